@@ -14,4 +14,18 @@ describe('a request', () => {
       expect(log).toEqual([]);
     },
   );
+
+  it.each([{ toString: 1 }, [['a']], 7, true])(
+    'for code that is no text, but %j, is refused in words',
+    async (code) => {
+      const { connect, submitted, log } = await startChannels();
+      const client = await connect();
+      client.send({ msg_id: 'm', msg_type: 'execute_request' }, { code });
+      const told = await client.untilIdle('m');
+      const reply = told.find(({ msg_type }) => msg_type === 'execute_reply');
+      expect(reply?.content).toMatchObject({ status: 'error', evalue: 'code must be a string.' });
+      expect(submitted).toEqual([]);
+      expect(log).toEqual([]);
+    },
+  );
 });

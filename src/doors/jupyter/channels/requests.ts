@@ -3,6 +3,7 @@ import type { ContextNews } from '../../../service/output/followContext.ts';
 import { KERNEL_INFO } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
 import { keyOf } from '../messages/parentHeader.ts';
+import { textOf } from '../rest/body.ts';
 import type { Fields, Header, Request } from '../wire/message.ts';
 import type { Outbox } from './outbox.ts';
 import { refusedCell } from './refusedCell.ts';
@@ -48,7 +49,7 @@ export function createRequests(deps: RequestsDeps): Requests {
       await service.submit({
         userUuid,
         contextId: context.id,
-        code: String(content.code ?? ''),
+        code: textOf(content, 'code') ?? '',
         stopOnError: content.stop_on_error !== false,
         allowInput: content.allow_stdin !== false,
         isNotebookCell: true,
@@ -67,9 +68,10 @@ export function createRequests(deps: RequestsDeps): Requests {
   async function inputReply({ header, content }: Request): Promise<void> {
     const executionId = waiting;
     if (executionId === null) return;
-    waiting = null;
     try {
-      await service.sendInput({ executionId, text: `${String(content.value ?? '')}\n` });
+      const text = `${textOf(content, 'value') ?? ''}\n`;
+      waiting = null;
+      await service.sendInput({ executionId, text });
     } catch (error: unknown) {
       // The protocol has no answer to an answer.
       const { evalue } = refusedCell(error);
