@@ -1,6 +1,7 @@
 /** What clients that are no Jupyter clients send to the Jupyter door's WebSockets, and what they are told. */
 import { describe, expect, it } from 'vitest';
-import { startChannels } from '../support/jupyterChannels.ts';
+import { until } from '../../testkit/until.ts';
+import { executionOf, type Got, type RawClient, startChannels } from '../support/jupyterChannels.ts';
 
 describe('a request', () => {
   it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'no_request'])(
@@ -29,3 +30,29 @@ describe('a request', () => {
     },
   );
 });
+
+it('Two clients of a kernel that choose the same id of a message get each their own reply', async () => {
+  const { connect, submitted, tell } = await startChannels();
+  const [ann, bob] = [await connect(), await connect()];
+  const header = { msg_id: 'same', msg_type: 'execute_request' };
+  ann.send({ ...header, session: 'ann' }, { code: '1' });
+  bob.send({ ...header, session: 'bob' }, { code: '2' });
+  await until('both are accepted', async () => submitted.length === 2);
+  for (const request of submitted) {
+    const execution = executionOf(request);
+    tell({ type: 'begun', execution, code: request.code });
+    tell({ type: 'ended', execution });
+  }
+  const replies = async (client: RawClient) => {
+    await until('all has ended', async () => client.got.filter(isIdle).length === 2);
+    return client.got
+      .filter(({ msg_type }) => msg_type === 'execute_reply')
+      .map(({ parent_header }) => parent_header.session);
+  };
+  expect(await replies(ann)).toEqual(['ann']);
+  expect(await replies(bob)).toEqual(['bob']);
+});
+
+function isIdle({ content }: Got): boolean {
+  return content.execution_state === 'idle';
+}

@@ -56,12 +56,15 @@ export async function startChannels() {
     },
   });
   const settings = { executionTimeoutMs: 1, maxExecutionTimeoutMs: 1, workerWaitTimeoutMs: 1 };
-  const logger = pino({ level: 'silent' });
+  const log: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });
   const door = createJupyterDoor({ settings, logger, newId, now: () => new Date() });
   const { book: tokenBook } = tokensFor({ mine: 'jupyter', other: 'jupyter' });
   const started = await startTransport(service, { doors: [door], tokenBook });
   return {
     ...started,
+    /** What the door has logged with level warning or higher. */
+    log,
     submitted,
     kernelId: view.context.id,
     tell: (news: ContextNews) => {

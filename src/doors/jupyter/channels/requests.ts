@@ -12,7 +12,7 @@ import type { ChannelsDeps } from './serveChannels.ts';
 export interface RequestsDeps
   extends Pick<ChannelsDeps, 'service' | 'kernels' | 'kernel' | 'newId' | 'now'> {
   readonly out: Outbox;
-  /** Gets the header of each request for an execution before it is sent on. */
+  /** Gets the header of each request for an execution before it is sent on, under its key ({@link keyOf}). */
   readonly asked: Map<string, Header>;
 }
 
@@ -44,7 +44,8 @@ export function createRequests(deps: RequestsDeps): Requests {
 
   async function execute(request: Request): Promise<void> {
     const { content, header } = request;
-    asked.set(header.msg_id, header);
+    const key = keyOf(header);
+    asked.set(key, header);
     try {
       await service.submit({
         userUuid,
@@ -53,10 +54,10 @@ export function createRequests(deps: RequestsDeps): Requests {
         stopOnError: content.stop_on_error !== false,
         allowInput: content.allow_stdin !== false,
         isNotebookCell: true,
-        idempotencyKey: keyOf(header),
+        idempotencyKey: key,
       });
     } catch (error: unknown) {
-      asked.delete(header.msg_id);
+      asked.delete(key);
       const told = refusedCell(error);
       await send(header, status('busy'));
       await send(header, { channel: 'iopub', type: 'error', content: told });

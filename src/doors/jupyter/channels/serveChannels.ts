@@ -10,7 +10,7 @@ import type { BoundService } from '../../boundService.ts';
 import type { DoorSocket } from '../../doorSocket.ts';
 import type { Kernels } from '../kernels.ts';
 import { status } from '../messages/messages.ts';
-import { askerOf, parentHeaderOf } from '../messages/parentHeader.ts';
+import { askerOf, keyOf, parentHeaderOf } from '../messages/parentHeader.ts';
 import { framesOf } from '../wire/frames.ts';
 import { type Header, MessageError } from '../wire/message.ts';
 import { type Asked, createCellMessages } from './cellMessages.ts';
@@ -47,7 +47,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     kernelRestarts: kernel.context.kernelRestarts,
     maxMessageBytes: isPlain ? PLAIN_CLIENT_BYTES : Number.POSITIVE_INFINITY,
   });
-  /** The headers of requests for executions that this connection has sent, by their ids. */
+  /** The headers of requests for executions that this connection has sent, by their keys ({@link keyOf}). */
   const asked = new Map<string, Header>();
   const requests = createRequests({ ...deps, out, asked });
 
@@ -82,14 +82,15 @@ export function serveChannels(deps: ChannelsDeps): void {
         const who = askedFor(news.execution);
         for (const outgoing of messages.of(news, who)) await out.send(outgoing);
         if (news.type === 'output') requests.onOutput(news, who.isOurs);
-        if (news.type === 'ended') asked.delete(who.header.msg_id);
+        if (news.type === 'ended') asked.delete(keyOf(who.header));
       }
     }
   }
 
   function askedFor(execution: Parameters<typeof parentHeaderOf>[0]): Asked {
     const asker = askerOf(execution);
-    const sent = asker === null ? undefined : asked.get(asker.msg_id);
+    // Two clients may choose the same id of a message, but then they call themselves differently.
+    const sent = asker === null ? undefined : asked.get(keyOf(asker));
     const isOurs = sent !== undefined || (asker !== null && asker.session === clientSession);
     return { header: sent ?? parentHeaderOf(execution), isOurs };
   }
