@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
 import { executionOf, type Got, type RawClient, startChannels } from '../support/jupyterChannels.ts';
+import { secretOf } from '../support/testDoor.ts';
 
 describe('a request', () => {
   it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'no_request'])(
@@ -51,6 +52,17 @@ it('Two clients of a kernel that choose the same id of a message get each their 
   };
   expect(await replies(ann)).toEqual(['ann']);
   expect(await replies(bob)).toEqual(['bob']);
+});
+
+it('How many WebSockets there are to kernels of others is told to nobody', async () => {
+  const { connect, origin } = await startChannels();
+  await connect();
+  const connections = async (token: string) => {
+    const answer = await fetch(`${origin}/t/${secretOf(token)}/api/status`);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  expect(await connections('mine')).toMatchObject({ kernels: 1, connections: 1 });
+  expect(await connections('other')).toMatchObject({ kernels: 0, connections: 0 });
 });
 
 function isIdle({ content }: Got): boolean {

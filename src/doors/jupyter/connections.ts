@@ -1,7 +1,6 @@
 /** The open WebSockets of this gateway, by kernel. */
 export interface Connections {
   of(kernelId: string): number;
-  readonly count: number;
   /** The returned function takes it out. */
   add(kernelId: string): () => void;
 }
@@ -10,9 +9,6 @@ export function createConnections(): Connections {
   const open = new Map<symbol, string>();
   return {
     of: (kernelId) => [...open.values()].filter((id) => id === kernelId).length,
-    get count() {
-      return open.size;
-    },
     add: (kernelId) => {
       const connection = Symbol(kernelId);
       open.set(connection, kernelId);

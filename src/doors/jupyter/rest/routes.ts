@@ -82,11 +82,13 @@ function decoded(part: string): string {
 async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {
   const all = await kernels.list();
   const last = Math.max(startedAt.getTime(), ...all.map((each) => each.lastActivityAt.getTime()));
+  // Those of others are nobody's business.
+  const own = all.reduce((sum, { context }) => sum + connections.of(context.id), 0);
   answerJson(call.res, 200, {
     started: jupyterTime(startedAt),
     last_activity: jupyterTime(new Date(last)),
     kernels: all.length,
-    connections: connections.count,
+    connections: own,
   });
 }
 
