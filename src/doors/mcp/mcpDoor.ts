@@ -15,6 +15,13 @@ const INTERNAL_ERROR = -32_603;
 /** Every request has this address: nothing asks for it, and the real one is not ours to trust. */
 const ADDRESS = 'http://cellhouse/mcp';
 
+/** What a client in a page sends. */
+const CORS_HEADERS = [
+  ...['content-type', 'authorization', 'x-auth-token', 'x-api-key'],
+  ...['mcp-protocol-version', 'mcp-method', 'mcp-name', 'mcp-session-id', 'last-event-id'],
+  ...['x-session-id', 'x-openwebui-chat-id', 'x-user-id'],
+];
+
 /** @param makeServer makes the server of a request. By default, the one of Cellhouse */
 export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor {
   // The packages cost a tenth of a second and 30 MB: who never calls this door does not pay.
@@ -31,10 +38,10 @@ export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor
     mounts: { '/mcp': '' },
     credentials: { headers: ['authorization', 'x-auth-token', 'x-api-key'], isInQuery: false },
     cors: {
-      methods: 'POST',
-      headers:
-        'Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, X-Session-Id, X-User-Id',
-      exposed: 'Mcp-Session-Id',
+      // GET and DELETE are refused, but clients of the former era try, and must be able to read that.
+      methods: 'POST, GET, DELETE',
+      headers: CORS_HEADERS.join(', '),
+      exposed: 'Mcp-Session-Id, Retry-After',
     },
     refuse,
     handle: async (call) => {
