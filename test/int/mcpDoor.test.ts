@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
+import { DomainError } from '../../src/domain/errors.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
 import { memoryService } from '../support/memoryService.ts';
@@ -33,4 +34,45 @@ it('A client in a page of CORS_ORIGINS may send what a host sends', async () => 
   const allowed = answer.headers.get('access-control-allow-headers')?.split(', ') ?? [];
   for (const header of ['authorization', 'content-type', 'mcp-protocol-version', 'x-session-id'])
     expect(allowed).toContain(header);
+});
+
+/** Reads a resource as a client of the former era. */
+async function read(origin: string, uri: string): Promise<string> {
+  const answer = await fetch(`${origin}${PATH}`, {
+    method: 'POST',
+    headers: {
+      Accept: 'application/json, text/event-stream',
+      'Content-Type': 'application/json',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri } }),
+  });
+  return await answer.text();
+}
+
+it.each(['output', 'images/1'])(
+  'A resource %s whose reading fails tells no text of the error, which is logged once',
+  async (what) => {
+    const { origin, doorLog } = await start({
+      execution: async () => {
+        throw new Error('a secret of the database');
+      },
+    });
+    const told = await read(origin, `cellhouse://executions/x/${what}`);
+    const [, errorId] = /"message":"[^"]*Internal error ([\w-]+)"/.exec(told) ?? [];
+    expect(told).not.toContain('secret');
+    expect(doorLog).toHaveLength(1);
+    expect(errorId).toBeDefined();
+    expect(doorLog[0]).toContain(errorId);
+  },
+);
+
+it('A resource that cannot be read for a reason that callers know tells the reason', async () => {
+  const { origin, doorLog } = await start({
+    execution: async () => {
+      throw new DomainError('DATABASE_UNAVAILABLE', 'Away.', { retryAfterMs: 1_500 });
+    },
+  });
+  const told = await read(origin, 'cellhouse://executions/x/output');
+  expect(told).toContain('DATABASE_UNAVAILABLE: Away. Try again in 2 s.');
+  expect(doorLog).toEqual([]);
 });

@@ -10,12 +10,13 @@ import type { BoundService } from '../boundService.ts';
 import type { McpCall } from './mcpCall.ts';
 import { IMAGE_TEMPLATE, OUTPUT_TEMPLATE } from './result/outputUris.ts';
 import { imageOf, shownText } from './result/shownData.ts';
+import { orMasked } from './toolErrors.ts';
 
 /** Of the text of a resource. What is beyond is named. A host takes a whole message into memory. */
 const MAX_TEXT_CHARS = 8_388_608;
 
 /** Makes them known to a server, for the request that it was made for. */
-export function registerOutputResources(server: McpServer, { service }: McpCall): void {
+export function registerOutputResources(server: McpServer, { service, deps }: McpCall): void {
   server.registerResource(
     'output',
     new ResourceTemplate(OUTPUT_TEMPLATE, { list: undefined }),
@@ -24,20 +25,22 @@ export function registerOutputResources(server: McpServer, { service }: McpCall)
       description: 'All that an execution has printed so far, and the texts that it has shown.',
       mimeType: 'text/plain',
     },
-    async ({ href: uri }, { execution_id }) => {
-      const execution = await executionOf(service, uri, execution_id);
-      const text = await wholeText(service, execution);
-      return { contents: [{ uri, mimeType: 'text/plain', text }] };
-    },
+    ({ href: uri }, { execution_id }) =>
+      orMasked(deps, async () => {
+        const execution = await executionOf(service, uri, execution_id);
+        const text = await wholeText(service, execution);
+        return { contents: [{ uri, mimeType: 'text/plain', text }] };
+      }),
   );
   server.registerResource(
     'image',
     new ResourceTemplate(IMAGE_TEMPLATE, { list: undefined }),
     { title: 'Image of an execution', description: 'An image that an execution has shown.' },
-    async ({ href: uri }, { execution_id, seq }) => {
-      const execution = await executionOf(service, uri, execution_id);
-      return await imageAt(service, execution, uri, Number(seq));
-    },
+    ({ href: uri }, { execution_id, seq }) =>
+      orMasked(deps, async () => {
+        const execution = await executionOf(service, uri, execution_id);
+        return await imageAt(service, execution, uri, Number(seq));
+      }),
   );
 }
 

@@ -1,5 +1,5 @@
 /** What a tool answers when it fails. */
-import type { CallToolResult } from '@modelcontextprotocol/server';
+import { type CallToolResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
 import type { DoorDeps } from '../openDoor.ts';
 
@@ -21,6 +21,26 @@ export async function orError(
     return failed(
       `INTERNAL: Internal error ${errorId}. Whether the call had an effect is not known.`,
     );
+  }
+}
+
+/**
+ * The same for a resource, whose failures are errors of JSON-RPC: the server would send the message of any error.
+ * @throws ProtocolError
+ */
+export async function orMasked<T>(
+  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error: unknown) {
+    if (error instanceof ProtocolError) throw error;
+    if (error instanceof DomainError)
+      throw new ProtocolError(ProtocolErrorCode.InternalError, textOf(error));
+    const errorId = newId();
+    logger.error({ err: error, errorId }, 'Reading a resource failed.');
+    throw new ProtocolError(ProtocolErrorCode.InternalError, `Internal error ${errorId}`);
   }
 }
 
