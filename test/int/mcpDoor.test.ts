@@ -1,5 +1,5 @@
 /** What the door for MCP answers to callers that are no hosts, and when something fails that nobody expected. */
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
@@ -34,6 +34,18 @@ it('A client in a page of CORS_ORIGINS may send what a host sends', async () => 
   const allowed = answer.headers.get('access-control-allow-headers')?.split(', ') ?? [];
   for (const header of ['authorization', 'content-type', 'mcp-protocol-version', 'x-session-id'])
     expect(allowed).toContain(header);
+});
+
+it.each(['GET', 'DELETE', 'PUT', 'OPTIONS', 'TRACE'])('%s is refused with 405', async (method) => {
+  const { port, doorLog, log } = await start();
+  const sent = request({ port, path: PATH, method });
+  sent.end();
+  const answer = await new Promise<IncomingMessage>((resolve, reject) =>
+    sent.on('response', resolve).on('error', reject),
+  );
+  expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST']);
+  expect(JSON.parse(await text(answer))).toMatchObject({ jsonrpc: '2.0', id: null });
+  expect([...doorLog, ...log]).toEqual([]);
 });
 
 /** Reads a resource as a client of the former era. */

@@ -65,19 +65,23 @@ async function answer(
   newSession: () => string,
 ): Promise<void> {
   const { req, method } = call;
-  const text = method === 'POST' ? await call.readBody() : null;
-  const body = text === null ? undefined : parsed(text);
+  if (method !== 'POST') return notAllowed(call);
+  const text = await call.readBody();
+  const body = parsed(text);
   await cancelling.during(call, body, async (gone) => {
-    const request = new Request(ADDRESS, {
-      method,
-      headers: headersOf(req.headers),
-      signal: gone,
-      ...(text !== null && { body: text }),
-    });
+    const headers = headersOf(req.headers);
+    const request = new Request(ADDRESS, { method, headers, signal: gone, body: text });
     const response = await handler.fetch(request, body, { ...call, gone });
     if (methodOf(body) === 'initialize') response.headers.set(SESSION_HEADER, newSession());
     await send(call, response, methodOf(body) === 'subscriptions/listen');
   });
+}
+
+/** Nothing is pushed, and nothing is kept that could be deleted. */
+function notAllowed({ res }: DoorCall): void {
+  const refusal = { status: 405, code: 'BAD_USER_INPUT', message: 'Method not allowed.' };
+  const { status, headers, body } = refuse({ ...refusal, headers: { Allow: 'POST' } });
+  res.writeHead(status, headers).end(body);
 }
 
 /** @param isEndless it never ends by itself, so a stop ends it */
