@@ -86,6 +86,15 @@ describe('a rich output', () => {
     });
     expect(imageOf(rich({ 'image/svg+xml': '<svg>' }))).toBeNull();
   });
+
+  it.each(['', 'no base64', 'abc', 'ab=c', 'a===', 'äbcd', 'ab-_'])(
+    'has no image if it is %j, for which a host would refuse the whole result',
+    (data) => {
+      const shown = rich({ 'image/png': data, 'image/jpeg': 'abcd', 'text/plain': 'a' });
+      expect(imageOf(shown)).toEqual({ data: 'abcd', mimeType: 'image/jpeg' });
+      expect(imageOf(rich({ 'image/png': data, 'text/plain': 'a' }))).toBeNull();
+    },
+  );
 });
 
 describe('a result', () => {
@@ -186,13 +195,13 @@ describe('a result', () => {
   });
 
   it('has at most five images of at most 1 MiB, and says where the others are', async () => {
-    const large = image('x'.repeat(MAX_IMAGE_CHARS + 1));
+    const large = image('x'.repeat(MAX_IMAGE_CHARS + 4));
     const { content, data, text } = await resultFrom([
       large,
-      ...Array.from({ length: 6 }, (_, index) => image(`${index}`)),
+      ...Array.from({ length: 6 }, (_, index) => image(`000${index}`)),
     ]);
     const shown = content.flatMap((block) => (block.type === 'image' ? [block.data] : []));
-    expect(shown).toEqual(['0', '1', '2', '3', '4']);
+    expect(shown).toEqual(['0000', '0001', '0002', '0003', '0004']);
     expect(data).toMatchObject({ images: 7, truncated: true });
     expect(text).toContain(`cellhouse://executions/${ID}/images/1]`);
     expect(text).toContain(`cellhouse://executions/${ID}/images/7]`);
@@ -203,13 +212,14 @@ describe('a result', () => {
   });
 
   it('shows an image that was updated once, as it is at the end', async () => {
-    const { content } = await resultFrom([image('a', 'one'), image('b', 'one')]);
-    expect(content.flatMap((block) => (block.type === 'image' ? [block.data] : []))).toEqual(['b']);
+    const { content } = await resultFrom([image('aaaa', 'one'), image('bbbb', 'one')]);
+    const shown = content.flatMap((block) => (block.type === 'image' ? [block.data] : []));
+    expect(shown).toEqual(['bbbb']);
   });
 
   it('leaves out what was cleared', async () => {
     const clear: Output = { kind: 'clear', wait: true };
-    const { text } = await resultFrom([stream('1%'), image('a'), clear, stream('100%')]);
+    const { text } = await resultFrom([stream('1%'), image('aaaa'), clear, stream('100%')]);
     expect(text).toMatch(/^100%\nsession_id/);
   });
 

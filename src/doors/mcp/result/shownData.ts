@@ -18,10 +18,16 @@ const SAYS_NOTHING = /^<[\w.]+ (?:object|size)\b[^\n]*>$/;
 /** The image of an output. Null: it has none. */
 export function imageOf({ data }: RichOutput): Image | null {
   for (const mimeType of IMAGES) {
-    const value = textOf(data[mimeType]);
-    if (value !== null) return { data: value.replace(/\s+/g, ''), mimeType };
+    const value = textOf(data[mimeType])?.replace(/\s+/g, '');
+    if (value !== undefined && isBase64(value)) return { data: value, mimeType };
   }
   return null;
+}
+
+/** Code may show anything as an image. A host refuses the whole result for one that is no base64. */
+function isBase64(value: string): boolean {
+  const digits = value.replace(/={1,2}$/, '');
+  return value !== '' && value.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(digits);
 }
 
 /** Its text: the plain one, unless that says nothing and short markup says more. Null: it has none. */
