@@ -8,9 +8,11 @@ export interface OutputRange {
   readonly first?: number | null | undefined;
 }
 
-const FROM_ZERO = { min: 0, max: null };
+/** More than any execution has. The database has no place for a larger one. */
+const MAX_SEQ = 2 ** 31 - 1;
+const FROM_ZERO = { min: 0, max: MAX_SEQ };
 
-/** @throws BAD_USER_INPUT naming what is negative */
+/** @throws BAD_USER_INPUT naming what is negative, or too large */
 export function validateOutputRange({ after, first }: OutputRange): {
   readonly after: number;
   readonly limit: number | null;
