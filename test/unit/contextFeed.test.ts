@@ -5,7 +5,7 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { ContextView } from '../../src/service/contexts/contextView.ts';
 import { defaultView } from '../../src/service/contexts/contextView.ts';
 import { createContextFeed } from '../../src/service/output/contextFeed.ts';
-import { executionRequested } from '../../testkit/events.ts';
+import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';
 
 type FeedDeps = Parameters<typeof createContextFeed>[0];
@@ -39,6 +39,8 @@ function world(read: () => Promise<Unfinished> = async () => []) {
   };
   return { listeners, tell, feed: () => createContextFeed(deps, kernel, gone.signal) };
 }
+
+const CLOSED = { type: 'SessionClosed', data: { reason: 'worker-lost' } };
 
 /** Code of this size is accepted in the context. */
 function requested(codeBytes: number): RecordedEvent {
@@ -75,5 +77,17 @@ describe('a feed', () => {
     tell(requested(1));
     expect(listeners.size).toBe(0);
     await expect(open.next()).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+  });
+
+  it('tells the end of what waits before the end of the context, although that is recorded first', async () => {
+    const { tell, feed } = world();
+    const open = await feed();
+    const asked = requested(1);
+    tell(asked);
+    const first = open.next();
+    tell({ streamKind: 'session', streamId: session.id, event: CLOSED } as RecordedEvent);
+    tell({ ...asked, version: 2, event: executionFinished({ status: 'WORKER_LOST' }) });
+    expect(await first).toMatchObject({ execution: { id: asked.streamId, startedAt: null } });
+    expect(await open.next()).toEqual({ type: 'gone' });
   });
 });

@@ -1,7 +1,7 @@
 /**
  * What happens in one context, as the feed of events tells it. An execution is given when it has begun, or has ended
- * without that; until then it waits here. Restarts are given before executions that wait. Nothing is read from the
- * database but what was unfinished when the feed began.
+ * without that; until then it waits here. Restarts are given before executions that wait, and the end of the context
+ * after them. Nothing is read from the database but what was unfinished when the feed began.
  */
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -77,10 +77,8 @@ export async function createContextFeed(
     return { type: 'restarted', kernelRestarts, byUser: reason === 'user' };
   }
 
-  /** Of the events of all contexts, which each follower gets, only those of its own may wake it. */
-  function take(recorded: RecordedEvent): void {
-    if (takes(recorded)) wake();
-  }
+  /** Each follower gets the events of all contexts. Only those of its own may wake it. */
+  const take = (recorded: RecordedEvent) => void (takes(recorded) && wake());
 
   /** Whether it tells something of this context. */
   function takes({ event, streamId, version }: RecordedEvent): boolean {
@@ -150,7 +148,9 @@ export async function createContextFeed(
       for (;;) {
         if (gone.aborted) return null;
         if (isTooFarBehind) throw tooFarBehind();
-        const first = news.shift();
+        // Executions end a little later than their context.
+        const isEarly = news[0]?.type === 'gone' && waiting.size > 0;
+        const first = isEarly ? undefined : news.shift();
         if (first) return first;
         const [head] = waiting.values();
         if (head && (head.execution.startedAt !== null || head.execution.finishedAt !== null)) {
