@@ -7,14 +7,20 @@ import { loadConfig } from '../../src/config/config.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
+import { viewOf } from '../../src/service/contexts/contextView.ts';
 import { memoryService } from '../support/memoryService.ts';
+import { openContext, queuedExecution } from '../support/states.ts';
 import { secretOf, tokensFor } from '../support/testDoor.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const PAGE = 'https://page.example.com';
 const PATH = `/t/${secretOf('mine')}/mcp`;
 
-async function start(parts: Parameters<typeof memoryService>[0] = {}) {
+/** @param users by the name of their token */
+async function start(
+  parts: Parameters<typeof memoryService>[0] = {},
+  users: Readonly<Record<string, string>> = {},
+) {
   const log: string[] = [];
   const door = createMcpDoor({
     settings: loadConfig({ SOCKET_DIR: '/run/x' }),
@@ -22,7 +28,7 @@ async function start(parts: Parameters<typeof memoryService>[0] = {}) {
     newId,
     now: () => new Date(),
   });
-  const { book: tokenBook } = tokensFor({ mine: 'mcp' });
+  const { book: tokenBook } = tokensFor({ mine: 'mcp' }, users);
   const config = { corsOrigins: [PAGE] };
   const started = await startTransport(memoryService(parts), { doors: [door], tokenBook, config });
   return { ...started, doorLog: log };
@@ -48,18 +54,20 @@ it.each(['GET', 'DELETE', 'PUT', 'OPTIONS', 'TRACE'])('%s is refused with 405', 
   expect([...doorLog, ...log]).toEqual([]);
 });
 
-/** Reads a resource as a client of the former era. */
-async function read(origin: string, uri: string): Promise<string> {
+/** What a client of the former era is answered. */
+async function ask(origin: string, method: string, params: object): Promise<string> {
   const answer = await fetch(`${origin}${PATH}`, {
     method: 'POST',
     headers: {
       Accept: 'application/json, text/event-stream',
       'Content-Type': 'application/json',
     },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
   });
   return await answer.text();
 }
+
+const read = (origin: string, uri: string) => ask(origin, 'resources/read', { uri });
 
 it.each(['output', 'images/1'])(
   'A resource %s whose reading fails tells no text of the error, which is logged once',
@@ -87,4 +95,26 @@ it('A resource that cannot be read for a reason that callers know tells the reas
   const told = await read(origin, 'cellhouse://executions/x/output');
   expect(told).toContain('DATABASE_UNAVAILABLE: Away. Try again in 2 s.');
   expect(doorLog).toEqual([]);
+});
+
+it('The time to make a context counts as waiting, so that hosts get their answer in time', async () => {
+  const waits: boolean[] = [];
+  const { origin } = await start(
+    {
+      createContext: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return viewOf(openContext());
+      },
+      executeUntil: async (_principal, _request, { until }) => {
+        waits.push(!until.aborted);
+        return queuedExecution();
+      },
+      outputPage: async () => ({ items: [], isEnd: true }),
+    },
+    { mine: 'ann' },
+  );
+  const input = { code: '1', session_id: 'a', wait_seconds: 0 };
+  const told = await ask(origin, 'tools/call', { name: 'execute_code', arguments: input });
+  expect(told).toContain('"status":"queued"');
+  expect(waits).toEqual([false]);
 });

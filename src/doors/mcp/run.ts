@@ -30,13 +30,12 @@ export async function run(
 ): Promise<CallToolResult> {
   const { service, gone, stopping } = call;
   const { userUuid } = session.place;
-  const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
-  const execution = await waiting(call, waitSeconds, notify, (until, onAccepted) =>
-    service.executeUntil(
-      { ...request, userUuid, contextId },
-      { until, onAccepted: ({ id }) => onAccepted(id) },
-    ),
-  );
+  const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
+    // To make a context takes a while, which is a part of the host's patience.
+    const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
+    const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id) };
+    return await service.executeUntil({ ...request, userUuid, contextId }, wait);
+  });
   if (gone.aborted && !stopping.isOver && execution.finishedAt === null)
     await service.interrupt(execution.id);
   return await resultOfExecution(call, execution, { sessionId: session.id, after: 0 });
