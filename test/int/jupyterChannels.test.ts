@@ -1,7 +1,12 @@
 /** What clients that are no Jupyter clients send to the Jupyter door's WebSockets, and what they are told. */
 import { describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { executionOf, type Got, type RawClient, startChannels } from '../support/jupyterChannels.ts';
+import {
+  executionOf,
+  type Got,
+  type RawClient,
+  startChannels,
+} from '../support/jupyterChannels.ts';
 import { secretOf } from '../support/testDoor.ts';
 
 describe('a request', () => {

@@ -28,7 +28,6 @@ export interface RawClient {
   /** Resolves with what came since the last call, when the request with this id is over. */
   untilIdle(msgId: string): Promise<readonly Got[]>;
   send(header: Readonly<Record<string, unknown>>, content?: unknown, channel?: string): void;
-  readonly closed: Promise<number>;
 }
 
 /** A kernel of the token `mine`, which accepts all code and runs none: the test tells what happens. */
@@ -66,7 +65,6 @@ export async function startChannels() {
     /** What the door has logged with level warning or higher. */
     log,
     submitted,
-    kernelId: view.context.id,
     tell: (news: ContextNews) => {
       for (const follower of followers) follower(news);
     },
@@ -112,11 +110,9 @@ async function connect(port: number, kernelId: string): Promise<RawClient> {
   const got: Got[] = [];
   let seen = 0;
   socket.on('message', (data) => got.push(JSON.parse(String(data)) as Got));
-  const closed = new Promise<number>((resolve) => socket.once('close', resolve));
   await once(socket, 'open');
   return {
     got,
-    closed,
     send: (header, content = {}, channel = 'shell') =>
       socket.send(JSON.stringify({ header, content, channel })),
     untilIdle: async (msgId) => {

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import type { ContextView } from '../../src/service/contexts/contextView.ts';
 import { defaultView } from '../../src/service/contexts/contextView.ts';
+import type { KernelView } from '../../src/service/contexts/kernelView.ts';
 import { createContextFeed } from '../../src/service/output/contextFeed.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';
@@ -12,9 +12,8 @@ type FeedDeps = Parameters<typeof createContextFeed>[0];
 type Unfinished = Awaited<ReturnType<FeedDeps['queries']['unfinishedExecutions']>>;
 
 const session = openSession();
-const context: ContextView = defaultView(session);
-const kernel = {
-  context,
+const kernel: KernelView = {
+  context: defaultView(session),
   tenant: session.tenant,
   userUuid: session.userUuid,
   lastActivityAt: session.openedAt,
@@ -40,7 +39,11 @@ function world(read: () => Promise<Unfinished> = async () => []) {
   return { listeners, tell, feed: () => createContextFeed(deps, kernel, gone.signal) };
 }
 
-const CLOSED = { type: 'SessionClosed', data: { reason: 'worker-lost' } };
+const CLOSED = {
+  streamKind: 'session',
+  streamId: session.id,
+  event: { type: 'SessionClosed', data: { reason: 'worker-lost' } },
+} as unknown as RecordedEvent;
 
 /** Code of this size is accepted in the context. */
 function requested(codeBytes: number): RecordedEvent {
@@ -48,7 +51,7 @@ function requested(codeBytes: number): RecordedEvent {
   const [event] = append.events;
   if (event === undefined) throw new Error('It has an event.');
   const { id: streamId, stream: streamKind } = append;
-  return { streamKind, streamId, version: 1, event } as RecordedEvent;
+  return { streamKind, streamId, version: 1, event } as unknown as RecordedEvent;
 }
 
 describe('a feed', () => {
@@ -85,7 +88,7 @@ describe('a feed', () => {
     const asked = requested(1);
     tell(asked);
     const first = open.next();
-    tell({ streamKind: 'session', streamId: session.id, event: CLOSED } as RecordedEvent);
+    tell(CLOSED);
     tell({ ...asked, version: 2, event: executionFinished({ status: 'WORKER_LOST' }) });
     expect(await first).toMatchObject({ execution: { id: asked.streamId, startedAt: null } });
     expect(await open.next()).toEqual({ type: 'gone' });

@@ -87,7 +87,7 @@ describe('a rich output', () => {
     expect(imageOf(rich({ 'image/svg+xml': '<svg>' }))).toBeNull();
   });
 
-  it.each(['', 'no base64', 'abc', 'ab=c', 'a===', 'äbcd', 'ab-_'])(
+  it.each(['', 'no base64!', 'abc', 'ab=c', 'a===', 'äbcd', 'ab-_'])(
     'has no image if it is %j, for which a host would refuse the whole result',
     (data) => {
       const shown = rich({ 'image/png': data, 'image/jpeg': 'abcd', 'text/plain': 'a' });

@@ -1,5 +1,9 @@
 /** What a tool answers when it fails. */
-import { type CallToolResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import {
+  type CallToolResult,
+  ProtocolError,
+  ProtocolErrorCode,
+} from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
 import type { DoorDeps } from '../openDoor.ts';
 

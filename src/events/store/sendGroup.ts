@@ -55,7 +55,11 @@ export async function sendGroup(
       const result = await send(client, parameters);
       // That was an earlier attempt, perhaps of other members.
       if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
-      const { committed, firstPosition } = await committedOf(client, group, result.firstPosition ?? 0);
+      const { committed, firstPosition } = await committedOf(
+        client,
+        group,
+        result.firstPosition ?? 0,
+      );
       return { result: { ...result, firstPosition }, committed };
     } catch (error: unknown) {
       if (isTransient(error)) {

@@ -37,7 +37,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       const message = messageOf(sent, { ...facts, session });
       const frame = encode(message);
       const isTooLarge = Buffer.byteLength(frame) > maxMessageBytes;
-      await socket.send(isTooLarge ? encode(withoutData(message, maxMessageBytes)) : frame);
+      await socket.send(isTooLarge ? encode(shortened(message, maxMessageBytes)) : frame);
     },
     restarted: (kernelRestarts) => {
       session = sessionOf(kernelId, kernelRestarts);
@@ -50,10 +50,18 @@ function sessionOf(kernelId: string, kernelRestarts: number): string {
   return `${kernelId}-${kernelRestarts}`;
 }
 
-/** Of what is displayed, a note is shown. Nothing else is large: streams come in pieces, and cells are limited. */
-function withoutData(message: Message, limit: number): Message {
-  const types = Object.keys((message.content.data ?? {}) as object).join(', ');
-  const note = `[Cellhouse: this output (${types}) is larger than the ${limit} bytes that this client takes in one message.]`;
-  const content = { ...message.content, data: { 'text/plain': note }, metadata: {} };
-  return 'data' in message.content ? { ...message, content } : message;
+/**
+ * A note takes the place of what is displayed, and of the traceback of an error. The text of the error comes whole, because
+ * programs read it. Nothing else is large: streams come in pieces, and cells are limited.
+ */
+function shortened(message: Message, limit: number): Message {
+  const { content } = message;
+  const note = (what: string) =>
+    `[Cellhouse: ${what} larger than the ${limit} bytes that this client takes in one message.]`;
+  if (Array.isArray(content.traceback))
+    return { ...message, content: { ...content, traceback: [note('this traceback is')] } };
+  if (!('data' in content)) return message;
+  const types = Object.keys((content.data ?? {}) as object).join(', ');
+  const data = { 'text/plain': note(`this output (${types}) is`) };
+  return { ...message, content: { ...content, data, metadata: {} } };
 }

@@ -65,11 +65,6 @@ async function forgetPage(
     stored.map((event) => left(event, names)),
   );
   const streams = new Set(stored.map(({ streamId }) => streamId)).size;
-  await recordRemoval(
-    sql,
-    forgetting,
-    { ...removalOf(owner, names), streams, outputs: 0 },
-    events,
-  );
+  await recordRemoval(sql, forgetting, { ...removalOf(owner, names), streams, outputs: 0 }, events);
   return { last, streams, events: events.length, outputs: 0 };
 }

@@ -140,7 +140,8 @@ async function emptyStreams(
     SELECT position, stream_id, type, data, metadata FROM events
     WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
   // A row that was just being changed, such as a quota's, was waited for: its newest event has no link yet.
-  if (stored.some(({ position }) => position > sealed)) throw actedMeanwhile(PROJECTIONS[kind].table);
+  if (stored.some(({ position }) => position > sealed))
+    throw actedMeanwhile(PROJECTIONS[kind].table);
   const emptied = stored.flatMap(({ position, streamId, type, data, metadata }) => {
     const own = names.get(streamId);
     if (own === undefined) throw new Error(`${streamId} was not asked for.`);
