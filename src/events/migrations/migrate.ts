@@ -1,5 +1,6 @@
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { PgDialect } from 'drizzle-orm/pg-core';
+import { PostgresJsSession } from 'drizzle-orm/postgres-js';
 import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { applySql } from './applySql.ts';
@@ -54,11 +55,34 @@ async function upgrade(sql: Sql, release: Release): Promise<void> {
 }
 
 async function bringUp(sql: Sql, release: Release): Promise<void> {
-  await runMigrations(drizzle(sql), { migrationsFolder: release.folder });
+  await changeTables(sql, release.folder);
   await applySql(sql, release);
   // The version is written last: an interrupted update is then repeated.
   // What a first use has raised (firstUse.ts) stays raised.
   await sql`INSERT INTO schema_versions (version, compatible_from, raised_at)
     SELECT ${release.version}, greatest(${release.compatibleFrom}::int, max(v.compatible_from)), max(v.raised_at)
     FROM schema_versions v ON CONFLICT DO NOTHING`;
+}
+
+/**
+ * Each migration is a transaction of its own. In a single one, each would keep its locks until the last has run, and other
+ * gateways, which lock the same tables in another order, would come to a deadlock with it.
+ */
+async function changeTables(sql: Sql, migrationsFolder: string): Promise<void> {
+  const dialect = new PgDialect();
+  const session = new PostgresJsSession<Sql, Record<string, never>, Record<string, never>>(
+    sql,
+    dialect,
+    undefined,
+  );
+  const [is] = await sql<{ begun: boolean }[]>`
+    SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS begun`;
+  const [last] = is?.begun
+    ? await sql<{ at: number }[]>`
+        SELECT max(created_at)::float8 AS at FROM drizzle.__drizzle_migrations`
+    : [];
+  const migrations = readMigrationFiles({ migrationsFolder });
+  for (const migration of migrations)
+    if (migration.folderMillis > (last?.at ?? 0))
+      await dialect.migrate([migration], session, { migrationsFolder });
 }
