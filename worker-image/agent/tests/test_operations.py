@@ -37,18 +37,19 @@ class OperationsTest(WithExecutor, Socket):
         self.addCleanup(serve(self.path, services))
 
     async def test_looks_are_for_everybody(self) -> None:
+        status, health = await self.ask("GET", "/health")
+        self.assertEqual(status, 200)
+        # test_questions says what is in it.
+        self.assertIn("language", health.pop("kernel_info"))
         self.assertEqual(
-            await self.ask("GET", "/health"),
-            (
-                200,
-                {
-                    "status": "ok",
-                    "boot_id": "boot",
-                    "kernel": "idle",
-                    "features": ["contexts", "commands", "surroundings", "input", "terminal"],
-                    "contexts": [],
-                },
-            ),
+            health,
+            {
+                "status": "ok",
+                "boot_id": "boot",
+                "kernel": "idle",
+                "features": ["contexts", "commands", "surroundings", "input", "terminal", "cells"],
+                "contexts": [],
+            },
         )
         status, usage = await self.ask("GET", "/usage")
         self.assertEqual(status, 200)
@@ -91,7 +92,10 @@ class OperationsTest(WithExecutor, Socket):
                 with self.subTest(name, request_id=request_id):
                     fields = {"msg_id": "1", "variables": {}, "context_id": "1"}
                     size = {"columns": 80, "rows": 24, "offset": 0}
-                    status, answer = await self.call(name, **fields, **size, request_id=request_id)
+                    question = {"msg_type": "is_complete_request", "content": {"code": ""}}
+                    status, answer = await self.call(
+                        name, **fields, **size, **question, request_id=request_id
+                    )
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                     self.assertIn("request_id", answer["message"])
         self.assertEqual(self.executor.generation, 1)
