@@ -124,6 +124,84 @@ describe.each([
     expect(await ran(kernel, 'print("fresh")')).toMatchObject({ text: 'fresh\n' });
   });
 
+  it('asks the kernel what completes and explains code, whether it is whole, and what ran before', async () => {
+    const kernel = await started();
+    const info = await kernel.info;
+    expect(info).toMatchObject({
+      implementation: 'ipython',
+      language_info: { version: expect.stringMatching(/^3\./) },
+    });
+    await ran(kernel, 'quantity = 42');
+    const code = 'quant';
+    const completed = await kernel.requestComplete({ code, cursor_pos: code.length });
+    expect(completed.content).toMatchObject({ status: 'ok', cursor_start: 0, cursor_end: 5 });
+    expect((completed.content as { matches: string[] }).matches).toContain('quantity');
+    const asked = { code: 'len', cursor_pos: 3, detail_level: 0 } as const;
+    const { content: inspected } = await kernel.requestInspect(asked);
+    expect(inspected).toMatchObject({
+      found: true,
+      data: { 'text/plain': expect.stringContaining('items') },
+    });
+    const { content: whole } = await kernel.requestIsComplete({ code: 'for a in b:' });
+    expect(whole).toEqual({ status: 'incomplete', indent: '    ' });
+    const tail = { hist_access_type: 'tail', n: 1, output: false, raw: true } as const;
+    const { content: past } = await kernel.requestHistory(tail as never);
+    expect(past).toMatchObject({ status: 'ok', history: [[0, 1, 'quantity = 42']] });
+  });
+
+  it('gets no reply to a request that no kernel knows, and waits for none', async () => {
+    const kernel = await started();
+    await kernel.info;
+    for (const msgType of ['unheard_of_request', 'constructor', '__proto__']) {
+      const { clientId: session, username } = kernel;
+      const asked = { msgType, channel: 'shell', session, username, content: {} } as const;
+      const message = services.KernelMessage.createMessage(asked as never);
+      const future = kernel.sendShellMessage(message as never, false);
+      const types: string[] = [];
+      future.onReply = ({ header }) => void types.push(header.msg_type);
+      future.onIOPub = ({ header }) => void types.push(header.msg_type);
+      await future.done;
+      expect([msgType, ...types]).toEqual([msgType, 'status', 'status']);
+    }
+  });
+
+  it('gets no answer, and waits no longer for it, while a cell runs', async () => {
+    const kernel = await started();
+    await kernel.info;
+    const running = kernel.requestExecute({ code: 'import time; time.sleep(4)' });
+    let isOver = false;
+    void running.done.then(() => {
+      isOver = true;
+    });
+    await until('the cell runs', async () => (kernel.status === 'busy' ? true : undefined));
+    const { content } = await kernel.requestComplete({ code: 'pri', cursor_pos: 3 });
+    expect(content).toMatchObject({ status: 'ok', matches: [], cursor_start: 3 });
+    expect(isOver).toBe(false);
+    await running.done;
+  });
+
+  it('runs silent cells and cells outside of the history, and evaluates expressions beside a cell', async () => {
+    const kernel = await started();
+    const silent = await ran(kernel, 'a = 1; print("seen")', { silent: true });
+    expect(silent.messages.map(({ header }) => header.msg_type)).toEqual([
+      'status',
+      'stream',
+      'status',
+    ]);
+    await ran(kernel, 'a += 1', { store_history: false });
+    const { reply } = await ran(kernel, 'a += 1', {
+      user_expressions: { good: 'a', bad: 'never' },
+    });
+    expect(reply).toMatchObject({
+      status: 'ok',
+      execution_count: 1,
+      user_expressions: {
+        good: { status: 'ok', data: { 'text/plain': '3' }, metadata: {} },
+        bad: { status: 'error', ename: 'NameError' },
+      },
+    });
+  });
+
   it('answers input()', async () => {
     const kernel = await started();
     const future = kernel.requestExecute({ code: 'name = input("Who? "); print("hello", name)' });

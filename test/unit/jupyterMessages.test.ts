@@ -100,7 +100,10 @@ describe('an execution is told', () => {
 describe('a time limit', () => {
   it('is told even if the code shows how it was ended', () => {
     const shown = { ename: 'KeyboardInterrupt', evalue: '', traceback: [] };
-    const { reply, unshown } = endOfCell({ ...execution, status: 'TIMEOUT' }, shown, 7);
+    const { reply, unshown } = endOfCell(
+      { ...execution, status: 'TIMEOUT' },
+      { shown, expressions: {}, count: 7 },
+    );
     expect(reply).toMatchObject({ status: 'error', ename: 'TimeoutError' });
     expect(unshown?.ename).toBe('TimeoutError');
   });

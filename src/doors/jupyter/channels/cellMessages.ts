@@ -3,8 +3,13 @@ import type { Execution } from '../../../domain/execution.ts';
 import type { ContextNews } from '../../../service/output/followContext.ts';
 import { endOfCell } from '../messages/executeReply.ts';
 import { type Sent, status } from '../messages/messages.ts';
-import { type ErrorContent, errorContent, outputMessage } from '../messages/outputMessage.ts';
-import type { Header } from '../wire/message.ts';
+import {
+  type ErrorContent,
+  errorContent,
+  expressionsContent,
+  outputMessage,
+} from '../messages/outputMessage.ts';
+import type { Fields, Header } from '../wire/message.ts';
 import type { Outgoing } from './outbox.ts';
 
 type CellNews = Extract<ContextNews, { readonly execution: Execution }>;
@@ -28,6 +33,8 @@ export interface CellMessages {
 export function createCellMessages(): CellMessages {
   /** The last error among the outputs of the present execution. */
   let shown: ErrorContent | null = null;
+  /** What was evaluated beside it, which only the reply tells. */
+  let expressions: Fields = {};
 
   return {
     of: (news, { header, isOurs }) => {
@@ -43,21 +50,32 @@ export function createCellMessages(): CellMessages {
         case 'begun': {
           const at = execution.startedAt ?? execution.requestedAt;
           shown = null;
+          expressions = {};
           const input = inputMessage(news.code, count);
-          return [message('busy', status('busy'), at), message('input', input, at)];
+          return [
+            message('busy', status('busy'), at),
+            // A silent cell is not shown, but what it prints is.
+            ...(execution.options?.silent ? [] : [message('input', input, at)]),
+          ];
         }
         case 'output': {
           const { output, seq, at } = news.item;
           if (output.kind === 'finish' || (output.kind === 'input' && !isOurs)) return [];
           if (output.kind === 'error') shown = errorContent(output);
-          // No request of this door asks for any.
-          if (output.kind === 'expressions') return [];
+          if (output.kind === 'expressions') {
+            expressions = expressionsContent(output);
+            return [];
+          }
           return [message(seq, outputMessage(output, count), at)];
         }
         case 'ended': {
           const at = execution.finishedAt ?? execution.requestedAt;
           const hasBegun = execution.startedAt !== null;
-          const { unshown, reply } = endOfCell(execution, hasBegun ? shown : null, count);
+          const { unshown, reply } = endOfCell(execution, {
+            shown: hasBegun ? shown : null,
+            expressions,
+            count,
+          });
           shown = null;
           return [
             ...(hasBegun ? [] : [message('busy', status('busy'), at)]),

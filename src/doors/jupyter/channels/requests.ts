@@ -1,8 +1,11 @@
 /** Carries out the requests of one connection. */
+import { DomainError } from '../../../domain/errors.ts';
 import type { ContextNews } from '../../../service/output/followContext.ts';
-import { KERNEL_INFO } from '../messages/kernelInfo.ts';
+import { cellOptions } from '../messages/cellOptions.ts';
+import { kernelInfo } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
 import { keyOf } from '../messages/parentHeader.ts';
+import { QUESTIONS } from '../messages/questions.ts';
 import { textOf } from '../rest/body.ts';
 import type { Fields, Header, Request } from '../wire/message.ts';
 import type { Outbox } from './outbox.ts';
@@ -51,8 +54,7 @@ export function createRequests(deps: RequestsDeps): Requests {
         userUuid,
         contextId: context.id,
         code: textOf(content, 'code') ?? '',
-        stopOnError: content.stop_on_error !== false,
-        allowInput: content.allow_stdin !== false,
+        ...cellOptions(content),
         isNotebookCell: true,
         idempotencyKey: key,
       });
@@ -101,9 +103,28 @@ export function createRequests(deps: RequestsDeps): Requests {
     return null;
   }
 
+  /** A client can do nothing before it has this answer, so a worker that is away for a moment must not be its end. */
+  async function tellKernel(): Promise<Answer> {
+    try {
+      return kernelInfo(await service.kernelInfo(userUuid));
+    } catch (error: unknown) {
+      if (!(error instanceof DomainError)) throw error;
+      return kernelInfo(null);
+    }
+  }
+
+  /** Asks the kernel itself. A request that is not known has no answer. */
+  async function askKernel({ header, content }: Request): Promise<Answer> {
+    const kind = QUESTIONS.get(header.msg_type);
+    if (kind === undefined) return null;
+    const question = kind.question(content);
+    const told = await service.askKernel({ userUuid, contextId: context.id, question });
+    return kind.reply(told, content);
+  }
+
   // A map, because the type is a client's word: an object would also have `constructor` and the like.
   const handlers = new Map<string, (request: Request) => Promise<Answer> | Answer>([
-    ['kernel_info_request', () => KERNEL_INFO],
+    ['kernel_info_request', tellKernel],
     ['comm_info_request', () => ({ status: 'ok', comms: {} })],
     ['comm_open', refuseComm],
     ['interrupt_request', interrupt],
@@ -112,8 +133,8 @@ export function createRequests(deps: RequestsDeps): Requests {
 
   async function answerTo(request: Request): Promise<Answer> {
     try {
-      // A request that is not known is answered by the two states alone, so that no client waits for ever.
-      return (await handlers.get(request.header.msg_type)?.(request)) ?? null;
+      const handler = handlers.get(request.header.msg_type) ?? askKernel;
+      return await handler(request);
     } catch (error: unknown) {
       return { status: 'error', ...refusedCell(error) };
     }
@@ -124,6 +145,7 @@ export function createRequests(deps: RequestsDeps): Requests {
       const { header } = request;
       if (header.msg_type === 'execute_request') return await execute(request);
       if (header.msg_type === 'input_reply') return await inputReply(request);
+      // Also a request that is not known has the two states, so that no client waits for ever.
       await send(header, status('busy'));
       await answer(request, await answerTo(request));
       await send(header, status('idle'));

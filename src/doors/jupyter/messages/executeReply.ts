@@ -11,16 +11,21 @@ export interface EndOfCell {
   readonly reply: Fields;
 }
 
-/**
- * @param shown the last error among the outputs
- * @param count the number of the cell
- */
-export function endOfCell(ended: Ended, shown: ErrorContent | null, count: number): EndOfCell {
+export interface ToldOfCell {
+  /** The last error among its outputs. */
+  readonly shown: ErrorContent | null;
+  /** What was evaluated beside it. */
+  readonly expressions: Fields;
+  /** Its number. */
+  readonly count: number;
+}
+
+export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCell): EndOfCell {
   switch (ended.status as EndStatus) {
     case 'OK':
       return {
         unshown: null,
-        reply: { status: 'ok', execution_count: count, payload: [], user_expressions: {} },
+        reply: { status: 'ok', execution_count: count, payload: [], user_expressions: expressions },
       };
     // It never ran: it was stopped by the error of another, or interrupted before its turn.
     case 'CANCELLED':

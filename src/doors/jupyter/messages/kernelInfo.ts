@@ -1,22 +1,41 @@
-import { API_VERSION } from '../rest/models.ts';
+import type { KernelFacts } from '../../../domain/kernelQuestion.ts';
 import type { Fields } from '../wire/message.ts';
 import { PROTOCOL_VERSION } from './parentHeader.ts';
 
-/** What the kernels behind this door speak and understand. */
-export const KERNEL_INFO: Fields = {
-  status: 'ok',
-  protocol_version: PROTOCOL_VERSION,
-  implementation: 'cellhouse',
-  implementation_version: API_VERSION,
-  language_info: {
-    name: 'python',
-    version: '3',
-    mimetype: 'text/x-python',
-    file_extension: '.py',
-    pygments_lexer: 'ipython3',
-    codemirror_mode: { name: 'ipython', version: 3 },
-    nbconvert_exporter: 'python',
-  },
+/** What is true of a kernel that does not tell: its worker is away, or of a former release. */
+const UNTOLD: KernelFacts = {
+  protocolVersion: '',
+  implementation: 'ipython',
+  implementationVersion: '',
   banner: '',
-  help_links: [],
+  language: {
+    name: 'python',
+    version: '',
+    mimetype: 'text/x-python',
+    fileExtension: '.py',
+    pygmentsLexer: 'ipython3',
+    nbconvertExporter: 'python',
+  },
 };
+
+/** What a kernel says of itself. Null: nothing. The version of the protocol is that of this door's messages. */
+export function kernelInfo(facts: KernelFacts | null): Fields {
+  const { implementation, implementationVersion, banner, language } = facts ?? UNTOLD;
+  return {
+    status: 'ok',
+    protocol_version: PROTOCOL_VERSION,
+    implementation,
+    implementation_version: implementationVersion,
+    language_info: {
+      name: language.name,
+      version: language.version,
+      mimetype: language.mimetype,
+      file_extension: language.fileExtension,
+      pygments_lexer: language.pygmentsLexer,
+      codemirror_mode: { name: 'ipython', version: 3 },
+      nbconvert_exporter: language.nbconvertExporter,
+    },
+    banner,
+    help_links: [],
+  };
+}

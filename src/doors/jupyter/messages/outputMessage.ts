@@ -53,6 +53,20 @@ export function errorContent({
   return { ename: name, evalue: value, traceback };
 }
 
+/** What was evaluated beside a cell, as its reply holds it. */
+export function expressionsContent({
+  results,
+}: Extract<Output, { kind: 'expressions' }>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(results).map(([name, result]) => [
+      name,
+      result.status === 'ok'
+        ? { status: 'ok', data: result.data, metadata: result.metadata }
+        : { status: 'error', ...errorContent(result) },
+    ]),
+  );
+}
+
 function iopub(type: string, content: Sent['content']): Sent {
   return { channel: 'iopub', type, content };
 }

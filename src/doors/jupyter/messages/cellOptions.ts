@@ -1,0 +1,26 @@
+import type { ExecuteRequest } from '../../../service/execute/validateRequest.ts';
+import { type Fields, isFields } from '../wire/message.ts';
+
+/** How a client wants its cell to be run. What it leaves out is as in Jupyter's protocol. */
+export function cellOptions(
+  content: Fields,
+): Pick<
+  ExecuteRequest,
+  'stopOnError' | 'allowInput' | 'silent' | 'storeHistory' | 'userExpressions'
+> {
+  const silent = content.silent === true;
+  const expressions = isFields(content.user_expressions) ? content.user_expressions : {};
+  const userExpressions = Object.entries(expressions).map(([name, code]) => ({
+    name,
+    code: String(code),
+  }));
+  return {
+    // Nobody sees that a silent cell has failed.
+    stopOnError: content.stop_on_error !== false && !silent,
+    allowInput: content.allow_stdin !== false,
+    // Workers of a former release know none of these, so they are named only where they are wanted.
+    ...(silent && { silent }),
+    ...(!silent && content.store_history === false && { storeHistory: false }),
+    ...(userExpressions.length > 0 && { userExpressions }),
+  };
+}

@@ -1,0 +1,93 @@
+/** Requests of a Jupyter client that the kernel itself answers, and how a client wants its cell to be run. */
+import { describe, expect, it } from 'vitest';
+import type { KernelAnswer } from '../../src/domain/kernelQuestion.ts';
+import { cellOptions } from '../../src/doors/jupyter/messages/cellOptions.ts';
+import { kernelInfo } from '../../src/doors/jupyter/messages/kernelInfo.ts';
+import { QUESTIONS } from '../../src/doors/jupyter/messages/questions.ts';
+
+const past = { session: 0, line: 3, input: 'a', output: '1' };
+
+describe('a request', () => {
+  it.each([
+    [
+      'complete_request',
+      { code: 'a😀b', cursor_pos: 2 },
+      { type: 'complete', code: 'a😀b', cursor: 2 },
+      { type: 'complete', matches: ['abc'], cursorStart: 0, cursorEnd: 2 },
+      { status: 'ok', matches: ['abc'], cursor_start: 0, cursor_end: 2, metadata: {} },
+      { status: 'ok', matches: [], cursor_start: 2, cursor_end: 2, metadata: {} },
+    ],
+    [
+      'inspect_request',
+      { code: 'a😀b', detail_level: 1 },
+      { type: 'inspect', code: 'a😀b', cursor: 3, detail: 1 },
+      { type: 'inspect', found: true, data: { 'text/plain': 'x' } },
+      { status: 'ok', found: true, data: { 'text/plain': 'x' }, metadata: {} },
+      { status: 'ok', found: false, data: {}, metadata: {} },
+    ],
+    [
+      'is_complete_request',
+      { code: 'if 1:' },
+      { type: 'isComplete', code: 'if 1:' },
+      { type: 'isComplete', status: 'incomplete', indent: '    ' },
+      { status: 'incomplete', indent: '    ' },
+      { status: 'unknown' },
+    ],
+    [
+      'history_request',
+      { hist_access_type: 'range', output: true, raw: false, start: 1, stop: 4, session: 0 },
+      { type: 'history', access: 'range', raw: false, output: true, start: 1, stop: 4 },
+      { type: 'history', entries: [past] },
+      { status: 'ok', history: [[0, 3, ['a', '1']]] },
+      { status: 'ok', history: [] },
+    ],
+    [
+      'history_request',
+      { hist_access_type: 'search', n: 5, pattern: 'a*', unique: true },
+      { type: 'history', access: 'search', raw: true, output: false, count: 5, pattern: 'a*' },
+      { type: 'history', entries: [past] },
+      { status: 'ok', history: [[0, 3, 'a']] },
+      { status: 'ok', history: [] },
+    ],
+  ] as const)(
+    '%s is a question, with an answer or the empty one',
+    (type, content, asked, answer, reply, empty) => {
+      const kind = QUESTIONS.get(type);
+      expect(kind?.question(content)).toMatchObject(asked);
+      expect(kind?.reply(answer as KernelAnswer, content)).toEqual(reply);
+      expect(kind?.reply(null, content)).toEqual(empty);
+    },
+  );
+});
+
+describe('the options of a cell', () => {
+  it('are those of the protocol if the client leaves them out', () => {
+    expect(cellOptions({})).toEqual({ stopOnError: true, allowInput: true });
+  });
+
+  it('are given on where they differ', () => {
+    const content = { stop_on_error: false, allow_stdin: false, store_history: false };
+    const expressions = { user_expressions: { b: 'a + 1' } };
+    expect(cellOptions({ ...content, ...expressions })).toEqual({
+      stopOnError: false,
+      allowInput: false,
+      storeHistory: false,
+      userExpressions: [{ name: 'b', code: 'a + 1' }],
+    });
+  });
+
+  it('let nothing wait for the error of a silent cell', () => {
+    expect(cellOptions({ silent: true, store_history: true })).toMatchObject({
+      silent: true,
+      stopOnError: false,
+    });
+  });
+});
+
+it('A kernel that does not say what it is runs Python all the same', () => {
+  expect(kernelInfo(null)).toMatchObject({
+    status: 'ok',
+    protocol_version: '5.3',
+    language_info: { name: 'python', file_extension: '.py' },
+  });
+});
