@@ -57,6 +57,14 @@ describe('a frame', () => {
     });
   });
 
+  it.each([
+    [1_767_323_045.678, '2026-01-02T03:04:05.678Z'],
+    [1e300, ''],
+  ])('with the seconds %d for a date has it as text', (date, told) => {
+    const header = { ...HEADER, date };
+    expect(legacy.decode(JSON.stringify({ header })).header).toEqual({ ...HEADER, date: told });
+  });
+
   it('with buffers is understood without them', () => {
     const json = JSON.stringify({ header: HEADER, channel: 'shell' });
     const end = 12 + json.length;

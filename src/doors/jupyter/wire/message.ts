@@ -42,6 +42,7 @@ export class MessageError extends Error {
 const MAX_ID_CHARS = 100;
 /** Longest other text of a header. */
 const MAX_HEADER_TEXT_CHARS = 256;
+const MS_PER_S = 1_000;
 const CHANNELS: readonly string[] = ['shell', 'control', 'stdin', 'iopub'];
 
 /**
@@ -77,9 +78,17 @@ function readHeader(header: unknown): Header {
     msg_type: id(header, 'msg_type'),
     session: text(header, 'session', MAX_ID_CHARS),
     username: text(header, 'username', MAX_HEADER_TEXT_CHARS),
-    date: text(header, 'date', MAX_HEADER_TEXT_CHARS),
+    date: dateIn(header),
     version: text(header, 'version', MAX_HEADER_TEXT_CHARS),
   };
+}
+
+/** As text. Jupyter Server's client of gateways (nbclient, nbconvert) sends the seconds since 1970. */
+function dateIn(header: Fields): string {
+  const { date } = header;
+  if (typeof date !== 'number') return text(header, 'date', MAX_HEADER_TEXT_CHARS);
+  const at = new Date(date * MS_PER_S);
+  return Number.isNaN(at.getTime()) ? '' : at.toISOString();
 }
 
 function id(header: Fields, name: string): string {
