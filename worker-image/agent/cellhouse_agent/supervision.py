@@ -124,7 +124,8 @@ class Supervision:
     def _verdict(self) -> Verdict | None:
         """How the execution has ended; None while it runs."""
         kernel, execution = self.kernel, self.execution
-        is_timeout = self._grace is not None
+        # If the limit was over before the code began, the interrupt for a leftover may have ended the code itself.
+        is_timeout = self._grace is not None or self._take_up is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
         if execution.is_done:
             if execution.reply is None:
