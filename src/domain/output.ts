@@ -52,6 +52,14 @@ export interface RichOutput {
   readonly executionCount: number | null;
 }
 
+/** The text of a value of {@link RichOutput.data}, which may be a string or a list of lines. Null: it is no text. */
+export function mimeText(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((line) => typeof line === 'string'))
+    return value.join('');
+  return null;
+}
+
 /** The last item of an execution's outputs. How it ended is recorded on the execution itself. */
 export interface Finish {
   readonly kind: 'finish';

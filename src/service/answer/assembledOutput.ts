@@ -1,6 +1,6 @@
 /** Texts that are assembled from an execution's outputs. Pure. */
 import type { Execution } from '../../domain/execution.ts';
-import type { OutputItem, RichOutput } from '../../domain/output.ts';
+import { mimeText, type OutputItem, type RichOutput } from '../../domain/output.ts';
 import { renderedText } from './renderedText.ts';
 
 /** A Python exception, as data. */
@@ -83,16 +83,8 @@ function lastValue(
 ): string | null {
   for (const { output } of items.toReversed()) {
     if (!('data' in output) || !kinds.includes(output.kind)) continue;
-    const value = textOf(output.data[mimeType]);
+    const value = mimeText(output.data[mimeType]);
     if (value !== null) return value;
   }
-  return null;
-}
-
-/** Jupyter's text values may be a string or a list of lines. */
-function textOf(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (Array.isArray(value) && value.every((line) => typeof line === 'string'))
-    return value.join('');
   return null;
 }

@@ -1,5 +1,5 @@
 /** What of a rich output a model gets to see. Pure. */
-import type { RichOutput } from '../../../domain/output.ts';
+import { mimeText, type RichOutput } from '../../../domain/output.ts';
 
 export interface Image {
   /** Base64 without line breaks. */
@@ -18,7 +18,7 @@ const SAYS_NOTHING = /^<[\w.]+ (?:object|size)\b[^\n]*>$/;
 /** The image of an output. Null: it has none. */
 export function imageOf({ data }: RichOutput): Image | null {
   for (const mimeType of IMAGES) {
-    const value = textOf(data[mimeType])?.replace(/\s+/g, '');
+    const value = mimeText(data[mimeType])?.replace(/\s+/g, '');
     if (value !== undefined && isBase64(value)) return { data: value, mimeType };
   }
   return null;
@@ -32,19 +32,11 @@ function isBase64(value: string): boolean {
 
 /** Its text: the plain one, unless that says nothing and short markup says more. Null: it has none. */
 export function shownText({ data }: RichOutput): string | null {
-  const plain = textOf(data['text/plain']);
+  const plain = mimeText(data['text/plain']);
   if (plain !== null && !SAYS_NOTHING.test(plain)) return plain;
   for (const type of MARKUPS) {
-    const markup = textOf(data[type]);
+    const markup = mimeText(data[type]);
     if (markup !== null && markup.length <= MAX_MARKUP_CHARS) return markup;
   }
   return plain;
-}
-
-/** Jupyter's text values may be a string or a list of lines. */
-function textOf(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (Array.isArray(value) && value.every((line) => typeof line === 'string'))
-    return value.join('');
-  return null;
 }
