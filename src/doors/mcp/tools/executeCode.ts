@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RESULT } from '../result/result.ts';
 import { run } from '../run.ts';
 import { sessionOf } from '../session.ts';
-import { SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
+import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
 
 /** How long code of an MCP client may run if the call does not say. */
 const DEFAULT_TIMEOUT_SECONDS = 60;
@@ -26,12 +26,7 @@ Code that runs longer than wait_seconds goes on: the result has status "running"
     wait_seconds: WAIT_SECONDS.optional(),
   }),
   output: RESULT,
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: false,
-    idempotentHint: false,
-    openWorldHint: false,
-  },
+  annotations: RUNS_CODE,
   run: (call, { code, session_id, timeout_seconds, wait_seconds }, notify) =>
     run(
       call,

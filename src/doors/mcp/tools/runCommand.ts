@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RESULT } from '../result/result.ts';
 import { run } from '../run.ts';
 import { sessionOf } from '../session.ts';
-import { SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
+import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
 /** Of an hour, get_execution tells the rest. More than MAX_COMMAND_TIMEOUT_MS is refused by the service. */
@@ -22,12 +22,7 @@ export const runCommand: Tool = tool({
     wait_seconds: WAIT_SECONDS.optional(),
   }),
   output: RESULT,
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: false,
-    idempotentHint: false,
-    openWorldHint: false,
-  },
+  annotations: RUNS_CODE,
   run: (call, { command, session_id, working_directory, timeout_seconds, wait_seconds }, notify) =>
     run(
       call,

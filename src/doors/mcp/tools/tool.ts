@@ -67,6 +67,14 @@ export const WAIT_SECONDS = z
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
 
+/** What tools say of themselves that run what they are given. */
+export const RUNS_CODE: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: false,
+  idempotentHint: false,
+  openWorldHint: false,
+};
+
 /** For how long code may run. */
 export function timeoutSeconds(max: number, byDefault: number) {
   return z
