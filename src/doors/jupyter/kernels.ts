@@ -1,9 +1,10 @@
 /** The kernels of a caller. A kernel is a context: its id is that of the context. */
 import { DomainError } from '../../domain/errors.ts';
-import type { Users } from '../../domain/users.ts';
+import { singleUser, type Users } from '../../domain/users.ts';
 import type { KernelView } from '../../service/contexts/kernelView.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../boundService.ts';
+import { sessionPrefixOf } from '../shared/place.ts';
 
 /** Where the kernels of a caller are. */
 type Place =
@@ -35,7 +36,7 @@ export interface Kernels {
 }
 
 export function kernelsOf({ principal, service }: Caller, newId: () => string): Kernels {
-  const place = placeOf(principal);
+  const place = placeOfKernels(principal);
   const users: Users =
     place.type === 'contexts' ? { uuid: place.userUuid } : { prefix: place.prefix };
   const isHere = ({ context, userUuid }: KernelView) =>
@@ -82,9 +83,10 @@ export function kernelsOf({ principal, service }: Caller, newId: () => string): 
   };
 }
 
-function placeOf({ users, tokenId }: Principal): Place {
-  if (users !== null && 'uuid' in users) return { type: 'contexts', userUuid: users.uuid };
-  return { type: 'sessions', prefix: `${users?.prefix ?? tokenId}:jupyter:` };
+function placeOfKernels(principal: Principal): Place {
+  const userUuid = singleUser(principal.users);
+  if (userUuid !== null) return { type: 'contexts', userUuid };
+  return { type: 'sessions', prefix: sessionPrefixOf(principal) };
 }
 
 function noKernel(id: string): DomainError {

@@ -1,6 +1,7 @@
 /** Which session a client means, and what it calls the session of an execution. */
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
+import { singleUser } from '../../domain/users.ts';
 import { type Place, placeOf } from '../shared/place.ts';
 import type { McpCall } from './mcpCall.ts';
 
@@ -72,7 +73,7 @@ export async function idOfSession(
 }
 
 function isForOneUser({ users }: McpCall['principal']): boolean {
-  return users !== null && 'uuid' in users;
+  return singleUser(users) !== null;
 }
 
 /** So that two users who chose the same id do not meet: what is encoded has no colon. */

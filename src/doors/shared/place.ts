@@ -1,5 +1,6 @@
 /** Where a client of a door works: whose session, and which context of it. */
 import { createHash } from 'node:crypto';
+import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../boundService.ts';
 
@@ -21,10 +22,20 @@ export function placeOf(
   { users, tokenId, door }: Pick<Principal, 'users' | 'tokenId' | 'door'>,
   id: string | null,
 ): Place {
-  if (users !== null && 'uuid' in users)
-    return { userUuid: users.uuid, contextName: id === null ? null : shortened('', id) };
-  const owner = users === null ? tokenId : users.prefix;
-  return { userUuid: shortened(`${owner}:${door}:`, id ?? ''), contextName: null };
+  const userUuid = singleUser(users);
+  if (userUuid !== null) return { userUuid, contextName: id === null ? null : shortened('', id) };
+  const prefix = sessionPrefixOf({ users, tokenId, door });
+  return { userUuid: shortened(prefix, id ?? ''), contextName: null };
+}
+
+/** How the names of all sessions begin that a token has at its door, unless it is for one user. */
+export function sessionPrefixOf({
+  users,
+  tokenId,
+  door,
+}: Pick<Principal, 'users' | 'tokenId' | 'door'>): string {
+  const owner = users !== null && 'prefix' in users ? users.prefix : tokenId;
+  return `${owner}:${door}:`;
 }
 
 /** The id of the place's context, which is made if it is not there. Null: the default one. */

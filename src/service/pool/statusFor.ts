@@ -1,4 +1,5 @@
 import type { PoolStatus } from '../../domain/poolStatus.ts';
+import { singleUser } from '../../domain/users.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -12,7 +13,7 @@ export async function statusFor(
 ): Promise<PoolStatus> {
   if (principal.role === 'OPERATOR') return await pool.status();
   const { tenant, users } = principal;
-  const userUuid = users !== null && 'uuid' in users ? users.uuid : null;
+  const userUuid = singleUser(users);
   const mostSessions = quotas.limit('OPEN_SESSIONS', tenant, userUuid) ?? config.maxTotalWorkers;
   const own = sessions.count((session) => sees(principal, session));
   return {
