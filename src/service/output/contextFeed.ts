@@ -7,6 +7,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { KernelView } from '../contexts/kernelView.ts';
 
@@ -123,10 +124,12 @@ export async function createContextFeed(
   const off = wakeUps.onEvent((event) => listener(event));
   gone.addEventListener('abort', () => wake(), { once: true });
   try {
-    const session = isDefault ? await queries.session(sessionId as SessionId) : null;
-    kernelRestarts = session?.kernelRestarts ?? kernelRestarts;
-    for (const { execution, code } of await unfinished(queries, sessionId as SessionId, contextId))
-      track(execution, code);
+    const session = await queries.session(sessionId as SessionId);
+    if (session !== null) {
+      if (isDefault) kernelRestarts = session.kernelRestarts;
+      for (const { execution, code } of await unfinished(queries, session, contextId))
+        track(execution, code);
+    }
   } catch (error: unknown) {
     // Nobody gets the feed, so nobody would close it, and it would keep every event.
     off();
@@ -180,12 +183,10 @@ export async function createContextFeed(
 
 async function unfinished(
   queries: Database['queries'],
-  sessionId: SessionId,
+  { workerId }: Session,
   contextId: string,
 ): Promise<readonly Tracked[]> {
-  const session = await queries.session(sessionId);
-  if (session === null) return [];
-  const all = await queries.unfinishedExecutions(session.workerId);
+  const all = await queries.unfinishedExecutions(workerId);
   return all.filter(
     ({ execution }) =>
       execution.language !== 'BASH' && (execution.contextId ?? execution.sessionId) === contextId,
