@@ -2,6 +2,7 @@ import type { FileChange } from '../../domain/fileChange.ts';
 import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Client } from '../connection/client.ts';
+import { isOf } from './isOf.ts';
 
 /** How much of an owner's has not ended. */
 export interface Unfinished {
@@ -15,30 +16,28 @@ export interface Unfinished {
 
 /** What `cellhouse forget` waits for. */
 export function createOwnerQueries({ sql, answered }: Client) {
-  const owned = ({ tenant, userUuid }: Owner) => sql`
-    t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text)`;
   const isPending = () => sql`
     t.finished_at IS NULL AND NOT EXISTS (
       SELECT FROM pruned_streams p WHERE p.stream_id = 'fileChange-' || t.id)`;
   return {
     openSessionsOf: async (owner: Owner): Promise<Session[]> =>
       await answered(sql<Session[]>`
-        SELECT * FROM sessions t WHERE ${owned(owner)} AND t.closed_at IS NULL ORDER BY t.id`),
+        SELECT * FROM sessions t WHERE ${isOf(sql, owner)} AND t.closed_at IS NULL ORDER BY t.id`),
 
     /** Changes without an outcome, at most `limit`. */
     pendingChangesOf: async (owner: Owner, limit: number): Promise<FileChange[]> =>
       await answered(sql<FileChange[]>`
-        SELECT * FROM file_changes t WHERE ${owned(owner)} AND ${isPending()} ORDER BY t.id LIMIT ${limit}`),
+        SELECT * FROM file_changes t WHERE ${isOf(sql, owner)} AND ${isPending()} ORDER BY t.id LIMIT ${limit}`),
 
     unfinishedOf: async (owner: Owner): Promise<Unfinished> => {
       const [counts] = await answered(sql<Unfinished[]>`
         SELECT
-          (SELECT count(*) FROM sessions t WHERE ${owned(owner)} AND t.closed_at IS NULL) AS sessions,
-          (SELECT count(*) FROM contexts t WHERE ${owned(owner)} AND t.ended_at IS NULL) AS contexts,
-          (SELECT count(*) FROM executions t WHERE ${owned(owner)} AND t.finished_at IS NULL) AS executions,
-          (SELECT count(*) FROM file_changes t WHERE ${owned(owner)} AND ${isPending()}) AS file_changes,
+          (SELECT count(*) FROM sessions t WHERE ${isOf(sql, owner)} AND t.closed_at IS NULL) AS sessions,
+          (SELECT count(*) FROM contexts t WHERE ${isOf(sql, owner)} AND t.ended_at IS NULL) AS contexts,
+          (SELECT count(*) FROM executions t WHERE ${isOf(sql, owner)} AND t.finished_at IS NULL) AS executions,
+          (SELECT count(*) FROM file_changes t WHERE ${isOf(sql, owner)} AND ${isPending()}) AS file_changes,
           (SELECT count(*) FROM workers w JOIN sessions t ON t.worker_id = w.id
-            WHERE w.state <> 'REMOVED' AND ${owned(owner)} AND t.closed_at IS NOT NULL) AS workers`);
+            WHERE w.state <> 'REMOVED' AND ${isOf(sql, owner)} AND t.closed_at IS NOT NULL) AS workers`);
       return counts ?? { sessions: 0, contexts: 0, executions: 0, fileChanges: 0, workers: 0 };
     },
   };

@@ -6,10 +6,9 @@ import { type EmptiedEvent, emptyEvents } from './emptyEvents.ts';
 import {
   type Forgetting,
   type Forgotten,
+  inPages,
   lockForgetting,
-  NOTHING,
   removalOf,
-  sumOf,
 } from './forgetting.ts';
 import { type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
 
@@ -35,17 +34,13 @@ export interface SingleEvents {
  * what it has removed.
  */
 export async function forgetEvents(
-  { transaction }: OneConnection,
+  connection: OneConnection,
   forgetting: Forgetting,
   events: SingleEvents,
 ): Promise<Forgotten> {
-  let total = NOTHING;
-  for (let after = 0; ; ) {
-    const page = await transaction((sql) => forgetPage(sql, forgetting, events, after));
-    if (page === null) return total;
-    total = sumOf(total, page);
-    after = page.last;
-  }
+  return await inPages<number>(connection, (sql, after) =>
+    forgetPage(sql, forgetting, events, after ?? 0),
+  );
 }
 
 async function forgetPage(

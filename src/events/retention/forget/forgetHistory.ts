@@ -15,6 +15,7 @@ import { requireSameRelease } from '../../migrations/compatibility.ts';
 import { readRelease } from '../../migrations/release.ts';
 import { PROJECTIONS } from '../../projections/projections.ts';
 import { createChainQueries } from '../../queries/chainQueries.ts';
+import { isOf } from '../../queries/isOf.ts';
 import { cleanStatistics } from './cleanStatistics.ts';
 import { forgetFormerNotebooks } from './forgetFormerNotebooks.ts';
 import { forgetRows } from './forgetRows.ts';
@@ -55,11 +56,10 @@ async function sealedPosition(connection: OneConnection, gatewayId: GatewayId): 
 
 async function forgetAll(connection: OneConnection, forgetting: Forgetting): Promise<Forgotten> {
   const { owner } = forgetting;
-  const { tenant, userUuid } = owner;
   let total = NOTHING;
   for (const kind of OWNED_KINDS)
     total = sumOf(total, await forgetRows(connection, kind, forgetting));
-  if (userUuid === null) {
+  if (owner.userUuid === null) {
     total = sumOf(total, await forgetActors(connection, forgetting));
     await renameLinks(connection, owner);
   } else {
@@ -68,10 +68,9 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
   const { sql } = connection;
   // Not those of what was accepted meanwhile: a call that is sent again must still find it.
   await sql`
-    DELETE FROM idempotency_keys k
-    WHERE k.tenant = ${tenant} AND (${userUuid}::text IS NULL OR k.user_uuid = ${userUuid}::text)
-      AND NOT EXISTS (
-        SELECT FROM executions x WHERE x.id = k.execution_id AND x.tenant = k.tenant AND x.user_uuid = k.user_uuid)`;
+    DELETE FROM idempotency_keys t
+    WHERE ${isOf(sql, owner)} AND NOT EXISTS (
+      SELECT FROM executions x WHERE x.id = t.execution_id AND x.tenant = t.tenant AND x.user_uuid = t.user_uuid)`;
   // A gateway that was killed has left who waited there.
   await sql`
     DELETE FROM waiting_requests w WHERE NOT EXISTS (
@@ -80,11 +79,10 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
 }
 
 /** @throws Error if there is something of the owner: somebody has acted for them meanwhile */
-async function requireNothing({ sql }: OneConnection, { tenant, userUuid }: Owner): Promise<void> {
+async function requireNothing({ sql }: OneConnection, owner: Owner): Promise<void> {
   for (const { table } of OWNED_KINDS.map((kind) => PROJECTIONS[kind])) {
     const [left] = await sql`
-      SELECT t.id FROM ${sql(table)} t
-      WHERE t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text) LIMIT 1`;
+      SELECT t.id FROM ${sql(table)} t WHERE ${isOf(sql, owner)} LIMIT 1`;
     if (left) throw actedMeanwhile(table);
   }
 }

@@ -13,6 +13,7 @@ import type { Sql } from '../../connection/client.ts';
 import type { OneConnection } from '../../connection/oneConnection.ts';
 import { changeJson } from '../../projections/projectionJson.ts';
 import { PROJECTIONS } from '../../projections/projections.ts';
+import { isOf } from '../../queries/isOf.ts';
 import { jsonArray } from '../../store/jsonArray.ts';
 import { recordRemoval } from '../recordRemoval.ts';
 import { emptyEvents } from './emptyEvents.ts';
@@ -22,10 +23,9 @@ import {
   actedMeanwhile,
   type Forgetting,
   type Forgotten,
+  inPages,
   lockForgetting,
-  NOTHING,
   removalOf,
-  sumOf,
 } from './forgetting.ts';
 import { nameOf, type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
 import { withinBytes } from './withinBytes.ts';
@@ -36,17 +36,13 @@ const PAGE_ROWS = 200;
 const PAGE_BYTES = 64 * 1024 * 1024;
 
 export async function forgetRows(
-  { transaction }: OneConnection,
+  connection: OneConnection,
   kind: OwnedKind,
   forgetting: Forgetting,
 ): Promise<Forgotten> {
-  let total = NOTHING;
-  for (let after: string | null = null; ; ) {
-    const page = await transaction((sql) => forgetPage(sql, kind, forgetting, after));
-    if (page === null) return total;
-    total = sumOf(total, page);
-    after = page.lastId;
-  }
+  return await inPages<string>(connection, (sql, after) =>
+    forgetPage(sql, kind, forgetting, after),
+  );
 }
 
 type Row = EntityState & {
@@ -59,12 +55,12 @@ async function forgetPage(
   kind: OwnedKind,
   forgetting: Forgetting,
   after: string | null,
-): Promise<(Forgotten & { readonly lastId: string }) | null> {
+): Promise<(Forgotten & { readonly last: string }) | null> {
   await lockForgetting(sql);
   const { owner, newId } = forgetting;
   const rows = withinBytes(await ended(sql, kind, forgetting, after), PAGE_BYTES);
-  const lastId = rows.at(-1)?.id;
-  if (lastId === undefined) return null;
+  const last = rows.at(-1)?.id;
+  if (last === undefined) return null;
   const users = rows.flatMap(({ userUuid }) => userUuid ?? []);
   const pseudonyms = await pseudonymsFor(sql, owner, users);
   const names = new Map(
@@ -86,7 +82,7 @@ async function forgetPage(
     },
     events,
   );
-  return { lastId, streams: rows.length, events: events.length, outputs };
+  return { last, streams: rows.length, events: events.length, outputs };
 }
 
 function namesOf(row: Row, pseudonyms: Pseudonyms, { tenant }: Owner, id: string): Names {
@@ -102,7 +98,7 @@ function namesOf(row: Row, pseudonyms: Pseudonyms, { tenant }: Owner, id: string
 async function ended(
   sql: Sql,
   kind: OwnedKind,
-  { owner: { tenant, userUuid }, sealed }: Forgetting,
+  { owner, sealed }: Forgetting,
   after: string | null,
 ): Promise<Row[]> {
   const { table } = PROJECTIONS[kind];
@@ -110,8 +106,7 @@ async function ended(
   const pruned = sql`EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)`;
   return await sql<Row[]>`
     SELECT t.* FROM ${sql(table)} t
-    WHERE t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text)
-      AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
+    WHERE ${isOf(sql, owner)} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
       AND (${endedAt === null ? sql`true` : sql`t.${sql(endedAt)} IS NOT NULL`} OR ${pruned})
       AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = ${`${kind}-`} || t.id AND e.position > ${sealed})
     ORDER BY t.id LIMIT ${PAGE_ROWS} FOR NO KEY UPDATE OF t`;

@@ -1,6 +1,7 @@
 /** What all steps of forgetting share. */
 import type { Owner } from '../../../domain/owner.ts';
 import type { Sql } from '../../connection/client.ts';
+import type { OneConnection } from '../../connection/oneConnection.ts';
 import { GATE, GATE_CLASS, REBUILD } from '../../store/gate.ts';
 import type { Remover } from '../recordRemoval.ts';
 import { nameOf, type Pseudonyms } from './pseudonyms.ts';
@@ -26,6 +27,26 @@ export function sumOf(one: Forgotten, other: Forgotten): Forgotten {
     events: one.events + other.events,
     outputs: one.outputs + other.outputs,
   };
+}
+
+/**
+ * Forgets page by page: `forgetPage` gets where the former page ended (null: nowhere yet), and gives where its own ended.
+ * A page is one transaction. Null ends it: nothing is left.
+ */
+export async function inPages<Place>(
+  { transaction }: OneConnection,
+  forgetPage: (
+    sql: Sql,
+    after: Place | null,
+  ) => Promise<(Forgotten & { readonly last: Place }) | null>,
+): Promise<Forgotten> {
+  let total = NOTHING;
+  for (let after: Place | null = null; ; ) {
+    const page = await transaction((sql) => forgetPage(sql, after));
+    if (page === null) return total;
+    total = sumOf(total, page);
+    after = page.last;
+  }
 }
 
 /**

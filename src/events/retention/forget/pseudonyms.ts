@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Owner } from '../../../domain/owner.ts';
 import type { Sql } from '../../connection/client.ts';
+import { isOf } from '../../queries/isOf.ts';
 
 /** Enough that no two are the same. */
 const RANDOM_BYTES = 8;
@@ -47,8 +48,6 @@ export function nameOf(names: ReadonlyMap<string, string>, of: string): string {
 }
 
 /** After this, nobody can find out who was meant. */
-export async function forgetPseudonyms(sql: Sql, { tenant, userUuid }: Owner): Promise<void> {
-  await sql`
-    DELETE FROM pseudonyms
-    WHERE tenant = ${tenant} AND (${userUuid}::text IS NULL OR user_uuid = ${userUuid}::text)`;
+export async function forgetPseudonyms(sql: Sql, owner: Owner): Promise<void> {
+  await sql`DELETE FROM pseudonyms t WHERE ${isOf(sql, owner)}`;
 }
