@@ -4,6 +4,14 @@
  */
 import type { EventOf, StreamKind } from './entities.ts';
 import type { EventMetadata } from './events.ts';
+import {
+  CONTEXT,
+  EXECUTION_END,
+  EXECUTION_REQUEST,
+  FILE_CHANGE,
+  NOTEBOOK,
+  TOKEN,
+} from './redactedFacts.ts';
 import { type Fates, type Names, redacted } from './redaction.ts';
 
 /** The entities that belong to a tenant, and mostly to one of its users. A new entity is one of them. */
@@ -20,14 +28,6 @@ const OWNER = {
   workerId: 'stays',
 } as const;
 const ONLY_TIME = { at: 'stays' } as const;
-const NOTEBOOK = {
-  at: 'stays',
-  path: { becomes: '' },
-  name: { becomes: '' },
-  type: 'stays',
-  contextId: 'stays',
-  userUuid: 'userUuid',
-} as const;
 const QUOTA = {
   at: 'stays',
   // It is a hash of the names.
@@ -56,10 +56,8 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
   SessionClosed: { at: 'stays', reason: 'stays' },
   ContextCreated: {
     ...OWNER,
+    ...CONTEXT,
     contextId: 'stays',
-    name: { becomes: null },
-    workingDirectory: { becomes: null },
-    slot: 'stays',
   },
   ContextStarted: { at: 'stays', readyMs: 'stays' },
   ContextRestartRequested: ONLY_TIME,
@@ -68,16 +66,10 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
   ContextEnded: { at: 'stays', reason: 'stays' },
   ExecutionRequested: {
     ...OWNER,
+    ...EXECUTION_REQUEST,
     executionId: 'stays',
     code: { becomes: '' },
-    codeSha256: { becomes: '' },
-    codeBytes: 'stays',
-    timeoutMs: 'stays',
-    maxOutputBytes: 'stays',
-    idempotencyKey: { becomes: null },
     stateLost: 'stays',
-    language: 'stays',
-    contextId: 'stays',
     workingDirectory: 'goes',
     environmentVariableNames: 'goes',
     allowInput: 'stays',
@@ -99,31 +91,11 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
     base64: 'goes',
   },
   ExecutionStarted: { at: 'stays', executionCount: 'stays' },
-  ExecutionFinished: {
-    at: 'stays',
-    status: 'stays',
-    executionCount: 'stays',
-    errorName: { becomes: null },
-    errorValue: { becomes: null },
-    stateLost: 'stays',
-    truncated: 'stays',
-    queuedMs: 'stays',
-    runMs: 'stays',
-    cpuMs: 'stays',
-    peakMemoryBytes: 'stays',
-    outputBytes: 'stays',
-    storedOutputBytes: 'stays',
-    exitCode: 'stays',
-    signal: 'stays',
-    files: { becomes: null },
-    stoppedBy: 'stays',
-  },
+  ExecutionFinished: { ...EXECUTION_END, at: 'stays' },
   FileChangeRequested: {
     ...OWNER,
+    ...FILE_CHANGE,
     changeId: 'stays',
-    operation: 'stays',
-    path: { becomes: '' },
-    toPath: { becomes: null },
   },
   FileWritten: {
     at: 'stays',
@@ -135,24 +107,12 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
   FileMoved: { at: 'stays', path: { becomes: '' }, toPath: { becomes: '' }, size: 'stays' },
   FileDeleted: { at: 'stays', path: { becomes: '' }, size: 'stays', files: 'stays' },
   FileChangeFailed: { at: 'stays', code: 'stays', mayHaveHappened: 'stays' },
-  NotebookOpened: { ...NOTEBOOK, notebookId: 'stays', tenant: 'tenant' },
-  NotebookChanged: NOTEBOOK,
+  NotebookOpened: { ...NOTEBOOK, at: 'stays', notebookId: 'stays', tenant: 'tenant' },
+  NotebookChanged: { ...NOTEBOOK, at: 'stays' },
   NotebookClosed: ONLY_TIME,
   QuotaSet: { ...QUOTA, limit: 'stays' },
   QuotaReset: QUOTA,
-  TokenCreated: {
-    at: 'stays',
-    tokenId: 'stays',
-    name: { becomes: 'forgotten' },
-    role: 'stays',
-    tenant: 'tenant',
-    userUuid: 'userUuid',
-    userPrefix: { becomes: null },
-    door: 'stays',
-    expiresAt: 'stays',
-    // The secret is random, so its hash tells nothing.
-    secretSha256: 'stays',
-  },
+  TokenCreated: { ...TOKEN, at: 'stays', tokenId: 'stays' },
   TokenRotated: { at: 'stays', secretSha256: 'stays', formerUntil: 'stays' },
   TokenRevoked: { at: 'stays', reason: 'stays' },
 };
