@@ -32,11 +32,16 @@ async function graphql(query, variables) {
   const headers = { 'Content-Type': 'application/json', 'X-Auth-Token': token };
   const body = JSON.stringify({ query, variables });
   for (;;) {
-    const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body }).catch(
-      () => null,
-    );
-    const { data, errors: [error] = [] } = (await response?.json()) ?? {};
-    if (error && !error.extensions?.retryAfterMs) throw new Error(error.message);
+    // A gateway may be killed before it answers, and in the middle of its answer.
+    const { data, errors: [error] = [] } = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers,
+      body,
+    })
+      .then((response) => response.json())
+      .catch(() => ({}));
+    if (error && !error.extensions?.retryAfterMs)
+      throw Object.assign(new Error(error.message), { code: error.extensions?.code });
     if (data && !error) return data;
     await delay(error?.extensions.retryAfterMs ?? 500);
   }
@@ -97,9 +102,12 @@ const input = { userUuid, ...shell, idempotencyKey: randomUUID() };
 const { id } = (await graphql(SUBMIT, { input })).submit;
 stdout.on('resize', () => graphql(RESIZE, { id, ...size() }).catch(() => {}));
 if (stdin.isTTY) stdin.setRawMode(true);
-// What was typed when the shell has ended is for nobody.
-type(id).catch(() => {});
-process.exitCode = await show(id);
+const ended = show(id);
+const typed = type(id).catch((problem) => {
+  // What was typed when the shell has ended is for nobody.
+  if (problem.code !== 'INPUT_CLOSED') throw problem;
+});
+process.exitCode = await Promise.race([ended, typed.then(() => ended)]);
 await graphql(RELEASE, { input: { userUuid } });
 await socket.dispose();
 stdin.destroy();
