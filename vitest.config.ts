@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import { ALONE, isLong, LONG } from './test/extent.ts';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { ALONE, FIRST, isLong, LONG } from './test/extent.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
@@ -25,8 +26,19 @@ const E2E_FILES_AT_ONCE = 2;
 const e2eFile = (name: string) => `test/e2e/${name}`;
 const left = isLong ? [] : LONG.map(e2eFile);
 
+/** Begins with FIRST. Vitest goes by the size of files, and a short file that takes minutes would run beside nothing. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const first = FIRST.map((name) => join(this.ctx.config.root, e2eFile(name)));
+    const sorted = await super.sort(files);
+    const isFirst = (file: TestSpecification) => first.includes(file.moduleId);
+    return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', ...report],
     passWithNoTests: false,
     allowOnly: false,

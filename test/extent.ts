@@ -31,6 +31,9 @@ export const ALONE = [
   'thousandSubscribers.test.ts',
 ];
 
+/** Files of test/e2e that take minutes although they are short. They begin before all others. */
+export const FIRST = ['agentChecks.test.ts'];
+
 /** Files of test/e2e that `npm test` leaves out. */
 export const LONG = [
   'benchPair.test.ts',

@@ -3,13 +3,13 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ALONE, EXTENT, LONG } from '../extent.ts';
+import { ALONE, EXTENT, FIRST, LONG } from '../extent.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const TESTING = readFileSync(`${ROOT}docs/testing.md`, 'utf8');
 
 describe('test/extent.ts', () => {
-  it.each([...new Set([...ALONE, ...LONG])])('%s exists', (name) => {
+  it.each([...new Set([...ALONE, ...FIRST, ...LONG])])('%s exists', (name) => {
     expect(existsSync(`${ROOT}test/e2e/${name}`)).toBe(true);
   });
 
