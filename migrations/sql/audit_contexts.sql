@@ -35,4 +35,4 @@ COMMENT ON COLUMN audit.contexts.end_reason IS 'Why it ended: deleted, failed (i
 COMMENT ON COLUMN audit.contexts.actor_token IS 'The token of the call that created it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
 COMMENT ON COLUMN audit.contexts.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.contexts.actor_tenant IS 'The tenant of that token.';
-COMMENT ON COLUMN audit.contexts.actor_door IS 'The wire by which the call came: graphql or files.';
+COMMENT ON COLUMN audit.contexts.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

@@ -81,5 +81,5 @@ COMMENT ON COLUMN audit.executions.stopped_by IS 'The execution whose end cancel
 COMMENT ON COLUMN audit.executions.actor_token IS 'The token of the call that sent it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
 COMMENT ON COLUMN audit.executions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.executions.actor_tenant IS 'The tenant of that token.';
-COMMENT ON COLUMN audit.executions.actor_door IS 'The wire by which the call came: graphql or files.';
+COMMENT ON COLUMN audit.executions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';
 COMMENT ON COLUMN audit.executions.user_expressions IS 'What a notebook had evaluated after the cell, as JSON: a list of names and code. NULL for most, and once its events were archived.';

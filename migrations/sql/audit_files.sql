@@ -90,4 +90,4 @@ COMMENT ON COLUMN audit.files.modified_at IS 'The file''s time of modification, 
 COMMENT ON COLUMN audit.files.actor_token IS 'The token of the call, or of the call that sent the code: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
 COMMENT ON COLUMN audit.files.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.files.actor_tenant IS 'The tenant of that token.';
-COMMENT ON COLUMN audit.files.actor_door IS 'The wire by which the call came: graphql or files.';
+COMMENT ON COLUMN audit.files.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

@@ -58,4 +58,4 @@ COMMENT ON COLUMN audit.sessions.expires_at IS 'When its life ends or would have
 COMMENT ON COLUMN audit.sessions.actor_token IS 'The token of the call that opened it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
 COMMENT ON COLUMN audit.sessions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.sessions.actor_tenant IS 'The tenant of that token.';
-COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql or files.';
+COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';
