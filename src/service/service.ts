@@ -31,7 +31,6 @@ import { interrupt } from './execute/interrupt.ts';
 import { resizeTerminal } from './execute/resizeTerminal.ts';
 import { MAX_INPUT_CALLS, sendInput } from './execute/sendInput.ts';
 import { submit } from './execute/submit.ts';
-import { untilStarted } from './execute/untilStarted.ts';
 import { deleteFile } from './files/deleteFile.ts';
 import { file } from './files/file.ts';
 import { files } from './files/files.ts';
@@ -91,7 +90,6 @@ export const OPERATIONS = {
   askKernel,
   kernelInfo,
   execution,
-  untilStarted,
   session,
   openSession,
   extendSession,

@@ -8,7 +8,6 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import {
   createFinishWaiters,
   type FinishWaiters,
-  isUnderWay,
 } from '../../src/service/execute/finishWaiters.ts';
 import {
   commitOne,
@@ -94,17 +93,6 @@ describe('a wait', () => {
     const waiting = [wait(execution), wait(execution), wait(execution)];
     await finish(execution);
     for (const each of await Promise.all(waiting)) expect(each.status).toBe('OK');
-  });
-
-  it('for the start ends with the start, and a wait for the end goes on', async () => {
-    const execution = await request();
-    const ending = wait(execution);
-    const starting = waiters.wait(execution, AbortSignal.timeout(PROMPT_MS), isUnderWay);
-    const running = await commitOne<'execution'>(there.store, onExecution(execution, started));
-    expect(await starting).toMatchObject({ status: 'RUNNING', version: 2 });
-    await commitOne(there.store, onExecution(running, executionFinished()));
-    expect(await ending).toMatchObject({ status: 'OK', version: 3 });
-    expect(reads).toBe(1);
   });
 
   it('ends when its signal is aborted', async () => {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { KernelQuestion } from '../../src/domain/kernelQuestion.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { until } from '../../testkit/until.ts';
 import { useRealService } from '../support/realService.ts';
 
 const { db, gateways } = await useRealService(2);
@@ -15,18 +16,19 @@ const submit = (code: string, more: Partial<ExecuteRequest> = {}) =>
 const run = (code: string, more: Partial<ExecuteRequest> = {}) =>
   one.execute(AUTH_TOKEN_HOLDER, { userUuid, code, isNotebookCell: true, ...more });
 
+/** Resolves with the execution once it has begun. */
+const begun = (id: string, service = one) =>
+  until('a start', async () => {
+    const execution = await service.execution(AUTH_TOKEN_HOLDER, id);
+    return execution?.startedAt && execution;
+  });
+
 it('a cell has its number from its start on, at every gateway', async () => {
   await run('import time');
   const cell = await submit('time.sleep(60)');
-  const started = await Promise.all(
-    [one, other].map((service) => service.untilStarted(AUTH_TOKEN_HOLDER, cell.id)),
-  );
+  const started = await Promise.all([one, other].map((service) => begun(cell.id, service)));
   for (const execution of started)
     expect(execution).toMatchObject({ status: 'RUNNING', executionCount: 2, finishedAt: null });
-  const queued = await submit('3');
-  const waiting = other.untilStarted(AUTH_TOKEN_HOLDER, queued.id);
-  await one.interrupt(AUTH_TOKEN_HOLDER, queued.id);
-  expect(await waiting).toMatchObject({ status: 'CANCELLED', startedAt: null });
   await other.interrupt(AUTH_TOKEN_HOLDER, cell.id);
   expect(await run('4')).toMatchObject({ status: 'OK', executionCount: 3 });
 });
@@ -38,18 +40,6 @@ it('a cell that kills its kernel keeps the number that it began with', async () 
   expect(killed).toMatchObject({ errorName: 'KernelDied', executionCount: 2, stateLost: true });
   expect(await run('get_ipython().execution_count = -5')).toMatchObject({ executionCount: 1 });
   expect(await run('1')).toMatchObject({ status: 'OK' });
-});
-
-it('a waiting for the start ends with its signal', async () => {
-  const [cell, queued] = [await submit('import time; time.sleep(60)'), await submit('1')];
-  const aborter = new AbortController();
-  const waiting = other.untilStarted(AUTH_TOKEN_HOLDER, queued.id, aborter.signal);
-  aborter.abort(new Error('enough'));
-  await expect(waiting).rejects.toThrow('enough');
-  await one.interrupt(AUTH_TOKEN_HOLDER, cell.id);
-  await expect(one.untilStarted(AUTH_TOKEN_HOLDER, 'nobody')).rejects.toMatchObject({
-    code: 'NOT_FOUND',
-  });
 });
 
 it('a cell of a notebook may be empty, and has the time limit of commands', async () => {
@@ -100,7 +90,7 @@ it('an idle kernel answers at every gateway, and nothing is recorded of it', asy
 it('a kernel that runs code, and one that nobody has, gives no answer at once', async () => {
   const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid });
   const cell = await submit('import time; time.sleep(60)');
-  await one.untilStarted(AUTH_TOKEN_HOLDER, cell.id);
+  await begun(cell.id);
   const began = performance.now();
   expect([await complete('pri'), await complete('pri', other)]).toEqual([null, null]);
   expect(performance.now() - began).toBeLessThan(1_000);
@@ -169,9 +159,7 @@ it('a silent cell has no number and no result; a cell outside of the history tak
   ]);
   const unstored = await submit('import time; time.sleep(0.2)', { storeHistory: false });
   const next = Number(before) + 1;
-  expect(await other.untilStarted(AUTH_TOKEN_HOLDER, unstored.id)).toMatchObject({
-    executionCount: next,
-  });
+  expect(await begun(unstored.id, other)).toMatchObject({ executionCount: next });
   expect(await run('2')).toMatchObject({ executionCount: next });
 });
 

@@ -16,7 +16,7 @@ const FOR_AUDITORS: readonly Name[] = [
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
-  ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution', 'untilStarted'] as const),
+  ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution'] as const),
   ...(['followExecution'] as const),
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),

@@ -48,7 +48,6 @@ export const PERMISSIONS: Permissions = {
   askKernel: { roles: CALLERS, ...asked },
   kernelInfo: { roles: CALLERS, ...named },
   execution: { roles: READERS },
-  untilStarted: { roles: CALLERS },
   session: { roles: READERS, ...named, others: null },
   openSession: { roles: CALLERS, ...asked },
   extendSession: { roles: CALLERS, ...named },

@@ -1,4 +1,4 @@
-/** Waits for the starts and ends of executions, whichever gateway records them. */
+/** Waits for the ends of executions, whichever gateway records them. */
 
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -19,25 +19,16 @@ export interface FinishWaiters {
    */
   follow(id: ExecutionId): () => void;
   /**
-   * Resolves with the execution once it is `until`: finished, if that is left out.
+   * Resolves with the execution once it is finished.
    * @param execution the state that the caller knows
    * @throws the signal's reason
    */
-  wait(execution: Execution, signal: AbortSignal, until?: Until): Promise<Execution>;
+  wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
   apply(event: RecordedEvent): void;
 }
 
-type Until = (execution: Execution) => boolean;
-
-const isFinished: Until = ({ finishedAt }) => finishedAt !== null;
-/** Whether it has begun. Also true if it has ended without that. */
-export const isUnderWay: Until = (execution) =>
-  execution.startedAt !== null || isFinished(execution);
-
-interface Waiter {
-  readonly until: Until;
-  readonly wake: () => void;
-}
+/** Wakes whoever waits. */
+type Waiter = () => void;
 
 /** An execution with waiters. Its state follows the events of the feed. */
 interface Watched {
@@ -70,24 +61,23 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
   async function catchUp(id: ExecutionId, entry: Watched): Promise<void> {
     entry.isBehind = false;
     learn(entry, await queries.execution(id));
-    wakeReached(entry);
+    wakeIfDue(entry);
   }
 
   return {
     follow: (id) => {
-      const waiter = { until: () => false, wake: () => undefined };
+      const waiter = () => undefined;
       const entry = watch(id, true, waiter);
       return () => leave(id, entry, waiter);
     },
-    wait: async (execution, signal, until = isFinished) => {
+    wait: async (execution, signal) => {
       let wake = () => {};
-      const onNews = () => wake();
-      const waiter = { until, wake: onNews };
+      const waiter = () => wake();
       const entry = watch(execution.id, false, waiter);
       learn(entry, execution);
-      signal.addEventListener('abort', onNews, { once: true });
+      signal.addEventListener('abort', waiter, { once: true });
       try {
-        while (!hasReached(entry, waiter)) {
+        while (!isFinished(entry)) {
           signal.throwIfAborted();
           if (entry.isBehind) {
             await catchUp(execution.id, entry);
@@ -102,7 +92,7 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
         }
         return entry.execution ?? execution;
       } finally {
-        signal.removeEventListener('abort', onNews);
+        signal.removeEventListener('abort', waiter);
         leave(execution.id, entry, waiter);
       }
     },
@@ -113,7 +103,7 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
       if (version === known + 1)
         entry.execution = evolveExecution(entry.execution, event as ExecutionEvent);
       else entry.isBehind = true;
-      wakeReached(entry);
+      wakeIfDue(entry);
     },
   };
 }
@@ -122,12 +112,12 @@ function learn(entry: Watched, execution: Execution | null): void {
   if (execution && execution.version > (entry.execution?.version ?? 0)) entry.execution = execution;
 }
 
-/** Wakes the waiters who have what they wait for. If events may have been missed, all of them: one must read. */
-function wakeReached(entry: Watched): void {
-  for (const waiter of entry.waiters)
-    if (entry.isBehind || hasReached(entry, waiter)) waiter.wake();
+/** Wakes the waiters once they have what they wait for. If events may have been missed, too: one must read. */
+function wakeIfDue(entry: Watched): void {
+  if (!entry.isBehind && !isFinished(entry)) return;
+  for (const wake of entry.waiters) wake();
 }
 
-function hasReached({ execution }: Watched, { until }: Waiter): boolean {
-  return execution !== null && until(execution);
+function isFinished({ execution }: Watched): boolean {
+  return execution !== null && execution.finishedAt !== null;
 }
