@@ -5,7 +5,7 @@ import { pause } from '../src/async/pause.ts';
 import { type Verified, verifyChain } from '../src/events/chain/verifyChain.ts';
 import { createAuditHeads } from '../src/process/auditHeads.ts';
 import { runCli } from '../testkit/runCli.ts';
-import type { User } from './clients/createUser.ts';
+import type { Client } from './clients/createUser.ts';
 import type { Operator } from './clients/operator.ts';
 import type { CallRecord } from './history.ts';
 import { isAsItShould, type RestRecord, type RestSnapshot } from './rest.ts';
@@ -27,7 +27,7 @@ export interface RestDeps {
 
 export async function bringToRest(
   world: World,
-  users: readonly User[],
+  users: readonly Client[],
   { operator, signal, say }: RestDeps,
 ): Promise<RestRecord> {
   const took = stopwatch();
@@ -57,7 +57,7 @@ export async function bringToRest(
   return { serving, stopped, down, audit, exitCodes: [...stops, code ?? 'killed'], unserved };
 }
 
-async function finish(user: User): Promise<CallRecord> {
+async function finish(user: Client): Promise<CallRecord> {
   await user.stop();
   return await user.audit();
 }

@@ -68,9 +68,13 @@ export type CellKind =
   | 'input'
   | CommandKind;
 
+/** By which wire a client calls. */
+export type Wire = 'graphql' | 'mcp';
+
 /** One operation of a client, including all its attempts at any gateways. */
 export interface CallRecord extends Answered<CallAnswer> {
   readonly user: string;
+  readonly wire: Wire;
   readonly operation: Operation;
   /** Set for `execute` and `submit`. */
   readonly cell: CellKind | null;

@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { checkHistory } from './check/checkHistory.ts';
 import type { History } from './history.ts';
 import { parseOptions } from './options.ts';
-import { accessTried, eventsVerified, faultTable, quotasHit, summary, workDone } from './report.ts';
+import {
+  accessTried,
+  doorsUsed,
+  eventsVerified,
+  faultTable,
+  quotasHit,
+  summary,
+  workDone,
+} from './report.ts';
 import { runChaos } from './runChaos.ts';
 
 const MAX_SEED = 2 ** 32 - 1;
@@ -41,6 +49,7 @@ try {
   const violations = checkHistory(history);
   for (const line of faultTable(history)) say(line);
   say(workDone(history));
+  say(doorsUsed(history));
   say(accessTried(history));
   say(quotasHit(history));
   say(eventsVerified(history));

@@ -38,6 +38,20 @@ export function workDone(history: History): string {
   return `${executions.length - commands} cells and ${commands} commands, ${input}, in ${sessions.length} sessions with ${started} more contexts`;
 }
 
+/** How the users of doors fared, in one line. */
+export function doorsUsed(history: History): string {
+  const { executions } = factsOf(history);
+  const keys = new Set(executions.map(({ key }) => key));
+  const ran = history.calls.filter(({ wire, cell }) => wire !== 'graphql' && cell !== null);
+  const parts = [...groupBy(ran, ({ wire }) => wire)].map(([wire, calls]) => {
+    const unanswered = calls.filter(({ answer }) => answer === null);
+    const recorded = unanswered.filter(({ key }) => keys.has(key)).length;
+    const answered = calls.length - unanswered.length;
+    return `over ${wire}, ${answered} calls with code answered, and ${unanswered.length} not, of which ${recorded} are recorded`;
+  });
+  return parts.join('; ');
+}
+
 /** How often a quota refused an attempt or was changed, in one line: a run without any of it proves little. */
 export function quotasHit(history: History): string {
   const { calls, events } = history;

@@ -1,9 +1,10 @@
 /** One run: creates the world, lets users and the nemesis act, heals it, waits for rest, and returns the history. */
 
 import { bringToRest } from './bringToRest.ts';
-import { createAccess, userName } from './clients/access.ts';
+import { createAccess, createDoorAccess, userName } from './clients/access.ts';
 import { changeQuotas } from './clients/changeQuotas.ts';
-import { createUser, type User } from './clients/createUser.ts';
+import { createMcpUser } from './clients/createMcpUser.ts';
+import { type Client, createUser, type User } from './clients/createUser.ts';
 import { createOperator, type Operator } from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
 import type {
@@ -68,9 +69,11 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     const urls = world.gateways.map(({ url }) => url);
     const credentials = { token: world.token };
     const operator = createOperator({ urls, credentials, random: random.fork(), signal });
-    const users = await createUsers(deps, { urls, operator, random }, logs);
+    const whom = { urls, operator, random };
+    const users = await createUsers(deps, whom, logs);
+    const others = await createDoorUsers(deps, whom, logs);
     const mishaps = await strike(deps, { world, users, operator, random }, logs);
-    const rest = await bringToRest(world, users, { operator, signal, say });
+    const rest = await bringToRest(world, [...users, ...others], { operator, signal, say });
     const events = await readEvents(world.postgres.client);
     const transactions = await readTransactions(world.postgres.client);
     const ids = events.flatMap(({ streamKind, streamId, version }) =>
@@ -121,6 +124,17 @@ async function createUsers(
       recordWatch: (watch) => logs.watches.push(watch),
     }),
   );
+}
+
+/** One user of each door. The nemesis strikes them by their workers, and with all others. */
+async function createDoorUsers(
+  { signal }: RunDeps,
+  { urls, operator, random }: Whom,
+  logs: Logs,
+): Promise<Client[]> {
+  const record = (call: CallRecord) => logs.calls.push(call);
+  const credentials = await createDoorAccess(operator, 'mcp');
+  return [createMcpUser({ name: 'mcp', urls, credentials, random: random.fork(), signal, record })];
 }
 
 interface Struck extends Pick<Whom, 'operator' | 'random'> {

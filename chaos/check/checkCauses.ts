@@ -84,10 +84,15 @@ function isEndCaused(
     case 'TIMEOUT':
       return ENDLESS.includes(cell) || pauseOfWorker(history, workerId, period) !== null;
     case 'INTERRUPTED':
-      return isInterrupted() || (!isCommand && (has('restartKernel') || has('deleteContext')));
+      return (
+        isInterrupted() ||
+        isBrokenOff(facts, execution) ||
+        (!isCommand && (has('restartKernel') || has('deleteContext')))
+      );
     case 'CANCELLED':
       return (
         isInterrupted() ||
+        isBrokenOff(facts, execution) ||
         (contextId !== null && has('deleteContext')) ||
         callsWithin(facts, user, ['release'], period).length > 0
       );
@@ -100,6 +105,13 @@ function isEndCaused(
     default:
       return status satisfies never;
   }
+}
+
+/** A gateway interrupts code whose caller over MCP has gone before hearing of it (docs/doors/mcp.md). */
+function isBrokenOff({ history }: Facts, { key }: ExecutionFacts): boolean {
+  return history.calls.some(
+    (call) => call.wire === 'mcp' && call.key === key && call.answer === null,
+  );
 }
 
 /**

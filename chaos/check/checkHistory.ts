@@ -6,6 +6,7 @@ import { checkChain } from './checkChain.ts';
 import { checkCommands } from './checkCommands.ts';
 import { checkContexts } from './checkContexts.ts';
 import { checkCounters } from './checkCounters.ts';
+import { checkDoors } from './checkDoors.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
 import { checkInput } from './checkInput.ts';
@@ -21,6 +22,7 @@ export function checkHistory(history: History): Violation[] {
   return [
     ...checkStore(facts),
     ...checkExecutions(facts),
+    ...checkDoors(facts),
     ...checkCounters(facts),
     ...checkCommands(facts),
     ...checkInput(facts),

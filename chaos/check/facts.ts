@@ -2,7 +2,7 @@
 
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
-import { type RunMark, runMarkOf } from '../clients/cells.ts';
+import { keyInCode, type RunMark, runMarkOf } from '../clients/cells.ts';
 import { type CommandMark, commandMarkOf } from '../clients/shellCells.ts';
 import type { CallRecord, CellKind, History, StoredOutput } from '../history.ts';
 import { groupBy } from './groupBy.ts';
@@ -10,8 +10,11 @@ import { groupBy } from './groupBy.ts';
 export interface ExecutionFacts {
   readonly id: string;
   readonly user: string;
+  /** By which it came. */
+  readonly wire: string;
   readonly sessionId: string;
   readonly workerId: string;
+  /** Its idempotency key, or that in its code if its wire has no such keys. */
   readonly key: string | null;
   /** Null if no client has recorded a call with its key. */
   readonly cell: CellKind | null;
@@ -146,17 +149,19 @@ interface Material {
 }
 
 function executionFacts(
-  { streamId, position, event: { data } }: RecordedEvent<Of<'ExecutionRequested'>>,
+  { streamId, position, metadata, event: { data } }: RecordedEvent<Of<'ExecutionRequested'>>,
   { events, outputs, cells }: Material,
 ): ExecutionFacts {
+  const key = data.idempotencyKey ?? keyInCode(data.code);
   const text = outputs.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
   return {
     id: streamId,
     user: data.userUuid,
+    wire: metadata.actor?.door ?? 'nobody knows what',
     sessionId: data.sessionId,
     workerId: data.workerId,
-    key: data.idempotencyKey,
-    cell: cells.get(data.idempotencyKey ?? '') ?? null,
+    key,
+    cell: cells.get(key ?? '') ?? null,
     isCommand: data.language === 'BASH',
     contextId: data.contextId ?? null,
     position,

@@ -21,11 +21,16 @@ export interface Acting {
   readonly contexts: Map<string, string>;
 }
 
-export interface Act {
+/** The same for a user of another wire than GraphQL. */
+export interface ActingAtDoor<DoorCalls> extends Pick<Acting, 'name' | 'random' | 'cell'> {
+  readonly calls: DoorCalls;
+}
+
+export interface Act<User = Acting> {
   /** How often it is chosen, relative to the others. */
   readonly weight: number;
   /** One action. A user does one after the other. */
-  readonly act: (user: Acting) => Promise<unknown>;
+  readonly act: (user: User) => Promise<unknown>;
 }
 
 /** Code that is to be interrupted runs at most about this long before the interrupt is sent. */
@@ -33,7 +38,7 @@ const MAX_RUN_BEFORE_INTERRUPT_MS = 600;
 
 /** Submits endless code and interrupts it. An interrupt that arrives before the code has started cancels it. */
 export async function submitAndInterrupt(
-  { name, calls, random, cell }: Acting,
+  { name, calls, random, cell }: ActingAtDoor<Pick<Calls, 'submit' | 'interrupt'>>,
   kind: CellKind,
   contextId?: string,
 ): Promise<void> {

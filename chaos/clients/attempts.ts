@@ -33,14 +33,19 @@ export type Attempt<Answer> = (
   signal: AbortSignal,
 ) => Promise<Outcome<Answer>>;
 
-/** What one attempt gave: the answer, an error that a later attempt may not meet, or one that every attempt meets. */
+/**
+ * What one attempt gave: the answer, an error that a later attempt may not meet, one that every attempt meets, or an
+ * error after which nobody knows whether it was done, in a call that must not be repeated.
+ */
 export type Outcome<Answer> =
   | { readonly answer: Answer }
   | { readonly failure: string }
-  | { readonly refusal: string };
+  | { readonly refusal: string }
+  | { readonly unknown: string };
 
 /**
- * Makes attempts until one is answered or refused, or until the limit. An attempt that throws has failed.
+ * Makes attempts until one is answered or refused, must not be repeated, or until the limit. An attempt that throws has
+ * failed.
  * @throws only if the signal of `deps` is aborted
  */
 export async function untilAnswered<Answer>(
@@ -59,7 +64,9 @@ export async function untilAnswered<Answer>(
     turn += 1;
     if ('answer' in outcome) return ended(outcome.answer, null);
     if ('refusal' in outcome) return ended(null, outcome.refusal);
-    failures[outcome.failure] = (failures[outcome.failure] ?? 0) + 1;
+    const failure = 'unknown' in outcome ? outcome.unknown : outcome.failure;
+    failures[failure] = (failures[failure] ?? 0) + 1;
+    if ('unknown' in outcome) break;
     await delay(RETRY_PAUSE_MS * (0.5 + deps.random.next()), undefined, { signal: deps.signal });
   }
   return ended(null, null);
@@ -84,7 +91,7 @@ async function limited<Answer>(
 }
 
 /** The socket's error code, which fetch wraps in its own error. */
-function wayItBroke(error: unknown): string {
+export function wayItBroke(error: unknown): string {
   const cause = error instanceof Error ? error.cause : null;
   return cause instanceof Error && 'code' in cause ? String(cause.code) : String(error);
 }

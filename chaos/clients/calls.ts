@@ -1,10 +1,11 @@
 /** The calls of a careful client. Those that run code carry an idempotency key, so repeating them is always safe. */
+import type { Answered } from '../answered.ts';
 import { type CallAnswer, type CallRecord, compact } from '../history.ts';
 import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
 import type { Cell } from './cells.ts';
 
 /** Codes of errors after which repeating the call is useless. */
-const FINAL_CODES = [
+export const FINAL_CODES: readonly string[] = [
   'BAD_USER_INPUT',
   'IDEMPOTENCY_CONFLICT',
   'INPUT_CLOSED',
@@ -29,7 +30,8 @@ export interface Calls {
   deleteContext(user: string, contextId: string): Promise<CallRecord>;
 }
 
-type Wish = Pick<CallRecord, 'user' | 'operation' | 'cell' | 'key' | 'executionId' | 'contextId'>;
+/** What a call is to do. */
+export type Wish = Omit<CallRecord, keyof Answered<CallAnswer>>;
 
 /** What one attempt sends. Its query's only field is named `done`. */
 export interface Request<Answer> {
@@ -114,7 +116,10 @@ export function createCalls(deps: CallsDeps): Calls {
 
 /** A call that names nothing but its user. */
 function wish(user: string, operation: Wish['operation']): Wish {
-  return { user, operation, cell: null, key: null, executionId: null, contextId: null };
+  return {
+    ...{ user, wire: 'graphql', operation },
+    ...{ cell: null, key: null, executionId: null, contextId: null },
+  };
 }
 
 function inputOf(userUuid: string, cell: Cell, contextId: string | undefined) {
@@ -124,7 +129,7 @@ function inputOf(userUuid: string, cell: Cell, contextId: string | undefined) {
 }
 
 type Named = { readonly id: string };
-const NO_OUTPUT = { stateLost: false, exitCode: null, stdout: '', result: null };
+export const NO_OUTPUT = { stateLost: false, exitCode: null, stdout: '', result: null };
 
 function executionAnswer({ done }: Readonly<Record<string, unknown>>): CallAnswer {
   const execution = done as CallAnswer & { readonly resultText: string | null };

@@ -7,7 +7,13 @@
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CellKind, type CommandKind, FILLER } from '../history.ts';
 import { INPUT_LINES, PASSWORD_EVERY, readsInput } from './inputText.ts';
-import { INPUT_TIMEOUT_MS, isCommandKind, makeCommand, SHELL_STREAM_LINES } from './shellCells.ts';
+import {
+  INPUT_TIMEOUT_MS,
+  isCommandKind,
+  keyInCommand,
+  makeCommand,
+  SHELL_STREAM_LINES,
+} from './shellCells.ts';
 
 export interface Cell {
   readonly kind: CellKind;
@@ -109,6 +115,12 @@ export function makeCell(kind: CellKind, key: string, port = 0): Cell {
 /** The key of the cell that fetches from the server with this key. */
 export function fetchKeyOf(serverKey: string): string {
   return `${serverKey}-fetch`;
+}
+
+/** The key of the cell or command that this code is. Null: it is none. */
+export function keyInCode(code: string): string | null {
+  const [, key] = /^ran\.append\('([^']+)'\)$/m.exec(code) ?? [];
+  return key ?? keyInCommand(code);
 }
 
 /** The first line that a cell prints. */

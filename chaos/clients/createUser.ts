@@ -1,5 +1,4 @@
 /** One user: a client that performs one random action after the other until it is stopped. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
 import type { Access } from './access.ts';
 import type { Acting } from './acting.ts';
@@ -9,9 +8,8 @@ import { makeCell } from './cells.ts';
 import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
+import { live } from './live.ts';
 import { watchUser } from './watchUser.ts';
-
-const THINK_MEAN_MS = 150;
 
 export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
@@ -20,19 +18,24 @@ export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly recordWatch: (watch: WatchRecord) => void;
 }
 
-export interface User {
+/** A user of any wire. */
+export interface Client {
   readonly name: string;
-  readonly access: Access;
-  /** Runs one cell of this kind as the user's next action. Null if the user stopped before that. */
-  ask(kind: CellKind): Promise<CallRecord | null>;
   /** Stops the user. Resolves when its last action is done. */
   stop(): Promise<void>;
   /**
-   * Runs last cells that print what has run in each kernel, and a command that prints which commands have run, and lists
-   * the files. The end of the last cell, in the default context, also ends the user's watch.
+   * Runs last cells that print what has run in each kernel, and a command that prints which commands have run. A user of
+   * GraphQL also lists the files, and the end of the last cell, in the default context, ends that user's watch.
    */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;
+}
+
+/** A user of GraphQL. */
+export interface User extends Client {
+  readonly access: Access;
+  /** Runs one cell of this kind as the user's next action. Null if the user stopped before that. */
+  ask(kind: CellKind): Promise<CallRecord | null>;
 }
 
 interface Asked {
@@ -42,12 +45,11 @@ interface Asked {
 
 /** The user starts acting immediately. */
 export function createUser(deps: UserDeps): User {
-  const { name, random, signal } = deps;
+  const { name, random } = deps;
   const calls = createCalls(deps);
   const files = createFiles(deps);
   const inputs = createInputs(deps);
   const asked: Asked[] = [];
-  const stopping = new AbortController();
   let made = 0;
   const cell = (kind: CellKind, port?: number) => {
     made += 1;
@@ -59,31 +61,22 @@ export function createUser(deps: UserDeps): User {
   const contexts = new Map<string, string>();
   const acting: Acting = { name, calls, files, inputs, random, cell, follow, contexts };
 
-  async function live(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      const next = asked.shift();
-      if (next) next.resolve(await calls.execute(name, cell(next.kind)));
-      else await random.pickWeighted(ACTS)?.act(acting);
-      const pause = { signal: AbortSignal.any([signal, stopping.signal]) };
-      await delay(random.waitMs(THINK_MEAN_MS), undefined, pause).catch(() => undefined);
-    }
-    for (const { resolve } of asked.splice(0)) resolve(null);
-  }
-
-  const living = live();
-  // `stop` reports a failure.
-  living.catch(() => undefined);
+  const life = live(deps, async () => {
+    const next = asked.shift();
+    if (next) next.resolve(await calls.execute(name, cell(next.kind)));
+    else await random.pickWeighted(ACTS)?.act(acting);
+  });
   return {
     name,
     access: deps.credentials,
     ask: (kind) =>
       new Promise((resolve) => {
-        if (stopping.signal.aborted) resolve(null);
+        if (life.isOver) resolve(null);
         else asked.push({ kind, resolve });
       }),
     stop: async () => {
-      stopping.abort();
-      await living;
+      await life.stop();
+      for (const { resolve } of asked.splice(0)) resolve(null);
     },
     audit: async () => {
       for (const contextId of contexts.values())

@@ -15,6 +15,8 @@ export interface TokenWish {
   readonly tenant: string;
   readonly userUuid?: string;
   readonly userPrefix?: string;
+  /** The only wire. */
+  readonly door?: string;
 }
 
 /** Which quota. */

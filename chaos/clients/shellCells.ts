@@ -74,6 +74,11 @@ export function makeCommand(kind: CommandKind, key: string, port: number): Cell 
   return { kind, key, code, timeoutMs, language: 'BASH', allowInput };
 }
 
+/** The key of the command that this code is. Null: it is none. */
+export function keyInCommand(code: string): string | null {
+  return /^printf '\S+' '([^']+)' >> /m.exec(code)?.[1] ?? null;
+}
+
 /** The first line that a command prints. */
 export interface CommandMark {
   /** How often its key is in the list. Null: nobody knows. */

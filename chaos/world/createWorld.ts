@@ -38,8 +38,8 @@ export interface WorldDeps {
   readonly onCrash: (gateway: number, how: string) => void;
 }
 
-/** Workers beyond one for each user: idle ones, and replacements for dead workers that still count. */
-const SPARE_WORKERS = 8;
+/** Workers beyond one for each user of GraphQL: for those of doors, idle ones, and replacements for dead ones that still count. */
+const SPARE_WORKERS = 10;
 
 /** The limits of workers are small, so that a disk fills quickly and many workers fit on a small machine. */
 const SETTINGS = {

@@ -18,6 +18,7 @@ import {
   type StoredOutput,
   type StreamRecord,
   type WatchRecord,
+  type Wire,
 } from '../../chaos/history.ts';
 import type { InputRecord } from '../../chaos/inputRecord.ts';
 import type { RestRecord, RestSnapshot } from '../../chaos/rest.ts';
@@ -49,12 +50,15 @@ interface Run {
   readonly key?: string;
   /** Its kernel dies before the code prints anything. */
   readonly isSilent?: boolean;
+  /** Its caller goes away before the answer. */
+  readonly isBrokenOff?: boolean;
   /** How many of its lines are stored before a gap. */
   readonly linesBeforeGap?: number;
 }
 
 /** One kernel, and the list of the commands in its session's home. */
 interface Seat {
+  readonly wire: Wire;
   readonly workerId: WorkerId;
   readonly sessionId: SessionId;
   readonly contextId: ContextId | null;
@@ -129,7 +133,16 @@ export function soundHistory(): History {
   const again = log.open('bob');
   log.run('bob', again, 'counter');
   log.run('bob', again, 'audit');
-  return log.history([next.workerId, again.workerId]);
+
+  const mcp = log.open('mcp', 'mcp');
+  log.run('mcp', mcp, 'counter');
+  log.run('mcp', mcp, 'stream');
+  log.run('mcp', mcp, 'shell');
+  log.run('mcp', mcp, 'stream', { status: 'INTERRUPTED', key: 'mcp-gone', isBrokenOff: true });
+  log.run('mcp', mcp, 'counter');
+  log.run('mcp', mcp, 'ledger');
+  log.run('mcp', mcp, 'audit');
+  return log.history([next.workerId, again.workerId, mcp.workerId]);
 }
 
 function createLog() {
@@ -148,7 +161,12 @@ function createLog() {
     return now;
   };
 
-  function record(streamKind: StreamKind, streamId: string, event: Untimed): void {
+  function record(
+    streamKind: StreamKind,
+    streamId: string,
+    event: Untimed,
+    actor: RecordedEvent['metadata']['actor'] = null,
+  ): void {
     const version = (versions.get(streamId) ?? 0) + 1;
     versions.set(streamId, version);
     const at = new Date(tick());
@@ -164,7 +182,7 @@ function createLog() {
         gatewayId: 'gateway',
         causationId: null,
         correlationId: null,
-        actor: null,
+        actor,
       },
       recordedAt: at,
     });
@@ -173,7 +191,7 @@ function createLog() {
   function call(given: Partial<CallRecord> & Pick<CallRecord, 'user' | 'operation'>): void {
     const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
     const none = {
-      ...{ cell: null, key: null, executionId: null, contextId: null },
+      ...{ wire: 'graphql' as const, cell: null, key: null, executionId: null, contextId: null },
       ...{ failures: {}, answer: null },
     };
     calls.push({ ...none, refusal: null, ...times, ...given });
@@ -214,7 +232,7 @@ function createLog() {
     faults.push({ startedAt: at, healedAt: at, ...on, ...given });
   };
 
-  function open(userUuid: string): Seat {
+  function open(userUuid: string, wire: Wire = 'graphql'): Seat {
     const [workerId, sessionId] = [newId<WorkerId>(), newId<SessionId>()];
     const limits = { memoryMb: 1, diskMb: 1, cpus: 1, pids: 1 };
     record('worker', workerId, {
@@ -225,10 +243,10 @@ function createLog() {
     record('worker', workerId, { type: 'WorkerAssigned', data: { sessionId } });
     record('session', sessionId, {
       type: 'SessionOpened',
-      data: { sessionId, tenant: 'default', userUuid, workerId, followsLoss: false },
+      data: { sessionId, tenant: tenantBy(wire), userUuid, workerId, followsLoss: false },
     });
     const kernel = { contextId: null, life: lifeOf(sessionId, 1), ran: [] };
-    return { workerId, sessionId, list: [], ...kernel };
+    return { wire, workerId, sessionId, list: [], ...kernel };
   }
 
   function run(user: string, seat: Seat, kind: CellKind, how: Run = {}): void {
@@ -240,19 +258,31 @@ function createLog() {
     const isCommand = isCommandKind(kind);
     const hasCode = isCommand && how.isSilent !== true;
     const exitCode = hasCode ? exitCodeOf(kind) : null;
-    record('execution', id, {
-      type: 'ExecutionRequested',
-      data: {
-        ...{ executionId: id, sessionId: seat.sessionId, workerId: seat.workerId },
-        ...{ tenant: 'default', userUuid: user, code, codeSha256: '', codeBytes: code.length },
-        ...{ timeoutMs, maxOutputBytes: 1, idempotencyKey: key, stateLost: false },
-        ...(isCommand && { language: 'BASH' }),
-        ...(readsInput(kind) && { allowInput: true }),
-        ...(seat.contextId && { contextId: seat.contextId }),
+    record(
+      'execution',
+      id,
+      {
+        type: 'ExecutionRequested',
+        data: {
+          ...{ executionId: id, sessionId: seat.sessionId, workerId: seat.workerId },
+          ...{
+            tenant: tenantBy(seat.wire),
+            userUuid: user,
+            code,
+            codeSha256: '',
+            codeBytes: code.length,
+          },
+          ...{ timeoutMs, maxOutputBytes: 1, stateLost: false },
+          idempotencyKey: seat.wire === 'graphql' ? key : null,
+          ...(isCommand && { language: 'BASH' }),
+          ...(readsInput(kind) && { allowInput: true }),
+          ...(seat.contextId && { contextId: seat.contextId }),
+        },
       },
-    });
+      actorBy(seat.wire),
+    );
     if (readsInput(kind)) sendInput(user, id, key, isCommand);
-    if (status === 'INTERRUPTED')
+    if (status === 'INTERRUPTED' && !how.isBrokenOff)
       call({ user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) });
     if (how.isSilent !== true) (isCommand ? seat.list : seat.ran).push(key);
     const printed = printedBy(kind, seat, how, key);
@@ -266,17 +296,18 @@ function createLog() {
       },
     });
     const own = outputs.filter(({ executionId }) => executionId === id);
-    const isFollowed = kind === 'stream' || kind === 'loud';
+    const isFollowed = seat.wire === 'graphql' && (kind === 'stream' || kind === 'loud');
     const stdout = own.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
     const result = String(seat.ran.length);
     const answer = { ...answerOf(id, status), stateLost, exitCode, stdout, result };
     const { contextId } = seat;
     call({
       user,
+      wire: seat.wire,
       operation: isFollowed ? 'submit' : 'execute',
       cell: kind,
       key,
-      answer,
+      answer: how.isBrokenOff ? null : answer,
       contextId,
     });
     if (!isFollowed) return;
@@ -388,6 +419,16 @@ function createLog() {
       return { ...told, quotas, gatewayIds, ...found, rest, mishaps: [] };
     },
   };
+}
+
+/** The users of a door have a tenant of their own. */
+function tenantBy(wire: Wire): string {
+  return wire === 'graphql' ? 'default' : wire;
+}
+
+/** By the default one nobody asks who. */
+function actorBy(door: Wire): RecordedEvent['metadata']['actor'] {
+  return door === 'graphql' ? null : { token: door, role: 'USER', tenant: tenantBy(door), door };
 }
 
 /** The checker's findings in a history with these parts replaced. The audit has compared the events that there are. */

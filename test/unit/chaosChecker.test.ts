@@ -48,7 +48,7 @@ describe('a sound history', () => {
     expect(summary(sound, checkHistory(sound))).toBe('4 faults, 0 lost, 0 doubled, 0 orphans');
     expect(faultTable(sound)).toHaveLength(2 + 4);
     expect(workDone(sound)).toBe(
-      '23 cells and 7 commands, 2 of them with 6 calls of sendInput, in 4 sessions with 3 more contexts',
+      '28 cells and 9 commands, 2 of them with 6 calls of sendInput, in 5 sessions with 3 more contexts',
     );
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });

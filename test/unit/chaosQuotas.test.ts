@@ -32,7 +32,9 @@ describe('a quota that was', () => {
   });
 
   it('kept, because one transaction has closed a session and opened another, is nothing to report', () => {
-    const opened = sound.events.findLast(({ event }) => event.type === 'SessionOpened');
+    const opened = sound.events.findLast(
+      ({ event }) => event.type === 'SessionOpened' && event.data.tenant === 'default',
+    );
     const closed = sound.events.findLast(({ event }) => event.type === 'SessionClosed');
     if (!opened || !closed) throw new Error('The sound history has no such sessions.');
     const others = sound.events.filter((event) => event !== opened);

@@ -1,0 +1,34 @@
+/** A user of the door for MCP, whose token is for this door only. */
+import type { CallRecord, CellKind } from '../history.ts';
+import type { CallsDeps } from './calls.ts';
+import { makeCell } from './cells.ts';
+import type { Client } from './createUser.ts';
+import { live } from './live.ts';
+import { MCP_ACTS } from './mcpActs.ts';
+import { createMcpCalls } from './mcpCalls.ts';
+
+/** A call without an answer is not repeated, so the last one gets further chances with other cells. */
+const MAX_AUDITS = 3;
+
+/** The user starts acting immediately. */
+export function createMcpUser(deps: CallsDeps & { readonly name: string }): Client {
+  const { name, random } = deps;
+  const calls = createMcpCalls(deps);
+  let made = 0;
+  const cell = (kind: CellKind) => {
+    made += 1;
+    return makeCell(kind, `${name}-${made}`);
+  };
+  const acting = { name, calls, random, cell };
+  const life = live(deps, async () => await random.pickWeighted(MCP_ACTS)?.act(acting));
+
+  async function audit(): Promise<CallRecord> {
+    await calls.execute(name, cell('ledger'));
+    for (let count = 1; ; count += 1) {
+      const call = await calls.execute(name, cell('audit'));
+      if (call.answer !== null || count === MAX_AUDITS) return call;
+    }
+  }
+
+  return { name, stop: life.stop, audit, release: () => calls.release(name) };
+}

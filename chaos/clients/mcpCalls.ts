@@ -1,0 +1,151 @@
+/**
+ * The calls of a host of MCP, each by a connection of its own. MCP has no idempotency keys, so a call that runs code is not
+ * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
+ */
+import type { Answered } from '../answered.ts';
+import { type CallAnswer, type CallRecord, compact } from '../history.ts';
+import { untilAnswered } from './attempts.ts';
+import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
+import type { Cell } from './cells.ts';
+import { callTool, ERAS, type ToolCall } from './mcpClient.ts';
+
+export type McpCalls = Pick<
+  Calls,
+  'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel'
+>;
+
+/** Less than an attempt may take: code that goes on is asked for again, at any gateway. */
+const WAIT_SECONDS = 4;
+/** The least that the tool takes. */
+const MIN_TIMEOUT_SECONDS = 1;
+/** Longer than a call may take, because the code may wait behind other code. */
+const FOLLOW_LIMIT_MS = 150_000;
+/** What a token for one user calls that user's session. */
+const SESSION = { session_id: 'default' };
+
+export function createMcpCalls(deps: CallsDeps): McpCalls {
+  const answered = <Answer>(call: ToolCall<Answer>): Promise<Answered<Answer>> =>
+    untilAnswered(deps, (url, token, signal) => {
+      const era = deps.random.pick(ERAS) ?? 'legacy';
+      return callTool({ url, token, era }, call, signal);
+    });
+  const recorded = (wish: Wish, ended: Answered<CallAnswer>): CallRecord => {
+    const record = { ...wish, ...ended };
+    deps.record(record);
+    return record;
+  };
+  const repeated = async (
+    wish: Wish,
+    call: Omit<ToolCall<CallAnswer>, 'isRepeatable'>,
+  ): Promise<CallRecord> => recorded(wish, await answered({ ...call, isRepeatable: true }));
+
+  return {
+    execute: async (user, cell) => {
+      const begun = await answered(running(cell, WAIT_SECONDS));
+      return recorded(wishOf(user, 'execute', cell), await followed(begun, answered));
+    },
+    submit: async (user, cell) => {
+      const { answer, ...begun } = await answered(running(cell, 0));
+      return recorded(wishOf(user, 'submit', cell), { ...begun, answer: answer && told(answer) });
+    },
+    interrupt: (user, executionId) =>
+      repeated(
+        { ...wishOf(user, 'interrupt'), executionId },
+        {
+          tool: 'interrupt_execution',
+          input: { execution_id: executionId },
+          answerOf: () => ({ ...NO_OUTPUT, id: executionId, status: null }),
+        },
+      ),
+    release: (user) =>
+      repeated(wishOf(user, 'release'), {
+        tool: 'release_session',
+        input: SESSION,
+        answerOf: ({ ok }) => ({ ...NO_OUTPUT, id: null, status: ok === true ? 'released' : null }),
+      }),
+    restartKernel: (user) =>
+      repeated(wishOf(user, 'restartKernel'), {
+        tool: 'restart_session',
+        input: SESSION,
+        answerOf: () => ({ ...NO_OUTPUT, id: null, status: null }),
+      }),
+  };
+}
+
+function wishOf(user: string, operation: Wish['operation'], cell?: Cell): Wish {
+  return {
+    ...{ user, wire: 'mcp', operation, cell: cell?.kind ?? null, key: cell?.key ?? null },
+    ...{ executionId: null, contextId: null },
+  };
+}
+
+/** What the tools say of an execution, as far as it matters here. */
+interface Told extends CallAnswer {
+  readonly id: string;
+  readonly nextSeq: number;
+}
+
+function running(cell: Cell, wait_seconds: number): ToolCall<Told> {
+  const timeout_seconds = Math.max(MIN_TIMEOUT_SECONDS, cell.timeoutMs / 1_000);
+  const isCommand = cell.language === 'BASH';
+  const what = isCommand ? { command: cell.code } : { code: cell.code };
+  return {
+    tool: isCommand ? 'run_command' : 'execute_code',
+    input: { ...what, ...SESSION, timeout_seconds, wait_seconds },
+    answerOf: toldOf,
+    isRepeatable: false,
+  };
+}
+
+/** Asks for the rest until the code has ended, from the seq on where the last answer ended. */
+async function followed(
+  begun: Answered<Told>,
+  answered: (call: ToolCall<Told>) => Promise<Answered<Told>>,
+): Promise<Answered<CallAnswer>> {
+  let last = begun;
+  while (last.answer && isUnended(last.answer) && Date.now() - begun.startedAt < FOLLOW_LIMIT_MS) {
+    const { id, nextSeq } = last.answer;
+    const next = await answered({
+      tool: 'get_execution',
+      input: { execution_id: id, after_seq: nextSeq, wait_seconds: WAIT_SECONDS },
+      answerOf: toldOf,
+      isRepeatable: true,
+    });
+    last = joined(last, next);
+  }
+  const { answer, ...ended } = last;
+  return { ...ended, answer: answer && !isUnended(answer) ? told(answer) : null };
+}
+
+function joined(last: Answered<Told>, next: Answered<Told>): Answered<Told> {
+  const failures = { ...last.failures };
+  for (const [how, count] of Object.entries(next.failures))
+    failures[how] = (failures[how] ?? 0) + count;
+  const answer = next.answer && {
+    ...next.answer,
+    stdout: (last.answer?.stdout ?? '') + next.answer.stdout,
+    result: last.answer?.result ?? next.answer.result,
+  };
+  return { ...next, startedAt: last.startedAt, failures, answer };
+}
+
+function isUnended({ status }: CallAnswer): boolean {
+  return status === 'QUEUED' || status === 'RUNNING';
+}
+
+function toldOf(data: Readonly<Record<string, unknown>>): Told {
+  const { execution_id, status, state_lost, exit_code, stdout, result, next_seq } = data;
+  return {
+    id: String(execution_id),
+    status: String(status).toUpperCase(),
+    stateLost: state_lost === true,
+    exitCode: typeof exit_code === 'number' ? exit_code : null,
+    stdout: compact(String(stdout)),
+    result: typeof result === 'string' ? result : null,
+    nextSeq: Number(next_seq),
+  };
+}
+
+function told({ nextSeq: _, ...answer }: Told): CallAnswer {
+  return answer;
+}

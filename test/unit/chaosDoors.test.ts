@@ -1,0 +1,87 @@
+/** Tests what the checker of chaos runs finds of users of doors, each time in a sound history with one change. */
+import { describe, expect, it } from 'vitest';
+import type { CallRecord, History } from '../../chaos/history.ts';
+import { doorsUsed } from '../../chaos/report.ts';
+import { foundIn, soundHistory } from '../support/chaosHistory.ts';
+
+const sound = soundHistory();
+const found = (change: Partial<History>) => foundIn(sound, change);
+
+const withCall = (key: string, change: Partial<CallRecord>): Partial<History> => ({
+  calls: sound.calls.map((call) => (call.key === key ? { ...call, ...change } : call)),
+});
+const callOf = (key: string): CallRecord & { answer: NonNullable<CallRecord['answer']> } => {
+  const call = sound.calls.find((each) => each.key === key);
+  if (!call?.answer) throw new Error(`There is no ${key}.`);
+  return { ...call, answer: call.answer };
+};
+/** With the code of an execution once more in the kernel, without a record. */
+const withOutput = (key: string, change: (text: string) => string): Partial<History> => {
+  const { id } = callOf(key).answer;
+  const outputs = sound.outputs.map((each) =>
+    each.executionId === id ? { ...each, text: change(each.text) } : each,
+  );
+  const stdout = change(callOf(key).answer.stdout);
+  return { outputs, ...withCall(key, { answer: { ...callOf(key).answer, stdout } }) };
+};
+
+it('The report says how many calls were answered, and how many of the others are recorded', () => {
+  expect(doorsUsed(sound)).toBe(
+    'over mcp, 6 calls with code answered, and 1 not, of which 1 are recorded',
+  );
+});
+
+describe('a call over MCP, which has no idempotency key', () => {
+  it('shows when its code is recorded twice', () => {
+    const requested = sound.events.find(
+      ({ event }) => event.type === 'ExecutionRequested' && event.data.code.includes("'mcp-4'"),
+    );
+    if (!requested) throw new Error('mcp-4 is not recorded.');
+    const twin = { ...requested, streamId: 'twin', position: sound.events.length + 1 };
+    expect(found({ events: [...sound.events, twin] })).toContain(
+      'doubled: key mcp-4 has 2 executions',
+    );
+  });
+
+  it('shows when its code ran twice', () => {
+    const again = (text: string) => text.replace('mcp-gone', 'mcp-4').replace(/ \d+ /, ' 5 ');
+    expect(found(withOutput('mcp-4', again))).toContainEqual(
+      expect.stringMatching(/^doubled: mcp-4 \(life .*, place 5\) ran twice/),
+    );
+  });
+
+  it('shows when a piece of the output was told twice, or not at all', () => {
+    const { answer } = callOf('mcp-2');
+    for (const stdout of [answer.stdout.replace('7:\n', ''), `${answer.stdout}29:\n`])
+      expect(found(withCall('mcp-2', { answer: { ...answer, stdout } }))).toEqual([
+        expect.stringMatching(/^lost: execute of mcp, key mcp-2 was told \d+ characters of output/),
+      ]);
+  });
+
+  it('shows when it was interrupted although its caller had the answer', () => {
+    const { answer } = callOf('mcp-2');
+    const id = sound.events.find(
+      ({ event }) => event.type === 'ExecutionRequested' && event.data.code.includes("'mcp-gone'"),
+    )?.streamId;
+    const told = { ...answer, id: id ?? '', status: 'INTERRUPTED' };
+    expect(found(withCall('mcp-gone', { answer: told }))).toContainEqual(
+      expect.stringMatching(/^lost: execution .* ended as INTERRUPTED without a cause/),
+    );
+  });
+
+  it('shows when it is recorded as come by another wire', () => {
+    const events = sound.events.map((each) => {
+      const { actor } = each.metadata;
+      const other = actor && ({ ...actor, door: 'graphql' } as const);
+      return { ...each, metadata: { ...each.metadata, actor: other } };
+    });
+    expect(found({ events })).toContain(
+      'lost: mcp-1 was called over mcp, and is recorded as come by graphql',
+    );
+  });
+});
+
+it('Calls over MCP of which none was answered are no proof', () => {
+  const calls = sound.calls.map((call) => (call.wire === 'mcp' ? { ...call, answer: null } : call));
+  expect(found({ calls })).toContain('lost: the proof: none of 7 calls over mcp was answered');
+});
