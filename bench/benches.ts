@@ -4,6 +4,7 @@ import { burstBench } from './burst.ts';
 import { commandsBench } from './commands.ts';
 import { contextsBench } from './contexts.ts';
 import { densityBench } from './density/density.ts';
+import { doorsBench } from './doors/doors.ts';
 import { enduranceBench } from './endurance.ts';
 import { eventsBench } from './events/events.ts';
 import { executeBench } from './execute/execute.ts';
@@ -26,6 +27,7 @@ import { workerBench } from './worker.ts';
 
 export const BENCHES: readonly Bench[] = [
   executeBench,
+  doorsBench,
   roundtripBench,
   throughputBench,
   filesBench,

@@ -8,11 +8,11 @@
  */
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
-import type { Bench, BenchResult, BenchRun, Comparison, Figure } from './suite/bench.ts';
+import type { Bench, BenchResult, BenchRun, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
+import { difference } from './support/difference.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';
-import { percentile } from './support/percentile.ts';
 
 /** How much longer the first execute of a session may take than a later one. */
 const WARM_AT_MOST_MS = 10;
@@ -164,13 +164,6 @@ async function measureBurst(
     base: { name: 'plain containers', values: of.plain },
     measured: { name: 'new users', values: of.users },
   }));
-}
-
-type Series = Comparison['base'];
-
-function difference(name: string, base: Series, measured: Series, atMost: number): Figure {
-  const value = percentile(measured.values, 50) - percentile(base.values, 50);
-  return { name: `${name}, p50`, unit: 'ms', value, target: { atMost } };
 }
 
 function first([value]: readonly number[]): number {

@@ -36,6 +36,7 @@ export const FIRST = ['agentChecks.test.ts'];
 
 /** Files of test/e2e that `npm test` leaves out. */
 export const LONG = [
+  'benchDoors.test.ts',
   'benchPair.test.ts',
   'contenders.test.ts',
   'soak.test.ts',

@@ -1,3 +1,4 @@
+import { createRandom } from '../../chaos/random.ts';
 import type { Samples } from './bench.ts';
 
 /** A system that is measured in turns with others. */
@@ -12,21 +13,40 @@ export interface Turns {
   readonly samples: number;
   /** The number of first turns that are left out, because compilers and caches are still warming up. */
   readonly warmUp: number;
+  /**
+   * Whether each turn has an order of its own. In a fixed order each one always follows the same other, whose last work
+   * and whose place in the caches it meets. That matters if all work in the same process. @default false
+   */
+  readonly isShuffled?: boolean;
 }
 
-/** Measures all contenders in turns, in the given order, so that a busy machine affects all alike. */
+/** Fixed, so that two runs have the same orders. */
+const SEED = 16;
+
+/** Measures all contenders in turns, so that a busy machine affects all alike. @returns their samples, as given */
 export async function takeTurns<const T extends readonly Pick<Contender, 'name' | 'roundTrip'>[]>(
   contenders: T,
-  { samples, warmUp }: Turns,
+  { samples, warmUp, isShuffled = false }: Turns,
 ): Promise<{ readonly [At in keyof T]: Samples }> {
-  const series = contenders.map(({ name }) => ({ name, values: [] as number[] }));
+  const random = createRandom(SEED);
+  const series = contenders.map(({ name, roundTrip }) => ({
+    roundTrip,
+    samples: { name, values: [] as number[] },
+  }));
   for (let turn = 0; turn < warmUp + samples; turn += 1) {
-    for (const [at, contender] of contenders.entries()) {
-      const took = await contender.roundTrip();
-      if (turn >= warmUp) series[at]?.values.push(took);
+    for (const { roundTrip, samples } of isShuffled ? shuffled(series, random.next) : series) {
+      const took = await roundTrip();
+      if (turn >= warmUp) samples.values.push(took);
     }
   }
-  return series as { readonly [At in keyof T]: Samples };
+  return series.map(({ samples }) => samples) as unknown as { readonly [At in keyof T]: Samples };
+}
+
+function shuffled<T>(items: readonly T[], next: () => number): T[] {
+  return items
+    .map((item) => ({ item, place: next() }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ item }) => item);
 }
 
 /** Starts the contenders one after the other, and closes those that have started in reverse order. */

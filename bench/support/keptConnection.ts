@@ -7,8 +7,15 @@ export interface KeptConnection {
   post(path: string, body: unknown): Promise<string>;
 }
 
-/** @param url without a path. @param token is sent as `X-Auth-Token` */
-export function keptConnection(url: string, token: string): KeptConnection {
+/**
+ * @param url without a path. @param token is sent as `X-Auth-Token`
+ * @param further headers of each request
+ */
+export function keptConnection(
+  url: string,
+  token: string,
+  further: Readonly<Record<string, string>> = {},
+): KeptConnection {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const send = (path: string, body: string): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
@@ -16,6 +23,7 @@ export function keptConnection(url: string, token: string): KeptConnection {
         'Content-Type': 'application/json',
         'Content-Length': Buffer.byteLength(body),
         'X-Auth-Token': token,
+        ...further,
       };
       const sending = request(`${url}${path}`, { method: 'POST', agent, headers }, resolve);
       sending.on('error', reject).end(body);
