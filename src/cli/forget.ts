@@ -5,12 +5,14 @@ import type { Owner } from '../domain/owner.ts';
 import { quoted } from '../domain/quoted.ts';
 import type { DatabaseAddress } from '../events/connection/databaseAddress.ts';
 import { openDatabase } from '../events/openDatabase.ts';
+import type { Held } from '../events/queries/ownerQueries.ts';
 import { forgetHistory } from '../events/retention/forget/forgetHistory.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { endOwner } from '../service/forget/endOwner.ts';
 import { untilEnded } from '../service/forget/untilEnded.ts';
+import { type Ask, askAtTerminal } from './ask.ts';
 import { forgetArguments } from './forgetArguments.ts';
 import { CLI } from './token.ts';
 
@@ -22,28 +24,33 @@ export async function forget(words: readonly string[]): Promise<void> {
   forgetArguments(words);
   const config = loadConfig(process.env);
   const address = await databaseAddress(config, pino({ level: config.logLevel }));
-  await runForget(words, { config, address, print: (line) => console.log(line) });
+  const print = (line: string) => console.log(line);
+  await runForget(words, { config, address, print, ask: askAtTerminal() });
 }
 
 export interface ForgetDeps {
   readonly config: Pick<Config, 'logLevel'>;
   readonly address: DatabaseAddress;
   readonly print: (line: string) => void;
+  /** Null: nobody is there who could be asked. */
+  readonly ask: Ask | null;
 }
 
 /**
- * The work of {@link forget} on a database.
+ * The work of {@link forget} on a database. It says what is about to be forgotten, and goes on if that is confirmed.
  * @throws Error, with a message for the operator, also if nothing of the owner was found: the name may be misspelt
  */
 export async function runForget(
   words: readonly string[],
-  { config, address, print }: ForgetDeps,
+  { config, address, print, ask }: ForgetDeps,
 ): Promise<void> {
-  const owner = forgetArguments(words);
+  const { owner, isConfirmed } = forgetArguments(words);
   const logger = pino({ level: config.logLevel });
   const opened = await openDatabase(address, { gatewayId: newId<GatewayId>(), logger, newId });
   try {
     const deps = { database: withActor(opened, CLI), now: () => new Date() };
+    print(announcement(owner, await opened.queries.heldBy(owner)));
+    if (!isConfirmed) await requireConfirmation(owner, ask);
     const { tokens, sessions } = await endOwner(deps, owner);
     print(
       `Revoked ${tokens} tokens and ended ${sessions} sessions. Waiting until nothing goes on.`,
@@ -62,8 +69,28 @@ export async function runForget(
   );
 }
 
-/** The command cannot tell a misspelt name from one that was forgotten before. */
-function nothingOf({ tenant, userUuid }: Owner): string {
+/** What is about to be forgotten. Of a tenant all of its users are, which is easily overlooked. */
+function announcement(owner: Owner, held: Held): string {
+  const { users, sessions, openSessions, contexts, notebooks, executions, outputBytes } = held;
+  const whom = owner.userUuid === null ? `, with all of its users (${users} had sessions)` : '';
+  return `This forgets ${nameOf(owner)}${whom}: ${sessions} sessions, of which ${openSessions} are open, ${contexts} contexts, ${notebooks} notebooks, ${executions} executions with ${outputBytes} bytes of output, ${held.fileChanges} changes of files, ${held.tokens} tokens and ${held.quotas} quotas. It cannot be undone.`;
+}
+
+/** The name is typed, because who types it has read it. @throws Error unless it was */
+async function requireConfirmation(owner: Owner, ask: Ask | null): Promise<void> {
+  if (ask === null)
+    throw new Error('Nothing was forgotten. Confirm with --yes, or call this at a terminal.');
+  const name = owner.userUuid ?? owner.tenant;
+  const answer = await ask(`Type the name ${quoted(name)} without quotes to go on: `);
+  if (answer !== name) throw new Error('Nothing was forgotten: that is not the name.');
+}
+
+function nameOf({ tenant, userUuid }: Owner): string {
   const whom = userUuid === null ? '' : `the user ${quoted(userUuid)} of `;
-  return `Nothing was found of ${whom}the tenant ${quoted(tenant)}, so nothing was forgotten. Check the names, unless an earlier run was interrupted at its end: it is complete now.`;
+  return `${whom}the tenant ${quoted(tenant)}`;
+}
+
+/** The command cannot tell a misspelt name from one that was forgotten before. */
+function nothingOf(owner: Owner): string {
+  return `Nothing was found of ${nameOf(owner)}, so nothing was forgotten. Check the names, unless an earlier run was interrupted at its end: it is complete now.`;
 }

@@ -22,6 +22,7 @@ const USAGE = `Usage: cellhouse <command>
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
   forget         remove what a user or a tenant ran, sent and got from all tables; what it cost stays, under another name
                  --user NAME [--tenant NAME] | --tenant NAME
+                 --yes                 do not ask at the terminal
   audit verify   check every event against the audit chain; exit code 1 if anything was changed
                  --heads FILE          compare with the heads in FILE (a gateway's audit-heads, or its log) instead of
                                        those in DATA_DIR

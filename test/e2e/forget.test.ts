@@ -15,7 +15,7 @@ import { searchEverywhere } from '../support/searchEverywhere.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const USER = newMark('ann');
-const FORGET = ['forget', '--user', USER];
+const FORGET = ['forget', '--yes', '--user', USER];
 
 let installation: TestInstallation;
 let gateway: TestGateway;

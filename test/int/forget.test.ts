@@ -1,5 +1,7 @@
 /** `cellhouse forget`: nothing of a user or tenant can be found in the database, and its history still holds. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import type { Ask } from '../../src/cli/ask.ts';
+import { runForget } from '../../src/cli/forget.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import { commitOne, executionRequested, sessionOpened } from '../../testkit/events.ts';
 import type { Forgettable } from '../support/forgettable.ts';
@@ -87,6 +89,49 @@ it('leaves nothing of a tenant, not even its name, and nothing else is touched',
   expect(links).toHaveLength(1);
   expect(links[0]?.count).toBe(links[0]?.last);
   await expectIntact();
+});
+
+it('says what it is about to forget, and forgets nothing until the name is typed or --yes is given', async () => {
+  const { ann, bob, db } = all;
+  const config = { logLevel: 'silent' } as const;
+  const printed: string[] = [];
+  const print = (line: string) => void printed.push(line);
+  const forget = (ask: Ask | null, ...words: string[]) => {
+    printed.length = 0;
+    return runForget(words, { config, address: db.address, print, ask });
+  };
+  const ofTenant = ['--tenant', ann.tenant];
+  await expect(forget(null, ...ofTenant)).rejects.toThrow(/^Nothing was forgotten. Confirm/);
+  const [counts] = await db.sql`
+    SELECT count(*) AS sessions, count(DISTINCT user_uuid) AS users FROM sessions WHERE tenant = ${ann.tenant}`;
+  const [executions] = await db.sql`
+    SELECT count(*) AS count, sum(output_bytes) AS bytes FROM executions WHERE tenant = ${ann.tenant}`;
+  expect(printed).toEqual([
+    expect.stringMatching(
+      `all of its users .${counts?.users} had sessions.: ${counts?.sessions} s`,
+    ),
+  ]);
+  expect(printed[0]).toContain(
+    `${executions?.count} executions with ${executions?.bytes} bytes of output`,
+  );
+  const ofAnn = ['--user', ann.userUuid, ...ofTenant];
+  const asked: string[] = [];
+  const typing = (answer: string) => async (question: string) => {
+    asked.push(...printed, question);
+    return answer;
+  };
+  for (const wrong of ['', 'yes', ann.tenant])
+    await expect(forget(typing(wrong), ...ofAnn)).rejects.toThrow('that is not the name');
+  expect(await searchEverywhere(db, ann.marks)).not.toEqual([]);
+  expect(await db.sql`SELECT FROM tokens WHERE revoked_at IS NOT NULL`).toEqual([]);
+  asked.length = 0;
+  await forget(typing(ann.userUuid), ...ofAnn);
+  expect(asked).toEqual([
+    expect.stringContaining(`the user "${ann.userUuid}" of the tenant "${ann.tenant}": `),
+    expect.stringContaining(`"${ann.userUuid}"`),
+  ]);
+  expect(await searchEverywhere(db, ann.marks)).toEqual([]);
+  expect(await searchEverywhere(db, bob.marks)).not.toEqual([]);
 });
 
 it('is recorded, and every other change of what it has left is found', async () => {

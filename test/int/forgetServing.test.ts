@@ -11,7 +11,12 @@ const [one, other] = [await start(), await start()];
 afterEach(() => workers.letGo());
 
 const forget = (...words: string[]) =>
-  runForget(words, { config: { logLevel: 'silent' }, address: db.address, print: () => {} });
+  runForget(['--yes', ...words], {
+    config: { logLevel: 'silent' },
+    address: db.address,
+    print: () => {},
+    ask: null,
+  });
 const sessionOf = async (userUuid: string) =>
   await db.queries.openSession(OPERATOR.tenant, userUuid);
 

@@ -140,9 +140,9 @@ it('becomes free for the tenant when a user is forgotten, and for the user when 
     await until('all to be heard', async () => {
       return (await storedAt(gateway, tenant, null))?.used === 3 * EACH;
     });
-  const words = ['--user', 'ann', '--tenant', tenant];
+  const words = ['--yes', '--user', 'ann', '--tenant', tenant];
   const print = () => {};
-  await runForget(words, { config: { logLevel: 'silent' }, address: db.address, print });
+  await runForget(words, { config: { logLevel: 'silent' }, address: db.address, print, ask: null });
   const later = await start();
   const isFree = async () => {
     for (const gateway of [one, other, later]) {

@@ -17,7 +17,7 @@ export interface Forgettables {
   readonly bob: Forgettable;
   /** A user of the same name as ann in another tenant. */
   readonly other: Forgettable;
-  /** Runs `cellhouse forget` with these words. */
+  /** Runs `cellhouse forget --yes` with these words. */
   run(...words: string[]): Promise<string>;
   forgetAnn(): Promise<string>;
   /** What everybody used, without names. */
@@ -40,7 +40,8 @@ export async function useForgettables(
   const run = async (...words: string[]) => {
     const lines: string[] = [];
     const print = (line: string) => void lines.push(line);
-    await runForget(words, { config: { logLevel: 'silent' }, address: db.address, print });
+    const config = { logLevel: 'silent' } as const;
+    await runForget(['--yes', ...words], { config, address: db.address, print, ask: null });
     return lines.join('\n');
   };
   return {

@@ -3,12 +3,15 @@ import { forgetArguments } from '../../src/cli/forgetArguments.ts';
 
 describe('forgetArguments', () => {
   it('reads a user, with or without a tenant, or a tenant', () => {
-    expect(forgetArguments(['--user', 'ann'])).toEqual({ tenant: 'default', userUuid: 'ann' });
-    expect(forgetArguments(['--user=ann', '--tenant', 'a'])).toEqual({
-      tenant: 'a',
-      userUuid: 'ann',
-    });
-    expect(forgetArguments(['--tenant', 'a'])).toEqual({ tenant: 'a', userUuid: null });
+    const ownerIn = (...words: string[]) => forgetArguments(words).owner;
+    expect(ownerIn('--user', 'ann')).toEqual({ tenant: 'default', userUuid: 'ann' });
+    expect(ownerIn('--user=ann', '--tenant', 'a')).toEqual({ tenant: 'a', userUuid: 'ann' });
+    expect(ownerIn('--tenant', 'a')).toEqual({ tenant: 'a', userUuid: null });
+  });
+
+  it('is confirmed by --yes alone', () => {
+    expect(forgetArguments(['--tenant', 'a']).isConfirmed).toBe(false);
+    expect(forgetArguments(['--tenant', 'a', '--yes']).isConfirmed).toBe(true);
   });
 
   it.each([

@@ -14,7 +14,22 @@ export interface Unfinished {
   readonly workers: number;
 }
 
-/** What `cellhouse forget` waits for. */
+/** What there is of an owner, whether it has ended or not. */
+export interface Held {
+  readonly users: number;
+  readonly sessions: number;
+  readonly openSessions: number;
+  readonly contexts: number;
+  readonly notebooks: number;
+  readonly executions: number;
+  /** What the executions have printed and shown, in bytes. */
+  readonly outputBytes: number;
+  readonly fileChanges: number;
+  readonly tokens: number;
+  readonly quotas: number;
+}
+
+/** What `cellhouse forget` removes, and waits for. */
 export function createOwnerQueries({ sql, answered }: Client) {
   const isPending = () => sql`
     t.finished_at IS NULL AND NOT EXISTS (
@@ -23,6 +38,23 @@ export function createOwnerQueries({ sql, answered }: Client) {
     openSessionsOf: async (owner: Owner): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions t WHERE ${isOf(sql, owner)} AND t.closed_at IS NULL ORDER BY t.id`),
+
+    heldBy: async (owner: Owner): Promise<Held> => {
+      const mine = isOf(sql, owner);
+      const [held] = await answered(sql<[Held]>`
+        SELECT s.*, x.*,
+          (SELECT count(*) FROM contexts t WHERE ${mine}) AS contexts,
+          (SELECT count(*) FROM notebooks t WHERE ${mine}) AS notebooks,
+          (SELECT count(*) FROM file_changes t WHERE ${mine}) AS file_changes,
+          (SELECT count(*) FROM tokens t WHERE ${mine}) AS tokens,
+          (SELECT count(*) FROM quotas t WHERE ${mine}) AS quotas
+        FROM (SELECT count(DISTINCT t.user_uuid) AS users, count(*) AS sessions,
+            count(*) FILTER (WHERE t.closed_at IS NULL) AS open_sessions
+          FROM sessions t WHERE ${mine}) s,
+          (SELECT count(*) AS executions, coalesce(sum(t.output_bytes), 0)::bigint AS output_bytes
+          FROM executions t WHERE ${mine}) x`);
+      return held;
+    },
 
     /** Changes without an outcome, at most `limit`. */
     pendingChangesOf: async (owner: Owner, limit: number): Promise<FileChange[]> =>

@@ -1,0 +1,27 @@
+import { PassThrough } from 'node:stream';
+import { expect, it } from 'vitest';
+import { askAtTerminal } from '../../src/cli/ask.ts';
+
+const terminal = () => Object.assign(new PassThrough(), { isTTY: true });
+
+it.each([
+  ['input', new PassThrough(), terminal()],
+  ['output', terminal(), new PassThrough()],
+])('has nobody to ask if the %s is no terminal', (_name, input, output) => {
+  expect(askAtTerminal(input, output)).toBeNull();
+});
+
+it('shows the question, and gives the line that is typed', async () => {
+  const [input, output] = [terminal(), terminal()];
+  const answer = askAtTerminal(input, output)?.('Who? ');
+  input.write('ann\nmore\n');
+  expect(await answer).toBe('ann');
+  expect(String(output.read())).toContain('Who? ');
+});
+
+it('gives nothing if the terminal ends', async () => {
+  const input = terminal();
+  const answer = askAtTerminal(input, terminal())?.('Who? ');
+  input.end();
+  expect(await answer).toBe('');
+});
