@@ -37,6 +37,7 @@ import { onOwnEnds } from './service/execute/onOwnEnds.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
 import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';
+import { createContextReaders } from './service/output/contextReaders.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
 import { createQuotas } from './service/quotas/quotas.ts';
@@ -216,6 +217,7 @@ export function composeService(
     finishWaiters.apply(recorded);
     quotas.apply(recorded);
   });
+  const contextReaders = createContextReaders({ queries: database.queries, logger });
   const service = createService({
     config,
     database,
@@ -227,6 +229,7 @@ export function composeService(
     refusals,
     quotas,
     sharedOutput,
+    contextReaders,
     fileTransfers: createFileTransfers(config.maxFileTransfers),
     newId,
     newSecret,
@@ -243,7 +246,7 @@ export function composeService(
     },
     close: async () => {
       stopWatching();
-      await stopRecording();
+      await Promise.all([stopRecording(), contextReaders.close()]);
     },
   };
 }

@@ -8,8 +8,15 @@ export interface DoorSocket {
   readonly isOpen: boolean;
   /** Resolves when the operating system has taken the data, or never will: then the socket is closed. */
   send(data: string | Uint8Array): Promise<void>;
+  /**
+   * Resolves with true when the client has answered that everything sent before has arrived at it; with false, when the
+   * socket is closed first. It is the client's WebSocket that answers: programs see nothing of it.
+   */
+  arrived(): Promise<boolean>;
   /** Called with each message, in order: text is a string, binary data a Buffer. */
   onMessage(listener: (data: string | Buffer) => void): void;
+  /** Called once, when the gateway stops. It is waited for, for a second at most, before the socket is closed. */
+  onStop(prepare: () => Promise<void>): void;
   /** Called once, when it is closed. */
   onClose(listener: (code: number) => void): void;
   close(code: number, reason: string): void;

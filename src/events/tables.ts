@@ -130,6 +130,26 @@ export const sessionUses = pgTable('session_uses', {
 });
 
 /**
+ * How far those that follow a context have come, by their own account. No projection: nothing of it is an event. A row
+ * goes some time after the end of its session. The reader is a hash, because its name is a client's word.
+ */
+export const contextReaders = pgTable(
+  'context_readers',
+  {
+    /** That of the session for its default context. */
+    contextId: uuid('context_id').notNull(),
+    reader: text('reader').notNull(),
+    sessionId: uuid('session_id').notNull(),
+    position: count('position').notNull(),
+    seq: integer('seq').notNull(),
+    reachedAt: time('reached_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'context_readers_pkey', columns: [table.contextId, table.reader] }),
+  ],
+);
+
+/**
  * The environment variables of open sessions. No projection, so that no event holds a value: the rows are written with
  * the opening, and go with the session's end (`migrations/sql/cellhouse_session_ends.sql`).
  */

@@ -48,11 +48,11 @@ export function createServer(deps: ServerDeps): GatewayServer {
     server.close();
     openAnswers.endConnections();
     handlers.webSockets.retire();
-    handlers.stopDoors();
+    const doorsStopped = handlers.stopDoors();
     await inFlight.untilNone(DRAIN_TIMEOUT_MS, signal);
     service.stopWaiting();
     await inFlight.untilNone(FLUSH_TIMEOUT_MS);
-    await handlers.webSockets.close();
+    await Promise.all([handlers.webSockets.close(), doorsStopped]);
     server.closeAllConnections();
     handlers.close();
   }

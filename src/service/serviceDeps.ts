@@ -9,6 +9,7 @@ import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { RequestHashes } from './execute/requestHash.ts';
 import type { FileTransfers } from './files/fileTransfers.ts';
 import type { OpenSessions } from './openSessions.ts';
+import type { ContextReaders } from './output/contextReaders.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
 import type { Quotas } from './quotas/quotas.ts';
 import type { SessionUses } from './sessions/sessionUses.ts';
@@ -25,6 +26,7 @@ export interface ServiceDeps {
   readonly refusals: Pick<Refusals, 'add'>;
   readonly quotas: Quotas;
   readonly sharedOutput: SharedOutput;
+  readonly contextReaders: ContextReaders;
   readonly fileTransfers: FileTransfers;
   /** See requireSealed.ts. All calls that wait for it share the work. */
   readonly requireSealed: () => Promise<void>;

@@ -9,6 +9,8 @@ import {
 } from '../support/jupyterChannels.ts';
 import { secretOf } from '../support/testDoor.ts';
 
+const NEW = { place: { position: 1, seq: 0 }, isTold: false };
+
 describe('a request', () => {
   it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'no_request'])(
     'of the type %s, which is none, is answered by the two states alone',
@@ -46,8 +48,8 @@ it('Two clients of a kernel that choose the same id of a message get each their 
   await until('both are accepted', async () => submitted.length === 2);
   for (const request of submitted) {
     const execution = executionOf(request);
-    tell({ type: 'begun', execution, code: request.code });
-    tell({ type: 'ended', execution });
+    tell({ type: 'begun', execution, code: request.code, ...NEW });
+    tell({ type: 'ended', execution, ...NEW });
   }
   const replies = async (client: RawClient) => {
     await until('all has ended', async () => client.got.filter(isIdle).length === 2);

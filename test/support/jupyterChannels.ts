@@ -48,6 +48,8 @@ export async function startChannels() {
     followContext: async (_principal, _id, { gone }) => ({
       kernel: view,
       news: newsFrom(followers, gone),
+      reached: () => {},
+      recorded: async () => {},
     }),
     submit: async (_principal, request) => {
       submitted.push(request);

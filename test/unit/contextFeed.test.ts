@@ -9,7 +9,7 @@ import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';
 
 type FeedDeps = Parameters<typeof createContextFeed>[0];
-type Unfinished = Awaited<ReturnType<FeedDeps['queries']['unfinishedExecutions']>>;
+type Unfinished = Awaited<ReturnType<FeedDeps['queries']['contextExecutions']>>;
 
 const session = openSession();
 const kernel: KernelView = {
@@ -24,7 +24,7 @@ const kernel: KernelView = {
 function world(read: () => Promise<Unfinished> = async () => []) {
   const listeners = new Set<(event: RecordedEvent) => void>();
   const deps = {
-    queries: { session: async () => session, unfinishedExecutions: read },
+    queries: { session: async () => session, contextExecutions: read },
     wakeUps: {
       onEvent: (listener: (event: RecordedEvent) => void) => {
         listeners.add(listener);

@@ -13,7 +13,7 @@ const at = new Date('2026-01-02T03:04:05.678Z');
 const asker = { msg_id: 'm', session: 's' };
 const execution: Execution = {
   ...queuedExecution(),
-  idempotencyKey: keyOf(asker),
+  idempotencyKey: keyOf(asker, 'kernel'),
   startedAt: at,
   finishedAt: at,
   executionCount: 7,
@@ -127,17 +127,28 @@ describe('an output becomes', () => {
 
 describe('the request that an execution answers', () => {
   it('is in its idempotency key', () => {
-    expect(askerOf({ idempotencyKey: keyOf(asker) })).toEqual(asker);
+    expect(askerOf({ idempotencyKey: keyOf(asker, 'kernel') })).toEqual(asker);
     expect(header).toMatchObject({ ...asker, msg_type: 'execute_request' });
   });
 
-  it.each([[null], ['x'], ['jupyter:'], ['jupyter:{}'], ['jupyter:[1,2]'], ['jupyter:["a"]']])(
-    'is none of this door if the key is %j',
-    (idempotencyKey) => {
-      expect(askerOf({ idempotencyKey })).toBeNull();
-      expect(parentHeaderOf({ ...execution, idempotencyKey }).msg_id).toBe(execution.id);
-    },
-  );
+  it('is another one at another kernel, and may be from before the key had a kernel', () => {
+    expect(keyOf(asker, 'one')).not.toBe(keyOf(asker, 'other'));
+    const former = `jupyter:${JSON.stringify([asker.session, asker.msg_id])}`;
+    expect(askerOf({ idempotencyKey: former })).toEqual(asker);
+  });
+
+  it.each([
+    [null],
+    ['x'],
+    ['jupyter:'],
+    ['jupyter:{}'],
+    ['jupyter:[1,2]'],
+    ['jupyter:["a"]'],
+    ['jupyter:["a","b","c","d"]'],
+  ])('is none of this door if the key is %j', (idempotencyKey) => {
+    expect(askerOf({ idempotencyKey })).toBeNull();
+    expect(parentHeaderOf({ ...execution, idempotencyKey }).msg_id).toBe(execution.id);
+  });
 });
 
 it('A time has six digits of a second, which clients of the gateway protocol need', () => {

@@ -13,6 +13,8 @@ import { API_VERSION } from './rest/models.ts';
 import { serveRest } from './rest/routes.ts';
 import { V1_PROTOCOL } from './wire/frames.ts';
 
+/** Clients do not come back after it. */
+const NORMAL = 1000;
 const CHANNELS_PATH = /^\/api\/kernels\/([^/]+)\/channels$/;
 /** Longest `session_id` of a connection. Real ones are UUIDs. */
 const MAX_SESSION_ID_CHARS = 100;
@@ -41,9 +43,14 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
       return {
         protocol: offers(request, V1_PROTOCOL) ? V1_PROTOCOL : null,
         open: (socket) => {
-          socket.onClose(connections.add(kernel.context.id));
           const { service } = request;
           const clientSession = sessionIdOf(request);
+          const left = connections.add({
+            kernelId: kernel.context.id,
+            reader: clientSession,
+            replaced: () => socket.close(NORMAL, 'Another connection has this session_id'),
+          });
+          socket.onClose(left);
           serveChannels({ service, kernels, kernel, clientSession, socket, newId, now, logger });
         },
       };
@@ -73,7 +80,7 @@ function offers({ req }: DoorRequest, protocol: string): boolean {
   return offered.split(',').some((each) => each.trim() === protocol);
 }
 
-/** What the client calls itself, so that another connection of it takes the place of this one. */
+/** What the client calls itself, so that another connection of it takes the place of this one, and goes on from there. */
 function sessionIdOf({ query }: DoorRequest): string | null {
   const given = query.get('session_id');
   return given === null || given === '' || given.length > MAX_SESSION_ID_CHARS ? null : given;

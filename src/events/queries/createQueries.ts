@@ -5,6 +5,7 @@ import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { createChainQueries } from './chainQueries.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createContextQueries } from './contextQueries.ts';
+import { createContextReaderQueries } from './contextReaderQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
 import { createInputQueries } from './inputQueries.ts';
@@ -42,6 +43,7 @@ export function createQueries(client: Client, { address, newId, freshOutputs }: 
     ...createSessionQueries(client),
     ...createStoredQueries(client, address),
     ...createContextQueries(client),
+    ...createContextReaderQueries(client),
     ...createExecutionQueries(client),
     ...createInputQueries(client),
     ...createOutputQueries(client, freshOutputs),

@@ -134,8 +134,8 @@ function uses({ sql, answered }: Client) {
     },
 
     /**
-     * Deletes what belongs to sessions that are not open. Their end deletes it, too, unless a rebuild of the projections
-     * was what closed them.
+     * Deletes what belongs to sessions that are not open. Their end deletes most of it, too, unless a rebuild of the
+     * projections was what closed them.
      */
     deleteLeftOfSessions: async (): Promise<void> => {
       await answered(sql`
@@ -144,6 +144,10 @@ function uses({ sql, answered }: Client) {
       await answered(sql`
         DELETE FROM session_uses u
         WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = u.session_id AND s.closed_at IS NULL)`);
+      await answered(sql`
+        DELETE FROM context_readers r
+        WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.closed_at IS NULL)
+          OR EXISTS (SELECT FROM contexts c WHERE c.id = r.context_id AND c.ended_at IS NOT NULL)`);
     },
 
     /** Whether the session's default context ever had an execution. */

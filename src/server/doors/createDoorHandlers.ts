@@ -22,8 +22,11 @@ export interface DoorHandlers {
   readonly doorUpgrade: DoorUpgradeRoute;
   readonly doorCounts: DoorCounts;
   readonly doorSockets: DoorSockets;
-  /** For a server that stops: doors end their streams, and WebSockets are closed with 1012. Idempotent. */
-  stop(): void;
+  /**
+   * For a server that stops: doors end their streams, and WebSockets are closed with 1012. Resolves when these are
+   * closed. Idempotent.
+   */
+  stop(): Promise<void>;
 }
 
 /** What serves the doors: each request, each WebSocket, and their numbers. */
@@ -45,9 +48,9 @@ export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
     doorUpgrade: createDoorUpgrade({ ...shared, sockets: doorSockets }),
     doorCounts,
     doorSockets,
-    stop: () => {
+    stop: async () => {
       stopping.end();
-      doorSockets.close();
+      await doorSockets.close();
     },
   };
 }

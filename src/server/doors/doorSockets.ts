@@ -3,9 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { within } from '../../async/within.ts';
 import type { DoorSocket } from '../../doors/doorSocket.ts';
 import type { DoorUpgrade } from '../../doors/openDoor.ts';
 import type { Ending } from '../../service/access/ending.ts';
+import { watchArrivals } from '../webSocket/arrivals.ts';
 import { closeSoon, SERVICE_RESTART, TRY_AGAIN_LATER } from '../webSocket/closeSoon.ts';
 import { keepAlive } from '../webSocket/keepAlive.ts';
 import { createReaderWatch } from '../webSocket/readerWatch.ts';
@@ -14,6 +16,8 @@ import { createGate } from './gate.ts';
 
 /** "Policy Violation" (RFC 6455, 7.4.1): the token has ended. */
 const POLICY_VIOLATION = 1008;
+/** How long a door may prepare for the stop of the gateway. */
+const PREPARE_LIMIT_MS = 1_000;
 /** How many messages of one connection wait to come in. In bytes, they may be as large as one message may be. */
 const MAX_HELD = 256;
 
@@ -21,8 +25,8 @@ export interface DoorSockets {
   /** Completes an upgrade, and hands the open socket to the door. */
   open(upgrade: DoorUpgrade, ending: Ending, { req, socket, head }: UpgradeParts): void;
   readonly count: number;
-  /** Closes every connection with 1012. Idempotent. */
-  close(): void;
+  /** Closes every connection with 1012, and resolves when that is done. Idempotent. */
+  close(): Promise<void>;
 }
 
 export interface UpgradeParts {
@@ -45,35 +49,52 @@ export function createDoorSockets(deps: DoorSocketsDeps): DoorSockets {
     perMessageDeflate: false,
     handleProtocols: (_offered, req) => chosen.get(req) ?? false,
   });
+  /** What is to be done before they are closed. */
+  const prepares = new Map<WebSocket, () => Promise<void>>();
   let isClosing = false;
+
+  async function closeForRestart(webSocket: WebSocket): Promise<void> {
+    const closed = new Promise((resolve) => webSocket.once('close', resolve));
+    const prepared = prepares
+      .get(webSocket)?.()
+      .catch((err: unknown) => {
+        deps.logger.warn({ err }, 'A door could not prepare for the stop.');
+      });
+    if (prepared) await within(PREPARE_LIMIT_MS, prepared, () => undefined);
+    if (webSocket.readyState === webSocket.CLOSED) return;
+    closeSoon(webSocket, SERVICE_RESTART, 'Service restart');
+    await closed;
+  }
+
   return {
     open: ({ protocol, open }, ending, { req, socket, head }) => {
       if (protocol !== null) chosen.set(req, protocol);
       server.handleUpgrade(req, socket, head, (webSocket) => {
-        serve(deps, webSocket, req, ending, open);
-        if (isClosing) closeForRestart(webSocket);
+        const onStop = (prepare: () => Promise<void>) => void prepares.set(webSocket, prepare);
+        webSocket.once('close', () => prepares.delete(webSocket));
+        serve(deps, webSocket, { req, ending, open, onStop });
+        if (isClosing) void closeForRestart(webSocket);
       });
     },
     get count() {
       return server.clients.size;
     },
-    close() {
+    close: async () => {
       isClosing = true;
-      for (const webSocket of server.clients) closeForRestart(webSocket);
+      await Promise.all([...server.clients].map(closeForRestart));
     },
   };
 }
 
-function closeForRestart(webSocket: WebSocket): void {
-  closeSoon(webSocket, SERVICE_RESTART, 'Service restart');
+interface Served extends Pick<DoorUpgrade, 'open'>, Pick<DoorSocket, 'onStop'> {
+  readonly req: IncomingMessage;
+  readonly ending: Ending;
 }
 
 function serve(
   { maxBodyBytes, slowReaderTimeoutMs: timeoutMs, logger }: DoorSocketsDeps,
   webSocket: WebSocket,
-  req: IncomingMessage,
-  ending: Ending,
-  open: DoorUpgrade['open'],
+  { req, ending, open, onStop }: Served,
 ): void {
   const isClosed = new Promise<void>((resolve) => webSocket.once('close', () => resolve()));
   webSocket.on('error', (err) => logger.debug({ err }, 'A WebSocket of a door failed.'));
@@ -82,7 +103,8 @@ function serve(
     unsentBytes: () => unsentBytes(req.socket),
     onStuck: () => closeSoon(webSocket, TRY_AGAIN_LATER, 'Reads too slowly'),
   });
-  const stopKeepAlive = keepAlive(webSocket);
+  const { arrived, payload } = watchArrivals(webSocket);
+  const stopKeepAlive = keepAlive(webSocket, payload);
   const off = ending.on(() => closeSoon(webSocket, POLICY_VIOLATION, 'The token has ended'));
   webSocket.once('close', () => {
     stopKeepAlive();
@@ -105,6 +127,7 @@ function serve(
       webSocket.send(data, taken);
       return await isTaken;
     },
+    arrived,
     onMessage: (listener) => {
       webSocket.on('message', (data, isBinary) => {
         const message = isBinary ? bytesOf(data) : String(data);
@@ -128,6 +151,7 @@ function serve(
         });
       });
     },
+    onStop,
     onClose: (listener) => void webSocket.once('close', listener),
     close: (code, reason) => closeSoon(webSocket, code, reason),
   };

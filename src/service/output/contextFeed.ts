@@ -1,8 +1,10 @@
 /**
  * What happens in one context, as the feed of events tells it. An execution is given when it has begun, or has ended
  * without that; until then it waits here. Restarts are given before executions that wait, and the end of the context
- * after them. Nothing is read from the database but what was unfinished when the feed began.
+ * after them. Nothing is read from the database but what was unfinished when the feed began, and what its follower has
+ * missed.
  */
+import { type ContextPlace, WHOLE } from '../../domain/contextPlace.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
@@ -14,6 +16,8 @@ import type { KernelView } from '../contexts/kernelView.ts';
 /** How much code may wait for a follower that is slower than the executions. */
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
+/** How much a follower is told of what has ended while it was away: the latest. There must be room for what comes. */
+const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 
 /** What happens to a kernel beside its executions. */
 export type KernelNews =
@@ -24,9 +28,13 @@ export type KernelNews =
 export interface Tracked {
   readonly execution: Execution;
   readonly code: string;
+  /** That of its request: executions are given in this order. */
+  readonly position: number;
 }
 
 export interface ContextFeed {
+  /** The position of the first execution that was there when the feed began. Null: there was none. */
+  readonly first: number | null;
   /** What comes next. Null: the follower has gone. @throws DomainError if the follower is too far behind */
   next(): Promise<KernelNews | Tracked | null>;
   /** The execution when it has ended. Null: the follower has gone first. */
@@ -34,10 +42,12 @@ export interface ContextFeed {
   close(): void;
 }
 
+/** @param after how far the follower has come before. Null: what has ended is not given */
 export async function createContextFeed(
   { queries, wakeUps }: Pick<Database, 'queries' | 'wakeUps'>,
   { context }: KernelView,
   gone: AbortSignal,
+  after: ContextPlace | null = null,
 ): Promise<ContextFeed> {
   const { id: contextId, sessionId, isDefault } = context;
   const news: KernelNews[] = [];
@@ -48,9 +58,9 @@ export async function createContextFeed(
   let { kernelRestarts } = context;
   let wake = () => {};
 
-  function track(execution: Execution, code: string): void {
+  function track({ execution, code, position }: Tracked): void {
     if (isTooFarBehind || waiting.has(execution.id) || given.has(execution.id)) return;
-    waiting.set(execution.id, { execution, code });
+    waiting.set(execution.id, { execution, code, position });
     codeBytes += execution.codeBytes;
     if (waiting.size > MAX_WAITING || codeBytes > MAX_WAITING_CODE_BYTES) fallBehind();
   }
@@ -82,14 +92,14 @@ export async function createContextFeed(
   const take = (recorded: RecordedEvent) => void (takes(recorded) && wake());
 
   /** Whether it tells something of this context. */
-  function takes({ event, streamId, version }: RecordedEvent): boolean {
+  function takes({ event, streamId, version, position }: RecordedEvent): boolean {
     const isContext = streamId === contextId;
     switch (event.type) {
       case 'ExecutionRequested': {
         const { data } = event;
         const isHere = (data.contextId ?? data.sessionId) === contextId;
         if (!isHere || data.language === 'BASH') return false;
-        track(evolveExecution(null, event), data.code);
+        track({ execution: evolveExecution(null, event), code: data.code, position });
         return true;
       }
       case 'InterruptRequested':
@@ -127,14 +137,14 @@ export async function createContextFeed(
     const session = await queries.session(sessionId as SessionId);
     if (session !== null) {
       if (isDefault) kernelRestarts = session.kernelRestarts;
-      for (const { execution, code } of await unfinished(queries, session, contextId))
-        track(execution, code);
+      for (const each of await atTheBeginning(queries, session, contextId, after)) track(each);
     }
   } catch (error: unknown) {
     // Nobody gets the feed, so nobody would close it, and it would keep every event.
     off();
     throw error;
   }
+  const [head] = waiting.values();
   for (const event of early) take(event);
   listener = take;
 
@@ -147,6 +157,7 @@ export async function createContextFeed(
   }
 
   return {
+    first: head?.position ?? null,
     next: async () => {
       for (;;) {
         if (gone.aborted) return null;
@@ -181,16 +192,15 @@ export async function createContextFeed(
   };
 }
 
-async function unfinished(
+/** What is unfinished, and what a follower who comes back has missed, in order. */
+async function atTheBeginning(
   queries: Database['queries'],
-  { workerId }: Session,
+  session: Session,
   contextId: string,
+  after: ContextPlace | null,
 ): Promise<readonly Tracked[]> {
-  const all = await queries.unfinishedExecutions(workerId);
-  return all.filter(
-    ({ execution }) =>
-      execution.language !== 'BASH' && (execution.contextId ?? execution.sessionId) === contextId,
-  );
+  const from = after === null ? null : after.seq === WHOLE ? after.position + 1 : after.position;
+  return await queries.contextExecutions({ session, contextId, from, maxEnded: MAX_MISSED });
 }
 
 function tooFarBehind(): DomainError {

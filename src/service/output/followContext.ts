@@ -1,3 +1,4 @@
+import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/contextPlace.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { kernel } from '../contexts/kernel.ts';
@@ -6,51 +7,100 @@ import { noContext } from '../contexts/openContext.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
+import { readerOf } from './contextReaders.ts';
 import { followOutput } from './followOutput.ts';
 
-/** What a follower of a context is told. */
-export type ContextNews =
-  | KernelNews
-  /** An execution has begun. If it ends before, only its end is told. */
+/** What happens to an execution. If it ends before it has begun, only its end is told. */
+export type ExecutionNews =
   | { readonly type: 'begun'; readonly execution: Execution; readonly code: string }
   | { readonly type: 'output'; readonly execution: Execution; readonly item: OutputItem }
   | { readonly type: 'ended'; readonly execution: Execution };
 
+/** Where a piece of news is among all that a follower is told. */
+export interface Placed {
+  /** How far a follower who was told this has come. */
+  readonly place: ContextPlace;
+  /**
+   * The follower has acknowledged it before. It is given nevertheless, because what comes next of the same execution may
+   * need it.
+   */
+  readonly isTold: boolean;
+}
+
+/** What a follower of a context is told. */
+export type ContextNews = KernelNews | (ExecutionNews & Placed);
+
 export interface FollowContextOptions {
   /** Aborted when the follower goes. The news end then. */
   readonly gone: AbortSignal;
+  /** What the follower calls itself. When it comes back, it is told what it has missed. Null: nothing is remembered. */
+  readonly reader: string | null;
 }
 
 export interface FollowedContext {
   readonly kernel: KernelView;
   /** Pulled, so that nothing but requests piles up for a slow follower. They end after `gone`. */
   readonly news: AsyncIterable<ContextNews>;
+  /** The follower has got the news with this place, and all before. */
+  reached(place: ContextPlace): void;
+  /** Resolves when every gateway knows what the follower has reached. */
+  recorded(): Promise<void>;
 }
+
+type FollowContextDeps = Pick<ServiceDeps, 'database' | 'sharedOutput' | 'contextReaders'>;
 
 /**
  * All that happens in a context from now on: its executions one after the other, each from its beginning to its end with
- * its outputs, those that run or wait already as well; restarts; its end. Resolves when nothing more can be missed.
+ * its outputs, those that run or wait already as well; restarts; its end. A reader that comes back is also told of the
+ * executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md). Resolves when nothing more can be
+ * missed.
  * @throws NOT_FOUND; from `news`, QUEUE_FULL if the follower is too far behind
  */
 export async function followContext(
-  deps: Pick<ServiceDeps, 'database' | 'sharedOutput'>,
+  deps: FollowContextDeps,
   principal: Principal,
   contextId: string,
-  { gone }: FollowContextOptions,
+  { gone, reader: name }: FollowContextOptions,
 ): Promise<FollowedContext> {
+  const { database, contextReaders } = deps;
   const found = await kernel(deps, principal, contextId);
   if (found === null) throw noContext(contextId);
-  const feed = await createContextFeed(deps.database, found, gone);
+  const reader = name === null ? null : readerOf(found.context, name);
+  const reached = reader && (await contextReaders.find(reader));
+  // Whatever is accepted from now on is told.
+  const now = reader && reached === null ? await database.queries.lastPosition() : 0;
+  const feed = await createContextFeed(database, found, gone, reached);
   gone.addEventListener('abort', feed.close, { once: true });
   if (gone.aborted) feed.close();
-  return { kernel: found, news: newsOf(deps, principal, feed, gone) };
+  if (reader && reached === null)
+    await contextReaders.begin(reader, firstPlace(feed, now)).catch((error: unknown) => {
+      feed.close();
+      throw error;
+    });
+  return {
+    kernel: found,
+    news: newsOf(deps, principal, { feed, gone, told: reached }),
+    reached: (place) => reader && contextReaders.reached(reader, place),
+    recorded: contextReaders.recorded,
+  };
+}
+
+/** Where a new reader begins: before everything that it will be told. */
+function firstPlace({ first }: ContextFeed, now: number): ContextPlace {
+  return first === null ? { position: now, seq: WHOLE } : { position: first, seq: NOT_BEGUN };
+}
+
+interface Following {
+  readonly feed: ContextFeed;
+  readonly gone: AbortSignal;
+  /** How far the follower had come before. */
+  readonly told: ContextPlace | null;
 }
 
 async function* newsOf(
-  deps: Pick<ServiceDeps, 'database' | 'sharedOutput'>,
+  deps: FollowContextDeps,
   principal: Principal,
-  feed: ContextFeed,
-  gone: AbortSignal,
+  { feed, gone, told }: Following,
 ): AsyncGenerator<ContextNews> {
   for (;;) {
     const next = await feed.next();
@@ -59,30 +109,33 @@ async function* newsOf(
       yield next;
       continue;
     }
-    const { execution, code } = next;
+    const { execution, code, position } = next;
+    const at = (seq: number) => {
+      const place = { position, seq };
+      return { place, isTold: isTold(place, told) };
+    };
     if (execution.startedAt !== null) {
-      yield { type: 'begun', execution, code };
-      yield* outputsOf(deps, principal, execution, gone);
+      yield { type: 'begun', execution, code, ...at(0) };
+      for await (const item of outputsOf(deps, principal, execution, gone))
+        yield { type: 'output', execution, item, ...at(item.seq) };
     }
     const ended = await feed.ended(execution.id);
     if (ended === null) return;
-    yield { type: 'ended', execution: ended };
+    yield { type: 'ended', execution: ended, ...at(WHOLE) };
   }
 }
 
 async function* outputsOf(
-  deps: Pick<ServiceDeps, 'database' | 'sharedOutput'>,
+  deps: FollowContextDeps,
   { ending }: Principal,
   execution: Execution,
   gone: AbortSignal,
-): AsyncGenerator<ContextNews> {
+): AsyncGenerator<OutputItem> {
   const items = followOutput(deps, execution.id, 0, ending);
   const stop = () => void items.return?.();
   gone.addEventListener('abort', stop, { once: true });
   try {
-    for await (const item of items) {
-      if (item.output.kind !== 'finish') yield { type: 'output', execution, item };
-    }
+    for await (const item of items) if (item.output.kind !== 'finish') yield item;
   } finally {
     gone.removeEventListener('abort', stop);
   }

@@ -1,6 +1,5 @@
 /** The messages that tell what happens in a kernel. */
-import type { Execution } from '../../../domain/execution.ts';
-import type { ContextNews } from '../../../service/output/followContext.ts';
+import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import { endOfCell } from '../messages/executeReply.ts';
 import { type Sent, status } from '../messages/messages.ts';
 import {
@@ -11,8 +10,6 @@ import {
 } from '../messages/outputMessage.ts';
 import type { Fields, Header } from '../wire/message.ts';
 import type { Outgoing } from './outbox.ts';
-
-type CellNews = Extract<ContextNews, { readonly execution: Execution }>;
 
 export interface Asked {
   /** The request that the execution answers. */
@@ -26,7 +23,7 @@ export interface CellMessages {
    * What to send for a piece of news. The same execution gives messages with the same ids at every gateway and to every
    * client.
    */
-  of(news: CellNews, asked: Asked): Outgoing[];
+  of(news: ExecutionNews, asked: Asked): Outgoing[];
 }
 
 /** Takes the news of one context in their order. */

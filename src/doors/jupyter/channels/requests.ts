@@ -1,6 +1,6 @@
 /** Carries out the requests of one connection. */
 import { DomainError } from '../../../domain/errors.ts';
-import type { ContextNews } from '../../../service/output/followContext.ts';
+import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import { cellOptions } from '../messages/cellOptions.ts';
 import { kernelInfo } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
@@ -23,7 +23,7 @@ export interface Requests {
   /** Resolves when the request is answered; that for an execution, when it is accepted. */
   take(request: Request): Promise<void>;
   /** For each output of an execution, so that an answer to a request for input finds it. */
-  onOutput(news: Extract<ContextNews, { type: 'output' }>, isOurs: boolean): void;
+  onOutput(news: Extract<ExecutionNews, { type: 'output' }>, isOurs: boolean): void;
 }
 
 /** What is answered, and by which channel and type of message. Null: nothing but the two states. */
@@ -47,7 +47,7 @@ export function createRequests(deps: RequestsDeps): Requests {
 
   async function execute(request: Request): Promise<void> {
     const { content, header } = request;
-    const key = keyOf(header);
+    const key = keyOf(header, context.id);
     asked.set(key, header);
     try {
       await service.submit({

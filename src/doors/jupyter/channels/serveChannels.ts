@@ -13,6 +13,7 @@ import { status } from '../messages/messages.ts';
 import { askerOf, keyOf, parentHeaderOf } from '../messages/parentHeader.ts';
 import { framesOf } from '../wire/frames.ts';
 import { type Header, MessageError } from '../wire/message.ts';
+import { createAcknowledged } from './acknowledged.ts';
 import { type Asked, createCellMessages } from './cellMessages.ts';
 import { createOutbox, PLAIN_CLIENT_BYTES } from './outbox.ts';
 import { createRequestQueue } from './requestQueue.ts';
@@ -62,6 +63,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     socket.close(code, reason.slice(0, 120));
   }
 
+  const acknowledged = createAcknowledged(socket);
   const messages = createCellMessages();
   async function tell(news: ContextNews): Promise<void> {
     const unsolicited = (state: Parameters<typeof status>[0]) =>
@@ -80,9 +82,11 @@ export function serveChannels(deps: ChannelsDeps): void {
         return socket.close(NORMAL, 'The kernel has ended');
       default: {
         const who = askedFor(news.execution);
-        for (const outgoing of messages.of(news, who)) await out.send(outgoing);
+        const all = messages.of(news, who);
+        if (!news.isTold) for (const outgoing of all) await out.send(outgoing);
+        acknowledged.sent(news.place);
         if (news.type === 'output') requests.onOutput(news, who.isOurs);
-        if (news.type === 'ended') asked.delete(keyOf(who.header));
+        if (news.type === 'ended') asked.delete(keyOf(who.header, kernel.context.id));
       }
     }
   }
@@ -90,7 +94,7 @@ export function serveChannels(deps: ChannelsDeps): void {
   function askedFor(execution: Parameters<typeof parentHeaderOf>[0]): Asked {
     const asker = askerOf(execution);
     // Two clients may choose the same id of a message, but then they call themselves differently.
-    const sent = asker === null ? undefined : asked.get(keyOf(asker));
+    const sent = asker === null ? undefined : asked.get(keyOf(asker, kernel.context.id));
     const isOurs = sent !== undefined || (asker !== null && asker.session === clientSession);
     return { header: sent ?? parentHeaderOf(execution), isOurs };
   }
@@ -98,7 +102,9 @@ export function serveChannels(deps: ChannelsDeps): void {
   async function follow(): Promise<AsyncIterable<ContextNews> | null> {
     try {
       const id = kernel.context.id;
-      const followed = await deps.service.followContext(id, { gone: gone.signal });
+      const reader = clientSession;
+      const followed = await deps.service.followContext(id, { gone: gone.signal, reader });
+      if (reader !== null) acknowledged.tell(followed);
       out.restarted(followed.kernel.context.kernelRestarts);
       return followed.news;
     } catch (error: unknown) {
@@ -110,13 +116,19 @@ export function serveChannels(deps: ChannelsDeps): void {
   // No request is carried out before everything that follows from it is heard.
   const following = follow();
   const queue = createRequestQueue(following);
-  void following.then(async (news) => {
+  const telling = following.then(async (news) => {
     if (news === null) return;
     try {
       for await (const each of news) await tell(each);
     } catch (error: unknown) {
       fail(error);
     }
+  });
+  socket.onStop(async () => {
+    // The client comes back at once, perhaps to another gateway, which must know what has arrived.
+    gone.abort();
+    await telling;
+    await acknowledged.settle();
   });
 
   const { decode } = framesOf(socket.protocol);

@@ -7,20 +7,25 @@ import { type Header, isFields } from '../wire/message.ts';
 
 /** Says that the rest of an idempotency key is this door's. */
 const KEY_PREFIX = 'jupyter:';
+const KEY_ENTRIES = 3;
 export const PROTOCOL_VERSION = '5.3';
 
 /** What tells one request from another. */
 export type Asker = Pick<Header, 'msg_id' | 'session'>;
 
-export function keyOf({ msg_id, session }: Asker): string {
-  return KEY_PREFIX + JSON.stringify([session, msg_id]);
+/** Kernels may belong to the same user, and a client may send a request with the same header to each of them. */
+export function keyOf({ msg_id, session }: Asker, kernelId: string): string {
+  return KEY_PREFIX + JSON.stringify([session, msg_id, kernelId]);
 }
 
 /** The request of a Jupyter client that the execution answers. Null: it came by another door. */
 export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey'>): Asker | null {
   if (!key?.startsWith(KEY_PREFIX)) return null;
-  const [session, msg_id, ...rest] = entriesIn(key.slice(KEY_PREFIX.length));
-  if (typeof session !== 'string' || typeof msg_id !== 'string' || rest.length > 0) return null;
+  const entries = entriesIn(key.slice(KEY_PREFIX.length));
+  // Before there was a kernel in the key, there were two.
+  if (entries.length > KEY_ENTRIES) return null;
+  const [session, msg_id] = entries;
+  if (typeof session !== 'string' || typeof msg_id !== 'string') return null;
   return { msg_id, session };
 }
 

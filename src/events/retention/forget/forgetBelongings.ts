@@ -18,6 +18,7 @@ export async function forgetBelongings(
       const workers = rows.map((row) => ('workerId' in row ? row.workerId : row.id));
       await sql`DELETE FROM session_variables WHERE session_id = ANY (${ids}::uuid[])`;
       await sql`DELETE FROM session_uses WHERE session_id = ANY (${ids}::uuid[])`;
+      await sql`DELETE FROM context_readers WHERE session_id = ANY (${ids}::uuid[])`;
       await sql`
         UPDATE worker_cursors SET progress = NULL
         WHERE worker_id = ANY (${workers}::uuid[]) AND progress IS NOT NULL`;

@@ -1,0 +1,256 @@
+/** Those that follow a context under a name, and come back at another gateway: what they are told. */
+import { describe, expect, it } from 'vitest';
+import type { ContextPlace } from '../../src/domain/contextPlace.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
+import type { ContextNews } from '../../src/service/output/followContext.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { until } from '../../testkit/until.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+
+const { db, workers, start, userUuid } = await useServiceGateways({ MIN_IDLE_WORKERS: '3' });
+const [{ service: one }, { service: other }] = [await start(), await start()];
+
+/** The default context of a new session of the test's user. */
+const opened = async () => {
+  await one.openSession(AUTH_TOKEN_HOLDER, { userUuid: userUuid() });
+  const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
+  return session?.id as SessionId;
+};
+const submit = (code: string) =>
+  one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code, isNotebookCell: true });
+const run = (code: string) =>
+  one.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code, isNotebookCell: true });
+
+/** A reader that is told all until it goes. */
+async function follow(contextId: string, reader: string | null, service = other) {
+  const going = new AbortController();
+  const followed = await service.followContext(AUTH_TOKEN_HOLDER, contextId, {
+    gone: going.signal,
+    reader,
+  });
+  const got: ContextNews[] = [];
+  const reading = (async () => {
+    for await (const news of followed.news) got.push(news);
+  })();
+  const told = () => got.filter((news) => !('isTold' in news && news.isTold)).map(nameOf);
+  return {
+    got,
+    told,
+    /** Resolves with what it was told for the first time, when this was the last of it. */
+    untilTold: async (last: string) => {
+      await until(`it is told: ${last}`, async () => (told().at(-1) === last ? true : undefined));
+      return told();
+    },
+    /** Acknowledges what has this name, at once and durably, and all before. */
+    acknowledge: async (name: string) => {
+      const news = got.find((each) => nameOf(each) === name);
+      if (!news || !('place' in news)) throw new Error(`It was not told: ${name}.`);
+      followed.reached(news.place);
+      const { position, seq } = news.place;
+      await until('it is recorded', async () =>
+        (await places(contextId)).some((row) => row.position === position && row.seq === seq)
+          ? true
+          : undefined,
+      );
+    },
+    reached: followed.reached,
+    go: async () => {
+      going.abort();
+      await reading;
+    },
+  };
+}
+
+function nameOf(news: ContextNews): string {
+  if (news.type === 'output') return 'text' in news.item.output ? news.item.output.text : 'other';
+  return news.type === 'begun' ? `begun ${news.code}` : news.type;
+}
+
+const places = (contextId: string) => db.sql<ContextPlace[]>`
+  SELECT position, seq FROM context_readers WHERE context_id = ${contextId}`;
+
+const WHOLE_CELL = (code: string) => [`begun ${code}`, code, 'ended'];
+
+describe('A reader', () => {
+  it('that is new is told of what runs, and of nothing that has ended', async () => {
+    const id = await opened();
+    await run('say before');
+    workers.hold();
+    await submit(HOLD);
+    const reader = await follow(id, 'new');
+    await reader.untilTold('begun hold');
+    workers.letGo();
+    await run('say after');
+    expect(await reader.untilTold('ended')).toContain('begun hold');
+    await until('all is told', async () => (reader.told().length === 5 ? true : undefined));
+    expect(reader.told()).toEqual(['begun hold', 'ended', ...WHOLE_CELL('say after')]);
+    await reader.go();
+  });
+
+  it('that has acknowledged nothing is told all again, also at the other gateway', async () => {
+    const id = await opened();
+    const first = await follow(id, 'silent', one);
+    await run('say once');
+    expect(await first.untilTold('ended')).toEqual(WHOLE_CELL('say once'));
+    await first.go();
+    const second = await follow(id, 'silent');
+    expect(await second.untilTold('ended')).toEqual(WHOLE_CELL('say once'));
+    expect(second.got.map((news) => 'place' in news && news.place)).toEqual(
+      first.got.map((news) => 'place' in news && news.place),
+    );
+    await second.go();
+  });
+
+  it.each([
+    ['begun say a', ['say a', 'ended', ...WHOLE_CELL('say b')]],
+    ['say a', ['ended', ...WHOLE_CELL('say b')]],
+    ['ended', WHOLE_CELL('say b')],
+  ])('that has acknowledged "%s" is told what comes after it', async (last, rest) => {
+    const id = await opened();
+    const first = await follow(id, 'reader', one);
+    await run('say a');
+    await first.untilTold('ended');
+    await first.acknowledge(last);
+    await first.go();
+    await run('say b');
+    const second = await follow(id, 'reader');
+    await until('all is told', async () =>
+      second.told().length === rest.length ? true : undefined,
+    );
+    expect(second.told()).toEqual(rest);
+    // What was told before is given again, for what it explains.
+    const again = second.got.filter((news) => 'isTold' in news && news.isTold).map(nameOf);
+    expect([...again, ...rest]).toEqual(
+      last === 'ended' ? rest : [...WHOLE_CELL('say a'), ...WHOLE_CELL('say b')],
+    );
+    await second.go();
+  });
+
+  it('is told of what was cancelled meanwhile behind what runs, in the order of acceptance', async () => {
+    const id = await opened();
+    workers.hold();
+    await submit(HOLD);
+    const first = await follow(id, 'reader', one);
+    await first.untilTold('begun hold');
+    await first.acknowledge('begun hold');
+    await first.go();
+    const cancelled = await submit('say never');
+    await submit('say last');
+    await one.interrupt(AUTH_TOKEN_HOLDER, cancelled.id);
+    const second = await follow(id, 'reader');
+    expect(second.told()).toEqual([]);
+    workers.letGo();
+    await until('all is told', async () => (second.told().length === 5 ? true : undefined));
+    expect(second.told()).toEqual(['ended', 'ended', ...WHOLE_CELL('say last')]);
+    const ends = second.got.filter(({ type }) => type === 'ended');
+    expect(ends.map((news) => 'execution' in news && news.execution.status)).toEqual([
+      'OK',
+      'CANCELLED',
+      'OK',
+    ]);
+    await second.go();
+  });
+
+  it('is told how its cells ended when the kernel was restarted meanwhile', async () => {
+    const id = await opened();
+    workers.hold();
+    await submit(HOLD);
+    const first = await follow(id, 'reader', one);
+    await first.untilTold('begun hold');
+    await first.acknowledge('begun hold');
+    await first.go();
+    await one.restartKernel(AUTH_TOKEN_HOLDER, userUuid());
+    workers.letGo();
+    const second = await follow(id, 'reader');
+    expect(await second.untilTold('ended')).toEqual(['ended']);
+    await second.go();
+  });
+
+  it('never goes back, whatever an older connection of it acknowledges later', async () => {
+    const id = await opened();
+    const [older, newer] = [await follow(id, 'reader', one), await follow(id, 'reader')];
+    await run('say a');
+    await newer.untilTold('ended');
+    await newer.acknowledge('ended');
+    const [begun] = older.got;
+    if (begun && 'place' in begun) older.reached(begun.place);
+    await older.go();
+    await newer.go();
+    // Whoever asks at the same gateway waits for what it has still to record.
+    const again = await follow(id, 'reader', one);
+    await run('say b');
+    expect(await again.untilTold('ended')).toEqual(WHOLE_CELL('say b'));
+    await again.go();
+  });
+
+  it('may call itself what it likes, and others are told nothing of it', async () => {
+    const id = await opened();
+    for (const name of ['\u0000', 'a'.repeat(100), "'; --", '\ud800']) {
+      const reader = await follow(id, name);
+      await run('say a');
+      await reader.untilTold('ended');
+      await reader.acknowledge('ended');
+      await reader.go();
+    }
+    expect(await places(id)).toHaveLength(4);
+    const nobody = await follow(id, null);
+    await nobody.go();
+    expect(await places(id)).toHaveLength(4);
+  });
+});
+
+describe('What is kept of readers', () => {
+  it('is of the latest 32 of a context', async () => {
+    const id = await opened();
+    for (let n = 0; n < 34; n += 1) await (await follow(id, `reader ${n}`)).go();
+    expect(await places(id)).toHaveLength(32);
+  });
+
+  it('ends with the context and with the session, and does not come back', async () => {
+    const sessionId = await opened();
+    const asked = { userUuid: userUuid() };
+    const { id } = await one.createContext(AUTH_TOKEN_HOLDER, asked);
+    const [inContext, inDefault] = [await follow(id, 'reader'), await follow(sessionId, 'reader')];
+    await db.queries.deleteLeftOfSessions();
+    expect([await places(id), await places(sessionId)].map((rows) => rows.length)).toEqual([1, 1]);
+    await one.deleteContext(AUTH_TOKEN_HOLDER, userUuid(), id);
+    await db.queries.deleteLeftOfSessions();
+    expect(await places(id)).toEqual([]);
+    await expect(follow(id, 'reader')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
+    await db.queries.deleteLeftOfSessions();
+    const late = { sessionId, contextId: sessionId, reader: 'late', position: 1, seq: 1 };
+    await db.queries.recordReaders([late]);
+    expect(await places(sessionId)).toEqual([]);
+    await inContext.go();
+    await inDefault.go();
+  });
+});
+
+it('Of what has ended, the latest is told, as far as its code and its number allow', async () => {
+  const contextId = await opened();
+  for (const code of ['say 1', 'say 22', 'say 3']) await run(code);
+  workers.hold();
+  await submit(HOLD);
+  const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
+  if (session === null) throw new Error('It is open.');
+  const codes = async (from: number | null, count: number, codeBytes: number) => {
+    const maxEnded = { count, codeBytes };
+    const found = await db.queries.contextExecutions({ session, contextId, from, maxEnded });
+    return found.map(({ code }) => code);
+  };
+  expect(await codes(null, 9, 99)).toEqual([HOLD]);
+  expect(await codes(0, 9, 99)).toEqual(['say 1', 'say 22', 'say 3', HOLD]);
+  expect(await codes(0, 2, 99)).toEqual(['say 22', 'say 3', HOLD]);
+  expect(await codes(0, 9, 11)).toEqual(['say 22', 'say 3', HOLD]);
+  expect(await codes(0, 9, 10)).toEqual(['say 3', HOLD]);
+  const [second] = await db.queries.contextExecutions({
+    session,
+    contextId,
+    from: 0,
+    maxEnded: { count: 2, codeBytes: 99 },
+  });
+  expect(await codes(second?.position ?? 0, 9, 99)).toEqual(['say 22', 'say 3', HOLD]);
+  workers.letGo();
+});
