@@ -54,5 +54,5 @@ export const PACKAGES = {
   '@graphql-yoga': ['server'],
   'graphql-ws': ['server'],
   'prom-client': ['process', 'server'],
-  '@modelcontextprotocol': ['doors/mcp'],
+  '@modelcontextprotocol': ['doors/mcp', 'cli/mcp'],
 };

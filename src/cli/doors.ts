@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { ServedDoor } from '../domain/token.ts';
@@ -10,8 +11,12 @@ import { createToken, type TokenWithSecret } from '../service/access/createToken
 import { revokeToken } from '../service/access/revokeToken.ts';
 import { clientsText } from './clients/clients.ts';
 import { type DoorsArguments, doorsArguments } from './doorsArguments.ts';
+import { listeningUrl } from './gatewayUrl.ts';
 import { openSecretSink } from './secretSink.ts';
 import { CLI, type TokenDeps } from './token.ts';
+
+/** Of hosts that start a command on this machine. */
+const PROGRAM = fileURLToPath(new URL('../cli.js', import.meta.url));
 
 /** `cellhouse doors`: makes a token for each door, and shows what to paste into each client. @param words after `doors` */
 export async function doors(words: readonly string[]): Promise<void> {
@@ -69,10 +74,9 @@ function textOf(
   { secret, token: { name, id } }: TokenWithSecret,
   door: ServedDoor | undefined,
   { url }: DoorsArguments,
-  { host, port }: Config,
+  config: Config,
 ): string {
   if (door === undefined) throw new Error('There are more tokens than doors.');
-  const bracketed = host.includes(':') ? `[${host}]` : host;
-  const at = { url: url ?? `http://${bracketed}:${port}`, token: secret };
+  const at = { url: url ?? listeningUrl(config), token: secret, program: PROGRAM };
   return `${clientsText(door, at)}\nThe token ${name} (${id}) is for this door only.\n`;
 }

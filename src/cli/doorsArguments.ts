@@ -1,4 +1,5 @@
 import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
+import { urlOf } from './gatewayUrl.ts';
 import { parseOptions } from './parseOptions.ts';
 import { durationOf, wrong } from './tokenArguments.ts';
 
@@ -36,7 +37,7 @@ export function doorsArguments(words: readonly string[]): DoorsArguments {
     userUuid: given.user ?? null,
     userPrefix: given['user-prefix'] ?? null,
     expiresInMs: durationOf(given['expires-in'] ?? null),
-    url: given.url === undefined ? null : urlOf(given.url),
+    url: given.url === undefined ? null : urlOf('--url', given.url),
     outputPath: given.output ?? null,
   };
 }
@@ -45,11 +46,4 @@ function doorOf(given: string): ServedDoor {
   const door = SERVED_DOORS.find((each) => each === given);
   if (door === undefined) throw wrong(`--door must be one of ${SERVED_DOORS.join(', ')}`, given);
   return door;
-}
-
-function urlOf(given: string): string {
-  const url = URL.canParse(given) ? new URL(given) : null;
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')
-    throw wrong('--url must be like https://code.example.com', given);
-  return given.replace(/\/+$/, '');
 }

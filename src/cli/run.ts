@@ -1,16 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
-import { auditor } from './auditor.ts';
-import { auditVerify } from './auditVerify.ts';
-import { checkConfig } from './checkConfig.ts';
-import { doors } from './doors.ts';
-import { down } from './down.ts';
-import { forget } from './forget.ts';
-import { prune } from './prune.ts';
-import { rebuild } from './rebuild.ts';
-import { serve } from './serve.ts';
-import { token } from './token.ts';
 
 const USAGE = `Usage: cellhouse <command>
 
@@ -37,6 +27,9 @@ const USAGE = `Usage: cellhouse <command>
                  new file
                  [--door NAME] [--url https://code.example.com] [--name NAME] [--tenant NAME]
                  [--user NAME | --user-prefix PREFIX] [--expires-in 30d] [--output FILE]
+  mcp            speak MCP on standard input and output, as a client of a running gateway, for hosts that only start
+                 commands; the token is in CELLHOUSE_TOKEN
+                 [--url https://code.example.com] [--token-file FILE]
   auditor        let the PostgreSQL role cellhouse_auditor read the audit views, and nothing else; with DATABASE_URL,
                  print the statements for a superuser
                  --with-code           also code, and input that users sent
@@ -52,6 +45,7 @@ const WITH_ARGUMENTS: readonly string[] = [
   'auditor',
   'doors',
   'forget',
+  'mcp',
   'prune',
   'token',
 ];
@@ -61,31 +55,34 @@ export async function run(words: readonly string[]): Promise<void> {
   await runCommand(words).catch(report);
 }
 
+/** Loads only what the command needs: a host may start `cellhouse mcp` for each conversation. */
 async function runCommand(words: readonly string[]): Promise<void> {
   const line = words.join(' ');
   const command = WITH_ARGUMENTS.find((name) => `${line} `.startsWith(`${name} `)) ?? line;
   const more = words.slice(command.split(' ').length);
   switch (command) {
     case 'serve':
-      return await serve();
+      return await (await import('./serve.ts')).serve();
     case 'down':
-      return await down();
+      return await (await import('./down.ts')).down();
     case 'rebuild':
-      return await rebuild();
+      return await (await import('./rebuild.ts')).rebuild();
     case 'prune':
-      return await prune(more);
+      return await (await import('./prune.ts')).prune(more);
     case 'doors':
-      return await doors(more);
+      return await (await import('./doors.ts')).doors(more);
     case 'forget':
-      return await forget(more);
+      return await (await import('./forget.ts')).forget(more);
     case 'token':
-      return await token(more);
+      return await (await import('./token.ts')).token(more);
+    case 'mcp':
+      return await (await import('./mcp/mcp.ts')).mcp(more);
     case 'auditor':
-      return await auditor(more);
+      return await (await import('./auditor.ts')).auditor(more);
     case 'audit verify':
-      return await auditVerify(more);
+      return await (await import('./auditVerify.ts')).auditVerify(more);
     case 'config check':
-      return checkConfig();
+      return (await import('./checkConfig.ts')).checkConfig();
     case '--version':
       return console.log(version());
     case '--help':

@@ -147,7 +147,7 @@ it('nbconvert executes a notebook with figures at the door as it does with a ker
   const [local, viaServer, asWeSay] = [
     await executed(nbconvert, {}),
     await executed(viaGateway, { JUPYTER_GATEWAY_URL: behind.url }),
-    await executed(ours?.lines({ url: gateway.url, token: door.token }) ?? '', {}),
+    await executed(ours?.lines({ url: gateway.url, token: door.token, program: '' }) ?? '', {}),
   ];
   const html = (text: string) => ({ data: { 'text/html': expect.arrayContaining([text]) } });
   const stream = (name: string, text: string) => ({ output_type: 'stream', name, text: [text] });

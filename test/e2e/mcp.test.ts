@@ -1,9 +1,22 @@
 /** The door for MCP, as the clients use it that hosts are made of, at two real gateways with real workers. */
+import { execFile } from 'node:child_process';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { type ConnectedClient, MCP_CLIENTS, type ToolAnswer } from '../support/mcpClients.ts';
+import {
+  type ConnectedClient,
+  MCP_CLIENTS,
+  STDIO_CLIENT,
+  type ToolAnswer,
+} from '../support/mcpClients.ts';
 import { gateway, other } from '../support/twoRealGateways.ts';
 
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+const INSPECTOR = new URL(
+  '../../node_modules/@modelcontextprotocol/inspector-cli/build/cli.js',
+  import.meta.url,
+).pathname;
 /** A PNG begins with this, in base64. */
 const PNG = /^iVBORw0KGgo/;
 
@@ -97,6 +110,7 @@ describe.each(MCP_CLIENTS.slice(0, 1))('$name', (kind) => {
     expect(begun).toMatchObject({ isError: false });
     expect(told(begun, 'status')).toMatch(/^(queued|running)$/);
     await client.close().catch(() => undefined);
+    const overStdio = await connected(STDIO_CLIENT);
     await gateway.kill('SIGKILL');
     try {
       const elsewhere = await connected(kind, other);
@@ -110,8 +124,38 @@ describe.each(MCP_CLIENTS.slice(0, 1))('$name', (kind) => {
     } finally {
       await gateway.restart();
     }
+    const execution_id = told(begun, 'execution_id');
+    const asked = await overStdio.call('get_execution', { execution_id });
+    expect(told(asked, 'status'), 'over stdio, after the restart').toBe('ok');
+    await overStdio.close();
   });
 });
+
+describe('@modelcontextprotocol/inspector-cli', () => {
+  it('lists tools over stdio, and finds the variables of one call in the next', async () => {
+    const { tools } = await inspected('tools/list');
+    expect(tools?.map(({ name }) => name)).toContain('execute_code');
+    const call = ['--tool-name', 'execute_code', '--tool-arg', 'session_id=inspected'];
+    await inspected('tools/call', ...call, 'code=kept = 6');
+    const { structuredContent } = await inspected('tools/call', ...call, 'code=kept * 7');
+    expect(structuredContent).toMatchObject({ session_id: 'inspected', result: '42' });
+  });
+});
+
+interface Inspected {
+  readonly tools?: readonly { readonly name: string }[];
+  readonly structuredContent?: object;
+}
+
+/** What the inspector prints, which starts `cellhouse mcp` for each call. Its notes on stderr are no failure. */
+async function inspected(method: string, ...options: readonly string[]): Promise<Inspected> {
+  const args = [INSPECTOR, '--cli', process.execPath, CLI, 'mcp', '--method', method, ...options];
+  const env = { ...process.env, CELLHOUSE_URL: gateway.url, CELLHOUSE_TOKEN: gateway.token };
+  // It looks for its own package.json beside the folder that it is started in.
+  const cwd = dirname(INSPECTOR);
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd });
+  return JSON.parse(stdout) as Inspected;
+}
 
 async function runningOf(session: string): Promise<string | undefined> {
   const { data } = await other.graphql<{ executions: { edges: { node: { id: string } }[] } }>(

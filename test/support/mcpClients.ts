@@ -4,8 +4,10 @@ import { MultiServerMCPClient } from '@langchain/mcp-adapters';
 import {
   Client as Client2,
   StreamableHTTPClientTransport as Http2,
+  type Transport as Transport2,
   type VersionNegotiationMode,
 } from '@modelcontextprotocol/client';
+import { StdioClientTransport as Stdio2 } from '@modelcontextprotocol/client/stdio';
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport as Transport1 } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -40,6 +42,7 @@ export interface ClientKind {
   connect(url: string, headers: Readonly<Record<string, string>>): Promise<ConnectedClient>;
 }
 
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const WHO = { name: 'cellhouse-tests', version: '1.0.0' };
 
 interface Block {
@@ -86,12 +89,12 @@ const v1: ClientKind = {
   },
 };
 
-function v2(name: string, mode: VersionNegotiationMode): ClientKind {
+function v2(name: string, mode: VersionNegotiationMode, transportTo = overHttp): ClientKind {
   return {
     name: `@modelcontextprotocol/client, the official client of version 2, ${name}`,
     connect: async (url, headers) => {
       const client = new Client2(WHO, { versionNegotiation: { mode } });
-      await client.connect(new Http2(new URL(url), { requestInit: { headers } }));
+      await client.connect(transportTo(url, headers));
       return {
         call: async (tool, input, { signal, onProgress } = {}) =>
           answerOf(
@@ -107,6 +110,19 @@ function v2(name: string, mode: VersionNegotiationMode): ClientKind {
       };
     },
   };
+}
+
+function overHttp(url: string, headers: Readonly<Record<string, string>>): Transport2 {
+  return new Http2(new URL(url), { requestInit: { headers } });
+}
+
+/** By way of `cellhouse mcp`, which has the token in its environment. */
+function overStdio(url: string, { Authorization = '' }: Readonly<Record<string, string>>) {
+  return new Stdio2({
+    command: process.execPath,
+    args: [CLI, 'mcp', '--url', url.replace(/\/mcp$/, '')],
+    env: { CELLHOUSE_TOKEN: Authorization.replace('Bearer ', '') },
+  });
 }
 
 const aiSdk: ClientKind = {
@@ -175,6 +191,9 @@ function langchainError(error: unknown): ToolAnswer {
   if (text === undefined) throw error;
   return { text, images: [], data: null, isError: true };
 }
+
+/** A host that only starts commands. */
+export const STDIO_CLIENT = v2('over stdio', { pin: '2026-07-28' }, overStdio);
 
 export const MCP_CLIENTS: readonly ClientKind[] = [
   v1,

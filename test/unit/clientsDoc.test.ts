@@ -2,7 +2,11 @@ import { expect, it } from 'vitest';
 import { clientsMarkdown, clientsText } from '../../src/cli/clients/clients.ts';
 import { SERVED_DOORS } from '../../src/domain/token.ts';
 
-const AT = { url: 'http://127.0.0.1:3874', token: 'TOKEN' };
+const AT = {
+  url: 'http://127.0.0.1:3874',
+  token: 'TOKEN',
+  program: '/path/to/cellhouse/dist/cli.js',
+};
 
 const INTRODUCTION = `# What to paste into each client
 
@@ -18,7 +22,7 @@ it('docs/doors/clients.md has what cellhouse doors shows', async () => {
 });
 
 it.each(SERVED_DOORS)('the lines for %s have the address and the token of the caller', (door) => {
-  const at = { url: 'https://code.example.com', token: 'ch_secret' };
+  const at = { url: 'https://code.example.com', token: 'ch_secret', program: '/x/cli.js' };
   const text = clientsText(door, at);
   for (const part of text.split('\n-- ')) {
     expect(part).toContain('ch_secret');

@@ -9,6 +9,8 @@ export interface At {
   /** Of the gateway, without a slash at its end. */
   readonly url: string;
   readonly token: string;
+  /** The path of the command `cellhouse` for hosts that start a command. */
+  readonly program: string;
 }
 
 export interface ClientLines {

@@ -21,6 +21,19 @@ export const MCP_CLIENTS: readonly ClientLines[] = [
       json({ servers: { cellhouse: { type: 'http', url: address(at), headers: headers(at) } } }),
   },
   {
+    client: 'Claude Desktop, and other hosts that only start commands',
+    lines: ({ url, token, program }) =>
+      json({
+        mcpServers: {
+          cellhouse: {
+            command: 'node',
+            args: [program, 'mcp', '--url', url],
+            env: { CELLHOUSE_TOKEN: token },
+          },
+        },
+      }),
+  },
+  {
     client: 'OpenAI Agents (Python)',
     lines: (at) => `from agents.mcp import MCPServerStreamableHttp
 

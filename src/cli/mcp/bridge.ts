@@ -1,0 +1,81 @@
+/**
+ * Copies messages of the Model Context Protocol between a host and a gateway, in both eras of the protocol. Each request of
+ * the host is an HTTP request of its own, so nothing is kept of a gateway that stops: the next request finds another one.
+ */
+import type { JSONRPCMessage, JSONRPCRequest, Transport } from '@modelcontextprotocol/client';
+import { cutOff, type Failure, failureOf } from './failures.ts';
+
+export interface BridgeDeps {
+  /** Where the host is. */
+  readonly host: Transport;
+  /** Over HTTP: a request that is aborted is closed, by which the gateway knows that it is cancelled. */
+  readonly gateway: Transport;
+  /** Tells the user of what no answer can tell. */
+  readonly say: (line: string) => void;
+}
+
+interface Running {
+  readonly method: string;
+  readonly cancel: AbortController;
+}
+
+/** Copies until the host closes its side. What it waits for then is cancelled. Every request is answered or cancelled. */
+export async function bridge({ host, gateway, say }: BridgeDeps): Promise<void> {
+  const running = new Map<unknown, Running>();
+  const ended = new Promise<void>((resolve) => {
+    host.onclose = resolve;
+  });
+
+  /** A host that does not take it has gone, which ends everything. */
+  const tell = (message: JSONRPCMessage) => void host.send(message).catch(() => undefined);
+
+  async function forward(request: JSONRPCRequest): Promise<void> {
+    const { id, method } = request;
+    const own = { method, cancel: new AbortController() };
+    running.set(id, own);
+    const fail = (error: Failure) => {
+      if (running.get(id) !== own) return;
+      running.delete(id);
+      tell({ jsonrpc: '2.0', id, error });
+    };
+    const options = {
+      requestSignal: own.cancel.signal,
+      onRequestStreamEnd: () => fail(cutOff()),
+    };
+    await gateway.send(request, options).catch((error: unknown) => fail(failureOf(error)));
+  }
+
+  host.onmessage = (message) => {
+    if (!('method' in message)) void gateway.send(message).catch(() => undefined);
+    else if ('id' in message) void forward(message);
+    else if (message.method !== 'notifications/cancelled')
+      void gateway.send(message).catch(() => undefined);
+    else {
+      const id = message.params?.requestId;
+      running.get(id)?.cancel.abort();
+      running.delete(id);
+    }
+  };
+  gateway.onmessage = (message) => {
+    if (!('method' in message)) {
+      const request = running.get(message.id);
+      if (!running.delete(message.id)) return;
+      if (request?.method === 'initialize') agree(gateway, message);
+    }
+    tell(message);
+  };
+  gateway.onerror = ({ message }) => say(`The gateway: ${message}`);
+  host.onerror = ({ message }) => say(`The host: ${message}`);
+
+  await gateway.start();
+  await host.start();
+  await ended;
+  for (const { cancel } of running.values()) cancel.abort();
+  await gateway.close();
+}
+
+/** In the former era, each request after `initialize` has a header with the revision that it agreed on. */
+function agree(gateway: Transport, answer: JSONRPCMessage): void {
+  if ('result' in answer && typeof answer.result.protocolVersion === 'string')
+    gateway.setProtocolVersion?.(answer.result.protocolVersion);
+}
