@@ -8,6 +8,7 @@ import { JUPYTER_CLIENTS } from '../../src/cli/clients/jupyterClients.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { EXTENT } from '../extent.ts';
 import { type DebianJupyter, debianJupyter, type JupyterServer } from '../support/debianJupyter.ts';
+import { EVERY_ANSWER, EVERY_TYPE } from '../support/everyAnswer.ts';
 import { type JupyterPlace, jupyterToken } from '../support/jupyterClient.ts';
 
 const FIRST_BUILD_MS = 300_000;
@@ -54,21 +55,36 @@ afterAll(async () => {
 /** What a replayed client got, and what is wrong with the messages that it got. */
 interface Replayed {
   readonly answers: unknown;
-  readonly traffic: { readonly types: readonly string[]; readonly faults: readonly string[] };
+  readonly traffic: {
+    readonly types: readonly string[];
+    readonly faults: readonly string[];
+    readonly untidy: readonly unknown[];
+    readonly isV1?: boolean;
+  };
 }
 
-async function replay(client: string, { url, token }: JupyterPlace): Promise<Replayed> {
-  const { printed, log } = await debian.run(['python3', `/clients/${client}.py`, url, token]);
+/** @throws Error unless all messages that came are valid */
+async function replay(
+  client: string,
+  place: keyof typeof WHERE,
+  ...more: string[]
+): Promise<Replayed> {
+  const { url, token } = places[place];
+  const script = `/clients/${client}.py`;
+  const { printed, log } = await debian.run(['python3', script, url, token, ...more]);
   if (printed === '') throw new Error(log);
-  return JSON.parse(printed) as Replayed;
+  const replayed = JSON.parse(printed) as Replayed;
+  const { faults, untidy } = replayed.traffic;
+  expect(faults).toEqual([]);
+  if (place !== 'control') expect(untidy).toEqual([]);
+  return replayed;
 }
 
 describe.each(EXTENT.jupyterPlaces.map((place) => [WHERE[place], place] as const))(
   'At %s',
   (_where, place) => {
     it('Open WebUI runs each code in a kernel of its own, and sees text, figure and error', async () => {
-      const { answers, traffic } = await replay('openWebui', places[place]);
-      expect(traffic.faults).toEqual([]);
+      const { answers } = await replay('openWebui', place);
       expect(answers).toEqual({
         codes: [
           { stdout: 'out', stderr: 'err', result: '42' },
@@ -84,8 +100,7 @@ describe.each(EXTENT.jupyterPlaces.map((place) => [WHERE[place], place] as const
     });
 
     it('AutoGen starts, keeps, restarts and ends a kernel, and gets text, figure, table and error', async () => {
-      const { answers, traffic } = await replay('autogen', places[place]);
-      expect(traffic.faults).toEqual([]);
+      const { answers } = await replay('autogen', place);
       expect(answers).toEqual({
         hasSpec: true,
         isListed: true,
@@ -105,8 +120,7 @@ describe.each(EXTENT.jupyterPlaces.map((place) => [WHERE[place], place] as const
     });
 
     it('smolagents connects for each action, keeps the variables, and takes the final answer from an error', async () => {
-      const { answers, traffic } = await replay('smolagents', places[place]);
-      expect(traffic.faults).toEqual([]);
+      const { answers } = await replay('smolagents', place);
       expect(answers).toEqual({
         isReady: true,
         created: 201,
@@ -132,6 +146,25 @@ async function executed(lines: string, env: Readonly<Record<string, string>>): P
   };
   return cells.map(({ execution_count, outputs }) => [execution_count ?? null, outputs ?? []]);
 }
+
+const PROTOCOLS = [
+  ['v1', 'control', true],
+  ['plain', 'control', false],
+  ['v1', 'door', true],
+  ['plain', 'door', false],
+  // Towards its own clients it has no subprotocol, because it has a gateway.
+  ['plain', 'behind', false],
+] as const;
+
+it.each(PROTOCOLS)(
+  'every kind of request has its answer, over %s at %s',
+  async (protocol, place, isV1) => {
+    const { answers, traffic } = await replay('everyMessage', place, protocol);
+    expect(traffic.isV1).toBe(isV1);
+    expect(answers).toEqual(EVERY_ANSWER);
+    expect(traffic.types).toEqual(EVERY_TYPE);
+  },
+);
 
 const FIGURE = {
   data: { 'image/png': expect.stringMatching(/^iVBOR/) },

@@ -89,12 +89,23 @@ describe('an execution is told', () => {
     const messages = createCellMessages();
     const cancelled: Execution = { ...execution, status: 'CANCELLED', startedAt: null };
     const all = messages.of({ type: 'ended', execution: cancelled }, { header, isOurs: true });
-    expect(all.map(({ sent }) => sent.content)).toMatchObject([
+    expect(all.map(({ sent }) => sent.content)).toEqual([
       { execution_state: 'busy' },
       { status: 'aborted' },
       { execution_state: 'idle' },
     ]);
   });
+});
+
+it('A cell outside of the history shows the number of the next cell, also if it has ended meanwhile', () => {
+  const messages = createCellMessages();
+  const options = { storeHistory: false } as const;
+  const running: Execution = { ...execution, options, status: 'RUNNING', finishedAt: null };
+  for (const told of [running, { ...execution, options, executionCount: 6 }]) {
+    const asked = { header, isOurs: true };
+    const [, input] = messages.of({ type: 'begun', execution: told, code: '1' }, asked);
+    expect(input?.sent.content).toEqual({ code: '1', execution_count: 7 });
+  }
 });
 
 describe('a time limit', () => {

@@ -42,6 +42,9 @@ class Traffic:
         self._asked: set[str] = set()
         self.types: set[str] = set()
         self.faults: list[str] = []
+        # The states of requests that are not busy first and idle last. A stock kernel has some around cells that are
+        # aborted or interrupted, so this is asked of the door only.
+        self.untidy: list[list[str]] = []
 
     def asked(self, msg_id: str) -> str:
         """Notes a request of ours, so that its answers must be whole. Returns its id."""
@@ -81,7 +84,8 @@ class Traffic:
             output = nbformat.v4.output_from_msg(message)
             cell = nbformat.v4.new_code_cell(outputs=[output])
             nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
-        is_reply = kind.endswith("_reply")
+        # A kernel also tells everybody that it shuts down.
+        is_reply = kind.endswith("_reply") and not (kind == "shutdown_reply" and channel == "iopub")
         expected = ("shell", "control") if is_reply else ("stdin",) if kind == "input_request" else ("iopub",)
         if channel not in expected:
             raise ValueError(f"came on {channel}")
@@ -90,7 +94,7 @@ class Traffic:
         """What came, and what is wrong with it. Call it when everything has come."""
         for msg_id in self._asked:
             self._check_answers(msg_id)
-        return {"types": sorted(self.types), "faults": self.faults}
+        return {"types": sorted(self.types), "faults": self.faults, "untidy": self.untidy}
 
     def _check_answers(self, msg_id: str) -> None:
         """Between the states busy and idle, and on channels of requests one reply at most."""
@@ -102,7 +106,7 @@ class Traffic:
         ]
         inner = [state for state in states[1:-1] if state != "other"]
         if states[:1] != ["busy"] or states[-1:] != ["idle"] or inner:
-            self.faults.append(f"the states of a request are {states}")
+            self.untidy.append(states)
         replies = [each for each in messages if each["header"]["msg_type"].endswith("_reply")]
         if len(replies) > 1:
             self.faults.append(f"{len(replies)} replies to one request")

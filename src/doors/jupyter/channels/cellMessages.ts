@@ -1,4 +1,5 @@
 /** The messages that tell what happens in a kernel. */
+import type { Execution } from '../../../domain/execution.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import { endOfCell } from '../messages/executeReply.ts';
 import { type Sent, status } from '../messages/messages.ts';
@@ -48,7 +49,7 @@ export function createCellMessages(): CellMessages {
           const at = execution.startedAt ?? execution.requestedAt;
           shown = null;
           expressions = {};
-          const input = inputMessage(news.code, count);
+          const input = inputMessage(news.code, shownCount(execution));
           return [
             message('busy', status('busy'), at),
             // A silent cell is not shown, but what it prints is.
@@ -63,7 +64,7 @@ export function createCellMessages(): CellMessages {
             expressions = expressionsContent(output);
             return [];
           }
-          return [message(seq, outputMessage(output, count), at)];
+          return [message(seq, outputMessage(output, shownCount(execution)), at)];
         }
         case 'ended': {
           const at = execution.finishedAt ?? execution.requestedAt;
@@ -86,6 +87,16 @@ export function createCellMessages(): CellMessages {
       }
     },
   };
+}
+
+/**
+ * The number that a cell shows. Outside of the history, it is the number of the next cell, as from a stock kernel, whose
+ * reply then has that of the last one.
+ */
+function shownCount({ executionCount, options, finishedAt, status }: Execution): number {
+  const isReplied = finishedAt !== null && status !== 'WORKER_LOST';
+  const isTakenBack = options?.storeHistory === false && isReplied;
+  return (executionCount ?? 0) + (isTakenBack ? 1 : 0);
 }
 
 function inputMessage(code: string, count: number): Sent {

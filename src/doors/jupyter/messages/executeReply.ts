@@ -29,7 +29,7 @@ export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCel
       };
     // It never ran: it was stopped by the error of another, or interrupted before its turn.
     case 'CANCELLED':
-      return { unshown: null, reply: { status: 'aborted', execution_count: count } };
+      return { unshown: null, reply: { status: 'aborted' } };
     case 'ERROR':
     case 'INTERRUPTED':
     case 'TIMEOUT':
