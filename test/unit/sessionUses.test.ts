@@ -103,3 +103,25 @@ it('a use that lasts is recorded until it ends, also while recording fails, or u
   expect(touchSession).toHaveBeenCalledTimes(23);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+it('somebody who stays is a use at once, each minute, and when they go', async () => {
+  vi.useFakeTimers();
+  const touchSession = vi.fn<(id: SessionId, at: Date) => Promise<boolean>>(async () => true);
+  const uses = createSessionUses({
+    queries: { touchSession },
+    sessionIdleTimeoutMs: 3_600_000,
+    now: () => new Date(),
+  });
+  const session = { id: newId<SessionId>(), idleTimeoutMs: null };
+  const go = uses.attend(session);
+  await vi.advanceTimersByTimeAsync(3_599_000);
+  expect(touchSession).toHaveBeenCalledTimes(60);
+  go();
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(touchSession).toHaveBeenCalledTimes(61);
+  uses.attend({ ...session, idleTimeoutMs: 1_000 });
+  touchSession.mockResolvedValue(false);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(touchSession).toHaveBeenCalledTimes(63);
+  expect(vi.getTimerCount()).toBe(0);
+});

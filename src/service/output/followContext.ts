@@ -4,6 +4,7 @@ import type { OutputItem } from '../../domain/output.ts';
 import { kernel } from '../contexts/kernel.ts';
 import type { KernelView } from '../contexts/kernelView.ts';
 import { noContext } from '../contexts/openContext.ts';
+import { openSessionOf } from '../kernel/openSessionOf.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
@@ -47,13 +48,16 @@ export interface FollowedContext {
   recorded(): Promise<void>;
 }
 
-type FollowContextDeps = Pick<ServiceDeps, 'database' | 'sharedOutput' | 'contextReaders'>;
+type FollowContextDeps = Pick<
+  ServiceDeps,
+  'database' | 'sharedOutput' | 'contextReaders' | 'sessions' | 'sessionUses'
+>;
 
 /**
  * All that happens in a context from now on: its executions one after the other, each from its beginning to its end with
  * its outputs, those that run or wait already as well; restarts; its end. A reader that comes back is also told of the
- * executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md). Resolves when nothing more can be
- * missed.
+ * executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md). Until the follower goes, the session
+ * does not end as idle. Resolves when nothing more can be missed.
  * @throws NOT_FOUND; from `news`, QUEUE_FULL if the follower is too far behind
  */
 export async function followContext(
@@ -77,12 +81,24 @@ export async function followContext(
       feed.close();
       throw error;
     });
+  await attend(deps, found, gone);
   return {
     kernel: found,
     news: newsOf(deps, principal, { feed, gone, told: reached }),
     reached: (place) => reader && contextReaders.reached(reader, place),
     recorded: contextReaders.recorded,
   };
+}
+
+/** A follower is a use of the session, as long as it is there. */
+async function attend(
+  deps: FollowContextDeps,
+  { tenant, userUuid, context }: KernelView,
+  gone: AbortSignal,
+): Promise<void> {
+  const session = await openSessionOf(deps, { tenant, userUuid });
+  if (session?.id !== context.sessionId || gone.aborted) return;
+  gone.addEventListener('abort', deps.sessionUses.attend(session), { once: true });
 }
 
 /** Where a new reader begins: before everything that it will be told. */

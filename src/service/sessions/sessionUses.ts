@@ -9,6 +9,8 @@ const USES_IN_IDLE_TIME = 4;
 
 /** How often a use that lasts is told: four times in the shortest idle time. It is recorded less often. */
 const HOLD_INTERVAL_MS = 250;
+/** The same for what may last for days, unless the session's idle time is short. */
+const ATTEND_INTERVAL_MS = 60_000;
 
 /** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
 export interface SessionUses {
@@ -23,6 +25,8 @@ export interface SessionUses {
    * be recorded is tried again. Once the session is closed, nothing more is recorded.
    */
   hold(session: UsedSession): () => void;
+  /** The same, for somebody who may stay for days: it is recorded now, and then at most each minute. */
+  attend(session: UsedSession): () => void;
 }
 
 type UsedSession = Pick<Session, 'id' | 'idleTimeoutMs'>;
@@ -58,11 +62,17 @@ export function createSessionUses({
     return isOpen;
   }
 
+  function intervalOf(
+    { idleTimeoutMs }: Pick<UsedSession, 'idleTimeoutMs'>,
+    maxMs: number,
+  ): number {
+    return Math.min(maxMs, (idleTimeoutMs ?? sessionIdleTimeoutMs) / USES_IN_IDLE_TIME);
+  }
+
   async function use({ id, idleTimeoutMs }: UsedSession): Promise<boolean> {
     const at = now();
     forgetBefore(at.getTime() - MAX_INTERVAL_MS);
-    const idleMs = idleTimeoutMs ?? sessionIdleTimeoutMs;
-    const intervalMs = Math.min(MAX_INTERVAL_MS, idleMs / USES_IN_IDLE_TIME);
+    const intervalMs = intervalOf({ idleTimeoutMs }, MAX_INTERVAL_MS);
     const usedMs = recorded.get(id);
     if (usedMs !== undefined && at.getTime() - usedMs < intervalMs) return true;
     const underWay = recording.get(id);
@@ -72,16 +82,25 @@ export function createSessionUses({
     return await recordingNow;
   }
 
-  function hold(session: UsedSession): () => void {
+  function useEach(ms: number, session: UsedSession) {
     const tell = async () => {
       if (!(await use(session).catch(() => true))) clearInterval(timer);
     };
-    const timer = setInterval(() => void tell(), HOLD_INTERVAL_MS);
-    return () => {
+    const timer = setInterval(() => void tell(), ms);
+    const end = () => {
       clearInterval(timer);
       void tell();
     };
+    return { tell, end };
   }
 
-  return { use, hold };
+  return {
+    use,
+    hold: (session) => useEach(HOLD_INTERVAL_MS, session).end,
+    attend: (session) => {
+      const { tell, end } = useEach(intervalOf(session, ATTEND_INTERVAL_MS), session);
+      void tell();
+      return end;
+    },
+  };
 }
