@@ -2,7 +2,7 @@
  * What the scenarios of `@modelcontextprotocol/conformance` look for that is in no product: tools with a fixed answer, and
  * resources with a fixed content. They are added to the product's server, on the product's HTTP stack.
  */
-import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
+import { inputRequired, type McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 
 /** One red pixel. */
@@ -18,7 +18,10 @@ const resource = (uri: string, mimeType: string, value: string) =>
   ({ type: 'resource', resource: { uri, mimeType, text: value } }) as const;
 
 export function addFixtures(server: McpServer): void {
+  server.server.registerCapabilities({ logging: {} });
   addTools(server);
+  addLogs(server);
+  addQuestions(server);
   addResources(server);
 }
 
@@ -59,6 +62,46 @@ function addTools(server: McpServer): void {
         });
       return { content: [text(String(progressToken))] };
     },
+  );
+}
+
+/** Tools that log. In the present era, a client is told only if its request names a level. */
+function addLogs(server: McpServer): void {
+  for (const name of ['test_tool_with_logging', 'test_logging_tool'])
+    server.registerTool(name, { description: 'Logs', inputSchema: NOTHING }, async (_, context) => {
+      for (const step of ['started', 'processing', 'completed'])
+        await context.mcpReq.log('info', `Tool execution ${step}`);
+      return { content: [text('Logged')] };
+    });
+}
+
+/** Tools that ask the client. A client that has not said that it can answer must not be asked. */
+function addQuestions(server: McpServer): void {
+  server.registerTool(
+    'test_missing_capability',
+    { description: 'Asks for a sample', inputSchema: NOTHING },
+    async () =>
+      inputRequired({
+        inputRequests: {
+          sample: inputRequired.createMessage({
+            messages: [{ role: 'user', content: text('What is 6 * 7?') }],
+            maxTokens: 10,
+          }),
+        },
+      }),
+  );
+  server.registerTool(
+    'test_streaming_elicitation',
+    { description: 'Asks the user', inputSchema: NOTHING },
+    async () =>
+      inputRequired({
+        inputRequests: {
+          name: inputRequired.elicit({
+            message: 'What is your name?',
+            requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+          }),
+        },
+      }),
   );
 }
 
