@@ -39,6 +39,7 @@ export const LONG = [
   'benchDoors.test.ts',
   'benchPair.test.ts',
   'contenders.test.ts',
+  'mcpPatience.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
 ];
