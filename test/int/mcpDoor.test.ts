@@ -5,10 +5,12 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { DomainError } from '../../src/domain/errors.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
 import { viewOf } from '../../src/service/contexts/contextView.ts';
 import { memoryService } from '../support/memoryService.ts';
+import { pulledStream } from '../support/pulledStream.ts';
 import { openContext, queuedExecution } from '../support/states.ts';
 import { secretOf, tokensFor } from '../support/testDoor.ts';
 import { startTransport } from '../support/transportServer.ts';
@@ -117,4 +119,46 @@ it('The time to make a context counts as waiting, so that hosts get their answer
   const told = await ask(origin, 'tools/call', { name: 'execute_code', arguments: input });
   expect(told).toContain('"status":"queued"');
   expect(waits).toEqual([false]);
+});
+
+it("Interrupting the default session of one user leaves the user's other sessions alone", async () => {
+  const context = openContext();
+  const here = queuedExecution({ userUuid: 'ann' });
+  const elsewhere = queuedExecution({ userUuid: 'ann', contextId: context.id });
+  const edges = [here, elsewhere].map((item) => ({ item, cursor: item.id }));
+  const interrupted: string[] = [];
+  const { origin } = await start(
+    {
+      executions: async (_principal, { status }) => ({
+        edges: status === 'RUNNING' ? edges : [],
+        hasNextPage: false,
+      }),
+      interrupt: async (_principal, id) => {
+        interrupted.push(id);
+        return here;
+      },
+    },
+    { mine: 'ann' },
+  );
+  const input = { session_id: 'default' };
+  await ask(origin, 'tools/call', { name: 'interrupt_execution', arguments: input });
+  expect(interrupted).toEqual([here.id]);
+});
+
+it('Progress of an execution is read from where its client has read', async () => {
+  const read: unknown[] = [];
+  const { origin } = await start({
+    awaitExecution: async () => queuedExecution(),
+    outputPage: async () => ({ items: [], isEnd: true }),
+    followExecution: async (_principal, id, after) => {
+      read.push([id, after]);
+      return pulledStream<OutputItem>(() => null);
+    },
+  });
+  await ask(origin, 'tools/call', {
+    name: 'get_execution',
+    arguments: { execution_id: 'one', after_seq: 7 },
+    _meta: { progressToken: 'p' },
+  });
+  expect(read).toEqual([['one', 7]]);
 });

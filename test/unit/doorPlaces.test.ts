@@ -64,6 +64,13 @@ describe("an MCP client's session", () => {
     expect(sessionOf(call, 'a').place).toEqual(placeOf(ann, 'a'));
   });
 
+  it('is none that a command of one user could be said to be in, which is in no context', async () => {
+    const call = { ...callOf({}, ann), service: {} as never };
+    const ran = { userUuid: 'ann', contextId: null };
+    expect(await idOfSession(call, { ...ran, language: 'PYTHON' })).toBe('default');
+    expect(await idOfSession(call, { ...ran, language: 'BASH' })).toBe(null);
+  });
+
   it('is not that of another user whom the host names, whatever they pass', async () => {
     const text = fc.string({ minLength: 1, maxLength: 20 });
     await fc.assert(
@@ -72,7 +79,7 @@ describe("an MCP client's session", () => {
         const mine = callOf({ 'x-user-id': user });
         const { place } = sessionOf(mine, id);
         expect(place).not.toEqual(sessionOf(callOf({ 'x-user-id': other }), theirs).place);
-        const ran = { userUuid: place.userUuid, contextId: null };
+        const ran = { userUuid: place.userUuid, contextId: null, language: 'BASH' } as const;
         expect(await idOfSession({ ...mine, service: {} as never }, ran)).toBe(id);
       }),
     );

@@ -7,8 +7,8 @@ const INTERVAL_MS = 15_000;
 const MAX_MESSAGE_CHARS = 200;
 
 export interface Progress {
-  /** From now on, what is told has the last line of this execution's output. */
-  follow(executionId: string): void;
+  /** From now on, what is told has the last line of this execution's output after `after`. */
+  follow(executionId: string, after: number): void;
   /** After this, nothing more is told. */
   close(): Promise<void>;
 }
@@ -34,8 +34,8 @@ export function reportProgress(
     telling = telling.then(() => notify(progress, line)).catch(() => undefined);
   }
 
-  async function read(executionId: string): Promise<void> {
-    const items = await service.followExecution(executionId, 0);
+  async function read(executionId: string, after: number): Promise<void> {
+    const items = await service.followExecution(executionId, after);
     outputs = items;
     if (isClosed) return void (await items.return?.());
     for await (const { output } of items)
@@ -45,9 +45,9 @@ export function reportProgress(
   tell();
   const timer = setInterval(tell, INTERVAL_MS);
   return {
-    follow(executionId) {
+    follow(executionId, after) {
       // What fails here fails in the call itself, too.
-      read(executionId).catch(() => undefined);
+      read(executionId, after).catch(() => undefined);
     },
     async close() {
       isClosed = true;

@@ -33,7 +33,7 @@ export async function run(
   const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
     // To make a context takes a while, which is a part of the host's patience.
     const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
-    const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id) };
+    const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id, 0) };
     return await service.executeUntil({ ...request, userUuid, contextId }, wait);
   });
   if (gone.aborted && !stopping.isOver && execution.finishedAt === null)
@@ -55,7 +55,7 @@ export async function poll(
 ): Promise<CallToolResult> {
   const { service } = call;
   const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
-    onAccepted(executionId);
+    onAccepted(executionId, after);
     return await service.awaitExecution(executionId, until);
   });
   const sessionId = await idOfSession(call, execution);
@@ -67,7 +67,10 @@ async function waiting(
   { service, gone }: McpCall,
   waitSeconds: number = DEFAULT_WAIT_SECONDS,
   notify: Notify,
-  work: (until: AbortSignal, onAccepted: (executionId: string) => void) => Promise<Execution>,
+  work: (
+    until: AbortSignal,
+    onAccepted: (executionId: string, after: number) => void,
+  ) => Promise<Execution>,
 ): Promise<Execution> {
   const over = new AbortController();
   const end = () => over.abort();
@@ -76,7 +79,7 @@ async function waiting(
   gone.addEventListener('abort', end, { once: true });
   const progress = notify && reportProgress(service, notify);
   try {
-    return await work(over.signal, (id) => progress?.follow(id));
+    return await work(over.signal, (id, after) => progress?.follow(id, after));
   } finally {
     clearTimeout(timer);
     gone.removeEventListener('abort', end);

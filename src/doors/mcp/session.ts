@@ -57,14 +57,15 @@ function sessionNamed(
 
 /**
  * What the client calls the session of an execution. Null: nothing that it can pass, because the session belongs to
- * another door or to another of the client's users, its name was too long, or its context is not open.
+ * another door or to another of the client's users, its name was too long, its context is not open, or it is a command of one
+ * user, which is in no context.
  */
 export async function idOfSession(
   { principal, headers, service }: Pick<McpCall, 'principal' | 'headers' | 'service'>,
-  { userUuid, contextId }: Pick<Execution, 'userUuid' | 'contextId'>,
+  { userUuid, contextId, language }: Pick<Execution, 'userUuid' | 'contextId' | 'language'>,
 ): Promise<string | null> {
   if (isForOneUser(principal)) {
-    if (contextId === null) return DEFAULT_ID;
+    if (contextId === null) return language === 'BASH' ? null : DEFAULT_ID;
     return (await service.contexts(userUuid)).find(({ id }) => id === contextId)?.name ?? null;
   }
   const prefix = placeOf(principal, userPrefix(headers)).userUuid;

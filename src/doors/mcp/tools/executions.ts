@@ -1,8 +1,10 @@
 /** What can be done with code that runs. */
 import { z } from 'zod';
 import type { Execution } from '../../../domain/execution.ts';
+import { singleUser } from '../../../domain/users.ts';
 import type { BoundService } from '../../boundService.ts';
 import { openContextOf } from '../../shared/place.ts';
+import type { McpCall } from '../mcpCall.ts';
 import { RESULT } from '../result/result.ts';
 import { poll } from '../run.ts';
 import { type ClientSession, openedSessionOf } from '../session.ts';
@@ -54,7 +56,7 @@ export const interruptExecution: Tool = tool({
       return failed('BAD_USER_INPUT: Give either execution_id or session_id.');
     if (execution_id !== undefined)
       return answered({ interrupted: await wasStopped(service, execution_id) });
-    const running = await unfinished(service, openedSessionOf(call, session_id));
+    const running = await unfinished(call, openedSessionOf(call, session_id));
     const stopped = await Promise.all(running.map(({ id }) => wasStopped(service, id)));
     return answered({ interrupted: stopped.includes(true) });
   },
@@ -65,9 +67,12 @@ async function wasStopped(service: BoundService, id: string): Promise<boolean> {
   return status === 'INTERRUPTED' || status === 'CANCELLED';
 }
 
-/** What runs or waits in a session, what waits first: so that nothing begins when what runs is stopped. */
+/**
+ * What runs or waits in a session, what waits first: so that nothing begins when what runs is stopped. The contexts of one
+ * user are sessions of their own. Commands are in no context, so they are stopped with the default one.
+ */
 async function unfinished(
-  service: BoundService,
+  { service, principal }: Pick<McpCall, 'service' | 'principal'>,
   { place }: ClientSession,
 ): Promise<readonly Execution[]> {
   const contextId = await openContextOf(service, place);
@@ -78,5 +83,6 @@ async function unfinished(
     ),
   );
   const all = pages.flatMap(({ edges }) => edges.map(({ item }) => item));
-  return place.contextName === null ? all : all.filter((one) => one.contextId === contextId);
+  const isOwn = singleUser(principal.users) === null;
+  return isOwn ? all : all.filter((one) => one.contextId === contextId);
 }
