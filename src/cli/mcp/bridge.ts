@@ -64,7 +64,7 @@ export async function bridge({ host, gateway, say }: BridgeDeps): Promise<void> 
     }
     tell(message);
   };
-  gateway.onerror = ({ message }) => say(`The gateway: ${message}`);
+  gateway.onerror = (error) => say(failureOf(error).message);
   host.onerror = ({ message }) => say(`The host: ${message}`);
 
   await gateway.start();
