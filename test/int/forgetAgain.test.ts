@@ -8,7 +8,12 @@ import { GATE_CLASS } from '../../src/events/store/gate.ts';
 import { newId } from '../../src/process/newId.ts';
 import { endOwner } from '../../src/service/forget/endOwner.ts';
 import { untilEnded } from '../../src/service/forget/untilEnded.ts';
-import { commitOne, executionRequested } from '../../testkit/events.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+} from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { cutAfter } from '../support/cutStatements.ts';
 import { type Forgettables, useForgettables } from '../support/forgettables.ts';
@@ -44,6 +49,43 @@ it('leaves one gap in place of output, which a later prune keeps as it is', asyn
   expect(left[0]?.body.droppedBytes).toBeGreaterThan(100);
   await pruneHistory(db.address, { before: new Date(), archive: null, newId });
   expect([...(await outputs())]).toEqual([...left]);
+});
+
+it('comes to no deadlock with a prune, which locks the same events in another order', async () => {
+  const { db, gateway, expectIntact } = all;
+  const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
+  // By position, the second is first; by stream, it is last.
+  const [low, high] = [newId<ExecutionId>(), newId<ExecutionId>()];
+  for (const executionId of [high, low]) {
+    const requested = executionRequested({ ...owner, executionId });
+    const execution = await commitOne<'execution'>(gateway.store, requested);
+    await commitOne(gateway.store, onExecution(execution, executionFinished()));
+  }
+  // Index scans, as with large tables.
+  const [{ name } = { name: '' }] = await db.sql<
+    { name: string }[]
+  >`SELECT current_database() AS name`;
+  for (const scan of ['enable_seqscan', 'enable_bitmapscan'])
+    await db.sql`ALTER DATABASE ${db.sql(name)} SET ${db.sql(scan)} = off`;
+  const waits = (command: string) =>
+    until(`${command} to wait`, async () => {
+      const [found] = await db.sql`
+        SELECT FROM pg_stat_activity WHERE datname = current_database()
+          AND application_name LIKE ${`cellhouse ${command}%`} AND wait_event_type = 'Lock'`;
+      return found !== undefined;
+    });
+  const { both } = await db.sql.begin(async (transaction) => {
+    await transaction`
+      SELECT FROM events WHERE stream_id = ${`execution-${high}`} AND version = 2 FOR UPDATE`;
+    const forgetting = forgetHistory(db.address, { owner, newId });
+    await waits('forget');
+    const pruning = pruneHistory(db.address, { before: new Date(), archive: null, newId });
+    await waits('prune');
+    return { both: Promise.allSettled([forgetting, pruning]) };
+  });
+  expect(await both).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
+  expect(await searchEverywhere(db, [owner.userUuid])).toEqual([]);
+  await expectIntact();
 });
 
 it('goes on wherever it was killed', async () => {

@@ -119,6 +119,24 @@ describe('pruneHistory', () => {
     expect(await prune()).toMatchObject({ executions: 0, events: 0, outputs: 0 });
   });
 
+  it('reads at most 64 MiB of code, input and output at a time, but at least one execution', async () => {
+    const MIB = 1024 * 1024;
+    // As large as their rows say.
+    for (const outputBytes of [40 * MIB, 24 * MIB, 1, 200 * MIB, 1]) {
+      const requested = executionRequested({ at: OLD.toISOString() });
+      const execution = await commitOne<'execution'>(gateway.store, requested);
+      const end = { at: OLD.toISOString(), outputBytes };
+      await commitOne(gateway.store, onExecution(execution, executionFinished(end)));
+    }
+    await live('newer', null);
+    const pages: number[] = [];
+    expect(await prune(async (lines) => void pages.push(lines.length))).toMatchObject({
+      executions: 5,
+    });
+    // Two events of each.
+    expect(pages).toEqual([2, 4, 2, 2]);
+  });
+
   it('deletes a change of a file without an outcome like its session, and its row still says UNKNOWN', async () => {
     const change = async ({ session }: Life) => {
       const requested = fileChangeRequested(session, { at: OLD.toISOString() });

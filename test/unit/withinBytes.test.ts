@@ -1,20 +1,20 @@
 import { expect, it } from 'vitest';
 import type { EntityState } from '../../src/domain/entities.ts';
-import { withinBytes } from '../../src/events/retention/forget/withinBytes.ts';
+import { bytesInEvents, withinBytes } from '../../src/events/retention/withinBytes.ts';
 
 const execution = (codeBytes: number, inputBytes: number) =>
   ({ codeBytes, inputBytes }) as EntityState;
 
 it('takes as many rows as fit, and at least one', () => {
   const rows = [execution(3, 2), execution(5, 0), execution(0, 1)];
-  expect(withinBytes(rows, 11)).toEqual(rows);
-  expect(withinBytes(rows, 10)).toEqual(rows.slice(0, 2));
-  expect(withinBytes(rows, 9)).toEqual(rows.slice(0, 1));
-  expect(withinBytes(rows, 1)).toEqual(rows.slice(0, 1));
-  expect(withinBytes([], 1)).toEqual([]);
+  expect(withinBytes(rows, 11, bytesInEvents)).toEqual(rows);
+  expect(withinBytes(rows, 10, bytesInEvents)).toEqual(rows.slice(0, 2));
+  expect(withinBytes(rows, 9, bytesInEvents)).toEqual(rows.slice(0, 1));
+  expect(withinBytes(rows, 1, bytesInEvents)).toEqual(rows.slice(0, 1));
+  expect(withinBytes([], 1, bytesInEvents)).toEqual([]);
 });
 
 it('takes all rows of other kinds, whose events are small', () => {
   const rows = [{ closeReason: null }, { closeReason: null }] as unknown as EntityState[];
-  expect(withinBytes(rows, 0)).toEqual(rows);
+  expect(withinBytes(rows, 0, bytesInEvents)).toEqual(rows);
 });

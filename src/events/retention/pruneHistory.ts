@@ -20,12 +20,15 @@ import { requireSameRelease } from '../migrations/compatibility.ts';
 import { readRelease } from '../migrations/release.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { createChainQueries } from '../queries/chainQueries.ts';
-import { GATE, GATE_CLASS } from '../store/gate.ts';
+import { lockRemoval } from './lockRemoval.ts';
 import { outputLines, pruneOutputs } from './pruneOutputs.ts';
 import { type Remover, recordRemoval } from './recordRemoval.ts';
+import { bytesInEvents, type Sized, withinBytes } from './withinBytes.ts';
 
-/** Streams in one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
+/** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
+/** Their events and outputs are read for the archive. It may be 16 MiB of input and 10 MB of output for each. */
+const BATCH_BYTES = 64 * 1024 * 1024;
 
 export interface PruneOptions {
   /** Prunes only streams that ended before this time. */
@@ -59,7 +62,8 @@ export async function pruneHistory(
   address: DatabaseAddress,
   options: PruneOptions,
 ): Promise<Pruned> {
-  const client = { name: 'prune', statementTimeoutMs: 0 };
+  // A page of `forget`, or a rebuild, which are waited for, may take long.
+  const client = { name: 'prune', statementTimeoutMs: 0, lockTimeoutMs: 0 };
   return await onOneConnection(address, client, (connection) => pruneAll(connection, options));
 }
 
@@ -121,25 +125,30 @@ async function pruneBatch(
   pruning: Pruning,
   after: string | null,
 ): Promise<Batch> {
-  // Shared, as in commits: a rebuild that compares rows with events must not see events disappear.
-  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+  await lockRemoval(sql);
   const { kind } = projection;
   const { before, archive } = pruning;
-  const ids = await endedBefore(sql, projection, pruning, after);
+  const ended = withinBytes(
+    await endedBefore(sql, projection, pruning, after),
+    BATCH_BYTES,
+    (row) => bytesInEvents(row) + (row.outputBytes ?? 0),
+  );
+  const ids = ended.map(({ id }) => id);
   const lastId = ids.at(-1);
   if (lastId === undefined) return NOTHING;
   const streamIds = ids.map((id) => streamIdOf(kind, id));
-  const events = await sql<{ position: number; line: string }[]>`
+  const isArchived = archive !== null;
+  const events = await sql<{ position: number; line: string | null }[]>`
     DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
-    RETURNING e.position, json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
+    RETURNING e.position,
+      CASE WHEN ${isArchived} THEN json_build_object('table', 'events', 'row', row_to_json(e))::text END AS line`;
   const executions = kind === 'execution' ? ids : [];
-  const lines = archive && executions.length > 0 ? await outputLines(sql, executions) : [];
+  const lines = isArchived && executions.length > 0 ? await outputLines(sql, executions) : [];
   const outputs = await pruneOutputs(sql, executions, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
   // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
   // append lock, which the next call takes, because a disk may be slow.
-  if (archive) await archive([...events.map(({ line }) => line), ...lines]);
-  const isArchived = archive !== null;
+  if (archive) await archive([...events.flatMap(({ line }) => line ?? []), ...lines]);
   await recordRemoval(
     sql,
     pruning,
@@ -153,23 +162,28 @@ async function pruneBatch(
   return { lastId, streams: ids.length, events: events.length, outputs };
 }
 
-/** The next batch of ids, in ascending order, so that no row is looked at twice. */
+interface Ended extends Sized {
+  readonly id: string;
+}
+
+/** The next batch, in ascending order of ids, so that no row is looked at twice. */
 async function endedBefore(
   sql: Sql,
   { kind, table, endedAt }: Projection,
   { before, sealed }: Pruning,
   after: string | null,
-): Promise<string[]> {
+): Promise<readonly Ended[]> {
   if (endedAt === null) return [];
   const end = endOf(sql, kind, sql`t.${sql(endedAt)}`);
-  const rows = await sql<{ id: string }[]>`
-    SELECT t.id FROM ${sql(table)} t
+  const sizes =
+    kind === 'execution' ? sql`t.code_bytes, t.input_bytes, t.output_bytes` : sql`0 AS code_bytes`;
+  return await sql<Ended[]>`
+    SELECT t.id, ${sizes} FROM ${sql(table)} t
     WHERE ${end} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
       AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)
       AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = ${`${kind}-`} || t.id AND e.position > ${sealed})
       AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
     ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
-  return rows.map(({ id }) => id);
 }
 
 /** A part of a query. */

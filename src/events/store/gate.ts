@@ -9,3 +9,8 @@ export const GATE = 1;
  * rebuild would write back what it has read before.
  */
 export const REBUILD = 4;
+/**
+ * Whoever removes events holds it for each page. Two of them would lock the same events in different orders, and come to
+ * a deadlock.
+ */
+export const REMOVAL = 5;

@@ -16,6 +16,7 @@ import { PROJECTIONS } from '../../projections/projections.ts';
 import { isOf } from '../../queries/isOf.ts';
 import { jsonArray } from '../../store/jsonArray.ts';
 import { recordRemoval } from '../recordRemoval.ts';
+import { bytesInEvents, withinBytes } from '../withinBytes.ts';
 import { emptyEvents } from './emptyEvents.ts';
 import { forgetBelongings } from './forgetBelongings.ts';
 import type { StoredEvent } from './forgetEvents.ts';
@@ -28,7 +29,6 @@ import {
   removalOf,
 } from './forgetting.ts';
 import { nameOf, type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
-import { withinBytes } from './withinBytes.ts';
 
 /** Rows of one transaction: enough to be quick, and few enough to block nobody. */
 const PAGE_ROWS = 200;
@@ -58,7 +58,7 @@ async function forgetPage(
 ): Promise<(Forgotten & { readonly last: string }) | null> {
   await lockForgetting(sql);
   const { owner, newId } = forgetting;
-  const rows = withinBytes(await ended(sql, kind, forgetting, after), PAGE_BYTES);
+  const rows = withinBytes(await ended(sql, kind, forgetting, after), PAGE_BYTES, bytesInEvents);
   const last = rows.at(-1)?.id;
   if (last === undefined) return null;
   const users = rows.flatMap(({ userUuid }) => userUuid ?? []);

@@ -7,7 +7,7 @@ import { redactedMetadata } from '../../../domain/redactedEvents.ts';
 import type { Sql } from '../../connection/client.ts';
 import type { OneConnection } from '../../connection/oneConnection.ts';
 import { forgetEvents, type StoredEvent } from './forgetEvents.ts';
-import type { Forgetting, Forgotten } from './forgetting.ts';
+import { type Forgetting, type Forgotten, lockForgetting } from './forgetting.ts';
 import { pseudonymsFor } from './pseudonyms.ts';
 
 const PAGE_LINKS = 5_000;
@@ -44,6 +44,7 @@ export async function renameLinks({ transaction }: OneConnection, owner: Owner):
 
 /** @returns how many links it renamed */
 async function renamePage(sql: Sql, owner: Owner): Promise<number> {
+  await lockForgetting(sql);
   // Sealing, which counts on from the newest number, waits.
   await sql`SELECT FROM chain_head FOR UPDATE`;
   const { tenant: pseudonym } = await pseudonymsFor(sql, owner, []);

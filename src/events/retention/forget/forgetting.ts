@@ -2,7 +2,8 @@
 import type { Owner } from '../../../domain/owner.ts';
 import type { Sql } from '../../connection/client.ts';
 import type { OneConnection } from '../../connection/oneConnection.ts';
-import { GATE, GATE_CLASS, REBUILD } from '../../store/gate.ts';
+import { GATE_CLASS, REBUILD } from '../../store/gate.ts';
+import { lockRemoval } from '../lockRemoval.ts';
 import type { Remover } from '../recordRemoval.ts';
 import { nameOf, type Pseudonyms } from './pseudonyms.ts';
 
@@ -51,11 +52,11 @@ export async function inPages<Place>(
 
 /**
  * Must be the first statement of each transaction. It waits for a rebuild, which would write back the rows of events that
- * it has read before, and then for its own turn among commits.
+ * it has read before, and then for its own turn among removals and commits.
  */
 export async function lockForgetting(sql: Sql): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${REBUILD})`;
-  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+  await lockRemoval(sql);
 }
 
 /** What every removal of the owner's says. */

@@ -1,0 +1,12 @@
+import type { Sql } from '../connection/client.ts';
+import { GATE, GATE_CLASS, REMOVAL } from '../store/gate.ts';
+
+/**
+ * Must come before everything else that a transaction locks which removes events, in this order: the turn among removals,
+ * then that among commits. The gate is shared, as in commits: a rebuild that compares rows with events must not see
+ * events change.
+ */
+export async function lockRemoval(sql: Sql): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${REMOVAL})`;
+  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+}
