@@ -11,6 +11,7 @@ import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, onWorker, workerLost, workerRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
+import { cutAfter } from '../support/cutStatements.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 
 const release = readRelease();
@@ -97,6 +98,30 @@ describe('migrate', () => {
     expect([...(await versions())]).toEqual([]);
     await migrate(db.address, release);
     expect(await versions()).toHaveLength(1);
+  });
+
+  it('goes on wherever its connection was lost, and none of it runs on another one', async () => {
+    let cuts = 0;
+    // Ever further. A TypeError in a timer would make vitest fail.
+    for (let packets = 4; ; packets = Math.ceil(packets * 1.5)) {
+      const way = await cutAfter(db.address, packets);
+      try {
+        await migrate(way.address, release);
+        break;
+      } catch (error: unknown) {
+        if (!way.isCut) throw error;
+        cuts += 1;
+      } finally {
+        await way.close();
+      }
+    }
+    expect(cuts).toBeGreaterThan(3);
+    const { version, compatibleFrom } = release;
+    expect([...(await versions())]).toEqual([{ version, compatibleFrom }]);
+    const [rows] = await db.sql`
+      SELECT count(*) AS all, count(DISTINCT hash) AS different FROM drizzle.__drizzle_migrations`;
+    expect(rows?.all).toBe(rows?.different);
+    expect(rows?.all).toBeGreaterThan(20);
   });
 
   it('refuses a database from before the first release with a clear message', async () => {

@@ -53,8 +53,6 @@ export interface ClientOptions {
   readonly statementTimeoutMs?: number;
   /** 0: unlimited, for a wait that is intended. @default 5,000 */
   readonly lockTimeoutMs?: number;
-  /** Rows keep the columns' own names instead of camelCase names. Drizzle needs that. @default false */
-  readonly keepsColumnNames?: boolean;
   /** Must be longer than `statementTimeoutMs`. @default 20,000 */
   readonly answerTimeoutMs?: number;
   /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
@@ -83,7 +81,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     max: options.maxConnections,
     types: { bigint, json, ...arrayTypes },
     fetch_types: false,
-    transform: options.keepsColumnNames ? {} : { column: { from: postgres.toCamel } },
+    transform: { column: { from: postgres.toCamel } },
     connect_timeout: CONNECT_TIMEOUT_S,
     keep_alive: KEEP_ALIVE_S,
     max_lifetime: null,

@@ -15,9 +15,6 @@ export interface OneConnection extends Client {
 /**
  * Runs the `work` of a command, or of a long read, on one connection, and closes it. A lost connection is not replaced:
  * the rest of a transaction would run on the new one, each statement for itself.
- *
- * `sql.begin` of postgres.js would not do. When the connection is lost it still writes ROLLBACK to it, from a timer, and
- * the TypeError ends the process.
  * @throws Error as `work` does, or one that says that the connection was lost, with the code CONNECTION_CLOSED
  */
 export async function onOneConnection<T>(
@@ -27,12 +24,8 @@ export async function onOneConnection<T>(
 ): Promise<T> {
   const client = createClient(address, { ...options, maxConnections: 1, reconnects: false });
   const { sql } = client;
-  const transaction: OneConnection['transaction'] = async (inside, mode = '') => {
-    await sql.unsafe(`BEGIN ${mode}`);
-    const result = await inside(sql);
-    await sql`COMMIT`;
-    return result;
-  };
+  const transaction: OneConnection['transaction'] = (inside, mode) =>
+    inTransaction(sql, inside, mode);
   let isLost = false;
   try {
     return await work({ ...client, transaction });
@@ -46,6 +39,25 @@ export async function onOneConnection<T>(
   } finally {
     await client.close(isLost ? 0 : CLOSE_TIMEOUT_MS);
   }
+}
+
+/**
+ * Runs `work` in a transaction of a client that has one connection, and does not reconnect. If `work` fails, the
+ * transaction stays open, and the caller must roll it back or close the client.
+ *
+ * `sql.begin` of postgres.js would not do. When the connection is lost it still writes ROLLBACK to it, from a timer, and
+ * the TypeError ends the process.
+ * @param mode after BEGIN, e.g. `READ ONLY`
+ */
+export async function inTransaction<T>(
+  sql: Sql,
+  work: (sql: Sql) => Promise<T>,
+  mode = '',
+): Promise<T> {
+  await sql.unsafe(`BEGIN ${mode}`);
+  const result = await work(sql);
+  await sql`COMMIT`;
+  return result;
 }
 
 const LOST =

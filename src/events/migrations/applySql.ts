@@ -1,5 +1,6 @@
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import type { Sql } from '../connection/client.ts';
+import { inTransaction } from '../connection/oneConnection.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
 import { type Release, sha256 } from './release.ts';
 
@@ -9,11 +10,10 @@ const MADE = 'made by cellhouse_make_projections';
 /**
  * Applies the files of functions and views that have changed since they were last applied, in their order. Then, if a
  * table or an entity may have changed, makes new versions of the functions that write projections. All of this is one
- * transaction.
+ * transaction. If it fails, the connection must be closed.
  */
 export async function applySql(sql: Sql, { files }: Release): Promise<void> {
-  await sql.begin(async (transaction) => {
-    const tx = transaction as unknown as Sql;
+  await inTransaction(sql, async (tx) => {
     const rows = await tx<{ name: string; sha256: string }[]>`SELECT name, sha256 FROM sql_files`;
     const applied = new Map(rows.map((row) => [row.name, row.sha256]));
     for (const file of files) {

@@ -1,8 +1,7 @@
-import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { PgDialect } from 'drizzle-orm/pg-core';
-import { PostgresJsSession } from 'drizzle-orm/postgres-js';
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
 import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { inTransaction } from '../connection/oneConnection.ts';
 import { applySql } from './applySql.ts';
 import { readSchemaVersion, refuseUnreleased, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
@@ -19,15 +18,15 @@ const CLOSE_TIMEOUT_MS = 2_000;
  * @throws Error with the cause, or with a message for the operator if this release cannot work on this database
  */
 export async function migrate(address: DatabaseAddress, release: Release): Promise<void> {
-  // One connection holds the lock and runs the migrations. The client is a separate one, because Drizzle changes its
-  // serialisers.
+  // One connection holds the lock and runs the migrations. On another one, nobody would hold it.
   const client = createClient(address, {
     name: 'migrate',
     maxConnections: 1,
-    keepsColumnNames: true,
+    reconnects: false,
     statementTimeoutMs: 0,
     lockTimeoutMs: 0,
   });
+  let isDone = false;
   try {
     await client.sql`SELECT pg_advisory_lock(${MIGRATION_LOCK})`.catch((cause: unknown) => {
       throw new Error(
@@ -36,9 +35,10 @@ export async function migrate(address: DatabaseAddress, release: Release): Promi
       );
     });
     await upgrade(client.sql, release);
+    isDone = true;
   } finally {
-    // The lock is released with the connection.
-    await client.close(CLOSE_TIMEOUT_MS);
+    // The lock is released with the connection, and with it what a failed transaction has done.
+    await client.close(isDone ? CLOSE_TIMEOUT_MS : 0);
   }
 }
 
@@ -65,24 +65,28 @@ async function bringUp(sql: Sql, release: Release): Promise<void> {
 }
 
 /**
- * Each migration is a transaction of its own. In a single one, each would keep its locks until the last has run, and other
- * gateways, which lock the same tables in another order, would come to a deadlock with it.
+ * Applies the migrations that are not in the table of those that were, as Drizzle's own `migrate` does. Each is a
+ * transaction of its own. In a single one, each would keep its locks until the last has run, and other gateways, which
+ * lock the same tables in another order, would come to a deadlock with it.
  */
 async function changeTables(sql: Sql, migrationsFolder: string): Promise<void> {
-  const dialect = new PgDialect();
-  const session = new PostgresJsSession<Sql, Record<string, never>, Record<string, never>>(
-    sql,
-    dialect,
-    undefined,
-  );
   const [is] = await sql<{ begun: boolean }[]>`
     SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS begun`;
-  const [last] = is?.begun
-    ? await sql<{ at: number }[]>`
-        SELECT max(created_at)::float8 AS at FROM drizzle.__drizzle_migrations`
-    : [];
-  const migrations = readMigrationFiles({ migrationsFolder });
-  for (const migration of migrations)
+  if (!is?.begun) {
+    await sql`CREATE SCHEMA IF NOT EXISTS drizzle`;
+    await sql`
+      CREATE TABLE drizzle.__drizzle_migrations (
+        id serial PRIMARY KEY, hash text NOT NULL, created_at bigint)`;
+  }
+  const [last] = await sql<{ at: number | null }[]>`
+    SELECT max(created_at)::float8 AS at FROM drizzle.__drizzle_migrations`;
+  for (const migration of readMigrationFiles({ migrationsFolder }))
     if (migration.folderMillis > (last?.at ?? 0))
-      await dialect.migrate([migration], session, { migrationsFolder });
+      await inTransaction(sql, (inside) => changeTablesBy(inside, migration));
+}
+
+async function changeTablesBy(sql: Sql, { sql: statements, hash, folderMillis }: MigrationMeta) {
+  for (const statement of statements) await sql.unsafe(statement);
+  await sql`
+    INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES (${hash}, ${folderMillis})`;
 }
