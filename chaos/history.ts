@@ -38,6 +38,7 @@ export type Operation =
   | 'execute'
   | 'submit'
   | 'interrupt'
+  | 'interruptKernel'
   | 'release'
   | 'restartKernel'
   | 'createContext'
@@ -69,7 +70,7 @@ export type CellKind =
   | CommandKind;
 
 /** By which wire a client calls. */
-export type Wire = 'graphql' | 'mcp';
+export type Wire = 'graphql' | 'mcp' | 'jupyter';
 
 /** One operation of a client, including all its attempts at any gateways. */
 export interface CallRecord extends Answered<CallAnswer> {

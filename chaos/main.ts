@@ -38,6 +38,13 @@ const interruption = new AbortController();
 setMaxListeners(0, interruption.signal);
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.abort());
 
+// JupyterLab's client tells of each connection that breaks, and leaves the promises of one that it gives up to nobody.
+for (const name of ['debug', 'warn'] as const) console[name] = () => undefined;
+process.on('unhandledRejection', (reason) => {
+  if (!/^Error: (Kernel connection disconnected|Canceled future)/.test(String(reason)))
+    throw reason;
+});
+
 try {
   const history = await runChaos({
     options,

@@ -3,6 +3,7 @@
 import { bringToRest } from './bringToRest.ts';
 import { createAccess, createDoorAccess, userName } from './clients/access.ts';
 import { changeQuotas } from './clients/changeQuotas.ts';
+import { createJupyterUser } from './clients/createJupyterUser.ts';
 import { createMcpUser } from './clients/createMcpUser.ts';
 import { type Client, createUser, type User } from './clients/createUser.ts';
 import { createOperator, type Operator } from './clients/operator.ts';
@@ -16,6 +17,7 @@ import type {
   StreamRecord,
   TokenTry,
   WatchRecord,
+  Wire,
 } from './history.ts';
 import type { InputRecord } from './inputRecord.ts';
 import type { Options } from './options.ts';
@@ -133,8 +135,11 @@ async function createDoorUsers(
   logs: Logs,
 ): Promise<Client[]> {
   const record = (call: CallRecord) => logs.calls.push(call);
-  const credentials = await createDoorAccess(operator, 'mcp');
-  return [createMcpUser({ name: 'mcp', urls, credentials, random: random.fork(), signal, record })];
+  const deps = async (name: Wire) => {
+    const credentials = await createDoorAccess(operator, name);
+    return { name, urls, credentials, random: random.fork(), signal, record };
+  };
+  return [createMcpUser(await deps('mcp')), createJupyterUser(await deps('jupyter'))];
 }
 
 interface Struck extends Pick<Whom, 'operator' | 'random'> {

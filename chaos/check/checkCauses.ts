@@ -41,8 +41,14 @@ function checkSession(facts: Facts, { id, user, workerId, closes }: SessionFacts
   const { reason, at } = close;
   const isCaused =
     (reason === 'released' && callsWithin(facts, user, ['release'], [at, at]).length > 0) ||
+    (reason === 'shutdown' && isAfterAll(facts, at)) ||
     (reason === 'worker-lost' && endOfWorker(facts.history, workerId, at) !== null);
   return isCaused ? [] : [lost(`session ${id} of ${user} ended as ${reason} without a cause`)];
+}
+
+/** `cellhouse down` ends the sessions that are still open when no client calls any more. */
+function isAfterAll({ history }: Facts, at: number): boolean {
+  return history.calls.every(({ endedAt }) => endedAt <= at);
 }
 
 function checkWorker(
@@ -72,12 +78,13 @@ function isEndCaused(
   { status, errorName, at }: ExecutionFacts['ends'][number],
 ): boolean {
   const { history, workers } = facts;
-  const { id, user, workerId, cell, requestedAt, contextId, isCommand } = execution;
+  const { id, user, wire, workerId, cell, requestedAt, contextId, isCommand } = execution;
   const period = [requestedAt, at] as const;
-  const isInterrupted = () => history.calls.some(({ executionId }) => executionId === id);
   // Of its own context, if it has one.
   const has = (operation: CallRecord['operation']) =>
     callsWithin(facts, user, [operation], period).some((call) => call.contextId === contextId);
+  const isInterrupted = () =>
+    history.calls.some(({ executionId }) => executionId === id) || has('interruptKernel');
   switch (status) {
     case 'OK':
       return true;
@@ -93,6 +100,8 @@ function isEndCaused(
       return (
         isInterrupted() ||
         isBrokenOff(facts, execution) ||
+        // A restart over Jupyter also cancels what waits.
+        (wire === 'jupyter' && has('restartKernel')) ||
         (contextId !== null && has('deleteContext')) ||
         callsWithin(facts, user, ['release'], period).length > 0
       );

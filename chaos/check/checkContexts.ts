@@ -9,7 +9,9 @@ import { groupBy } from './groupBy.ts';
 import { doubled, lost, orphan, type Violation } from './violation.ts';
 
 export function checkContexts(facts: Facts): Violation[] {
-  const named = groupBy(facts.contexts, ({ sessionId, name }) => `${name} of session ${sessionId}`);
+  // Without a name, each call makes another one.
+  const withName = facts.contexts.filter((context) => context.name !== null);
+  const named = groupBy(withName, ({ sessionId, name }) => `${name} of session ${sessionId}`);
   return [
     ...facts.contexts.flatMap((context) => checkEnd(facts, context)),
     ...[...named].flatMap(([name, contexts]) => checkTwins(name, contexts)),

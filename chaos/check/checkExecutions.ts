@@ -36,20 +36,23 @@ function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
   if (!execution) return [lost(`${name} was told execution ${answer.id}, which is not recorded`)];
   if (execution.user !== user || (key !== null && execution.key !== key))
     return [lost(`${name} was told execution ${answer.id}, which is another's`)];
-  return operation === 'execute' ? checkTold(execution, name, answer) : [];
+  return operation === 'execute' ? checkTold(execution, name, call, answer) : [];
 }
 
 /** Checks the answer of `execute`, which contains the end. */
 function checkTold(
   { ends, text, mark, cell, isCommand }: ExecutionFacts,
   name: string,
+  { wire }: CallRecord,
   answer: NonNullable<CallRecord['answer']>,
 ): Violation[] {
   const [end] = ends;
   const violations: Violation[] = [];
   // The exit code of a kernel that has died is recorded, too.
   const exitCode = isCommand ? end?.exitCode : null;
-  const told = `${answer.status}, stateLost ${answer.stateLost}, exit code ${answer.exitCode}`;
+  // Jupyter has no words for lost variables.
+  const stateLost = wire === 'jupyter' ? end?.stateLost : answer.stateLost;
+  const told = `${answer.status}, stateLost ${stateLost}, exit code ${answer.exitCode}`;
   const recorded = `${end?.status}, stateLost ${end?.stateLost}, exit code ${exitCode}`;
   if (told !== recorded) violations.push(lost(`${name} was told ${told}, recorded is ${recorded}`));
   if (answer.stdout !== text)
@@ -69,9 +72,11 @@ function checkTold(
 }
 
 function checkRefusal(facts: Facts, call: CallRecord, refusal: string): Violation[] {
-  const { operation, user, startedAt, endedAt, contextId, key } = call;
+  const { operation, user, wire, startedAt, endedAt, contextId, key } = call;
   if (contextId !== null && refusal === 'NOT_FOUND' && !wasOpen(facts, contextId, call)) {
-    const isRecorded = key !== null && facts.executions.some((each) => each.key === key);
+    // Jupyter tells nothing of a kernel that has ended, not even what ran in it.
+    const isRecorded =
+      key !== null && wire !== 'jupyter' && facts.executions.some((each) => each.key === key);
     return isRecorded ? [lost(`key ${key} of ${user} was refused, and is recorded`)] : [];
   }
   const hadSessionThroughout = facts.sessions.some(

@@ -14,7 +14,7 @@ export interface ExecutionFacts {
   readonly wire: string;
   readonly sessionId: string;
   readonly workerId: string;
-  /** Its idempotency key, or that in its code if its wire has no such keys. */
+  /** Its idempotency key, or that in its code if its wire has no such keys of its clients. */
   readonly key: string | null;
   /** Null if no client has recorded a call with its key. */
   readonly cell: CellKind | null;
@@ -152,7 +152,7 @@ function executionFacts(
   { streamId, position, metadata, event: { data } }: RecordedEvent<Of<'ExecutionRequested'>>,
   { events, outputs, cells }: Material,
 ): ExecutionFacts {
-  const key = data.idempotencyKey ?? keyInCode(data.code);
+  const key = ownKeyOf(data);
   const text = outputs.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
   return {
     id: streamId,
@@ -176,6 +176,11 @@ function executionFacts(
     commandMark: commandMarkOf(text),
     hasGap: outputs.some(({ kind }) => kind === 'gap'),
   };
+}
+
+/** A request of Jupyter has a key that its door makes of the ids of the request and of its client. */
+function ownKeyOf({ idempotencyKey: key, code }: Of<'ExecutionRequested'>['data']): string | null {
+  return key === null || key.startsWith('jupyter:') ? keyInCode(code) : key;
 }
 
 /** The user's calls of these kinds that may have taken effect between two times. */

@@ -3,16 +3,9 @@ import type { Kernel, KernelManager } from '@jupyterlab/services';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { contextsOf, execute } from '../../testkit/interpreter.ts';
+import { type JupyterPlace, services, settingsOf } from '../../testkit/jupyterPlace.ts';
 import { until } from '../../testkit/until.ts';
-import {
-  type JupyterPlace,
-  jupyterToken,
-  kernelManagerOf,
-  ran,
-  services,
-  settingsOf,
-  textOf,
-} from '../support/jupyterClient.ts';
+import { jupyterToken, kernelManagerOf, ran, textOf } from '../support/jupyterClient.ts';
 
 const LOOP = 'import time\nprint("begun")\nwhile True: time.sleep(0.01)';
 const FIGURE = `

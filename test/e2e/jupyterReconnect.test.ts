@@ -1,9 +1,10 @@
 /** JupyterLab's own client loses its connection to a kernel, and goes on at this gateway or another. */
 import type { Kernel, KernelManager } from '@jupyterlab/services';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { services } from '../../testkit/jupyterPlace.ts';
 import { until } from '../../testkit/until.ts';
 import { type FailoverRelay, startFailoverRelay } from '../support/failoverRelay.ts';
-import { jupyterToken, kernelManagerOf, ran, services } from '../support/jupyterClient.ts';
+import { jupyterToken, kernelManagerOf, ran } from '../support/jupyterClient.ts';
 import { gateway, gateways, other } from '../support/twoRealGateways.ts';
 
 const LINES = 100;

@@ -142,7 +142,16 @@ export function soundHistory(): History {
   log.run('mcp', mcp, 'counter');
   log.run('mcp', mcp, 'ledger');
   log.run('mcp', mcp, 'audit');
-  return log.history([next.workerId, again.workerId, mcp.workerId]);
+
+  const jupyter = log.open('jupyter', 'jupyter');
+  const kernel = log.createContext('jupyter', jupyter, null);
+  log.run('jupyter', kernel, 'counter');
+  log.run('jupyter', kernel, 'stream');
+  log.run('jupyter', kernel, 'stream', { key: 'jupyter-again' });
+  log.run('jupyter', kernel, 'stream', { status: 'INTERRUPTED', key: 'jupyter-stopped' });
+  log.run('jupyter', log.createContext('jupyter', jupyter, null), 'counter');
+  log.run('jupyter', kernel, 'audit');
+  return log.history([next.workerId, again.workerId, mcp.workerId, jupyter.workerId]);
 }
 
 function createLog() {
@@ -273,7 +282,7 @@ function createLog() {
             codeBytes: code.length,
           },
           ...{ timeoutMs, maxOutputBytes: 1, stateLost: false },
-          idempotencyKey: seat.wire === 'graphql' ? key : null,
+          idempotencyKey: idempotencyKeyBy(seat.wire, key),
           ...(isCommand && { language: 'BASH' }),
           ...(readsInput(kind) && { allowInput: true }),
           ...(seat.contextId && { contextId: seat.contextId }),
@@ -283,7 +292,11 @@ function createLog() {
     );
     if (readsInput(kind)) sendInput(user, id, key, isCommand);
     if (status === 'INTERRUPTED' && !how.isBrokenOff)
-      call({ user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) });
+      call(
+        seat.wire === 'jupyter'
+          ? { user, operation: 'interruptKernel', contextId: seat.contextId }
+          : { user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) },
+      );
     if (how.isSilent !== true) (isCommand ? seat.list : seat.ran).push(key);
     const printed = printedBy(kind, seat, how, key);
     const truncated = how.linesBeforeGap !== undefined;
@@ -323,13 +336,13 @@ function createLog() {
     }
   }
 
-  function createContext(user: string, seat: Seat, name: string): Seat {
+  function createContext(user: string, seat: Seat, name: string | null): Seat {
     const contextId = newId<ContextId>();
     const { sessionId, workerId } = seat;
     record('context', contextId, {
       type: 'ContextCreated',
       data: {
-        ...{ contextId, sessionId, workerId, tenant: 'default', userUuid: user },
+        ...{ contextId, sessionId, workerId, tenant: tenantBy(seat.wire), userUuid: user },
         ...{ name, workingDirectory: null, slot: 0 },
       },
     });
@@ -419,6 +432,12 @@ function createLog() {
       return { ...told, quotas, gatewayIds, ...found, rest, mishaps: [] };
     },
   };
+}
+
+/** Jupyter's door makes one of the ids of the client and its request, and MCP has none. */
+function idempotencyKeyBy(wire: Wire, key: string): string | null {
+  if (wire === 'mcp') return null;
+  return wire === 'jupyter' ? `jupyter:${JSON.stringify(['notebook', key])}` : key;
 }
 
 /** The users of a door have a tenant of their own. */

@@ -1,39 +1,11 @@
 /** JupyterLab's own client, unmodified, against a gateway or a Jupyter server. */
-import { createRequire } from 'node:module';
-import type { Kernel, KernelManager, KernelMessage, ServerConnection } from '@jupyterlab/services';
-import { WebSocket } from 'ws';
+import type { Kernel, KernelManager, KernelMessage } from '@jupyterlab/services';
 import type { TestGateway } from '../../testkit/gateway.ts';
-
-/** The package is CommonJS, and its modules for browsers are found first by import. */
-const services = createRequire(import.meta.url)(
-  '@jupyterlab/services',
-) as typeof import('@jupyterlab/services');
-
-/** Where a Jupyter API is, and what lets in. */
-export interface JupyterPlace {
-  /** Up to and without `/api`. */
-  readonly url: string;
-  readonly token: string;
-}
-
-export function settingsOf({ url, token }: JupyterPlace): ServerConnection.ISettings {
-  return services.ServerConnection.makeSettings({
-    baseUrl: `${url}/`,
-    wsUrl: `${url.replace('http', 'ws')}/`,
-    token,
-    appendToken: true,
-    WebSocket: WebSocket as unknown as typeof globalThis.WebSocket,
-    fetch,
-    Request,
-    Headers,
-  });
-}
+import { type JupyterPlace, services, settingsOf } from '../../testkit/jupyterPlace.ts';
 
 export function kernelManagerOf(place: JupyterPlace): KernelManager {
   return new services.KernelManager({ serverSettings: settingsOf(place) });
 }
-
-export { services };
 
 /** Makes a token for the door. @param userUuid the only user it is for. Null: all of the tenant */
 export async function jupyterToken(gateway: TestGateway, userUuid: string | null): Promise<string> {

@@ -41,14 +41,14 @@ describe('a sound history', () => {
   it('has every kind of call and fault in it, and no finding', () => {
     expect(found({})).toEqual([]);
     expect(sound.outputs.some(({ kind }) => kind === 'gap')).toBe(true);
-    expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(6);
+    expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(7);
   });
 
   it('is summarised in one line and a table', () => {
     expect(summary(sound, checkHistory(sound))).toBe('4 faults, 0 lost, 0 doubled, 0 orphans');
     expect(faultTable(sound)).toHaveLength(2 + 4);
     expect(workDone(sound)).toBe(
-      '28 cells and 9 commands, 2 of them with 6 calls of sendInput, in 5 sessions with 3 more contexts',
+      '34 cells and 9 commands, 2 of them with 6 calls of sendInput, in 6 sessions with 5 more contexts',
     );
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });

@@ -27,7 +27,8 @@ const withOutput = (key: string, change: (text: string) => string): Partial<Hist
 
 it('The report says how many calls were answered, and how many of the others are recorded', () => {
   expect(doorsUsed(sound)).toBe(
-    'over mcp, 6 calls with code answered, and 1 not, of which 1 are recorded',
+    'over mcp, 6 calls with code answered, and 1 not, of which 1 are recorded; ' +
+      'over jupyter, 6 calls with code answered, and 0 not, of which 0 are recorded',
   );
 });
 
@@ -77,6 +78,57 @@ describe('a call over MCP, which has no idempotency key', () => {
     });
     expect(found({ events })).toContain(
       'lost: mcp-1 was called over mcp, and is recorded as come by graphql',
+    );
+  });
+});
+
+describe('a cell over Jupyter', () => {
+  it('shows when its request is recorded twice', () => {
+    const requested = sound.events.find(
+      ({ streamId }) => streamId === callOf('jupyter-1').answer.id,
+    );
+    if (!requested) throw new Error('jupyter-1 is not recorded.');
+    const twin = { ...requested, streamId: 'twin', position: sound.events.length + 1 };
+    expect(found({ events: [...sound.events, twin] })).toContain(
+      'doubled: key jupyter-1 has 2 executions',
+    );
+  });
+
+  it('shows when its client was told less than all, or something twice, after it came back', () => {
+    const { answer } = callOf('jupyter-again');
+    const failures = { 'The connection broke.': 1 };
+    for (const stdout of [answer.stdout.replace('27:\n', ''), `${answer.stdout}29:\n`])
+      expect(found(withCall('jupyter-again', { failures, answer: { ...answer, stdout } }))).toEqual(
+        [expect.stringMatching(/^lost: execute of jupyter, key .* was told \d+ characters/)],
+      );
+  });
+
+  it('shows when its client has asked for long, and was never told of its end', () => {
+    const { endedAt } = callOf('jupyter-again');
+    const untold = { answer: null, endedAt: endedAt + 30_000 };
+    expect(found(withCall('jupyter-again', untold))).toEqual([]);
+    expect(found(withCall('jupyter-again', { ...untold, endedAt: endedAt + 61_000 }))).toEqual([
+      'lost: jupyter-again ended as OK, and its client was not told',
+    ]);
+  });
+
+  it('shows when it was interrupted, and nobody had asked for that', () => {
+    const calls = sound.calls.filter(({ operation }) => operation !== 'interruptKernel');
+    expect(found({ calls })).toEqual([
+      expect.stringMatching(/^lost: execution .* ended as INTERRUPTED without a cause/),
+    ]);
+  });
+
+  it('shows when its session was shut down while clients called', () => {
+    const opened = sound.events.findLast(({ event }) => event.type === 'SessionOpened');
+    if (!opened) throw new Error('There is no session.');
+    const { at } = opened.event.data;
+    const closed = { type: 'SessionClosed', data: { reason: 'shutdown', at } } as const;
+    const position = sound.events.length + 1;
+    expect(
+      found({ events: [...sound.events, { ...opened, position, event: closed }] }),
+    ).toContainEqual(
+      expect.stringMatching(/^lost: session .* of jupyter ended as shutdown without a cause/),
     );
   });
 });
