@@ -92,13 +92,27 @@ describe.each(rows)('at the door $door', (row) => {
     expect(await created()).toEqual(before);
   });
 
-  it('a thousand idle WebSockets keep nobody out', async () => {
-    const path = await make();
-    await Promise.all(Array.from({ length: IDLE_SOCKETS }, () => open(path)));
+  it('a thousand idle WebSockets are all that a token has, and keep nobody else out', async () => {
+    /** A way to a kernel of a new token. */
+    const fresh = async () => {
+      const token = await create(row.door);
+      const kernel = JSON.parse((await ask(row, { token })).text) as unknown;
+      return `/t/${token}${row.sockets.path(kernel)}`;
+    };
+    const opened = async (way: string) => {
+      const socket = connect(way, {}, protocol);
+      return await Promise.race([once(socket, 'open').then(() => socket), refusedWith(socket)]);
+    };
+    const way = await fresh();
+    const idle = await Promise.all(Array.from({ length: IDLE_SOCKETS }, () => opened(way)));
+    expect(await Promise.all([opened(way), opened(way)])).toEqual([429, 429]);
     expect((await ask(row, { token: WRONG })).status).toBe(row.wrong);
-    const another = await open(path);
-    another.ping();
-    await once(another, 'pong');
+    expect(await opened(await fresh())).toBeInstanceOf(WebSocket);
+    // One that is closed makes room for one more.
+    const [first] = idle;
+    if (first instanceof WebSocket) first.terminate();
+    await until('there is room', async () => (await opened(way)) instanceof WebSocket || undefined);
+    expect(await opened(way)).toBe(429);
   });
 
   it('no line of the log has a token', () => {

@@ -8,6 +8,7 @@ import { createDoorSockets, type DoorSockets } from './doorSockets.ts';
 import { createDoorUpgrade, type DoorUpgradeRoute } from './doorUpgrade.ts';
 import { createFindDoor } from './findDoor.ts';
 import { createHostCheck } from './hostCheck.ts';
+import { createSocketsOfTokens } from './socketsOfTokens.ts';
 
 type Made = 'findDoor' | 'hostCheck' | 'counts' | 'bindService' | 'stopping';
 type Limits = 'corsOrigins' | 'maxBodyBytes' | 'slowReaderTimeoutMs';
@@ -45,7 +46,11 @@ export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
   const doorSockets = createDoorSockets(shared);
   return {
     doorRoute: createDoorRoute({ ...shared, counts: doorCounts }),
-    doorUpgrade: createDoorUpgrade({ ...shared, sockets: doorSockets }),
+    doorUpgrade: createDoorUpgrade({
+      ...shared,
+      sockets: doorSockets,
+      socketsOfTokens: createSocketsOfTokens(),
+    }),
     doorCounts,
     doorSockets,
     stop: async () => {

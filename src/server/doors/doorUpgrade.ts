@@ -9,6 +9,7 @@ import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';
 import type { HostCheck } from './hostCheck.ts';
+import type { SocketsOfTokens } from './socketsOfTokens.ts';
 
 /** Upgrades a request, if it is one for a door, and returns whether it was. */
 export type DoorUpgradeRoute = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
@@ -17,6 +18,7 @@ export interface DoorUpgradeDeps extends EnterDoorDeps {
   readonly findDoor: FindDoor;
   readonly hostCheck: HostCheck;
   readonly sockets: DoorSockets;
+  readonly socketsOfTokens: SocketsOfTokens;
   readonly newErrorId: () => string;
   readonly logger: Logger;
 }
@@ -47,6 +49,9 @@ async function upgrade(
   if (foreign !== null) return refused(foreign);
   const request = await enterDoor(deps, found, req);
   if ('status' in request) return refused(request);
+  if (socket.destroyed) return;
+  const tooMany = deps.socketsOfTokens.enter(request.principal.tokenId, socket);
+  if (tooMany !== null) return refused(tooMany);
   const accepted = await found.door.upgrade?.(request);
   if (accepted !== undefined && !socket.destroyed)
     deps.sockets.open(accepted, request.principal.ending, parts);

@@ -1,0 +1,34 @@
+import type { Duplex } from 'node:stream';
+import type { Refusal } from '../../doors/shared/refusal.ts';
+
+/** More than one person has notebooks open. A token for many users has many kernels, each with a WebSocket or a few. */
+const MAX_SOCKETS_OF_TOKEN = 1_000;
+
+const TOO_MANY: Refusal = {
+  status: 429,
+  code: 'TOO_MANY_WEBSOCKETS',
+  message: `This token has ${MAX_SOCKETS_OF_TOKEN} WebSockets open at this gateway. Close some first.`,
+};
+
+/** How many WebSockets each token has open, or is opening, so that none takes all memory. */
+export interface SocketsOfTokens {
+  /** Counts the socket until it is closed. It must not be destroyed yet. @returns why it may not be opened. Null: it may */
+  enter(tokenId: string, socket: Duplex): Refusal | null;
+}
+
+export function createSocketsOfTokens(): SocketsOfTokens {
+  const counts = new Map<string, number>();
+  return {
+    enter: (tokenId, socket) => {
+      const count = counts.get(tokenId) ?? 0;
+      if (count >= MAX_SOCKETS_OF_TOKEN) return TOO_MANY;
+      counts.set(tokenId, count + 1);
+      socket.once('close', () => {
+        const left = (counts.get(tokenId) ?? 1) - 1;
+        if (left === 0) counts.delete(tokenId);
+        else counts.set(tokenId, left);
+      });
+      return null;
+    },
+  };
+}
