@@ -1,23 +1,9 @@
 /** What to paste into each client of a door: its address and its token are the only things that a user changes. */
 import type { ServedDoor } from '../../domain/token.ts';
+import type { At, ClientLines } from './clientLines.ts';
 import { JUPYTER_CLIENTS } from './jupyterClients.ts';
 import { MCP_CLIENTS } from './mcpClients.ts';
 import { PREDECESSOR_CLIENTS } from './predecessorClients.ts';
-
-/** Where the gateway is, and with which token. */
-export interface At {
-  /** Of the gateway, without a slash at its end. */
-  readonly url: string;
-  readonly token: string;
-  /** The path of the command `cellhouse` for hosts that start a command. */
-  readonly program: string;
-}
-
-export interface ClientLines {
-  /** The name of the client, and where the lines go. */
-  readonly client: string;
-  readonly lines: (at: At) => string;
-}
 
 const CLIENTS: Readonly<Record<ServedDoor, readonly ClientLines[]>> = {
   predecessor: PREDECESSOR_CLIENTS,

@@ -1,4 +1,4 @@
-import type { At, ClientLines } from './clients.ts';
+import type { At, ClientLines } from './clientLines.ts';
 
 const address = ({ url }: At) => `${url}/jupyter`;
 /** For clients whose WebSocket sends no header. */

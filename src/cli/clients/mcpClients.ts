@@ -1,4 +1,4 @@
-import type { At, ClientLines } from './clients.ts';
+import type { At, ClientLines } from './clientLines.ts';
 
 const address = ({ url }: At) => `${url}/mcp`;
 const headers = ({ token }: At) => ({ Authorization: `Bearer ${token}` });

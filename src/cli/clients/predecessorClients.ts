@@ -1,4 +1,4 @@
-import type { ClientLines } from './clients.ts';
+import type { ClientLines } from './clientLines.ts';
 
 /** Programs that call the system that Cellhouse replaces. */
 export const PREDECESSOR_CLIENTS: readonly ClientLines[] = [

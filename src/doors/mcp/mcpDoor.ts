@@ -2,12 +2,11 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import type { McpHttpHandler, McpServer } from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
 import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
-import type { McpCall } from './mcpCall.ts';
+import type { MakeServer, McpHandler } from './mcpHandler.ts';
 
 /** What a JSON-RPC error of the HTTP level has: none of the protocol's own codes fits. */
 const SERVER_ERROR = -32_000;
@@ -49,13 +48,6 @@ export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor
       await answer(await load(), cancelling, call, deps.newId);
     },
   };
-}
-
-export type MakeServer = (call: McpCall) => McpServer;
-
-/** Answers one request. @param body undefined: the request has none that is JSON */
-export interface McpHandler {
-  fetch(request: Request, body: unknown, call: DoorCall): ReturnType<McpHttpHandler['fetch']>;
 }
 
 async function answer(

@@ -1,11 +1,22 @@
-import { createMcpHandler, type McpRequestContext } from '@modelcontextprotocol/server';
+import {
+  createMcpHandler,
+  type McpHttpHandler,
+  type McpRequestContext,
+  type McpServer,
+} from '@modelcontextprotocol/server';
 import type { DoorCall, DoorDeps } from '../openDoor.ts';
 import { createMcpServer } from './createMcpServer.ts';
 import type { McpCall } from './mcpCall.ts';
-import type { MakeServer, McpHandler } from './mcpDoor.ts';
 
 /** The first revision with links to resources. */
 const LINKS_SINCE = '2025-06-18';
+
+export type MakeServer = (call: McpCall) => McpServer;
+
+/** Answers one request. @param body undefined: the request has none that is JSON */
+export interface McpHandler {
+  fetch(request: Request, body: unknown, call: DoorCall): ReturnType<McpHttpHandler['fetch']>;
+}
 
 /** Makes a server for each request, for both eras of the protocol: so every gateway can answer every request. */
 export function createHandler(
