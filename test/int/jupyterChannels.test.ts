@@ -72,6 +72,26 @@ it('How many WebSockets there are to kernels of others is told to nobody', async
   expect(await connections('other')).toMatchObject({ kernels: 0, connections: 0 });
 });
 
+it.each(['/jupyter', '/jupyter/', '/jupyter/lab', '/jupyter/tree', '/tree', '/tree?redirects'])(
+  'Where a Jupyter server has a page, at %s, there is text for everybody, and no question for a password',
+  async (path) => {
+    const { origin } = await startChannels();
+    for (const [method, text] of [
+      ['GET', /^Cellhouse answers Jupyter clients here/],
+      ['HEAD', /^$/],
+    ] as const) {
+      const answer = await fetch(origin + path, { method, redirect: 'manual' });
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([
+        200,
+        'text/plain; charset=UTF-8',
+      ]);
+      expect(await answer.text()).toMatch(text);
+    }
+    expect((await fetch(origin + path, { method: 'POST' })).status).toBe(403);
+    expect((await fetch(`${origin}/jupyter/trees`)).status).toBe(403);
+  },
+);
+
 function isIdle({ content }: Got): boolean {
   return content.execution_state === 'idle';
 }

@@ -8,13 +8,17 @@ import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { serveChannels } from './channels/serveChannels.ts';
 import { createConnections } from './connections.ts';
 import { kernelsOf } from './kernels.ts';
-import { ANSWER_HEADERS, answerJson, errorBody } from './rest/answer.ts';
+import { ANSWER_HEADERS, answerJson, answerText, errorBody } from './rest/answer.ts';
 import { API_VERSION } from './rest/models.ts';
 import { serveRest } from './rest/routes.ts';
 import { V1_PROTOCOL } from './wire/frames.ts';
 
 /** Clients do not come back after it. */
 const NORMAL = 1000;
+/** Where a Jupyter server has pages. */
+const PAGES = /^(\/(lab|tree)?)?\/?$/;
+const NO_PAGES =
+  'Cellhouse answers Jupyter clients here, and has no pages of its own. Give this address, without /lab or /tree, to a client.\n';
 const CHANNELS_PATH = /^\/api\/kernels\/([^/]+)\/channels$/;
 /** Longest `session_id` of a connection. Real ones are UUIDs. */
 const MAX_SESSION_ID_CHARS = 100;
@@ -25,7 +29,7 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
   return {
     name: 'jupyter',
     // Some clients (AutoGen) put nothing between the host and `/api`.
-    mounts: { '/jupyter': '', '/api': '/api' },
+    mounts: { '/jupyter': '', '/api': '/api', '/tree': '/tree' },
     credentials: { headers: ['authorization', 'x-auth-token'], isInQuery: true },
     cors: {
       methods: 'GET, POST, PATCH, PUT, DELETE',
@@ -58,10 +62,15 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
   };
 }
 
-/** Clients ask it before they have a token. */
+/**
+ * Clients ask for the version before they have a token, and VS Code for the page `/tree`: a server that redirects from it
+ * is one with a password.
+ */
 function handleOpen({ method, path, res }: OpenRequest): boolean {
-  if (path !== '/api' || (method !== 'GET' && method !== 'HEAD')) return false;
-  answerJson(res, 200, { version: API_VERSION });
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  if (path === '/api') answerJson(res, 200, { version: API_VERSION });
+  else if (PAGES.test(path)) answerText(res, NO_PAGES);
+  else return false;
   return true;
 }
 

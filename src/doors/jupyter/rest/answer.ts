@@ -17,6 +17,10 @@ export function answerJson(
   res.writeHead(status, { ...ANSWER_HEADERS, ...headers }).end(jsonText(body));
 }
 
+export function answerText(res: ServerResponse, text: string): void {
+  res.writeHead(200, { ...ANSWER_HEADERS, 'Content-Type': 'text/plain; charset=UTF-8' }).end(text);
+}
+
 export function answerNothing(res: ServerResponse): void {
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
 }
