@@ -50,7 +50,9 @@ END;
 $$;
 
 -- Seals at most p_limit events: adds their links and moves the head, in one transaction. Returns how many it sealed, so 0
--- when there are no more. Any number of callers may run at the same time, beside any number of commits: positions are
+-- when there are no more. A page also ends at 16 MiB, as the events are stored: an event may have 16 MiB of input, and the
+-- transaction has the rows of the head locked. If it ends there, it returns p_limit, because callers go on until they get
+-- less. Any number of callers may run at the same time, beside any number of commits: positions are
 -- visible in their order (cellhouse_commit_2.sql), so no event can come later below the head.
 --
 -- The first call of a day (UTC) closes the former one: what was recorded before midnight is sealed, and the head over
@@ -58,11 +60,13 @@ $$;
 -- day. On the day on which the chain reaches the present for the first time, the day -infinity is closed instead.
 CREATE OR REPLACE FUNCTION cellhouse_seal(p_gateway_id text, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
+  c_page_bytes CONSTANT bigint := 16 * 1024 * 1024;
   v_now timestamptz;
   v_today date;
   v_chain chain_head;
   v_to bigint;
   v_count integer;
+  v_is_cut boolean;
   v_cut bigint;
 BEGIN
   SELECT * INTO v_chain FROM chain_head FOR UPDATE;
@@ -74,8 +78,19 @@ BEGIN
   END IF;
   v_now := date_trunc('milliseconds', clock_timestamp());
   v_today := (v_now AT TIME ZONE 'UTC')::date;
-  SELECT coalesce(max(p.position), v_chain.position), count(*) INTO v_to, v_count
-  FROM (SELECT e.position FROM events e WHERE e.position > v_chain.position ORDER BY e.position LIMIT p_limit) p;
+  -- The event that reaches the limit is the last one of the page. The size of a stored value is known without reading it.
+  SELECT coalesce(max(p.position) FILTER (WHERE p.before < c_page_bytes), v_chain.position), count(*),
+    coalesce(bool_or(p.before >= c_page_bytes), false)
+  INTO v_to, v_count, v_is_cut
+  FROM (
+    SELECT s.position, sum(s.bytes) OVER (ORDER BY s.position) - s.bytes AS before
+    FROM (
+      SELECT e.position, pg_column_size(e.metadata) + pg_column_size(e.data) AS bytes
+      FROM events e WHERE e.position > v_chain.position ORDER BY e.position LIMIT p_limit) s
+  ) p;
+  IF v_is_cut THEN
+    v_count := p_limit;
+  END IF;
 
   -- Where a day ends. NULL: not on this page.
   IF v_chain.open_day IS NULL THEN

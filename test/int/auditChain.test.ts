@@ -1,5 +1,6 @@
 /** What seals the events beside the commits, and takes heads out of the database. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -22,6 +23,7 @@ import { auditHeadsPath, createAuditHeads, readAuditHeads } from '../../src/proc
 import {
   becomesIdle,
   commitOne,
+  executionRequested,
   onWorker,
   sessionOpened,
   workerRequested,
@@ -198,6 +200,32 @@ describe('sealing', () => {
     expect(days.map(({ position }) => position)).toEqual([0, 4]);
     expect(await verifyChain(db.address, await gateway.queries.auditHeads())).toMatchObject({
       events: 7,
+      findings: [],
+    });
+  });
+
+  it('ends a page at 16 MiB of events, goes on with the next, and closes a day only when all of it is sealed', async () => {
+    await seal(gateway);
+    const MIB = 1024 * 1024;
+    // Of nothing that could be compressed.
+    const code = (bytes: number) => randomBytes((bytes / 4) * 3).toString('base64');
+    for (const bytes of [10 * MIB, 10 * MIB, 20 * MIB, 4, 4])
+      await commitOne(gateway.store, executionRequested({ code: code(bytes) }));
+    await db.sql`UPDATE chain_head SET open_day = open_day - 1`;
+    await db.sql`UPDATE events SET recorded_at = recorded_at - interval '1 day'`;
+    const page = async () => {
+      const returned = await gateway.queries.sealEvents('g', 500);
+      const [head] = await db.sql`
+        SELECT position, (SELECT max(position) FROM chain_days) AS closed FROM chain_head`;
+      return [returned, head?.position, head?.closed];
+    };
+    expect([await page(), await page(), await page()]).toEqual([
+      [500, 2, 0],
+      [500, 3, 0],
+      [2, 5, 5],
+    ]);
+    expect(await verifyChain(db.address, await gateway.queries.auditHeads())).toMatchObject({
+      events: 5,
       findings: [],
     });
   });

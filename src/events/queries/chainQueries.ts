@@ -4,8 +4,9 @@ import type { Client } from '../connection/client.ts';
 export function createChainQueries({ sql, answered }: Client) {
   return {
     /**
-     * Seals at most `limit` events, and closes a day if one is over (`migrations/sql/cellhouse_seal.sql`). Resolves with
-     * how many events were sealed: 0 when there are no more.
+     * Seals at most `limit` events, or 16 MiB of them, and closes a day if one is over
+     * (`migrations/sql/cellhouse_seal.sql`). Resolves with how many events were sealed: less than `limit` when there are no
+     * more, and `limit` if the page ended at its bytes.
      */
     sealEvents: async (gatewayId: string, limit: number): Promise<number> => {
       const [row] = await answered(sql<{ sealed: number }[]>`
