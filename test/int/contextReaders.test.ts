@@ -202,13 +202,13 @@ describe('A reader', () => {
 
 it('A session is in use while a context of it is followed, until the end of its life, and then until it is idle', async () => {
   const open = async (more: { readonly maxLifeMs?: number } = {}) => {
-    const asked = { userUuid: `${userUuid()} ${more.maxLifeMs}`, idleTimeoutMs: 1_000, ...more };
+    const asked = { userUuid: `${userUuid()} ${more.maxLifeMs}`, idleTimeoutMs: 2_500, ...more };
     await one.openSession(AUTH_TOKEN_HOLDER, asked);
     const session = await one.session(AUTH_TOKEN_HOLDER, asked.userUuid);
     return session?.id as SessionId;
   };
   const reasonOf = async (id: SessionId) => (await db.queries.session(id))?.closeReason ?? null;
-  const [mortal, idle] = [await open({ maxLifeMs: 4_000 }), await open()];
+  const [mortal, idle] = [await open({ maxLifeMs: 6_000 }), await open()];
   const [first, second] = [await follow(mortal, 'reader'), await follow(idle, null)];
   expect(await first.untilTold('gone')).toEqual(['gone']);
   expect(await reasonOf(mortal)).toBe('expired');

@@ -28,13 +28,6 @@ export function createContextReaderQueries({ sql, answered }: Client) {
           WHERE context_id = ${contextId} AND reader = ${reader}`),
       ),
 
-    /** Where everything that is accepted later comes after. */
-    lastPosition: async (): Promise<number> => {
-      const [row] = await answered(sql<{ position: number }[]>`
-        SELECT coalesce(max(position), 0) AS position FROM events`);
-      return row?.position ?? 0;
-    },
-
     /** Records how far readers have come. Nobody goes back, and nothing is recorded for a session that has ended. */
     recordReaders: async (places: readonly ReachedPlace[]): Promise<void> => {
       // Always in the same order, so that two gateways never wait for each other.

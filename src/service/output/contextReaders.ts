@@ -3,6 +3,7 @@
  * a reader whose gateway is killed may be told again what it acknowledged last.
  */
 import { createHash } from 'node:crypto';
+import { within } from '../../async/within.ts';
 import { type ContextPlace, isTold } from '../../domain/contextPlace.ts';
 import type {
   ContextReader,
@@ -14,6 +15,8 @@ import type {
 const RECORD_INTERVAL_MS = 100;
 /** After a failure. */
 const RETRY_MS = 1_000;
+/** How long a gateway that stops waits for the database, which may be away. */
+const CLOSE_LIMIT_MS = 2_000;
 
 export interface ContextReaders {
   /** How far it has come, at any gateway. Null: it is new. */
@@ -24,7 +27,7 @@ export interface ContextReaders {
   reached(reader: ContextReader, place: ContextPlace): void;
   /** Resolves when everything that was reached is recorded. */
   recorded(): Promise<void>;
-  /** Records what is left. */
+  /** Records what is left, if the database answers within 2 s. */
   close(): Promise<void>;
 }
 
@@ -48,6 +51,8 @@ export function readerOf(
 export function createContextReaders({ queries, logger }: ContextReadersDeps): ContextReaders {
   let waiting = new Map<string, ReachedPlace>();
   let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  /** The last statement. It never rejects. */
   let recording: Promise<void> = Promise.resolve();
 
   function keep(place: ReachedPlace): void {
@@ -56,8 +61,14 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
     if (known === undefined || !isTold(place, known)) waiting.set(key, place);
   }
 
-  /** Records all that waits. @throws what the database throws; nothing is lost then */
-  async function record(): Promise<void> {
+  /** Records all that waits, after the statement that is under way. @throws what the database throws; nothing is lost then */
+  function record(): Promise<void> {
+    const mine = recording.then(recordWaiting);
+    recording = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async function recordWaiting(): Promise<void> {
     const places = [...waiting.values()];
     waiting = new Map();
     if (places.length === 0) return;
@@ -65,51 +76,50 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
       await queries.recordReaders(places);
     } catch (error: unknown) {
       for (const place of places) keep(place);
+      recordIn(RETRY_MS);
       throw error;
     }
   }
 
+  function warn(err: unknown): void {
+    logger.warn({ err }, 'Could not record how far readers of kernels have come');
+  }
+
   function recordIn(ms: number): void {
-    timer ??= setTimeout(() => {
-      recording = record().then(
-        () => next(RECORD_INTERVAL_MS),
-        (err: unknown) => {
-          logger.warn({ err }, 'Could not record how far readers of kernels have come');
-          next(RETRY_MS);
+    if (isClosed) return;
+    timer ??= setTimeout(async () => {
+      const hasFailed = await record().then(
+        () => false,
+        (error: unknown) => {
+          warn(error);
+          return true;
         },
       );
+      timer = undefined;
+      if (waiting.size > 0) recordIn(hasFailed ? RETRY_MS : RECORD_INTERVAL_MS);
     }, ms);
-  }
-
-  function next(ms: number): void {
-    timer = undefined;
-    if (waiting.size > 0) recordIn(ms);
-  }
-
-  /** Whoever asks must see what this gateway knows already. */
-  async function recordNow(): Promise<void> {
-    await recording;
-    await record();
   }
 
   return {
     find: async (reader) => {
-      await recordNow();
+      // Whoever asks must see what this gateway knows already.
+      await record();
       return await queries.readerPlace(reader);
     },
     begin: async (reader, place) => {
       keep({ ...reader, ...place });
-      await recordNow();
+      await record();
       await queries.trimReaders(reader.contextId);
     },
     reached: (reader, place) => {
       keep({ ...reader, ...place });
       recordIn(RECORD_INTERVAL_MS);
     },
-    recorded: recordNow,
+    recorded: record,
     close: async () => {
+      isClosed = true;
       clearTimeout(timer);
-      await recordNow();
+      await within(CLOSE_LIMIT_MS, record().catch(warn), () => undefined);
     },
   };
 }

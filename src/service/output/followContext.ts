@@ -72,7 +72,7 @@ export async function followContext(
   const reader = name === null ? null : readerOf(found.context, name);
   const reached = reader && (await contextReaders.find(reader));
   // Whatever is accepted from now on is told.
-  const now = reader && reached === null ? await database.queries.lastPosition() : 0;
+  const now = reader && reached === null ? await database.store.lastPosition() : 0;
   const feed = await createContextFeed(database, found, gone, reached);
   gone.addEventListener('abort', feed.close, { once: true });
   if (gone.aborted) feed.close();
@@ -150,6 +150,7 @@ async function* outputsOf(
   const items = followOutput(deps, execution.id, 0, ending);
   const stop = () => void items.return?.();
   gone.addEventListener('abort', stop, { once: true });
+  if (gone.aborted) stop();
   try {
     for await (const item of items) if (item.output.kind !== 'finish') yield item;
   } finally {

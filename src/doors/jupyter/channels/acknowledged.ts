@@ -51,9 +51,10 @@ export function createAcknowledged(socket: DoorSocket): Acknowledged {
       askSoon();
     },
     settle: async () => {
+      if (reader === null) return;
       await asking;
       await ask();
-      await reader?.recorded();
+      await reader.recorded();
     },
   };
 }
