@@ -1,6 +1,7 @@
 /**
- * Checks that each result that a user of a door was told is of an execution that came by this door, that the users were
- * told any, and a user of Jupyter, who asks again and again, every one. What ran in their kernels, and what their calls were told, is checked like that of everybody.
+ * Checks that each result that a user of a door was told is of an execution that came by this door, and that the users
+ * were told results: those of MCP any, and those of Jupyter, who ask again and again, all. What ran in their kernels, and
+ * what their calls were told, is checked as for everybody.
  */
 import type { CallRecord } from '../history.ts';
 import type { Facts } from './facts.ts';

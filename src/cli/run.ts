@@ -28,7 +28,7 @@ const USAGE = `Usage: cellhouse <command>
                  [--door NAME] [--url https://code.example.com] [--name NAME] [--tenant NAME]
                  [--user NAME | --user-prefix PREFIX] [--expires-in 30d] [--output FILE]
   mcp            speak MCP on standard input and output, as a client of a running gateway, for hosts that only start
-                 commands; the token is in CELLHOUSE_TOKEN
+                 commands; the token is in CELLHOUSE_TOKEN, and the address may be in CELLHOUSE_URL
                  [--url https://code.example.com] [--token-file FILE]
   auditor        let the PostgreSQL role cellhouse_auditor read the audit views, and nothing else; with DATABASE_URL,
                  print the statements for a superuser

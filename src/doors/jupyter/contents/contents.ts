@@ -6,7 +6,7 @@ import type { FileView } from '../../../service/files/fileView.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import { answerJson, answerNothing } from '../rest/answer.ts';
 import { bad, bodyOf, textOf } from '../rest/body.ts';
-import type { RestCall, Route } from '../rest/routes.ts';
+import type { RestCall, Route } from '../rest/route.ts';
 import type { Fields } from '../wire/message.ts';
 import {
   type ContentsFormat,

@@ -3,29 +3,12 @@ import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import type { Connections } from '../connections.ts';
 import { CONTENTS_ROUTES } from '../contents/contents.ts';
-import { type Kernels, kernelsOf } from '../kernels.ts';
+import { kernelsOf } from '../kernels.ts';
 import { answerJson, answerNothing } from './answer.ts';
 import { bodyOf, requireKernelName, textOf } from './body.ts';
 import { jupyterTime, KERNEL_NAME, KERNEL_SPEC, kernelModel } from './models.ts';
+import type { RestCall, Route } from './route.ts';
 import { folderOf, SESSION_ROUTES } from './sessions.ts';
-
-/** A call of this door. */
-export interface RestCall {
-  readonly call: DoorCall;
-  readonly kernels: Kernels;
-  readonly connections: Connections;
-  /** When this gateway began. */
-  readonly startedAt: Date;
-  /** The variable part of the path, decoded. */
-  readonly id: string;
-}
-
-export type Handle = (rest: RestCall) => Promise<void> | void;
-
-export interface Route {
-  readonly path: RegExp;
-  readonly methods: Readonly<Record<string, Handle>>;
-}
 
 const ID = '([^/]+)';
 

@@ -5,7 +5,7 @@ import type { KernelView } from '../../../service/contexts/kernelView.ts';
 import { answerJson, answerNothing } from './answer.ts';
 import { bad, bodyOf, objectOf, requireKernelName, textOf } from './body.ts';
 import { kernelModel, sessionModel } from './models.ts';
-import type { RestCall, Route } from './routes.ts';
+import type { RestCall, Route } from './route.ts';
 
 export const SESSION_ROUTES: readonly Route[] = [
   { path: /^\/api\/sessions$/, methods: { GET: listSessions, POST: openSession } },
