@@ -47,7 +47,7 @@ export function createQueries(client: Client, { address, newId, freshOutputs }: 
     ...createExecutionQueries(client),
     ...createInputQueries(client),
     ...createOutputQueries(client, freshOutputs),
-    ...createOwnerQueries(client),
+    ...createOwnerQueries(client, address),
     ...createCommandQueries(client),
     ...createHistoryQueries(client),
     ...createListQueries(client),

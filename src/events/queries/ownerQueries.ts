@@ -1,7 +1,9 @@
 import type { FileChange } from '../../domain/fileChange.ts';
 import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
-import type { Client } from '../connection/client.ts';
+import type { Client, Sql } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { onOneConnection } from '../connection/oneConnection.ts';
 import { isOf } from './isOf.ts';
 
 /** How much of an owner's has not ended. */
@@ -29,9 +31,15 @@ export interface Held {
   readonly quotas: number;
 }
 
-/** What `cellhouse forget` removes, and waits for. */
-export function createOwnerQueries({ sql, answered }: Client) {
-  const isPending = () => sql`
+/**
+ * What `cellhouse forget` removes, and waits for. Where all rows of the owner are read, the statement has no limit: an
+ * owner with the longest history must be forgotten, too.
+ * @param address of the same database
+ */
+export function createOwnerQueries({ sql, answered }: Client, address: DatabaseAddress) {
+  const unlimited = <T>(read: (one: Sql) => Promise<T>): Promise<T> =>
+    onOneConnection(address, { name: 'owner', statementTimeoutMs: 0 }, (one) => read(one.sql));
+  const isPending = (one: Sql) => one`
     t.finished_at IS NULL AND NOT EXISTS (
       SELECT FROM pruned_streams p WHERE p.stream_id = 'fileChange-' || t.id)`;
   return {
@@ -40,8 +48,9 @@ export function createOwnerQueries({ sql, answered }: Client) {
         SELECT * FROM sessions t WHERE ${isOf(sql, owner)} AND t.closed_at IS NULL ORDER BY t.id`),
 
     heldBy: async (owner: Owner): Promise<Held> => {
-      const mine = isOf(sql, owner);
-      const [held] = await answered(sql<[Held]>`
+      const [held] = await unlimited((one) => {
+        const mine = isOf(one, owner);
+        return one<[Held]>`
         SELECT s.*, x.*,
           (SELECT count(*) FROM contexts t WHERE ${mine}) AS contexts,
           (SELECT count(*) FROM notebooks t WHERE ${mine}) AS notebooks,
@@ -52,24 +61,30 @@ export function createOwnerQueries({ sql, answered }: Client) {
             count(*) FILTER (WHERE t.closed_at IS NULL) AS open_sessions
           FROM sessions t WHERE ${mine}) s,
           (SELECT count(*) AS executions, coalesce(sum(t.output_bytes), 0)::bigint AS output_bytes
-          FROM executions t WHERE ${mine}) x`);
+          FROM executions t WHERE ${mine}) x`;
+      });
       return held;
     },
 
     /** Changes without an outcome, at most `limit`. */
     pendingChangesOf: async (owner: Owner, limit: number): Promise<FileChange[]> =>
-      await answered(sql<FileChange[]>`
-        SELECT * FROM file_changes t WHERE ${isOf(sql, owner)} AND ${isPending()} ORDER BY t.id LIMIT ${limit}`),
+      await unlimited(
+        (one) => one<FileChange[]>`
+        SELECT * FROM file_changes t WHERE ${isOf(one, owner)} AND ${isPending(one)} ORDER BY t.id LIMIT ${limit}`,
+      ),
 
     unfinishedOf: async (owner: Owner): Promise<Unfinished> => {
-      const [counts] = await answered(sql<Unfinished[]>`
+      const [counts] = await unlimited((one) => {
+        const mine = isOf(one, owner);
+        return one<Unfinished[]>`
         SELECT
-          (SELECT count(*) FROM sessions t WHERE ${isOf(sql, owner)} AND t.closed_at IS NULL) AS sessions,
-          (SELECT count(*) FROM contexts t WHERE ${isOf(sql, owner)} AND t.ended_at IS NULL) AS contexts,
-          (SELECT count(*) FROM executions t WHERE ${isOf(sql, owner)} AND t.finished_at IS NULL) AS executions,
-          (SELECT count(*) FROM file_changes t WHERE ${isOf(sql, owner)} AND ${isPending()}) AS file_changes,
+          (SELECT count(*) FROM sessions t WHERE ${mine} AND t.closed_at IS NULL) AS sessions,
+          (SELECT count(*) FROM contexts t WHERE ${mine} AND t.ended_at IS NULL) AS contexts,
+          (SELECT count(*) FROM executions t WHERE ${mine} AND t.finished_at IS NULL) AS executions,
+          (SELECT count(*) FROM file_changes t WHERE ${mine} AND ${isPending(one)}) AS file_changes,
           (SELECT count(*) FROM workers w JOIN sessions t ON t.worker_id = w.id
-            WHERE w.state <> 'REMOVED' AND ${isOf(sql, owner)} AND t.closed_at IS NOT NULL) AS workers`);
+            WHERE w.state <> 'REMOVED' AND ${mine} AND t.closed_at IS NOT NULL) AS workers`;
+      });
       return counts ?? { sessions: 0, contexts: 0, executions: 0, fileChanges: 0, workers: 0 };
     },
   };

@@ -1,0 +1,21 @@
+/** What `cellhouse forget` reads of an owner with a long history. */
+import { expect, it, onTestFinished } from 'vitest';
+import { commitOne, fileChangeRequested, sessionOpened } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
+import { newMark } from '../support/marks.ts';
+
+it('counts all that an owner has, and what of it goes on, however long that takes', async () => {
+  const db = await useDatabase(onTestFinished);
+  const { store, queries } = await db.open();
+  const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
+  const session = await commitOne<'session'>(store, sessionOpened(owner));
+  const { id } = await commitOne<'fileChange'>(store, fileChangeRequested(session));
+  // Instead of a history that takes minutes to read: rows that are there only if a statement may take as long.
+  await db.sql`ALTER TABLE file_changes RENAME TO all_file_changes`;
+  await db.sql`
+    CREATE VIEW file_changes AS SELECT * FROM all_file_changes
+    WHERE current_setting('statement_timeout') = '0'`;
+  expect(await queries.heldBy(owner)).toMatchObject({ sessions: 1, fileChanges: 1 });
+  expect(await queries.unfinishedOf(owner)).toMatchObject({ sessions: 1, fileChanges: 1 });
+  expect(await queries.pendingChangesOf(owner, 2)).toMatchObject([{ id }]);
+});
