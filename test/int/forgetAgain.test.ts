@@ -75,6 +75,8 @@ it('comes to no deadlock with a prune, which locks the same events in another or
       return found !== undefined;
     });
   const { both } = await db.sql.begin(async (transaction) => {
+    // It is idle for as long as the two commands take to come to their locks.
+    await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     await transaction`
       SELECT FROM events WHERE stream_id = ${`execution-${high}`} AND version = 2 FOR UPDATE`;
     const forgetting = forgetHistory(db.address, { owner, newId });
@@ -153,6 +155,7 @@ it('empties no event that was recorded while it waited for its row: the chain wo
       return found !== undefined;
     });
   const { setting, forgetting } = await db.sql.begin(async (transaction) => {
+    await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     // The append lock: the commit has changed its row by then.
     await transaction`SELECT pg_advisory_xact_lock(${GATE_CLASS}, 2)`;
     const setting = setTo(2, quota);
