@@ -41,8 +41,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interr
 // JupyterLab's client tells of each connection that breaks, and leaves the promises of one that it gives up to nobody.
 for (const name of ['debug', 'warn'] as const) console[name] = () => undefined;
 process.on('unhandledRejection', (reason) => {
-  if (!/^Error: (Kernel connection disconnected|Canceled future)/.test(String(reason)))
-    throw reason;
+  if (!(reason instanceof Error && reason.stack?.includes('/@jupyterlab/services/'))) throw reason;
 });
 
 try {
