@@ -77,6 +77,7 @@ async function limited<Answer>(
   url: string,
   attempt: Attempt<Answer>,
 ): Promise<Outcome<Answer>> {
+  signal.throwIfAborted();
   const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
   const { token } = credentials;
   try {

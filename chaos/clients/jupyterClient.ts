@@ -134,8 +134,10 @@ function broken(kernel: Kernel.IKernelConnection): Promise<Outcome<never>> {
   });
 }
 
+/** Rejects when the signal is aborted, also if it is already. */
 export function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 }
