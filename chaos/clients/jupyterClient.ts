@@ -7,6 +7,7 @@ import type { Outcome } from './attempts.ts';
 
 /** The client itself would try for much longer, always at the same gateway. */
 const CONNECT_LIMIT_MS = 4_000;
+const { getKernelModel } = services.KernelAPI;
 const REPLY_ID = /^(.+)_reply$/;
 
 export interface CellRequest {
@@ -36,10 +37,14 @@ export async function runCell(
   const model = { id, name: 'python3' };
   const kernel = new services.KernelConnection({ model, clientId, serverSettings });
   try {
-    await within(CONNECT_LIMIT_MS, connected(kernel), () => {
-      throw new Error('No connection.');
-    });
-    if (kernel.status === 'dead') return { refusal: 'NOT_FOUND' };
+    const work = connected(kernel).then(() => true);
+    const isConnected = await within(CONNECT_LIMIT_MS, work, () => false);
+    // A connection that is refused does not say why: JupyterLab asks for its kernels from time to time, and so learns it.
+    const isGone = isConnected
+      ? kernel.status === 'dead'
+      : (await Promise.race([getKernelModel(id, serverSettings), aborted(signal)])) === undefined;
+    if (isGone) return { refusal: 'NOT_FOUND' };
+    if (!isConnected) return { failure: 'no connection' };
     return await Promise.race([replied(kernel, request), broken(kernel), aborted(signal)]);
   } finally {
     kernel.dispose();
