@@ -41,11 +41,14 @@ export interface WorldDeps {
 /** Workers beyond one for each user of GraphQL: for those of doors, idle ones, and replacements for dead ones that still count. */
 const SPARE_WORKERS = 10;
 
-/** The limits of workers are small, so that a disk fills quickly and many workers fit on a small machine. */
+/**
+ * The limits of workers are small, so that a disk fills quickly and many workers fit on a small machine. The memory is
+ * enough for all that a user may keep open at once: three kernels, a server and commands.
+ */
 const SETTINGS = {
   LOG_LEVEL: 'info',
   MIN_IDLE_WORKERS: '2',
-  WORKER_MEMORY_MB: '256',
+  WORKER_MEMORY_MB: '384',
   WORKER_DISK_MB: '16',
   // The smallest size, so that output can overflow it while no gateway stores it.
   REPLAY_BUFFER_BYTES: '1048576',
