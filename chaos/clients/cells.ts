@@ -148,3 +148,12 @@ export function linesOf(kind: CellKind): { count: number; fillerChars: number } 
   if (kind === 'loud') return { count: LOUD_LINES, fillerChars: LOUD_FILLER_CHARS };
   return { count: 0, fillerChars: 0 };
 }
+
+/** Makes new cells and commands of a user, each with a key of its own. @param port see {@link makeCell} */
+export function cellsOf(name: string): (kind: CellKind, port?: number) => Cell {
+  let made = 0;
+  return (kind, port) => {
+    made += 1;
+    return makeCell(kind, `${name}-${made}`, port);
+  };
+}

@@ -1,7 +1,7 @@
 /** A user of the Jupyter door, whose token is for this door only. */
-import type { CallRecord, CellKind } from '../history.ts';
+import type { CallRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
-import { makeCell } from './cells.ts';
+import { cellsOf } from './cells.ts';
 import type { Client } from './createUser.ts';
 import { JUPYTER_ACTS, type Notebook, runInKernel } from './jupyterActs.ts';
 import { createJupyterCalls } from './jupyterCalls.ts';
@@ -14,11 +14,7 @@ const MAX_AUDITS = 3;
 export function createJupyterUser(deps: CallsDeps & { readonly name: string }): Client {
   const { name, random } = deps;
   const calls = createJupyterCalls(deps);
-  let made = 0;
-  const cell = (kind: CellKind) => {
-    made += 1;
-    return makeCell(kind, `${name}-${made}`);
-  };
+  const cell = cellsOf(name);
   const notebook: Notebook = { name, calls, random, cell, kernelId: null };
   const life = live(deps, async () => await random.pickWeighted(JUPYTER_ACTS)?.act(notebook));
 

@@ -1,7 +1,7 @@
 /** A user of the door for MCP, whose token is for this door only. */
-import type { CallRecord, CellKind } from '../history.ts';
+import type { CallRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
-import { makeCell } from './cells.ts';
+import { cellsOf } from './cells.ts';
 import type { Client } from './createUser.ts';
 import { live } from './live.ts';
 import { MCP_ACTS } from './mcpActs.ts';
@@ -14,11 +14,7 @@ const MAX_AUDITS = 3;
 export function createMcpUser(deps: CallsDeps & { readonly name: string }): Client {
   const { name, random } = deps;
   const calls = createMcpCalls(deps);
-  let made = 0;
-  const cell = (kind: CellKind) => {
-    made += 1;
-    return makeCell(kind, `${name}-${made}`);
-  };
+  const cell = cellsOf(name);
   const acting = { name, calls, random, cell };
   const life = live(deps, async () => await random.pickWeighted(MCP_ACTS)?.act(acting));
 

@@ -4,7 +4,7 @@ import type { Access } from './access.ts';
 import type { Acting } from './acting.ts';
 import { ACTS } from './acts.ts';
 import { type CallsDeps, createCalls } from './calls.ts';
-import { makeCell } from './cells.ts';
+import { cellsOf } from './cells.ts';
 import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
@@ -50,11 +50,7 @@ export function createUser(deps: UserDeps): User {
   const files = createFiles(deps);
   const inputs = createInputs(deps);
   const asked: Asked[] = [];
-  let made = 0;
-  const cell = (kind: CellKind, port?: number) => {
-    made += 1;
-    return makeCell(kind, `${name}-${made}`, port);
-  };
+  const cell = cellsOf(name);
   const follow = async (executionId: string) =>
     deps.recordStream(await followOutput(deps, name, executionId));
   const watch = watchUser(deps, name);

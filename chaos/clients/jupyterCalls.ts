@@ -8,6 +8,8 @@ import { type Attempt, type Outcome, untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
 import { aborted, runCell } from './jupyterClient.ts';
 
+const { KernelAPI } = services;
+
 /** What Jupyter calls a kernel is a context, and each call but `createContext` needs one. */
 export type JupyterCalls = Pick<
   Calls,
@@ -27,6 +29,13 @@ export function createJupyterCalls(deps: CallsDeps): JupyterCalls {
     deps.record(record as CallRecord);
     return record as CallRecord;
   };
+  const callKernel = (
+    wish: Pick<Wish, 'user' | 'operation'> & { readonly contextId: string },
+    work: (id: string, place: ReturnType<typeof settings>) => Promise<unknown>,
+  ): Promise<CallRecord> =>
+    call(wish, (url, token, signal) =>
+      asked(work(wish.contextId, settings(url, token)), wish.contextId, signal),
+    );
   return {
     execute: (user, { kind, key, code }, contextId = '') => {
       const heard = { messages: new Map() };
@@ -41,25 +50,11 @@ export function createJupyterCalls(deps: CallsDeps): JupyterCalls {
       );
     },
     interruptKernel: (user, contextId) =>
-      call({ user, operation: 'interruptKernel', contextId }, (url, token, signal) =>
-        asked(
-          services.KernelAPI.interruptKernel(contextId, settings(url, token)),
-          contextId,
-          signal,
-        ),
-      ),
+      callKernel({ user, operation: 'interruptKernel', contextId }, KernelAPI.interruptKernel),
     restartKernel: (user, contextId = '') =>
-      call({ user, operation: 'restartKernel', contextId }, (url, token, signal) =>
-        asked(services.KernelAPI.restartKernel(contextId, settings(url, token)), contextId, signal),
-      ),
+      callKernel({ user, operation: 'restartKernel', contextId }, KernelAPI.restartKernel),
     deleteContext: (user, contextId) =>
-      call({ user, operation: 'deleteContext', contextId }, (url, token, signal) =>
-        asked(
-          services.KernelAPI.shutdownKernel(contextId, settings(url, token)),
-          contextId,
-          signal,
-        ),
-      ),
+      callKernel({ user, operation: 'deleteContext', contextId }, KernelAPI.shutdownKernel),
     createContext: (user) =>
       call({ user, operation: 'createContext' }, async (url, token, signal) => {
         const outcome = await asked(kernelAt(settings(url, token)), null, signal);
@@ -71,7 +66,7 @@ export function createJupyterCalls(deps: CallsDeps): JupyterCalls {
 
 /** One that is there, as a page that is opened again finds it; else a new one. */
 async function kernelAt(place: ReturnType<typeof settings>): Promise<string> {
-  const { listRunning, startNew } = services.KernelAPI;
+  const { listRunning, startNew } = KernelAPI;
   const [found] = await listRunning(place);
   return (found ?? (await startNew({ name: 'python3' }, place))).id;
 }

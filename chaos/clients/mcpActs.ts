@@ -9,13 +9,13 @@ export const MCP_ACTS: readonly Act<ActingAtDoor<McpCalls>>[] = [
   { weight: 8, act: ({ name, calls, cell }) => calls.execute(name, cell('shell-stream')) },
   { weight: 8, act: (user) => submitAndInterrupt(user, 'endless') },
   { weight: 5, act: ({ name, calls, cell }) => calls.execute(name, cell('runaway')) },
-  { weight: 12, act: twoAtOnce },
+  { weight: 12, act: severalAtOnce },
   { weight: 3, act: ({ name, calls }) => calls.release(name) },
   { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
 ];
 
 /** As a host does whose model calls several tools at once. */
-async function twoAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Promise<void> {
+async function severalAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Promise<void> {
   await Promise.all([
     calls.execute(name, cell('stream')),
     calls.execute(name, cell('counter')),

@@ -70,6 +70,18 @@ function nameOf(news: ContextNews): string {
 const places = (contextId: string) => db.sql<ContextPlace[]>`
   SELECT position, seq FROM context_readers WHERE context_id = ${contextId}`;
 
+/** The id of a context in which a cell has begun. Its reader has acknowledged that, and has gone. */
+async function leftWhileACellRuns(): Promise<string> {
+  const id = await opened();
+  workers.hold();
+  await submit(HOLD);
+  const first = await follow(id, 'reader', one);
+  await first.untilTold('begun hold');
+  await first.acknowledge('begun hold');
+  await first.go();
+  return id;
+}
+
 const WHOLE_CELL = (code: string) => [`begun ${code}`, code, 'ended'];
 
 describe('A reader', () => {
@@ -128,13 +140,7 @@ describe('A reader', () => {
   });
 
   it('is told of what was cancelled meanwhile behind what runs, in the order of acceptance', async () => {
-    const id = await opened();
-    workers.hold();
-    await submit(HOLD);
-    const first = await follow(id, 'reader', one);
-    await first.untilTold('begun hold');
-    await first.acknowledge('begun hold');
-    await first.go();
+    const id = await leftWhileACellRuns();
     const cancelled = await submit('say never');
     await submit('say last');
     await one.interrupt(AUTH_TOKEN_HOLDER, cancelled.id);
@@ -153,13 +159,7 @@ describe('A reader', () => {
   });
 
   it('is told how its cells ended when the kernel was restarted meanwhile', async () => {
-    const id = await opened();
-    workers.hold();
-    await submit(HOLD);
-    const first = await follow(id, 'reader', one);
-    await first.untilTold('begun hold');
-    await first.acknowledge('begun hold');
-    await first.go();
+    const id = await leftWhileACellRuns();
     await one.restartKernel(AUTH_TOKEN_HOLDER, userUuid());
     workers.letGo();
     const second = await follow(id, 'reader');

@@ -77,7 +77,8 @@ it('uses at the same time are recorded once, and one that fails is recorded by t
   expect(answers).toHaveLength(3);
 });
 
-it('a use that lasts is recorded until it ends, also while recording fails, or until its session is closed', async () => {
+/** With a clock that only the test moves on. */
+function usesOfOpenSessions() {
   vi.useFakeTimers();
   const touchSession = vi.fn<(id: SessionId, at: Date) => Promise<boolean>>(async () => true);
   const uses = createSessionUses({
@@ -85,6 +86,11 @@ it('a use that lasts is recorded until it ends, also while recording fails, or u
     sessionIdleTimeoutMs: 3_600_000,
     now: () => new Date(),
   });
+  return { uses, touchSession };
+}
+
+it('a use that lasts is recorded until it ends, also while recording fails, or until its session is closed', async () => {
+  const { uses, touchSession } = usesOfOpenSessions();
   const session = { id: newId<SessionId>(), idleTimeoutMs: 1_000 };
   const letGo = uses.hold(session);
   await vi.advanceTimersByTimeAsync(5_000);
@@ -105,13 +111,7 @@ it('a use that lasts is recorded until it ends, also while recording fails, or u
 });
 
 it('somebody who stays is a use at once, each minute, and when they go', async () => {
-  vi.useFakeTimers();
-  const touchSession = vi.fn<(id: SessionId, at: Date) => Promise<boolean>>(async () => true);
-  const uses = createSessionUses({
-    queries: { touchSession },
-    sessionIdleTimeoutMs: 3_600_000,
-    now: () => new Date(),
-  });
+  const { uses, touchSession } = usesOfOpenSessions();
   const session = { id: newId<SessionId>(), idleTimeoutMs: null };
   const go = uses.attend(session);
   await vi.advanceTimersByTimeAsync(3_599_000);
