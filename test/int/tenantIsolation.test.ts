@@ -48,13 +48,13 @@ describe(`two tenants that call everything at random (SEED=${SEED})`, () => {
     'are shown nothing of each other, nor of users whom their token does not name',
     async () => {
       const count = EXTENT.tenantOperations;
-      const { problems, answered } = await play(db, { seed: SEED, count, services });
-      expect(problems.slice(0, 5)).toEqual([]);
       const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((type) =>
         Object.keys(type?.getFields() ?? {}),
       );
-      const silent = fields.filter((field) => !answered.has(field) && !NEVER_ANSWERED.has(field));
-      expect(silent).toEqual([]);
+      const until = fields.filter((field) => !NEVER_ANSWERED.has(field));
+      const { problems, answered } = await play(db, { seed: SEED, count, services, until });
+      expect(problems.slice(0, 5)).toEqual([]);
+      expect(until.filter((field) => !answered.has(field))).toEqual([]);
     },
     PLAY_LIMIT_MS,
   );

@@ -50,7 +50,7 @@ export async function playAlone(
     values.begin(tenant, operation.field);
     const asked = { service: pick(services), principal, operation, variables: operation.draw() };
     const text = await askSchema(asked, 0);
-    values.learn(tenant, text);
+    values.learn(tenant, asked.variables, text);
     answers.push(`${operation.field}: ${compared(text)}`);
     await settled(db, tenant);
   }

@@ -10,6 +10,8 @@ export type Tenant = (typeof TENANTS)[number];
 const SHARED_USERS = ['ann', 'ann-2', 'bob'] as const;
 /** Types of the schema that have ids. */
 const KINDS = ['Execution', 'Session', 'Worker', 'Context', 'Event'] as const;
+/** What is remembered beside them: executions that were asked for with a terminal. */
+const TERMINAL = 'Terminal';
 /** As `operationsOfSchema.ts` names the fields. */
 const ID_OF_KIND = /"(Execution|Session|Worker|Context|Event)_id":"([^"]+)"/g;
 /** So many of the things of a kind that were last seen are used again. */
@@ -27,8 +29,8 @@ export interface TenantValues {
   begin(tenant: Tenant, field: string): void;
   /** A value for an argument or input field. @throws Error for a name without an entry */
   valueOf(name: string, type: string): unknown;
-  /** The tenant was given this answer: its ids and cursors are used in later calls, of both tenants. */
-  learn(tenant: Tenant, answer: string): void;
+  /** The tenant has asked with these variables, and was given this answer: its ids and cursors are used in later calls, of both tenants. */
+  learn(tenant: Tenant, variables: Readonly<Record<string, unknown>>, answer: string): void;
 }
 
 export function createTenantValues(random: () => number): TenantValues {
@@ -62,7 +64,7 @@ export function createTenantValues(random: () => number): TenantValues {
   const values: Readonly<Record<string, (type: string) => unknown>> = {
     userUuid: () => pick([...SHARED_USERS, `${markerOf(tenant)}user`]),
     id: idOf('Execution'),
-    executionId: idOf('Execution'),
+    executionId: () => idOf(field === 'resizeTerminal' ? TERMINAL : 'Execution')(),
     sessionId: idOf('Session'),
     workerId: idOf('Worker'),
     contextId: idOf('Context'),
@@ -115,21 +117,26 @@ export function createTenantValues(random: () => number): TenantValues {
         throw new Error(`test/support/tenantValues.ts has no values for ${of}: ${type}.`);
       return draw(type);
     },
-    learn: (of, answer) => known[of].learn(answer),
+    learn: (of, variables, answer) =>
+      known[of].learn(answer, JSON.stringify(variables).includes('"pty":{')),
   };
 }
 
 /** The ids that a tenant was shown last, by the kind of the thing. */
 function createMemory() {
   const kinds = new Map<string, Set<string>>();
+  function remember(kind: string, id: string): void {
+    const ids = kinds.get(kind) ?? new Set();
+    kinds.set(kind, ids.add(id));
+    const [oldest] = ids;
+    if (ids.size > REMEMBERED && oldest !== undefined) ids.delete(oldest);
+  }
   return {
     of: (kind: string) => [...(kinds.get(kind) ?? [])],
-    learn: (answer: string) => {
+    learn: (answer: string, hasTerminal: boolean) => {
       for (const [, kind = '', id = ''] of answer.matchAll(ID_OF_KIND)) {
-        const ids = kinds.get(kind) ?? new Set();
-        kinds.set(kind, ids.add(id));
-        const [oldest] = ids;
-        if (ids.size > REMEMBERED && oldest !== undefined) ids.delete(oldest);
+        remember(kind, id);
+        if (kind === 'Execution' && hasTerminal) remember(TERMINAL, id);
       }
     },
   };
