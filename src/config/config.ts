@@ -4,6 +4,7 @@
  */
 import { ACCESS } from './access.ts';
 import { DOOR_SETTINGS } from './doors.ts';
+import { EGRESS, egressProblems } from './egress.ts';
 import { EXECUTIONS } from './executions.ts';
 import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
@@ -27,6 +28,7 @@ export const SETTING_GROUPS = {
   Executions: EXECUTIONS,
   'Sizes and slow readers': SIZES,
   Files: FILES,
+  Egress: EGRESS,
   Quotas: QUOTAS,
   'GraphQL documents and other origins': QUERIES,
 };
@@ -41,6 +43,7 @@ export const SETTINGS = {
   ...EXECUTIONS,
   ...SIZES,
   ...FILES,
+  ...EGRESS,
   ...QUOTAS,
   ...QUERIES,
 };
@@ -87,6 +90,7 @@ function problemsOf({ values, problems, wrong }: Reading<typeof SETTINGS>): stri
     if (values[low] <= values[high] || wrong.has(lowName) || wrong.has(highName)) continue;
     all.push(`${lowName} is ${values[low]}, but must be at most ${highName} (${values[high]}).`);
   }
+  if (!wrong.has('EGRESS_ALLOW')) all.push(...egressProblems(values));
   return all;
 }
 

@@ -70,6 +70,13 @@ describe('the configuration', () => {
       maxFileBytes: 1_073_741_824,
       maxFileTextBytes: 1_048_576,
       maxFileTransfers: 256,
+      egressAllow: [],
+      tenantEgressAllow: new Map(),
+      egressDns: [],
+      egressMaxConnections: 64,
+      egressMaxTotalConnections: 1_024,
+      egressConnectTimeoutMs: 10_000,
+      egressIdleTimeoutMs: 300_000,
       quotaTenantOpenSessions: null,
       quotaTenantQueuedExecutions: null,
       quotaTenantRunningExecutions: null,
@@ -126,6 +133,41 @@ describe('the configuration', () => {
     for (const text of ['a', 'a=0', 'a=1001', 'a=1.5', 'a=1,a=2', 'a=1,', '=1', 'a b=1', 'a=1=2'])
       expect(problemsOf({ TENANT_WEIGHTS: text })).toEqual([
         expect.stringContaining('pairs of a tenant and a whole number'),
+      ]);
+  });
+
+  it('reads what code may reach, and what of it each tenant may', () => {
+    const allowed = 'pypi.org, *.Example.org:8443 10.0.0.5:8080';
+    const { egressAllow, tenantEgressAllow } = loadConfig(
+      { EGRESS_ALLOW: allowed, TENANT_EGRESS_ALLOW: 'a=pypi.org:443 10.0.0.5:8080,b=' },
+      ROOT_UID,
+    );
+    expect(egressAllow.map(({ text }) => text)).toEqual([
+      'pypi.org',
+      '*.example.org:8443',
+      '10.0.0.5:8080',
+    ]);
+    expect([...tenantEgressAllow].map(([tenant, { length }]) => [tenant, length])).toEqual([
+      ['a', 2],
+      ['b', 0],
+    ]);
+    for (const text of ['10.0.0.5', 'http://pypi.org', 'pypi.org:0', 'a.*', '0.0.0.0:80', '127.1'])
+      expect(problemsOf({ EGRESS_ALLOW: text })).toEqual([
+        expect.stringMatching(/^EGRESS_ALLOW is .*must be hosts such as pypi\.org/),
+      ]);
+  });
+
+  it('refuses a tenant hosts that the installation does not allow', () => {
+    const given = {
+      EGRESS_ALLOW: 'pypi.org:443',
+      TENANT_EGRESS_ALLOW: 'a=pypi.org,b=pypi.org:443',
+    };
+    expect(problemsOf(given)).toEqual([
+      'TENANT_EGRESS_ALLOW gives the tenant a pypi.org:80, which EGRESS_ALLOW does not have.',
+    ]);
+    for (const text of ['a', 'a=x,a=y', '=x', 'a b=x', 'a=http://x'])
+      expect(problemsOf({ EGRESS_ALLOW: '*', TENANT_EGRESS_ALLOW: text })).toEqual([
+        expect.stringContaining('pairs of a tenant and hosts'),
       ]);
   });
 
