@@ -2,10 +2,12 @@
 import { createHash } from 'node:crypto';
 import type { Context, ContextEvent } from '../src/domain/context.ts';
 import type { StateOf } from '../src/domain/entities.ts';
+import type { Environment, EnvironmentEvent } from '../src/domain/environment.ts';
 import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
 import type { FileChangeEvent } from '../src/domain/fileChange.ts';
 import type {
   ContextId,
+  EnvironmentId,
   ExecutionId,
   FileChangeId,
   PoolId,
@@ -96,6 +98,37 @@ export function contextCreated(
 
 export function onContext(state: Context, ...events: ContextEvent[]): StreamAppend {
   return { stream: 'context', id: state.id, state, events };
+}
+
+/** The first event of a version of an environment. */
+export function environmentRequested(
+  over: Partial<DataOf<EnvironmentEvent, 'EnvironmentRequested'>> = {},
+): StreamAppend {
+  const data: DataOf<EnvironmentEvent, 'EnvironmentRequested'> = {
+    environmentId: newId<EnvironmentId>(),
+    name: 'science',
+    number: 1,
+    reason: 'asked',
+    spec: { apt: [], pip: ['alpha==1.0'], index: null, setup: null, preload: [] },
+    baseImageId: 'sha256:1',
+    hash: 'f'.repeat(64),
+    at: new Date().toISOString(),
+    ...over,
+  };
+  const events: EnvironmentEvent[] = [{ type: 'EnvironmentRequested', data }];
+  return { stream: 'environment', id: data.environmentId, state: null, events };
+}
+
+export function onEnvironment(state: Environment, ...events: EnvironmentEvent[]): StreamAppend {
+  return { stream: 'environment', id: state.id, state, events };
+}
+
+export function environmentBuilt(
+  over: Partial<DataOf<EnvironmentEvent, 'EnvironmentBuilt'>> = {},
+): EnvironmentEvent {
+  const packages = [{ name: 'alpha', version: '1.0', from: 'pip' as const }];
+  const data = { imageId: 'sha256:2', bytes: 1_000, packages, at: new Date().toISOString() };
+  return { type: 'EnvironmentBuilt', data: { ...data, ...over } };
 }
 
 export function executionRequested(

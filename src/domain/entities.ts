@@ -3,6 +3,7 @@
  * `decide`), a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
  */
 import { type Context, type ContextEvent, evolveContext } from './context.ts';
+import { type Environment, type EnvironmentEvent, evolveEnvironment } from './environment.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
 import { evolveNotebook, type Notebook, type NotebookEvent } from './notebook.ts';
@@ -23,6 +24,7 @@ interface EntityTypes {
   readonly quota: { readonly state: Quota; readonly event: QuotaEvent };
   readonly token: { readonly state: Token; readonly event: TokenEvent };
   readonly removal: { readonly state: Removal; readonly event: RemovalEvent };
+  readonly environment: { readonly state: Environment; readonly event: EnvironmentEvent };
 }
 
 /** The rules of each entity, for code that treats all entities alike. */
@@ -107,6 +109,16 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
     // It says for ever why the events before it are gone, or empty.
     endedAt: null,
     eventTypes: { HistoryPruned: true, DataForgotten: true },
+  },
+  environment: {
+    evolve: evolveEnvironment,
+    endedAt: 'removedAt',
+    eventTypes: {
+      EnvironmentRequested: true,
+      EnvironmentBuilt: true,
+      EnvironmentBuildFailed: true,
+      EnvironmentRemoved: true,
+    },
   },
 };
 

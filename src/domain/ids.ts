@@ -19,6 +19,8 @@ export type TokenId = Id<'token'>;
 export type NotebookId = Id<'notebook'>;
 export type QuotaId = Id<'quota'>;
 export type RemovalId = Id<'removal'>;
+/** Of one version of an environment. */
+export type EnvironmentId = Id<'environment'>;
 
 export type AnyId =
   | WorkerId
@@ -32,7 +34,8 @@ export type AnyId =
   | TokenId
   | NotebookId
   | QuotaId
-  | RemovalId;
+  | RemovalId
+  | EnvironmentId;
 
 /** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;

@@ -15,7 +15,7 @@ import {
 import { type Fates, type Names, redacted } from './redaction.ts';
 
 /** The entities that belong to a tenant, and mostly to one of its users. A new entity is one of them. */
-export type OwnedKind = Exclude<StreamKind, 'worker' | 'removal'>;
+export type OwnedKind = Exclude<StreamKind, 'worker' | 'removal' | 'environment'>;
 type OwnedEvent = EventOf<OwnedKind>;
 type DataOf<T extends OwnedEvent['type']> = Extract<OwnedEvent, { readonly type: T }>['data'];
 

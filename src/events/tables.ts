@@ -559,6 +559,36 @@ export const removals = pgTable('removals', {
   pseudonym: text('pseudonym'),
 });
 
+/** Versions of environments. */
+export const environments = pgTable(
+  'environments',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    name: text('name').notNull(),
+    number: integer('number').notNull(),
+    state: text('state').notNull(),
+    reason: text('reason').notNull(),
+    spec: jsonb('spec').notNull(),
+    baseImageId: text('base_image_id').notNull(),
+    hash: text('hash').notNull(),
+    requestedAt: time('requested_at').notNull(),
+    finishedAt: time('finished_at'),
+    imageId: text('image_id'),
+    bytes: count('bytes'),
+    packages: jsonb('packages').notNull(),
+    failure: text('failure'),
+    lastLines: text('last_lines'),
+    removedAt: time('removed_at'),
+    removeReason: text('remove_reason'),
+  },
+  (table) => [
+    // Two gateways that are asked at the same time get two versions.
+    unique('environments_number_key').on(table.name, table.number),
+    index('environments_present_idx').on(table.name).where(sql`${table.removedAt} is null`),
+  ],
+);
+
 /** For each event that a removal has deleted or emptied, its position: what the digest of the removal is made of. */
 export const eventRemovals = pgTable(
   'event_removals',

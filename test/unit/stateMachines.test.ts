@@ -5,6 +5,11 @@ import { type ContextCommand, decideContext, evolveContext } from '../../src/dom
 import { WrongStateError } from '../../src/domain/decider.ts';
 import { STREAM_KINDS, type StreamKind } from '../../src/domain/entities.ts';
 import {
+  decideEnvironment,
+  type EnvironmentCommand,
+  evolveEnvironment,
+} from '../../src/domain/environment.ts';
+import {
   decideExecution,
   type EndStatus,
   type ExecutionCommand,
@@ -197,6 +202,23 @@ const removalCommands: RemovalCommand[] = [
   },
 ];
 
+const environmentCommands: EnvironmentCommand[] = [
+  {
+    type: 'RequestEnvironment',
+    at,
+    environmentId: newId(),
+    name: 'science',
+    number: 1,
+    reason: 'asked',
+    spec: { apt: [], pip: ['alpha'], index: null, setup: null, preload: [] },
+    baseImageId: 'sha256:1',
+    hash: 'f'.repeat(64),
+  },
+  { type: 'RecordEnvironmentBuild', at, imageId: 'sha256:2', bytes: 1, packages: [] },
+  { type: 'RecordBuildFailure', at, failure: 'It took too long.', lastLines: '' },
+  { type: 'RemoveEnvironment', at, reason: 'removed' },
+];
+
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
   type: 'FinishExecution',
   at,
@@ -346,6 +368,16 @@ const WALKS: Readonly<
         nameOf: () => 'RECORDED',
       }),
     arrows: 2,
+  },
+  environment: {
+    walk: () =>
+      walked({
+        commands: environmentCommands,
+        decide: decideEnvironment,
+        evolve: evolveEnvironment,
+        nameOf: ({ state, removedAt }) => (removedAt ? 'REMOVED' : state),
+      }),
+    arrows: 6,
   },
   token: {
     walk: () =>

@@ -8,6 +8,7 @@ import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { ENTITIES, STREAM_KINDS, type StateOf, type StreamKind } from '../../domain/entities.ts';
 import {
   contexts,
+  environments,
   executions,
   fileChanges,
   notebooks,
@@ -28,6 +29,7 @@ const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   quota: { table: quotas },
   token: { table: tokens },
   removal: { table: removals },
+  environment: { table: environments },
 };
 
 interface ProjectionTable<K extends StreamKind> {

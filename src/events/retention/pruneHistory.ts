@@ -142,9 +142,10 @@ async function pruneBatch(
     DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
     RETURNING e.position,
       CASE WHEN ${isArchived} THEN json_build_object('table', 'events', 'row', row_to_json(e))::text END AS line`;
-  const executions = kind === 'execution' ? ids : [];
-  const lines = isArchived && executions.length > 0 ? await outputLines(sql, executions) : [];
-  const outputs = await pruneOutputs(sql, executions, 'pruned');
+  // The log of a build is the output of its version.
+  const printed = kind === 'execution' || kind === 'environment' ? ids : [];
+  const lines = isArchived && printed.length > 0 ? await outputLines(sql, printed) : [];
+  const outputs = await pruneOutputs(sql, printed, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
   // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
   // append lock, which the next call takes, because a disk may be slow.

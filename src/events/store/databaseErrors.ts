@@ -33,6 +33,7 @@ const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
   ...Object.fromEntries(STREAM_KINDS.map((kind) => [`${PROJECTIONS[kind].table}_pkey`, 'stream'])),
   sessions_worker_key: 'stream',
   tokens_secret_key: 'stream',
+  environments_number_key: 'stream',
   output_events_pkey: 'stream',
   sessions_open_user_key: 'open-session',
   contexts_slot_key: 'context',
