@@ -18,6 +18,7 @@ from cellhouse_agent.control import receive
 from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.log import log_event
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild
 from cellhouse_agent.wire import JsonObject
@@ -153,6 +154,8 @@ class ForkServer:
     def _handle(self, message: dict[str, dict[str, Any]]) -> None:
         for what, fields in message.items():
             if what == "ready":
+                if fields["not_preloaded"]:
+                    log_event("not_preloaded", reason=fields["not_preloaded"])
                 self._on_ready()
             elif self._orders:
                 order = self._orders.popleft()

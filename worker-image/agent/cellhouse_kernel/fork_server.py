@@ -6,7 +6,7 @@ socket. Each packet is one JSON object:
 
     from the agent:        {"fork": {}} with three descriptors  for the kernel's standard input, for its output, and
                                                                 for its reaper's socket to the agent
-    from the fork server:  {"ready": {}}                        everything is imported
+    from the fork server:  {"ready": {"not_preloaded": ""}}     everything is imported, but for what this line says
                            {"forked": {"reaper": 12}}           the kernel's reaper exists, and will tell the rest
                            {"failed": {"errno": 11}}            the reaper could not be made
 
@@ -29,17 +29,20 @@ from cellhouse_agent.process_table import start_of
 from cellhouse_agent.process_tree import kill_tree
 from cellhouse_kernel.below_reaper import go_below_reaper
 from cellhouse_kernel.forked import Descriptors, run_forked
-from cellhouse_kernel.preload import preload
+from cellhouse_kernel.preload import further_modules, preload
 
 MAX_PACKET_BYTES = 4_096
+# In a packet, a character may become six.
+MAX_NOT_PRELOADED_CHARACTERS = 500
 DESCRIPTORS = 3
 
 
 class ForkServer:
     """Serves one agent. `serve` returns only in a forked child, which then becomes a kernel."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, not_preloaded: str) -> None:
         self._control = control
+        self._not_preloaded = not_preloaded[:MAX_NOT_PRELOADED_CHARACTERS]
         # The living reapers, and when each started.
         self._reapers: dict[int, int] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -49,7 +52,7 @@ class ForkServer:
 
     def serve(self) -> Descriptors:
         """Fork a kernel for each request; end the process when the agent is gone."""
-        self._say("ready")
+        self._say("ready", not_preloaded=self._not_preloaded)
         poll = select.poll()
         for fd in (self._control.fileno(), self._wake_read):
             poll.register(fd, select.POLLIN)
@@ -105,7 +108,7 @@ class ForkServer:
                 return
             self._reapers.pop(pid, None)
 
-    def _say(self, what: str, **fields: int | None) -> None:
+    def _say(self, what: str, **fields: int | str | None) -> None:
         try:
             self._control.send(json.dumps({what: fields}).encode())
         except OSError:
@@ -123,8 +126,8 @@ def main() -> None:
     become_user(AGENT_UID)
     # SIGINT interrupts kernels only.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    preload()
-    run_forked(ForkServer(socket.socket(fileno=0)).serve())
+    problems = preload(further_modules())
+    run_forked(ForkServer(socket.socket(fileno=0), "; ".join(problems)).serve())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory."""
+"""Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
+
+An environment may name further modules (PRELOAD_FILE). What holds for PRELOADED_MODULES holds for these, and
+check_preload.py checks it when the environment is built.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,22 +35,50 @@ PRELOADED_MODULES = (
     "pandas",
     "matplotlib.pyplot",
 )
+# Further modules, one a line. The build of an environment writes it. Only root of the image could: user code cannot.
+PRELOAD_FILE = Path("/usr/share/cellhouse/preload.txt")
+# As much as can be said of one module that failed.
+MAX_REASON_CHARACTERS = 200
 
 
-def preload() -> None:
-    """Import PRELOADED_MODULES, and arrange memory so that kernels write to as little of it as possible."""
+def preload(further: Iterable[str]) -> list[str]:
+    """Import PRELOADED_MODULES, then these, and arrange memory so that kernels write to as little of it as possible.
+
+    Returns for each of the latter that failed what is wrong with it. A kernel can do without: its code imports it.
+    """
     # Imported objects stay. A collection of garbage, in between or at the end, would free 1 MB and take 0.15 s.
     gc.disable()
-    with prepare_imports(), _private_matplotlib_folder():
-        for name in PRELOADED_MODULES:
-            importlib.import_module(name)
-        importlib.import_module("cellhouse_kernel.warm_up").warm_up()
+    with _private_matplotlib_folder():
+        with prepare_imports():
+            for name in PRELOADED_MODULES:
+                importlib.import_module(name)
+            importlib.import_module("cellhouse_kernel.warm_up").warm_up()
+        problems = [problem for name in further if (problem := import_problem(name))]
     _forget_matplotlib_folder()
     # The garbage collector writes to the objects that it looks at, which ends the sharing of their memory. From now on,
     # it skips all objects that exist now, in every kernel.
     gc.freeze()
     gc.enable()
     ctypes.CDLL(None).malloc_trim(0)
+    return problems
+
+
+def further_modules() -> list[str]:
+    """What PRELOAD_FILE names. Most images have no such file."""
+    try:
+        return PRELOAD_FILE.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
+
+
+def import_problem(name: str) -> str | None:
+    """Import a module. Returns what is wrong with it if that fails, in a line."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"{name} cannot be imported: {said}"[:MAX_REASON_CHARACTERS]
+    return None
 
 
 @contextmanager

@@ -43,8 +43,9 @@ def prepare_imports() -> Iterator[None]:
     """Keep ipykernel and IPython from loading UNUSED_MODULES, each of which they can do without.
 
     A module that is None in `sys.modules` raises ImportError, which they take for "not installed". User code can import
-    it afterwards.
+    it afterwards. One that is imported already is kept for it.
     """
+    hidden = {name: sys.modules[name] for name in UNUSED_MODULES if name in sys.modules}
     for name in UNUSED_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
     try:
@@ -52,3 +53,4 @@ def prepare_imports() -> Iterator[None]:
     finally:
         for name in UNUSED_MODULES:
             del sys.modules[name]
+        sys.modules.update(hidden)

@@ -1,0 +1,145 @@
+"""`python3 -m cellhouse_kernel.check_preload MODULE...`: can a fork server preload these modules?
+
+The build of an environment runs it, as root in the image. Each module is imported as a fork server would: in a process
+of its own that has imported PRELOADED_MODULES, as the agent's user, with the environment of a kernel, away from any
+folder of the user. A fork copies neither threads nor what holds a descriptor's place, so the module must leave none of
+these behind, and no process. It exits with 1 if there is a module that cannot be preloaded, and prints a line for each
+of these, which begins with the module's name.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_kernel.preload import import_problem, preload
+
+# As the launcher starts a fork server. It is replaced if it has not imported everything in 60 seconds.
+COMMAND = ("/usr/bin/python3", "-I", "-m", "cellhouse_kernel.check_preload")
+IMPORT_TIMEOUT_SECONDS = 30.0
+# A thread that ends by itself when the import is done is no problem.
+SETTLE_SECONDS = 1.0
+POLL_SECONDS = 0.01
+MAX_REPORT_BYTES = 4_096
+# The report on a module with which nothing is wrong. Without any report, the process has ended before its time.
+NOTHING = "\n"
+
+
+def main(modules: list[str]) -> int:
+    """Check these modules; returns the exit code."""
+    if not sys.flags.isolated:
+        _become_isolated(modules)
+    os.chdir("/")
+    become_user(AGENT_UID)
+    preload([])
+    problems = [problem for name in modules if (problem := _check(name))]
+    for problem in problems:
+        print(problem, flush=True)
+    return 1 if problems else 0
+
+
+def _become_isolated(modules: list[str]) -> NoReturn:
+    """Execute this program as a fork server is executed."""
+    from cellhouse_agent.launcher import kernel_environment
+
+    # With a single CPU: numerical libraries then start no threads, and the others show theirs.
+    os.execve(COMMAND[0], [*COMMAND, *modules], kernel_environment(cpus=1))
+
+
+def _check(name: str) -> str | None:
+    """Import the module in a fork of this process. Returns what is wrong with it, in a line."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        _run_forked(name, write)
+    os.close(write)
+    is_done = bool(select.select([read], [], [], IMPORT_TIMEOUT_SECONDS)[0])
+    said = os.read(read, MAX_REPORT_BYTES).decode() if is_done else ""
+    os.close(read)
+    if not is_done:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    # What it has started is in its session, at least if it was meant to end with it.
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    if not is_done:
+        return f"{name} was not imported within {IMPORT_TIMEOUT_SECONDS:.0f} seconds"
+    code = os.waitstatus_to_exitcode(status)
+    if not said:
+        return f"{name} ended the process ({code}) when it was imported"
+    return None if said == NOTHING else said
+
+
+def _run_forked(name: str, report: int) -> NoReturn:
+    """Say in the report what is wrong with the module. Never return to the caller's code, whatever happens."""
+    code = 1
+    try:
+        os.setsid()
+        before = _descriptors()
+        problem = import_problem(name) or _left_behind(name, before)
+        os.write(report, (problem or NOTHING).encode("utf-8", "replace"))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _left_behind(name: str, before: set[str]) -> str | None:
+    """What the module has left behind that a fork does not copy."""
+    if threads := _threads_that_stay():
+        return f"{name} left {_counted(len(threads), 'thread')} running: {', '.join(threads)}"
+    if descriptors := sorted(_descriptors() - before):
+        return (
+            f"{name} left {_counted(len(descriptors), 'descriptor')} open: {', '.join(descriptors)}"
+        )
+    return f"{name} left a process running" if _has_child() else None
+
+
+def _has_child() -> bool:
+    with suppress(ChildProcessError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return True
+    return False
+
+
+def _threads_that_stay() -> list[str]:
+    """The names of all threads but this one, Python's own first."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while _threads() and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return _threads()
+
+
+def _threads() -> list[str]:
+    own = {thread.native_id: thread.name for thread in threading.enumerate()}
+    names = []
+    for thread in sorted(int(entry) for entry in os.listdir("/proc/self/task")):
+        if thread != os.getpid():
+            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as comm:
+                names.append(own.get(thread, comm.read().strip()))
+    return names
+
+
+def _descriptors() -> set[str]:
+    """What this process has open, each with its number."""
+    return {
+        f"{number} ({os.readlink(f'/proc/self/fd/{number}')})"
+        for number in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{number}")
+    }
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

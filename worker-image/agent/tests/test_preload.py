@@ -1,0 +1,124 @@
+"""What an environment may preload, and what check_preload says of the rest: run as root in the worker image."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from cellhouse_agent.fork_server import COMMAND
+from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.control import MAX_PACKET_BYTES
+from cellhouse_kernel.preload import PRELOAD_FILE
+from tests.with_kernels import PATIENCE_SECONDS, WithKernels, was_forked
+
+# Where the packages of an environment are.
+PACKAGES = Path("/usr/local/lib/python3.13/dist-packages")
+MODULES = {
+    "good": "import threading\nthreading.Thread(target=print).start()\nANSWER = 42",
+    "threads": "import threading, time\n"
+    "for n in range(2): threading.Thread(target=time.sleep, args=(60,), daemon=True, name=f'own-{n}').start()",
+    "files": "KEPT = open('/etc/hostname')",
+    "children": "import subprocess\nKEPT = subprocess.Popen(['sleep', '60'])",
+    "broken": "raise ValueError('first line\\nsecond line')",
+    "leaving": "import sys\nsys.exit(0)",
+    "ending": "import os\nos._exit(0)",
+    "dying": "import os\nos.kill(os.getpid(), 9)",
+    "writing": "open('/usr/share/cellhouse/written', 'w')",
+    "looking": "import os\nos.listdir(os.path.expanduser('~'))",
+}
+CHECK = ["python3", "-m", "cellhouse_kernel.check_preload"]
+
+
+def check(*names: str) -> tuple[int, list[str]]:
+    """Its exit code, and the lines that it prints."""
+    command = [*CHECK, *(f"for_test_{name}" if name in MODULES else name for name in names)]
+    # The check finds nothing in the folder that it is called in, and nothing by the variables of its caller.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "elsewhere.py").touch()
+        variables = {**os.environ, "PYTHONPATH": folder}
+        done = subprocess.run(
+            command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+        )
+    assert done.stderr == "", done.stderr
+    return done.returncode, [line.removeprefix("for_test_") for line in done.stdout.splitlines()]
+
+
+def add_modules(test: unittest.TestCase) -> None:
+    """Let the image have MODULES until this test ends."""
+    for name, code in MODULES.items():
+        path = PACKAGES / f"for_test_{name}.py"
+        path.write_text(code, encoding="utf-8")
+        test.addCleanup(path.unlink)
+
+
+def preload(test: unittest.TestCase, text: str) -> None:
+    """Let the image name these modules until this test ends."""
+    PRELOAD_FILE.write_text(text, encoding="utf-8")
+    test.addCleanup(PRELOAD_FILE.unlink)
+
+
+class TestCheckPreload(unittest.TestCase):
+    """In processes as a build starts them."""
+
+    def setUp(self) -> None:
+        add_modules(self)
+
+    def test_modules_that_leave_nothing_behind_may_be_preloaded(self) -> None:
+        names = ["good", "scipy.linalg", "sklearn.linear_model", "sympy", "jedi.api", "json"]
+        self.assertEqual(check(*names), (0, []))
+
+    def test_each_of_the_others_is_named_with_what_is_wrong(self) -> None:
+        for name, line in {
+            "threads": "threads left 2 threads running: own-0, own-1",
+            "files": "files left 1 descriptor open: .* \\(/etc/hostname\\)",
+            "children": "children left a process running",
+            "broken": "broken cannot be imported: ValueError: first line second line",
+            "leaving": "leaving cannot be imported: SystemExit: 0",
+            "ending": "ending ended the process \\(0\\) when it was imported",
+            "dying": "dying ended the process \\(-9\\) when it was imported",
+            "missing.part": "missing.part cannot be imported: ModuleNotFoundError: No module named 'missing'",
+            "elsewhere": "elsewhere cannot be imported: ModuleNotFoundError: No module named 'elsewhere'",
+            # It has the agent's user, as in a worker.
+            "writing": "writing cannot be imported: PermissionError: .*",
+            "looking": "looking cannot be imported: PermissionError: .*",
+        }.items():
+            with self.subTest(name):
+                code, lines = check(name)
+                self.assertEqual((code, len(lines)), (1, 1))
+                self.assertRegex(lines[0], f"^{line}$")
+
+    def test_there_is_a_line_for_each_bad_module(self) -> None:
+        code, lines = check("dying", "good", "files")
+        self.assertEqual((code, [line.split()[0] for line in lines]), (1, ["dying", "files"]))
+
+
+class TestPreloadFile(WithKernels):
+    """With real fork servers."""
+
+    async def asyncSetUp(self) -> None:
+        add_modules(self)
+        preload(self, "for_test_good\njedi\n\nfor_test_broken\n")
+        await super().asyncSetUp()
+
+    async def test_a_kernel_has_what_the_file_names_and_begins_without_what_fails(self) -> None:
+        kernel = await self.kernel()
+        self.assertTrue(was_forked(await kernel.pid()))
+        names = ["for_test_good", "jedi", "for_test_broken", "debugpy"]
+        known = f"import json, sys; print(json.dumps([name in sys.modules for name in {names}]))"
+        self.assertEqual(await kernel.ask(known), [True, True, False, False])
+        answer = "import for_test_good, jedi; jedi.Script; print(for_test_good.ANSWER)"
+        self.assertEqual(await kernel.ask(answer), 42)
+
+    def test_the_agent_hears_what_fails(self) -> None:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.settimeout(PATIENCE_SECONDS)
+        with control, subprocess.Popen(COMMAND, stdin=theirs.fileno(), env=kernel_environment(1)):
+            theirs.close()
+            said = json.loads(control.recv(MAX_PACKET_BYTES))
+            # It ends when nobody is there any more.
+            control.shutdown(socket.SHUT_RDWR)
+        reason = "for_test_broken cannot be imported: ValueError: first line second line"
+        self.assertEqual(said, {"ready": {"not_preloaded": reason}})
