@@ -23,7 +23,8 @@ CREATE OR REPLACE VIEW audit.sessions AS SELECT
   e.metadata -> 'actor' ->> 'token' AS actor_token,
   e.metadata -> 'actor' ->> 'role' AS actor_role,
   e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
-  e.metadata -> 'actor' ->> 'door' AS actor_door
+  e.metadata -> 'actor' ->> 'door' AS actor_door,
+  s.egress_allow AS egress_allow
 FROM sessions s LEFT JOIN events e ON e.stream_id = 'session-' || s.id AND e.version = 1 CROSS JOIN LATERAL (
   SELECT count(*) AS executions,
     count(*) FILTER (WHERE x.finished_at IS NOT NULL AND x.status <> 'OK') AS failed_executions,
@@ -59,3 +60,4 @@ COMMENT ON COLUMN audit.sessions.actor_token IS 'The token of the call that open
 COMMENT ON COLUMN audit.sessions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.sessions.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';
+COMMENT ON COLUMN audit.sessions.egress_allow IS 'The hosts that its code may reach, if it was opened with fewer than its tenant may reach; NULL for all of these.';

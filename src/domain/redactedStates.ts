@@ -38,6 +38,7 @@ const STATES: { readonly [K in OwnedKind]: Fates<StateOf<K>> } = {
     environmentVariableNames: { becomes: [] },
     idleTimeoutMs: 'stays',
     maxLifeMs: 'stays',
+    egressAllow: { becomes: null },
     expiresAt: 'stays',
     kernelRestarts: 'stays',
     kernelRestartedAt: 'stays',

@@ -15,6 +15,10 @@ import { NO_OPTIONS, type SessionOptions } from './sessionOptions.ts';
 export type KernelRestartReason = 'timeout' | 'user' | 'died' | 'oom';
 export type CloseReason = 'released' | 'idle' | 'expired' | 'worker-lost' | 'shutdown';
 
+/** As events have them: a field that was added later is missing in older ones. */
+type RecordedOptions = Omit<SessionOptions, 'egressAllow'> &
+  Partial<Pick<SessionOptions, 'egressAllow'>>;
+
 export type SessionEvent =
   | Event<
       'SessionOpened',
@@ -26,7 +30,7 @@ export type SessionEvent =
         /** The user's previous session ended for another reason than their own release: its variables are lost. */
         followsLoss: boolean;
         /** Left out for a session that was opened without options. */
-        options?: SessionOptions;
+        options?: RecordedOptions;
       }
     >
   /** A caller moved the end of the session's life. */
@@ -132,8 +136,13 @@ export function evolveSession(state: Session | null, event: SessionEvent): Sessi
 type Opened = Extract<SessionEvent, { type: 'SessionOpened' }>['data'];
 
 function opened(data: Opened, version: number): Session {
-  const { metadata, environmentVariableNames, idleTimeoutMs, maxLifeMs } =
-    data.options ?? NO_OPTIONS;
+  const {
+    metadata,
+    environmentVariableNames,
+    idleTimeoutMs,
+    maxLifeMs,
+    egressAllow = null,
+  } = data.options ?? NO_OPTIONS;
   const openedAt = new Date(data.at);
   return {
     id: data.sessionId,
@@ -148,6 +157,7 @@ function opened(data: Opened, version: number): Session {
     environmentVariableNames,
     idleTimeoutMs,
     maxLifeMs,
+    egressAllow,
     expiresAt: maxLifeMs === null ? null : new Date(openedAt.getTime() + maxLifeMs),
     kernelRestarts: 0,
     kernelRestartedAt: null,

@@ -9,6 +9,8 @@ export interface SessionOptions {
   readonly idleTimeoutMs: number | null;
   /** How long the session lives, counted from its opening. Null: as long as the settings say. */
   readonly maxLifeMs: number | null;
+  /** The hosts that its code may reach, as rules in alphabetical order. Null: all that its tenant may reach. */
+  readonly egressAllow: readonly string[] | null;
 }
 
 /** The options of a session that was opened without any. */
@@ -17,6 +19,7 @@ export const NO_OPTIONS: SessionOptions = {
   environmentVariableNames: [],
   idleTimeoutMs: null,
   maxLifeMs: null,
+  egressAllow: null,
 };
 
 /** Whether any option was given, so that the session is not a plain one. */
@@ -32,6 +35,7 @@ export function differences(one: SessionOptions, other: SessionOptions): string[
   const names: string[] = [];
   if (one.idleTimeoutMs !== other.idleTimeoutMs) names.push('idleTimeoutMs');
   if (one.maxLifeMs !== other.maxLifeMs) names.push('maxLifeMs');
+  if (one.egressAllow?.join() !== other.egressAllow?.join()) names.push('egressAllow');
   const keys = new Set([...Object.keys(one.metadata), ...Object.keys(other.metadata)]);
   for (const key of [...keys].sort()) {
     if (metadataAt(one, key) !== metadataAt(other, key)) names.push(`metadata.${key}`);

@@ -97,6 +97,7 @@ export const sessions = pgTable(
       .default(sql`'{}'::text[]`),
     idleTimeoutMs: count('idle_timeout_ms'),
     maxLifeMs: count('max_life_ms'),
+    egressAllow: text('egress_allow').array(),
     expiresAt: time('expires_at'),
     kernelRestarts: integer('kernel_restarts').notNull(),
     kernelRestartedAt: time('kernel_restarted_at'),

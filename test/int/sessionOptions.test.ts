@@ -106,6 +106,57 @@ describe('openSession', () => {
   });
 });
 
+describe('openSession with egressAllow', () => {
+  const settings = {
+    EGRESS_ALLOW: 'pypi.org,*.example.org,10.0.0.5:8080',
+    TENANT_EGRESS_ALLOW: 'small=pypi.org:443',
+  };
+
+  it('narrows what the code may reach, in one form, and compares it as other options', async () => {
+    const gateway = await start({ settings });
+    const session = await open({ egressAllow: ['a.Example.org:443', 'pypi.org'] }, gateway);
+    expect(session.egressAllow).toEqual(['a.example.org:443', 'pypi.org']);
+    const again = ['pypi.org', 'a.example.org:443', 'pypi.org'];
+    expect((await open({ egressAllow: again }, gateway)).id).toBe(session.id);
+    for (const egressAllow of [['pypi.org'], [], null])
+      await expect(open({ egressAllow }, gateway)).rejects.toMatchObject({
+        code: 'SESSION_OPTIONS_DIFFER',
+        details: { options: ['egressAllow'] },
+      });
+    await release();
+    expect(await open({ egressAllow: [] }, gateway)).toMatchObject({ egressAllow: [] });
+    await release();
+    expect(await open({}, gateway)).toMatchObject({ egressAllow: null, hasOptions: false });
+  });
+
+  it('never widens it: neither beyond EGRESS_ALLOW nor beyond the tenant', async () => {
+    const gateway = await start({ settings });
+    const refused = (egressAllow: readonly string[], tenant = 'default') =>
+      expect(
+        gateway.service.openSession(
+          { ...AUTH_TOKEN_HOLDER, tenant },
+          { userUuid: userUuid(), egressAllow },
+        ),
+      ).rejects;
+    await refused(['pypi.org', 'example.org']).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message:
+        'egressAllow names example.org:80, example.org:443, which is not in EGRESS_ALLOW of this installation.',
+    });
+    await refused(['10.0.0.5:80']).toMatchObject({
+      message: expect.stringContaining('names 10.0.0.5:80, which'),
+    });
+    await refused(['pypi.org'], 'small').toMatchObject({
+      message: 'egressAllow names pypi.org:80, which is not in what this tenant may reach.',
+    });
+    expect(
+      await gateway.service.sessions(AUTH_TOKEN_HOLDER, { userUuid: userUuid() }, {}),
+    ).toMatchObject({
+      edges: [],
+    });
+  });
+});
+
 describe('after a session with options has ended without a release', () => {
   it.each(['execute', 'submit', 'executeBatch'] as const)(
     '%s is refused at any gateway',

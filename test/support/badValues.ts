@@ -120,6 +120,19 @@ export const BAD_IDLE_TIMES = badMilliseconds('idleTimeoutMs', 1_000);
 export const BAD_LIVES = badMilliseconds('maxLifeMs', 1_000);
 export const BAD_FURTHER_LIVES = badMilliseconds('lifeMs', 0);
 
+/** For a list of hosts that code may reach. */
+export const BAD_HOSTS: readonly BadValue[] = [
+  { what: 'holds null', value: [null] },
+  { what: 'holds no text', value: [1] },
+  { what: 'holds a URL', value: ['http://pypi.org'], field: 'egressAllow' },
+  { what: 'holds an empty text', value: [''], field: 'egressAllow' },
+  { what: 'holds an address that is spelt as a number', value: ['127.1:80'], field: 'egressAllow' },
+  { what: 'holds a private address without a port', value: ['10.0.0.1'], field: 'egressAllow' },
+  { what: 'holds what is not allowed', value: ['pypi.org'], field: 'egressAllow' },
+  { what: 'is too long', value: Array(65).fill('pypi.org'), field: 'egressAllow', limit: 64 },
+  { what: 'holds what is too long', value: ['a'.repeat(261)], field: 'egressAllow', limit: 260 },
+];
+
 const variables = 'environmentVariables';
 
 /** For the name of one of the environment variables. */

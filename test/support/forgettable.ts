@@ -78,9 +78,16 @@ async function openSession({ gateway: { store }, tenant, userUuid, mark }: World
   const idle = await commitOne<'worker'>(store, onWorker(requested, ...becomesIdle()));
   const sessionId = newId<SessionId>();
   const metadata = { [mark('metadataKey')]: mark('metadata') };
+  const egressAllow = [mark('egressAllow')];
   const values = variablesWith(mark);
   const environmentVariableNames = Object.keys(values).sort();
-  const options = { metadata, environmentVariableNames, idleTimeoutMs: 9, maxLifeMs: 9 };
+  const options = {
+    metadata,
+    environmentVariableNames,
+    idleTimeoutMs: 9,
+    maxLifeMs: 9,
+    egressAllow,
+  };
   const { states } = await store.commit({
     streams: [
       sessionOpened({ sessionId, tenant, userUuid, workerId: idle.id, options }),

@@ -10,6 +10,7 @@ import {
   BAD_DIRECTORIES,
   BAD_FLAGS,
   BAD_FURTHER_LIVES,
+  BAD_HOSTS,
   BAD_IDLE_TIMES,
   BAD_IDS,
   BAD_KEEP_ALIVES,
@@ -142,6 +143,7 @@ const mutations: readonly Refusal[] = [
   ...open('metadata', BAD_METADATA),
   ...open('idleTimeoutMs', BAD_IDLE_TIMES),
   ...open('maxLifeMs', BAD_LIVES),
+  ...open('egressAllow', BAD_HOSTS),
   ...open('waitForWorkerMs', BAD_WAITS),
   ...rows(
     'Mutation.extendSession(userUuid:)',

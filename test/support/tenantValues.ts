@@ -94,6 +94,7 @@ export function createTenantValues(random: () => number): TenantValues {
     waitForWorkerMs: () => whole(1_000, 20_000),
     idleTimeoutMs: () => whole(60_000, 120_000),
     maxLifeMs: () => whole(60_000, 120_000),
+    egressAllow: () => [],
     lifeMs: () => whole(60_000, 120_000),
     offset: () => whole(0, 20),
     columns: () => whole(1, 200),

@@ -29,6 +29,7 @@ const HISTORIES: { readonly [K in OwnedKind]: readonly EventOf<K>[] } = {
         environmentVariableNames: [MARK],
         idleTimeoutMs: 5,
         maxLifeMs: 60_000,
+        egressAllow: [MARK],
       },
     } as never).events as EventOf<'session'>[]),
     { type: 'SessionLifeChanged', data: { at, expiresAt: at } },

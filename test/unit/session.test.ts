@@ -38,6 +38,7 @@ const options = {
   environmentVariableNames: ['TOKEN'],
   idleTimeoutMs: 2_000,
   maxLifeMs: 60_000,
+  egressAllow: ['pypi.org'],
 };
 const close: SessionCommand = { type: 'CloseSession', at, reason: 'idle' };
 

@@ -7,6 +7,7 @@ const given = {
   environmentVariableNames: ['LANG', 'TOKEN'],
   idleTimeoutMs: 2_000,
   maxLifeMs: 60_000,
+  egressAllow: ['a.b', 'c.d:8080'],
 };
 
 describe('the options of two sessions', () => {
@@ -21,6 +22,7 @@ describe('the options of two sessions', () => {
     const names = [
       'idleTimeoutMs',
       'maxLifeMs',
+      'egressAllow',
       'metadata.task',
       'metadata.team',
       'environmentVariables.LANG',
@@ -34,6 +36,9 @@ describe('the options of two sessions', () => {
       environmentVariableNames: ['LANG'],
     };
     expect(differences(given, other)).toEqual(['metadata.team', 'environmentVariables.TOKEN']);
+    const nothing = { ...NO_OPTIONS, egressAllow: [] };
+    expect(differences(nothing, NO_OPTIONS)).toEqual(['egressAllow']);
+    expect(differences(nothing, { ...nothing, egressAllow: ['a.b'] })).toEqual(['egressAllow']);
   });
 
   it('do not take a key of every object for metadata', () => {

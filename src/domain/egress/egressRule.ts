@@ -38,7 +38,7 @@ const DEFAULT_PORTS: readonly number[] = [80, 443];
 const RULE_FORMS =
   'a host such as pypi.org, *.example.org, example.org:8443, 192.0.2.7, 10.0.0.0/8:5432 or [::1]:8080';
 
-/** The rule, or what is wrong with the text, after "must be" or as a sentence of its own. */
+/** The rule, or what is wrong with the text: the end of a sentence about it, from "must" on. */
 export function parseRule(text: string): EgressRule | { readonly problem: string } {
   const written = text.trim().toLowerCase();
   const [address, addressPort] = splitPort(written);

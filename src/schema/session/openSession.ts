@@ -26,6 +26,10 @@ const OpenSessionInput = builder.inputType('OpenSessionInput', {
       description:
         'The session ends so many milliseconds after its opening, even if it is in use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_MAX_LIFE_MS.',
     }),
+    egressAllow: t.stringList({
+      description:
+        'The hosts that the code may reach, such as pypi.org or *.example.org:8443, at most 64. They only narrow what EGRESS_ALLOW and the tenant allow. Left out: all of that. An empty list: nothing.',
+    }),
     waitForWorkerMs: t.int({
       description:
         'How long to wait for a worker, in milliseconds, including its creation. Default and maximum WORKER_WAIT_TIMEOUT_MS.',

@@ -42,6 +42,11 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       description:
         'The names of its environment variables, in alphabetical order. No answer contains their values.',
     }),
+    egressAllow: t.exposeStringList('egressAllow', {
+      nullable: true,
+      description:
+        'The hosts that its code may reach, if `openSession` narrowed them. Null: all that the tenant may reach.',
+    }),
     closedAt: t.expose('closedAt', {
       type: 'DateTime',
       nullable: true,

@@ -31,7 +31,7 @@ export async function openSession(
   request: OpenSessionRequest,
 ): Promise<Session> {
   const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
-  const asked = validateOptions(request, deps.config);
+  const asked = validateOptions(request, deps.config, tenant);
   const waitForWorkerMs = validateWait(request.waitForWorkerMs, deps.config);
   await untilInitialized(deps.pool);
   return await unlessStopping(deps, true, () => openOrFind(deps, owner, asked, waitForWorkerMs));

@@ -8,6 +8,7 @@ import {
   type Variables,
   validateVariables,
 } from '../validateEnvironment.ts';
+import { type EgressLimits, validateEgress } from './validateEgress.ts';
 
 /** As for the settings of the same times: the upkeep looks once a second. */
 const MIN_TIME_MS = 1_000;
@@ -19,6 +20,7 @@ export interface OptionsRequest {
   readonly metadata?: unknown;
   readonly idleTimeoutMs?: number | null | undefined;
   readonly maxLifeMs?: number | null | undefined;
+  readonly egressAllow?: readonly string[] | null | undefined;
 }
 
 /** The options that a caller asks for, and the values of the variables, which are kept apart from them. */
@@ -28,16 +30,22 @@ export interface AskedOptions {
 }
 
 type Limits = VariableLimits &
+  EgressLimits &
   Pick<Config, 'longestSessionLifeMs' | 'maxSessionMetadataKeys' | 'maxSessionMetadataBytes'>;
 
-/** @throws BAD_USER_INPUT */
-export function validateOptions(request: OptionsRequest, limits: Limits): AskedOptions {
+/** @param tenant whose session it is. @throws BAD_USER_INPUT */
+export function validateOptions(
+  request: OptionsRequest,
+  limits: Limits,
+  tenant: string,
+): AskedOptions {
   const variables = validateVariables(request.environmentVariables ?? [], limits);
   const options = {
     metadata: validateMetadata(request.metadata ?? {}, limits),
     environmentVariableNames: Object.keys(variables).sort(),
     idleTimeoutMs: validateTime('idleTimeoutMs', request.idleTimeoutMs, limits),
     maxLifeMs: validateTime('maxLifeMs', request.maxLifeMs, limits),
+    egressAllow: request.egressAllow ? validateEgress(request.egressAllow, limits, tenant) : null,
   };
   return { options, variables };
 }
