@@ -24,7 +24,11 @@ export const POOL_ID = '0197a000-0000-7000-8000-000000000001' as PoolId;
 type DataOf<E extends { type: string; data: unknown }, T> = Extract<E, { type: T }>['data'];
 
 /** The first event of a worker. */
-export function workerRequested(id = newId<WorkerId>(), at = new Date()): StreamAppend {
+export function workerRequested(
+  id = newId<WorkerId>(),
+  at = new Date(),
+  environmentId: EnvironmentId | null = null,
+): StreamAppend {
   const data: DataOf<WorkerEvent, 'WorkerRequested'> = {
     workerId: id,
     poolId: POOL_ID,
@@ -32,6 +36,7 @@ export function workerRequested(id = newId<WorkerId>(), at = new Date()): Stream
     imageId: 'sha256:1',
     runtime: 'runc',
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    ...(environmentId && { environmentId }),
     at: at.toISOString(),
   };
   return { stream: 'worker', id, state: null, events: [{ type: 'WorkerRequested', data }] };

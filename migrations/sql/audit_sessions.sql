@@ -24,7 +24,8 @@ CREATE OR REPLACE VIEW audit.sessions AS SELECT
   e.metadata -> 'actor' ->> 'role' AS actor_role,
   e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
   e.metadata -> 'actor' ->> 'door' AS actor_door,
-  s.egress_allow AS egress_allow
+  s.egress_allow AS egress_allow,
+  s.environment AS environment
 FROM sessions s LEFT JOIN events e ON e.stream_id = 'session-' || s.id AND e.version = 1 CROSS JOIN LATERAL (
   SELECT count(*) AS executions,
     count(*) FILTER (WHERE x.finished_at IS NOT NULL AND x.status <> 'OK') AS failed_executions,
@@ -61,3 +62,4 @@ COMMENT ON COLUMN audit.sessions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.sessions.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';
 COMMENT ON COLUMN audit.sessions.egress_allow IS 'The hosts that its code may reach, if it was opened with fewer than its tenant may reach; NULL for all of these.';
+COMMENT ON COLUMN audit.sessions.environment IS 'The name of the environment that it was opened in; NULL for none. Its version is that of its worker (audit.workers).';

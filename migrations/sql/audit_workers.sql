@@ -20,7 +20,8 @@ CREATE OR REPLACE VIEW audit.workers AS SELECT
   w.end_reason AS end_reason,
   w.exit_code AS exit_code,
   w.removed_at AS removed_at,
-  extract(epoch FROM (coalesce(w.removed_at, clock_timestamp()) - w.started_at))::double precision * 1000 AS lifetime_ms
+  extract(epoch FROM (coalesce(w.removed_at, clock_timestamp()) - w.started_at))::double precision * 1000 AS lifetime_ms,
+  w.environment_id AS environment_id
 FROM workers w;
 
 COMMENT ON VIEW audit.workers IS 'One row for each worker that was ever requested: its container, its limits, the session it served, and how it ended.';
@@ -46,3 +47,4 @@ COMMENT ON COLUMN audit.workers.end_reason IS 'Why it ended. If retired: release
 COMMENT ON COLUMN audit.workers.exit_code IS 'Exit code of the container of a lost worker; NULL if unknown.';
 COMMENT ON COLUMN audit.workers.removed_at IS 'When its container was found to be gone; NULL before that.';
 COMMENT ON COLUMN audit.workers.lifetime_ms IS 'Milliseconds for which its container existed, until now if it still exists; NULL if it never started.';
+COMMENT ON COLUMN audit.workers.environment_id IS 'The version of the environment whose image it has (audit.environments); NULL for the worker image alone.';

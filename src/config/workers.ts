@@ -10,6 +10,13 @@ export const WORKERS = {
     min: 0,
     max: 1_000,
   }),
+  minIdleEnvironmentWorkers: integer({
+    name: 'MIN_IDLE_ENVIRONMENT_WORKERS',
+    text: 'How many workers are kept ready of each environment in use: of one that has sessions, or was asked for within the last hour.',
+    fallback: 1,
+    min: 0,
+    max: 1_000,
+  }),
   maxTotalWorkers: integer({
     name: 'MAX_TOTAL_WORKERS',
     text: 'The highest number of workers: starting, idle and busy together.',

@@ -1,11 +1,27 @@
-/** The pool's status, as shown by the API, health checks and metrics. */
-export interface PoolStatus {
+import type { EnvironmentId } from './ids.ts';
+
+/** Numbers of workers. The first is the sum of the others. */
+export interface WorkerNumbers {
   readonly totalWorkers: number;
   readonly busyWorkers: number;
   readonly idleWorkers: number;
   readonly startingWorkers: number;
+}
+
+/** The workers of one version of an environment. */
+export interface EnvironmentWorkers extends WorkerNumbers {
+  readonly environmentId: EnvironmentId;
+  readonly name: string;
+  readonly version: number;
+}
+
+/** The pool's status, as shown by the API, health checks and metrics. */
+export interface PoolStatus extends WorkerNumbers {
+  /** Those of environments, which count in the numbers of the pool, too. One without workers is absent. */
+  readonly environments: readonly EnvironmentWorkers[];
   readonly waitingRequests: number;
   readonly minIdleWorkers: number;
+  readonly minIdleEnvironmentWorkers: number;
   readonly maxTotalWorkers: number;
   readonly isInitializing: boolean;
   /** Why workers cannot be made now. Null if no obstacle is known. */

@@ -42,11 +42,13 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
     ...OWNER,
     followsLoss: 'stays',
     options: {
-      keeps: ({ idleTimeoutMs, maxLifeMs }) => ({
+      // The name of an environment is the operator's word.
+      keeps: ({ idleTimeoutMs, maxLifeMs, environment }) => ({
         metadata: {},
         environmentVariableNames: [],
         idleTimeoutMs,
         maxLifeMs,
+        ...(environment && { environment }),
       }),
     },
   },

@@ -39,6 +39,7 @@ const STATES: { readonly [K in OwnedKind]: Fates<StateOf<K>> } = {
     idleTimeoutMs: 'stays',
     maxLifeMs: 'stays',
     egressAllow: { becomes: null },
+    environment: 'stays',
     expiresAt: 'stays',
     kernelRestarts: 'stays',
     kernelRestartedAt: 'stays',

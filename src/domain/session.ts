@@ -15,9 +15,9 @@ import { NO_OPTIONS, type SessionOptions } from './sessionOptions.ts';
 export type KernelRestartReason = 'timeout' | 'user' | 'died' | 'oom';
 export type CloseReason = 'released' | 'idle' | 'expired' | 'worker-lost' | 'shutdown';
 
-/** As events have them: a field that was added later is missing in older ones. */
-type RecordedOptions = Omit<SessionOptions, 'egressAllow'> &
-  Partial<Pick<SessionOptions, 'egressAllow'>>;
+/** As events have them: a field that was added later is missing in older ones, and the environment if there is none. */
+type RecordedOptions = Omit<SessionOptions, 'egressAllow' | 'environment'> &
+  Partial<Pick<SessionOptions, 'egressAllow' | 'environment'>>;
 
 export type SessionEvent =
   | Event<
@@ -88,7 +88,7 @@ export function decideSession(command: SessionCommand, session: Session | null):
     if (session !== null) throw new WrongStateError('session', 'open already', command.type);
     const { type: _, previous, options, ...who } = command;
     const followsLoss = previous !== null && previous.closeReason !== 'released';
-    const data = { ...who, followsLoss, ...(options && { options }) };
+    const data = { ...who, followsLoss, ...(options && { options: recordedOptions(options) }) };
     return [{ type: 'SessionOpened', data }];
   }
   if (session === null) throw new WrongStateError('session', 'not open', command.type);
@@ -133,16 +133,15 @@ export function evolveSession(state: Session | null, event: SessionEvent): Sessi
   }
 }
 
+function recordedOptions({ environment, ...options }: SessionOptions): RecordedOptions {
+  return { ...options, ...(environment !== null && { environment }) };
+}
+
 type Opened = Extract<SessionEvent, { type: 'SessionOpened' }>['data'];
 
 function opened(data: Opened, version: number): Session {
-  const {
-    metadata,
-    environmentVariableNames,
-    idleTimeoutMs,
-    maxLifeMs,
-    egressAllow = null,
-  } = data.options ?? NO_OPTIONS;
+  const options: SessionOptions = { ...NO_OPTIONS, ...data.options };
+  const { metadata, environmentVariableNames, idleTimeoutMs, maxLifeMs } = options;
   const openedAt = new Date(data.at);
   return {
     id: data.sessionId,
@@ -157,7 +156,8 @@ function opened(data: Opened, version: number): Session {
     environmentVariableNames,
     idleTimeoutMs,
     maxLifeMs,
-    egressAllow,
+    egressAllow: options.egressAllow,
+    environment: options.environment,
     expiresAt: maxLifeMs === null ? null : new Date(openedAt.getTime() + maxLifeMs),
     kernelRestarts: 0,
     kernelRestartedAt: null,

@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly maxLifeMs: number | null;
   /** The hosts that its code may reach, as rules in alphabetical order. Null: all that its tenant may reach. */
   readonly egressAllow: readonly string[] | null;
+  /** The name of the environment whose worker it gets: that of its newest version then. Null: of no environment. */
+  readonly environment: string | null;
 }
 
 /** The options of a session that was opened without any. */
@@ -20,6 +22,7 @@ export const NO_OPTIONS: SessionOptions = {
   idleTimeoutMs: null,
   maxLifeMs: null,
   egressAllow: null,
+  environment: null,
 };
 
 /** Whether any option was given, so that the session is not a plain one. */
@@ -33,6 +36,7 @@ export function isPlain(options: SessionOptions): boolean {
  */
 export function differences(one: SessionOptions, other: SessionOptions): string[] {
   const names: string[] = [];
+  if (one.environment !== other.environment) names.push('environment');
   if (one.idleTimeoutMs !== other.idleTimeoutMs) names.push('idleTimeoutMs');
   if (one.maxLifeMs !== other.maxLifeMs) names.push('maxLifeMs');
   if (one.egressAllow?.join() !== other.egressAllow?.join()) names.push('egressAllow');

@@ -7,6 +7,8 @@ export interface WaitingPlace {
   readonly user: string;
   /** When the first of the user's calls began to wait, in milliseconds since 1970, by the clock of its gateway. */
   readonly since: number;
+  /** The name of the environment whose worker the user waits for. Null: one of no environment. */
+  readonly environment: string | null;
 }
 
 /** What waits at one gateway. */
@@ -15,4 +17,11 @@ export interface WaitingHere {
   readonly calls: ReadonlyMap<string, number>;
   /** The places of their users, at most as many as other gateways need to know, those first whose turn comes first. */
   readonly places: readonly WaitingPlace[];
+}
+
+/** How many of the places are for each environment. */
+export function countByEnvironment(places: readonly WaitingPlace[]): Map<string | null, number> {
+  const counts = new Map<string | null, number>();
+  for (const { environment } of places) counts.set(environment, (counts.get(environment) ?? 0) + 1);
+  return counts;
 }

@@ -14,7 +14,7 @@
  * its start succeeded after all. Any other command that does not fit the state throws a {@link WrongStateError}.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
-import type { PoolId, SessionId, WorkerId } from './ids.ts';
+import type { EnvironmentId, PoolId, SessionId, WorkerId } from './ids.ts';
 
 /** The home of user code in a worker, and its working folder at the start of each kernel. The image has it, too. */
 export const WORKER_HOME = '/home/user';
@@ -39,6 +39,8 @@ export type WorkerEvent =
         imageId: string;
         runtime: string;
         limits: WorkerLimits;
+        /** The version of the environment whose image it has. Left out: that of none. */
+        environmentId?: EnvironmentId;
       }
     >
   | Event<'WorkerStarted', { containerId: string; socketPath: string }>
@@ -68,6 +70,8 @@ export interface Worker {
   readonly imageId: string;
   readonly runtime: string;
   readonly limits: WorkerLimits;
+  /** The version of the environment whose image it has. Null: it has the worker image, of no environment. */
+  readonly environmentId: EnvironmentId | null;
   readonly containerId: string | null;
   readonly socketPath: string | null;
   readonly sessionId: SessionId | null;
@@ -92,6 +96,7 @@ export type WorkerCommand = { readonly at: string } & (
       readonly imageId: string;
       readonly runtime: string;
       readonly limits: WorkerLimits;
+      readonly environmentId: EnvironmentId | null;
     }
   | { readonly type: 'RecordStart'; readonly containerId: string; readonly socketPath: string }
   | { readonly type: 'RecordReady'; readonly readyMs: number }
@@ -113,7 +118,8 @@ export type WorkerCommand = { readonly at: string } & (
 export function decideWorker(command: WorkerCommand, worker: Worker | null): WorkerEvent[] {
   if (command.type === 'RequestWorker') {
     if (worker !== null) throw new WrongStateError('worker', worker.state, command.type);
-    const { type: _, ...data } = command;
+    const { type: _, environmentId, ...facts } = command;
+    const data = { ...facts, ...(environmentId && { environmentId }) };
     return [{ type: 'WorkerRequested', data }];
   }
   if (worker === null) throw new WrongStateError('worker', 'not requested', command.type);
@@ -199,6 +205,7 @@ function requested(data: Requested, version: number): Worker {
     imageId: data.imageId,
     runtime: data.runtime,
     limits: data.limits,
+    environmentId: data.environmentId ?? null,
     containerId: null,
     socketPath: null,
     sessionId: null,

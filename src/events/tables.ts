@@ -58,6 +58,7 @@ export const workers = pgTable(
     imageId: text('image_id').notNull(),
     runtime: text('runtime').notNull(),
     limits: jsonb('limits').notNull(),
+    environmentId: uuid('environment_id'),
     containerId: text('container_id'),
     socketPath: text('socket_path'),
     sessionId: uuid('session_id'),
@@ -98,6 +99,7 @@ export const sessions = pgTable(
     idleTimeoutMs: count('idle_timeout_ms'),
     maxLifeMs: count('max_life_ms'),
     egressAllow: text('egress_allow').array(),
+    environment: text('environment'),
     expiresAt: time('expires_at'),
     kernelRestarts: integer('kernel_restarts').notNull(),
     kernelRestartedAt: time('kernel_restarted_at'),
@@ -128,6 +130,15 @@ export const sessions = pgTable(
 export const sessionUses = pgTable('session_uses', {
   sessionId: uuid('session_id').primaryKey(),
   usedAt: time('used_at').notNull(),
+});
+
+/**
+ * When an environment was last asked for, by its name. No projection: it only says of which environments workers are
+ * kept idle.
+ */
+export const environmentUses = pgTable('environment_uses', {
+  name: text('name').primaryKey(),
+  askedAt: time('asked_at').notNull(),
 });
 
 /**

@@ -9,7 +9,7 @@ import { DomainError, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { WorkerFiles } from '../domain/fileEntry.ts';
-import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import type { EnvironmentId, NewId, PoolId, WorkerId } from '../domain/ids.ts';
 import type { AskedKernel, KernelAnswer, KernelFacts } from '../domain/kernelQuestion.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
@@ -34,6 +34,7 @@ import {
   recordEnd,
 } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
+import { createEnvironments, type Environments } from './supply/environments.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
@@ -82,6 +83,11 @@ export interface Pool {
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
   /** The same for a claim. Null: it did not answer at once, and is offered to no claim here for a while. */
   featuresInTime(worker: Worker): Promise<ReadonlySet<string> | null>;
+  /**
+   * Whether the environment has a version that serves new sessions. If so, workers of it are kept idle for a while.
+   * @param name that of the environment
+   */
+  askFor(name: string): Promise<boolean>;
   /**
    * Whether workers made now get the image of this one, so that they can do no more than it.
    * @throws the engine's error, or an error if it does not answer at once
@@ -153,19 +159,19 @@ export function createPool(deps: PoolDeps): Pool {
     featuresOf: parts.features.of,
     kernelFactsOf: parts.features.kernelFactsOf,
     featuresInTime: parts.features.inTime,
-    hasPresentImage: async ({ imageId }) => {
+    askFor: parts.environments.askFor,
+    hasPresentImage: async ({ imageId, environmentId }) => {
+      if (environmentId !== null)
+        return [...(await parts.environments.serving()).values()].some(
+          ({ id }) => id === environmentId,
+        );
       const present = within(IMAGE_LOOK_MS, runtime.imageId(deps.workerImage), () => {
         throw new Error(`The engine did not name the worker image within ${IMAGE_LOOK_MS} ms.`);
       });
       return (await present) === imageId;
     },
     hasTold: parts.features.hasTold,
-    retireIdle: async (worker) => {
-      const { id: workerId } = worker;
-      const condition = { isDue: () => false };
-      await recordEnd(ending, workerId, { type: 'RetireWorker', reason: 'recycled', condition });
-      void carryOutEnd(ending, workerId);
-    },
+    retireIdle: (worker) => retireIdle(ending, worker),
     closeSession: (session, reason, actor) => closeSession(ending, session, reason, { actor }),
     filesOf: (session) =>
       openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
@@ -173,6 +179,7 @@ export function createPool(deps: PoolDeps): Pool {
       ...statusOf(await queries.poolCounts(poolId)),
       waitingRequests: await database.waiting.total(),
       minIdleWorkers: config.minIdleWorkers,
+      minIdleEnvironmentWorkers: config.minIdleEnvironmentWorkers,
       maxTotalWorkers: config.maxTotalWorkers,
       isInitializing,
       degradation: supply.degradation,
@@ -204,6 +211,7 @@ interface PoolParts {
   readonly ending: EndWorkerDeps;
   readonly giving: GiveVariablesDeps;
   readonly features: WorkerFeatures;
+  readonly environments: Environments;
 }
 
 /** Creates the parts of a pool. They refer to each other through callbacks, which run only after all parts exist. */
@@ -232,12 +240,19 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
       keeping.sweepSoon();
     },
   };
+  const environments = createEnvironments({ ...database.queries, now: deps.now });
   const making = createWorkerMaking({ ...deps, ...ending });
   const supply = createSupply({
     ...deps,
     ...making,
     counts: () => database.queries.poolCounts(poolId),
-    candidates: (limit) => claimable(database, poolId, { heldWorkers, features }, limit),
+    environments,
+    environmentsAskedSince: database.queries.environmentsAskedSince,
+    candidates: (ids, limit) =>
+      claimable(database, poolId, { heldWorkers, features }, { ids, limit }),
+    idleOf: (environments, limit) =>
+      database.queries.idleWorkers(poolId, { environments, preferred: [], limit }),
+    retireIdle: (worker) => retireIdle(ending, worker),
     isKeeper: () => keeping.isKeeper,
     busy: database.queries.openSessionsByTenant,
     waiting: database.waiting,
@@ -276,13 +291,13 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     logger,
   };
   const features = createWorkerFeatures((worker) => runtime.addressOf(worker), deps.now);
-  return { heldWorkers, supply, keeping, cpuYield, ending, giving, features };
+  return { heldWorkers, supply, keeping, cpuYield, ending, giving, features, environments };
 }
 
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
-  { heldWorkers, supply, keeping, cpuYield, features }: PoolParts,
+  { heldWorkers, supply, keeping, cpuYield, features, environments }: PoolParts,
   changed: () => void,
 ): () => void {
   const offEvents = wakeUps.onEvent((recorded) => {
@@ -292,6 +307,11 @@ function listen(
     // A command only records the end of a worker, and leaves the rest to a gateway.
     if (event.type === 'WorkerRetired' && metadata.actor?.door === 'cli') keeping.sweepSoon();
     if (event.type === 'SessionOpened') supply.served(event.data);
+    if (streamKind === 'environment') {
+      environments.changed();
+      supply.workerIdle();
+      supply.workerMissing();
+    }
     if (streamKind !== 'worker') return;
     if (event.type === 'WorkerRemoved') features.forget(streamId as WorkerId);
     changed();
@@ -308,6 +328,13 @@ function listen(
     cpuYield.close();
     offWaiting();
   };
+}
+
+/** Records the end of an idle worker, and carries it out in the background. One that a session has by now stays. */
+async function retireIdle(ending: EndWorkerDeps, { id }: Worker): Promise<void> {
+  const condition = { isDue: () => false };
+  await recordEnd(ending, id, { type: 'RetireWorker', reason: 'recycled', condition });
+  void carryOutEnd(ending, id);
 }
 
 /** Null if the session was closed already, or if the condition does not hold. */
@@ -330,19 +357,35 @@ async function claimable(
   { queries }: Database,
   poolId: PoolId,
   { heldWorkers, features }: Pick<PoolParts, 'heldWorkers' | 'features'>,
-  limit: number,
+  {
+    ids: environments,
+    limit,
+  }: { readonly ids: readonly (EnvironmentId | null)[]; readonly limit: number },
 ): Promise<Worker[]> {
   const silent = features.silent();
   const open = heldWorkers.all().filter(({ isOpen, isSuspect }) => isOpen && !isSuspect);
-  const ids = open.map(({ workerId }) => workerId);
+  const preferred = open.map(({ workerId }) => workerId);
   const maxLeftOut = heldWorkers.all().length + silent.length;
-  const idle = await queries.idleWorkers(poolId, ids, limit + maxLeftOut);
+  const idle = await queries.idleWorkers(poolId, {
+    environments,
+    preferred,
+    limit: limit + maxLeftOut,
+  });
   return idle
-    .filter(({ id }) => ids.includes(id) || heldWorkers.get(id) === undefined)
+    .filter(({ id }) => preferred.includes(id) || heldWorkers.get(id) === undefined)
     .filter(({ id }) => !silent.includes(id));
 }
 
-function statusOf({ starting, idle, assigned }: PoolCounts) {
+function statusOf({ of, ...total }: PoolCounts) {
+  const environments = of.flatMap(({ environmentId: id, name, number, ...counts }) =>
+    id === null || name === null || number === null
+      ? []
+      : [{ environmentId: id, name, version: number, ...numbersOf(counts) }],
+  );
+  return { ...numbersOf(total), environments };
+}
+
+function numbersOf({ starting, idle, assigned }: Omit<PoolCounts, 'of'>) {
   return {
     totalWorkers: starting + idle + assigned,
     busyWorkers: assigned,

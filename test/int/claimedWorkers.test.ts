@@ -39,7 +39,9 @@ describe('a worker is claimed for what it can do', () => {
   it('at another gateway, which takes another worker if the first does not answer soon', async () => {
     await replaceIdle(maker, db.queries);
     // The one that is offered first.
-    const [first = ''] = (await db.queries.idleWorkers(maker.pool.id, [], 1)).map(idOf);
+    const [first = ''] = (
+      await db.queries.idleWorkers(maker.pool.id, { environments: [null], preferred: [], limit: 1 })
+    ).map(idOf);
     workers.frozen.push(first);
     const startedAt = performance.now();
     const commands = await Promise.all([command('ann'), command('bob')]);

@@ -88,9 +88,15 @@ describe('workers', () => {
         data: { containerId: 'c', socketPath: '/s', at: AT },
       }),
     );
-    expect(await queries.poolCounts(POOL_ID)).toEqual({ starting: 2, idle: 2, assigned: 1 });
+    const counts = { starting: 2, idle: 2, assigned: 1 };
+    expect(await queries.poolCounts(POOL_ID)).toEqual({
+      ...counts,
+      of: [{ ...counts, environmentId: null, name: null, number: null }],
+    });
     const ids = async (preferred: readonly WorkerId[], limit = 9) =>
-      (await queries.idleWorkers(POOL_ID, preferred, limit)).map(({ id }) => id);
+      (await queries.idleWorkers(POOL_ID, { environments: [null], preferred, limit })).map(
+        ({ id }) => id,
+      );
     expect(await ids([])).toEqual([second.id, first.id]);
     expect(await ids([first.id, third.id])).toEqual([first.id, second.id]);
     expect(await ids([], 1)).toEqual([second.id]);

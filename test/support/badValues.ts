@@ -9,6 +9,7 @@ export const LIMITS = {
   userUuidChars: 128,
   keyChars: 256,
   contextNameChars: 128,
+  environmentNameChars: 63,
   cells: 64,
   page: 1_000,
   longestLifeMs: 604_800_000,
@@ -76,6 +77,7 @@ export const MISSING: BadValue = { what: 'is missing', value: undefined };
 
 export const BAD_USER_UUIDS = badText('userUuid', LIMITS.userUuidChars);
 export const BAD_CONTEXT_NAMES = badText('name', LIMITS.contextNameChars);
+export const BAD_ENVIRONMENT_NAMES = badText('environment', LIMITS.environmentNameChars);
 export const BAD_KEYS = badText('idempotencyKey', LIMITS.keyChars);
 
 export const BAD_CODES: readonly BadValue[] = [

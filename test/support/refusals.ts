@@ -8,6 +8,7 @@ import {
   BAD_CONTEXT_NAMES,
   BAD_CURSORS,
   BAD_DIRECTORIES,
+  BAD_ENVIRONMENT_NAMES,
   BAD_FLAGS,
   BAD_FURTHER_LIVES,
   BAD_HOSTS,
@@ -144,6 +145,7 @@ const mutations: readonly Refusal[] = [
   ...open('idleTimeoutMs', BAD_IDLE_TIMES),
   ...open('maxLifeMs', BAD_LIVES),
   ...open('egressAllow', BAD_HOSTS),
+  ...open('environment', BAD_ENVIRONMENT_NAMES),
   ...open('waitForWorkerMs', BAD_WAITS),
   ...rows(
     'Mutation.extendSession(userUuid:)',

@@ -35,6 +35,7 @@ describe('the configuration', () => {
       auditorSeesCode: false,
       workerImage: null,
       minIdleWorkers: 2,
+      minIdleEnvironmentWorkers: 1,
       maxTotalWorkers: 30,
       workerMemoryMb: 512,
       workerCpus: 1,

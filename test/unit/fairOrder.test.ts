@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
-import { dealWorkers } from '../../src/pool/supply/dealWorkers.ts';
+import type { Worker } from '../../src/domain/worker.ts';
+import { dealWorkers, type IdleWorkers } from '../../src/pool/supply/dealWorkers.ts';
 import { fairOrder, type Shares } from '../../src/pool/supply/fairOrder.ts';
 import { idleWorker } from '../support/states.ts';
 
@@ -12,10 +13,28 @@ const numbers = (min: number, max: number) =>
     .dictionary(tenant, fc.integer({ min, max }))
     .map((given): ReadonlyMap<string, number> => new Map(Object.entries(given)));
 const shares: fc.Arbitrary<Shares> = fc.record({ busy: numbers(0, 12), weights: numbers(1, 5) });
+const ENVIRONMENTS = [null, 'science', 'art'];
 /** Few times, so that users of the same time are frequent. */
 const waiting: fc.Arbitrary<WaitingPlace[]> = fc
-  .array(fc.record({ tenant, since: fc.nat(20) }), { maxLength: 40 })
+  .array(fc.record({ tenant, since: fc.nat(20), environment: fc.constantFrom(...ENVIRONMENTS) }), {
+    maxLength: 40,
+  })
   .map((places) => places.map((place, index) => ({ ...place, user: `user ${index}` })));
+
+/** Who gets one of the workers: in the order of the turns, those of whose environment one is left. */
+function firstServed(places: readonly WaitingPlace[], idle: IdleWorkers, given: Shares): string[] {
+  const left = new Map([...idle].map(([name, { length }]) => [name, length]));
+  const served: string[] = [];
+  const order = fairOrder(places, given);
+  for (let turn = order.next(); !turn.done; ) {
+    const { user, environment } = turn.value;
+    const count = left.get(environment) ?? 0;
+    left.set(environment, count - 1);
+    if (count > 0) served.push(user);
+    turn = order.next(count > 0 ? 'served' : 'passed over');
+  }
+  return served;
+}
 
 const usersOf = (places: readonly WaitingPlace[]) => places.map(({ user }) => user);
 
@@ -74,6 +93,7 @@ describe('the fair order', () => {
         tenant: name,
         user: `${name}${index}`,
         since: index,
+        environment: null,
       })),
     );
     const order = fairOrder(places, {
@@ -99,7 +119,22 @@ describe('idle workers', () => {
         elsewhere: places.filter((_, index) => at[index] !== gateway),
       })),
     );
-  const idle = fc.nat(12).map((count) => Array.from({ length: count }, idleWorker));
+  /** Of each environment some. */
+  const idle = fc
+    .tuple(fc.nat(6), fc.nat(6), fc.nat(6))
+    .map(
+      (counts) =>
+        new Map(
+          ENVIRONMENTS.map((name, index) => [
+            name,
+            Array.from({ length: counts[index] ?? 0 }, idleWorker),
+          ]),
+        ),
+    );
+  const environmentOf = (workers: IdleWorkers, { id }: Worker) =>
+    [...workers].find(([, some]) => some.some((worker) => worker.id === id))?.[0];
+  const countOf = (places: readonly WaitingPlace[], name: string | null) =>
+    places.filter(({ environment }) => environment === name).length;
 
   it('go to the same users whichever gateways these wait at', () => {
     fc.assert(
@@ -107,13 +142,19 @@ describe('idle workers', () => {
         const dealt = views.map((view) =>
           dealWorkers({ ...view, ...given, idle: workers, isOverdue: () => false }),
         );
-        const served = dealt.flatMap(({ given: pairs }) => pairs.map(({ place }) => place.user));
+        const pairs = dealt.flatMap((each) => each.given);
+        const served = pairs.map(({ place }) => place.user);
         const all = views.flatMap(({ own }) => own);
-        const turns = usersOf([...fairOrder(all, given)]).slice(0, workers.length);
-        expect(served.sort()).toEqual(turns.sort());
-        for (const [index, { given: pairs, left }] of dealt.entries()) {
-          const stillWait = (views[index]?.own.length ?? 0) > pairs.length;
-          expect(left).toHaveLength(stillWait ? workers.length - pairs.length : 0);
+        expect(served.sort()).toEqual(firstServed(all, workers, given).sort());
+        for (const { place, worker } of pairs)
+          expect(environmentOf(workers, worker)).toBe(place.environment);
+        for (const [index, { given: mine, left }] of dealt.entries()) {
+          const got = mine.map(({ place }) => place);
+          for (const [name, some] of workers) {
+            const stillWait = countOf(views[index]?.own ?? [], name) > countOf(got, name);
+            const leaves = left.filter((worker) => some.includes(worker));
+            expect(leaves).toHaveLength(stillWait ? some.length - countOf(got, name) : 0);
+          }
         }
       }),
     );
@@ -124,7 +165,10 @@ describe('idle workers', () => {
       fc.property(gateways, idle, shares, (views, workers, given) => {
         for (const view of views) {
           const dealt = dealWorkers({ ...view, ...given, idle: workers, isOverdue: () => true });
-          expect(dealt.given).toHaveLength(Math.min(view.own.length, workers.length));
+          const most = ENVIRONMENTS.map((name) =>
+            Math.min(countOf(view.own, name), workers.get(name)?.length ?? 0),
+          );
+          expect(dealt.given).toHaveLength(most.reduce((sum, count) => sum + count, 0));
           expect(dealt.left).toEqual([]);
           expect(new Set(dealt.given.map(({ worker }) => worker.id)).size).toBe(dealt.given.length);
         }
@@ -133,13 +177,13 @@ describe('idle workers', () => {
   });
 
   it('count a user who waits at two gateways once', () => {
-    const ann = { tenant: 'a', user: 'ann', since: 1 };
-    const bob = { tenant: 'a', user: 'bob', since: 2 };
+    const ann = { tenant: 'a', user: 'ann', since: 1, environment: null };
+    const bob = { tenant: 'a', user: 'bob', since: 2, environment: null };
     const two = [idleWorker(), idleWorker()];
     const dealt = dealWorkers({
       own: [ann, bob],
       elsewhere: [ann],
-      idle: two,
+      idle: new Map([[null, two]]),
       busy: new Map(),
       weights: new Map(),
       isOverdue: () => false,

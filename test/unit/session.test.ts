@@ -39,6 +39,7 @@ const options = {
   idleTimeoutMs: 2_000,
   maxLifeMs: 60_000,
   egressAllow: ['pypi.org'],
+  environment: 'science',
 };
 const close: SessionCommand = { type: 'CloseSession', at, reason: 'idle' };
 
@@ -70,6 +71,15 @@ describe('a session', () => {
       hasOptions: true,
       expiresAt: new Date('2026-01-02T03:05:05.678Z'),
     });
+  });
+
+  it('given none, when opened with options but in no environment: none is recorded, as before they existed', () => {
+    const { environment: _, ...older } = options;
+    const data = { ...who, followsLoss: false, options: older };
+    given()
+      .when({ ...open, options: { ...options, environment: null } })
+      .then({ type: 'SessionOpened', data });
+    expect(given({ type: 'SessionOpened', data }).state).toMatchObject({ environment: null });
   });
 
   it('given none, when opened without options: nothing of options is recorded, as before they existed', () => {

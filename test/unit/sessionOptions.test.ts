@@ -8,6 +8,7 @@ const given = {
   idleTimeoutMs: 2_000,
   maxLifeMs: 60_000,
   egressAllow: ['a.b', 'c.d:8080'],
+  environment: 'science',
 };
 
 describe('the options of two sessions', () => {
@@ -20,6 +21,7 @@ describe('the options of two sessions', () => {
 
   it('differ by each option that only one has, or that has another value', () => {
     const names = [
+      'environment',
       'idleTimeoutMs',
       'maxLifeMs',
       'egressAllow',

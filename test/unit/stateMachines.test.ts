@@ -92,6 +92,7 @@ const workerCommands: WorkerCommand[] = [
     imageId: 'sha256:1',
     runtime: 'docker/runc',
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    environmentId: null,
   },
   { type: 'RecordStart', at, containerId: 'c1', socketPath: '/s' },
   { type: 'RecordReady', at, readyMs: 700 },

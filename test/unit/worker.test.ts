@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
+import type { EnvironmentId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import {
   decideWorker,
   evolveWorker,
@@ -25,7 +25,7 @@ const asked = {
 const place = { at, containerId: 'c1', socketPath: '/s' };
 const loss = { at, reason: 'oom', exitCode: 137, detail: 'out of memory' } as const;
 
-const request: WorkerCommand = { type: 'RequestWorker', ...asked };
+const request = { type: 'RequestWorker', ...asked, environmentId: null } as const;
 const start: WorkerCommand = { type: 'RecordStart', ...place };
 const ready: WorkerCommand = { type: 'RecordReady', at, readyMs: 700 };
 const assign: WorkerCommand = { type: 'AssignWorker', at, sessionId };
@@ -91,6 +91,19 @@ describe('a worker', () => {
       else outcome.thenThrows();
     },
   );
+
+  it('given none, when requested of an environment: it has the environment for life, and one of none has none', () => {
+    const environmentId = newId<EnvironmentId>();
+    const data = { ...asked, environmentId };
+    given()
+      .when({ ...request, environmentId })
+      .then({ type: 'WorkerRequested', data });
+    expect(given({ type: 'WorkerRequested', data }, started, isReady).state).toMatchObject({
+      state: 'IDLE',
+      environmentId,
+    });
+    expect(given(requested).state?.environmentId).toBeNull();
+  });
 
   it('names the command and its own state in a refusal', () => {
     given(...HISTORY.RETIRED)

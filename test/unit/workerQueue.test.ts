@@ -23,12 +23,19 @@ function setUp() {
     isSilent: false,
     elsewhere: [] as WaitingPlace[],
     busy: new Map<string, number>(),
+    /** Workers of environments, by id. The others are of none. */
+    environments: new Map<WorkerId, string>(),
+    /** Environments that serve no sessions. */
+    gone: [] as (string | null)[],
+    idleOf: (name: string | null) =>
+      idle.filter(({ id }) => (source.environments.get(id) ?? null) === name),
   };
   const queue = createWorkerQueue({
-    candidates: async (limit) => {
+    candidates: async (wanted) => {
       if (source.failure) throw source.failure;
       if (source.isSilent) return await new Promise(() => undefined);
-      return idle.slice(0, limit);
+      const names = [...wanted.keys()].filter((name) => !source.gone.includes(name));
+      return new Map(names.map((name) => [name, source.idleOf(name).slice(0, wanted.get(name))]));
     },
     elsewhere: async () => source.elsewhere,
     busy: async () => source.busy,
@@ -43,8 +50,9 @@ function setUp() {
     exhausted: (waitedMs) => new Error(`exhausted after ${waitedMs}`),
     unanswered: (waitedMs) => new Error(`unanswered after ${waitedMs}`),
   });
-  const add = (count = 1): WorkerId[] => {
+  const add = (count = 1, environment: string | null = null): WorkerId[] => {
     const workers = Array.from({ length: count }, () => idleWorker());
+    for (const { id } of workers) if (environment) source.environments.set(id, environment);
     idle.push(...workers);
     queue.wake();
     return workers.map(({ id }) => id);
@@ -60,7 +68,11 @@ function setUp() {
 }
 
 /** A user of one tenant. */
-const named = (user: string, tenant = 'default') => ({ tenant, user });
+const named = (user: string, tenant = 'default', environment: string | null = null) => ({
+  tenant,
+  user,
+  environment,
+});
 /** A new user. */
 const someone = () => named(newId<SessionId>());
 
@@ -98,10 +110,10 @@ describe('the worker queue', () => {
     );
     const other = queue.claim(someone(), take, WAIT_MS).catch((error: unknown) => error);
     await settled();
-    expect([queue.waiting, queue.unservedUsers]).toEqual([2, 1]);
+    expect([queue.waiting, queue.unserved.length]).toEqual([2, 1]);
     commit();
     await taken;
-    expect([queue.waiting, queue.unservedUsers]).toEqual([1, 1]);
+    expect([queue.waiting, queue.unserved.length]).toEqual([1, 1]);
     await vi.advanceTimersByTimeAsync(WAIT_MS);
     expect(await other).toBeInstanceOf(Error);
   });
@@ -289,7 +301,7 @@ describe('the worker queue', () => {
     const greedy = ['ann', 'ann', 'ann'].map((user) => claim(user).catch(() => 'told otherwise'));
     const other = claim('bob');
     await settled();
-    expect([queue.waiting, queue.unservedUsers]).toEqual([4, 2]);
+    expect([queue.waiting, queue.unserved.length]).toEqual([4, 2]);
     add(2);
     await other;
     expect(served).toEqual(['ann', 'bob']);
@@ -325,7 +337,7 @@ describe('the worker queue', () => {
 
   it('leaves a worker for a user of another gateway whose turn it is, but not for long', async () => {
     const { queue, source, add, take } = setUp();
-    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.elsewhere = [{ ...named('bea', 'b'), since: 0 }];
     source.busy = new Map([['a', 1]]);
     const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
     const [worker] = add();
@@ -338,7 +350,7 @@ describe('the worker queue', () => {
 
   it('takes a worker that was left as soon as it hears that the other user has found one', async () => {
     const { queue, source, add, take } = setUp();
-    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.elsewhere = [{ ...named('bea', 'b'), since: 0 }];
     source.busy = new Map([['a', 1]]);
     const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
     const [worker] = add();
@@ -350,7 +362,7 @@ describe('the worker queue', () => {
 
   it('leaves no worker for others while there is one for everybody', async () => {
     const { queue, source, add, take } = setUp();
-    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.elsewhere = [{ ...named('bea', 'b'), since: 0 }];
     source.busy = new Map([['a', 1]]);
     const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
     const [worker] = add(2);
@@ -375,6 +387,40 @@ describe('the worker queue', () => {
     queue.close(new Error('stopping'));
     await Promise.all(claims);
     expect(queue.here()).toEqual({ calls: new Map(), places: [] });
+  });
+
+  it('gives nobody a worker of another environment than the one asked for', async () => {
+    const { queue, add, take } = setUp();
+    const plain = queue.claim(named('ann'), take, WAIT_MS);
+    const science = queue.claim(named('bob', 'default', 'science'), take, WAIT_MS);
+    add(1, 'art');
+    const [second] = add(1, 'science');
+    expect(await science).toBe(second);
+    await settled();
+    expect(queue.waiting).toBe(1);
+    const [third] = add();
+    expect(await plain).toBe(third);
+    expect(queue.here().places).toEqual([]);
+  });
+
+  it('tells which environment each user waits for', async () => {
+    const { queue, take } = setUp();
+    const call = queue.claim(named('ann', 'a', 'science'), take, WAIT_MS).catch(() => null);
+    expect(queue.here().places).toMatchObject([{ user: 'ann', environment: 'science' }]);
+    expect(queue.unserved).toMatchObject([{ user: 'ann', environment: 'science' }]);
+    queue.close(new Error('stopping'));
+    await call;
+  });
+
+  it('lets a user ask anew whose environment serves no sessions any more', async () => {
+    const { queue, source, take } = setUp();
+    const call = queue.claim(named('ann', 'a', 'science'), take, WAIT_MS);
+    const refused = expect(call).rejects.toMatchObject({ on: 'open-session' });
+    await settled();
+    source.gone.push('science');
+    queue.wake();
+    await refused;
+    expect(queue.waiting).toBe(0);
   });
 
   it('refuses all waiting callers when it closes', async () => {

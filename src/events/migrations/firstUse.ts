@@ -21,6 +21,8 @@ export const FIRST_USES = {
   quotas: 31,
   /** How cells of notebooks are run: silently, outside of the history, or with expressions beside them. */
   cells: 33,
+  /** Environments: workers would be given to sessions of another one. */
+  environments: 40,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

@@ -112,6 +112,20 @@ function uses({ sql, answered }: Client) {
       return count > 0;
     },
 
+    /** Records that an environment was asked for at `at`. */
+    recordEnvironmentUse: async (name: string, at: Date): Promise<void> => {
+      await answered(sql`
+        INSERT INTO environment_uses AS u (name, asked_at) VALUES (${name}, ${at})
+        ON CONFLICT (name) DO UPDATE SET asked_at = greatest(u.asked_at, excluded.asked_at)`);
+    },
+
+    /** The names of environments that were asked for since then, the last first. */
+    environmentsAskedSince: async (since: Date): Promise<string[]> => {
+      const rows = await answered(sql<{ name: string }[]>`
+        SELECT name FROM environment_uses WHERE asked_at >= ${since} ORDER BY asked_at DESC, name`);
+      return rows.map(({ name }) => name);
+    },
+
     /** Whether the user has accepted the end of this session with options. */
     isEndAccepted: async (id: SessionId): Promise<boolean> => {
       const rows = await answered(sql`SELECT FROM accepted_ends WHERE session_id = ${id}`);

@@ -1,14 +1,36 @@
-import type { PoolId, WorkerId } from '../../domain/ids.ts';
+import type { EnvironmentId, PoolId, WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { firstOrNull } from './rows.ts';
 
-/** Numbers of workers. All three add up to the pool's total. */
-export interface PoolCounts {
+/** Numbers of workers. All three add up to the total. */
+interface Counts {
   /** REQUESTED or STARTING. */
   readonly starting: number;
   readonly idle: number;
   readonly assigned: number;
+}
+
+/** The workers of one version of an environment. */
+export interface EnvironmentCounts extends Counts {
+  /** Null: those of no environment. */
+  readonly environmentId: EnvironmentId | null;
+  readonly name: string | null;
+  readonly number: number | null;
+}
+
+export interface PoolCounts extends Counts {
+  /** By environment, those of none first. One without workers is absent. */
+  readonly of: readonly EnvironmentCounts[];
+}
+
+/** Which idle workers are wanted. */
+export interface IdleWanted {
+  /** Null: those of no environment. */
+  readonly environments: readonly (EnvironmentId | null)[];
+  readonly preferred: readonly WorkerId[];
+  /** At most so many of each environment. */
+  readonly limit: number;
 }
 
 export function createWorkerQueries({ sql, answered }: Client) {
@@ -50,25 +72,33 @@ export function createWorkerQueries({ sql, answered }: Client) {
         ORDER BY requested_at, id`),
 
     poolCounts: async (poolId: PoolId): Promise<PoolCounts> => {
-      const [counts] = await answered(sql<PoolCounts[]>`
-        SELECT count(*) FILTER (WHERE state IN ('REQUESTED', 'STARTING')) AS starting,
-          count(*) FILTER (WHERE state = 'IDLE') AS idle,
-          count(*) FILTER (WHERE state = 'ASSIGNED') AS assigned
-        FROM workers WHERE pool_id = ${poolId} AND state <> 'REMOVED'`);
-      return counts ?? { starting: 0, idle: 0, assigned: 0 };
+      const of = await answered(sql<EnvironmentCounts[]>`
+        SELECT c.*, e.name, e.number FROM (
+          SELECT environment_id, count(*) FILTER (WHERE state IN ('REQUESTED', 'STARTING')) AS starting,
+            count(*) FILTER (WHERE state = 'IDLE') AS idle,
+            count(*) FILTER (WHERE state = 'ASSIGNED') AS assigned
+          FROM workers WHERE pool_id = ${poolId} AND state IN ('REQUESTED', 'STARTING', 'IDLE', 'ASSIGNED')
+          GROUP BY environment_id
+        ) c LEFT JOIN environments e ON e.id = c.environment_id
+        ORDER BY e.name NULLS FIRST, e.number`);
+      const sum = (count: 'starting' | 'idle' | 'assigned') =>
+        of.reduce((total, each) => total + each[count], 0);
+      return { starting: sum('starting'), idle: sum('idle'), assigned: sum('assigned'), of };
     },
 
     /**
-     * At most `limit` idle workers that can be claimed: the `preferred` ones first, then the longest idle. They are not
-     * locked: a claim that loses a race gets a ConcurrencyError and must try the next.
+     * Idle workers of these environments that can be claimed, at most `limit` of each: the `preferred` ones first, then
+     * the longest idle. They are not locked: a claim that loses a race gets a ConcurrencyError and must try the next.
      */
     idleWorkers: async (
       poolId: PoolId,
-      preferred: readonly WorkerId[],
-      limit: number,
+      { environments, preferred, limit }: IdleWanted,
     ): Promise<Worker[]> =>
       await answered(sql<Worker[]>`
-        SELECT * FROM workers WHERE pool_id = ${poolId} AND state = 'IDLE'
-        ORDER BY id = ANY (${[...preferred]}::uuid[]) DESC, ready_at, id LIMIT ${limit}`),
+        SELECT w.* FROM unnest(${[...environments]}::uuid[]) AS wanted (id), LATERAL (
+          SELECT * FROM workers
+          WHERE pool_id = ${poolId} AND state = 'IDLE' AND environment_id IS NOT DISTINCT FROM wanted.id
+          ORDER BY id = ANY (${[...preferred]}::uuid[]) DESC, ready_at, id LIMIT ${limit}
+        ) w`),
   };
 }

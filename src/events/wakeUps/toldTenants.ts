@@ -1,18 +1,19 @@
 /** How a gateway's row of `waiting_requests` tells who waits there. */
 import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 
-/** By tenant: how many calls wait, and the places of their users, each with the hash of the user and the time. */
+/** The hash of the user, the time, and the name of the environment, if one is waited for. */
+type ToldPlace = readonly [string, number] | readonly [string, number, string];
+
+/** By tenant: how many calls wait, and the places of their users. */
 export type ToldTenants = Readonly<
-  Record<
-    string,
-    { readonly calls: number; readonly places: readonly (readonly [string, number])[] }
-  >
+  Record<string, { readonly calls: number; readonly places: readonly ToldPlace[] }>
 >;
 
 export function toldTenants({ calls, places }: WaitingHere): ToldTenants {
-  const told = new Map<string, [string, number][]>();
-  for (const { tenant, user, since } of places) {
-    told.set(tenant, [...(told.get(tenant) ?? []), [user, since]]);
+  const told = new Map<string, ToldPlace[]>();
+  for (const { tenant, user, since, environment } of places) {
+    const place: ToldPlace = environment === null ? [user, since] : [user, since, environment];
+    told.set(tenant, [...(told.get(tenant) ?? []), place]);
   }
   return Object.fromEntries(
     [...calls].map(([tenant, count]) => [tenant, { calls: count, places: told.get(tenant) ?? [] }]),
@@ -21,6 +22,6 @@ export function toldTenants({ calls, places }: WaitingHere): ToldTenants {
 
 export function placesOf(tenants: ToldTenants): WaitingPlace[] {
   return Object.entries(tenants).flatMap(([tenant, { places }]) =>
-    places.map(([user, since]) => ({ tenant, user, since })),
+    places.map(([user, since, environment = null]) => ({ tenant, user, since, environment })),
   );
 }

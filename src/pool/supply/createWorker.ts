@@ -8,6 +8,7 @@ import {
   type WorkerLimits,
 } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
+import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
@@ -22,34 +23,55 @@ export interface CreateWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  /** The image's immutable id. It is looked up for each worker, so the next worker uses an image that was rebuilt. */
+  /** The id of the image of workers of no environment. Looked up for each, so the next one uses one that was rebuilt. */
   readonly imageId: () => Promise<string>;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** What worker is wanted. */
+export interface WantedWorker {
+  readonly workerId: WorkerId;
+  /** Null: a worker of no environment. */
+  readonly environment: ServingEnvironment | null;
+  /** An idle worker whose end is recorded with the request, so that there is room. Null: none is needed. */
+  readonly instead: Worker | null;
+}
+
 /**
  * Records that a worker is wanted, before any container exists.
- * @throws LimitError if MAX_TOTAL_WORKERS exist already
+ * @throws LimitError if MAX_TOTAL_WORKERS exist already; ConcurrencyError if `instead` is not idle any more
  */
-export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId): Promise<Worker> {
-  const { leases } = deps.database;
-  const imageId = await deps.imageId();
+export async function requestWorker(
+  deps: CreateWorkerDeps,
+  { workerId, environment, instead }: WantedWorker,
+): Promise<Worker> {
+  const { leases, store } = deps.database;
+  const imageId = environment?.imageId ?? (await deps.imageId());
   // The lease comes first. Otherwise another gateway could take the recorded worker for one whose maker is gone.
   await leases.acquireWorker(workerId);
-  const requested = record(deps, null, workerId, {
+  const at = deps.now().toISOString();
+  const request = append(null, workerId, {
     type: 'RequestWorker',
-    at: deps.now().toISOString(),
+    at,
     workerId,
     poolId: deps.poolId,
     name: `cellhouse-${workerId}`,
     imageId,
     runtime: deps.runtime.name,
     limits: deps.limits,
+    environmentId: environment?.id ?? null,
+  });
+  const end =
+    instead && append(instead, instead.id, { type: 'RetireWorker', at, reason: 'recycled' });
+  const requested = store.commit({
+    streams: [...(end ? [end] : []), request],
+    ...(end && { causationId: 'first-event' }),
+    maxWorkers: deps.maxTotalWorkers,
   });
   await requested.catch(() => leases.releaseWorker(workerId));
-  return await requested;
+  return (await requested).states.at(-1) as Worker;
 }
 
 /** Creates the container of a requested worker. @throws the engine's error; no container is left then */
@@ -63,7 +85,7 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
     limits: worker.limits,
     environment: deps.environment,
   });
-  const started = record(deps, worker, workerId, {
+  const started = record(deps, worker, {
     type: 'RecordStart',
     at: deps.now().toISOString(),
     containerId,
@@ -86,7 +108,7 @@ export async function awaitWorker(
   await reachable(deps, worker, waiting);
   await deps.heldWorkers.adopt(worker);
   const now = deps.now();
-  await record(deps, worker, worker.id, {
+  await record(deps, worker, {
     type: 'RecordReady',
     at: now.toISOString(),
     readyMs: now.getTime() - worker.requestedAt.getTime(),
@@ -126,14 +148,15 @@ export function endedWhileStarting(exitCode: number | null): Error {
 
 async function record(
   deps: CreateWorkerDeps,
-  state: Worker | null,
-  id: WorkerId,
+  state: Worker,
   command: WorkerCommand,
 ): Promise<Worker> {
-  const events = decideWorker(command, state);
   const { states } = await deps.database.store.commit({
-    streams: [{ stream: 'worker', id, state, events }],
-    maxWorkers: deps.maxTotalWorkers,
+    streams: [append(state, state.id, command)],
   });
   return states[0] as Worker;
+}
+
+function append(state: Worker | null, id: WorkerId, command: WorkerCommand) {
+  return { stream: 'worker', id, state, events: decideWorker(command, state) } as const;
 }

@@ -4,13 +4,15 @@ import type { WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { fairOrder, type Shares } from './fairOrder.ts';
 
+/** Idle workers by the name of their environment, best first. Null: those of no environment. */
+export type IdleWorkers = ReadonlyMap<string | null, readonly Worker[]>;
+
 export interface Dealing<T extends WaitingPlace> extends Shares {
   /** The users who wait at this gateway. */
   readonly own: readonly T[];
   /** The users who wait at other gateways. Those who wait here, too, count only here. */
   readonly elsewhere: readonly WaitingPlace[];
-  /** Best first. */
-  readonly idle: readonly Worker[];
+  readonly idle: IdleWorkers;
   /** Whether this worker was left for other gateways long enough. */
   readonly isOverdue: (worker: Worker) => boolean;
 }
@@ -22,38 +24,51 @@ export interface Dealt<T> {
 }
 
 /**
- * Gives a worker to each own user who has one of the first turns, as many as there are workers. The other workers are
- * left for the users of other gateways who have those turns. One that is overdue goes to the next own user.
+ * Gives a worker to each own user who has one of the first turns, as many as there are workers of the environment. The
+ * other workers are left for the users of other gateways who have those turns. One that is overdue goes to the next own
+ * user of its environment. No worker goes to a user of another environment.
  */
 export function dealWorkers<T extends WaitingPlace>(dealing: Dealing<T>): Dealt<T> {
   const { own, idle, isOverdue } = dealing;
-  const here = new Set(own.map(({ user }) => user));
-  const elsewhere = dealing.elsewhere.filter(({ user }) => !here.has(user));
-  const order = fairOrder<T | WaitingPlace>([...own, ...elsewhere], dealing);
-  const isOwn = (place: T | WaitingPlace): place is T => here.has(place.user);
-  const mine = take(order, idle.length).filter(isOwn);
-  const given = mine.flatMap((place, index) => {
-    const worker = idle[index];
-    return worker ? [{ place, worker }] : [];
-  });
+  const inTurn = turnsOf(dealing);
+  const given: { place: T; worker: Worker }[] = [];
   const left: Worker[] = [];
-  for (const worker of idle.slice(given.length)) {
-    const place = isOverdue(worker) ? next(order, isOwn) : null;
-    if (place !== null) given.push({ place, worker });
-    else if (given.length < own.length) left.push(worker);
+  for (const [environment, workers] of idle) {
+    const mine = own.filter((place) => place.environment === environment);
+    const first = inTurn.filter((place) => place.environment === environment);
+    const rest = fairOrder(
+      mine.filter((place) => !first.includes(place)),
+      dealing,
+    );
+    let waits = mine.length;
+    for (const [index, worker] of workers.entries()) {
+      const place = first[index] ?? (isOverdue(worker) ? rest.next().value : undefined);
+      if (place) given.push({ place, worker });
+      else if (waits > 0) left.push(worker);
+      if (place) waits -= 1;
+    }
   }
   return { given, left };
 }
 
-function take<T>(order: Generator<T>, count: number): T[] {
-  return Array.from({ length: count }, () => order.next()).flatMap((turn) =>
-    turn.done ? [] : [turn.value],
-  );
-}
-
-function next<T, U extends T>(order: Generator<T>, isWanted: (value: T) => value is U): U | null {
-  for (let turn = order.next(); !turn.done; turn = order.next()) {
-    if (isWanted(turn.value)) return turn.value;
+/** The own users who have a turn before the idle workers are dealt, in the order of their turns. */
+function turnsOf<T extends WaitingPlace>({ own, elsewhere, idle, ...shares }: Dealing<T>): T[] {
+  const here = new Set(own.map(({ user }) => user));
+  const others = elsewhere.filter(({ user }) => !here.has(user));
+  const isOwn = (place: T | WaitingPlace): place is T => here.has(place.user);
+  const rest = new Map([...idle].map(([environment, { length }]) => [environment, length]));
+  let count = [...rest.values()].reduce((sum, length) => sum + length, 0);
+  const turns: T[] = [];
+  const order = fairOrder<T | WaitingPlace>([...own, ...others], shares);
+  for (let turn = order.next(); !turn.done && count > 0; ) {
+    const place = turn.value;
+    const left = rest.get(place.environment) ?? 0;
+    if (left > 0) {
+      rest.set(place.environment, left - 1);
+      count -= 1;
+      if (isOwn(place)) turns.push(place);
+    }
+    turn = order.next(left > 0 ? 'served' : 'passed over');
   }
-  return null;
+  return turns;
 }

@@ -21,11 +21,20 @@ interface Line<T> {
   readonly places: T[];
 }
 
-/** Gives the places in the order of their turns. Two gateways that know the same give the same order. */
+/**
+ * What became of a turn. A place that was passed over gets nothing now, because no worker is of its environment, so its
+ * tenant holds no more than before.
+ */
+export type Turn = 'served' | 'passed over';
+
+/**
+ * Gives the places in the order of their turns. Two gateways that know the same give the same order. Whoever takes them
+ * may say what became of each; otherwise it counts as served.
+ */
 export function* fairOrder<T extends WaitingPlace>(
   waiting: readonly T[],
   { busy, weights }: Shares,
-): Generator<T> {
+): Generator<T, void, Turn | undefined> {
   const lines = new Map<string, Line<T>>();
   for (const place of [...waiting].sort(youngestFirst)) {
     const { tenant } = place;
@@ -40,9 +49,9 @@ export function* fairOrder<T extends WaitingPlace>(
   const open = [...lines.values()];
   for (let left = waiting.length; left > 0; left -= 1) {
     const next = open.reduce((first, line) => (isBefore(line, first) ? line : first));
-    next.holds += 1;
     const place = next.places.pop();
-    if (place !== undefined) yield place;
+    const turn = place === undefined ? undefined : yield place;
+    if (turn !== 'passed over') next.holds += 1;
     if (next.places.length === 0) open.splice(open.indexOf(next), 1);
   }
 }

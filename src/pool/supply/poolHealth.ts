@@ -5,7 +5,8 @@
  *  well --engine away--> degraded (engine-away, other-engine) --engine back--> well
  *  well --a worker could not be made--> degraded (why) --one was made, or a while without another failure--> well
  * ```
- * An absent engine explains all other failures, so it takes precedence. Existing sessions are not affected.
+ * An absent engine explains all other failures, so it takes precedence. Existing sessions are not affected. A failure
+ * that only workers of one environment have is told to those who wait for one.
  */
 
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
@@ -24,13 +25,16 @@ const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
 };
 
 export interface PoolHealth {
-  /** Null: as far as known, workers can be made. */
+  /** Null: as far as known, workers can be made. Says nothing about environments that alone cannot be started. */
   readonly degradation: PoolDegradation | null;
+  /** Why no worker of this environment can be made. Null: as far as known, they can be made. */
+  degradationFor(environment: string | null): PoolDegradation | null;
   /** @param reason `engine-away`, or `other-engine` if another engine answers in its place */
   engineAway(reason: RuntimeFailure): void;
   engineBack(): void;
-  creationFailed(error: unknown): void;
-  creationSucceeded(): void;
+  /** @param environment the name of that of the worker */
+  creationFailed(error: unknown, environment: string | null): void;
+  creationSucceeded(environment: string | null): void;
 }
 
 export interface PoolHealthDeps {
@@ -38,39 +42,63 @@ export interface PoolHealthDeps {
   readonly onChange: () => void;
 }
 
+/** What is wrong with the engine or the machine, so that workers of no environment can be made. */
+const COMMON: readonly PoolDegradation['reason'][] = ['engine-away', 'other-engine', 'disk-full'];
+
+interface Failure {
+  readonly degradation: PoolDegradation;
+  /** When it last happened. */
+  readonly at: number;
+}
+
 export function createPoolHealth({ now, onChange }: PoolHealthDeps): PoolHealth {
   let away: PoolDegradation | null = null;
-  let failure: PoolDegradation | null = null;
-  let failedAt = 0;
+  /** By environment. What workers of every environment would meet is with those of none. */
+  const failures = new Map<string | null, Failure>();
 
   function degradation(reason: PoolDegradation['reason'], since: Date): PoolDegradation {
     return { reason, message: `${MESSAGES[reason]} Sessions go on.`, since };
   }
 
+  function recent(environment: string | null): PoolDegradation | null {
+    const failure = failures.get(environment);
+    if (failure === undefined || now().getTime() - failure.at >= FAILURE_MEMORY_MS) return null;
+    return failure.degradation;
+  }
+
   return {
     get degradation() {
-      if (away !== null) return away;
-      return now().getTime() - failedAt < FAILURE_MEMORY_MS ? failure : null;
+      return away ?? recent(null);
+    },
+    degradationFor: (environment) => {
+      const common = away ?? recent(null);
+      if (environment === null) return common;
+      return common && COMMON.includes(common.reason) ? common : recent(environment);
     },
     engineAway: (reason) => {
       if (away?.reason !== reason) away = degradation(reason, now());
       onChange();
     },
     engineBack: () => {
-      if (failure?.reason === 'engine-away' || failure?.reason === 'other-engine') failure = null;
+      const reason = failures.get(null)?.degradation.reason;
+      if (reason === 'engine-away' || reason === 'other-engine') failures.delete(null);
       away = null;
       onChange();
     },
-    creationFailed: (error) => {
+    creationFailed: (error, environment) => {
       const reason = error instanceof RuntimeError ? error.kind : 'worker-start-failed';
-      if (failure?.reason !== reason) failure = degradation(reason, now());
-      failedAt = now().getTime();
+      const of = COMMON.includes(reason) ? null : environment;
+      const before = failures.get(of)?.degradation;
+      failures.set(of, {
+        degradation: before?.reason === reason ? before : degradation(reason, now()),
+        at: now().getTime(),
+      });
       onChange();
     },
-    creationSucceeded: () => {
-      if (failure === null) return;
-      failure = null;
-      onChange();
+    creationSucceeded: (environment) => {
+      const reason = failures.get(null)?.degradation.reason;
+      const isCommonOver = reason !== undefined && COMMON.includes(reason) && failures.delete(null);
+      if (failures.delete(environment) || isCommonOver) onChange();
     },
   };
 }

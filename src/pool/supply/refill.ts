@@ -1,14 +1,18 @@
 /**
  * Makes missing workers: one for each user who waits at this gateway, and, on the keeper (see `upkeep.ts`), the idle
- * minimum. Creations run in parallel up to a limit, in the background. After a failure it backs off.
+ * minimum. `planSupply.ts` decides of which environments. Creations run in parallel up to a limit, in the background.
+ * After a failure it backs off; if the failure is that of one environment, the others go on.
  */
 import type { Logger } from 'pino';
-import { backOffMs } from '../../async/backOffMs.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { EnvironmentId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
-import type { PoolCounts } from '../../events/queries/workerQueries.ts';
+import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
+import { createBackOffs } from './backOffs.ts';
+import { planSupply, type Wanted } from './planSupply.ts';
+import { type KnownSupply, readSupply, type SupplyStateDeps } from './supplyState.ts';
 
 /**
  * A start takes a second of one CPU, with waits for the engine and the disk in between. So many starts at a time keep
@@ -17,25 +21,33 @@ import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
-const BACK_OFF = { firstMs: 500, maxMs: 30_000 };
+/**
+ * How long room is left for a user of another gateway whose turn it is. That gateway takes it within milliseconds,
+ * unless it is slow or has just stopped.
+ */
+const FAIR_YIELD_MS = 200;
+/** So many idle workers that serve nobody are ended in one look. The next look ends the rest. */
+const MAX_RETIRED_A_LOOK = 8;
 const CLOSE_TIMEOUT_MS = 2_000;
 
-export interface RefillDeps {
-  readonly counts: () => Promise<PoolCounts>;
-  readonly waiting: () => number;
-  readonly minIdleWorkers: number;
-  readonly maxTotalWorkers: number;
+export interface RefillDeps extends SupplyStateDeps {
   /** The number of CPUs of the machine. */
   readonly cpus: number;
-  /** Whether this gateway is the keeper now. */
-  readonly isKeeper: () => boolean;
-  /** Null if the pool is full by now. */
-  readonly request: () => Promise<Worker | null>;
+  /** Idle workers of these environments, the longest idle first, at most `limit`. */
+  readonly idleOf: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
+  /** @param instead an idle worker that ends for it. Null is the result if the pool is full by now, or if that one is taken */
+  readonly request: (
+    environment: ServingEnvironment | null,
+    instead: Worker | null,
+  ) => Promise<Worker | null>;
   /** Starts a requested worker and awaits it. Aborting ends only the waiting; the gateway's next start continues. */
   readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
-  readonly onSuccess: () => void;
-  readonly onFailure: (error: unknown) => void;
+  /** Ends an idle worker, unless a session has it by now. */
+  readonly retireIdle: (worker: Worker) => Promise<void>;
+  /** @param environment the name of the environment of the worker that was made */
+  readonly onSuccess: (environment: string | null) => void;
+  readonly onFailure: (error: unknown, environment: string | null) => void;
   readonly random: () => number;
   readonly logger: Logger;
 }
@@ -50,37 +62,57 @@ export interface Refill {
 }
 
 export function createRefill(deps: RefillDeps): Refill {
-  const creations = new Set<Promise<void>>();
+  /** The environment of each. */
+  const creations = new Map<Promise<void>, string | null>();
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   const closing = new AbortController();
-  const backOff = createBackOff(deps.random, look);
+  const failedLooks = createBackOffs<'look'>(deps.random, look);
+  /** By environment, so that one that cannot be started delays no other. */
+  const failedStarts = createBackOffs<string | null>(deps.random, look);
+  const yielding = createYielding(look);
 
   async function lookOnce(): Promise<void> {
-    const count = missing(deps, await deps.counts(), creations.size);
+    const known = await readSupply(deps, countOf(creations.values()));
+    const elsewhere = yielding.isOver() ? [] : known.state.elsewhere;
+    const plan = planSupply({ ...known.state, elsewhere, failing: failedStarts.on });
+    yielding.note(plan.isLeft);
+    const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
+    const make = plan.make.slice(0, Math.max(0, maxParallel - creations.size));
+    const instead = await findWays(deps, known, make);
     // The next look must count these requests, so this look waits until they are recorded, but not for the creations.
-    await Promise.all(Array.from({ length: count }, makeOne));
+    await Promise.all(make.map((wanted, index) => makeOne(known, wanted, instead[index] ?? null)));
+    await retireUseless(deps, known);
   }
 
-  async function makeOne(): Promise<void> {
-    if (closing.signal.aborted || backOff.isOn) return;
-    const worker = await deps.request();
+  async function makeOne(
+    { serving }: KnownSupply,
+    { environment: name, way }: Wanted,
+    instead: Worker | null,
+  ): Promise<void> {
+    const environment = name === null ? null : serving.get(name);
+    const isPossible = environment !== undefined && (way === null || instead !== null);
+    if (!isPossible || closing.signal.aborted || failedStarts.on.has(name)) return;
+    const worker = await deps.request(environment, instead).catch((error: unknown) => {
+      failed(error, name);
+      return null;
+    });
     if (worker === null) return;
-    const creation = bringUp(worker).finally(() => {
+    const creation = bringUp(worker, name).finally(() => {
       creations.delete(creation);
       look();
     });
-    creations.add(creation);
+    creations.set(creation, name);
   }
 
-  async function bringUp(worker: Worker): Promise<void> {
+  async function bringUp(worker: Worker, environment: string | null): Promise<void> {
     try {
       await deps.bringUp(worker, closing.signal);
-      backOff.reset();
-      deps.onSuccess();
+      failedStarts.reset(environment);
+      deps.onSuccess(environment);
     } catch (error: unknown) {
       if (closing.signal.aborted) return;
-      failed(error);
+      failed(error, environment);
       await deps.fail(worker, error).catch((cause: unknown) => {
         const details = { err: cause, workerId: worker.id };
         deps.logger.error(details, 'could not clean up a failed worker');
@@ -88,21 +120,30 @@ export function createRefill(deps: RefillDeps): Refill {
     }
   }
 
-  function failed(error: unknown): void {
+  function failed(error: unknown, environment: string | null): void {
     if (closing.signal.aborted) return;
     // An absent database is reported separately, and says nothing about workers.
-    if (!(error instanceof DatabaseAwayError)) deps.onFailure(error);
-    const details = { error: messageOf(error), failures: backOff.failures };
+    if (!(error instanceof DatabaseAwayError)) deps.onFailure(error, environment);
+    const failures = failedStarts.failures(environment);
+    const details = { error: messageOf(error), failures, ...(environment && { environment }) };
     deps.logger.error(details, 'a worker could not be made');
-    backOff.begin();
+    failedStarts.begin(environment);
+  }
+
+  function lookFailed(error: unknown): void {
+    if (closing.signal.aborted) return;
+    const details = { error: messageOf(error), failures: failedLooks.failures('look') };
+    deps.logger.error(details, 'could not look for missing workers');
+    failedLooks.begin('look');
   }
 
   function look(): void {
     shouldLookAgain = true;
-    if (closing.signal.aborted || looking !== null || backOff.isOn) return;
+    if (closing.signal.aborted || looking !== null || failedLooks.on.has('look')) return;
     shouldLookAgain = false;
     looking = lookOnce()
-      .catch(failed)
+      .then(() => failedLooks.reset('look'))
+      .catch(lookFailed)
       .finally(() => {
         looking = null;
         if (shouldLookAgain) look();
@@ -112,61 +153,67 @@ export function createRefill(deps: RefillDeps): Refill {
   return {
     look,
     retryNow: () => {
-      backOff.reset();
-      backOff.end();
+      failedLooks.end();
+      failedStarts.end();
       look();
     },
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
-      backOff.end();
+      failedLooks.end();
+      failedStarts.end();
+      yielding.note(false);
       // A container that the engine is making right now is found at the next start.
-      const done = Promise.resolve(looking).then(() => Promise.all(creations));
+      const done = Promise.resolve(looking).then(() => Promise.all(creations.keys()));
       await within(CLOSE_TIMEOUT_MS, done, () => undefined);
     },
   };
 }
 
-/** How many creations to begin now. @param underWay creations of this gateway */
-function missing(
-  { cpus, isKeeper, maxTotalWorkers, minIdleWorkers, waiting }: RefillDeps,
-  { starting, idle, assigned }: PoolCounts,
-  underWay: number,
-): number {
-  // Workers that other gateways are making are for the users who wait there.
-  const forWaiting = waiting() - idle - underWay;
-  const forIdle = isKeeper() ? minIdleWorkers + waiting() - idle - starting : 0;
-  const room = maxTotalWorkers - starting - idle - assigned;
-  const maxParallel = Math.min(cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
-  return Math.max(0, Math.min(Math.max(forWaiting, forIdle), room, maxParallel - underWay));
+/** For each of the wanted workers that needs it, an idle worker to make way: another one for each. */
+async function findWays(
+  { idleOf }: RefillDeps,
+  { idsOf }: KnownSupply,
+  make: readonly Wanted[],
+): Promise<(Worker | null)[]> {
+  const taken = new Set<string>();
+  const found: (Worker | null)[] = [];
+  for (const { way } of make) {
+    const idle = way === null ? [] : await idleOf(idsOf(way), make.length);
+    const instead = idle.find(({ id }) => !taken.has(id)) ?? null;
+    if (instead !== null) taken.add(instead.id);
+    found.push(instead);
+  }
+  return found;
 }
 
-/** The pause after a failure. It doubles with each failure in a row. Failures during a pause do not count again. */
-function createBackOff(random: () => number, onOver: () => void) {
-  let failures = 0;
-  let timer: NodeJS.Timeout | null = null;
+/** Ends idle workers that serve nobody: of former versions, and of environments that are not in use. */
+async function retireUseless(
+  { idleOf, retireIdle }: RefillDeps,
+  { useless }: KnownSupply,
+): Promise<void> {
+  if (useless.length === 0) return;
+  const idle = await idleOf(useless, MAX_RETIRED_A_LOOK);
+  await Promise.all(idle.map((worker) => retireIdle(worker)));
+}
+
+function countOf<T>(values: Iterable<T>): Map<T, number> {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
+/** Remembers since when room is left for other gateways. Calls `onOver` when it was left for long enough. */
+function createYielding(onOver: () => void) {
+  let since: number | null = null;
+  let timer: NodeJS.Timeout | undefined;
   return {
-    get isOn() {
-      return timer !== null;
-    },
-    get failures() {
-      return failures;
-    },
-    begin: () => {
-      if (timer !== null) return;
-      const pauseMs = backOffMs(BACK_OFF, failures, random);
-      failures += 1;
-      timer = setTimeout(() => {
-        timer = null;
-        onOver();
-      }, pauseMs);
-    },
-    end: () => {
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
-    },
-    /** The next failure counts as the first one. */
-    reset: () => {
-      failures = 0;
+    isOver: () => since !== null && performance.now() - since >= FAIR_YIELD_MS,
+    /** Whether room is left now. */
+    note: (isLeft: boolean) => {
+      if (isLeft && since !== null) return;
+      clearTimeout(timer);
+      since = isLeft ? performance.now() : null;
+      if (isLeft) timer = setTimeout(onOver, FAIR_YIELD_MS + 1);
     },
   };
 }

@@ -7,24 +7,41 @@ import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { EnvironmentId } from '../../domain/ids.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import { userKey } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 import type { WaitingRequests } from '../../events/wakeUps/waitingRequests.ts';
 import type { RuntimeFailure } from '../../runtime/runtime.ts';
+import type { IdleWorkers } from './dealWorkers.ts';
+import type { Environments } from './environments.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
 import { createWorkerQueue, type OnGone, type Who } from './workerQueue.ts';
 
 export interface SupplyDeps
-  extends Pick<RefillDeps, 'counts' | 'isKeeper' | 'request' | 'bringUp' | 'fail' | 'random'> {
-  readonly config: Pick<Config, 'minIdleWorkers' | 'maxTotalWorkers' | 'tenantWeights'>;
-  /** Idle workers that can be claimed now, best first, at most `limit`. */
-  readonly candidates: (limit: number) => Promise<Worker[]>;
-  /** How many sessions each tenant has. */
-  readonly busy: () => Promise<ReadonlyMap<string, number>>;
+  extends Pick<
+    RefillDeps,
+    | 'counts'
+    | 'busy'
+    | 'isKeeper'
+    | 'environmentsAskedSince'
+    | 'idleOf'
+    | 'request'
+    | 'bringUp'
+    | 'fail'
+    | 'retireIdle'
+    | 'random'
+  > {
+  readonly config: Pick<
+    Config,
+    'minIdleWorkers' | 'minIdleEnvironmentWorkers' | 'maxTotalWorkers' | 'tenantWeights'
+  >;
+  readonly environments: Environments;
+  /** Idle workers of each environment that can be claimed now, best first, at most `limit` of each. */
+  readonly candidates: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
   /** Gets what waits at this gateway, and knows what waits at others. */
   readonly waiting: Pick<WaitingRequests, 'set' | 'tellNow' | 'elsewhere' | 'served'>;
   /** Called when the number of waiting requests or the `degradation` has changed. */
@@ -33,22 +50,24 @@ export interface SupplyDeps
   readonly logger: Logger;
 }
 
-/** A user of a tenant. */
-export interface Owner {
+/** A user of a tenant, and the environment whose worker the user needs. */
+export interface WorkerFor {
   readonly tenant: string;
   readonly userUuid: string;
+  /** Its name. Null: none. */
+  readonly environment: string | null;
 }
 
 export interface Supply {
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim<T>(
-    owner: Owner,
+    whose: WorkerFor,
     attempt: (worker: Worker) => Promise<T>,
     waitMs: number,
     onGone?: OnGone,
   ): Promise<T>;
   /** The user has a session now, so the user's other waiting requests need no worker. */
-  served(owner: Owner): void;
+  served(owner: Omit<WorkerFor, 'environment'>): void;
   /** Null: as far as known, workers can be made. */
   readonly degradation: PoolDegradation | null;
   /** A worker may have become idle. */
@@ -68,7 +87,7 @@ export function createSupply(deps: SupplyDeps): Supply {
   const { config, logger, onChange, waiting } = deps;
   const health = createPoolHealth({ now: deps.now, onChange });
   const queue = createWorkerQueue({
-    candidates: deps.candidates,
+    candidates: (wanted) => findIdle(deps, wanted),
     elsewhere: waiting.elsewhere,
     busy: deps.busy,
     weights: config.tenantWeights,
@@ -82,19 +101,23 @@ export function createSupply(deps: SupplyDeps): Supply {
     },
     onError: (error) =>
       logger.error({ error: messageOf(error) }, 'could not look for idle workers'),
-    exhausted: (waitedMs) => poolExhausted(config.maxTotalWorkers, waitedMs, health.degradation),
+    exhausted: (waitedMs, environment) =>
+      poolExhausted(config.maxTotalWorkers, waitedMs, health.degradationFor(environment)),
     unanswered: (waitedMs) => new DatabaseAwayError(waitedMs),
   });
   const refill = createRefill({
     ...deps,
     ...config,
-    waiting: () => queue.unservedUsers,
+    waiting: () => queue.unserved,
+    elsewhere: waiting.elsewhere,
+    serving: deps.environments.serving,
     cpus: availableParallelism(),
     onSuccess: health.creationSucceeded,
     onFailure: health.creationFailed,
   });
   return {
-    claim: (owner, attempt, waitMs, onGone) => queue.claim(whoIs(owner), attempt, waitMs, onGone),
+    claim: ({ environment, ...owner }, attempt, waitMs, onGone) =>
+      queue.claim({ ...whoIs(owner), environment }, attempt, waitMs, onGone),
     served: (owner) => {
       const { user } = whoIs(owner);
       queue.served(user);
@@ -115,11 +138,28 @@ export function createSupply(deps: SupplyDeps): Supply {
   };
 }
 
+/** The idle workers of the wanted environments, by name. One that serves no sessions any more is absent. */
+async function findIdle(
+  { candidates, environments }: SupplyDeps,
+  wanted: ReadonlyMap<string | null, number>,
+): Promise<IdleWorkers> {
+  const names = [...wanted.keys()];
+  const serving = names.some((name) => name !== null) ? await environments.serving() : new Map();
+  const ids = new Map<string | null, EnvironmentId | null>();
+  for (const name of names)
+    if (name === null) ids.set(null, null);
+    else if (serving.has(name)) ids.set(name, serving.get(name).id);
+  const idle = await candidates([...ids.values()], Math.max(0, ...wanted.values()));
+  return new Map(
+    [...ids].map(([name, id]) => [name, idle.filter(({ environmentId }) => environmentId === id)]),
+  );
+}
+
 /** So few characters are enough to tell waiting users apart. */
 const USER_HASH_LENGTH = 16;
 
 /** Other gateways are told a hash, so that no table for waiting requests names users. */
-function whoIs({ tenant, userUuid }: Owner): Who {
+function whoIs({ tenant, userUuid }: Omit<WorkerFor, 'environment'>): Omit<Who, 'environment'> {
   const user = hash('sha256', userKey(tenant, userUuid), 'hex').slice(0, USER_HASH_LENGTH);
   return { tenant, user };
 }

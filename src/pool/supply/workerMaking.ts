@@ -4,8 +4,9 @@ import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { NewId, WorkerId } from '../../domain/ids.ts';
 import { isOver, type Worker } from '../../domain/worker.ts';
-import { LimitError } from '../../events/store/eventStore.ts';
-import { type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
+import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
+import { ConcurrencyError, LimitError } from '../../events/store/eventStore.ts';
+import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 import {
   awaitWorker,
   type CreateWorkerDeps,
@@ -24,8 +25,12 @@ export interface WorkerMakingDeps extends EndWorkerDeps {
 export interface WorkerMaking {
   /** Whether this process is making the worker. Sweeps leave such a worker alone. */
   isUnderWay(id: WorkerId): boolean;
-  /** Null if MAX_TOTAL_WORKERS exist already, including those of other gateways. */
-  request(): Promise<Worker | null>;
+  /**
+   * Null if MAX_TOTAL_WORKERS exist already, including those of other gateways.
+   * @param environment null: a worker of no environment
+   * @param instead an idle worker that ends for it. If it is not idle any more, the result is null, too
+   */
+  request(environment: ServingEnvironment | null, instead: Worker | null): Promise<Worker | null>;
   /** Aborting ends only the waiting; the next start of a gateway continues. @throws the error of the failed step */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
   /** Continues with a started worker whose maker is gone. A worker that cannot be brought up is recorded as lost. */
@@ -61,14 +66,16 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
 
   return {
     isUnderWay: (id) => underWay.has(id),
-    request: async () => {
+    request: async (environment, instead) => {
       const workerId = deps.newId<WorkerId>();
       underWay.add(workerId);
       try {
-        return await requestWorker(making, workerId);
+        const worker = await requestWorker(making, { workerId, environment, instead });
+        if (instead) void carryOutEnd(deps, instead.id);
+        return worker;
       } catch (error: unknown) {
         underWay.delete(workerId);
-        if (error instanceof LimitError) return null;
+        if (error instanceof LimitError || error instanceof ConcurrencyError) return null;
         throw error;
       }
     },

@@ -5,10 +5,14 @@
  */
 
 import { within } from '../../async/within.ts';
-import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
+import {
+  countByEnvironment,
+  type WaitingHere,
+  type WaitingPlace,
+} from '../../domain/waitingPlace.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
-import { dealWorkers } from './dealWorkers.ts';
+import { dealWorkers, type IdleWorkers } from './dealWorkers.ts';
 import { fairOrder, type Shares } from './fairOrder.ts';
 import { createWaiter, type Waiter } from './waiter.ts';
 
@@ -23,8 +27,11 @@ const FAIR_YIELD_MS = 200;
 const MAX_PLACES_TOLD = 128;
 
 export interface WorkerQueueDeps {
-  /** Idle workers that can be claimed now, best first, at most `limit`. */
-  readonly candidates: (limit: number) => Promise<Worker[]>;
+  /**
+   * Idle workers that can be claimed now, at most so many of each environment as are wanted. An environment that serves
+   * no sessions any more is absent.
+   */
+  readonly candidates: (wanted: ReadonlyMap<string | null, number>) => Promise<IdleWorkers>;
   /** The users who wait at other gateways, as far as known. */
   readonly elsewhere: () => Promise<readonly WaitingPlace[]>;
   /** How many sessions each tenant has. Asked only if tenants compete. */
@@ -37,13 +44,13 @@ export interface WorkerQueueDeps {
   /** Called when a round failed because the database is away. Requests keep waiting, and the next wake tries again. */
   readonly onError: (error: unknown) => void;
   /** The error for a request that waited too long because no worker was free. */
-  readonly exhausted: (waitedMs: number) => Error;
+  readonly exhausted: (waitedMs: number, environment: string | null) => Error;
   /** The error for a request that waited too long because the database did not answer. */
   readonly unanswered: (waitedMs: number) => Error;
 }
 
-/** Whose request it is. */
-export type Who = Pick<WaitingPlace, 'tenant' | 'user'>;
+/** Whose request it is, and the environment that it is for. */
+export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 
 /** Calls `leave` once the request is in vain. Returns a function that takes `leave` back. */
 export type OnGone = (leave: (error: Error) => void) => () => void;
@@ -54,13 +61,14 @@ export interface WorkerQueue {
   /** What other gateways need to know of the waiting requests. */
   here(): WaitingHere;
   /**
-   * The number of waiting users who still need a worker. A user whose request is just being served does not count: its
-   * worker may no longer count as idle, and then one worker too many would be made.
+   * The waiting users who still need a worker. A user whose request is just being served does not count: its worker may
+   * no longer count as idle, and then one worker too many would be made.
    */
-  readonly unservedUsers: number;
+  readonly unserved: readonly WaitingPlace[];
   /**
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves with its result. If somebody else
    * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
+   * If its environment serves no sessions any more, it is rejected with a ConcurrencyError on `open-session`.
    * @param onGone how to hear that nobody wants the worker any more. The request then leaves its place; an attempt
    * that is under way goes on
    * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`; the one that `onGone` gives
@@ -87,10 +95,15 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
 
   async function serveRound(): Promise<boolean> {
     const elsewhere = await deps.elsewhere();
-    const idle = await deps.candidates(line(waiters).length + elsewhere.length);
-    const isScarce = idle.length < line(waiters).length + elsewhere.length;
+    const wanted = countByEnvironment([...line(waiters), ...elsewhere]);
+    const idle = await deps.candidates(wanted);
+    for (const waiter of [...waiters])
+      if (!idle.has(waiter.environment)) waiter.giveUp(new ConcurrencyError('open-session'));
+    const isScarce = [...idle].some(
+      ([name, { length }]) => length > 0 && length < (wanted.get(name) ?? 0),
+    );
     const competing = new Set([...waiters, ...elsewhere].map(({ tenant }) => tenant));
-    const mustCompare = isScarce && idle.length > 0 && competing.size > 1;
+    const mustCompare = isScarce && competing.size > 1;
     const busy = mustCompare ? await deps.busy() : new Map<string, number>();
     const { given, left } = dealWorkers({
       own: line(waiters),
@@ -136,7 +149,9 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     const isAnswered = await within(LAST_CHANCE_MS, pump(), () => false);
     if (!isAnswered && waiter.isBeingServed) await pumping;
     const waitedMs = Date.now() - startedAt;
-    waiter.giveUp(isAnswered ? deps.exhausted(waitedMs) : deps.unanswered(waitedMs));
+    waiter.giveUp(
+      isAnswered ? deps.exhausted(waitedMs, waiter.environment) : deps.unanswered(waitedMs),
+    );
   }
 
   function leave(waiter: Waiter): void {
@@ -149,8 +164,8 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     get waiting() {
       return waiters.length;
     },
-    get unservedUsers() {
-      return line(waiters).filter(({ isBeingServed }) => !isBeingServed).length;
+    get unserved() {
+      return line(waiters).filter(({ isBeingServed }) => !isBeingServed);
     },
     here: () => ({ calls: callsOf(waiters), places: firstTurns(line(waiters), deps.weights) }),
     claim: (who, attempt, waitMs, onGone) => {
@@ -198,7 +213,7 @@ function firstTurns(users: readonly Waiter[], weights: Shares['weights']): Waiti
   const turns = [...fairOrder(users, { busy: new Map(), weights })];
   return turns
     .slice(0, MAX_PLACES_TOLD)
-    .map(({ tenant, user, since }) => ({ tenant, user, since }));
+    .map(({ tenant, user, since, environment }) => ({ tenant, user, since, environment }));
 }
 
 /** Remembers since when workers are left for other gateways. Calls `onOverdue` when one was left for long enough. */

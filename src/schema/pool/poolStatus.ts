@@ -1,6 +1,7 @@
 /** `PoolStatus`, as a query and as a subscription. */
 import type {
   PoolDegradation as Degradation,
+  EnvironmentWorkers as Numbers,
   PoolStatus as Status,
 } from '../../domain/poolStatus.ts';
 import { builder } from '../builder.ts';
@@ -37,6 +38,23 @@ const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implem
   }),
 });
 
+const EnvironmentWorkers = builder.objectRef<Numbers>('EnvironmentWorkers').implement({
+  description:
+    'Numbers of workers of one version of an environment. total = starting + idle + busy.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'The name of the environment.' }),
+    version: t.exposeInt('version', { description: 'Its version.' }),
+    totalWorkers: t.exposeInt('totalWorkers', {
+      description: 'Number of its workers: starting, idle and busy together.',
+    }),
+    busyWorkers: t.exposeInt('busyWorkers', { description: 'Those that serve a session.' }),
+    idleWorkers: t.exposeInt('idleWorkers', {
+      description: 'Those that are ready for a session in the environment.',
+    }),
+    startingWorkers: t.exposeInt('startingWorkers', { description: 'Those that are being made.' }),
+  }),
+});
+
 const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
   description:
     'Numbers of workers: of this installation for an operator, and of their own sessions for everybody else. total = starting + idle + busy.',
@@ -51,6 +69,11 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
     startingWorkers: t.exposeInt('startingWorkers', {
       description: 'Workers that are being made.',
     }),
+    environments: t.expose('environments', {
+      type: [EnvironmentWorkers],
+      description:
+        'The workers of environments, which count in the numbers above, too. One without workers is absent. Empty unless the caller is an operator.',
+    }),
     waitingRequests: t.exposeInt('waitingRequests', {
       description:
         'Calls that wait for a worker, at all gateways together. Only those of the tenant, unless the caller is an operator.',
@@ -58,6 +81,10 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
     minIdleWorkers: t.exposeInt('minIdleWorkers', {
       description:
         'The setting MIN_IDLE_WORKERS: how many workers are kept ready. 0 unless the caller is an operator.',
+    }),
+    minIdleEnvironmentWorkers: t.exposeInt('minIdleEnvironmentWorkers', {
+      description:
+        'The setting MIN_IDLE_ENVIRONMENT_WORKERS: how many workers of each environment in use are kept ready. 0 unless the caller is an operator.',
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
       description:

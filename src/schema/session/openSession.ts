@@ -30,6 +30,10 @@ const OpenSessionInput = builder.inputType('OpenSessionInput', {
       description:
         'The hosts that the code may reach, such as pypi.org or *.example.org:8443, at most 64. They only narrow what EGRESS_ALLOW and the tenant allow. Left out: all of that. An empty list: nothing.',
     }),
+    environment: t.string({
+      description:
+        'The name of the environment whose packages the session has, in its newest version that is ready. Null: those of the worker image alone.',
+    }),
     waitForWorkerMs: t.int({
       description:
         'How long to wait for a worker, in milliseconds, including its creation. Default and maximum WORKER_WAIT_TIMEOUT_MS.',

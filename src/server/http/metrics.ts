@@ -92,6 +92,12 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
     labelNames: ['state'],
     registers,
   });
+  const ofEnvironments = new Gauge({
+    name: 'cellhouse_environment_workers',
+    help: 'Workers of environments by state.',
+    labelNames: ['environment', 'version', 'state'],
+    registers,
+  });
   const max = gauge('cellhouse_workers_max', 'MAX_TOTAL_WORKERS.');
   const idleMin = gauge('cellhouse_workers_idle_min', 'MIN_IDLE_WORKERS.');
   const waiting = gauge('cellhouse_waiting_requests', 'Calls that wait for a worker.');
@@ -105,6 +111,13 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
     workers.set({ state: 'starting' }, status.startingWorkers);
     workers.set({ state: 'idle' }, status.idleWorkers);
     workers.set({ state: 'busy' }, status.busyWorkers);
+    ofEnvironments.reset();
+    for (const { name, version, ...numbers } of status.environments) {
+      const labels = { environment: name, version };
+      ofEnvironments.set({ ...labels, state: 'starting' }, numbers.startingWorkers);
+      ofEnvironments.set({ ...labels, state: 'idle' }, numbers.idleWorkers);
+      ofEnvironments.set({ ...labels, state: 'busy' }, numbers.busyWorkers);
+    }
     max.set(status.maxTotalWorkers);
     idleMin.set(status.minIdleWorkers);
     waiting.set(status.waitingRequests);

@@ -13,6 +13,8 @@ import { type EgressLimits, validateEgress } from './validateEgress.ts';
 /** As for the settings of the same times: the upkeep looks once a second. */
 const MIN_TIME_MS = 1_000;
 const MAX_METADATA_KEY_CHARS = 128;
+/** No environment has a longer name (`domain/environment.ts`). */
+const MAX_ENVIRONMENT_NAME_CHARS = 63;
 
 /** The options of a caller's request. What is null or left out is not asked for. */
 export interface OptionsRequest {
@@ -21,6 +23,7 @@ export interface OptionsRequest {
   readonly idleTimeoutMs?: number | null | undefined;
   readonly maxLifeMs?: number | null | undefined;
   readonly egressAllow?: readonly string[] | null | undefined;
+  readonly environment?: string | null | undefined;
 }
 
 /** The options that a caller asks for, and the values of the variables, which are kept apart from them. */
@@ -46,8 +49,16 @@ export function validateOptions(
     idleTimeoutMs: validateTime('idleTimeoutMs', request.idleTimeoutMs, limits),
     maxLifeMs: validateTime('maxLifeMs', request.maxLifeMs, limits),
     egressAllow: request.egressAllow ? validateEgress(request.egressAllow, limits, tenant) : null,
+    environment: validateEnvironment(request.environment),
   };
   return { options, variables };
+}
+
+function validateEnvironment(name: string | null | undefined): string | null {
+  if (name == null) return null;
+  if (name === '') refuse('environment', 'must not be empty', {});
+  validateName('environment', name, MAX_ENVIRONMENT_NAME_CHARS);
+  return name;
 }
 
 function validateTime(

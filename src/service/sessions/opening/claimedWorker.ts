@@ -44,6 +44,11 @@ export async function replaceOlder(
       { cause },
     );
   });
+  if (isPresent && worker.environmentId !== null)
+    throw new DomainError(
+      'BAD_USER_INPUT',
+      `The workers of this environment have no ${lacks}: it was built on the image of an earlier release. It is built again after an update; then they have.`,
+    );
   if (isPresent)
     throw new DomainError(
       'BAD_USER_INPUT',

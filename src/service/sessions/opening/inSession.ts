@@ -5,6 +5,7 @@ import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import { ended } from '../../access/ending.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
+import { requireServing } from './requireServing.ts';
 
 export type InSessionDeps = Pick<
   ServiceDeps,
@@ -34,8 +35,8 @@ export interface InSession<T> {
 /**
  * One attempt to act in the user's open session, or in a new one for which a worker is claimed. A caller repeats it
  * with `decideAgain`, and refreshes `sessions` before each repetition.
- * @throws ConcurrencyError if another writer was first; SESSION_ENDED, QUOTA_EXCEEDED, POOL_EXHAUSTED,
- * WORKER_START_FAILED; what `open` and `fresh` throw
+ * @throws ConcurrencyError if another writer was first; SESSION_ENDED, QUOTA_EXCEEDED, NOT_FOUND and
+ * ENVIRONMENT_NOT_READY for the environment, POOL_EXHAUSTED, WORKER_START_FAILED; what `open` and `fresh` throw
  */
 export async function inSession<T>(
   deps: InSessionDeps,
@@ -48,8 +49,10 @@ export async function inSession<T>(
   // Read before the claim, too: a call that will be refused must not wait for a worker.
   const checked = requireMayOpen(deps, owner, { adds, options });
   await within(EARLY_READ_MS, checked, () => undefined);
+  const environment = options?.environment ?? null;
+  if (environment !== null) await requireServing(deps, environment);
   return await deps.pool.claim(
-    owner,
+    { ...owner, environment },
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
     (leave) => deps.ending.on(() => leave(ended())),

@@ -1,0 +1,62 @@
+/**
+ * Which environments serve new sessions, kept in memory until an event of any gateway may have changed it. Also records
+ * which were asked for.
+ */
+import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
+import type { Serving } from './supplyState.ts';
+
+/** That an environment was asked for is recorded so often. Far less than the time for which it then counts as in use. */
+const RECORD_INTERVAL_MS = 60_000;
+
+export interface Environments {
+  /** What serves, by name. Read only if it may have changed. */
+  serving(): Promise<Serving>;
+  /** Whether the environment serves new sessions. If so, it is recorded as asked for. */
+  askFor(name: string): Promise<boolean>;
+  /** An environment was built or removed. */
+  changed(): void;
+}
+
+export interface EnvironmentsDeps {
+  readonly servingEnvironments: () => Promise<ServingEnvironment[]>;
+  readonly recordEnvironmentUse: (name: string, at: Date) => Promise<void>;
+  readonly now: () => Date;
+}
+
+export function createEnvironments(deps: EnvironmentsDeps): Environments {
+  let known: Promise<Serving> | null = null;
+  const recordedAt = new Map<string, number>();
+
+  function serving(): Promise<Serving> {
+    if (known !== null) return known;
+    const reading = deps
+      .servingEnvironments()
+      .then((rows): Serving => new Map(rows.map((row) => [row.name, row])));
+    known = reading;
+    reading.catch(() => {
+      if (known === reading) known = null;
+    });
+    return reading;
+  }
+
+  async function record(name: string): Promise<void> {
+    const at = deps.now();
+    if (at.getTime() - (recordedAt.get(name) ?? 0) < RECORD_INTERVAL_MS) return;
+    await deps.recordEnvironmentUse(name, at);
+    recordedAt.set(name, at.getTime());
+  }
+
+  return {
+    serving,
+    askFor: async (name) => {
+      // Its event may not have arrived here yet.
+      if (!(await serving()).has(name)) known = null;
+      const isServing = (await serving()).has(name);
+      if (isServing) await record(name);
+      return isServing;
+    },
+    changed: () => {
+      known = null;
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * Which workers a gateway makes now: of which environments, and which idle workers make way for them. All gateways
+ * reckon with the same turns (`fairOrder.ts`), so none of them takes the room of a user who waits elsewhere. Pure.
+ */
+import { countByEnvironment, type WaitingPlace } from '../../domain/waitingPlace.ts';
+import { fairOrder, type Shares, type Turn } from './fairOrder.ts';
+
+/** The workers of one environment that no session has. */
+export interface Stock {
+  readonly idle: number;
+  /** Being made, by any gateway. */
+  readonly starting: number;
+  /** Those of them that this gateway makes. */
+  readonly underWay: number;
+}
+
+export interface SupplyState extends Shares {
+  /** The users who wait at this gateway and are not just being served. */
+  readonly own: readonly WaitingPlace[];
+  /** The users who wait at other gateways. */
+  readonly elsewhere: readonly WaitingPlace[];
+  /** By the name of the environment. Null: those of no environment. */
+  readonly stock: ReadonlyMap<string | null, Stock>;
+  /** Idle workers of environments that serve no sessions any more, such as former versions. */
+  readonly outdated: number;
+  /** How many workers may be added now. */
+  readonly room: number;
+  /** How many workers are kept idle, by the name of the environment, the first ones first. Empty: not here. */
+  readonly minIdle: ReadonlyMap<string | null, number>;
+  /** Environments of which no worker can be made at the moment. Nothing is kept free for them. */
+  readonly failing: ReadonlySet<string | null>;
+}
+
+/** Which idle worker makes way: an outdated one, or one of this environment. */
+export type Way = 'outdated' | { readonly of: string | null };
+
+/** A worker to be made. */
+export interface Wanted {
+  readonly environment: string | null;
+  /** What ends for it, because there is no room for both. Null: there is room. */
+  readonly way: Way | null;
+}
+
+export interface SupplyPlan {
+  readonly make: readonly Wanted[];
+  /**
+   * Whether there is room, or a worker that could make way, that is left for a user of another gateway, though a user
+   * waits here.
+   */
+  readonly isLeft: boolean;
+}
+
+export function planSupply(state: SupplyState): SupplyPlan {
+  const here = new Set(state.own.map(({ user }) => user));
+  const others = state.elsewhere.filter(({ user }) => !here.has(user));
+  const free = createFree(state, [...state.own, ...others]);
+  const waited = forWaiting(state, others, free);
+  const make = [...waited.make];
+  for (const [environment, minimum] of state.minIdle) {
+    if (state.failing.has(environment)) continue;
+    const { idle, starting } = state.stock.get(environment) ?? NONE;
+    const waiting = state.own.filter((place) => place.environment === environment).length;
+    const made = waited.make.filter((wanted) => wanted.environment === environment).length;
+    for (let missing = minimum + waiting - idle - starting - made; missing > 0; missing -= 1)
+      if (free.takeRoom()) make.push({ environment, way: null });
+  }
+  return { make, isLeft: waited.isLeft };
+}
+
+const NONE: Stock = { idle: 0, starting: 0, underWay: 0 };
+
+/** Room, and idle workers that nobody waits for. */
+function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
+  const wanted = countByEnvironment(waiting);
+  let { room, outdated } = state;
+  const spare = new Map<string | null, number>();
+  /** How many workers of each environment nobody makes yet, though users wait for them. */
+  const unmade = new Map<string | null, number>();
+  for (const [environment, count] of wanted) {
+    const { idle, starting } = state.stock.get(environment) ?? NONE;
+    unmade.set(environment, count - idle - starting);
+  }
+  for (const [environment, { idle }] of state.stock)
+    spare.set(environment, Math.max(0, idle - (wanted.get(environment) ?? 0)));
+  /** Most are taken of the environment that has most. */
+  const takeWay = (): Way | null => {
+    outdated -= 1;
+    if (outdated >= 0) return 'outdated';
+    const [of, most] = [...spare].reduce<readonly [string | null, number]>(
+      (best, each) => (each[1] > best[1] ? each : best),
+      [null, 0],
+    );
+    spare.set(of, most - 1);
+    return most > 0 ? { of } : null;
+  };
+  const takeRoom = () => {
+    room -= 1;
+    return room >= 0;
+  };
+  return {
+    takeRoom,
+    /** Null: there is no room, and no idle worker that could make way. None does while enough are being made. */
+    take: (environment: string | null): Wanted | null => {
+      const missing = unmade.get(environment) ?? 0;
+      unmade.set(environment, missing - 1);
+      if (takeRoom()) return { environment, way: null };
+      const way = missing > 0 ? takeWay() : null;
+      return way && { environment, way };
+    },
+  };
+}
+
+/**
+ * Gives each waiting user, in the order of the turns, an idle worker, one that is being made, or room for another. This
+ * gateway makes as many of an environment as users wait for here; it does not matter who gets them in the end. The rest
+ * is left for other gateways, where those who have these turns wait.
+ */
+function forWaiting(
+  state: SupplyState,
+  others: readonly WaitingPlace[],
+  free: ReturnType<typeof createFree>,
+): { readonly make: readonly Wanted[]; readonly isLeft: boolean } {
+  const stock = createStock(state.stock);
+  const own = new Set(state.own);
+  const needed = neededHere(state);
+  const make: Wanted[] = [];
+  let left = 0;
+  const give = (place: WaitingPlace): Turn => {
+    const { environment } = place;
+    if (state.failing.has(environment)) return 'passed over';
+    if (stock.take(environment, own.has(place))) return 'served';
+    const wanted = free.take(environment);
+    if (wanted === null) return 'passed over';
+    const isNeeded = needed.take(environment);
+    if (isNeeded) make.push(wanted);
+    else left += 1;
+    return 'served';
+  };
+  const order = fairOrder([...state.own, ...others], state);
+  for (let turn = order.next(); !turn.done; ) turn = order.next(give(turn.value));
+  return { make, isLeft: left > 0 && needed.isLeft() };
+}
+
+/** What is there, or is coming, for the waiting users. */
+function createStock(stock: SupplyState['stock']) {
+  const left = new Map(
+    [...stock].map(([environment, { idle, starting, underWay }]) => [
+      environment,
+      { idle, own: underWay, elsewhere: starting - underWay },
+    ]),
+  );
+  return {
+    take: (environment: string | null, isOwn: boolean): boolean => {
+      const rest = left.get(environment);
+      if (!rest) return false;
+      const from = rest.idle > 0 ? 'idle' : isOwn ? 'own' : 'elsewhere';
+      rest[from] -= 1;
+      return rest[from] >= 0;
+    },
+  };
+}
+
+/** How many workers of each environment this gateway needs for its users, beside those that are idle or under way. */
+function neededHere({ own, stock, failing }: SupplyState) {
+  const needed = countByEnvironment(own);
+  for (const [environment, count] of needed) {
+    const { idle, underWay } = stock.get(environment) ?? NONE;
+    needed.set(environment, failing.has(environment) ? 0 : count - idle - underWay);
+  }
+  return {
+    take: (environment: string | null): boolean => {
+      const count = needed.get(environment) ?? 0;
+      needed.set(environment, count - 1);
+      return count > 0;
+    },
+    isLeft: () => [...needed.values()].some((count) => count > 0),
+  };
+}

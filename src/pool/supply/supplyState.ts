@@ -1,0 +1,118 @@
+/** Reads what `planSupply` reckons with, and which environments have the workers that it is about. */
+import type { EnvironmentId } from '../../domain/ids.ts';
+import type { WaitingPlace } from '../../domain/waitingPlace.ts';
+import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
+import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
+import type { Shares } from './fairOrder.ts';
+import type { Stock, SupplyState, Way } from './planSupply.ts';
+
+/** An environment is in use while it has sessions, and for so long after somebody asked for one. */
+const IN_USE_MS = 3_600_000;
+
+export interface SupplyStateDeps {
+  readonly counts: () => Promise<PoolCounts>;
+  /** The users who wait here and are not just being served. */
+  readonly waiting: () => readonly WaitingPlace[];
+  /** The users who wait at other gateways. */
+  readonly elsewhere: () => Promise<readonly WaitingPlace[]>;
+  readonly busy: () => Promise<Shares['busy']>;
+  readonly tenantWeights: Shares['weights'];
+  /** What serves new sessions, by name. Mostly from memory. */
+  readonly serving: () => Promise<Serving>;
+  /** The names of environments that were asked for since then, the last first. */
+  readonly environmentsAskedSince: (since: Date) => Promise<readonly string[]>;
+  readonly minIdleWorkers: number;
+  readonly minIdleEnvironmentWorkers: number;
+  readonly maxTotalWorkers: number;
+  /** Whether this gateway is the keeper now. */
+  readonly isKeeper: () => boolean;
+  readonly now: () => Date;
+}
+
+/** The version of each environment that serves new sessions, by name. */
+export type Serving = ReadonlyMap<string, ServingEnvironment>;
+
+export interface KnownSupply {
+  readonly state: Omit<SupplyState, 'failing'>;
+  readonly serving: Serving;
+  /** The environments whose idle workers can make way. */
+  readonly idsOf: (way: Way) => readonly (EnvironmentId | null)[];
+  /** Environments whose idle workers serve nobody. Empty on a gateway that is not the keeper. */
+  readonly useless: readonly EnvironmentId[];
+}
+
+/** @param underWay how many workers of each environment this gateway is making */
+export async function readSupply(
+  deps: SupplyStateDeps,
+  underWay: ReadonlyMap<string | null, number>,
+): Promise<KnownSupply> {
+  const [{ of: counts, ...total }, serving] = await Promise.all([deps.counts(), deps.serving()]);
+  const own = deps.waiting();
+  const isKeeper = deps.isKeeper();
+  const elsewhere = own.length > 0 || isKeeper ? await deps.elsewhere() : [];
+  const room = deps.maxTotalWorkers - total.starting - total.idle - total.assigned;
+  const minIdle = isKeeper ? await minimums(deps, counts, serving) : new Map();
+  const outdated = counts.filter((each) => !isServing(each, serving));
+  const waited = new Set([...own, ...elsewhere].map(({ environment }) => environment));
+  const isUnused = ({ name }: EnvironmentCounts) => !minIdle.has(name) && !waited.has(name);
+  const useless = counts.filter((each) => outdated.includes(each) || isUnused(each));
+  const mustCompare = own.length + elsewhere.length > room && tenantsOf(own, elsewhere) > 1;
+  return {
+    state: {
+      own,
+      elsewhere,
+      stock: stockOf(counts, serving, underWay),
+      outdated: outdated.reduce((sum, { idle }) => sum + idle, 0),
+      room,
+      minIdle,
+      busy: mustCompare ? await deps.busy() : new Map(),
+      weights: deps.tenantWeights,
+    },
+    serving,
+    idsOf: (way) =>
+      way === 'outdated'
+        ? outdated.map(({ environmentId }) => environmentId)
+        : [way.of === null ? null : (serving.get(way.of)?.id ?? null)],
+    useless: isKeeper
+      ? useless.flatMap(({ environmentId: id, idle }) => (id !== null && idle > 0 ? [id] : []))
+      : [],
+  };
+}
+
+/** Those of no environment first, then the environments in use: those that were asked for last first. */
+async function minimums(
+  { environmentsAskedSince, now, ...deps }: SupplyStateDeps,
+  counts: readonly EnvironmentCounts[],
+  serving: Serving,
+): Promise<ReadonlyMap<string | null, number>> {
+  const least = new Map<string | null, number>([[null, deps.minIdleWorkers]]);
+  if (serving.size === 0) return least;
+  const asked = await environmentsAskedSince(new Date(now().getTime() - IN_USE_MS));
+  const held = counts.flatMap(({ name, assigned }) => (assigned > 0 && name ? [name] : []));
+  for (const name of [...asked, ...held])
+    if (serving.has(name)) least.set(name, deps.minIdleEnvironmentWorkers);
+  return least;
+}
+
+/** Whether its idle workers are for new sessions. */
+function isServing({ environmentId, name }: EnvironmentCounts, serving: Serving): boolean {
+  return name === null || serving.get(name)?.id === environmentId;
+}
+
+function stockOf(
+  counts: readonly EnvironmentCounts[],
+  serving: Serving,
+  underWay: ReadonlyMap<string | null, number>,
+): Map<string | null, Stock> {
+  const now = counts.filter((each) => isServing(each, serving));
+  return new Map(
+    now.map(({ name, idle, starting }) => [
+      name,
+      { idle, starting, underWay: underWay.get(name) ?? 0 },
+    ]),
+  );
+}
+
+function tenantsOf(...places: readonly (readonly WaitingPlace[])[]): number {
+  return new Set(places.flat().map(({ tenant }) => tenant)).size;
+}

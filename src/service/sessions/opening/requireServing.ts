@@ -1,0 +1,29 @@
+import { DomainError } from '../../../domain/errors.ts';
+import { notFound } from '../../notFound.ts';
+import type { ServiceDeps } from '../../serviceDeps.ts';
+
+const RETRY_AFTER_MS = 5_000;
+
+/**
+ * Resolves if the environment has a version that serves new sessions. That it was asked for is remembered, so that
+ * workers of it are kept idle.
+ * @throws NOT_FOUND, ENVIRONMENT_NOT_READY
+ */
+export async function requireServing(
+  { database: { queries, firstUse }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  name: string,
+): Promise<void> {
+  await firstUse.allow('environments');
+  if (await pool.askFor(name)) return;
+  const [newest] = await queries.versionsOf(name);
+  if (newest === undefined) throw notFound('environment', name);
+  const what =
+    newest.state === 'BUILDING'
+      ? 'It is still being built. Send the request again when it is ready.'
+      : 'Its build failed. The operator finds the reason in `environment(name)`, and can create it again.';
+  throw new DomainError(
+    'ENVIRONMENT_NOT_READY',
+    `The environment ${name} has no version that is ready. ${what}`,
+    { environment: name, ...(newest.state === 'BUILDING' && { retryAfterMs: RETRY_AFTER_MS }) },
+  );
+}
