@@ -17,7 +17,8 @@ beforeEach(async () => {
 const EMPTY_BY_THEN = ['execution_inputs', 'execution_variables', 'session_variables'];
 /** They have ids, counts and times, and what gateways write. No user can write there, and they name nobody. */
 const OF_NOBODY = [
-  ...['accepted_ends', 'chain_days', 'chain_head', 'context_readers', 'environments'],
+  ...['accepted_ends', 'chain_days', 'chain_head', 'context_readers'],
+  ...['environment_uses', 'environments'],
   'event_removals',
   ...['gateway_releases', 'leases'],
   ...['pools', 'pruned_streams', 'pseudonyms', 'refused_calls', 'removals', 'schema_versions'],

@@ -35,6 +35,8 @@ export interface ProgrammedRuntime {
   isFormer: boolean;
   /** Agents of these workers answer no calls until the list is emptied. They run code. */
   readonly frozen: string[];
+  /** No worker of these images can be started until the list is emptied. */
+  readonly brokenImages: string[];
   /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
   /** Releases all held executions; from now on {@link HOLD} ends at once, too. */
@@ -52,6 +54,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const directories = new Map<string, string | undefined>();
   const sizes: string[] = [];
   const frozen: string[] = [];
+  const brokenImages: string[] = [];
   let isHolding = false;
 
   async function end(containerId: string): Promise<void> {
@@ -63,7 +66,8 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const runtime: Runtime = {
     name: 'programmed',
     imageId: async (reference) => (made.isFormer ? `${reference}-former` : reference),
-    create: async ({ workerId }) => {
+    create: async ({ workerId, imageId }) => {
+      if (brokenImages.includes(imageId)) throw new Error('It is broken.');
       const agent = await startScriptedAgent();
       const kernels = runKernels(agent, {
         isHeld: (code) => isHolding && code === HOLD,
@@ -104,6 +108,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     variablesStatus: null,
     hasNoKernels: false,
     frozen,
+    brokenImages,
     isFormer: false,
     makeOld: (workerId) => {
       for (const { listed, kernels } of containers.values())
