@@ -33,10 +33,12 @@ interface RunLimits {
   readonly context: NonNullable<ExecuteRequest['context']>;
 }
 
-export function createKernelRunner(target: KernelTarget): KernelRunner {
+/** @param epoch of the gateway that runs the code; a former one is fenced */
+export function createKernelRunner(target: KernelTarget, epoch = 1): KernelRunner {
   const listeners = new Set<(message: KernelMessage) => void>();
   const recorded = recordChannel({
     target,
+    epoch,
     onMessage: (message) => {
       for (const listener of listeners) listener(message);
     },

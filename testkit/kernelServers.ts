@@ -116,9 +116,14 @@ export interface AgentServer extends KernelServer {
   agentPeakBytes(): Promise<number>;
 }
 
-/** Starts our agent in a container exactly like those that the pool makes. @param ociRuntime DOCKER_RUNTIME by default */
+/**
+ * Starts our agent in a container exactly like those that the pool makes.
+ * @param ociRuntime DOCKER_RUNTIME by default
+ * @param environment the agent's settings (docs/worker-protocol.md, "Container environment")
+ */
 export async function startAgent(
   ociRuntime: string = process.env.DOCKER_RUNTIME ?? 'runc',
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<AgentServer> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
@@ -133,7 +138,7 @@ export async function startAgent(
     name: `cellhouse-test-${workerId}`,
     imageId: await runtime.imageId(workerImage()),
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
-    environment: {},
+    environment,
   });
   const close = async (): Promise<void> => {
     // Not through the runtime: a gateway gives up an answer after 30 s, and removes what is left in its next sweep. Here

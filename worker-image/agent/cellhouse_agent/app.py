@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from cellhouse_agent.commands.maker import CommandMaker
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
+from cellhouse_agent.egress.egress import open_egress
+from cellhouse_agent.egress.environment import egress_environment
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
@@ -64,14 +66,16 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     files = FilesHelper(beside.helper)
     home = HomeWatch(files)
     writer = FrameWriter(buffer, boot_id, config.max_message_bytes)
-    launcher = KernelLauncher(config.cpus)
+    gate = GatewayGate(loop.time)
+    egress = open_egress(gate) if config.has_egress else None
+    further = egress_environment(config.pip_index_url) if egress else None
+    launcher = KernelLauncher(config.cpus, further)
     launcher.start()
     make_kernel = partial(Kernel, launcher, config.max_message_bytes)
-    commands = CommandMaker(kernel_environment(config.cpus), beside.spawner)
+    commands = CommandMaker(kernel_environment(config.cpus, further), beside.spawner)
     executor = Executor(buffer, writer, usage, home, Makers(make_kernel, commands.order))
     kernel = make_kernel(executor.on_message)
-    gate = GatewayGate(loop.time)
-    services = Services(boot_id, executor, buffer, gate, usage, files)
+    services = Services(boot_id, executor, buffer, gate, usage, files, egress)
     work = asyncio.create_task(_work(kernel, executor, services, started))
     orphan_watch = asyncio.create_task(_watch_orphan(gate, config.orphan_timeout_ms, ended))
     waits: list[asyncio.Future[Any]] = [work, ended]
@@ -81,6 +85,8 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
         work.result()
     work.cancel()
     await asyncio.wait([work])
+    if egress:
+        egress.close()
     await launcher.close()
     await commands.close()
     await home.close()

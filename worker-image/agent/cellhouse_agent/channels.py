@@ -17,7 +17,7 @@ from cellhouse_agent.errors import refusal_of
 from cellhouse_agent.executor import QueueFull
 from cellhouse_agent.log import log_event
 from cellhouse_agent.parse_frame import Ack, parse_frame
-from cellhouse_agent.requests import MAX_EPOCH, whole_number
+from cellhouse_agent.requests import MAX_EPOCH, query_number
 from cellhouse_agent.services import Services
 from cellhouse_agent.wire import MalformedMessage
 
@@ -56,9 +56,7 @@ class ChannelsHandler(WebSocketHandler):
             await super().get(*args, **kwargs)
 
     def _number(self, name: str) -> int:
-        text = self.get_query_argument(name, "") or ""
-        is_number = text.isascii() and text.isdigit() and len(text) <= 16
-        return whole_number(int(text) if is_number else None, name, 0, MAX_EPOCH)
+        return query_number(self.get_query_argument(name, "") or "", name, MAX_EPOCH)
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Replace any earlier connection, and send every frame that the gateway has not stored."""

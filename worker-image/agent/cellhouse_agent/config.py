@@ -20,6 +20,10 @@ class Config:
     replay_buffer_bytes: int
     max_message_bytes: int
     cpus: int
+    # Whether code has a way out, through the gateway.
+    has_egress: bool
+    # The index that pip uses with it; empty: pip's own.
+    pip_index_url: str
 
 
 def read_config(environment: Mapping[str, str]) -> Config:
@@ -40,6 +44,8 @@ def read_config(environment: Mapping[str, str]) -> Config:
         replay_buffer_bytes=number("CELLHOUSE_REPLAY_BUFFER_BYTES", 33_554_432),
         max_message_bytes=number("CELLHOUSE_MAX_MESSAGE_BYTES", 16_777_216),
         cpus=number("CELLHOUSE_CPUS", 1),
+        has_egress=environment.get("CELLHOUSE_EGRESS", "") == "on",
+        pip_index_url=environment.get("PIP_INDEX_URL", ""),
     )
     if problems:
         raise ConfigError("; ".join(problems))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cellhouse_agent.contexts import TooManyContexts
+from cellhouse_agent.egress.egress import TooManyStreams
 from cellhouse_agent.files.access import OtherWorker
 from cellhouse_agent.files.helper import FileRefused
 from cellhouse_agent.gateway_gate import StaleEpoch
@@ -41,6 +42,7 @@ ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
     NoContext: lambda _error: (404, {"error": "no_context"}),
     TooManyContexts: lambda _error: (429, {"error": "too_many_contexts"}),
     OutOfOrder: lambda error: (422, {"error": "out_of_order", "accepted": error.accepted}),
+    TooManyStreams: lambda _error: (429, {"error": "too_many_streams"}),
     NoKernel: lambda _error: (503, {"error": "no_kernel"}),
     OtherWorker: lambda error: (409, {"error": error.reason}),
     FileRefused: lambda error: (

@@ -32,6 +32,11 @@ class GatewayGate:
         self._highest = 0
         self._current: Closable | None = None
         self._alone_since = clock()
+        self._on_takeover: list[Callable[[], None]] = []
+
+    def on_takeover(self, react: Callable[[], None]) -> None:
+        """Have this called whenever a higher epoch than before is admitted."""
+        self._on_takeover.append(react)
 
     def admit(self, epoch: int) -> None:
         """Let a caller with this epoch act, or raise StaleEpoch. A higher epoch closes the current connection."""
@@ -40,6 +45,8 @@ class GatewayGate:
         if epoch > self._highest:
             self._highest = epoch
             self._drop_current()
+            for react in self._on_takeover:
+                react()
 
     def attach(self, connection: Closable) -> None:
         """Make this the current connection, and close the one before."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 from cellhouse_agent.exec_kernel import exec_kernel
 from cellhouse_agent.fork_server import ForkFailed, ForkServer
@@ -30,10 +31,11 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 class KernelLauncher:
     """Owns the fork server. `cpus` is the worker's limit of CPUs, and the number of threads of a numerical library."""
 
-    def __init__(self, cpus: int) -> None:
+    def __init__(self, cpus: int, further: Mapping[str, str] | None = None) -> None:
+        """Kernels have the environment variables `further` in addition."""
         # The limit may exceed the CPUs of the machine.
         self.cpus = min(cpus, len(os.sched_getaffinity(0)))
-        self._environment = kernel_environment(cpus)
+        self._environment = kernel_environment(cpus, further)
         self._server: ForkServer | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._is_ready = asyncio.Event()
@@ -105,8 +107,8 @@ class KernelLauncher:
             self._server.kill()
 
 
-def kernel_environment(cpus: int) -> dict[str, str]:
-    """The whole environment of a kernel."""
+def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a kernel, or of a command."""
     threads = str(cpus)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -124,4 +126,5 @@ def kernel_environment(cpus: int) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": threads,
         "NUMEXPR_NUM_THREADS": threads,
         "NUMEXPR_MAX_THREADS": threads,
+        **(further or {}),
     }

@@ -10,6 +10,8 @@ from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
 # Identifiers are UUIDs; this leaves room for clients with longer ones.
 MAX_ID_CHARACTERS = 128
 MAX_EPOCH = 2**53
+# Of a number in a query: as many as MAX_EPOCH has.
+MAX_NUMBER_DIGITS = 16
 # Linux accepts no longer path.
 MAX_PATH_BYTES = 4_095
 # Linux stores no more.
@@ -94,6 +96,12 @@ def whole_number(value: Json, name: str, minimum: int, maximum: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise MalformedMessage(f"{name} must be a whole number from {minimum} to {maximum}")
     return value
+
+
+def query_number(text: str, name: str, maximum: int) -> int:
+    """A whole number of a query, from 0; raises MalformedMessage that names it."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS
+    return whole_number(int(text) if is_number else None, name, 0, maximum)
 
 
 def identifier(value: Json, name: str) -> str:

@@ -10,6 +10,7 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
 from cellhouse_agent.channels import MAX_FRAME_BYTES, ChannelsHandler
+from cellhouse_agent.egress.handler import egress_routes
 from cellhouse_agent.files.access import FilesAccess
 from cellhouse_agent.files.routes import file_routes
 from cellhouse_agent.http_api import UnknownHandler, operation_routes
@@ -38,6 +39,7 @@ def serve(path: str, services: Services) -> Callable[[], None]:
             ("/channels", ChannelsHandler, {"services": services}),
             *operation_routes(services),
             *file_routes(services.files, FilesAccess(services.boot_id)),
+            *egress_routes(services),
         ],
         default_handler_class=UnknownHandler,
         websocket_max_message_size=MAX_READ_FRAME_BYTES,

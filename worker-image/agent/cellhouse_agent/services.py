@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellhouse_agent.egress.egress import Egress
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.gateway_gate import GatewayGate
@@ -21,3 +22,5 @@ class Services:
     gate: GatewayGate
     usage: Usage
     files: FilesHelper
+    # None: code has no way out.
+    egress: Egress | None = None

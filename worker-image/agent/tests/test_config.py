@@ -14,6 +14,11 @@ class ReadConfig(unittest.TestCase):
         self.assertEqual(config.replay_buffer_bytes, 33_554_432)
         self.assertEqual(config.max_message_bytes, 16_777_216)
         self.assertEqual(config.cpus, 1)
+        self.assertEqual((config.has_egress, config.pip_index_url), (False, ""))
+
+    def test_has_a_way_out_only_if_told_so(self) -> None:
+        self.assertTrue(read_config({"CELLHOUSE_EGRESS": "on"}).has_egress)
+        self.assertFalse(read_config({"CELLHOUSE_EGRESS": "off"}).has_egress)
 
     def test_names_every_problem_at_once(self) -> None:
         with self.assertRaises(ConfigError) as caught:

@@ -50,6 +50,14 @@ class GatewayGateTest(unittest.TestCase):
         self.assertEqual(connection.code, SUPERSEDED_CODE)
         self.assertFalse(self.gate.is_current(connection))
 
+    def test_tells_of_each_higher_epoch(self) -> None:
+        told: list[str] = []
+        self.gate.on_takeover(lambda: told.append("takeover"))
+        self.gate.admit(1)
+        self.gate.admit(1)
+        self.gate.admit(2)
+        self.assertEqual(told, ["takeover", "takeover"])
+
     def test_counts_how_long_it_is_alone(self) -> None:
         self.time = 12
         self.assertEqual(self.gate.alone_seconds(), 2)

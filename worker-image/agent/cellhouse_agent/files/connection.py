@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from tornado.web import RequestHandler
 
+from cellhouse_agent.detached import detached_socket
 from cellhouse_agent.wire import JsonObject
 
 # A transfer on which nothing moves for this long is cut.
@@ -41,14 +42,7 @@ class Connection:
     """Owns the socket."""
 
     def __init__(self, handler: RequestHandler) -> None:
-        stream = handler.detach()
-        # tornado watches its own descriptor, and closes it. It has none if the caller has hung up already: then nothing
-        # can be sent over this one.
-        self._socket: socket.socket = (
-            socket.socket(socket.AF_UNIX) if stream.closed() else stream.socket.dup()
-        )
-        stream.close()
-        self._socket.setblocking(False)
+        self._socket = detached_socket(handler)
         self._loop = asyncio.get_running_loop()
 
     async def send_head(self, status: int, headers: Mapping[str, str]) -> None:

@@ -8,6 +8,8 @@ from cellhouse_agent.wire import Json, JsonObject
 
 # What a gateway may ask for only if it is here: an older agent would ignore it, and run code elsewhere.
 FEATURES = ("contexts", "commands", "surroundings", "input", "terminal", "cells")
+# Only of an agent that has it: a listener for code, and streams of the gateway behind it.
+EGRESS_FEATURE = "egress"
 
 
 async def health(services: Services, _fields: None) -> JsonObject:
@@ -17,7 +19,7 @@ async def health(services: Services, _fields: None) -> JsonObject:
         "status": "ok",
         "boot_id": services.boot_id,
         "kernel": services.executor.state,
-        "features": [*FEATURES],
+        "features": [*FEATURES, *([EGRESS_FEATURE] if services.egress else [])],
         "contexts": contexts,
         "kernel_info": services.executor.kernel_facts,
     }

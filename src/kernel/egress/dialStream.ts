@@ -1,0 +1,97 @@
+/** Dials one stream to a worker's agent, on which code there can reach this gateway (docs/worker-protocol.md, "Egress"). */
+import { type IncomingMessage, request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+
+/** Limit from dialling to the answer: a stopped agent never answers. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** The first byte that the agent sends on a stream that it has given to code. */
+const TAKEN = 1;
+
+/** Why a stream ended before it was taken. */
+export type NotTaken =
+  /** Another gateway has the worker, or its agent has no egress. No further attempt would help. */
+  | { readonly kind: 'refused'; readonly status: number }
+  | { readonly kind: 'lost'; readonly error: Error; readonly parkedMs: number };
+
+export interface StreamEvents {
+  /** Code has it. What the code sends is read from the stream, and nothing before that. */
+  readonly onTaken: () => void;
+  /** Called once, and only before `onTaken`. Not called after `abandon()`. */
+  readonly onNotTaken: (why: NotTaken) => void;
+}
+
+export interface DialledStream {
+  /** The owner's from `onTaken` on. */
+  readonly stream: Duplex;
+  /** Ends it, unless it was taken. */
+  abandon(): void;
+}
+
+/** Dials immediately. An `error` of the stream is caught, whoever has it: a `close` follows. */
+export function dialStream(
+  address: AgentAddress,
+  epoch: number,
+  events: StreamEvents,
+): DialledStream {
+  const stream = address.open();
+  // Code may end what it sends and still read.
+  stream.allowHalfOpen = true;
+  let isOver = false;
+  let parkedAt = Number.POSITIVE_INFINITY;
+
+  function end(why: NotTaken | null): void {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    stream.destroy();
+    if (why !== null) events.onNotTaken(why);
+  }
+  const lose = (error: Error) =>
+    end({ kind: 'lost', error, parkedMs: Math.max(0, performance.now() - parkedAt) });
+
+  const timer = setTimeout(
+    () => lose(new Error('The worker does not answer the dialling of a stream.')),
+    HANDSHAKE_TIMEOUT_MS,
+  );
+  stream.on('error', lose);
+  stream.on('close', () => lose(new Error('The worker closed a stream.')));
+
+  const call = request({
+    createConnection: () => stream,
+    path: `/egress?epoch=${epoch}`,
+    headers: { connection: 'Upgrade', upgrade: 'cellhouse-egress' },
+  });
+  call.on('error', lose);
+  call.on('response', (response: IncomingMessage) => {
+    end({ kind: 'refused', status: response.statusCode ?? 0 });
+  });
+  call.on('upgrade', (_response, _socket, head: Buffer) => {
+    clearTimeout(timer);
+    if (isOver) return;
+    if (head.length > 0) stream.unshift(head);
+    parkedAt = performance.now();
+    awaitTaken();
+  });
+  call.end();
+
+  function awaitTaken(): void {
+    const onReadable = (): void => {
+      const first = stream.read(1) as Buffer | null;
+      if (first === null) return;
+      stream.off('readable', onReadable);
+      if (isOver) return;
+      if (first[0] !== TAKEN) {
+        lose(new Error('The worker broke the protocol of a stream.'));
+      } else {
+        isOver = true;
+        events.onTaken();
+      }
+    };
+    stream.on('readable', onReadable);
+    // A parked stream that ends is of no use; without this its half that can be written would keep it open.
+    stream.once('end', () => lose(new Error('The worker closed a stream.')));
+  }
+
+  return { stream, abandon: () => end(null) };
+}

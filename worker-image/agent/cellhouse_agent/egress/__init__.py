@@ -1,0 +1,1 @@
+"""The way out (docs/worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""

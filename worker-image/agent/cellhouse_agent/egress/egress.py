@@ -1,0 +1,147 @@
+"""Gives each connection of code to the worker's loopback a stream of the gateway.
+
+The gateway has dialled the streams before, and they are parked here. States of a stream: parked -> taken -> closed.
+When code comes, a parked stream is taken: it gets TAKEN, so that the gateway dials another one, and is joined with the
+connection of the code (link.py). Code that comes when none is parked waits. A connection that has waited for too long,
+or that finds too many waiting, is closed. A newer gateway's epoch closes all streams of the former.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+
+from cellhouse_agent.egress.environment import LISTEN_HOST, LISTEN_PORT
+from cellhouse_agent.egress.link import BLOCK_BYTES, Link
+from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.log import log_event
+
+# The first byte of a stream that was taken. All after it is between code and gateway.
+TAKEN = b"\x01"
+# Parked and taken streams together: twice as many descriptors, a fraction of those that the agent may have. The gateway
+# has a limit of its own, which is not higher.
+MAX_STREAMS = 256
+# Code that comes faster than the gateway dials waits for milliseconds, and while a gateway is replaced, for seconds.
+MAX_WAITING = 64
+WAIT_SECONDS = 10.0
+# What Linux keeps for us while the agent does something else.
+BACKLOG = 128
+# Code that floods the listener gets no more of the agent's time at once.
+MAX_ACCEPTS_AT_ONCE = 16
+# How long no connection is accepted when the agent has no descriptor for one.
+PAUSE_SECONDS = 0.5
+
+
+def open_egress(gate: GatewayGate) -> Egress:
+    """Listen, for as long as the agent lives. Raises OSError."""
+    egress = Egress()
+    gate.on_takeover(egress.close_streams)
+    return egress
+
+
+class TooManyStreams(Exception):
+    """The gateway has dialled MAX_STREAMS already."""
+
+
+class Egress:
+    """The listener, the parked streams, and the links."""
+
+    def __init__(self) -> None:
+        """Listen. Raises OSError."""
+        self._loop = asyncio.get_running_loop()
+        self._parked: deque[socket.socket] = deque()
+        self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._links: set[Link] = set()
+        self._block = bytearray(BLOCK_BYTES)
+        self._pause: asyncio.TimerHandle | None = None
+        self._listener = socket.create_server((LISTEN_HOST, LISTEN_PORT), backlog=BACKLOG)
+        self._listener.setblocking(False)
+        self._go_on_accepting()
+
+    def require_room(self) -> None:
+        """Raise TooManyStreams if no further stream can be parked."""
+        if len(self._parked) + len(self._links) >= MAX_STREAMS:
+            raise TooManyStreams
+
+    def park(self, stream: socket.socket) -> None:
+        """Keep a stream of the present gateway until code needs it. Owns the socket from now on."""
+        self._parked.append(stream)
+        self._loop.add_reader(stream.fileno(), self._drop_parked, stream)
+        self._join_waiting()
+
+    def close_streams(self) -> None:
+        """Another gateway has the worker: close what the former has dialled. Code that waits is for the next one."""
+        for stream in [*self._parked]:
+            self._drop_parked(stream)
+        for link in [*self._links]:
+            link.close()
+
+    def close(self) -> None:
+        """Stop listening, and close everything."""
+        self._loop.remove_reader(self._listener.fileno())
+        if self._pause:
+            self._pause.cancel()
+        self._listener.close()
+        for code in [*self._waiting]:
+            self._stop_waiting(code).close()
+        self.close_streams()
+
+    def _go_on_accepting(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(MAX_ACCEPTS_AT_ONCE):
+            try:
+                code, _address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log_event("egress_paused", reason=str(error.strerror))
+                self._loop.remove_reader(self._listener.fileno())
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on_accepting)
+                return
+            self._take_in(code)
+
+    def _take_in(self, code: socket.socket) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            code.close()
+            return
+        code.setblocking(False)
+        # What the gateway sends in pieces would wait for acknowledgements that are delayed by 40 ms.
+        code.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._waiting[code] = self._loop.call_later(WAIT_SECONDS, self._give_up, code)
+        self._join_waiting()
+
+    def _give_up(self, code: socket.socket) -> None:
+        self._stop_waiting(code).close()
+
+    def _stop_waiting(self, code: socket.socket) -> socket.socket:
+        self._waiting.pop(code).cancel()
+        return code
+
+    def _join_waiting(self) -> None:
+        """Join the connection that has waited longest with the stream that was parked first."""
+        while self._waiting and self._parked:
+            stream = self._unpark(self._parked[0])
+            try:
+                stream.send(TAKEN)
+            except OSError:
+                # Its gateway has just died.
+                stream.close()
+            else:
+                self._join(self._stop_waiting(next(iter(self._waiting))), stream)
+
+    def _join(self, code: socket.socket, stream: socket.socket) -> None:
+        link = Link(code, stream, self._block, lambda: self._links.discard(link))
+        self._links.add(link)
+
+    def _drop_parked(self, stream: socket.socket) -> None:
+        """The gateway has hung up, or has sent something too early, or is not the present one any more."""
+        self._unpark(stream).close()
+
+    def _unpark(self, stream: socket.socket) -> socket.socket:
+        self._parked.remove(stream)
+        self._loop.remove_reader(stream.fileno())
+        return stream

@@ -1,0 +1,25 @@
+"""Where code is told to go: the environment variables that the usual clients read."""
+
+from __future__ import annotations
+
+# Only code in this worker can reach it: the worker has no interface but its own loopback.
+LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
+PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
+# Servers that code itself has started.
+NEVER_OUT = "localhost,127.0.0.1,::1"
+
+
+def egress_environment(pip_index_url: str) -> dict[str, str]:
+    """What kernels and commands have in their environment. `pip_index_url` may be empty.
+
+    pip, git, curl, requests and urllib read the first six.
+    """
+    return {
+        "HTTP_PROXY": PROXY_URL,
+        "HTTPS_PROXY": PROXY_URL,
+        "http_proxy": PROXY_URL,
+        "https_proxy": PROXY_URL,
+        "NO_PROXY": NEVER_OUT,
+        "no_proxy": NEVER_OUT,
+        **({"PIP_INDEX_URL": pip_index_url} if pip_index_url else {}),
+    }
