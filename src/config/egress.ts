@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { type EgressRule, notCovered, parseRules } from '../domain/egress/egressRule.ts';
 import { parseTarget } from '../domain/egress/target.ts';
 import { isPlainName } from '../domain/plainName.ts';
-import { integer, milliseconds, optional } from './setting.ts';
+import { integer, milliseconds, optional, parseUrl } from './setting.ts';
 
 const DNS_PORT = 53;
 
@@ -42,7 +42,8 @@ export const EGRESS = {
     text: 'How many connections to the outside one worker may have at the same time.',
     fallback: 64,
     min: 1,
-    max: 1_024,
+    // An agent has descriptors for no more (worker-image/agent/cellhouse_agent/egress/egress.py).
+    max: 256,
   }),
   egressMaxTotalConnections: integer({
     name: 'EGRESS_MAX_TOTAL_CONNECTIONS',
@@ -50,6 +51,15 @@ export const EGRESS = {
     fallback: 1_024,
     min: 1,
     max: 65_536,
+  }),
+  /** Null: pip's own. */
+  pipIndexUrl: optional<string, null>({
+    name: 'PIP_INDEX_URL',
+    text: 'The index that pip uses in sessions, if `EGRESS_ALLOW` lists anything. `EGRESS_ALLOW` must list its host, too. All code can read it.',
+    whenUnset: "pip's own, `https://pypi.org/simple`",
+    unset: null,
+    allowed: 'an http or https URL without credentials, such as https://pypi.example.org/simple',
+    parse: (given) => (isPlainUrl(given) ? given : undefined),
   }),
   egressConnectTimeoutMs: milliseconds({
     name: 'EGRESS_CONNECT_TIMEOUT_MS',
@@ -90,6 +100,11 @@ function parseTenantRules(given: string): ReadonlyMap<string, readonly EgressRul
     byTenant.set(tenant, rules);
   }
   return byTenant;
+}
+
+function isPlainUrl(text: string): boolean {
+  const url = parseUrl(text);
+  return url !== null && /^https?:$/.test(url.protocol) && `${url.username}${url.password}` === '';
 }
 
 /** As Node's resolver takes it. */

@@ -75,6 +75,7 @@ describe('the configuration', () => {
       tenantEgressAllow: new Map(),
       egressDns: [],
       egressMaxConnections: 64,
+      pipIndexUrl: null,
       egressMaxTotalConnections: 1_024,
       egressConnectTimeoutMs: 10_000,
       egressIdleTimeoutMs: 300_000,
@@ -169,6 +170,15 @@ describe('the configuration', () => {
     for (const text of ['a', 'a=x,a=y', '=x', 'a b=x', 'a=http://x'])
       expect(problemsOf({ EGRESS_ALLOW: '*', TENANT_EGRESS_ALLOW: text })).toEqual([
         expect.stringContaining('pairs of a tenant and hosts'),
+      ]);
+  });
+
+  it('reads the index of pip, which all code can read', () => {
+    const url = 'https://pypi.example.org/simple';
+    expect(loadConfig({ PIP_INDEX_URL: url }, ROOT_UID).pipIndexUrl).toBe(url);
+    for (const text of ['pypi.org', 'file:///srv/wheels', 'https://ann:pw@pypi.example.org/'])
+      expect(problemsOf({ PIP_INDEX_URL: text })).toEqual([
+        expect.stringMatching(/^PIP_INDEX_URL is .*an http or https URL without credentials/),
       ]);
   });
 

@@ -7,6 +7,7 @@ import { isOver, type Worker } from '../../domain/worker.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { ConcurrencyError, LimitError } from '../../events/store/eventStore.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
+import { agentEnvironment } from './agentEnvironment.ts';
 import {
   awaitWorker,
   type CreateWorkerDeps,
@@ -108,10 +109,6 @@ function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
       cpus: config.workerCpus,
       pids: config.workerPids,
     },
-    environment: {
-      CELLHOUSE_ORPHAN_TIMEOUT_MS: String(config.workerOrphanTimeoutMs),
-      CELLHOUSE_REPLAY_BUFFER_BYTES: String(config.replayBufferBytes),
-      CELLHOUSE_CPUS: String(Math.ceil(config.workerCpus)),
-    },
+    environment: agentEnvironment(config),
   };
 }
