@@ -9,6 +9,7 @@ import { quotaDefaults } from './config/quotas.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import { createDoors } from './doors/doors.ts';
+import { createEgress, type Egress } from './egress/createEgress.ts';
 import { type AuditKeeper, createAuditKeeper } from './events/chain/auditKeeper.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
 import type { Database } from './events/database.ts';
@@ -140,13 +141,17 @@ export async function openInstallation(
     mayBeAway,
   });
   const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });
-  return { database, engine, ...composePool({ config, database, runtime, poolId, logger }) };
+  const parts = composePool({ config, database, runtime, poolId, logger });
+  closers.push(async () => parts.egress?.close());
+  return { database, engine, ...parts };
 }
 
 export interface PoolParts {
   readonly pool: Pool;
   readonly messageCounts: MessageCounts;
   readonly sharedOutput: SharedOutput;
+  /** Null: code may reach nothing outside. Closed after the pool. */
+  readonly egress: Egress | null;
 }
 
 /** Creates the pool with its database and runtime, without starting it. */
@@ -159,16 +164,19 @@ export function composePool(deps: {
 }): PoolParts {
   const messageCounts = createMessageCounts();
   const sharedOutput = createSharedOutput();
+  const now = () => new Date();
+  const egress = createEgress({ ...deps, ...deps.database, now, clock: () => performance.now() });
   const pool = createPool({
     ...deps,
     workerImage: deps.config.workerImage ?? '',
     messageCounts,
+    egress,
     followers: (execution) => countFollowers(sharedOutput, execution),
     newId,
-    now: () => new Date(),
+    now,
     random: Math.random,
   });
-  return { pool, messageCounts, sharedOutput };
+  return { pool, messageCounts, sharedOutput, egress };
 }
 
 export interface ServiceParts {
@@ -189,7 +197,10 @@ export function composeService(
     pool,
     sharedOutput,
     logger,
-  }: Omit<PoolParts, 'messageCounts'> & { readonly database: Database; readonly logger: Logger },
+  }: Omit<PoolParts, 'messageCounts' | 'egress'> & {
+    readonly database: Database;
+    readonly logger: Logger;
+  },
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
@@ -278,6 +289,7 @@ export function composeServer(
     readiness: () => readiness(database, pool),
     onExecutionEnded: (listener) => onOwnEnds(database, listener),
     messageCounts: () => deps.messageCounts,
+    egressTotals: () => deps.egress?.totals ?? null,
     outputFollowers: () => deps.sharedOutput.count,
     auditStatus: deps.auditKeeper.status,
     processMetrics,

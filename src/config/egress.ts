@@ -63,7 +63,7 @@ export const EGRESS = {
   }),
   egressConnectTimeoutMs: milliseconds({
     name: 'EGRESS_CONNECT_TIMEOUT_MS',
-    text: 'How long it may take to resolve the name of a host and to connect to it.',
+    text: 'How long code may take to say which host it wants to reach, and how long it may take to resolve its name and to connect to it.',
     fallback: 10_000,
     min: 100,
   }),

@@ -428,6 +428,28 @@ export const refusedCalls = pgTable(
   (table) => [primaryKey({ columns: [table.minute, table.token, table.operation, table.code] })],
 );
 
+/** What code has reached in a minute, for the audit. No projection: a connection records nothing but its count. */
+export const egressCounts = pgTable(
+  'egress_counts',
+  {
+    sessionId: uuid('session_id').notNull(),
+    minute: time('minute').notNull(),
+    host: text('host').notNull(),
+    port: integer('port').notNull(),
+    outcome: text('outcome').notNull(),
+    connections: count('connections').notNull(),
+    sentBytes: count('sent_bytes').notNull(),
+    receivedBytes: count('received_bytes').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'egress_counts_pkey',
+      columns: [table.sessionId, table.minute, table.host, table.port, table.outcome],
+    }),
+    index('egress_counts_minute_idx').on(table.minute),
+  ],
+);
+
 /**
  * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
  */

@@ -24,6 +24,7 @@ import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giv
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes/laneKey.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
+import type { EgressServer } from '../worker/workerEgress.ts';
 import { createWorkerFeatures, type WorkerFeatures } from '../worker/workerFeatures.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import {
@@ -53,6 +54,8 @@ export interface PoolDeps {
   readonly messageCounts: MessageCounts;
   /** The number of clients that follow the output of the execution, or of its user, on this gateway. */
   readonly followers: (execution: Execution) => number;
+  /** Serves what code wants of the outside. Null: nothing may be reached. */
+  readonly egress: EgressServer | null;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly random: () => number;

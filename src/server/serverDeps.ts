@@ -11,7 +11,7 @@ import type { MetricsDeps } from './http/metrics.ts';
 export interface ServerDeps
   extends Pick<
     MetricsDeps,
-    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus'
+    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus' | 'egressTotals'
   > {
   readonly config: Config;
   readonly service: Service;

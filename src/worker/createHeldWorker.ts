@@ -21,6 +21,7 @@ import { createRecorded, type Recorded } from './recorded.ts';
 import type { Job } from './storing/batch.ts';
 import type { Writer } from './storing/writer.ts';
 import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
+import { createWorkerEgress, type WorkerEgress } from './workerEgress.ts';
 import type { WorkerSession } from './workerSession.ts';
 import { createWorkerWriter } from './workerWriter.ts';
 
@@ -44,6 +45,7 @@ class Held implements HeldWorker, OperatedWorker {
   readonly #input: InputDelivery;
   readonly #conversation: Conversation;
   readonly #session: WorkerSession;
+  readonly #egress: WorkerEgress;
   #isClosed = false;
   #ending: Promise<void> | null = null;
 
@@ -52,6 +54,8 @@ class Held implements HeldWorker, OperatedWorker {
     this.workerId = start.workerId;
     this.now = deps.now;
     const recorded = createRecorded(deps, start);
+    const { address, cursor } = start;
+    this.#egress = createWorkerEgress(deps.egress, { address, epoch: cursor.epoch });
     this.#session = recorded.session;
     this.contexts = recorded.contexts;
     this.lanes = recorded.lanes;
@@ -85,6 +89,7 @@ class Held implements HeldWorker, OperatedWorker {
     for (const request of start.pending) this.#pending.add(request);
     if (start.session === null) return;
     this.#variables.begin(start.session);
+    this.#egress.begin(start.session);
     const { finishing } = this.#conversation;
     for (const job of this.lanes.jobs())
       if (!finishing.cancelIfTooLate(job)) this.#input.begun(job.execution);
@@ -119,7 +124,9 @@ class Held implements HeldWorker, OperatedWorker {
   opened(session: Session): void {
     const isNew = this.sessionId !== session.id;
     this.#session.put(session);
-    if (isNew) this.#variables.begin(session);
+    if (!isNew) return;
+    this.#variables.begin(session);
+    this.#egress.begin(session);
   }
 
   enqueue(next: UnfinishedExecution): void {
@@ -197,6 +204,7 @@ class Held implements HeldWorker, OperatedWorker {
     this.#pending.close();
     this.#variables.close();
     this.#input.close();
+    this.#egress.close();
     await this.#link.close();
   }
 

@@ -26,6 +26,7 @@ import type { UnfinishedExecution } from '../events/queries/executionQueries.ts'
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
 import type { LaneKey } from './lanes/laneKey.ts';
+import type { EgressServer } from './workerEgress.ts';
 
 export interface HeldWorkerDeps {
   readonly store: EventStore;
@@ -48,6 +49,8 @@ export interface HeldWorkerDeps {
   readonly variables: Queries['sessionVariables'];
   readonly executionVariables: Queries['executionVariables'];
   readonly readInput: Queries['inputIn'];
+  /** Null: nothing may be reached. */
+  readonly egress: EgressServer | null;
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
   /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */

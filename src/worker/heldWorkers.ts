@@ -21,6 +21,7 @@ export interface HeldWorkersDeps {
   readonly maxCommands: number;
   readonly laneOf: HeldWorkerDeps['laneOf'];
   readonly followers: (execution: Execution) => number;
+  readonly egress: HeldWorkerDeps['egress'];
   /** How the worker's agent is reached. Null: the worker was never started. */
   readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;

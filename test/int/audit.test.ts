@@ -298,6 +298,7 @@ describe('the audit views', () => {
     const names = new Set(columns.map(({ name }) => name.split('.')[0]));
     expect([...names].sort()).toEqual([
       'contexts',
+      'egress',
       'environments',
       'executions',
       'files',

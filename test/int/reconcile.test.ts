@@ -61,6 +61,7 @@ function endingOf(database: Database, engineSocket = socketPath) {
     interruptGraceMs: 1_000,
     maxCommands: 16,
     followers: () => 0,
+    egress: null,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: () => undefined,
     onOpen: () => undefined,

@@ -62,6 +62,7 @@ export async function makeForgettable(
   const executionId = await run(world, session);
   await changeFiles(world, session);
   await openNotebook(world, session);
+  await reach(world, session);
   await grant(world);
   await wait(world, worker);
   await db.sql`ANALYZE`;
@@ -167,6 +168,18 @@ async function changeFiles({ gateway: { store }, mark }: World, session: Session
   const moved = await request({ operation: 'move', path: mark('from'), toPath: mark('to') });
   await finish(moved, { type: 'RecordMoved', at: at(), size: 3 });
   await request({ path: mark('pending') });
+}
+
+/** What code has asked for outside. */
+async function reach({ gateway, mark }: World, { id: sessionId }: Session) {
+  const minute = new Date();
+  const [first, second] = [mark('host'), mark('hosttoo')];
+  await gateway.queries.recordEgress([
+    ...[first, second].map((host) => ({
+      ...{ sessionId, minute, host, port: 443, outcome: 'allowed' as const },
+      ...{ connections: 1, sentBytes: 5, receivedBytes: 7 },
+    })),
+  ]);
 }
 
 /** A token, and a quota. */

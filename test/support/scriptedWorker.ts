@@ -229,6 +229,7 @@ export function actingGateway(database: Database) {
     maxCommands: MAX_COMMANDS,
     laneOf: laneOfKey,
     followers: () => 0,
+    egress: null,
     addressOf: ({ socketPath }) => socketAddress(socketPath ?? ''),
     onSuspect: () => undefined,
     onOpen: () => undefined,

@@ -60,6 +60,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
       await server.close(AbortSignal.abort());
       await serviceParts.close();
       await parts.pool.close(0);
+      await parts.egress?.close();
     },
   };
 }

@@ -74,6 +74,10 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     outputFollowers: () => 0,
+    egressTotals: () => ({
+      outcomes: new Map([['allowed', 4]]),
+      ...{ sentBytes: 5, receivedBytes: 6, open: 2 },
+    }),
     auditStatus: () => ({ unsealedEvents: 7, differingHeads: 0 }),
     processMetrics: options.processMetrics ?? (async () => ''),
     logger: pino({ level: 'silent' }),

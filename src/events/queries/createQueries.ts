@@ -6,6 +6,7 @@ import { createChainQueries } from './chainQueries.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createContextQueries } from './contextQueries.ts';
 import { createContextReaderQueries } from './contextReaderQueries.ts';
+import { createEgressQueries } from './egressQueries.ts';
 import { createEnvironmentQueries } from './environmentQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
@@ -45,6 +46,7 @@ export function createQueries(client: Client, { address, newId, freshOutputs }: 
     ...createStoredQueries(client, address),
     ...createContextQueries(client),
     ...createContextReaderQueries(client),
+    ...createEgressQueries(client),
     ...createEnvironmentQueries(client),
     ...createExecutionQueries(client),
     ...createInputQueries(client),

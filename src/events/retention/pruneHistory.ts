@@ -4,7 +4,8 @@
  *
  * A stream is deleted whole or not at all. One transaction deletes its events and outputs, notes that a rebuild must leave
  * its row alone, and records what it has done (HistoryPruned), so that the audit chain still holds. Everything is sealed
- * before, and only streams are deleted whose last event is. Counts of refused calls go, too, and are not archived. The
+ * before, and only streams are deleted whose last event is. Counts of refused calls
+ * and of what code has reached go, too, and are not archived. The
  * stream of the newest event always stays: the next position is counted from that event.
  */
 
@@ -80,6 +81,7 @@ async function pruneAll(connection: OneConnection, options: PruneOptions): Promi
     outputs += pruned.outputs;
   }
   await answered(sql`DELETE FROM refused_calls WHERE minute < ${options.before}`);
+  await answered(sql`DELETE FROM egress_counts WHERE minute < ${options.before}`);
   return { ...streams, events, outputs };
 }
 

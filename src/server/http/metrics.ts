@@ -9,6 +9,7 @@ import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
 import { type AccessCounts, addAccess } from './accessMetrics.ts';
 import { addDoors, type DoorView } from './doorMetrics.ts';
+import { addEgress, type EgressView } from './egressMetrics.ts';
 import { createExecutionMetrics } from './executionMetrics.ts';
 import type { FileCounts } from './files/fileCounts.ts';
 import { tenantMetrics } from './tenantMetrics.ts';
@@ -26,7 +27,7 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
   'worker-start-failed',
 ];
 
-export interface MetricsDeps extends AccessCounts, DoorView {
+export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
   readonly service: Pick<Service, 'metrics'>;
   /**
    * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
@@ -66,6 +67,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   addFiles(registry, deps.fileCounts);
   addAccess(registry, deps);
   addDoors(registry, deps);
+  addEgress(registry, deps);
   addAudit(registry, deps.auditStatus);
   const loop = addLoopDelay(registry);
   return {

@@ -31,6 +31,19 @@ const OFTEN_EMPTY: readonly {
     },
   },
   { table: 'waiting_requests', row: { gateway_id: NOBODY, count: 0, tenants: {} } },
+  {
+    table: 'egress_counts',
+    row: {
+      session_id: NOBODY,
+      minute: '1970-01-01',
+      host: '',
+      port: 0,
+      outcome: '',
+      connections: 0,
+      sent_bytes: 0,
+      received_bytes: 0,
+    },
+  },
   { table: 'pseudonyms', row: { tenant: '', user_uuid: '', pseudonym: '' } },
 ];
 

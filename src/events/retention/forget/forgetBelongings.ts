@@ -18,6 +18,7 @@ export async function forgetBelongings(
       const workers = rows.map((row) => ('workerId' in row ? row.workerId : row.id));
       await sql`DELETE FROM session_variables WHERE session_id = ANY (${ids}::uuid[])`;
       await sql`DELETE FROM session_uses WHERE session_id = ANY (${ids}::uuid[])`;
+      await forgetHosts(sql, ids);
       await sql`DELETE FROM context_readers WHERE session_id = ANY (${ids}::uuid[])`;
       await sql`
         UPDATE worker_cursors SET progress = NULL
@@ -40,4 +41,19 @@ export async function forgetBelongings(
     default:
       return kind satisfies never;
   }
+}
+
+/** What code asked for is its user's word. How much it was stays. */
+async function forgetHosts(sql: Sql, sessionIds: readonly string[]): Promise<void> {
+  await sql`
+    WITH gone AS (
+      DELETE FROM egress_counts WHERE session_id = ANY (${sessionIds}::uuid[]) AND host <> '' RETURNING *
+    )
+    INSERT INTO egress_counts AS c (session_id, minute, host, port, outcome, connections, sent_bytes, received_bytes)
+    SELECT session_id, minute, '', 0, outcome, sum(connections), sum(sent_bytes), sum(received_bytes)
+    FROM gone GROUP BY session_id, minute, outcome
+    ON CONFLICT (session_id, minute, host, port, outcome) DO UPDATE SET
+      connections = c.connections + excluded.connections,
+      sent_bytes = c.sent_bytes + excluded.sent_bytes,
+      received_bytes = c.received_bytes + excluded.received_bytes`;
 }

@@ -1,0 +1,70 @@
+import type { EgressOutcome } from '../domain/egress/egressCount.ts';
+import type { Target } from '../domain/egress/target.ts';
+import { authorityOf } from '../domain/egress/target.ts';
+
+/** Why code does not get a connection: an answer of HTTP with one sentence. */
+export class EgressRefusal extends Error {
+  readonly status: number;
+  readonly outcome: EgressOutcome;
+
+  constructor(status: number, outcome: EgressOutcome, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'EgressRefusal';
+    this.status = status;
+    this.outcome = outcome;
+  }
+}
+
+/** Whose list does not have the target. */
+export type Lister = 'installation' | 'tenant' | 'session';
+
+const NOT_LISTED: Readonly<Record<Lister, string>> = {
+  installation: 'is not in EGRESS_ALLOW',
+  tenant: 'is in EGRESS_ALLOW, but not in what TENANT_EGRESS_ALLOW gives this tenant',
+  session: 'is in EGRESS_ALLOW, but not in the egressAllow of this session',
+};
+
+export function notListed(target: Target, by: Lister): EgressRefusal {
+  return new EgressRefusal(403, 'not-listed', `${authorityOf(target, null)} ${NOT_LISTED[by]}.`);
+}
+
+export function privateAddress(target: Target): EgressRefusal {
+  return new EgressRefusal(
+    403,
+    'private-address',
+    `${authorityOf(target, null)} has a private address that EGRESS_ALLOW does not list as an address with this port.`,
+  );
+}
+
+export function malformed(status = 400): EgressRefusal {
+  return new EgressRefusal(
+    status,
+    'malformed',
+    'This proxy takes CONNECT host:port and http://host/ with plain names and addresses of EGRESS_ALLOW, and nothing else.',
+  );
+}
+
+export function tooMany(what: string): EgressRefusal {
+  return new EgressRefusal(503, 'too-many', what);
+}
+
+/** @param cause what the resolver or the socket said */
+export function failedToReach(
+  target: Target,
+  outcome: 'unresolved' | 'unreachable' | 'timed-out',
+  cause?: unknown,
+): EgressRefusal {
+  const authority = authorityOf(target, null);
+  const code = codeOf(cause);
+  const why = {
+    unresolved: `The name of ${authority} cannot be resolved${code}.`,
+    unreachable: `${authority} cannot be reached${code}.`,
+    'timed-out': `${authority} did not answer within EGRESS_CONNECT_TIMEOUT_MS.`,
+  };
+  return new EgressRefusal(outcome === 'timed-out' ? 504 : 502, outcome, why[outcome], { cause });
+}
+
+function codeOf(cause: unknown): string {
+  const code = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? '') : '';
+  return /^[A-Z_]{1,32}$/.test(code) ? ` (${code})` : '';
+}

@@ -1,0 +1,128 @@
+/** Passes one request on to its host, over a connection of its own. */
+import { type ClientRequest, type IncomingMessage, request, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Duplex, pipeline } from 'node:stream';
+import { authorityOf } from '../../domain/egress/target.ts';
+import { EgressRefusal } from '../egressRefusal.ts';
+import { respondRefused, writeRefused } from './answers.ts';
+import type { AskedUrl } from './askedUrl.ts';
+import { passedOn } from './headers.ts';
+import { join } from './join.ts';
+
+const HTTP_PORT = 80;
+
+/** Whether the request says how long its body is in at most one way that everybody reads alike. */
+export function hasPlainBody({ headers }: IncomingMessage): boolean {
+  const { 'transfer-encoding': encoding, 'content-length': length } = headers;
+  if (encoding === undefined) return length === undefined || /^\d{1,15}$/.test(length);
+  return encoding.toLowerCase() === 'chunked' && length === undefined;
+}
+
+/** Sends the request, and its answer to `res`. */
+export function forward(
+  req: IncomingMessage,
+  res: ServerResponse,
+  asked: AskedUrl,
+  socket: Socket,
+): void {
+  const { 'transfer-encoding': encoding, 'content-length': length } = req.headers;
+  const body =
+    encoding !== undefined
+      ? ['Transfer-Encoding', 'chunked']
+      : length !== undefined
+        ? ['Content-Length', length]
+        : [];
+  const call = callHost(req, asked, socket, [...body, 'Connection', 'close']);
+  res.once('close', () => socket.destroy());
+  call.on('response', (answer) => passAnswer(answer, res));
+  call.on('error', () => failed(res));
+  call.on('upgrade', () => failed(res));
+  if (body.length === 0) call.end();
+  else pipeline(req, call, () => undefined);
+}
+
+/** The same for a request that asks to go on with another protocol, such as WebSocket. */
+export function forwardUpgrade(
+  req: IncomingMessage,
+  { stream, head }: { readonly stream: Duplex; readonly head: Buffer },
+  asked: AskedUrl,
+  socket: Socket,
+): void {
+  const protocol = req.headers.upgrade ?? '';
+  const call = callHost(req, asked, socket, ['Connection', 'Upgrade', 'Upgrade', protocol]);
+  stream.once('close', () => socket.destroy());
+  call.on('upgrade', (answer: IncomingMessage, _socket: Socket, first: Buffer) => {
+    stream.write(headOf(answer), 'latin1');
+    if (first.length > 0) stream.write(first);
+    if (head.length > 0) socket.write(head);
+    join(stream, socket);
+  });
+  call.on('response', (answer) => {
+    const res = new ServerResponse(req);
+    res.shouldKeepAlive = false;
+    // A stream that carries HTTP is used like a socket.
+    res.assignSocket(stream as Socket);
+    res.once('finish', () => stream.end());
+    passAnswer(answer, res);
+  });
+  call.on('error', () => writeRefused(stream, brokenOff()));
+  call.end();
+}
+
+/** Throws if Node takes the path or a header for malformed. */
+function callHost(
+  req: IncomingMessage,
+  { target, path }: AskedUrl,
+  socket: Socket,
+  own: readonly string[],
+): ClientRequest {
+  return request({
+    createConnection: () => socket,
+    method: req.method ?? 'GET',
+    path,
+    headers: ['Host', authorityOf(target, HTTP_PORT), ...passedOn(req.rawHeaders), ...own],
+  });
+}
+
+function passAnswer(answer: IncomingMessage, res: ServerResponse): void {
+  const { 'transfer-encoding': encoding, 'content-length': length } = answer.headers;
+  const body = encoding === undefined && length !== undefined ? ['Content-Length', length] : [];
+  res.sendDate = false;
+  try {
+    res.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', [
+      ...passedOn(answer.rawHeaders),
+      ...body,
+      // Said aloud, so that Node ends the connection at once.
+      ...['Connection', 'close'],
+    ]);
+  } catch {
+    // The host's answer has a character that no header may have.
+    answer.destroy();
+    failed(res);
+    return;
+  }
+  // A body that breaks off must not look like a whole one: the pipeline destroys the answer, and its connection.
+  pipeline(answer, res, () => undefined);
+}
+
+function failed(res: ServerResponse): void {
+  if (res.headersSent) res.destroy();
+  else respondRefused(res, brokenOff());
+}
+
+function brokenOff(): EgressRefusal {
+  return new EgressRefusal(502, 'unreachable', 'The host gave no valid answer of HTTP.');
+}
+
+function headOf({ statusMessage, rawHeaders, headers }: IncomingMessage): string {
+  const passed = [
+    ...passedOn(rawHeaders),
+    'Connection',
+    'Upgrade',
+    'Upgrade',
+    headers.upgrade ?? '',
+  ];
+  const lines = [`HTTP/1.1 101 ${statusMessage ?? ''}`];
+  for (let at = 0; at < passed.length; at += 2) lines.push(`${passed[at]}: ${passed[at + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}

@@ -1,0 +1,89 @@
+/** The open connections of this gateway: what they have moved, and which of them are idle. */
+import type { Socket } from 'node:net';
+import type { EgressKey, EgressOutcome, EgressTotals } from '../domain/egress/egressCount.ts';
+import type { EgressLog } from './egressLog.ts';
+
+/**
+ * Code that has ended what it sends may be gone: nobody can tell, until something is sent to it. So a host that does not
+ * answer gets less time then.
+ */
+const HALF_CLOSED_TIMEOUT_MS = 30_000;
+
+export interface Traffic {
+  readonly totals: EgressTotals;
+  /** As {@link EgressLog.begin}. */
+  begin(key: EgressKey): Promise<void>;
+  refused(key: EgressKey): void;
+  /** Counts the socket's bytes until it closes. */
+  follow(key: EgressKey, socket: Socket): void;
+  /** Counts what has moved since the last time, and ends connections on which nothing has for too long. */
+  look(): void;
+}
+
+export interface TrafficDeps {
+  readonly log: EgressLog;
+  readonly idleTimeoutMs: number;
+  /** A clock that is never set, in milliseconds. */
+  readonly clock: () => number;
+}
+
+interface Followed {
+  readonly key: EgressKey;
+  readonly socket: Socket;
+  sent: number;
+  received: number;
+  movedAt: number;
+}
+
+export function createTraffic({ log, idleTimeoutMs, clock }: TrafficDeps): Traffic {
+  const followed = new Set<Followed>();
+  const outcomes = new Map<EgressOutcome, number>();
+  let [sentBytes, receivedBytes] = [0, 0];
+
+  const count = (outcome: EgressOutcome) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+
+  const limitOf = ({ socket }: Followed) =>
+    socket.writableEnded ? Math.min(idleTimeoutMs, HALF_CLOSED_TIMEOUT_MS) : idleTimeoutMs;
+
+  /** @returns whether anything has moved */
+  function add(each: Followed): boolean {
+    const sent = each.socket.bytesWritten - each.sent;
+    const received = each.socket.bytesRead - each.received;
+    if (sent === 0 && received === 0) return false;
+    each.sent += sent;
+    each.received += received;
+    sentBytes += sent;
+    receivedBytes += received;
+    log.addBytes(each.key, sent, received);
+    return true;
+  }
+
+  return {
+    get totals() {
+      return { outcomes, sentBytes, receivedBytes, open: followed.size };
+    },
+    begin: async (key) => {
+      await log.begin(key);
+      count(key.outcome);
+    },
+    refused: (key) => {
+      count(key.outcome);
+      log.refused(key);
+    },
+    follow: (key, socket) => {
+      const each = { key, socket, sent: 0, received: 0, movedAt: clock() };
+      followed.add(each);
+      socket.once('close', () => {
+        add(each);
+        followed.delete(each);
+      });
+    },
+    look: () => {
+      const at = clock();
+      for (const each of followed) {
+        if (add(each)) each.movedAt = at;
+        else if (at - each.movedAt >= limitOf(each)) each.socket.destroy();
+      }
+    },
+  };
+}

@@ -1,0 +1,254 @@
+/** Code that wants more of the proxy than it offers: a second meaning of a request, or more than its share. */
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { type Gate, openGate, startBytes, startHost } from '../support/egressHosts.ts';
+
+const db = await useDatabase();
+const { queries } = await db.open();
+
+async function world(more: Readonly<Record<string, string>> = {}) {
+  const [host, secret] = [await startHost('host'), await startHost('secret')];
+  const settings = { EGRESS_ALLOW: `127.0.0.1:${host.port}`, ...more };
+  const gate = await openGate({ settings, queries });
+  return { ...gate, host, secret, at: `http://127.0.0.1:${host.port}` };
+}
+
+const statusesOf = (answer: string) =>
+  [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+
+/** Opens `count` connections that code leaves open, and waits until each is answered. */
+async function tunnels({ open }: Gate, to: number, count: number) {
+  const sockets = Array.from({ length: count }, () => open());
+  const first = sockets.map(async (socket) => {
+    socket.write(`CONNECT 127.0.0.1:${to} HTTP/1.1\r\n\r\n`);
+    const [answer] = await once(socket, 'data');
+    return statusesOf(String(answer))[0];
+  });
+  return { sockets, statuses: await Promise.all(first) };
+}
+
+describe('a request with two meanings', () => {
+  it.each([
+    [
+      'two ways to say its length',
+      'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['two lengths', 'Content-Length: 5\r\nContent-Length: 50\r\n\r\n12345'],
+    ['two lengths in one', 'Content-Length: 5, 5\r\n\r\n12345'],
+    ['a length with a sign', 'Content-Length: +5\r\n\r\n12345'],
+    ['a length that is no number', 'Content-Length: 0x5\r\n\r\n12345'],
+    ['an encoding that is not chunked', 'Transfer-Encoding: identity\r\n\r\n12345'],
+    ['another encoding before chunked', 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
+    ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['an encoding after a control character', 'Transfer-Encoding: \u000bchunked\r\n\r\n0\r\n\r\n'],
+    ['a space before the colon', 'Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n'],
+    ['a folded header', 'X-A: 1\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a bare line feed', 'X-A: 1\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a bare carriage return', 'X-A: 1\rX-B: 2\r\n\r\n'],
+    ['a NUL', 'X-A: a\u0000b\r\n\r\n'],
+  ])('is refused: %s', async (_what, rest) => {
+    const { send, host, at } = await world();
+    const smuggled = `GET ${at}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const answer = await send(`POST ${at}/ HTTP/1.1\r\nHost: x\r\n${rest}${smuggled}`);
+    expect(statusesOf(answer)).toEqual([400]);
+    expect(host.connections).toBe(0);
+  });
+
+  it('is refused if its body is an upgrade’s', async () => {
+    const { send, host, at } = await world();
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 3\r\n\r\nabc';
+    expect(statusesOf(await send(`POST ${at}/ HTTP/1.1\r\nHost: x\r\n${upgrade}`))).toEqual([400]);
+    expect(host.connections).toBe(0);
+  });
+
+  it.each([
+    ...[
+      '/',
+      '*',
+      'https://127.0.0.1/',
+      'ftp://127.0.0.1/',
+      'file:///etc/passwd',
+      'http:/127.0.0.1/',
+    ],
+    ...[
+      'http:127.0.0.1',
+      '//127.0.0.1/',
+      'gopher://127.0.0.1/',
+      'http://',
+      'http:///',
+      'unix:/run/x',
+    ],
+  ])('is refused if it asks for %j', async (url) => {
+    const { send, secret } = await world();
+    expect(
+      statusesOf(await send(`GET ${url} HTTP/1.1\r\nHost: 127.0.0.1:${secret.port}\r\n\r\n`)),
+    ).toEqual([400]);
+    expect(secret.connections).toBe(0);
+  });
+
+  it('has the host of its URL, whatever its headers say', async () => {
+    const { send, host, secret, at } = await world();
+    const headers = [
+      ...[
+        `Host: 127.0.0.1:${secret.port}`,
+        'X-Forwarded-Host: other',
+        'Connection: close, Host, Content-Length',
+      ],
+      'Content-Length: 3',
+    ];
+    const answer = await send(`POST ${at}/ HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\nabc`);
+    expect(statusesOf(answer)).toEqual([200]);
+    expect(host.bodies).toEqual(['abc']);
+    expect(host.requests[0]?.rawHeaders).toEqual([
+      ...['Host', `127.0.0.1:${host.port}`, 'X-Forwarded-Host', 'other', 'Content-Length', '3'],
+      ...['Connection', 'close'],
+    ]);
+    expect(secret.connections).toBe(0);
+  });
+
+  it('gives nobody a header of its own by its path or its headers', async () => {
+    const { send, host, at } = await world();
+    for (const url of [`${at}/a%0d%0aX-Injected:%201`, `${at}/?a=%0aX-Injected:1`, `${at}/\u00e9`])
+      await send(`GET ${url} HTTP/1.1\r\nHost: x\r\nX-A: %0d%0aX-Injected: 1\r\n\r\n`);
+    for (const { rawHeaders } of host.requests)
+      expect(rawHeaders.map((name) => name.toLowerCase())).not.toContain('x-injected');
+    expect(host.requests.map(({ url }) => url)).toEqual([
+      '/a%0d%0aX-Injected:%201',
+      '/?a=%0aX-Injected:1',
+    ]);
+  });
+});
+
+describe('a connection of code', () => {
+  it('carries one request: a second one reaches nobody, whatever it is', async () => {
+    const { send, host, secret, at } = await world();
+    const first = `GET ${at}/first HTTP/1.1\r\nHost: x\r\n\r\n`;
+    for (const second of [
+      `GET ${at}/second HTTP/1.1\r\nHost: x\r\n\r\n`,
+      `GET http://127.0.0.1:${secret.port}/ HTTP/1.1\r\nHost: x\r\n\r\n`,
+      `CONNECT 127.0.0.1:${host.port} HTTP/1.1\r\n\r\nGET /second HTTP/1.1\r\n\r\n`,
+      `GET ${at}/second HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n`,
+      'nonsense\r\n\r\n',
+    ])
+      await send(first + second);
+    expect(host.requests.map(({ url }) => url).filter((url) => url !== '/first')).toEqual([]);
+    expect(secret.connections).toBe(0);
+  });
+
+  it('ends if its request does not come in time, however slowly it comes', async () => {
+    const { open, egress } = await world({ EGRESS_CONNECT_TIMEOUT_MS: '400' });
+    const slow = open();
+    const began = performance.now();
+    const chunks: Buffer[] = [];
+    slow.on('data', (chunk: Buffer) => chunks.push(chunk));
+    slow.on('error', () => undefined);
+    const bytes = 'GET http://127.0.0.1/ HTTP/1.1\r\nX-A: '[Symbol.iterator]();
+    const timer = setInterval(() => slow.write(bytes.next().value ?? 'a'), 20);
+    await once(slow, 'end');
+    clearInterval(timer);
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 408 /);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(egress.totals.outcomes.get('malformed')).toBe(1);
+  });
+
+  it('ends if its head is too large', async () => {
+    const { send, at } = await world();
+    const answer = await send(`GET ${at}/ HTTP/1.1\r\nX-A: ${'a'.repeat(20_000)}\r\n\r\n`);
+    expect(statusesOf(answer)).toEqual([431]);
+  });
+
+  it('ends if nothing moves for EGRESS_IDLE_TIMEOUT_MS, also while one side takes nothing', async () => {
+    const silent = await startBytes(() => undefined);
+    const gate = await openGate({
+      settings: { EGRESS_ALLOW: `127.0.0.1:${silent}`, EGRESS_IDLE_TIMEOUT_MS: '1000' },
+      queries,
+    });
+    const { sockets } = await tunnels(gate, silent, 2);
+    const [idle, full] = sockets as [Socket, Socket];
+    // The host reads nothing, so what the code sends fills the buffers between, and then stands.
+    full.write(Buffer.alloc(64 * 1024 * 1024));
+    await Promise.all(
+      [once(idle, 'close').catch(() => undefined), once(full, 'close').catch(() => undefined)].map(
+        (closing, at) => {
+          (sockets[at] as Socket).on('end', () => (sockets[at] as Socket).destroy());
+          (sockets[at] as Socket).on('error', () => undefined);
+          return closing;
+        },
+      ),
+    );
+    await until('the end of all', async () => gate.egress.totals.open === 0);
+  });
+
+  it('is not held by a host that takes nothing: memory stays bounded', async () => {
+    const silent = await startBytes((socket) => socket.pause());
+    const gate = await openGate({ settings: { EGRESS_ALLOW: `127.0.0.1:${silent}` }, queries });
+    const { sockets } = await tunnels(gate, silent, 1);
+    const [socket] = sockets as [Socket];
+    let sent = 0;
+    for (let at = 0; at < 64; at += 1) socket.write(Buffer.alloc(1024 * 1024), () => (sent += 1));
+    await until('the buffers to be full', async () => {
+      const before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return before === sent;
+    });
+    // The kernel's own buffers take a few MiB of the 64 MiB; the rest stays with the code.
+    expect(sent).toBeLessThan(48);
+    socket.destroy();
+  });
+});
+
+describe('all connections', () => {
+  it('are so many as the limit allows, and one more is told so', async () => {
+    const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
+    const settings = { EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' };
+    const gate = await openGate({ settings, queries });
+    const { sockets, statuses } = await tunnels(gate, bytes, 8);
+    expect(statuses.sort()).toEqual([200, 200, 200, 200, 200, 503, 503, 503]);
+    for (const socket of sockets) socket.destroy();
+    await until('the end of all', async () => gate.egress.totals.open === 0);
+    expect((await tunnels(gate, bytes, 5)).statuses).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it('are a bounded number of rows, and no host is reached without its own', async () => {
+    const settings = { EGRESS_ALLOW: '127.0.0.0/8:1', EGRESS_CONNECT_TIMEOUT_MS: '5000' };
+    const gate = await openGate({ settings, queries });
+    const asked = Array.from({ length: 300 }, (_, at) => at);
+    await Promise.all(asked.map((at) => gate.send(`CONNECT evil${at}.test:80 HTTP/1.1\r\n\r\n`)));
+    const hosts = asked.map((at) => `127.9.${at >> 8}.${at & 255}`);
+    const answers = await Promise.all(
+      hosts.map((host) => gate.send(`CONNECT ${host}:1 HTTP/1.1\r\n\r\n`)),
+    );
+    // Nobody listens there, so 502 says that it was dialled.
+    const dialled = hosts.filter((_, at) => statusesOf(answers[at] ?? '')[0] === 502);
+    const { id } = gate.session;
+    const rows = await until('all counts', async () => {
+      const found = await db.sql`
+        SELECT host, outcome, connections::int FROM audit.egress WHERE session_id = ${id}`;
+      const refused = found.filter(({ outcome }) => outcome === 'not-listed');
+      return refused.reduce((sum, { connections }) => sum + connections, 0) === 300 && found;
+    });
+    const ofOutcome = (outcome: string) => rows.filter((row) => row.outcome === outcome);
+    const allowed = new Set(ofOutcome('allowed').map(({ host }) => host));
+    expect(dialled.filter((host) => !allowed.has(host))).toEqual([]);
+    expect(dialled.length).toBeGreaterThanOrEqual(256);
+    // The clock may have begun another minute in between.
+    expect(rows.length).toBeLessThan(2 * (256 + 33 + 1));
+    expect(ofOutcome('not-listed').length).toBeLessThanOrEqual(2 * 33);
+  });
+
+  it('are not made while they cannot be recorded', async () => {
+    const { port, ...host } = await startHost('host');
+    const failing = { recordEgress: () => Promise.reject(new Error('The database is away.')) };
+    const gate = await openGate({
+      settings: { EGRESS_ALLOW: `127.0.0.1:${port}` },
+      queries: failing,
+    });
+    expect(await gate.send(`GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 503 The proxy cannot make connections at this time\./,
+    );
+    expect(host.requests).toEqual([]);
+  });
+});
