@@ -187,7 +187,7 @@ async function residentMemory(
 ): Promise<{ bytes: number; peakBytes: number }> {
   // Its forks have the same command line, and higher process ids.
   const look = `for pid in $(ls /proc | grep -x '[0-9]*' | sort -n); do
-    case "$(tr '\\0' ' ' < /proc/$pid/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' /proc/$pid/status; exit;; esac
+    case "$(tr '\\0' ' ' < /proc/$pid/cmdline)" in /usr/lib/cellhouse/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' /proc/$pid/status; exit;; esac
   done`;
   const printed = await asRoot(containerId, ['sh', '-c', look]);
   const bytesOf = (field: string) =>

@@ -23,7 +23,7 @@ from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
-from cellhouse_agent.launcher import KernelLauncher, kernel_environment
+from cellhouse_agent.launcher import KernelLauncher, command_environment
 from cellhouse_agent.log import log_event, take_library_logs
 from cellhouse_agent.makers import Makers
 from cellhouse_agent.process_tree import UnkillableProcesses
@@ -72,7 +72,7 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     launcher = KernelLauncher(config.cpus, further)
     launcher.start()
     make_kernel = partial(Kernel, launcher, config.max_message_bytes)
-    commands = CommandMaker(kernel_environment(config.cpus, further), beside.spawner)
+    commands = CommandMaker(command_environment(config.cpus, further), beside.spawner)
     executor = Executor(buffer, writer, usage, home, Makers(make_kernel, commands.order))
     kernel = make_kernel(executor.on_message)
     services = Services(boot_id, executor, buffer, gate, usage, files, egress)

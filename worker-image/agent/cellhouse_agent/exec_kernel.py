@@ -11,9 +11,7 @@ from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.reaper import NoChild
 from cellhouse_agent.wire import JsonObject
-
-# Isolated: no file in the home can stand in for a module that the kernel needs to start.
-COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel"]
+from cellhouse_kernel.packages import module_command
 
 
 async def exec_kernel(
@@ -23,7 +21,7 @@ async def exec_kernel(
     pipes = KernelPipes()
     try:
         reaper = await execute(
-            [*COMMAND, str(pipes.reaper_control)],
+            module_command("cellhouse_kernel", str(pipes.reaper_control)),
             environment,
             pipes.kernel_stdin,
             pipes.kernel_output,

@@ -22,9 +22,9 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild
 from cellhouse_agent.wire import JsonObject
+from cellhouse_kernel.packages import module_command
 
-# Isolated (-I), like the kernel.
-COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
+COMMAND = module_command("cellhouse_kernel.fork_server")
 # A fork takes milliseconds, or a tenth of a second under gVisor. A fork server that is silent for this long is stuck,
 # even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0

@@ -19,6 +19,7 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
 from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.identity import HOME
+from cellhouse_kernel.packages import with_users_programs
 
 # A dead fork server is replaced after a pause, so that a kernel that must start at that moment has the CPUs first. Each
 # time that a fork server ends before it is ready, the pause doubles, because more attempts would not help.
@@ -107,8 +108,14 @@ class KernelLauncher:
             self._server.kill()
 
 
+def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What commands find in theirs, unless they are given more: what a kernel's code finds."""
+    environment = kernel_environment(cpus, further)
+    return {**environment, "PATH": with_users_programs(environment["PATH"])}
+
+
 def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a kernel, or of a command."""
+    """The whole environment that a kernel starts with."""
     threads = str(cpus)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from cellhouse_agent.execute import execute
 from cellhouse_agent.log import log_event
 from cellhouse_kernel.early_fork import Forked
+from cellhouse_kernel.packages import module_command
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 FIRST_PAUSE_SECONDS = 0.1
@@ -54,9 +55,8 @@ async def _run_forked(forked: Forked, serve: Serve) -> None:
 async def _run_executed(module: str, serve: Serve) -> None:
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    command = ["/usr/bin/python3", "-I", "-m", module]
     try:
-        child = await execute(command, ENVIRONMENT, theirs.fileno(), null)
+        child = await execute(module_command(module), ENVIRONMENT, theirs.fileno(), null)
     except OSError:
         control.close()
         raise

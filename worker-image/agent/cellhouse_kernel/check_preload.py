@@ -19,10 +19,10 @@ from contextlib import suppress
 from typing import NoReturn
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_kernel.packages import find_packages, module_command
 from cellhouse_kernel.preload import import_problem, preload
 
-# As the launcher starts a fork server. It is replaced if it has not imported everything in 60 seconds.
-COMMAND = ("/usr/bin/python3", "-I", "-m", "cellhouse_kernel.check_preload")
+# The launcher replaces a fork server that has not imported everything in 60 seconds.
 IMPORT_TIMEOUT_SECONDS = 30.0
 # A thread that ends by itself when the import is done is no problem.
 SETTLE_SECONDS = 1.0
@@ -34,10 +34,11 @@ NOTHING = "\n"
 
 def main(modules: list[str]) -> int:
     """Check these modules; returns the exit code."""
-    if not sys.flags.isolated:
-        _become_isolated(modules)
+    if sys.prefix == sys.base_prefix:
+        _begin_anew(modules)
     os.chdir("/")
     become_user(AGENT_UID)
+    find_packages()
     preload([])
     problems = [problem for name in modules if (problem := _check(name))]
     for problem in problems:
@@ -45,12 +46,13 @@ def main(modules: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _become_isolated(modules: list[str]) -> NoReturn:
+def _begin_anew(modules: list[str]) -> NoReturn:
     """Execute this program as a fork server is executed."""
     from cellhouse_agent.launcher import kernel_environment
 
     # With a single CPU: numerical libraries then start no threads, and the others show theirs.
-    os.execve(COMMAND[0], [*COMMAND, *modules], kernel_environment(cpus=1))
+    command = module_command("cellhouse_kernel.check_preload", *modules)
+    os.execve(command[0], command, kernel_environment(cpus=1))
 
 
 def _check(name: str) -> str | None:

@@ -7,6 +7,7 @@ import signal
 from typing import NamedTuple
 
 from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.packages import find_packages, find_users_packages
 from cellhouse_kernel.privileges import give_up_privileges
 from cellhouse_kernel.seeds import refresh_seeds
 from cellhouse_kernel.serve import serve_kernel, wait_for_start
@@ -30,6 +31,8 @@ def run_forked(descriptors: Descriptors) -> None:
     give_up_privileges(KERNEL_UID)
     start = wait_for_start()
     if start:
+        find_packages()
+        find_users_packages()
         refresh_seeds()
         serve_kernel(start)
 

@@ -15,6 +15,7 @@ from traitlets import Type
 from cellhouse_kernel.display import DisplayHook, DisplayPublisher
 from cellhouse_kernel.errors import DROPPED_BYTES_KEY, error_content, name_of, text_of
 from cellhouse_kernel.forked_child import is_forked_child, leave_forked_child
+from cellhouse_kernel.pip_magic import PipMagic
 from cellhouse_kernel.quick_shell import QuickShell
 from cellhouse_kernel.tracebacks import chain_of, inner_frames, short_chain
 
@@ -46,6 +47,11 @@ class Shell(QuickShell):
         # An interrupt may come after this coroutine was made and before it is started. The user need not know that.
         never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
         warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
+
+    def init_magics(self) -> None:
+        """Have the image's `%pip`, too."""
+        super().init_magics()
+        self.register_magics(PipMagic)
 
     def restore_streams(self) -> None:
         """Make sure that stdout and stderr can be flushed: user code may have put anything in their place."""

@@ -8,7 +8,7 @@ from cellhouse_agent.commands.maker import CommandMaker
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.launcher import command_environment
 from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Command, ExecuteRequest
@@ -45,7 +45,7 @@ class WithCommands(Frames):
     async def asyncSetUp(self) -> None:
         self.buffer = ReplayBuffer(BUFFER_BYTES)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.maker = CommandMaker(kernel_environment(cpus=1), self.first)
+        self.maker = CommandMaker(command_environment(cpus=1), self.first)
         makers = Makers(command=self.maker.order)
         self.executor = Executor(self.buffer, writer, find_usage(), self.home, makers)
 

@@ -1,0 +1,203 @@
+/** Users install packages with pip into their home, under both runtimes. A hostile package gains nothing by that. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asRoot } from '../../testkit/asRoot.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import {
+  containerOf,
+  type ExecutionResult,
+  execute,
+  restartKernel,
+  runCommand,
+} from '../../testkit/interpreter.ts';
+import { ensureTestImage } from '../../testkit/testImage.ts';
+import { makeWheel } from '../../testkit/wheels.ts';
+import { askFiles } from '../support/fileClient.ts';
+import { forkServers } from '../support/forkServers.ts';
+import { TIERS } from '../support/probes.ts';
+
+const HOME = '/home/user';
+const SITE = `${HOME}/.local/lib/python3.13/site-packages`;
+/** User code's, in the image. */
+const USER = '64002';
+const FROM_FILES = '--no-index --find-links wheels';
+/** A start of Python under gVisor, on a busy machine, some times over. */
+const TIMEOUT_MS = 60_000;
+/** Without this project's settings, pip would try for a minute or more. */
+const SOON_MS = 20_000;
+
+/** Leaves a file with the name of the user who runs it. */
+const mark = (name: string) => `import os; open(f"/tmp/ran-{os.getuid()}-${name}", "w").close()\n`;
+const STARTED = Object.fromEntries(
+  ['evil.pth', 'sitecustomize.py', 'usercustomize.py'].map((name) => [name, mark(name)]),
+);
+const SHADOWS = Object.fromEntries(
+  ['numpy', 'ipykernel', 'cellhouse_kernel', 'cellhouse_agent', 'json'].map((name) => [
+    `${name}/__init__.py`,
+    `${mark(name)}raise SystemExit`,
+  ]),
+);
+const UPWARDS = '../'.repeat(12);
+const CLIMBING = [
+  `${UPWARDS}tmp/climbed`,
+  '/tmp/climbed',
+  `climbing2-1.0.data/data/${UPWARDS}tmp/climbed`,
+  `climbing3-1.0.data/scripts/${UPWARDS}tmp/climbed`,
+];
+
+const WHEELS = [
+  makeWheel({
+    name: 'greet',
+    version: '1.0',
+    files: { 'greet.py': 'from words import HELLO\ndef greet(name): return f"{HELLO} {name}"\n' },
+    requires: ['words>=2'],
+  }),
+  makeWheel({ name: 'words', version: '1.0', files: { 'words.py': 'HELLO = "Old"\n' } }),
+  makeWheel({ name: 'words', version: '2.0', files: { 'words.py': 'HELLO = "Hello"\n' } }),
+  makeWheel({
+    name: 'tool',
+    version: '1.0',
+    files: {
+      'tool.py': 'def main(): print("the tool ran")\n',
+      'tool-1.0.dist-info/entry_points.txt': '[console_scripts]\nfor-test-tool = tool:main\n',
+    },
+  }),
+  makeWheel({ name: 'evil', version: '1.0', files: { ...STARTED, ...SHADOWS } }),
+  ...CLIMBING.map((path, at) =>
+    makeWheel({ name: `climbing${at}`, version: '1.0', files: { [path]: '' } }),
+  ),
+];
+
+describe.each(TIERS)('under %s', (tier) => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    for (const user of ['ann', 'mallory'])
+      for (const { fileName, bytes } of WHEELS) {
+        const call = { method: 'PUT', path: `${user}/wheels/${fileName}`, body: bytes } as const;
+        expect((await askFiles(gateway, call)).status).toBe(201);
+      }
+  });
+  afterAll(() => gateway?.destroy());
+
+  const run = (user: string, code: string): Promise<ExecutionResult> =>
+    execute(gateway, user, code, { timeoutMs: TIMEOUT_MS });
+  const command = (user: string, code: string): Promise<ExecutionResult> =>
+    runCommand(gateway, user, code, { timeoutMs: TIMEOUT_MS });
+
+  it('what is installed can be imported at once, and after a restart of the kernel', async () => {
+    const missing = await run('ann', 'import greet');
+    expect(missing.error?.name).toBe('ModuleNotFoundError');
+    const ran = await run(
+      'ann',
+      `%pip install ${FROM_FILES} greet\nimport greet\nprint(greet.greet("ann"))`,
+    );
+    expect(ran).toMatchObject({ status: 'OK', stderr: '' });
+    expect(ran.stdout).toMatch(/Successfully installed greet-1\.0 words-2\.0\s+Hello ann\n$/);
+    await restartKernel(gateway, 'ann');
+    expect(await run('ann', 'import greet; print(greet.greet("bob"))')).toMatchObject({
+      stdout: 'Hello bob\n',
+    });
+    const place =
+      'import importlib.metadata as m, words; print(m.version("words"), words.__file__)';
+    expect((await run('ann', place)).stdout).toBe(`2.0 ${SITE}/words.py\n`);
+  });
+
+  it('a command and a line with ! install as well, also programs, which commands find', async () => {
+    const installed = await command('ann', `pip install ${FROM_FILES} tool && for-test-tool`);
+    expect(installed).toMatchObject({
+      exitCode: 0,
+      stdout: /the tool ran\n$/.exec(installed.stdout)?.input,
+    });
+    const removed = await run('ann', '!pip uninstall --yes tool\nimport tool');
+    expect(removed.stdout).toContain('Successfully uninstalled tool-1.0');
+    expect(removed.error?.name).toBe('ModuleNotFoundError');
+    expect(
+      (await run('ann', `!pip install ${FROM_FILES} tool\nimport tool; tool.main()`)).stdout,
+    ).toMatch(/Successfully installed tool-1\.0\s+the tool ran\n$/);
+    // What pip takes is what is in the home: it keeps no second copy.
+    expect((await command('ann', 'ls -a ~/.cache/pip')).exitCode).toBe(2);
+  });
+
+  it('where no index can be reached, one line says so, soon', async () => {
+    const began = Date.now();
+    const ran = await run('ann', '%pip install nowhere-to-be-found');
+    expect(Date.now() - began).toBeLessThan(SOON_MS);
+    expect(ran.stdout.match(/Note:.*/g)).toEqual([
+      expect.stringMatching(/reaches no package index.*EGRESS_ALLOW/),
+    ]);
+    expect(ran.stdout).not.toContain('Retrying');
+  });
+
+  it('nothing of a hostile package runs when kernels start, nor with more than its user may', async () => {
+    const installed = await run('mallory', `!pip install ${FROM_FILES} evil`);
+    expect(installed.stdout).toContain('Successfully installed evil-1.0');
+    const worker = await containerOf(gateway, 'mallory');
+    await command('mallory', 'rm -f /tmp/ran-*');
+    for (const start of ['forked', 'executed', 'forked by another fork server']) {
+      if (start === 'executed') await forkServers(worker, 'kill');
+      await restartKernel(gateway, 'mallory');
+      const looked = await run(
+        'mallory',
+        'import glob, numpy, json; print(glob.glob("/tmp/ran-*"))',
+      );
+      expect(looked, start).toMatchObject({ status: 'OK', stdout: '[]\n' });
+    }
+    // The user's own programs run it, as the user.
+    expect(await command('mallory', 'python3 -c ""')).toMatchObject({ exitCode: 0 });
+    const ran = (await asRoot(worker, ['sh', '-c', 'ls /tmp'])).match(/ran-\S+/g) ?? [];
+    expect(ran.length).toBeGreaterThan(0);
+    expect(ran.filter((name) => !name.startsWith(`ran-${USER}-`))).toEqual([]);
+  });
+
+  it('a package whose files lead elsewhere puts nothing there', async () => {
+    for (const at of CLIMBING.keys()) {
+      const ran = await command('mallory', `pip install ${FROM_FILES} climbing${at} 2>&1`);
+      expect(ran).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ERROR: ') });
+    }
+    const found = await command('mallory', 'find ~ /tmp /dev/shm -name climbed');
+    expect(found).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+});
+
+describe('in a worker of an image with packages in /usr/local', () => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    const image = await imageWithPackages();
+    gateway = await startTestGateway({ WORKER_IMAGE: image, MIN_IDLE_WORKERS: '1' });
+  });
+  afterAll(() => gateway?.destroy());
+
+  it('their start files run in kernels and in programs of the user, and nowhere else', async () => {
+    const answer = await execute(gateway, 'ann', 'import own; print(own.ANSWER)');
+    expect(answer).toMatchObject({ stdout: '42\n' });
+    const worker = await containerOf(gateway, 'ann');
+    const ran = (await asRoot(worker, ['sh', '-c', 'ls /tmp'])).match(/ran-\S+/g) ?? [];
+    expect(ran).toEqual([`ran-${USER}-own.pth`]);
+  });
+});
+
+/** The worker image, with what an environment might have from pip. @returns its name */
+async function imageWithPackages(): Promise<string> {
+  const docker = new Docker();
+  const base = (await docker.getImage(process.env.WORKER_IMAGE ?? '').inspect()).Id;
+  const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
+  const files = {
+    Dockerfile: `FROM ${base}\nLABEL cellhouse.image=test\nCOPY own.* /usr/local/lib/python3.13/dist-packages/\n`,
+    'own.py': 'ANSWER = 42\n',
+    'own.pth': mark('own.pth'),
+  };
+  try {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(context, name), text);
+    return await ensureTestImage(docker, {
+      name: 'own-packages',
+      madeOf: JSON.stringify(files),
+      context: { context, src: Object.keys(files) },
+    });
+  } finally {
+    rmSync(context, { recursive: true });
+  }
+}

@@ -1,0 +1,84 @@
+"""Which packages a process of the worker finds, and whose code runs when it starts.
+
+Python's own start runs what `.pth` files say, among them those of /usr/local, where an environment has its packages.
+The agent and its processes begin as root, so they begin with a Python of their own, which knows only Debian's packages:
+the virtual environment of IMAGE_PYTHON (Dockerfile). Nothing that an environment installs with pip runs in the agent.
+
+A process that has changed to its own user may become a Python like any other (`find_packages`): a fork server, to
+preload what an environment has, and a kernel. Only a kernel goes on and runs the `.pth` files of the environment, as
+the user, and finds what the user has installed (`find_users_packages`). That comes last, and is only found: no `.pth`
+file and no `usercustomize` of the user runs in a kernel (decision 0065).
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+
+from cellhouse_kernel.identity import HOME
+
+IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
+# The one of user code and of the programs that it starts.
+PYTHON = "/usr/bin/python3"
+VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
+# What the environment has from pip.
+OWN_PACKAGES = f"/usr/local/lib/{VERSION}/dist-packages"
+# What the user has from pip, and the programs that came with it.
+USERS_PACKAGES = f"{HOME}/.local/lib/{VERSION}/site-packages"
+USERS_PROGRAMS = f"{HOME}/.local/bin"
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of the image as a program. Isolated: no file of the user stands in for another."""
+    return [IMAGE_PYTHON, "-I", "-m", module, *arguments]
+
+
+def find_packages() -> None:
+    """From now on, find the environment's packages, before Debian's; do nothing if that was done already.
+
+    Call it as another user than root: it runs the `.pth` files of Debian's packages.
+    """
+    if sys.prefix == sys.base_prefix:
+        return
+    where = sys.path.index(f"{sys.prefix}/lib/{VERSION}/site-packages")
+    sys.path[where : where + 1] = [OWN_PACKAGES] if os.path.isdir(OWN_PACKAGES) else []
+    sys.executable = PYTHON
+    sys.prefix = sys.exec_prefix = sys.base_prefix
+    site.PREFIXES = [sys.prefix, sys.exec_prefix]
+    site.addsitedir(DEBIAN_PACKAGES)
+
+
+def find_users_packages() -> None:
+    """Find also what the user has installed, last, as soon as it is there. Call it as the user, without privileges."""
+    end = len(sys.path)
+    site.addsitedir(OWN_PACKAGES)
+    # What the `.pth` files have added belongs to the environment.
+    added = sys.path[end:]
+    del sys.path[end:]
+    where = sys.path.index(DEBIAN_PACKAGES)
+    sys.path[where:where] = added
+    sys.path.append(USERS_PACKAGES)
+    # Python would remember for good that there is no such folder.
+    sys.path_importer_cache[USERS_PACKAGES] = FileFinder(
+        USERS_PACKAGES,
+        (ExtensionFileLoader, EXTENSION_SUFFIXES),
+        (SourceFileLoader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+    os.environ["PATH"] = with_users_programs(os.environ["PATH"])
+
+
+def with_users_programs(path: str) -> str:
+    """The search path of the user's processes. A process with privileges must find no program of the user."""
+    return f"{path}:{USERS_PROGRAMS}"
