@@ -3,6 +3,7 @@
  */
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
+import type { KernelChannelDeps } from '../src/kernel/channel/kernelChannel.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import type { ExecuteRequest } from '../src/kernel/execution/executeRequest.ts';
 import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
@@ -33,12 +34,15 @@ interface RunLimits {
   readonly context: NonNullable<ExecuteRequest['context']>;
 }
 
-/** @param epoch of the gateway that runs the code; a former one is fenced */
-export function createKernelRunner(target: KernelTarget, epoch = 1): KernelRunner {
+/** @param start if another gateway ran code there before: its cursor, and a higher epoch */
+export function createKernelRunner(
+  target: KernelTarget,
+  start: Partial<Pick<KernelChannelDeps, 'epoch' | 'after' | 'bootId'>> = {},
+): KernelRunner {
   const listeners = new Set<(message: KernelMessage) => void>();
   const recorded = recordChannel({
     target,
-    epoch,
+    ...start,
     onMessage: (message) => {
       for (const listener of listeners) listener(message);
     },
