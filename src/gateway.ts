@@ -2,6 +2,7 @@
  * The composition root: wires all parts, starts them in order, and stops them in reverse. It is the only file that
  * knows all parts. The commands and the tests use it.
  */
+import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from './async/closeAll.ts';
 import type { Config } from './config/config.ts';
@@ -10,6 +11,7 @@ import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import { createDoors } from './doors/doors.ts';
 import { createEgress, type Egress } from './egress/createEgress.ts';
+import { createEnvironments, type Environments } from './environments/environments.ts';
 import { type AuditKeeper, createAuditKeeper } from './events/chain/auditKeeper.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
 import type { Database } from './events/database.ts';
@@ -24,8 +26,11 @@ import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
 import { newSecret } from './process/tokenSecret.ts';
 import { askEngine } from './runtime/docker/askEngine.ts';
+import { createDockerImages } from './runtime/docker/dockerImages.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
+import type { Images } from './runtime/images.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
+import { workerLimits } from './runtime/workerLimits.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { recordCounts } from './service/access/recordCounts.ts';
@@ -75,7 +80,7 @@ export async function startGateway(
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
     const installation = await openInstallation(config, logger, closers, { mayBeAway: true });
-    const { database, pool, engine } = installation;
+    const { database, pool, environments, engine } = installation;
     const auditKeeper = composeAudit(config, database, logger);
     closers.push(() => auditKeeper.close());
     if (engine !== null) requireRuntime(engine, config);
@@ -95,6 +100,8 @@ export async function startGateway(
     await serviceParts.load();
     await pool.start(engine === null);
     auditKeeper.start();
+    closers.push(() => environments.close());
+    environments.start();
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
       address: `http://${host}:${port}`,
@@ -112,6 +119,8 @@ export async function startGateway(
 
 export interface Installation extends PoolParts {
   readonly database: Database;
+  /** Not started. */
+  readonly environments: Environments;
   /** Null while the engine does not answer. */
   readonly engine: Engine | null;
 }
@@ -141,9 +150,31 @@ export async function openInstallation(
     mayBeAway,
   });
   const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });
-  const parts = composePool({ config, database, runtime, poolId, logger });
+  const deps = { config, database, runtime, poolId, logger };
+  const parts = composePool(deps);
   closers.push(async () => parts.egress?.close());
-  return { database, engine, ...parts };
+  const images = createDockerImages({ engineId, socketPath });
+  return { database, engine, ...parts, environments: composeEnvironments({ ...deps, images }) };
+}
+
+/** Creates what builds environments, without starting it. */
+export function composeEnvironments(deps: {
+  readonly config: Config;
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly images: Images;
+  readonly poolId: PoolId;
+  readonly logger: Logger;
+}): Environments {
+  const { config } = deps;
+  return createEnvironments({
+    ...deps,
+    workerImage: config.workerImage ?? '',
+    limits: workerLimits(config),
+    folder: join(config.dataDir, 'builds'),
+    newId,
+    now: () => new Date(),
+  });
 }
 
 export interface PoolParts {
@@ -195,12 +226,11 @@ export function composeService(
   {
     database,
     pool,
+    environments,
     sharedOutput,
     logger,
-  }: Omit<PoolParts, 'messageCounts' | 'egress'> & {
-    readonly database: Database;
-    readonly logger: Logger;
-  },
+  }: Omit<PoolParts, 'messageCounts' | 'egress'> &
+    Pick<Installation, 'database' | 'environments'> & { readonly logger: Logger },
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
@@ -233,6 +263,7 @@ export function composeService(
     config,
     database,
     pool,
+    environments,
     sessions,
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,

@@ -5,6 +5,7 @@
 import { ACCESS } from './access.ts';
 import { DOOR_SETTINGS } from './doors.ts';
 import { EGRESS, egressProblems } from './egress.ts';
+import { ENVIRONMENTS } from './environments.ts';
 import { EXECUTIONS } from './executions.ts';
 import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
@@ -24,6 +25,7 @@ export const SETTING_GROUPS = {
   'Who may call': ACCESS,
   Doors: DOOR_SETTINGS,
   Workers: WORKERS,
+  Environments: ENVIRONMENTS,
   Sessions: SESSIONS,
   Executions: EXECUTIONS,
   'Sizes and slow readers': SIZES,
@@ -39,6 +41,7 @@ export const SETTINGS = {
   ...ACCESS,
   ...DOOR_SETTINGS,
   ...WORKERS,
+  ...ENVIRONMENTS,
   ...SESSIONS,
   ...EXECUTIONS,
   ...SIZES,

@@ -115,7 +115,7 @@ export interface Runtime {
   /** Creates and starts a worker. If this fails, nothing of the worker is left. */
   create(spec: WorkerSpec): Promise<MadeWorker>;
   /** How the worker's agent is reached, from its recorded state. Null if the worker was never started. */
-  addressOf(worker: Worker): AgentAddress | null;
+  addressOf(worker: Pick<Worker, 'socketPath'>): AgentAddress | null;
   /** All containers with the pool's label, in any state. */
   list(poolId: PoolId): Promise<ListedWorker[]>;
   /** Null if there is no such container. */

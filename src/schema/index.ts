@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import './access/quota.ts';
 import './access/token.ts';
+import './environment/environment.ts';
 import './event.ts';
 import './execution/execute.ts';
 import './execution/executeBatch.ts';

@@ -23,6 +23,10 @@ import { createContext } from './contexts/createContext.ts';
 import { deleteContext } from './contexts/deleteContext.ts';
 import { kernel } from './contexts/kernel.ts';
 import { kernels } from './contexts/kernels.ts';
+import { createEnvironment } from './environments/createEnvironment.ts';
+import { environment, environments } from './environments/environments.ts';
+import { followBuild } from './environments/followBuild.ts';
+import { removeEnvironment } from './environments/removeEnvironment.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
 import { awaitExecution, executeUntil } from './execute/executeUntil.ts';
@@ -138,6 +142,11 @@ export const OPERATIONS = {
   revokeToken,
   quotas,
   setQuota,
+  environments,
+  environment,
+  createEnvironment,
+  removeEnvironment,
+  followBuild,
 } as const satisfies Record<string, Operation>;
 
 /** An operation without its first parameter, the dependencies. */

@@ -1,6 +1,7 @@
 import type { InOrder } from '../async/inOrder.ts';
 import type { Config } from '../config/config.ts';
 import type { NewId } from '../domain/ids.ts';
+import type { Environments } from '../environments/environments.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Ending } from './access/ending.ts';
@@ -19,6 +20,7 @@ export interface ServiceDeps {
   readonly config: Config;
   readonly database: Database;
   readonly pool: Pool;
+  readonly environments: Pick<Environments, 'baseImageId' | 'hashOf'>;
   readonly sessions: OpenSessions;
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;

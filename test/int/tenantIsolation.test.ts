@@ -27,6 +27,7 @@ const PLAY_LIMIT_MS = 300_000;
 const NEVER_ANSWERED = new Set([
   ...['poolAt', 'tokens', 'sendInput'],
   ...['createToken', 'rotateToken', 'revokeToken', 'setQuota'],
+  ...['createEnvironment', 'removeEnvironment'],
   ...['file', 'files', 'writeFile', 'makeDirectory', 'moveFile', 'deleteFile'],
 ]);
 
@@ -80,7 +81,8 @@ async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   const users = ['ann', 'ann-2', 'bob'].map((user) => ({ sessionOutput_userUuid: user }));
   const following: Following[] = [];
   for (const operation of all.filter(({ kind }) => kind === 'subscription')) {
-    if (operation.field === 'output') continue;
+    // They follow one thing, which somebody must name.
+    if (['output', 'environmentBuild'].includes(operation.field)) continue;
     for (const variables of operation.field === 'sessionOutput' ? users : [{}])
       following.push(await followSchema({ service, principal, operation, variables }));
   }

@@ -16,5 +16,11 @@ export function databaseService(database: Database, maxResponseBytes = 1_000_000
   const pool = { id: POOL_ID } as Pool;
   const sharedOutput = createSharedOutput();
   const logger = pino({ level: 'silent' });
-  return composeService(config, { database, pool, sharedOutput, logger }).service;
+  const environments = {
+    baseImageId: async () => 'sha256:base',
+    hashOf: async () => 'f'.repeat(64),
+    start: () => undefined,
+    close: async () => undefined,
+  };
+  return composeService(config, { database, pool, environments, sharedOutput, logger }).service;
 }

@@ -18,6 +18,8 @@ export interface KernelRules {
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
   readonly onResize: (size: string) => void;
+  /** What this code prints. Left out: only code that begins with {@link SAY} does. */
+  readonly printed?: (code: string) => string | null;
   /** Whether it answers no calls now. */
   readonly isFrozen: () => boolean;
 }
@@ -111,8 +113,9 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
     if (code === READ || rules.isHeld(code)) return;
-    if (code.startsWith(SAY))
-      agent.append((seq) => stream(code, { parent: id, seq, at: Date.now() }));
+    const printed = code.startsWith(SAY) ? code : (rules.printed?.(code) ?? null);
+    if (printed !== null)
+      agent.append((seq) => stream(printed, { parent: id, seq, at: Date.now() }));
     const reply = code === RAISE ? raised : okReply;
     endIn(lane, 'finished', isCommand ? exitOf(code) : {}, reply);
   }

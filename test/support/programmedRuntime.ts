@@ -3,6 +3,8 @@
  * Python. So a property test can have hundreds of them. Only the code {@link HOLD} takes time; any other code ends at
  * once.
  */
+
+import type { PoolId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import type { ListedWorker, Runtime } from '../../src/runtime/runtime.ts';
@@ -33,6 +35,10 @@ export interface ProgrammedRuntime {
    * commands and input.
    */
   isFormer: boolean;
+  /** What code prints, if it prints anything. */
+  printed: (code: string) => string | null;
+  /** The images of the workers that were made, in their order. */
+  readonly imagesUsed: readonly string[];
   /** Agents of these workers answer no calls until the list is emptied. They run code. */
   readonly frozen: string[];
   /** No worker of these images can be started until the list is emptied. */
@@ -47,12 +53,17 @@ export interface ProgrammedRuntime {
 export function createProgrammedRuntime(): ProgrammedRuntime {
   const containers = new Map<
     string,
-    { readonly listed: ListedWorker; readonly kernels: ProgrammedKernels }
+    {
+      readonly poolId: PoolId;
+      readonly listed: ListedWorker;
+      readonly kernels: ProgrammedKernels;
+    }
   >();
   const begun: string[] = [];
   const variables = new Map<string, Readonly<Record<string, string>>>();
   const directories = new Map<string, string | undefined>();
   const sizes: string[] = [];
+  const imagesUsed: string[] = [];
   const frozen: string[] = [];
   const brokenImages: string[] = [];
   let isHolding = false;
@@ -66,8 +77,9 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const runtime: Runtime = {
     name: 'programmed',
     imageId: async (reference) => (made.isFormer ? `${reference}-former` : reference),
-    create: async ({ workerId, imageId }) => {
+    create: async ({ workerId, poolId, imageId }) => {
       if (brokenImages.includes(imageId)) throw new Error('It is broken.');
+      imagesUsed.push(imageId);
       const agent = await startScriptedAgent();
       const kernels = runKernels(agent, {
         isHeld: (code) => isHolding && code === HOLD,
@@ -78,17 +90,19 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
         },
         variablesStatus: () => made.variablesStatus,
         hasNoKernels: () => made.hasNoKernels,
+        printed: (code) => made.printed(code),
         onResize: (size) => sizes.push(size),
         isFrozen: () => frozen.includes(workerId),
       });
       kernels.isOld = made.isFormer;
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
-      containers.set(containerId, { listed, kernels });
+      containers.set(containerId, { poolId, listed, kernels });
       return { containerId, location: agent.socketPath };
     },
     addressOf: ({ socketPath }) => (socketPath === null ? null : socketAddress(socketPath)),
-    list: async () => [...containers.values()].map(({ listed }) => listed),
+    list: async (poolId) =>
+      [...containers.values()].filter((each) => each.poolId === poolId).map(({ listed }) => listed),
     inspect: async (id) => {
       const found = containers.get(id);
       return found ? { ...found.listed, end: null } : null;
@@ -107,6 +121,8 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     sizes,
     variablesStatus: null,
     hasNoKernels: false,
+    printed: () => null,
+    imagesUsed,
     frozen,
     brokenImages,
     isFormer: false,

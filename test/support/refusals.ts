@@ -35,6 +35,7 @@ import {
   LIMITS,
   MISSING,
 } from './badValues.ts';
+import { ENVIRONMENT_REFUSALS } from './environmentRefusals.ts';
 import { INPUT_REFUSALS } from './inputRefusals.ts';
 import { QUOTA_REFUSALS } from './quotaRefusals.ts';
 import { type Known, type Refusal, rows } from './refusal.ts';
@@ -416,6 +417,7 @@ const outputs: readonly Refusal[] = [
 export const REFUSALS: readonly Refusal[] = [
   ...mutations,
   ...INPUT_REFUSALS,
+  ...ENVIRONMENT_REFUSALS,
   ...QUOTA_REFUSALS,
   ...TOKEN_REFUSALS,
   ...fileMutations,

@@ -4,16 +4,26 @@
 import { type Logger, pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
-import { composeAudit, composePool, composeServer, composeService } from '../../src/gateway.ts';
+import {
+  composeAudit,
+  composeEnvironments,
+  composePool,
+  composeServer,
+  composeService,
+} from '../../src/gateway.ts';
 import type { Pool } from '../../src/pool/pool.ts';
+import type { Images } from '../../src/runtime/images.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { GatewayServer } from '../../src/server/createServer.ts';
 import type { Service } from '../../src/service/service.ts';
+import { createProgrammedImages } from './programmedImages.ts';
 
 export interface ServingGatewayDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly socketDir: string;
+  /** Left out: it builds no environments. */
+  readonly images?: Images;
   /** Settings that differ from the defaults, under their names in the environment. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Silent if it is left out. */
@@ -40,7 +50,9 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   const { poolId } = await database.queries.poolIdentity('here');
   const logger = deps.logger ?? pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
-  const serviceParts = composeService(config, { database, ...parts, logger });
+  const images = deps.images ?? createProgrammedImages().images;
+  const environments = composeEnvironments({ config, database, runtime, images, poolId, logger });
+  const serviceParts = composeService(config, { database, ...parts, environments, logger });
   const server = composeServer({
     config,
     database,
@@ -52,12 +64,14 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   });
   await serviceParts.load();
   await parts.pool.start(false);
+  if (deps.images) environments.start();
   return {
     service: serviceParts.service,
     server,
     pool: parts.pool,
     close: async () => {
       await server.close(AbortSignal.abort());
+      await environments.close();
       await serviceParts.close();
       await parts.pool.close(0);
       await parts.egress?.close();

@@ -105,6 +105,13 @@ export function createTenantValues(random: () => number): TenantValues {
     expiresAt: () => new Date(Date.now() + 3_600_000).toISOString(),
     formerValidMs: () => whole(0, 1_000),
     limit: () => whole(0, 5),
+    version: () => whole(1, 3),
+    apt: () => 'jq',
+    pip: () => marked(),
+    preload: () => 'json',
+    index: () => 'https://index.example/simple/',
+    setup: () => marked(),
+    environment: name,
   };
 
   return {

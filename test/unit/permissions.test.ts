@@ -12,7 +12,7 @@ const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
   ...(['answer', 'me', 'quotas', 'events', 'workers', 'workerEvents'] as const),
-  ...(['kernel', 'kernels', 'notebooks'] as const),
+  ...(['kernel', 'kernels', 'notebooks', 'environments', 'environment'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
@@ -24,6 +24,8 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['quotas', 'setQuota', 'awaitExecution', 'outputPage'] as const),
   ...(['quotas', 'setQuota', 'kernel', 'kernels', 'followContext'] as const),
   ...(['notebooks', 'openNotebook', 'changeNotebook', 'closeNotebook'] as const),
+  ...(['environments', 'environment', 'createEnvironment', 'removeEnvironment'] as const),
+  ...(['followBuild'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

@@ -52,7 +52,14 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
           ORDER BY number DESC LIMIT 1`),
       ),
 
-    /** The same for every name that has one, by name. */
+    /** The images of all workers that are not removed. */
+    imagesOfWorkers: async (): Promise<string[]> => {
+      const rows = await answered(sql<{ imageId: string }[]>`
+        SELECT DISTINCT image_id FROM workers WHERE state <> 'REMOVED'`);
+      return rows.map(({ imageId }) => imageId);
+    },
+
+    /** The serving version of every name that has one, by name. */
     servingEnvironments: async (): Promise<ServingEnvironment[]> =>
       await answered(sql<ServingEnvironment[]>`
         SELECT DISTINCT ON (name) id, name, number, image_id FROM environments

@@ -6,6 +6,7 @@ import type { NewId, WorkerId } from '../../domain/ids.ts';
 import { isOver, type Worker } from '../../domain/worker.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { ConcurrencyError, LimitError } from '../../events/store/eventStore.ts';
+import { workerLimits } from '../../runtime/workerLimits.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 import { agentEnvironment } from './agentEnvironment.ts';
 import {
@@ -103,12 +104,7 @@ function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
     ...deps,
     maxTotalWorkers: config.maxTotalWorkers,
     imageId: () => runtime.imageId(workerImage),
-    limits: {
-      memoryMb: config.workerMemoryMb,
-      diskMb: config.workerDiskMb,
-      cpus: config.workerCpus,
-      pids: config.workerPids,
-    },
+    limits: workerLimits(config),
     environment: agentEnvironment(config),
   };
 }

@@ -96,4 +96,10 @@ export const PERMISSIONS: Permissions = {
   revokeToken: { roles: OPERATORS },
   quotas: { roles: READERS },
   setQuota: { roles: OPERATORS },
+  // Whoever opens a session may choose one. What it is made of is shown to operators only.
+  environments: { roles: READERS },
+  environment: { roles: READERS },
+  createEnvironment: { roles: OPERATORS },
+  removeEnvironment: { roles: OPERATORS },
+  followBuild: { roles: OPERATORS },
 };

@@ -1,0 +1,242 @@
+/** Builds one version: makes its folder, lets the engine build it, tries the image, and records what has become of it. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { withAbort } from '../async/withAbort.ts';
+import type { Config } from '../config/config.ts';
+import {
+  decideEnvironment,
+  type Environment,
+  type EnvironmentCommand,
+  type InstalledPackage,
+} from '../domain/environment.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { NewId, PoolId } from '../domain/ids.ts';
+import type { OutputItem } from '../domain/output.ts';
+import type { WorkerLimits } from '../domain/worker.ts';
+import type { Database } from '../events/database.ts';
+import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
+import { BuildStepError, type BuiltImage, type Images } from '../runtime/images.ts';
+import { isEngineAway, type Runtime, RuntimeError } from '../runtime/runtime.ts';
+import { type BuildLog, openBuildLog } from './buildLog.ts';
+import { hashOf } from './contentHash.ts';
+import { copyFolder, digestOfFolder } from './indexFolder.ts';
+import { INDEX_FOLDER, type Recipe, recipeOf } from './recipe.ts';
+import { TrialError, tryImage } from './trial.ts';
+
+const MIB = 1024 * 1024;
+
+export interface BuildDeps {
+  readonly config: Config;
+  readonly database: Pick<Database, 'queries' | 'store'>;
+  readonly images: Images;
+  readonly runtime: Runtime;
+  readonly poolId: PoolId;
+  /** In which builds are tried. */
+  readonly trialPoolId: PoolId;
+  readonly limits: WorkerLimits;
+  /** Holds a folder for the build. */
+  readonly folder: string;
+  readonly newId: NewId;
+  readonly now: () => Date;
+  readonly logger: Logger;
+}
+
+/** The environment cannot be built as it is: the message says why. */
+class BuildFailedError extends Error {}
+
+/**
+ * Resolves when the version is READY or FAILED, or was removed.
+ * @throws the reason of the signal, and the error of an engine or a database that is away: the version is still BUILDING
+ * then, and another call begins it anew
+ */
+export async function buildVersion(
+  deps: BuildDeps,
+  version: Environment,
+  signal: AbortSignal,
+): Promise<void> {
+  const log = await openBuildLog(deps.database, version.id, deps.now);
+  try {
+    const { imageId, bytes, packages } = await withinTime(deps, signal, (limited) =>
+      built(deps, version, log, limited),
+    );
+    log.say(`Built in ${secondsSince(version, deps.now())} s: ${sizeOf(bytes)}.`);
+    const outputs = await log.end(null);
+    const end = { type: 'RecordEnvironmentBuild', imageId, bytes, packages } as const;
+    await record(deps, version, end, outputs);
+  } catch (error: unknown) {
+    if (signal.aborted || !isFinal(error)) {
+      await log.breakOff().catch(() => undefined);
+      signal.throwIfAborted();
+      throw error;
+    }
+    const failure = failureOf(error);
+    const outputs = await log.end(failure);
+    const lastLines = log.lastLines();
+    await record(deps, version, { type: 'RecordBuildFailure', failure, lastLines }, outputs);
+  }
+}
+
+/** Gives the work a signal that is aborted when its time is over, too. */
+async function withinTime<T>(
+  { config: { environmentBuildTimeoutMs: limitMs } }: BuildDeps,
+  signal: AbortSignal,
+  work: (limited: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return await withAbort(signal, async (own) => {
+    const late = `It has taken longer than ENVIRONMENT_BUILD_TIMEOUT_MS (${limitMs} ms)`;
+    delay(limitMs, undefined, { signal: own.signal }).then(
+      () => own.abort(new BuildFailedError(late)),
+      () => undefined,
+    );
+    return await work(own.signal);
+  });
+}
+
+interface Built extends BuiltImage {
+  readonly packages: readonly InstalledPackage[];
+}
+
+async function built(
+  deps: BuildDeps,
+  version: Environment,
+  log: BuildLog,
+  signal: AbortSignal,
+): Promise<Built> {
+  const { config, images, poolId } = deps;
+  const { spec, baseImageId } = version;
+  await mkdir(deps.folder, { recursive: true });
+  const folder = await mkdtemp(join(deps.folder, 'build-'));
+  try {
+    const labels = images.labels({ poolId, environmentId: version.id });
+    const recipe = recipeOf({ spec, baseImageId, labels });
+    await writeFolder(folder, version, recipe);
+    const image = await images
+      .build(
+        {
+          ...{ poolId, environmentId: version.id, folder, name: imageNameOf(version) },
+          ...{ memoryMb: config.environmentBuildMemoryMb, cpus: config.environmentBuildCpus },
+          network: config.buildNetwork,
+        },
+        { onText: log.add, signal },
+      )
+      .catch((error: unknown) => {
+        throw error instanceof BuildStepError ? stepFailed(error, recipe, log) : error;
+      });
+    await requireSize(deps, image, baseImageId);
+    log.say('A worker of the image is started, and its kernel asked for 1+1.');
+    const packages = await tryImage(
+      { ...deps, poolId: deps.trialPoolId },
+      image.imageId,
+      signal,
+    ).catch((error: unknown) => {
+      throw error instanceof TrialError
+        ? new BuildFailedError(`The image was built, but ${error.message}`, { cause: error })
+        : error;
+    });
+    return { ...image, packages };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The folder of the build, with the files of the index as they are now. @throws BuildFailedError */
+async function writeFolder(folder: string, version: Environment, recipe: Recipe): Promise<void> {
+  const { spec, baseImageId, hash } = version;
+  await writeFile(join(folder, 'Dockerfile'), recipe.text);
+  for (const [name, text] of Object.entries(recipe.files))
+    await writeFile(join(folder, name), text);
+  if (!spec.index?.startsWith('/')) return;
+  const copy = join(folder, INDEX_FOLDER);
+  const digest = await copyFolder(spec.index, copy)
+    .then(() => digestOfFolder(copy))
+    .catch((cause: unknown) => {
+      throw new BuildFailedError(
+        `The folder of the index cannot be read on the gateway's machine (${messageOf(cause)})`,
+        { cause },
+      );
+    });
+  if (hashOf(spec, baseImageId, digest) !== hash)
+    throw new BuildFailedError(
+      'The folder of the index is no longer as it was when the environment was asked for. Ask for it again',
+    );
+}
+
+/** `repository:tag`. The last digits of the id tell installations on one engine apart. */
+function imageNameOf({ id, name, number }: Environment): string {
+  return `cellhouse-environment:${name}-${number}-${id.slice(-8)}`;
+}
+
+function stepFailed(error: BuildStepError, { failures }: Recipe, log: BuildLog): BuildFailedError {
+  const what = failures[error.step - 1] ?? 'The engine could not build it';
+  const last = log.lastLines().split('\n').at(-1)?.trim();
+  // Of a program that failed, its last line says more than the engine, which repeats the whole command.
+  const why = error.exitCode === null ? error.message : last;
+  const exit = error.exitCode === null ? '' : `, exit code ${error.exitCode}`;
+  return new BuildFailedError(`${what}${exit}${why ? `: ${why}` : ''}`, { cause: error });
+}
+
+async function requireSize(
+  { config: { environmentMaxMb }, images }: BuildDeps,
+  { bytes }: BuiltImage,
+  baseImageId: string,
+): Promise<void> {
+  const added = bytes - ((await images.bytesOf(baseImageId)) ?? 0);
+  if (added <= environmentMaxMb * MIB) return;
+  throw new BuildFailedError(
+    `It takes ${Math.ceil(added / MIB)} MiB beside the worker image, and ENVIRONMENT_MAX_MB is ${environmentMaxMb}`,
+  );
+}
+
+/** Whether a further attempt would fail, too. An engine or a database that is away is no fault of the environment. */
+function isFinal(error: unknown): boolean {
+  if (isEngineAway(error)) return false;
+  return error instanceof BuildFailedError || error instanceof RuntimeError || isOfEngine(error);
+}
+
+/** What the engine has refused, such as a network that it does not have. */
+function isOfEngine(error: unknown): boolean {
+  return error instanceof Error && 'statusCode' in error;
+}
+
+/** One sentence. */
+function failureOf(error: unknown): string {
+  const message = messageOf(error).replaceAll('\0', '').trim();
+  return /[.!?]$/.test(message) ? message : `${message}.`;
+}
+
+function secondsSince({ requestedAt }: Environment, now: Date): number {
+  return Math.round((now.getTime() - requestedAt.getTime()) / 1_000);
+}
+
+function sizeOf(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB with the worker image`;
+}
+
+type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
+type End = WithoutTime<
+  Extract<EnvironmentCommand, { type: 'RecordEnvironmentBuild' | 'RecordBuildFailure' }>
+>;
+
+const UNCHANGED = { type: 'refuse', refusal: 'unchanged' } as const;
+
+async function record(
+  { database: { queries, store }, now }: BuildDeps,
+  { id }: Environment,
+  end: End,
+  outputs: readonly OutputItem[],
+): Promise<void> {
+  await decideAndCommit(store, {
+    load: () => queries.environmentVersion(id),
+    decide: (state) => {
+      // It was removed, or another gateway has built it while this one was paused.
+      if (state?.state !== 'BUILDING' || state.removedAt !== null) return UNCHANGED;
+      const events = decideEnvironment({ ...end, at: now().toISOString() }, state);
+      return commitChanges({
+        streams: [{ stream: 'environment', id, state, events }],
+        outputs,
+      });
+    },
+  });
+}

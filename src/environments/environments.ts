@@ -1,0 +1,165 @@
+/**
+ * Environments of an installation. One gateway builds for all, one version at a time: the one with the lease
+ * `environments`. If it dies, another takes the lease and begins its build anew.
+ *
+ * ```
+ *  waiting --lease acquired--> builder --lease lost, closed--> waiting
+ * ```
+ */
+import { hash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { pause } from '../async/pause.ts';
+import { withAbort } from '../async/withAbort.ts';
+import { within } from '../async/within.ts';
+import type { Environment, EnvironmentSpec } from '../domain/environment.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { EnvironmentId, PoolId } from '../domain/ids.ts';
+import type { Database } from '../events/database.ts';
+import { type BuildDeps, buildVersion } from './buildVersion.ts';
+import { contentHash } from './contentHash.ts';
+import { removeTrials } from './trial.ts';
+import { pruneImages, removeSuperseded, requestOnNewBase } from './upkeep.ts';
+
+/** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
+const LOOK_INTERVAL_MS = 1_000;
+/** How often the builder looks for another worker image, and for images that nothing needs. */
+const UPKEEP_INTERVAL_MS = 30_000;
+/** After a failure, so that an engine that is away is not asked all the time. */
+const RETRY_INTERVAL_MS = 5_000;
+/** How long `close()` waits for a build to be broken off. */
+const CLOSE_TIMEOUT_MS = 5_000;
+const BUILDER_LEASE = 'environments';
+
+export interface EnvironmentsDeps extends Omit<BuildDeps, 'trialPoolId' | 'database'> {
+  readonly database: Pick<Database, 'queries' | 'store' | 'leases' | 'wakeUps'>;
+  /** Tag or id of the worker image. */
+  readonly workerImage: string;
+  readonly logger: Logger;
+}
+
+export interface Environments {
+  /** The id of the worker image that environments are built on now. @throws RuntimeError */
+  baseImageId(): Promise<string>;
+  /** See {@link contentHash}. */
+  hashOf(spec: EnvironmentSpec, baseImageId: string): Promise<string>;
+  start(): void;
+  /** Breaks off the build that is under way. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createEnvironments(deps: EnvironmentsDeps): Environments {
+  const { database, runtime, logger } = deps;
+  const { leases, queries } = database;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const baseImageId = () => runtime.imageId(deps.workerImage);
+  const all = { ...deps, baseImageId, trialPoolId: trialPoolOf(deps.poolId) };
+  let working: Promise<void> = Promise.resolve();
+  let wake = () => {};
+  let isBuilder = false;
+  let upkeepDueAt = 0;
+  let building: { readonly id: EnvironmentId; stop(reason: Error): void } | null = null;
+
+  async function round(): Promise<void> {
+    if (!leases.isHeld(BUILDER_LEASE)) {
+      isBuilder = false;
+      if ((await leases.acquire(BUILDER_LEASE)) === null) return;
+    }
+    if (!isBuilder) {
+      await removeTrials(runtime, all.trialPoolId);
+      upkeepDueAt = 0;
+      isBuilder = true;
+    }
+    if (performance.now() >= upkeepDueAt) await keep();
+    const next = nextToBuild(await queries.environments());
+    if (next === null) return;
+    await build(next);
+    upkeepDueAt = 0;
+    await round();
+  }
+
+  async function keep(): Promise<void> {
+    await requestOnNewBase(all);
+    await removeSuperseded(all);
+    await pruneImages(all);
+    upkeepDueAt = performance.now() + UPKEEP_INTERVAL_MS;
+  }
+
+  async function build(version: Environment): Promise<void> {
+    const { id, name, number } = version;
+    logger.info({ name, number }, 'an environment is being built');
+    await withAbort(signal, async (own) => {
+      building = { id, stop: (reason) => own.abort(reason) };
+      const offLost = leases.onLost((lost) => {
+        if (lost === BUILDER_LEASE) own.abort(new Error('Another gateway builds now.'));
+      });
+      try {
+        await buildVersion(all, version, own.signal);
+      } catch (error: unknown) {
+        if (!(error instanceof RemovedError)) throw error;
+      } finally {
+        building = null;
+        offLost();
+      }
+    });
+  }
+
+  async function work(): Promise<void> {
+    while (!signal.aborted) {
+      await withAbort(signal, async (own) => {
+        wake = () => own.abort();
+        let pauseMs = LOOK_INTERVAL_MS;
+        await round().catch((error: unknown) => {
+          if (signal.aborted) return;
+          pauseMs = RETRY_INTERVAL_MS;
+          const details = { error: messageOf(error) };
+          logger.error(details, 'a round of the environments failed; the next one tries again');
+        });
+        await pause(pauseMs, own.signal);
+      });
+    }
+  }
+
+  const off = database.wakeUps.onEvent(({ event, streamId }) => {
+    if (event.type === 'EnvironmentRequested') wake();
+    if (event.type !== 'EnvironmentRemoved') return;
+    if (building !== null && streamId === building.id)
+      building.stop(new RemovedError('The environment was removed.'));
+    upkeepDueAt = 0;
+    wake();
+  });
+
+  return {
+    baseImageId,
+    hashOf: contentHash,
+    start: () => {
+      working = rm(deps.folder, { recursive: true, force: true }).then(work);
+    },
+    close: async () => {
+      off();
+      closing.abort(new Error('The gateway stops.'));
+      await within(CLOSE_TIMEOUT_MS, working, () => undefined);
+      if (leases.isHeld(BUILDER_LEASE)) await leases.release(BUILDER_LEASE);
+    },
+  };
+}
+
+class RemovedError extends Error {}
+
+/** The one that waits for longest. */
+function nextToBuild(versions: readonly Environment[]): Environment | null {
+  const waiting = versions.filter(({ state }) => state === 'BUILDING');
+  return waiting.reduce<Environment | null>(
+    (first, each) => (first === null || each.requestedAt < first.requestedAt ? each : first),
+    null,
+  );
+}
+
+/** An id that follows from that of the pool, so that every gateway finds what another has left. */
+function trialPoolOf(poolId: PoolId): PoolId {
+  const digits = hash('sha256', `trials ${poolId}`);
+  return [8, 12, 16, 20, 32]
+    .map((end, at, ends) => digits.slice(at === 0 ? 0 : ends[at - 1], end))
+    .join('-') as PoolId;
+}

@@ -1,0 +1,128 @@
+/**
+ * The steps in which an environment is built on the worker image. Pure. Packages of pip are installed in a stage of
+ * their own, so that what the folder of the index holds is in no layer of the image.
+ */
+import type { EnvironmentSpec } from '../domain/environment.ts';
+
+/** Where the build puts what it copies, and from where all of it is gone at the end. */
+const COPIED = '/tmp/cellhouse';
+/** The packages of the worker image, while the environment is built. */
+const BASE_PACKAGES = '/usr/share/cellhouse/base-packages';
+/** What is installed beside them, as JSON, in every worker of the environment. */
+export const INSTALLED = '/usr/share/cellhouse/installed.json';
+const PRELOAD = '/usr/share/cellhouse/preload.txt';
+
+export interface Recipe {
+  /** The Dockerfile. */
+  readonly text: string;
+  /** Further files of the folder, by name. */
+  readonly files: Readonly<Record<string, string>>;
+  /** For each step, from 1, what has failed if it fails: a part of a sentence. */
+  readonly failures: readonly string[];
+}
+
+export interface RecipeParts {
+  readonly spec: EnvironmentSpec;
+  readonly baseImageId: string;
+  /** The step that says whose every layer is. */
+  readonly labels: string;
+}
+
+/** The name of the folder of the index in the folder of the build. */
+export const INDEX_FOLDER = 'index';
+
+export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
+  const steps: [string, string][] = [
+    [`FROM ${baseImageId} AS debian`, 'The worker image is not there'],
+    [labels, 'The image cannot have labels'],
+    [`RUN ${baseSteps(spec)}`, 'apt could not install the Debian packages'],
+  ];
+  const files: Record<string, string> = {};
+  if (spec.pip.length > 0) {
+    files['requirements.txt'] = linesOf(spec.pip);
+    steps.push(...pipSteps(spec.index));
+  }
+  if (spec.setup !== null) {
+    files.setup = spec.setup;
+    steps.push(
+      [`COPY setup ${COPIED}/setup`, COPY_FAILED],
+      [`RUN chmod 0700 ${COPIED}/setup && ${COPIED}/setup`, 'The set-up script failed'],
+    );
+  }
+  if (spec.preload.length > 0) {
+    files['preload.txt'] = linesOf(spec.preload);
+    steps.push(
+      [`COPY preload.txt ${PRELOAD}`, COPY_FAILED],
+      [
+        `RUN python3 -m cellhouse_kernel.check_preload ${spec.preload.join(' ')}`,
+        'A module cannot be preloaded',
+      ],
+    );
+  }
+  steps.push([`RUN ${lastSteps()}`, 'What is installed cannot be listed']);
+  return {
+    text: linesOf(steps.map(([step]) => step)),
+    files,
+    failures: steps.map(([, failure]) => failure),
+  };
+}
+
+const COPY_FAILED = 'The engine could not copy a file';
+
+function linesOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function baseSteps({ apt }: EnvironmentSpec): string {
+  const listed = `dpkg-query -W -f '\${binary:Package} \${Version}\\n' > ${BASE_PACKAGES}`;
+  if (apt.length === 0) return listed;
+  return [
+    listed,
+    // apt fails without its folder for logs, which the worker image does not have.
+    'mkdir -p /var/log/apt',
+    'apt-get update',
+    `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${apt.join(' ')}`,
+    'apt-get clean',
+    'rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /var/lib/dpkg/*-old',
+  ].join(' && ');
+}
+
+function pipSteps(index: string | null): [string, string][] {
+  const isFolder = index?.startsWith('/') ?? false;
+  const packages = `${COPIED}/${INDEX_FOLDER}`;
+  const steps: [string, string][] = [
+    ['FROM debian AS pip', COPY_FAILED],
+    [`COPY requirements.txt ${COPIED}/requirements.txt`, COPY_FAILED],
+  ];
+  if (isFolder) steps.push([`COPY ${INDEX_FOLDER} ${packages}`, COPY_FAILED]);
+  const from = isFolder ? `--no-index --find-links ${packages}` : urlOptions(index);
+  // No file and no variable of the image may name another index.
+  const pip = 'PIP_CONFIG_FILE=/dev/null python3 -m pip --isolated install';
+  const quiet =
+    '--no-input --no-cache-dir --disable-pip-version-check --root-user-action=ignore --progress-bar off';
+  return [
+    ...steps,
+    [
+      `RUN ${pip} ${quiet} ${from} --requirement ${COPIED}/requirements.txt`,
+      'pip could not install the packages',
+    ],
+    ['FROM debian', COPY_FAILED],
+    ['COPY --from=pip /usr/local /usr/local', COPY_FAILED],
+  ];
+}
+
+/** An operator who names an index without TLS trusts it. pip would ignore it. */
+function urlOptions(index: string | null): string {
+  if (index === null) return '';
+  const { protocol, host } = new URL(index);
+  return `--index-url '${index}'${protocol === 'http:' ? ` --trusted-host '${host}'` : ''}`;
+}
+
+/** As in the worker image, nothing in a worker may gain privileges by being executed. */
+function lastSteps(): string {
+  return [
+    `python3 -m cellhouse_kernel.installed ${BASE_PACKAGES} > ${INSTALLED}`,
+    `rm -rf ${COPIED} ${BASE_PACKAGES}`,
+    'find / -xdev -type f -perm /6000 -exec chmod a-s {} +',
+  ].join(' && ');
+}

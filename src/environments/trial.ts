@@ -1,0 +1,170 @@
+/**
+ * Starts a worker of an image, inside of all walls, and lets its kernel say what is installed. So an environment in
+ * which no worker or kernel can start fails its build, and not the first session.
+ */
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { within } from '../async/within.ts';
+import type { AgentAddress } from '../domain/agentAddress.ts';
+import type { InstalledPackage } from '../domain/environment.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import { createMessageCounts } from '../domain/messageCounts.ts';
+import type { WorkerLimits } from '../domain/worker.ts';
+import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
+import type { OutputMessage, ReplyMessage } from '../kernel/frames/messages.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { INSTALLED } from './recipe.ts';
+
+/** A worker starts in about a second. One whose preloaded modules are slow may take longer. */
+const START_TIMEOUT_MS = 120_000;
+/** How soon a container is found to have ended. */
+const LOOK_INTERVAL_MS = 500;
+const EXECUTION_TIMEOUT_MS = 60_000;
+const GRACE_MS = 1_000;
+/** A list of thousands of packages has some hundred KiB. */
+const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
+/** If this gateway dies, its worker ends soon. The next gateway that builds removes it. */
+const ORPHAN_TIMEOUT_MS = 60_000;
+
+/** What a kernel is asked: it prints the sum, and what is installed. */
+export const TRIAL_CODE = `print(1 + 1, open(${JSON.stringify(INSTALLED)}).read())`;
+
+export interface TrialDeps {
+  readonly runtime: Runtime;
+  /** Not the pool's own, whose gateways would take the worker for a stranger. */
+  readonly poolId: PoolId;
+  readonly limits: WorkerLimits;
+  readonly newId: NewId;
+  readonly logger: Logger;
+}
+
+/** The worker or its kernel did not answer as every other does. */
+export class TrialError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'TrialError';
+  }
+}
+
+/** @returns what the build has installed @throws TrialError, the engine's error, or the reason of the signal */
+export async function tryImage(
+  deps: TrialDeps,
+  imageId: string,
+  signal: AbortSignal,
+): Promise<readonly InstalledPackage[]> {
+  const { runtime, poolId, newId } = deps;
+  const workerId = newId<WorkerId>();
+  const made = await runtime.create({
+    ...{ workerId, poolId, imageId, limits: deps.limits },
+    name: `cellhouse-trial-${workerId}`,
+    environment: { CELLHOUSE_ORPHAN_TIMEOUT_MS: String(ORPHAN_TIMEOUT_MS) },
+  });
+  try {
+    const address = runtime.addressOf({ socketPath: made.location });
+    if (address === null) throw new TrialError('Its worker has no address.');
+    await untilStarted(runtime, made.containerId, address, signal);
+    return installed(await answerOf(deps, address, signal));
+  } finally {
+    await runtime.remove({ poolId, workerId, containerId: made.containerId });
+  }
+}
+
+/** Removes the workers that a gateway has left which died in a trial. */
+export async function removeTrials(
+  runtime: Pick<Runtime, 'list' | 'remove'>,
+  poolId: PoolId,
+): Promise<void> {
+  for (const { workerId, containerId } of await runtime.list(poolId))
+    await runtime.remove({ poolId, workerId, containerId });
+}
+
+async function untilStarted(
+  runtime: Runtime,
+  containerId: string,
+  address: AgentAddress,
+  signal: AbortSignal,
+): Promise<void> {
+  const waiting = new AbortController();
+  const stop = () => waiting.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  const look = async () => {
+    const seen = await runtime.inspect(containerId).catch(() => undefined);
+    if (seen === undefined || seen?.isRunning) return;
+    const exitCode = seen?.end?.exitCode ?? 'unknown';
+    waiting.abort(new TrialError(`a worker of it ended while it started (exit code ${exitCode})`));
+  };
+  const looker = setInterval(look, LOOK_INTERVAL_MS);
+  try {
+    await within(START_TIMEOUT_MS, address.untilOpen(waiting.signal), () => {
+      throw new TrialError(`no kernel of it answered within ${START_TIMEOUT_MS} ms`);
+    });
+  } finally {
+    clearInterval(looker);
+    signal.removeEventListener('abort', stop);
+    waiting.abort();
+  }
+}
+
+/** What the code printed. */
+async function answerOf(
+  { newId, logger }: TrialDeps,
+  address: AgentAddress,
+  signal: AbortSignal,
+): Promise<string> {
+  const msgId = newId<WorkerId>() as string;
+  let printed = '';
+  let stop = () => {};
+  let channel: KernelChannel | undefined;
+  const replied = new Promise<ReplyMessage>((resolve, reject) => {
+    stop = () => reject(signal.reason);
+    channel = openKernelChannel({
+      ...{ target: { kind: 'agent', address }, epoch: 1, after: 0, bootId: '', logger },
+      counts: createMessageCounts(),
+      onOpen: () =>
+        channel?.execute({
+          ...{ msgId, code: TRIAL_CODE, timeoutMs: EXECUTION_TIMEOUT_MS, graceMs: GRACE_MS },
+          maxOutputBytes: MAX_OUTPUT_BYTES,
+        }),
+      onMessage: (message) => {
+        if (message.parentId !== msgId) return;
+        if (message.type === 'output') printed += printedBy(message);
+        else if (message.type === 'reply') resolve(message);
+      },
+    });
+  });
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const reply = await within(EXECUTION_TIMEOUT_MS + GRACE_MS, replied, () => {
+      throw new TrialError(`a kernel of it has not answered 1+1 for ${EXECUTION_TIMEOUT_MS} ms`);
+    });
+    if (reply.status === 'ok') return printed;
+    throw new TrialError(`a kernel of it cannot say 1+1 (${reasonOf(reply)})`);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await channel?.close();
+  }
+}
+
+function printedBy({ output }: OutputMessage): string {
+  return output.kind === 'stream' && output.name === 'stdout' ? output.text : '';
+}
+
+function reasonOf({ status, error }: ReplyMessage): string {
+  return error === null ? status : `${error.name}: ${error.value}`;
+}
+
+const installedSchema = z.array(
+  z.object({ name: z.string(), version: z.string(), from: z.enum(['apt', 'pip']) }),
+);
+
+function installed(printed: string): readonly InstalledPackage[] {
+  try {
+    const [sum, list] = [printed.slice(0, 2), printed.slice(2)];
+    if (sum !== '2 ') throw new Error(`1+1 is ${printed.slice(0, 100)}`);
+    return installedSchema.parse(JSON.parse(list));
+  } catch (cause: unknown) {
+    const message = `a kernel of it does not say what is installed (${messageOf(cause)})`;
+    throw new TrialError(message, { cause });
+  }
+}

@@ -1,0 +1,104 @@
+/** What one gateway does for all environments beside building them. */
+import type { Logger } from 'pino';
+import {
+  decideEnvironment,
+  type Environment,
+  type EnvironmentRemoveReason,
+} from '../domain/environment.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { EnvironmentId, PoolId } from '../domain/ids.ts';
+import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
+import type { Images } from '../runtime/images.ts';
+import { contentHash, hashOf } from './contentHash.ts';
+import { type RequestDeps, requestEnvironment } from './requestEnvironment.ts';
+
+export interface EnvironmentUpkeepDeps extends RequestDeps {
+  readonly images: Images;
+  readonly poolId: PoolId;
+  readonly baseImageId: () => Promise<string>;
+  readonly logger: Logger;
+}
+
+/**
+ * Asks for each environment whose newest good version is built on another worker image than the present one to be built
+ * on that. The former version serves meanwhile.
+ */
+export async function requestOnNewBase(deps: EnvironmentUpkeepDeps): Promise<void> {
+  const versions = await deps.database.queries.environments();
+  if (versions.length === 0) return;
+  const baseImageId = await deps.baseImageId();
+  for (const newest of goodVersions(versions)) {
+    const ofName = versions.filter(({ name }) => name === newest.name);
+    // One that failed on it would fail again.
+    if (ofName.some((version) => version.baseImageId === baseImageId)) continue;
+    const { name, spec } = newest;
+    const hash = await contentHash(spec, baseImageId).catch((error: unknown) => {
+      // Its build says to everybody that the folder cannot be read.
+      deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
+      return hashOf(spec, baseImageId, null);
+    });
+    const reason = 'base-changed';
+    await requestEnvironment(deps, { name, spec, reason, baseImageId, hash, isRebuild: false });
+    deps.logger.info({ name }, 'the worker image has changed: an environment is built on it');
+  }
+}
+
+/** The newest READY version of each name. @param versions the newest of each name first */
+function goodVersions(versions: readonly Environment[]): Environment[] {
+  const ready = versions.filter(({ state }) => state === 'READY');
+  return ready.filter((each, at) => ready.findIndex(({ name }) => name === each.name) === at);
+}
+
+/** Removes versions in whose place a newer one serves, once no worker of them is left. */
+export async function removeSuperseded(deps: EnvironmentUpkeepDeps): Promise<void> {
+  const versions = await deps.database.queries.environments();
+  const serving = new Map(goodVersions(versions).map((each) => [each.name, each.number]));
+  const former = versions.filter(({ name, number }) => number < (serving.get(name) ?? 0));
+  if (former.length === 0) return;
+  const used = new Set(await deps.database.queries.imagesOfWorkers());
+  for (const version of former)
+    if (version.state !== 'BUILDING' && !used.has(version.imageId ?? ''))
+      await removeVersion(deps, version.id, 'superseded');
+}
+
+/** Resolves with the version after it. Null: there is none. */
+export async function removeVersion(
+  { database: { queries, store }, now }: Pick<RequestDeps, 'database' | 'now'>,
+  id: EnvironmentId,
+  reason: EnvironmentRemoveReason,
+): Promise<Environment | null> {
+  await decideAndCommit(store, {
+    load: () => queries.environmentVersion(id),
+    decide: (state) => {
+      if (state === null) return { type: 'refuse', refusal: 'unchanged' } as const;
+      const command = { type: 'RemoveEnvironment', at: now().toISOString(), reason } as const;
+      const events = decideEnvironment(command, state);
+      return commitChanges({ streams: [{ stream: 'environment', id, state, events }] });
+    },
+  });
+  return await queries.environmentVersion(id);
+}
+
+/**
+ * Removes every image of the pool that is of no READY version and of no worker: of removed versions, and what builds
+ * have left that were broken off. Call it only while nothing is built.
+ */
+export async function pruneImages({
+  database: { queries },
+  images,
+  poolId,
+}: EnvironmentUpkeepDeps): Promise<void> {
+  const listed = await images.list(poolId);
+  if (listed.length === 0) return;
+  const versions = await queries.environments();
+  const building = new Set(
+    versions.filter(({ state }) => state === 'BUILDING').map(({ id }) => id),
+  );
+  const needed = new Set(versions.flatMap(({ imageId }) => imageId ?? []));
+  for (const imageId of await queries.imagesOfWorkers()) needed.add(imageId);
+  for (const { imageId, environmentId } of listed) {
+    // What a build has left that begins anew is used by it again.
+    if (environmentId !== null && building.has(environmentId)) continue;
+    if (!needed.has(imageId)) await images.remove(imageId);
+  }
+}

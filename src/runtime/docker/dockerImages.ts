@@ -1,0 +1,162 @@
+/** Builds images for workers with the classic builder of a local Docker engine. */
+import { readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import Docker from 'dockerode';
+import { messageOf } from '../../domain/errors.ts';
+import { type EnvironmentId, type PoolId, parseId } from '../../domain/ids.ts';
+import {
+  type BuildListener,
+  BuildStepError,
+  type BuiltImage,
+  type ImageBuild,
+  type Images,
+  type ListedImage,
+} from '../images.ts';
+import { otherEngine, RuntimeError } from '../runtime.ts';
+import { askEngine } from './askEngine.ts';
+import { engineCall, statusOf } from './dockerErrors.ts';
+
+/** As `scripts/setup/pruneImages.mjs` knows it: the kind of an image that Cellhouse has built. */
+const KIND_LABEL = 'cellhouse.image';
+const KIND = 'environment';
+const ENVIRONMENT_LABEL = 'cellhouse.environment';
+/** Not the label of workers: the containers of a build have the labels of its layers, and a sweep would remove them. */
+const OWNER_LABEL = 'cellhouse.environment-pool';
+
+/** An engine that has not answered by then counts as away. Removing a large image takes seconds. */
+const ENGINE_CALL_TIMEOUT_MS = 60_000;
+const MIB = 1024 * 1024;
+/** The engine's own measure of the time of one CPU, in microseconds. */
+const CPU_PERIOD_US = 100_000;
+
+export interface DockerImagesDeps {
+  /** The id of the engine that the pool's workers are on. */
+  readonly engineId: string;
+  /** The engine's socket. */
+  readonly socketPath: string;
+}
+
+interface Parts extends DockerImagesDeps {
+  readonly docker: Docker;
+}
+
+export function createDockerImages(deps: DockerImagesDeps): Images {
+  // Without a limit of time for the silence of a connection: a step of a build may print nothing for minutes.
+  const parts = { ...deps, docker: new Docker({ socketPath: deps.socketPath }) };
+  return {
+    labels: ({ poolId, environmentId }) =>
+      `LABEL ${KIND_LABEL}=${KIND} ${OWNER_LABEL}=${poolId} ${ENVIRONMENT_LABEL}=${environmentId}`,
+    build: (build, listener) => buildImage(parts, build, listener),
+    bytesOf: (imageId) => bytesOf(parts, imageId),
+    list: (poolId) => list(parts, poolId),
+    remove: (imageId) => remove(parts, imageId),
+  };
+}
+
+/** @throws RuntimeError unless the engine at the socket is the pool's */
+async function requireEngine({ engineId, socketPath }: Parts): Promise<void> {
+  const found = await askEngine(socketPath, ENGINE_CALL_TIMEOUT_MS);
+  if (found.id !== engineId) throw otherEngine(engineId, found, socketPath);
+}
+
+async function answerOf<T>(parts: Parts, call: (docker: Docker) => Promise<T>): Promise<T> {
+  await requireEngine(parts);
+  return await engineCall(ENGINE_CALL_TIMEOUT_MS, call(parts.docker));
+}
+
+async function buildImage(
+  parts: Parts,
+  build: ImageBuild,
+  { onText, signal }: BuildListener,
+): Promise<BuiltImage> {
+  await requireEngine(parts);
+  signal.throwIfAborted();
+  try {
+    const stream = await startBuild(parts, build, signal);
+    await readBuild(stream, onText);
+  } catch (error: unknown) {
+    // The engine ends a build whose connection ends, so nothing of it goes on.
+    signal.throwIfAborted();
+    if (error instanceof BuildStepError) throw error;
+    // Gives the error the kind that the engine's failures have.
+    throw await engineCall(ENGINE_CALL_TIMEOUT_MS, Promise.reject(error)).catch((e: unknown) => e);
+  }
+  const { Id, Size } = await answerOf(parts, (docker) => docker.getImage(build.name).inspect());
+  return { imageId: Id, bytes: Size };
+}
+
+async function startBuild(
+  { docker }: Parts,
+  build: ImageBuild,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { folder, name, memoryMb, cpus, network } = build;
+  const context = { context: folder, src: await readdir(folder) };
+  const stream = await docker.buildImage(context, {
+    t: name,
+    version: '1',
+    // Of a step that failed, too.
+    forcerm: true,
+    networkmode: network,
+    memory: memoryMb * MIB,
+    memswap: memoryMb * MIB,
+    cpuperiod: CPU_PERIOD_US,
+    cpuquota: cpus * CPU_PERIOD_US,
+    abortSignal: signal,
+  });
+  return stream instanceof Readable ? stream : new Readable().wrap(stream);
+}
+
+interface Entry {
+  readonly stream?: string;
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number };
+}
+
+/** @throws BuildStepError as soon as the engine says so */
+async function readBuild(stream: Readable, onText: (text: string) => void): Promise<void> {
+  let step = 0;
+  for await (const line of createInterface({ input: stream })) {
+    if (line === '') continue;
+    const { stream: text, error, errorDetail } = JSON.parse(line) as Entry;
+    if (error !== undefined)
+      throw new BuildStepError(step, error.trim(), errorDetail?.code ?? null);
+    if (text === undefined) continue;
+    step = Number(/^Step (\d+)\/\d+ : /.exec(text)?.[1] ?? step);
+    onText(text);
+  }
+}
+
+async function bytesOf(parts: Parts, imageId: string): Promise<number | null> {
+  try {
+    return (await answerOf(parts, (docker) => docker.getImage(imageId).inspect())).Size;
+  } catch (error: unknown) {
+    if (error instanceof RuntimeError && error.kind === 'image-missing') return null;
+    throw error;
+  }
+}
+
+async function list(parts: Parts, poolId: PoolId): Promise<ListedImage[]> {
+  const filters = { label: [`${KIND_LABEL}=${KIND}`, `${OWNER_LABEL}=${poolId}`] };
+  const images = await answerOf(parts, (docker) => docker.listImages({ filters }));
+  return images.map(({ Id, Labels }) => ({
+    imageId: Id,
+    environmentId: parseId<EnvironmentId>(Labels?.[ENVIRONMENT_LABEL] ?? ''),
+  }));
+}
+
+async function remove(parts: Parts, imageId: string): Promise<boolean> {
+  try {
+    await answerOf(parts, (docker) => docker.getImage(imageId).remove());
+    return true;
+  } catch (error: unknown) {
+    const isGone = error instanceof RuntimeError && error.kind === 'image-missing';
+    if (isGone || statusOf(error) === 404) return true;
+    // A container has it, or another image needs it.
+    if (statusOf(error) === 409) return false;
+    throw new Error(`The image ${imageId} could not be removed (${messageOf(error)}).`, {
+      cause: error,
+    });
+  }
+}

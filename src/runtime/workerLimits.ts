@@ -1,0 +1,12 @@
+import type { Config } from '../config/config.ts';
+import type { WorkerLimits } from '../domain/worker.ts';
+
+/** What each worker may use, by the settings. */
+export function workerLimits(config: Config): WorkerLimits {
+  return {
+    memoryMb: config.workerMemoryMb,
+    diskMb: config.workerDiskMb,
+    cpus: config.workerCpus,
+    pids: config.workerPids,
+  };
+}

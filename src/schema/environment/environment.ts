@@ -1,0 +1,209 @@
+/** `Environment`, and the operations on environments, which are for operators, except to see which there are. */
+import type { InstalledPackage } from '../../domain/environment.ts';
+import type { EnvironmentView } from '../../service/environments/environments.ts';
+import { builder } from '../builder.ts';
+import { OutputEvent } from '../execution/outputEvent.ts';
+
+const EnvironmentState = builder.enumType('EnvironmentState', {
+  description: 'What has become of the build of a version.',
+  values: {
+    BUILDING: { value: 'BUILDING', description: 'It waits for its build, or is being built.' },
+    READY: { value: 'READY', description: 'It can serve sessions.' },
+    FAILED: { value: 'FAILED', description: 'It could not be built: `failure` says why.' },
+  } as const,
+});
+
+const PackageSource = builder.enumType('PackageSource', {
+  description: 'What has installed a package.',
+  values: {
+    APT: { value: 'apt', description: 'It is a Debian package.' },
+    PIP: { value: 'pip', description: 'It is a Python package.' },
+  } as const,
+});
+
+const EnvironmentPackage = builder.objectRef<InstalledPackage>('EnvironmentPackage').implement({
+  description: 'A package that the build has installed, or has brought to another version.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name.' }),
+    version: t.exposeString('version', { description: 'Its version.' }),
+    from: t.expose('from', { type: PackageSource, description: 'What has installed it.' }),
+  }),
+});
+
+const FOR_OPERATORS = 'Null for all but operators.';
+
+const Environment = builder.objectRef<EnvironmentView>('Environment').implement({
+  description:
+    'One version of an environment: what workers have beside the packages of the worker image. The newest READY version serves new sessions.',
+  fields: (t) => ({
+    name: t.string({
+      description: 'The name, which all of its versions have.',
+      resolve: ({ environment }) => environment.name,
+    }),
+    version: t.int({
+      description: 'The version among those of the name, from 1.',
+      resolve: ({ environment }) => environment.number,
+    }),
+    state: t.field({
+      type: EnvironmentState,
+      description: 'What has become of its build. It stays so when the version is removed.',
+      resolve: ({ environment }) => environment.state,
+    }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was asked for.',
+      resolve: ({ environment }) => environment.requestedAt,
+    }),
+    finishedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its build ended. Null: it has not.',
+      resolve: ({ environment }) => environment.finishedAt,
+    }),
+    removedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'From when on it serves no new session. Null: it is not removed.',
+      resolve: ({ environment }) => environment.removedAt,
+    }),
+    bytes: t.float({
+      nullable: true,
+      description: 'The size of its image, with the worker image. Null until it is READY.',
+      resolve: ({ environment }) => environment.bytes,
+    }),
+    packages: t.field({
+      type: [EnvironmentPackage],
+      description: 'What the build has installed. Empty until it is READY.',
+      resolve: ({ environment }) => [...environment.packages],
+    }),
+    preload: t.stringList({
+      description: 'The modules that every kernel finds imported, beside the usual ones.',
+      resolve: ({ environment }) => [...environment.spec.preload],
+    }),
+    apt: t.stringList({
+      nullable: true,
+      description: `The Debian packages that were asked for. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => [...environment.spec.apt]),
+    }),
+    pip: t.stringList({
+      nullable: true,
+      description: `The requirements of pip that were asked for. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => [...environment.spec.pip]),
+    }),
+    index: t.string({
+      nullable: true,
+      description: `The index of pip, if one was given. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => environment.spec.index),
+    }),
+    setup: t.string({
+      nullable: true,
+      description: `The set-up script, if one was given. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => environment.spec.setup),
+    }),
+    failure: t.string({
+      nullable: true,
+      description: `Why its build failed, in one sentence. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => environment.failure),
+    }),
+    lastLines: t.string({
+      nullable: true,
+      description: `What a build that failed printed last. ${FOR_OPERATORS}`,
+      resolve: (view) => seen(view, ({ environment }) => environment.lastLines),
+    }),
+  }),
+});
+
+function seen<T>(view: EnvironmentView, read: (view: EnvironmentView) => T): T | null {
+  return view.isWhole ? read(view) : null;
+}
+
+const CreateEnvironmentInput = builder.inputType('CreateEnvironmentInput', {
+  description:
+    'What an environment is to have. At least one of apt, pip, setup and preload is needed.',
+  fields: (t) => ({
+    name: t.string({
+      required: true,
+      description: '1 to 63 of the characters a-z 0-9 -, without a dash at its ends.',
+    }),
+    apt: t.stringList({ description: 'Names of Debian packages; `name=version` is possible.' }),
+    pip: t.stringList({ description: 'Lines of a requirements file, without options.' }),
+    index: t.string({
+      description:
+        "The index of pip: a URL, or an absolute folder of the gateway's machine with wheels and source archives. Left out: pip's own.",
+    }),
+    setup: t.string({
+      description: 'A script that runs as root in the build, after the packages are installed.',
+    }),
+    preload: t.stringList({ description: 'Modules that every kernel is to find imported.' }),
+    rebuild: t.boolean({
+      defaultValue: false,
+      description: 'Whether a new version is built even if the newest one was asked for alike.',
+    }),
+  }),
+});
+
+const name = { required: true, description: 'The name of the environment.' } as const;
+const version = { description: 'One of its versions. Left out: the newest.' } as const;
+
+builder.queryFields((t) => ({
+  environments: t.field({
+    type: [Environment],
+    description:
+      'All versions of all environments that are not removed: by name, the newest first.',
+    resolve: async (_root, _args, { service, principal }) => [
+      ...(await service.environments(principal)),
+    ],
+  }),
+  environment: t.field({
+    type: Environment,
+    nullable: true,
+    description: 'An environment that is not removed.',
+    args: { name: t.arg.string(name), version: t.arg.int(version) },
+    resolve: (_root, args, { service, principal }) =>
+      service.environment(principal, args.name, args.version ?? null),
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  createEnvironment: t.field({
+    type: Environment,
+    description:
+      'Asks for an environment, or for a new version of it, which a gateway then builds: one after the other. If the newest version that has not failed was asked for alike, on the same worker image, it is that one.',
+    args: {
+      input: t.arg({
+        type: CreateEnvironmentInput,
+        required: true,
+        description: 'What it is to have.',
+      }),
+    },
+    resolve: (_root, { input }, { service, principal }) =>
+      service.createEnvironment(principal, input),
+  }),
+  removeEnvironment: t.field({
+    type: Environment,
+    description:
+      'Removes all versions of an environment. Sessions that are open in it stay so. A build that is under way is broken off.',
+    args: { name: t.arg.string(name) },
+    resolve: (_root, args, { service, principal }) =>
+      service.removeEnvironment(principal, args.name),
+  }),
+}));
+
+builder.subscriptionField('environmentBuild', (t) =>
+  t.field({
+    type: OutputEvent,
+    description:
+      'What the build of an environment prints: first what is stored, then live, up to the end of the build. The last event of a build that failed is an ErrorOutput that says why.',
+    args: {
+      name: t.arg.string(name),
+      version: t.arg.int(version),
+      after: t.arg.int({
+        defaultValue: 0,
+        description: 'Only events with a higher `seq`. 0: all.',
+      }),
+    },
+    subscribe: (_root, args, { service, principal }) =>
+      service.followBuild(principal, args.name, args.version ?? null, args.after ?? 0),
+    resolve: (item) => item,
+  }),
+);

@@ -1,0 +1,24 @@
+import { removeVersion } from '../../environments/upkeep.ts';
+import { notFound } from '../notFound.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type EnvironmentView, viewOf } from './environments.ts';
+import { validateEnvironmentName } from './validateEnvironmentSpec.ts';
+
+/**
+ * Removes all versions of an environment. Open sessions stay on theirs, and a build that is under way is broken off.
+ * Resolves with the newest version.
+ * @throws NOT_FOUND, BAD_USER_INPUT
+ */
+export async function removeEnvironment(
+  { database, now }: Pick<ServiceDeps, 'database' | 'now'>,
+  principal: Principal,
+  name: string,
+): Promise<EnvironmentView> {
+  const [newest, ...former] = await database.queries.versionsOf(validateEnvironmentName(name));
+  if (newest === undefined) throw notFound('environment', name);
+  // The oldest first, so that none of them serves in between.
+  for (const { id } of former.reverse()) await removeVersion({ database, now }, id, 'removed');
+  const removed = await removeVersion({ database, now }, newest.id, 'removed');
+  return viewOf(principal, removed ?? newest);
+}

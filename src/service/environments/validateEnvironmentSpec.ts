@@ -1,0 +1,101 @@
+import { type EnvironmentSpec, isEnvironmentName } from '../../domain/environment.ts';
+import { quoted } from '../../domain/quoted.ts';
+import { refuse, validateName } from '../validate.ts';
+
+export interface EnvironmentInput {
+  readonly name: string;
+  readonly apt?: readonly string[] | null | undefined;
+  readonly pip?: readonly string[] | null | undefined;
+  readonly index?: string | null | undefined;
+  readonly setup?: string | null | undefined;
+  readonly preload?: readonly string[] | null | undefined;
+  /** Whether a new version is built even if the newest one is the same. */
+  readonly rebuild?: boolean | null | undefined;
+}
+
+/** Each is far above what environments have, and keeps the event small. */
+const MAX_ENTRIES = 1_000;
+const MAX_ENTRY_CHARS = 1_000;
+const MAX_SETUP_CHARS = 262_144;
+
+/** As Debian names packages, with an architecture or a version behind it. apt takes a dash at the end for a removal. */
+const DEBIAN_PACKAGE = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$/;
+const MODULE = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
+
+/** @throws BAD_USER_INPUT */
+export function validateEnvironmentName(name: string): string {
+  if (isEnvironmentName(name)) return name;
+  return refuse(
+    'name',
+    'must be 1 to 63 of the characters a-z 0-9 -, without a dash at its ends',
+    {},
+  );
+}
+
+/** @throws BAD_USER_INPUT */
+export function validateEnvironmentSpec(input: EnvironmentInput): EnvironmentSpec {
+  const spec: EnvironmentSpec = {
+    apt: entries('apt', input.apt, 'the name of a Debian package', DEBIAN_PACKAGE),
+    pip: requirements(input.pip ?? []),
+    index: input.index == null ? null : validateIndex(input.index),
+    setup: input.setup == null ? null : validateSetup(input.setup),
+    preload: entries('preload', input.preload, 'the name of a module', MODULE),
+  };
+  const { apt, pip, index, setup, preload } = spec;
+  if (index !== null && pip.length === 0) refuse('index', 'has no use without pip', {});
+  if (apt.length + pip.length + preload.length === 0 && setup === null)
+    refuse('name', 'is not enough: give at least one of apt, pip, setup and preload', {});
+  return spec;
+}
+
+function entries(
+  field: string,
+  given: readonly string[] | null | undefined,
+  what: string,
+  pattern: RegExp,
+): readonly string[] {
+  const list = given ?? [];
+  requireCount(field, list);
+  for (const entry of list)
+    if (entry.length > MAX_ENTRY_CHARS || !pattern.test(entry))
+      refuse(field, `has ${quoted(entry.slice(0, MAX_ENTRY_CHARS))}, which is not ${what}`, {});
+  return list;
+}
+
+/** The lines of a requirements file, without comments and with continued lines joined, as pip reads them. */
+function requirements(given: readonly string[]): readonly string[] {
+  requireCount('pip', given);
+  for (const line of given) validateName('pip', line, MAX_ENTRY_CHARS);
+  const lines = given.join('\n').replaceAll('\\\n', ' ').split('\n');
+  const needed = lines.map((line) => line.replace(/(^|\s)#.*$/, '').trim()).filter((l) => l !== '');
+  for (const line of needed) {
+    // An option could name another index, or another file of the machine.
+    if (line.startsWith('-') || /\p{Cc}/u.test(line))
+      refuse('pip', `has the line ${quoted(line)}, which is not a requirement`, {});
+  }
+  return needed;
+}
+
+function requireCount(field: string, list: readonly string[]): void {
+  if (list.length <= MAX_ENTRIES) return;
+  refuse(field, `has ${list.length} entries, at most ${MAX_ENTRIES} are allowed`, {
+    limit: MAX_ENTRIES,
+  });
+}
+
+function validateIndex(index: string): string {
+  validateName('index', index, MAX_ENTRY_CHARS);
+  if (index.startsWith('/')) return index;
+  const url = URL.canParse(index) ? new URL(index) : null;
+  // It is a word of a command in the build.
+  if (url === null || !/^https?:$/.test(url.protocol) || /['\s\\]/.test(index))
+    refuse('index', 'must be an http:// or https:// URL, or a folder that begins with /', {});
+  // It is recorded, and everybody who reads the records would see it.
+  if (url?.username || url?.password) refuse('index', 'must not contain a password', {});
+  return index;
+}
+
+function validateSetup(setup: string): string {
+  validateName('setup', setup, MAX_SETUP_CHARS);
+  return setup;
+}
