@@ -6,6 +6,7 @@ import { contextsBench } from './contexts.ts';
 import { densityBench } from './density/density.ts';
 import { doorsBench } from './doors/doors.ts';
 import { enduranceBench } from './endurance.ts';
+import { environmentsBench } from './environments.ts';
 import { eventsBench } from './events/events.ts';
 import { executeBench } from './execute/execute.ts';
 import { fairnessBench } from './fairness.ts';
@@ -39,6 +40,7 @@ export const BENCHES: readonly Bench[] = [
   commandsBench,
   sessionStartBench,
   openSessionBench,
+  environmentsBench,
   burstBench,
   recoveryBench,
   densityBench,

@@ -31,6 +31,8 @@ export interface RestSnapshot {
   readonly waiting: number;
   /** Worker ids that have a folder for a socket. */
   readonly socketFolders: readonly string[];
+  /** The ids of images that were built for environments, and that no version has. */
+  readonly images: readonly string[];
   /** What runs in each running container. */
   readonly processes: readonly WorkerProcesses[];
 }

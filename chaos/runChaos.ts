@@ -6,6 +6,7 @@ import { changeQuotas } from './clients/changeQuotas.ts';
 import { createJupyterUser } from './clients/createJupyterUser.ts';
 import { createMcpUser } from './clients/createMcpUser.ts';
 import { type Client, createUser, type User } from './clients/createUser.ts';
+import { ENVIRONMENTS, environmentOf } from './clients/environments.ts';
 import { createOperator, type Operator } from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
 import type {
@@ -72,6 +73,9 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     const credentials = { token: world.token };
     const operator = createOperator({ urls, credentials, random: random.fork(), signal });
     const whom = { urls, operator, random };
+    const took = stopwatch();
+    for (const environment of ENVIRONMENTS) await operator.createEnvironment(environment);
+    say(`the environments are built after ${took()}`);
     const users = await createUsers(deps, whom, logs);
     const others = await createDoorUsers(deps, whom, logs);
     const mishaps = await strike(deps, { world, users, operator, random }, logs);
@@ -117,6 +121,7 @@ async function createUsers(
       name: names[index] ?? '',
       urls,
       credentials: access,
+      environment: environmentOf(index),
       random: random.fork(),
       signal,
       record: (call) => logs.calls.push(call),

@@ -7,6 +7,7 @@ import { checkCommands } from './checkCommands.ts';
 import { checkContexts } from './checkContexts.ts';
 import { checkCounters } from './checkCounters.ts';
 import { checkDoors } from './checkDoors.ts';
+import { checkEnvironments } from './checkEnvironments.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
 import { checkInput } from './checkInput.ts';
@@ -30,6 +31,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkStreams(facts),
     ...checkCauses(facts),
     ...checkFiles(facts),
+    ...checkEnvironments(history),
     ...checkAccess(history),
     ...checkChain(history),
     ...checkQuotas(facts),

@@ -29,6 +29,7 @@ function checkServing(rest: RestSnapshot): Violation[] {
     ...unfinished.map((id) => orphan(`execution ${id} goes on`)),
     ...strangers.map((name) => orphan(`lease ${name}, of no worker`)),
     ...rest.processes.filter((each) => !isAsItShould(each)).map(processesLeft),
+    ...rest.images.map((id) => orphan(`image ${id}, of no environment`)),
     ...(waiting > 0 ? [orphan(`${waiting} calls wait for a worker`)] : []),
   ];
 }

@@ -24,6 +24,8 @@ export interface ClientDeps {
   readonly random: Random;
   /** Aborting it ends everything immediately. */
   readonly signal: AbortSignal;
+  /** Opens the user's session with its options, if it has ended by itself. Absent: sessions of the user have none. */
+  readonly reopen?: Attempt<unknown>;
 }
 
 /** Asks one gateway once. */
@@ -67,6 +69,8 @@ export async function untilAnswered<Answer>(
     const failure = 'unknown' in outcome ? outcome.unknown : outcome.failure;
     failures[failure] = (failures[failure] ?? 0) + 1;
     if ('unknown' in outcome) break;
+    if (failure === 'SESSION_ENDED' && deps.reopen)
+      await limited(deps, deps.urls[turn % deps.urls.length] ?? '', deps.reopen);
     await delay(RETRY_PAUSE_MS * (0.5 + deps.random.next()), undefined, { signal: deps.signal });
   }
   return ended(null, null);

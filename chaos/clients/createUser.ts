@@ -3,8 +3,10 @@ import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history
 import type { Access } from './access.ts';
 import type { Acting } from './acting.ts';
 import { ACTS } from './acts.ts';
-import { type CallsDeps, createCalls } from './calls.ts';
+import { untilAnswered } from './attempts.ts';
+import { type Calls, type CallsDeps, createCalls } from './calls.ts';
 import { cellsOf } from './cells.ts';
+import { opening } from './environments.ts';
 import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
@@ -14,6 +16,8 @@ import { watchUser } from './watchUser.ts';
 export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
   readonly credentials: Access;
+  /** In which the user opens sessions. Null: in none. */
+  readonly environment: string | null;
   readonly recordStream: (stream: StreamRecord) => void;
   readonly recordWatch: (watch: WatchRecord) => void;
 }
@@ -44,9 +48,22 @@ interface Asked {
 }
 
 /** The user starts acting immediately. */
-export function createUser(deps: UserDeps): User {
-  const { name, random } = deps;
-  const calls = createCalls(deps);
+export function createUser({ environment, ...given }: UserDeps): User {
+  const { name, random } = given;
+  const open = environment === null ? null : opening(name, environment);
+  const deps = { ...given, ...(open && { reopen: open }) };
+  const openNow = async () => open && (await untilAnswered(deps, open));
+  const plainCalls = createCalls(deps);
+  const calls: Calls = {
+    ...plainCalls,
+    release: async (user) => {
+      const released = await plainCalls.release(user);
+      await openNow();
+      return released;
+    },
+  };
+  const opened = openNow();
+  opened.catch(() => undefined);
   const files = createFiles(deps);
   const inputs = createInputs(deps);
   const asked: Asked[] = [];
@@ -58,6 +75,7 @@ export function createUser(deps: UserDeps): User {
   const acting: Acting = { name, calls, files, inputs, random, cell, follow, contexts };
 
   const life = live(deps, async () => {
+    await opened;
     const next = asked.shift();
     if (next) next.resolve(await calls.execute(name, cell(next.kind)));
     else await random.pickWeighted(ACTS)?.act(acting);
@@ -83,6 +101,6 @@ export function createUser(deps: UserDeps): User {
       deps.recordWatch(await watch.end(call.answer?.id ?? null));
       return call;
     },
-    release: () => calls.release(name),
+    release: () => plainCalls.release(name),
   };
 }

@@ -1,4 +1,5 @@
 /** Who makes and revokes the tokens of users, and sets their quotas, with AUTH_TOKEN. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { QuotaKind, QuotaOwner } from '../../src/domain/quota.ts';
 import { type ClientDeps, untilAnswered } from './attempts.ts';
 import { attempt, type Request } from './calls.ts';
@@ -32,6 +33,14 @@ export interface Operator {
   setQuota(quota: QuotaName, limit: number | null): Promise<void>;
   /** Lets the setting hold again. */
   resetQuota(quota: QuotaName): Promise<void>;
+  /** Resolves when it serves sessions. Throws, too, if it cannot be built. */
+  createEnvironment(wish: EnvironmentWish): Promise<void>;
+}
+
+/** The values of `CreateEnvironmentInput`. */
+export interface EnvironmentWish {
+  readonly name: string;
+  readonly setup: string;
 }
 
 const CREATE = `mutation Create($input: CreateTokenInput!) {
@@ -39,6 +48,12 @@ const CREATE = `mutation Create($input: CreateTokenInput!) {
 const REVOKE = 'mutation Revoke($id: ID!) { done: revokeToken(id: $id) { id } }';
 const SET_QUOTA =
   'mutation Set($input: SetQuotaInput!) { done: setQuota(input: $input) { limit } }';
+
+const CREATE_ENVIRONMENT = `mutation Create($input: CreateEnvironmentInput!) {
+  done: createEnvironment(input: $input) { name } }`;
+const BUILT =
+  'query Built($name: String!) { done: environment(name: $name) { state failure lastLines } }';
+const BUILD_LOOK_MS = 250;
 
 export function createOperator(deps: ClientDeps): Operator {
   async function call<Answer>(request: Request<Answer>): Promise<Answer> {
@@ -67,7 +82,27 @@ export function createOperator(deps: ClientDeps): Operator {
     resetQuota: async (quota) => {
       await call(setQuota({ ...quota, reset: true }));
     },
+    createEnvironment: async (input) => {
+      await call({ query: CREATE_ENVIRONMENT, variables: { input }, answerOf: () => true });
+      const built = { query: BUILT, variables: { name: input.name }, answerOf };
+      for (;;) {
+        const { state, failure, lastLines } = await call(built);
+        if (state === 'READY') return;
+        if (state === 'FAILED') throw new Error(`${failure}\n${lastLines}`);
+        await delay(BUILD_LOOK_MS, undefined, { signal: deps.signal });
+      }
+    },
   };
+}
+
+interface Built {
+  readonly state: string;
+  readonly failure: string | null;
+  readonly lastLines: string | null;
+}
+
+function answerOf({ done }: Readonly<Record<string, unknown>>): Built {
+  return done as Built;
 }
 
 function setQuota(input: object): Request<true> {

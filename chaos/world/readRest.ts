@@ -25,6 +25,7 @@ export async function readRest(world: World): Promise<RestSnapshot> {
     leases: leases.map(({ name }) => name).sort(),
     connections: connections.map(({ name }) => name).sort(),
     waiting: await waitingCalls(world),
+    images: await imagesOfNone(world),
     socketFolders: socketFolders(world.socketDir),
     processes: containers.flatMap(({ Id, Labels, State }) =>
       State === 'running' ? [processesOf(Id, Labels['cellhouse.worker'] ?? '', contexts)] : [],
@@ -46,6 +47,16 @@ function processesOf(
     reapers: reapers.length,
     strangers: others.length - waiting.length,
   };
+}
+
+async function imagesOfNone({ engine, postgres }: World): Promise<string[]> {
+  const [built, versions] = await Promise.all([
+    engine.docker.listImages({ filters: { label: ['cellhouse.image=environment'] } }),
+    postgres.client.sql<{ imageId: string }[]>`
+      SELECT image_id FROM environments WHERE removed_at IS NULL AND image_id IS NOT NULL`,
+  ]);
+  const owned = new Set(versions.map(({ imageId }) => imageId));
+  return built.map(({ Id }) => Id).filter((id) => !owned.has(id));
 }
 
 async function waitingCalls({ gateways, token }: World): Promise<number> {

@@ -100,6 +100,7 @@ function problemsOf({ values, problems, wrong }: Reading<typeof SETTINGS>): stri
 /** Pairs of settings whose first value must not be above the second. */
 const ORDERED = [
   ['minIdleWorkers', 'maxTotalWorkers'],
+  ['minIdleEnvironmentWorkers', 'maxTotalWorkers'],
   ['executionTimeoutMs', 'maxExecutionTimeoutMs'],
   ['executionTimeoutMs', 'maxCommandTimeoutMs'],
 ] as const;

@@ -74,6 +74,7 @@ const NOTHING: RestSnapshot = {
   leases: [],
   connections: [],
   waiting: 0,
+  images: [],
   socketFolders: [],
   processes: [],
 };

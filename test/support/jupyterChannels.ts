@@ -37,6 +37,7 @@ export async function startChannels() {
     context: defaultView(session),
     tenant: session.tenant,
     userUuid: session.userUuid,
+    environment: null,
     lastActivityAt: session.openedAt,
     unfinished: [],
   };

@@ -39,6 +39,7 @@ export function memoryService(given: MemoryParts = {}): Service {
     contexts: refuse,
     openContexts: refuse,
     workers: refuse,
+    environments: refuse,
     sessionTimes: refuse,
     lastActiveAt: refuse,
     codes: refuse,

@@ -1,9 +1,14 @@
 /** Tests the checker of chaos runs: it finds nothing in a sound history, and it finds each bug that a test plants. */
 import { describe, expect, it } from 'vitest';
+import { checkEnvironments } from '../../chaos/check/checkEnvironments.ts';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary, workDone } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
+import type { EnvironmentId } from '../../src/domain/ids.ts';
+import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+import { newId } from '../../src/process/newId.ts';
+import { environmentRequested } from '../../testkit/events.ts';
 import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
@@ -52,6 +57,44 @@ describe('a sound history', () => {
     );
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });
+});
+
+describe('a session of another environment than was asked for', () => {
+  it('shows, and one of the environment that was asked for does not', () => {
+    const environmentId = newId<EnvironmentId>();
+    const requested = environmentRequested({ environmentId, name: 'science' });
+    const [environment] = requested.events;
+    const [first] = sound.events;
+    if (!environment || !first) throw new Error('There is no event.');
+    const judged = (asked: string | null, given: EnvironmentId | null) => {
+      const events = sound.events.map((each) => ({
+        ...each,
+        event: within(each.event, asked, given),
+      }));
+      return checkEnvironments({ ...sound, events: [{ ...first, event: environment }, ...events] });
+    };
+    expect(judged('science', environmentId)).toEqual([]);
+    expect(judged(null, null)).toEqual([]);
+    const [found] = judged('science', null);
+    expect(found).toEqual({ type: 'lost', what: 'ann asked for science and got null' });
+    expect(judged(null, environmentId)).toContainEqual({
+      type: 'lost',
+      what: 'ann asked for null and got science',
+    });
+  });
+
+  /** The event, if it asks for an environment or gives one. */
+  function within(
+    event: DomainEvent,
+    asked: string | null,
+    given: EnvironmentId | null,
+  ): DomainEvent {
+    if (event.type === 'WorkerRequested' && given)
+      return { ...event, data: { ...event.data, environmentId: given } };
+    if (event.type === 'SessionOpened' && asked)
+      return { ...event, data: { ...event.data, options: { ...NO_OPTIONS, environment: asked } } };
+    return event;
+  }
 });
 
 describe('a lost batch', () => {

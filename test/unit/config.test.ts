@@ -200,6 +200,10 @@ describe('the configuration', () => {
   it.each([
     [{ MIN_IDLE_WORKERS: '5', MAX_TOTAL_WORKERS: '4' }, 'at most MAX_TOTAL_WORKERS (4)'],
     [
+      { MIN_IDLE_ENVIRONMENT_WORKERS: '5', MAX_TOTAL_WORKERS: '4' },
+      'MIN_IDLE_ENVIRONMENT_WORKERS is 5, but must be at most MAX_TOTAL_WORKERS (4)',
+    ],
+    [
       { EXECUTION_TIMEOUT_MS: '400000' },
       'EXECUTION_TIMEOUT_MS is 400000, but must be at most MAX_EXECUTION_TIMEOUT_MS (300000)',
     ],

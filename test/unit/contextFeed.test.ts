@@ -16,6 +16,7 @@ const kernel: KernelView = {
   context: defaultView(session),
   tenant: session.tenant,
   userUuid: session.userUuid,
+  environment: null,
   lastActivityAt: session.openedAt,
   unfinished: [],
 };

@@ -22,8 +22,12 @@ export interface Kernels {
   list(): Promise<readonly KernelView[]>;
   /** @throws NOT_FOUND also for a context that is no kernel of the caller */
   find(id: string): Promise<KernelView>;
-  /** @param folder in which it begins, relative to the home; only contexts begin elsewhere than in the home */
-  start(folder: string | null): Promise<KernelView>;
+  /**
+   * @param folder in which it begins, relative to the home; only contexts begin elsewhere than in the home
+   * @param environment of its session, which is opened if there is none. Null: none. Undefined: any
+   * @throws SESSION_OPTIONS_DIFFER if the session that it would be in is of another environment
+   */
+  start(folder: string | null, environment: string | null | undefined): Promise<KernelView>;
   /** @throws NOT_FOUND */
   end(id: string): Promise<void>;
   /** Ends what runs in it. What waits goes on, unless it was sent to stop on an error. @throws NOT_FOUND */
@@ -55,12 +59,14 @@ export function kernelsOf({ principal, service }: Caller, newId: () => string): 
     filesOf: place.type === 'contexts' ? place.userUuid : null,
     find,
     list: async () => (await service.kernels(users)).filter(isHere),
-    start: async (workingDirectory) => {
+    start: async (workingDirectory, environment) => {
       if (place.type === 'sessions') {
-        const { id } = await service.openSession({ userUuid: place.prefix + newId() });
+        const userUuid = place.prefix + newId();
+        const { id } = await service.openSession({ userUuid, environment: environment ?? null });
         return await find(id);
       }
       const { userUuid } = place;
+      await openIn(service, userUuid, environment);
       const { id } = await service.createContext({ userUuid, workingDirectory });
       return await find(id);
     },
@@ -81,6 +87,30 @@ export function kernelsOf({ principal, service }: Caller, newId: () => string): 
       return await find(id);
     },
   };
+}
+
+/**
+ * Opens the user's session in an environment, unless it is open. All kernels of a session are of its environment, so
+ * those of none are, too: a notebook that was made elsewhere names the usual kernel without a choice.
+ */
+async function openIn(
+  service: BoundService,
+  userUuid: string,
+  environment: string | null | undefined,
+): Promise<void> {
+  const session = await service.session(userUuid);
+  const isOpen = session !== null && session.closedAt === null;
+  if (isOpen && environment && session.environment !== environment) {
+    const its = session.environment === null ? 'no environment' : session.environment;
+    throw new DomainError(
+      'SESSION_OPTIONS_DIFFER',
+      `This user's session is open in ${its}, and all of its kernels are of that. Release the session first, or choose a kernel of ${its}.`,
+      { sessionId: session.id, options: ['environment'] },
+    );
+  }
+  // After a session in an environment, whoever starts a kernel has chosen its environment.
+  const isChosen = environment !== undefined && (session?.environment ?? environment) !== null;
+  if (!isOpen && isChosen) await service.openSession({ userUuid, environment });
 }
 
 function placeOfKernels(principal: Principal): Place {

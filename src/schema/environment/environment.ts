@@ -32,7 +32,7 @@ const EnvironmentPackage = builder.objectRef<InstalledPackage>('EnvironmentPacka
 
 const FOR_OPERATORS = 'Null for all but operators.';
 
-const Environment = builder.objectRef<EnvironmentView>('Environment').implement({
+export const Environment = builder.objectRef<EnvironmentView>('Environment').implement({
   description:
     'One version of an environment: what workers have beside the packages of the worker image. The newest READY version serves new sessions.',
   fields: (t) => ({

@@ -3,6 +3,7 @@ import type { Worker as WorkerRow } from '../../domain/worker.ts';
 import type { PoolAt } from '../../service/history/poolAt.ts';
 import { builder } from '../builder.ts';
 import { AT } from '../scalars.ts';
+import { EnvironmentWorkers } from './poolStatus.ts';
 import { WorkerState } from './worker.ts';
 
 const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement({
@@ -35,6 +36,11 @@ const PoolSnapshot = builder.objectRef<PoolAt>('PoolSnapshot').implement({
     }),
     startingWorkers: t.exposeInt('startingWorkers', {
       description: 'Workers that are being made.',
+    }),
+    environments: t.expose('environments', {
+      type: [EnvironmentWorkers],
+      description:
+        'The workers of environments, which count in the numbers above, too. One without workers is absent.',
     }),
     workers: t.expose('workers', {
       type: [WorkerSnapshot],

@@ -38,7 +38,7 @@ const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implem
   }),
 });
 
-const EnvironmentWorkers = builder.objectRef<Numbers>('EnvironmentWorkers').implement({
+export const EnvironmentWorkers = builder.objectRef<Numbers>('EnvironmentWorkers').implement({
   description:
     'Numbers of workers of one version of an environment. total = starting + idle + busy.',
   fields: (t) => ({

@@ -2,6 +2,7 @@
 import type { Worker as WorkerRow } from '../../domain/worker.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
+import { Environment } from '../environment/environment.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
   description: 'The state of a worker. A worker serves one session and is never reused.',
@@ -26,6 +27,12 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
       description: 'The id of the worker. Its container has it as the label `cellhouse.worker`.',
     }),
     state: t.expose('state', { type: WorkerState, description: 'The state of the worker.' }),
+    environment: t.field({
+      type: Environment,
+      nullable: true,
+      description: 'The version of the environment whose image it has. Null: it has none.',
+      resolve: (worker, _args, context, info) => context.answer(info).environmentOf(worker),
+    }),
     containerId: t.exposeString('containerId', {
       nullable: true,
       description: "The container's id in the engine. Null until there is one.",

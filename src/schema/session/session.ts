@@ -2,6 +2,7 @@
 import type { Session as SessionRow } from '../../domain/session.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
+import { Environment } from '../environment/environment.ts';
 import { Worker } from '../pool/worker.ts';
 import { Context } from './sessionContext.ts';
 
@@ -67,6 +68,18 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       resolve: async (session, _args, context, info) => [
         ...(await context.answer(info).contexts(session)),
       ],
+    }),
+    environment: t.field({
+      type: Environment,
+      nullable: true,
+      description:
+        'The version of its environment, which stays the same as long as it is open. Null: it has none.',
+      resolve: async (session, _args, context, info) => {
+        if (session.environment === null) return null;
+        const answer = context.answer(info);
+        const worker = await answer.worker(session.workerId);
+        return worker && (await answer.environmentOf(worker));
+      },
     }),
     worker: t.field({
       type: Worker,

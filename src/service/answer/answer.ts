@@ -11,6 +11,7 @@ import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { type ContextView, defaultView, viewOf, viewsOf } from '../contexts/contextView.ts';
+import type { EnvironmentView } from '../environments/environments.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
@@ -34,6 +35,8 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
+  /** The version of the environment that the worker is of. Null: it is of none. Not counted. */
+  environmentOf(worker: Worker): Promise<EnvironmentView | null>;
   /** When the session ends by itself. Not counted. */
   sessionTimes(session: Session): SessionTimes;
   /** When the session was last used; its idle time starts then. Not counted. */
@@ -122,6 +125,8 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
     contexts: async (session) =>
       session.closedAt === null ? viewsOf(session, await load.openContexts.load(session.id)) : [],
     worker: (id) => load.worker.load(id),
+    environmentOf: async ({ environmentId }) =>
+      environmentId && (await load.environment.load(environmentId)),
     sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),
     code: async (execution) => {

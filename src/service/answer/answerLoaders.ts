@@ -1,10 +1,17 @@
 /** Combines the single reads of an answer into one read for each kind. */
 import DataLoader from 'dataloader';
 import type { Context } from '../../domain/context.ts';
-import type { ContextId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type {
+  ContextId,
+  EnvironmentId,
+  ExecutionId,
+  SessionId,
+  WorkerId,
+} from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import type { EnvironmentView } from '../environments/environments.ts';
 import type { AnswerReads } from './answerReads.ts';
 
 /**
@@ -16,6 +23,7 @@ export interface AnswerLoaders {
   readonly context: DataLoader<ContextId, Context | null, string>;
   readonly openContexts: DataLoader<SessionId, readonly Context[], string>;
   readonly worker: DataLoader<WorkerId, Worker | null, string>;
+  readonly environment: DataLoader<EnvironmentId, EnvironmentView | null>;
   readonly lastActiveAt: DataLoader<Session, Date>;
   readonly code: DataLoader<ExecutionId, string | null>;
   readonly via: DataLoader<ExecutionId, string>;
@@ -28,6 +36,7 @@ export function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
     context: freshLoader(byId, reads.contexts),
     openContexts: freshLoader(byId, reads.openContexts),
     worker: freshLoader(byId, reads.workers),
+    environment: new DataLoader(reads.environments),
     lastActiveAt: new DataLoader(reads.lastActiveAt),
     code: new DataLoader(reads.codes),
     via: new DataLoader(reads.vias),

@@ -1,9 +1,16 @@
 /** The reads for an answer. Each reads any number of things of one kind at once. */
 import type { Context } from '../../domain/context.ts';
-import type { ContextId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type {
+  ContextId,
+  EnvironmentId,
+  ExecutionId,
+  SessionId,
+  WorkerId,
+} from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import { type EnvironmentView, viewOf } from '../environments/environments.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -17,6 +24,8 @@ export interface AnswerReads {
   openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
   /** Null if there is no such worker. */
   workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
+  /** Null for an id of none. */
+  environments(ids: readonly EnvironmentId[]): Promise<readonly (EnvironmentView | null)[]>;
   /** The times at which the session ends by itself. Reads nothing. */
   sessionTimes(session: Session): SessionTimes;
   /** When each session was last used. */
@@ -56,6 +65,10 @@ export function createAnswerReads(
       return ids.map((id) => contexts.filter(({ sessionId }) => sessionId === id));
     },
     workers: async (ids) => inOrder(ids, await queries.workers(ids)),
+    environments: async (ids) => {
+      const versions = await queries.environmentVersions(ids);
+      return versions.map((version) => version && viewOf(principal, version));
+    },
     lastActiveAt: async (sessions) => {
       const times = await queries.lastActivity(sessions.map(({ id }) => id));
       return sessions.map(({ id, openedAt }) => later(openedAt, times.get(id) ?? null));

@@ -10,6 +10,8 @@ export interface KernelView {
   readonly context: ContextView;
   readonly tenant: string;
   readonly userUuid: string;
+  /** The name of the environment of its session. Null: none. */
+  readonly environment: string | null;
   /** When something ended in its session last, or when it was made. */
   readonly lastActivityAt: Date;
   /** Its executions that have not ended, in the order of acceptance. */
@@ -33,8 +35,14 @@ export async function kernelViews(
   const bySession = new Map(activities.map((activity) => [activity.sessionId, activity]));
   return kernels.map(({ session, context }) => {
     const view = context === null ? defaultView(session) : viewOf(context);
-    const { tenant, userUuid } = session;
-    return { context: view, tenant, userUuid, ...activityOf(view, bySession.get(session.id)) };
+    const { tenant, userUuid, environment } = session;
+    return {
+      context: view,
+      tenant,
+      userUuid,
+      environment,
+      ...activityOf(view, bySession.get(session.id)),
+    };
   });
 }
 

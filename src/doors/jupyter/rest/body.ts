@@ -1,7 +1,6 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import { type Fields, isFields } from '../wire/message.ts';
-import { KERNEL_NAME } from './models.ts';
 
 /** The JSON object in the body. Clients also send none. @throws BAD_USER_INPUT */
 export async function bodyOf(call: DoorCall): Promise<Fields> {
@@ -33,12 +32,6 @@ export function objectOf(body: Fields, name: string): Fields {
   const value = body[name] ?? {};
   if (isFields(value)) return value;
   throw bad(`${name} must be an object.`);
-}
-
-/** There is one kind of kernel. @throws BAD_USER_INPUT */
-export function requireKernelName(name: string | null): void {
-  if (name === null || name === '' || name === KERNEL_NAME) return;
-  throw bad(`There is no kernel spec of this name. There is one: ${KERNEL_NAME}.`);
 }
 
 export function bad(message: string, options?: ErrorOptions): DomainError {

@@ -6,18 +6,21 @@ export const KERNEL_NAME = 'python3';
 /** The Jupyter Server whose API this is. */
 export const API_VERSION = '2.15.0';
 
-export const KERNEL_SPEC = {
-  name: KERNEL_NAME,
-  resources: {},
-  spec: {
-    argv: [],
-    env: {},
-    display_name: 'Python 3 (Cellhouse)',
-    language: 'python',
-    interrupt_mode: 'message',
-    metadata: {},
-  },
-} as const;
+/** The kernel spec of an environment. @param environment null: of none */
+export function kernelSpec(environment: string | null) {
+  return {
+    name: environment ?? KERNEL_NAME,
+    resources: {},
+    spec: {
+      argv: [],
+      env: {},
+      display_name: `${environment ?? 'Python 3'} (Cellhouse)`,
+      language: 'python',
+      interrupt_mode: 'message',
+      metadata: {},
+    },
+  } as const;
+}
 
 export interface KernelModel {
   readonly id: string;
@@ -29,13 +32,13 @@ export interface KernelModel {
 
 /** @param connections WebSockets of this gateway */
 export function kernelModel(
-  { context, lastActivityAt, unfinished }: KernelView,
+  { context, environment, lastActivityAt, unfinished }: KernelView,
   connections: number,
 ): KernelModel {
   const isBusy = unfinished.length > 0;
   return {
     id: context.id,
-    name: KERNEL_NAME,
+    name: environment ?? KERNEL_NAME,
     last_activity: jupyterTime(lastActivityAt),
     execution_state: context.status === 'STARTING' ? 'starting' : isBusy ? 'busy' : 'idle',
     connections,

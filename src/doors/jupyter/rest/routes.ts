@@ -5,8 +5,9 @@ import type { Connections } from '../connections.ts';
 import { CONTENTS_ROUTES } from '../contents/contents.ts';
 import { kernelsOf } from '../kernels.ts';
 import { answerJson, answerNothing } from './answer.ts';
-import { bodyOf, requireKernelName, textOf } from './body.ts';
-import { jupyterTime, KERNEL_NAME, KERNEL_SPEC, kernelModel } from './models.ts';
+import { bodyOf, textOf } from './body.ts';
+import { askedSpec, environmentsOf } from './kernelSpecs.ts';
+import { jupyterTime, KERNEL_NAME, kernelModel, kernelSpec } from './models.ts';
 import type { RestCall, Route } from './route.ts';
 import { folderOf, SESSION_ROUTES } from './sessions.ts';
 
@@ -82,14 +83,16 @@ function getMe({ call }: RestCall): void {
   answerJson(call.res, 200, { identity, permissions: {} });
 }
 
-function getSpecs({ call }: RestCall): void {
-  const kernelspecs = { [KERNEL_NAME]: KERNEL_SPEC };
+async function getSpecs({ call }: RestCall): Promise<void> {
+  const specs = [null, ...(await environmentsOf(call))].map(kernelSpec);
+  const kernelspecs = Object.fromEntries(specs.map((spec) => [spec.name, spec]));
   answerJson(call.res, 200, { default: KERNEL_NAME, kernelspecs });
 }
 
-function getSpec({ call, id }: RestCall): void {
-  if (id !== KERNEL_NAME) throw new DomainError('NOT_FOUND', 'Kernel spec not found');
-  answerJson(call.res, 200, KERNEL_SPEC);
+async function getSpec({ call, id }: RestCall): Promise<void> {
+  const isKnown = id === KERNEL_NAME || (await environmentsOf(call)).includes(id);
+  if (!isKnown) throw new DomainError('NOT_FOUND', 'Kernel spec not found');
+  answerJson(call.res, 200, kernelSpec(id === KERNEL_NAME ? null : id));
 }
 
 async function listKernels({ call, kernels, connections }: RestCall): Promise<void> {
@@ -100,8 +103,8 @@ async function listKernels({ call, kernels, connections }: RestCall): Promise<vo
 
 async function startKernel({ call, kernels }: RestCall): Promise<void> {
   const body = await bodyOf(call);
-  requireKernelName(textOf(body, 'name'));
-  const kernel = await kernels.start(folderOf(textOf(body, 'path')));
+  const spec = await askedSpec(call, textOf(body, 'name'));
+  const kernel = await kernels.start(folderOf(textOf(body, 'path')), spec);
   const headers = { Location: `/api/kernels/${kernel.context.id}` };
   answerJson(call.res, 201, kernelModel(kernel, 0), headers);
 }

@@ -3,7 +3,8 @@ import { DomainError } from '../../../domain/errors.ts';
 import type { Notebook } from '../../../domain/notebook.ts';
 import type { KernelView } from '../../../service/contexts/kernelView.ts';
 import { answerJson, answerNothing } from './answer.ts';
-import { bad, bodyOf, objectOf, requireKernelName, textOf } from './body.ts';
+import { bad, bodyOf, objectOf, textOf } from './body.ts';
+import { type AskedKernelSpec, askedSpec } from './kernelSpecs.ts';
 import { kernelModel, sessionModel } from './models.ts';
 import type { RestCall, Route } from './route.ts';
 
@@ -41,10 +42,11 @@ async function openSession(rest: RestCall): Promise<void> {
   const path = textOf(body, 'path');
   if (path === null) throw bad('Missing field in JSON data: path');
   const kernel = objectOf(body, 'kernel');
-  requireKernelName(textOf(kernel, 'name'));
+  const spec = await askedSpec(call, textOf(kernel, 'name'));
   const open = await call.service.notebooks(kernels.users);
   const found = open.find((each) => each.path === path);
-  const notebook = found ?? (await opened(rest, { ...body, path }, textOf(kernel, 'id')));
+  const notebook =
+    found ?? (await opened(rest, { ...body, path }, { id: textOf(kernel, 'id'), spec }));
   const model = modelOf(rest, notebook, await kernels.find(notebook.contextId));
   answerJson(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
 }
@@ -52,13 +54,15 @@ async function openSession(rest: RestCall): Promise<void> {
 async function opened(
   { call, kernels }: RestCall,
   body: Readonly<Record<string, unknown>> & { readonly path: string },
-  kernelId: string | null,
+  asked: { readonly id: string | null; readonly spec: AskedKernelSpec },
 ): Promise<Notebook> {
   const { path } = body;
   const name = textOf(body, 'name') ?? '';
   const type = textOf(body, 'type') ?? 'notebook';
   const kernel =
-    kernelId === null ? await kernels.start(folderOf(path)) : await kernels.find(kernelId);
+    asked.id === null
+      ? await kernels.start(folderOf(path), asked.spec)
+      : await kernels.find(asked.id);
   return await call.service.openNotebook({ contextId: kernel.context.id, path, name, type });
 }
 
@@ -72,14 +76,14 @@ async function changeSession(rest: RestCall): Promise<void> {
   const body = await bodyOf(call);
   const asked = objectOf(body, 'kernel');
   const name = textOf(asked, 'name');
-  requireKernelName(name);
+  const spec = await askedSpec(call, name);
   const before = await find(rest);
   const kernelId = textOf(asked, 'id');
   const kernel =
     kernelId !== null
       ? await kernels.find(kernelId)
       : name !== null
-        ? await kernels.start(folderOf(before.notebook.path))
+        ? await kernels.start(folderOf(before.notebook.path), spec)
         : before.kernel;
   const notebook = await call.service.changeNotebook(id, {
     contextId: kernel.context.id,
