@@ -54,6 +54,7 @@ export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,
       commandsUnder: RUNTIMES,
+      egressUnder: RUNTIMES,
       engineEndsBy: ['SIGTERM', 'SIGKILL'],
       environmentRounds: 4,
       interruptedCells: 200,
@@ -70,6 +71,7 @@ export const EXTENT = isLong
   : ({
       chaosMinutes: 1,
       commandsUnder: ['runc'],
+      egressUnder: ['runc'],
       engineEndsBy: ['SIGKILL'],
       environmentRounds: 1,
       interruptedCells: 3,

@@ -19,7 +19,7 @@ export interface DnsServer {
  * so that a name may stand for something else each time
  */
 export async function startDnsServer(
-  answer: (name: string) => readonly string[],
+  answer: (name: string, type: 'A' | 'AAAA') => readonly string[],
   host = '127.0.0.1',
 ): Promise<DnsServer> {
   const socket = createSocket('udp4');
@@ -27,7 +27,7 @@ export async function startDnsServer(
   socket.on('message', (question, { port, address }) => {
     const { name, type, end } = readQuestion(question);
     if (type === 'A') asked.push(name);
-    const found = type === undefined ? [] : answer(name);
+    const found = type === undefined ? [] : answer(name, type);
     const records = found.filter((each) => each.includes(':') === (type === 'AAAA'));
     socket.send(answerTo(question.subarray(0, end), found.length > 0, records), port, address);
   });

@@ -14,7 +14,7 @@ export const EGRESS = {
     whenUnset: 'nothing',
     unset: [],
     allowed:
-      'hosts such as pypi.org, *.example.org:8443, 192.0.2.7 or [::1]:8080, separated by commas; a private address needs its port',
+      'hosts such as pypi.org, *.example.org:8443, 9.9.9.9 or [::1]:8080, separated by commas; a private address needs its port',
     parse: parseRules,
   }),
   /** By tenant. A tenant that is not named may reach all of EGRESS_ALLOW. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   addressText,
@@ -155,6 +156,17 @@ describe('a target', () => {
       ...['a.b', 'a.b', 'a.b:81', '[::1]', '[::1]:81', '10.0.0.1'],
     ]);
   });
+});
+
+it('docs/egress.md shows only entries that may be listed', () => {
+  const page = readFileSync(new URL('../../docs/egress.md', import.meta.url), 'utf8');
+  const table = page.split('\n').filter((line) => /^\| `/.test(line));
+  const entries = table.flatMap((line) =>
+    [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, entry = '']) => entry),
+  );
+  const hosts = entries.filter((entry) => !/^[A-Z_]+$/.test(entry));
+  expect(hosts.length).toBeGreaterThan(8);
+  expect(hosts.filter((entry) => parseRules(entry) === undefined)).toEqual([]);
 });
 
 describe('a rule', () => {

@@ -1,5 +1,5 @@
 /**
- * What user code may reach outside its worker: rules such as `pypi.org`, `*.example.org:8443`, `192.0.2.7` or
+ * What user code may reach outside its worker: rules such as `pypi.org`, `*.example.org:8443`, `9.9.9.9` or
  * `10.0.0.0/8:5432`. A name is reached by rules with names only, and an address by rules with addresses.
  */
 import {
@@ -36,7 +36,7 @@ const DEFAULT_PORTS: readonly number[] = [80, 443];
 
 /** The forms of a rule, for messages. */
 const RULE_FORMS =
-  'a host such as pypi.org, *.example.org, example.org:8443, 192.0.2.7, 10.0.0.0/8:5432 or [::1]:8080';
+  'a host such as pypi.org, *.example.org, example.org:8443, 9.9.9.9, 10.0.0.0/8:5432 or [::1]:8080';
 
 /** The rule, or what is wrong with the text: the end of a sentence about it, from "must" on. */
 export function parseRule(text: string): EgressRule | { readonly problem: string } {

@@ -1,0 +1,108 @@
+/** A gateway with a way out, hosts that are listed, and hosts that are not. Needs root, for network namespaces. */
+import { startDnsServer } from '../../testkit/dnsServer.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute } from '../../testkit/interpreter.ts';
+import { type NamespaceHost, openNamespace } from '../../testkit/namespace.ts';
+
+/** Networks for tests of the amateurs' internet (44.128.0.0/16), which nobody routes. */
+export const OWN_ADDRESS = '44.128.7.1';
+export const LISTED = '44.128.7.2';
+export const UNLISTED = '44.128.7.3';
+export const METADATA = '169.254.169.254';
+export const METADATA_6 = 'fd00:ec2::254';
+/** On ports that are not the usual ones. */
+const ODD_PORT = 8_080;
+
+const HOSTS: readonly NamespaceHost[] = [
+  { name: 'listed', address: LISTED, port: 80 },
+  { name: 'oddPort', address: LISTED, port: ODD_PORT },
+  { name: 'unlisted', address: UNLISTED, port: 80 },
+  { name: 'metadata', address: METADATA, port: 80 },
+  { name: 'metadata6', address: METADATA_6, port: 80 },
+];
+
+/** Hosts that code must never reach. */
+export const FORBIDDEN = ['oddPort', 'unlisted', 'metadata', 'metadata6'] as const;
+
+export interface EgressWorld {
+  readonly gateway: TestGateway;
+  connectionsTo(name: string): number;
+  /** The code's answer: what it prints, which is JSON. */
+  ask<T>(userUuid: string, code: string): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** What names stand for. A name with several lists stands for each of them by turns. */
+const NAMES: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'listed.test': [[LISTED]],
+  'a.sub.test': [[LISTED]],
+  'private.sub.test': [['127.0.0.1']],
+  'private6.sub.test': [['::1']],
+  'mapped.sub.test': [['::ffff:127.0.0.1']],
+  'metadata.sub.test': [[METADATA]],
+  'metadata6.sub.test': [[METADATA_6]],
+  'both.sub.test': [[LISTED, METADATA]],
+  'own.sub.test': [[OWN_ADDRESS]],
+  'nobody.sub.test': [['0.0.0.0']],
+  'rebind.sub.test': [[LISTED], [METADATA], [LISTED], ['127.0.0.1']],
+};
+
+export async function openEgressWorld(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<EgressWorld> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    const namespace = await openNamespace(HOSTS, [OWN_ADDRESS, 'fd00:ec2::1']);
+    closers.push(() => namespace.close());
+    const turns = new Map<string, number>();
+    const dns = await startDnsServer((name, type) => {
+      const lists = NAMES[name] ?? [];
+      const turn = turns.get(name) ?? 0;
+      if (type === 'A') turns.set(name, turn + 1);
+      return lists[(type === 'A' ? turn : Math.max(0, turn - 1)) % lists.length] ?? [];
+    });
+    closers.push(() => dns.close());
+    const gateway = await startTestGateway({
+      EGRESS_ALLOW: `listed.test, *.sub.test, ${LISTED}:80`,
+      EGRESS_DNS: dns.address,
+      MIN_IDLE_WORKERS: '1',
+      ...settings,
+    });
+    closers.push(() => gateway.destroy());
+    return {
+      gateway,
+      connectionsTo: namespace.connectionsTo,
+      ask: async (userUuid, code) => {
+        const { stdout, error, stderr } = await execute(gateway, userUuid, code, {
+          timeoutMs: 60_000,
+        });
+        if (error !== null) throw new Error(`${error.name}: ${error.value}\n${stderr}`);
+        return JSON.parse(stdout);
+      },
+      close,
+    };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+/** Python with `ask(bytes)`: what the proxy answers to one connection, as text, until its end. */
+export const ASK = `
+import json, os, socket, threading, time
+PROXY = ("127.0.0.1", 3128)
+def ask(text, limit=15):
+    with socket.create_connection(PROXY, timeout=limit) as code:
+        answer = b""
+        try:
+            code.sendall(text.encode("latin-1"))
+            while part := code.recv(65536): answer += part
+        except ConnectionError: pass
+        return answer.decode("latin-1")
+def get(authority, more=""): return ask(f"GET http://{authority}/ HTTP/1.1\\r\\nHost: x\\r\\n{more}\\r\\n")
+def connect(authority): return ask(f"CONNECT {authority} HTTP/1.1\\r\\n\\r\\nGET / HTTP/1.0\\r\\n\\r\\n")
+def status(answer): return int(answer[9:12]) if answer[9:12].isdigit() else answer
+`;
