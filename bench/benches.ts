@@ -5,6 +5,7 @@ import { commandsBench } from './commands.ts';
 import { contextsBench } from './contexts.ts';
 import { densityBench } from './density/density.ts';
 import { doorsBench } from './doors/doors.ts';
+import { egressBench } from './egress.ts';
 import { enduranceBench } from './endurance.ts';
 import { environmentsBench } from './environments.ts';
 import { eventsBench } from './events/events.ts';
@@ -38,6 +39,7 @@ export const BENCHES: readonly Bench[] = [
   workerBench,
   contextsBench,
   commandsBench,
+  egressBench,
   sessionStartBench,
   openSessionBench,
   environmentsBench,
