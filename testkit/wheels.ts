@@ -1,5 +1,6 @@
-/** Makes wheels, the packages that pip installs. */
+/** Makes wheels, the packages that pip installs, and serves them as an index does. */
 import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
 
 export interface WheelParts {
@@ -71,4 +72,53 @@ function zipOf(files: Readonly<Record<string, string>>): Buffer {
   end.writeUInt32LE(Buffer.concat(directory).length, 12);
   end.writeUInt32LE(offset, 16);
   return Buffer.concat([...parts, ...directory, end]);
+}
+
+export interface Index {
+  readonly port: number;
+  /** The paths that were asked for, in order. */
+  readonly asked: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Serves these wheels on an address of this machine, at `/simple/`. */
+export async function serveIndex(wheels: readonly Wheel[], host = '127.0.0.1'): Promise<Index> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    answer(wheels, request, response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, host, resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The index has no port');
+  return { port: address.port, asked, close: () => closeServer(server) };
+}
+
+function answer(wheels: readonly Wheel[], { url = '' }: IncomingMessage, to: ServerResponse): void {
+  const [, root, name, ...rest] = url.split('/');
+  const wheel = wheels.find(({ fileName }) => root === 'wheels' && fileName === name);
+  if (wheel) {
+    to.end(wheel.bytes);
+    return;
+  }
+  const found = wheels.filter((one) => normalized(one.name) === name);
+  if (root !== 'simple' || found.length === 0 || rest.join('') !== '') {
+    to.writeHead(404).end();
+    return;
+  }
+  const links = found.map(({ fileName }) => `<a href="/wheels/${fileName}">${fileName}</a>`);
+  to.setHeader('content-type', 'text/html');
+  to.end(`<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
+}
+
+/** The name by which an index is asked for a package. */
+function normalized(name: string): string {
+  return name.replace(/[-_.]+/g, '-').toLowerCase();
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 }

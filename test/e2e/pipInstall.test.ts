@@ -1,4 +1,7 @@
-/** Users install packages with pip into their home, under both runtimes. A hostile package gains nothing by that. */
+/**
+ * Users install packages with pip into their home, under both runtimes, from an index that they reach through the
+ * gateway's proxy. A hostile package gains nothing by that.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +17,7 @@ import {
   runCommand,
 } from '../../testkit/interpreter.ts';
 import { ensureTestImage } from '../../testkit/testImage.ts';
-import { makeWheel } from '../../testkit/wheels.ts';
+import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
 import { askFiles } from '../support/fileClient.ts';
 import { forkServers } from '../support/forkServers.ts';
 import { TIERS } from '../support/probes.ts';
@@ -23,7 +26,8 @@ const HOME = '/home/user';
 const SITE = `${HOME}/.local/lib/python3.13/site-packages`;
 /** User code's, in the image. */
 const USER = '64002';
-const FROM_FILES = '--no-index --find-links wheels';
+/** An address of this machine's loopback. Code that asks for 127.0.0.1 itself means the worker's own. */
+const INDEX_HOST = '127.0.0.2';
 /** A start of Python under gVisor, on a busy machine, some times over. */
 const TIMEOUT_MS = 60_000;
 /** Without this project's settings, pip would try for a minute or more. */
@@ -73,15 +77,24 @@ const WHEELS = [
 
 describe.each(TIERS)('under %s', (tier) => {
   let gateway: TestGateway;
+  let index: Index;
+  let unlisted: Index;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
-    for (const user of ['ann', 'mallory'])
-      for (const { fileName, bytes } of WHEELS) {
-        const call = { method: 'PUT', path: `${user}/wheels/${fileName}`, body: bytes } as const;
-        expect((await askFiles(gateway, call)).status).toBe(201);
-      }
+    [index, unlisted] = await Promise.all([
+      serveIndex(WHEELS, INDEX_HOST),
+      serveIndex(WHEELS, INDEX_HOST),
+    ]);
+    gateway = await startTestGateway({
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '1',
+      EGRESS_ALLOW: `${INDEX_HOST}:${index.port}`,
+      PIP_INDEX_URL: `http://${INDEX_HOST}:${index.port}/simple`,
+    });
   });
-  afterAll(() => gateway?.destroy());
+  afterAll(async () => {
+    await gateway?.destroy();
+    await Promise.all([index?.close(), unlisted?.close()]);
+  });
 
   const run = (user: string, code: string): Promise<ExecutionResult> =>
     execute(gateway, user, code, { timeoutMs: TIMEOUT_MS });
@@ -91,10 +104,8 @@ describe.each(TIERS)('under %s', (tier) => {
   it('what is installed can be imported at once, and after a restart of the kernel', async () => {
     const missing = await run('ann', 'import greet');
     expect(missing.error?.name).toBe('ModuleNotFoundError');
-    const ran = await run(
-      'ann',
-      `%pip install ${FROM_FILES} greet\nimport greet\nprint(greet.greet("ann"))`,
-    );
+    expect(index.asked).toEqual([]);
+    const ran = await run('ann', `%pip install greet\nimport greet\nprint(greet.greet("ann"))`);
     expect(ran).toMatchObject({ status: 'OK', stderr: '' });
     expect(ran.stdout).toMatch(/Successfully installed greet-1\.0 words-2\.0\s+Hello ann\n$/);
     await restartKernel(gateway, 'ann');
@@ -104,10 +115,11 @@ describe.each(TIERS)('under %s', (tier) => {
     const place =
       'import importlib.metadata as m, words; print(m.version("words"), words.__file__)';
     expect((await run('ann', place)).stdout).toBe(`2.0 ${SITE}/words.py\n`);
+    expect(index.asked).toContain('/simple/greet/');
   });
 
   it('a command and a line with ! install as well, also programs, which commands find', async () => {
-    const installed = await command('ann', `pip install ${FROM_FILES} tool && for-test-tool`);
+    const installed = await command('ann', `pip install tool && for-test-tool`);
     expect(installed).toMatchObject({
       exitCode: 0,
       stdout: /the tool ran\n$/.exec(installed.stdout)?.input,
@@ -115,25 +127,37 @@ describe.each(TIERS)('under %s', (tier) => {
     const removed = await run('ann', '!pip uninstall --yes tool\nimport tool');
     expect(removed.stdout).toContain('Successfully uninstalled tool-1.0');
     expect(removed.error?.name).toBe('ModuleNotFoundError');
-    expect(
-      (await run('ann', `!pip install ${FROM_FILES} tool\nimport tool; tool.main()`)).stdout,
-    ).toMatch(/Successfully installed tool-1\.0\s+the tool ran\n$/);
+    expect((await run('ann', `!pip install tool\nimport tool; tool.main()`)).stdout).toMatch(
+      /Successfully installed tool-1\.0\s+the tool ran\n$/,
+    );
     // What pip takes is what is in the home: it keeps no second copy.
     expect((await command('ann', 'ls -a ~/.cache/pip')).exitCode).toBe(2);
   });
 
-  it('where no index can be reached, one line says so, soon', async () => {
-    const began = Date.now();
-    const ran = await run('ann', '%pip install nowhere-to-be-found');
-    expect(Date.now() - began).toBeLessThan(SOON_MS);
+  it('an index that is not listed is refused in one line, and hears nothing', async () => {
+    const url = `http://${INDEX_HOST}:${unlisted.port}/simple`;
+    const ran = await run('ann', `%pip install --index-url ${url} never-installed`);
     expect(ran.stdout.match(/Note:.*/g)).toEqual([
-      expect.stringMatching(/reaches no package index.*EGRESS_ALLOW/),
+      expect.stringContaining(`${INDEX_HOST}:${unlisted.port} is not in EGRESS_ALLOW.`),
     ]);
-    expect(ran.stdout).not.toContain('Retrying');
+    expect(unlisted.asked).toEqual([]);
+  });
+
+  it('so is an index that the session may not reach, although the installation lists it', async () => {
+    const opened = await gateway.graphql(
+      `mutation { openSession(input: { userUuid: "carl", egressAllow: [] }) { userUuid } }`,
+    );
+    expect(opened.errors).toBeUndefined();
+    const before = index.asked.length;
+    const ran = await run('carl', '%pip install greet');
+    expect(ran.stdout.match(/Note:.*/g)).toEqual([
+      expect.stringContaining('is in EGRESS_ALLOW, but not in the egressAllow of this session.'),
+    ]);
+    expect(index.asked.length).toBe(before);
   });
 
   it('nothing of a hostile package runs when kernels start, nor with more than its user may', async () => {
-    const installed = await run('mallory', `!pip install ${FROM_FILES} evil`);
+    const installed = await run('mallory', `!pip install evil`);
     expect(installed.stdout).toContain('Successfully installed evil-1.0');
     const worker = await containerOf(gateway, 'mallory');
     await command('mallory', 'rm -f /tmp/ran-*');
@@ -155,7 +179,7 @@ describe.each(TIERS)('under %s', (tier) => {
 
   it('a package whose files lead elsewhere puts nothing there', async () => {
     for (const at of CLIMBING.keys()) {
-      const ran = await command('mallory', `pip install ${FROM_FILES} climbing${at} 2>&1`);
+      const ran = await command('mallory', `pip install climbing${at} 2>&1`);
       expect(ran).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ERROR: ') });
     }
     const found = await command('mallory', 'find ~ /tmp /dev/shm -name climbed');
@@ -163,7 +187,7 @@ describe.each(TIERS)('under %s', (tier) => {
   });
 });
 
-describe('in a worker of an image with packages in /usr/local', () => {
+describe('without a way out, in a worker of an image with packages in /usr/local', () => {
   let gateway: TestGateway;
   beforeAll(async () => {
     const image = await imageWithPackages();
@@ -177,6 +201,30 @@ describe('in a worker of an image with packages in /usr/local', () => {
     const worker = await containerOf(gateway, 'ann');
     const ran = (await asRoot(worker, ['sh', '-c', 'ls /tmp'])).match(/ran-\S+/g) ?? [];
     expect(ran).toEqual([`ran-${USER}-own.pth`]);
+  });
+
+  it('one line says, soon, that there is no index', async () => {
+    const began = Date.now();
+    const { stdout } = await execute(gateway, 'ann', '%pip install greet');
+    expect(Date.now() - began).toBeLessThan(SOON_MS);
+    expect(stdout.match(/Note:.*/g)).toEqual([
+      expect.stringMatching(/reaches no package index.*EGRESS_ALLOW/),
+    ]);
+    expect(stdout).not.toContain('Retrying');
+  });
+
+  it('packages are installed from files in the session', async () => {
+    for (const { fileName, bytes } of WHEELS) {
+      const call = { method: 'PUT', path: `ann/wheels/${fileName}`, body: bytes } as const;
+      expect((await askFiles(gateway, call)).status).toBe(201);
+    }
+    const code =
+      '%pip install --no-index --find-links wheels greet\nimport greet; print(greet.greet("a"))';
+    const { stdout } = await execute(gateway, 'ann', code);
+    // Plain lines, without colours and bars.
+    expect(stdout).toMatch(
+      /^[\s\x20-\x7e]*Successfully installed greet-1\.0 words-2\.0\s+Hello a\n$/,
+    );
   });
 });
 

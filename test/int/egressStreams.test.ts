@@ -56,7 +56,7 @@ describe.each(TIERS)('a worker with a way out under %s', (tier) => {
     expect((await health()).features).toContain('egress');
     const code = `${PROXY_VARIABLES}\nprint(os.environ["https_proxy"], os.environ["no_proxy"], os.environ["PIP_INDEX_URL"])`;
     expect(await printed(code)).toBe(
-      `${"['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'PIP_INDEX_URL', 'http_proxy', 'https_proxy', 'no_proxy']"}\n` +
+      `${"['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'PIP_INDEX_URL', 'PIP_TRUSTED_HOST', 'http_proxy', 'https_proxy', 'no_proxy']"}\n` +
         `http://127.0.0.1:3128 localhost,127.0.0.1,::1 ${INDEX}\n`,
     );
   });

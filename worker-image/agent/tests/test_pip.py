@@ -13,6 +13,7 @@ from threading import Thread
 
 from cellhouse_agent.launcher import command_environment
 from cellhouse_kernel.identity import HOME, KERNEL_UID
+from cellhouse_kernel.packages import OWN_PACKAGES
 from cellhouse_pip.index import NO_WAY_OUT
 from tests.with_kernels import WithKernels
 from tests.with_wheels import make_wheel
@@ -138,7 +139,9 @@ class TestPip(WithPip):
         where = ["--no-index", "--find-links", str(self.folder)]
         code, said = self.pip("install", *where, "for_test", uid=0, HOME="/root")
         self.assertEqual(code, 0, said)
-        self.assertTrue(os.path.exists("/usr/local/lib/python3.13/dist-packages/for_test.py"))
+        self.assertTrue(os.path.exists(f"{OWN_PACKAGES}/for_test.py"))
+        # pip removes the folder, too, if nothing else is in it.
+        self.addCleanup(os.makedirs, OWN_PACKAGES, exist_ok=True)
         code, said = self.pip("uninstall", "--yes", "for_test", uid=0, HOME="/root")
         self.assertEqual(code, 0, said)
 

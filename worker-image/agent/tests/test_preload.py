@@ -11,11 +11,10 @@ from pathlib import Path
 from cellhouse_agent.fork_server import COMMAND
 from cellhouse_agent.launcher import kernel_environment
 from cellhouse_agent.control import MAX_PACKET_BYTES
+from cellhouse_kernel.packages import OWN_PACKAGES
 from cellhouse_kernel.preload import PRELOAD_FILE
 from tests.with_kernels import PATIENCE_SECONDS, WithKernels, was_forked
 
-# Where the packages of an environment are.
-PACKAGES = Path("/usr/local/lib/python3.13/dist-packages")
 MODULES = {
     "good": "import threading\nthreading.Thread(target=print).start()\nANSWER = 42",
     "threads": "import threading, time\n"
@@ -49,7 +48,7 @@ def check(*names: str) -> tuple[int, list[str]]:
 def add_modules(test: unittest.TestCase) -> None:
     """Let the image have MODULES until this test ends."""
     for name, code in MODULES.items():
-        path = PACKAGES / f"for_test_{name}.py"
+        path = Path(OWN_PACKAGES, f"for_test_{name}.py")
         path.write_text(code, encoding="utf-8")
         test.addCleanup(path.unlink)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 # Only code in this worker can reach it: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
@@ -21,5 +23,14 @@ def egress_environment(pip_index_url: str) -> dict[str, str]:
         "https_proxy": PROXY_URL,
         "NO_PROXY": NEVER_OUT,
         "no_proxy": NEVER_OUT,
-        **({"PIP_INDEX_URL": pip_index_url} if pip_index_url else {}),
+        **(_index(pip_index_url) if pip_index_url else {}),
     }
+
+
+def _index(url: str) -> dict[str, str]:
+    """The index, which pip would not use without TLS unless it is told to. Whoever has named it knows."""
+    parts = urlsplit(url)
+    trusted = (
+        {"PIP_TRUSTED_HOST": parts.netloc.rpartition("@")[2]} if parts.scheme == "http" else {}
+    )
+    return {"PIP_INDEX_URL": url, **trusted}

@@ -1,0 +1,22 @@
+"""The variables of code that has a way out."""
+
+import unittest
+
+from cellhouse_agent.egress.environment import egress_environment
+
+
+class TestEgressEnvironment(unittest.TestCase):
+    """What of it depends on the index."""
+
+    def test_pip_trusts_an_index_without_tls_which_was_named(self) -> None:
+        for index, pip in {
+            "": {},
+            "https://pypi.test/simple": {"PIP_INDEX_URL": "https://pypi.test/simple"},
+            "http://me:secret@10.0.0.5:8080/simple": {
+                "PIP_INDEX_URL": "http://me:secret@10.0.0.5:8080/simple",
+                "PIP_TRUSTED_HOST": "10.0.0.5:8080",
+            },
+        }.items():
+            with self.subTest(index):
+                found = egress_environment(index)
+                self.assertEqual({name: found[name] for name in found if "PIP" in name}, pip)
