@@ -27,6 +27,18 @@ const USAGE = `Usage: cellhouse <command>
                  new file
                  [--door NAME] [--url https://code.example.com] [--name NAME] [--tenant NAME]
                  [--user NAME | --user-prefix PREFIX] [--expires-in 30d] [--output FILE]
+  environment create NAME
+                 build an environment, for sessions with packages of your own, on a running gateway
+                 [--apt PKG...] [--pip SPEC...] [--requirements FILE] [--index URL|DIRECTORY] [--setup FILE]
+                 [--preload MODULE...] [--rebuild] [--watch]
+  environment list, environment show NAME [--version N]
+                 what there is, and what is installed in it [--json]
+  environment build NAME
+                 follow the build [--watch] [--version N], or build the newest version again [--rebuild]
+  environment remove NAME
+                 remove all versions; sessions that are open in them go on
+                 these ask a running gateway: [--url https://code.example.com] [--token-file FILE], or CELLHOUSE_URL and
+                 CELLHOUSE_TOKEN; else the gateway with these settings
   mcp            speak MCP on standard input and output, as a client of a running gateway, for hosts that only start
                  commands; the token is in CELLHOUSE_TOKEN, and the address may be in CELLHOUSE_URL
                  [--url https://code.example.com] [--token-file FILE]
@@ -44,6 +56,7 @@ const WITH_ARGUMENTS: readonly string[] = [
   'audit verify',
   'auditor',
   'doors',
+  'environment',
   'forget',
   'mcp',
   'prune',
@@ -71,6 +84,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await (await import('./prune.ts')).prune(more);
     case 'doors':
       return await (await import('./doors.ts')).doors(more);
+    case 'environment':
+      return await (await import('./environment.ts')).environment(more);
     case 'forget':
       return await (await import('./forget.ts')).forget(more);
     case 'token':

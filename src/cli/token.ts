@@ -15,6 +15,7 @@ import { rotateToken } from '../service/access/rotateToken.ts';
 import { tokens } from '../service/access/tokens.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { openSecretSink } from './secretSink.ts';
+import { tableOf } from './tableOf.ts';
 import { type SecretArguments, type TokenArguments, tokenArguments } from './tokenArguments.ts';
 
 /** Who the command is for the audit. */
@@ -136,15 +137,5 @@ function list(all: readonly UsedToken[], isJson: boolean, print: (line: string) 
       print(JSON.stringify(shown));
     return;
   }
-  const rows = [Object.keys(COLUMNS), ...all.map((t) => Object.values(COLUMNS).map((c) => c(t)))];
-  const widths = Object.keys(COLUMNS).map((_, at) =>
-    Math.max(...rows.map((row) => row[at]?.length ?? 0)),
-  );
-  for (const row of rows)
-    print(
-      row
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    );
+  for (const line of tableOf(COLUMNS, all)) print(line);
 }

@@ -141,8 +141,9 @@ function line(text: string): Output {
   return { kind: 'stream', name: 'stderr', text: `${text}\n` };
 }
 
-/** What PostgreSQL takes as text: a NUL is left out. */
+/** Without what the engine says of its own containers and layers. PostgreSQL takes no NUL, so that is left out. */
 function lastLinesOf(text: string): string {
-  const lines = text.replaceAll('\0', '').trimEnd().split('\n');
+  const all = text.replaceAll('\0', '').trimEnd().split('\n');
+  const lines = all.filter((each) => !each.startsWith(' ---> '));
   return lines.slice(-MAX_LAST_LINES).join('\n').slice(-MAX_LAST_CHARS).toWellFormed();
 }

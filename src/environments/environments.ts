@@ -25,6 +25,8 @@ import { pruneImages, removeSuperseded, requestOnNewBase } from './upkeep.ts';
 const LOOK_INTERVAL_MS = 1_000;
 /** How often the builder looks for another worker image, and for images that nothing needs. */
 const UPKEEP_INTERVAL_MS = 30_000;
+/** The same while workers have images that nothing else needs. */
+const WORKERS_LOOK_INTERVAL_MS = 5_000;
 /** After a failure, so that an engine that is away is not asked all the time. */
 const RETRY_INTERVAL_MS = 5_000;
 /** How long `close()` waits for a build to be broken off. */
@@ -81,9 +83,9 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
 
   async function keep(): Promise<void> {
     await requestOnNewBase(all);
-    await removeSuperseded(all);
-    await pruneImages(all);
-    upkeepDueAt = performance.now() + UPKEEP_INTERVAL_MS;
+    const isWaiting = [await removeSuperseded(all), await pruneImages(all)].includes(true);
+    const intervalMs = isWaiting ? WORKERS_LOOK_INTERVAL_MS : UPKEEP_INTERVAL_MS;
+    upkeepDueAt = performance.now() + intervalMs;
   }
 
   async function build(version: Environment): Promise<void> {

@@ -49,16 +49,17 @@ function goodVersions(versions: readonly Environment[]): Environment[] {
   return ready.filter((each, at) => ready.findIndex(({ name }) => name === each.name) === at);
 }
 
-/** Removes versions in whose place a newer one serves, once no worker of them is left. */
-export async function removeSuperseded(deps: EnvironmentUpkeepDeps): Promise<void> {
+/** Removes versions in whose place a newer one serves. @returns whether some wait until no worker of them is left */
+export async function removeSuperseded(deps: EnvironmentUpkeepDeps): Promise<boolean> {
   const versions = await deps.database.queries.environments();
   const serving = new Map(goodVersions(versions).map((each) => [each.name, each.number]));
   const former = versions.filter(({ name, number }) => number < (serving.get(name) ?? 0));
-  if (former.length === 0) return;
+  if (former.length === 0) return false;
   const used = new Set(await deps.database.queries.imagesOfWorkers());
-  for (const version of former)
-    if (version.state !== 'BUILDING' && !used.has(version.imageId ?? ''))
-      await removeVersion(deps, version.id, 'superseded');
+  const over = former.filter(({ state }) => state !== 'BUILDING');
+  const unused = over.filter(({ imageId }) => !used.has(imageId ?? ''));
+  for (const { id } of unused) await removeVersion(deps, id, 'superseded');
+  return unused.length < former.length;
 }
 
 /** Resolves with the version after it. Null: there is none. */
@@ -82,23 +83,27 @@ export async function removeVersion(
 /**
  * Removes every image of the pool that is of no READY version and of no worker: of removed versions, and what builds
  * have left that were broken off. Call it only while nothing is built.
+ * @returns whether some wait for the end of a worker
  */
 export async function pruneImages({
   database: { queries },
   images,
   poolId,
-}: EnvironmentUpkeepDeps): Promise<void> {
+}: EnvironmentUpkeepDeps): Promise<boolean> {
   const listed = await images.list(poolId);
-  if (listed.length === 0) return;
+  if (listed.length === 0) return false;
   const versions = await queries.environments();
   const building = new Set(
     versions.filter(({ state }) => state === 'BUILDING').map(({ id }) => id),
   );
   const needed = new Set(versions.flatMap(({ imageId }) => imageId ?? []));
-  for (const imageId of await queries.imagesOfWorkers()) needed.add(imageId);
+  const used = new Set(await queries.imagesOfWorkers());
+  let isWaiting = false;
   for (const { imageId, environmentId } of listed) {
     // What a build has left that begins anew is used by it again.
     if (environmentId !== null && building.has(environmentId)) continue;
-    if (!needed.has(imageId)) await images.remove(imageId);
+    if (needed.has(imageId)) continue;
+    if (used.has(imageId) || !(await images.remove(imageId))) isWaiting = true;
   }
+  return isWaiting;
 }

@@ -1,7 +1,7 @@
 /** Builds images for workers with the classic builder of a local Docker engine. */
 import { readdir } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 import Docker from 'dockerode';
 import { messageOf } from '../../domain/errors.ts';
 import { type EnvironmentId, type PoolId, parseId } from '../../domain/ids.ts';
@@ -105,7 +105,9 @@ async function startBuild(
     cpuquota: cpus * CPU_PERIOD_US,
     abortSignal: signal,
   });
-  return stream instanceof Readable ? stream : new Readable().wrap(stream);
+  const readable = stream instanceof Readable ? stream : new Readable().wrap(stream);
+  // Whoever reads it hears of its failure. One after that must not end the process.
+  return readable.on('error', () => undefined);
 }
 
 interface Entry {
@@ -114,18 +116,33 @@ interface Entry {
   readonly errorDetail?: { readonly code?: number };
 }
 
-/** @throws BuildStepError as soon as the engine says so */
+/**
+ * Reads to the end, so that nothing of the stream is left that could still fail.
+ * @throws BuildStepError if the engine has told of a failure
+ */
 async function readBuild(stream: Readable, onText: (text: string) => void): Promise<void> {
   let step = 0;
-  for await (const line of createInterface({ input: stream })) {
-    if (line === '') continue;
-    const { stream: text, error, errorDetail } = JSON.parse(line) as Entry;
+  let failure: BuildStepError | null = null;
+  for await (const { stream: text, error, errorDetail } of entriesOf(stream)) {
     if (error !== undefined)
-      throw new BuildStepError(step, error.trim(), errorDetail?.code ?? null);
+      failure = new BuildStepError(step, error.trim(), errorDetail?.code ?? null);
     if (text === undefined) continue;
     step = Number(/^Step (\d+)\/\d+ : /.exec(text)?.[1] ?? step);
-    onText(text);
+    // The engine itself colours what programs write to standard error.
+    onText(stripVTControlCharacters(text));
   }
+  if (failure !== null) throw failure;
+}
+
+/** One JSON value a line. `readline` would not tell of a connection that breaks. */
+async function* entriesOf(stream: Readable): AsyncGenerator<Entry> {
+  let rest = '';
+  for await (const piece of stream.setEncoding('utf8')) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as Entry;
+  }
+  if (rest.trim() !== '') yield JSON.parse(rest) as Entry;
 }
 
 async function bytesOf(parts: Parts, imageId: string): Promise<number | null> {

@@ -1,0 +1,197 @@
+/** `cellhouse environment`: creates, lists, shows, removes and builds environments, as a client of a running gateway. */
+import { pause } from '../async/pause.ts';
+import { type EnvironmentArguments, environmentArguments } from './environmentArguments.ts';
+import {
+  addressOf,
+  askGateway,
+  followGateway,
+  type GatewayAddress,
+  operatorsTokenIn,
+  RefusedError,
+} from './gatewayClient.ts';
+import { tableOf } from './tableOf.ts';
+
+/** A gateway that is restarted is back in seconds. */
+const RETRY_MS = 1_000;
+const MAX_RETRIES = 60;
+
+const FIELDS = `name version state createdAt finishedAt bytes failure
+  packages { name version from } apt pip index setup preload`;
+
+interface Environment {
+  readonly name: string;
+  readonly version: number;
+  readonly state: 'BUILDING' | 'READY' | 'FAILED';
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+  readonly bytes: number | null;
+  readonly failure: string | null;
+  readonly packages: readonly { readonly name: string; readonly version: string; from: string }[];
+  readonly apt: readonly string[] | null;
+  readonly pip: readonly string[] | null;
+  readonly index: string | null;
+  readonly setup: string | null;
+  readonly preload: readonly string[];
+}
+
+interface Printing {
+  /** Prints text as it is. */
+  readonly write: (text: string) => void;
+}
+
+/** @param words the arguments after `environment` */
+export async function environment(words: readonly string[]): Promise<void> {
+  const asked = environmentArguments(words);
+  const at = {
+    url: addressOf(asked.url, process.env),
+    token: operatorsTokenIn(asked.tokenFile, process.env),
+  };
+  await runEnvironment(asked, at, { write: (text) => process.stdout.write(text) });
+}
+
+async function runEnvironment(
+  asked: EnvironmentArguments,
+  at: GatewayAddress,
+  { write }: Printing,
+): Promise<void> {
+  const say = (line: string) => write(`${line}\n`);
+  switch (asked.type) {
+    case 'create':
+      return await created(at, await create(at, asked.input), asked.isWatched, write);
+    case 'rebuild': {
+      const { apt, pip, index, setup, preload } = await find(at, asked.name, null);
+      const input = { name: asked.name, apt, pip, index, setup, preload, rebuild: true };
+      return await created(at, await create(at, input), asked.isWatched, write);
+    }
+    case 'watch':
+      return await watch(at, await find(at, asked.name, asked.version), write);
+    case 'list':
+      return list(await all(at), asked.isJson, say);
+    case 'show':
+      return show(await find(at, asked.name, asked.version), asked.isJson, say);
+    case 'remove': {
+      const query = 'mutation ($name: String!) { removeEnvironment(name: $name) { version } }';
+      await askGateway(at, query, { name: asked.name });
+      return say(`Removed ${asked.name}. Sessions that are open in it go on.`);
+    }
+    default:
+      return asked satisfies never;
+  }
+}
+
+async function create(at: GatewayAddress, input: object): Promise<Environment> {
+  const query = `mutation ($input: CreateEnvironmentInput!) { createEnvironment(input: $input) { ${FIELDS} } }`;
+  const answer = await askGateway<{ createEnvironment: Environment }>(at, query, { input });
+  return answer.createEnvironment;
+}
+
+async function created(
+  at: GatewayAddress,
+  version: Environment,
+  isWatched: boolean,
+  write: Printing['write'],
+): Promise<void> {
+  const { name, version: number, state } = version;
+  write(`${name}, version ${number}: ${state}\n`);
+  if (isWatched) return await watch(at, version, write);
+  if (state === 'BUILDING') write(`Follow it: cellhouse environment build ${name} --watch\n`);
+}
+
+/** @throws RefusedError if there is none */
+async function find(
+  at: GatewayAddress,
+  name: string,
+  version: number | null,
+): Promise<Environment> {
+  const query = `query ($name: String!, $version: Int) { environment(name: $name, version: $version) { ${FIELDS} } }`;
+  const variables = { name, version };
+  const { environment: found } = await askGateway<{ environment: Environment | null }>(
+    at,
+    query,
+    variables,
+  );
+  if (found !== null) return found;
+  const which = version === null ? '' : `, version ${version}`;
+  throw new RefusedError(`There is no environment ${name}${which}.`);
+}
+
+async function all(at: GatewayAddress): Promise<readonly Environment[]> {
+  const answer = await askGateway<{ environments: readonly Environment[] }>(
+    at,
+    `{ environments { ${FIELDS} } }`,
+  );
+  return answer.environments;
+}
+
+interface LogEvent {
+  readonly environmentBuild: {
+    readonly seq: number;
+    readonly text?: string;
+    readonly droppedBytes?: number;
+  };
+}
+
+/** Prints the log up to its end. After a lost connection it goes on. @throws Error if the build has failed */
+async function watch(
+  at: GatewayAddress,
+  { name, version }: Environment,
+  write: Printing['write'],
+): Promise<void> {
+  const query = `subscription ($name: String!, $version: Int, $after: Int) {
+    environmentBuild(name: $name, version: $version, after: $after) {
+      seq ... on StreamOutput { text } ... on GapOutput { droppedBytes } } }`;
+  let after = 0;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      const variables = { name, version, after };
+      for await (const { environmentBuild } of followGateway<LogEvent>(at, query, variables)) {
+        const { seq, text, droppedBytes } = environmentBuild;
+        [after, failures] = [seq, 0];
+        if (droppedBytes !== undefined) write(`[${droppedBytes} bytes are not kept]\n`);
+        write(text ?? '');
+      }
+      break;
+    } catch (error: unknown) {
+      if (error instanceof RefusedError || failures === MAX_RETRIES) throw error;
+      await pause(RETRY_MS);
+    }
+  }
+  const { state, failure } = await find(at, name, version);
+  if (state === 'FAILED') throw new Error(`${name}, version ${version} was not built: ${failure}`);
+  write(`${name}, version ${version}: ${state}\n`);
+}
+
+const COLUMNS = {
+  NAME: ({ name }) => name,
+  VERSION: ({ version }) => String(version),
+  STATE: ({ state }) => state,
+  CREATED: ({ createdAt }) => createdAt.slice(0, 16),
+  SIZE: ({ bytes }) => (bytes === null ? '' : `${Math.ceil(bytes / 1_048_576)} MiB`),
+  PACKAGES: ({ packages }) => String(packages.length),
+} satisfies Readonly<Record<string, (environment: Environment) => string>>;
+
+function list(
+  environments: readonly Environment[],
+  isJson: boolean,
+  say: (line: string) => void,
+): void {
+  const lines = isJson
+    ? environments.map((each) => JSON.stringify(each))
+    : tableOf(COLUMNS, environments);
+  for (const line of lines) say(line);
+}
+
+function show(found: Environment, isJson: boolean, say: (line: string) => void): void {
+  if (isJson) {
+    say(JSON.stringify(found));
+    return;
+  }
+  const { name, version, state, failure, apt, pip, index, setup, preload, packages } = found;
+  say(`${name}, version ${version}: ${state}${failure === null ? '' : `. ${failure}`}`);
+  const asked = {
+    ...{ apt: apt?.join(' '), pip: pip?.join('\n'), index, setup, preload: preload.join(' ') },
+  };
+  for (const [what, value] of Object.entries(asked))
+    if (value) say(`${what}: ${value.trimEnd().replaceAll('\n', '\n  ')}`);
+  for (const { name: of, version: is, from } of packages) say(`${from.toLowerCase()} ${of} ${is}`);
+}
