@@ -13,6 +13,7 @@ export const ALONE = [
   'chaos.test.ts',
   'contexts.test.ts',
   'databaseOutage.test.ts',
+  'egressGateways.test.ts',
   'environmentWorkers.test.ts',
   'engineOutage.test.ts',
   'fairness.test.ts',
