@@ -90,8 +90,9 @@ export async function openBuildLog(
 
   function addEnd(): void {
     if (dropped === 0) return;
-    const text = end.slice(-MAX_END_CHARS);
+    const text = end.slice(-Math.min(dropped, MAX_END_CHARS));
     const droppedBytes = dropped - text.length;
+    dropped = 0;
     if (droppedBytes > 0) waiting.push({ kind: 'gap', reason: 'log-limit', droppedBytes });
     waiting.push({ kind: 'stream', name: 'stdout', text });
   }
@@ -114,6 +115,7 @@ export async function openBuildLog(
     },
     say: (text) => {
       endPiece();
+      addEnd();
       waiting.push(line(text));
       flushLater();
     },

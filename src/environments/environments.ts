@@ -74,7 +74,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       isBuilder = true;
     }
     if (performance.now() >= upkeepDueAt) await keep();
-    const next = nextToBuild(await queries.environments());
+    const next = await queries.environmentToBuild();
     if (next === null) return;
     await build(next);
     upkeepDueAt = 0;
@@ -148,15 +148,6 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
 }
 
 class RemovedError extends Error {}
-
-/** The one that waits for longest. */
-function nextToBuild(versions: readonly Environment[]): Environment | null {
-  const waiting = versions.filter(({ state }) => state === 'BUILDING');
-  return waiting.reduce<Environment | null>(
-    (first, each) => (first === null || each.requestedAt < first.requestedAt ? each : first),
-    null,
-  );
-}
 
 /** An id that follows from that of the pool, so that every gateway finds what another has left. */
 function trialPoolOf(poolId: PoolId): PoolId {

@@ -28,15 +28,15 @@ export async function requestOnNewBase(deps: EnvironmentUpkeepDeps): Promise<voi
   if (versions.length === 0) return;
   const baseImageId = await deps.baseImageId();
   for (const newest of goodVersions(versions)) {
-    const ofName = versions.filter(({ name }) => name === newest.name);
-    // One that failed on it would fail again.
-    if (ofName.some((version) => version.baseImageId === baseImageId)) continue;
     const { name, spec } = newest;
+    if (newest.baseImageId === baseImageId) continue;
     const hash = await contentHash(spec, baseImageId).catch((error: unknown) => {
       // Its build says to everybody that the folder cannot be read.
       deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
       return hashOf(spec, baseImageId, null);
     });
+    // It is being built, or has failed, and would fail again.
+    if (versions.some((each) => each.name === name && each.hash === hash)) continue;
     const reason = 'base-changed';
     await requestEnvironment(deps, { name, spec, reason, baseImageId, hash, isRebuild: false });
     deps.logger.info({ name }, 'the worker image has changed: an environment is built on it');

@@ -239,6 +239,47 @@ describe('an environment', () => {
     expect([...engine.all.keys()]).toEqual(['sha256:2']);
   });
 
+  it('is built on another worker image although another version of it has failed there', async () => {
+    const first = await open();
+    await built(first, {}, 'sha256:1');
+    workers.isFormer = true;
+    await first.service.createEnvironment(ME, { ...SPEC, apt: [] });
+    (await engine.begun(2)).fail(3);
+    await reaches(first, 2, 'FAILED');
+    // At once, because a build has ended.
+    const build = await engine.begun(3);
+    expect(await version(first)).toMatchObject({
+      number: 3,
+      reason: 'base-changed',
+      spec: { apt: ['units'] },
+    });
+    build.fail(3);
+    await reaches(first, 3, 'FAILED');
+    // It would fail again, so it is left to an operator.
+    await first.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
+    (await engine.begun(4)).succeed('sha256:tools');
+    await eventually(async () => (await db.queries.servingEnvironment('tools')) !== null);
+    expect(await version(first)).toMatchObject({ number: 3 });
+    expect(engine.builds).toHaveLength(4);
+  });
+
+  it('keeps the first 4 MiB and the last 64 KiB of its log, and says what is missing', async () => {
+    const gateway = await open();
+    await gateway.service.createEnvironment(ME, SPEC);
+    const build = await engine.begun(1);
+    const line = `${'x'.repeat(1_023)}\n`;
+    for (let count = 0; count < 5_000; count += 1) build.print(line);
+    build.print('the last line\n');
+    build.succeed('sha256:1');
+    const log = await logOf(gateway);
+    const gap = log.findIndex(({ kind }) => kind === 'gap');
+    const dropped = 5_000 * 1_024 + 14 - 4 * 1_048_576 - 65_536;
+    expect(log[gap]).toEqual({ kind: 'gap', reason: 'log-limit', droppedBytes: dropped });
+    expect(textOf(log.slice(0, gap))).toContain(line.repeat(4_096));
+    expect(textOf([log[gap + 1] ?? { kind: 'clear', wait: false }])).toHaveLength(65_536);
+    expect(textOf(log.slice(gap + 1))).toMatch(/x\nthe last line\nA worker of .*\nBuilt in .*\n$/);
+  });
+
   it('keeps the image of a former version as long as a worker has it', async () => {
     const gateway = await open({ WORKER_IMAGE: 'sha256:1', MIN_IDLE_WORKERS: '1' });
     await built(gateway, {}, 'sha256:1');

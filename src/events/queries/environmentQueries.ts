@@ -31,6 +31,14 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       await answered(sql<Environment[]>`
         SELECT * FROM environments WHERE removed_at IS NULL ORDER BY name, number DESC`),
 
+    /** The version that has waited for its build for longest. Null: none waits. */
+    environmentToBuild: async (): Promise<Environment | null> =>
+      firstOrNull(
+        await answered(sql<Environment[]>`
+          SELECT * FROM environments WHERE state = 'BUILDING' AND removed_at IS NULL
+          ORDER BY requested_at, id LIMIT 1`),
+      ),
+
     /** Those of one name. */
     versionsOf: async (name: string): Promise<Environment[]> =>
       await answered(sql<Environment[]>`
