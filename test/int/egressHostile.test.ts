@@ -49,6 +49,8 @@ describe('a request with two meanings', () => {
     ['a bare line feed', 'X-A: 1\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['a bare carriage return', 'X-A: 1\rX-B: 2\r\n\r\n'],
     ['a NUL', 'X-A: a\u0000b\r\n\r\n'],
+    ['a control character', 'X-A: a\u0001b\r\n\r\n'],
+    ['a DEL', 'X-A: a\u007fb\r\n\r\n'],
   ])('is refused: %s', async (_what, rest) => {
     const { send, host, at } = await world();
     const smuggled = `GET ${at}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n`;
@@ -119,6 +121,41 @@ describe('a request with two meanings', () => {
       '/a%0d%0aX-Injected:%201',
       '/?a=%0aX-Injected:1',
     ]);
+  });
+});
+
+describe('a side that goes away', () => {
+  it.each([
+    'code before the answer',
+    'code in the answer',
+    'code in its body',
+    'the host at once',
+    'the host in its answer',
+  ])('harms nobody else: %s', async (who) => {
+    const port = await startBytes((socket) => {
+      if (who === 'the host at once') socket.resetAndDestroy();
+      else if (who.endsWith('answer') && !who.endsWith('before the answer')) {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf');
+        if (who.startsWith('the host')) setImmediate(() => socket.resetAndDestroy());
+      }
+      socket.resume();
+    });
+    const gate = await openGate({ settings: { EGRESS_ALLOW: `127.0.0.1:${port}` }, queries });
+    for (const more of [
+      '',
+      'Connection: Upgrade\r\nUpgrade: echo\r\n',
+      'Content-Length: 1000000\r\n\r\nabc',
+    ]) {
+      const socket = gate.open();
+      socket.on('error', () => undefined);
+      socket.resume();
+      socket.write(`POST http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: x\r\n${more}\r\n`);
+      if (who.startsWith('code'))
+        await until('the connection', async () => gate.egress.totals.open > 0, 5_000);
+      else await Promise.race([once(socket, 'end'), once(socket, 'close')]).catch(() => undefined);
+      socket.resetAndDestroy();
+      await until('the end of all', async () => gate.egress.totals.open === 0);
+    }
   });
 });
 

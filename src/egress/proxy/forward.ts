@@ -3,7 +3,7 @@ import { type ClientRequest, type IncomingMessage, request, ServerResponse } fro
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import { authorityOf } from '../../domain/egress/target.ts';
-import { EgressRefusal } from '../egressRefusal.ts';
+import { EgressRefusal, malformed } from '../egressRefusal.ts';
 import { respondRefused, writeRefused } from './answers.ts';
 import type { AskedUrl } from './askedUrl.ts';
 import { passedOn } from './headers.ts';
@@ -34,6 +34,7 @@ export function forward(
         : [];
   const call = callHost(req, asked, socket, [...body, 'Connection', 'close']);
   res.once('close', () => socket.destroy());
+  res.on('error', () => undefined);
   call.on('response', (answer) => passAnswer(answer, res));
   call.on('error', () => failed(res));
   call.on('upgrade', () => failed(res));
@@ -60,6 +61,7 @@ export function forwardUpgrade(
   call.on('response', (answer) => {
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
+    res.on('error', () => undefined);
     // A stream that carries HTTP is used like a socket.
     res.assignSocket(stream as Socket);
     res.once('finish', () => stream.end());
@@ -69,19 +71,24 @@ export function forwardUpgrade(
   call.end();
 }
 
-/** Throws if Node takes the path or a header for malformed. */
+/** @throws EgressRefusal if a header has a character that none may have. The socket is closed then. */
 function callHost(
   req: IncomingMessage,
   { target, path }: AskedUrl,
   socket: Socket,
   own: readonly string[],
 ): ClientRequest {
-  return request({
-    createConnection: () => socket,
-    method: req.method ?? 'GET',
-    path,
-    headers: ['Host', authorityOf(target, HTTP_PORT), ...passedOn(req.rawHeaders), ...own],
-  });
+  try {
+    return request({
+      createConnection: () => socket,
+      method: req.method ?? 'GET',
+      path,
+      headers: ['Host', authorityOf(target, HTTP_PORT), ...passedOn(req.rawHeaders), ...own],
+    });
+  } catch {
+    socket.destroy();
+    throw malformed();
+  }
 }
 
 function passAnswer(answer: IncomingMessage, res: ServerResponse): void {
@@ -106,7 +113,7 @@ function passAnswer(answer: IncomingMessage, res: ServerResponse): void {
 }
 
 function failed(res: ServerResponse): void {
-  if (res.headersSent) res.destroy();
+  if (res.headersSent || res.destroyed) res.destroy();
   else respondRefused(res, brokenOff());
 }
 
