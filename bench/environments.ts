@@ -27,7 +27,7 @@ export const environmentsBench: Bench = {
   about: 'the first call of a session in an environment, with an idle worker',
   isInBareRun: true,
   run: async ({ args, isShort, say }) => {
-    const samples = { type: 'string', default: isShort ? '10' : '50' } as const;
+    const samples = { type: 'string', default: isShort ? '10' : '30' } as const;
     const { values } = parseArgs({ args: [...args], options: { samples } });
     const gateway = await startTestGateway({
       LOG_LEVEL: 'warn',

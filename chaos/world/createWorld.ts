@@ -38,8 +38,11 @@ export interface WorldDeps {
   readonly onCrash: (gateway: number, how: string) => void;
 }
 
-/** Workers beyond one for each user of GraphQL: for those of doors, idle ones, and replacements for dead ones that still count. */
-const SPARE_WORKERS = 10;
+/**
+ * Workers beyond one for each user of GraphQL: for those of doors. So when all have a session, no worker is idle: idle ones
+ * of other environments have to make way.
+ */
+const SPARE_WORKERS = 2;
 
 /**
  * The limits of workers are small, so that a disk fills quickly and many workers fit on a small machine. The memory is

@@ -103,6 +103,23 @@ describe('a command', () => {
     ]);
   });
 
+  it('shows when it was a server that its user interrupted in time, and ended by its limit', () => {
+    const server = sound.calls.find(({ key }) => key === 'ann-server')?.answer?.id ?? '';
+    const ends = sound.events.filter(({ streamId }) => streamId === server);
+    const endedAt = new Date(ends.at(-1)?.event.data.at ?? '').getTime();
+    const timedOut = withEnd('server', { status: 'TIMEOUT' });
+    const interruptedAt = (startedAt: number) => ({
+      ...timedOut,
+      calls: sound.calls.map((call) => {
+        const isInterrupt = call.executionId === server;
+        return isInterrupt ? { ...call, startedAt, endedAt: startedAt + 1 } : call;
+      }),
+    });
+    const isCaused = (startedAt: number) =>
+      found(interruptedAt(startedAt)).every((what) => !what.includes('without a cause'));
+    expect([isCaused(endedAt - 1), isCaused(endedAt + 1)]).toEqual([false, true]);
+  });
+
   it('shows when it ran as a server, and could not be reached', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
     const change = withText('fetch', (text) => text.replace('reached', 'not reached'));
