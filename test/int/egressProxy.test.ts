@@ -363,6 +363,22 @@ describe('a name', () => {
     expect([host.connections, secret.connections]).toEqual([1, 0]);
   });
 
+  it('is resolved by the system if no servers are named, for many connections at once', async () => {
+    const host = await startHost('host');
+    const listed = ['localhost', '127.0.0.1', '[::1]'].map((name) => `${name}:${host.port}`);
+    const { send } = await openGate({ settings: { EGRESS_ALLOW: listed.join() }, queries });
+    const asked = Array.from({ length: 20 }, () => send(get(`localhost:${host.port}`)));
+    expect((await Promise.all(asked)).map(statusOf)).toEqual(Array(20).fill(200));
+    const unlisted = await openGate({
+      settings: { EGRESS_ALLOW: `localhost:${host.port}` },
+      queries,
+    });
+    expect(await unlisted.send(get(`localhost:${host.port}`))).toMatch(
+      /^HTTP\/1\.1 403 .* private/,
+    );
+    expect(host.connections).toBe(20);
+  });
+
   it('that nobody knows, or whose host does not listen, is told as such', async () => {
     const { send, host } = await world({ 'gone.sub.test': [] });
     expect(await send(get(`gone.sub.test:${host.port}`))).toMatch(
