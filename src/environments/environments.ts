@@ -149,8 +149,8 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
 
 class RemovedError extends Error {}
 
-/** An id that follows from that of the pool, so that every gateway finds what another has left. */
-function trialPoolOf(poolId: PoolId): PoolId {
+/** The pool of workers on trial. It follows from the pool's id, so that every gateway finds what another has left. */
+export function trialPoolOf(poolId: PoolId): PoolId {
   const digits = hash('sha256', `trials ${poolId}`);
   return [8, 12, 16, 20, 32]
     .map((end, at, ends) => digits.slice(at === 0 ? 0 : ends[at - 1], end))

@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PoolId } from '../../src/domain/ids.ts';
+import { trialPoolOf } from '../../src/environments/environments.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
+import { EXTENT } from '../extent.ts';
 
 const ALPHA = makeWheel({
   ...{ name: 'alpha', version: '1.5', requires: ['beta>=2'] },
@@ -39,7 +43,7 @@ let index: Index;
 let url: string;
 let folder: string;
 /** As the labels of its containers and images have it. */
-let poolId: string;
+let poolId: PoolId;
 beforeAll(async () => {
   const { IPAM } = (await docker.getNetwork('bridge').inspect()) as Docker.NetworkInspectInfo;
   const host = IPAM?.Config?.[0]?.Gateway ?? '';
@@ -123,28 +127,31 @@ async function openSession(userUuid: string, name: string): Promise<unknown> {
   return data.openSession;
 }
 
-/** Everything that the engine has of the builds of this installation: images, and containers of images and layers. */
+/** Everything that the engine has of the builds of this installation: images, containers of layers, and workers on trial. */
 async function ofBuilds(): Promise<string[]> {
   const filters = { label: ['cellhouse.image=environment'] };
-  const [images, containers] = await Promise.all([
+  const ofTrials = { label: [`cellhouse.pool=${trialPoolOf(poolId)}`] };
+  const [images, containers, trials] = await Promise.all([
     docker.listImages({ filters }),
     docker.listContainers({ all: true, filters }),
+    docker.listContainers({ all: true, filters: ofTrials }),
   ]);
   const pool = (labels: Readonly<Record<string, string>> | null) =>
     labels?.['cellhouse.environment-pool'] === poolId;
   return [
     ...images.filter(({ Labels }) => pool(Labels)).map(({ Id }) => Id),
     ...containers.filter(({ Labels }) => pool(Labels)).map(({ Id }) => Id),
+    ...trials.map(({ Id }) => Id),
   ];
 }
 
-async function poolOfWorkers(): Promise<string> {
+async function poolOfWorkers(): Promise<PoolId> {
   const { data } = await gateway.graphql<{ workers: { edges: { node: { id: string } }[] } }>(
     '{ workers(first: 1) { edges { node { id } } } }',
   );
   const id = data?.workers.edges[0]?.node.id ?? '';
   const { Config } = await docker.getContainer(`cellhouse-${id}`).inspect();
-  return Config.Labels['cellhouse.pool'] ?? '';
+  return (Config.Labels['cellhouse.pool'] ?? '') as PoolId;
 }
 
 const cellhouse = (line: string) =>
@@ -230,6 +237,11 @@ describe('an environment', () => {
     // For the next test.
     Object.assign(gateway.env, { BUILD_NETWORK: 'host' });
     await gateway.restart();
+    for (let round = 1; round < EXTENT.killedBuilds; round += 1) {
+      await pause(Math.random() * 8_000);
+      await gateway.kill('SIGKILL');
+      await gateway.restart();
+    }
     let rest = '';
     for await (const { text } of logOf('killed', seen)) rest += text ?? '';
     expect(rest).toMatch(
