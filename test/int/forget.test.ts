@@ -2,6 +2,7 @@
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Ask } from '../../src/cli/ask.ts';
 import { runForget } from '../../src/cli/forget.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import { commitOne, executionRequested, sessionOpened } from '../../testkit/events.ts';
 import type { Forgettable } from '../support/forgettable.ts';
@@ -76,6 +77,17 @@ it('leaves nothing of a user in any table or statistics, and what it cost under 
     SELECT DISTINCT user_uuid FROM executions WHERE tenant = ${ann.tenant} AND user_uuid LIKE 'forgotten-%'`;
   expect([...users]).toEqual([{ userUuid: named?.userUuid }]);
   await expectIntact();
+  // A gateway stores the last counts of what code has reached a second after the session's end.
+  const [run] = await db.sql<{ sessionId: SessionId }[]>`
+    SELECT session_id FROM executions WHERE id = ${ann.executionId}`;
+  const late = { sessionId: run?.sessionId as SessionId, minute: new Date(), port: 1 };
+  const counts = { outcome: 'allowed' as const, connections: 1, sentBytes: 1, receivedBytes: 1 };
+  await db.queries.recordEgress(
+    ['late.test', 'later.test'].map((host) => ({ ...late, ...counts, host })),
+  );
+  const hosts = await db.sql`
+    SELECT DISTINCT host, port FROM egress_counts WHERE session_id = ${late.sessionId}`;
+  expect([...hosts]).toEqual([{ host: '', port: 0 }]);
 });
 
 it('leaves nothing of a tenant, not even its name, and nothing else is touched', async () => {
