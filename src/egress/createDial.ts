@@ -14,7 +14,7 @@ import { type EgressRule, isListed, mayDial, parseRules } from '../domain/egress
 import { hostText, type Target } from '../domain/egress/target.ts';
 import type { Session } from '../domain/session.ts';
 import type { Lookup } from './createLookup.ts';
-import { failedToReach, notListed, privateAddress, tooMany } from './egressRefusal.ts';
+import { failedToReach, type Lister, notListed, privateAddress, tooMany } from './egressRefusal.ts';
 import { isOwnAddress } from './ownAddresses.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -43,12 +43,16 @@ export type Dial = (session: EgressSession, target: Target, gone: AbortSignal) =
 export function createDial({ config, lookup, traffic }: DialDeps): Dial {
   let open = 0;
 
-  async function reach(target: Target, signal: AbortSignal): Promise<Socket> {
+  async function reach(session: EgressSession, target: Target, signal: AbortSignal) {
     const addresses = await addressesOf(target, signal);
-    const mayAll = addresses.every((address) =>
-      mayDial(config.egressAllow, address, { port: target.port, isOwn: isOwnAddress(address) }),
-    );
-    if (!mayAll) throw privateAddress(target);
+    const dialled = addresses.map((address) => ({ address, isOwn: isOwnAddress(address) }));
+    for (const { by, rules } of listsOf(config, session))
+      if (
+        !dialled.every(({ address, isOwn }) =>
+          mayDial(rules, address, { port: target.port, isOwn }),
+        )
+      )
+        throw privateAddress(target, by);
     return await connectToOne(target, addresses, config.egressConnectTimeoutMs, signal);
   }
 
@@ -71,7 +75,7 @@ export function createDial({ config, lookup, traffic }: DialDeps): Dial {
     return await withAbort(gone, async (own) => {
       const timer = setTimeout(() => own.abort(), config.egressConnectTimeoutMs);
       try {
-        const socket = await reach(target, own.signal);
+        const socket = await reach(session, target, own.signal);
         traffic.follow({ ...key, outcome: 'allowed' }, socket);
         return socket;
       } finally {
@@ -81,7 +85,8 @@ export function createDial({ config, lookup, traffic }: DialDeps): Dial {
   }
 
   return async (session, target, gone) => {
-    requireListed(config, session, target);
+    for (const { by, rules } of listsOf(config, session))
+      if (!isListed(rules, target)) throw notListed(target, by);
     if (open >= config.egressMaxTotalConnections)
       throw tooMany(
         'All connections that EGRESS_MAX_TOTAL_CONNECTIONS allows are in use. Try again later.',
@@ -100,17 +105,22 @@ export function createDial({ config, lookup, traffic }: DialDeps): Dial {
   };
 }
 
-/** @throws EgressRefusal if one of the lists does not have it */
-function requireListed(
+interface List {
+  readonly by: Lister;
+  readonly rules: readonly EgressRule[];
+}
+
+/** The lists that apply to the session. Each must have the target, and the addresses that it stands for. */
+function listsOf(
   { egressAllow, tenantEgressAllow }: DialDeps['config'],
   session: EgressSession,
-  target: Target,
-): void {
-  if (!isListed(egressAllow, target)) throw notListed(target, 'installation');
+): readonly List[] {
+  const lists: List[] = [{ by: 'installation', rules: egressAllow }];
   const ofTenant = tenantEgressAllow.get(session.tenant);
-  if (ofTenant && !isListed(ofTenant, target)) throw notListed(target, 'tenant');
-  if (session.egressAllow === null) return;
-  if (!isListed(rulesOf(session.egressAllow), target)) throw notListed(target, 'session');
+  if (ofTenant) lists.push({ by: 'tenant', rules: ofTenant });
+  if (session.egressAllow !== null)
+    lists.push({ by: 'session', rules: rulesOf(session.egressAllow) });
+  return lists;
 }
 
 /** They were checked when the session was opened. What cannot be read any more allows nothing. */

@@ -18,21 +18,26 @@ export class EgressRefusal extends Error {
 /** Whose list does not have the target. */
 export type Lister = 'installation' | 'tenant' | 'session';
 
-const NOT_LISTED: Readonly<Record<Lister, string>> = {
-  installation: 'is not in EGRESS_ALLOW',
-  tenant: 'is in EGRESS_ALLOW, but not in what TENANT_EGRESS_ALLOW gives this tenant',
-  session: 'is in EGRESS_ALLOW, but not in the egressAllow of this session',
+const LIST: Readonly<Record<Lister, string>> = {
+  installation: 'EGRESS_ALLOW',
+  tenant: 'what TENANT_EGRESS_ALLOW gives this tenant',
+  session: 'the egressAllow of this session',
 };
 
 export function notListed(target: Target, by: Lister): EgressRefusal {
-  return new EgressRefusal(403, 'not-listed', `${authorityOf(target, null)} ${NOT_LISTED[by]}.`);
+  const where = by === 'installation' ? 'not in' : 'in EGRESS_ALLOW, but not in';
+  return new EgressRefusal(
+    403,
+    'not-listed',
+    `${authorityOf(target, null)} is ${where} ${LIST[by]}.`,
+  );
 }
 
-export function privateAddress(target: Target): EgressRefusal {
+export function privateAddress(target: Target, by: Lister): EgressRefusal {
   return new EgressRefusal(
     403,
     'private-address',
-    `${authorityOf(target, null)} has a private address that EGRESS_ALLOW does not list as an address with this port.`,
+    `${authorityOf(target, null)} has a private address that ${LIST[by]} does not list as an address with this port.`,
   );
 }
 

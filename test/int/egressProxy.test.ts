@@ -309,6 +309,30 @@ describe('a name', () => {
     expect(statusOf(await send(get(`host.test:${host.port}`)))).toBe(200);
   });
 
+  it('that stands for a private address is refused if only the tenant or the session may not reach this', async () => {
+    const host = await startHost('host');
+    const dns = await startDnsServer(() => ['127.0.0.1']);
+    onTestFinished(() => dns.close());
+    const [name, address] = [`host.test:${host.port}`, `127.0.0.1:${host.port}`];
+    const settings = {
+      EGRESS_ALLOW: `${name},${address}`,
+      TENANT_EGRESS_ALLOW: `narrow=${name},wide=${name} ${address}`,
+      EGRESS_DNS: dns.address,
+    };
+    const ask = async (session: GateOptions['session']) =>
+      await (await openGate({ settings, queries, ...(session && { session }) })).send(get(name));
+    expect(await ask({ tenant: 'narrow' })).toMatch(
+      /^HTTP\/1\.1 403 .* private address that what TENANT_EGRESS_ALLOW gives this tenant does/,
+    );
+    expect(await ask({ egressAllow: [name] })).toMatch(
+      /^HTTP\/1\.1 403 .* private address that the egressAllow of this session does/,
+    );
+    // The tenant's list narrows also what the session lists.
+    expect(statusOf(await ask({ tenant: 'narrow', egressAllow: [name, address] }))).toBe(403);
+    expect(host.connections).toBe(0);
+    expect(statusOf(await ask({ tenant: 'wide', egressAllow: [name, address] }))).toBe(200);
+  });
+
   it.each([
     ...[
       ['::1'],
