@@ -16,10 +16,10 @@ export interface DnsServer {
 
 /**
  * @param answer the addresses of a name, of both families; none: there is no such name. Called for each question of type A,
- * so that a name may stand for something else each time
+ * so that a name may stand for something else each time. Null: the server does not answer
  */
 export async function startDnsServer(
-  answer: (name: string, type: 'A' | 'AAAA') => readonly string[],
+  answer: (name: string, type: 'A' | 'AAAA') => readonly string[] | null,
   host = '127.0.0.1',
 ): Promise<DnsServer> {
   const socket = createSocket('udp4');
@@ -28,6 +28,7 @@ export async function startDnsServer(
     const { name, type, end } = readQuestion(question);
     if (type === 'A') asked.push(name);
     const found = type === undefined ? [] : answer(name, type);
+    if (found === null) return;
     const records = found.filter((each) => each.includes(':') === (type === 'AAAA'));
     socket.send(answerTo(question.subarray(0, end), found.length > 0, records), port, address);
   });

@@ -13,8 +13,15 @@ import { type Address, addressText } from '../domain/egress/address.ts';
 import { type EgressRule, isListed, mayDial, parseRules } from '../domain/egress/egressRule.ts';
 import { hostText, type Target } from '../domain/egress/target.ts';
 import type { Session } from '../domain/session.ts';
-import type { Lookup } from './createLookup.ts';
-import { failedToReach, type Lister, notListed, privateAddress, tooMany } from './egressRefusal.ts';
+import {
+  EgressRefusal,
+  failedToReach,
+  type Lister,
+  notListed,
+  privateAddress,
+  tooMany,
+} from './egressRefusal.ts';
+import type { Lookup } from './lookupQueue.ts';
 import { isOwnAddress } from './ownAddresses.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -44,7 +51,7 @@ export function createDial({ config, lookup, traffic }: DialDeps): Dial {
   let open = 0;
 
   async function reach(session: EgressSession, target: Target, signal: AbortSignal) {
-    const addresses = await addressesOf(target, signal);
+    const addresses = await addressesOf(session, target, signal);
     const dialled = addresses.map((address) => ({ address, isOwn: isOwnAddress(address) }));
     for (const { by, rules } of listsOf(config, session))
       if (
@@ -56,13 +63,14 @@ export function createDial({ config, lookup, traffic }: DialDeps): Dial {
     return await connectToOne(target, addresses, config.egressConnectTimeoutMs, signal);
   }
 
-  async function addressesOf(target: Target, signal: AbortSignal): Promise<readonly Address[]> {
+  async function addressesOf({ id }: EgressSession, target: Target, signal: AbortSignal) {
     const { host } = target;
     if (host.kind === 'address') return [host.address];
     try {
-      const found = await unlessAborted(lookup(host.name), signal);
+      const found = await lookup(host.name, id, signal);
       if (found.length > 0) return found;
     } catch (error: unknown) {
+      if (error instanceof EgressRefusal) throw error;
       if (signal.aborted) throw failedToReach(target, 'timed-out', error);
       throw failedToReach(target, 'unresolved', error);
     }
@@ -174,15 +182,4 @@ async function connectTo(
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined);
-  return await Promise.race([
-    work,
-    new Promise<never>((_, reject) => {
-      if (signal.aborted) reject(signal.reason);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    }),
-  ]);
 }

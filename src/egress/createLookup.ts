@@ -1,25 +1,31 @@
 /** Resolves names for user code: by the system, or by the servers of EGRESS_DNS. */
 import { lookup, Resolver } from 'node:dns/promises';
 import { type Address, parseAddress } from '../domain/egress/address.ts';
-
-/** All addresses of a name. @throws the resolver's error, if it has none */
-export type Lookup = (name: string) => Promise<readonly Address[]>;
+import { createLookupQueue, type Lookup, type LookupQueueDeps } from './lookupQueue.ts';
 
 /**
  * The system's resolver blocks one of Node's four threads for each name, which files and hashes of the gateway need,
- * too. A server that does not answer blocks it for many seconds.
+ * too. A server that does not answer blocks it for many seconds. So a session has one of two.
  */
-const MAX_SYSTEM_LOOKUPS = 2;
+const SYSTEM = { maxRunning: 2, maxOfAsker: 1 };
+/** Servers that are asked directly block nothing. A name takes two questions, and a socket for each server. */
+const SERVERS = { maxRunning: 64, maxOfAsker: 8 };
+/** As many as connections in all, unless the installation has raised those. */
+const MAX_WAITING = 1_024;
 /** For each of two attempts. */
 const SERVER_TIMEOUT_MS = 2_000;
 const SERVER_TRIES = 2;
 
 /** @param servers with or without a port. None: the system's resolver, with its `/etc/hosts` */
 export function createLookup(servers: readonly string[]): Lookup {
-  return servers.length === 0 ? bySystem() : byServers(servers);
+  const own =
+    servers.length === 0
+      ? { ...SYSTEM, resolve: bySystem }
+      : { ...SERVERS, resolve: byServers(servers) };
+  return createLookupQueue({ ...own, maxWaiting: MAX_WAITING });
 }
 
-function byServers(servers: readonly string[]): Lookup {
+function byServers(servers: readonly string[]): LookupQueueDeps['resolve'] {
   const resolver = new Resolver({ timeout: SERVER_TIMEOUT_MS, tries: SERVER_TRIES });
   resolver.setServers(servers);
   return async (name) => {
@@ -33,21 +39,9 @@ function byServers(servers: readonly string[]): Lookup {
   };
 }
 
-function bySystem(): Lookup {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (name) => {
-    if (running >= MAX_SYSTEM_LOOKUPS) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      const found = await lookup(name, { all: true });
-      return addresses(found.map(({ address }) => address));
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
+async function bySystem(name: string): Promise<readonly Address[]> {
+  const found = await lookup(name, { all: true });
+  return addresses(found.map(({ address }) => address));
 }
 
 /** An address that cannot be read, such as one with a zone, is a failure: what is not understood is not dialled. */

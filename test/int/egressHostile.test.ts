@@ -1,7 +1,8 @@
 /** Code that wants more of the proxy than it offers: a second meaning of a request, or more than its share. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startDnsServer } from '../../testkit/dnsServer.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { type Gate, openGate, startBytes, startHost } from '../support/egressHosts.ts';
@@ -234,6 +235,31 @@ describe('a connection of code', () => {
     // The kernel's own buffers take a few MiB of the 64 MiB; the rest stays with the code.
     expect(sent).toBeLessThan(48);
     socket.destroy();
+  });
+});
+
+describe('names that are not answered', () => {
+  it('are a bounded number of questions, however many code asks for, and stop no other session', async () => {
+    const host = await startHost('host');
+    const dns = await startDnsServer((name) => (name.startsWith('slow') ? null : ['127.0.0.1']));
+    onTestFinished(() => dns.close());
+    const allow = `*.test:${host.port},127.0.0.1:${host.port}`;
+    const settings = { EGRESS_ALLOW: allow, EGRESS_DNS: dns.address };
+    const gate = await openGate({ settings, queries });
+    const other = await openGate({ settings, queries, egress: gate.egress });
+    const ask = (name: string) => `CONNECT ${name}.test:${host.port} HTTP/1.1\r\n\r\n`;
+    for (let at = 0; at < 100; at += 1) {
+      const socket = gate.open();
+      socket.write(ask(`slow${at}`));
+      if (at < 8)
+        await until('the question', async () => dns.asked.includes(`slow${at}.test`), 2_000);
+      socket.destroy();
+    }
+    // Its own names wait for these.
+    gate.open().write(ask('fast1'));
+    expect(await other.send(`${ask('fast2')}GET / HTTP/1.0\r\n\r\n`)).toMatch(/I am host$/);
+    expect(new Set(dns.asked.filter((name) => name.startsWith('slow'))).size).toBe(8);
+    expect(dns.asked).not.toContain('fast1.test');
   });
 });
 

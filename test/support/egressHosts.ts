@@ -94,22 +94,17 @@ export interface GateOptions {
   readonly settings: Readonly<Record<string, string>>;
   readonly queries: EgressDeps['queries'];
   readonly session?: Partial<EgressSession>;
+  /** Of another gate: this one serves another session of the same gateway. */
+  readonly egress?: Egress;
 }
 
 /** An egress whose code connects to a port of loopback. */
-export async function openGate({ settings, queries, session: own }: GateOptions): Promise<Gate> {
+export async function openGate(options: GateOptions): Promise<Gate> {
   const session: EgressSession = {
     ...{ id: newId<SessionId>(), tenant: 'default', egressAllow: null },
-    ...own,
+    ...options.session,
   };
-  const egress = createEgress({
-    config: loadConfig(settings, 0),
-    queries,
-    logger: pino({ level: 'silent' }),
-    now: () => new Date(),
-    clock: () => performance.now(),
-  });
-  if (egress === null) throw new Error('EGRESS_ALLOW lists nothing.');
+  const egress = options.egress ?? startEgress(options);
   const streams = new Set<Socket>();
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     streams.add(socket);
@@ -125,6 +120,18 @@ export async function openGate({ settings, queries, session: own }: GateOptions)
   const { port } = server.address() as AddressInfo;
   const open = () => connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   return { egress, session, port, open, send: async (bytes) => await allOf(open(), bytes) };
+}
+
+function startEgress({ settings, queries }: GateOptions): Egress {
+  const egress = createEgress({
+    config: loadConfig(settings, 0),
+    queries,
+    logger: pino({ level: 'silent' }),
+    now: () => new Date(),
+    clock: () => performance.now(),
+  });
+  if (egress === null) throw new Error('EGRESS_ALLOW lists nothing.');
+  return egress;
 }
 
 async function allOf(socket: Socket, bytes: string): Promise<string> {

@@ -1,0 +1,133 @@
+/**
+ * Whose name is looked up next. Askers take turns, so that the slow names of one do not stop the others:
+ *
+ * ```
+ *  asked --> waits for a turn of whoever asks --> looked up --> answers all who ask for it
+ *              \--nobody asks any more--> forgotten
+ * ```
+ */
+import type { Address } from '../domain/egress/address.ts';
+import { tooMany } from './egressRefusal.ts';
+
+/**
+ * All addresses of a name.
+ * @param asker who takes turns with others: a session
+ * @param signal aborted when the answer is not wanted any more
+ * @throws EgressRefusal if too many names wait; the signal's reason; the resolver's error if the name has no address
+ */
+export type Lookup = (
+  name: string,
+  asker: string,
+  signal: AbortSignal,
+) => Promise<readonly Address[]>;
+
+export interface LookupQueueDeps {
+  /** Looks up one name. It cannot be stopped, so what nobody wants any more counts until its end. */
+  readonly resolve: (name: string) => Promise<readonly Address[]>;
+  /** How many names are looked up at the same time. */
+  readonly maxRunning: number;
+  /** How many of them in turns of the same asker. */
+  readonly maxOfAsker: number;
+  /** How many names wait. */
+  readonly maxWaiting: number;
+}
+
+interface Asked {
+  readonly name: string;
+  /** By each connection that waits for the name: who asks. */
+  readonly waiters: Map<Waiter, string>;
+  isRunning: boolean;
+}
+
+type Answer = PromiseSettledResult<readonly Address[]>;
+type Waiter = (answer: Answer) => void;
+
+export function createLookupQueue(deps: LookupQueueDeps): Lookup {
+  /** By name. Equal names are looked up once for all who ask at that time. */
+  const asked = new Map<string, Asked>();
+  /** Who asks for names that wait, and for which. Whose turn it is comes first. */
+  const turns = new Map<string, Set<Asked>>();
+  const running = new Map<string, number>();
+  let [runningInAll, waiting] = [0, 0];
+
+  function next(): { readonly asker: string; readonly name: Asked } | null {
+    if (runningInAll >= deps.maxRunning) return null;
+    for (const [asker, [name]] of turns)
+      if (name && (running.get(asker) ?? 0) < deps.maxOfAsker) return { asker, name };
+    return null;
+  }
+
+  function startAll(): void {
+    for (let found = next(); found !== null; found = next()) void start(found.asker, found.name);
+  }
+
+  async function start(asker: string, each: Asked): Promise<void> {
+    // The next turn of this asker comes after those of all others.
+    const own = turns.get(asker);
+    turns.delete(asker);
+    if (own) turns.set(asker, own);
+    for (const other of new Set(each.waiters.values())) leaveTurns(other, each);
+    waiting -= 1;
+    each.isRunning = true;
+    count(asker, 1);
+    const [answer] = await Promise.allSettled([deps.resolve(each.name)]);
+    count(asker, -1);
+    asked.delete(each.name);
+    for (const waiter of each.waiters.keys()) waiter(answer);
+    startAll();
+  }
+
+  function count(asker: string, by: 1 | -1): void {
+    runningInAll += by;
+    const own = (running.get(asker) ?? 0) + by;
+    if (own === 0) running.delete(asker);
+    else running.set(asker, own);
+  }
+
+  function leaveTurns(asker: string, each: Asked): void {
+    const own = turns.get(asker);
+    own?.delete(each);
+    if (own?.size === 0) turns.delete(asker);
+  }
+
+  function join(name: string, asker: string, waiter: Waiter): Asked {
+    const known = asked.get(name);
+    if (!known && waiting >= deps.maxWaiting)
+      throw tooMany('Too many names wait to be resolved. Try again later.');
+    const each = known ?? { name, waiters: new Map(), isRunning: false };
+    each.waiters.set(waiter, asker);
+    if (!known) {
+      asked.set(name, each);
+      waiting += 1;
+    }
+    if (!each.isRunning) turns.set(asker, (turns.get(asker) ?? new Set()).add(each));
+    return each;
+  }
+
+  function leave(each: Asked, asker: string, waiter: Waiter): void {
+    each.waiters.delete(waiter);
+    if (each.isRunning) return;
+    if (![...each.waiters.values()].includes(asker)) leaveTurns(asker, each);
+    if (each.waiters.size > 0) return;
+    asked.delete(each.name);
+    waiting -= 1;
+  }
+
+  return async (name, asker, signal) => {
+    signal.throwIfAborted();
+    return await new Promise((resolve, reject) => {
+      const waiter: Waiter = (answer) => {
+        signal.removeEventListener('abort', onAbort);
+        if (answer.status === 'fulfilled') resolve(answer.value);
+        else reject(answer.reason);
+      };
+      const each = join(name, asker, waiter);
+      const onAbort = () => {
+        leave(each, asker, waiter);
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      startAll();
+    });
+  };
+}
