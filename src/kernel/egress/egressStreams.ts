@@ -84,8 +84,9 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
       taken.delete(stream);
       fill();
     });
-    fill();
+    // Code waits for this one, and for none that is dialled in its place.
     deps.onStream(stream);
+    fill();
   }
 
   /** One pause for all that were lost in the meantime. */
