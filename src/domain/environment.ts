@@ -35,8 +35,11 @@ export interface InstalledPackage {
 
 export type EnvironmentState = 'BUILDING' | 'READY' | 'FAILED';
 
-/** `asked`: an operator asked for it. `base-changed`: the worker image is another one than that of the version before. */
-export type EnvironmentReason = 'asked' | 'base-changed';
+/**
+ * `asked`: an operator asked for it. `base-changed`: the worker image is another one than that of the version before.
+ * `image-lost`: the engine has no longer the image of the version before.
+ */
+export type EnvironmentReason = 'asked' | 'base-changed' | 'image-lost';
 
 /** `removed`: an operator removed the environment. `superseded`: a newer version serves, and no worker is left. */
 export type EnvironmentRemoveReason = 'removed' | 'superseded';

@@ -19,7 +19,7 @@ import type { Database } from '../events/database.ts';
 import { type BuildDeps, buildVersion } from './buildVersion.ts';
 import { contentHash } from './contentHash.ts';
 import { removeTrials } from './trial.ts';
-import { pruneImages, removeSuperseded, requestOnNewBase } from './upkeep.ts';
+import { pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -82,7 +82,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   }
 
   async function keep(): Promise<void> {
-    await requestOnNewBase(all);
+    await requestAnew(all);
     const isWaiting = [await removeSuperseded(all), await pruneImages(all)].includes(true);
     const intervalMs = isWaiting ? WORKERS_LOOK_INTERVAL_MS : UPKEEP_INTERVAL_MS;
     upkeepDueAt = performance.now() + intervalMs;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import {
   decideEnvironment,
   type Environment,
+  type EnvironmentReason,
   type EnvironmentRemoveReason,
 } from '../domain/environment.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -20,27 +21,38 @@ export interface EnvironmentUpkeepDeps extends RequestDeps {
 }
 
 /**
- * Asks for each environment whose newest good version is built on another worker image than the present one to be built
- * on that. The former version serves meanwhile.
+ * Asks for each environment to be built anew whose newest good version is built on another worker image than the present
+ * one, or whose image the engine has no longer. The former version serves meanwhile, as far as it can.
  */
-export async function requestOnNewBase(deps: EnvironmentUpkeepDeps): Promise<void> {
+export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
   const versions = await deps.database.queries.environments();
   if (versions.length === 0) return;
   const baseImageId = await deps.baseImageId();
   for (const newest of goodVersions(versions)) {
     const { name, spec } = newest;
-    if (newest.baseImageId === baseImageId) continue;
+    const reason = await reasonToBuild(deps, newest, baseImageId);
+    if (reason === null) continue;
     const hash = await contentHash(spec, baseImageId).catch((error: unknown) => {
       // Its build says to everybody that the folder cannot be read.
       deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
       return hashOf(spec, baseImageId, null);
     });
-    // It is being built, or has failed, and would fail again.
-    if (versions.some((each) => each.name === name && each.hash === hash)) continue;
-    const reason = 'base-changed';
-    await requestEnvironment(deps, { name, spec, reason, baseImageId, hash, isRebuild: false });
-    deps.logger.info({ name }, 'the worker image has changed: an environment is built on it');
+    // It is being built, or has failed, and would fail again. A former one is that of a gateway with another worker image.
+    const others = versions.filter((each) => each.name === name && each.id !== newest.id);
+    if (others.some((each) => each.hash === hash)) continue;
+    await requestEnvironment(deps, { name, spec, reason, baseImageId, hash, isRebuild: true });
+    deps.logger.info({ name, reason }, 'an environment is built anew');
   }
+}
+
+/** Null: it need not be built again. */
+async function reasonToBuild(
+  { images }: EnvironmentUpkeepDeps,
+  { baseImageId: builtOn, imageId }: Environment,
+  baseImageId: string,
+): Promise<EnvironmentReason | null> {
+  if (imageId !== null && (await images.bytesOf(imageId)) === null) return 'image-lost';
+  return builtOn === baseImageId ? null : 'base-changed';
 }
 
 /** The newest READY version of each name. @param versions the newest of each name first */

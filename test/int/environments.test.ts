@@ -263,6 +263,19 @@ describe('an environment', () => {
     expect(engine.builds).toHaveLength(4);
   });
 
+  it('whose image the engine has no longer is built again', async () => {
+    const gateway = await open();
+    await built(gateway, {}, 'sha256:1');
+    engine.all.delete('sha256:1');
+    await gateway.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
+    (await engine.begun(2)).succeed('sha256:tools');
+    // The upkeep follows a build.
+    (await engine.begun(3)).succeed('sha256:2');
+    await reaches(gateway, 2, 'READY');
+    expect(await version(gateway)).toMatchObject({ number: 2, reason: 'image-lost' });
+    expect(await db.queries.servingEnvironment('science')).toMatchObject({ imageId: 'sha256:2' });
+  });
+
   it('keeps the first 4 MiB and the last 64 KiB of its log, and says what is missing', async () => {
     const gateway = await open();
     await gateway.service.createEnvironment(ME, SPEC);
@@ -322,6 +335,7 @@ it('a gateway that was paused records no second end', async () => {
   const { environment } = await gateway.service.createEnvironment(ME, SPEC);
   const build = await engine.begun(1);
   const store = (await db.open()).store;
+  engine.all.set('sha256:of-another', environment.id);
   const event = environmentBuilt({ imageId: 'sha256:of-another' });
   await commitOne<'environment'>(store, onEnvironment(environment, event));
   build.succeed('sha256:late');

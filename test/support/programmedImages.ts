@@ -56,7 +56,7 @@ export function createProgrammedImages(): ProgrammedImages {
     images: {
       labels: ({ environmentId }) => `LABEL environment=${environmentId}`,
       build,
-      bytesOf: async () => BASE_BYTES,
+      bytesOf: async (id) => (id.startsWith('sha256:') && !all.has(id) ? null : BASE_BYTES),
       list: async () => [...all].map(([imageId, environmentId]) => ({ imageId, environmentId })),
       remove: async (imageId) => {
         all.delete(imageId);
