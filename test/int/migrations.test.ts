@@ -33,7 +33,9 @@ function changed(version: number, name: string, change: (sql: string) => string)
 
 /** A change that adds a column to a view, as a later release may. */
 const later = (version: number) =>
-  changed(version, VIEW, (sql) => sql.replace('AS lifetime_ms', 'AS lifetime_ms, 7 AS more'));
+  changed(version, VIEW, (sql) =>
+    sql.replace('AS environment_id\nFROM', 'AS environment_id, 7 AS more\nFROM'),
+  );
 
 async function hasColumnMore(): Promise<boolean> {
   const rows = await db.sql`SELECT FROM information_schema.columns
