@@ -22,7 +22,7 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild
 from cellhouse_agent.wire import JsonObject
-from cellhouse_kernel.packages import module_command
+from cellhouse_kernel.packages import FIRST_FORK_SERVER, module_command
 
 COMMAND = module_command("cellhouse_kernel.fork_server")
 # A fork takes milliseconds, or a tenth of a second under gVisor. A fork server that is silent for this long is stuck,
@@ -57,14 +57,18 @@ class ForkServer:
 
     @classmethod
     async def start(
-        cls, environment: Mapping[str, str], on_ready: Callable[[], None]
+        cls, environment: Mapping[str, str], is_first: bool, on_ready: Callable[[], None]
     ) -> ForkServer:
-        """Start one; `on_ready` is called when it has imported everything. Raises OSError if no process can be made."""
+        """Start one; `on_ready` is called when it has imported everything. Raises OSError if no process can be made.
+
+        `is_first`: no code of the user has run yet, so it may import what the environment names.
+        """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         output, their_output = os.pipe2(os.O_CLOEXEC)
         try:
-            child = await execute(COMMAND, environment, theirs.fileno(), their_output)
+            command = [*COMMAND, FIRST_FORK_SERVER] if is_first else COMMAND
+            child = await execute(command, environment, theirs.fileno(), their_output)
         except OSError:
             control.close()
             os.close(output)

@@ -86,7 +86,10 @@ class KernelLauncher:
 
     async def _run_server(self) -> bool:
         """Run one fork server until it ends; returns whether it became ready."""
-        server = self._server = await ForkServer.start(self._environment, self._set_ready)
+        # Until it is decided what becomes of the first one, there is no kernel, and so no code of the user.
+        is_first = not self._is_decided.is_set()
+        server = await ForkServer.start(self._environment, is_first, self._set_ready)
+        self._server = server
         too_late = asyncio.get_running_loop().call_later(IMPORT_TIMEOUT_SECONDS, self._give_up)
         try:
             await server.wait_ended()

@@ -1,4 +1,4 @@
-"""`python3 -I -m cellhouse_kernel.fork_server` is a process that has imported everything and forks kernels on demand.
+"""`python3 -I -m cellhouse_kernel.fork_server [first]` has imported everything and forks kernels on demand.
 
 It is executed with a kernel's environment, so that it contains nothing of the agent's environment. It changes to the
 agent's user, with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET
@@ -23,13 +23,14 @@ import os
 import select
 import signal
 import socket
+import sys
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.process_tree import kill_tree
 from cellhouse_kernel.below_reaper import go_below_reaper
 from cellhouse_kernel.forked import Descriptors, run_forked
-from cellhouse_kernel.packages import find_packages
+from cellhouse_kernel.packages import FIRST_FORK_SERVER, find_packages
 from cellhouse_kernel.preload import further_modules, preload
 
 MAX_PACKET_BYTES = 4_096
@@ -128,7 +129,7 @@ def main() -> None:
     # SIGINT interrupts kernels only.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     find_packages()
-    problems = preload(further_modules())
+    problems = preload(further_modules() if sys.argv[1:] == [FIRST_FORK_SERVER] else [])
     run_forked(ForkServer(socket.socket(fileno=0), "; ".join(problems)).serve())
 
 

@@ -30,6 +30,10 @@ from cellhouse_kernel.identity import HOME
 IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
 # The one of user code and of the programs that it starts.
 PYTHON = "/usr/bin/python3"
+# The argument of the worker's first fork server. It begins before any code of the user, so it may import what the image
+# names (preload.py). A later one must not: such a module may read files of the home, which can name code to run, and a
+# fork server has privileges.
+FIRST_FORK_SERVER = "first"
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 # What the environment has from pip.

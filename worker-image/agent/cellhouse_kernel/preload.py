@@ -1,7 +1,8 @@
 """Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
 
 An environment may name further modules (PRELOAD_FILE). What holds for PRELOADED_MODULES holds for these, and
-check_preload.py checks it when the environment is built.
+check_preload.py checks it when the environment is built. That they read nothing from where user code can write cannot
+be checked, so they are imported only before there is any user code (fork_server.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What an environment may preload, and what check_preload says of the rest: run as root in the worker image."""
 
+import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,9 +13,9 @@ from pathlib import Path
 from cellhouse_agent.fork_server import COMMAND
 from cellhouse_agent.launcher import kernel_environment
 from cellhouse_agent.control import MAX_PACKET_BYTES
-from cellhouse_kernel.packages import OWN_PACKAGES
+from cellhouse_kernel.packages import FIRST_FORK_SERVER, OWN_PACKAGES
 from cellhouse_kernel.preload import PRELOAD_FILE
-from tests.with_kernels import PATIENCE_SECONDS, WithKernels, was_forked
+from tests.with_kernels import PATIENCE_SECONDS, WithKernels, fork_server_pid, was_forked
 
 MODULES = {
     "good": "import threading\nthreading.Thread(target=print).start()\nANSWER = 42",
@@ -111,10 +113,24 @@ class TestPreloadFile(WithKernels):
         answer = "import for_test_good, jedi; jedi.Script; print(for_test_good.ANSWER)"
         self.assertEqual(await kernel.ask(answer), 42)
 
+    async def test_a_fork_server_that_is_replaced_leaves_them_to_the_code(self) -> None:
+        await self.launcher.wait_ready()
+        os.kill(fork_server_pid(), signal.SIGKILL)
+        self.assertFalse(was_forked(await (await self.kernel()).pid()))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.launcher.wait_ready()
+        kernel = await self.kernel()
+        self.assertTrue(was_forked(await kernel.pid()))
+        known = "import json, sys; print(json.dumps('for_test_good' in sys.modules))"
+        self.assertIs(await kernel.ask(known), False)
+        self.assertEqual(await kernel.ask("import for_test_good; print(for_test_good.ANSWER)"), 42)
+
     def test_the_agent_hears_what_fails(self) -> None:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.settimeout(PATIENCE_SECONDS)
-        with control, subprocess.Popen(COMMAND, stdin=theirs.fileno(), env=kernel_environment(1)):
+        with control, subprocess.Popen(
+            [*COMMAND, FIRST_FORK_SERVER], stdin=theirs.fileno(), env=kernel_environment(1)
+        ):
             theirs.close()
             said = json.loads(control.recv(MAX_PACKET_BYTES))
             # It ends when nobody is there any more.

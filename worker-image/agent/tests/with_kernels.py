@@ -70,7 +70,7 @@ def command_of(pid: int) -> str:
 
 def was_forked(pid: int) -> bool:
     """Whether this process is a fork server, or was forked from one and shares its command line."""
-    return command_of(pid).endswith("cellhouse_kernel.fork_server")
+    return " -m cellhouse_kernel.fork_server" in command_of(pid)
 
 
 def fork_server_pid() -> int:
