@@ -10,9 +10,11 @@ import type { Database } from '../events/database.ts';
 const STORE_INTERVAL_MS = 250;
 /** A piece is stored at once when it has grown to this size. */
 const MAX_PIECE_CHARS = 64 * 1024;
-/** Of one attempt, so much is kept from its beginning, and so much from its end. In between, a gap says what is missing. */
+/** Of all attempts, so much is kept from the beginning, and of each so much from its end. A gap says what is missing. */
 const MAX_LOG_CHARS = 4 * 1024 * 1024;
 const MAX_END_CHARS = 64 * 1024;
+/** So begins what the gateway says of each attempt. Attempts are counted by it. */
+const BEGINNING = 'The build begins';
 
 /** The outputs of a version are those of its build. */
 export function logOf(id: EnvironmentId): ExecutionId {
@@ -20,6 +22,8 @@ export function logOf(id: EnvironmentId): ExecutionId {
 }
 
 export interface BuildLog {
+  /** How many attempts there were before this one. */
+  readonly formerAttempts: number;
   /** Text of the build. */
   add(text: string): void;
   /** A line of the gateway's own. */
@@ -46,10 +50,11 @@ export async function openBuildLog(
   now: () => Date,
 ): Promise<BuildLog> {
   const executionId = logOf(id);
-  let { lastSeq } = await queries.outputEnd(executionId);
+  const former = await queries.buildLogSize(executionId, BEGINNING);
+  let { lastSeq } = former;
   let waiting: Output[] = [];
   let piece = '';
-  let kept = 0;
+  let kept = former.bytes;
   let dropped = 0;
   let end = '';
   let storing: Promise<unknown> = Promise.resolve();
@@ -97,10 +102,11 @@ export async function openBuildLog(
     waiting.push({ kind: 'stream', name: 'stdout', text });
   }
 
-  if (lastSeq > 0)
-    waiting.push(line('The build was broken off, as by the end of a gateway. It begins anew.'));
+  const anew = ' anew: it was broken off, as by the end of a gateway';
+  take([line(`${BEGINNING}${lastSeq > 0 ? anew : ''}.`)]);
 
   return {
+    formerAttempts: former.attempts,
     add: (text) => {
       // Twice the size, so that it is cut seldom.
       end = (end.length > 2 * MAX_END_CHARS ? end.slice(-MAX_END_CHARS) : end) + text;

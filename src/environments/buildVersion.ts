@@ -26,6 +26,8 @@ import { INDEX_FOLDER, type Recipe, recipeOf } from './recipe.ts';
 import { TrialError, tryImage } from './trial.ts';
 
 const MIB = 1024 * 1024;
+/** So often a build begins that is broken off by what is no fault of the environment, as far as can be told. */
+export const MAX_ATTEMPTS = 20;
 
 export interface BuildDeps {
   readonly config: Config;
@@ -48,8 +50,8 @@ class BuildFailedError extends Error {}
 
 /**
  * Resolves when the version is READY or FAILED, or was removed.
- * @throws the reason of the signal, and the error of an engine or a database that is away: the version is still BUILDING
- * then, and another call begins it anew
+ * @throws the reason of the signal, and what is no fault of the environment, such as an engine or a database that is
+ * away: the version is still BUILDING then, and another call begins it anew, {@link MAX_ATTEMPTS} times at most
  */
 export async function buildVersion(
   deps: BuildDeps,
@@ -58,6 +60,10 @@ export async function buildVersion(
 ): Promise<void> {
   const log = await openBuildLog(deps.database, version.id, deps.now);
   try {
+    if (log.formerAttempts >= MAX_ATTEMPTS)
+      throw new BuildFailedError(
+        `It was begun ${log.formerAttempts} times, and broken off each time, as by the end of a gateway`,
+      );
     const { imageId, bytes, packages } = await withinTime(deps, signal, (limited) =>
       built(deps, version, log, limited),
     );
@@ -66,7 +72,9 @@ export async function buildVersion(
     const end = { type: 'RecordEnvironmentBuild', imageId, bytes, packages } as const;
     await record(deps, version, end, outputs);
   } catch (error: unknown) {
-    if (signal.aborted || !isFinal(error)) {
+    const isLast = log.formerAttempts + 1 >= MAX_ATTEMPTS;
+    if (signal.aborted || !(isLast || isFinal(error))) {
+      if (!signal.aborted) log.say(failureOf(error));
       await log.breakOff().catch(() => undefined);
       signal.throwIfAborted();
       throw error;

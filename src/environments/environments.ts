@@ -16,9 +16,11 @@ import type { Environment, EnvironmentSpec } from '../domain/environment.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
+import { isEngineAway } from '../runtime/runtime.ts';
 import { type BuildDeps, buildVersion } from './buildVersion.ts';
 import { contentHash } from './contentHash.ts';
 import { removeTrials } from './trial.ts';
+import { createTurns } from './turns.ts';
 import { pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
@@ -57,6 +59,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   const { signal } = closing;
   const baseImageId = () => runtime.imageId(deps.workerImage);
   const all = { ...deps, baseImageId, trialPoolId: trialPoolOf(deps.poolId) };
+  const turns = createTurns(() => performance.now());
   let working: Promise<void> = Promise.resolve();
   let wake = () => {};
   let isBuilder = false;
@@ -69,12 +72,11 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       if ((await leases.acquire(BUILDER_LEASE)) === null) return;
     }
     if (!isBuilder) {
-      await removeTrials(runtime, all.trialPoolId);
       upkeepDueAt = 0;
       isBuilder = true;
     }
     if (performance.now() >= upkeepDueAt) await keep();
-    const next = await queries.environmentToBuild();
+    const next = turns.next(await queries.environmentsToBuild());
     if (next === null) return;
     await build(next);
     upkeepDueAt = 0;
@@ -82,10 +84,18 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   }
 
   async function keep(): Promise<void> {
-    await requestAnew(all);
-    const isWaiting = [await removeSuperseded(all), await pruneImages(all)].includes(true);
+    let isWaiting = false;
+    for (const part of [removeTrials, requestAnew, removeSuperseded, pruneImages])
+      isWaiting = (await part(all).catch(failedUpkeep)) === true || isWaiting;
     const intervalMs = isWaiting ? WORKERS_LOOK_INTERVAL_MS : UPKEEP_INTERVAL_MS;
     upkeepDueAt = performance.now() + intervalMs;
+  }
+
+  /** Nothing is built on an engine that is away. Any other failure of the upkeep is no reason to build nothing. */
+  function failedUpkeep(error: unknown): void {
+    if (isEngineAway(error)) throw error;
+    const details = { error: messageOf(error) };
+    logger.error(details, 'the upkeep of environments failed; it is tried again');
   }
 
   async function build(version: Environment): Promise<void> {
@@ -99,7 +109,12 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       try {
         await buildVersion(all, version, own.signal);
       } catch (error: unknown) {
-        if (!(error instanceof RemovedError)) throw error;
+        if (error instanceof RemovedError) return;
+        if (own.signal.aborted) throw error;
+        turns.failed(id);
+        if (isEngineAway(error)) throw error;
+        const details = { name, number, error: messageOf(error) };
+        logger.error(details, 'a build was broken off; it begins anew later');
       } finally {
         building = null;
         offLost();
@@ -115,6 +130,8 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
         await round().catch((error: unknown) => {
           if (signal.aborted) return;
           pauseMs = RETRY_INTERVAL_MS;
+          // It says whether the engine answers again.
+          upkeepDueAt = 0;
           const details = { error: messageOf(error) };
           logger.error(details, 'a round of the environments failed; the next one tries again');
         });

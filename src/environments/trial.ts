@@ -13,7 +13,7 @@ import { createMessageCounts } from '../domain/messageCounts.ts';
 import type { WorkerLimits } from '../domain/worker.ts';
 import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
 import type { OutputMessage, ReplyMessage } from '../kernel/frames/messages.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import { isEngineAway, type Runtime } from '../runtime/runtime.ts';
 import { INSTALLED } from './recipe.ts';
 
 /** A worker starts in about a second. One whose preloaded modules are slow may take longer. */
@@ -70,13 +70,27 @@ export async function tryImage(
   }
 }
 
-/** Removes the workers that a gateway has left which died in a trial. */
-export async function removeTrials(
-  runtime: Pick<Runtime, 'list' | 'remove'>,
-  poolId: PoolId,
-): Promise<void> {
+/**
+ * Removes the workers that a trial has left, such as one whose gateway died. Call it only while nothing is built.
+ * @returns whether some are left
+ */
+export async function removeTrials({
+  runtime,
+  trialPoolId: poolId,
+  logger,
+}: {
+  readonly runtime: Pick<Runtime, 'list' | 'remove'>;
+  readonly trialPoolId: PoolId;
+  readonly logger: Logger;
+}): Promise<boolean> {
+  let isLeft = false;
   for (const { workerId, containerId } of await runtime.list(poolId))
-    await runtime.remove({ poolId, workerId, containerId });
+    await runtime.remove({ poolId, workerId, containerId }).catch((error: unknown) => {
+      if (isEngineAway(error)) throw error;
+      isLeft = true;
+      logger.warn({ workerId, error: messageOf(error) }, 'a worker on trial is not removed');
+    });
+  return isLeft;
 }
 
 async function untilStarted(

@@ -11,7 +11,12 @@ import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
 import type { Images } from '../runtime/images.ts';
 import { contentHash, hashOf } from './contentHash.ts';
-import { type RequestDeps, requestEnvironment } from './requestEnvironment.ts';
+import { mayRebuild } from './rebuilds.ts';
+import {
+  type EnvironmentRequest,
+  type RequestDeps,
+  requestEnvironment,
+} from './requestEnvironment.ts';
 
 export interface EnvironmentUpkeepDeps extends RequestDeps {
   readonly images: Images;
@@ -31,18 +36,34 @@ export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
   for (const newest of goodVersions(versions)) {
     const { name, spec } = newest;
     const reason = await reasonToBuild(deps, newest, baseImageId);
-    if (reason === null) continue;
+    if (reason === null || !mayRebuild(versions, newest, baseImageId, deps.now())) continue;
     const hash = await contentHash(spec, baseImageId).catch((error: unknown) => {
       // Its build says to everybody that the folder cannot be read.
       deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
       return hashOf(spec, baseImageId, null);
     });
-    // It is being built, or has failed, and would fail again. A former one is that of a gateway with another worker image.
+    // A former one is that of a gateway with another worker image.
     const others = versions.filter((each) => each.name === name && each.id !== newest.id);
-    if (others.some((each) => each.hash === hash)) continue;
-    await requestEnvironment(deps, { name, spec, reason, baseImageId, hash, isRebuild: true });
-    deps.logger.info({ name, reason }, 'an environment is built anew');
+    if (others.some((each) => each.state === 'READY' && each.hash === hash)) continue;
+    const request = { name, spec, reason, baseImageId, hash, isRebuild: true };
+    if (await requestInPlaceOf(deps, newest.id, request))
+      deps.logger.info({ name, reason }, 'an environment is built anew');
   }
+}
+
+/** @returns false if an operator removes the former version meanwhile. Then nothing is built in its place. */
+async function requestInPlaceOf(
+  deps: EnvironmentUpkeepDeps,
+  formerId: EnvironmentId,
+  request: EnvironmentRequest,
+): Promise<boolean> {
+  const isThere = async () =>
+    (await deps.database.queries.environmentVersion(formerId))?.removedAt === null;
+  if (!(await isThere())) return false;
+  const { id } = await requestEnvironment(deps, request);
+  if (await isThere()) return true;
+  await removeVersion(deps, id, 'removed');
+  return false;
 }
 
 /** Null: it need not be built again. */
@@ -97,11 +118,9 @@ export async function removeVersion(
  * have left that were broken off. Call it only while nothing is built.
  * @returns whether some wait for the end of a worker
  */
-export async function pruneImages({
-  database: { queries },
-  images,
-  poolId,
-}: EnvironmentUpkeepDeps): Promise<boolean> {
+export async function pruneImages(deps: EnvironmentUpkeepDeps): Promise<boolean> {
+  const { database, images, poolId } = deps;
+  const { queries } = database;
   const listed = await images.list(poolId);
   if (listed.length === 0) return false;
   const versions = await queries.environments();
@@ -115,7 +134,18 @@ export async function pruneImages({
     // What a build has left that begins anew is used by it again.
     if (environmentId !== null && building.has(environmentId)) continue;
     if (needed.has(imageId)) continue;
-    if (used.has(imageId) || !(await images.remove(imageId))) isWaiting = true;
+    if (used.has(imageId) || !(await isRemoved(deps, imageId))) isWaiting = true;
   }
   return isWaiting;
+}
+
+/** One image that the engine cannot remove is no reason to leave the others. */
+async function isRemoved(
+  { images, logger }: EnvironmentUpkeepDeps,
+  imageId: string,
+): Promise<boolean> {
+  return await images.remove(imageId).catch((error: unknown) => {
+    logger.warn({ error: messageOf(error) }, 'an image that nothing needs is not removed');
+    return false;
+  });
 }

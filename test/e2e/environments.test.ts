@@ -245,7 +245,7 @@ describe('an environment', () => {
     let rest = '';
     for await (const { text } of logOf('killed', seen)) rest += text ?? '';
     expect(rest).toMatch(
-      /^[\s\S]*The build was broken off[\s\S]*Using cache[\s\S]*after\n[\s\S]*Built in/,
+      /^[\s\S]*The build begins anew[\s\S]*Using cache[\s\S]*after\n[\s\S]*Built in/,
     );
     expect(await built('killed', asked)).toMatchObject({ version: asked.version, state: 'READY' });
     await openSession('kim', 'killed');

@@ -14,6 +14,8 @@ export interface ProgrammedBuild {
   succeed(imageId: string, bytes?: number): void;
   /** A program of this step fails. */
   fail(step: number, exitCode?: number): void;
+  /** The build ends with a failure of something else. */
+  breakOff(error: Error): void;
   readonly signal: AbortSignal;
 }
 
@@ -44,6 +46,7 @@ export function createProgrammedImages(): ProgrammedImages {
           all.set(imageId, asked.environmentId);
           resolve({ imageId, bytes });
         },
+        breakOff: reject,
         fail: (step, exitCode = 1) =>
           reject(new BuildStepError(step, `The command of step ${step} failed`, exitCode)),
       });

@@ -1,5 +1,5 @@
 import type { Environment } from '../../domain/environment.ts';
-import type { EnvironmentId } from '../../domain/ids.ts';
+import type { EnvironmentId, ExecutionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import { firstOrNull } from './rows.ts';
 
@@ -9,6 +9,14 @@ export interface ServingEnvironment {
   readonly name: string;
   readonly number: number;
   readonly imageId: string;
+}
+
+/** How much is stored of the log of a build. */
+export interface BuildLogSize {
+  readonly lastSeq: number;
+  readonly bytes: number;
+  /** How many attempts have begun. */
+  readonly attempts: number;
 }
 
 export function createEnvironmentQueries({ sql, answered }: Client) {
@@ -31,13 +39,28 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       await answered(sql<Environment[]>`
         SELECT * FROM environments WHERE removed_at IS NULL ORDER BY name, number DESC`),
 
-    /** The version that has waited for its build for longest. Null: none waits. */
-    environmentToBuild: async (): Promise<Environment | null> =>
-      firstOrNull(
-        await answered(sql<Environment[]>`
-          SELECT * FROM environments WHERE state = 'BUILDING' AND removed_at IS NULL
-          ORDER BY requested_at, id LIMIT 1`),
-      ),
+    /**
+     * The versions that wait for their build, in the order of their turns: those that nobody has begun, then those whose
+     * attempts ended first.
+     */
+    environmentsToBuild: async (): Promise<Environment[]> =>
+      await answered(sql<Environment[]>`
+        SELECT e.* FROM environments e LEFT JOIN LATERAL (
+          SELECT o.at FROM output_events o WHERE o.execution_id = e.id ORDER BY o.seq DESC LIMIT 1
+        ) last ON true
+        WHERE e.state = 'BUILDING' AND e.removed_at IS NULL
+        ORDER BY last.at NULLS FIRST, e.requested_at, e.id`),
+
+    /** What is stored of the log of a build. @param beginning what the gateway's line of each attempt begins with */
+    buildLogSize: async (log: ExecutionId, beginning: string): Promise<BuildLogSize> => {
+      // What a build prints is no "stderr", and its quotes are escaped. It may have a NUL, so that `->>` would fail.
+      const [row] = await answered(sql<BuildLogSize[]>`
+        SELECT coalesce(max(seq), 0) AS last_seq, coalesce(sum(bytes), 0)::float8 AS bytes,
+          (count(*) FILTER (WHERE body::text LIKE '%"stderr"%'
+            AND body::text LIKE ${`%"${beginning}%`}))::int AS attempts
+        FROM output_events WHERE execution_id = ${log}`);
+      return row ?? { lastSeq: 0, bytes: 0, attempts: 0 };
+    },
 
     /** Those of one name. */
     versionsOf: async (name: string): Promise<Environment[]> =>

@@ -15,10 +15,14 @@ export async function removeEnvironment(
   principal: Principal,
   name: string,
 ): Promise<EnvironmentView> {
-  const [newest, ...former] = await database.queries.versionsOf(validateEnvironmentName(name));
+  const { versionsOf } = database.queries;
+  const [newest, ...former] = await versionsOf(validateEnvironmentName(name));
   if (newest === undefined) throw notFound('environment', name);
   // The oldest first, so that none of them serves in between.
   for (const { id } of former.reverse()) await removeVersion({ database, now }, id, 'removed');
   const removed = await removeVersion({ database, now }, newest.id, 'removed');
+  // A gateway may have asked for another one meanwhile, in the place of one of these.
+  for (const { id, reason } of await versionsOf(name))
+    if (reason !== 'asked') await removeVersion({ database, now }, id, 'removed');
   return viewOf(principal, removed ?? newest);
 }

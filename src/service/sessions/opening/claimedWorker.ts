@@ -47,7 +47,7 @@ export async function replaceOlder(
   if (isPresent && worker.environmentId !== null)
     throw new DomainError(
       'BAD_USER_INPUT',
-      `The workers of this environment have no ${lacks}: it was built on the image of an earlier release. It is built again after an update; then they have.`,
+      `The workers of this environment have no ${lacks}: it was built on the image of an earlier release. After an update it is built again by itself, unless that fails (see its versions); then they have.`,
     );
   if (isPresent)
     throw new DomainError(

@@ -1,0 +1,28 @@
+import { backOffMs } from '../async/backOffMs.ts';
+import type { Environment } from '../domain/environment.ts';
+import type { EnvironmentId } from '../domain/ids.ts';
+
+const RETRY = { firstMs: 5_000, maxMs: 300_000 };
+
+/** Whose build begins next. A version whose attempt has failed is passed over for a while, so that others are built. */
+export interface Turns {
+  /** Of those that wait, in their order. Null: none, or all of them are passed over. */
+  next(waiting: readonly Environment[]): Environment | null;
+  failed(id: EnvironmentId): void;
+}
+
+/** @param nowMs of a clock that never goes back */
+export function createTurns(nowMs: () => number): Turns {
+  let failures = new Map<EnvironmentId, { readonly count: number; readonly dueAtMs: number }>();
+  return {
+    next: (waiting) => {
+      const ids = new Set(waiting.map(({ id }) => id));
+      failures = new Map([...failures].filter(([id]) => ids.has(id)));
+      return waiting.find(({ id }) => (failures.get(id)?.dueAtMs ?? 0) <= nowMs()) ?? null;
+    },
+    failed: (id) => {
+      const count = failures.get(id)?.count ?? 0;
+      failures.set(id, { count: count + 1, dueAtMs: nowMs() + backOffMs(RETRY, count) });
+    },
+  };
+}

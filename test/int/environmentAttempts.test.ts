@@ -1,0 +1,179 @@
+/** Builds and upkeep that fail for another reason than the environment: they are repeated within limits, and hold up no other. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { logOf, openBuildLog } from '../../src/environments/buildLog.ts';
+import { MAX_ATTEMPTS } from '../../src/environments/buildVersion.ts';
+import { TRIAL_CODE } from '../../src/environments/trial.ts';
+import type { Images } from '../../src/runtime/images.ts';
+import { removeEnvironment } from '../../src/service/environments/removeEnvironment.ts';
+import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
+import { commitOne, environmentRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
+import { type TestDatabase, useDatabase } from '../support/database.ts';
+import { createProgrammedImages, type ProgrammedImages } from '../support/programmedImages.ts';
+import { createProgrammedRuntime, type ProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
+
+const MIB = 1024 * 1024;
+const now = () => new Date();
+
+let db: TestDatabase;
+let workers: ProgrammedRuntime;
+let engine: ProgrammedImages;
+let folder: string;
+let opened: ServingGateway[];
+beforeEach(async () => {
+  db = await useDatabase(onTestFinished);
+  workers = createProgrammedRuntime();
+  workers.printed = (code) => (code === TRIAL_CODE ? '2 []\n' : null);
+  engine = createProgrammedImages();
+  folder = mkdtempSync(join(tmpdir(), 'ch-attempts-'));
+  opened = [];
+});
+afterEach(async () => {
+  for (const gateway of opened) await gateway.close();
+  await workers.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function open(images: Partial<Images> = {}): Promise<ServingGateway> {
+  const gateway = await startServingGateway({
+    ...{ database: await db.open(), runtime: workers.runtime, socketDir: folder },
+    images: { ...engine.images, ...images },
+    settings: { WORKER_IMAGE: 'base', MIN_IDLE_WORKERS: '0' },
+  });
+  opened.push(gateway);
+  return gateway;
+}
+
+const request = async (name: string) =>
+  await commitOne<'environment'>(
+    (await db.open()).store,
+    environmentRequested({ name, baseImageId: 'base' }),
+  );
+const stateOf = async (name: string) => (await db.queries.versionsOf(name))[0]?.state ?? null;
+const reaches = (name: string, state: string) =>
+  until(`${name} is ${state}`, async () => (await stateOf(name)) === state, 15_000);
+
+async function built(gateway: ServingGateway, name: string): Promise<void> {
+  const count = engine.builds.length + 1;
+  await gateway.service.createEnvironment(ME, { name, apt: ['units'] });
+  (await engine.begun(count)).succeed(`sha256:${name}`);
+  await reaches(name, 'READY');
+}
+
+describe('a build that is broken off', () => {
+  it('waits until others are built, and says why it was broken off', async () => {
+    const [first, second] = [await request('first'), await request('second')];
+    const gateway = await open();
+    (await engine.begun(1)).breakOff(new Error('No room for a folder'));
+    const next = await engine.begun(2);
+    expect(next.build.environmentId).toBe(second.id);
+    next.succeed('sha256:second');
+    await reaches('second', 'READY');
+    const again = await engine.begun(3);
+    expect(again.build.environmentId).toBe(first.id);
+    again.succeed('sha256:first');
+    let log = '';
+    for await (const { output } of await gateway.service.followBuild(ME, 'first', null, 0))
+      log += output.kind === 'stream' ? output.text : '';
+    expect(log).toMatch(/^The build begins\.\nNo room for a folder\.\nThe build begins anew: /);
+  });
+
+  it('fails at last, whatever breaks it off', async () => {
+    const { id } = await request('killer');
+    const database = await db.open();
+    for (let count = 0; count < MAX_ATTEMPTS; count += 1) {
+      const log = await openBuildLog(database, id, now);
+      expect(log.formerAttempts).toBe(count);
+      // Is none of the gateway's lines, whatever the build prints.
+      log.add('{"name":"stderr"} "The build begins\u0000');
+      await log.breakOff();
+    }
+    await open();
+    await reaches('killer', 'FAILED');
+    const [version] = await db.queries.versionsOf('killer');
+    expect(version?.failure).toMatch(/^It was begun 20 times, and broken off each time/);
+    expect(engine.builds).toEqual([]);
+  });
+
+  it('has one limit of its log for all attempts', async () => {
+    const { id } = await request('talker');
+    const database = await db.open();
+    for (let count = 0; count < 4; count += 1) {
+      const log = await openBuildLog(database, id, now);
+      for (let line = 0; line < 48; line += 1) log.add(`${'x'.repeat(65_535)}\n`);
+      await log.breakOff();
+    }
+    const { bytes } = await db.queries.buildLogSize(logOf(id), '');
+    expect(bytes).toBeGreaterThan(3 * MIB);
+    expect(bytes).toBeLessThan(4.2 * MIB);
+  });
+});
+
+describe('upkeep', () => {
+  it('that the engine does not let end holds up no build', async () => {
+    engine.all.set('sha256:busy', 'of no version' as never);
+    const removed: string[] = [];
+    const gateway = await open({
+      remove: async (imageId) => {
+        removed.push(imageId);
+        throw new Error('device or resource busy');
+      },
+    });
+    await built(gateway, 'science');
+    expect(removed).toContain('sha256:busy');
+  });
+
+  it('that finds no worker image holds up no build', async () => {
+    const gateway = await open();
+    await built(gateway, 'science');
+    const { imageId } = workers.runtime;
+    Object.assign(workers.runtime, { imageId: () => Promise.reject(new Error('no such image')) });
+    // The upkeep follows the first of them.
+    for (const name of ['tools', 'others']) {
+      await request(name);
+      (await engine.begun(engine.builds.length + 1)).succeed(`sha256:${name}`);
+      await reaches(name, 'READY');
+    }
+    Object.assign(workers.runtime, { imageId });
+  });
+
+  it('asks for nothing in the place of what an operator removes at that moment', async () => {
+    let isRemoving = false;
+    const gateway = await open({
+      bytesOf: async (imageId) => {
+        if (!isRemoving || imageId !== 'sha256:science')
+          return await engine.images.bytesOf(imageId);
+        await gateway.service.removeEnvironment(ME, 'science');
+        isRemoving = false;
+        return null;
+      },
+    });
+    await built(gateway, 'science');
+    isRemoving = true;
+    // The upkeep follows a build.
+    await built(gateway, 'tools');
+    await until('the upkeep', async () => !isRemoving, 15_000);
+    await built(gateway, 'others');
+    expect(await db.queries.lastNumberOf('science')).toBe(1);
+  });
+});
+
+it('a removal removes also what a gateway asks for meanwhile', async () => {
+  const database = await db.open();
+  await request('science');
+  let isFirst = true;
+  const versionsOf = async (name: string) => {
+    const versions = await database.queries.versionsOf(name);
+    const next = environmentRequested({ name, number: 2, reason: 'base-changed' });
+    if (isFirst) await commitOne<'environment'>(database.store, next);
+    isFirst = false;
+    return versions;
+  };
+  const racing = { ...database, queries: { ...database.queries, versionsOf } };
+  await removeEnvironment({ database: racing, now }, ME, 'science');
+  expect(await database.queries.versionsOf('science')).toEqual([]);
+});
