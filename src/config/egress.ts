@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { type EgressRule, notCovered, parseRules } from '../domain/egress/egressRule.ts';
 import { parseTarget } from '../domain/egress/target.ts';
 import { isPlainName } from '../domain/plainName.ts';
-import { integer, milliseconds, optional, parseUrl } from './setting.ts';
+import { integer, milliseconds, optional, optionalInteger, parseUrl } from './setting.ts';
 
 const DNS_PORT = 53;
 
@@ -49,6 +49,14 @@ export const EGRESS = {
     name: 'EGRESS_MAX_TOTAL_CONNECTIONS',
     text: 'How many connections to the outside all workers of one gateway may have at the same time.',
     fallback: 1_024,
+    min: 1,
+    max: 65_536,
+  }),
+  /** Null: as many as all. */
+  egressMaxTenantConnections: optionalInteger({
+    name: 'EGRESS_MAX_TENANT_CONNECTIONS',
+    text: 'How many of them the workers of one tenant may have, so that none takes all.',
+    whenUnset: '`EGRESS_MAX_TOTAL_CONNECTIONS`',
     min: 1,
     max: 65_536,
   }),

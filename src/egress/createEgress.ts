@@ -25,6 +25,7 @@ export interface EgressDeps {
     | 'egressDns'
     | 'egressMaxConnections'
     | 'egressMaxTotalConnections'
+    | 'egressMaxTenantConnections'
     | 'egressConnectTimeoutMs'
     | 'egressIdleTimeoutMs'
   >;

@@ -12,13 +12,18 @@ const MS_PER_MINUTE = 60_000;
 const MAX_ALLOWED_KEYS = 256;
 /** What is refused beyond that is counted together, without its host. */
 const MAX_REFUSED_KEYS = 32;
+/** While the database is away, what comes beyond so many rows is counted without its host, and without further minutes. */
+const MAX_WAITING_ROWS = 10_000;
+/** How many rows are stored at once. */
+const SLICE_ROWS = 1_000;
 
 export interface EgressLog {
   /**
    * Counts a connection that is about to be made. Resolves when its row is stored, so that no connection is without one.
-   * @throws EgressRefusal if the session has too many targets in this minute; the database's error
+   * @param signal aborted when the connection will not be made: then it is not counted
+   * @throws EgressRefusal if the session has too many targets in this minute; the database's error; the signal's reason
    */
-  begin(key: EgressKey): Promise<void>;
+  begin(key: EgressKey, signal: AbortSignal): Promise<void>;
   /** Counts what was refused or failed. */
   refused(key: EgressKey): void;
   addBytes(key: EgressKey, sentBytes: number, receivedBytes: number): void;
@@ -32,7 +37,11 @@ export interface EgressLogDeps {
 }
 
 export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
-  let counts = new Map<string, EgressCount>();
+  const counts = new Map<string, EgressCount>();
+  /** How many rows are being stored. They come back if this fails. */
+  let storing = 0;
+  /** The minute of what is counted while too many rows wait. Null: there are not too many. */
+  let fullSince: number | null = null;
   let minute = 0;
   /** Of this minute: the keys whose rows are stored or being stored, and how many of each kind a session has. */
   let stored = new Map<string, Promise<void>>();
@@ -46,8 +55,8 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     [stored, seen, perSession] = [new Map(), new Set(), new Map()];
   }
 
-  const textOf = ({ sessionId, host, port, outcome }: EgressKey) =>
-    [minute, sessionId, host, port, outcome].join(' ');
+  const textOf = ({ sessionId, host, port, outcome }: EgressKey, at = minute) =>
+    [at, sessionId, host, port, outcome].join(' ');
 
   /** Whether the key is one of those that the session may have in this minute. */
   function mayHave(key: EgressKey): boolean {
@@ -62,16 +71,21 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     return true;
   }
 
-  function rowOf(key: EgressKey): EgressCount {
-    const text = textOf(key);
-    const known = counts.get(text);
+  function rowOf(key: EgressKey, at = minute): EgressCount {
+    const known = counts.get(textOf(key, at));
     if (known) return known;
-    const { sessionId, host, port, outcome } = key;
-    const row: EgressCount = {
-      ...{ minute: new Date(minute), sessionId, host, port, outcome },
-      ...{ connections: 0, sentBytes: 0, receivedBytes: 0 },
-    };
-    counts.set(text, row);
+    if (counts.size + storing < MAX_WAITING_ROWS) {
+      fullSince = null;
+      return addRow(key, at);
+    }
+    fullSince ??= at;
+    const folded = { ...key, host: '', port: 0 };
+    return counts.get(textOf(folded, fullSince)) ?? addRow(folded, fullSince);
+  }
+
+  function addRow(key: EgressKey, at: number): EgressCount {
+    const row = emptyRow(key, at);
+    counts.set(textOf(key, at), row);
     return row;
   }
 
@@ -79,32 +93,58 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     const text = textOf(key);
     const known = stored.get(text);
     if (known) return await known;
-    const { sessionId, host, port, outcome } = key;
     const of = stored;
-    const storing = queries.recordEgress([
-      {
-        ...{ minute: new Date(minute), sessionId, host, port, outcome },
-        ...{ connections: 0, sentBytes: 0, receivedBytes: 0 },
-      },
-    ]);
-    of.set(text, storing);
+    const work = queries.recordEgress([emptyRow(key, minute)]);
+    of.set(text, work);
     try {
-      await storing;
+      await work;
     } catch (error: unknown) {
       of.delete(text);
       throw error;
     }
   }
 
+  /** Takes out the rows that have waited longest. */
+  function takeSlice(): readonly EgressCount[] {
+    const taken = [...counts].slice(0, SLICE_ROWS);
+    for (const [text] of taken) counts.delete(text);
+    return taken.map(([, row]) => row);
+  }
+
+  function putBack(rows: readonly EgressCount[]): void {
+    for (const row of rows) {
+      const text = textOf(row, row.minute.getTime());
+      const later = counts.get(text);
+      if (later) addTo(later, row);
+      else counts.set(text, row);
+    }
+  }
+
+  async function storeSlice(): Promise<void> {
+    const rows = takeSlice();
+    storing = rows.length;
+    try {
+      await queries.recordEgress(rows);
+    } catch (error: unknown) {
+      // If it may have been done, the counts are given up: never too many.
+      if (isUndone(error)) putBack(rows);
+      throw error;
+    } finally {
+      storing = 0;
+    }
+  }
+
   return {
-    begin: async (key) => {
+    begin: async (key, signal) => {
       roll();
       if (!mayHave(key))
         throw tooMany(
           `Code of a session may reach ${MAX_ALLOWED_KEYS} different hosts and ports in a minute. Try again in the next one.`,
         );
-      rowOf(key).connections += 1;
+      const at = minute;
       await store(key);
+      signal.throwIfAborted();
+      rowOf(key, at).connections += 1;
     },
     refused: (key) => {
       roll();
@@ -118,23 +158,21 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
       row.receivedBytes += receivedBytes;
     },
     record: async () => {
-      if (counts.size === 0) return;
-      const taken = counts;
-      counts = new Map();
-      try {
-        await queries.recordEgress([...taken.values()]);
-      } catch (error: unknown) {
-        // If it may have been done, the counts are given up: never too many.
-        if (!isUndone(error)) throw error;
-        for (const [text, row] of counts) {
-          const earlier = taken.get(text);
-          row.connections += earlier?.connections ?? 0;
-          row.sentBytes += earlier?.sentBytes ?? 0;
-          row.receivedBytes += earlier?.receivedBytes ?? 0;
-        }
-        counts = new Map([...taken, ...counts]);
-        throw error;
-      }
+      // Not what is counted meanwhile: that is for the next time.
+      for (let left = counts.size; left > 0; left -= SLICE_ROWS) await storeSlice();
     },
   };
+}
+
+function emptyRow({ sessionId, host, port, outcome }: EgressKey, at: number): EgressCount {
+  return {
+    ...{ minute: new Date(at), sessionId, host, port, outcome },
+    ...{ connections: 0, sentBytes: 0, receivedBytes: 0 },
+  };
+}
+
+function addTo(row: EgressCount, more: EgressCount): void {
+  row.connections += more.connections;
+  row.sentBytes += more.sentBytes;
+  row.receivedBytes += more.receivedBytes;
 }

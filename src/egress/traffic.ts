@@ -12,7 +12,7 @@ const HALF_CLOSED_TIMEOUT_MS = 30_000;
 export interface Traffic {
   readonly totals: EgressTotals;
   /** As {@link EgressLog.begin}. */
-  begin(key: EgressKey): Promise<void>;
+  begin(key: EgressKey, signal: AbortSignal): Promise<void>;
   refused(key: EgressKey): void;
   /** Counts the socket's bytes until it closes. */
   follow(key: EgressKey, socket: Socket): void;
@@ -62,8 +62,8 @@ export function createTraffic({ log, idleTimeoutMs, clock }: TrafficDeps): Traff
     get totals() {
       return { outcomes, sentBytes, receivedBytes, open: followed.size };
     },
-    begin: async (key) => {
-      await log.begin(key);
+    begin: async (key, signal) => {
+      await log.begin(key, signal);
       count(key.outcome);
     },
     refused: (key) => {

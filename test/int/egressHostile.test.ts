@@ -5,7 +5,13 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { startDnsServer } from '../../testkit/dnsServer.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
-import { type Gate, openGate, startBytes, startHost } from '../support/egressHosts.ts';
+import {
+  type Gate,
+  type GateOptions,
+  openGate,
+  startBytes,
+  startHost,
+} from '../support/egressHosts.ts';
 
 const db = await useDatabase();
 const { queries } = await db.open();
@@ -275,6 +281,23 @@ describe('all connections', () => {
     expect((await tunnels(gate, bytes, 5)).statuses).toEqual([200, 200, 200, 200, 200]);
   });
 
+  it('are so many of one tenant as its limit allows, and the others have the rest', async () => {
+    const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
+    const settings = {
+      ...{ EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' },
+      EGRESS_MAX_TENANT_CONNECTIONS: '3',
+    };
+    const gate = await openGate({ settings, queries, session: { tenant: 'greedy' } });
+    const { egress } = gate;
+    const other = await openGate({ settings, queries, egress, session: { tenant: 'other' } });
+    const { sockets, statuses } = await tunnels(gate, bytes, 5);
+    expect(statuses.sort()).toEqual([200, 200, 200, 503, 503]);
+    expect((await tunnels(other, bytes, 3)).statuses.sort()).toEqual([200, 200, 503]);
+    for (const socket of sockets) socket.destroy();
+    await until('the end of all', async () => egress.totals.open === 2);
+    expect((await tunnels(gate, bytes, 3)).statuses).toEqual([200, 200, 200]);
+  });
+
   it('are a bounded number of rows, and no host is reached without its own', async () => {
     const settings = { EGRESS_ALLOW: '127.0.0.0/8:1', EGRESS_CONNECT_TIMEOUT_MS: '5000' };
     const gate = await openGate({ settings, queries });
@@ -313,5 +336,61 @@ describe('all connections', () => {
       /^HTTP\/1\.1 503 The proxy cannot make connections at this time\./,
     );
     expect(host.requests).toEqual([]);
+  });
+
+  it('are not made while the database does not answer, and then end in time', async () => {
+    const host = await startHost('host');
+    let questions = 0;
+    // What is counted later is stored; a row before its connection never is.
+    const hanging: GateOptions['queries'] = {
+      recordEgress: async (rows) => {
+        if (rows.some(({ connections }) => connections > 0)) return;
+        questions += 1;
+        await new Promise(() => undefined);
+      },
+    };
+    const settings = {
+      ...{ EGRESS_ALLOW: `127.0.0.1:${host.port}`, EGRESS_CONNECT_TIMEOUT_MS: '600' },
+      EGRESS_MAX_TOTAL_CONNECTIONS: '1',
+    };
+    const gate = await openGate({ settings, queries: hanging });
+    const ask = `CONNECT 127.0.0.1:${host.port} HTTP/1.1\r\n\r\n`;
+    const full = /^HTTP\/1\.1 503 All connections/;
+    const gone = gate.open();
+    gone.write(ask);
+    await until('the question', async () => questions > 0);
+    expect(await gate.send(ask)).toMatch(full);
+    gone.destroy();
+    const asked = performance.now();
+    const last = await until('its place', async () => {
+      const answer = await gate.send(ask);
+      return !full.test(answer) && answer;
+    });
+    expect(last).toMatch(/^HTTP\/1\.1 503 The proxy cannot make connections at this time\./);
+    expect(performance.now() - asked).toBeLessThan(5_000);
+    expect(host.connections).toBe(0);
+  });
+
+  it('have no outcome of their host if code gives up first', async () => {
+    const dns = await startDnsServer(() => null);
+    onTestFinished(() => dns.close());
+    const settings = {
+      ...{ EGRESS_ALLOW: 'slow.test:1,127.0.0.1:1', EGRESS_DNS: dns.address },
+      EGRESS_MAX_TOTAL_CONNECTIONS: '1',
+    };
+    const gate = await openGate({ settings, queries });
+    const code = gate.open();
+    code.write('GET http://slow.test:1/ HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until('the question', async () => dns.asked.length > 0);
+    code.destroy();
+    await until('its place', async () =>
+      (await gate.send('CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n')).startsWith('HTTP/1.1 502'),
+    );
+    const { outcomes } = gate.egress.totals;
+    expect([...outcomes.keys()].filter((outcome) => outcome !== 'too-many')).toEqual([
+      'allowed',
+      'unreachable',
+    ]);
+    expect(outcomes.get('allowed')).toBe(2);
   });
 });

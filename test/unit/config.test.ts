@@ -82,6 +82,7 @@ describe('the configuration', () => {
       egressMaxConnections: 64,
       pipIndexUrl: null,
       egressMaxTotalConnections: 1_024,
+      egressMaxTenantConnections: null,
       egressConnectTimeoutMs: 10_000,
       egressIdleTimeoutMs: 300_000,
       quotaTenantOpenSessions: null,

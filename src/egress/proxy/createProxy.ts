@@ -64,10 +64,11 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
     return await dial(of.session, target, of.gone.signal);
   }
 
-  /** Counts what was refused, and gives what code is told. */
+  /** Counts what was refused, and gives what code is told. If code has given up, that is no failure of the host. */
   function refuse(error: unknown, { session, gone }: Served, target: Target | undefined) {
     const refusal = refusalOf(error);
-    if (refusal !== error && !gone.signal.aborted) onError(error);
+    if (gone.signal.aborted && error === gone.signal.reason) return refusal;
+    if (refusal !== error) onError(error);
     const host = target ? hostText(target) : '';
     const { outcome } = refusal;
     traffic.refused({ sessionId: session.id, host, port: target?.port ?? 0, outcome });
