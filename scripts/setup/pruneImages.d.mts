@@ -11,5 +11,5 @@ export function imagesToPrune(
   },
 ): string[];
 export function imageLabels(
-  kind: 'worker' | 'base' | 'gateway' | 'test',
+  kind: 'worker' | 'base' | 'gateway' | 'environment' | 'test',
 ): Readonly<Record<string, string>>;

@@ -6,6 +6,7 @@
  * | worker  | `cellhouse-worker:<hash>`                       | 30 days                 | the three used last |
  * | base    | `cellhouse-base:<hash>`                         | 30 days                 | the three used last |
  * | gateway | built for docker compose, and without a name    | 30 days                 |                     |
+ * | environment | `cellhouse-environment:...`, and without a name | 30 days            |                     |
  * | test    | built by tests and benches: `cellhouse-test-...` | 7 days                 |                     |
  *
  * Building an image is a use. When a set-up or a test finds an image that it needs, that is a use, too: the image is
@@ -14,6 +15,9 @@
  *
  * Each image that Cellhouse builds has the label `cellhouse.image` with its kind. An image that somebody made from one
  * of them inherits the label, but has another name, and is left alone.
+ *
+ * A gateway that builds environments uses those that serve once a day, and removes the others itself. So only what an
+ * installation has left that is gone grows old.
  *
  * Worker images are kept long, because another installation on this engine may have no worker at the moment. Three are
  * always kept, because an update may be undone. A set-up prunes after it has built a worker image; `npm test` always
@@ -28,12 +32,14 @@ const LIMITS = {
   worker: { unusedDays: 30, kept: 3 },
   base: { unusedDays: 30, kept: 3 },
   gateway: { unusedDays: 30, kept: 0 },
+  environment: { unusedDays: 30, kept: 0 },
   test: { unusedDays: 7, kept: 0 },
 };
 /** Only Cellhouse gives such names. */
 const NAMES = {
   worker: /^cellhouse-worker:[0-9a-f]{16}$/,
   base: /^cellhouse-base:[0-9a-f]{12}$/,
+  environment: /^cellhouse-environment:/,
   test: /^cellhouse-test-/,
 };
 
@@ -100,7 +106,7 @@ function kindOf(image) {
   const label = image.Labels?.[LABEL];
   const names = namesOf(image);
   if (label === 'test') return 'test';
-  if (names.length === 0) return label === 'gateway' ? 'gateway' : null;
+  if (names.length === 0) return ['gateway', 'environment'].includes(label) ? label : null;
   const kinds = names.map(kindOfName);
   if (kinds.includes(null)) return null;
   return kinds.find((kind) => kind !== 'test') ?? 'test';

@@ -17,7 +17,7 @@ export const ENVIRONMENTS = {
   }),
   environmentMaxMb: integer({
     name: 'ENVIRONMENT_MAX_MB',
-    text: 'How much an environment may take on the disk beside the worker image.',
+    text: 'How much an environment may take on the disk beside the worker image. It is looked at after the build, which may take more meanwhile.',
     fallback: 4_096,
     min: 1,
     max: 1_048_576,

@@ -38,6 +38,8 @@ export interface BuildDeps {
   /** In which builds are tried. */
   readonly trialPoolId: PoolId;
   readonly limits: WorkerLimits;
+  /** Whether no other gateway can have begun the same build. */
+  readonly isBuilder: () => boolean;
   /** Holds a folder for the build. */
   readonly folder: string;
   readonly newId: NewId;
@@ -73,7 +75,8 @@ export async function buildVersion(
     await record(deps, version, end, outputs);
   } catch (error: unknown) {
     const isLast = log.formerAttempts + 1 >= MAX_ATTEMPTS;
-    if (signal.aborted || !(isLast || isFinal(error))) {
+    // The failure of a gateway that was paused may be the doing of the next one, which removes what it has left.
+    if (signal.aborted || !deps.isBuilder() || !(isLast || isFinal(error))) {
       if (!signal.aborted) log.say(failureOf(error));
       await log.breakOff().catch(() => undefined);
       signal.throwIfAborted();
@@ -119,7 +122,7 @@ async function built(
   try {
     const labels = images.labels({ poolId, environmentId: version.id });
     const recipe = recipeOf({ spec, baseImageId, labels });
-    await writeFolder(folder, version, recipe);
+    await writeFolder(folder, version, recipe, signal);
     const image = await images
       .build(
         {
@@ -150,18 +153,24 @@ async function built(
 }
 
 /** The folder of the build, with the files of the index as they are now. @throws BuildFailedError */
-async function writeFolder(folder: string, version: Environment, recipe: Recipe): Promise<void> {
+async function writeFolder(
+  folder: string,
+  version: Environment,
+  recipe: Recipe,
+  signal: AbortSignal,
+): Promise<void> {
   const { spec, baseImageId, hash } = version;
   await writeFile(join(folder, 'Dockerfile'), recipe.text);
   for (const [name, text] of Object.entries(recipe.files))
     await writeFile(join(folder, name), text);
   if (!spec.index?.startsWith('/')) return;
   const copy = join(folder, INDEX_FOLDER);
-  const digest = await copyFolder(spec.index, copy)
-    .then(() => digestOfFolder(copy))
+  const digest = await copyFolder(spec.index, copy, { signal })
+    .then(() => digestOfFolder(copy, { signal }))
     .catch((cause: unknown) => {
+      signal.throwIfAborted();
       throw new BuildFailedError(
-        `The folder of the index cannot be read on the gateway's machine (${messageOf(cause)})`,
+        `The folder of the index cannot be copied on the gateway's machine (${messageOf(cause)})`,
         { cause },
       );
     });
@@ -172,7 +181,7 @@ async function writeFolder(folder: string, version: Environment, recipe: Recipe)
 }
 
 /** `repository:tag`. The last digits of the id tell installations on one engine apart. */
-function imageNameOf({ id, name, number }: Environment): string {
+export function imageNameOf({ id, name, number }: Environment): string {
   return `cellhouse-environment:${name}-${number}-${id.slice(-8)}`;
 }
 

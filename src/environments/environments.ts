@@ -21,7 +21,7 @@ import { type BuildDeps, buildVersion } from './buildVersion.ts';
 import { contentHash } from './contentHash.ts';
 import { removeTrials } from './trial.ts';
 import { createTurns } from './turns.ts';
-import { pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
+import { noteUses, pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -33,9 +33,12 @@ const WORKERS_LOOK_INTERVAL_MS = 5_000;
 const RETRY_INTERVAL_MS = 5_000;
 /** How long `close()` waits for a build to be broken off. */
 const CLOSE_TIMEOUT_MS = 5_000;
+/** How often images that serve count as used. `scripts/setup/pruneImages.mjs` removes those that nobody used for 30 days. */
+const USE_INTERVAL_MS = 86_400_000;
 const BUILDER_LEASE = 'environments';
 
-export interface EnvironmentsDeps extends Omit<BuildDeps, 'trialPoolId' | 'database'> {
+export interface EnvironmentsDeps
+  extends Omit<BuildDeps, 'trialPoolId' | 'database' | 'isBuilder'> {
   readonly database: Pick<Database, 'queries' | 'store' | 'leases' | 'wakeUps'>;
   /** Tag or id of the worker image. */
   readonly workerImage: string;
@@ -58,16 +61,20 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   const closing = new AbortController();
   const { signal } = closing;
   const baseImageId = () => runtime.imageId(deps.workerImage);
-  const all = { ...deps, baseImageId, trialPoolId: trialPoolOf(deps.poolId) };
+  const all = {
+    ...{ ...deps, baseImageId, trialPoolId: trialPoolOf(deps.poolId) },
+    isBuilder: () => leases.isHeld(BUILDER_LEASE),
+  };
   const turns = createTurns(() => performance.now());
   let working: Promise<void> = Promise.resolve();
   let wake = () => {};
   let isBuilder = false;
   let upkeepDueAt = 0;
+  let usesDueAt = 0;
   let building: { readonly id: EnvironmentId; stop(reason: Error): void } | null = null;
 
   async function round(): Promise<void> {
-    if (!leases.isHeld(BUILDER_LEASE)) {
+    if (!all.isBuilder()) {
       isBuilder = false;
       if ((await leases.acquire(BUILDER_LEASE)) === null) return;
     }
@@ -87,6 +94,10 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     let isWaiting = false;
     for (const part of [removeTrials, requestAnew, removeSuperseded, pruneImages])
       isWaiting = (await part(all).catch(failedUpkeep)) === true || isWaiting;
+    if (performance.now() >= usesDueAt) {
+      await noteUses(all).catch(failedUpkeep);
+      usesDueAt = performance.now() + USE_INTERVAL_MS;
+    }
     const intervalMs = isWaiting ? WORKERS_LOOK_INTERVAL_MS : UPKEEP_INTERVAL_MS;
     upkeepDueAt = performance.now() + intervalMs;
   }

@@ -10,6 +10,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
 import type { Images } from '../runtime/images.ts';
+import { imageNameOf } from './buildVersion.ts';
 import { contentHash, hashOf } from './contentHash.ts';
 import { mayRebuild } from './rebuilds.ts';
 import {
@@ -148,4 +149,13 @@ async function isRemoved(
     logger.warn({ error: messageOf(error) }, 'an image that nothing needs is not removed');
     return false;
   });
+}
+
+/** Records that the images of all versions that serve are used, although they may have no workers. */
+export async function noteUses({
+  database: { queries },
+  images,
+}: EnvironmentUpkeepDeps): Promise<void> {
+  for (const version of goodVersions(await queries.environments()))
+    if (version.imageId !== null) await images.noteUse(version.imageId, imageNameOf(version));
 }

@@ -61,6 +61,8 @@ export interface Images {
   bytesOf(imageId: string): Promise<number | null>;
   /** All that belong to the pool and that no other image needs. */
   list(poolId: PoolId): Promise<ListedImage[]>;
+  /** Gives it its name again, whose time tells whoever removes old images. Nothing happens if there is no such image. */
+  noteUse(imageId: string, name: string): Promise<void>;
   /** Resolves with false while a container has it. Also removes the layers below it that nothing else needs. */
   remove(imageId: string): Promise<boolean>;
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { logOf, openBuildLog } from '../../src/environments/buildLog.ts';
 import { MAX_ATTEMPTS } from '../../src/environments/buildVersion.ts';
 import { TRIAL_CODE } from '../../src/environments/trial.ts';
+import type { Database } from '../../src/events/database.ts';
 import type { Images } from '../../src/runtime/images.ts';
 import { removeEnvironment } from '../../src/service/environments/removeEnvironment.ts';
 import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
@@ -38,9 +39,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function open(images: Partial<Images> = {}): Promise<ServingGateway> {
+async function open(
+  images: Partial<Images> = {},
+  change: (database: Database) => Database = (database) => database,
+): Promise<ServingGateway> {
   const gateway = await startServingGateway({
-    ...{ database: await db.open(), runtime: workers.runtime, socketDir: folder },
+    ...{ database: change(await db.open()), runtime: workers.runtime, socketDir: folder },
     images: { ...engine.images, ...images },
     settings: { WORKER_IMAGE: 'base', MIN_IDLE_WORKERS: '0' },
   });
@@ -113,7 +117,36 @@ describe('a build that is broken off', () => {
   });
 });
 
+it('a gateway that was paused records no failure of a build that another one may have begun', async () => {
+  let isHeld = true;
+  await open({}, ({ leases, ...rest }) => ({
+    ...rest,
+    leases: {
+      ...leases,
+      isHeld: (name) => (isHeld || name !== 'environments') && leases.isHeld(name),
+    },
+  }));
+  await request('science');
+  const build = await engine.begun(1);
+  isHeld = false;
+  build.fail(3);
+  const again = await engine.begun(2);
+  isHeld = true;
+  again.succeed('sha256:science');
+  await reaches('science', 'READY');
+});
+
 describe('upkeep', () => {
+  it('counts images that serve as used', async () => {
+    const gateway = await open();
+    await built(gateway, 'science');
+    await gateway.close();
+    opened.pop();
+    await open();
+    await until('a use', async () => engine.used.length > 0, 15_000);
+    expect(engine.used).toEqual([expect.stringMatching(/^cellhouse-environment:science-1-/)]);
+  });
+
   it('that the engine does not let end holds up no build', async () => {
     engine.all.set('sha256:busy', 'of no version' as never);
     const removed: string[] = [];
@@ -134,8 +167,9 @@ describe('upkeep', () => {
     Object.assign(workers.runtime, { imageId: () => Promise.reject(new Error('no such image')) });
     // The upkeep follows the first of them.
     for (const name of ['tools', 'others']) {
+      const count = engine.builds.length + 1;
       await request(name);
-      (await engine.begun(engine.builds.length + 1)).succeed(`sha256:${name}`);
+      (await engine.begun(count)).succeed(`sha256:${name}`);
       await reaches(name, 'READY');
     }
     Object.assign(workers.runtime, { imageId });
@@ -176,4 +210,25 @@ it('a removal removes also what a gateway asks for meanwhile', async () => {
   const racing = { ...database, queries: { ...database.queries, versionsOf } };
   await removeEnvironment({ database: racing, now }, ME, 'science');
   expect(await database.queries.versionsOf('science')).toEqual([]);
+});
+
+it('the log of a version that is superseded meanwhile is followed to its end', async () => {
+  let database: Database | null = null;
+  const gateway = await open({}, (own) => {
+    database = own;
+    return own;
+  });
+  await built(gateway, 'science');
+  const items = await gateway.service.followBuild(ME, 'science', null, 0);
+  expect((await items.next()).done).toBe(false);
+  const removed = new Promise<void>((resolve) => {
+    (database as Database | null)?.wakeUps.onEvent(({ event }) => {
+      if (event.type === 'EnvironmentRemoved') resolve();
+    });
+  });
+  await gateway.service.removeEnvironment(ME, 'science');
+  await removed;
+  let log = '';
+  for await (const { output } of items) log += output.kind === 'stream' ? output.text : '';
+  expect(log).toMatch(/Built in/);
 });

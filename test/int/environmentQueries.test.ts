@@ -129,3 +129,18 @@ it('once removed and pruned, has its row, and in place of its log a gap', async 
   expect(await db.queries.environmentVersion(removed.id)).toEqual(removed);
   expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
 });
+
+it('is pruned with few others if its log is large', async () => {
+  for (const number of [1, 2, 3]) {
+    const { id } = await remove(await ready({ number }, `sha256:${number}`));
+    const output = { kind: 'stream', name: 'stdout', text: 'Step 1/2\n' } as const;
+    const item = { executionId: id as string as ExecutionId, seq: 1, at: new Date(at), output };
+    await gateway.store.commit({ streams: [], outputs: [item] });
+  }
+  await db.sql`UPDATE output_events SET bytes = ${40 * 1024 * 1024}`;
+  await commitOne(gateway.store, workerRequested());
+  const sizes: number[] = [];
+  const archive = async (lines: readonly string[]) => void sizes.push(lines.length);
+  await pruneHistory(db.address, { before: new Date(), archive, newId });
+  expect(sizes).toEqual([4, 4, 4]);
+});

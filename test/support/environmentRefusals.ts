@@ -35,7 +35,14 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
   ),
   ...create(
     'pip',
-    badEntries('pip', ['--index-url http://a', '-r /etc/passwd', '-e .', 'a\u0000', 'a\u0007']),
+    badEntries('pip', [
+      '--index-url http://a',
+      '-r /etc/passwd',
+      '-e .',
+      'a\u0000',
+      'a\u0007',
+      'a @ git+https://token@host/a',
+    ]),
   ),
   ...create(
     'index',

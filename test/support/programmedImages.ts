@@ -25,6 +25,8 @@ export interface ProgrammedImages {
   readonly builds: ProgrammedBuild[];
   /** The images that there are: by id, the version that each is of. */
   readonly all: Map<string, ImageBuild['environmentId']>;
+  /** The names of images that count as used. */
+  readonly used: string[];
   /** Resolves with the build that is begun as the `count`-th, from 1. */
   begun(count: number): Promise<ProgrammedBuild>;
 }
@@ -34,6 +36,7 @@ const BASE_BYTES = 1_000;
 export function createProgrammedImages(): ProgrammedImages {
   const builds: ProgrammedBuild[] = [];
   const all = new Map<string, ImageBuild['environmentId']>();
+  const used: string[] = [];
   const waiting = new Set<() => void>();
 
   const build: Images['build'] = (asked, listener) =>
@@ -56,11 +59,13 @@ export function createProgrammedImages(): ProgrammedImages {
   return {
     builds,
     all,
+    used,
     images: {
       labels: ({ environmentId }) => `LABEL environment=${environmentId}`,
       build,
       bytesOf: async (id) => (id.startsWith('sha256:') && !all.has(id) ? null : BASE_BYTES),
       list: async () => [...all].map(([imageId, environmentId]) => ({ imageId, environmentId })),
+      noteUse: async (_, name) => void used.push(name),
       remove: async (imageId) => {
         all.delete(imageId);
         return true;

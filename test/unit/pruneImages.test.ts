@@ -94,3 +94,19 @@ it('of the gateway’s images only those without a name can go', () => {
 it('images of others never go', () => {
   expect(prune([named(undefined), named(undefined, 'postgres:18')])).toEqual([]);
 });
+
+it('images of environments go that no gateway has used for 30 days, and what their builds have left', () => {
+  const environment = (days: number, ...names: string[]): Used => ({
+    days,
+    names,
+    label: 'environment',
+  });
+  const images = [
+    environment(29, 'cellhouse-environment:science-1-0123abcd'),
+    environment(30, 'cellhouse-environment:science-2-0123abcd'),
+    environment(31, 'cellhouse-environment:science-3-0123abcd'),
+    environment(31),
+    environment(31, 'mine:1'),
+  ];
+  expect(prune(images, [2])).toEqual(['cellhouse-environment:science-2-0123abcd', 'sha256:3']);
+});

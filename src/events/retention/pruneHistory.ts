@@ -178,8 +178,7 @@ async function endedBefore(
 ): Promise<readonly Ended[]> {
   if (endedAt === null) return [];
   const end = endOf(sql, kind, sql`t.${sql(endedAt)}`);
-  const sizes =
-    kind === 'execution' ? sql`t.code_bytes, t.input_bytes, t.output_bytes` : sql`0 AS code_bytes`;
+  const sizes = sizesOf(sql, kind);
   return await sql<Ended[]>`
     SELECT t.id, ${sizes} FROM ${sql(table)} t
     WHERE ${end} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
@@ -187,6 +186,18 @@ async function endedBefore(
       AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = ${`${kind}-`} || t.id AND e.position > ${sealed})
       AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
     ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
+}
+
+function sizesOf(sql: Sql, kind: Projection['kind']): Fragment {
+  switch (kind) {
+    case 'execution':
+      return sql`t.code_bytes, t.input_bytes, t.output_bytes`;
+    case 'environment':
+      return sql`(SELECT coalesce(sum(o.bytes), 0)::float8 FROM output_events o WHERE o.execution_id = t.id)
+        AS output_bytes`;
+    default:
+      return sql`0 AS code_bytes`;
+  }
 }
 
 /** A part of a query. */

@@ -1,4 +1,4 @@
-/** What makes a row's events and outputs large. Rows of other kinds than executions have none of it. */
+/** What makes a row's events and outputs large. Versions of environments have outputs, other kinds than executions nothing. */
 export interface Sized {
   readonly codeBytes?: number;
   readonly inputBytes?: number;

@@ -50,6 +50,7 @@ export function createDockerImages(deps: DockerImagesDeps): Images {
     build: (build, listener) => buildImage(parts, build, listener),
     bytesOf: (imageId) => bytesOf(parts, imageId),
     list: (poolId) => list(parts, poolId),
+    noteUse: (imageId, name) => noteUse(parts, imageId, name),
     remove: (imageId) => remove(parts, imageId),
   };
 }
@@ -149,7 +150,7 @@ async function bytesOf(parts: Parts, imageId: string): Promise<number | null> {
   try {
     return (await answerOf(parts, (docker) => docker.getImage(imageId).inspect())).Size;
   } catch (error: unknown) {
-    if (error instanceof RuntimeError && error.kind === 'image-missing') return null;
+    if (isMissing(error)) return null;
     throw error;
   }
 }
@@ -163,13 +164,25 @@ async function list(parts: Parts, poolId: PoolId): Promise<ListedImage[]> {
   }));
 }
 
+async function noteUse(parts: Parts, imageId: string, name: string): Promise<void> {
+  const [repo = '', tag = ''] = name.split(':');
+  await answerOf(parts, (docker) => docker.getImage(imageId).tag({ repo, tag })).catch(
+    (error: unknown) => {
+      if (statusOf(error) !== 404 && !isMissing(error)) throw error;
+    },
+  );
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof RuntimeError && error.kind === 'image-missing';
+}
+
 async function remove(parts: Parts, imageId: string): Promise<boolean> {
   try {
     await answerOf(parts, (docker) => docker.getImage(imageId).remove());
     return true;
   } catch (error: unknown) {
-    const isGone = error instanceof RuntimeError && error.kind === 'image-missing';
-    if (isGone || statusOf(error) === 404) return true;
+    if (isMissing(error) || statusOf(error) === 404) return true;
     // A container has it, or another image needs it.
     if (statusOf(error) === 409) return false;
     throw new Error(`The image ${imageId} could not be removed (${messageOf(error)}).`, {

@@ -30,13 +30,18 @@ export async function followBuild(
  * so its removal ends the items, too.
  */
 function upToTheEnd(
-  { database: { wakeUps } }: Pick<ServiceDeps, 'database'>,
+  { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
   id: EnvironmentId,
   items: AsyncIterableIterator<OutputItem>,
 ): AsyncIterableIterator<OutputItem> {
   const off = wakeUps.onEvent(({ event, streamId }) => {
-    if (event.type === 'EnvironmentRemoved' && streamId === id) void close();
+    if (event.type === 'EnvironmentRemoved' && streamId === id) void closeIfBroken();
   });
+  /** The log of one that is built has an end, to which it is read. */
+  async function closeIfBroken(): Promise<void> {
+    const removed = await queries.environmentVersion(id).catch(() => null);
+    if (removed === null || removed.state === 'BUILDING') await close();
+  }
   async function close(): Promise<IteratorReturnResult<undefined>> {
     off();
     await items.return?.();

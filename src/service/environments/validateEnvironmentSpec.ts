@@ -18,6 +18,9 @@ const MAX_ENTRIES = 1_000;
 const MAX_ENTRY_CHARS = 1_000;
 const MAX_SETUP_CHARS = 262_144;
 
+/** A URL is recorded, and everybody who reads the records would see it. */
+const PASSWORD = 'must not contain a password';
+
 /** As Debian names packages, with an architecture or a version behind it. apt takes a dash at the end for a removal. */
 const DEBIAN_PACKAGE = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$/;
 const MODULE = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
@@ -72,6 +75,7 @@ function requirements(given: readonly string[]): readonly string[] {
     // An option could name another index, or another file of the machine.
     if (line.startsWith('-') || /\p{Cc}/u.test(line))
       refuse('pip', `has the line ${quoted(line)}, which is not a requirement`, {});
+    if (/:\/\/[^/\s]*@/.test(line)) refuse('pip', PASSWORD, {});
   }
   return needed;
 }
@@ -90,8 +94,7 @@ function validateIndex(index: string): string {
   // It is a word of a command in the build.
   if (url === null || !/^https?:$/.test(url.protocol) || /['\s\\]/.test(index))
     refuse('index', 'must be an http:// or https:// URL, or a folder that begins with /', {});
-  // It is recorded, and everybody who reads the records would see it.
-  if (url?.username || url?.password) refuse('index', 'must not contain a password', {});
+  if (url?.username || url?.password) refuse('index', PASSWORD, {});
   return index;
 }
 
