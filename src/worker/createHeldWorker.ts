@@ -55,7 +55,10 @@ class Held implements HeldWorker, OperatedWorker {
     this.now = deps.now;
     const recorded = createRecorded(deps, start);
     const { address, cursor } = start;
-    this.#egress = createWorkerEgress(deps.egress, { address, epoch: cursor.epoch });
+    this.#egress = createWorkerEgress(deps.egress, {
+      ...{ address, epoch: cursor.epoch },
+      logger: deps.logger,
+    });
     this.#session = recorded.session;
     this.contexts = recorded.contexts;
     this.lanes = recorded.lanes;

@@ -1,7 +1,9 @@
 /** The way out of one worker, while this gateway holds it and it has a session. */
 import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { Session } from '../domain/session.ts';
+import type { NotTaken } from '../kernel/egress/dialStream.ts';
 import { type EgressStreams, openEgressStreams } from '../kernel/egress/egressStreams.ts';
 
 /** Who serves connections of code. */
@@ -18,10 +20,16 @@ export interface WorkerEgress {
   close(): void;
 }
 
+export interface WorkerEgressDeps {
+  readonly address: AgentAddress;
+  readonly epoch: number;
+  readonly logger: Logger;
+}
+
 /** @param server null: nothing may be reached, and nothing is dialled */
 export function createWorkerEgress(
   server: EgressServer | null,
-  { address, epoch }: { readonly address: AgentAddress; readonly epoch: number },
+  { address, epoch, logger }: WorkerEgressDeps,
 ): WorkerEgress {
   let streams: EgressStreams | null = null;
   let isClosed = false;
@@ -33,6 +41,11 @@ export function createWorkerEgress(
         epoch,
         maxConnections: server.maxConnections,
         onStream: (stream) => server.serve(session, stream),
+        onFailing: (why) =>
+          logger.warn(
+            { workerId: session.workerId, ...detailsOf(why) },
+            'code of a worker has no way out: its agent takes no streams',
+          ),
       });
     },
     close: () => {
@@ -40,4 +53,8 @@ export function createWorkerEgress(
       streams?.close();
     },
   };
+}
+
+function detailsOf(why: NotTaken) {
+  return why.kind === 'lost' ? { err: why.error } : { status: why.status };
 }

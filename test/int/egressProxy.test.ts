@@ -157,12 +157,22 @@ describe('a listed host', () => {
         socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\nhalfwhole'),
       );
     });
-    const allow = [refusing, breaking, lying].map((port) => `127.0.0.1:${port}`);
+    // Its body is no chunk, after the head was passed on.
+    const garbled = await startBytes((socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 426 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n');
+        setTimeout(() => socket.end('nonsense\r\n'), 100);
+      });
+    });
+    const allow = [refusing, breaking, lying, garbled].map((port) => `127.0.0.1:${port}`);
     const { send } = await openGate({ settings: { EGRESS_ALLOW: allow.join() }, queries });
     const upgrade = 'Connection: Upgrade\r\nUpgrade: echo\r\n';
     expect(await send(get(`127.0.0.1:${refusing}`, upgrade))).toMatch(
       /^HTTP\/1\.1 426 No\r\n[\s\S]*no!\n$/,
     );
+    const cut = await send(get(`127.0.0.1:${garbled}`, upgrade));
+    expect(cut).toMatch(/^HTTP\/1\.1 426 No\r\n[\s\S]*no\r\n$/);
+    expect(cut).not.toContain('HTTP/1.1 502');
     const broken = await send(get(`127.0.0.1:${breaking}`));
     expect(broken).toMatch(/Content-Length: 9\r\n[\s\S]*\r\n\r\n(half)?$/);
     expect(await send(get(`127.0.0.1:${lying}`))).toMatch(/^HTTP\/1\.1 502 The host gave no valid/);

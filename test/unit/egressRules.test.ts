@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import {
   addressText,
@@ -15,6 +16,7 @@ import {
   parseRules,
 } from '../../src/domain/egress/egressRule.ts';
 import { authorityOf, hostText, parseTarget } from '../../src/domain/egress/target.ts';
+import { isOwnAddress } from '../../src/egress/ownAddresses.ts';
 
 function rules(text: string): readonly EgressRule[] {
   const parsed = parseRules(text);
@@ -89,6 +91,18 @@ describe('an address', () => {
     expect(parseNetwork('::ffff:10.0.0.0/104')).toEqual(parseNetwork('10.0.0.0/8'));
     expect(parseNetwork('::ffff:10.0.0.0/64')).toBeNull();
   });
+});
+
+it("the machine's own addresses are its own also inside of others", () => {
+  const own = Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .find(({ family }) => family === 'IPv4');
+  const value = parseAddress(own?.address ?? '')?.value ?? 0n;
+  const inside = [(0x64_ff9bn << 96n) | value, (0x2002n << 112n) | (value << 80n) | 1n];
+  expect([...inside.map((each) => isOwnAddress({ family: 6, value: each }))]).toEqual([true, true]);
+  expect(isOwnAddress({ family: 4, value })).toBe(true);
+  const other = parseAddress('64:ff9b::101:101');
+  expect(other && isOwnAddress(other)).toBe(false);
 });
 
 describe('a target', () => {

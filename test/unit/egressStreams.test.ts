@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NotTaken } from '../../src/kernel/egress/dialStream.ts';
 import { type EgressStreams, openEgressStreams } from '../../src/kernel/egress/egressStreams.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { until } from '../../testkit/until.ts';
@@ -20,10 +21,12 @@ let paths: string[];
 let refuseWith: number | null;
 let directory: string;
 let streams: EgressStreams | undefined;
+/** What was told of streams that are not taken. */
+let failing: NotTaken[];
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cellhouse-streams-'));
-  [parked, paths, refuseWith] = [[], [], null];
+  [parked, paths, refuseWith, failing] = [[], [], null, []];
   server = createServer((_request, response) => response.writeHead(400).end());
   server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
     paths.push(`${request.headers.upgrade} ${request.url}`);
@@ -52,7 +55,13 @@ afterEach(async () => {
 
 function open(maxConnections: number, onStream: (stream: Duplex) => void): EgressStreams {
   const address = socketAddress(join(directory, 'agent.sock'));
-  streams = openEgressStreams({ address, epoch: 7, maxConnections, onStream });
+  const onFailing = (why: NotTaken) => failing.push(why);
+  // The shortest pauses.
+  const random = () => 0;
+  streams = openEgressStreams({
+    ...{ address, epoch: 7, maxConnections, onStream },
+    ...{ onFailing, random },
+  });
   return streams;
 }
 const untilParked = (count: number) =>
@@ -119,13 +128,28 @@ describe('streams to a worker', () => {
     expect(await text(socket)).toContain('you want http://a.example/');
   });
 
-  it.each([404, 409])('dials no more after %i', async (status) => {
+  it.each([
+    [404, [{ kind: 'refused', status: 404 }]],
+    // A newer gateway has the worker, which is nobody's failure.
+    [409, []],
+  ])('dials no more after %i, and tells %j', async (status, told) => {
     refuseWith = status;
     open(16, () => undefined);
     await until('refusals', async () => paths.length === 4, 5_000);
     refuseWith = null;
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(paths).toHaveLength(4);
+    expect(failing).toEqual(told);
+  });
+
+  it('tells once that streams are lost again and again', async () => {
+    refuseWith = 503;
+    open(16, () => undefined);
+    await until('it to be told', async () => failing.length > 0, 10_000);
+    expect(paths.length).toBeGreaterThanOrEqual(8);
+    const before = paths.length;
+    await until('further attempts', async () => paths.length > before + 4, 10_000);
+    expect(failing).toEqual([{ kind: 'refused', status: 503 }]);
   });
 
   it('dials again after anything else, and after a worker was away', async () => {
@@ -136,6 +160,7 @@ describe('streams to a worker', () => {
     await untilParked(4);
     for (const socket of [...parked]) socket.destroy();
     await untilParked(4);
+    expect(failing).toEqual([]);
   });
 
   it('drops a stream whose first byte is another', async () => {

@@ -89,7 +89,7 @@ export function isSpecialNetwork(network: Network): boolean {
 }
 
 /** The address of IPv4 to which a translator or a tunnel would send it. Null: it is not such an address. */
-function embeddedIn(address: Address): Address | null {
+export function embeddedIn(address: Address): Address | null {
   if (isIn(NAT64, address)) return { family: 4, value: address.value & 0xffff_ffffn };
   if (isIn(SIX_TO_FOUR, address))
     return { family: 4, value: (address.value >> 80n) & 0xffff_ffffn };

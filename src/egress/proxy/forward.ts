@@ -52,6 +52,7 @@ export function forwardUpgrade(
   const protocol = req.headers.upgrade ?? '';
   const call = callHost(req, asked, socket, ['Connection', 'Upgrade', 'Upgrade', protocol]);
   stream.once('close', () => socket.destroy());
+  let hasAnswer = false;
   call.on('upgrade', (answer: IncomingMessage, _socket: Socket, first: Buffer) => {
     stream.write(headOf(answer), 'latin1');
     if (first.length > 0) stream.write(first);
@@ -59,6 +60,7 @@ export function forwardUpgrade(
     join(stream, socket);
   });
   call.on('response', (answer) => {
+    hasAnswer = true;
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.on('error', () => undefined);
@@ -67,7 +69,10 @@ export function forwardUpgrade(
     res.once('finish', () => stream.end());
     passAnswer(answer, res);
   });
-  call.on('error', () => writeRefused(stream, brokenOff()));
+  call.on('error', () => {
+    if (hasAnswer) stream.destroy();
+    else writeRefused(stream, brokenOff());
+  });
   call.end();
 }
 

@@ -20,8 +20,11 @@ const SPARE_STREAMS = 4;
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 /** After a stream that was parked for so long, the next loss starts with the short pause again. */
 const STABLE_AFTER_MS = 1_000;
-/** HTTP statuses that another attempt would not change: a newer gateway has the worker; the agent has no egress. */
-const FINAL_STATUSES = [404, 409];
+/** HTTP statuses that another attempt would not change: the agent has no egress; a newer gateway has the worker. */
+const NO_EGRESS = 404;
+const FINAL_STATUSES = [NO_EGRESS, 409];
+/** So many failures one after another, in some seconds, are told. */
+const TOLD_FAILURES = 8;
 
 export interface EgressStreamsDeps {
   readonly address: AgentAddress;
@@ -35,6 +38,11 @@ export interface EgressStreamsDeps {
    * destroy the stream. Its errors are caught; `close` is emitted in any case.
    */
   readonly onStream: (stream: Duplex) => void;
+  /**
+   * Called at most once, with why code has no way out: the agent has no egress, or streams are lost again and again. Not
+   * called if a newer gateway has the worker.
+   */
+  readonly onFailing?: (why: NotTaken) => void;
   /** From 0 to below 1, for the back-off's jitter. */
   readonly random?: () => number;
 }
@@ -51,6 +59,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
   const spare = new Set<DialledStream>();
   const taken = new Set<Duplex>();
   let failures = 0;
+  let isTold = false;
   let retry: NodeJS.Timeout | null = null;
   let isClosed = false;
 
@@ -89,9 +98,16 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
     fill();
   }
 
+  function tell(why: NotTaken): void {
+    if (isTold) return;
+    isTold = true;
+    deps.onFailing?.(why);
+  }
+
   /** One pause for all that were lost in the meantime. */
   function pauseAfter(why: NotTaken): void {
     const isFinal = why.kind === 'refused' && FINAL_STATUSES.includes(why.status);
+    if (why.kind === 'refused' && why.status === NO_EGRESS) tell(why);
     if (isFinal) close();
     if (isClosed || retry !== null) return;
     if (why.kind === 'lost' && why.parkedMs >= STABLE_AFTER_MS) failures = 0;
@@ -103,6 +119,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
       backOffMs(BACK_OFF, failures, deps.random),
     );
     failures += 1;
+    if (failures >= TOLD_FAILURES) tell(why);
   }
 
   function close(): void {
