@@ -181,7 +181,7 @@ async function writeFolder(
 }
 
 /** `repository:tag`. The last digits of the id tell installations on one engine apart. */
-export function imageNameOf({ id, name, number }: Environment): string {
+export function imageNameOf({ id, name, number }: Pick<Environment, 'id' | 'name' | 'number'>) {
   return `cellhouse-environment:${name}-${number}-${id.slice(-8)}`;
 }
 

@@ -156,6 +156,6 @@ export async function noteUses({
   database: { queries },
   images,
 }: EnvironmentUpkeepDeps): Promise<void> {
-  for (const version of goodVersions(await queries.environments()))
-    if (version.imageId !== null) await images.noteUse(version.imageId, imageNameOf(version));
+  for (const version of await queries.servingEnvironments())
+    await images.noteUse(version.imageId, imageNameOf(version));
 }

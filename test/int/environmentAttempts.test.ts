@@ -1,21 +1,17 @@
-/** Builds and upkeep that fail for another reason than the environment: they are repeated within limits, and hold up no other. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { logOf, openBuildLog } from '../../src/environments/buildLog.ts';
 import { MAX_ATTEMPTS } from '../../src/environments/buildVersion.ts';
-import { TRIAL_CODE } from '../../src/environments/trial.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Images } from '../../src/runtime/images.ts';
 import { removeEnvironment } from '../../src/service/environments/removeEnvironment.ts';
 import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
 import { commitOne, environmentRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
-import { type TestDatabase, useDatabase } from '../support/database.ts';
-import { createProgrammedImages, type ProgrammedImages } from '../support/programmedImages.ts';
-import { createProgrammedRuntime, type ProgrammedRuntime } from '../support/programmedRuntime.ts';
-import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
+import { type BuildingGateways, useBuildingGateways } from '../support/buildingGateways.ts';
+import type { TestDatabase } from '../support/database.ts';
+import type { ProgrammedImages } from '../support/programmedImages.ts';
+import type { ProgrammedRuntime } from '../support/programmedRuntime.ts';
+import type { ServingGateway } from '../support/servingGateway.ts';
 
 const MIB = 1024 * 1024;
 const now = () => new Date();
@@ -23,35 +19,14 @@ const now = () => new Date();
 let db: TestDatabase;
 let workers: ProgrammedRuntime;
 let engine: ProgrammedImages;
-let folder: string;
-let opened: ServingGateway[];
-beforeEach(async () => {
-  db = await useDatabase(onTestFinished);
-  workers = createProgrammedRuntime();
-  workers.printed = (code) => (code === TRIAL_CODE ? '2 []\n' : null);
-  engine = createProgrammedImages();
-  folder = mkdtempSync(join(tmpdir(), 'ch-attempts-'));
-  opened = [];
-});
-afterEach(async () => {
-  for (const gateway of opened) await gateway.close();
-  await workers.close();
-  rmSync(folder, { recursive: true });
+let gateways: BuildingGateways;
+useBuildingGateways([], (made) => {
+  ({ db, workers, engine } = made);
+  gateways = made;
 });
 
-async function open(
-  images: Partial<Images> = {},
-  change: (database: Database) => Database = (database) => database,
-): Promise<ServingGateway> {
-  const gateway = await startServingGateway({
-    ...{ database: change(await db.open()), runtime: workers.runtime, socketDir: folder },
-    images: { ...engine.images, ...images },
-    settings: { WORKER_IMAGE: 'base', MIN_IDLE_WORKERS: '0' },
-  });
-  opened.push(gateway);
-  return gateway;
-}
-
+const open = (images?: Partial<Images>, change?: (database: Database) => Database) =>
+  gateways.open({ images, change });
 const request = async (name: string) =>
   await commitOne<'environment'>(
     (await db.open()).store,
@@ -140,8 +115,7 @@ describe('upkeep', () => {
   it('counts images that serve as used', async () => {
     const gateway = await open();
     await built(gateway, 'science');
-    await gateway.close();
-    opened.pop();
+    await gateways.close(gateway);
     await open();
     await until('a use', async () => engine.used.length > 0, 15_000);
     expect(engine.used).toEqual([expect.stringMatching(/^cellhouse-environment:science-1-/)]);

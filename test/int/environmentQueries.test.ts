@@ -15,6 +15,7 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
+import { servingOf } from '../support/environments.ts';
 import { NONE_OF_EACH } from '../support/noneOfEach.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
@@ -38,7 +39,7 @@ const remove = (state: Environment) =>
 describe('the version that serves', () => {
   it('is the newest that is READY and not removed', async () => {
     const { queries } = gateway;
-    expect(await queries.servingEnvironment('science')).toBeNull();
+    expect(await servingOf(queries, 'science')).toBeNull();
     const first = await ready({ number: 1 }, 'sha256:first');
     const serves = (environment: Environment) => ({
       ...{ id: environment.id, name: 'science', number: environment.number },
@@ -47,9 +48,9 @@ describe('the version that serves', () => {
     const data = { at, failure: 'pip found no alpha.', lastLines: 'ERROR\n' };
     await record(await request({ number: 2 }), { type: 'EnvironmentBuildFailed', data });
     await request({ number: 3 });
-    expect(await queries.servingEnvironment('science')).toEqual(serves(first));
+    expect(await servingOf(queries, 'science')).toEqual(serves(first));
     const fourth = await ready({ number: 4 }, 'sha256:fourth');
-    expect(await queries.servingEnvironment('science')).toEqual(serves(fourth));
+    expect(await servingOf(queries, 'science')).toEqual(serves(fourth));
     await remove(fourth);
     const tools = await ready({ name: 'tools' }, 'sha256:tools');
     expect(await queries.servingEnvironments()).toEqual([
@@ -57,7 +58,7 @@ describe('the version that serves', () => {
       { ...serves(tools), name: 'tools' },
     ]);
     await remove(first);
-    expect(await queries.servingEnvironment('science')).toBeNull();
+    expect(await servingOf(queries, 'science')).toBeNull();
   });
 
   it('has a number that no other has, whoever asks at the same time, and that no removed one had', async () => {

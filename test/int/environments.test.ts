@@ -1,17 +1,17 @@
 /** Environments of two gateways, with an engine whose builds end as each test says. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { OutputItem } from '../../src/domain/output.ts';
-import { TRIAL_CODE } from '../../src/environments/trial.ts';
 import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
 import { commitOne, environmentBuilt, onEnvironment } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
-import { type TestDatabase, useDatabase } from '../support/database.ts';
-import { createProgrammedImages, type ProgrammedImages } from '../support/programmedImages.ts';
-import { createProgrammedRuntime, type ProgrammedRuntime } from '../support/programmedRuntime.ts';
-import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
+import { type BuildingGateways, useBuildingGateways } from '../support/buildingGateways.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { servingOf } from '../support/environments.ts';
+import type { ProgrammedImages } from '../support/programmedImages.ts';
+import type { ProgrammedRuntime } from '../support/programmedRuntime.ts';
+import type { ServingGateway } from '../support/servingGateway.ts';
 
 const LIMIT_MS = 15_000;
 const eventually = (look: () => boolean | Promise<boolean>) =>
@@ -23,33 +23,13 @@ let db: TestDatabase;
 let workers: ProgrammedRuntime;
 let engine: ProgrammedImages;
 let folder: string;
-let opened: ServingGateway[];
-beforeEach(async () => {
-  db = await useDatabase(onTestFinished);
-  workers = createProgrammedRuntime();
-  workers.printed = (code) => (code === TRIAL_CODE ? `2 ${JSON.stringify(INSTALLED)}\n` : null);
-  engine = createProgrammedImages();
-  folder = mkdtempSync(join(tmpdir(), 'ch-environments-'));
-  opened = [];
-});
-afterEach(async () => {
-  for (const gateway of opened) await gateway.close();
-  await workers.close();
-  rmSync(folder, { recursive: true });
+let gateways: BuildingGateways;
+useBuildingGateways(INSTALLED, (made) => {
+  ({ db, workers, engine, folder } = made);
+  gateways = made;
 });
 
-async function open(settings: Record<string, string> = {}): Promise<ServingGateway> {
-  const gateway = await startServingGateway({
-    ...{ database: await db.open(), runtime: workers.runtime, images: engine.images },
-    ...{
-      socketDir: folder,
-      settings: { WORKER_IMAGE: 'base', MIN_IDLE_WORKERS: '0', ...settings },
-    },
-  });
-  opened.push(gateway);
-  return gateway;
-}
-
+const open = (settings?: Record<string, string>) => gateways.open({ settings });
 const version = async ({ service }: ServingGateway, number: number | null = null) =>
   (await service.environment(ME, 'science', number))?.environment ?? null;
 const reaches = (gateway: ServingGateway, number: number, state: string) =>
@@ -97,7 +77,7 @@ describe('an environment', () => {
     expect(row).toMatchObject({
       ...{ state: 'READY', imageId: 'sha256:science-1', bytes: 2_000, packages: INSTALLED },
     });
-    expect(await db.queries.servingEnvironment('science')).toMatchObject({ number: 1 });
+    expect(await servingOf(db.queries, 'science')).toMatchObject({ number: 1 });
     expect(workers.imagesUsed).toEqual(['sha256:science-1']);
     // The worker of the trial and the folder of the build are gone.
     expect(readdirSync(join(folder, 'builds'))).toEqual([]);
@@ -142,7 +122,7 @@ describe('an environment', () => {
     expect((await logOf(gateway)).at(-1)).toEqual({
       ...{ kind: 'error', name: 'EnvironmentBuildFailed', value: failure, traceback: [] },
     });
-    expect(await db.queries.servingEnvironment('science')).toMatchObject({ number: 1 });
+    expect(await servingOf(db.queries, 'science')).toMatchObject({ number: 1 });
     // What failed is tried again when it is asked for again.
     await gateway.service.createEnvironment(ME, { ...SPEC, pip: ['nothing'] });
     (await engine.begun(3)).fail(3);
@@ -194,7 +174,7 @@ describe('an environment', () => {
     expect(removed.environment).toMatchObject({ number: 2, removeReason: 'removed' });
     await eventually(() => signal.aborted && engine.all.size === 0);
     expect(await version(second)).toBeNull();
-    expect(await db.queries.servingEnvironment('science')).toBeNull();
+    expect(await servingOf(db.queries, 'science')).toBeNull();
     await expect(second.service.removeEnvironment(ME, 'science')).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
@@ -210,8 +190,7 @@ describe('an environment', () => {
     const build = await engine.begun(1);
     build.print('first attempt\n');
     const following = logOf(await open());
-    await first.close();
-    opened.splice(0, 1);
+    await gateways.close(first);
     const again = await engine.begun(2);
     expect(build.signal.aborted).toBe(true);
     again.print('second attempt\n');
@@ -224,20 +203,19 @@ describe('an environment', () => {
   it('is built again when the worker image has changed, and the former version serves meanwhile', async () => {
     const first = await open();
     await built(first, {}, 'sha256:1');
-    await first.close();
-    opened.splice(0, 1);
+    await gateways.close(first);
     workers.isFormer = true;
     const second = await open();
     const build = await engine.begun(2);
     const next = await version(second);
     expect(next).toMatchObject({ number: 2, reason: 'base-changed', baseImageId: 'base-former' });
     expect(next?.spec).toEqual((await version(second, 1))?.spec);
-    expect(await db.queries.servingEnvironment('science')).toMatchObject({ number: 1 });
+    expect(await servingOf(db.queries, 'science')).toMatchObject({ number: 1 });
     build.succeed('sha256:2');
     // Nothing uses the former version any more.
     await eventually(async () => (await version(second, 1)) === null);
     await eventually(() => engine.all.size === 1);
-    expect(await db.queries.servingEnvironment('science')).toMatchObject({ number: 2 });
+    expect(await servingOf(db.queries, 'science')).toMatchObject({ number: 2 });
     expect([...engine.all.keys()]).toEqual(['sha256:2']);
   });
 
@@ -260,7 +238,7 @@ describe('an environment', () => {
     // It is asked for again later.
     await first.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
     (await engine.begun(4)).succeed('sha256:tools');
-    await eventually(async () => (await db.queries.servingEnvironment('tools')) !== null);
+    await eventually(async () => (await servingOf(db.queries, 'tools')) !== null);
     expect(await version(first)).toMatchObject({ number: 3 });
     expect(engine.builds).toHaveLength(4);
   });
@@ -275,7 +253,7 @@ describe('an environment', () => {
     (await engine.begun(3)).succeed('sha256:2');
     await reaches(gateway, 2, 'READY');
     expect(await version(gateway)).toMatchObject({ number: 2, reason: 'image-lost' });
-    expect(await db.queries.servingEnvironment('science')).toMatchObject({ imageId: 'sha256:2' });
+    expect(await servingOf(db.queries, 'science')).toMatchObject({ imageId: 'sha256:2' });
   });
 
   it('keeps the first 4 MiB and the last 64 KiB of its log, and says what is missing', async () => {

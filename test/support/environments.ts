@@ -1,6 +1,7 @@
 /** Environments as the builder records them, for tests whose workers need no images. */
 import type { Environment } from '../../src/domain/environment.ts';
 import type { Database } from '../../src/events/database.ts';
+import type { ServingEnvironment } from '../../src/events/queries/environmentQueries.ts';
 import {
   commitOne,
   environmentBuilt,
@@ -30,4 +31,12 @@ export async function removeEnvironment(
 ): Promise<void> {
   const data = { reason: 'removed', at: new Date().toISOString() } as const;
   await commitOne(store, onEnvironment(environment, { type: 'EnvironmentRemoved', data }));
+}
+
+/** The version that new sessions of this name get. Null: there is none. */
+export async function servingOf(
+  { servingEnvironments }: Pick<Database['queries'], 'servingEnvironments'>,
+  name: string,
+): Promise<ServingEnvironment | null> {
+  return (await servingEnvironments()).find((each) => each.name === name) ?? null;
 }

@@ -74,15 +74,6 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       return row?.number ?? 0;
     },
 
-    /** The newest version of the name that is READY and not removed. Null: there is none. */
-    servingEnvironment: async (name: string): Promise<ServingEnvironment | null> =>
-      firstOrNull(
-        await answered(sql<ServingEnvironment[]>`
-          SELECT id, name, number, image_id FROM environments
-          WHERE name = ${name} AND state = 'READY' AND removed_at IS NULL
-          ORDER BY number DESC LIMIT 1`),
-      ),
-
     /** The images of all workers that are not removed. */
     imagesOfWorkers: async (): Promise<string[]> => {
       const rows = await answered(sql<{ imageId: string }[]>`
@@ -90,7 +81,7 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       return rows.map(({ imageId }) => imageId);
     },
 
-    /** The serving version of every name that has one, by name. */
+    /** Of every name that has one, the newest version that is READY and not removed. By name. */
     servingEnvironments: async (): Promise<ServingEnvironment[]> =>
       await answered(sql<ServingEnvironment[]>`
         SELECT DISTINCT ON (name) id, name, number, image_id FROM environments
