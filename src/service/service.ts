@@ -29,6 +29,7 @@ import { followBuild } from './environments/followBuild.ts';
 import { removeEnvironment } from './environments/removeEnvironment.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
+import { executeFollowed } from './execute/executeFollowed.ts';
 import { awaitExecution, executeUntil } from './execute/executeUntil.ts';
 import { execution } from './execute/execution.ts';
 import { interrupt } from './execute/interrupt.ts';
@@ -85,6 +86,7 @@ type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => 
 export const OPERATIONS = {
   execute,
   executeUntil,
+  executeFollowed,
   awaitExecution,
   executeBatch,
   submit,

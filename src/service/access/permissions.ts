@@ -39,6 +39,7 @@ const asked = { user: ({ userUuid }: { readonly userUuid: string }) => userUuid 
 export const PERMISSIONS: Permissions = {
   execute: { roles: CALLERS, ...asked },
   executeUntil: { roles: CALLERS, ...asked },
+  executeFollowed: { roles: CALLERS, ...asked },
   awaitExecution: { roles: CALLERS },
   executeBatch: { roles: CALLERS, ...asked },
   submit: { roles: CALLERS, ...asked },

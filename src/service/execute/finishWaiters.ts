@@ -1,4 +1,4 @@
-/** Waits for the ends of executions, whichever gateway records them. */
+/** Waits for the ends of executions, and for their beginnings, whichever gateway records them. */
 
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -24,11 +24,15 @@ export interface FinishWaiters {
    * @throws the signal's reason
    */
   wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
+  /** The same once it has begun, or is finished without that. */
+  waitForStart(execution: Execution, signal: AbortSignal): Promise<Execution>;
   apply(event: RecordedEvent): void;
 }
 
-/** Wakes whoever waits. */
-type Waiter = () => void;
+interface Waiter {
+  readonly wake: () => void;
+  readonly isDone: (execution: Execution) => boolean;
+}
 
 /** An execution with waiters. Its state follows the events of the feed. */
 interface Watched {
@@ -42,6 +46,37 @@ interface Watched {
 export function createFinishWaiters(queries: Pick<Queries, 'execution'>): FinishWaiters {
   const watched = new Map<ExecutionId, Watched>();
 
+  async function waitUntil(
+    isDone: Waiter['isDone'],
+    execution: Execution,
+    signal: AbortSignal,
+  ): Promise<Execution> {
+    let wake = () => {};
+    const waiter = { wake: () => wake(), isDone };
+    const entry = watch(execution.id, false, waiter);
+    learn(entry, execution);
+    signal.addEventListener('abort', waiter.wake, { once: true });
+    try {
+      while (!isDue(entry, waiter)) {
+        signal.throwIfAborted();
+        if (entry.isBehind) {
+          await catchUp(execution.id, entry);
+          continue;
+        }
+        const told = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        await within(LOOK_INTERVAL_MS, told, () => {
+          entry.isBehind = true;
+        });
+      }
+      return entry.execution ?? execution;
+    } finally {
+      signal.removeEventListener('abort', waiter.wake);
+      leave(execution.id, entry, waiter);
+    }
+  }
+
   function watch(id: ExecutionId, isFromTheFirst: boolean, waiter: Waiter): Watched {
     const entry = watched.get(id) ?? {
       execution: null,
@@ -53,9 +88,9 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
     return entry;
   }
 
-  function leave(id: ExecutionId, { waiters }: Watched, waiter: Waiter): void {
-    waiters.delete(waiter);
-    if (waiters.size === 0) watched.delete(id);
+  function leave(id: ExecutionId, entry: Watched, waiter: Waiter): void {
+    entry.waiters.delete(waiter);
+    if (entry.waiters.size === 0 && watched.get(id) === entry) watched.delete(id);
   }
 
   async function catchUp(id: ExecutionId, entry: Watched): Promise<void> {
@@ -66,36 +101,12 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
 
   return {
     follow: (id) => {
-      const waiter = () => undefined;
+      const waiter = { wake: () => undefined, isDone: isFinished };
       const entry = watch(id, true, waiter);
       return () => leave(id, entry, waiter);
     },
-    wait: async (execution, signal) => {
-      let wake = () => {};
-      const waiter = () => wake();
-      const entry = watch(execution.id, false, waiter);
-      learn(entry, execution);
-      signal.addEventListener('abort', waiter, { once: true });
-      try {
-        while (!isFinished(entry)) {
-          signal.throwIfAborted();
-          if (entry.isBehind) {
-            await catchUp(execution.id, entry);
-            continue;
-          }
-          const told = new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-          await within(LOOK_INTERVAL_MS, told, () => {
-            entry.isBehind = true;
-          });
-        }
-        return entry.execution ?? execution;
-      } finally {
-        signal.removeEventListener('abort', waiter);
-        leave(execution.id, entry, waiter);
-      }
-    },
+    wait: (execution, signal) => waitUntil(isFinished, execution, signal),
+    waitForStart: (execution, signal) => waitUntil(hasBegun, execution, signal),
     apply: ({ event, streamKind, streamId, version }) => {
       const entry = streamKind === 'execution' ? watched.get(streamId as ExecutionId) : undefined;
       const known = entry?.execution?.version ?? 0;
@@ -112,12 +123,19 @@ function learn(entry: Watched, execution: Execution | null): void {
   if (execution && execution.version > (entry.execution?.version ?? 0)) entry.execution = execution;
 }
 
-/** Wakes the waiters once they have what they wait for. If events may have been missed, too: one must read. */
+/** Wakes the waiters that have what they wait for. If events may have been missed, all: one must read. */
 function wakeIfDue(entry: Watched): void {
-  if (!entry.isBehind && !isFinished(entry)) return;
-  for (const wake of entry.waiters) wake();
+  for (const waiter of entry.waiters) if (entry.isBehind || isDue(entry, waiter)) waiter.wake();
 }
 
-function isFinished({ execution }: Watched): boolean {
-  return execution !== null && execution.finishedAt !== null;
+function isDue({ execution }: Watched, { isDone }: Waiter): boolean {
+  return execution !== null && isDone(execution);
+}
+
+function isFinished({ finishedAt }: Execution): boolean {
+  return finishedAt !== null;
+}
+
+function hasBegun({ startedAt, finishedAt }: Execution): boolean {
+  return startedAt !== null || finishedAt !== null;
 }

@@ -1,0 +1,91 @@
+import type { Execution } from '../../domain/execution.ts';
+import type { OutputItem } from '../../domain/output.ts';
+import { followOutput } from '../output/followOutput.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { acceptRequest } from './acceptRequest.ts';
+import type { RunDeps } from './execute.ts';
+import { unlessStopping } from './unlessStopping.ts';
+import type { ExecuteRequest } from './validateRequest.ts';
+
+/** What happens to an execution, in order. If it ends before it has begun, only its end is told. */
+export type OwnNews =
+  | { readonly type: 'begun'; readonly execution: Execution }
+  | { readonly type: 'output'; readonly item: OutputItem }
+  | { readonly type: 'ended'; readonly execution: Execution };
+
+export interface FollowedExecution {
+  /** As accepted. */
+  readonly execution: Execution;
+  /** Pulled. They end when the caller has gone, whatever becomes of the execution, which goes on. */
+  readonly news: AsyncIterable<OwnNews>;
+}
+
+type FollowDeps = RunDeps & Pick<ServiceDeps, 'sharedOutput' | 'stopping'>;
+
+/**
+ * Runs code, whichever gateway holds the session's worker, and tells what happens to it. Resolves when the execution is
+ * durable. At the gateway that holds the worker, following it needs no query. If the gateway stops before that, nothing
+ * has happened, and the call does not resolve: the server closes its connection.
+ * @param gone aborted when the caller no longer listens. It must be some time, unless the news were read to their end.
+ */
+export function executeFollowed(
+  deps: FollowDeps,
+  principal: Principal,
+  request: ExecuteRequest,
+  gone: AbortSignal,
+): Promise<FollowedExecution> {
+  return unlessStopping(deps, true, async (onAccepting) => {
+    let unfollow = () => {};
+    try {
+      const execution = await acceptRequest(deps, principal, request, (id) => {
+        onAccepting();
+        unfollow();
+        unfollow = deps.finishWaiters.follow(id);
+      });
+      const leave = unfollow;
+      gone.addEventListener('abort', leave, { once: true });
+      return { execution, news: newsOf(deps, principal, { execution, gone, leave }) };
+    } catch (error: unknown) {
+      unfollow();
+      throw error;
+    }
+  });
+}
+
+interface Followed {
+  readonly execution: Execution;
+  readonly gone: AbortSignal;
+  readonly leave: () => void;
+}
+
+async function* newsOf(
+  deps: FollowDeps,
+  { ending }: Principal,
+  { execution, gone, leave }: Followed,
+): AsyncGenerator<OwnNews> {
+  const { finishWaiters } = deps;
+  let stop = leave;
+  try {
+    const begun = await finishWaiters.waitForStart(execution, gone);
+    if (begun.startedAt !== null) {
+      yield { type: 'begun', execution: begun };
+      const items = followOutput(deps, execution.id, 0, ending);
+      stop = () => {
+        leave();
+        void items.return?.();
+      };
+      gone.addEventListener('abort', stop, { once: true });
+      if (gone.aborted) stop();
+      for await (const item of items)
+        if (item.output.kind !== 'finish') yield { type: 'output', item };
+    }
+    yield { type: 'ended', execution: await finishWaiters.wait(begun, gone) };
+  } catch (error: unknown) {
+    if (!gone.aborted) throw error;
+  } finally {
+    gone.removeEventListener('abort', leave);
+    gone.removeEventListener('abort', stop);
+    stop();
+  }
+}

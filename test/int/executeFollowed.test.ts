@@ -1,0 +1,93 @@
+/** What the caller of `executeFollowed` is told, at the gateway that holds the worker and at another one. */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { OwnNews } from '../../src/service/execute/executeFollowed.ts';
+import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { useRealService } from '../support/realService.ts';
+
+const { gateways } = await useRealService(2);
+const userUuid = randomUUID();
+
+/** At the gateway of this number. */
+function serviceAt(at: number) {
+  const gateway = gateways[at];
+  if (!gateway) throw new Error('There are two gateways.');
+  return gateway.service;
+}
+
+beforeAll(async () => {
+  await serviceAt(0).execute(AUTH_TOKEN_HOLDER, { userUuid, code: 'x = 1' });
+});
+
+const follow = (at: number, request: Partial<ExecuteRequest>, gone = new AbortController()) =>
+  serviceAt(at).executeFollowed(
+    AUTH_TOKEN_HOLDER,
+    { userUuid, code: '', isNotebookCell: true, ...request },
+    gone.signal,
+  );
+
+/** A piece of news in short. */
+function short(news: OwnNews): unknown[] {
+  if (news.type !== 'output') return [news.type, news.execution.status];
+  const { output } = news.item;
+  return output.kind === 'stream' ? ['stream', output.text] : [output.kind];
+}
+
+describe.each([0, 1])('at gateway %i', (at) => {
+  it('tells the beginning with its number, outputs as they come, and the end', async () => {
+    const code = 'import time\nprint("a")\ntime.sleep(0.3)\nprint("b")\nx';
+    const { execution, news } = await follow(at, { code });
+    expect(execution.status).toBe('QUEUED');
+    const told: unknown[] = [];
+    const times: number[] = [];
+    let count: number | null = null;
+    for await (const each of news) {
+      told.push(short(each));
+      times.push(Date.now());
+      if (each.type === 'begun') count = each.execution.executionCount;
+    }
+    expect(count).toBeGreaterThan(1);
+    const outputs = [['stream', 'a\n'], ['stream', 'b\n'], ['result']];
+    expect(told).toEqual([['begun', 'RUNNING'], ...outputs, ['ended', 'OK']]);
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(200);
+  });
+
+  it('tells at once that code has begun which puts out nothing', async () => {
+    const gone = new AbortController();
+    const { execution, news } = await follow(at, { code: 'time.sleep(60)' }, gone);
+    const told: unknown[] = [];
+    for await (const each of news) {
+      told.push(short(each));
+      if (each.type === 'begun') void serviceAt(at).interrupt(AUTH_TOKEN_HOLDER, execution.id);
+    }
+    expect(told).toEqual([['begun', 'RUNNING'], ['error'], ['ended', 'INTERRUPTED']]);
+  });
+
+  it('tells of code that never begins only the end', async () => {
+    const first = await follow(at, { code: 'time.sleep(60)' });
+    const { execution, news } = await follow(at, { code: '1' });
+    const ended = serviceAt(at).interrupt(AUTH_TOKEN_HOLDER, execution.id);
+    const told: unknown[] = [];
+    for await (const each of news) told.push(short(each));
+    expect(told).toEqual([['ended', 'CANCELLED']]);
+    await ended;
+    await serviceAt(at).interrupt(AUTH_TOKEN_HOLDER, first.execution.id);
+  });
+
+  it('tells nothing more to a caller who has gone, and the code goes on', async () => {
+    const gone = new AbortController();
+    const code = 'time.sleep(1)\ny = "went on"';
+    const { news } = await follow(at, { code }, gone);
+    const told: unknown[] = [];
+    for await (const each of news) {
+      told.push(short(each));
+      gone.abort();
+    }
+    expect(told).toEqual([['begun', 'RUNNING']]);
+    const after = await follow(at, { code: 'print(y)' });
+    const heard: unknown[] = [];
+    for await (const each of after.news) heard.push(short(each));
+    expect(heard).toContainEqual(['stream', 'went on\n']);
+  });
+});
