@@ -35,6 +35,7 @@ import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { recordCounts } from './service/access/recordCounts.ts';
 import { createRefusals, type Refusals } from './service/access/refusals.ts';
+import { createSessionKeys, type SessionKeys } from './service/access/sessionKeys.ts';
 import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
 import { createTokenUses } from './service/access/tokenUses.ts';
 import { watchTokens } from './service/access/watchTokens.ts';
@@ -213,6 +214,7 @@ export function composePool(deps: {
 export interface ServiceParts {
   readonly service: Service;
   readonly tokenBook: TokenBook;
+  readonly sessionKeys: SessionKeys;
   readonly refusals: Refusals;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
@@ -242,6 +244,8 @@ export function composeService(
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
+  const authToken = () => config.authToken ?? tokenOf(config.dataDir);
+  const sessionKeys = createSessionKeys({ ...database, tokenBook, sessions, authToken });
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
@@ -268,6 +272,7 @@ export function composeService(
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
     requestHashes,
+    sessionKeys,
     refusals,
     quotas,
     sharedOutput,
@@ -280,9 +285,11 @@ export function composeService(
   return {
     service,
     tokenBook,
+    sessionKeys,
     refusals,
     load: async () => {
-      await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
+      await Promise.all([sessions.load(), requestHashes.load(), sessionKeys.load()]);
+      await Promise.all([tokenBook.reload(), quotas.load()]);
       stopWatching = watchTokens(tokenBook, logger);
       stopRecording = recordCounts([uses, refusals], logger);
     },
@@ -309,12 +316,14 @@ export function composeServer(
       readonly processMetrics: () => Promise<string>;
     },
 ): GatewayServer {
-  const { config, database, pool, service, tokenBook, refusals, logger, processMetrics } = deps;
+  const { config, database, pool, service, tokenBook, sessionKeys, refusals } = deps;
+  const { logger, processMetrics } = deps;
   return createServer({
     config,
     service,
     doors: createDoors(config.doors, { logger, newId, now: () => new Date(), settings: config }),
     tokenBook,
+    sessionKeys,
     refusals,
     token: config.authToken ?? tokenOf(config.dataDir),
     readiness: () => readiness(database, pool),

@@ -16,7 +16,7 @@ export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** The wires of programs that already speak something else. `src/doors` has a folder for each. */
-export const SERVED_DOORS = ['predecessor', 'mcp', 'jupyter'] as const;
+export const SERVED_DOORS = ['predecessor', 'mcp', 'jupyter', 'e2b'] as const;
 export type ServedDoor = (typeof SERVED_DOORS)[number];
 
 export const DOORS = ['graphql', 'files', ...SERVED_DOORS] as const;

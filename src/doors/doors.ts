@@ -1,4 +1,5 @@
 import type { ServedDoor } from '../domain/token.ts';
+import { createE2bDoor } from './e2b/e2bDoor.ts';
 import { createJupyterDoor } from './jupyter/jupyterDoor.ts';
 import { createMcpDoor } from './mcp/mcpDoor.ts';
 import type { DoorDeps, OpenDoor } from './openDoor.ts';
@@ -9,6 +10,7 @@ const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } =
   predecessor: createPredecessorDoor,
   mcp: createMcpDoor,
   jupyter: createJupyterDoor,
+  e2b: createE2bDoor,
 };
 
 /** Makes the doors that are on. @param names see DOORS */

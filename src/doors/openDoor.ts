@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
 import type { Ending } from '../service/access/ending.ts';
+import type { SessionNames } from '../service/access/sessionKeys.ts';
 import type { Principal } from '../service/principal.ts';
 import type { BoundService } from './boundService.ts';
 import type { DoorSocket } from './doorSocket.ts';
@@ -22,6 +23,10 @@ export interface OpenDoor {
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
   /** What pages of CORS_ORIGINS may send, and may read of answers. */
+  /**
+   * What a request shows instead of a token. Null: a token. Absent: every request shows a token.
+   */
+  keyShown?(request: UnknownRequest): KeyShown | null;
   readonly cors: DoorCors;
   /**
    * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that
@@ -61,10 +66,31 @@ export interface OpenRequest {
   readonly path: string;
 }
 
-/** A request of a caller who may come in. */
-export interface DoorRequest extends Omit<OpenRequest, 'res'> {
+/** An {@link OpenRequest} with its query. */
+export interface UnknownRequest extends Omit<OpenRequest, 'res'> {
   /** Without the token. */
   readonly query: URLSearchParams;
+}
+
+/** A key to one session (`service.sessionKey`), or something that only a holder of the key can have made. */
+export type KeyShown =
+  | {
+      readonly type: 'key';
+      /** Null: it is missing. */
+      readonly key: string | null;
+      /** The user whose session is meant, to the holder of the token that the key derives from. */
+      readonly userOf: (holder: Principal) => string;
+    }
+  | {
+      readonly type: 'signature';
+      /** All that is guessed at. */
+      readonly signature: string;
+      readonly isBy: (key: string) => boolean;
+      readonly names: SessionNames;
+    };
+
+/** A request of a caller who may come in. */
+export interface DoorRequest extends UnknownRequest {
   readonly principal: Principal;
   readonly service: BoundService;
   /** The gateway begins to stop: a stream ends now, in the way that its wire has for this. */

@@ -7,7 +7,7 @@ import { createGraphiqlPage } from './graphql/graphiqlPage.ts';
 import { createGraphqlHttp } from './graphql/graphqlHttp.ts';
 import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
 import { createErrorMask } from './graphql/maskErrors.ts';
-import { createAuthenticate } from './http/authenticate.ts';
+import { createAuthenticate, createAuthenticateKey } from './http/authenticate.ts';
 import { createAddressOf } from './http/clientAddress.ts';
 import { createCompress } from './http/compress.ts';
 import { createCors, createOriginCheck, FILES_CORS, GRAPHQL_CORS } from './http/cors.ts';
@@ -45,6 +45,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
   const failedLogins = createFailedLogins(config.authFailuresPerMinute, () => performance.now());
   const authenticate = createAuthenticate({ ...deps, failedLogins });
+  const authenticateKey = createAuthenticateKey({ ...deps, failedLogins });
   const addressOf = createAddressOf(config.trustedProxies);
   const shared = { graphql, authenticate, addressOf, inFlight, slowReaderTimeoutMs, logger };
   const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
@@ -54,7 +55,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     outputFollowers: deps.outputFollowers(),
   });
   const fileCounts = createFileCounts();
-  const doors = createDoorHandlers({ ...deps, ...shared, newErrorId: v7 });
+  const doors = createDoorHandlers({ ...deps, ...shared, authenticateKey, newErrorId: v7 });
   const metrics = createMetrics({
     ...deps,
     ...doors,

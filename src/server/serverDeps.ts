@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { OpenDoor } from '../doors/openDoor.ts';
 import type { Refusals } from '../service/access/refusals.ts';
+import type { SessionKeys } from '../service/access/sessionKeys.ts';
 import type { TokenBook } from '../service/access/tokenBook.ts';
 import type { Service } from '../service/service.ts';
 import type { Readiness } from './http/health.ts';
@@ -21,6 +22,7 @@ export interface ServerDeps
   readonly token: string;
   readonly refusals: Refusals;
   readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
+  readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
   readonly readiness: () => Promise<Readiness>;
   /** How many subscriptions follow output here. */
   readonly outputFollowers: () => number;

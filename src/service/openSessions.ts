@@ -12,6 +12,10 @@ export interface OpenSessions {
   get(tenant: string, userUuid: string): Session | null;
   /** How many of the open sessions are such. */
   count(isWanted: (session: Session) => boolean): number;
+  /** All open sessions. */
+  all(): Iterable<Session>;
+  /** Calls the listener once, when this gateway hears that the open session has ended. Returns a function that takes it back. */
+  onEnd(sessionId: string, listener: () => void): () => void;
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
@@ -34,6 +38,9 @@ export function createOpenSessions(
   /** For each read under way, the sessions that were closed since it began. The read may still return them as open. */
   const readings = new Set<Set<string>>();
 
+  /** By session. */
+  const endListeners = new Map<string, Set<() => void>>();
+
   function put(session: Session): void {
     if ((byId.get(session.id)?.version ?? 0) > session.version) return;
     byUser.set(userKey(session.tenant, session.userUuid), session);
@@ -45,6 +52,9 @@ export function createOpenSessions(
     used.delete(session.id);
     const key = userKey(session.tenant, session.userUuid);
     if (byUser.get(key)?.id === session.id) byUser.delete(key);
+    const listeners = endListeners.get(session.id);
+    endListeners.delete(session.id);
+    for (const listener of listeners ?? []) listener();
   }
 
   async function putRead(read: () => Promise<readonly Session[]>): Promise<void> {
@@ -60,6 +70,16 @@ export function createOpenSessions(
   return {
     get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
     count: (isWanted) => [...byId.values()].filter(isWanted).length,
+    all: () => byId.values(),
+    onEnd: (sessionId, listener) => {
+      const listeners = endListeners.get(sessionId) ?? new Set();
+      endListeners.set(sessionId, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && endListeners.get(sessionId) === listeners)
+          endListeners.delete(sessionId);
+      };
+    },
     refresh: async (tenant, userUuid) => {
       const stale = byUser.get(userKey(tenant, userUuid));
       await putRead(async () => {

@@ -13,6 +13,8 @@ export interface Principal {
   readonly door: Door | 'cli';
   /** The end of the token. */
   readonly ending: Ending;
+  /** The holder shows a key to one session (`access/sessionKeys.ts`), and can open no other. */
+  readonly isOfSession?: true;
 }
 
 /** The holder of AUTH_TOKEN, who calls GraphQL. */
@@ -25,12 +27,14 @@ export const AUTH_TOKEN_HOLDER: Principal = {
   ending: NEVER,
 };
 
-/** One principal for each wire that the same holder calls by. A principal is made once, so that it can be a key. */
 export type ByDoor = Readonly<Record<Door, Principal>>;
 
+/** One principal for each wire that the same holder calls by. A principal is made once, so that it can be a key. */
 export function byDoor(holder: Omit<Principal, 'door'>): ByDoor {
   return Object.fromEntries(DOORS.map((door) => [door, { ...holder, door }])) as ByDoor;
 }
+
+export const AUTH_TOKEN_BY_DOOR: ByDoor = byDoor(AUTH_TOKEN_HOLDER);
 
 /** Whether something that belongs to this user of this tenant exists for the principal. */
 export function sees(

@@ -16,6 +16,7 @@ import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
 import { revokeToken } from './access/revokeToken.ts';
 import { rotateToken } from './access/rotateToken.ts';
+import { sessionKey } from './access/sessionKey.ts';
 import { tokens } from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
 import { contexts } from './contexts/contexts.ts';
@@ -79,6 +80,7 @@ import { openSession } from './sessions/openSession.ts';
 import { release } from './sessions/release.ts';
 import { restartKernel } from './sessions/restartKernel.ts';
 import { session } from './sessions/session.ts';
+import { watchSession } from './sessions/watchSession.ts';
 
 type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => unknown;
 
@@ -97,6 +99,7 @@ export const OPERATIONS = {
   kernelInfo,
   execution,
   session,
+  watchSession,
   openSession,
   extendSession,
   restartKernel,
@@ -142,6 +145,7 @@ export const OPERATIONS = {
   createToken,
   rotateToken,
   revokeToken,
+  sessionKey,
   quotas,
   setQuota,
   environments,

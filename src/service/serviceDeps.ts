@@ -6,6 +6,7 @@ import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Ending } from './access/ending.ts';
 import type { Refusals } from './access/refusals.ts';
+import type { SessionKeys } from './access/sessionKeys.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { RequestHashes } from './execute/requestHash.ts';
 import type { FileTransfers } from './files/fileTransfers.ts';
@@ -25,6 +26,7 @@ export interface ServiceDeps {
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
   readonly requestHashes: RequestHashes;
+  readonly sessionKeys: Pick<SessionKeys, 'keyTo'>;
   readonly refusals: Pick<Refusals, 'add'>;
   readonly quotas: Quotas;
   readonly sharedOutput: SharedOutput;

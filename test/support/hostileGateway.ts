@@ -22,7 +22,7 @@ export interface Asked {
 export async function useHostileGateway() {
   const log: string[] = [];
   const { db, start } = await useServiceGateways({
-    DOORS: 'predecessor,mcp,jupyter',
+    DOORS: 'predecessor,mcp,jupyter,e2b',
     MAX_BODY_BYTES: String(MAX_BODY_BYTES),
     AUTH_FAILURES_PER_MINUTE: '1000',
   });
@@ -37,6 +37,7 @@ export async function useHostileGateway() {
     predecessor,
     mcp,
     jupyter: await create('jupyter'),
+    e2b: await create('e2b'),
     files: await create('files'),
   };
 

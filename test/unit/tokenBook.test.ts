@@ -49,6 +49,7 @@ beforeEach(() => {
       validTokens,
       tokenBySecret: async (hash) =>
         stored.find((token) => [token.secretSha256, token.formerSha256].includes(hash)) ?? null,
+      token: async (id) => stored.find((token) => token.id === id) ?? null,
     },
   });
 });

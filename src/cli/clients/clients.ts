@@ -1,6 +1,7 @@
 /** What to paste into each client of a door: its address and its token are the only things that a user changes. */
 import type { ServedDoor } from '../../domain/token.ts';
 import type { At, ClientLines } from './clientLines.ts';
+import { E2B_CLIENTS } from './e2bClients.ts';
 import { JUPYTER_CLIENTS } from './jupyterClients.ts';
 import { MCP_CLIENTS } from './mcpClients.ts';
 import { PREDECESSOR_CLIENTS } from './predecessorClients.ts';
@@ -9,6 +10,7 @@ const CLIENTS: Readonly<Record<ServedDoor, readonly ClientLines[]>> = {
   predecessor: PREDECESSOR_CLIENTS,
   mcp: MCP_CLIENTS,
   jupyter: JUPYTER_CLIENTS,
+  e2b: E2B_CLIENTS,
 };
 
 /** Where each door is, below the address of the gateway. */
@@ -16,6 +18,7 @@ const PATHS: Readonly<Record<ServedDoor, string>> = {
   predecessor: '',
   mcp: '/mcp',
   jupyter: '/jupyter',
+  e2b: '/e2b',
 };
 
 /** The addresses of a door, and the lines for each client. It has the token. */

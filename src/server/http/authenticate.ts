@@ -2,11 +2,13 @@
 import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import { type Door, SERVED_DOORS } from '../../domain/token.ts';
+import type { KeyShown } from '../../doors/openDoor.ts';
 import type { Refusal } from '../../doors/shared/refusal.ts';
 import { refusalOf } from '../../doors/shared/refusalOf.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
+import type { SessionKeys } from '../../service/access/sessionKeys.ts';
 import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
-import { AUTH_TOKEN_HOLDER, byDoor, type Principal } from '../../service/principal.ts';
+import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
 import type { FailedLogins } from './failedLogins.ts';
 import type { Given } from './givenToken.ts';
 
@@ -22,6 +24,9 @@ export interface Coming {
 /** Who shows this token (null: none), or the refusal of a call that no token lets in there. */
 export type Authenticate = (given: Given | null, coming: Coming) => Promise<Principal | Refusal>;
 
+/** The same for a key to one session, or a signature by one. */
+export type AuthenticateKey = (shown: KeyShown, coming: Coming) => Promise<Principal | Refusal>;
+
 export interface AuthenticateDeps {
   /** AUTH_TOKEN. */
   readonly token: string;
@@ -32,9 +37,9 @@ export interface AuthenticateDeps {
 
 /** Only hashes are compared, so that timing reveals nothing about a secret. */
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
-  const { tokenBook, failedLogins, refusals } = deps;
+  const { tokenBook, refusals } = deps;
   const ownHash = secretHash(deps.token);
-  const own: Holder = { door: null, by: byDoor(AUTH_TOKEN_HOLDER) };
+  const own: Holder = { door: null, by: AUTH_TOKEN_BY_DOOR };
 
   async function holderOf(given: string, hash: string): Promise<Holder | null> {
     if (hash === ownHash) return own;
@@ -45,22 +50,51 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   return async (given, { door, address }) => {
     if (given === null || given.secret === '') return missing(door);
     const hash = secretHash(given.secret);
-    // Before anything is looked up, so that guesses are answered without having been tried.
-    const waitMs = failedLogins.attempt(address, hash);
-    const holder = waitMs === null ? await holderOf(given.secret, hash).catch(unavailable) : null;
-    if (holder !== null && 'status' in holder) return holder;
-    if (holder === null) {
-      if (waitMs === null) failedLogins.failed(address, hash);
-      refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
-      return waitMs === null ? WRONG : tooMany(waitMs);
-    }
-    failedLogins.succeeded(address, hash);
+    const holder = await attempt(deps, { address, hash }, () => holderOf(given.secret, hash));
+    if ('status' in holder) return holder;
     const principal = holder.by[door];
     const refusal = notHere(holder, door, given);
     if (refusal === null) return principal;
     refusals.add(principal.tokenId, 'authenticate', 'FORBIDDEN');
     return refusal;
   };
+}
+
+export interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'failedLogins' | 'refusals'> {
+  readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
+}
+
+export function createAuthenticateKey(deps: AuthenticateKeyDeps): AuthenticateKey {
+  const { sessionKeys } = deps;
+  return async (shown, { door, address }) => {
+    if (shown.type === 'key') {
+      const { key, userOf } = shown;
+      if (key === null || key === '') return missing(door);
+      const tried = { address, hash: secretHash(key) };
+      return await attempt(deps, tried, () => sessionKeys.holderOf(key, door, userOf));
+    }
+    const { signature, names, isBy } = shown;
+    const tried = { address, hash: secretHash(signature) };
+    return await attempt(deps, tried, async () => sessionKeys.signerOf(door, names, isBy));
+  };
+}
+
+/** Looks somebody up by a secret, unless too many wrong ones have come from the address. */
+async function attempt<Found extends object>(
+  { failedLogins, refusals }: Pick<AuthenticateDeps, 'failedLogins' | 'refusals'>,
+  { address, hash }: { readonly address: string; readonly hash: string },
+  lookUp: () => Promise<Found | null>,
+): Promise<Found | Refusal> {
+  // Before anything is looked up, so that guesses are answered without having been tried.
+  const waitMs = failedLogins.attempt(address, hash);
+  const found = waitMs === null ? await lookUp().catch(unavailable) : null;
+  if (found === null) {
+    if (waitMs === null) failedLogins.failed(address, hash);
+    refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
+    return waitMs === null ? WRONG : tooMany(waitMs);
+  }
+  if (!('status' in found)) failedLogins.succeeded(address, hash);
+  return found;
 }
 
 export function isRefusal(who: Principal | Refusal): who is Refusal {

@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors.ts';
 import type { Actor } from '../../domain/events.ts';
 import type { Database } from '../../events/database.ts';
 import { AskerGoneError, type Commit } from '../../events/store/eventStore.ts';
@@ -21,7 +22,16 @@ export function createActorDeps(deps: ServiceDeps): (principal: Principal) => Se
 }
 
 function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
-  return { ...deps, database: withActor(deps.database, principal), ending: principal.ending };
+  const database = withActor(deps.database, principal);
+  const pool = principal.isOfSession ? withoutClaims(deps.pool) : deps.pool;
+  return { ...deps, database, pool, ending: principal.ending };
+}
+
+/** The same pool for the holder of a key to one session, which opens no other in its place. */
+function withoutClaims(pool: ServiceDeps['pool']): ServiceDeps['pool'] {
+  const claim = () =>
+    Promise.reject(new DomainError('SESSION_ENDED', 'The session of this key has ended.'));
+  return Object.create(pool, { claim: { value: claim } });
 }
 
 /** The same database, whose commits have the principal as their actor. */

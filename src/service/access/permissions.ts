@@ -50,6 +50,7 @@ export const PERMISSIONS: Permissions = {
   kernelInfo: { roles: CALLERS, ...named },
   execution: { roles: READERS },
   session: { roles: READERS, ...named, others: null },
+  watchSession: { roles: CALLERS, ...named },
   openSession: { roles: CALLERS, ...asked },
   extendSession: { roles: CALLERS, ...named },
   restartKernel: { roles: CALLERS, ...named },
@@ -95,6 +96,7 @@ export const PERMISSIONS: Permissions = {
   createToken: { roles: OPERATORS },
   rotateToken: { roles: OPERATORS },
   revokeToken: { roles: OPERATORS },
+  sessionKey: { roles: CALLERS, ...named },
   quotas: { roles: READERS },
   setQuota: { roles: OPERATORS },
   // Whoever opens a session may choose one. What it is made of is shown to operators only.

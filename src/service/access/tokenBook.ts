@@ -3,6 +3,7 @@
  * its event; `look` finds what no event brought.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
+import type { TokenId } from '../../domain/ids.ts';
 import { type Door, evolveToken, type Token, type TokenEvent } from '../../domain/token.ts';
 import type { TokenReads } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
@@ -18,6 +19,14 @@ export interface Holder {
   readonly by: ByDoor;
 }
 
+/** A token by its id, for what derives from it. */
+export interface KnownToken {
+  readonly id: string;
+  readonly holder: Holder;
+  /** SHA-256 (base64) of its secrets that are valid now. The present one comes first. */
+  readonly secrets: readonly string[];
+}
+
 export interface TokenBook {
   /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
   readonly isFresh: boolean;
@@ -25,6 +34,12 @@ export interface TokenBook {
   holderOf(secretSha256: string): Holder | null;
   /** Asks the database for the token with this hash, which another gateway may have changed a moment ago. Null: there is none. */
   read(secretSha256: string): Promise<Holder | null>;
+  /** The token with this id, whose holder counts as calling now. Null: it lets nobody in now, as far as this gateway knows. */
+  tokenOf(id: string): KnownToken | null;
+  /** The same, of the database. */
+  readToken(id: TokenId): Promise<KnownToken | null>;
+  /** All tokens that let somebody in now, as far as this gateway knows. */
+  known(): Iterable<KnownToken>;
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
@@ -39,7 +54,7 @@ interface Entry {
 }
 
 export interface TokenBookDeps {
-  readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret'>;
+  readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret' | 'token'>;
   readonly tokenReads: TokenReads;
   readonly uses: Pick<TokenUses, 'use'>;
   readonly now: () => Date;
@@ -89,6 +104,18 @@ export function createTokenBook({
     return entry.holder;
   }
 
+  function known({ token, holder }: Entry): KnownToken | null {
+    const secrets = hashesOf(token).filter((hash) => letsIn(token, hash, now()));
+    return secrets.length === 0 ? null : { id: token.id, holder, secrets };
+  }
+
+  function tokenOf(id: string): KnownToken | null {
+    const entry = byId.get(id);
+    const found = entry ? known(entry) : null;
+    if (found !== null) uses.use(found.id);
+    return found;
+  }
+
   /** @param read a read that began after this call */
   async function readAll(read: TokenReads['validTokens']): Promise<void> {
     const before = [...byId.values()];
@@ -128,6 +155,14 @@ export function createTokenBook({
       put(token);
       return holderOf(secretSha256);
     },
+    tokenOf,
+    readToken: async (id) => {
+      const token = await queries.token(id);
+      if (token === null) return null;
+      put(token);
+      return tokenOf(id);
+    },
+    known: () => [...byId.values()].flatMap((entry) => known(entry) ?? []),
     apply: ({ streamKind, streamId, version, event }) => {
       if (streamKind !== 'token') return;
       const token = byId.get(streamId)?.token ?? null;
