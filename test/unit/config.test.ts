@@ -29,7 +29,7 @@ describe('the configuration', () => {
       logLevel: 'info',
       maxTokens: 10_000,
       authFailuresPerMinute: 30,
-      doors: ['mcp', 'jupyter'],
+      doors: ['mcp', 'jupyter', 'e2b'],
       allowedHosts: null,
       trustedProxies: [],
       auditorSeesCode: false,

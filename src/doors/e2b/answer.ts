@@ -15,7 +15,7 @@ export function answerError(res: ServerResponse, status: number, message: string
 }
 
 /** Clients compare `code` with numbers, so it is the status. */
-export function errorBody(status: number, message: string): object {
+function errorBody(status: number, message: string): object {
   return { code: status, message };
 }
 

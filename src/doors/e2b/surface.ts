@@ -35,7 +35,7 @@ const REST_OF_SANDBOXES = /^\/(?:execute|contexts|files|health)(?:\/|$)/;
 /** `/process.Process/Start`. */
 const RPC = /^\/[a-z]+\.[A-Za-z]+\/[A-Za-z]+$/;
 
-export function isRpc(path: string): boolean {
+function isRpc(path: string): boolean {
   return RPC.test(path);
 }
 

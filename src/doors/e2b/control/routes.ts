@@ -15,7 +15,7 @@ export interface ControlRoute {
   readonly methods: Readonly<Record<string, (call: ControlCall) => Promise<void>>>;
 }
 
-export const CONTROL_ROUTES: readonly ControlRoute[] = [];
+const CONTROL_ROUTES: readonly ControlRoute[] = [];
 
 export async function serveControl(call: DoorCall, deps: DoorDeps): Promise<void> {
   for (const { path, methods } of CONTROL_ROUTES) {
