@@ -106,6 +106,8 @@ export interface DoorCall extends DoorRequest {
   readonly gone: AbortSignal;
   /** The body as UTF-8. @throws an error that the server refuses: it is too large, or the client went away */
   readBody(): Promise<string>;
+  /** The body as it came. Throws like {@link readBody}. */
+  readBytes(): Promise<Buffer>;
   /** From now on a stop does not wait for this answer. */
   onStream(): void;
 }

@@ -9,7 +9,7 @@ import { refusalOf } from '../../doors/shared/refusalOf.ts';
 import { type Cors, createCors } from '../http/cors.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { limitArrival } from '../http/limitArrival.ts';
-import { BodyTooLargeError, readBody } from '../http/readBody.ts';
+import { BodyTooLargeError, readBody, readBytes } from '../http/readBody.ts';
 import { refuse, sendRefusal } from '../http/refuse.ts';
 import { guardReader, watchReader } from '../http/watchReader.ts';
 import type { DoorCounts } from './doorCounts.ts';
@@ -86,6 +86,7 @@ async function answer(
     res,
     gone: gone.signal,
     readBody: () => readBody(req, res, deps.maxBodyBytes),
+    readBytes: () => readBytes(req, res, deps.maxBodyBytes),
     onStream: end,
   };
   try {

@@ -8,16 +8,25 @@ export class BodyTooLargeError extends Error {
   }
 }
 
-/**
- * Reads the whole body as UTF-8 text.
- * @throws BodyTooLargeError as early as possible: from Content-Length, or when the first byte beyond the limit arrives
- * @throws Error if the client disconnects before the end
- */
-export function readBody(
+/** Reads the whole body as UTF-8 text. Throws like {@link readBytes}. */
+export async function readBody(
   req: IncomingMessage,
   res: ServerResponse,
   limitBytes: number,
 ): Promise<string> {
+  return (await readBytes(req, res, limitBytes)).toString('utf8');
+}
+
+/**
+ * Reads the whole body.
+ * @throws BodyTooLargeError as early as possible: from Content-Length, or when the first byte beyond the limit arrives
+ * @throws Error if the client disconnects before the end
+ */
+export function readBytes(
+  req: IncomingMessage,
+  res: ServerResponse,
+  limitBytes: number,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (Number(req.headers['content-length'] ?? 0) > limitBytes) {
       reject(new BodyTooLargeError(limitBytes));
@@ -36,7 +45,7 @@ export function readBody(
       if (bytes > limitBytes) settle(() => reject(new BodyTooLargeError(limitBytes)));
       else chunks.push(chunk);
     };
-    const done = () => settle(() => resolve(Buffer.concat(chunks).toString('utf8')));
+    const done = () => settle(() => resolve(Buffer.concat(chunks)));
     const gone = () => settle(() => reject(new Error('The client went away while sending.')));
     req.on('data', take).on('end', done).on('error', reject).on('close', gone);
   });

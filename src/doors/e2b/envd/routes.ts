@@ -1,9 +1,22 @@
-/** The server for files and processes: port 49983 of a sandbox. */
+/** The server for files and processes: port 49983 of a sandbox. E2B calls it envd. */
 import type { DoorDeps } from '../../openDoor.ts';
 import { answerError } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
+import type { RpcMethods } from './rpc/method.ts';
+import { serveRpc } from './rpc/serveRpc.ts';
 
-export async function serveEnvd({ call }: SandboxCall, _deps: DoorDeps): Promise<void> {
-  if (call.path === '/health') call.res.writeHead(204).end();
-  else answerError(call.res, 404, `There is no ${call.path} here.`);
+/** Each service brings its own rows. */
+const METHODS: RpcMethods = {};
+
+/** `/<package>.<Service>/<Method>` */
+const RPC_PATH = /^\/(\w+\.\w+\/\w+)$/;
+
+/** Answers a call whose sandbox is alive. @throws a DomainError, if the sandbox is gone meanwhile */
+export async function serveEnvd(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
+  const { path, method, res } = sandbox.call;
+  const [, name] = RPC_PATH.exec(path) ?? [];
+  if (name !== undefined) return await serveRpc(sandbox, deps, METHODS, name);
+  if (path !== '/health') return answerError(res, 404, `There is no ${path} here.`);
+  if (method !== 'GET') return answerError(res, 405, 'Use GET.');
+  res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
 }

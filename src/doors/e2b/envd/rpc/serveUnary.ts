@@ -1,0 +1,44 @@
+import type { ServerResponse } from 'node:http';
+import type { DoorDeps } from '../../../openDoor.ts';
+import type { SandboxCall } from '../../surface.ts';
+import { messageIn } from './fields.ts';
+import { compressed, errorBody } from './frames.ts';
+import type { Unary } from './method.ts';
+import { RPC_STATUSES, RpcError } from './rpcError.ts';
+import { isSandboxGone, rpcErrorOf } from './rpcErrorOf.ts';
+import { requireUser } from './user.ts';
+
+/** Answers with one message, or with the status and the body of an error. @throws a DomainError, if the sandbox is gone */
+export async function serveUnary(
+  sandbox: SandboxCall,
+  deps: Pick<DoorDeps, 'logger' | 'newId'>,
+  method: Unary | undefined,
+): Promise<void> {
+  const { req, res, readBytes } = sandbox.call;
+  const body = await readBytes();
+  try {
+    requireUser(req.headers.authorization);
+    if ((req.headers['content-encoding'] ?? 'identity') !== 'identity') throw compressed();
+    if (!method) throw unimplemented();
+    answer(res, 200, await method.handle(sandbox, messageIn(body)));
+  } catch (error: unknown) {
+    if (await isSandboxGone(sandbox, error)) throw error;
+    const told = rpcErrorOf(error, deps);
+    answer(res, RPC_STATUSES[told.code], errorBody(told));
+  }
+}
+
+/** The error for a method that nothing here has. */
+export function unimplemented(): RpcError {
+  return new RpcError('unimplemented', 'This method is not supported.');
+}
+
+function answer(res: ServerResponse, status: number, message: object): void {
+  const body = JSON.stringify(message);
+  res.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+  });
+  res.end(body);
+}
