@@ -45,13 +45,21 @@ export type ExecutionEvent =
         stateLost: boolean;
       } & ExecutionOptions
     >
-  | Event<'InterruptRequested', Record<never, never>>
+  | Event<
+      'InterruptRequested',
+      {
+        /** What a command gets. Left out: SIGINT, as every cell. */
+        signal?: InterruptSignal;
+      }
+    >
   | Event<'InputSent', InputPiece>
   | Event<
       'ExecutionStarted',
       {
         /** The number of the cell. Left out if it has none, or its worker does not tell. */
         executionCount?: number;
+        /** The process of a command, in its worker. Left out for a cell, or if its worker does not tell. */
+        pid?: number;
       }
     >
   | Event<
@@ -92,6 +100,9 @@ export type ExecutionEvent =
       }
     >;
 
+/** What a command may get in place of SIGINT. SIGKILL leaves it no grace time. */
+export type InterruptSignal = 'SIGTERM' | 'SIGKILL';
+
 /** The facts about an ended execution that metrics count. */
 export type ExecutionEnd = Pick<Finished, 'status' | 'queuedMs' | 'runMs'>;
 
@@ -115,6 +126,8 @@ export interface Execution {
   readonly finishedAt: Date | null;
   /** From its start on, if its worker tells it then. The end counts, if that has one. */
   readonly executionCount: number | null;
+  /** Of a command's own process, from its start on. Null if its worker does not tell, and for cells. */
+  readonly pid: number | null;
   readonly errorName: string | null;
   readonly errorValue: string | null;
   readonly stateLost: boolean;
@@ -168,6 +181,8 @@ export interface Start {
   readonly at: string;
   /** The number of the cell, if the worker tells. */
   readonly executionCount?: number;
+  /** The process of the command, if the worker tells. */
+  readonly pid?: number;
 }
 
 export type ExecutionCommand =
@@ -187,7 +202,12 @@ export type ExecutionCommand =
       readonly idempotencyKey: string | null;
       readonly stateLost: boolean;
     } & ExecutionOptions)
-  | { readonly type: 'RequestInterrupt'; readonly at: string }
+  | {
+      readonly type: 'RequestInterrupt';
+      readonly at: string;
+      /** Left out: SIGINT. */
+      readonly signal?: InterruptSignal;
+    }
   | ({ readonly type: 'SendInput'; readonly at: string } & InputPiece)
   | ({ readonly type: 'RecordStart' } & Start)
   | {
@@ -219,7 +239,7 @@ export function decideExecution(
   if (execution.finishedAt !== null) return [];
   switch (command.type) {
     case 'RequestInterrupt':
-      return [{ type: 'InterruptRequested', data: { at: command.at } }];
+      return [interrupt(command, execution)];
     case 'SendInput':
       return [sendInput(command, execution)];
     case 'RecordStart':
@@ -229,6 +249,16 @@ export function decideExecution(
     default:
       return command satisfies never;
   }
+}
+
+/** A cell gets SIGINT only: any other signal would end its kernel. */
+function interrupt(
+  { type: _, ...data }: Extract<ExecutionCommand, { type: 'RequestInterrupt' }>,
+  { language }: Execution,
+): ExecutionEvent {
+  if (data.signal !== undefined && language !== 'BASH')
+    throw new WrongStateError('execution', 'a cell', `RequestInterrupt with ${data.signal}`);
+  return { type: 'InterruptRequested', data };
 }
 
 /** Input has one end, and every byte has one place. */
@@ -244,10 +274,14 @@ function sendInput(
   return { type: 'InputSent', data };
 }
 
-function begin({ at, executionCount }: Start, execution: Execution): ExecutionStarted[] {
+function begin({ at, executionCount, pid }: Start, execution: Execution): ExecutionStarted[] {
   if (execution.startedAt !== null) return [];
-  const count = executionCount === undefined ? {} : { executionCount };
-  return [{ type: 'ExecutionStarted', data: { at: notBefore(at, execution), ...count } }];
+  const data = {
+    at: notBefore(at, execution),
+    ...(executionCount !== undefined && { executionCount }),
+    ...(pid !== undefined && { pid }),
+  };
+  return [{ type: 'ExecutionStarted', data }];
 }
 
 function finish(
@@ -305,6 +339,7 @@ export function evolveExecution(state: Execution | null, event: ExecutionEvent):
         status: 'RUNNING',
         startedAt: new Date(event.data.at),
         executionCount: event.data.executionCount ?? null,
+        pid: event.data.pid ?? null,
       };
     case 'ExecutionFinished':
       return finished(next, event.data);
@@ -335,6 +370,7 @@ function requested(data: Requested, version: number): Execution {
     startedAt: null,
     finishedAt: null,
     executionCount: null,
+    pid: null,
     errorName: null,
     errorValue: null,
     stateLost: data.stateLost,

@@ -30,6 +30,8 @@ export interface ExecutionOptions {
   readonly pty?: Terminal;
   /** Whether what is queued behind it is cancelled when it does not end OK. Left out if not. */
   readonly stopOnError?: true;
+  /** What its caller calls it. It means nothing here. Left out if nobody calls it anything. */
+  readonly label?: string;
   /** Whether a cell has no number and shows no result. Left out if it has. */
   readonly silent?: true;
   /** Whether a cell is in the history of its kernel, and takes a number. Left out if so, or if it is silent. */
@@ -46,6 +48,7 @@ export type StoredOptions = Pick<
   | 'allowInput'
   | 'pty'
   | 'stopOnError'
+  | 'label'
   | 'silent'
   | 'storeHistory'
 >;
@@ -53,13 +56,14 @@ export type StoredOptions = Pick<
 /** @returns null if the request asks for none of them */
 export function storedOptions(options: ExecutionOptions): StoredOptions | null {
   const { workingDirectory, environmentVariableNames, allowInput, pty, stopOnError } = options;
-  const { silent, storeHistory } = options;
+  const { label, silent, storeHistory } = options;
   const stored = {
     ...(workingDirectory !== undefined && { workingDirectory }),
     ...(environmentVariableNames && { environmentVariableNames }),
     ...(allowInput && { allowInput }),
     ...(pty && { pty }),
     ...(stopOnError && { stopOnError }),
+    ...(label !== undefined && { label }),
     ...(silent && { silent }),
     ...(storeHistory === false && { storeHistory }),
   };

@@ -78,12 +78,13 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
     keepAlive: 'stays',
     pty: 'stays',
     stopOnError: 'stays',
+    label: 'goes',
     silent: 'stays',
     storeHistory: 'stays',
     // They are code.
     userExpressions: 'goes',
   },
-  InterruptRequested: ONLY_TIME,
+  InterruptRequested: { at: 'stays', signal: 'stays' },
   InputSent: {
     at: 'stays',
     offset: 'stays',
@@ -92,7 +93,7 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
     text: 'goes',
     base64: 'goes',
   },
-  ExecutionStarted: { at: 'stays', executionCount: 'stays' },
+  ExecutionStarted: { at: 'stays', executionCount: 'stays', pid: 'stays' },
   ExecutionFinished: { ...EXECUTION_END, at: 'stays' },
   FileChangeRequested: {
     ...OWNER,

@@ -61,6 +61,7 @@ const STATES: { readonly [K in OwnedKind]: Fates<StateOf<K>> } = {
     ...OWNER,
     ...EXECUTION_REQUEST,
     ...EXECUTION_END,
+    pid: 'stays',
     requestedAt: 'stays',
     startedAt: 'stays',
     finishedAt: 'stays',

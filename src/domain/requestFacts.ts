@@ -19,6 +19,7 @@ export interface RequestFacts {
   readonly workingDirectory?: string;
   /** The value of each environment variable, by its name. */
   readonly [variable: `environmentVariables.${string}`]: string;
+  readonly label?: string;
   readonly silent?: 'true';
   readonly storeHistory?: 'false';
   /** The code of each expression, by its name. */
@@ -38,6 +39,7 @@ export interface Comparable {
   readonly stopOnError: boolean;
   readonly workingDirectory: string | null;
   readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly label: string | null;
   readonly silent: boolean;
   readonly storeHistory: boolean;
   readonly userExpressions: readonly UserExpression[];
@@ -48,7 +50,7 @@ export interface Comparable {
 /** The facts of a request, without its other fields. */
 export function requestFacts(request: Comparable): RequestFacts {
   const { code, contextId, language, keepAlive, workingDirectory, environmentVariables } = request;
-  const { allowInput, pty, stopOnError, silent, storeHistory, userExpressions } = request;
+  const { allowInput, pty, stopOnError, label, silent, storeHistory, userExpressions } = request;
   const variables = Object.entries(environmentVariables);
   return {
     code,
@@ -60,6 +62,7 @@ export function requestFacts(request: Comparable): RequestFacts {
     ...Object.fromEntries(
       variables.map(([name, value]) => [`environmentVariables.${name}`, value]),
     ),
+    ...(label !== null && { label }),
     ...(silent && { silent: 'true' }),
     ...(!silent && !storeHistory && { storeHistory: 'false' }),
     ...Object.fromEntries(

@@ -332,6 +332,8 @@ export const executions = pgTable(
     stoppedBy: uuid('stopped_by'),
     /** NULL: it has not ended, or at a gateway of a release that did not count. */
     storedOutputBytes: count('stored_output_bytes'),
+    /** Of a command's own process, in its worker. NULL for cells, and where nobody said. */
+    pid: integer('pid'),
   },
   (table) => [
     index('executions_unfinished_idx')

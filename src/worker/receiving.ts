@@ -66,10 +66,11 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
     const at = new Date(message.at);
     for (const output of step.outputs) addOutput(writer.batch, job, output, at);
     if (step.started) {
-      const { executionCount } = step;
+      const { executionCount, pid } = step;
       segmentOf(writer.batch, job).start = {
         at,
         ...(executionCount !== undefined && { executionCount }),
+        ...(pid !== undefined && { pid }),
       };
       input.begun(job.execution);
     }

@@ -88,6 +88,8 @@ describe('a command', () => {
     ['code', 'a\ud800', {}],
     ['contextId', 'true', { contextId: '00000000-0000-7000-8000-000000000000' }],
     ['keepAlive', '1', { language: 'PYTHON', keepAlive: true }],
+    ['label', 'true', { label: 'x'.repeat(257) }],
+    ['label', 'true', { label: 'a\0b' }],
   ])('is refused with a wrong %s, before a session is opened', async (field, code, more) => {
     await expect(run(code, more)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -117,6 +119,87 @@ describe('a command', () => {
     expect(
       await one.executeBatch(AUTH_TOKEN_HOLDER, { ...batch, stopOnError: false }),
     ).toHaveLength(4);
+  });
+
+  it('is found by the id of its process at any gateway, while it runs and a while longer', async () => {
+    workers.hold();
+    const [first, second] = [
+      await one.submit(AUTH_TOKEN_HOLDER, command(HOLD, { label: 'a' })),
+      await other.submit(AUTH_TOKEN_HOLDER, command(HOLD)),
+    ];
+    await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
+    await expect.poll(() => count('RUNNING')).toBe(3);
+    const running = await other.commands(AUTH_TOKEN_HOLDER, userUuid());
+    expect(running.map(({ execution, code }) => [execution.id, code])).toEqual([
+      [first.id, HOLD],
+      [second.id, HOLD],
+    ]);
+    const [pid, otherPid] = running.map(({ execution }) => execution.pid ?? 0);
+    expect(pid).not.toBe(otherPid);
+    expect(running.map(({ execution }) => execution.options?.label)).toEqual(['a', undefined]);
+    const find = async (id = pid ?? 0, service = other) =>
+      (await service.commandWithPid(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), pid: id }))?.id;
+    expect(await find()).toBe(first.id);
+    for (const none of [1, 0, -1, 1.5, 2 ** 40]) expect(await find(none)).toBeUndefined();
+    workers.letGo();
+    await expect.poll(() => count('RUNNING')).toBe(0);
+    expect(await find(otherPid, one)).toBe(second.id);
+    expect(await one.commands(AUTH_TOKEN_HOLDER, userUuid())).toEqual([]);
+    await db.sql`UPDATE executions SET finished_at = finished_at - interval '31 s' WHERE id = ${second.id}`;
+    expect(await find(otherPid)).toBeUndefined();
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
+    expect(await find()).toBeUndefined();
+  });
+
+  it('of two with the same process id is found as the one that runs', async () => {
+    const done = await run('true');
+    workers.hold();
+    const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
+    await expect.poll(() => count('RUNNING')).toBe(1);
+    await db.sql`UPDATE executions SET pid = 7 WHERE id IN (${done.id}, ${held.id})`;
+    const asked = { userUuid: userUuid(), pid: 7 };
+    expect(await other.commandWithPid(AUTH_TOKEN_HOLDER, asked)).toMatchObject({ id: held.id });
+    workers.letGo();
+    await expect.poll(() => count('RUNNING')).toBe(0);
+  });
+
+  it('is given the signal that is asked for at whatever gateway; a cell is not', async () => {
+    workers.hold();
+    const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
+    const waiting = await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
+    await expect.poll(() => count('RUNNING')).toBe(2);
+    await expect(other.interrupt(AUTH_TOKEN_HOLDER, waiting.id, 'SIGKILL')).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'signal' },
+    });
+    const killed = { status: 'INTERRUPTED', exitCode: null, signal: 'SIGKILL' };
+    expect(await other.interrupt(AUTH_TOKEN_HOLDER, held.id, 'SIGKILL')).toMatchObject(killed);
+    expect(await one.interrupt(AUTH_TOKEN_HOLDER, held.id, 'SIGTERM')).toMatchObject(killed);
+    workers.letGo();
+    await expect.poll(() => count('RUNNING')).toBe(0);
+  });
+
+  it('in a worker that is older than signals has no process id and is interrupted only with SIGINT', async () => {
+    workers.lacking.push('processes');
+    await replaceIdle(gateways[0], db.queries);
+    workers.hold();
+    const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
+    workers.lacking.length = 0;
+    await expect.poll(() => count('RUNNING')).toBe(1);
+    const [running] = await one.commands(AUTH_TOKEN_HOLDER, userUuid());
+    expect(running?.execution.pid).toBeNull();
+    for (const service of [one, other])
+      await expect(service.interrupt(AUTH_TOKEN_HOLDER, held.id, 'SIGTERM')).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('process ids and signals'),
+      });
+    expect(await count('RUNNING')).toBe(1);
+    expect(await other.interrupt(AUTH_TOKEN_HOLDER, held.id)).toMatchObject({
+      status: 'INTERRUPTED',
+      signal: null,
+    });
+    workers.letGo();
+    await replaceIdle(gateways[0], db.queries);
   });
 
   it('is refused in the session of a worker that is older than commands, and never sent to one', async () => {

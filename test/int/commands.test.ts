@@ -52,6 +52,28 @@ describe('an interrupt', () => {
     ]);
   });
 
+  it('has the signal that was asked for, also after a take-over', async () => {
+    const asked = { path: '/interrupt', body: { signal: 'SIGKILL' } };
+    recordCalls(scripted.agent, () => null);
+    await holder.adopt(scripted.worker);
+    const execution = await scripted.requestCommand(holder.database);
+    await scripted.untilSent(execution.id);
+    scripted.begin(execution.id);
+    const interrupted = other.interrupt(execution, 'SIGKILL');
+    await told(observer, 'InterruptRequested');
+    await holder.die();
+    const http = recordCalls(scripted.agent, () => TOOK_IT);
+    await other.adopt(scripted.worker);
+    await http.atLeast(1);
+    scripted.finish(execution.id, 'interrupted', { exit_code: null, signal: 'SIGKILL' });
+    expect(await interrupted).toMatchObject({ status: 'INTERRUPTED', signal: 'SIGKILL' });
+    expect(http.calls).toMatchObject([asked]);
+    const events = await db.readStream('execution', execution.id);
+    expect(events.find(({ event }) => event.type === 'InterruptRequested')).toMatchObject({
+      event: { data: { signal: 'SIGKILL' } },
+    });
+  });
+
   it('between take-over and connection does not cancel code that the agent has', async () => {
     const http = recordCalls(scripted.agent, () => TOOK_IT);
     await holder.adopt(scripted.worker);

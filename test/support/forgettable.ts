@@ -118,6 +118,7 @@ async function run(
     ...{ executionId, tenant, userUuid, sessionId: session.id, workerId: session.workerId },
     ...{ code, codeSha256: sha256(code), idempotencyKey: key, allowInput: true },
     ...{ workingDirectory: `/${mark('folder')}`, environmentVariableNames: Object.keys(values) },
+    label: mark('label'),
     userExpressions: [{ name: mark('expressionName'), code: mark('expression') }],
   });
   let execution = await commitOne<'execution'>(store, requested, {

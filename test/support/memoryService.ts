@@ -105,6 +105,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     startedAt: new Date('2026-01-31T12:00:00.010Z'),
     finishedAt: new Date('2026-01-31T12:00:01.000Z'),
     executionCount: 1,
+    pid: null,
     errorName: null,
     errorValue: null,
     stateLost: false,

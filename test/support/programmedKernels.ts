@@ -22,6 +22,8 @@ export interface KernelRules {
   readonly printed?: (code: string) => string | null;
   /** Whether it answers no calls now. */
   readonly isFrozen: () => boolean;
+  /** Features that it does not have. */
+  readonly lacking: readonly string[];
 }
 
 /** What the code of an execution finds around it. */
@@ -58,6 +60,7 @@ const raised: typeof okReply = (options) => errorReply('E', options);
 
 interface Fields {
   readonly msg_id?: string;
+  readonly signal?: string;
   readonly close?: boolean;
   readonly base64?: string;
   readonly columns?: number;
@@ -72,13 +75,24 @@ interface Answered {
 }
 
 const DEFAULT = 'default';
-const FEATURES = ['contexts', 'commands', 'surroundings', 'input', 'terminal', 'cells'];
+/** Below those of the first command's process. */
+const FIRST_PID = 100;
+const FEATURES = [
+  'contexts',
+  'commands',
+  'surroundings',
+  'input',
+  'terminal',
+  'cells',
+  'processes',
+];
 const ok = (json: unknown): Answered => ({ status: 200, json });
 const refused = (status: number, error: string): Answered => ({ status, json: { error } });
 
 /** Runs each msg_id once, and interrupts by msg_id. */
 export function runKernels(agent: ScriptedAgent, rules: KernelRules): ProgrammedKernels {
   let variables: Readonly<Record<string, string>> = {};
+  const features = FEATURES.filter((each) => !rules.lacking.includes(each));
   const known = new Set<string>();
   /** What runs in each lane. */
   const running = new Map<string, string>();
@@ -111,7 +125,9 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     else if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
     rules.onBegin(id, { ...found, variables: { ...variables, ...found.variables } });
     running.set(lane, id);
-    agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
+    const pid = isCommand && features.includes('processes') ? { pid: FIRST_PID + known.size } : {};
+    const busy = { execution_state: 'busy', ...pid };
+    agent.append((seq) => frame('status', busy, { parent: id, seq, at: Date.now() }));
     if (code === READ || rules.isHeld(code)) return;
     const printed = code.startsWith(SAY) ? code : (rules.printed?.(code) ?? null);
     if (printed !== null)
@@ -152,12 +168,13 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     return ok({ kernel_generation: 2 });
   }
 
-  function interrupt(id: string): Answered {
+  function interrupt(id: string, signal: string | undefined): Answered {
     const isKnown = known.has(id);
     // An interrupted request that arrives later must not run.
     known.add(id);
     const [lane] = [...running].find(([, each]) => each === id) ?? [];
-    if (lane !== undefined) queueMicrotask(() => endIn(lane, 'interrupted'));
+    const by = signal !== undefined && commands.has(id) ? { exit_code: null, signal } : {};
+    if (lane !== undefined) queueMicrotask(() => endIn(lane, 'interrupted', by));
     return ok({ interrupted: lane !== undefined, known: isKnown });
   }
 
@@ -188,8 +205,8 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     const { msg_id: msgId = '', context_id: contextId } = fields;
     switch (path) {
       case '/health': {
-        const features = kernels.isOld ? {} : { features: FEATURES };
-        return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...features });
+        const told = kernels.isOld ? {} : { features };
+        return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...told });
       }
       case '/input':
         return takeInput(fields);
@@ -204,7 +221,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
       case '/restart':
         return restart(contextId);
       default:
-        return interrupt(msgId);
+        return interrupt(msgId, fields.signal);
     }
   }
 

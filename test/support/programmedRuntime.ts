@@ -35,6 +35,8 @@ export interface ProgrammedRuntime {
    * commands and input.
    */
   isFormer: boolean;
+  /** Features that workers do not have which are made while they are in the list. */
+  readonly lacking: string[];
   /** What code prints, if it prints anything. */
   printed: (code: string) => string | null;
   /** The images of the workers that were made, in their order. */
@@ -65,6 +67,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const sizes: string[] = [];
   const imagesUsed: string[] = [];
   const frozen: string[] = [];
+  const lacking: string[] = [];
   const brokenImages: string[] = [];
   let isHolding = false;
 
@@ -93,6 +96,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
         printed: (code) => made.printed(code),
         onResize: (size) => sizes.push(size),
         isFrozen: () => frozen.includes(workerId),
+        lacking: [...lacking],
       });
       kernels.isOld = made.isFormer;
       const containerId = newId();
@@ -124,6 +128,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     printed: () => null,
     imagesUsed,
     frozen,
+    lacking,
     brokenImages,
     isFormer: false,
     makeOld: (workerId) => {

@@ -191,6 +191,14 @@ const mutations: readonly Refusal[] = [
     'mutation ($value: ID!) { interrupt(executionId: $value) { id } }',
     [MISSING, ...BAD_IDS],
   ),
+  ...rows(
+    'Mutation.interrupt(signal:)',
+    'mutation ($value: InterruptSignal) { interrupt(executionId: "nothing", signal: $value) { id } }',
+    [
+      { what: 'is no signal for commands', value: 'SIGSTOP' },
+      { what: 'is no text', value: 9 },
+    ],
+  ),
 ];
 
 const WRITE_FILE = 'mutation ($value: WriteFileInput!) { writeFile(input: $value) { path } }';

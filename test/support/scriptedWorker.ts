@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { createInOrder } from '../../src/async/inOrder.ts';
 import type { Context } from '../../src/domain/context.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import type { Execution } from '../../src/domain/execution.ts';
+import type { Execution, InterruptSignal } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
@@ -256,7 +256,8 @@ export function actingGateway(database: Database) {
     },
     /** Lets it hear of an event, as if it had just been recorded. */
     hear: (event: RecordedEvent): void => heldWorkers.apply(event),
-    interrupt: (execution: Execution) => requestInterrupt(deps, execution),
+    interrupt: (execution: Execution, signal: InterruptSignal | null = null) =>
+      requestInterrupt(deps, execution, signal),
     sendInput: (
       { id: executionId, tenant }: Execution,
       request: Omit<InputRequest, 'executionId'>,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { WrongStateError } from '../../src/domain/decider.ts';
 import {
   decideExecution,
   type Ending,
@@ -117,7 +118,7 @@ describe('an execution', () => {
   it('given none, when a command is requested with options: they are recorded and in its state', () => {
     const stored = {
       ...({ workingDirectory: '/tmp', allowInput: true, stopOnError: true } as const),
-      ...({ silent: true, storeHistory: false } as const),
+      ...({ label: 'a', silent: true, storeHistory: false } as const),
     };
     const data = { ...asked, language: 'BASH', ...stored } as const;
     given()
@@ -199,6 +200,33 @@ describe('an execution', () => {
     expect(given(requested, begun, of(null)).state?.executionCount).toBe(7);
     expect(given(requested, begun, of(6)).state?.executionCount).toBe(6);
     expect(given(requested, started(10), of(null)).state?.executionCount).toBeNull();
+  });
+
+  it('has the process of its command from its start on', () => {
+    const data = { at: time(10), pid: 7 };
+    const begun: ExecutionEvent = { type: 'ExecutionStarted', data };
+    given(requested)
+      .when({ type: 'RecordStart', ...data })
+      .then(begun);
+    expect(given(requested, begun).state?.pid).toBe(7);
+    expect(given(requested, begun, finished(30, { runMs: 20 })).state?.pid).toBe(7);
+    expect(given(requested, started(10)).state?.pid).toBeNull();
+    const { state } = given(requested);
+    const late = { ...finish(30), start: data } as ExecutionCommand;
+    expect(decideExecution(late, state ?? null)[0]).toEqual(begun);
+  });
+
+  it('gets another signal than SIGINT only if it is a command', () => {
+    const asking: ExecutionCommand = { type: 'RequestInterrupt', at: time(3), signal: 'SIGKILL' };
+    const command: ExecutionEvent = {
+      type: 'ExecutionRequested',
+      data: { ...asked, language: 'BASH' },
+    };
+    given(command)
+      .when(asking)
+      .then({ type: 'InterruptRequested', data: { at: time(3), signal: 'SIGKILL' } });
+    const { state } = given(requested);
+    expect(() => decideExecution(asking, state ?? null)).toThrow(WrongStateError);
   });
 
   it('given queued, when finished without a recorded start: start and finish, in order', () => {

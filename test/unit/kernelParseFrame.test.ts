@@ -39,8 +39,13 @@ describe('parseFrame', () => {
     const numbered = (execution_count: unknown) =>
       parseFrame(frame('status', { execution_state: 'busy', execution_count }), AT);
     expect(numbered(7)).toMatchObject({ message: { executionCount: 7 } });
-    for (const odd of [-1, 2 ** 31, 1.5, '7', null, true])
+    const begun = (pid: unknown) =>
+      parseFrame(frame('status', { execution_state: 'busy', pid }), AT);
+    expect(begun(12)).toMatchObject({ message: { pid: 12 } });
+    for (const odd of [-1, 2 ** 31, 1.5, '7', null, true]) {
       expect(numbered(odd)).not.toHaveProperty('message.executionCount');
+      expect(begun(odd)).not.toHaveProperty('message.pid');
+    }
     const restarting = frame('status', { execution_state: 'restarting', reason: 'oom' });
     expect(parseFrame(restarting, AT)).toMatchObject({
       message: { state: 'restarting', reason: 'oom', parentId: null, seq: null, at: AT },

@@ -180,6 +180,14 @@ describe('a command', () => {
     }
   });
 
+  it('tells its process when it begins, which no kernel can do', () => {
+    const busy = messageIn(frame('status', { execution_state: 'busy', pid: 7 }, seq));
+    const begun = receive(startProgress(ID), busy, COMMAND);
+    expect(begun).toMatchObject({ started: true, pid: 7 });
+    expect(receive(begun.progress, busy, COMMAND)).not.toHaveProperty('pid');
+    expect(receive(startProgress(ID), busy, LIMITS)).not.toHaveProperty('pid');
+  });
+
   it('that could not be started is an ERROR that never started', () => {
     const reply = errorReply('CommandNotStarted', agentReply('finished', { started_at: null }));
     const { outcomes, starts } = told([status('idle', seq), reply], COMMAND);

@@ -57,6 +57,7 @@ const PLAIN: Comparable = {
   language: 'PYTHON',
   keepAlive: false,
   stopOnError: false,
+  label: null,
   silent: false,
   storeHistory: true,
   userExpressions: [],
@@ -97,6 +98,13 @@ it('how a cell is run is compared, and each expression, without its code', () =>
   expect(compare({ silent: false })).toEqual(['silent', 'storeHistory']);
   expect(compare({ userExpressions: [{ name: 'a', code: 'y' }] })).toEqual(['userExpressions.a']);
   expect(compare({ userExpressions: [] })).toEqual(['userExpressions.a']);
+});
+
+it('the label of a command is compared', () => {
+  const hash = stored(hashes.of(KEY, requestFacts({ ...PLAIN, label: 'a' })));
+  const compare = (label: string | null) =>
+    hashes.differences(KEY, asked(requestFacts({ ...PLAIN, label })), hash);
+  expect([compare('a'), compare('b'), compare(null)]).toEqual([[], ['label'], ['label']]);
 });
 
 it('a request that stops others is not the same as one that does not', () => {

@@ -23,6 +23,8 @@ export const FIRST_USES = {
   cells: 33,
   /** Environments: workers would be given to sessions of another one. */
   environments: 40,
+  /** Processes of commands: their ids would not be recorded, and any signal to them would be SIGINT. */
+  processes: 43,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

@@ -1,5 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
-import type { ExecutionId, WorkerId } from '../../domain/ids.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
 import type { UserExpression } from '../../domain/userExpressions.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeJson } from '../store/jsonText.ts';
@@ -12,6 +13,11 @@ export interface UnfinishedExecution {
   readonly userExpressions?: readonly UserExpression[];
   /** Seq of the last stored output; 0 if there is none. */
   readonly lastSeq: number;
+}
+
+export interface RunningCommand {
+  readonly execution: Execution;
+  readonly code: string;
 }
 
 /** What of its first event is read, too. */
@@ -78,6 +84,40 @@ export function createExecutionQueries({ sql, answered }: Client) {
         SELECT * FROM executions WHERE worker_id = ${workerId} AND finished_at IS NULL
         ORDER BY requested_position`);
       return rows.map(toExecution);
+    },
+
+    /** The commands of a session that run, with their code, in the order in which they were accepted. */
+    runningCommands: async (
+      session: Pick<Session, 'id' | 'workerId'>,
+    ): Promise<RunningCommand[]> => {
+      const rows = await answered(sql<(ExecutionRow & Pick<RequestRow, 'code'>)[]>`
+        SELECT x.*, e.data -> 'code' AS code
+        FROM executions x
+        JOIN events e ON e.stream_id = 'execution-' || x.id AND e.version = 1
+        WHERE x.worker_id = ${session.workerId} AND x.session_id = ${session.id}
+          AND x.finished_at IS NULL AND x.started_at IS NOT NULL AND x.language = 'BASH'
+        ORDER BY x.requested_position`);
+      return rows.map(({ code, ...row }) => ({
+        execution: toExecution(row),
+        code: String(decodeJson(code)),
+      }));
+    },
+
+    /**
+     * The command of a session whose own process has or had this id: the one that runs, else the last one that has ended
+     * not longer than `endedWithinMs` ago. The system gives an id again only after many others.
+     */
+    commandWithPid: async (
+      sessionId: SessionId,
+      pid: number,
+      endedWithinMs: number,
+    ): Promise<Execution | null> => {
+      const [row] = await answered(sql<ExecutionRow[]>`
+        SELECT * FROM executions
+        WHERE session_id = ${sessionId} AND pid = ${pid} AND (
+          finished_at IS NULL OR finished_at > clock_timestamp() - ${endedWithinMs} * interval '1 ms')
+        ORDER BY finished_at IS NULL DESC, requested_position DESC LIMIT 1`);
+      return row ? toExecution(row) : null;
     },
 
     /** The values of its environment variables. Null if there are none any more: it has ended. */

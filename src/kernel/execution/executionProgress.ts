@@ -55,6 +55,8 @@ export interface Received {
   readonly started: boolean;
   /** The number that the cell begins with. Left out if it does not begin here, or if the kernel has not told. */
   readonly executionCount?: number;
+  /** The process of a command that begins here. Left out otherwise, or if the agent has not told. */
+  readonly pid?: number;
   /** Set exactly once, together with the last outputs. */
   readonly done: ExecutionOutcome | null;
 }
@@ -97,7 +99,7 @@ export function receive(
   if (message.parentId !== progress.executionId) return unchanged(progress);
   switch (message.type) {
     case 'status':
-      if (message.state === 'busy') return begin(progress, message);
+      if (message.state === 'busy') return begin(progress, message, isCommand);
       return message.state === 'idle' ? becomeIdle(progress, isCommand) : unchanged(progress);
     case 'output':
       return takeOutput(progress, message, maxOutputBytes);
@@ -116,13 +118,15 @@ function unchanged(progress: ExecutionProgress): Received {
   return { progress, outputs: [], started: false, done: null };
 }
 
-function begin(progress: ExecutionProgress, message: StatusMessage): Received {
-  const { at: startedAt, executionCount } = message;
+function begin(progress: ExecutionProgress, message: StatusMessage, isCommand: boolean): Received {
+  const { at: startedAt, executionCount, pid } = message;
   if (progress.startedAt !== null) return unchanged(progress);
   return {
     ...unchanged({ ...progress, startedAt }),
     started: true,
     ...(executionCount !== undefined && { executionCount }),
+    // A kernel runs user code, so what it says of processes is nothing.
+    ...(isCommand && pid !== undefined && { pid }),
   };
 }
 

@@ -29,6 +29,8 @@ export interface StatusMessage extends MessageBase {
   readonly contextId: string | null;
   /** The number of the cell that begins. Left out if the agent did not say. */
   readonly executionCount?: number;
+  /** The process of the command that begins. Left out if the agent did not say. */
+  readonly pid?: number;
 }
 
 /** What became of a context beside the default one. */

@@ -90,6 +90,7 @@ function readStatus(base: Base, content: JsonObject): Frame {
     ? (content.reason as StatusMessage['reason'])
     : null;
   const executionCount = readCount(content.execution_count);
+  const pid = readCount(content.pid);
   const message: StatusMessage = {
     type: 'status',
     ...base,
@@ -97,6 +98,7 @@ function readStatus(base: Base, content: JsonObject): Frame {
     reason,
     contextId: readId(content.context_id),
     ...(executionCount !== null && { executionCount }),
+    ...(pid !== null && { pid }),
   };
   return { type: 'message', message, isMalformed: false };
 }

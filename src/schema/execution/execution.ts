@@ -113,6 +113,11 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description: 'The signal that ended a command, such as SIGKILL. Otherwise null.',
   }),
+  pid: t.exposeInt('pid', {
+    nullable: true,
+    description:
+      "The id of a command's own process in its worker, once it has begun. Null for a cell, and if its worker is of an earlier release.",
+  }),
   allowInput: t.boolean({
     description: 'Whether it may wait for input.',
     resolve: ({ options }) => options?.allowInput === true,

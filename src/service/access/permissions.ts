@@ -46,6 +46,8 @@ export const PERMISSIONS: Permissions = {
   interrupt: { roles: CALLERS },
   sendInput: { roles: CALLERS },
   resizeTerminal: { roles: CALLERS },
+  commands: { roles: CALLERS, ...named, others: [] },
+  commandWithPid: { roles: CALLERS, ...asked, others: null },
   askKernel: { roles: CALLERS, ...asked },
   kernelInfo: { roles: CALLERS, ...named },
   execution: { roles: READERS },

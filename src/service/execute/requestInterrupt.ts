@@ -4,7 +4,7 @@
  * each other directly.
  */
 
-import { decideExecution, type Execution } from '../../domain/execution.ts';
+import { decideExecution, type Execution, type InterruptSignal } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
@@ -22,10 +22,14 @@ export interface RequestInterruptDeps {
   readonly now: () => Date;
 }
 
-/** Resolves with the execution when it has ended, or unfinished when the time for that is over. */
+/**
+ * Resolves with the execution when it has ended, or unfinished when the time for that is over.
+ * @param signal what a command gets in place of SIGINT. Its worker must be able to give it.
+ */
 export async function requestInterrupt(
   deps: RequestInterruptDeps,
   execution: Execution,
+  signal: InterruptSignal | null = null,
 ): Promise<Execution> {
   const { queries } = deps.database;
   const over = new AbortController();
@@ -37,7 +41,7 @@ export async function requestInterrupt(
     if (!over.signal.aborted) throw error;
     return null;
   });
-  const recording = record(deps, execution.id).then((isAsked) => isAsked || over.abort());
+  const recording = record(deps, execution.id, signal).then((isAsked) => isAsked || over.abort());
   try {
     const [end] = await Promise.all([ended, recording]);
     return end ?? (await queries.execution(execution.id)) ?? execution;
@@ -49,11 +53,17 @@ export async function requestInterrupt(
 }
 
 /** Resolves with false if the execution has already ended. Nothing is recorded then. */
-async function record({ database, now }: RequestInterruptDeps, id: ExecutionId): Promise<boolean> {
+async function record(
+  { database, now }: RequestInterruptDeps,
+  id: ExecutionId,
+  signal: InterruptSignal | null,
+): Promise<boolean> {
+  const asked = signal === null ? {} : { signal };
   const { type } = await decideAndCommit(database.store, {
     load: () => database.queries.execution(id),
     decide: (state) => {
-      const events = decideExecution({ type: 'RequestInterrupt', at: now().toISOString() }, state);
+      const at = now().toISOString();
+      const events = decideExecution({ type: 'RequestInterrupt', at, ...asked }, state);
       return commitChanges({ streams: [{ stream: 'execution', id, state, events }] });
     },
   });

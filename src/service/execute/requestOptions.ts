@@ -11,7 +11,7 @@ import type { ValidRequest } from './validateRequest.ts';
 export function optionsOf(request: ValidRequest, contextId: ContextId | null): ExecutionOptions {
   const { keepAlive, stopOnError, allowInput, pty, workingDirectory, environmentVariables } =
     request;
-  const { silent, storeHistory, userExpressions } = request;
+  const { label, silent, storeHistory, userExpressions } = request;
   const environmentVariableNames = Object.keys(environmentVariables).sort();
   return {
     ...(isCommand(request) && { language: 'BASH' }),
@@ -22,6 +22,7 @@ export function optionsOf(request: ValidRequest, contextId: ContextId | null): E
     ...(pty !== null && { pty }),
     ...(workingDirectory !== null && { workingDirectory }),
     ...(environmentVariableNames.length > 0 && { environmentVariableNames }),
+    ...(label !== null && { label }),
     ...(silent && { silent }),
     ...(!silent && !storeHistory && { storeHistory }),
     ...(userExpressions.length > 0 && { userExpressions }),

@@ -25,6 +25,8 @@ import { bytesOfExpressions, validateExpressions } from './validateExpressions.t
 import { validateTerminal } from './validateTerminal.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
+/** It is in the row. */
+const MAX_LABEL_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
 /** Linux gives a program no longer argument, and a command's code is an argument of its shell. Its end takes one byte. */
 const MAX_COMMAND_BYTES = 131_071;
@@ -40,6 +42,8 @@ export interface ExecuteRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
+  /** What the caller calls it. */
+  readonly label?: string | null | undefined;
   /** Whether a cell gets no number and shows no result. Its output and its error come all the same. */
   readonly silent?: boolean | null | undefined;
   /** Whether a cell is kept in the history, and takes a number. Left out: unless it is silent. */
@@ -68,6 +72,7 @@ export interface ValidRequest {
   readonly language: Language;
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
+  readonly label: string | null;
   readonly silent: boolean;
   /** False also if it is silent. */
   readonly storeHistory: boolean;
@@ -108,6 +113,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     language,
     keepAlive: request.keepAlive ?? false,
     stopOnError: request.stopOnError ?? false,
+    label: validateLabel(request.label ?? null),
     silent,
     storeHistory: !silent && (request.storeHistory ?? true),
     userExpressions,
@@ -179,6 +185,11 @@ function validateKey(key: string | null): string | null {
   if (key === '') refuse('idempotencyKey', 'must not be empty; leave it out instead', {});
   if (key !== null) validateName('idempotencyKey', key, MAX_IDEMPOTENCY_KEY_CHARS);
   return key;
+}
+
+function validateLabel(label: string | null): string | null {
+  if (label !== null) validateName('label', label, MAX_LABEL_CHARS);
+  return label;
 }
 
 function hashable(code: string): string {

@@ -9,6 +9,7 @@ export const FEATURES = {
   input: 'input for running code',
   terminal: 'terminals',
   cells: 'the options of cells of notebooks',
+  processes: 'the process ids and signals of commands',
   surroundings: 'environment variables and working directories of single executions',
 } as const;
 

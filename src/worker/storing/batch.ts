@@ -34,8 +34,8 @@ export interface Job {
 export interface Segment {
   readonly job: Job;
   readonly outputs: { output: Output; readonly at: Date }[];
-  /** When it began. With the number of the cell, if the kernel has told. */
-  start: { readonly at: Date; readonly executionCount?: number } | null;
+  /** When it began. With the number of the cell, or the process of the command, if the agent has told. */
+  start: { readonly at: Date; readonly executionCount?: number; readonly pid?: number } | null;
   end: { readonly at: Date; readonly ending: Ending } | null;
   /** When it was to be interrupted. Left out if it was not. */
   interruptedAt?: Date;

@@ -6,6 +6,7 @@ What is about the worker's default kernel (`run`, `on_message`, `state`, `genera
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import NamedTuple
 
 from cellhouse_agent.commands.commands import Commands
@@ -130,13 +131,22 @@ class Executor:
             self._known.ack(seq)
             self._buffer.ack(seq)
 
-    def interrupt(self, msg_id: str, request_id: str | None = None) -> Interrupted:
+    def interrupt(
+        self,
+        msg_id: str,
+        request_id: str | None = None,
+        number: signal.Signals = signal.SIGINT,
+    ) -> Interrupted:
         """
         Interrupt this request if it runs, or take it out of the queue. If it has not arrived yet, it will never run.
-        Repeating a request_id has no further effect.
+        Repeating a request_id has no further effect. Only a command gets another signal than SIGINT.
         """
         if lane := self._lane_of.get(msg_id):
-            lane.interrupt(msg_id, request_id is None or self._interrupts.add(request_id))
+            is_new = request_id is None or self._interrupts.add(request_id)
+            if isinstance(lane, Commands):
+                lane.interrupt(msg_id, is_new, number)
+            else:
+                lane.interrupt(msg_id, is_new)
             return Interrupted(True, True)
         if msg_id in self._known:
             return Interrupted(False, True)

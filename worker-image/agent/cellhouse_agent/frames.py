@@ -28,11 +28,19 @@ class FrameWriter:
         self._numbers = itertools.count(1)
         self.max_message_bytes = max_message_bytes
 
-    def status(self, state: str, parent: bytes, execution_count: int | None = None) -> None:
-        """An execution's iopub `status`. With the number of the cell, if it is known."""
+    def status(
+        self,
+        state: str,
+        parent: bytes,
+        execution_count: int | None = None,
+        pid: int | None = None,
+    ) -> None:
+        """An execution's iopub `status`. With the number of the cell, or the process of the command, if known."""
         content: JsonObject = {"execution_state": state}
         if execution_count is not None:
             content["execution_count"] = execution_count
+        if pid is not None:
+            content["pid"] = pid
         if state == "busy":
             self._buffer.shares.begin(parent)
         frame = self._frame("iopub", "status", parent, dump(content))

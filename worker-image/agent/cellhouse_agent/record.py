@@ -42,11 +42,11 @@ class Record:
         """Output that was not kept."""
         return self._dropped_bytes.total()
 
-    def start(self, execution_count: int | None = None) -> None:
-        """Write `busy`, once. `execution_count`: the number of the cell, if it is known."""
+    def start(self, execution_count: int | None = None, pid: int | None = None) -> None:
+        """Write `busy`, once. `execution_count`: the number of the cell, if it is known. `pid`: of a command."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
-            self._writer.status("busy", self._parent, execution_count)
+            self._writer.status("busy", self._parent, execution_count, pid)
 
     def keep_stream(self, name: str, data: bytes) -> None:
         """Keep the beginning of a text that fits the limit; drop the rest."""

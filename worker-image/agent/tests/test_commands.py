@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from unittest import mock
 
 from cellhouse_agent.commands import commands
@@ -110,6 +111,41 @@ class Taking(WithCommands):
         report = await self.report("1")
         self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 0))
         self.assertEqual(self.written("1").count(b"hit"), 3)
+
+    async def test_its_process_is_told_when_it_begins(self) -> None:
+        self.executor.submit(command("1", "echo $$; kill -STOP $$; exec sleep 60"))
+        await self.wrote("1", b"\n")
+        busy, *_ = self.frames("1")
+        self.assertEqual(busy["content"]["pid"], int(self.written("1")))
+        self.executor.interrupt("1", "r1", signal.SIGKILL)
+        await self.report("1")
+
+    async def test_a_signal_takes_the_place_of_sigint(self) -> None:
+        code = "trap 'echo term; exit 3' TERM; echo on; sleep 60 & wait"
+        self.executor.submit(command("1", code))
+        await self.wrote("1", b"on\n")
+        self.assertEqual(self.executor.interrupt("1", "r1", signal.SIGTERM), (True, True))
+        report = await self.report("1")
+        self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 3))
+        self.assertEqual(self.written("1"), b"on\nterm\n")
+        self.executor.submit(command("2", WAIT))
+        await self.wrote("2", b"\n")
+        self.executor.interrupt("2", "r2", signal.SIGTERM)
+        self.assertEqual((await self.report("2"))["signal"], "SIGTERM")
+
+    async def test_sigkill_ends_it_at_once_whatever_it_ignores(self) -> None:
+        ignoring = "trap '' INT TERM; (trap '' INT TERM; sleep 60) & echo on; wait"
+        for msg_id, before in (("1", ()), ("2", (signal.SIGINT,)), ("3", (signal.SIGTERM,))):
+            self.executor.submit(command(msg_id, ignoring, grace_ms=600_000))
+            await self.wrote(msg_id, b"on\n")
+            for number in before:
+                self.executor.interrupt(msg_id, f"first {msg_id}", number)
+                await asyncio.sleep(0.05)
+            self.executor.interrupt(msg_id, f"last {msg_id}", signal.SIGKILL)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                report = await self.report(msg_id)
+            self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGKILL"))
+            self.assertEqual([*user_processes()], [])
 
     async def test_a_queued_one_waits_and_can_be_taken_out(self) -> None:
         with mock.patch.object(commands, "MAX_COMMANDS", 2):

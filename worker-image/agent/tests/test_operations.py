@@ -47,7 +47,15 @@ class OperationsTest(WithExecutor, Socket):
                 "status": "ok",
                 "boot_id": "boot",
                 "kernel": "idle",
-                "features": ["contexts", "commands", "surroundings", "input", "terminal", "cells"],
+                "features": [
+                    "contexts",
+                    "commands",
+                    "surroundings",
+                    "input",
+                    "terminal",
+                    "cells",
+                    "processes",
+                ],
                 "contexts": [],
             },
         )
@@ -106,6 +114,16 @@ class OperationsTest(WithExecutor, Socket):
                 status, answer = await self.call("interrupt", msg_id=msg_id)
                 self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                 self.assertIn("msg_id", answer["message"])
+
+    async def test_an_interrupt_may_name_one_of_two_signals(self) -> None:
+        for name in ("SIGTERM", "SIGKILL"):
+            status, _ = await self.call("interrupt", msg_id="1", signal=name)
+            self.assertEqual(status, 200)
+        for wrong in ("SIGSTOP", "SIGINT", "", 9, True, ["SIGKILL"]):
+            with self.subTest(wrong=wrong):
+                status, answer = await self.call("interrupt", msg_id="1", signal=wrong)
+                self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                self.assertIn("signal", answer["message"])
 
     async def test_an_interrupt_that_is_sent_again_tells_how_things_are_by_then(self) -> None:
         ask = {"msg_id": "1", "request_id": "r1"}

@@ -105,13 +105,13 @@ class Command:
         """That of its process: negative for a signal, None while it runs or if its reaper was lost."""
         return self.reaper.exit_code
 
-    def interrupt(self) -> None:
-        """SIGINT to its process group, even if that is stopped. A program can ignore it.
+    def interrupt(self, asked: signal.Signals) -> None:
+        """This signal to its process group, even if that is stopped. A program can ignore it.
 
         With a terminal, also to the group in the foreground.
         """
         others = beside_leader(self._pid, self.reaper.look_below()) if self._has_terminal else {}
-        for number in (signal.SIGINT, signal.SIGCONT):
+        for number in (asked, signal.SIGCONT):
             self._signal(number)
             for pid, start in others.items():
                 send_signal(pid, start, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 from cellhouse_agent.commands.run import CommandRun, OrderCommand
 from cellhouse_agent.commands.script import Script
@@ -41,11 +42,11 @@ class Commands:
         """Answer a request that was interrupted before it came."""
         CommandRun(request, self._parts).end_unstarted()
 
-    def interrupt(self, msg_id: str, is_new: bool) -> None:
+    def interrupt(self, msg_id: str, is_new: bool, number: signal.Signals) -> None:
         """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
         if running := self._running.get(msg_id):
             if is_new:
-                running.interrupt()
+                running.interrupt(number)
         elif queued := self._queue.pop(msg_id, None):
             queued.end_unstarted()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 
@@ -14,6 +15,9 @@ class Limits:
         self._timeout_ms = timeout_ms
         self._deadline = 0.0
         self._interrupted: asyncio.Future[None] = self._loop.create_future()
+        self._killed = asyncio.Event()
+        # What its processes get first.
+        self.signal: signal.Signals = signal.SIGINT
         # `finished`, unless one of them has come before what was awaited last: `timeout` or `interrupted`.
         self.outcome = "finished"
 
@@ -22,9 +26,12 @@ class Limits:
         """Whether somebody has interrupted it."""
         return self._interrupted.done()
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: signal.Signals) -> None:
         """May be called again."""
+        if number == signal.SIGKILL:
+            self._killed.set()
         if not self.is_interrupted:
+            self.signal = number
             self._interrupted.set_result(None)
 
     def begin(self) -> None:
@@ -41,3 +48,13 @@ class Limits:
         else:
             self.outcome = "interrupted" if self.is_interrupted else "timeout"
         return step.done()
+
+    async def give_grace(self, exit_watch: asyncio.Future[None], grace_ms: int) -> None:
+        """Return when this is done, the grace time is over, or SIGKILL was asked for."""
+        killing = asyncio.ensure_future(self._killed.wait())
+        try:
+            watches: list[asyncio.Future[Any]] = [exit_watch, killing]
+            grace_seconds = grace_ms / 1000
+            await asyncio.wait(watches, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            killing.cancel()

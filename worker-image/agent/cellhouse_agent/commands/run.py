@@ -1,7 +1,8 @@
 """One command's run: from the order to its last frame, within its limits.
 
 States: ordered -> running (`busy` is written) -> ended (its own process has) -> written. At its limit, or when somebody
-interrupts it, it gets SIGINT, and SIGKILL at the end of the grace time. Whatever it has started ends with it.
+interrupts it, it gets SIGINT (or what was asked for), and SIGKILL at the end of the grace time. Whatever it has started
+ends with it.
 
 A command has no variables to lose, so its grace time is not stretched on a busy machine (grace.py).
 """
@@ -9,6 +10,7 @@ A command has no variables to lose, so its grace time is not stretched on a busy
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -70,11 +72,11 @@ class CommandRun:
             self._command.tell_resized()
         return True
 
-    def interrupt(self) -> None:
-        """Interrupt it as soon as possible."""
-        self._limits.interrupt()
-        if self._ending:
-            self._ending.interrupt()
+    def interrupt(self, number: signal.Signals) -> None:
+        """Interrupt it with this signal as soon as possible. SIGKILL ends its grace time."""
+        self._limits.interrupt(number)
+        if self._ending and number != signal.SIGKILL:
+            self._ending.interrupt(number)
 
     def end_unstarted(self) -> None:
         """Answer it as interrupted before its turn."""
@@ -140,7 +142,7 @@ class CommandRun:
         # One that is short is not worth a sample.
         attention = self._loop.call_later(SHORT_SECONDS, sampler.watch)
         try:
-            self._record.start()
+            self._record.start(pid=command.pid)
             streams.begin()
             await self._wait_exited(command)
             is_killed = not command.reaper.has_exited
@@ -173,8 +175,9 @@ class CommandRun:
         try:
             if not await self._limits.wait(exit_watch):
                 self._ending = command
-                command.interrupt()
-                await asyncio.wait([exit_watch], timeout=self.request.grace_ms / 1000)
+                if self._limits.signal != signal.SIGKILL:
+                    command.interrupt(self._limits.signal)
+                await self._limits.give_grace(exit_watch, self.request.grace_ms)
         finally:
             exit_watch.cancel()
 

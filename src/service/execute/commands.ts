@@ -1,0 +1,43 @@
+/** The commands of a session as processes: those that run, and the one with a process id. */
+import type { Execution } from '../../domain/execution.ts';
+import type { RunningCommand } from '../../events/queries/executionQueries.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
+
+/** How long a command that has ended is still found by its process id. */
+const FOUND_AFTER_END_MS = 30_000;
+
+/** Linux gives no greater one, and PostgreSQL's integer ends here. */
+const MAX_PID = 2_147_483_647;
+
+export interface PidRequest {
+  readonly userUuid: string;
+  readonly pid: number;
+}
+
+/** The commands that run in the user's open session, with their code, the oldest first. Works on any gateway. */
+export async function commands(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  userUuid: string,
+): Promise<readonly RunningCommand[]> {
+  const session = await database.queries.lastSession(tenant, validateUserUuid(userUuid));
+  return session?.closedAt === null ? await database.queries.runningCommands(session) : [];
+}
+
+/**
+ * The command of the user's open session whose own process has this id, while it runs and {@link FOUND_AFTER_END_MS}
+ * longer. Null if there is none, or its worker does not tell process ids. Works on any gateway.
+ */
+export async function commandWithPid(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  { userUuid, pid }: PidRequest,
+): Promise<Execution | null> {
+  const { queries } = database;
+  const session = await queries.lastSession(tenant, validateUserUuid(userUuid));
+  const isPossible = Number.isInteger(pid) && pid > 0 && pid <= MAX_PID;
+  if (session?.closedAt !== null || !isPossible) return null;
+  return await queries.commandWithPid(session.id, pid, FOUND_AFTER_END_MS);
+}
