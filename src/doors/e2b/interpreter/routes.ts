@@ -1,9 +1,87 @@
-/** The server for code: port 49999 of a sandbox. */
+/** The code interpreter of a sandbox: what E2B serves at port 49999. */
+import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import type { DoorDeps } from '../../openDoor.ts';
-import { answerError, answerJson } from '../answer.ts';
+import { refusalOf } from '../../shared/refusalOf.ts';
+import { answerJson } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
+import { answerRefusal, answerUnprocessable } from './answer.ts';
+import { UnprocessableError } from './body.ts';
+import { createContext } from './contexts/createContext.ts';
+import { deleteContext, restartContext } from './contexts/endContext.ts';
+import { openContexts } from './contexts/findContext.ts';
+import { execute } from './execute/execute.ts';
+import { RefusedError } from './refused.ts';
 
-export async function serveInterpreter({ call }: SandboxCall, _deps: DoorDeps): Promise<void> {
-  if (call.path === '/health') answerJson(call.res, 200, 'OK');
-  else answerError(call.res, 404, `There is no ${call.path} here.`);
+/** What is answered as JSON with 200. Undefined: it has been answered already. */
+type Answer = (sandbox: SandboxCall, deps: DoorDeps, id: string) => Promise<unknown>;
+
+interface Route {
+  readonly path: RegExp;
+  readonly methods: Readonly<Record<string, Answer>>;
+}
+
+const ROUTES: readonly Route[] = [
+  { path: /^\/health$/, methods: { GET: async () => 'OK' } },
+  { path: /^\/execute$/, methods: { POST: execute } },
+  { path: /^\/contexts$/, methods: { GET: openContexts, POST: createContext } },
+  {
+    path: /^\/contexts\/([^/]+)$/,
+    methods: {
+      DELETE: async (sandbox, _deps, id) => {
+        await deleteContext(sandbox, id);
+        return null;
+      },
+    },
+  },
+  {
+    path: /^\/contexts\/([^/]+)\/restart$/,
+    methods: {
+      POST: async (sandbox, _deps, id) => {
+        await restartContext(sandbox, id);
+        return null;
+      },
+    },
+  },
+];
+
+/** What the sandbox has come to an end by. Whoever serves all of a sandbox answers these. */
+const GONE: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'SESSION_ENDED', 'UNAUTHENTICATED']);
+
+export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
+  const { res, path, method } = sandbox.call;
+  const route = ROUTES.find((each) => each.path.test(path));
+  if (route === undefined) return answerJson(res, 404, { detail: 'Not Found' });
+  const answer = Object.hasOwn(route.methods, method) ? route.methods[method] : undefined;
+  if (answer === undefined) {
+    res.setHeader('Allow', Object.keys(route.methods).join(', '));
+    return answerJson(res, 405, { detail: 'Method Not Allowed' });
+  }
+  try {
+    const [, id = ''] = route.path.exec(path) ?? [];
+    const value = await answer(sandbox, deps, decoded(id));
+    if (value !== undefined) answerJson(res, 200, value);
+  } catch (error: unknown) {
+    if (res.headersSent || res.destroyed) throw error;
+    refuse(sandbox, error);
+  }
+}
+
+/** @throws what is no refusal of the interpreter's own */
+function refuse({ call: { res } }: SandboxCall, error: unknown): void {
+  if (error instanceof RefusedError) answerRefusal(res, error.status, error.message);
+  else if (error instanceof UnprocessableError)
+    answerUnprocessable(res, error.field, error.message);
+  else if (error instanceof DomainError && !GONE.has(error.code)) {
+    const { status, message, headers } = refusalOf(error);
+    answerRefusal(res, status, message, headers);
+  } else throw error;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // A percent sign that begins no escape. No id has one.
+    return part;
+  }
 }

@@ -1,0 +1,101 @@
+/** What a client is told of its cell, as the cell begins, puts out and ends. */
+import type { Execution } from '../../../../domain/execution.ts';
+import type { Output, OutputItem } from '../../../../domain/output.ts';
+import { errorOfEnd } from './errorOfEnd.ts';
+import { type ErrorEvent, type Event, errorEvent, type PrintEvent } from './events.ts';
+import { resultEvent } from './resultEvent.ts';
+
+export type Ended = Pick<
+  Execution,
+  'status' | 'executionCount' | 'errorName' | 'errorValue' | 'stateLost' | 'timeoutMs'
+>;
+
+export interface CellEvents {
+  begun(execution: Pick<Execution, 'executionCount'>): Event[];
+  output(item: Pick<OutputItem, 'output' | 'at'>): Event[];
+  /**
+   * Everything up to the last event.
+   * @param isContextOpen whether its context is still there
+   */
+  ended(execution: Ended, isContextOpen: boolean): Event[];
+}
+
+type ErrorOutput = Extract<Output, { kind: 'error' }>;
+
+export function createCellEvents(): CellEvents {
+  let isCounted = false;
+  /** The cell's error. Clients keep one, so it waits for what may still say more about the end. */
+  let error: ErrorEvent | null = null;
+  let droppedBytes: number | null = 0;
+  let lossReason: string | null = null;
+
+  function begun({ executionCount }: Pick<Execution, 'executionCount'>): Event[] {
+    if (isCounted || executionCount === null) return [];
+    isCounted = true;
+    return [{ type: 'number_of_executions', execution_count: executionCount }];
+  }
+
+  return {
+    begun,
+    output: ({ output, at }) => {
+      switch (output.kind) {
+        case 'stream':
+          return [print(output.name, output.text, at)];
+        case 'result':
+        case 'display':
+          return [resultEvent(output)];
+        case 'error':
+          error ??= errorShown(output);
+          return [];
+        case 'gap':
+          lossReason = output.reason;
+          droppedBytes = sum(droppedBytes, output.droppedBytes);
+          return [];
+        // Clients of E2B know none of these.
+        case 'update':
+        case 'clear':
+        case 'input':
+        case 'expressions':
+        case 'finish':
+          return [];
+        default:
+          return output satisfies never;
+      }
+    },
+    ended: (execution, isContextOpen) => {
+      const told = errorOfEnd(execution, error, isContextOpen);
+      const loss = lossReason === null ? null : lossText(droppedBytes, lossReason);
+      return [
+        ...begun(execution),
+        ...(loss !== null && told !== null ? [print('stderr', `\n[${loss}]\n`, new Date())] : []),
+        ...(loss !== null && told === null ? [errorEvent('OutputTruncated', loss)] : []),
+        ...(told === null ? [] : [told]),
+        { type: 'end_of_execution' },
+      ];
+    },
+  };
+}
+
+function print(type: PrintEvent['type'], text: string, at: Date): PrintEvent {
+  return { type, text, timestamp: at.toISOString() };
+}
+
+function errorShown({ name, value, traceback }: ErrorOutput): ErrorEvent {
+  return errorEvent(name, value, withoutColours(traceback.join('\n')));
+}
+
+/** What Python colours, a client shows as it is. */
+function withoutColours(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+  return text.replace(/\u001b\[[\d;]*m/g, '');
+}
+
+/** Null: unknown. */
+function sum(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
+}
+
+function lossText(bytes: number | null, reason: string): string {
+  const what = bytes === null ? 'Output' : `${bytes} bytes of output`;
+  return `${what} of this cell were dropped (${reason}).`;
+}

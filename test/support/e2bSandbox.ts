@@ -1,0 +1,74 @@
+/** A sandbox at two gateways in the process of the test, with a real worker, and calls as a client of E2B sends them. */
+
+import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox/names.ts';
+import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
+import { useRealService } from './realService.ts';
+
+const OWNER = AUTH_TOKEN_BY_DOOR.e2b;
+
+/** A line of the answer to `/execute`. */
+export type Line = Readonly<Record<string, unknown>>;
+
+export interface Sandbox {
+  readonly id: string;
+  readonly userUuid: string;
+  /** Sends a request to the interpreter, at the gateway of this number. */
+  call(
+    at: number,
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<Response>;
+  /** What code in it is answered, line by line. @throws if the connection breaks off */
+  run(body: object, at?: number): Promise<Line[]>;
+  kill(): Promise<void>;
+}
+
+export async function useSandboxes() {
+  const { gateways } = await useRealService(2, { DOORS: 'e2b' });
+  const [gateway] = gateways;
+  if (!gateway) throw new Error('There are two gateways.');
+  const { service } = gateway;
+  const origins = await Promise.all(
+    gateways.map(async ({ server }) => `http://127.0.0.1:${(await server.listen()).port}`),
+  );
+
+  async function open(variables: Readonly<Record<string, string>> = {}): Promise<Sandbox> {
+    const id = newSandboxId();
+    const userUuid = userOf(OWNER, id);
+    const environmentVariables = Object.entries(variables).map(([name, value]) => ({
+      name,
+      value,
+    }));
+    await service.openSession(OWNER, { userUuid, environmentVariables });
+    const key = await service.sessionKey(OWNER, userUuid);
+    const headers = { 'E2b-Sandbox-Id': id, 'E2b-Sandbox-Port': '49999', 'X-Access-Token': key };
+    const call: Sandbox['call'] = (at, method, path, body, signal) =>
+      fetch(`${origins[at]}/e2b${path}`, {
+        method,
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: body === undefined ? null : JSON.stringify(body),
+        ...(signal && { signal }),
+      });
+    return {
+      id,
+      userUuid,
+      call,
+      run: async (body, at = 0) => linesOf(await call(at, 'POST', '/execute', body)),
+      kill: async () => {
+        await service.release(OWNER, userUuid);
+      },
+    };
+  }
+  return { service, owner: OWNER, open };
+}
+
+async function linesOf(response: Response): Promise<Line[]> {
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${response.status} ${text}`);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
