@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 from traitlets import Instance
 
 from cellhouse_kernel.asking import Asking
+from cellhouse_kernel.e2b import show_more
 from cellhouse_kernel.expressions import packed_results
 from cellhouse_kernel.inbox import ANSWER_TYPE, Inbox, Message
 from cellhouse_kernel.interrupts import Interrupts
@@ -105,7 +106,9 @@ class LinkKernel(CellKernel):
             # The code that asked did not wait for it.
             return
         if msg["msg_type"] == "variables_request":
-            set_variables(msg["content"]["variables"])
+            variables = msg["content"]["variables"]
+            set_variables(variables)
+            show_more(variables, self.shell)
             return
         if msg["msg_type"] == "directory_request":
             enter_directory(msg["content"]["path"])

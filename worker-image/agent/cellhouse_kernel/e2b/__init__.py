@@ -1,0 +1,22 @@
+"""What a kernel shows in a sandbox of E2B beyond what any other kernel shows: charts, tables, JSON and pictures.
+
+The session's variables say whether it is one. They come over the link before the session's first code, once for each
+kernel. So a kernel of another session never does anything for this, not even for its cells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SANDBOX_VARIABLE = "E2B_SANDBOX"
+
+
+def show_more(variables: dict[str, str], shell: Any) -> None:
+    """If these are the variables of a sandbox, have the shell show what E2B's clients expect, from now on."""
+    if variables.get(SANDBOX_VARIABLE) != "true":
+        return
+    from cellhouse_kernel.e2b.formatters import add_formatters
+    from cellhouse_kernel.e2b.images import display_images
+
+    if add_formatters(shell.display_formatter):
+        display_images()

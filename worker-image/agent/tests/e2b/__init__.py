@@ -1,0 +1,1 @@
+"""Tests of what a kernel shows in a sandbox of E2B."""

@@ -1,0 +1,39 @@
+"""What tests of a kernel in a sandbox of E2B share: run as root in the worker image."""
+
+import json
+from typing import Any
+
+from tests.with_executor import WithExecutor, request
+
+SANDBOX = {"E2B_SANDBOX": "true"}
+SHOWN_TYPES = ("execute_result", "display_data")
+PROBLEM_TYPES = ("error", "stream", "cellhouse_gap")
+# As a gateway has it.
+MAX_OUTPUT_BYTES = 33_554_432
+
+
+class WithSandbox(WithExecutor):
+    """A worker without its socket, whose session is a sandbox."""
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.executor.set_variables(SANDBOX)
+        self.count = 0
+
+    async def run_cell(self, code: str) -> list[dict[str, Any]]:
+        """Run code that succeeds and prints nothing on stderr; returns what it has shown, by MIME type."""
+        self.count += 1
+        msg_id = f"cell {self.count}"
+        self.executor.submit(request(msg_id, code, max_output_bytes=MAX_OUTPUT_BYTES))
+        outcome = (await self.reply(msg_id))["metadata"]["cellhouse"]["outcome"]
+        frames = self.frames(msg_id)
+        problems = [f["content"] for f in frames if f["header"]["msg_type"] in PROBLEM_TYPES]
+        self.assertEqual((outcome, problems), ("finished", []))
+        return [f["content"]["data"] for f in frames if f["header"]["msg_type"] in SHOWN_TYPES]
+
+    async def shown(self, code: str) -> dict[str, Any]:
+        """The only thing that it has shown."""
+        (data,) = await self.run_cell(code)
+        # An interpreter of E2B gives it to its clients as JSON.
+        json.dumps(data, allow_nan=False)
+        return data
