@@ -28,7 +28,7 @@ import { createEnvironment } from './environments/createEnvironment.ts';
 import { environment, environments } from './environments/environments.ts';
 import { followBuild } from './environments/followBuild.ts';
 import { removeEnvironment } from './environments/removeEnvironment.ts';
-import { commands, commandWithPid } from './execute/commands.ts';
+import { command, commands } from './execute/commands.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
 import { executeFollowed } from './execute/executeFollowed.ts';
@@ -96,8 +96,8 @@ export const OPERATIONS = {
   interrupt,
   sendInput,
   resizeTerminal,
+  command,
   commands,
-  commandWithPid,
   askKernel,
   kernelInfo,
   execution,

@@ -129,6 +129,22 @@ describe('a command', () => {
     expect(left).toMatchObject({ stdout: '0\n', exitCode: 1 });
   });
 
+  it('tells the id of its process, and is ended at once by SIGKILL', async () => {
+    const code = "trap '' INT TERM; echo $$; while :; do sleep 0.1; done";
+    const { id } = await submit(gateway, user, code, { ...LONG, ...BASH });
+    for await (const _ of gateway.socket().iterate({
+      query: `subscription { output(executionId: "${id}") { seq } }`,
+    }))
+      break;
+    const { data } = await gateway.graphql<{ interrupt: { pid: number } }>(
+      'mutation ($id: ID!) { interrupt(executionId: $id, signal: SIGKILL) { status signal pid stdout } }',
+      { id },
+    );
+    const pid = data?.interrupt.pid;
+    const killed = { status: 'INTERRUPTED', signal: 'SIGKILL', pid: expect.any(Number) };
+    expect(data?.interrupt).toEqual({ ...killed, stdout: `${pid}\n` });
+  });
+
   it('has every byte in its output, also of what is no text', async () => {
     const { id } = await submit(
       gateway,

@@ -76,6 +76,7 @@ describe('a command', () => {
 
   it('may run for a day, which a cell may not', async () => {
     expect(await run('true', { timeoutMs: DAY_MS })).toMatchObject({ timeoutMs: DAY_MS });
+    expect(await run('true', { isProcess: true })).toMatchObject({ timeoutMs: DAY_MS });
     const refused = { code: 'BAD_USER_INPUT', details: { field: 'timeoutMs' } };
     await expect(run('true', { timeoutMs: DAY_MS + 1 })).rejects.toMatchObject(refused);
     const long = { language: 'PYTHON', timeoutMs: DAY_MS } as const;
@@ -90,6 +91,7 @@ describe('a command', () => {
     ['keepAlive', '1', { language: 'PYTHON', keepAlive: true }],
     ['label', 'true', { label: 'x'.repeat(257) }],
     ['label', 'true', { label: 'a\0b' }],
+    ['isProcess', '1', { language: 'PYTHON', isProcess: true }],
   ])('is refused with a wrong %s, before a session is opened', async (field, code, more) => {
     await expect(run(code, more)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -137,8 +139,13 @@ describe('a command', () => {
     const [pid, otherPid] = running.map(({ execution }) => execution.pid ?? 0);
     expect(pid).not.toBe(otherPid);
     expect(running.map(({ execution }) => execution.options?.label)).toEqual(['a', undefined]);
-    const find = async (id = pid ?? 0, service = other) =>
-      (await service.commandWithPid(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), pid: id }))?.id;
+    const named = async (name: { pid?: number; label?: string }, service = other) =>
+      (await service.command(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), ...name }))?.execution.id;
+    const find = (id = pid ?? 0, service = other) => named({ pid: id }, service);
+    expect([await named({ label: 'a' }), await named({ label: 'b' })]).toEqual([
+      first.id,
+      undefined,
+    ]);
     expect(await find()).toBe(first.id);
     for (const none of [1, 0, -1, 1.5, 2 ** 40]) expect(await find(none)).toBeUndefined();
     workers.letGo();
@@ -158,7 +165,9 @@ describe('a command', () => {
     await expect.poll(() => count('RUNNING')).toBe(1);
     await db.sql`UPDATE executions SET pid = 7 WHERE id IN (${done.id}, ${held.id})`;
     const asked = { userUuid: userUuid(), pid: 7 };
-    expect(await other.commandWithPid(AUTH_TOKEN_HOLDER, asked)).toMatchObject({ id: held.id });
+    expect(await other.command(AUTH_TOKEN_HOLDER, asked)).toMatchObject({
+      execution: { id: held.id },
+    });
     workers.letGo();
     await expect.poll(() => count('RUNNING')).toBe(0);
   });
@@ -191,6 +200,10 @@ describe('a command', () => {
     for (const service of [one, other])
       await expect(service.interrupt(AUTH_TOKEN_HOLDER, held.id, 'SIGTERM')).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('process ids and signals'),
+      });
+    for (const service of [one, other])
+      await expect(run('true', { isProcess: true }, service)).rejects.toMatchObject({
         message: expect.stringContaining('process ids and signals'),
       });
     expect(await count('RUNNING')).toBe(1);

@@ -244,6 +244,7 @@ describe('a stream', () => {
     expect(await ends('a.A/Count', {}, root)).toEqual({
       error: { code: 'unauthenticated', message: 'invalid username' },
     });
+    expect(await ends('a.A/Count', {}, { 'Connect-Timeout-Ms': '0' })).toEqual({});
     expect(await ends('a.A/Count', {}, { 'Connect-Timeout-Ms': '-1' })).toMatchObject({
       error: { code: 'invalid_argument' },
     });

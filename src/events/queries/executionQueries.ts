@@ -1,3 +1,4 @@
+import type { FoundCommand, RunningCommand } from '../../domain/commands.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
@@ -13,11 +14,6 @@ export interface UnfinishedExecution {
   readonly userExpressions?: readonly UserExpression[];
   /** Seq of the last stored output; 0 if there is none. */
   readonly lastSeq: number;
-}
-
-export interface RunningCommand {
-  readonly execution: Execution;
-  readonly code: string;
 }
 
 /** What of its first event is read, too. */
@@ -104,20 +100,25 @@ export function createExecutionQueries({ sql, answered }: Client) {
     },
 
     /**
-     * The command of a session whose own process has or had this id: the one that runs, else the last one that has ended
-     * not longer than `endedWithinMs` ago. The system gives an id again only after many others.
+     * The command of a session with this process id or label: the one that runs, else the last one that has ended not
+     * longer than `endedWithinMs` ago. The system gives a process id again only after many others.
      */
-    commandWithPid: async (
+    commandNamed: async (
       sessionId: SessionId,
-      pid: number,
+      { pid, label }: { readonly pid: number | null; readonly label: string | null },
       endedWithinMs: number,
-    ): Promise<Execution | null> => {
-      const [row] = await answered(sql<ExecutionRow[]>`
-        SELECT * FROM executions
-        WHERE session_id = ${sessionId} AND pid = ${pid} AND (
-          finished_at IS NULL OR finished_at > clock_timestamp() - ${endedWithinMs} * interval '1 ms')
+    ): Promise<FoundCommand | null> => {
+      const [row] = await answered(sql<(ExecutionRow & Pick<RequestRow, 'lastSeq'>)[]>`
+        SELECT x.*,
+          (SELECT coalesce(max(o.seq), 0) FROM output_events o WHERE o.execution_id = x.id) AS last_seq
+        FROM executions x
+        WHERE session_id = ${sessionId} AND pid IS NOT NULL
+          AND (pid = ${pid} OR options ->> 'label' = ${label})
+          AND (finished_at IS NULL OR finished_at > clock_timestamp() - ${endedWithinMs} * interval '1 ms')
         ORDER BY finished_at IS NULL DESC, requested_position DESC LIMIT 1`);
-      return row ? toExecution(row) : null;
+      if (!row) return null;
+      const { lastSeq, ...execution } = row;
+      return { execution: toExecution(execution), lastSeq };
     },
 
     /** The values of its environment variables. Null if there are none any more: it has ended. */

@@ -47,7 +47,7 @@ export const PERMISSIONS: Permissions = {
   sendInput: { roles: CALLERS },
   resizeTerminal: { roles: CALLERS },
   commands: { roles: CALLERS, ...named, others: [] },
-  commandWithPid: { roles: CALLERS, ...asked, others: null },
+  command: { roles: CALLERS, ...asked, others: null },
   askKernel: { roles: CALLERS, ...asked },
   kernelInfo: { roles: CALLERS, ...named },
   execution: { roles: READERS },

@@ -34,7 +34,8 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (hasCellOptions(valid)) await deps.database.firstUse.allow('cells');
+  if (valid.isProcess) await deps.database.firstUse.allow('processes');
+  else if (hasCellOptions(valid)) await deps.database.firstUse.allow('cells');
   else if (hasOptions(valid)) await deps.database.firstUse.allow('options');
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

@@ -1,19 +1,19 @@
-/** The commands of a session as processes: those that run, and the one with a process id. */
-import type { Execution } from '../../domain/execution.ts';
-import type { RunningCommand } from '../../events/queries/executionQueries.ts';
+/** The commands of a session as processes: those that run, and the one with a process id or a label. */
+import type { FoundCommand, RunningCommand } from '../../domain/commands.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** How long a command that has ended is still found by its process id. */
+/** How long a command that has ended is still found by its process id or label. */
 const FOUND_AFTER_END_MS = 30_000;
-
 /** Linux gives no greater one, and PostgreSQL's integer ends here. */
 const MAX_PID = 2_147_483_647;
 
-export interface PidRequest {
+export interface CommandRequest {
   readonly userUuid: string;
-  readonly pid: number;
+  /** One of the two. */
+  readonly pid?: number;
+  readonly label?: string;
 }
 
 /** The commands that run in the user's open session, with their code, the oldest first. Works on any gateway. */
@@ -27,17 +27,19 @@ export async function commands(
 }
 
 /**
- * The command of the user's open session whose own process has this id, while it runs and {@link FOUND_AFTER_END_MS}
- * longer. Null if there is none, or its worker does not tell process ids. Works on any gateway.
+ * The command of the user's open session with this process id or label, while it runs and {@link FOUND_AFTER_END_MS}
+ * longer: the one that runs, else the last one. Null if there is none, or its worker does not tell process ids. Works on
+ * any gateway.
  */
-export async function commandWithPid(
+export async function command(
   { database }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,
-  { userUuid, pid }: PidRequest,
-): Promise<Execution | null> {
+  { userUuid, pid, label }: CommandRequest,
+): Promise<FoundCommand | null> {
   const { queries } = database;
   const session = await queries.lastSession(tenant, validateUserUuid(userUuid));
-  const isPossible = Number.isInteger(pid) && pid > 0 && pid <= MAX_PID;
+  const isPossible = pid === undefined || (Number.isInteger(pid) && pid > 0 && pid <= MAX_PID);
   if (session?.closedAt !== null || !isPossible) return null;
-  return await queries.commandWithPid(session.id, pid, FOUND_AFTER_END_MS);
+  const named = { pid: pid ?? null, label: label ?? null };
+  return await queries.commandNamed(session.id, named, FOUND_AFTER_END_MS);
 }

@@ -65,6 +65,7 @@ export function neededFeatures(request: ValidRequest): WorkerFeature[] {
   const hasSurroundings = workingDirectory !== undefined || environmentVariableNames !== undefined;
   return [
     ...(isCommand(request) ? (['commands'] as const) : []),
+    ...(request.isProcess ? (['processes'] as const) : []),
     ...(hasSurroundings ? (['surroundings'] as const) : []),
     ...(request.allowInput ? (['input'] as const) : []),
     ...(hasCellOptions(request) ? (['cells'] as const) : []),

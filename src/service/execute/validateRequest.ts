@@ -57,6 +57,11 @@ export interface ExecuteRequest {
    * and it may ask for as much. It may also be empty, as cells of a notebook may.
    */
   readonly isNotebookCell?: boolean | null | undefined;
+  /**
+   * For a door whose client knows a command by its process id: its worker must tell it, and without a time limit, the
+   * command has the longest one that there is.
+   */
+  readonly isProcess?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -73,6 +78,7 @@ export interface ValidRequest {
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
   readonly label: string | null;
+  readonly isProcess: boolean;
   readonly silent: boolean;
   /** False also if it is silent. */
   readonly storeHistory: boolean;
@@ -113,6 +119,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     language,
     keepAlive: request.keepAlive ?? false,
     stopOnError: request.stopOnError ?? false,
+    isProcess: request.isProcess ?? false,
     label: validateLabel(request.label ?? null),
     silent,
     storeHistory: !silent && (request.storeHistory ?? true),
@@ -130,11 +137,11 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
 }
 
 function validateTimeout(
-  { timeoutMs, language, isNotebookCell }: ExecuteRequest,
+  { timeoutMs, language, isNotebookCell, isProcess }: ExecuteRequest,
   { executionTimeoutMs, maxExecutionTimeoutMs, maxCommandTimeoutMs }: Config,
 ): number {
   const isLong = language === 'BASH' || isNotebookCell;
-  const fallback = isNotebookCell ? maxCommandTimeoutMs : executionTimeoutMs;
+  const fallback = isNotebookCell || isProcess ? maxCommandTimeoutMs : executionTimeoutMs;
   return validateNumber('timeoutMs', timeoutMs ?? fallback, {
     min: MIN_TIMEOUT_MS,
     max: isLong ? maxCommandTimeoutMs : maxExecutionTimeoutMs,
@@ -170,7 +177,8 @@ function requireNoCell(request: ExecuteRequest): void {
     if (isGiven) refuse(field, 'is for Python only', {});
 }
 
-function requireCell({ keepAlive, pty }: ExecuteRequest): void {
+function requireCell({ keepAlive, pty, isProcess }: ExecuteRequest): void {
+  if (isProcess) refuse('isProcess', 'is for commands only: a cell has no process', {});
   if (keepAlive)
     refuse('keepAlive', 'is for commands only: a cell keeps its session alive anyway', {});
   if (pty) refuse('pty', 'is for commands only: a cell has no terminal', {});

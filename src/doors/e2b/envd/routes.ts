@@ -2,11 +2,12 @@
 import type { DoorDeps } from '../../openDoor.ts';
 import { answerError } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
+import { PROCESS_METHODS } from './process/methods.ts';
 import type { RpcMethods } from './rpc/method.ts';
 import { serveRpc } from './rpc/serveRpc.ts';
 
 /** Each service brings its own rows. */
-const METHODS: RpcMethods = {};
+const METHODS: RpcMethods = { ...PROCESS_METHODS };
 
 /** `/<package>.<Service>/<Method>` */
 const RPC_PATH = /^\/(\w+\.\w+\/\w+)$/;

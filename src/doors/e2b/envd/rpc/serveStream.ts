@@ -48,10 +48,10 @@ export async function serveStream(
   }
 }
 
-/** Null: no limit. Undefined: not as the protocol has it. */
+/** Null: no limit, which envd also takes 0 for. Undefined: not as the protocol has it. */
 function timeoutOf(header: string | string[] | undefined): number | null | undefined {
   if (header === undefined) return null;
-  return /^\d{1,10}$/.test(String(header)) ? Number(header) : undefined;
+  return /^\d{1,10}$/.test(String(header)) ? Number(header) || null : undefined;
 }
 
 function badTimeout(): RpcError {

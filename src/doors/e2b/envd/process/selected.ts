@@ -1,0 +1,28 @@
+import type { FoundCommand } from '../../../../domain/commands.ts';
+import type { Execution } from '../../../../domain/execution.ts';
+import type { SandboxCall } from '../../surface.ts';
+import { countIn, type Fields, partIn, textIn } from '../rpc/fields.ts';
+import { RpcError } from '../rpc/rpcError.ts';
+
+/** The process that a message selects by its id or its tag: one that runs, or has ended lately. @throws RpcError */
+export async function selectedIn(
+  { call: { service }, userUuid }: SandboxCall,
+  message: Fields,
+): Promise<FoundCommand> {
+  const selector = partIn(message, 'process') ?? {};
+  const [pid, tag] = [countIn(selector, 'pid'), textIn(selector, 'tag')];
+  if (pid === 0 && tag === '')
+    throw new RpcError('invalid_argument', 'process must name a pid or a tag.');
+  const found = await service.command(pid === 0 ? { userUuid, label: tag } : { userUuid, pid });
+  return found ?? notFound(pid === 0 ? `tag ${tag}` : `pid ${pid}`);
+}
+
+/** The same, if it runs. @throws RpcError */
+export async function runningIn(sandbox: SandboxCall, message: Fields): Promise<Execution> {
+  const { execution } = await selectedIn(sandbox, message);
+  return execution.finishedAt === null ? execution : notFound(`pid ${execution.pid}`);
+}
+
+function notFound(selector: string): never {
+  throw new RpcError('not_found', `process with ${selector} not found`);
+}

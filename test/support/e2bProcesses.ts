@@ -1,0 +1,123 @@
+/** Processes in a sandbox at two gateways in the process of the test, with a real worker, as raw calls of envd. */
+import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox/names.ts';
+import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
+import { allFrames, frameOf, framesOf } from './envdServer.ts';
+import { useRealService } from './realService.ts';
+
+const OWNER = AUTH_TOKEN_BY_DOOR.e2b;
+const SHELL = { cmd: '/bin/bash', args: ['-l', '-c'] };
+
+/** What is told of a process. */
+export interface ProcessEvent {
+  readonly start?: { readonly pid: number };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly end?: Readonly<Record<string, unknown>>;
+  readonly keepalive?: object;
+  /** The error of the last frame. */
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** A stream of events, pulled. */
+export interface Watched {
+  readonly pid: number;
+  /** The next events, up to the first for which this is true, with that. */
+  until(isLast: (event: ProcessEvent) => boolean): Promise<ProcessEvent[]>;
+  /** All that is left. Fails if the answer breaks off. */
+  rest(): Promise<ProcessEvent[]>;
+  /** Goes away, as a client that disconnects. */
+  leave(): void;
+}
+
+export async function useProcesses() {
+  const { gateways } = await useRealService(2, { DOORS: 'e2b' });
+  const [gateway] = gateways;
+  if (!gateway) throw new Error('There are two gateways.');
+  const { service } = gateway;
+  const origins = await Promise.all(
+    gateways.map(async ({ server }) => `http://127.0.0.1:${(await server.listen()).port}`),
+  );
+
+  async function open(variables: Readonly<Record<string, string>> = {}) {
+    const id = newSandboxId();
+    const userUuid = userOf(OWNER, id);
+    const given = Object.entries(variables).map(([name, value]) => ({ name, value }));
+    await service.openSession(OWNER, { userUuid, environmentVariables: given });
+    const key = await service.sessionKey(OWNER, userUuid);
+    const headers = { 'E2b-Sandbox-Id': id, 'X-Access-Token': key };
+
+    function post(at: number, name: string, type: string, body: BodyInit, more: RequestInit = {}) {
+      return fetch(`${origins[at]}/e2b/process.Process/${name}`, {
+        method: 'POST',
+        body,
+        signal: more.signal ?? null,
+        headers: { ...headers, 'Content-Type': type, ...(more.headers as Record<string, string>) },
+      });
+    }
+
+    async function call(at: number, name: string, message: object = {}) {
+      const answer = await post(at, name, 'application/json', JSON.stringify(message));
+      const body: unknown = await answer.json();
+      return answer.status === 200 ? body : { status: answer.status, ...(body as object) };
+    }
+
+    async function stream(
+      at: number,
+      name: string,
+      message: object,
+      more: Record<string, string> = {},
+    ): Promise<Watched> {
+      const gone = new AbortController();
+      const type = 'application/connect+json';
+      const init = { headers: more, signal: gone.signal };
+      const frames = eventsOf(await post(at, name, type, frameOf(message), init));
+      const { value: first } = await frames.next();
+      if (!first?.start) throw new Error(JSON.stringify(first));
+      async function until(isLast: (event: ProcessEvent) => boolean) {
+        const seen: ProcessEvent[] = [];
+        for (;;) {
+          const { value, done } = await frames.next();
+          if (done) throw new Error(`The stream has ended: ${JSON.stringify(seen)}`);
+          seen.push(value);
+          if (isLast(value)) return seen;
+        }
+      }
+      async function rest() {
+        const seen: ProcessEvent[] = [];
+        for await (const event of frames) seen.push(event);
+        return seen;
+      }
+      const { pid } = first.start;
+      return { pid, until, rest, leave: () => gone.abort() };
+    }
+
+    /** Starts code in a shell. */
+    const shell = (at: number, code: string, more: object = {}, sent = {}) => {
+      const { process = {}, ...beside } = more as { process?: object };
+      const asked = { ...SHELL, args: [...SHELL.args, code], ...process };
+      return stream(at, 'Start', { process: asked, stdin: false, ...beside }, sent);
+    };
+    /** The error with which a start is refused. */
+    const refused = async (at: number, message: object) => {
+      const type = 'application/connect+json';
+      const frames = await allFrames(await post(at, 'Start', type, frameOf(message)));
+      return (frames.at(-1)?.message as { error?: object } | undefined)?.error;
+    };
+    const kill = () => service.release(OWNER, userUuid);
+    return { id, userUuid, call, stream, shell, refused, kill };
+  }
+  return { service, owner: OWNER, open };
+}
+
+async function* eventsOf(answer: Response): AsyncGenerator<ProcessEvent> {
+  for await (const { flags, message } of framesOf(answer)) {
+    if (flags === 0) yield (message as { event: ProcessEvent }).event;
+    else if ((message as ProcessEvent).error) yield message as ProcessEvent;
+  }
+}
+
+/** What was written to one of the outputs, as text. */
+export function textOf(events: readonly ProcessEvent[], name = 'stdout'): string {
+  return Buffer.concat(
+    events.map(({ data }) => Buffer.from(data?.[name] ?? '', 'base64')),
+  ).toString();
+}

@@ -1,0 +1,148 @@
+/** What the E2B door makes of commands, and of what becomes of them. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { codeOf, lineOf } from '../../src/doors/e2b/envd/process/commandLine.ts';
+import { endEventOf } from '../../src/doors/e2b/envd/process/endEvent.ts';
+import { chunksOf } from '../../src/doors/e2b/envd/process/events.ts';
+import { startRequestIn } from '../../src/doors/e2b/envd/process/startRequest.ts';
+import { executionRow } from '../support/memoryService.ts';
+
+describe('a program and its arguments', () => {
+  it.each<[string, string[], string]>([
+    ['/bin/bash', ['-l', '-c', 'echo "$A" | cat'], 'echo "$A" | cat'],
+    ['/bin/bash', ['-i', '-l'], 'exec -- /bin/bash -i -l'],
+    ['/bin/bash', ['-c', 'a b'], "exec -- /bin/bash -c 'a b'"],
+    ['/bin/bash', ['-l', '-c', ''], "exec -- /bin/bash -l -c ''"],
+    ['ls', ["it's", 'a\nb', '$HOME', 'ж'], `exec -- ls 'it'\\''s' 'a\nb' '$HOME' 'ж'`],
+    // It would be read back as another program.
+    ['/bin/bash', ['-l', '-c', 'exec -- ls'], "exec -- /bin/bash -l -c 'exec -- ls'"],
+    ['/bin/bash', ['-l', '-c', "exec -- ls ''$A"], "exec -- ls ''$A"],
+  ])('%s %j is the code that is recorded, and is read back', (cmd, args, code) => {
+    expect(codeOf({ cmd, args })).toBe(code);
+    expect(lineOf(code)).toEqual({ cmd, args });
+  });
+
+  it('can be read back, whatever they are', () => {
+    const word = fc.oneof(
+      fc.string(),
+      fc.constantFrom('/bin/bash', '-l', '-c', 'exec -- ls', "'", "'\\''", '', ' ', 'exec --'),
+    );
+    fc.assert(
+      fc.property(word, fc.array(word, { maxLength: 4 }), (cmd, args) => {
+        expect(lineOf(codeOf({ cmd, args }))).toEqual({ cmd, args });
+      }),
+    );
+  });
+
+  it('of a command from elsewhere are a shell and the code', () => {
+    fc.assert(
+      fc.property(fc.string(), (code) => {
+        const { cmd, args } = lineOf(`${code} `);
+        expect([cmd, ...args]).toEqual(['/bin/bash', '-l', '-c', `${code} `]);
+      }),
+    );
+  });
+});
+
+describe('a message that asks for a start', () => {
+  const process = { cmd: '/bin/bash', args: ['-l', '-c', 'true'] };
+
+  it('has what the SDKs leave out in its place', () => {
+    const plain = {
+      ...{ code: 'true', environmentVariables: [], folder: null, label: null, pty: null },
+      allowInput: true,
+    };
+    expect(startRequestIn({ process })).toEqual(plain);
+    const nulls = { process: { ...process, envs: null, cwd: null }, tag: null, pty: null };
+    expect(startRequestIn({ ...nulls, stdin: null })).toEqual(plain);
+    expect(startRequestIn({ process, stdin: false }).allowInput).toBe(false);
+    const size = { cols: 80, rows: '24' };
+    expect(startRequestIn({ process, pty: { size }, tag: 't' })).toMatchObject({
+      ...{ pty: { columns: 80, rows: 24 }, allowInput: false, label: 't' },
+    });
+  });
+
+  it.each([
+    ['', null],
+    ['~', null],
+    ['~/a', '/home/user/a'],
+    ['a/b', 'a/b'],
+    ['/tmp', '/tmp'],
+  ])('with the folder %j means %j', (cwd, folder) => {
+    expect(startRequestIn({ process: { ...process, cwd } }).folder).toBe(folder);
+  });
+
+  it.each([
+    {},
+    { process: { args: [] } },
+    { process: { ...process, args: 'a' } },
+    { process: { ...process, args: [1] } },
+    { process: { ...process, envs: { A: 1 } } },
+    { process, stdin: 'yes' },
+    { process, tag: 7 },
+    { process, pty: { size: { cols: -1, rows: 1 } } },
+  ])('is refused: %j', (message) => {
+    expect(() => startRequestIn(message)).toThrow(
+      expect.objectContaining({ code: 'invalid_argument' }),
+    );
+  });
+});
+
+describe('the end of a command', () => {
+  const ended = (facts: Parameters<typeof executionRow>[0], hasEnded = false) =>
+    endEventOf({ hasEnded: async () => hasEnded }, executionRow({ language: 'BASH', ...facts }));
+  const end = (told: object) => ({ event: { end: told } });
+
+  it('by itself tells the exit code, also if that is 0', async () => {
+    const fine = { exitCode: 0, exited: true, status: 'exit status 0' };
+    expect(await ended({ status: 'OK', exitCode: 0 })).toEqual(end(fine));
+    const status = 'exit status 3';
+    const failed = end({ exitCode: 3, exited: true, status, error: status });
+    for (const how of ['ERROR', 'INTERRUPTED'] as const)
+      expect(await ended({ status: how, exitCode: 3 })).toEqual(failed);
+  });
+
+  it.each([
+    ['SIGKILL', 'killed'],
+    ['SIGTERM', 'terminated'],
+    ['SIGSEGV', 'segmentation fault'],
+    ['SIG34', 'SIG34'],
+    [null, 'killed'],
+  ])('by %s is told in the words of Go', async (signal, word) => {
+    const status = `signal: ${word}`;
+    const told = end({ exitCode: -1, exited: false, status, error: status });
+    expect(await ended({ status: 'ERROR', signal })).toEqual(told);
+  });
+
+  it.each<[string, Parameters<typeof executionRow>[0], boolean, string]>([
+    ['its time limit', { status: 'TIMEOUT', signal: 'SIGINT' }, false, 'deadline_exceeded'],
+    ['the end of its session', { status: 'CANCELLED' }, true, 'SESSION_ENDED'],
+    ['the end of its worker', { status: 'WORKER_LOST' }, true, 'SESSION_ENDED'],
+    ['an interrupt before it began', { status: 'CANCELLED' }, false, 'canceled'],
+    [
+      'a failure to start it',
+      { status: 'ERROR', errorName: 'CommandNotStarted', errorValue: 'No process' },
+      false,
+      'invalid_argument',
+    ],
+  ])('by %s is an error of the stream', async (_, facts, hasEnded, code) => {
+    await expect(ended(facts, hasEnded)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('chunks of output', () => {
+  it('have at most so many bytes, and split no character of UTF-8', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 4, max: 16 }), (text, max) => {
+        const chunks = [...chunksOf(Buffer.from(text), max)];
+        expect(chunks.map(String).join('')).toBe(text);
+        for (const chunk of chunks) expect(chunk.length).toBeLessThanOrEqual(max);
+      }),
+    );
+  });
+
+  it('of bytes that are no text keep every byte', () => {
+    const bytes = Buffer.alloc(100, 0x80);
+    expect(Buffer.concat([...chunksOf(bytes, 7)])).toEqual(bytes);
+  });
+});
