@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
 import { type Line, type Sandbox, useSandboxes } from '../support/e2bSandbox.ts';
 
-const { service, owner, open } = await useSandboxes();
+const { service, owner, open, stop } = await useSandboxes();
 let sandbox: Sandbox;
 beforeAll(async () => {
   sandbox = await open({ FROM_CREATE: 'created', BOTH: 'created' });
@@ -286,4 +286,13 @@ it('code that is silent is told to live every 5 s, and is cut off when its sandb
   ).toEqual(['number_of_executions', 'keepalive']);
   for (const at of [0, 1])
     expect((await own.call(at, 'POST', '/execute', { code: '1' })).status).toBe(502);
+});
+
+it('code whose gateway stops goes on, and its connection breaks off', async () => {
+  const own = await open();
+  const response = await own.call(1, 'POST', '/execute', {
+    code: 'import time; time.sleep(1); kept = "kept"',
+  });
+  await Promise.all([expect(response.text()).rejects.toThrow(), stop(1)]);
+  expect(textOf(await own.run({ code: 'kept' }), 'result')).toEqual(['kept']);
 });

@@ -61,7 +61,11 @@ export async function useSandboxes() {
       },
     };
   }
-  return { service, owner: OWNER, open };
+  /** Stops the server of the gateway of this number, for good. */
+  const stop = async (at: number) => {
+    await gateways[at]?.server.close(new AbortController().signal);
+  };
+  return { service, owner: OWNER, open, stop };
 }
 
 async function linesOf(response: Response): Promise<Line[]> {
