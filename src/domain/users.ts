@@ -9,3 +9,11 @@ export function singleUser(users: Users | null): string | null {
 export function isAmong(users: Users, userUuid: string): boolean {
   return 'uuid' in users ? users.uuid === userUuid : userUuid.startsWith(users.prefix);
 }
+
+/** The users that are among both. Null: there are none. */
+export function both(one: Users, other: Users): Users | null {
+  if ('uuid' in one) return isAmong(other, one.uuid) ? one : null;
+  if ('uuid' in other) return isAmong(one, other.uuid) ? other : null;
+  if (other.prefix.startsWith(one.prefix)) return other;
+  return one.prefix.startsWith(other.prefix) ? one : null;
+}

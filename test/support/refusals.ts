@@ -308,6 +308,8 @@ const queries: readonly Refusal[] = [
   ...list('sessions', 'userUuid', 'String', BAD_USER_UUIDS),
   ...list('sessions', 'metadata', 'JSON', BAD_METADATA),
   ...list('sessions', 'isOpen', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...list('sessions', 'oldestFirst', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...list('sessions', 'from', 'DateTime', BAD_TIMES),
   ...list('workers', 'states', '[WorkerState!]', BAD_ENUM),
   ...list('events', 'types', '[String!]', [
     { what: 'has what is no type', value: ['SessionOpened', 'Opened'], field: 'types' },

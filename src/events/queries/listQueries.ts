@@ -42,8 +42,21 @@ interface SessionFilter {
   readonly users: Users | null;
   readonly userUuid: string | null;
   readonly isOpen: boolean | null;
+  /** Only sessions that were opened at this time or later. */
+  readonly from: Date | null;
+  /** Only sessions with the environment of this name. A name that is null: only those without one. */
+  readonly environment: { readonly name: string | null } | null;
   /** Only sessions whose metadata have all these pairs. */
   readonly metadata: Metadata | null;
+}
+
+/** A part of a list of sessions. */
+interface SessionRange {
+  /** Whether the first opened come first. */
+  readonly isOldestFirst: boolean;
+  /** The id of the session after which it begins. Null: at the beginning of the list. */
+  readonly after: string | null;
+  readonly limit: number;
 }
 
 type Metadata = Session['metadata'];
@@ -61,7 +74,10 @@ interface EventBounds {
   readonly maxBytes: number;
 }
 
-/** Pages of lists. Newest first, except events, which come oldest first. A filter that is null has no effect. */
+/**
+ * Pages of lists. Newest first, except events, which come oldest first, and sessions, which can be asked for either way.
+ * A filter that is null has no effect.
+ */
 export function createListQueries({ sql, answered }: Client) {
   /**
    * The end of a list's query: at most `limit` rows whose `column` is below the cursor `before`, highest first. Cursors
@@ -70,6 +86,11 @@ export function createListQueries({ sql, answered }: Client) {
   const pageBefore = (column: string, before: string | number | null, limit: number) => sql`
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
+
+  /** The same for a list whose lowest comes first: rows whose `column` is above the cursor `after`. */
+  const pageAfter = (column: string, after: string | null, limit: number) => sql`
+    ${after === null ? sql`` : sql`AND ${sql(column)} > ${after}`}
+    ORDER BY ${sql(column)} LIMIT ${limit}`;
 
   /** The condition that a row is of a user whom the caller acts for. */
   const ofUsers = (users: Users | null) => {
@@ -105,16 +126,17 @@ export function createListQueries({ sql, answered }: Client) {
 
     /** Ordered by id, and thus by the time of creation. */
     sessionPage: async (
-      { tenant, users, userUuid, isOpen, metadata }: SessionFilter,
-      before: string | null,
-      limit: number,
+      { tenant, users, userUuid, isOpen, from, environment, metadata }: SessionFilter,
+      { isOldestFirst, after, limit }: SessionRange,
     ): Promise<Placed<Session>[]> => {
       const rows = await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
-          ${isOpen === null ? sql`` : sql`AND (closed_at IS NULL) = ${isOpen}`}
+          ${isOpen === null ? sql`` : sql`AND closed_at ${isOpen ? sql`IS NULL` : sql`IS NOT NULL`}`}
+          ${from === null ? sql`` : sql`AND opened_at >= ${from}`}
+          ${environment === null ? sql`` : sql`AND environment IS NOT DISTINCT FROM ${environment.name}`}
           ${metadata === null ? sql`` : sql`AND ${having(metadata)}`}
-          ${pageBefore('id', before, limit)}`);
+          ${isOldestFirst ? pageAfter('id', after, limit) : pageBefore('id', after, limit)}`);
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 

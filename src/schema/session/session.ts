@@ -112,12 +112,19 @@ builder.queryFields((t) => ({
   }),
   sessions: t.field({
     type: connectionOf('Session', Session),
-    description: 'Sessions, the last opened first.',
+    description: 'Sessions, the last opened first unless `oldestFirst` is true.',
     args: {
       tenant: t.arg.string(TENANT_FILTER),
       userUuid: t.arg.string({ description: 'Only sessions of this user.' }),
       isOpen: t.arg.boolean({
         description: 'True: only open sessions. False: only closed sessions.',
+      }),
+      from: t.arg({
+        type: 'DateTime',
+        description: 'Only sessions opened at this time or later.',
+      }),
+      oldestFirst: t.arg.boolean({
+        description: 'True: the first opened come first, so that new ones come at the end.',
       }),
       metadata: t.arg(METADATA_FILTER),
       ...pageArgs,

@@ -1,4 +1,4 @@
-import { isAmong, type Users } from '../../domain/users.ts';
+import { both, type Users } from '../../domain/users.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type KernelView, kernelViews } from './kernelView.ts';
@@ -15,8 +15,10 @@ export async function kernels(
   const users = own === null ? asked : both(own, asked);
   if (users === null) return [];
   const { queries } = deps.database;
-  const filter = { tenant, users, userUuid: null, isOpen: true, metadata: null };
-  const sessions = (await queries.sessionPage(filter, null, MAX_SESSIONS)).map(({ item }) => item);
+  const any = { userUuid: null, from: null, environment: null, metadata: null };
+  const range = { isOldestFirst: false, after: null, limit: MAX_SESSIONS };
+  const placed = await queries.sessionPage({ tenant, users, isOpen: true, ...any }, range);
+  const sessions = placed.map(({ item }) => item);
   const contexts = await queries.openContexts(sessions.map(({ id }) => id));
   const open = sessions.flatMap((session) => [
     { session, context: null },
@@ -25,12 +27,4 @@ export async function kernels(
       .map((context) => ({ session, context })),
   ]);
   return await kernelViews(deps, open);
-}
-
-/** The users that are among both. Null: there are none. */
-export function both(one: Users, other: Users): Users | null {
-  if ('uuid' in one) return isAmong(other, one.uuid) ? one : null;
-  if ('uuid' in other) return isAmong(one, other.uuid) ? other : null;
-  if (other.prefix.startsWith(one.prefix)) return other;
-  return one.prefix.startsWith(other.prefix) ? one : null;
 }

@@ -1,7 +1,6 @@
 import { type NotebookId, parseId } from '../../domain/ids.ts';
 import type { Notebook } from '../../domain/notebook.ts';
-import type { Users } from '../../domain/users.ts';
-import { both } from '../contexts/kernels.ts';
+import { both, type Users } from '../../domain/users.ts';
 import { notFound } from '../notFound.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
