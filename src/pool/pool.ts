@@ -15,6 +15,7 @@ import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { RetireReason, Worker } from '../domain/worker.ts';
+import type { WorkerUsage } from '../domain/workerUsage.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -24,6 +25,7 @@ import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giv
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes/laneKey.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
+import { usageOf } from '../worker/usageOf.ts';
 import type { EgressServer } from '../worker/workerEgress.ts';
 import { createWorkerFeatures, type WorkerFeatures } from '../worker/workerFeatures.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
@@ -82,6 +84,8 @@ export interface Pool {
   askKernel(worker: Worker, asked: AskedKernel): Promise<KernelAnswer | null>;
   /** What the worker's kernels are. Null: it does not tell. @throws the error of the connection to it */
   kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
+  /** What the worker uses now, whoever holds it. @throws the error of the connection to it */
+  usageOf(worker: Worker): Promise<WorkerUsage>;
   /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
   /** The same for a claim. Null: it did not answer at once, and is offered to no claim here for a while. */
@@ -161,6 +165,7 @@ export function createPool(deps: PoolDeps): Pool {
     askKernel: (worker, asked) => askKernel(parts.giving, worker, asked),
     featuresOf: parts.features.of,
     kernelFactsOf: parts.features.kernelFactsOf,
+    usageOf: (worker) => usageOf((each) => runtime.addressOf(each), worker),
     featuresInTime: parts.features.inTime,
     askFor: parts.environments.askFor,
     hasPresentImage: async ({ imageId, environmentId }) => {

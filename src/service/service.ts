@@ -76,12 +76,13 @@ import { hideTenantUse } from './quotas/hideTenantUse.ts';
 import { quotas } from './quotas/listQuotas.ts';
 import { setQuota } from './quotas/setQuota.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
-import { extendSession } from './sessions/extendSession.ts';
+import { extendSession, prolongSession } from './sessions/extendSession.ts';
 import { openSession } from './sessions/openSession.ts';
 import { release } from './sessions/release.ts';
 import { restartKernel } from './sessions/restartKernel.ts';
 import { session } from './sessions/session.ts';
 import { watchSession } from './sessions/watchSession.ts';
+import { workerUsage } from './sessions/workerUsage.ts';
 
 type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => unknown;
 
@@ -105,7 +106,9 @@ export const OPERATIONS = {
   watchSession,
   openSession,
   extendSession,
+  prolongSession,
   restartKernel,
+  workerUsage,
   createContext,
   deleteContext,
   contexts,

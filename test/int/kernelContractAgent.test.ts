@@ -56,10 +56,13 @@ describe('only our agent', () => {
       features: expect.arrayContaining(['contexts']),
       kernelInfo: expect.objectContaining({ implementation: 'ipython', protocolVersion: '5.3' }),
     });
-    const { cpuMs, memoryBytes, memoryLimitBytes, oomKills } = await channel.call('usage', {});
-    expect(cpuMs).toBeGreaterThan(0);
-    expect(memoryBytes).toBeLessThan(memoryLimitBytes);
-    expect(oomKills).toBe(0);
+    const use = await channel.call('usage', {});
+    expect(use.cpuMs).toBeGreaterThan(0);
+    expect(use.memoryBytes).toBeLessThan(use.memoryLimitBytes);
+    expect(use.oomKills).toBe(0);
+    expect(use.cacheBytes).toBeGreaterThanOrEqual(0);
+    expect(use.diskBytes).toBeLessThan(use.diskLimitBytes ?? 0);
+    expect((await channel.call('usage', {})).clockMs).toBeGreaterThan(use.clockMs ?? Infinity);
   });
 
   it('sets variables before the code that is sent next, and in the next kernel', async () => {

@@ -30,6 +30,8 @@ const last = () => service.session(AUTH_TOKEN_HOLDER, userUuid()) as Promise<Ses
 const release = () => service.release(AUTH_TOKEN_HOLDER, userUuid());
 const end = (lifeMs = 0, { service } = one) =>
   service.extendSession(AUTH_TOKEN_HOLDER, userUuid(), lifeMs);
+const prolong = (lifeMs: number, { service } = one) =>
+  service.prolongSession(AUTH_TOKEN_HOLDER, userUuid(), lifeMs);
 const ended = () => until('the end of the session', async () => (await last()).closedAt !== null);
 
 async function overtakenDatabase(): Promise<Database> {
@@ -283,8 +285,31 @@ describe('the end of a life', () => {
     await end(LONGEST_MS - 30_000);
   });
 
+  it('moves with prolongSession, later only, and at most to the longest life', async () => {
+    const { id, openedAt, expiresAt } = await open({ maxLifeMs: 60_000 });
+    expect(await prolong(1_000, other)).toMatchObject({ id, expiresAt });
+    expect(await prolong(0)).toMatchObject({ id, expiresAt });
+    const before = Date.now();
+    const longer = Number((await prolong(90_000)).expiresAt);
+    expect(longer).toBeGreaterThanOrEqual(before + 90_000);
+    expect(longer).toBeLessThanOrEqual(Date.now() + 90_000);
+    const latest = new Date(Number(openedAt) + LONGEST_MS);
+    expect(await prolong(LONGEST_MS, other)).toMatchObject({ expiresAt: latest });
+    expect(await prolong(LONGEST_MS)).toMatchObject({ expiresAt: latest });
+    const events = await db.readStream('session', id);
+    expect(events.map(({ event }) => event.type)).toEqual([
+      'SessionOpened',
+      'SessionLifeChanged',
+      'SessionLifeChanged',
+    ]);
+    const refused = { code: 'BAD_USER_INPUT', details: { field: 'lifeMs' } };
+    for (const lifeMs of [-1, 0.5, LONGEST_MS + 1])
+      await expect(prolong(lifeMs)).rejects.toMatchObject(refused);
+  });
+
   it('cannot be moved if no session is open', async () => {
     await expect(end(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(prolong(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 

@@ -82,12 +82,17 @@ describe('the agent over HTTP', () => {
       features: [],
       kernelInfo: null,
     });
-    answerWith(200, '{"cpu_ms":1.5,"memory_bytes":2,"memory_limit_bytes":3,"oom_kills":0}');
+    // As an agent of a former release answers it.
+    const former = { cpu_ms: 1.5, memory_bytes: 2, memory_limit_bytes: 3, oom_kills: 0 };
+    const told = { cpuMs: 1.5, memoryBytes: 2, memoryLimitBytes: 3, oomKills: 0 };
+    const untold = { clockMs: null, cacheBytes: null, diskBytes: null, diskLimitBytes: null };
+    answerWith(200, JSON.stringify(former));
+    expect(await call('usage', {})).toEqual({ ...told, ...untold });
+    const more = { clock_ms: 4.5, cache_bytes: 5, disk_bytes: 6, disk_limit_bytes: 7 };
+    answerWith(200, JSON.stringify({ ...former, ...more }));
     expect(await call('usage', {})).toEqual({
-      cpuMs: 1.5,
-      memoryBytes: 2,
-      memoryLimitBytes: 3,
-      oomKills: 0,
+      ...told,
+      ...{ clockMs: 4.5, cacheBytes: 5, diskBytes: 6, diskLimitBytes: 7 },
     });
     answerWith(200, '{"interrupted":false,"known":false}');
     expect(await call('interrupt', { msgId: 'e1', requestId: 'r1' })).toEqual({
@@ -98,6 +103,7 @@ describe('the agent over HTTP', () => {
     expect(await call('restart', { requestId: 'r2' })).toEqual({ kernelGeneration: 2 });
     expect(requests).toEqual([
       { method: 'GET', url: '/health', body: '' },
+      { method: 'GET', url: '/usage', body: '' },
       { method: 'GET', url: '/usage', body: '' },
       { method: 'POST', url: '/interrupt', body: '{"epoch":5,"msg_id":"e1","request_id":"r1"}' },
       { method: 'POST', url: '/restart', body: '{"epoch":5,"request_id":"r2"}' },

@@ -1,9 +1,11 @@
-import { decideSession, type Session } from '../../domain/session.ts';
-import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
+import { decideSession, expiryOf, type Session } from '../../domain/session.ts';
+import { decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWholeNumber } from '../validate.ts';
+
+type Deps = Pick<ServiceDeps, 'database' | 'config' | 'now'>;
 
 /**
  * Moves the end of the life of the user's open session to `lifeMs` from now: later or earlier than before. It may live
@@ -11,15 +13,49 @@ import { validateUserUuid, validateWholeNumber } from '../validate.ts';
  * @throws BAD_USER_INPUT, NOT_FOUND
  */
 export async function extendSession(
-  { database: { queries, store }, config, now }: Pick<ServiceDeps, 'database' | 'config' | 'now'>,
-  { tenant }: Principal,
+  deps: Deps,
+  principal: Principal,
   userUuid: string,
   lifeMs: number,
 ): Promise<Session> {
+  const longest = deps.config.longestSessionLifeMs;
+  return await changeLife(deps, principal, { userUuid, lifeMs }, (session, at) => {
+    const livedMs = at.getTime() - session.openedAt.getTime();
+    // A session may live longer than this by the settings, and can always be made to end earlier.
+    validateWholeNumber('lifeMs', lifeMs, { min: 0, max: Math.max(0, longest - livedMs) });
+    return new Date(at.getTime() + lifeMs);
+  });
+}
+
+/**
+ * The user's open session lives for `lifeMs` from now at least. Its end never comes earlier by this, and no later than
+ * LONGEST_SESSION_LIFE_MS from its opening.
+ * @throws BAD_USER_INPUT, NOT_FOUND
+ */
+export async function prolongSession(
+  deps: Deps,
+  principal: Principal,
+  userUuid: string,
+  lifeMs: number,
+): Promise<Session> {
+  const { longestSessionLifeMs: longest, sessionMaxLifeMs } = deps.config;
+  return await changeLife(deps, principal, { userUuid, lifeMs }, (session, at) => {
+    const latest = session.openedAt.getTime() + longest;
+    const wanted = new Date(Math.min(at.getTime() + lifeMs, latest));
+    return wanted > expiryOf(session, sessionMaxLifeMs) ? wanted : null;
+  });
+}
+
+/** @param endOf when it ends from now on. Null: as before. Pure */
+async function changeLife(
+  { database: { queries, store }, config, now }: Deps,
+  { tenant }: Principal,
+  { userUuid, lifeMs }: { readonly userUuid: string; readonly lifeMs: number },
+  endOf: (session: Session, at: Date) => Date | null,
+): Promise<Session> {
   validateUserUuid(userUuid);
-  const longest = config.longestSessionLifeMs;
-  validateWholeNumber('lifeMs', lifeMs, { min: 0, max: longest });
-  const outcome = await decideAndCommit(store, {
+  validateWholeNumber('lifeMs', lifeMs, { min: 0, max: config.longestSessionLifeMs });
+  const outcome = await decideAndCommit<Session, Session>(store, {
     load: async () => {
       const session = await queries.openSession(tenant, userUuid);
       if (session === null) throw notFound('open session of user', userUuid);
@@ -27,17 +63,13 @@ export async function extendSession(
     },
     decide: (session) => {
       const at = now();
-      const livedMs = at.getTime() - session.openedAt.getTime();
-      // A session may live longer than this by the settings, and can always be made to end earlier.
-      validateWholeNumber('lifeMs', lifeMs, { min: 0, max: Math.max(0, longest - livedMs) });
-      const expiresAt = new Date(at.getTime() + lifeMs).toISOString();
-      const command = { type: 'ChangeSessionLife', at: at.toISOString(), expiresAt } as const;
-      const events = decideSession(command, session);
-      return commitChanges({
-        streams: [{ stream: 'session', id: session.id, state: session, events }],
-      });
+      const end = endOf(session, at);
+      if (end === null) return { type: 'refuse', refusal: session };
+      const command = { type: 'ChangeSessionLife', at: at.toISOString() } as const;
+      const events = decideSession({ ...command, expiresAt: end.toISOString() }, session);
+      const append = { stream: 'session', id: session.id, state: session, events } as const;
+      return { type: 'commit', commit: { streams: [append] } };
     },
   });
-  if (outcome.type === 'refused') throw notFound('open session of user', userUuid);
-  return outcome.committed.states[0] as Session;
+  return outcome.type === 'refused' ? outcome.refusal : (outcome.committed.states[0] as Session);
 }

@@ -30,6 +30,9 @@ class Usage(Protocol):
     def memory_bytes(self) -> int:
         """Memory in use now, without file cache that could be reclaimed."""
 
+    def cache_bytes(self) -> int:
+        """File cache that could be reclaimed."""
+
     def memory_limit_bytes(self) -> int | None:
         """The limit, None if there is none."""
 
@@ -82,6 +85,10 @@ class CgroupV1Usage:
         """See Usage."""
         return max(0, int(self._usage.read_text()) - self._inactive.bytes())
 
+    def cache_bytes(self) -> int:
+        """See Usage."""
+        return self._inactive.bytes()
+
     def memory_limit_bytes(self) -> int | None:
         """See Usage."""
         limit = int(self._limit.read_text())
@@ -111,6 +118,10 @@ class GvisorUsage:
     def memory_bytes(self) -> int:
         """See Usage."""
         return int(self._usage.read_text())
+
+    def cache_bytes(self) -> int:
+        """Always 0: gVisor's own file cache is no part of this container."""
+        return 0
 
     def memory_limit_bytes(self) -> int | None:
         """See Usage."""
@@ -143,6 +154,10 @@ class CgroupV2Usage:
     def memory_bytes(self) -> int:
         """See Usage."""
         return max(0, int(self._current.read_text()) - self._inactive.bytes())
+
+    def cache_bytes(self) -> int:
+        """See Usage."""
+        return self._inactive.bytes()
 
     def memory_limit_bytes(self) -> int | None:
         """See Usage."""

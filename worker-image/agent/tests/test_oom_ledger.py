@@ -14,7 +14,7 @@ class CountedUsage:
         self.kills = 3
         given: Usage = find_usage(FIXTURES / "cgroup_v1")
         self.cpu_ms, self.memory_bytes = given.cpu_ms, given.memory_bytes
-        self.memory_limit_bytes = given.memory_limit_bytes
+        self.cache_bytes, self.memory_limit_bytes = given.cache_bytes, given.memory_limit_bytes
 
     def oom_kills(self) -> int:
         """As many as the test says."""

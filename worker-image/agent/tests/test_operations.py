@@ -61,7 +61,9 @@ class OperationsTest(WithExecutor, Socket):
         )
         status, usage = await self.ask("GET", "/usage")
         self.assertEqual(status, 200)
-        self.assertEqual(set(usage), {"cpu_ms", "memory_bytes", "memory_limit_bytes", "oom_kills"})
+        memory = {"memory_bytes", "memory_limit_bytes", "cache_bytes"}
+        disks = {"disk_bytes", "disk_limit_bytes"}
+        self.assertEqual(set(usage), {"clock_ms", "cpu_ms", "oom_kills"} | memory | disks)
 
     async def test_what_is_not_in_the_table_is_not_found(self) -> None:
         for path in ("/", "/unknown", "/interrupt/more"):

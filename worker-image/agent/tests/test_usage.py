@@ -29,6 +29,7 @@ class UsageTest(unittest.TestCase):
         self.assertAlmostEqual(usage.cpu_ms(), 72.134161)
         # Includes the groups below it, without file cache that could be reclaimed.
         self.assertEqual(usage.memory_bytes(), 12_042_240 - 10_485_760)
+        self.assertEqual(usage.cache_bytes(), 10_485_760)
         self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
         self.assertEqual(usage.oom_kills(), 3)
 
@@ -36,6 +37,7 @@ class UsageTest(unittest.TestCase):
         usage = find_usage(FIXTURES / "cgroup_v2")
         self.assertAlmostEqual(usage.cpu_ms(), 10_570.0)
         self.assertEqual(usage.memory_bytes(), 15_949_824 - 4_059_136)
+        self.assertEqual(usage.cache_bytes(), 4_059_136)
         self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
         self.assertEqual(usage.oom_kills(), 2)
 
@@ -44,6 +46,7 @@ class UsageTest(unittest.TestCase):
         usage = find_usage(root, root / "meminfo")
         self.assertAlmostEqual(usage.cpu_ms(), 580.0)
         self.assertEqual(usage.memory_bytes(), 100_000_000)
+        self.assertEqual(usage.cache_bytes(), 0)
         self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
         self.assertEqual(usage.oom_kills(), 0)
 
