@@ -126,6 +126,7 @@ export interface DoorSettings {
   readonly executionTimeoutMs: number;
   readonly maxExecutionTimeoutMs: number;
   readonly workerWaitTimeoutMs: number;
+  readonly longestSessionLifeMs: number;
 }
 
 /** What doors are made of. */

@@ -59,4 +59,12 @@ export const HOSTILE_ROWS: readonly HostileRow[] = [
       protocol: 'v1.kernel.websocket.jupyter.org',
     },
   },
+  {
+    door: 'e2b',
+    method: 'POST',
+    path: '/e2b/v2/sandboxes',
+    body: { templateID: 'base' },
+    tokenHeader: (token) => ({ 'X-API-KEY': token }),
+    ...{ missing: 401, wrong: 401, malformed: 400 },
+  },
 ];

@@ -86,6 +86,9 @@ const FEATURES = [
   'cells',
   'processes',
 ];
+/** What the agents of every release tell of their use, and what only those of this one tell. */
+const FORMER_USAGE = { cpu_ms: 7, memory_bytes: 50, memory_limit_bytes: 100, oom_kills: 0 };
+const MORE_USAGE = { clock_ms: 1_000, cache_bytes: 5, disk_bytes: 20, disk_limit_bytes: 40 };
 const ok = (json: unknown): Answered => ({ status: 200, json });
 const refused = (status: number, error: string): Answered => ({ status, json: { error } });
 
@@ -208,6 +211,8 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
         const told = kernels.isOld ? {} : { features };
         return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...told });
       }
+      case '/usage':
+        return ok(kernels.isOld ? FORMER_USAGE : { ...FORMER_USAGE, ...MORE_USAGE });
       case '/input':
         return takeInput(fields);
       case '/resize':

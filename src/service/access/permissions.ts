@@ -57,7 +57,7 @@ export const PERMISSIONS: Permissions = {
   extendSession: { roles: CALLERS, ...named },
   prolongSession: { roles: CALLERS, ...named },
   restartKernel: { roles: CALLERS, ...named },
-  workerUsage: { roles: READERS, ...named, others: null },
+  workerUsage: { roles: CALLERS, ...named, others: null },
   createContext: { roles: CALLERS, ...asked },
   deleteContext: { roles: CALLERS, ...named },
   contexts: { roles: READERS, ...named, others: [] },

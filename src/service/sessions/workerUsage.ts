@@ -1,5 +1,4 @@
 import type { WorkerUsage } from '../../domain/workerUsage.ts';
-import { openSessionOf } from '../kernel/openSessionOf.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
@@ -11,15 +10,15 @@ import { workerAway } from './workerFeature.ts';
  * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
  */
 export async function workerUsage(
-  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'pool'>,
+  { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   { tenant }: Principal,
   userUuid: string,
 ): Promise<WorkerUsage | null> {
-  const session = await openSessionOf(deps, { tenant, userUuid: validateUserUuid(userUuid) });
-  const worker = session && (await deps.database.queries.worker(session.workerId));
+  const session = await queries.openSession(tenant, validateUserUuid(userUuid));
+  const worker = session && (await queries.worker(session.workerId));
   if (!worker) return null;
   try {
-    return await deps.pool.usageOf(worker);
+    return await pool.usageOf(worker);
   } catch (error: unknown) {
     throw workerAway(error);
   }
