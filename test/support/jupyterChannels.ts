@@ -57,7 +57,12 @@ export async function startChannels() {
       return executionOf(request);
     },
   });
-  const settings = { executionTimeoutMs: 1, maxExecutionTimeoutMs: 1, workerWaitTimeoutMs: 1 };
+  const settings = {
+    executionTimeoutMs: 1,
+    maxExecutionTimeoutMs: 1,
+    workerWaitTimeoutMs: 1,
+    longestSessionLifeMs: 86_400_000,
+  };
   const log: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });
   const door = createJupyterDoor({ settings, logger, newId, now: () => new Date() });

@@ -1,27 +1,46 @@
 /** The API of E2B. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall, DoorDeps } from '../../openDoor.ts';
+import { answerError } from '../answer.ts';
+import { createSandbox } from './createSandbox.ts';
+import { inWordsOfE2b } from './inWordsOfE2b.ts';
+import { connect, refresh, setTimeoutOf } from './life.ts';
+import { listAll, listSandboxes } from './listSandboxes.ts';
+import { metricsOf, metricsOfMany } from './metrics.ts';
+import { NOT_YET_ROUTES } from './notYet.ts';
+import type { ControlRoute } from './route.ts';
+import { getSandbox, killSandbox, updateNetwork } from './sandbox.ts';
 
-/** A request to the API. */
-export interface ControlCall {
-  readonly call: DoorCall;
-  /** What its path names. */
-  readonly parts: readonly string[];
-  readonly deps: DoorDeps;
-}
+const CONTROL_ROUTES: readonly ControlRoute[] = [
+  { path: /^\/sandboxes$/, methods: { GET: listAll, POST: createSandbox } },
+  { path: /^\/v2\/sandboxes$/, methods: { GET: listSandboxes, POST: createSandbox } },
+  { path: /^\/sandboxes\/metrics$/, methods: { GET: metricsOfMany } },
+  { path: /^\/sandboxes\/([^/]+)$/, methods: { GET: getSandbox, DELETE: killSandbox } },
+  { path: /^(?:\/v2)?\/sandboxes\/([^/]+)\/connect$/, methods: { POST: connect } },
+  { path: /^\/sandboxes\/([^/]+)\/timeout$/, methods: { POST: setTimeoutOf } },
+  { path: /^\/sandboxes\/([^/]+)\/refreshes$/, methods: { POST: refresh } },
+  { path: /^\/sandboxes\/([^/]+)\/metrics$/, methods: { GET: metricsOf } },
+  { path: /^\/sandboxes\/([^/]+)\/network$/, methods: { PUT: updateNetwork } },
+  ...NOT_YET_ROUTES,
+];
 
-export interface ControlRoute {
-  readonly path: RegExp;
-  readonly methods: Readonly<Record<string, (call: ControlCall) => Promise<void>>>;
-}
-
-const CONTROL_ROUTES: readonly ControlRoute[] = [];
-
+/** @throws DomainError */
 export async function serveControl(call: DoorCall, deps: DoorDeps): Promise<void> {
   for (const { path, methods } of CONTROL_ROUTES) {
-    const [, ...parts] = path.exec(call.path) ?? [];
-    const serve = path.test(call.path) ? methods[call.method] : undefined;
-    if (serve !== undefined) return await serve({ call, parts, deps });
+    const found = path.exec(call.path);
+    if (found === null) continue;
+    const serve = methods[call.method];
+    if (serve === undefined) return refuseMethod(call, Object.keys(methods));
+    try {
+      return await serve({ call, parts: found.slice(1), deps });
+    } catch (error: unknown) {
+      throw inWordsOfE2b(error);
+    }
   }
   throw new DomainError('NOT_FOUND', `There is no ${call.method} ${call.path} here.`);
+}
+
+function refuseMethod({ res, method, path }: DoorCall, allowed: readonly string[]): void {
+  res.setHeader('Allow', allowed.join(', '));
+  answerError(res, 405, `${method} ${path} is not allowed. Use ${allowed.join(' or ')}.`);
 }

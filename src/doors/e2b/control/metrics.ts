@@ -1,0 +1,96 @@
+/** What sandboxes use. There is no history: an answer has the present figures, or none. */
+import { setTimeout } from 'node:timers/promises';
+import { DomainError } from '../../../domain/errors.ts';
+import type { WorkerUsage } from '../../../domain/workerUsage.ts';
+import { answerJson } from '../answer.ts';
+import { refuse } from './body.ts';
+import { cpuCountOf } from './models.ts';
+import { beginAnswer, factsOf, type OpenSandbox, openSandbox } from './openSandbox.ts';
+import type { ControlCall } from './route.ts';
+
+/** CPU time is measured over this time. Linux counts a worker's share anew each 100 ms. */
+const CPU_SAMPLE_MS = 200;
+/** Clients send whole seconds, rounded either way. */
+const ROUNDING_SECONDS = 1;
+/** As the API has it. */
+const MAX_SANDBOXES = 100;
+
+/** @throws DomainError */
+export async function metricsOf(request: ControlCall): Promise<void> {
+  const { call, deps } = request;
+  const start = secondsIn(call.query, 'start', Number.NEGATIVE_INFINITY);
+  const end = secondsIn(call.query, 'end', Number.POSITIVE_INFINITY);
+  const sandbox = await openSandbox(request);
+  const now = deps.now().getTime() / 1_000;
+  const isWanted = start - ROUNDING_SECONDS <= now && now <= end + ROUNDING_SECONDS;
+  const metric = isWanted ? await measured(request, sandbox) : null;
+  answerJson(call.res, 200, metric === null ? [] : [metric]);
+}
+
+/** Those of the sandboxes in `sandbox_ids` that live. @throws DomainError */
+export async function metricsOfMany(request: ControlCall): Promise<void> {
+  const { call } = request;
+  const ids = new Set((call.query.get('sandbox_ids') ?? '').split(',').filter((id) => id));
+  if (ids.size === 0 || ids.size > MAX_SANDBOXES)
+    refuse(`sandbox_ids must have 1 to ${MAX_SANDBOXES} ids.`);
+  const entries = await Promise.all(
+    [...ids].map(async (id) => {
+      const sandbox = await openSandbox({ ...request, parts: [id] }).catch(nothingThere);
+      return [id, sandbox && (await measured(request, sandbox))] as const;
+    }),
+  );
+  const sandboxes = Object.fromEntries(entries.filter(([, metric]) => metric !== null));
+  answerJson(call.res, 200, { sandboxes });
+}
+
+function nothingThere(error: unknown): null {
+  if (error instanceof DomainError && error.code === 'NOT_FOUND') return null;
+  throw error;
+}
+
+/** Null: its worker is of a former release, and does not tell enough, or it has just ended. */
+async function measured(
+  { call, deps }: ControlCall,
+  { userUuid, session, sandboxId }: OpenSandbox,
+): Promise<object | null> {
+  const first = await call.service.workerUsage(userUuid);
+  if (first === null) return null;
+  await setTimeout(CPU_SAMPLE_MS);
+  const last = await call.service.workerUsage(userUuid);
+  if (last === null) return null;
+  const at = deps.now();
+  const { limits } = await factsOf(beginAnswer(call), session, { sandboxId, endAt: at });
+  return metricOf(first, last, { at, cpus: limits.cpus });
+}
+
+/**
+ * A metric in the form of the API, from two looks at a worker. Null: it does not tell enough.
+ * @param cpus how many it may use; the percentage is of these
+ */
+export function metricOf(
+  first: WorkerUsage,
+  last: WorkerUsage,
+  { at, cpus }: { readonly at: Date; readonly cpus: number },
+): object | null {
+  const { clockMs, cacheBytes, diskBytes, diskLimitBytes } = last;
+  if (clockMs === null || first.clockMs === null) return null;
+  if (cacheBytes === null || diskBytes === null || diskLimitBytes === null) return null;
+  const share = (last.cpuMs - first.cpuMs) / (Math.max(1, clockMs - first.clockMs) * cpus);
+  return {
+    timestamp: at.toISOString(),
+    timestampUnix: Math.floor(at.getTime() / 1_000),
+    cpuCount: cpuCountOf({ cpus }),
+    cpuUsedPct: Math.round(Math.max(0, share) * 10_000) / 100,
+    memUsed: last.memoryBytes,
+    memTotal: last.memoryLimitBytes,
+    memCache: cacheBytes,
+    diskUsed: diskBytes,
+    diskTotal: diskLimitBytes,
+  };
+}
+
+function secondsIn(query: URLSearchParams, name: string, absent: number): number {
+  const text = query.get(name) || null;
+  if (text === null) return absent;
+  return /^\d{1,15}$/.test(text) ? Number(text) : refuse(`${name} must be a time in seconds.`);
+}
