@@ -1,6 +1,6 @@
 /** The answer to `/execute`: one JSON object a line, sent as it comes. */
 import type { ServerResponse } from 'node:http';
-import { asciiJson } from '../asciiJson.ts';
+import { eventLine } from './eventLine.ts';
 import type { Event } from './events.ts';
 import { createJoinPrints } from './joinPrints.ts';
 
@@ -21,7 +21,7 @@ export function openEventStream(res: ServerResponse): EventStream {
   function write(events: readonly Event[]): boolean {
     if (events.length === 0 || !isOpen(res)) return true;
     keepalive.refresh();
-    return res.write(events.map(lineOf).join(''));
+    return res.write(events.map(eventLine).join(''));
   }
 
   /** Text that ends no line waits for the rest, unless something else follows. */
@@ -56,13 +56,9 @@ export function openEventStream(res: ServerResponse): EventStream {
     end: (events) => {
       clearInterval(keepalive);
       clearTimeout(due);
-      res.end(joined(events).map(lineOf).join(''));
+      res.end(joined(events).map(eventLine).join(''));
     },
   };
-}
-
-function lineOf(event: Event): string {
-  return `${asciiJson(event)}\n`;
 }
 
 function isOpen(res: ServerResponse): boolean {
