@@ -20,8 +20,22 @@ export interface FileEntry {
   readonly modifiedAt: number;
   /** A strong entity tag, with its quotes. */
   readonly etag: string;
+  /** The name of the user that it belongs to, or the number if there is no name. Null: an older worker does not tell. */
+  readonly owner: string | null;
+  /** The same for its group. */
+  readonly group: string | null;
   /** Where a link leads, escaped if it is not UTF-8; null if this is no link. */
   readonly target: string | null;
+  /** What a link leads to in the end. Null: nothing that its user may see, this is no link, or the worker is older. */
+  readonly leadsTo: LinkEnd | null;
+}
+
+export interface LinkEnd {
+  /** From the root, escaped if it is not UTF-8. */
+  readonly path: string;
+  readonly kind: FileKind;
+  /** The twelve permission bits. */
+  readonly mode: number;
 }
 
 /** Why a worker refused a file operation (docs/worker-protocol.md, "Files"). */
@@ -161,7 +175,11 @@ export interface WorkerFiles {
   move(
     from: WorkerPath,
     to: WorkerPath,
-    options?: { overwrite?: boolean },
+    options?: {
+      overwrite?: boolean;
+      /** Makes the folders above `to`, unless there is nothing to move. */
+      makeParents?: boolean;
+    },
     signal?: AbortSignal,
   ): Promise<FileEntry>;
   /**

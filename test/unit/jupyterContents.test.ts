@@ -18,7 +18,10 @@ const entry = (name: string, more: Partial<FileEntry> = {}): FileEntry => ({
   mode: 0o644,
   modifiedAt: Date.parse('2026-01-02T03:04:05.678Z'),
   etag: '"1"',
+  owner: 'user',
+  group: 'user',
   target: null,
+  leadsTo: null,
   ...more,
 });
 

@@ -68,10 +68,10 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
     },
     makeDirectory: async (path, { parents } = {}, signal) =>
       parsed(await ask('POST', 'directory', { path, parents }, signal), writtenSchema),
-    move: async (from, to, { overwrite } = {}, signal) =>
-      parsed(await ask('POST', 'move', { from, to, overwrite }, signal), movedSchema).then(
-        ({ entry }) => entry,
-      ),
+    move: async (from, to, { overwrite, makeParents } = {}, signal) => {
+      const parameters = { from, to, overwrite, make_parents: makeParents };
+      return (await parsed(await ask('POST', 'move', parameters, signal), movedSchema)).entry;
+    },
     remove: async (path, { recursive, ...precondition } = {}, signal) =>
       parsed(
         await ask('POST', 'delete', { path, recursive, ...tagsOf(precondition) }, signal),

@@ -3,24 +3,33 @@ import { z } from 'zod';
 import { ETAG, type FileEntry, type ListedFile } from '../../domain/fileEntry.ts';
 
 const base64 = z.string().max(8_192).optional();
+const kind = z.enum(['file', 'directory', 'link', 'other']);
+const owner = z.string().max(256).nullable().default(null);
+const linkEnd = z
+  .object({ path: z.string().max(20_000), kind, mode: z.number().int().nonnegative() })
+  .nullable()
+  .default(null);
 
 export const entrySchema = z
   .object({
     path: z.string().max(20_000),
     path_base64: base64,
     name: z.string().max(2_000),
-    kind: z.enum(['file', 'directory', 'link', 'other']),
+    kind,
     size: z.number().int().nonnegative(),
     mode: z.number().int().nonnegative(),
     modified_at: z.number(),
     etag: z.string().regex(ETAG),
+    owner,
+    group: owner,
     target: z.string().max(20_000).nullable(),
+    leads_to: linkEnd,
   })
   .transform(
-    ({ path, path_base64: bytes, modified_at: modifiedAt, ...rest }): FileEntry => ({
+    ({ path_base64: bytes, modified_at: modifiedAt, leads_to: leadsTo, ...rest }): FileEntry => ({
       ...rest,
-      path,
-      pathBytes: bytes === undefined ? Buffer.from(path) : Buffer.from(bytes, 'base64'),
+      leadsTo,
+      pathBytes: bytes === undefined ? Buffer.from(rest.path) : Buffer.from(bytes, 'base64'),
       modifiedAt,
     }),
   );

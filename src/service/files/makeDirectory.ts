@@ -5,6 +5,11 @@ import { type GivenPath, validateNewPath } from './filePaths.ts';
 import type { FileView } from './fileView.ts';
 import { type SessionToWriteDeps, sessionToWrite } from './sessionToWrite.ts';
 
+export interface MadeDirectory extends FileView {
+  /** Whether it was not there before. */
+  readonly created: boolean;
+}
+
 /**
  * Makes a folder, and those above it. A folder that is there already is fine. Opens a session if the user has none.
  * @throws BAD_USER_INPUT, FILE_EXISTS if something else has the name, POOL_EXHAUSTED, and the errors of `fileErrors.ts`
@@ -14,17 +19,17 @@ export async function makeDirectory(
   principal: Principal,
   userUuid: string,
   given: GivenPath,
-): Promise<FileView> {
+): Promise<MadeDirectory> {
   validateUserUuid(userUuid);
   const path = validateNewPath(given);
-  return await changeFile<FileView>(
+  return await changeFile<MadeDirectory>(
     deps,
     (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
     { operation: 'make-directory', path },
     async (files) => {
       const { entry, created } = await files.makeDirectory(path.bytes, { parents: true });
       return {
-        result: { userUuid, entry },
+        result: { userUuid, entry, created },
         outcome: { type: 'RecordWritten', size: 0, sha256: null, isNew: created },
       };
     },

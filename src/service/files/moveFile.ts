@@ -11,6 +11,8 @@ export interface MoveRequest {
   readonly to: GivenPath;
   /** Replaces a file at `to`. A folder there must be empty. */
   readonly overwrite?: boolean | null | undefined;
+  /** Makes the folders above `to`, unless there is nothing to move. */
+  readonly makeParents?: boolean;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface MoveRequest {
 export async function moveFile(
   deps: ChangeFileDeps,
   principal: Principal,
-  { userUuid, from, to, overwrite }: MoveRequest,
+  { userUuid, from, to, overwrite, makeParents }: MoveRequest,
 ): Promise<FileView> {
   validateUserUuid(userUuid);
   const path = validateChangeable(from, 'from');
@@ -31,7 +33,7 @@ export async function moveFile(
     () => requireSession(deps, principal, userUuid),
     { operation: 'move', path, to: goal },
     async (files) => {
-      const how = { overwrite: overwrite ?? false };
+      const how = { overwrite: overwrite ?? false, makeParents: makeParents ?? false };
       const entry = await files.move(path.bytes, goal.bytes, how);
       return {
         result: { userUuid, entry },

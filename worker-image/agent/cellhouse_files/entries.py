@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import base64
+import functools
+import grp
 import os
+import pwd
 import stat
 
-from cellhouse_files.paths import shown
+from cellhouse_files.paths import open_path, shown
+from cellhouse_files.refusals import Refused
 
-type Entry = dict[str, str | int | float | None]
+type Facts = dict[str, str | int | float | None]
+type Entry = dict[str, str | int | float | Facts | None]
 
 NS_PER_MS = 1_000_000
+# Of users and groups. A worker's files belong to a few of them.
+MAX_KNOWN_NAMES = 64
 
 
 def etag_of(status: os.stat_result) -> str:
@@ -38,6 +45,8 @@ def entry_of(path: bytes, status: os.stat_result, target: bytes | None = None) -
         "mode": stat.S_IMODE(status.st_mode),
         "modified_at": status.st_mtime_ns // NS_PER_MS,
         "etag": etag_of(status),
+        "owner": _name_of_user(status.st_uid),
+        "group": _name_of_group(status.st_gid),
         "target": None,
     }
     for field, value in {
@@ -46,7 +55,46 @@ def entry_of(path: bytes, status: os.stat_result, target: bytes | None = None) -
         **({"target": target} if target is not None else {}),
     }.items():
         entry.update(named(field, value))
+    if target is not None:
+        entry["leads_to"] = end_of_link(path)
     return entry
+
+
+def end_of_link(path: bytes) -> Facts | None:
+    """What a link leads to in the end, with its path from the root. None: nothing, or nothing that the user may see."""
+    try:
+        fd = open_path(path, os.O_PATH)
+    except (OSError, Refused):
+        return None
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    try:
+        end = os.path.realpath(path, strict=True)
+    except OSError:
+        # It has just changed.
+        return None
+    facts: Facts = {"kind": kind_of(status.st_mode), "mode": stat.S_IMODE(status.st_mode)}
+    return {**facts, **named("path", end)}
+
+
+@functools.lru_cache(maxsize=MAX_KNOWN_NAMES)
+def _name_of_user(uid: int) -> str:
+    """The user's name; the number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@functools.lru_cache(maxsize=MAX_KNOWN_NAMES)
+def _name_of_group(gid: int) -> str:
+    """The group's name; the number if it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def named(field: str, value: bytes) -> dict[str, str]:

@@ -88,7 +88,8 @@ class MoveHandler(FilesHandler):
     async def post(self) -> None:
         """Give something another path."""
         query = self.query
-        goal = {"to": query.path("to"), "overwrite": query.flag("overwrite")}
+        flags = {name: query.flag(name) for name in ("overwrite", "make_parents")}
+        goal = {"to": query.path("to"), **flags}
         await self.tell("move", {"from": query.path("from"), **goal})
 
 

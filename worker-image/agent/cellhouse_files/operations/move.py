@@ -10,6 +10,7 @@ import stat
 from cellhouse_files.entries import look_at
 from cellhouse_files.fields import path_field
 from cellhouse_files.operations.content import copy_bytes
+from cellhouse_files.operations.folders import make_folders
 from cellhouse_files.parts import Parts
 from cellhouse_files.paths import Place, place_of
 from cellhouse_files.refusals import Refused
@@ -20,11 +21,17 @@ from cellhouse_files.writing import Precondition, Writing
 
 
 def move_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Rename. With `overwrite` a file may be replaced, never a folder that holds something."""
+    """Rename. With `overwrite` a file may be replaced, never a folder that holds something.
+
+    With `make_parents`, the folders above the new path are made, unless there is nothing to move.
+    """
     path, goal = path_field(fields, "from"), path_field(fields, "to")
     with contextlib.ExitStack() as cleanup:
         old = place_of(path)
         cleanup.callback(os.close, old.folder)
+        if fields.get("make_parents"):
+            os.stat(old.name, dir_fd=old.folder, follow_symlinks=False)
+            yield from make_folders(goal.rpartition(b"/")[0])
         new = place_of(goal)
         cleanup.callback(os.close, new.folder)
         cleanup.enter_context(state.touching(old))
