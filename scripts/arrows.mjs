@@ -61,5 +61,6 @@ export const PACKAGES = {
   '@graphql-yoga': ['server'],
   'graphql-ws': ['server'],
   'prom-client': ['process', 'server'],
+  '@fastify/busboy': ['doors/e2b'],
   '@modelcontextprotocol': ['doors/mcp', 'cli/mcp'],
 };

@@ -3,6 +3,7 @@
  * limits (`src/server/doors`). A door only translates. docs/doors/README.md says what holds for all of them.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
@@ -33,6 +34,10 @@ export interface OpenDoor {
    * {@link handle} threw.
    */
   refuse(refusal: Refusal, request: Pick<DoorRequest, 'method' | 'path'>): RefusalAnswer;
+  /**
+   * Whether the body is a file: it may take any time to arrive, as long as something moves. Absent: no request has one.
+   */
+  isUpload?(request: Pick<DoorRequest, 'method' | 'path'>): boolean;
   /** Answers a request that needs no token, and returns true; false: it does need one. Absent: all do. */
   handleOpen?(request: OpenRequest): boolean;
   /** Answers a request. A DomainError is refused. Any other error is logged and masked. */
@@ -108,6 +113,20 @@ export interface DoorCall extends DoorRequest {
   readBody(): Promise<string>;
   /** The body as it came. Throws like {@link readBody}. */
   readBytes(): Promise<Buffer>;
+  /**
+   * The body as a stream of any length, of which nothing is asked for before it is read. It fails if the client goes away.
+   * Destroying it leaves the request alone, so that it can still be answered.
+   */
+  readStream(): Readable;
+  /** Frees the memory of a piece of {@link readStream} that nobody looks at any more. */
+  free(piece: Buffer): void;
+  /**
+   * Answers with a file's content, or with the part that `Range` asks for.
+   * @throws a DomainError, if there is nothing to answer with; after the headers, if the rest cannot be read
+   */
+  sendFile(file: { readonly userUuid: string; readonly path: string }): Promise<void>;
+  /** Refuses the request, whose body may still be arriving, in the form of {@link OpenDoor.refuse}. */
+  refuse(refusal: Refusal): void;
   /** From now on a stop does not wait for this answer. */
   onStream(): void;
 }

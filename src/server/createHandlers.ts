@@ -55,7 +55,13 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     outputFollowers: deps.outputFollowers(),
   });
   const fileCounts = createFileCounts();
-  const doors = createDoorHandlers({ ...deps, ...shared, authenticateKey, newErrorId: v7 });
+  const doors = createDoorHandlers({
+    ...deps,
+    ...shared,
+    authenticateKey,
+    fileCounts,
+    newErrorId: v7,
+  });
   const metrics = createMetrics({
     ...deps,
     ...doors,

@@ -1,7 +1,8 @@
 /** The data plane of the E2B door behind the real server, without keys and sandboxes: every call is one of the session. */
 
+import { errorAnswer } from '../../src/doors/e2b/answer.ts';
 import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
-import type { DoorCall } from '../../src/doors/openDoor.ts';
+import type { OpenDoor } from '../../src/doors/openDoor.ts';
 import { memoryService } from './memoryService.ts';
 import { openSession } from './states.ts';
 import { secretOf, testDoor, tokensFor } from './testDoor.ts';
@@ -26,18 +27,21 @@ export interface Answered {
   readonly body: unknown;
 }
 
-/** @param handle what is to be tested */
+/**
+ * @param handle what is to be tested
+ * @param parts what stands in for the service
+ */
 export async function startEnvd(
   handle: (call: SandboxCall) => Promise<void>,
   facts: Partial<SandboxCall> = {},
-  service: DoorCall['service'] | null = null,
+  parts: Parameters<typeof memoryService>[0] = {},
 ): Promise<EnvdServer> {
   let streams = 0;
-  const door = testDoor();
+  const door = Object.assign(testDoor(), REFUSING);
   const session = openSession();
   door.answer = (call) =>
     handle({
-      call: service ? { ...call, service } : call,
+      call,
       ...{ sandboxId: 'i1', userUuid: session.userUuid, session, isSigned: false },
       hasEnded: async () => false,
       onStream: () => {
@@ -47,7 +51,10 @@ export async function startEnvd(
       ...facts,
     });
   const { book: tokenBook } = tokensFor({ mine: 'mcp' });
-  const { origin, port, log } = await startTransport(memoryService(), { doors: [door], tokenBook });
+  const { origin, port, log } = await startTransport(memoryService(parts), {
+    doors: [door],
+    tokenBook,
+  });
   const ask = (path: string, init: RequestInit = {}) => {
     const headers = { 'X-Api-Key': secretOf('mine'), ...(init.headers as Record<string, string>) };
     return fetch(`${origin}/here${path}`, { ...init, headers });
@@ -67,6 +74,12 @@ export async function startEnvd(
       post(name, 'application/connect+json', frameOf(message), headers),
   };
 }
+
+/** The form of the E2B door. */
+const REFUSING: Pick<OpenDoor, 'refuse' | 'isUpload'> = {
+  refuse: ({ status, message, headers }) => errorAnswer(status, message, headers),
+  isUpload: ({ method, path }) => method === 'POST' && path === '/files',
+};
 
 /** A message as clients frame it. */
 export function frameOf(message: object, flags = 0): Uint8Array<ArrayBuffer> {

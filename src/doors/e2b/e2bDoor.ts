@@ -36,6 +36,7 @@ export function createE2bDoor(deps: DoorDeps): OpenDoor {
       exposed: 'x-next-token, retry-after',
     },
     refuse: ({ status, message, headers }) => errorAnswer(status, message, headers),
+    isUpload: ({ method, path }) => method === 'POST' && plain(path) === '/files',
     handleOpen,
     handle: async (call) => {
       const surface = surfaceAt(call);

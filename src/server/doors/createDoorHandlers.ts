@@ -3,6 +3,7 @@ import { createBindService } from '../../doors/boundService.ts';
 import { createEnding } from '../../service/access/ending.ts';
 import type { Service } from '../../service/service.ts';
 import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
+import { createDoorFiles, type DoorFilesDeps } from './doorFiles.ts';
 import { createDoorRoute, type DoorRoute, type DoorRouteDeps } from './doorRoute.ts';
 import { createDoorSockets, type DoorSockets } from './doorSockets.ts';
 import { createDoorUpgrade, type DoorUpgradeRoute } from './doorUpgrade.ts';
@@ -10,10 +11,12 @@ import { createFindDoor } from './findDoor.ts';
 import { createHostCheck } from './hostCheck.ts';
 import { createSocketsOfTokens } from './socketsOfTokens.ts';
 
-type Made = 'findDoor' | 'hostCheck' | 'counts' | 'bindService' | 'stopping';
+type Made = 'findDoor' | 'hostCheck' | 'counts' | 'files' | 'bindService' | 'stopping';
 type Limits = 'corsOrigins' | 'maxBodyBytes' | 'slowReaderTimeoutMs';
 
-export interface DoorHandlersDeps extends Omit<DoorRouteDeps, Made | Limits> {
+export interface DoorHandlersDeps
+  extends Omit<DoorRouteDeps, Made | Limits>,
+    Pick<DoorFilesDeps, 'fileCounts'> {
   readonly config: Config;
   readonly service: Service;
 }
@@ -45,7 +48,7 @@ export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
   const doorCounts = createDoorCounts();
   const doorSockets = createDoorSockets(shared);
   return {
-    doorRoute: createDoorRoute({ ...shared, counts: doorCounts }),
+    doorRoute: createDoorRoute({ ...shared, counts: doorCounts, files: createDoorFiles(deps) }),
     doorUpgrade: createDoorUpgrade({
       ...shared,
       sockets: doorSockets,

@@ -13,6 +13,7 @@ import { BodyTooLargeError, readBody, readBytes } from '../http/readBody.ts';
 import { refuse, sendRefusal } from '../http/refuse.ts';
 import { guardReader, watchReader } from '../http/watchReader.ts';
 import type { DoorCounts } from './doorCounts.ts';
+import type { DoorFiles } from './doorFiles.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';
 import type { HostCheck } from './hostCheck.ts';
@@ -27,6 +28,7 @@ export interface DoorRouteDeps extends EnterDoorDeps {
   readonly corsOrigins: readonly string[];
   readonly inFlight: InFlight;
   readonly counts: DoorCounts;
+  readonly files: DoorFiles;
   readonly maxBodyBytes: number;
   /** A caller is disconnected if it reads nothing of its answer for this long. */
   readonly slowReaderTimeoutMs: number;
@@ -46,7 +48,7 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
       refuse(req, res, NOTHING_HERE);
       return true;
     }
-    limitArrival(req);
+    if (!isUpload(found, req)) limitArrival(req);
     guardReader(res);
     res.once('close', () => deps.counts.count(found.door.name, res.statusCode));
     const refused = (refusal: Refusal) => refuseAt(found, req, res, refusal);
@@ -65,6 +67,10 @@ function isAnsweredOpenly({ door, path }: FoundDoor, req: IncomingMessage, res: 
   return door.handleOpen?.({ req, res, method: req.method ?? 'GET', path }) ?? false;
 }
 
+function isUpload({ door, path }: FoundDoor, { method = 'GET' }: IncomingMessage): boolean {
+  return door.isUpload?.({ method, path }) ?? false;
+}
+
 async function answer(
   deps: DoorRouteDeps,
   door: OpenDoor,
@@ -81,13 +87,16 @@ async function answer(
     if (!res.writableFinished && !stopping.isOver && !principal.ending.isOver) gone.abort();
   });
   watchReader(res, deps.slowReaderTimeoutMs);
+  const refused = (refusal: Refusal) => refuseAt({ door, path: request.path }, req, res, refusal);
   const call: DoorCall = {
     ...request,
+    ...deps.files(request, res, refused),
     res,
     gone: gone.signal,
     readBody: () => readBody(req, res, deps.maxBodyBytes),
     readBytes: () => readBytes(req, res, deps.maxBodyBytes),
     onStream: end,
+    refuse: refused,
   };
   try {
     await door.handle(call);

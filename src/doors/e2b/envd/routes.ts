@@ -2,12 +2,14 @@
 import type { DoorDeps } from '../../openDoor.ts';
 import { answerError } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
+import { serveFiles } from './files/serveFiles.ts';
+import { FILESYSTEM_METHODS } from './filesystem/methods.ts';
 import { PROCESS_METHODS } from './process/methods.ts';
 import type { RpcMethods } from './rpc/method.ts';
 import { serveRpc } from './rpc/serveRpc.ts';
 
 /** Each service brings its own rows. */
-const METHODS: RpcMethods = { ...PROCESS_METHODS };
+const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...PROCESS_METHODS };
 
 /** `/<package>.<Service>/<Method>` */
 const RPC_PATH = /^\/(\w+\.\w+\/\w+)$/;
@@ -17,6 +19,7 @@ export async function serveEnvd(sandbox: SandboxCall, deps: DoorDeps): Promise<v
   const { path, method, res } = sandbox.call;
   const [, name] = RPC_PATH.exec(path) ?? [];
   if (name !== undefined) return await serveRpc(sandbox, deps, METHODS, name);
+  if (path === '/files') return await serveFiles(sandbox);
   if (path !== '/health') return answerError(res, 404, `There is no ${path} here.`);
   if (method !== 'GET') return answerError(res, 405, 'Use GET.');
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end();

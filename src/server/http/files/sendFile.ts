@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
+import type { Refusal } from '../../../doors/shared/refusal.ts';
 import { refusalOf } from '../../../doors/shared/refusalOf.ts';
 import type { Ending } from '../../../service/access/ending.ts';
 import { badRequest, refuseFile } from './fileAnswers.ts';
@@ -21,9 +22,15 @@ import type { FileRequest } from './fileRequests.ts';
 /** How often a range is looked for in a file that changes again and again. */
 const MAX_ATTEMPTS = 3;
 
-/** Streams the file, or the part that `Range` asks for, as fast as the client reads. */
-export async function sendFile(request: FileRequest): Promise<void> {
-  const { req, res, counts, principal } = request;
+/**
+ * Streams the file, or the part that `Range` asks for, as fast as the client reads.
+ * @param refused refuses a range in which no byte is
+ */
+export async function sendFile(
+  request: FileRequest,
+  refused: (refusal: Refusal) => void = (refusal) => refuseFile(request.req, request.res, refusal),
+): Promise<void> {
+  const { res, counts, principal } = request;
   const conditions = checkedConditions(request);
   const gone = new AbortController();
   const stop = () => gone.abort();
@@ -31,7 +38,7 @@ export async function sendFile(request: FileRequest): Promise<void> {
   try {
     const { content, range } = await openPart(request, conditions, gone.signal);
     if (range === 'none') {
-      refuseFile(req, res, unsatisfiable(content.size));
+      refused(unsatisfiable(content.size));
       return;
     }
     const headers = headersOf(request, content.entry);
@@ -159,7 +166,7 @@ function headersOf({ url }: FileRequest, { name, etag }: FileEntry): Record<stri
   };
 }
 
-function unsatisfiable(size: number) {
+function unsatisfiable(size: number): Refusal {
   const message = `The file has ${size} bytes, and none of them is in the range.`;
   const error = badRequest('Range', message);
   const headers = { 'Content-Range': `bytes */${size}` };

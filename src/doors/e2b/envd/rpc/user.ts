@@ -16,6 +16,6 @@ export function requireUser(authorization: string | undefined): void {
 }
 
 /** Whether this is the worker's user, or nobody in particular. */
-function isUser(name: string | null): boolean {
+export function isUser(name: string | null): boolean {
   return name === null || name === '' || name === USER;
 }

@@ -1,0 +1,61 @@
+import { posix } from 'node:path';
+import type { FileEntry, FileKind } from '../../../../domain/fileEntry.ts';
+import { WORKER_HOME } from '../../../../domain/worker.ts';
+import { nameIn } from '../files/sandboxPath.ts';
+
+/** What a message can have as a time, in milliseconds: the years 1 to 9999. */
+const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00Z');
+const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+const TYPES: Readonly<Record<FileKind, string>> = {
+  file: 'FILE_TYPE_FILE',
+  directory: 'FILE_TYPE_DIRECTORY',
+  // Only a link that leads nowhere is left over.
+  link: 'FILE_TYPE_UNSPECIFIED',
+  other: 'FILE_TYPE_UNSPECIFIED',
+};
+
+/** The first letter of permissions. It is Go's, which has none for other kinds. */
+const LETTERS: Readonly<Record<FileKind, string>> = {
+  file: '',
+  directory: 'd',
+  link: 'L',
+  other: '?',
+};
+
+/** A file as envd describes it. A link has type and mode of what it leads to. */
+export function entryInfoOf(entry: FileEntry): object {
+  const path = posix.join('/', posix.resolve(WORKER_HOME, entry.path));
+  const { kind, mode } = entry.kind === 'link' ? (entry.leadsTo ?? NOTHING) : entry;
+  return {
+    name: nameIn(path),
+    type: TYPES[kind],
+    path,
+    // 64 bits are text in the JSON of messages.
+    size: String(entry.target === null ? entry.size : Buffer.byteLength(entry.target)),
+    mode: mode & 0o777,
+    permissions: permissionsOf(entry),
+    owner: entry.owner ?? '',
+    group: entry.group ?? '',
+    modifiedTime: timeOf(entry.modifiedAt),
+    ...(entry.kind === 'link' && { symlinkTarget: entry.leadsTo?.path ?? path }),
+  };
+}
+
+const NOTHING: Pick<FileEntry, 'kind' | 'mode'> = { kind: 'link', mode: 0 };
+
+/** Such as `-rw-r--r--`, with Go's letters for the three other bits. */
+function permissionsOf({ kind, mode }: FileEntry): string {
+  const bits = [
+    [0o4000, 'u'],
+    [0o2000, 'g'],
+    [0o1000, 't'],
+  ] as const;
+  const special = bits.map(([bit, letter]) => (mode & bit ? letter : '')).join('');
+  const letters = [...'rwxrwxrwx'].map((letter, at) => (mode & (0o400 >> at) ? letter : '-'));
+  return `${LETTERS[kind] + special || '-'}${letters.join('')}`;
+}
+
+function timeOf(ms: number): string {
+  return new Date(Math.min(MAX_TIME_MS, Math.max(MIN_TIME_MS, Math.trunc(ms)))).toISOString();
+}

@@ -1,0 +1,104 @@
+/** `filesystem.Filesystem`, but for its watchers. */
+import { DomainError } from '../../../../domain/errors.ts';
+import type { FileEntry } from '../../../../domain/fileEntry.ts';
+import type { SandboxCall } from '../../surface.ts';
+import { sandboxPath } from '../files/sandboxPath.ts';
+import { countIn, type Fields, textIn } from '../rpc/fields.ts';
+import type { RpcMethods } from '../rpc/method.ts';
+import { RpcError } from '../rpc/rpcError.ts';
+import { entryInfoOf } from './entryInfo.ts';
+
+/** Of one answer, which is one message and so is kept whole. */
+const MAX_LISTED = 100_000;
+const PAGE_SIZE = 1_000;
+
+export const FILESYSTEM_METHODS: RpcMethods = {
+  'filesystem.Filesystem/Stat': { kind: 'unary', handle: stat },
+  'filesystem.Filesystem/ListDir': { kind: 'unary', handle: listDir },
+  'filesystem.Filesystem/MakeDir': { kind: 'unary', handle: makeDir },
+  'filesystem.Filesystem/Move': { kind: 'unary', handle: move },
+  'filesystem.Filesystem/Remove': { kind: 'unary', handle: remove },
+};
+
+async function stat(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const path = sandboxPath(textIn(message, 'path'));
+  const found = await fileAt(sandbox, path);
+  if (found === null) throw new RpcError('not_found', `file not found: ${path}`);
+  return { entry: entryInfoOf(found) };
+}
+
+/** A file or a link. Null: nothing is there. @throws SESSION_ENDED */
+async function fileAt(sandbox: SandboxCall, path: string): Promise<FileEntry | null> {
+  const found = await sandbox.call.service.file(sandbox.userUuid, path);
+  if (found === null) await requireAlive(sandbox);
+  return found?.entry ?? null;
+}
+
+/** The service does not tell a file that is not there from a session that is not. @throws SESSION_ENDED */
+async function requireAlive({ hasEnded }: SandboxCall): Promise<void> {
+  if (await hasEnded()) throw new DomainError('SESSION_ENDED', 'The session has ended.');
+}
+
+/** Folders before what is in them. Links are not followed, but for the folder itself. */
+async function listDir(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  const depth = countIn(message, 'depth') || 1;
+  const entries: object[] = [];
+  let after: string | null = null;
+  do {
+    const page = await call.service.files({ userUuid, path, depth, first: PAGE_SIZE, after });
+    entries.push(...page.edges.map(({ item }) => entryInfoOf(item.entry)));
+    if (entries.length > MAX_LISTED) throw tooMany(path);
+    after = page.hasNextPage ? (page.edges.at(-1)?.cursor ?? null) : null;
+  } while (after !== null);
+  return { entries };
+}
+
+function tooMany(path: string): RpcError {
+  const message = `${path} has more than ${MAX_LISTED} entries down to this depth. List its folders one by one.`;
+  return new RpcError('failed_precondition', message);
+}
+
+async function makeDir(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  const there = await call.service.file(userUuid, path, { follow: true });
+  if (there !== null) throw taken(path, there.entry);
+  const made = await call.service.makeDirectory(userUuid, path).catch(somethingInTheWay);
+  // Somebody else was faster.
+  if (!made.created) throw taken(path, made.entry);
+  return { entry: entryInfoOf(made.entry) };
+}
+
+function taken(path: string, { kind }: FileEntry): RpcError {
+  if (kind === 'directory') {
+    return new RpcError('already_exists', `directory already exists: ${path}`);
+  }
+  const message = `path already exists but it is not a directory: ${path}`;
+  return new RpcError('invalid_argument', message);
+}
+
+function somethingInTheWay(error: unknown): never {
+  if (error instanceof DomainError && error.code === 'FILE_EXISTS') {
+    throw new RpcError('invalid_argument', error.message, { cause: error });
+  }
+  throw error;
+}
+
+/** A file or an empty folder at the destination is replaced, and the folders above it are made. */
+async function move({ call, userUuid }: SandboxCall, message: Fields): Promise<object> {
+  const from = sandboxPath(textIn(message, 'source'));
+  const to = sandboxPath(textIn(message, 'destination'));
+  const how = { overwrite: true, makeParents: true };
+  const { entry } = await call.service.moveFile({ userUuid, from, to, ...how });
+  return { entry: entryInfoOf(entry) };
+}
+
+/** A folder with all that is in it. Nothing there is fine. */
+async function remove(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  if (!(await call.service.deleteFile(userUuid, path))) await requireAlive(sandbox);
+  return {};
+}

@@ -1,0 +1,36 @@
+/** Files that come and go through a door. They are moved like those of `/files/`, and count there. */
+import type { ServerResponse } from 'node:http';
+import type { DoorCall, DoorRequest } from '../../doors/openDoor.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
+import type { FileCounts } from '../http/files/fileCounts.ts';
+import type { FilesService } from '../http/files/fileRequests.ts';
+import { createFreePiece, type FreePiece } from '../http/files/freePiece.ts';
+import { sendFile } from '../http/files/sendFile.ts';
+import { uploadOf } from '../http/files/upload.ts';
+
+export interface DoorFilesDeps {
+  readonly service: FilesService;
+  readonly fileCounts: FileCounts;
+}
+
+/** The part of a call that is about files. */
+export type DoorFiles = (
+  request: DoorRequest,
+  res: ServerResponse,
+  refused: (refusal: Refusal) => void,
+) => Pick<DoorCall, 'readStream' | 'free' | 'sendFile'>;
+
+export function createDoorFiles({ service, fileCounts: counts }: DoorFilesDeps): DoorFiles {
+  const free: FreePiece = createFreePiece();
+  return ({ req, principal }, res, refused) => ({
+    free,
+    readStream: () =>
+      uploadOf(req, res, principal.ending, (count) => {
+        counts.uploadedBytes += count;
+      }),
+    sendFile: ({ userUuid, path }) => {
+      const url = { userUuid, path: Buffer.from(path), archive: null, isInline: false };
+      return sendFile({ service, principal, url, req, res, counts, free }, refused);
+    },
+  });
+}
