@@ -115,7 +115,7 @@ print("err", file=sys.stderr)`;
     expect(textOf(both)).toEqual(['called 0\n']);
     expect(textOf(await bash('echo $BOTH'))).toEqual(['created\n']);
     expect(textOf(await bash('echo e >&2'), 'stderr')).toEqual(['e\n']);
-    expect(error(await bash('exit 3'))).toMatchObject({ name: 'CalledProcessError' });
+    expect(error(await bash('exit 3'))).toMatchObject({ value: 'exit status 3', traceback: '' });
     expect(typesOf(await bash('\n'))).not.toContain('error');
     const [slow, quick] = await Promise.all([bash('sleep 0.3; echo slow'), bash('echo quick')]);
     expect([textOf(slow), textOf(quick)]).toEqual([['slow\n'], ['quick\n']]);

@@ -21,7 +21,7 @@ function eventsOf(
   end: Parameters<typeof executionRow>[0] = {},
   isContextOpen = true,
 ) {
-  const cell = createCellEvents();
+  const cell = createCellEvents('python');
   const execution = executionRow(end);
   return [
     ...cell.begun(execution),
@@ -65,7 +65,7 @@ describe('the events of a cell', () => {
   });
 
   it('have the number at the end if only the end tells it, and never twice', () => {
-    const cell = createCellEvents();
+    const cell = createCellEvents('python');
     expect(cell.begun({ executionCount: null })).toEqual([]);
     expect(cell.ended(executionRow({ executionCount: 7 }), true)).toEqual([
       { ...NUMBER, execution_count: 7 },
@@ -125,6 +125,16 @@ describe('the events of a cell', () => {
       expect(told).toMatchObject({ type: 'error', name: 'UnexpectedEndOfExecution' });
     },
   );
+
+  it.each([
+    ["Command 'b'exit 3\\n'' returned non-zero exit status 3.", 'exit status 3'],
+    ["Command 'b'kill $$'' died with <Signals.SIGTERM: 15>.", 'died with <Signals.SIGTERM: 15>'],
+  ])('of bash tell of the shell alone: %s', (value, shown) => {
+    const cell = createCellEvents('bash');
+    const name = 'CalledProcessError';
+    cell.output({ output: { kind: 'error', name, value, traceback: ['of Python'] }, at: AT });
+    expect(cell.ended(executionRow({ status: 'ERROR' }), true)[1]).toEqual(error(name, shown));
+  });
 
   it('keep the traceback of code that its time limit ended', () => {
     const shown = {

@@ -1,6 +1,7 @@
 /** What a client is told of its cell, as the cell begins, puts out and ends. */
 import type { Execution } from '../../../../domain/execution.ts';
 import type { Output, OutputItem } from '../../../../domain/output.ts';
+import type { Language } from '../contexts/languages.ts';
 import { errorOfEnd } from './errorOfEnd.ts';
 import { type ErrorEvent, type Event, errorEvent, type PrintEvent } from './events.ts';
 import { resultEvent } from './resultEvent.ts';
@@ -22,7 +23,8 @@ export interface CellEvents {
 
 type ErrorOutput = Extract<Output, { kind: 'error' }>;
 
-export function createCellEvents(): CellEvents {
+/** @param language of the cell */
+export function createCellEvents(language: Language): CellEvents {
   let isCounted = false;
   /** The cell's error. Clients keep one, so it waits for what may still say more about the end. */
   let error: ErrorEvent | null = null;
@@ -45,7 +47,7 @@ export function createCellEvents(): CellEvents {
         case 'display':
           return [resultEvent(output)];
         case 'error':
-          error ??= errorShown(output);
+          error ??= language === 'bash' ? errorOfShell(output) : errorShown(output);
           return [];
         case 'gap':
           lossReason = output.reason;
@@ -82,6 +84,13 @@ function print(type: PrintEvent['type'], text: string, at: Date): PrintEvent {
 
 function errorShown({ name, value, traceback }: ErrorOutput): ErrorEvent {
   return errorEvent(name, value, withoutColours(traceback.join('\n')));
+}
+
+/** Python's traceback says nothing of a shell, and its text repeats the whole code before it says how that has ended. */
+function errorOfShell(output: ErrorOutput): ErrorEvent {
+  const end = /(?:returned non-zero (exit status \d+)|(died with .*))\.$/.exec(output.value);
+  const value = end?.[1] ?? end?.[2];
+  return value === undefined ? errorShown(output) : errorEvent(output.name, value);
 }
 
 /** What Python colours, a client shows as it is. */

@@ -51,7 +51,7 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
   if (res.closed) return closed.abort();
   sandbox.onStream();
   const stream = openEventStream(res);
-  const cell = createCellEvents();
+  const cell = createCellEvents(context.language);
   try {
     for await (const each of news) {
       if (each.type === 'begun') await stream.send(cell.begun(each.execution));
