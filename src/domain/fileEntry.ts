@@ -1,5 +1,6 @@
 /** What a worker tells of its files, and asks them. Everything in it comes from a hostile worker. */
 import type { Readable } from 'node:stream';
+import type { FolderWatchers } from './folderWatching.ts';
 
 export type FileKind = 'file' | 'directory' | 'link' | 'other';
 
@@ -60,6 +61,10 @@ export type FileRefusalCode =
   | 'disk_full'
   | 'other_session'
   | 'other_boot'
+  | 'no_watcher'
+  | 'too_many_watchers'
+  /** There is more in the folder than one watcher watches. */
+  | 'too_many_watched'
   /** The worker was made by a release without file operations. */
   | 'unsupported';
 
@@ -146,7 +151,7 @@ export interface FileListing {
  * The files of one worker. Every method rejects with {@link FileRefusedError}, with the reason of `signal` when that
  * aborts, or with the connection's error. All need no lease. Limits of time are limits of silence.
  */
-export interface WorkerFiles {
+export interface WorkerFiles extends FolderWatchers {
   /** Looks at a path; at a link itself unless `follow` is set. */
   stat(path: WorkerPath, options?: { follow?: boolean }, signal?: AbortSignal): Promise<FileEntry>;
   /** One page of what is in a folder, and down to `depth` levels below. A folder comes before what is in it. */

@@ -83,6 +83,10 @@ import { restartKernel } from './sessions/restartKernel.ts';
 import { session } from './sessions/session.ts';
 import { watchSession } from './sessions/watchSession.ts';
 import { workerUsage } from './sessions/workerUsage.ts';
+import { createWatcher } from './watchers/createWatcher.ts';
+import { followFolder } from './watchers/followFolder.ts';
+import { removeWatcher } from './watchers/removeWatcher.ts';
+import { watcherEvents } from './watchers/watcherEvents.ts';
 
 type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => unknown;
 
@@ -134,6 +138,10 @@ export const OPERATIONS = {
   writeContent,
   readArchive,
   writeArchive,
+  createWatcher,
+  watcherEvents,
+  removeWatcher,
+  followFolder,
   executions,
   sessions,
   workers,

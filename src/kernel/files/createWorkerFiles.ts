@@ -21,6 +21,7 @@ import {
 import { type Parameters, queryOf } from './fileQuery.ts';
 import { textOf } from './fileRefusal.ts';
 import { type FileAnswer, type FileRequest, requestFiles } from './fileRequest.ts';
+import { unwatchedSchema, watchedSchema, watcherSchema } from './watcherAnswers.ts';
 
 export interface WorkerFilesDeps {
   readonly address: AgentAddress;
@@ -77,6 +78,14 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
         await ask('POST', 'delete', { path, recursive, ...tagsOf(precondition) }, signal),
         countSchema,
       ),
+    watch: async (path, { recursive, entries, keepMs }, signal) => {
+      const parameters = { path, recursive, entries, keep_ms: keepMs };
+      return (await parsed(await ask('POST', 'watch', parameters, signal), watcherSchema)).watcher;
+    },
+    watchedEvents: async (watcher, signal) =>
+      parsed(await ask('POST', 'watch/events', { watcher }, signal), watchedSchema),
+    unwatch: async (watcher, signal) =>
+      void (await parsed(await ask('POST', 'watch/end', { watcher }, signal), unwatchedSchema)),
   };
 }
 

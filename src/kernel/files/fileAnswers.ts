@@ -80,6 +80,9 @@ export const refusalSchema = z.object({
     'disk_full',
     'other_session',
     'other_boot',
+    'no_watcher',
+    'too_many_watchers',
+    'too_many_watched',
   ]),
   /** Missing if the agent does not know the request: it is older than file operations. */
   message: z.string().max(500).optional(),

@@ -2,6 +2,7 @@
 import { DomainError, type ErrorCode, hasCode } from '../../domain/errors.ts';
 import { type FileRefusalCode, FileRefusedError } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
+import { MAX_WATCHED_ENTRIES, MAX_WATCHERS } from '../../domain/folderWatching.ts';
 import { quoted } from '../../domain/quoted.ts';
 
 /** How long callers are told to wait before they try again. */
@@ -73,6 +74,18 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
     code: 'FILES_UNAVAILABLE',
     what: 'cannot be reached: its worker was restarted',
     mayRetry: true,
+  },
+  no_watcher: {
+    code: 'FILE_NOT_FOUND',
+    what: 'is no watcher of this session. It was removed, or nobody has asked it for too long, or the worker had to restart its file helper',
+  },
+  too_many_watchers: {
+    code: 'FILES_BUSY',
+    what: `cannot be watched: there are ${MAX_WATCHERS} watchers in this session, as many as it may have. Remove one`,
+  },
+  too_many_watched: {
+    code: 'FILE_TOO_LARGE',
+    what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, as many as one watcher watches`,
   },
   unsupported: {
     code: 'FILES_UNAVAILABLE',

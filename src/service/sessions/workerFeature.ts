@@ -11,6 +11,7 @@ export const FEATURES = {
   cells: 'the options of cells of notebooks',
   processes: 'the process ids and signals of commands',
   surroundings: 'environment variables and working directories of single executions',
+  watchers: 'watchers of folders',
 } as const;
 
 export type WorkerFeature = keyof typeof FEATURES;

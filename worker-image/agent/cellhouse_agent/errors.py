@@ -21,6 +21,7 @@ FILE_STATUSES = {
     "bad_archive": 400,
     "permission_denied": 403,
     "not_found": 404,
+    "no_watcher": 404,
     "timed_out": 408,
     "not_a_file": 409,
     "not_a_directory": 409,
@@ -29,8 +30,10 @@ FILE_STATUSES = {
     "other_disk": 409,
     "precondition_failed": 412,
     "too_large": 413,
+    "too_many_watched": 413,
     "bad_range": 416,
     "busy": 429,
+    "too_many_watchers": 429,
     "unavailable": 503,
     "disk_full": 507,
 }

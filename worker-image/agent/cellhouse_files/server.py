@@ -112,6 +112,7 @@ class Helper:
         finally:
             if name in CHANGING:
                 self._state.absorb()
+            self._state.watchers.forget_unused()
             self._tasks.pop(number, None)
             if descriptor is not None:
                 os.close(descriptor)

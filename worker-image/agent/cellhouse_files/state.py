@@ -1,4 +1,4 @@
-"""What the helper keeps between orders: the last look at the home, and the files that are just being written."""
+"""What the helper keeps between orders: the last look at the home, the files being written, and watchers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cellhouse_files.changes import HomeChanges
 from cellhouse_files.parts import Parts
 from cellhouse_files.paths import HOME, Place, path_of
 from cellhouse_files.refusals import Refused
+from cellhouse_files.watchers.watchers import Watchers
 from cellhouse_files.writing import Writing
 
 NUMBER_BITS = 48
@@ -21,6 +22,7 @@ class State:
     def __init__(self, home: bytes = HOME) -> None:
         self.parts = Parts()
         self.home = HomeChanges(home, self.parts)
+        self.watchers = Watchers()
         self._home_path = home
         self._touched: list[bytes] = []
         self._writings: dict[int, Writing] = {}

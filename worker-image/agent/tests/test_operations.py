@@ -55,6 +55,7 @@ class OperationsTest(WithExecutor, Socket):
                     "terminal",
                     "cells",
                     "processes",
+                    "watchers",
                 ],
                 "contexts": [],
             },

@@ -39,6 +39,19 @@ class FilesHandler(ApiHandler):
         close_descriptor(answer.descriptor)
         self.answer(answer.fields)
 
+    async def tell_memory(self, do: str, fields: Fields) -> None:
+        """Answer with the JSON that the helper has written into a file in memory."""
+        with self.access.turn():
+            answer = await self.helper.ask(do, fields)
+        if answer.descriptor is None:
+            raise HTTPError(500)
+        try:
+            text = os.pread(answer.descriptor, answer.fields["size"], 0)
+        finally:
+            os.close(answer.descriptor)
+        self.set_header("Content-Type", "application/json")
+        self.finish(text)
+
 
 class StatHandler(FilesHandler):
     """GET /files/stat."""
@@ -53,7 +66,7 @@ class ListHandler(FilesHandler):
     """GET /files/list."""
 
     async def get(self) -> None:
-        """One page of a folder's entries. The helper has written the JSON."""
+        """One page of a folder's entries."""
         query = self.query
         fields = {
             "path": query.path(),
@@ -61,16 +74,7 @@ class ListHandler(FilesHandler):
             "limit": query.number("limit", MAX_LISTED, minimum=1),
             "after": query.text("after"),
         }
-        with self.access.turn():
-            answer = await self.helper.ask("list", fields)
-        if answer.descriptor is None:
-            raise HTTPError(500)
-        try:
-            page = os.pread(answer.descriptor, answer.fields["size"], 0)
-        finally:
-            os.close(answer.descriptor)
-        self.set_header("Content-Type", "application/json")
-        self.finish(page)
+        await self.tell_memory("list", fields)
 
 
 class DirectoryHandler(FilesHandler):

@@ -11,6 +11,7 @@ from cellhouse_agent.files.access import FilesAccess
 from cellhouse_agent.files.archive import ArchiveHandler
 from cellhouse_agent.files.content import ContentHandler
 from cellhouse_agent.files.helper import FilesHelper
+from cellhouse_agent.files.watching import EventsHandler, UnwatchHandler, WatchHandler
 
 HANDLERS: dict[str, type[RequestHandler]] = {
     "/files/stat": handlers.StatHandler,
@@ -20,6 +21,9 @@ HANDLERS: dict[str, type[RequestHandler]] = {
     "/files/directory": handlers.DirectoryHandler,
     "/files/move": handlers.MoveHandler,
     "/files/delete": handlers.DeleteHandler,
+    "/files/watch": WatchHandler,
+    "/files/watch/events": EventsHandler,
+    "/files/watch/end": UnwatchHandler,
 }
 
 

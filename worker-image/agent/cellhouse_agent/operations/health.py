@@ -7,7 +7,10 @@ from cellhouse_agent.services import Services
 from cellhouse_agent.wire import Json, JsonObject
 
 # What a gateway may ask for only if it is here: an older agent would ignore it, and run code elsewhere.
-FEATURES = ("contexts", "commands", "surroundings", "input", "terminal", "cells", "processes")
+FEATURES = (
+    *("contexts", "commands", "surroundings", "input", "terminal", "cells", "processes"),
+    "watchers",
+)
 # Only of an agent that has it: a listener for code, and streams of the gateway behind it.
 EGRESS_FEATURE = "egress"
 

@@ -16,6 +16,7 @@ from cellhouse_files.operations.delete import delete_file
 from cellhouse_files.operations.folders import make_folder
 from cellhouse_files.operations.look import list_folder, stat_file
 from cellhouse_files.operations.move import move_file
+from cellhouse_files.operations.watch import end_watcher, make_watcher, tell_events
 from cellhouse_files.server import Operation
 
 OPERATIONS: dict[str, Operation] = {
@@ -32,5 +33,8 @@ OPERATIONS: dict[str, Operation] = {
     "write_archive": write_archive,
     "look_for_changes": look_for_changes,
     "renew_look": renew_look,
+    "make_watcher": make_watcher,
+    "tell_events": tell_events,
+    "end_watcher": end_watcher,
     "take_over_parts": take_over_parts,
 }

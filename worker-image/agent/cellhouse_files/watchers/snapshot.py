@@ -1,0 +1,173 @@
+"""What a watcher sees of its folder at one moment: the metadata of the folder and of all that is in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from cellhouse_files.paths import open_path
+from cellhouse_files.refusals import Refused
+from cellhouse_files.turns import Turns
+
+# Of one watcher. Each costs some hundred bytes for as long as the watcher lives, and time at every look.
+MAX_WATCHED_ENTRIES = 10_000
+# A turn is some milliseconds. Opening a folder takes as long as looking at some entries.
+EFFORT_PER_TURN = 1_000
+EFFORT_OF_FOLDER = 10
+TOO_MANY = "too_many_watched"
+READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+# The watched folder itself.
+ROOT = b""
+
+
+class Node(NamedTuple):
+    """One entry. Links are not followed."""
+
+    mode: int
+    device: int
+    inode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def kind(self) -> int:
+        """What the entry is, as in its mode."""
+        return stat.S_IFMT(self.mode)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is a regular file."""
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a folder."""
+        return stat.S_ISDIR(self.mode)
+
+    def is_same_thing(self, other: Node | None) -> bool:
+        """Whether both are the same file or folder, whatever has become of it."""
+        return other is not None and (self.kind, self.device, self.inode) == (
+            other.kind,
+            other.device,
+            other.inode,
+        )
+
+
+# By the path from the watched folder.
+type Snapshot = dict[bytes, Node]
+
+
+def node_of(status: os.stat_result) -> Node:
+    """What counts of an entry's metadata."""
+    return Node(
+        status.st_mode,
+        status.st_dev,
+        status.st_ino,
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        status.st_mtime_ns,
+    )
+
+
+class Look:
+    """Looks at a folder, and with `is_recursive` also into the folders below. `hidden`: names that do not count."""
+
+    def __init__(self, path: bytes, is_recursive: bool, hidden: Container[bytes]) -> None:
+        self._path = path
+        self._is_recursive = is_recursive
+        self._hidden = hidden
+        self._found: Snapshot = {}
+        self._pending = [ROOT]
+        self._effort = 0
+
+    def run(self, before: Snapshot) -> Turns[Snapshot]:
+        """What is there; raises OSError or Refused.
+
+        What is in a folder that the user may not read any more is taken from `before`.
+        """
+        yield from self._look_into(ROOT)
+        while self._pending:
+            folder = self._pending.pop()
+            try:
+                yield from self._look_into(folder)
+            except PermissionError:
+                _keep(folder, before, self._found)
+            except Refused as refused:
+                # What is no disk of the session's is left out.
+                if refused.code == TOO_MANY:
+                    raise
+            except OSError:
+                # It is gone, or is no folder any more: an event of the folder above.
+                continue
+        return self._found
+
+    def _look_into(self, folder: bytes) -> Turns[None]:
+        with _reading(self._path, folder) as fd:
+            self._found[folder] = node_of(os.fstat(fd))
+            if self._has_had_its_turn(EFFORT_OF_FOLDER):
+                yield None
+            with os.scandir(fd) as entries:
+                for name, node in _nodes_in(entries, self._hidden):
+                    self._add(_joined(folder, name), node)
+                    if self._has_had_its_turn(1):
+                        yield None
+
+    def _add(self, path: bytes, node: Node) -> None:
+        self._found[path] = node
+        # The watched folder itself does not count.
+        if len(self._found) > MAX_WATCHED_ENTRIES + 1:
+            raise Refused(TOO_MANY, "There are too many entries.")
+        if self._is_recursive and node.is_folder:
+            self._pending.append(path)
+
+    def _has_had_its_turn(self, effort: int) -> bool:
+        self._effort += effort
+        if self._effort < EFFORT_PER_TURN:
+            return False
+        self._effort = 0
+        return True
+
+
+@contextmanager
+def _reading(path: bytes, folder: bytes) -> Iterator[int]:
+    """Open a folder below the watched one. Only the way to the watched one may lead over links."""
+    if folder:
+        fd = open_path(path.rstrip(b"/") + b"/" + folder, READ_FOLDER | os.O_NOFOLLOW)
+    else:
+        fd = open_path(path, READ_FOLDER)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _nodes_in(
+    entries: Iterator[os.DirEntry[str]], hidden: Container[bytes]
+) -> Iterator[tuple[bytes, Node]]:
+    """The entries of a folder that are still there."""
+    for entry in entries:
+        name = os.fsencode(entry.name)
+        if name in hidden:
+            continue
+        try:
+            yield name, node_of(entry.stat(follow_symlinks=False))
+        except OSError:
+            continue
+
+
+def _keep(folder: bytes, before: Snapshot, found: Snapshot) -> None:
+    """Nobody can see what is in this folder now, so nothing has changed in it, as far as anybody can tell."""
+    node = found.get(folder)
+    if node and node.is_same_thing(before.get(folder)):
+        start = folder + b"/"
+        found.update((path, node) for path, node in before.items() if path.startswith(start))
+
+
+def _joined(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name

@@ -1,0 +1,138 @@
+"""What the events of a watcher are, from one snapshot to the next."""
+
+import stat
+import unittest
+
+from cellhouse_files.watchers.differences import differences
+from cellhouse_files.watchers.snapshot import ROOT, Node, Snapshot
+
+FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
+
+
+def node(inode: int, mode: int = FILE, size: int = 1, time: int = 0, uid: int = 1) -> Node:
+    """An entry; its time is that of its inode unless another is given."""
+    return Node(mode, 1, inode, uid, 1, size, time or inode)
+
+
+def told(before: Snapshot, after: Snapshot) -> list[str]:
+    """The events, each as one text."""
+    root = {ROOT: node(1, FOLDER)}
+    return [f"{kind} {name.decode()}" for kind, name in differences(root | before, root | after)]
+
+
+class Differences(unittest.TestCase):
+    """Events from one snapshot to the next."""
+
+    def test_nothing_has_happened(self) -> None:
+        before = {b"a": node(2), b"d": node(3, FOLDER, size=1)}
+        self.assertEqual(told(before, before | {b"d": node(3, FOLDER, size=2, time=9)}), [])
+
+    def test_files_folders_and_links_that_are_new(self) -> None:
+        after = {
+            b"a": node(2),
+            b"d": node(3, FOLDER),
+            b"d/empty": node(4, size=0),
+            b"l": node(5, LINK),
+        }
+        self.assertEqual(
+            told({}, after), ["create a", "write a", "create d", "create d/empty", "create l"]
+        )
+
+    def test_what_is_gone_goes_before_its_folder(self) -> None:
+        before = {b"d": node(2, FOLDER), b"d/x": node(3), b"d/y": node(4), b"z": node(5)}
+        self.assertEqual(told(before, {}), ["remove z", "remove d/y", "remove d/x", "remove d"])
+
+    def test_a_file_that_was_written(self) -> None:
+        before = {b"a": node(2), b"b": node(3), b"c": node(4)}
+        after = {
+            b"a": node(2, size=2),
+            b"b": node(3, time=9),
+            b"c": node(14),
+        }
+        self.assertEqual(told(before, after), ["write a", "write b", "write c"])
+
+    def test_rights_and_owners(self) -> None:
+        before = {b"a": node(2), b"b": node(3), b"d": node(4, FOLDER)}
+        after = {
+            b"a": node(2, stat.S_IFREG | 0o600),
+            b"b": node(3, uid=2, size=2),
+            b"d": node(4, stat.S_IFDIR | 0o700),
+        }
+        self.assertEqual(told(before, after), ["chmod a", "write b", "chmod b", "chmod d"])
+
+    def test_a_file_with_another_name(self) -> None:
+        before = {b"a": node(2), b"d": node(3, FOLDER)}
+        self.assertEqual(told(before, {**before, b"b": node(2)})[0], "create b")
+        after = {b"d": before[b"d"], b"d/b": node(2)}
+        self.assertEqual(told(before, after), ["rename a", "create d/b"])
+
+    def test_a_file_that_takes_the_place_of_another(self) -> None:
+        before = {b"a": node(2), b"b": node(3)}
+        self.assertEqual(told(before, {b"a": node(3)}), ["rename b", "create a"])
+
+    def test_a_file_that_makes_room_for_a_new_one(self) -> None:
+        before, after = {b"log": node(2)}, {b"log": node(3), b"log.1": node(2)}
+        self.assertEqual(
+            told(before, after), ["rename log", "create log", "write log", "create log.1"]
+        )
+
+    def test_a_chain_of_names(self) -> None:
+        before, after = {b"a": node(2), b"b": node(3)}, {b"b": node(2), b"c": node(3)}
+        self.assertEqual(told(before, after), ["rename b", "rename a", "create b", "create c"])
+
+    def test_another_file_with_the_inode_of_one_that_is_gone(self) -> None:
+        self.assertEqual(
+            told({b"a": node(2)}, {b"b": node(2, time=9)}), ["remove a", "create b", "write b"]
+        )
+
+    def test_a_folder_with_another_name_takes_its_content_along(self) -> None:
+        before = {
+            b"d": node(2, FOLDER),
+            b"d/e": node(3, FOLDER),
+            b"d/e/x": node(4),
+            b"d/gone": node(5),
+            b"d/written": node(6),
+        }
+        after = {
+            b"n": node(2, FOLDER),
+            b"n/e": node(3, FOLDER, time=9),
+            b"n/e/new": node(7),
+            b"n/e/x": node(4),
+            b"n/written": node(6, time=9),
+        }
+        self.assertEqual(
+            told(before, after),
+            [
+                *("remove d/gone", "rename d", "create n"),
+                *("create n/e/new", "write n/e/new", "write n/written"),
+            ],
+        )
+
+    def test_two_names_of_one_file(self) -> None:
+        before, after = {b"a": node(2), b"b": node(2)}, {b"c": node(2)}
+        self.assertEqual(told(before, after), ["remove b", "rename a", "create c"])
+
+    def test_something_else_in_the_same_place(self) -> None:
+        self.assertEqual(
+            told(
+                {b"a": node(2), b"d": node(3, FOLDER), b"d/x": node(4), b"e": node(5, FOLDER)},
+                {b"a": node(12, FOLDER), b"d": node(13), b"e": node(15, FOLDER)},
+            ),
+            [
+                *("remove e", "remove d/x", "remove d", "remove a"),
+                *("create a", "create d", "write d", "create e"),
+            ],
+        )
+
+    def test_the_folder_itself(self) -> None:
+        root = {ROOT: node(1, FOLDER)}
+        self.assertEqual(
+            [tuple(event) for event in differences(root | {b"a": node(2)}, {})],
+            [("remove", b"a"), ("remove", ROOT)],
+        )
+        closed = {ROOT: node(1, stat.S_IFDIR | 0o700)}
+        self.assertEqual([tuple(e) for e in differences(root, closed)], [("chmod", ROOT)])
+
+
+if __name__ == "__main__":
+    unittest.main()

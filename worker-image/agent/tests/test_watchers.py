@@ -1,0 +1,271 @@
+"""Watchers of folders, asked of a real helper."""
+
+import asyncio
+import json
+import os
+import unittest
+from typing import Any
+from unittest.mock import patch
+
+from cellhouse_agent.files.helper import FileRefused
+from cellhouse_files.parts import Parts
+from cellhouse_files.refusals import Refused
+from cellhouse_files.turns import Turns
+from cellhouse_files.watchers.snapshot import MAX_WATCHED_ENTRIES
+from cellhouse_files.watchers.watcher import Watcher, Wish
+from cellhouse_files.watchers.watchers import MAX_WATCHERS, Watchers
+from tests.with_files import WithFiles
+
+HOUR_MS = 3_600_000
+FLAT: dict[str, Any] = {"recursive": False, "entries": False, "keep_ms": HOUR_MS}
+TMP = Wish(b"/tmp", False, False, 60.0)
+
+
+def finish[Result](turns: Turns[Result]) -> Result:
+    """Carry out an operation that waits for nobody."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+class WithWatchers(WithFiles):
+    """A folder that is watched."""
+
+    async def watch(self, name: str = "", **how: Any) -> str:
+        """Watch a folder; returns the watcher."""
+        answer = await self.ask("make_watcher", name, **(FLAT | how))
+        return str(answer["watcher"])
+
+    async def page(self, watcher: str) -> dict[str, Any]:
+        """What has happened since the last answer."""
+        answer = await self.helper.ask("tell_events", {"watcher": watcher})
+        memory = answer.descriptor or 0
+        self.addCleanup(os.close, memory)
+        page: dict[str, Any] = json.loads(os.pread(memory, answer.fields["size"], 0))
+        return page
+
+    async def events(self, watcher: str) -> list[str]:
+        """The same, each event as one text."""
+        events = (await self.page(watcher))["events"]
+        return [f"{event['event']} {event['name']}" for event in events]
+
+    def touch(self, name: str, content: str = "x") -> None:
+        """Write a file as user code would."""
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(content)
+
+
+class Watching(WithWatchers):
+    """What a watcher tells."""
+
+    async def test_everything_that_can_happen_to_an_entry(self) -> None:
+        self.touch("old")
+        self.touch("moved")
+        watcher = await self.watch()
+        self.assertEqual(await self.events(watcher), [])
+        self.touch("new")
+        self.assertEqual(await self.events(watcher), ["create new", "write new"])
+        self.touch("new", "more")
+        self.assertEqual(await self.events(watcher), ["write new"])
+        os.chmod(self.path("new"), 0o600)
+        self.assertEqual(await self.events(watcher), ["chmod new"])
+        os.rename(self.path("moved"), self.path("there"))
+        self.assertEqual(await self.events(watcher), ["rename moved", "create there"])
+        os.remove(self.path("old"))
+        self.assertEqual(await self.events(watcher), ["remove old"])
+        self.assertEqual(await self.events(watcher), [])
+
+    async def test_a_file_that_the_api_writes_is_written_and_its_part_never_seen(self) -> None:
+        watcher = await self.watch()
+        await self.write("file", b"one")
+        self.assertEqual(await self.events(watcher), ["create file", "write file"])
+        await self.write("file", b"two")
+        self.assertEqual(await self.events(watcher), ["write file"])
+        answer = await self.helper.ask("write", {"path": self.path("file")})
+        self.addCleanup(os.close, answer.descriptor or 0)
+        self.assertEqual(await self.events(watcher), [])
+
+    async def test_only_a_recursive_watcher_looks_below(self) -> None:
+        self.make_folder("d")
+        flat, deep = await self.watch(), await self.watch(recursive=True)
+        self.touch("d/.hidden")
+        os.makedirs(self.path("d/new/er"))
+        self.assertEqual(await self.events(flat), [])
+        self.assertEqual(
+            await self.events(deep),
+            ["create d/.hidden", "write d/.hidden", "create d/new", "create d/new/er"],
+        )
+
+    async def test_links_are_events_and_lead_nowhere(self) -> None:
+        self.make_folder("watched")
+        self.make_folder("other")
+        watcher = await self.watch("watched", recursive=True)
+        os.symlink("../other", self.path("watched/link"))
+        self.assertEqual(await self.events(watcher), ["create link"])
+        self.touch("other/file")
+        self.assertEqual(await self.events(watcher), [])
+
+    async def test_a_link_may_lead_to_the_watched_folder(self) -> None:
+        self.make_folder("real")
+        os.symlink("real", self.path("link"))
+        watcher = await self.watch("link")
+        self.touch("real/file")
+        self.assertEqual(await self.events(watcher), ["create file", "write file"])
+
+    async def test_a_folder_that_is_removed_and_made_again(self) -> None:
+        self.make_folder("d")
+        self.touch("d/a")
+        watcher = await self.watch("d")
+        os.remove(self.path("d/a"))
+        os.rmdir(self.path("d"))
+        self.assertEqual(await self.events(watcher), ["remove a", "remove ."])
+        self.assertEqual(await self.events(watcher), [])
+        self.make_folder("d")
+        self.assertEqual(await self.events(watcher), ["create ."])
+
+    async def test_what_is_in_a_folder_that_is_closed_to_the_user_stays_as_it_was(self) -> None:
+        self.make_folder("d")
+        self.touch("d/a")
+        watcher = await self.watch(recursive=True)
+        os.chmod(self.path("d"), 0)
+        self.assertEqual(await self.events(watcher), ["chmod d"])
+        os.remove(self.path("d/a"))
+        os.chmod(self.path("d"), 0o755)
+        self.assertEqual(await self.events(watcher), ["remove d/a", "chmod d"])
+
+    async def test_names_of_any_bytes(self) -> None:
+        watcher = await self.watch()
+        os.close(os.open(os.fsencode(self.folder) + b"/\xff", os.O_CREAT))
+        (event,) = (await self.page(watcher))["events"]
+        self.assertEqual((event["name"], event["name_base64"]), ("\\xff", "/w=="))
+
+    async def test_entries_of_what_is_still_there(self) -> None:
+        self.touch("gone")
+        watcher = await self.watch(entries=True)
+        os.remove(self.path("gone"))
+        self.touch("file", "four")
+        removed, created, written = (await self.page(watcher))["events"]
+        self.assertIsNone(removed["entry"])
+        self.assertEqual(created["entry"], written["entry"])
+        entry = written["entry"]
+        self.assertEqual(
+            (entry["path"], entry["name"], entry["size"]), (self.path("file"), "file", 4)
+        )
+
+
+class Limits(WithWatchers):
+    """What a watcher may not do, and how much there may be."""
+
+    async def test_only_a_folder_that_the_user_may_read_is_watched(self) -> None:
+        self.touch("file")
+        self.make_folder("closed")
+        os.chmod(self.path("closed"), 0)
+        await self.refused("not_a_directory", "make_watcher", "file", **FLAT)
+        await self.refused("not_found", "make_watcher", "none", **FLAT)
+        await self.refused("permission_denied", "make_watcher", "closed", **FLAT)
+        with self.assertRaises(FileRefused) as caught:
+            await self.helper.ask("make_watcher", {"path": "/proc", **FLAT})
+        self.assertEqual(caught.exception.code, "permission_denied")
+
+    async def test_a_watcher_that_was_ended_or_never_made_is_refused(self) -> None:
+        watcher = await self.watch()
+        await self.ask("end_watcher", watcher=watcher)
+        for unknown in (watcher, "w0"):
+            await self.refused("no_watcher", "tell_events", watcher=unknown)
+            await self.refused("no_watcher", "end_watcher", watcher=unknown)
+
+    async def test_there_are_only_so_many_watchers(self) -> None:
+        watchers = [await self.watch() for _ in range(MAX_WATCHERS)]
+        await self.refused("too_many_watchers", "make_watcher", **FLAT)
+        await self.ask("end_watcher", watcher=watchers[0])
+        await self.watch()
+
+    async def test_a_watcher_that_nobody_asks_is_dropped(self) -> None:
+        watchers = [await self.watch(keep_ms=HOUR_MS)]
+        watchers += [await self.watch(keep_ms=1) for _ in range(MAX_WATCHERS - 1)]
+        await asyncio.sleep(0.01)
+        await self.ask("stat")
+        for watcher in watchers[1:]:
+            await self.refused("no_watcher", "tell_events", watcher=watcher)
+        self.assertEqual(await self.events(watchers[0]), [])
+
+    async def test_a_folder_with_too_many_entries_is_refused_until_it_has_fewer(self) -> None:
+        self.make_folder("many")
+        for number in range(MAX_WATCHED_ENTRIES):
+            os.close(os.open(self.path(f"many/{number}"), os.O_CREAT | os.O_WRONLY))
+        watcher = await self.watch("many")
+        self.touch("many/one-more")
+        await self.refused("too_many_watched", "make_watcher", "many", **FLAT)
+        await self.refused("too_many_watched", "tell_events", watcher=watcher)
+        os.remove(self.path("many/0"))
+        self.assertEqual(
+            await self.events(watcher), ["remove 0", "create one-more", "write one-more"]
+        )
+
+    async def test_many_events_come_in_several_answers_and_none_is_lost(self) -> None:
+        self.make_folder("d")
+        watcher = await self.watch("d")
+        for number in range(2_500):
+            os.close(os.open(self.path(f"d/{number}"), os.O_CREAT | os.O_WRONLY))
+        names = []
+        sizes = []
+        while True:
+            page = await self.page(watcher)
+            sizes.append(len(page["events"]))
+            names += [event["name"] for event in page["events"]]
+            if not page["has_more"]:
+                break
+        self.assertEqual(sizes, [1_000, 1_000, 500])
+        self.assertEqual(sorted(names), sorted(map(str, range(2_500))))
+
+    async def test_callers_that_ask_at_once_are_told_each_event_once(self) -> None:
+        self.make_folder("d")
+        for number in range(3_000):
+            os.close(os.open(self.path(f"d/{number}"), os.O_CREAT | os.O_WRONLY))
+        watcher = await self.watch("d")
+        for number in range(20):
+            self.touch(f"d/new{number:02}")
+        answers = await asyncio.gather(*(self.events(watcher) for _ in range(8)))
+        told = sorted(event for answer in answers for event in answer)
+        expected = [f"{kind} new{n:02}" for kind in ("create", "write") for n in range(20)]
+        self.assertEqual(told, expected)
+
+
+class Looks(unittest.TestCase):
+    """Looks that overlap."""
+
+    def test_a_look_that_began_earlier_and_ends_later_counts_no_more(self) -> None:
+        looks = [{b"a": 1}, {b"b": 2}]
+
+        def look_at_all(_watcher: Watcher) -> Turns[dict[bytes, int]]:
+            seen = looks.pop(0)
+            yield None
+            return seen
+
+        where = "cellhouse_files.watchers.watcher"
+        with (
+            patch.object(Watcher, "_look_at_all", look_at_all),
+            patch(f"{where}.differences", lambda before, after: [(before, after)]),
+        ):
+            watcher = Watcher(TMP, Parts())
+            early, late = watcher.look(), watcher.look()
+            next(early)
+            finish(late)
+            self.assertEqual(list(watcher.events), [({}, {b"b": 2})])
+            watcher.events.clear()
+            finish(early)
+            self.assertEqual(list(watcher.events), [])
+
+    def test_a_watcher_that_found_no_room_is_refused(self) -> None:
+        watchers = Watchers()
+        for _ in range(MAX_WATCHERS):
+            finish(watchers.add(Watcher(TMP, Parts())))
+        with self.assertRaises(Refused):
+            finish(watchers.add(Watcher(TMP, Parts())))
+
+
+if __name__ == "__main__":
+    unittest.main()
