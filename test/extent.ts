@@ -13,6 +13,7 @@ export const ALONE = [
   'chaos.test.ts',
   'contexts.test.ts',
   'databaseOutage.test.ts',
+  'e2b/gateways.test.ts',
   'egressGateways.test.ts',
   'environmentWorkers.test.ts',
   'engineOutage.test.ts',

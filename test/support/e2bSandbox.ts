@@ -12,10 +12,6 @@ export type Line = Readonly<Record<string, unknown>>;
 export interface Sandbox {
   readonly id: string;
   readonly userUuid: string;
-  /** What lets a client in. */
-  readonly key: string;
-  /** Sends a request to envd, at the gateway of this number. */
-  envd(at: number, path: string, init?: RequestInit): Promise<Response>;
   /** Sends a request to the interpreter, at the gateway of this number. */
   call(
     at: number,
@@ -29,9 +25,8 @@ export interface Sandbox {
   kill(): Promise<void>;
 }
 
-/** @param settings beside those of every test with a worker */
-export async function useSandboxes(settings: Readonly<Record<string, string>> = {}) {
-  const { gateways } = await useRealService(2, { DOORS: 'e2b', ...settings });
+export async function useSandboxes() {
+  const { gateways } = await useRealService(2, { DOORS: 'e2b' });
   const [gateway] = gateways;
   if (!gateway) throw new Error('There are two gateways.');
   const { service } = gateway;
@@ -56,14 +51,9 @@ export async function useSandboxes(settings: Readonly<Record<string, string>> = 
         body: body === undefined ? null : JSON.stringify(body),
         ...(signal && { signal }),
       });
-    const envdHeaders = { 'E2b-Sandbox-Id': id, 'X-Access-Token': key };
     return {
-      ...{ id, userUuid, key },
-      envd: (at, path, init = {}) =>
-        fetch(`${origins[at]}/e2b${path}`, {
-          ...init,
-          headers: { ...envdHeaders, ...(init.headers as Record<string, string>) },
-        }),
+      id,
+      userUuid,
       call,
       run: async (body, at = 0) => linesOf(await call(at, 'POST', '/execute', body)),
       kill: async () => {
@@ -75,7 +65,7 @@ export async function useSandboxes(settings: Readonly<Record<string, string>> = 
   const stop = async (at: number) => {
     await gateways[at]?.server.close(new AbortController().signal);
   };
-  return { service, owner: OWNER, origins, open, stop };
+  return { service, owner: OWNER, open, stop };
 }
 
 async function linesOf(response: Response): Promise<Line[]> {

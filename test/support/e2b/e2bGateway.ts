@@ -1,0 +1,16 @@
+/** A real gateway with real workers, and the SDK's variables set for it, for the tests of the file that imports this. */
+import { afterAll, beforeAll } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
+import { e2bKey } from './e2bKey.ts';
+import { setVariables } from './sdks.ts';
+
+export let gateway: TestGateway;
+/** The key that the variables have. */
+export let key: string;
+
+beforeAll(async () => {
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
+  key = await e2bKey(gateway, 'e2b');
+  setVariables(gateway, key);
+});
+afterAll(() => gateway.destroy());
