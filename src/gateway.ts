@@ -215,6 +215,8 @@ export interface ServiceParts {
   readonly service: Service;
   readonly tokenBook: TokenBook;
   readonly sessionKeys: SessionKeys;
+  /** AUTH_TOKEN. */
+  readonly token: string;
   readonly refusals: Refusals;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
@@ -244,8 +246,8 @@ export function composeService(
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
-  const authToken = () => config.authToken ?? tokenOf(config.dataDir);
-  const sessionKeys = createSessionKeys({ ...database, tokenBook, sessions, authToken });
+  const token = config.authToken ?? tokenOf(config.dataDir);
+  const sessionKeys = createSessionKeys({ ...database, tokenBook, sessions, authToken: token });
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
@@ -286,6 +288,7 @@ export function composeService(
     service,
     tokenBook,
     sessionKeys,
+    token,
     refusals,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), sessionKeys.load()]);
@@ -325,7 +328,7 @@ export function composeServer(
     tokenBook,
     sessionKeys,
     refusals,
-    token: config.authToken ?? tokenOf(config.dataDir),
+    token: deps.token,
     readiness: () => readiness(database, pool),
     onExecutionEnded: (listener) => onOwnEnds(database, listener),
     messageCounts: () => deps.messageCounts,

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
 import type { Ending } from '../service/access/ending.ts';
-import type { SessionNames } from '../service/access/sessionKeys.ts';
+import type { Signed } from '../service/access/findSigner.ts';
 import type { Principal } from '../service/principal.ts';
 import type { BoundService } from './boundService.ts';
 import type { DoorSocket } from './doorSocket.ts';
@@ -23,11 +23,9 @@ export interface OpenDoor {
    */
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
-  /** What pages of CORS_ORIGINS may send, and may read of answers. */
-  /**
-   * What a request shows instead of a token. Null: a token. Absent: every request shows a token.
-   */
+  /** What a request shows instead of a token. Null: a token. Absent: every request shows a token. */
   keyShown?(request: UnknownRequest): KeyShown | null;
+  /** What pages of CORS_ORIGINS may send, and may read of answers. */
   readonly cors: DoorCors;
   /**
    * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that
@@ -83,16 +81,12 @@ export type KeyShown =
       readonly type: 'key';
       /** Null: it is missing. */
       readonly key: string | null;
+      /** Where it may be, for those who have put it elsewhere. */
+      readonly where: string;
       /** The user whose session is meant, to the holder of the token that the key derives from. */
       readonly userOf: (holder: Principal) => string;
     }
-  | {
-      readonly type: 'signature';
-      /** All that is guessed at. */
-      readonly signature: string;
-      readonly isBy: (key: string) => boolean;
-      readonly names: SessionNames;
-    };
+  | ({ readonly type: 'signature' } & Signed);
 
 /** A request of a caller who may come in. */
 export interface DoorRequest extends UnknownRequest {
@@ -106,7 +100,8 @@ export interface DoorCall extends DoorRequest {
   readonly res: ServerResponse;
   /**
    * Aborted when the client goes away before its answer is complete. It is not when the gateway stops, nor when the
-   * token ends, although both cut the connection: nobody wants the code to end then.
+   * token ends, nor for a client that reads too slowly, although all of these cut the connection: nobody wants the code to
+   * end then.
    */
   readonly gone: AbortSignal;
   /** The body as UTF-8. @throws an error that the server refuses: it is too large, or the client went away */

@@ -22,6 +22,11 @@ import type { ServerDeps } from './serverDeps.ts';
 import { createUpgrade } from './webSocket/upgrade.ts';
 import { createWebSockets, type WebSockets } from './webSocket/webSockets.ts';
 
+/** One machine may have many sessions, and show a key to each of them. */
+const MAX_GOOD_KEYS = 128;
+/** So that what is remembered stays below 50 MB. */
+const MAX_ADDRESSES_OF_KEYS = 4_096;
+
 export interface HandlersDeps extends ServerDeps {
   readonly inFlight: InFlight;
   readonly isStopping: () => boolean;
@@ -43,9 +48,13 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
   const errorMask = createErrorMask({ logger, newErrorId: v7 });
   const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
-  const failedLogins = createFailedLogins(config.authFailuresPerMinute, () => performance.now());
+  const clock = () => performance.now();
+  const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
+  const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);
+  const failedKeys = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
+  const failedSignatures = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
   const authenticate = createAuthenticate({ ...deps, failedLogins });
-  const authenticateKey = createAuthenticateKey({ ...deps, failedLogins });
+  const authenticateKey = createAuthenticateKey({ ...deps, failedKeys, failedSignatures });
   const addressOf = createAddressOf(config.trustedProxies);
   const shared = { graphql, authenticate, addressOf, inFlight, slowReaderTimeoutMs, logger };
   const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
@@ -66,7 +75,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     ...deps,
     ...doors,
     connections,
-    failedLogins,
+    failedLogins: [failedLogins, failedKeys, failedSignatures],
     fileCounts: () => fileCounts,
   });
   const graphqlRoute = createGraphqlRoute({

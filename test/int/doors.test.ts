@@ -256,6 +256,24 @@ describe('a request', () => {
       expect(isTold).toBe(who === 'the gateway');
     },
   );
+
+  it('does not take a client for gone that it cuts because it reads nothing', async () => {
+    const { port, door } = await start({ config: { slowReaderTimeoutMs: 300 } });
+    door.answer = async ({ res, onStream }) => {
+      onStream();
+      res.write('x'.repeat(20_000_000));
+    };
+    const sent = request({ port, path: '/here', headers: token });
+    sent
+      .on('error', () => undefined)
+      .on('response', (res) => void res.pause().on('error', () => {}));
+    sent.end();
+    await until('the door is called', async () => door.calls.length === 1);
+    const [call] = door.calls;
+    if (!call) throw new Error('The door was not called.');
+    await closed(call);
+    expect(call.gone.aborted).toBe(false);
+  });
 });
 
 describe('a WebSocket', () => {

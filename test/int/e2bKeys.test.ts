@@ -69,6 +69,30 @@ it('a key opens no session in the place of one that has ended', async () => {
   expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).not.toBeNull();
 });
 
+it('not even at a gateway that has not heard of its end, when the user has accepted that', async () => {
+  const { userUuid } = await newSandbox();
+  const ofKey: Principal = {
+    ...holder,
+    role: 'USER',
+    users: { uuid: userUuid },
+    isOfSession: true,
+  };
+  for (const _ of ['ends it', 'accepts its end'])
+    await one.service.release(AUTH_TOKEN_HOLDER, userUuid);
+  const gone = new AbortController().signal;
+  const refused = expect.objectContaining({ code: 'SESSION_ENDED' });
+  const code = '1';
+  for (const { service } of [one, other]) {
+    await expect(service.executeFollowed(ofKey, { userUuid, code }, gone)).rejects.toEqual(refused);
+    await expect(service.createContext(ofKey, { userUuid })).rejects.toEqual(refused);
+    await expect(service.makeDirectory(ofKey, userUuid, 'a')).rejects.toEqual(refused);
+  }
+  expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).not.toBeNull();
+  // Whoever has the token may.
+  await one.service.makeDirectory(AUTH_TOKEN_HOLDER, userUuid, 'a').catch(() => {});
+  expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).toBeNull();
+});
+
 it.each<[string, (id: string, key: string) => Record<string, string>, number]>([
   ['without a key', (id) => ({ 'E2b-Sandbox-Id': id }), 401],
   [
@@ -111,7 +135,7 @@ it('code is reached by either token', async () => {
 
 it('a signature is by a key of an open sandbox, and is guessed at no more often than a token', async () => {
   await newSandbox();
-  const { userUuid, key } = await newSandbox();
+  const { id, userUuid, key } = await newSandbox();
   const urlOf = (signature: string) =>
     `/files?${new URLSearchParams({ path: 'a.txt', signature })}`;
   const right = urlOf(
@@ -123,7 +147,8 @@ it('a signature is by a key of an open sandbox, and is guessed at no more often 
     expect((await ask(0, urlOf(`v1_${guess}`), {}, address)).status).toBe(401);
   const refused = await ask(0, urlOf('v1_next'), {}, address);
   expect([refused.status, Number(refused.retry)]).toEqual([429, expect.any(Number)]);
-  // What was right from there goes on.
+  // What was right from there goes on, and so do keys and tokens.
+  expect((await health(0, id, key, address)).status).toBe(204);
   expect((await ask(0, right, {}, address)).status).not.toBe(401);
   await one.service.release(AUTH_TOKEN_HOLDER, userUuid);
   await until('it is nobody’s any more', async () =>

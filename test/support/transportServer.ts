@@ -70,7 +70,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
       holderOf: () => null,
       read: async () => null,
     },
-    sessionKeys: { holderOf: async () => null, signerOf: () => null },
+    sessionKeys: { holderOf: async () => null, signerOf: async () => null },
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { secretHash } from '../../src/domain/secretHash.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Door, Role } from '../../src/domain/token.ts';
@@ -27,7 +27,8 @@ function tokenOf({
   const id = newId();
   const ending = createEnding(() => null);
   const holder = { door, by: byDoor({ tokenId: id, role, tenant, users, ending }) };
-  return { id, holder, secrets: secrets ?? [secretHash(id)] } satisfies KnownToken;
+  const use = () => void used.push(id);
+  return { id, holder, secrets: secrets ?? [secretHash(id)], use } satisfies KnownToken;
 }
 
 const userOf = ({ tokenId }: Principal) => `${tokenId}:e2b:s`;
@@ -40,11 +41,15 @@ let known: KnownToken[];
 /** Tokens that only the database has. */
 let stored: KnownToken[];
 let open: Pick<Session, 'tenant' | 'userUuid'>[];
-let authToken: string;
+/** What is read once the gateway catches up. */
+let late: { readonly tokens: KnownToken[]; readonly sessions: typeof open };
+let catchUps: number;
+/** The tokens that counted as used. */
+let used: string[];
 let keys: SessionKeys;
 const shared = new Map<string, string>();
 
-function gateway(): SessionKeys {
+function gateway(authToken = 'the operator'): SessionKeys {
   const find = (all: KnownToken[]) => (id: string) => all.find((each) => each.id === id) ?? null;
   return createSessionKeys({
     queries: {
@@ -58,14 +63,25 @@ function gateway(): SessionKeys {
       tokenOf: (id) => find(known)(id),
       readToken: async (id) => find(stored)(id),
       known: () => known,
+      look: async () => void known.push(...late.tokens.splice(0)),
     },
-    sessions: { all: () => open as Session[] },
-    authToken: () => authToken,
+    sessions: {
+      all: () => open as Session[],
+      get: (tenant, userUuid) =>
+        (open.find((each) => each.tenant === tenant && each.userUuid === userUuid) as Session) ??
+        null,
+      load: async () => {
+        catchUps += 1;
+        open.push(...late.sessions.splice(0));
+      },
+    },
+    authToken,
   });
 }
 
 beforeEach(async () => {
-  [known, stored, open, authToken] = [[], [], [], 'the operator'];
+  [known, stored, open, used, catchUps] = [[], [], [], [], 0];
+  late = { tokens: [], sessions: [] };
   shared.clear();
   keys = gateway();
   await keys.load();
@@ -112,7 +128,6 @@ it.each<
   ['of no token', (key) => [key.replace(/^[^.]*/, newId()), 'e2b', userOf]],
   ['with nonsense for an id', (key) => [key.replace(/^[^.]*/, '%'), 'e2b', userOf]],
   ['that is empty', () => ['', 'e2b', userOf]],
-  ['for a user that the token is not for', (key) => [key, 'e2b', () => 'ann']],
 ])('a key %s lets nobody in', async (_what, asked) => {
   const token = tokenOf({ users: { prefix: '' }, role: 'USER' });
   known.push(token);
@@ -145,27 +160,104 @@ it('AUTH_TOKEN gives keys, which end when it is changed', async () => {
     role: 'USER',
     tenant: 'default',
   });
-  authToken = 'another';
-  expect(await keys.holderOf(key, 'e2b', userOf)).toBeNull();
+  const changed = gateway('another');
+  await changed.load();
+  expect(await changed.holderOf(key, 'e2b', userOf)).toBeNull();
 });
 
-it('whoever signed with a key to an open session is found', async () => {
-  const [one, other] = [tokenOf(), tokenOf()];
-  known.push(one, other);
-  const userUuid = userOf(principalOf(other));
-  const key = await keyOf(other);
-  const isSuch = (each: string) => each === key;
-  expect(keys.signerOf('e2b', names, isSuch)).toBeNull();
-  open = [
-    { tenant: 'blue', userUuid: 'ann' },
-    { tenant: 'blue', userUuid: userOf(principalOf(one)) },
-    { tenant: 'blue', userUuid },
-  ];
-  expect(keys.signerOf('e2b', names, isSuch)).toMatchObject({
-    tokenId: other.id,
-    users: { uuid: userUuid },
+it('a key for a user whom the token is not for lets nobody in, however it was made', async () => {
+  const token = tokenOf({ users: { prefix: 'x:' }, role: 'USER' });
+  known.push(token);
+  const key = await keys.keyTo(principalOf(token), 'ann');
+  expect(await keys.holderOf(key, 'e2b', () => 'ann')).toBeNull();
+});
+
+it('an auditor has no keys', async () => {
+  const token = tokenOf({ role: 'AUDITOR' });
+  known.push(token);
+  expect(await keys.holderOf(await keyOf(token), 'e2b', userOf)).toBeNull();
+});
+
+it('only a right key counts as a use of its token', async () => {
+  const token = tokenOf();
+  known.push(token);
+  const key = await keyOf(token);
+  await keys.holderOf(`${key}x`, 'e2b', userOf);
+  expect(used).toEqual([]);
+  await keys.holderOf(key, 'e2b', userOf);
+  expect(used).toEqual([token.id]);
+});
+
+describe('whoever signed with a key to an open session', () => {
+  /** Something that the holder of this token signed, and how often a key was tried. */
+  async function signedBy(token: KnownToken) {
+    const key = await keyOf(token);
+    let tries = 0;
+    const isBy = (each: string) => {
+      tries += 1;
+      return each === key;
+    };
+    return { signed: { signature: `by ${token.id}`, isBy, names }, tries: () => tries };
+  }
+  const sessionOf = (token: KnownToken, tenant = 'blue') => ({
+    tenant,
+    userUuid: userOf(principalOf(token)),
   });
-  expect(keys.signerOf('e2b', names, () => false)).toBeNull();
-  open = [{ tenant: 'red', userUuid }];
-  expect(keys.signerOf('e2b', names, isSuch)).toBeNull();
+
+  it('is found among others', async () => {
+    const [one, other] = [tokenOf(), tokenOf()];
+    known.push(one, other);
+    open = [{ tenant: 'blue', userUuid: 'ann' }, sessionOf(one), sessionOf(other)];
+    const { signed } = await signedBy(other);
+    expect(await keys.signerOf('e2b', signed)).toMatchObject({
+      tokenId: other.id,
+      users: { uuid: userOf(principalOf(other)) },
+    });
+    expect([used, catchUps]).toEqual([[other.id], 0]);
+  });
+
+  it('is nobody for what no key has signed', async () => {
+    const token = tokenOf();
+    known.push(token);
+    open = [sessionOf(token)];
+    const signed = { signature: 'x', isBy: () => false, names };
+    expect(await keys.signerOf('e2b', signed)).toBeNull();
+    expect(used).toEqual([]);
+  });
+
+  it('is nobody in a session of another tenant, or in one that has ended', async () => {
+    const token = tokenOf();
+    known.push(token);
+    const { signed } = await signedBy(token);
+    open = [sessionOf(token, 'red')];
+    expect(await keys.signerOf('e2b', signed)).toBeNull();
+    open = [sessionOf(token)];
+    expect(await keys.signerOf('e2b', signed)).not.toBeNull();
+    open = [];
+    expect(await keys.signerOf('e2b', signed)).toBeNull();
+  });
+
+  it('is found when this gateway has heard of neither session nor token', async () => {
+    const token = tokenOf();
+    known.push(token);
+    const { signed } = await signedBy(token);
+    known = [];
+    late = { tokens: [token], sessions: [sessionOf(token)] };
+    expect(await keys.signerOf('e2b', signed)).toMatchObject({ tokenId: token.id });
+    expect(catchUps).toBe(1);
+  });
+
+  it('is remembered, as long as token and session are there', async () => {
+    const tokens = Array.from({ length: 20 }, () => tokenOf());
+    known.push(...tokens);
+    open = tokens.map((token) => sessionOf(token));
+    const last = tokens.at(-1) as KnownToken;
+    const { signed, tries } = await signedBy(last);
+    await keys.signerOf('e2b', signed);
+    expect(tries()).toBe(20);
+    expect(await keys.signerOf('e2b', signed)).toMatchObject({ tokenId: last.id });
+    expect(tries()).toBe(21);
+    known = known.filter(({ id }) => id !== last.id);
+    expect(await keys.signerOf('e2b', signed)).toBeNull();
+  });
 });

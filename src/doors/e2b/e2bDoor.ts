@@ -93,7 +93,8 @@ function keyShown(request: UnknownRequest): KeyShown | null {
       const traffic = surface.type === 'interpreter' ? headers['e2b-traffic-access-token'] : null;
       const key = headers['x-access-token'] ?? traffic ?? null;
       const userOfSandbox = (holder: DoorCall['principal']) => userOf(holder, surface.sandboxId);
-      return { type: 'key', key: key?.toString() ?? null, userOf: userOfSandbox };
+      const where = 'as header `X-Access-Token`';
+      return { type: 'key', key: key?.toString() ?? null, where, userOf: userOfSandbox };
     }
     default:
       return null;

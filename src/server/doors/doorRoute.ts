@@ -11,7 +11,7 @@ import type { InFlight } from '../http/inFlight.ts';
 import { limitArrival } from '../http/limitArrival.ts';
 import { BodyTooLargeError, readBody, readBytes } from '../http/readBody.ts';
 import { refuse, sendRefusal } from '../http/refuse.ts';
-import { guardReader, watchReader } from '../http/watchReader.ts';
+import { type GuardedReader, guardReader, watchReader } from '../http/watchReader.ts';
 import type { DoorCounts } from './doorCounts.ts';
 import type { DoorFiles } from './doorFiles.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
@@ -49,7 +49,7 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
       return true;
     }
     if (!isUpload(found, req)) limitArrival(req);
-    guardReader(res);
+    const reader = guardReader(res);
     res.once('close', () => deps.counts.count(found.door.name, res.statusCode));
     const refused = (refusal: Refusal) => refuseAt(found, req, res, refusal);
     const foreign = deps.hostCheck(req);
@@ -57,7 +57,7 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
     else if (!cors.get(found.door.name)?.(req, res) && !isAnsweredOpenly(found, req, res)) {
       const request = await enterDoor(deps, found, req);
       if ('status' in request) refused(request);
-      else await answer(deps, found.door, request, res);
+      else await answer(deps, found.door, request, { res, reader });
     }
     return true;
   };
@@ -71,11 +71,16 @@ function isUpload({ door, path }: FoundDoor, { method = 'GET' }: IncomingMessage
   return door.isUpload?.({ method, path }) ?? false;
 }
 
+interface Answering {
+  readonly res: ServerResponse;
+  readonly reader: GuardedReader;
+}
+
 async function answer(
   deps: DoorRouteDeps,
   door: OpenDoor,
   request: DoorRequest,
-  res: ServerResponse,
+  { res, reader }: Answering,
 ): Promise<void> {
   const { req, principal, stopping } = request;
   const end = deps.inFlight.begin();
@@ -84,7 +89,8 @@ async function answer(
   res.once('close', () => {
     end();
     off();
-    if (!res.writableFinished && !stopping.isOver && !principal.ending.isOver) gone.abort();
+    const isOurs = stopping.isOver || principal.ending.isOver || reader.isCut;
+    if (!res.writableFinished && !isOurs) gone.abort();
   });
   watchReader(res, deps.slowReaderTimeoutMs);
   const refused = (refusal: Refusal) => refuseAt({ door, path: request.path }, req, res, refusal);

@@ -3,7 +3,8 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FailedLogins } from './failedLogins.ts';
 
 export interface AccessCounts {
-  readonly failedLogins: Pick<FailedLogins, 'count' | 'limited'>;
+  /** Of each kind of secret. */
+  readonly failedLogins: readonly Pick<FailedLogins, 'count' | 'limited'>[];
   /** Refused calls by code. */
   readonly refusals: { readonly totals: ReadonlyMap<string, number> };
 }
@@ -16,7 +17,7 @@ export function addAccess(registry: Registry, { failedLogins, refusals }: Access
     registers,
     collect() {
       this.reset();
-      this.inc(failedLogins.count);
+      for (const { count } of failedLogins) this.inc(count);
     },
   });
   new Gauge({
@@ -24,7 +25,7 @@ export function addAccess(registry: Registry, { failedLogins, refusals }: Access
     help: 'Addresses that have sent too many wrong tokens, and must wait.',
     registers,
     collect() {
-      this.set(failedLogins.limited);
+      this.set(failedLogins.reduce((sum, { limited }) => sum + limited, 0));
     },
   });
   new Counter({

@@ -60,22 +60,27 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   };
 }
 
-export interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'failedLogins' | 'refusals'> {
+export interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'refusals'> {
+  /** Of keys, which are many more than tokens: one for each session of the caller. */
+  readonly failedKeys: FailedLogins;
+  /** Of signatures. A page may have many at once that have expired, and says nothing of tokens. */
+  readonly failedSignatures: FailedLogins;
   readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
 }
 
 export function createAuthenticateKey(deps: AuthenticateKeyDeps): AuthenticateKey {
-  const { sessionKeys } = deps;
+  const { sessionKeys, refusals, failedKeys, failedSignatures } = deps;
   return async (shown, { door, address }) => {
     if (shown.type === 'key') {
-      const { key, userOf } = shown;
-      if (key === null || key === '') return missing(door);
+      const { key, userOf, where } = shown;
+      if (key === null || key === '') return without(`A token of the session is needed, ${where}.`);
       const tried = { address, hash: secretHash(key) };
-      return await attempt(deps, tried, () => sessionKeys.holderOf(key, door, userOf));
+      const lookUp = () => sessionKeys.holderOf(key, door, userOf);
+      return await attempt({ refusals, failedLogins: failedKeys }, tried, lookUp);
     }
-    const { signature, names, isBy } = shown;
-    const tried = { address, hash: secretHash(signature) };
-    return await attempt(deps, tried, async () => sessionKeys.signerOf(door, names, isBy));
+    const tried = { address, hash: secretHash(shown.signature) };
+    const lookUp = () => sessionKeys.signerOf(door, shown);
+    return await attempt({ refusals, failedLogins: failedSignatures }, tried, lookUp);
   };
 }
 
@@ -129,6 +134,10 @@ function missing(door: Door): Refusal {
     ? ', or in the path: `/t/<token>/...`'
     : '';
   const message = `A token is needed, as header \`X-Auth-Token\` or \`Authorization: Bearer\`${orPath}.`;
+  return without(message);
+}
+
+function without(message: string): Refusal {
   return { ...UNAUTHENTICATED, message, isTokenMissing: true };
 }
 

@@ -9,7 +9,7 @@
  * addresses than this gains nothing by it: each address had its own attempts anyway.
  */
 const MAX_ADDRESSES = 65_536;
-/** How many tokens are remembered for each address. */
+/** How many tokens are remembered for each address, by default. */
 const MAX_GOOD = 8;
 const MS_PER_MINUTE = 60_000;
 
@@ -39,8 +39,18 @@ export interface FailedLogins {
   readonly size: number;
 }
 
+/** How much is remembered. */
+export interface FailedLoginsLimits {
+  readonly maxGood?: number;
+  readonly maxAddresses?: number;
+}
+
 /** @param perMinute wrong tokens that an address may send a minute, and at once @param clock in ms */
-export function createFailedLogins(perMinute: number, clock: () => number): FailedLogins {
+export function createFailedLogins(
+  perMinute: number,
+  clock: () => number,
+  { maxGood = MAX_GOOD, maxAddresses = MAX_ADDRESSES }: FailedLoginsLimits = {},
+): FailedLogins {
   /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
   let young = new Map<string, Entry>();
   let old = new Map<string, Entry>();
@@ -55,7 +65,7 @@ export function createFailedLogins(perMinute: number, clock: () => number): Fail
     if (known) return known;
     const entry = old.get(address) ?? { credit: perMinute, at: clock(), good: new Set<string>() };
     old.delete(address);
-    if (young.size >= MAX_ADDRESSES / 2) [young, old] = [new Map(), young];
+    if (young.size >= maxAddresses / 2) [young, old] = [new Map(), young];
     young.set(address, entry);
     return entry;
   }
@@ -80,7 +90,7 @@ export function createFailedLogins(perMinute: number, clock: () => number): Fail
       const { good } = entry;
       if (!good.delete(hash)) add(entry, 1);
       const [oldest] = good;
-      if (good.size >= MAX_GOOD && oldest !== undefined) good.delete(oldest);
+      if (good.size >= maxGood && oldest !== undefined) good.delete(oldest);
       // The one that was used last is the last.
       good.add(hash);
     },

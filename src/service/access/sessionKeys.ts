@@ -3,15 +3,16 @@
  * nothing is stored: any gateway knows it, it is the same whenever it is asked for, and it ends with its token.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import { sharedRun } from '../../async/sharedRun.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
 import { secretHash } from '../../domain/secretHash.ts';
-import type { Session } from '../../domain/session.ts';
 import type { Door } from '../../domain/token.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, actsFor, type Principal } from '../principal.ts';
 import { ended } from './ending.ts';
-import type { KnownToken, TokenBook } from './tokenBook.ts';
+import { createFindSigner, type Signed } from './findSigner.ts';
+import { givesKeysAt, type KnownToken, type TokenBook } from './tokenBook.ts';
 
 /** The name of the secret in the table `secrets`. */
 const SECRET_NAME = 'session-keys';
@@ -33,29 +34,33 @@ export interface SessionKeys {
     door: Door,
     userOf: (holder: Principal) => string,
   ): Promise<Principal | null>;
-  /** Whose key to an open session is such. Each open session is tried with each token that may have a key to it. */
-  signerOf(door: Door, names: SessionNames, isSuch: (key: string) => boolean): Principal | null;
-}
-
-/** How a door names the users of its sessions: each begins with what the holder of the token begins all of them with. */
-export interface SessionNames {
-  readonly prefixOf: (holder: Principal) => string;
-  /** The prefix of a user that the door may have named. Null: it has not. */
-  readonly prefixIn: (userUuid: string) => string | null;
+  /** Who signed with a key to an open session. Null: nobody whose token is valid. */
+  signerOf(door: Door, signed: Signed): Promise<Principal | null>;
 }
 
 export interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
-  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known'>;
-  readonly sessions: Pick<OpenSessions, 'all'>;
-  /** AUTH_TOKEN. */
-  readonly authToken: () => string;
+  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'look'>;
+  readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
+  readonly authToken: string;
 }
 
 export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   const { queries, tokenBook, sessions, authToken } = deps;
   let shared: Buffer | null = null;
   const holders = new Map<string, Principal>();
+  const ownToken: KnownToken = {
+    id: AUTH_TOKEN_HOLDER.tokenId,
+    holder: { door: null, by: AUTH_TOKEN_BY_DOOR },
+    secrets: [secretHash(authToken)],
+    use: () => {},
+  };
+  const findSigner = createFindSigner({
+    keyOf,
+    sessions,
+    tokens: () => [ownToken, ...tokenBook.known()],
+    catchUp: sharedRun(async () => void (await Promise.all([sessions.load(), tokenBook.look()]))),
+  });
 
   function keyOf({ id, holder }: KnownToken, secretSha256: string, userUuid: string): string {
     if (shared === null) throw new Error('The secret of session keys is not loaded yet.');
@@ -63,13 +68,8 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     return `${id}.${createHmac('sha256', shared).update(text).digest('base64url')}`;
   }
 
-  function ownToken(): KnownToken {
-    const holder = { door: null, by: AUTH_TOKEN_BY_DOOR };
-    return { id: AUTH_TOKEN_HOLDER.tokenId, holder, secrets: [secretHash(authToken())] };
-  }
-
   async function tokenOf(id: string): Promise<KnownToken | null> {
-    if (id === AUTH_TOKEN_HOLDER.tokenId) return ownToken();
+    if (id === AUTH_TOKEN_HOLDER.tokenId) return ownToken;
     const known = tokenBook.isFresh ? tokenBook.tokenOf(id) : null;
     if (known !== null) return known;
     const tokenId = parseId<TokenId>(id);
@@ -103,44 +103,22 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     },
     holderOf: async (key, door, userOf) => {
       const token = await tokenOf(key.split('.', 1)[0] ?? '');
-      if (token === null || !isFor(token, door)) return null;
+      if (token === null || !givesKeysAt(door, token)) return null;
       const holder = token.holder.by[door];
-      // Only who runs code is given keys (permissions.ts).
-      if (holder.role === 'AUDITOR') return null;
       const userUuid = userOf(holder);
       if (!actsFor(holder, userUuid)) return null;
       const isRight = token.secrets.some((secret) => isSame(key, keyOf(token, secret, userUuid)));
-      return isRight ? narrowed(holder, userUuid) : null;
+      if (!isRight) return null;
+      token.use();
+      return narrowed(holder, userUuid);
     },
-    signerOf: (door, names, isSuch) => {
-      const tokens = tokensByPrefix(door, names);
-      for (const { tenant, userUuid } of sessions.all()) {
-        for (const token of tokens.get(placeOf(tenant, names.prefixIn(userUuid))) ?? [])
-          if (token.secrets.some((secret) => isSuch(keyOf(token, secret, userUuid))))
-            return narrowed(token.holder.by[door], userUuid);
-      }
-      return null;
+    signerOf: async (door, signed) => {
+      const signer = await findSigner(door, signed);
+      if (signer === null) return null;
+      signer.token.use();
+      return narrowed(signer.token.holder.by[door], signer.userUuid);
     },
   };
-
-  function tokensByPrefix(door: Door, { prefixOf }: SessionNames): Map<string, KnownToken[]> {
-    const found = new Map<string, KnownToken[]>();
-    for (const token of [ownToken(), ...tokenBook.known()]) {
-      if (!isFor(token, door)) continue;
-      const holder = token.holder.by[door];
-      const place = placeOf(holder.tenant, prefixOf(holder));
-      found.set(place, [...(found.get(place) ?? []), token]);
-    }
-    return found;
-  }
-}
-
-function placeOf(tenant: Session['tenant'], prefix: string | null): string {
-  return JSON.stringify([tenant, prefix]);
-}
-
-function isFor({ holder }: KnownToken, door: Door): boolean {
-  return holder.door === null || holder.door === door;
 }
 
 function narrow(holder: Principal, userUuid: string): Principal {

@@ -25,6 +25,8 @@ export interface KnownToken {
   readonly holder: Holder;
   /** SHA-256 (base64) of its secrets that are valid now. The present one comes first. */
   readonly secrets: readonly string[];
+  /** Its holder counts as calling now. */
+  readonly use: () => void;
 }
 
 export interface TokenBook {
@@ -34,7 +36,7 @@ export interface TokenBook {
   holderOf(secretSha256: string): Holder | null;
   /** Asks the database for the token with this hash, which another gateway may have changed a moment ago. Null: there is none. */
   read(secretSha256: string): Promise<Holder | null>;
-  /** The token with this id, whose holder counts as calling now. Null: it lets nobody in now, as far as this gateway knows. */
+  /** The token with this id. Null: it lets nobody in now, as far as this gateway knows. */
   tokenOf(id: string): KnownToken | null;
   /** The same, of the database. */
   readToken(id: TokenId): Promise<KnownToken | null>;
@@ -106,14 +108,13 @@ export function createTokenBook({
 
   function known({ token, holder }: Entry): KnownToken | null {
     const secrets = hashesOf(token).filter((hash) => letsIn(token, hash, now()));
-    return secrets.length === 0 ? null : { id: token.id, holder, secrets };
+    const use = () => uses.use(token.id);
+    return secrets.length === 0 ? null : { id: token.id, holder, secrets, use };
   }
 
   function tokenOf(id: string): KnownToken | null {
     const entry = byId.get(id);
-    const found = entry ? known(entry) : null;
-    if (found !== null) uses.use(found.id);
-    return found;
+    return entry ? known(entry) : null;
   }
 
   /** @param read a read that began after this call */
@@ -182,6 +183,13 @@ export function createTokenBook({
       freshness.knownAsOf(beganAt);
     },
   };
+}
+
+/** Whether keys to sessions that derive from the token are for this door. */
+export function givesKeysAt(door: Door, { holder }: KnownToken): boolean {
+  // Only who runs code is given keys (permissions.ts).
+  const runsCode = holder.by[door].role !== 'AUDITOR';
+  return runsCode && (holder.door === null || holder.door === door);
 }
 
 function newEntry(token: Token, fresh: Ending['fresh']): Entry {
