@@ -19,6 +19,8 @@ export const start: ServerStream = {
     const since = performance.now();
     const request = startRequestIn(message);
     await requireFolder(sandbox, request);
+    // Nobody would know of the command.
+    if (out.gone.aborted) return;
     const { service } = sandbox.call;
     const { execution, news } = await service.executeFollowed(
       executeRequestOf(sandbox, request, out),
