@@ -4,7 +4,6 @@ import type { FolderEvent } from '../../domain/folderWatching.ts';
 import { validatePath } from '../files/filePaths.ts';
 import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';
-import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 import type { WatchRequest } from './createWatcher.ts';
 import { sessionToWatch } from './sessionToWatch.ts';
@@ -13,8 +12,10 @@ import { sessionToWatch } from './sessionToWatch.ts';
 const ASK_INTERVAL_MS = 250;
 /** A look at a large folder costs the worker's CPU, so looks take at most so large a part of the time. */
 const LOOKS_SHARE = 0.1;
-/** If this gateway is killed, the watcher that it leaves is dropped soon. */
-const KEEP_MS = 60_000;
+/** Far shorter than KEEP_MS: a worker that was slow once must not drop the watcher. */
+const MAX_PAUSE_MS = 5_000;
+/** If this gateway is killed, the watcher that it leaves is dropped soon. Longer than any answer takes. */
+const KEEP_MS = 300_000;
 
 export interface FolderFollower {
   /** Aborted when the follower goes. */
@@ -31,7 +32,7 @@ export interface FolderFollower {
  * @throws what {@link createWatcher} throws; FILES_UNAVAILABLE if events may have been missed
  */
 export async function followFolder(
-  deps: SessionFilesDeps & Pick<ServiceDeps, 'now'>,
+  deps: SessionFilesDeps,
   principal: Principal,
   { userUuid, path: given, isRecursive, hasEntries }: WatchRequest,
   follower: FolderFollower,
@@ -44,7 +45,7 @@ export async function followFolder(
     const watcherId = await files.watch(path.bytes, how);
     try {
       await follower.started();
-      await tellEvents(deps, files, watcherId, follower);
+      await tellEvents(files, watcherId, follower);
     } catch (error: unknown) {
       if (!follower.gone.aborted) throw asMissed(error);
     } finally {
@@ -55,18 +56,22 @@ export async function followFolder(
 }
 
 async function tellEvents(
-  { now }: Pick<ServiceDeps, 'now'>,
   files: WorkerFiles,
   watcherId: string,
   { gone, told }: FolderFollower,
 ): Promise<void> {
   while (!gone.aborted) {
-    const beganMs = now().getTime();
+    const beganMs = performance.now();
     const { events, hasMore } = await files.watchedEvents(watcherId, gone);
-    const tookMs = now().getTime() - beganMs;
+    const tookMs = performance.now() - beganMs;
     if (events.length > 0) await told(events);
-    if (!hasMore) await pause(Math.max(ASK_INTERVAL_MS, tookMs / LOOKS_SHARE), gone);
+    if (!hasMore) await pause(pauseAfter(tookMs), gone);
   }
+}
+
+/** How long to wait for the next question, after one that took so long. */
+export function pauseAfter(tookMs: number): number {
+  return Math.min(MAX_PAUSE_MS, Math.max(ASK_INTERVAL_MS, tookMs / LOOKS_SHARE));
 }
 
 /** A watcher is gone with the helper that kept it, and with it what it had not told yet. */

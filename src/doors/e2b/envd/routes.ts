@@ -4,12 +4,13 @@ import { answerError } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
 import { serveFiles } from './files/serveFiles.ts';
 import { FILESYSTEM_METHODS } from './filesystem/methods.ts';
+import { WATCH_METHODS } from './filesystem/watchMethods.ts';
 import { PROCESS_METHODS } from './process/methods.ts';
 import type { RpcMethods } from './rpc/method.ts';
 import { serveRpc } from './rpc/serveRpc.ts';
 
 /** Each service brings its own rows. */
-const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...PROCESS_METHODS };
+const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...WATCH_METHODS, ...PROCESS_METHODS };
 
 /** `/<package>.<Service>/<Method>` */
 const RPC_PATH = /^\/(\w+\.\w+\/\w+)$/;
