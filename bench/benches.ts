@@ -5,6 +5,7 @@ import { commandsBench } from './commands.ts';
 import { contextsBench } from './contexts.ts';
 import { densityBench } from './density/density.ts';
 import { doorsBench } from './doors/doors.ts';
+import { e2bBench } from './e2b/e2b.ts';
 import { egressBench } from './egress.ts';
 import { enduranceBench } from './endurance.ts';
 import { environmentsBench } from './environments.ts';
@@ -30,6 +31,7 @@ import { workerBench } from './worker.ts';
 export const BENCHES: readonly Bench[] = [
   executeBench,
   doorsBench,
+  e2bBench,
   roundtripBench,
   throughputBench,
   filesBench,

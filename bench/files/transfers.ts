@@ -21,12 +21,14 @@ export interface Transfers {
   down(name: string, bytes: number): Promise<number>;
 }
 
-function* pieces(bytes: number): Generator<Buffer> {
+/** So many random bytes. */
+export function* pieces(bytes: number): Generator<Buffer> {
   for (let left = bytes; left > 0; left -= PIECE.length)
     yield left >= PIECE.length ? PIECE : PIECE.subarray(0, left);
 }
 
-async function count(stream: AsyncIterable<Buffer>, bytes: number): Promise<void> {
+/** Reads a stream. @throws Error if it has not so many bytes */
+export async function count(stream: AsyncIterable<Buffer>, bytes: number): Promise<void> {
   let received = 0;
   for await (const chunk of stream) received += chunk.length;
   if (received !== bytes) throw new Error(`${received} instead of ${bytes} bytes have arrived.`);
