@@ -15,21 +15,30 @@ interface World {
   /** @param left aborted when nobody listens any more */
   readonly news: (left: AbortSignal) => AsyncIterable<OwnNews>;
   readonly hasSessionEnded: boolean;
+  /** What making a context waits for. */
+  readonly context?: Promise<unknown>;
 }
 
 /** Serves one call. `interrupted` has the executions that were interrupted, `failed` what the door has thrown. */
-async function serve({ news, hasSessionEnded }: World) {
+async function serve({ news, hasSessionEnded, context }: World) {
   const interrupted: string[] = [];
   const failed: unknown[] = [];
   const execution = executionRow();
-  const over = { isLeft: false };
+  const over = { isLeft: false, isAsked: false, isClosed: false, accepted: 0 };
   const server = createServer((_req, res) => {
     const gone = new AbortController();
     res.once('close', () => {
+      over.isClosed = true;
       if (!res.writableFinished) gone.abort();
     });
     const service = {
+      createContext: async () => {
+        over.isAsked = true;
+        await context;
+        return { id: 'bash' };
+      },
       executeFollowed: async (_request: unknown, left: AbortSignal) => {
+        over.accepted += 1;
         left.addEventListener('abort', () => {
           over.isLeft = true;
         });
@@ -37,7 +46,8 @@ async function serve({ news, hasSessionEnded }: World) {
       },
       interrupt: async (id: string) => void interrupted.push(id),
     };
-    execute(sandboxCall({ res, gone: gone.signal, service, hasSessionEnded }), deps).catch(
+    const code = JSON.stringify({ code: '1', ...(context && { language: 'bash' }) });
+    execute(sandboxCall({ res, gone: gone.signal, service, hasSessionEnded, code }), deps).catch(
       (error: unknown) => {
         failed.push(error);
         res.destroy();
@@ -63,11 +73,12 @@ interface Given {
   readonly gone: AbortSignal;
   readonly service: object;
   readonly hasSessionEnded: boolean;
+  readonly code: string;
 }
 
-function sandboxCall({ res, gone, service, hasSessionEnded }: Given): SandboxCall {
+function sandboxCall({ res, gone, service, hasSessionEnded, code }: Given): SandboxCall {
   return {
-    call: { res, gone, service, readBody: async () => '{"code":"1"}' },
+    call: { res, gone, service, readBody: async () => code },
     userUuid: 'ann',
     session: { id: 'session' },
     hasEnded: async () => hasSessionEnded,
@@ -140,3 +151,21 @@ it.each([
     expect(world.failed).toEqual([]);
   },
 );
+
+it('Code whose client goes away while its context is made never begins', async () => {
+  let made = () => {};
+  const context = new Promise<void>((resolve) => {
+    made = resolve;
+  });
+  const world = await serve({ news: running, hasSessionEnded: false, context });
+  const client = new AbortController();
+  const asked = expect(world.ask(client.signal)).rejects.toThrow();
+  await until('the call', async () => world.over.isAsked);
+  client.abort();
+  await asked;
+  await until('the closed connection', async () => world.over.isClosed);
+  made();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(world.over.accepted).toBe(0);
+  expect(world.failed).toEqual([]);
+});

@@ -5,11 +5,32 @@ import { backOffMs } from '../../src/async/backOffMs.ts';
 import { closeAll } from '../../src/async/closeAll.ts';
 import { createInOrder } from '../../src/async/inOrder.ts';
 import { lookUntil } from '../../src/async/lookUntil.ts';
+import { onAbort } from '../../src/async/onAbort.ts';
 import { pause } from '../../src/async/pause.ts';
 import { withAbort } from '../../src/async/withAbort.ts';
 import { within } from '../../src/async/within.ts';
 
 const never = new Promise<never>(() => undefined);
+
+describe('onAbort', () => {
+  it('calls when the signal is aborted, unless the listener is taken back', () => {
+    const signal = new AbortController();
+    const heard: string[] = [];
+    onAbort(signal.signal, () => heard.push('one'));
+    const off = onAbort(signal.signal, () => heard.push('two'));
+    off();
+    expect(heard).toEqual([]);
+    signal.abort();
+    expect(heard).toEqual(['one']);
+    expect(getEventListeners(signal.signal, 'abort')).toEqual([]);
+  });
+
+  it('calls at once if the signal is aborted already', () => {
+    const heard: string[] = [];
+    onAbort(AbortSignal.abort(), () => heard.push('one'));
+    expect(heard).toEqual(['one']);
+  });
+});
 
 describe('within', () => {
   it('settles as the work does, and leaves no timer', async () => {

@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { followOutput } from '../output/followOutput.ts';
@@ -25,8 +26,8 @@ type FollowDeps = RunDeps & Pick<ServiceDeps, 'sharedOutput' | 'stopping'>;
 
 /**
  * Runs code, whichever gateway holds the session's worker, and tells what happens to it. Resolves when the execution is
- * durable. At the gateway that holds the worker, following it needs no query. If the gateway stops before that, nothing
- * has happened, and the call does not resolve: the server closes its connection.
+ * durable. At the gateway that holds the worker, following it needs no query. If the gateway stops before that, the call
+ * need not resolve, because the server closes its connection: the caller is told nothing, even if the code was accepted.
  * @param gone aborted when the caller no longer listens. It must be some time, unless the news were read to their end.
  */
 export function executeFollowed(
@@ -35,6 +36,7 @@ export function executeFollowed(
   request: ExecuteRequest,
   gone: AbortSignal,
 ): Promise<FollowedExecution> {
+  // Not SHUTTING_DOWN: on the wires of doors, nothing but a broken connection tells of a stop.
   return unlessStopping(deps, true, async (onAccepting) => {
     let unfollow = () => {};
     try {
@@ -44,7 +46,7 @@ export function executeFollowed(
         unfollow = deps.finishWaiters.follow(id);
       });
       const leave = unfollow;
-      gone.addEventListener('abort', leave, { once: true });
+      onAbort(gone, leave);
       return { execution, news: newsOf(deps, principal, { execution, gone, leave }) };
     } catch (error: unknown) {
       unfollow();
@@ -66,6 +68,7 @@ async function* newsOf(
 ): AsyncGenerator<OwnNews> {
   const { finishWaiters } = deps;
   let stop = leave;
+  let off = () => {};
   try {
     const begun = await finishWaiters.waitForStart(execution, gone);
     if (begun.startedAt !== null) {
@@ -75,8 +78,7 @@ async function* newsOf(
         leave();
         void items.return?.();
       };
-      gone.addEventListener('abort', stop, { once: true });
-      if (gone.aborted) stop();
+      off = onAbort(gone, stop);
       for await (const item of items)
         if (item.output.kind !== 'finish') yield { type: 'output', item };
     }
@@ -84,8 +86,7 @@ async function* newsOf(
   } catch (error: unknown) {
     if (!gone.aborted) throw error;
   } finally {
-    gone.removeEventListener('abort', leave);
-    gone.removeEventListener('abort', stop);
+    off();
     stop();
   }
 }

@@ -33,6 +33,8 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
   const { res, gone, service } = call;
   const request = await readExecuteRequest(sandbox);
   const context = await contextFor(sandbox, request);
+  // To make a context takes a while. Code that nobody waits for any more must not begin.
+  if (res.closed) return;
   const closed = new AbortController();
   res.once('close', () => closed.abort());
   const { execution, news } = await service.executeFollowed(
