@@ -59,6 +59,23 @@ describe('a new sandbox', () => {
     });
   });
 
+  it('says itself that it is a sandbox, and which, whatever its caller hands on', () => {
+    const envVars = {
+      E2B_SANDBOX: 'false',
+      E2B_SANDBOX_ID: 'another',
+      E2B_TEMPLATE_ID: 'x',
+      A: 'b',
+    };
+    const { environmentVariables } = read({ templateID: 'base', envVars });
+    expect(
+      Object.fromEntries(environmentVariables.map(({ name, value }) => [name, value])),
+    ).toEqual({
+      ...{ A: 'b', E2B_SANDBOX: 'true', E2B_SANDBOX_ID: ID },
+      E2B_TEMPLATE_ID: 'code-interpreter-v1',
+    });
+    expect(environmentVariables).toHaveLength(4);
+  });
+
   it.each<[object, string]>([
     [{ templateID: undefined }, 'templateID'],
     [{ templateID: '' }, 'templateID'],

@@ -12,7 +12,7 @@ import { templateIdOf } from './template.ts';
 
 /** Answers when the sandbox can be used: the SDKs do not ask again. @throws DomainError */
 export async function createSandbox({ call, deps }: ControlCall): Promise<void> {
-  const { service, principal, gone, res } = call;
+  const { service, principal, res } = call;
   const body = await bodyOf(call);
   requireManyUsers(call);
   const sandboxId = newSandboxId();
@@ -22,13 +22,13 @@ export async function createSandbox({ call, deps }: ControlCall): Promise<void> 
   const session = await opening.catch((error: unknown) => {
     throw asUnknownTemplate(error, wanted.environment);
   });
-  if (gone.aborted) {
-    // Nobody knows its id, so nobody can use or kill it.
+  const key = await service.sessionKey(userUuid).catch(async (error: unknown) => {
     await service.release(userUuid);
-    return;
-  }
-  const key = await service.sessionKey(userUuid);
-  answerJson(res, 201, sandboxModel(session, sandboxId, key));
+    throw error;
+  });
+  // Nobody was told its id, so nobody could use or kill it: whether the client left, or this gateway stops.
+  if (res.destroyed) await service.release(userUuid);
+  else answerJson(res, 201, sandboxModel(session, sandboxId, key));
 }
 
 /** @throws FORBIDDEN */

@@ -3,7 +3,7 @@ import type { Session } from '../../../domain/session.ts';
 import type { PageRequest } from '../../../service/lists/page.ts';
 import { sessionPrefixOf } from '../../shared/place.ts';
 import { answerJson } from '../answer.ts';
-import { sandboxIdIn } from '../sandbox/names.ts';
+import { sandboxIdIn, userOf } from '../sandbox/names.ts';
 import { type ListQuery, metadataIn, readListQuery } from './listQuery.ts';
 import { listedModel } from './models.ts';
 import { beginAnswer, endOf, factsOf } from './openSandbox.ts';
@@ -13,10 +13,11 @@ import type { ControlCall } from './route.ts';
 export async function listSandboxes(request: ControlCall): Promise<void> {
   const { call } = request;
   const { isOfRunning, filter, page } = readListQuery(call.query);
+  if (!isOfRunning) return answerJson(call.res, 200, []);
   const { edges, hasNextPage } = await read(request, filter, page);
   const next = hasNextPage ? edges.at(-1)?.cursor : undefined;
-  if (isOfRunning && next !== undefined) call.res.setHeader('x-next-token', next);
-  const sessions = isOfRunning ? edges.map(({ item }) => item) : [];
+  if (next !== undefined) call.res.setHeader('x-next-token', next);
+  const sessions = edges.map(({ item }) => item);
   answerJson(call.res, 200, await described(request, sessions));
 }
 
@@ -49,7 +50,10 @@ async function described(
   const living = sessions.flatMap((session) => {
     const sandboxId = sandboxIdIn(session.userUuid);
     const endAt = endOf(answer, session, now);
-    return sandboxId === null || endAt === null ? [] : [{ session, sandboxId, endAt }];
+    if (sandboxId === null || endAt === null) return [];
+    // Another key's prefix may begin with this one's.
+    const isOwn = session.userUuid === userOf(call.principal, sandboxId);
+    return isOwn ? [{ session, sandboxId, endAt }] : [];
   });
   return await Promise.all(
     living.map(async ({ session, ...which }) =>

@@ -14,6 +14,10 @@ const CPU_SAMPLE_MS = 200;
 const ROUNDING_SECONDS = 1;
 /** As the API has it. */
 const MAX_SANDBOXES = 100;
+/** Of these, so many are measured at a time: each takes queries and calls to its worker. */
+const MAX_PARALLEL = 8;
+/** The sandbox is not there, or its worker does not answer. */
+const UNTOLD: readonly string[] = ['NOT_FOUND', 'POOL_INITIALIZING'];
 
 /** @throws DomainError */
 export async function metricsOf(request: ControlCall): Promise<void> {
@@ -33,19 +37,26 @@ export async function metricsOfMany(request: ControlCall): Promise<void> {
   const ids = new Set((call.query.get('sandbox_ids') ?? '').split(',').filter((id) => id));
   if (ids.size === 0 || ids.size > MAX_SANDBOXES)
     refuse(`sandbox_ids must have 1 to ${MAX_SANDBOXES} ids.`);
-  const entries = await Promise.all(
-    [...ids].map(async (id) => {
-      const sandbox = await openSandbox({ ...request, parts: [id] }).catch(nothingThere);
-      return [id, sandbox && (await measured(request, sandbox))] as const;
-    }),
-  );
-  const sandboxes = Object.fromEntries(entries.filter(([, metric]) => metric !== null));
+  const waiting = ids.values();
+  const sandboxes: Record<string, object> = {};
+  const measureNext = async () => {
+    for (const id of waiting) {
+      const metric = await metricIfThere({ ...request, parts: [id] });
+      if (metric !== null) sandboxes[id] = metric;
+    }
+  };
+  await Promise.all(Array.from({ length: MAX_PARALLEL }, measureNext));
   answerJson(call.res, 200, { sandboxes });
 }
 
-function nothingThere(error: unknown): null {
-  if (error instanceof DomainError && error.code === 'NOT_FOUND') return null;
-  throw error;
+/** Null: there is no such sandbox, or its worker does not tell, which is no matter of the others. */
+async function metricIfThere(request: ControlCall): Promise<object | null> {
+  try {
+    return await measured(request, await openSandbox(request));
+  } catch (error: unknown) {
+    if (error instanceof DomainError && UNTOLD.includes(error.code)) return null;
+    throw error;
+  }
 }
 
 /** Null: its worker is of a former release, and does not tell enough, or it has just ended. */

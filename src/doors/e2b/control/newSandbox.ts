@@ -31,29 +31,26 @@ export function readNewSandbox(
     return refuse('templateID must be the name of a template.');
   isSet('secure', body.secure);
   const environment = environmentOf(template);
-  const own = variablesOf(stringsOf('envVars', body.envVars));
+  // A program in a sandbox may hand on its whole environment.
+  const named = { ...stringsOf('envVars', body.envVars), ...givenBy(sandboxId, environment) };
   const timeout = { minSeconds: 1, maxMs, defaultSeconds: DEFAULT_TIMEOUT_SECONDS };
   return {
     environment,
     metadata: stringsOf('metadata', body.metadata),
-    environmentVariables: [...own, ...variablesOf(givenBy(sandboxId, environment))],
+    environmentVariables: Object.entries(named).map(([name, value]) => ({ name, value })),
     maxLifeMs: msOf('timeout', body.timeout, timeout),
     idleTimeoutMs: maxMs,
     egressAllow: egressAllowOf(body.allow_internet_access, body.network),
   };
 }
 
-/** Programs find in these that they run in a sandbox, and in which. */
+/** Programs find in these that they run in a sandbox, and in which. They replace the caller's of the same name. */
 function givenBy(sandboxId: string, environment: string | null): Readonly<Record<string, string>> {
   return {
     E2B_SANDBOX: 'true',
     E2B_SANDBOX_ID: sandboxId,
     E2B_TEMPLATE_ID: templateIdOf(environment),
   };
-}
-
-function variablesOf(named: Readonly<Record<string, string>>): EnvironmentVariable[] {
-  return Object.entries(named).map(([name, value]) => ({ name, value }));
 }
 
 function refuseUnsupported({ autoPause, autoResume, ...body }: Fields): void {
