@@ -9,7 +9,7 @@ import type {
 } from '../openDoor.ts';
 import { answerError, answerNoPort, errorAnswer } from './answer.ts';
 import { serveControl } from './control/routes.ts';
-import { isSignedBy } from './envd/files/signature.ts';
+import { hasExpired, isSignedBy } from './envd/files/signature.ts';
 import { serveEnvd } from './envd/routes.ts';
 import { serveInterpreter } from './interpreter/routes.ts';
 import { inSandbox } from './sandbox/inSandbox.ts';
@@ -63,13 +63,15 @@ function surfaceAt({ req, path, query }: UnknownRequest): Surface {
   return surfaceOf({ req, path: plain(path), query });
 }
 
-/** What needs no key, because nothing can be there. */
+/** What needs no key, because nothing can be there, or because no key would help. */
 function handleOpen({ req, res, method, path }: OpenRequest): boolean {
   const query = new URLSearchParams(req.url?.split('?')[1] ?? '');
   const surface = surfaceAt({ req, method, path, query });
   if (surface.type === 'no-sandbox')
     answerError(res, 400, 'The header E2b-Sandbox-Id is missing: it names the sandbox.');
   else if (surface.type === 'no-port') answerNoPort(res, surface.sandboxId, surface.port);
+  else if (surface.type === 'signed' && hasExpired(query))
+    answerError(res, 401, 'signature is already expired');
   else return false;
   return true;
 }

@@ -9,8 +9,8 @@ export function isSignedBy(
   key: string,
   now = Date.now(),
 ): boolean {
+  if (hasExpired(query, now)) return false;
   const expiration = query.get('signature_expiration');
-  if (expiration !== null && !(Number(expiration) * 1_000 > now)) return false;
   const right = signatureOf({
     path: query.get('path') ?? '',
     operation: method === 'GET' || method === 'HEAD' ? 'read' : 'write',
@@ -20,6 +20,12 @@ export function isSignedBy(
   });
   // Only hashes are compared, so that timing reveals nothing about it.
   return secretHash(query.get('signature') ?? '') === secretHash(right);
+}
+
+/** Whether a signature would not hold any more, whoever made it. */
+export function hasExpired(query: URLSearchParams, now = Date.now()): boolean {
+  const expiration = query.get('signature_expiration');
+  return expiration !== null && !(Number(expiration) * 1_000 > now);
 }
 
 export interface Signed {
