@@ -230,6 +230,39 @@ describe('an upload as a form', () => {
     expect(files.text('/home/user/a')).not.toBe('half');
   });
 
+  it.each([
+    [
+      'with too many bytes that belong to no file',
+      `Content-Disposition: form-data; name="other"\r\n\r\n${'x'.repeat(2 ** 22)}`,
+      /bytes beside/,
+    ],
+    [
+      'with too many parts',
+      Array(20_001).fill('Content-Disposition: form-data; name="o"\r\n\r\n').join('\r\n--x\r\n'),
+      /at most|bytes beside/,
+    ],
+  ])('%s is refused', async (_what, part, message) => {
+    const { post, files } = await start();
+    const file = 'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\nA';
+    const body = gzipSync(`--x\r\n${part}\r\n--x\r\n${file}\r\n--x--\r\n`);
+    const headers = {
+      'Content-Type': 'multipart/form-data; boundary=x',
+      'Content-Encoding': 'gzip',
+    };
+    expect(await post('', body, headers)).toEqual([400, error(400, message)]);
+    expect(files.paths()).toEqual([]);
+  });
+
+  it('writes a file whose name comes behind long headers, or none', async () => {
+    const { post, files } = await start();
+    const filler = `X-Filler: ${'x'.repeat(60_000)}\r\n`.repeat(2) + 'X-A: b\r\n'.repeat(40);
+    const file = 'Content-Disposition: form-data; name="file"; filename="dir/name"\r\n\r\nA';
+    const body = `--x\r\n${filler}${file}\r\n--x--\r\n`;
+    const headers = { 'Content-Type': 'multipart/form-data; boundary=x' };
+    expect((await post('', body, headers))[0]).toBe(200);
+    expect(files.paths()).toEqual(['/home/user/dir/name']);
+  });
+
   it('stops at the first file that cannot be written', async () => {
     const { post, files } = await start({}, new DomainError('NO_SPACE', 'It is full.'));
     const big = 'x'.repeat(1_048_576);

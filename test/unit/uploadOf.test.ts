@@ -63,3 +63,30 @@ describe.each([
     expect(await answer).toEqual([500, expect.stringContaining('revoked')]);
   });
 });
+
+it('an upload fails when its client says nothing for too long, and not while nobody reads it', async () => {
+  const silenceMs = 40;
+  const outcomes: unknown[] = [];
+  const silent = createServer(async (req, res) => {
+    const body = uploadOf(
+      req,
+      res,
+      createEnding(() => null),
+      () => {},
+      silenceMs,
+    );
+    // Nobody reads for longer than that.
+    await new Promise((resolve) => setTimeout(resolve, 3 * silenceMs));
+    outcomes.push(await buffer(body).catch((error: { code: string }) => error.code));
+    res.end();
+  });
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const sending = request({ port, host: '127.0.0.1', method: 'PUT' });
+  sending.write('half');
+  await once(sending, 'response');
+  expect(outcomes).toEqual(['FILE_TIMEOUT']);
+  sending.destroy();
+  silent.close();
+  silent.closeAllConnections();
+});

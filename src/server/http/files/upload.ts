@@ -1,28 +1,37 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import { DomainError } from '../../../domain/errors.ts';
 import { type Ending, ended } from '../../../service/access/ending.ts';
+
+/** As long as a worker waits for the next piece of a file. A form also has bytes that go to no worker. */
+const SILENCE_MS = 150_000;
 
 /**
  * A request's body as a stream. Nothing of it is asked for before the stream is first read: a client that sent `Expect:
  * 100-continue` sends nothing until then. The stream fails if the client goes away before the end. Destroying it leaves
  * the request alone, so that it can still be answered. While nobody knows whether the token is still valid, nothing is
  * passed on.
+ * @param silenceMs it fails with FILE_TIMEOUT if the client sends nothing for so long while it is waited for
  */
 export function uploadOf(
   req: IncomingMessage,
   res: ServerResponse,
   ending: Ending,
   onBytes: (count: number) => void,
+  silenceMs = SILENCE_MS,
 ): Readable {
   let isBegun = false;
+  let silence: NodeJS.Timeout | null = null;
   /** The pieces that wait, in order. Null: none does. */
   let waiting: Promise<void> | null = null;
   const body = new Readable({
     read: () => {
+      listen();
       if (!isBegun) begin();
       else req.resume();
     },
     destroy: (error, done) => {
+      hush();
       req.off('data', take).off('end', end).off('error', fail).off('close', gone).pause();
       done(error);
     },
@@ -34,17 +43,31 @@ export function uploadOf(
     if (req.destroyed && !req.complete) gone();
     else req.on('data', take).on('end', end).on('error', fail).on('close', gone);
   }
+  /** From now on the client is waited for. */
+  function listen(): void {
+    if (silence) silence.refresh();
+    else silence = setTimeout(() => body.destroy(silent(silenceMs)), silenceMs);
+  }
+  function hush(): void {
+    if (silence) clearTimeout(silence);
+    silence = null;
+  }
   function take(chunk: Buffer): void {
+    hush();
     onBytes(chunk.length);
     const known = ending.fresh();
     if (known !== null) later(known, chunk);
     else pass(chunk);
   }
   // The end may be told while the last piece still waits.
-  const end = () => pass(null);
+  const end = () => {
+    hush();
+    pass(null);
+  };
   function pass(piece: Buffer | null): void {
     if (waiting !== null) later(waiting, piece);
     else if (!body.push(piece)) req.pause();
+    else if (piece !== null) listen();
   }
   function later(known: Promise<void>, piece: Buffer | null): void {
     req.pause();
@@ -61,4 +84,8 @@ export function uploadOf(
     if (!req.complete) body.destroy(new Error('The client went away while sending.'));
   }
   return body;
+}
+
+function silent(ms: number): DomainError {
+  return new DomainError('FILE_TIMEOUT', `The client has sent nothing for ${ms} ms.`);
 }

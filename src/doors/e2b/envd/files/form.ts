@@ -1,23 +1,25 @@
 /** Forms with files (RFC 7578), as streams: nothing of a file is kept. */
-import type { Readable } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Busboy } from '@fastify/busboy';
-import type { DomainError } from '../../../../domain/errors.ts';
+import { Busboy, type BusboyFileStream } from '@fastify/busboy';
+import { DomainError } from '../../../../domain/errors.ts';
 import { badRequest } from './fileRefusal.ts';
 
 /** The part of a form that is a file to write. Others are left out. */
 const FILE_FIELD = 'file';
 /** More than clients send at once: each file is an entry of the answer, and of the audit. */
 const MAX_FILES = 10_000;
+const MAX_PARTS = 2 * MAX_FILES;
+/** Of what is no content of a file: other fields, and the headers of each file, whose name is a path. */
+const MAX_OTHER_BYTES = 1_048_576;
+const MAX_HEADER_BYTES = 8_192;
+/** The parser would cut off what is beyond its own limits without a word, so these are never reached. */
+const UNREACHED = 1_073_741_824;
 const LIMITS = {
-  // One more, to know that there are too many.
-  files: MAX_FILES + 1,
-  parts: 2 * MAX_FILES,
-  // Other fields are not looked at.
+  parts: MAX_PARTS,
   fieldSize: 1,
-  // A file's name is a path, which may be long.
-  headerSize: 32_768,
-  headerPairs: 32,
+  headerSize: UNREACHED,
+  headerPairs: UNREACHED,
 };
 
 /**
@@ -32,10 +34,15 @@ export async function eachFile(
   write: (fileName: string | undefined, content: Readable) => Promise<void>,
 ): Promise<void> {
   const form = formOf(type);
-  const contents: Readable[] = [];
+  const contents: BusboyFileStream[] = [];
   let turn: Promise<void> = Promise.resolve();
-  /** What `write` threw. */
+  /** What `write` threw, or what is wrong with the form. */
   let failure: unknown = null;
+  const fail = (error: Error) => {
+    failure ??= error;
+    form.destroy(error);
+  };
+  form.on('partsLimit', () => fail(badRequest(`A form has at most ${MAX_PARTS} parts.`)));
   form.on('file', (_field, content, fileName: string | undefined) => {
     contents.push(content);
     // A file that ends too early says so, and then ends like any other. Nobody may be reading it yet.
@@ -45,21 +52,41 @@ export async function eachFile(
       if (isTooMany) throw badRequest(`A form has at most ${MAX_FILES} files.`);
       return write(fileName === undefined ? undefined : unescaped(fileName), content);
     });
-    turn.catch((error: Error) => {
-      failure ??= error;
-      form.destroy(error);
-    });
+    turn.catch(fail);
   });
   try {
-    await pipeline(body, form);
+    await pipeline(body, limited(contents), form);
   } catch (error: unknown) {
-    const isOurs = error === failure;
+    const isKnown = error === failure || error instanceof DomainError || body.errored !== null;
     for (const content of contents) content.destroy();
     // Nothing is written any more when this rejects.
     await turn.catch(() => {});
-    throw isOurs || body.errored !== null ? error : malformed(error);
+    throw isKnown ? error : malformed(error);
   }
   await turn;
+}
+
+/** Passes a form on, as long as what is no content of its files is small. */
+function limited(contents: readonly BusboyFileStream[]): Transform {
+  let passed = 0;
+  /** Of the contents before the last one, how many there are, and their bytes. */
+  let earlier = { count: 0, bytes: 0 };
+  const bytesOfFiles = () => {
+    const last = contents.length - 1;
+    for (const content of contents.slice(earlier.count, Math.max(0, last)))
+      earlier = { count: earlier.count + 1, bytes: earlier.bytes + content.bytesRead };
+    return earlier.bytes + (contents[last]?.bytesRead ?? 0);
+  };
+  return new Transform({
+    transform: (piece: Buffer, _encoding, done) => {
+      // What came before was looked at by now, but for what a slow writer holds up.
+      const others = passed - bytesOfFiles();
+      passed += piece.length;
+      const most = MAX_OTHER_BYTES + contents.length * MAX_HEADER_BYTES;
+      if (others <= most) done(null, piece);
+      else done(badRequest(`A form has at most ${most} bytes beside the contents of its files.`));
+    },
+  });
 }
 
 function formOf(type: string): InstanceType<typeof Busboy> {

@@ -10,6 +10,8 @@ import { entryInfoOf } from './entryInfo.ts';
 
 /** Of one answer, which is one message and so is kept whole. */
 const MAX_LISTED = 100_000;
+/** Of their paths and names, which repeat each other: JSON may need six bytes for one. */
+const MAX_LISTED_CHARS = 8_388_608;
 const PAGE_SIZE = 1_000;
 
 export const FILESYSTEM_METHODS: RpcMethods = {
@@ -46,17 +48,24 @@ async function listDir(sandbox: SandboxCall, message: Fields): Promise<object> {
   const depth = countIn(message, 'depth') || 1;
   const entries: object[] = [];
   let after: string | null = null;
+  let chars = 0;
   do {
     const page = await call.service.files({ userUuid, path, depth, first: PAGE_SIZE, after });
     entries.push(...page.edges.map(({ item }) => entryInfoOf(item.entry)));
-    if (entries.length > MAX_LISTED) throw tooMany(path);
+    for (const { item } of page.edges) chars += charsOf(item.entry);
+    if (entries.length > MAX_LISTED || chars > MAX_LISTED_CHARS) throw tooMany(path);
+    if (call.gone.aborted) break;
     after = page.hasNextPage ? (page.edges.at(-1)?.cursor ?? null) : null;
   } while (after !== null);
   return { entries };
 }
 
+function charsOf({ path, name, leadsTo }: FileEntry): number {
+  return path.length + name.length + (leadsTo?.path.length ?? 0);
+}
+
 function tooMany(path: string): RpcError {
-  const message = `${path} has more than ${MAX_LISTED} entries down to this depth. List its folders one by one.`;
+  const message = `${path} has more than ${MAX_LISTED} entries down to this depth, or more than ${MAX_LISTED_CHARS} characters in their paths. List its folders one by one.`;
   return new RpcError('failed_precondition', message);
 }
 
