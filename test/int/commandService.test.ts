@@ -76,8 +76,12 @@ describe('a command', () => {
 
   it('may run for a day, which a cell may not', async () => {
     expect(await run('true', { timeoutMs: DAY_MS })).toMatchObject({ timeoutMs: DAY_MS });
-    expect(await run('true', { isProcess: true })).toMatchObject({ timeoutMs: DAY_MS });
+    for (const timeoutMs of [null, DAY_MS, DAY_MS + 1])
+      expect(await run('true', { isProcess: true, timeoutMs })).toMatchObject({
+        timeoutMs: DAY_MS,
+      });
     const refused = { code: 'BAD_USER_INPUT', details: { field: 'timeoutMs' } };
+    await expect(run('true', { isProcess: true, timeoutMs: 0 })).rejects.toMatchObject(refused);
     await expect(run('true', { timeoutMs: DAY_MS + 1 })).rejects.toMatchObject(refused);
     const long = { language: 'PYTHON', timeoutMs: DAY_MS } as const;
     await expect(run('1', long)).rejects.toMatchObject(refused);

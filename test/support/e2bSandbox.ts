@@ -12,6 +12,10 @@ export type Line = Readonly<Record<string, unknown>>;
 export interface Sandbox {
   readonly id: string;
   readonly userUuid: string;
+  /** What lets a client in. */
+  readonly key: string;
+  /** Sends a request to envd, at the gateway of this number. */
+  envd(at: number, path: string, init?: RequestInit): Promise<Response>;
   /** Sends a request to the interpreter, at the gateway of this number. */
   call(
     at: number,
@@ -25,8 +29,9 @@ export interface Sandbox {
   kill(): Promise<void>;
 }
 
-export async function useSandboxes() {
-  const { gateways } = await useRealService(2, { DOORS: 'e2b' });
+/** @param settings beside those of every test with a worker */
+export async function useSandboxes(settings: Readonly<Record<string, string>> = {}) {
+  const { gateways } = await useRealService(2, { DOORS: 'e2b', ...settings });
   const [gateway] = gateways;
   if (!gateway) throw new Error('There are two gateways.');
   const { service } = gateway;
@@ -51,9 +56,14 @@ export async function useSandboxes() {
         body: body === undefined ? null : JSON.stringify(body),
         ...(signal && { signal }),
       });
+    const envdHeaders = { 'E2b-Sandbox-Id': id, 'X-Access-Token': key };
     return {
-      id,
-      userUuid,
+      ...{ id, userUuid, key },
+      envd: (at, path, init = {}) =>
+        fetch(`${origins[at]}/e2b${path}`, {
+          ...init,
+          headers: { ...envdHeaders, ...(init.headers as Record<string, string>) },
+        }),
       call,
       run: async (body, at = 0) => linesOf(await call(at, 'POST', '/execute', body)),
       kill: async () => {
@@ -65,7 +75,7 @@ export async function useSandboxes() {
   const stop = async (at: number) => {
     await gateways[at]?.server.close(new AbortController().signal);
   };
-  return { service, owner: OWNER, open, stop };
+  return { service, owner: OWNER, origins, open, stop };
 }
 
 async function linesOf(response: Response): Promise<Line[]> {

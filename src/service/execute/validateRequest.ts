@@ -58,8 +58,8 @@ export interface ExecuteRequest {
    */
   readonly isNotebookCell?: boolean | null | undefined;
   /**
-   * For a door whose client knows a command by its process id: its worker must tell it, and without a time limit, the
-   * command has the longest one that there is.
+   * For a door whose client knows a command by its process id, and owns the patience: its worker must tell the id. Without
+   * a time limit, and with one that is too long, the command has the longest one that there is.
    */
   readonly isProcess?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
@@ -142,7 +142,8 @@ function validateTimeout(
 ): number {
   const isLong = language === 'BASH' || isNotebookCell;
   const fallback = isNotebookCell || isProcess ? maxCommandTimeoutMs : executionTimeoutMs;
-  return validateNumber('timeoutMs', timeoutMs ?? fallback, {
+  const asked = timeoutMs ?? fallback;
+  return validateNumber('timeoutMs', isProcess ? Math.min(asked, maxCommandTimeoutMs) : asked, {
     min: MIN_TIMEOUT_MS,
     max: isLong ? maxCommandTimeoutMs : maxExecutionTimeoutMs,
   });
