@@ -24,6 +24,8 @@ export interface FolderEvents {
 export const MAX_WATCHERS = 16;
 /** The limit of one watcher: files, folders and all else in the folder. */
 export const MAX_WATCHED_ENTRIES = 10_000;
+/** The same for the bytes of their paths from the folder. */
+export const MAX_WATCHED_PATH_BYTES = 1_048_576;
 /** How long a watcher that nobody asks can be kept at most. */
 export const MAX_WATCHER_KEEP_MS = 86_400_000;
 

@@ -2,7 +2,11 @@
 import { DomainError, type ErrorCode, hasCode } from '../../domain/errors.ts';
 import { type FileRefusalCode, FileRefusedError } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
-import { MAX_WATCHED_ENTRIES, MAX_WATCHERS } from '../../domain/folderWatching.ts';
+import {
+  MAX_WATCHED_ENTRIES,
+  MAX_WATCHED_PATH_BYTES,
+  MAX_WATCHERS,
+} from '../../domain/folderWatching.ts';
 import { quoted } from '../../domain/quoted.ts';
 
 /** How long callers are told to wait before they try again. */
@@ -85,7 +89,7 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
   },
   too_many_watched: {
     code: 'FILE_TOO_LARGE',
-    what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, as many as one watcher watches`,
+    what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, or more than ${MAX_WATCHED_PATH_BYTES} bytes of paths, as many as one watcher watches`,
   },
   unsupported: {
     code: 'FILES_UNAVAILABLE',

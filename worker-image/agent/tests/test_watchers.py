@@ -8,14 +8,18 @@ from typing import Any
 from unittest.mock import patch
 
 from cellhouse_agent.files.helper import FileRefused
+from cellhouse_files.operations.watch import tell_events
 from cellhouse_files.parts import Parts
+from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
+from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-from cellhouse_files.watchers.snapshot import MAX_WATCHED_ENTRIES
+from cellhouse_files.watchers.snapshot import MAX_WATCHED_ENTRIES, Look, Snapshot
 from cellhouse_files.watchers.watcher import Watcher, Wish
 from cellhouse_files.watchers.watchers import MAX_WATCHERS, Watchers
 from tests.with_files import WithFiles
 
+SNAPSHOT = "cellhouse_files.watchers.snapshot"
 HOUR_MS = 3_600_000
 FLAT: dict[str, Any] = {"recursive": False, "entries": False, "keep_ms": HOUR_MS}
 TMP = Wish(b"/tmp", False, False, 60.0)
@@ -204,6 +208,61 @@ class Limits(WithWatchers):
         self.assertEqual(
             await self.events(watcher), ["remove 0", "create one-more", "write one-more"]
         )
+
+    async def test_folders_that_are_closed_one_after_the_other_keep_no_more_than_the_limit(
+        self,
+    ) -> None:
+        closed: set[bytes] = set()
+
+        def open_unless_closed(path: bytes, flags: int) -> int:
+            if path in closed:
+                raise PermissionError
+            return open_path(path, flags)
+
+        def look(before: Snapshot) -> Snapshot:
+            return finish(Look(self.folder.encode(), True, ()).run(before))
+
+        for name in "abc":
+            self.make_folder(name)
+        with (
+            patch(f"{SNAPSHOT}.MAX_WATCHED_ENTRIES", 8),
+            patch(f"{SNAPSHOT}.open_path", open_unless_closed),
+        ):
+            before: Snapshot = {}
+            for name in "ab":
+                self.touch(f"{name}/1")
+                self.touch(f"{name}/2")
+                before = look(before)
+                closed.add(os.fsencode(self.path(name)))
+            self.assertEqual(len(look(before)), 8)
+            self.touch("c/1")
+            before = look(before)
+            self.touch("c/2")
+            with self.assertRaises(Refused):
+                look(before)
+
+    async def test_paths_have_a_limit_of_their_bytes(self) -> None:
+        self.touch("x" * 100)
+        with patch(f"{SNAPSHOT}.MAX_WATCHED_PATH_BYTES", 150):
+            finish(Look(self.folder.encode(), True, ()).run({}))
+            self.touch("y" * 100)
+            with self.assertRaises(Refused):
+                finish(Look(self.folder.encode(), True, ()).run({}))
+
+    async def test_events_that_could_not_be_told_are_told_later(self) -> None:
+        watcher = Watcher(Wish(self.folder.encode(), False, True, 60.0), Parts())
+        state = State()
+        watcher_id = finish(state.watchers.add(watcher))
+        self.touch("a")
+        for _ in range(2):
+            telling = tell_events(state, {"watcher": watcher_id}, None)
+            next(telling)
+            self.assertEqual(len(watcher.events), 0)
+            telling.close()
+            self.assertEqual([kind for kind, _ in watcher.events], ["create", "write"])
+        with patch("os.memfd_create", side_effect=OSError), self.assertRaises(OSError):
+            finish(tell_events(state, {"watcher": watcher_id}, None))
+        self.assertEqual([kind for kind, _ in watcher.events], ["create", "write"])
 
     async def test_many_events_come_in_several_answers_and_none_is_lost(self) -> None:
         self.make_folder("d")

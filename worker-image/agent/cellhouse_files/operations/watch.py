@@ -13,12 +13,13 @@ from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-from cellhouse_files.watchers.differences import CHMOD, CREATE, WRITE
+from cellhouse_files.watchers.differences import CHMOD, CREATE, WRITE, Event
 from cellhouse_files.watchers.watcher import Watcher, Wish
 
 # Of one answer. The rest comes with the next one.
 MAX_TOLD_EVENTS = 1_000
 MAX_TOLD_BYTES = 4 * 1_048_576
+ENTRIES_PER_TURN = 100
 # After any other event, another thing may have the name.
 WITH_ENTRY = (CREATE, WRITE, CHMOD)
 # How the watched folder itself is named.
@@ -39,20 +40,37 @@ def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[
     """What has happened since the last answer, each event once, as JSON in a file in memory."""
     watcher = state.watchers.get(fields["watcher"])
     yield from watcher.look()
-    told: list[str] = []
-    size = 0
-    while watcher.events and len(told) < MAX_TOLD_EVENTS and size < MAX_TOLD_BYTES:
-        kind, name = watcher.events.popleft()
-        event: dict[str, Any] = {"event": kind, **named("name", name or ITSELF)}
-        if watcher.wish.has_entries:
-            event["entry"] = _entry(watcher.wish.path, name) if kind in WITH_ENTRY else None
-        told.append(json.dumps(event))
-        size += len(told[-1])
-    has_more = json.dumps(bool(watcher.events))
-    memory = os.memfd_create("events")
+    taken = watcher.take(MAX_TOLD_EVENTS)
+    try:
+        told = yield from _told(taken, watcher.wish)
+        rest = taken[len(told) :]
+        has_more = json.dumps(bool(rest or watcher.events))
+        memory = os.memfd_create("events")
+    except BaseException:
+        # Nobody is told of them: not even somebody who has gone away meanwhile.
+        watcher.give_back(taken)
+        raise
+    watcher.give_back(rest)
     with os.fdopen(os.dup(memory), "wb") as file:
         file.write(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}'.encode())
     return Answer({"size": os.fstat(memory).st_size}, memory)
+
+
+def _told(events: list[Event], wish: Wish) -> Turns[list[str]]:
+    """The first of these events, as JSON."""
+    told: list[str] = []
+    size = 0
+    for kind, name in events:
+        event: dict[str, Any] = {"event": kind, **named("name", name or ITSELF)}
+        if wish.has_entries:
+            event["entry"] = _entry(wish.path, name) if kind in WITH_ENTRY else None
+            if len(told) % ENTRIES_PER_TURN == 0:
+                yield None
+        told.append(json.dumps(event))
+        size += len(told[-1])
+        if size >= MAX_TOLD_BYTES:
+            break
+    return told
 
 
 def end_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:

@@ -12,8 +12,9 @@ from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns
 
-# Of one watcher. Each costs some hundred bytes for as long as the watcher lives, and time at every look.
+# Of one watcher. Each costs some hundred bytes and its path for as long as the watcher lives, and time at every look.
 MAX_WATCHED_ENTRIES = 10_000
+MAX_WATCHED_PATH_BYTES = 1_048_576
 # A turn is some milliseconds. Opening a folder takes as long as looking at some entries.
 EFFORT_PER_TURN = 1_000
 EFFORT_OF_FOLDER = 10
@@ -83,7 +84,10 @@ class Look:
         self._is_recursive = is_recursive
         self._hidden = hidden
         self._found: Snapshot = {}
-        self._pending = [ROOT]
+        self._path_bytes = 0
+        self._pending: list[bytes] = []
+        # Folders that the user may not read.
+        self._closed: set[bytes] = set()
         self._effort = 0
 
     def run(self, before: Snapshot) -> Turns[Snapshot]:
@@ -97,7 +101,7 @@ class Look:
             try:
                 yield from self._look_into(folder)
             except PermissionError:
-                _keep(folder, before, self._found)
+                self._closed.add(folder)
             except Refused as refused:
                 # What is no disk of the session's is left out.
                 if refused.code == TOO_MANY:
@@ -105,6 +109,7 @@ class Look:
             except OSError:
                 # It is gone, or is no folder any more: an event of the folder above.
                 continue
+        yield from self._keep(before)
         return self._found
 
     def _look_into(self, folder: bytes) -> Turns[None]:
@@ -119,12 +124,32 @@ class Look:
                         yield None
 
     def _add(self, path: bytes, node: Node) -> None:
-        self._found[path] = node
-        # The watched folder itself does not count.
-        if len(self._found) > MAX_WATCHED_ENTRIES + 1:
-            raise Refused(TOO_MANY, "There are too many entries.")
+        self._count(path, node)
         if self._is_recursive and node.is_folder:
             self._pending.append(path)
+
+    def _count(self, path: bytes, node: Node) -> None:
+        self._found[path] = node
+        self._path_bytes += len(path)
+        # The watched folder itself does not count.
+        is_too_many = len(self._found) > MAX_WATCHED_ENTRIES + 1
+        if is_too_many or self._path_bytes > MAX_WATCHED_PATH_BYTES:
+            raise Refused(TOO_MANY, "There are too many entries.")
+
+    def _keep(self, before: Snapshot) -> Turns[None]:
+        """Nobody can see what is in a closed folder, so nothing has changed in it, as far as anybody can tell."""
+        closed = {
+            folder
+            for folder in self._closed
+            if self._found[folder].is_same_thing(before.get(folder))
+        }
+        if not closed:
+            return
+        for path, node in before.items():
+            if any(folder in closed for folder in _folders_above(path)):
+                self._count(path, node)
+            if self._has_had_its_turn(1 + path.count(b"/")):
+                yield None
 
     def _has_had_its_turn(self, effort: int) -> bool:
         self._effort += effort
@@ -161,12 +186,11 @@ def _nodes_in(
             continue
 
 
-def _keep(folder: bytes, before: Snapshot, found: Snapshot) -> None:
-    """Nobody can see what is in this folder now, so nothing has changed in it, as far as anybody can tell."""
-    node = found.get(folder)
-    if node and node.is_same_thing(before.get(folder)):
-        start = folder + b"/"
-        found.update((path, node) for path, node in before.items() if path.startswith(start))
+def _folders_above(path: bytes) -> Iterator[bytes]:
+    """All folders between the watched one and this entry."""
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def _joined(folder: bytes, name: bytes) -> bytes:

@@ -72,6 +72,14 @@ class Watcher:
             self.events.extend(differences(self._snapshot, after))
             self._snapshot = after
 
+    def take(self, limit: int) -> list[Event]:
+        """The oldest events that nobody has fetched yet."""
+        return [self.events.popleft() for _ in range(min(limit, len(self.events)))]
+
+    def give_back(self, events: list[Event]) -> None:
+        """These were not told, after all."""
+        self.events.extendleft(reversed(events))
+
     def use(self) -> None:
         """Somebody asks."""
         self._kept_until = time.monotonic() + self.wish.keep_seconds
