@@ -191,7 +191,11 @@ describe('input with an offset', () => {
 it('input beyond MAX_INPUT_BYTES is refused, and after the end of the input nothing follows', async () => {
   const command = await scripted.requestWaiting(observer, 'BASH');
   const most = Math.floor(MAX_INPUT_BYTES / 4);
-  for (let n = 0; n < 4; n += 1) await other.sendInput(command, { text: 'x'.repeat(most) });
+  for (let n = 0; n < 3; n += 1) await other.sendInput(command, { text: 'x'.repeat(most) });
+  // What is to follow has to fit, too.
+  const tooLong = { text: 'x'.repeat(most), followingBytes: 1 };
+  await expect(other.sendInput(command, tooLong)).rejects.toMatchObject({ code: 'INPUT_LIMIT' });
+  await other.sendInput(command, { text: 'x'.repeat(most) });
   await expect(other.sendInput(command, { text: 'y' })).rejects.toMatchObject({
     code: 'INPUT_LIMIT',
     details: { limit: MAX_INPUT_BYTES },

@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { codeOf, lineOf } from '../../src/doors/e2b/envd/process/commandLine.ts';
 import { endEventOf } from '../../src/doors/e2b/envd/process/endEvent.ts';
 import { chunksOf } from '../../src/doors/e2b/envd/process/events.ts';
+import { sendInput } from '../../src/doors/e2b/envd/process/input.ts';
+import { runningIn, selectedIn } from '../../src/doors/e2b/envd/process/selected.ts';
 import { startRequestIn } from '../../src/doors/e2b/envd/process/startRequest.ts';
+import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
+import type { InputRequest } from '../../src/service/execute/sendInput.ts';
 import { executionRow } from '../support/memoryService.ts';
 
 describe('a program and its arguments', () => {
@@ -127,6 +131,47 @@ describe('the end of a command', () => {
     ],
   ])('by %s is an error of the stream', async (_, facts, hasEnded, code) => {
     await expect(ended(facts, hasEnded)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a process that is asked for', () => {
+  const asked = (hasEnded: boolean, found: unknown = null) => ({
+    ...{ userUuid: 'someone', hasEnded: async () => hasEnded },
+    call: { service: { command: async () => found } } as unknown as SandboxCall['call'],
+  });
+  const message = { process: { pid: 7 } };
+
+  it('and is not there is told from a sandbox that is not', async () => {
+    await expect(selectedIn(asked(false), message)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(selectedIn(asked(true), message)).rejects.toMatchObject({ code: 'SESSION_ENDED' });
+    const ended = { execution: executionRow({ language: 'BASH', pid: 7 }), lastSeq: 1 };
+    await expect(runningIn(asked(false, ended), message)).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
+  it('gets long input in pieces that belong together', async () => {
+    const execution = executionRow({
+      ...{ language: 'BASH', pid: 7, finishedAt: null },
+      options: { allowInput: true },
+    });
+    const calls: InputRequest[] = [];
+    const service = {
+      command: async () => ({ execution, lastSeq: 0 }),
+      sendInput: async (request: InputRequest) => {
+        calls.push(request);
+        const at = request.offset ?? 10;
+        return { nextOffset: at + Buffer.from(request.base64 ?? '', 'base64').length };
+      },
+    };
+    const call = { service } as unknown as SandboxCall['call'];
+    const input = { stdin: Buffer.alloc(140_000, 'x').toString('base64') };
+    await sendInput.handle({ ...asked(false), call } as SandboxCall, { ...message, input });
+    expect(calls.map(({ offset, followingBytes }) => [offset, followingBytes])).toEqual([
+      [null, 74_464],
+      [65_546, 8_928],
+      [131_082, 0],
+    ]);
   });
 });
 

@@ -33,6 +33,8 @@ export interface InputRequest {
   readonly base64?: string | null | undefined;
   /** Whether the input ends with it. */
   readonly close?: boolean | null | undefined;
+  /** How many bytes come after it in further calls. Without room for them, too, nothing is recorded. */
+  readonly followingBytes?: number | undefined;
 }
 
 /** Where the input of a call is. */
@@ -47,6 +49,7 @@ interface Asked {
   readonly bytes: Buffer;
   readonly offset: number | null;
   readonly close: boolean;
+  readonly followingBytes: number;
 }
 
 export interface SendInputDeps
@@ -111,7 +114,7 @@ function validateInput(request: InputRequest, { maxInputBytes }: SendInputDeps['
     refuse(field, `is ${bytes.length} bytes, at most ${limit} are allowed in one call`, { limit });
   }
   if (offset !== null) validateWholeNumber('offset', offset, { min: 0, max: maxInputBytes });
-  return { bytes, offset, close: close ?? false };
+  return { bytes, offset, close: close ?? false, followingBytes: request.followingBytes ?? 0 };
 }
 
 /** The bytes beyond those that are recorded. @throws INPUT_OUT_OF_ORDER */
@@ -141,11 +144,11 @@ function outOfOrder(expectedOffset: number, why: string): DomainError {
 async function record(
   { database, config, now }: SendInputDeps,
   execution: Execution,
-  { bytes, close }: Pick<Asked, 'bytes' | 'close'>,
+  { bytes, close, followingBytes }: Omit<Asked, 'offset'>,
 ): Promise<Execution> {
   const { id, inputBytes: offset } = execution;
   requireOpen(execution);
-  requireRoom(offset + bytes.length, config);
+  requireRoom(offset + bytes.length + followingBytes, config);
   const isSecret = bytes.length > 0 && (await isPasswordAsked(database, execution));
   const content = isSecret ? {} : recordedContent(bytes);
   const at = now().toISOString();

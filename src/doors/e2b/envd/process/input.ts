@@ -13,9 +13,7 @@ export const sendInput: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
     const execution = await runningIn(sandbox, message);
-    const bytes = inputIn(message, execution);
-    for (let start = 0; start < bytes.length; start += MAX_PIECE_BYTES)
-      await send(sandbox, execution, bytes.subarray(start, start + MAX_PIECE_BYTES));
+    await send(sandbox, execution, inputIn(message, execution));
     return {};
   },
 };
@@ -33,12 +31,23 @@ export const closeStdin: Unary = {
   },
 };
 
+/**
+ * Long input goes in pieces, without those of another call in between, and not at all unless there is room for it.
+ * @throws DomainError INPUT_OUT_OF_ORDER if another call has come in between
+ */
 async function send(
-  { call: { service } }: SandboxCall,
+  { call: { service } }: Pick<SandboxCall, 'call'>,
   { id: executionId }: Execution,
   bytes: Buffer,
 ): Promise<void> {
-  await service.sendInput({ executionId, base64: bytes.toString('base64') });
+  let offset: number | null = null;
+  for (let start = 0; start < bytes.length; start += MAX_PIECE_BYTES) {
+    const piece = bytes.subarray(start, start + MAX_PIECE_BYTES);
+    const followingBytes = bytes.length - start - piece.length;
+    const base64 = piece.toString('base64');
+    const sent = await service.sendInput({ executionId, offset, base64, followingBytes });
+    offset = sent.nextOffset;
+  }
 }
 
 /** @throws RpcError if the process has no such input */

@@ -1,3 +1,5 @@
+import { pause } from '../../../../async/pause.ts';
+import { DomainError } from '../../../../domain/errors.ts';
 import type { SandboxCall } from '../../surface.ts';
 import type { RpcStream, ServerStream } from '../rpc/method.ts';
 import { RpcError } from '../rpc/rpcError.ts';
@@ -5,8 +7,8 @@ import { endEventOf } from './endEvent.ts';
 import { KEEPALIVE, sendOutput, sendStart } from './events.ts';
 import { type StartRequest, startRequestIn } from './startRequest.ts';
 
-/** The stream's own limit began a moment before what is measured here. */
-const DEADLINE_SLACK_MS = 50;
+/** A client that goes away so shortly before the time limit has measured it from before its request arrived here. */
+const EARLY_MS = 2_000;
 
 /**
  * Starts a command, and tells what becomes of it. It outlives the connection, but not the time limit of the call, which is
@@ -32,8 +34,10 @@ export const start: ServerStream = {
       else return out.send(await endEventOf(sandbox, each.execution));
     }
     // Nobody listens any more. At the time limit, the command gets no grace time.
-    const deadline = since + (out.timeoutMs ?? Number.POSITIVE_INFINITY) - DEADLINE_SLACK_MS;
-    if (performance.now() >= deadline) await service.interrupt(execution.id, 'SIGKILL');
+    const leftMs = since + (out.timeoutMs ?? Number.POSITIVE_INFINITY) - performance.now();
+    if (leftMs > EARLY_MS) return;
+    await pause(leftMs);
+    await service.interrupt(execution.id, 'SIGKILL');
   },
 };
 
@@ -48,11 +52,13 @@ function executeRequestOf(
 
 /** Otherwise the command would have begun before it is clear that it cannot. */
 async function requireFolder(
-  { call: { service }, userUuid }: SandboxCall,
+  { call: { service }, userUuid, hasEnded }: SandboxCall,
   { folder }: StartRequest,
 ): Promise<void> {
   if (folder === null) return;
   const found = await service.file(userUuid, folder, { follow: true });
+  if (found === null && (await hasEnded()))
+    throw new DomainError('SESSION_ENDED', 'The session has ended.');
   if (found === null) throw refused(folder, 'does not exist');
   if (found.entry.kind !== 'directory') throw refused(folder, 'is not a directory');
 }
