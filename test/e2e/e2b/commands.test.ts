@@ -72,10 +72,12 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
   });
 
   it('a command outlives its connection, and another client goes on with it', async () => {
+    const told: string[] = [];
     const handle = await sandbox.commands.run(
       'echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo "went on"',
-      { background: true, timeoutMs: 0 },
+      { background: true, timeoutMs: 0, onStdout: (text) => void told.push(text) },
     );
+    await until('its beginning', async () => told.join('') === 'begun\n');
     await handle.disconnect();
     const elsewhere = await sdk.Sandbox.connect(sandbox.sandboxId);
     const again = await elsewhere.commands.connect(handle.pid);

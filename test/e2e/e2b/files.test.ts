@@ -1,6 +1,7 @@
 /** Files, as E2B's own SDK writes, reads and watches them in sandboxes of a real gateway. */
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../../testkit/until.ts';
 import { gateway } from '../../support/e2b/e2bGateway.ts';
 import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
 
@@ -108,6 +109,25 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     await expect(sandbox.files.read('.')).rejects.toBeInstanceOf(sdk.InvalidArgumentError);
     await expect(sandbox.files.read('plain.txt', { user: 'root' })).rejects.toBeInstanceOf(
       sdk.AuthenticationError,
+    );
+  });
+
+  it('changes in a folder are told, below it if asked', async () => {
+    await sandbox.files.makeDir('seen/deep');
+    const seen = new Set<string>();
+    const watch = await sandbox.files.watchDir(
+      'seen',
+      ({ type, name }) => void seen.add(`${type} ${name}`),
+      { recursive: true },
+    );
+    await sandbox.files.write('seen/a.txt', 'a');
+    await sandbox.files.write('seen/deep/b.txt', 'b');
+    await until('both', async () => seen.has('create a.txt') && seen.has('create deep/b.txt'));
+    await sandbox.files.remove('seen/a.txt');
+    await until('the removal', async () => seen.has('remove a.txt'));
+    await watch.stop();
+    await expect(sandbox.files.watchDir('not/there', () => undefined)).rejects.toBeInstanceOf(
+      sdk.FileNotFoundError,
     );
   });
 

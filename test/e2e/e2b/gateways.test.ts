@@ -32,7 +32,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     await sandbox.runCode('kept = 40');
     await sandbox.files.write('kept.txt', 'kept');
     const server = await sandbox.commands.run(
-      'echo up; while [ ! -e /tmp/end ]; do sleep 0.1; done; echo down',
+      'while [ ! -e /tmp/end ]; do sleep 0.1; done; echo down',
       { background: true, timeoutMs: 0 },
     );
     const code = 'print("on", flush=True)\nimport time\ntime.sleep(4)\nkept += 2';

@@ -1,5 +1,6 @@
 /** The wire of a real gateway, read as strictly as E2B's SDK for Python reads it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../../testkit/until.ts';
 import { gateway, key } from '../../support/e2b/e2bGateway.ts';
 import {
   createPythonWire,
@@ -223,6 +224,27 @@ describe('envd', () => {
       404,
       { code: 404, message: expect.any(String) },
     ]);
+  });
+
+  it('a watcher is asked for what has changed', async () => {
+    const call = async (method: string, body: object) =>
+      await wire.unary(sandbox, `filesystem.Filesystem/${method}`, body);
+    await call('MakeDir', { path: 'watched' });
+    const made = await call('CreateWatcher', { path: 'watched', recursive: false });
+    const { watcherId } = popped(made.json, 'watcherId');
+    const form = new FormData();
+    form.append('file', new Blob(['x']), 'new.txt');
+    await wire.file(sandbox, { path: 'watched/new.txt' }, form);
+    const seen: unknown[] = [];
+    await until('the event', async () => {
+      const { json } = await call('GetWatcherEvents', { watcherId });
+      seen.push(...((json as { events?: unknown[] }).events ?? []));
+      return seen.length > 0;
+    });
+    expect(seen[0]).toMatchObject({ name: 'new.txt', type: 'EVENT_TYPE_CREATE' });
+    expect((await call('RemoveWatcher', { watcherId })).json).toEqual({});
+    const gone = await call('GetWatcherEvents', { watcherId });
+    expect([gone.status, gone.json]).toMatchObject([404, { code: 'not_found' }]);
   });
 
   it('a method that nobody has is unimplemented, and another codec is refused', async () => {
