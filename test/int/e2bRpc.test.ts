@@ -117,7 +117,7 @@ describe('a unary call', () => {
   it('whose sandbox is gone is left to the door', async () => {
     const { unary } = await start(true);
     expect((await unary('a.A/Fail', { as: 'ended' })).body).toMatchObject({ code: 409 });
-    expect((await unary('a.A/Fail', { as: 'rpc' })).body).toMatchObject({ code: 'not_found' });
+    expect((await unary('a.A/Fail', { as: 'rpc' })).body).toMatchObject({ code: 409 });
   });
 
   it.each([

@@ -33,10 +33,11 @@ const INTERPRETER_PORT = '49999';
 const ENVD_PORT = '49983';
 const REST_OF_SANDBOXES = /^\/(?:execute|contexts|files|health)(?:\/|$)/;
 /** `/process.Process/Start`. */
-const RPC = /^\/[a-z]+\.[A-Za-z]+\/[A-Za-z]+$/;
+const RPC = /^\/([a-z]+\.[A-Za-z]+\/[A-Za-z]+)$/;
 
-function isRpc(path: string): boolean {
-  return RPC.test(path);
+/** The name of the method that a path calls. Null: it calls none. */
+export function rpcNameIn(path: string): string | null {
+  return RPC.exec(path)?.[1] ?? null;
 }
 
 /** Which of the servers a request is for. */
@@ -45,7 +46,7 @@ export function surfaceOf({
   path,
   query,
 }: Pick<UnknownRequest, 'req' | 'path' | 'query'>): Surface {
-  if (!REST_OF_SANDBOXES.test(path) && !isRpc(path)) return { type: 'control' };
+  if (!REST_OF_SANDBOXES.test(path) && rpcNameIn(path) === null) return { type: 'control' };
   if (path === '/files' && query.has('signature')) return { type: 'signed' };
   const sandboxId = headers['e2b-sandbox-id']?.toString() ?? '';
   if (sandboxId === '') return { type: 'no-sandbox' };

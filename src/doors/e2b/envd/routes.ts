@@ -1,7 +1,7 @@
 /** The server for files and processes: port 49983 of a sandbox. E2B calls it envd. */
 import type { DoorDeps } from '../../openDoor.ts';
 import { answerError } from '../answer.ts';
-import type { SandboxCall } from '../surface.ts';
+import { rpcNameIn, type SandboxCall } from '../surface.ts';
 import { serveFiles } from './files/serveFiles.ts';
 import { FILESYSTEM_METHODS } from './filesystem/methods.ts';
 import { WATCH_METHODS } from './filesystem/watchMethods.ts';
@@ -12,14 +12,11 @@ import { serveRpc } from './rpc/serveRpc.ts';
 /** Each service brings its own rows. */
 const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...WATCH_METHODS, ...PROCESS_METHODS };
 
-/** `/<package>.<Service>/<Method>` */
-const RPC_PATH = /^\/(\w+\.\w+\/\w+)$/;
-
 /** Answers a call whose sandbox is alive. @throws a DomainError, if the sandbox is gone meanwhile */
 export async function serveEnvd(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
   const { path, method, res } = sandbox.call;
-  const [, name] = RPC_PATH.exec(path) ?? [];
-  if (name !== undefined) return await serveRpc(sandbox, deps, METHODS, name);
+  const name = rpcNameIn(path);
+  if (name !== null) return await serveRpc(sandbox, deps, METHODS, name);
   if (path === '/files') return await serveFiles(sandbox);
   if (path !== '/health') return answerError(res, 404, `There is no ${path} here.`);
   if (method !== 'GET') return answerError(res, 405, 'Use GET.');

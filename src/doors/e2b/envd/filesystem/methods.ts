@@ -11,7 +11,7 @@ import { entryInfoOf } from './entryInfo.ts';
 /** Of one answer, which is one message and so is kept whole. */
 const MAX_LISTED = 100_000;
 /** Of their paths and names, which repeat each other: JSON may need six bytes for one. */
-const MAX_LISTED_CHARS = 8_388_608;
+const MAX_LISTED_CHARS = 4_194_304;
 const PAGE_SIZE = 1_000;
 
 export const FILESYSTEM_METHODS: RpcMethods = {

@@ -33,12 +33,18 @@ const CODES: Partial<Readonly<Record<ErrorCode, RpcCode>>> = {
   SHUTTING_DOWN: 'unavailable',
 };
 
-/** Whether a call failed because its session has ended. Then the answer is that of a sandbox that is gone. */
-export async function isSandboxGone(
+/**
+ * The error of a call whose session has ended: then the answer is that of a sandbox that is gone, also if the call only
+ * found nothing. Null: the session has not ended, or nobody expected the error.
+ */
+export async function goneOf(
   { hasEnded }: Pick<SandboxCall, 'hasEnded'>,
   error: unknown,
-): Promise<boolean> {
-  return error instanceof DomainError && (await hasEnded());
+): Promise<DomainError | null> {
+  const isExpected = error instanceof DomainError || error instanceof RpcError;
+  if (!isExpected || !(await hasEnded())) return null;
+  if (error instanceof DomainError) return error;
+  return new DomainError('SESSION_ENDED', 'The session has ended.', {}, { cause: error });
 }
 
 /** What the caller is told of an error. One that nobody expected is logged, and masked. */

@@ -4,7 +4,7 @@ import { messageIn } from './fields.ts';
 import { compressed, onlyFrameIn } from './frames.ts';
 import type { ServerStream } from './method.ts';
 import { RpcError } from './rpcError.ts';
-import { isSandboxGone, rpcErrorOf } from './rpcErrorOf.ts';
+import { goneOf, rpcErrorOf } from './rpcErrorOf.ts';
 import { openRpcStream } from './rpcStream.ts';
 import { unimplemented } from './serveUnary.ts';
 import { requireUser } from './user.ts';
@@ -40,9 +40,10 @@ export async function serveStream(
     if (await sandbox.hasEnded()) res.destroy();
     else stream.finish(null);
   } catch (error: unknown) {
-    if (!(await isSandboxGone(sandbox, error))) stream.finish(rpcErrorOf(error, deps));
+    const gone = await goneOf(sandbox, error);
+    if (!gone) stream.finish(rpcErrorOf(error, deps));
     else if (res.headersSent) res.destroy();
-    else throw error;
+    else throw gone;
   } finally {
     stream.close();
   }

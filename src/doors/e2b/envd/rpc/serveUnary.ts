@@ -5,7 +5,7 @@ import { messageIn } from './fields.ts';
 import { compressed, errorBody } from './frames.ts';
 import type { Unary } from './method.ts';
 import { RPC_STATUSES, RpcError } from './rpcError.ts';
-import { isSandboxGone, rpcErrorOf } from './rpcErrorOf.ts';
+import { goneOf, rpcErrorOf } from './rpcErrorOf.ts';
 import { requireUser } from './user.ts';
 
 /** Answers with one message, or with the status and the body of an error. @throws a DomainError, if the sandbox is gone */
@@ -22,7 +22,8 @@ export async function serveUnary(
     if (!method) throw unimplemented();
     answer(res, 200, await method.handle(sandbox, messageIn(body)));
   } catch (error: unknown) {
-    if (await isSandboxGone(sandbox, error)) throw error;
+    const gone = await goneOf(sandbox, error);
+    if (gone) throw gone;
     const told = rpcErrorOf(error, deps);
     answer(res, RPC_STATUSES[told.code], errorBody(told));
   }
