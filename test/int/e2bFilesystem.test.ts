@@ -254,12 +254,20 @@ describe('a signed URL', () => {
   it.each([
     ['for another path', { ...signed('read', 'a'), path: 'b' }],
     ['for writing', signed('write', 's/a.txt')],
-    ['that has expired', signed('read', 's/a.txt', '1')],
     ['whose expiration was changed', { ...signed('read', 'a', '1'), signature_expiration: '9e9' }],
     ['for nobody', { ...signed('read', 's/a.txt'), username: 'user' }],
   ])('%s is refused', async (_what, query) => {
     const answer = await fetch(url(query));
     expect([answer.status, await answer.json()]).toMatchObject([401, { code: 401 }]);
+  });
+
+  it.each(['GET', 'POST'])('that has expired says so: %s', async (method) => {
+    const query = signed(method === 'GET' ? 'read' : 'write', 's/a.txt', '1');
+    const answer = await fetch(url(query), { method });
+    expect([answer.status, await answer.json()]).toEqual([
+      401,
+      { code: 401, message: 'signature is already expired' },
+    ]);
   });
 });
 
