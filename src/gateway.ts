@@ -216,7 +216,7 @@ export interface ServiceParts {
   readonly tokenBook: TokenBook;
   readonly sessionKeys: SessionKeys;
   /** AUTH_TOKEN. */
-  readonly token: string;
+  readonly token: () => string;
   readonly refusals: Refusals;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
@@ -246,7 +246,12 @@ export function composeService(
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
-  const token = config.authToken ?? tokenOf(config.dataDir);
+  // Read once, and only if it is needed: who is known now, is known until the gateway stops.
+  let read: string | null = null;
+  const token = () => {
+    read ??= config.authToken ?? tokenOf(config.dataDir);
+    return read;
+  };
   const sessionKeys = createSessionKeys({ ...database, tokenBook, sessions, authToken: token });
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
@@ -328,7 +333,7 @@ export function composeServer(
     tokenBook,
     sessionKeys,
     refusals,
-    token: deps.token,
+    token: deps.token(),
     readiness: () => readiness(database, pool),
     onExecutionEnded: (listener) => onOwnEnds(database, listener),
     messageCounts: () => deps.messageCounts,

@@ -5,7 +5,7 @@ import type { ServedDoor } from '../domain/token.ts';
 import { openDatabase } from '../events/openDatabase.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newId } from '../process/newId.ts';
-import { newSecret } from '../process/tokenSecret.ts';
+import { newE2bSecret, newSecret } from '../process/tokenSecret.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { createToken, type TokenWithSecret } from '../service/access/createToken.ts';
 import { revokeToken } from '../service/access/revokeToken.ts';
@@ -38,7 +38,10 @@ export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<
   try {
     const sink = await openSecretSink(asked.outputPath);
     try {
-      for (const door of open) made.push(await createToken(tokenDeps, CLI, requestOf(asked, door)));
+      for (const door of open) {
+        const secret = door === 'e2b' ? { newSecret: newE2bSecret } : {};
+        made.push(await createToken({ ...tokenDeps, ...secret }, CLI, requestOf(asked, door)));
+      }
       await sink.write(made.map((each, at) => textOf(each, open[at], asked, config)).join('\n'));
     } catch (error: unknown) {
       await sink.cancel();
@@ -67,7 +70,12 @@ function requestOf(
 ) {
   const role = userUuid === null && userPrefix === null ? ('TENANT' as const) : ('USER' as const);
   const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
-  return { name: `${name}-${door}`, role, tenant, userUuid, userPrefix, door, expiresAt };
+  // A sandbox of E2B is a user, so one user's token names them all: they begin with that user, and are reached by this door alone.
+  const users =
+    door === 'e2b' && userUuid !== null
+      ? { userUuid: null, userPrefix: userUuid }
+      : { userUuid, userPrefix };
+  return { name: `${name}-${door}`, role, tenant, ...users, door, expiresAt };
 }
 
 function textOf(

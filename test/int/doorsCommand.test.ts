@@ -32,10 +32,11 @@ interface Row {
   readonly role: string;
   readonly door: string;
   readonly userUuid: string | null;
+  readonly userPrefix: string | null;
   readonly secretSha256: string;
 }
 const valid = () => db.sql<Row[]>`
-  SELECT name, role, door, user_uuid, secret_sha256 FROM tokens WHERE revoked_at IS NULL ORDER BY id`;
+  SELECT name, role, door, user_uuid, user_prefix, secret_sha256 FROM tokens WHERE revoked_at IS NULL ORDER BY id`;
 
 it('makes a token for each open door, and writes the lines into a new file for its owner', async () => {
   const path = join(folder, 'lines');
@@ -46,8 +47,10 @@ it('makes a token for each open door, and writes the lines into a new file for i
   expect(rows.map(({ name, role, door, userUuid }) => [name, role, door, userUuid])).toEqual([
     ['door-mcp', 'USER', 'mcp', 'ann'],
     ['door-jupyter', 'USER', 'jupyter', 'ann'],
+    ['door-e2b', 'USER', 'e2b', null],
   ]);
-  const secrets = [...new Set(text.match(/ch_[A-Za-z0-9_-]{43}/g))];
+  expect(rows.map(({ userPrefix }) => userPrefix)).toEqual([null, null, 'ann']);
+  const secrets = [...new Set(text.match(/ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40}/g))];
   expect(secrets.map(secretHash)).toEqual(rows.map(({ secretSha256 }) => secretSha256));
   for (const secret of secrets) expect(said).not.toContain(secret);
   expect(text).toContain('https://code.example.com/mcp');
@@ -60,7 +63,7 @@ it('leaves nothing if it cannot do all of that', async () => {
   const path = join(folder, 'none');
   await expect(run(`--door predecessor --output ${path}`)).rejects.toThrow('is closed');
   await expect(run(`--output ${path}`, { DOORS: 'none' })).rejects.toThrow('All doors are closed');
-  // One more token is allowed, and two are needed.
+  // One more token is allowed, and three are needed.
   const limit = { MAX_TOKENS: `${before.length + 1}` };
   await expect(run(`--output ${path}`, limit)).rejects.toThrow('MAX_TOKENS');
   expect(existsSync(path)).toBe(false);

@@ -224,13 +224,16 @@ describe('two environments at MAX_TOTAL_WORKERS, at two gateways', () => {
   });
 });
 
-/** The highest number of workers that existed at a time since then, from their events. */
+/**
+ * The highest number of workers that existed at a time since then, from their events. Commits that come at the same time
+ * share a transaction, in which one worker may be requested before another is retired. So only its end counts.
+ */
 async function mostAtOnce(from: Date): Promise<number> {
   const [row] = await db.sql<{ most: number }[]>`
     SELECT coalesce(max(total), 0)::int AS most FROM (
-      SELECT recorded_at, sum(CASE type WHEN 'WorkerRequested' THEN 1 ELSE -1 END)
-        OVER (ORDER BY position) AS total
+      SELECT recorded_at, position = max(position) OVER (PARTITION BY xmin::text) AS is_end,
+        sum(CASE type WHEN 'WorkerRequested' THEN 1 ELSE -1 END) OVER (ORDER BY position) AS total
       FROM events WHERE type IN ('WorkerRequested', 'WorkerRetired', 'WorkerLost')
-    ) counted WHERE recorded_at >= ${from}`;
+    ) counted WHERE is_end AND recorded_at >= ${from}`;
   return row?.most ?? 0;
 }

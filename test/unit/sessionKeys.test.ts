@@ -75,7 +75,7 @@ function gateway(authToken = 'the operator'): SessionKeys {
         open.push(...late.sessions.splice(0));
       },
     },
-    authToken,
+    authToken: () => authToken,
   });
 }
 

@@ -42,7 +42,8 @@ export interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
   readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'look'>;
   readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
-  readonly authToken: string;
+  /** AUTH_TOKEN. */
+  readonly authToken: () => string;
 }
 
 export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
@@ -52,7 +53,9 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   const ownToken: KnownToken = {
     id: AUTH_TOKEN_HOLDER.tokenId,
     holder: { door: null, by: AUTH_TOKEN_BY_DOOR },
-    secrets: [secretHash(authToken)],
+    get secrets() {
+      return [secretHash(authToken())];
+    },
     use: () => {},
   };
   const findSigner = createFindSigner({
