@@ -42,6 +42,7 @@ export const FIRST = ['agentChecks.test.ts'];
 /** Files of test/e2e that `npm test` leaves out. */
 export const LONG = [
   'benchDoors.test.ts',
+  'benchE2b.test.ts',
   'benchPair.test.ts',
   'contenders.test.ts',
   'mcpPatience.test.ts',
