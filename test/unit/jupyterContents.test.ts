@@ -8,22 +8,10 @@ import {
   savedBytes,
 } from '../../src/doors/jupyter/contents/model.ts';
 import { copyOf, homePath, inFolder, untitled } from '../../src/doors/jupyter/contents/names.ts';
+import { entryOf } from '../support/filesInMemory.ts';
 
-const entry = (name: string, more: Partial<FileEntry> = {}): FileEntry => ({
-  path: `d/${name}`,
-  pathBytes: Buffer.from(`d/${name}`),
-  name,
-  kind: 'file',
-  size: 3,
-  mode: 0o644,
-  modifiedAt: Date.parse('2026-01-02T03:04:05.678Z'),
-  etag: '"1"',
-  owner: 'user',
-  group: 'user',
-  target: null,
-  leadsTo: null,
-  ...more,
-});
+const entry = (name: string, more: Partial<FileEntry> = {}): FileEntry =>
+  entryOf(`d/${name}`, { size: 3, ...more });
 
 describe('a model', () => {
   it('of a folder has what is in it, without names that begin with a dot', () => {

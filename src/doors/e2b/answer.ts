@@ -1,9 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { RefusalAnswer } from '../shared/refusal.ts';
 
-export function answerJson(res: ServerResponse, status: number, body: unknown): void {
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const text = JSON.stringify(body);
   res.writeHead(status, {
+    ...headers,
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),
   });

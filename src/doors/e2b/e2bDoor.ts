@@ -39,17 +39,11 @@ export function createE2bDoor(deps: DoorDeps): OpenDoor {
     isUpload: ({ method, path }) => method === 'POST' && plain(path) === '/files',
     handleOpen,
     handle: async (call) => {
-      const surface = surfaceAt(call);
-      if (surface.type === 'control') await serveControl({ ...call, path: plain(call.path) }, deps);
-      else
-        await inSandbox(
-          { ...call, path: plain(call.path) },
-          surface.type === 'signed',
-          async (sandbox) => {
-            if (surface.type === 'interpreter') await serveInterpreter(sandbox, deps);
-            else await serveEnvd(sandbox, deps);
-          },
-        );
+      const { type } = surfaceAt(call);
+      const at = { ...call, path: plain(call.path) };
+      if (type === 'control') return await serveControl(at, deps);
+      const serve = type === 'interpreter' ? serveInterpreter : serveEnvd;
+      await inSandbox(at, type === 'signed', (sandbox) => serve(sandbox, deps));
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Runs code for a tool, or waits for code that runs, as long as a host has patience. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
+import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { BoundService } from '../boundService.ts';
 import { contextOf } from '../shared/place.ts';
@@ -75,14 +76,13 @@ async function waiting(
   const over = new AbortController();
   const end = () => over.abort();
   const timer = setTimeout(end, waitSeconds * 1_000);
-  if (gone.aborted) end();
-  gone.addEventListener('abort', end, { once: true });
+  const off = onAbort(gone, end);
   const progress = notify && reportProgress(service, notify);
   try {
     return await work(over.signal, (id, after) => progress?.follow(id, after));
   } finally {
     clearTimeout(timer);
-    gone.removeEventListener('abort', end);
+    off();
     await progress?.close();
   }
 }

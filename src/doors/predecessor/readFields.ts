@@ -1,5 +1,6 @@
 /** Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said. */
 import type { DoorCall } from '../openDoor.ts';
+import { isFields } from '../shared/fields.ts';
 import { detail, type Reply } from './reply.ts';
 
 export type Fields<Name extends string> = Readonly<Record<Name, string>>;
@@ -28,7 +29,7 @@ export async function readFields<const Name extends string>(
   if (text === '') return { refused: unprocessable(missing(['body'], null)) };
   const body = isJson(req.headers['content-type']) ? parsed(text) : { value: text };
   if (body === null) return { refused: unprocessable(NO_JSON) };
-  if (!isObject(body.value)) return { refused: unprocessable(noObject(body.value)) };
+  if (!isFields(body.value)) return { refused: unprocessable(noObject(body.value)) };
   const given = body.value;
   const problems = names.flatMap((name) => problemOf(given, name));
   if (problems.length > 0) return { refused: unprocessable(...problems) };
@@ -71,8 +72,4 @@ function parsed(text: string): { readonly value: unknown } | null {
   } catch {
     return null;
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

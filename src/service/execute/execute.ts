@@ -1,11 +1,9 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { type AcceptRequestDeps, acceptRequest } from './acceptRequest.ts';
+import { acceptFollowed, type RunDeps } from './acceptFollowed.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import { type ExecuteRequest, hasKey } from './validateRequest.ts';
-
-export type RunDeps = AcceptRequestDeps & Pick<ServiceDeps, 'finishWaiters'>;
 
 /**
  * Runs code, whichever gateway holds the session's worker, and resolves when the code has ended. The code keeps running
@@ -28,15 +26,9 @@ export async function runToEnd(
   request: ExecuteRequest,
   onAccepting: () => void,
 ): Promise<Execution> {
-  const { finishWaiters } = deps;
-  let unfollow = () => {};
+  const { execution, unfollow } = await acceptFollowed(deps, principal, request, onAccepting);
   try {
-    const execution = await acceptRequest(deps, principal, request, (id) => {
-      onAccepting();
-      unfollow();
-      unfollow = finishWaiters.follow(id);
-    });
-    return await finishWaiters.wait(execution, new AbortController().signal);
+    return await deps.finishWaiters.wait(execution, new AbortController().signal);
   } finally {
     unfollow();
   }

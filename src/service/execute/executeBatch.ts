@@ -6,7 +6,8 @@ import type { SessionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { type RunDeps, runToEnd } from './execute.ts';
+import type { RunDeps } from './acceptFollowed.ts';
+import { runToEnd } from './execute.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import { type ExecuteRequest, hasKey, validateRequest } from './validateRequest.ts';
 

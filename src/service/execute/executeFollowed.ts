@@ -1,11 +1,10 @@
 import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import { followOutput } from '../output/followOutput.ts';
+import { outputsUntil } from '../output/outputsUntil.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { acceptRequest } from './acceptRequest.ts';
-import type { RunDeps } from './execute.ts';
+import { type AcceptedExecution, acceptFollowed, type RunDeps } from './acceptFollowed.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import type { ExecuteRequest } from './validateRequest.ts';
 
@@ -38,55 +37,31 @@ export function executeFollowed(
 ): Promise<FollowedExecution> {
   // Not SHUTTING_DOWN: on the wires of doors, nothing but a broken connection tells of a stop.
   return unlessStopping(deps, true, async (onAccepting) => {
-    let unfollow = () => {};
-    try {
-      const execution = await acceptRequest(deps, principal, request, (id) => {
-        onAccepting();
-        unfollow();
-        unfollow = deps.finishWaiters.follow(id);
-      });
-      const leave = unfollow;
-      onAbort(gone, leave);
-      return { execution, news: newsOf(deps, principal, { execution, gone, leave }) };
-    } catch (error: unknown) {
-      unfollow();
-      throw error;
-    }
+    const accepted = await acceptFollowed(deps, principal, request, onAccepting);
+    // Perhaps nobody ever asks for the news.
+    onAbort(gone, accepted.unfollow);
+    return { execution: accepted.execution, news: newsOf(deps, principal, accepted, gone) };
   });
-}
-
-interface Followed {
-  readonly execution: Execution;
-  readonly gone: AbortSignal;
-  readonly leave: () => void;
 }
 
 async function* newsOf(
   deps: FollowDeps,
   { ending }: Principal,
-  { execution, gone, leave }: Followed,
+  { execution, unfollow }: AcceptedExecution,
+  gone: AbortSignal,
 ): AsyncGenerator<OwnNews> {
   const { finishWaiters } = deps;
-  let stop = leave;
-  let off = () => {};
   try {
     const begun = await finishWaiters.waitForStart(execution, gone);
     if (begun.startedAt !== null) {
       yield { type: 'begun', execution: begun };
-      const items = followOutput(deps, execution.id, 0, ending);
-      stop = () => {
-        leave();
-        void items.return?.();
-      };
-      off = onAbort(gone, stop);
-      for await (const item of items)
-        if (item.output.kind !== 'finish') yield { type: 'output', item };
+      for await (const item of outputsUntil(deps, execution.id, { ending, gone }))
+        yield { type: 'output', item };
     }
     yield { type: 'ended', execution: await finishWaiters.wait(begun, gone) };
   } catch (error: unknown) {
     if (!gone.aborted) throw error;
   } finally {
-    off();
-    stop();
+    unfollow();
   }
 }

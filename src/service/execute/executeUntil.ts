@@ -1,8 +1,8 @@
+import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { acceptRequest } from './acceptRequest.ts';
-import type { RunDeps } from './execute.ts';
+import { acceptFollowed, type RunDeps } from './acceptFollowed.ts';
 import { requireExecution } from './execution.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import type { ExecuteRequest } from './validateRequest.ts';
@@ -28,13 +28,8 @@ export function executeUntil(
   { until, onAccepted }: Wait,
 ): Promise<Execution> {
   return unlessStopping(deps, true, async (onAccepting) => {
-    let unfollow = () => {};
+    const { execution, unfollow } = await acceptFollowed(deps, principal, request, onAccepting);
     try {
-      const execution = await acceptRequest(deps, principal, request, (id) => {
-        onAccepting();
-        unfollow();
-        unfollow = deps.finishWaiters.follow(id);
-      });
       onAccepted?.(execution);
       return await finishedBefore(deps, execution, until);
     } finally {
@@ -64,18 +59,13 @@ async function finishedBefore(
 ): Promise<Execution> {
   // AbortSignal.any would leak: `stopping` lives as long as the gateway.
   const over = new AbortController();
-  const end = () => over.abort();
-  for (const signal of [until, stopping]) {
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  }
+  const offs = [until, stopping].map((signal) => onAbort(signal, () => over.abort()));
   try {
     return await finishWaiters.wait(execution, over.signal);
   } catch (error: unknown) {
     if (!over.signal.aborted) throw error;
     return (await database.queries.execution(execution.id)) ?? execution;
   } finally {
-    until.removeEventListener('abort', end);
-    stopping.removeEventListener('abort', end);
+    for (const off of offs) off();
   }
 }

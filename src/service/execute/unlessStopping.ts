@@ -1,4 +1,5 @@
 /** Ends waiting calls when the gateway stops. */
+import { onAbort } from '../../async/onAbort.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -33,14 +34,11 @@ export function unlessStopping<T>(
     const stop = () => {
       if (!isRepeatable) reject(shuttingDown(goesOn));
     };
-    if (stopping.aborted) stop();
-    else stopping.addEventListener('abort', stop, { once: true });
+    const off = onAbort(stopping, stop);
     const fail = (error: unknown) => {
       if (!stopping.aborted || !isRepeatable) reject(error);
     };
-    running.then(resolve, fail).finally(() => {
-      stopping.removeEventListener('abort', stop);
-    });
+    running.then(resolve, fail).finally(off);
   });
 }
 

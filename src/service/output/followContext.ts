@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/onAbort.ts';
 import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/contextPlace.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
@@ -9,7 +10,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
 import { readerOf } from './contextReaders.ts';
-import { followOutput } from './followOutput.ts';
+import { outputsUntil } from './outputsUntil.ts';
 
 /** What happens to an execution. If it ends before it has begun, only its end is told. */
 export type ExecutionNews =
@@ -74,8 +75,7 @@ export async function followContext(
   // Whatever is accepted from now on is told.
   const now = reader && reached === null ? await database.store.lastPosition() : 0;
   const feed = await createContextFeed(database, found, gone, reached);
-  gone.addEventListener('abort', feed.close, { once: true });
-  if (gone.aborted) feed.close();
+  onAbort(gone, feed.close);
   if (reader && reached === null)
     await contextReaders.begin(reader, firstPlace(feed, now)).catch((error: unknown) => {
       feed.close();
@@ -115,7 +115,7 @@ interface Following {
 
 async function* newsOf(
   deps: FollowContextDeps,
-  principal: Principal,
+  { ending }: Principal,
   { feed, gone, told }: Following,
 ): AsyncGenerator<ContextNews> {
   for (;;) {
@@ -132,28 +132,11 @@ async function* newsOf(
     };
     if (execution.startedAt !== null) {
       yield { type: 'begun', execution, code, ...at(0) };
-      for await (const item of outputsOf(deps, principal, execution, gone))
+      for await (const item of outputsUntil(deps, execution.id, { ending, gone }))
         yield { type: 'output', execution, item, ...at(item.seq) };
     }
     const ended = await feed.ended(execution.id);
     if (ended === null) return;
     yield { type: 'ended', execution: ended, ...at(WHOLE) };
-  }
-}
-
-async function* outputsOf(
-  deps: FollowContextDeps,
-  { ending }: Principal,
-  execution: Execution,
-  gone: AbortSignal,
-): AsyncGenerator<OutputItem> {
-  const items = followOutput(deps, execution.id, 0, ending);
-  const stop = () => void items.return?.();
-  gone.addEventListener('abort', stop, { once: true });
-  if (gone.aborted) stop();
-  try {
-    for await (const item of items) if (item.output.kind !== 'finish') yield item;
-  } finally {
-    gone.removeEventListener('abort', stop);
   }
 }

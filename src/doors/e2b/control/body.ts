@@ -1,27 +1,11 @@
 /** Reads the bodies of the API. What is undefined or null was not asked for: SDKs send either. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
-
-export type Fields = Readonly<Record<string, unknown>>;
+import { type Fields, fieldsInBody, isFields } from '../../shared/fields.ts';
 
 /** The JSON object in the body. Empty if there is no body. @throws BAD_USER_INPUT */
-export async function bodyOf(call: Pick<DoorCall, 'readBody'>): Promise<Fields> {
-  const text = await call.readBody();
-  if (text.trim() === '') return {};
-  const value = parsed(text) ?? {};
-  return isFields(value) ? value : refuse('The body must be a JSON object.');
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause: unknown) {
-    throw new DomainError('BAD_USER_INPUT', 'The body must be JSON.', {}, { cause });
-  }
-}
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+export function bodyOf(call: Pick<DoorCall, 'readBody'>): Promise<Fields> {
+  return fieldsInBody(call, 'The body must be JSON.');
 }
 
 /** @throws BAD_USER_INPUT unless it is an object, or absent */

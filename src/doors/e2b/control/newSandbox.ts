@@ -1,7 +1,8 @@
 /** The body of a request for a new sandbox, as options of a session. */
 import type { EnvironmentVariable } from '../../../service/validateEnvironment.ts';
 import type { DoorSettings } from '../../openDoor.ts';
-import { type Fields, isFields, isSet, objectOf, refuse, stringsOf } from './body.ts';
+import { type Fields, isFields } from '../../shared/fields.ts';
+import { isSet, objectOf, refuse, stringsOf } from './body.ts';
 import { egressAllowOf } from './network.ts';
 import { msOf } from './seconds.ts';
 import { environmentOf, templateIdOf } from './template.ts';

@@ -1,5 +1,6 @@
 /** Reads the body of a request: a JSON object. The Python client sends null for what it leaves out. */
 import type { DoorCall } from '../../openDoor.ts';
+import { type Fields, isFields } from '../../shared/fields.ts';
 
 /** A body that cannot be understood. It is answered with 422. */
 export class UnprocessableError extends Error {
@@ -13,17 +14,15 @@ export class UnprocessableError extends Error {
   }
 }
 
-export type Body = Readonly<Record<string, unknown>>;
-
 /** @throws UnprocessableError */
-export async function readObject({ readBody }: Pick<DoorCall, 'readBody'>): Promise<Body> {
+export async function readObject({ readBody }: Pick<DoorCall, 'readBody'>): Promise<Fields> {
   const value = parsed(await readBody());
-  if (!isObject(value)) throw new UnprocessableError(null, 'The body should be a JSON object');
+  if (!isFields(value)) throw new UnprocessableError(null, 'The body should be a JSON object');
   return value;
 }
 
 /** Null: it is absent, null, or empty. @throws UnprocessableError unless it is text then */
-export function textIn(body: Body, field: string): string | null {
+export function textIn(body: Fields, field: string): string | null {
   const value = body[field] ?? null;
   if (value === null || value === '') return null;
   if (typeof value === 'string') return value;
@@ -31,9 +30,9 @@ export function textIn(body: Body, field: string): string | null {
 }
 
 /** @throws UnprocessableError unless it is an object whose values are text, or absent */
-export function textsIn(body: Body, field: string): Readonly<Record<string, string>> {
+export function textsIn(body: Fields, field: string): Readonly<Record<string, string>> {
   const value = body[field] ?? {};
-  if (isObject(value) && Object.values(value).every((text) => typeof text === 'string'))
+  if (isFields(value) && Object.values(value).every((text) => typeof text === 'string'))
     return value as Readonly<Record<string, string>>;
   throw new UnprocessableError(field, 'Input should be a dictionary of strings');
 }
@@ -44,8 +43,4 @@ function parsed(text: string): unknown {
   } catch {
     throw new UnprocessableError(null, 'The body should be valid JSON');
   }
-}
-
-function isObject(value: unknown): value is Body {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 /** The messages that tell what happens in a kernel. */
 import type { Execution } from '../../../domain/execution.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
+import type { Fields } from '../../shared/fields.ts';
 import { endOfCell } from '../messages/executeReply.ts';
 import { type Sent, status } from '../messages/messages.ts';
 import {
@@ -9,7 +10,7 @@ import {
   expressionsContent,
   outputMessage,
 } from '../messages/outputMessage.ts';
-import type { Fields, Header } from '../wire/message.ts';
+import type { Header } from '../wire/message.ts';
 import type { Outgoing } from './outbox.ts';
 
 export interface Asked {

@@ -1,13 +1,14 @@
 /** Carries out the requests of one connection. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
+import type { Fields } from '../../shared/fields.ts';
 import { cellOptions } from '../messages/cellOptions.ts';
 import { kernelInfo } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
 import { keyOf } from '../messages/parentHeader.ts';
 import { QUESTIONS } from '../messages/questions.ts';
 import { textOf } from '../rest/body.ts';
-import type { Fields, Header, Request } from '../wire/message.ts';
+import type { Header, Request } from '../wire/message.ts';
 import type { Outbox } from './outbox.ts';
 import { refusedCell } from './refusedCell.ts';
 import type { ChannelsDeps } from './serveChannels.ts';

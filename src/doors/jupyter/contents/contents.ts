@@ -4,10 +4,10 @@ import type { FileEntry } from '../../../domain/fileEntry.ts';
 import { quoted } from '../../../domain/quoted.ts';
 import type { FileView } from '../../../service/files/fileView.ts';
 import type { DoorCall } from '../../openDoor.ts';
+import type { Fields } from '../../shared/fields.ts';
 import { answerJson, answerNothing } from '../rest/answer.ts';
 import { bad, bodyOf, textOf } from '../rest/body.ts';
 import type { RestCall, Route } from '../rest/route.ts';
-import type { Fields } from '../wire/message.ts';
 import {
   type ContentsFormat,
   type ContentsModel,

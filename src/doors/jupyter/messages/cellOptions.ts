@@ -1,5 +1,5 @@
 import type { ExecuteRequest } from '../../../service/execute/validateRequest.ts';
-import { type Fields, isFields } from '../wire/message.ts';
+import { type Fields, isFields } from '../../shared/fields.ts';
 
 /** How a client wants its cell to be run. What it leaves out is as in Jupyter's protocol. */
 export function cellOptions(

@@ -1,6 +1,6 @@
 /** How an execution's end is told: an error that its outputs have not shown, and the reply. */
 import type { EndStatus, Execution } from '../../../domain/execution.ts';
-import type { Fields } from '../wire/message.ts';
+import type { Fields } from '../../shared/fields.ts';
 import type { ErrorContent } from './outputMessage.ts';
 
 type Ended = Pick<Execution, 'status' | 'errorName' | 'errorValue' | 'timeoutMs'>;

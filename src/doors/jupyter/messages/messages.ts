@@ -1,5 +1,6 @@
 /** Makes the messages of one kernel. */
-import type { Channel, Fields, Header, Message } from '../wire/message.ts';
+import type { Fields } from '../../shared/fields.ts';
+import type { Channel, Header, Message } from '../wire/message.ts';
 import { PROTOCOL_VERSION } from './parentHeader.ts';
 
 /** In the headers of all messages that a kernel sends. */

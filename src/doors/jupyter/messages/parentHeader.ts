@@ -3,7 +3,8 @@
  * it is kept in the execution's idempotency key, which also makes a repeated request run nothing twice.
  */
 import type { Execution } from '../../../domain/execution.ts';
-import { type Header, isFields } from '../wire/message.ts';
+import { isFields } from '../../shared/fields.ts';
+import type { Header } from '../wire/message.ts';
 
 /** Says that the rest of an idempotency key is this door's. */
 const KEY_PREFIX = 'jupyter:';

@@ -1,6 +1,6 @@
 /** Requests that the kernel itself answers while it is idle, in Jupyter's words and in those of the service. */
 import type { KernelAnswer, KernelQuestion } from '../../../domain/kernelQuestion.ts';
-import type { Fields } from '../wire/message.ts';
+import type { Fields } from '../../shared/fields.ts';
 
 /** Null: the kernel does not answer now. Then the answer is that nothing is known. */
 type Told = KernelAnswer | null;

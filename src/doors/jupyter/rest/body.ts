@@ -1,23 +1,10 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
-import { type Fields, isFields } from '../wire/message.ts';
+import { type Fields, fieldsInBody, isFields } from '../../shared/fields.ts';
 
-/** The JSON object in the body. Clients also send none. @throws BAD_USER_INPUT */
-export async function bodyOf(call: DoorCall): Promise<Fields> {
-  const text = await call.readBody();
-  if (text.trim() === '') return {};
-  const value = parsed(text);
-  if (value === null) return {};
-  if (!isFields(value)) throw bad('The body must be a JSON object.');
-  return value;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause: unknown) {
-    throw bad('Invalid JSON in body of request', { cause });
-  }
+/** The JSON object in the body. @throws BAD_USER_INPUT */
+export function bodyOf(call: DoorCall): Promise<Fields> {
+  return fieldsInBody(call, 'Invalid JSON in body of request');
 }
 
 /** @throws BAD_USER_INPUT unless it is text, or absent */

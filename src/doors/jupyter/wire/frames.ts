@@ -4,7 +4,8 @@
  * with the subprotocol {@link V1_PROTOCOL} a binary frame that begins with the offsets of its parts.
  */
 import { jsonText } from '../../../domain/exactJson.ts';
-import { isFields, type Message, MessageError, type Request, readMessage } from './message.ts';
+import { isFields } from '../../shared/fields.ts';
+import { type Message, MessageError, type Request, readMessage } from './message.ts';
 
 export const V1_PROTOCOL = 'v1.kernel.websocket.jupyter.org';
 

@@ -3,6 +3,8 @@
  * crosses a WebSocket. What a client sends is hostile input: {@link readMessage} limits everything that is kept.
  */
 
+import { type Fields, isFields } from '../../shared/fields.ts';
+
 export type Channel = 'shell' | 'control' | 'stdin' | 'iopub';
 
 /** Jupyter's own field names, so that a header goes back to its client as it came. */
@@ -15,8 +17,6 @@ export interface Header {
   readonly date: string;
   readonly version: string;
 }
-
-export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Message {
   readonly channel: Channel;
@@ -105,8 +105,4 @@ function text(header: Fields, name: string, limit: number): string {
 
 function fieldsOf(value: unknown): Fields {
   return isFields(value) ? value : {};
-}
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -37,39 +37,50 @@ def add_formatters(display_formatter: Any) -> bool:
     return True
 
 
-class DataFormatter(BaseFormatter):
-    """Shows the columns of a table. An object of another class may have `_repr_e2b_data_`."""
+class ClassFormatter(BaseFormatter):
+    """Shows the objects of one class. An object of another class may have the method `print_method`."""
+
+    # The module and the name of the class.
+    shown_class: tuple[str, str]
+    _return_type = dict
+
+    def __call__(self, obj: Any) -> Any:
+        """What is shown; None if it cannot be."""
+        if not _is_a(*self.shown_class, obj):
+            return super().__call__(obj)
+        try:
+            return self.show(obj)
+        except Exception:
+            return None
+
+    def show(self, obj: Any) -> Any:
+        """What is shown of an object of the class. May raise."""
+        raise NotImplementedError
+
+
+class DataFormatter(ClassFormatter):
+    """Shows the columns of a table."""
 
     format_type = Unicode(DATA)
     print_method = ObjectName("_repr_e2b_data_")
-    _return_type = dict
+    shown_class = ("pandas", "DataFrame")
 
-    def __call__(self, obj: Any) -> Any:
-        """The columns; None if they cannot be shown."""
-        if not _is_a("pandas", "DataFrame", obj):
-            return super().__call__(obj)
-        try:
-            return columns_of(obj)
-        except Exception:
-            return None
+    def show(self, obj: Any) -> Any:
+        """The columns."""
+        return columns_of(obj)
 
 
-class ChartFormatter(BaseFormatter):
-    """Shows what a figure is a picture of. An object of another class may have `_repr_e2b_chart_`."""
+class ChartFormatter(ClassFormatter):
+    """Shows what a figure is a picture of."""
 
     format_type = Unicode(CHART)
     print_method = ObjectName("_repr_e2b_chart_")
-    _return_type = dict
+    shown_class = ("matplotlib.figure", "Figure")
 
-    def __call__(self, obj: Any) -> Any:
-        """The chart; None if the figure is blank, or cannot be shown."""
-        if not _is_a("matplotlib.figure", "Figure", obj):
-            return super().__call__(obj)
-        try:
-            # Not before there is a figure.
-            return importlib.import_module("cellhouse_kernel.e2b.charts").chart_of(obj)
-        except Exception:
-            return None
+    def show(self, obj: Any) -> Any:
+        """The chart; None if the figure is blank."""
+        # Not before there is a figure.
+        return importlib.import_module("cellhouse_kernel.e2b.charts").chart_of(obj)
 
 
 def _is_a(module: str, name: str, obj: object) -> bool:

@@ -1,9 +1,10 @@
 /** `filesystem.Filesystem`, but for its watchers. */
 import { DomainError } from '../../../../domain/errors.ts';
 import type { FileEntry } from '../../../../domain/fileEntry.ts';
+import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
 import { sandboxPath } from '../files/sandboxPath.ts';
-import { countIn, type Fields, textIn } from '../rpc/fields.ts';
+import { countIn, textIn } from '../rpc/fields.ts';
 import type { RpcMethods } from '../rpc/method.ts';
 import { RpcError } from '../rpc/rpcError.ts';
 import { entryInfoOf } from './entryInfo.ts';

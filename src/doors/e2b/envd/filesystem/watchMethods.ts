@@ -1,8 +1,9 @@
 /** The watchers of `filesystem.Filesystem`: over a stream, and asked from time to time. */
 import type { FolderEvent } from '../../../../domain/folderWatching.ts';
+import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
 import { sandboxPath } from '../files/sandboxPath.ts';
-import { type Fields, flagIn, textIn } from '../rpc/fields.ts';
+import { flagIn, textIn } from '../rpc/fields.ts';
 import type { RpcMethods, RpcStream } from '../rpc/method.ts';
 import { eventsOfE2b } from './watchEvents.ts';
 

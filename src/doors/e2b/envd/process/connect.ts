@@ -1,3 +1,4 @@
+import { onAbort } from '../../../../async/onAbort.ts';
 import type { ServerStream } from '../rpc/method.ts';
 import { endEventOf } from './endEvent.ts';
 import { KEEPALIVE, sendOutput, sendStart } from './events.ts';
@@ -13,9 +14,7 @@ export const connect: ServerStream = {
     await sendStart(out, execution);
     if (execution.finishedAt === null) {
       const items = await service.followExecution(execution.id, lastSeq);
-      const leave = () => void items.return?.();
-      out.gone.addEventListener('abort', leave, { once: true });
-      if (out.gone.aborted) leave();
+      onAbort(out.gone, () => void items.return?.());
       for await (const item of items) await sendOutput(out, execution, item);
     }
     if (out.gone.aborted) return;

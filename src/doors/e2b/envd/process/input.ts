@@ -1,6 +1,7 @@
 import type { Execution } from '../../../../domain/execution.ts';
+import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
-import { bytesIn, type Fields, partIn } from '../rpc/fields.ts';
+import { bytesIn, partIn } from '../rpc/fields.ts';
 import type { Unary } from '../rpc/method.ts';
 import { RpcError } from '../rpc/rpcError.ts';
 import { runningIn } from './selected.ts';

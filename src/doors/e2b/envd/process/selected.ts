@@ -1,8 +1,9 @@
 import type { FoundCommand } from '../../../../domain/commands.ts';
 import { DomainError } from '../../../../domain/errors.ts';
 import type { Execution } from '../../../../domain/execution.ts';
+import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
-import { countIn, type Fields, partIn, textIn } from '../rpc/fields.ts';
+import { countIn, partIn, textIn } from '../rpc/fields.ts';
 import { RpcError } from '../rpc/rpcError.ts';
 
 /** What of a call is needed to find a process. */

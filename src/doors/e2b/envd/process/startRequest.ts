@@ -1,5 +1,6 @@
 import type { Terminal } from '../../../../domain/executionOptions.ts';
-import { countIn, type Fields, flagIn, partIn, textIn } from '../rpc/fields.ts';
+import type { Fields } from '../../../shared/fields.ts';
+import { countIn, flagIn, partIn, textIn } from '../rpc/fields.ts';
 import { RpcError } from '../rpc/rpcError.ts';
 import { codeOf } from './commandLine.ts';
 import { folderOf } from './folderOf.ts';

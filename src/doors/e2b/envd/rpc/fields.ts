@@ -1,7 +1,6 @@
 /** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json): a field that is absent has its default. */
+import { type Fields, isFields } from '../../../shared/fields.ts';
 import { RpcError } from './rpcError.ts';
-
-export type Fields = Readonly<Record<string, unknown>>;
 
 /** The message in a body. @throws RpcError `invalid_argument` */
 export function messageIn(body: Buffer): Fields {
@@ -48,10 +47,6 @@ export function bytesIn(fields: Fields, name: string): Buffer | null {
     return Buffer.from(value, 'base64');
   }
   throw invalid(`${name} must be base64.`);
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parsed(body: Buffer): unknown {

@@ -1,6 +1,7 @@
 /** What a method of envd is: a row of the table in `../routes.ts`. */
+
+import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
-import type { Fields } from './fields.ts';
 
 export type RpcMethod = Unary | ServerStream;
 

@@ -1,0 +1,27 @@
+import { onAbort } from '../../async/onAbort.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { OutputItem } from '../../domain/output.ts';
+import type { Ending } from '../access/ending.ts';
+import { type FollowDeps, followOutput } from './followOutput.ts';
+
+export interface OutputReader {
+  /** Of the reader's token. */
+  readonly ending: Ending;
+  /** Aborted when the reader goes. */
+  readonly gone: AbortSignal;
+}
+
+/** All outputs of an execution, until the last one or until the reader goes. The finish is none of them. */
+export async function* outputsUntil(
+  deps: FollowDeps,
+  executionId: ExecutionId,
+  { ending, gone }: OutputReader,
+): AsyncGenerator<OutputItem> {
+  const items = followOutput(deps, executionId, 0, ending);
+  const off = onAbort(gone, () => void items.return?.());
+  try {
+    for await (const item of items) if (item.output.kind !== 'finish') yield item;
+  } finally {
+    off();
+  }
+}
