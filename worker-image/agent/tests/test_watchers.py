@@ -3,7 +3,10 @@
 import asyncio
 import json
 import os
+import tempfile
 import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -33,6 +36,21 @@ def finish[Result](turns: Turns[Result]) -> Result:
         except StopIteration as stop:
             result: Result = stop.value
             return result
+
+
+class Renames:
+    """Hides no name, and renames a folder whenever it is asked whether another name is hidden."""
+
+    def __init__(self, folder: str, times: int) -> None:
+        self._names = [f"{folder}/d", f"{folder}/e"]
+        self.left = times
+
+    def __contains__(self, _name: object) -> bool:
+        if self.left > 0:
+            self.left -= 1
+            os.rename(*self._names)
+            self._names.reverse()
+        return False
 
 
 class WithWatchers(WithFiles):
@@ -294,7 +312,15 @@ class Limits(WithWatchers):
 
 
 class Looks(unittest.TestCase):
-    """Looks that overlap."""
+    """Looks beside others, and beside what changes meanwhile."""
+
+    @contextmanager
+    def folder(self) -> Iterator[str]:
+        """A folder with two entries."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(f"{folder}/d")
+            os.mkdir(f"{folder}/other")
+            yield folder
 
     def test_a_look_that_began_earlier_and_ends_later_counts_no_more(self) -> None:
         looks = [{b"a": 1}, {b"b": 2}]
@@ -317,6 +343,19 @@ class Looks(unittest.TestCase):
             watcher.events.clear()
             finish(early)
             self.assertEqual(list(watcher.events), [])
+
+    def test_what_is_renamed_while_its_folder_is_read_is_seen_under_one_name(self) -> None:
+        for times, name in [(1, b"e"), (2, b"d")]:
+            with self.subTest(times=times), self.folder() as folder:
+                renames = Renames(folder, times)
+                found = finish(Look(os.fsencode(folder), False, renames).run({}))
+                self.assertEqual(renames.left, 0)
+                self.assertEqual(sorted(found), [b"", name, b"other"])
+
+    def test_a_folder_that_changes_all_the_time_is_looked_at_nevertheless(self) -> None:
+        with self.folder() as folder:
+            found = finish(Look(os.fsencode(folder), False, Renames(folder, 1_000)).run({}))
+            self.assertLessEqual({b"", b"other"}, set(found))
 
     def test_a_watcher_that_found_no_room_is_refused(self) -> None:
         watchers = Watchers()

@@ -19,6 +19,9 @@ MAX_WATCHED_PATH_BYTES = 1_048_576
 EFFORT_PER_TURN = 1_000
 EFFORT_OF_FOLDER = 10
 TOO_MANY = "too_many_watched"
+# A folder that changes while it is read is read again, since what is renamed meanwhile may be seen under neither name.
+# One that changes all the time is taken as it was read last.
+MAX_READINGS = 3
 READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # The watched folder itself.
 ROOT = b""
@@ -113,15 +116,36 @@ class Look:
         return self._found
 
     def _look_into(self, folder: bytes) -> Turns[None]:
-        with _reading(self._path, folder) as fd:
+        with _opened(self._path, folder) as fd:
             self._found[folder] = node_of(os.fstat(fd))
-            if self._has_had_its_turn(EFFORT_OF_FOLDER):
-                yield None
-            with os.scandir(fd) as entries:
-                for name, node in _nodes_in(entries, self._hidden):
+            before = (len(self._found), len(self._pending), self._path_bytes)
+            for _ in range(MAX_READINGS):
+                self._go_back_to(*before)
+                if (yield from self._read(fd, folder)):
+                    return
+
+    def _read(self, fd: int, folder: bytes) -> Turns[bool]:
+        """Add what is in a folder. False if it has changed meanwhile."""
+        status = os.fstat(fd)
+        self._found[folder] = node_of(status)
+        if self._has_had_its_turn(EFFORT_OF_FOLDER):
+            yield None
+        is_whole = True
+        with os.scandir(fd) as entries:
+            for name, node in _nodes_in(entries, self._hidden):
+                if node:
                     self._add(_joined(folder, name), node)
-                    if self._has_had_its_turn(1):
-                        yield None
+                is_whole = is_whole and node is not None
+                if self._has_had_its_turn(1):
+                    yield None
+        return is_whole and os.fstat(fd).st_mtime_ns == status.st_mtime_ns
+
+    def _go_back_to(self, found: int, pending: int, path_bytes: int) -> None:
+        """Forget what was added since there was only so much."""
+        while len(self._found) > found:
+            self._found.popitem()
+        del self._pending[pending:]
+        self._path_bytes = path_bytes
 
     def _add(self, path: bytes, node: Node) -> None:
         self._count(path, node)
@@ -160,7 +184,7 @@ class Look:
 
 
 @contextmanager
-def _reading(path: bytes, folder: bytes) -> Iterator[int]:
+def _opened(path: bytes, folder: bytes) -> Iterator[int]:
     """Open a folder below the watched one. Only the way to the watched one may lead over links."""
     if folder:
         fd = open_path(path.rstrip(b"/") + b"/" + folder, READ_FOLDER | os.O_NOFOLLOW)
@@ -174,14 +198,16 @@ def _reading(path: bytes, folder: bytes) -> Iterator[int]:
 
 def _nodes_in(
     entries: Iterator[os.DirEntry[str]], hidden: Container[bytes]
-) -> Iterator[tuple[bytes, Node]]:
-    """The entries of a folder that are still there."""
+) -> Iterator[tuple[bytes, Node | None]]:
+    """The entries of a folder. None: the entry has gone meanwhile."""
     for entry in entries:
         name = os.fsencode(entry.name)
         if name in hidden:
             continue
         try:
             yield name, node_of(entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            yield name, None
         except OSError:
             continue
 
