@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -21,6 +22,8 @@ const report: ['json', { outputFile: string }][] = reports
   ? [['json', { outputFile: join(reports, `${process.pid}.json`) }]]
   : [];
 
+/** Tests of the gateway mostly wait: for the database, for limits that have to pass. */
+const INT_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
 /** Tests of real containers mostly wait: for engines, for kernels, for limits that have to pass. */
 const E2E_FILES_AT_ONCE = 2;
 const e2eFile = (name: string) => `test/e2e/${name}`;
@@ -60,6 +63,9 @@ export default defineConfig({
           name: 'int',
           include: ['test/int/**/*.test.ts'],
           globalSetup: ['test/support/provideDatabase.ts'],
+          // Otherwise each file would load the whole gateway again, which takes longer than many files.
+          isolate: false,
+          maxWorkers: INT_FILES_AT_ONCE,
           testTimeout: INT_TIMEOUT_MS,
           hookTimeout: INT_TIMEOUT_MS,
         },

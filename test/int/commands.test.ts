@@ -9,7 +9,14 @@ import { commitOne, kernelRestartRequested, onSession } from '../../testkit/even
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import { recordCalls } from '../support/recordCalls.ts';
 import { actingGateway, startScriptedWorker } from '../support/scriptedWorker.ts';
-import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { db, observer } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 const TOOK_IT = { interrupted: true, known: true };
 const NEVER_GOT_IT = { interrupted: false, known: false };

@@ -6,15 +6,14 @@ import { decideAndCommit } from '../../src/events/store/decideAndCommit.ts';
 import { endContextCommit } from '../support/contextCommits.ts';
 import { Refusal, recordCalls } from '../support/recordCalls.ts';
 import { actingGateway, type ScriptedWorker } from '../support/scriptedWorker.ts';
-import {
-  db,
-  execution,
-  holder,
-  observer,
-  other,
-  scripted,
-  untilStatus,
-} from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { db, execution, observer, untilStatus } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 const stored = async (id: ContextId) => (await observer.queries.contexts([id]))[0];
 const untilContext = (id: ContextId, facts: Partial<Context>) =>

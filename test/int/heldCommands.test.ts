@@ -3,14 +3,14 @@ import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { recordCalls } from '../support/recordCalls.ts';
 import { MAX_COMMANDS } from '../support/scriptedWorker.ts';
-import {
-  execution,
-  holder,
-  observer,
-  other,
-  scripted,
-  untilStatus,
-} from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { execution, observer, untilStatus } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 const EXITED = { exit_code: 0, signal: null };
 

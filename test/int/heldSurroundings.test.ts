@@ -4,7 +4,14 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import { until } from '../../testkit/until.ts';
 import { recordCalls } from '../support/recordCalls.ts';
 import { actingGateway } from '../support/scriptedWorker.ts';
-import { db, holder, observer, other, scripted, untilStatus } from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { db, observer, untilStatus } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 const VALUES = { TOKEN: 's3cret "\\ 漢\n\u0001', EMPTY: '', constructor: 'c' };
 const DIRECTORY = '/home/user/work';

@@ -6,7 +6,14 @@ import { MAX_INPUT_CALLS } from '../../src/service/execute/sendInput.ts';
 import { stream } from '../support/frames.ts';
 import { type InputAgent, takeInput } from '../support/inputAgent.ts';
 import { MAX_INPUT_BYTES } from '../support/scriptedWorker.ts';
-import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { db, observer } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 let agent: InputAgent;
 beforeEach(async () => {

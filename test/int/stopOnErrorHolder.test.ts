@@ -7,7 +7,14 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
 import { recordCalls } from '../support/recordCalls.ts';
 import { actingGateway, MAX_COMMANDS } from '../support/scriptedWorker.ts';
-import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
+import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+
+let holder: TwoGateways['holder'];
+let other: TwoGateways['other'];
+let scripted: TwoGateways['scripted'];
+const { db, observer } = await useTwoGateways((fresh) => {
+  ({ holder, other, scripted } = fresh);
+});
 
 const STOPS = { stopOnError: true } as const;
 const COMMAND = { language: 'BASH' } as const;
