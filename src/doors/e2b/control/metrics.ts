@@ -41,7 +41,7 @@ export async function metricsOfMany(request: ControlCall): Promise<void> {
   const sandboxes: Record<string, object> = {};
   const measureNext = async () => {
     for (const id of waiting) {
-      const metric = await metricIfThere({ ...request, parts: [id] });
+      const metric = await metricIfThere({ ...request, sandboxId: id });
       if (metric !== null) sandboxes[id] = metric;
     }
   };

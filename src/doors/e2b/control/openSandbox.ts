@@ -20,9 +20,8 @@ export interface OpenSandbox {
 }
 
 /** A sandbox of this key that lives. @throws NOT_FOUND, also if it is another's or its time is over */
-export async function openSandbox({ call, parts, deps }: ControlCall): Promise<OpenSandbox> {
-  const userUuid = userIn(call, parts);
-  const sandboxId = parts[0] ?? '';
+export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promise<OpenSandbox> {
+  const userUuid = userIn(call, sandboxId);
   const session = await call.service.session(userUuid);
   if (session === null || endOf(beginAnswer(call), session, deps.now()) === null)
     throw gone(sandboxId);
@@ -30,7 +29,7 @@ export async function openSandbox({ call, parts, deps }: ControlCall): Promise<O
 }
 
 /** The user whose session is the sandbox that the path names. @throws NOT_FOUND if it cannot be one */
-export function userIn({ principal }: DoorCall, [sandboxId = '']: readonly string[]): string {
+export function userIn({ principal }: DoorCall, sandboxId: string): string {
   if (!isSandboxId(sandboxId)) throw gone(sandboxId);
   return userOf(principal, sandboxId);
 }

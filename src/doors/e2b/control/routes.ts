@@ -1,6 +1,7 @@
 /** The API of E2B. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall, DoorDeps } from '../../openDoor.ts';
+import { findRoute } from '../../shared/findRoute.ts';
 import { answerError } from '../answer.ts';
 import { createSandbox } from './createSandbox.ts';
 import { inWordsOfE2b } from './inWordsOfE2b.ts';
@@ -26,18 +27,15 @@ const CONTROL_ROUTES: readonly ControlRoute[] = [
 
 /** @throws DomainError */
 export async function serveControl(call: DoorCall, deps: DoorDeps): Promise<void> {
-  for (const { path, methods } of CONTROL_ROUTES) {
-    const found = path.exec(call.path);
-    if (found === null) continue;
-    const serve = methods[call.method];
-    if (serve === undefined) return refuseMethod(call, Object.keys(methods));
-    try {
-      return await serve({ call, parts: found.slice(1), deps });
-    } catch (error: unknown) {
-      throw inWordsOfE2b(error);
-    }
+  const found = findRoute(CONTROL_ROUTES, call);
+  if (found === null)
+    throw new DomainError('NOT_FOUND', `There is no ${call.method} ${call.path} here.`);
+  if (found.type === 'other-methods') return refuseMethod(call, found.allowed);
+  try {
+    await found.serve({ call, sandboxId: found.id, deps });
+  } catch (error: unknown) {
+    throw inWordsOfE2b(error);
   }
-  throw new DomainError('NOT_FOUND', `There is no ${call.method} ${call.path} here.`);
 }
 
 function refuseMethod({ res, method, path }: DoorCall, allowed: readonly string[]): void {

@@ -20,9 +20,9 @@ export async function getSandbox(request: ControlCall): Promise<void> {
 }
 
 /** @throws DomainError */
-export async function killSandbox({ call, parts }: ControlCall): Promise<void> {
-  const released = await call.service.release(userIn(call, parts));
-  if (released === null) throw gone(parts[0] ?? '');
+export async function killSandbox({ call, sandboxId }: ControlCall): Promise<void> {
+  const released = await call.service.release(userIn(call, sandboxId));
+  if (released === null) throw gone(sandboxId);
   call.res.writeHead(204).end();
 }
 

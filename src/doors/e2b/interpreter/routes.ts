@@ -1,6 +1,7 @@
 /** The code interpreter of a sandbox: what E2B serves at port 49999. */
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import type { DoorDeps } from '../../openDoor.ts';
+import { findRoute, type Route } from '../../shared/findRoute.ts';
 import { refusalOf } from '../../shared/refusalOf.ts';
 import { answerJson } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
@@ -15,12 +16,7 @@ import { RefusedError } from './refused.ts';
 /** What is answered as JSON with 200. Undefined: it has been answered already. */
 type Answer = (sandbox: SandboxCall, deps: DoorDeps, id: string) => Promise<unknown>;
 
-interface Route {
-  readonly path: RegExp;
-  readonly methods: Readonly<Record<string, Answer>>;
-}
-
-const ROUTES: readonly Route[] = [
+const ROUTES: readonly Route<Answer>[] = [
   { path: /^\/health$/, methods: { GET: async () => 'OK' } },
   { path: /^\/execute$/, methods: { POST: execute } },
   { path: /^\/contexts$/, methods: { GET: openContexts, POST: createContext } },
@@ -48,17 +44,15 @@ const ROUTES: readonly Route[] = [
 const GONE: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'SESSION_ENDED', 'UNAUTHENTICATED']);
 
 export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
-  const { res, path, method } = sandbox.call;
-  const route = ROUTES.find((each) => each.path.test(path));
-  if (route === undefined) return answerJson(res, 404, { detail: 'Not Found' });
-  const answer = Object.hasOwn(route.methods, method) ? route.methods[method] : undefined;
-  if (answer === undefined) {
-    res.setHeader('Allow', Object.keys(route.methods).join(', '));
+  const { res } = sandbox.call;
+  const found = findRoute(ROUTES, sandbox.call);
+  if (found === null) return answerJson(res, 404, { detail: 'Not Found' });
+  if (found.type === 'other-methods') {
+    res.setHeader('Allow', found.allowed.join(', '));
     return answerJson(res, 405, { detail: 'Method Not Allowed' });
   }
   try {
-    const [, id = ''] = route.path.exec(path) ?? [];
-    const value = await answer(sandbox, deps, decoded(id));
+    const value = await found.serve(sandbox, deps, found.id);
     if (value !== undefined) answerJson(res, 200, value);
   } catch (error: unknown) {
     if (res.headersSent || res.destroyed) throw error;
@@ -75,13 +69,4 @@ function refuse({ call: { res } }: SandboxCall, error: unknown): void {
     const { status, message, headers } = refusalOf(error);
     answerRefusal(res, status, message, headers);
   } else throw error;
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    // A percent sign that begins no escape. No id has one.
-    return part;
-  }
 }

@@ -7,7 +7,7 @@ import type { DoorCall } from '../../openDoor.ts';
 import type { Fields } from '../../shared/fields.ts';
 import { answerJson, answerNothing } from '../rest/answer.ts';
 import { bad, bodyOf, textOf } from '../rest/body.ts';
-import type { RestCall, Route } from '../rest/route.ts';
+import type { RestCall, RestRoute } from '../rest/route.ts';
 import {
   type ContentsFormat,
   type ContentsModel,
@@ -28,7 +28,7 @@ const PAGE = 1_000;
 const NOTE = 'These files end with the session of their user. Save elsewhere what is to stay.';
 const EMPTY_NOTEBOOK = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
 
-export const CONTENTS_ROUTES: readonly Route[] = [
+export const CONTENTS_ROUTES: readonly RestRoute[] = [
   {
     path: /^\/api\/contents(?:\/(.*))?\/checkpoints(?:\/[^/]+)?$/,
     methods: { GET: noCheckpoints, POST: noCheckpoints, DELETE: noCheckpoints },

@@ -1,4 +1,5 @@
 import type { DoorCall } from '../../openDoor.ts';
+import type { Route } from '../../shared/findRoute.ts';
 import type { Connections } from '../connections.ts';
 import type { Kernels } from '../kernels.ts';
 
@@ -13,9 +14,4 @@ export interface RestCall {
   readonly id: string;
 }
 
-type Handle = (rest: RestCall) => Promise<void> | void;
-
-export interface Route {
-  readonly path: RegExp;
-  readonly methods: Readonly<Record<string, Handle>>;
-}
+export type RestRoute = Route<(rest: RestCall) => Promise<void> | void>;

@@ -1,6 +1,7 @@
 /** Jupyter's REST API. One row for each path and method. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
+import { findRoute } from '../../shared/findRoute.ts';
 import type { Connections } from '../connections.ts';
 import { CONTENTS_ROUTES } from '../contents/contents.ts';
 import { kernelsOf } from '../kernels.ts';
@@ -8,12 +9,12 @@ import { answerJson, answerNothing } from './answer.ts';
 import { bodyOf, textOf } from './body.ts';
 import { askedSpec, environmentsOf } from './kernelSpecs.ts';
 import { jupyterTime, KERNEL_NAME, kernelModel, kernelSpec } from './models.ts';
-import type { RestCall, Route } from './route.ts';
+import type { RestCall, RestRoute } from './route.ts';
 import { folderOf, SESSION_ROUTES } from './sessions.ts';
 
 const ID = '([^/]+)';
 
-const ROUTES: readonly Route[] = [
+const ROUTES: readonly RestRoute[] = [
   { path: /^\/api\/status$/, methods: { GET: getStatus } },
   { path: /^\/api\/me$/, methods: { GET: getMe } },
   { path: /^\/api\/kernelspecs$/, methods: { GET: getSpecs } },
@@ -37,30 +38,18 @@ export async function serveRest(
   { connections, newId, startedAt }: RoutesDeps,
   call: DoorCall,
 ): Promise<void> {
-  for (const { path, methods } of ROUTES) {
-    const match = path.exec(call.path);
-    if (!match) continue;
-    const handle = methods[call.method === 'HEAD' ? 'GET' : call.method];
-    if (handle === undefined) return notAllowed(call, Object.keys(methods));
-    const id = decoded(match[1] ?? '');
-    const kernels = kernelsOf(call, newId);
-    return await handle({ call, kernels, connections, startedAt, id });
-  }
-  throw new DomainError('NOT_FOUND', 'Nothing is here. See docs/doors/jupyter.md.');
+  const method = call.method === 'HEAD' ? 'GET' : call.method;
+  const found = findRoute(ROUTES, { method, path: call.path });
+  if (found === null)
+    throw new DomainError('NOT_FOUND', 'Nothing is here. See docs/doors/jupyter.md.');
+  if (found.type === 'other-methods') return notAllowed(call, found.allowed);
+  const kernels = kernelsOf(call, newId);
+  await found.serve({ call, kernels, connections, startedAt, id: found.id });
 }
 
 function notAllowed({ res }: DoorCall, methods: readonly string[]): void {
   const body = { message: 'Method Not Allowed', reason: null };
   answerJson(res, 405, body, { Allow: methods.join(', ') });
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    // Nothing has such a name.
-    return part;
-  }
 }
 
 async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {

@@ -6,9 +6,9 @@ import { answerJson, answerNothing } from './answer.ts';
 import { bad, bodyOf, objectOf, textOf } from './body.ts';
 import { type AskedKernelSpec, askedSpec } from './kernelSpecs.ts';
 import { kernelModel, sessionModel } from './models.ts';
-import type { RestCall, Route } from './route.ts';
+import type { RestCall, RestRoute } from './route.ts';
 
-export const SESSION_ROUTES: readonly Route[] = [
+export const SESSION_ROUTES: readonly RestRoute[] = [
   { path: /^\/api\/sessions$/, methods: { GET: listSessions, POST: openSession } },
   {
     path: /^\/api\/sessions\/([^/]+)$/,
