@@ -31,6 +31,8 @@ export interface Play {
   readonly count: number;
   readonly services: readonly Service[];
   readonly tenants?: readonly Tenant[];
+  /** The only field that is called. Default: all are. */
+  readonly only?: string;
   /** Fields that are called further, after the others, until each was answered without an error. */
   readonly until?: readonly string[];
 }
@@ -68,7 +70,9 @@ export async function play(db: TestDatabase, plan: Play): Promise<Played> {
   const { next: random } = createRandom(plan.seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const values = createTenantValues(random);
-  const operations = operationsOfSchema(schema, { random, valueOf: values.valueOf });
+  const operations = operationsOfSchema(schema, { random, valueOf: values.valueOf }).filter(
+    ({ field }) => plan.only === undefined || field === plan.only,
+  );
   const problems: string[] = [];
   const answered = new Set<string>();
   let batch: Answered[] = [];
