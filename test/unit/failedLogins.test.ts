@@ -26,6 +26,14 @@ function waitMs(address: string, hash = 'x'): number | null {
   return wait;
 }
 
+/** How many wrong tokens an address may still send at once. It has sent them then. */
+function guesses(address: string): number {
+  let sent = 0;
+  for (; logins.attempt(address, `guess-${sent}`) === null; sent += 1)
+    logins.failed(address, `guess-${sent}`);
+  return sent;
+}
+
 describe('an address that sends wrong tokens', () => {
   it('may send so many at once, and then one whenever its time has passed', () => {
     fail('a', PER_MINUTE);
@@ -48,6 +56,34 @@ describe('an address that sends wrong tokens', () => {
       logins.attempt('a', `guess-${n}`),
     );
     expect(waits.filter((wait) => wait === null)).toHaveLength(PER_MINUTE);
+  });
+
+  it('may send one token many times at the same time, which is one guess', () => {
+    const waits = Array.from({ length: 50 }, () => logins.attempt('a', 'mine'));
+    expect(new Set(waits)).toEqual(new Set([null]));
+    for (const _ of waits) logins.succeeded('a', 'mine');
+    expect(guesses('a')).toBe(PER_MINUTE);
+  });
+
+  it('is charged once for each hundred times that it sends a wrong token at the same time', () => {
+    for (let time = 0; time < 1_000; time += 1) logins.attempt('a', 'wrong');
+    for (let time = 0; time < 1_000; time += 1) logins.failed('a', 'wrong');
+    expect(logins.count).toBe(1_000);
+    expect(guesses('a')).toBe(PER_MINUTE - 10);
+    // Each lookup that begins after the first has ended is another attempt.
+    expect(waitMs('a', 'wrong')).toBe(EACH_MS);
+  });
+
+  it('is not charged for a token of which nobody can say whether it is right', () => {
+    for (let time = 0; time < 10 * PER_MINUTE; time += 1) {
+      expect(logins.attempt('a', 'mine')).toBeNull();
+      logins.undecided('a', 'mine');
+    }
+    // Nor for one that is tried several times meanwhile, nor is any given for it.
+    fail('a', 10);
+    for (let time = 0; time < 5; time += 1) logins.attempt('a', 'mine');
+    for (let time = 0; time < 5; time += 1) logins.undecided('a', 'mine');
+    expect(guesses('a')).toBe(PER_MINUTE - 10);
   });
 
   it('is not charged for right ones, however many there are', () => {

@@ -90,15 +90,25 @@ async function attempt<Found extends object>(
   { address, hash }: { readonly address: string; readonly hash: string },
   lookUp: () => Promise<Found | null>,
 ): Promise<Found | Refusal> {
+  const refused = (refusal: Refusal): Refusal => {
+    refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
+    return refusal;
+  };
   // Before anything is looked up, so that guesses are answered without having been tried.
   const waitMs = failedLogins.attempt(address, hash);
-  const found = waitMs === null ? await lookUp().catch(unavailable) : null;
-  if (found === null) {
-    if (waitMs === null) failedLogins.failed(address, hash);
-    refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
-    return waitMs === null ? WRONG : tooMany(waitMs);
+  if (waitMs !== null) return refused(tooMany(waitMs));
+  let found: Found | null;
+  try {
+    found = await lookUp();
+  } catch (error: unknown) {
+    failedLogins.undecided(address, hash);
+    return unavailable(error);
   }
-  if (!('status' in found)) failedLogins.succeeded(address, hash);
+  if (found === null) {
+    failedLogins.failed(address, hash);
+    return refused(WRONG);
+  }
+  failedLogins.succeeded(address, hash);
   return found;
 }
 

@@ -11,6 +11,11 @@
 const MAX_ADDRESSES = 65_536;
 /** How many tokens are remembered for each address, by default. */
 const MAX_GOOD = 8;
+/**
+ * So many lookups of one token at the same time count as one attempt, since they try one guess: a client that begins
+ * with many calls at once is let in. They are bounded, because each may cost a query.
+ */
+const MAX_TOGETHER = 100;
 const MS_PER_MINUTE = 60_000;
 
 interface Entry {
@@ -24,13 +29,16 @@ interface Entry {
 export interface FailedLogins {
   /**
    * Before a token (its hash) is looked up: how long this address must wait before it may show it. Null: it may now. The
-   * attempt counts as a wrong one until it has succeeded, so that attempts at the same time do not count as one.
+   * attempt counts as a wrong one until it has succeeded, so that attempts at the same time do not count as one, unless
+   * they are with the same token. Each attempt that may be made must end with one of the next three.
    */
   attempt(address: string, hash: string): number | null;
   /** The token was right. */
   succeeded(address: string, hash: string): void;
   /** The token was wrong. If it was right before, it counts only from now on. */
   failed(address: string, hash: string): void;
+  /** Nobody could say whether the token is right, so it counts as neither. */
+  undecided(address: string, hash: string): void;
   /** Wrong tokens so far. */
   readonly count: number;
   /** Addresses that must wait now. */
@@ -54,6 +62,8 @@ export function createFailedLogins(
   /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
   let young = new Map<string, Entry>();
   let old = new Map<string, Entry>();
+  /** Attempts that count as wrong until their lookups end, each with the number of lookups that have begun. */
+  const tried = new Map<string, number>();
   let count = 0;
 
   function creditOf({ credit, at }: Entry): number {
@@ -76,19 +86,30 @@ export function createFailedLogins(
     entry.at = clock();
   }
 
+  /** The attempt with this token was no wrong one. */
+  function takeBack(address: string, hash: string): void {
+    if (tried.delete(attemptOf(address, hash))) add(entryOf(address), 1);
+  }
+
   return {
     attempt: (address, hash) => {
       const entry = entryOf(address);
       if (entry.good.has(hash)) return null;
+      const together = tried.get(attemptOf(address, hash)) ?? 0;
+      if (together > 0 && together < MAX_TOGETHER) {
+        tried.set(attemptOf(address, hash), together + 1);
+        return null;
+      }
       const credit = creditOf(entry);
       if (credit < 1) return Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
       add(entry, -1);
+      tried.set(attemptOf(address, hash), 1);
       return null;
     },
     succeeded: (address, hash) => {
-      const entry = entryOf(address);
-      const { good } = entry;
-      if (!good.delete(hash)) add(entry, 1);
+      takeBack(address, hash);
+      const { good } = entryOf(address);
+      good.delete(hash);
       const [oldest] = good;
       if (good.size >= maxGood && oldest !== undefined) good.delete(oldest);
       // The one that was used last is the last.
@@ -96,9 +117,11 @@ export function createFailedLogins(
     },
     failed: (address, hash) => {
       count += 1;
+      tried.delete(attemptOf(address, hash));
       const entry = entryOf(address);
       if (entry.good.delete(hash)) add(entry, -1);
     },
+    undecided: takeBack,
     get count() {
       return count;
     },
@@ -110,3 +133,5 @@ export function createFailedLogins(
     },
   };
 }
+
+const attemptOf = (address: string, hash: string) => `${address} ${hash}`;
