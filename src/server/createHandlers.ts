@@ -52,7 +52,9 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
   const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);
   const failedKeys = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
-  const failedSignatures = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
+  // Each lookup of a signature takes time for each open session, so each counts.
+  const ofSignatures = { ...ofKeys, maxTogether: 1 };
+  const failedSignatures = createFailedLogins(config.authFailuresPerMinute, clock, ofSignatures);
   const authenticate = createAuthenticate({ ...deps, failedLogins });
   const authenticateKey = createAuthenticateKey({ ...deps, failedKeys, failedSignatures });
   const addressOf = createAddressOf(config.trustedProxies);

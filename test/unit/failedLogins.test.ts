@@ -74,6 +74,12 @@ describe('an address that sends wrong tokens', () => {
     expect(waitMs('a', 'wrong')).toBe(EACH_MS);
   });
 
+  it('is charged for each if lookups are costly, as those of signatures are', () => {
+    logins = createFailedLogins(PER_MINUTE, () => now, { maxTogether: 1 });
+    const waits = Array.from({ length: 2 * PER_MINUTE }, () => logins.attempt('a', 'wrong'));
+    expect(waits.filter((wait) => wait === null)).toHaveLength(PER_MINUTE);
+  });
+
   it('is not charged for a token of which nobody can say whether it is right', () => {
     for (let time = 0; time < 10 * PER_MINUTE; time += 1) {
       expect(logins.attempt('a', 'mine')).toBeNull();

@@ -12,8 +12,8 @@ const MAX_ADDRESSES = 65_536;
 /** How many tokens are remembered for each address, by default. */
 const MAX_GOOD = 8;
 /**
- * So many lookups of one token at the same time count as one attempt, since they try one guess: a client that begins
- * with many calls at once is let in. They are bounded, because each may cost a query.
+ * So many lookups of one token at the same time count as one attempt, by default, since they try one guess: a client
+ * that begins with many calls at once is let in. They are bounded, because each may cost a query.
  */
 const MAX_TOGETHER = 100;
 const MS_PER_MINUTE = 60_000;
@@ -47,8 +47,10 @@ export interface FailedLogins {
   readonly size: number;
 }
 
-/** How much is remembered. */
 export interface FailedLoginsLimits {
+  /** How many lookups of one token at the same time count as one attempt. 1: each counts. */
+  readonly maxTogether?: number;
+  /** How much is remembered. */
   readonly maxGood?: number;
   readonly maxAddresses?: number;
 }
@@ -57,7 +59,11 @@ export interface FailedLoginsLimits {
 export function createFailedLogins(
   perMinute: number,
   clock: () => number,
-  { maxGood = MAX_GOOD, maxAddresses = MAX_ADDRESSES }: FailedLoginsLimits = {},
+  {
+    maxTogether = MAX_TOGETHER,
+    maxGood = MAX_GOOD,
+    maxAddresses = MAX_ADDRESSES,
+  }: FailedLoginsLimits = {},
 ): FailedLogins {
   /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
   let young = new Map<string, Entry>();
@@ -96,7 +102,7 @@ export function createFailedLogins(
       const entry = entryOf(address);
       if (entry.good.has(hash)) return null;
       const together = tried.get(attemptOf(address, hash)) ?? 0;
-      if (together > 0 && together < MAX_TOGETHER) {
+      if (together > 0 && together < maxTogether) {
         tried.set(attemptOf(address, hash), together + 1);
         return null;
       }
