@@ -108,6 +108,11 @@ class Differences(unittest.TestCase):
             ],
         )
 
+    def test_a_folder_in_which_something_has_happened_before_it_got_another_name(self) -> None:
+        before = {b"d": node(2, FOLDER), b"d/x": node(3)}
+        after = {b"n": node(2, FOLDER, size=2, time=9), b"n/x": node(3), b"n/y": node(4)}
+        self.assertEqual(told(before, after), ["rename d", "create n", "create n/y", "write n/y"])
+
     def test_two_names_of_one_file(self) -> None:
         before, after = {b"a": node(2), b"b": node(2)}, {b"c": node(2)}
         self.assertEqual(told(before, after), ["remove b", "rename a", "create c"])

@@ -1,8 +1,9 @@
 """Tells what has happened between two snapshots, in the words of inotify. Nothing here looks at a disk.
 
 A file or folder that has another name now is a RENAME of the old name and a CREATE of the new one, as inotify has it.
-It is known by its inode, and by its time, since a new file may get the inode of one that is gone. What is in a renamed
-folder has moved with it, which is no event.
+A file is known by its inode, its time and its size, since a new file may get the inode of one that is gone. A folder is
+known by its inode alone, since its time and its size change with what is in it. What is in a renamed folder has moved
+with it, which is no event.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ def _changes_of_mode(path: bytes, was: Node, node: Node) -> list[Event]:
 
 
 def _identity(node: Node) -> tuple[int, ...]:
-    """What stays the same when an entry gets another name. The size of a folder says nothing."""
-    size = node.size if node.is_file else 0
-    return node.kind, node.device, node.inode, node.mtime_ns, size
+    """What stays the same when an entry gets another name."""
+    if node.is_folder:
+        return node.kind, node.device, node.inode
+    return node.kind, node.device, node.inode, node.mtime_ns, node.size
