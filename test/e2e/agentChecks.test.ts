@@ -7,17 +7,16 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { beforeAll, expect, it } from 'vitest';
-import { CHECKS_TIMEOUT_MS, checkedAgents } from '../support/checkedAgent.ts';
+import { CHECKS_TIMEOUT_MS, checkedAgent } from '../support/checkedAgent.ts';
 
-let images: readonly string[];
+let image: string;
 
 beforeAll(async () => {
-  images = await checkedAgents(new Docker());
+  image = await checkedAgent(new Docker());
 }, CHECKS_TIMEOUT_MS);
 
 it('the agent passes formatter, linter, type checker and tests', async () => {
-  for (const image of images)
-    expect(await run(image, ['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
+  expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
 });
 
 it.each([
@@ -36,17 +35,12 @@ it.each([
   const settings = '--config=/src/agent/.flake8';
   const command = `cp -r /checked /tmp && cd /tmp/checked && black --check --quiet --diff --config /src/agent/pyproject.toml *.py &&
     python3 -m flake8 ${settings} *.py && mypy --strict ${allowance} *.py`;
-  const report = await run(images[0], ['sh', '-c', `(${command}) 2>&1`], [`${folder}:/checked:ro`]);
+  const report = await run(['sh', '-c', `(${command}) 2>&1`], [`${folder}:/checked:ro`]);
   expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files?$/);
 });
 
-/** Runs a command in an image of the checks, and resolves with what it printed. */
-async function run(
-  image: string | undefined,
-  entrypoint: string[],
-  binds: string[] = [],
-): Promise<string> {
-  if (image === undefined) throw new Error('There is no image of the checks.');
+/** Runs a command in the image of the checks, and resolves with what it printed. */
+async function run(entrypoint: string[], binds: string[] = []): Promise<string> {
   const output = new PassThrough();
   const report = text(output);
   // With a terminal Docker does not frame the output.

@@ -3,40 +3,27 @@ import type Docker from 'dockerode';
 import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
 
-/** Ends a build that hangs. A build takes minutes, and more on a busy machine. */
+/** Ends a build that hangs. A build takes a minute on an idle machine, and six on a very busy one. */
 export const CHECKS_TIMEOUT_MS = 1_200_000;
-/** Names of the files with tests, in parts that take about as long. Most tests wait, so one alone leaves CPUs idle. */
-const PARTS = ['test_[a-i]*.py', 'test_[!a-i]*.py'];
 const SOURCES = ['check.Dockerfile', 'agent'];
 /** Caches of Python's tools, which are not part of the sources. */
 const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 
 /**
- * Builds the images in which the checks of the agent have passed, and together all its tests, unless they exist. The
- * builds run side by side.
- * @returns their names
- * @throws if a check or test fails
+ * Builds the image in which all checks of the agent have passed, unless it exists.
+ * @returns its name
+ * @throws if a check fails
  */
-export async function checkedAgents(docker: Docker): Promise<readonly string[]> {
-  // What they begin with is built once.
-  await agentWithTests(docker);
-  return await Promise.all(
-    PARTS.map((tests, part) =>
-      imageOf(docker, `agent-${part + 1}`, { buildargs: { TESTS: tests } }),
-    ),
-  );
+export function checkedAgent(docker: Docker): Promise<string> {
+  return imageOf(docker, 'agent');
 }
 
 /** The same without running the checks: any of the agent's tests can be run in a container of it. */
 export function agentWithTests(docker: Docker): Promise<string> {
-  return imageOf(docker, 'agent-tests', { target: 'tests' });
+  return imageOf(docker, 'agent-tests', 'tests');
 }
 
-async function imageOf(
-  docker: Docker,
-  name: string,
-  how: { readonly buildargs?: Record<string, string>; readonly target?: string },
-): Promise<string> {
+async function imageOf(docker: Docker, name: string, target?: string): Promise<string> {
   const { WORKER_IMAGE } = process.env;
   if (!WORKER_IMAGE)
     throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
@@ -44,15 +31,12 @@ async function imageOf(
   const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
   return await ensureTestImage(docker, {
     name,
-    madeOf: hashFiles(context, SOURCES, {
-      salt: JSON.stringify([Id, how]),
-      skip: (path) => CACHE.test(path),
-    }),
+    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
     context: { context, src: SOURCES },
     options: {
       dockerfile: 'check.Dockerfile',
-      ...how,
-      buildargs: { ...how.buildargs, WORKER_IMAGE },
+      buildargs: { WORKER_IMAGE },
+      ...(target && { target }),
     },
   });
 }
