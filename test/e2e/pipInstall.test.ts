@@ -18,9 +18,9 @@ import {
 } from '../../testkit/interpreter.ts';
 import { ensureTestImage } from '../../testkit/testImage.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
+import { EXTENT } from '../extent.ts';
 import { askFiles } from '../support/fileClient.ts';
 import { forkServers } from '../support/forkServers.ts';
-import { TIERS } from '../support/probes.ts';
 
 const HOME = '/home/user';
 const SITE = `${HOME}/.local/lib/python3.13/site-packages`;
@@ -75,7 +75,7 @@ const WHEELS = [
   ),
 ];
 
-describe.each(TIERS)('under %s', (tier) => {
+describe.each(EXTENT.pipUnder)('under %s', (tier) => {
   let gateway: TestGateway;
   let index: Index;
   let unlisted: Index;
