@@ -64,9 +64,9 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     const { docker, places, start, destroy } = await createOwnEngine();
     await start();
     process.kill(Number(readFileSync(places.pidFile, 'utf8')), 'SIGTERM');
-    // In its last second the engine does not answer any more; at its end it removes its socket and pid file.
+    // In its last second the engine does not answer any more; at its end it removes its socket and pid file. On a busy
+    // machine it may have ended by now, which makes no difference to whoever removes it.
     await until('it answers no more', async () => !(await docker.ping().catch(() => null)));
-    expect(existsSync(places.pidFile)).toBe(true);
     await destroy();
     expect(existsSync(dirname(places.pidFile))).toBe(false);
   });
