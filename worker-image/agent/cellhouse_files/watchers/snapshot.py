@@ -117,7 +117,6 @@ class Look:
 
     def _look_into(self, folder: bytes) -> Turns[None]:
         with _opened(self._path, folder) as fd:
-            self._found[folder] = node_of(os.fstat(fd))
             before = (len(self._found), len(self._pending), self._path_bytes)
             for _ in range(MAX_READINGS):
                 self._go_back_to(*before)
