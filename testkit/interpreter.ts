@@ -96,8 +96,16 @@ export interface Output {
   readonly receivedAt: number;
 }
 
-/** Follows an execution to its end. If the connection breaks, resolves with the outputs so far, without a finish. */
-export async function follow(client: Client, executionId: string, after = 0): Promise<Output[]> {
+/**
+ * Follows an execution to its end. If the connection breaks, resolves with the outputs so far, without a finish.
+ * @param onOutput is called, and waited for, as each output arrives
+ */
+export async function follow(
+  client: Client,
+  executionId: string,
+  after = 0,
+  onOutput: (output: Output) => Promise<void> | void = () => undefined,
+): Promise<Output[]> {
   const query = `subscription Follow($id: ID!, $after: Int!) { output(executionId: $id, after: $after) {
     __typename seq ... on StreamOutput { text } ... on ExecutionFinished { execution { status stateLost } } } }`;
   const outputs: Output[] = [];
@@ -108,7 +116,10 @@ export async function follow(client: Client, executionId: string, after = 0): Pr
   try {
     for await (const { data, errors } of events) {
       if (errors) throw new Error(JSON.stringify(errors));
-      if (data) outputs.push({ ...data.output, receivedAt: performance.now() });
+      if (!data) continue;
+      const output = { ...data.output, receivedAt: performance.now() };
+      outputs.push(output);
+      await onOutput(output);
     }
   } catch (error: unknown) {
     if (!isBrokenConnection(error)) throw error;
