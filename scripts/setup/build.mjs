@@ -9,12 +9,20 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { bundle } from './bundle.mjs';
 import { filesBelow, hashFiles } from './hashFiles.mjs';
 import { projectRoot } from './projectRoot.mjs';
 import { runCommand } from './runCommand.mjs';
 import { step } from './steps.mjs';
 
-const INPUTS = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
+const INPUTS = [
+  'src',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json',
+  'package-lock.json',
+  'scripts/setup/bundle.mjs',
+];
 const RECORD = '.inputs-sha256';
 
 /** Compiles `src/` to `dist/`, unless `dist/` was made from exactly these files. Node 20 cannot run TypeScript. */
@@ -37,6 +45,7 @@ async function build(inputs) {
       { cwd: projectRoot },
     );
     copyOtherFiles(join(projectRoot, 'src'), unfinished);
+    await bundle(unfinished);
     writeFileSync(join(unfinished, RECORD), inputs);
     rmSync(dist, { recursive: true, force: true });
     renameSync(unfinished, dist);
