@@ -92,6 +92,13 @@ describe('an address that sends wrong tokens', () => {
     expect(guesses('a')).toBe(PER_MINUTE - 10);
   });
 
+  it.each([100, 1])('is not charged for one that is right, of %i lookups an attempt', (each) => {
+    logins = createFailedLogins(PER_MINUTE, () => now, { maxTogether: each });
+    for (let time = 0; time < 10 * each; time += 1) expect(logins.attempt('a', 'mine')).toBeNull();
+    for (let time = 0; time < 10 * each; time += 1) logins.succeeded('a', 'mine');
+    expect(guesses('a')).toBe(PER_MINUTE);
+  });
+
   it('is not charged for right ones, however many there are', () => {
     for (let token = 0; token < 10 * PER_MINUTE; token += 1)
       expect(waitMs('a', `right-${token}`)).toBeNull();

@@ -26,6 +26,13 @@ interface Entry {
   readonly good: Set<string>;
 }
 
+/** Lookups of one token that an address has sent, all at the same time. */
+interface Tried {
+  readonly lookups: number;
+  /** How many attempts they are. */
+  readonly attempts: number;
+}
+
 export interface FailedLogins {
   /**
    * Before a token (its hash) is looked up: how long this address must wait before it may show it. Null: it may now. The
@@ -68,8 +75,8 @@ export function createFailedLogins(
   /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
   let young = new Map<string, Entry>();
   let old = new Map<string, Entry>();
-  /** Attempts that count as wrong until their lookups end, each with the number of lookups that have begun. */
-  const tried = new Map<string, number>();
+  /** Tokens that count as wrong until the first of their lookups ends. */
+  const tried = new Map<string, Tried>();
   let count = 0;
 
   function creditOf({ credit, at }: Entry): number {
@@ -92,24 +99,28 @@ export function createFailedLogins(
     entry.at = clock();
   }
 
-  /** The attempt with this token was no wrong one. */
+  /** The attempts with this token were no wrong ones. */
   function takeBack(address: string, hash: string): void {
-    if (tried.delete(attemptOf(address, hash))) add(entryOf(address), 1);
+    const attempt = attemptOf(address, hash);
+    const { attempts = 0 } = tried.get(attempt) ?? {};
+    tried.delete(attempt);
+    if (attempts > 0) add(entryOf(address), attempts);
   }
 
   return {
     attempt: (address, hash) => {
       const entry = entryOf(address);
       if (entry.good.has(hash)) return null;
-      const together = tried.get(attemptOf(address, hash)) ?? 0;
-      if (together > 0 && together < maxTogether) {
-        tried.set(attemptOf(address, hash), together + 1);
+      const attempt = attemptOf(address, hash);
+      const { lookups, attempts } = tried.get(attempt) ?? { lookups: 0, attempts: 0 };
+      if (lookups < attempts * maxTogether) {
+        tried.set(attempt, { lookups: lookups + 1, attempts });
         return null;
       }
       const credit = creditOf(entry);
       if (credit < 1) return Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
       add(entry, -1);
-      tried.set(attemptOf(address, hash), 1);
+      tried.set(attempt, { lookups: lookups + 1, attempts: attempts + 1 });
       return null;
     },
     succeeded: (address, hash) => {
