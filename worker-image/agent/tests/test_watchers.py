@@ -53,6 +53,25 @@ class Renames:
         return False
 
 
+class RenamesTheOther:
+    """Hides no name, and renames one of two folders as soon as the other one is read."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._other: dict[object, str] = {b"in-d": "other", b"in-other": "d"}
+
+    @property
+    def has_renamed(self) -> bool:
+        """Whether it has."""
+        return not self._other
+
+    def __contains__(self, name: object) -> bool:
+        if other := self._other.get(name):
+            os.rename(f"{self._folder}/{other}", f"{self._folder}/renamed")
+            self._other.clear()
+        return False
+
+
 class WithWatchers(WithFiles):
     """A folder that is watched."""
 
@@ -150,13 +169,16 @@ class Watching(WithWatchers):
 
     async def test_what_is_in_a_folder_that_is_closed_to_the_user_stays_as_it_was(self) -> None:
         self.make_folder("d")
-        self.touch("d/a")
         watcher = await self.watch(recursive=True)
-        os.chmod(self.path("d"), 0)
-        self.assertEqual(await self.events(watcher), ["chmod d"])
-        os.remove(self.path("d/a"))
-        os.chmod(self.path("d"), 0o755)
-        self.assertEqual(await self.events(watcher), ["remove d/a", "chmod d"])
+        # With 0o600 it may be listed, but what is in it may not be looked at.
+        for mode in (0, 0o600):
+            self.touch("d/a")
+            await self.events(watcher)
+            os.chmod(self.path("d"), mode)
+            self.assertEqual(await self.events(watcher), ["chmod d"])
+            os.remove(self.path("d/a"))
+            os.chmod(self.path("d"), 0o755)
+            self.assertEqual(await self.events(watcher), ["remove d/a", "chmod d"])
 
     async def test_names_of_any_bytes(self) -> None:
         watcher = await self.watch()
@@ -184,10 +206,12 @@ class Limits(WithWatchers):
     async def test_only_a_folder_that_the_user_may_read_is_watched(self) -> None:
         self.touch("file")
         self.make_folder("closed")
-        os.chmod(self.path("closed"), 0)
+        self.touch("closed/file")
         await self.refused("not_a_directory", "make_watcher", "file", **FLAT)
         await self.refused("not_found", "make_watcher", "none", **FLAT)
-        await self.refused("permission_denied", "make_watcher", "closed", **FLAT)
+        for mode in (0, 0o600):
+            os.chmod(self.path("closed"), mode)
+            await self.refused("permission_denied", "make_watcher", "closed", **FLAT)
         with self.assertRaises(FileRefused) as caught:
             await self.helper.ask("make_watcher", {"path": "/proc", **FLAT})
         self.assertEqual(caught.exception.code, "permission_denied")
@@ -351,6 +375,16 @@ class Looks(unittest.TestCase):
                 found = finish(Look(os.fsencode(folder), False, renames).run({}))
                 self.assertEqual(renames.left, 0)
                 self.assertEqual(sorted(found), [b"", name, b"other"])
+
+    def test_a_folder_that_is_renamed_before_it_is_opened_keeps_what_is_in_it(self) -> None:
+        with self.folder() as folder:
+            for name in ("d", "other"):
+                os.close(os.open(f"{folder}/{name}/in-{name}", os.O_CREAT))
+            before = finish(Look(os.fsencode(folder), True, ()).run({}))
+            renames = RenamesTheOther(folder)
+            found = finish(Look(os.fsencode(folder), True, renames).run(before))
+            self.assertTrue(renames.has_renamed)
+            self.assertEqual(found, before)
 
     def test_a_folder_that_changes_all_the_time_is_looked_at_nevertheless(self) -> None:
         with self.folder() as folder:

@@ -45,14 +45,12 @@ def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[
         told = yield from _told(taken, watcher.wish)
         rest = taken[len(told) :]
         has_more = json.dumps(bool(rest or watcher.events))
-        memory = os.memfd_create("events")
+        memory = _in_memory(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}')
     except BaseException:
         # Nobody is told of them: not even somebody who has gone away meanwhile.
         watcher.give_back(taken)
         raise
     watcher.give_back(rest)
-    with os.fdopen(os.dup(memory), "wb") as file:
-        file.write(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}'.encode())
     return Answer({"size": os.fstat(memory).st_size}, memory)
 
 
@@ -71,6 +69,18 @@ def _told(events: list[Event], wish: Wish) -> Turns[list[str]]:
         if size >= MAX_TOLD_BYTES:
             break
     return told
+
+
+def _in_memory(text: str) -> int:
+    """A file in memory with this text; raises OSError."""
+    memory = os.memfd_create("events")
+    try:
+        with os.fdopen(memory, "wb", closefd=False) as file:
+            file.write(text.encode())
+    except BaseException:
+        os.close(memory)
+        raise
+    return memory
 
 
 def end_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:

@@ -89,39 +89,41 @@ class Look:
         self._found: Snapshot = {}
         self._path_bytes = 0
         self._pending: list[bytes] = []
-        # Folders that the user may not read.
+        # Folders that could not be read.
         self._closed: set[bytes] = set()
         self._effort = 0
 
     def run(self, before: Snapshot) -> Turns[Snapshot]:
         """What is there; raises OSError or Refused.
 
-        What is in a folder that the user may not read any more is taken from `before`.
+        What is in a folder below that cannot be read is taken from `before`: the user may not, or it has gone
+        meanwhile, or has another name. The next look tells of that.
         """
         yield from self._look_into(ROOT)
         while self._pending:
             folder = self._pending.pop()
             try:
                 yield from self._look_into(folder)
-            except PermissionError:
+            except OSError:
                 self._closed.add(folder)
             except Refused as refused:
                 # What is no disk of the session's is left out.
                 if refused.code == TOO_MANY:
                     raise
-            except OSError:
-                # It is gone, or is no folder any more: an event of the folder above.
-                continue
         yield from self._keep(before)
         return self._found
 
     def _look_into(self, folder: bytes) -> Turns[None]:
         with _opened(self._path, folder) as fd:
             before = (len(self._found), len(self._pending), self._path_bytes)
-            for _ in range(MAX_READINGS):
+            try:
+                for _ in range(MAX_READINGS):
+                    self._go_back_to(*before)
+                    if (yield from self._read(fd, folder)):
+                        return
+            except OSError:
                 self._go_back_to(*before)
-                if (yield from self._read(fd, folder)):
-                    return
+                raise
 
     def _read(self, fd: int, folder: bytes) -> Turns[bool]:
         """Add what is in a folder. False if it has changed meanwhile."""
@@ -160,7 +162,7 @@ class Look:
             raise Refused(TOO_MANY, "There are too many entries.")
 
     def _keep(self, before: Snapshot) -> Turns[None]:
-        """Nobody can see what is in a closed folder, so nothing has changed in it, as far as anybody can tell."""
+        """Nobody has seen what is in a closed folder, so nothing has changed in it, as far as anybody can tell."""
         closed = {
             folder
             for folder in self._closed
@@ -198,7 +200,7 @@ def _opened(path: bytes, folder: bytes) -> Iterator[int]:
 def _nodes_in(
     entries: Iterator[os.DirEntry[str]], hidden: Container[bytes]
 ) -> Iterator[tuple[bytes, Node | None]]:
-    """The entries of a folder. None: the entry has gone meanwhile."""
+    """The entries of a folder; raises PermissionError. None: the entry has gone meanwhile."""
     for entry in entries:
         name = os.fsencode(entry.name)
         if name in hidden:
@@ -207,6 +209,9 @@ def _nodes_in(
             yield name, node_of(entry.stat(follow_symlinks=False))
         except FileNotFoundError:
             yield name, None
+        except PermissionError:
+            # The folder may be listed, and no more.
+            raise
         except OSError:
             continue
 
