@@ -33,7 +33,7 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    // A percent sign that begins no escape. Nothing has such a name.
+    // A percent sign that begins no escape. It is taken as it is.
     return part;
   }
 }
