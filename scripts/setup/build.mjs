@@ -21,6 +21,7 @@ const INPUTS = [
   'tsconfig.build.json',
   'package.json',
   'package-lock.json',
+  'scripts/setup/absent.cjs',
   'scripts/setup/bundle.mjs',
 ];
 const RECORD = '.inputs-sha256';

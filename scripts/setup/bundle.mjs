@@ -1,38 +1,48 @@
 import { readFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-/** Have native code, or load it: they stay packages, which Node finds in node_modules. */
-const PACKAGES = ['cpu-features', 'ssh2'];
+/** It is 9 MB of text for one page, and stays a package, which is loaded when the page is asked for. */
+const PACKAGES = ['@graphql-yoga/render-graphiql'];
+
+/** What dockerode loads for an engine behind SSH and for BuildKit's sessions. Cellhouse has neither. */
+const LEFT_OUT = ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader'];
+const ABSENT = fileURLToPath(new URL('absent.cjs', import.meta.url));
 
 /**
- * Puts all modules that `cli.js` needs, and those of its packages, into few files beside it: one for each command, and
- * one for what several share. Node takes longer to find and open a thousand small files than to run them.
+ * Puts all modules that `cli.js` needs, and those of its packages, into `cli.js`. Node takes longer to find and open a
+ * thousand files than to run them. A command still runs only the modules that it imports.
  * @param {string} dist a folder with what TypeScript has made of `src/`
  */
 export async function bundle(dist) {
   // Set-up is loaded before there are any packages.
-  const { build } = await import('esbuild');
-  await build({
-    absWorkingDir: dist,
-    entryPoints: ['cli.js'],
-    outdir: dist,
-    allowOverwrite: true,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    external: PACKAGES,
-    // Packages that are CommonJS ask for Node's own modules with it.
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
-    },
-    plugins: [ownAddresses(dist)],
-    logLevel: 'warning',
-  });
+  const { build, stop } = await import('esbuild');
+  try {
+    await build({
+      absWorkingDir: dist,
+      entryPoints: ['cli.js'],
+      outfile: join(dist, 'cli.js'),
+      allowOverwrite: true,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      external: PACKAGES,
+      alias: Object.fromEntries(LEFT_OUT.map((name) => [name, ABSENT])),
+      // Packages that are CommonJS ask for Node's own modules with it.
+      banner: {
+        js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+      },
+      plugins: [ownAddresses(dist)],
+      logLevel: 'warning',
+    });
+  } finally {
+    // Otherwise its process would live as long as this one, which may be the gateway.
+    await stop();
+  }
 }
 
-/** Each module finds what is beside `dist/` from the place that it had, although all are beside `cli.js` now. */
+/** Each module finds what is beside `dist/` from the place that it had, although all are in `cli.js` now. */
 function ownAddresses(dist) {
   return {
     name: 'own-addresses',

@@ -1,0 +1,2 @@
+/** Stands in for a package that `bundle.mjs` leaves out. */
+module.exports = {};
