@@ -244,9 +244,8 @@ describe('an environment', () => {
     }
     let rest = '';
     for await (const { text } of logOf('killed', seen)) rest += text ?? '';
-    expect(rest).toMatch(
-      /^[\s\S]*The build begins anew[\s\S]*Using cache[\s\S]*after\n[\s\S]*Built in/,
-    );
+    // Perhaps without `after`: the engine may have ended that step while no gateway was there to hear it.
+    expect(rest).toMatch(/The build begins anew[\s\S]*Using cache[\s\S]*Built in/);
     expect(await built('killed', asked)).toMatchObject({ version: asked.version, state: 'READY' });
     await openSession('kim', 'killed');
     expect(
