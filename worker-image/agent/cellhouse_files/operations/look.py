@@ -45,16 +45,13 @@ def stat_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[A
 
 
 def list_folder(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """One page of a folder's entries, as JSON in a file in memory, for it may be long."""
+    """One page of a folder's entries, as JSON in a file in memory."""
     path = path_field(fields)
     after = _position(fields.get("after"))
     listing = Listing(path, fields["depth"], after, fields["limit"], hidden=state.parts)
     folder = open_folder(path)
     yield from listing.look_into(folder, ())
-    memory = os.memfd_create("listing")
-    with os.fdopen(os.dup(memory), "wb") as file:
-        file.write(listing.page().encode())
-    return Answer({"size": os.fstat(memory).st_size}, memory)
+    return Answer.in_memory(listing.page())
 
 
 def _position(after: str | None) -> tuple[bytes, ...]:

@@ -45,13 +45,13 @@ def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[
         told = yield from _told(taken, watcher.wish)
         rest = taken[len(told) :]
         has_more = json.dumps(bool(rest or watcher.events))
-        memory = _in_memory(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}')
+        answer = Answer.in_memory(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}')
     except BaseException:
         # Nobody is told of them: not even somebody who has gone away meanwhile.
         watcher.give_back(taken)
         raise
     watcher.give_back(rest)
-    return Answer({"size": os.fstat(memory).st_size}, memory)
+    return answer
 
 
 def _told(events: list[Event], wish: Wish) -> Turns[list[str]]:
@@ -69,18 +69,6 @@ def _told(events: list[Event], wish: Wish) -> Turns[list[str]]:
         if size >= MAX_TOLD_BYTES:
             break
     return told
-
-
-def _in_memory(text: str) -> int:
-    """A file in memory with this text; raises OSError."""
-    memory = os.memfd_create("events")
-    try:
-        with os.fdopen(memory, "wb", closefd=False) as file:
-            file.write(text.encode())
-    except BaseException:
-        os.close(memory)
-        raise
-    return memory
 
 
 def end_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
