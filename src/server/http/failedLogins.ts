@@ -26,13 +26,6 @@ interface Entry {
   readonly good: Set<string>;
 }
 
-/** Lookups of one token that an address has sent, all at the same time. */
-interface Tried {
-  readonly lookups: number;
-  /** How many attempts they are. */
-  readonly attempts: number;
-}
-
 export interface FailedLogins {
   /**
    * Before a token (its hash) is looked up: how long this address must wait before it may show it. Null: it may now. The
@@ -75,8 +68,8 @@ export function createFailedLogins(
   /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
   let young = new Map<string, Entry>();
   let old = new Map<string, Entry>();
-  /** Tokens that count as wrong until the first of their lookups ends. */
-  const tried = new Map<string, Tried>();
+  /** Tokens that count as wrong until the first of their lookups ends, each with the number of lookups that have begun. */
+  const tried = new Map<string, number>();
   let count = 0;
 
   function creditOf({ credit, at }: Entry): number {
@@ -102,9 +95,10 @@ export function createFailedLogins(
   /** The attempts with this token were no wrong ones. */
   function takeBack(address: string, hash: string): void {
     const attempt = attemptOf(address, hash);
-    const { attempts = 0 } = tried.get(attempt) ?? {};
+    const lookups = tried.get(attempt);
+    if (lookups === undefined) return;
     tried.delete(attempt);
-    if (attempts > 0) add(entryOf(address), attempts);
+    add(entryOf(address), Math.ceil(lookups / maxTogether));
   }
 
   return {
@@ -112,15 +106,13 @@ export function createFailedLogins(
       const entry = entryOf(address);
       if (entry.good.has(hash)) return null;
       const attempt = attemptOf(address, hash);
-      const { lookups, attempts } = tried.get(attempt) ?? { lookups: 0, attempts: 0 };
-      if (lookups < attempts * maxTogether) {
-        tried.set(attempt, { lookups: lookups + 1, attempts });
-        return null;
+      const lookups = tried.get(attempt) ?? 0;
+      if (lookups % maxTogether === 0) {
+        const credit = creditOf(entry);
+        if (credit < 1) return Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
+        add(entry, -1);
       }
-      const credit = creditOf(entry);
-      if (credit < 1) return Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
-      add(entry, -1);
-      tried.set(attempt, { lookups: lookups + 1, attempts: attempts + 1 });
+      tried.set(attempt, lookups + 1);
       return null;
     },
     succeeded: (address, hash) => {
