@@ -132,11 +132,7 @@ print('done')`,
       timeoutMs: 60_000,
     });
     const following = follow(gateway.socket(), id);
-    const answer = await gateway.graphql<{ interrupt: { status: string } }>(
-      'mutation Stop($id: ID!) { interrupt(executionId: $id) { status } }',
-      { id },
-    );
-    expect(answer.data?.interrupt.status).toBe('INTERRUPTED');
+    expect(await interrupt(gateway, id)).toBe('INTERRUPTED');
     expect((await following).at(-1)?.execution?.status).toBe('INTERRUPTED');
     expect((await execute(gateway, 'ann', 'a')).resultText).toBe('10');
   });
