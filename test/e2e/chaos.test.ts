@@ -11,11 +11,11 @@ import { describe, expect, it } from 'vitest';
 import { stopwatch } from '../../chaos/stopwatch.ts';
 import { within } from '../../src/async/within.ts';
 import { EXTENT } from '../extent.ts';
+import { SEED } from '../support/seeded.ts';
 
 const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
 const MINUTES = EXTENT.chaosMinutes;
 /** The seed that fixes the kinds and the order of faults, so that each run has the same ones. */
-const SEED = 20_260_131;
 const MIN_FAULTS = 20 * MINUTES;
 /** From the start of a run to its first fault: some 20 s, of which half may be the removal of a killed run. */
 const START_LIMIT_MS = 180_000;

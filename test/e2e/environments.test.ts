@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRandom } from '../../chaos/random.ts';
 import type { PoolId } from '../../src/domain/ids.ts';
 import { trialPoolOf } from '../../src/environments/environments.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -12,6 +13,7 @@ import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
 import { EXTENT } from '../extent.ts';
+import { SEED } from '../support/seeded.ts';
 
 const ALPHA = makeWheel({
   ...{ name: 'alpha', version: '1.5', requires: ['beta>=2'] },
@@ -237,8 +239,9 @@ describe('an environment', () => {
     // For the next test.
     Object.assign(gateway.env, { BUILD_NETWORK: 'host' });
     await gateway.restart();
+    const random = createRandom(SEED);
     for (let round = 1; round < EXTENT.killedBuilds; round += 1) {
-      await pause(Math.random() * 8_000);
+      await pause(random.between(0, 8_000));
       await gateway.kill('SIGKILL');
       await gateway.restart();
     }

@@ -2,8 +2,8 @@
  * Sixteen clients of three gateways use all that their quotas allow, while gateways are killed. Afterwards, the events
  * show that no count was ever above its limit, and that refused calls have left nothing.
  */
-import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createRandom } from '../../chaos/random.ts';
 import { pause } from '../../src/async/pause.ts';
 import { postGraphql, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';
@@ -15,6 +15,7 @@ import {
 import { until } from '../../testkit/until.ts';
 import { EXTENT } from '../extent.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { SEED } from '../support/seeded.ts';
 
 const CLIENTS = 16;
 const USERS = 5;
@@ -94,17 +95,20 @@ interface Tally {
 const RELEASE = 'mutation ($userUuid: String!) { release(userUuid: $userUuid) }';
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }';
 
+const random = createRandom(SEED);
+const below = (count: number) => random.between(0, count - 1);
+
 /** Calls a gateway once, which may be one that was killed. */
 async function call(key: string, isBrisk: boolean, tally: Tally): Promise<void> {
-  const { url: origin, token: authToken } = gateways[randomInt(gateways.length)] as TestGateway;
+  const { url: origin, token: authToken } = gateways[below(gateways.length)] as TestGateway;
   const [url, token] = [`${origin}/graphql`, isBrisk ? briskToken : authToken];
   // The first user has a limit of its own, so it is called most often.
-  const userUuid = isBrisk ? 'brisk' : `user-${Math.min(randomInt(USERS), randomInt(USERS))}`;
-  if (!isBrisk && userUuid !== LIMITED_USER && randomInt(CALLS_PER_RELEASE) === 0) {
+  const userUuid = isBrisk ? 'brisk' : `user-${Math.min(below(USERS), below(USERS))}`;
+  if (!isBrisk && userUuid !== LIMITED_USER && below(CALLS_PER_RELEASE) === 0) {
     await postGraphql(url, token, RELEASE, { userUuid });
     return;
   }
-  const code = isBrisk ? CODES[0] : CODES[randomInt(CODES.length)];
+  const code = isBrisk ? CODES[0] : CODES[below(CODES.length)];
   const input = { userUuid, ...code, idempotencyKey: key, waitForWorkerMs: 2_000 };
   const { data, errors = [] } = await postGraphql<{ submit: object }>(url, token, SUBMIT, {
     input,

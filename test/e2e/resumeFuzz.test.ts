@@ -1,6 +1,6 @@
 /**
  * Streams are cut at random points, by clients that leave and by kill -9 of the gateway, and are resumed after the last
- * event. Each client must end with exactly the printed output. `RESUME_FUZZ_SEED=7` makes other random choices.
+ * event. Each client must end with exactly the printed output. `SEED=7` makes other random choices.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRandom, type Random } from '../../chaos/random.ts';
@@ -16,8 +16,8 @@ import {
   type StreamedEvent,
   type Subscription,
 } from '../support/cutStream.ts';
+import { SEED } from '../support/seeded.ts';
 
-const SEED = Number(process.env.RESUME_FUZZ_SEED ?? 1);
 const CUTS = EXTENT.resumeCuts;
 const KILLS = 5;
 const USERS = 4;

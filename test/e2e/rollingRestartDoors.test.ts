@@ -19,13 +19,13 @@ import { readEvents, readOutputs } from '../../chaos/world/readStore.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import { until } from '../../testkit/until.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { SEED } from '../support/seeded.ts';
 
 const DOORS = ['mcp', 'jupyter'] as const;
 /** How many answers each user gets between two steps. */
 const BETWEEN_ANSWERS = 4;
 const BETWEEN_TIMEOUT_MS = 120_000;
 const TIMEOUT_MS = 480_000;
-const SEED = 1;
 
 let installation: TestInstallation;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 /** The state at any past time can be read back from events exactly. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
@@ -25,6 +25,7 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 import { databaseService } from '../support/databaseService.ts';
+import { fc } from '../support/seeded.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const db = await useDatabase();

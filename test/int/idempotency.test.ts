@@ -7,7 +7,6 @@ import { createHash, createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -15,6 +14,7 @@ import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { fc } from '../support/seeded.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 
 /** Each run makes a few dozen calls. */

@@ -1,5 +1,5 @@
 /** Quotas in the commits of three gateways on one database. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId, SessionId, WorkerId } from '../../src/domain/ids.ts';
@@ -15,6 +15,7 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 import { inOneMinute } from '../support/inOneMinute.ts';
+import { fc } from '../support/seeded.ts';
 
 const MAX_COMMANDS = 2;
 const USER = 'user-1';

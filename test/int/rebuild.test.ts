@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Context, ContextEvent } from '../../src/domain/context.ts';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
@@ -23,6 +22,7 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { fc } from '../support/seeded.ts';
 
 const db = await useDatabase();
 const gateway = await db.open();

@@ -5,6 +5,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { createRandom } from '../../chaos/random.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -13,6 +14,7 @@ import type { ExecuteRequest } from '../../src/service/execute/validateRequest.t
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { EXTENT } from '../extent.ts';
 import { RAISE } from '../support/programmedKernels.ts';
+import { SEED } from '../support/seeded.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const USER = 'user-1';
@@ -47,8 +49,9 @@ function counting(database: Database): Database {
   return { ...database, store: { ...store, commit }, firstUse: { allow } };
 }
 
-const pick = <T>(...from: readonly T[]): T => from[Math.floor(Math.random() * from.length)] as T;
-const upTo = (most: number) => Math.floor(Math.random() * (most + 1));
+const random = createRandom(SEED);
+const pick = <T>(...from: readonly T[]): T => random.pick(from) as T;
+const upTo = (most: number) => random.between(0, most);
 
 type Asked = Omit<ExecuteRequest, 'userUuid'>;
 

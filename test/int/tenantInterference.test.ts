@@ -6,11 +6,11 @@ import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import type { Service } from '../../src/service/service.ts';
 import { EXTENT } from '../extent.ts';
+import { SEED } from '../support/seeded.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { play } from '../support/tenantPlay.ts';
 import { playAlone } from '../support/tenantSequence.ts';
 
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const SETTINGS = { MAX_TOTAL_WORKERS: '60', MIN_IDLE_WORKERS: '4' };
 const OTHERS_AT_A_TIME = 100;
 const LIMIT_MS = 300_000;

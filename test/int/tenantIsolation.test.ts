@@ -5,17 +5,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql';
 import { afterAll, describe, expect, it } from 'vitest';
+import { createRandom } from '../../chaos/random.ts';
 import { schema } from '../../src/schema/index.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import type { Service } from '../../src/service/service.ts';
 import { EXTENT } from '../extent.ts';
 import { type Following, followSchema } from '../support/askSchema.ts';
 import { operationsOfSchema } from '../support/operationsOfSchema.ts';
+import { SEED } from '../support/seeded.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { holdersOf, play } from '../support/tenantPlay.ts';
 import { createTenantValues } from '../support/tenantValues.ts';
 
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 /** Code that waits is let go so often, so that calls behind it go on. */
 const LET_GO_MS = 50;
 /** Longer than what is on its way takes to arrive. */
@@ -75,9 +76,10 @@ describe(`two tenants that call everything at random (SEED=${SEED})`, () => {
 async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   if (service === undefined) throw new Error('There is no service.');
   const [principal] = holdersOf(tenant);
-  const values = createTenantValues(Math.random);
+  const random = createRandom(SEED).next;
+  const values = createTenantValues(random);
   values.begin(tenant, 'sessionOutput');
-  const all = operationsOfSchema(schema, { random: Math.random, valueOf: values.valueOf });
+  const all = operationsOfSchema(schema, { random, valueOf: values.valueOf });
   const users = ['ann', 'ann-2', 'bob'].map((user) => ({ sessionOutput_userUuid: user }));
   const following: Following[] = [];
   for (const operation of all.filter(({ kind }) => kind === 'subscription')) {
@@ -138,7 +140,8 @@ describe('the judge', () => {
     const other = new GraphQLSchema({
       query: new GraphQLObjectType({ name: 'Query', fields: { field } }),
     });
-    const draws = { random: Math.random, valueOf: createTenantValues(Math.random).valueOf };
+    const random = createRandom(SEED).next;
+    const draws = { random, valueOf: createTenantValues(random).valueOf };
     expect(() => operationsOfSchema(other, draws)).toThrow('has no values for strange: String');
   });
 });

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
 import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/storing/batch.ts';
+import { fc } from '../support/seeded.ts';
 import { queuedExecution } from '../support/states.ts';
 
 const MAX_JOINED_CHARS = 64 * 1024;

@@ -1,8 +1,9 @@
 /** Where clients of doors work: which names lead to one session, and which never meet. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { idOfSession, sessionOf } from '../../src/doors/mcp/session.ts';
 import { placeOf } from '../../src/doors/shared/place.ts';
+import { fc } from '../support/seeded.ts';
 
 const holder = { tokenId: 'auth-token', users: null, door: 'mcp' } as const;
 const ann = { ...holder, users: { uuid: 'ann' } } as const;

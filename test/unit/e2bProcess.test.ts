@@ -1,5 +1,5 @@
 /** What the E2B door makes of commands, and of what becomes of them. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { codeOf, lineOf } from '../../src/doors/e2b/envd/process/commandLine.ts';
 import { endEventOf } from '../../src/doors/e2b/envd/process/endEvent.ts';
@@ -10,6 +10,7 @@ import { startRequestIn } from '../../src/doors/e2b/envd/process/startRequest.ts
 import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
 import type { InputRequest } from '../../src/service/execute/sendInput.ts';
 import { executionRow } from '../support/memoryService.ts';
+import { fc } from '../support/seeded.ts';
 
 describe('a program and its arguments', () => {
   it.each<[string, string[], string]>([

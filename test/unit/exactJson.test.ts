@@ -1,7 +1,8 @@
 /** Whole numbers in JSON keep their digits. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { jsonText, parseExactly } from '../../src/domain/exactJson.ts';
+import { fc } from '../support/seeded.ts';
 
 const MAX_DIGITS = 4_300;
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
 import {
@@ -12,6 +11,7 @@ import {
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
+import { fc } from '../support/seeded.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 /** The time this many milliseconds after the request. */

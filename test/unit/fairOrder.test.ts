@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import { dealWorkers, type IdleWorkers } from '../../src/pool/supply/dealWorkers.ts';
 import { fairOrder, type Shares } from '../../src/pool/supply/fairOrder.ts';
+import { fc } from '../support/seeded.ts';
 import { idleWorker } from '../support/states.ts';
 
 const TENANTS = ['a', 'b', 'c', 'd'];

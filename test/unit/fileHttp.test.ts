@@ -1,5 +1,4 @@
 import { parse } from 'content-disposition';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePathBytes } from '../../src/domain/filePath.ts';
 import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/domain/fileUrl.ts';
@@ -11,6 +10,7 @@ import {
   typeHeaders,
 } from '../../src/server/http/files/fileHeaders.ts';
 import { mayAnswerRange, rangeOf } from '../../src/server/http/files/fileRange.ts';
+import { fc } from '../support/seeded.ts';
 
 describe('the URL of a file', () => {
   const parsed = (target: string) => {

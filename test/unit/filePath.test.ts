@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   filePath,
@@ -8,6 +7,7 @@ import {
   parsePathBytes,
   parsePathText,
 } from '../../src/domain/filePath.ts';
+import { fc } from '../support/seeded.ts';
 
 const textOf = (given: string) => {
   const path = parsePathText(given);

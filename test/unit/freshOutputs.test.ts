@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputCursor, OutputItem, OutputPage } from '../../src/domain/output.ts';
 import { createFreshOutputs, type FreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { prepareCommit } from '../../src/events/store/preparedCommit.ts';
 import { newId } from '../../src/process/newId.ts';
+import { fc } from '../support/seeded.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
 const ENOUGH = 1_000_000;

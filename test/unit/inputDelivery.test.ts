@@ -1,5 +1,5 @@
 /** Input reaches the agent once and in order, whatever becomes of gateways and answers. The agent is a model. */
-import fc from 'fast-check';
+
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
@@ -9,6 +9,7 @@ import type { CallAgent } from '../../src/kernel/calls/createAgentCalls.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/calls/operations/input.ts';
 import { createInputDelivery, type InputDelivery } from '../../src/worker/input/inputDelivery.ts';
 import { executionRequested } from '../../testkit/events.ts';
+import { fc } from '../support/seeded.ts';
 
 const append = executionRequested({ allowInput: true });
 const ID = append.id as ExecutionId;

@@ -1,9 +1,10 @@
 /** Messages in WebSocket frames, in both of Jupyter's ways. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { messageOf, status } from '../../src/doors/jupyter/messages/messages.ts';
 import { framesOf, V1_PROTOCOL } from '../../src/doors/jupyter/wire/frames.ts';
 import { MessageError } from '../../src/doors/jupyter/wire/message.ts';
+import { fc } from '../support/seeded.ts';
 
 const HEADER = {
   msg_id: 'm',

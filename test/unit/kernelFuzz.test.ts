@@ -2,7 +2,7 @@
  * A worker that sends anything, over a real WebSocket: valid messages arrive once and in order, messages for other
  * executions have no effect, and another worker is served as usual.
  */
-import fc from 'fast-check';
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
@@ -13,6 +13,7 @@ import { type RecordedChannel, recordChannel } from '../../testkit/channelRecord
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
+import { fc } from '../support/seeded.ts';
 
 const ID = 'e1' as ExecutionId;
 const PATIENCE_MS = 60_000;

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { outputSize } from '../../src/domain/outputSize.ts';
 import { outputBytes, outputItems } from '../../src/kernel/frames/outputBytes.ts';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from '../support/frames.ts';
+import { fc } from '../support/seeded.ts';
 
 const AT = 5_000;
 const output = (type: string, content: unknown) => {

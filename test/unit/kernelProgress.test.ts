@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
@@ -19,6 +18,7 @@ import {
   stream,
   verdict,
 } from '../support/frames.ts';
+import { fc } from '../support/seeded.ts';
 
 const ID = 'e1' as ExecutionId;
 const mine = { parent: ID };

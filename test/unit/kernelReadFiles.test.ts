@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UNSTORABLE } from '../../src/domain/storableText.ts';
 import { readFiles } from '../../src/kernel/frames/readFiles.ts';
+import { fc } from '../support/seeded.ts';
 
 const chart = { path: 'out/chart.png', change: 'created', size: 12_345, modified_at: 1_000 };
 const entry = {

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCommand } from '../../src/domain/executionOptions.ts';
 import { queueOf } from '../../src/domain/queueOf.ts';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import { COMMAND, MAX_COMMANDS, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
 import { createLanesWorld, idAfter, type LanesWorld } from '../support/lanesWorld.ts';
+import { fc } from '../support/seeded.ts';
 
 const LANES: readonly LaneKey[] = [DEFAULT_LANE, 'a', 'b'];
 

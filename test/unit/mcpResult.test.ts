@@ -1,5 +1,5 @@
 /** What of a long or rich output is in an MCP result. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output, OutputItem } from '../../src/domain/output.ts';
@@ -7,6 +7,7 @@ import { collect, MAX_IMAGE_CHARS } from '../../src/doors/mcp/result/collect.ts'
 import { createKeptText, MAX_RESULT_CHARS, shares } from '../../src/doors/mcp/result/keptText.ts';
 import { RESULT, resultOf } from '../../src/doors/mcp/result/result.ts';
 import { imageOf, shownText } from '../../src/doors/mcp/result/shownData.ts';
+import { fc } from '../support/seeded.ts';
 
 const ID = '01a220f9-2cac-771c-99e3-637367f5bd96';
 const NOW = new Date('2026-11-28T07:00:10Z');

@@ -1,8 +1,9 @@
 /** Which workers are made of which environments, and what makes way for them. */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
 import { planSupply, type Stock, type SupplyState } from '../../src/pool/supply/planSupply.ts';
+import { fc } from '../support/seeded.ts';
 
 const ENVIRONMENTS = [null, 'science', 'art'] as const;
 

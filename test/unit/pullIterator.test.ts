@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pullIterator } from '../../src/service/output/pullIterator.ts';
+import { fc } from '../support/seeded.ts';
 
 /** A growing log that is read in pages. The test wakes its readers. */
 function growingLog(pageSize = 2, turn?: () => Promise<void>) {

@@ -1,8 +1,9 @@
 /** How a repeated request is compared with what is stored about the first one. */
-import fc from 'fast-check';
+
 import { beforeEach, expect, it } from 'vitest';
 import { type Comparable, type RequestFacts, requestFacts } from '../../src/domain/requestFacts.ts';
 import { createRequestHashes, type RequestHashes } from '../../src/service/execute/requestHash.ts';
+import { fc } from '../support/seeded.ts';
 
 const KEY = { tenant: 'default', userUuid: 'ann', key: 'k' };
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import {
@@ -11,6 +10,7 @@ import {
 import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
+import { fc } from '../support/seeded.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
 const executionId = newId<ExecutionId>();

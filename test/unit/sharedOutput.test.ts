@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createSharedOutput, type OutputSource } from '../../src/service/output/sharedOutput.ts';
+import { fc } from '../support/seeded.ts';
 
 const executionId = 'e' as ExecutionId;
 const at = new Date(0);

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { trendOf } from '../../bench/soak/trend.ts';
+import { fc } from '../support/seeded.ts';
 
 const MINUTES = 20;
 const line = (start: number, perMinute: number) =>
