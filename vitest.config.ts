@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ALONE, FIRST, isLong, LONG } from './test/extent.ts';
+import { createProgress } from './test/progress.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
@@ -21,6 +22,7 @@ const reports = process.env.CELLHOUSE_TEST_REPORTS;
 const report: ['json', { outputFile: string }][] = reports
   ? [['json', { outputFile: join(reports, `${process.pid}.json`) }]]
   : [];
+const progress = createProgress(reports && join(reports, `${process.pid}.times`));
 
 /** Tests of the gateway mostly wait: for the database, for limits that have to pass. */
 const INT_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
@@ -42,7 +44,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', ...report],
+    reporters: ['default', progress, ...report],
     passWithNoTests: false,
     allowOnly: false,
     retry: 0,

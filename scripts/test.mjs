@@ -1,57 +1,80 @@
 /**
- * `npm test`: does the set-up of `npm start`, installs what only tests need, then runs every check and test. With
- * `--long` it also runs what test/extent.ts reserves for `npm run test:long`. It continues after a failure, and repeats
- * the output of the failed parts at the end.
+ * `npm test`: does the set-up of `npm start`, installs what only tests need, then runs every check and test. It
+ * continues after a failure, and repeats the output of the failed parts at the end.
+ *
+ * With words, it runs only the test files whose paths contain one of them. With `--long` it also runs what
+ * test/extent.ts reserves for `npm run test:long`, and a part of the tests under Node 24.
  */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { randomInt } from 'node:crypto';
 import { projectRoot } from './setup/projectRoot.mjs';
-import { pruneImages } from './setup/pruneImages.mjs';
-import { setUp } from './setup/setUp.mjs';
+import { setUpCode } from './setup/setUp.mjs';
 import { runScript, SetupError } from './setup/setupError.mjs';
-import { ensureTestTools } from './setup/testTools.mjs';
+import { ensureNode24 } from './testing/node24.mjs';
+import { prepareFor } from './testing/prepare.mjs';
+import { matchingParts, refuseNoMatch, startVitest } from './testing/vitest.mjs';
 
 /** How much of a failed part's output is repeated: enough to see why it failed. */
 const MAX_REPEATED_CHARS = 20_000;
+/** What runs under Node 24, too: the main job and one door, beside all unit tests. */
+const UNDER_NODE_24 = [
+  ['unit', []],
+  ['e2e', ['test/e2e/sessions.test.ts', 'test/e2e/mcp.test.ts']],
+];
+const MAX_SEED = 2 ** 31;
+
+const words = process.argv.slice(2).filter((word) => word !== '--long');
+const isLong = process.argv.includes('--long');
+const failures = [];
 
 await runScript(async () => {
-  const { workerImage } = await setUp();
-  await ensureTestTools();
-  await pruneImages();
-  process.env.WORKER_IMAGE = workerImage;
-  const words = process.argv.slice(2);
-  const more = words.filter((word) => word !== '--long');
-  if (more.length < words.length) process.env.CELLHOUSE_TEST_LONG = '1';
-  const failures = [];
-  const check = async (title, script, ...args) => {
-    const { code, errors } = await runPart(script, ...args);
-    if (code !== 0)
-      failures.push(`${title} failed (exit ${code}). The end of its output:\n\n${errors}`);
-  };
-  await check('npm run check', 'scripts/check.mjs');
-  for (const part of ['int', 'e2e']) {
-    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', `${part}*`];
-    await check(`npm run test:${part}`, ...vitest, ...more);
+  process.env.CELLHOUSE_TEST_STARTED_AT = String(Date.now());
+  if (isLong) {
+    process.env.CELLHOUSE_TEST_LONG = '1';
+    process.env.SEED ??= String(randomInt(MAX_SEED));
+    console.log(`Random tests begin with SEED=${process.env.SEED}.`);
   }
+  await (words.length > 0 ? runMatching() : runAll());
   if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
 });
 
-/**
- * Runs a Node script that shares our stdout.
- * @returns {Promise<{ code: number | string, errors: string }>} its exit code or signal, and the end of its stderr
- */
-function runPart(script, ...args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(projectRoot, script), ...args], {
-      cwd: projectRoot,
-      stdio: ['ignore', 'inherit', 'pipe'],
-    });
-    let errors = '';
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      errors = (errors + text).slice(-MAX_REPEATED_CHARS);
-      process.stderr.write(text);
-    });
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 'unknown', errors }));
+async function runAll() {
+  await prepareFor(['int', 'e2e']);
+  await report('npm run check', spawn(process.execPath, ['scripts/check.mjs'], inherited()));
+  for (const part of ['int', 'e2e']) await runPart(part, []);
+  if (!isLong) return;
+  const node = await ensureNode24();
+  for (const [part, files] of UNDER_NODE_24) await runPart(part, files, node);
+}
+
+async function runMatching() {
+  await setUpCode();
+  const parts = await matchingParts(words);
+  if (parts.size === 0) refuseNoMatch(words);
+  await prepareFor(parts.keys());
+  for (const part of parts.keys()) await runPart(part, words);
+}
+
+async function runPart(part, args, node) {
+  const title = `npm run test:${part}${node ? ' under Node 24' : ''}`;
+  await report(title, startVitest(part, args, { node, ...inherited() }));
+}
+
+function inherited() {
+  return { cwd: projectRoot, stdio: ['ignore', 'inherit', 'pipe'] };
+}
+
+/** Shows what the process prints, waits for its end, and notes a failure with the end of its stderr. */
+async function report(title, child) {
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors = (errors + text).slice(-MAX_REPEATED_CHARS);
+    process.stderr.write(text);
   });
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => resolve(exitCode ?? signal ?? 'unknown'));
+  });
+  if (code !== 0)
+    failures.push(`${title} failed (exit ${code}). The end of its output:\n\n${errors}`);
 }

@@ -1,4 +1,4 @@
-/** The last line of .ci/run must never report a better result than the run had. */
+/** What .ci/run prints at its end. Its last line must never report a better result than the run had. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,8 @@ interface Report {
 function count(
   reports: readonly Report[],
   exitCode: number,
-): { line: string; status: number | null } {
+  others: Readonly<Record<string, string>> = {},
+): { printed: string; status: number | null } {
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-count-'));
   try {
     for (const [index, { passed, failed = 0, skipped = 0, broken = 0 }] of reports.entries()) {
@@ -32,9 +33,10 @@ function count(
       };
       writeFileSync(join(folder, `${index}.json`), JSON.stringify(report));
     }
+    for (const [name, text] of Object.entries(others)) writeFileSync(join(folder, name), text);
     const args = ['.ci/count.mjs', folder, String(exitCode)];
     const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-    return { line: stdout.trim(), status };
+    return { printed: stdout.trim(), status };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -53,6 +55,25 @@ it.each<[string, Report[], number, string, number]>([
   ['counts a failed check', [{ passed: 3 }], 1, '3 passed, 1 failed', 1],
   ['counts a failed set-up', [], 1, '0 passed, 1 failed', 1],
   ['takes no tests for a failure', [], 0, '0 passed, 1 failed', 1],
-])('%s', (_, reports, exitCode, line, status) => {
-  expect(count(reports, exitCode)).toEqual({ line, status });
+])('%s', (_, reports, exitCode, printed, status) => {
+  expect(count(reports, exitCode)).toEqual({ printed, status });
+});
+
+it('says where the time went, before the count', () => {
+  const files = [
+    { file: 'test/int/quick.test.ts', project: 'int', ms: 200 },
+    { file: 'test/int/slow.test.ts', project: 'int', ms: 61_000 },
+  ];
+  const report =
+    'Slowest test durations\n---\n12.345s     test_slow (tests.test_it.It.test_slow)\n';
+  const { printed } = count([{ passed: 2 }], 0, {
+    '7.times': JSON.stringify({ ms: 62_000, files }),
+    'agent.txt': report,
+  });
+  expect(printed).toMatch(/^int +2 +61\.2 s$/m);
+  expect(printed).toMatch(
+    / 61\.0 s {2}test\/int\/slow\.test\.ts\n +0\.2 s {2}test\/int\/quick\.test\.ts\n/,
+  );
+  expect(printed).toContain('12.345s     test_slow (tests.test_it.It.test_slow)\n');
+  expect(printed).toMatch(/\n2 passed, 0 failed$/);
 });

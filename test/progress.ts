@@ -1,0 +1,55 @@
+/**
+ * A reporter that says how far a run is, so that minutes in which no file ends do not look like a hang. It also records
+ * what each file took, for `.ci/count.mjs`.
+ */
+import { writeFileSync } from 'node:fs';
+import type { Reporter } from 'vitest/node';
+
+/** Seldom enough for a log, and often enough for somebody who watches. */
+const TELL_MS = 30_000;
+/** The longest-running files are named; more would not fit a line. */
+const NAMED_FILES = 3;
+
+/** @param timesFile where to record what each file took */
+export function createProgress(timesFile?: string): Reporter {
+  const startedAt = Number(process.env.CELLHOUSE_TEST_STARTED_AT ?? Date.now());
+  const begunAt = Date.now();
+  const running = new Map<string, number>();
+  const files: { file: string; project: string; ms: number }[] = [];
+  let total = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const tell = () => {
+    const names = [...running].slice(0, NAMED_FILES);
+    const ages = names.map(([name, since]) => `${name} (${durationOf(Date.now() - since)})`);
+    const now = ages.length > 0 ? `; now ${ages.join(', ')}` : '';
+    console.log(
+      `  ${files.length} of ${total} files after ${durationOf(Date.now() - startedAt)}${now}`,
+    );
+  };
+  return {
+    onTestRunStart: (specifications) => {
+      total = specifications.length;
+      timer = setInterval(tell, TELL_MS);
+    },
+    onTestModuleQueued: (testModule) => void running.set(testModule.relativeModuleId, Date.now()),
+    onTestModuleEnd: (testModule) => {
+      const name = testModule.relativeModuleId;
+      // Hooks and imports are a part of what a file takes.
+      const ms = Date.now() - (running.get(name) ?? Date.now());
+      running.delete(name);
+      files.push({ file: name, project: testModule.project.name, ms });
+    },
+    onTestRunEnd: () => {
+      clearInterval(timer);
+      tell();
+      const times = { ms: Date.now() - begunAt, files };
+      if (timesFile !== undefined) writeFileSync(timesFile, JSON.stringify(times));
+    },
+  };
+}
+
+function durationOf(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
