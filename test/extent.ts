@@ -39,6 +39,28 @@ export const ALONE = [
 /** Files of test/e2e that take minutes although they are short. They begin before all others. */
 export const FIRST = ['agentChecks.test.ts'];
 
+/** What makes and loads images, and starts engines. */
+const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts'];
+
+/**
+ * Files of test/e2e about set-up, engines and benches, each with what it covers. `npm test` leaves one out if it has
+ * passed on this machine, and nothing that it covers has changed since (test/unchanged.ts).
+ * `npm run test:long` leaves none out.
+ */
+export const COVERED: Readonly<Record<string, readonly string[]>> = {
+  'bench.test.ts': ['bench', 'scripts', 'testkit', 'test/support/runBench.ts'],
+  'compose.test.ts': [
+    ...['Dockerfile', '.dockerignore', 'docker-compose.yml', 'package-lock.json', 'scripts'],
+    ...['worker-image/Dockerfile', 'worker-image/packages.txt', 'src/config'],
+    ...['test/support/compose.yml', 'test/support/standInImages.ts', 'test/support/standIns'],
+  ],
+  'degraded.test.ts': ['src/pool', 'src/runtime', 'testkit/gateway.ts'],
+  'ownEngine.test.ts': SET_UP,
+  'pruneImages.test.ts': SET_UP,
+  'setupEngine.test.ts': SET_UP,
+  'setupRunsc.test.ts': [...SET_UP, 'scripts/setup-runsc.mjs'],
+};
+
 /** Files of test/e2e that `npm test` leaves out. */
 export const LONG = [
   'benchDoors.test.ts',

@@ -10,8 +10,14 @@ const TELL_MS = 30_000;
 /** The longest-running files are named; more would not fit a line. */
 const NAMED_FILES = 3;
 
-/** @param timesFile where to record what each file took */
-export function createProgress(timesFile?: string): Reporter {
+export interface ProgressOptions {
+  /** Files of test/e2e that are left out, because nothing that they cover has changed. */
+  readonly unchanged: readonly string[];
+  /** Where to record what each file took. */
+  readonly timesFile?: string;
+}
+
+export function createProgress({ unchanged, timesFile }: ProgressOptions): Reporter {
   const startedAt = Number(process.env.CELLHOUSE_TEST_STARTED_AT ?? Date.now());
   const begunAt = Date.now();
   const running = new Map<string, number>();
@@ -30,6 +36,10 @@ export function createProgress(timesFile?: string): Reporter {
   return {
     onTestRunStart: (specifications) => {
       total = specifications.length;
+      if (unchanged.length > 0 && specifications.some(({ project }) => project.name === 'e2e'))
+        console.log(
+          `Left out, because nothing that they cover has changed since they passed: ${unchanged.join(', ')}`,
+        );
       timer = setInterval(tell, TELL_MS);
     },
     onTestModuleQueued: (testModule) => void running.set(testModule.relativeModuleId, Date.now()),

@@ -3,14 +3,22 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ALONE, EXTENT, FIRST, LONG } from '../extent.ts';
+import { ALONE, COVERED, EXTENT, FIRST, LONG } from '../extent.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const TESTING = readFileSync(`${ROOT}docs/testing.md`, 'utf8');
 
 describe('test/extent.ts', () => {
-  it.each([...new Set([...ALONE, ...FIRST, ...LONG])])('%s exists', (name) => {
-    expect(existsSync(`${ROOT}test/e2e/${name}`)).toBe(true);
+  it.each([...new Set([...ALONE, ...FIRST, ...LONG, ...Object.keys(COVERED)])])(
+    '%s exists',
+    (name) => {
+      expect(existsSync(`${ROOT}test/e2e/${name}`)).toBe(true);
+    },
+  );
+
+  it.each(Object.entries(COVERED))('%s covers files that exist, and has a row', (name, covers) => {
+    for (const path of covers) expect(existsSync(ROOT + path), path).toBe(true);
+    expect(TESTING).toContain(`\`test/e2e/${name}\``);
   });
 
   it.each(LONG)('%s has a row in docs/testing.md', (name) => {
