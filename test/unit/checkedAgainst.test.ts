@@ -17,17 +17,21 @@ function installed(library: string, checked: string): string {
 const files = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((file) =>
   file.endsWith('.ts'),
 );
-const sentences = files.flatMap((file) =>
-  [...readFileSync(join(SOURCES, file), 'utf8').matchAll(SENTENCE)].map(
-    ([, library = '', checked = '']) => ({ file, library, checked }),
-  ),
-);
+/** A file may have been checked against V8 of several versions of Node. */
+const sentences = files.flatMap((file) => {
+  const found = [...readFileSync(join(SOURCES, file), 'utf8').matchAll(SENTENCE)];
+  return [...new Set(found.map(([, library = '']) => library))].map((library) => ({
+    file,
+    library,
+    checked: found.filter((each) => each[1] === library).map(([, , version = '']) => version),
+  }));
+});
 
 // If one of these fails, read what has changed in the library before you change the sentence.
 describe('code that depends on the insides of a library', () => {
   it.each(sentences)('$file was checked against the installed $library', (sentence) => {
     const { library, checked } = sentence;
-    expect(checked).toBe(installed(library, checked));
+    expect(checked).toContain(installed(library, checked[0] ?? ''));
   });
 
   it('says what it was checked against', () => {

@@ -11,8 +11,8 @@ export function createFreePiece(): FreePiece {
   const { port1 } = new MessageChannel();
   port1.close();
   return ({ buffer, length }) => {
-    // Other pieces may be in the same memory. It then is left to V8.
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === length)
+    // Other pieces may be in the same memory. It then is left to V8. What is freed already cannot be handed over again.
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === length && length > 0)
       port1.postMessage(null, [buffer]);
   };
 }
