@@ -77,8 +77,10 @@ describe('the end of an idle session', () => {
       Array.from({ length: RACES }, (_, index) => open(`use-race-${index}`)),
     );
     for (const [index, session] of sessions.entries()) {
+      // A use before it would not count, however soon the end follows.
+      const idleSince = new Date();
       const closing = () =>
-        keeper.store.commit(closeAsIdle(session, new Date(Date.now() - 1))).then(
+        keeper.store.commit(closeAsIdle(session, idleSince)).then(
           () => true,
           () => false,
         );
@@ -95,7 +97,8 @@ describe('the end of an idle session', () => {
     );
     const ends: string[] = [];
     for (const [index, session] of sessions.entries()) {
-      const closing = () => keeper.store.commit(closeAsIdle(session, new Date(Date.now() - 1)));
+      const idleSince = new Date();
+      const closing = () => keeper.store.commit(closeAsIdle(session, idleSince));
       const requesting = () => other.store.commit(request(session));
       // Each side begins half of the races.
       const [first, second] = index % 2 === 0 ? [closing, requesting] : [requesting, closing];
