@@ -1,6 +1,6 @@
 # The gateway, for docker compose. The image that workers are made of is worker-image/Dockerfile: the gateway builds it on
 # the engine whose socket it is given, by the same steps as `npm start`.
-ARG NODE_IMAGE=node:20-trixie-slim
+ARG NODE_IMAGE=node:24-trixie-slim
 
 FROM ${NODE_IMAGE} AS build
 # By which an image that has lost its name is known (scripts/setup/pruneImages.mjs).

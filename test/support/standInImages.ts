@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { BASE_IMAGE } from '../../scripts/setup/baseImage.mjs';
+import { ensureNode24 } from '../../scripts/testing/node24.mjs';
 
 const run = promisify(execFile);
 /** As long as npm start waits for an image registry, and time for the download. */
@@ -15,7 +16,7 @@ const PULL_TIMEOUT_MS = 120_000;
 const BUILD_TIMEOUT_MS = 300_000;
 const SOURCES = new URL('./standIns/', import.meta.url).pathname;
 
-const NODE_IMAGE = 'node:20-trixie-slim';
+const NODE_IMAGE = 'node:24-trixie-slim';
 const POSTGRES_IMAGE = 'postgres:18';
 
 /** Makes stand-ins for missing images. Resolves with a function that removes them. */
@@ -49,12 +50,12 @@ function succeeds(args: string[]): Promise<boolean> {
 async function build(
   image: string,
   kind: string,
-  fill: (context: string) => void,
+  fill: (context: string) => void | Promise<void>,
 ): Promise<string> {
   const context = mkdtempSync(join(tmpdir(), 'cellhouse-stand-in-'));
   try {
     copyFileSync(join(SOURCES, `${kind}.Dockerfile`), join(context, 'Dockerfile'));
-    fill(context);
+    await fill(context);
     const args = [
       'build',
       '--quiet',
@@ -73,8 +74,8 @@ async function build(
   }
 }
 
-function addNode(context: string): void {
-  copyFileSync(process.execPath, join(context, 'node'));
+async function addNode(context: string): Promise<void> {
+  copyFileSync(await ensureNode24(), join(context, 'node'));
   const npm = dirname(dirname(realpathSync(npmProgram())));
   cpSync(npm, join(context, 'npm'), { recursive: true });
   copyFileSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca-certificates.crt'));

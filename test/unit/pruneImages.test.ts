@@ -72,9 +72,9 @@ describe('images of tests that can go', () => {
   });
 
   it('are those that lost their name, and stand-ins for other images', () => {
-    expect(prune([named('test'), named('test', 'node:20-trixie-slim')])).toEqual([
+    expect(prune([named('test'), named('test', 'node:24-trixie-slim')])).toEqual([
       'sha256:0',
-      'node:20-trixie-slim',
+      'node:24-trixie-slim',
     ]);
   });
 

@@ -1,4 +1,4 @@
-# Stands in for node:20-trixie-slim where no image registry can be reached: the same layout, this machine's Node.
+# Stands in for node:24-trixie-slim where no image registry can be reached: the same layout, Node 24 from npm.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 LABEL cellhouse.image=test cellhouse.stand-in=node
