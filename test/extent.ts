@@ -5,32 +5,21 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they stop engines or servers under load, make many workers at once, or check limits
- * of time, CPU or memory. Of all other files, two run at a time.
+ * Files of test/e2e that run alone: they stop engines, cause faults for minutes, or compare shares of CPU, memory, or
+ * short times. Of all other files, two run at a time.
  */
 export const ALONE = [
   'cgroupV2.test.ts',
   'chaos.test.ts',
-  'contexts.test.ts',
-  'databaseOutage.test.ts',
-  'e2b/gateways.test.ts',
-  'egressGateways.test.ts',
-  'environmentWorkers.test.ts',
   'engineOutage.test.ts',
   'fairness.test.ts',
-  'fileFailures.test.ts',
   'fileMemory.test.ts',
   'gatewayFailures.test.ts',
-  'gateways.test.ts',
   'interruptGrace.test.ts',
-  'jupyterReconnect.test.ts',
   'kernelTime.test.ts',
   'orphanedWorker.test.ts',
-  'pool.test.ts',
   'revocation.test.ts',
-  'quotas.test.ts',
   'rollingRestart.test.ts',
-  'rollingRestartDoors.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
