@@ -95,12 +95,7 @@ export async function startTestGateway(
     log: () => printed + child.log(),
     graphql: (query, variables) => postGraphql(`${url}/graphql`, token, query, variables),
     socket: () => {
-      const client = createClient({
-        url: `${url.replace('http', 'ws')}/graphql`,
-        webSocketImpl: WebSocket,
-        connectionParams: { 'X-Auth-Token': token },
-        retryAttempts: 0,
-      });
+      const client = clientOf(url, token);
       clients.push(client);
       return client;
     },
@@ -185,6 +180,16 @@ function inherited(): Record<string, string> {
   return Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
+}
+
+/** A graphql-ws client of the gateway at this address. It does not retry. */
+export function clientOf(url: string, token: string): Client {
+  return createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { 'X-Auth-Token': token },
+    retryAttempts: 0,
+  });
 }
 
 export async function postGraphql<Data>(

@@ -12,8 +12,11 @@ export type Ask = (
   variables?: Readonly<Record<string, unknown>>,
 ) => Promise<Outcome>;
 
+/** What these functions need of a gateway. */
+type Reachable = Pick<TestGateway, 'url' | 'token' | 'socket'>;
+
 export async function askOverHttp(
-  gateway: TestGateway,
+  gateway: Reachable,
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Outcome> {
@@ -24,12 +27,12 @@ export async function askOverHttp(
 }
 
 /** The whole answer, unparsed. */
-export async function textOverHttp(gateway: TestGateway, query: string): Promise<string> {
+export async function textOverHttp(gateway: Reachable, query: string): Promise<string> {
   return await (await postQuery(gateway, query, {})).text();
 }
 
 async function postQuery(
-  { url, token }: TestGateway,
+  { url, token }: Reachable,
   query: string,
   variables: Readonly<Record<string, unknown>>,
 ): Promise<Response> {
@@ -47,7 +50,7 @@ async function postQuery(
 
 /** Gives the first answer, whether the protocol delivers it as a result or as an error. */
 export function askOverWebSocket(
-  gateway: TestGateway,
+  gateway: Reachable,
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Outcome> {
@@ -69,7 +72,7 @@ export function askOverWebSocket(
 }
 
 /** All messages of the operation, unparsed. */
-export function textOverWebSocket({ url, token }: TestGateway, query: string): Promise<string> {
+export function textOverWebSocket({ url, token }: Reachable, query: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     const send = (message: unknown) => socket.send(JSON.stringify(message));

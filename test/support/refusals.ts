@@ -1,7 +1,7 @@
 /**
  * Bad input for every argument and input field of the schema. `at` is a row's schema coordinate
  * (`Type.field(argument:)` or `Input.field`): test/unit/refusals.test.ts checks that every coordinate has a row.
- * test/e2e/badInput.test.ts sends all rows.
+ * test/int/badInput.test.ts sends all rows.
  */
 import {
   BAD_CODES,
@@ -435,3 +435,20 @@ export const REFUSALS: readonly Refusal[] = [
   ...fileQueries,
   ...outputs,
 ];
+
+/** One row for each operation and each shape of its errors, and one for each kind of bad value. */
+export const REFUSAL_SAMPLE: readonly Refusal[] = sample();
+
+function sample(): Refusal[] {
+  const seen = new Set<string>();
+  const isNew = (name: string) => seen.size < seen.add(name).size;
+  return REFUSALS.filter(({ query, what, field, limit }) => {
+    const shape = `${operationOf(query)} ${field !== undefined} ${limit !== undefined}`;
+    return [shape, what].filter(isNew).length > 0;
+  });
+}
+
+/** The field of Query, Mutation or Subscription. */
+export function operationOf(query: string): string {
+  return /\{ (\w+)/.exec(query)?.[1] ?? '';
+}

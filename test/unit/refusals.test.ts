@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { buildSchema, isInputObjectType, isObjectType } from 'graphql';
 import { expect, it } from 'vitest';
-import { REFUSALS } from '../support/refusals.ts';
+import { operationOf, REFUSAL_SAMPLE, REFUSALS } from '../support/refusals.ts';
+
+const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
 
 it('test/support/refusals.ts has a row for every argument and input field of the schema, and for no other', () => {
-  const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
   const coordinates = Object.values(schema.getTypeMap()).flatMap((type) => {
     if (type.name.startsWith('__')) return [];
     if (isInputObjectType(type))
@@ -15,4 +16,14 @@ it('test/support/refusals.ts has a row for every argument and input field of the
     );
   });
   expect([...new Set(REFUSALS.map(({ at }) => at))].sort()).toEqual(coordinates.sort());
+});
+
+it('the sample of refusals has every operation that takes arguments', () => {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  const operations = roots
+    .flatMap((root) => Object.values(root?.getFields() ?? {}))
+    .flatMap(({ name, args }) => (args.length > 0 ? [name] : []));
+  expect([...new Set(REFUSAL_SAMPLE.map(({ query }) => operationOf(query)))].sort()).toEqual(
+    operations.sort(),
+  );
 });

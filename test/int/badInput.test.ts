@@ -1,50 +1,52 @@
-/** Bad input gets a stable code, the field and the limit, over HTTP and WebSocket alike, and has no effect. */
+/**
+ * Bad input gets a stable code, the field and the limit, over HTTP and WebSocket alike, and has no effect. The gateway
+ * is composed as in the product, and its workers are programmed.
+ */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TestGateway } from '../../testkit/gateway.ts';
-import { execute, poolStatus, release } from '../../testkit/interpreter.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
+import { clientOf } from '../../testkit/gateway.ts';
 import { until } from '../../testkit/until.ts';
 import { type Ask, askOverHttp, askOverWebSocket } from '../support/bothTransports.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { OVERSIZED_DOCUMENTS } from '../support/oversizedDocuments.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
 import type { Known } from '../support/refusal.ts';
-import { REFUSALS } from '../support/refusals.ts';
+import { REFUSAL_SAMPLE, REFUSALS } from '../support/refusals.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { status } }';
 
-let installation: TestInstallation;
-let gateway: TestGateway;
+const { db, workers, start } = await useServiceGateways({
+  MIN_IDLE_WORKERS: '1',
+  MAX_TOTAL_WORKERS: '1',
+  MAX_QUEUED_EXECUTIONS: '1',
+});
+const { service, server } = await start();
+const url = `http://127.0.0.1:${(await server.listen()).port}`;
+const token = 'a-token-for-tests';
+const gateway = { url, token, socket: () => clientOf(url, token) };
+const execute = (userUuid: string) => service.execute(ME, { userUuid, code: '1' });
+const release = (userUuid: string) => service.release(ME, userUuid);
+
 let known: Known;
 /** Resolves when the pool is at rest: from then on nothing is recorded without a request. */
 beforeAll(async () => {
-  installation = await createInstallation({
-    MIN_IDLE_WORKERS: '1',
-    MAX_TOTAL_WORKERS: '1',
-    MAX_QUEUED_EXECUTIONS: '1',
-  });
-  gateway = await installation.start();
-  const { id } = await execute(gateway, 'someone', '1');
-  await release(gateway, 'someone');
+  const { id, sessionId, workerId } = await execute('someone');
+  await release('someone');
   await atRest();
-  const [row] = await installation.sql<Known[]>`
-    SELECT id AS execution_id, session_id, worker_id FROM executions WHERE id = ${id}`;
-  if (!row) throw new Error('The execution is not there.');
-  known = row;
+  known = { executionId: id, sessionId, workerId };
 });
-afterAll(() => installation.destroy());
 
 async function atRest(): Promise<void> {
   await until('an idle worker and nothing else', async () => {
-    const { idleWorkers, totalWorkers } = await poolStatus(gateway);
-    const [row] = await installation.sql`
-      SELECT 1 FROM workers WHERE state NOT IN ('IDLE', 'REMOVED')`;
-    return idleWorkers === 1 && totalWorkers === 1 && !row;
+    const rows = await db.sql`SELECT state FROM workers WHERE state <> 'REMOVED'`;
+    return rows.length === 1 && rows[0]?.state === 'IDLE';
   });
 }
 
 /** Counts all rows that a request can leave behind. */
 async function recorded(): Promise<unknown> {
-  const [row] = await installation.sql`
+  const [row] = await db.sql`
     SELECT (SELECT count(*) FROM events)::int AS events,
       (SELECT count(*) FROM output_events)::int AS outputs,
       (SELECT count(*) FROM idempotency_keys)::int AS keys`;
@@ -53,13 +55,14 @@ async function recorded(): Promise<unknown> {
 
 const overHttp: Ask = (query, variables) => askOverHttp(gateway, query, variables);
 const overWebSocket: Ask = (query, variables) => askOverWebSocket(gateway, query, variables);
+/** What refuses a value does not know the transport, which only carries the value and the errors. */
 const TRANSPORTS = [
-  ['HTTP', overHttp],
-  ['WebSocket', overWebSocket],
+  ['HTTP', overHttp, REFUSALS],
+  ['WebSocket', overWebSocket, REFUSAL_SAMPLE],
 ] as const;
 
-describe.each(TRANSPORTS)('over %s', (transport, ask) => {
-  it.each(REFUSALS)('$at: refused if it $what, and nothing is recorded', async (refusal) => {
+describe.each(TRANSPORTS)('over %s', (transport, ask, refusals) => {
+  it.each(refusals)('$at: refused if it $what, and nothing is recorded', async (refusal) => {
     const { query, given, beside, field, limit } = refusal;
     const before = await recorded();
     const { data, errors } = await ask(query, {
@@ -159,7 +162,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
   );
 
   it('answers POOL_EXHAUSTED with a hint when to try again', async () => {
-    await execute(gateway, 'first', '1');
+    await execute('first');
     const before = await recorded();
     const input = { userUuid: 'second', code: '1', idempotencyKey: 'k', waitForWorkerMs: 300 };
     expect((await ask(SUBMIT, { input })).errors).toMatchObject([
@@ -167,17 +170,18 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     ]);
     expect(await recorded()).toEqual(before);
     expect((await ask('{ session(userUuid: "second") { id } }')).data).toEqual({ session: null });
-    await release(gateway, 'first');
+    await release('first');
     await atRest();
   });
 
   it('answers QUEUE_FULL with the depth, and IDEMPOTENCY_CONFLICT for other code under a used key', async () => {
     const submit = (code: string, idempotencyKey: string) =>
       ask(SUBMIT, { input: { userUuid: transport, code, idempotencyKey } });
-    await submit('import time; time.sleep(60)', 'running');
+    workers.hold();
+    await submit(HOLD, 'running');
     await submit('2', 'queued');
     // The start of the running code may be recorded at any time, so only executions and keys are compared.
-    const accepted = () => installation.sql`
+    const accepted = () => db.sql`
         SELECT id FROM executions WHERE user_uuid = ${transport} ORDER BY id`;
     const before = await accepted();
     expect((await submit('3', 'one too many')).errors).toMatchObject([
@@ -193,7 +197,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
       },
     ]);
     expect(await accepted()).toEqual(before);
-    await release(gateway, transport);
+    await release(transport);
     await atRest();
   });
 });
