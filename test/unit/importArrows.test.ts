@@ -3,87 +3,142 @@
  * checker that looks at nothing passes everything, so these tests plant each forbidden import, and the rule must find
  * it.
  */
-import { describe, expect, it } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { PACKAGES, ROOMS } from '../../scripts/arrows.mjs';
 import { wrongArrows } from '../../scripts/check-arrows.mjs';
 
-const FOLDERS = Object.keys(ROOMS).filter((room) => !room.endsWith('.ts'));
+const NAMES = Object.keys(ROOMS);
+const isFile = (room: string) => room.endsWith('.ts');
 
+/** What is found of an import in a file of the room, or in the file that is the room. */
 function planted(room: string, line: string, folder = ''): string[] {
-  const path = room.endsWith('.ts') ? room : `${room}/${folder}planted.ts`;
+  const path = isFile(room) ? room : `${room}/${folder}planted.ts`;
   return wrongArrows({ [path]: `${line}\n` });
 }
 
 function specifier(from: string, to: string, depth = 0): string {
-  const up = from.endsWith('.ts') ? './' : '../'.repeat(depth + 1);
-  return to.endsWith('.ts') ? `${up}${to}` : `${up}${to}/thing.ts`;
+  const up = isFile(from) ? './' : '../'.repeat(depth + 1);
+  return isFile(to) ? `${up}${to}` : `${up}${to}/thing.ts`;
 }
 
-describe.each(Object.entries(ROOMS))('%s', (room, { may, types = [] }) => {
-  const others = Object.keys(ROOMS).filter((each) => each !== room);
+const value = (from: string) => `import { thing } from '${from}';`;
+const type = (from: string) => `import type { Thing } from '${from}';`;
 
-  it.each(others.filter((each) => !may.includes(each)))('may not import from %s', (other) => {
-    const from = specifier(room, other);
-    expect(planted(room, `import { thing } from '${from}';`)).toHaveLength(1);
-    expect(planted(room, `export { thing } from '${from}';`)).toHaveLength(1);
-    expect(planted(room, `export * from '${from}';`)).toHaveLength(1);
-    expect(planted(room, `import '${from}';`)).toHaveLength(1);
-    expect(planted(room, `const thing = await import('${from}');`)).toHaveLength(1);
-    const typesOnly = planted(room, `import type { Thing } from '${from}';`);
-    expect(typesOnly).toHaveLength(types.includes(other) ? 0 : 1);
-    expect(planted(room, `import { type Thing, thing } from '${from}';`)).toHaveLength(1);
+/** Every arrow from one room to another, and whether the table allows it. */
+const ARROWS = Object.entries(ROOMS).flatMap(([room, { may, types = [] }]) =>
+  NAMES.filter((other) => other !== room).map((other) => {
+    const mayValues = may.includes(other);
+    return { room, other, mayValues, mayTypes: mayValues || types.includes(other) };
+  }),
+);
+type Arrow = (typeof ARROWS)[number];
+
+const named = (is: (arrow: Arrow) => boolean) =>
+  ARROWS.filter(is).map(({ room, other }) => `${room} -> ${other}`);
+
+describe('the table', () => {
+  it('has a row for each folder and file of src, and for no other', () => {
+    expect([...NAMES].sort()).toEqual(readdirSync('src').sort());
   });
 
-  it.each([...may])('may import from %s', (other) => {
-    expect(planted(room, `import { thing } from '${specifier(room, other)}';`)).toEqual([]);
-  });
-});
-
-describe.each(FOLDERS)('%s', (room) => {
-  it('keeps its arrows in sub-folders, too', () => {
-    const { may } = ROOMS[room] ?? { may: [] };
-    const forbidden = FOLDERS.find((each) => each !== room && !may.includes(each));
-    const line = `import { thing } from '${specifier(room, forbidden ?? '', 1)}';`;
-    expect(planted(room, line, 'deep/')).toHaveLength(1);
-    expect(planted(room, `import { other } from './other.ts';`, 'deep/')).toEqual([]);
-  });
-});
-
-describe.each(Object.entries(PACKAGES))('package %s', (name, places) => {
-  const rooms = Object.keys(ROOMS);
-
-  it.each(rooms.filter((room) => !places.some((place) => place.split('/')[0] === room)))(
-    'is not for %s',
-    (room) => {
-      expect(planted(room, `import thing from '${name}';`)).toHaveLength(1);
-      expect(planted(room, `import type { Thing } from '${name}/below';`)).toHaveLength(1);
-    },
-  );
-
-  it.each([...places])('is for %s', (place) => {
-    expect(planted(place, `import thing from '${name}';`)).toEqual([]);
+  it('allows some arrows, forbids more, and knows every room that it names', () => {
+    const allowed = Object.values(ROOMS).flatMap(({ may, types = [] }) => [...may, ...types]);
+    expect(allowed.filter((room) => !NAMES.includes(room))).toEqual([]);
+    expect(named(({ mayTypes }) => mayTypes).length).toBeGreaterThan(50);
+    expect(named(({ mayTypes }) => !mayTypes).length).toBeGreaterThan(200);
   });
 });
 
 describe('the rule', () => {
+  it('finds an import between any two rooms that the table does not allow, and no other', () => {
+    const isFound = ({ room, other }: Arrow) =>
+      planted(room, value(specifier(room, other))).length > 0;
+    expect(named(isFound)).toEqual(named(({ mayValues }) => !mayValues));
+  });
+
+  it('allows types alone where the table does', () => {
+    const isFound = ({ room, other }: Arrow) =>
+      planted(room, type(specifier(room, other))).length > 0;
+    expect(named(isFound)).toEqual(named(({ mayTypes }) => !mayTypes));
+  });
+
+  it.each([
+    `import { thing } from '../config/thing.ts';`,
+    `import thing from '../config/thing.ts';`,
+    `import * as thing from '../config/thing.ts';`,
+    `import '../config/thing.ts';`,
+    `import { type Thing, thing } from '../config/thing.ts';`,
+    `export { thing } from '../config/thing.ts';`,
+    `export * from '../config/thing.ts';`,
+    `const thing = await import('../config/thing.ts');`,
+  ])('finds %s where types alone are allowed', (line) => {
+    expect(planted('events', line)).toHaveLength(1);
+  });
+
+  it('holds in the sub-folders of every room', () => {
+    const isFound = ({ room, other }: Arrow) =>
+      planted(room, value(specifier(room, other, 1)), 'deep/').length > 0;
+    expect(named((arrow) => !isFile(arrow.room) && isFound(arrow))).toEqual(
+      named(({ room, mayValues }) => !isFile(room) && !mayValues),
+    );
+    expect(planted('domain', value('./other.ts'), 'deep/')).toEqual([]);
+  });
+
+  it('finds each reserved package, also below its name, everywhere except in its places', () => {
+    const everywhere = [...NAMES, ...Object.values(PACKAGES).flat()];
+    for (const [name, places] of Object.entries(PACKAGES)) {
+      const others = everywhere.filter(
+        (place) => !places.some((own) => place === own || place.startsWith(`${own}/`)),
+      );
+      for (const line of [value(name), type(`${name}/below`)]) {
+        const found = everywhere.filter((place) => planted(place, line).length > 0);
+        expect([name, found]).toEqual([name, others]);
+      }
+    }
+    expect(planted('worker', value('postgres-date'))).toEqual([]);
+  });
+
   it('names file, import and what is allowed', () => {
-    const wrong = planted('worker', `import { thing } from '../pool/pool.ts';`);
-    expect(wrong).toEqual([
+    expect(planted('worker', value('../pool/pool.ts'))).toEqual([
       'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, async, events, kernel.',
     ]);
   });
 
-  it('refuses a package of one room in another room of the same folder', () => {
-    expect(wrongArrows({ 'runtime/runtime.ts': `import Docker from 'dockerode';` })).toHaveLength(
-      1,
-    );
-  });
-
-  it('tells packages with similar names apart', () => {
-    expect(planted('worker', `import thing from 'postgres-date';`)).toEqual([]);
-  });
-
   it('fails on a file that it cannot read', () => {
     expect(() => planted('worker', 'import {')).toThrow('src/worker/planted.ts cannot be parsed');
+  });
+});
+
+describe('the check of npm run check', () => {
+  const copy = mkdtempSync(join(tmpdir(), 'cellhouse-arrows-'));
+  afterAll(() => rmSync(copy, { recursive: true }));
+  cpSync('scripts', join(copy, 'scripts'), { recursive: true });
+  symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
+  mkdirSync(join(copy, 'src/kitchen'), { recursive: true });
+  const check = () => {
+    const script = join(copy, 'scripts/check-arrows.mjs');
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
+    return [status, stdout, stderr];
+  };
+
+  it('fails if there is nothing to check', () => {
+    expect(check()).toEqual([1, '', 'There is nothing in src/ to check.\n']);
+  });
+
+  it('fails on a file in no room', () => {
+    writeFileSync(join(copy, 'src/kitchen/sink.ts'), '');
+    expect(check()).toEqual([1, '', 'src/kitchen/sink.ts is in no room of scripts/arrows.mjs.\n']);
   });
 });
