@@ -63,6 +63,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          // Otherwise each file would start a process and load its modules again, which takes longer than most files.
+          isolate: false,
           testTimeout: UNIT_TIMEOUT_MS,
         },
       },
@@ -72,7 +74,7 @@ export default defineConfig({
           name: 'int',
           include: ['test/int/**/*.test.ts'],
           globalSetup: ['test/support/provideDatabase.ts'],
-          // Otherwise each file would load the whole gateway again, which takes longer than many files.
+          // As above, and the modules are those of the whole gateway.
           isolate: false,
           maxWorkers: INT_FILES_AT_ONCE,
           testTimeout: INT_TIMEOUT_MS,

@@ -147,12 +147,12 @@ describe('an address that sends wrong tokens', () => {
   });
 
   it('takes a bounded place, however many addresses there are', () => {
-    for (let address = 0; address < 1_000_000; address += 1) {
+    for (let address = 0; address < 200_000; address += 1) {
       logins.attempt(String(address), 'x');
       logins.failed(String(address), 'x');
     }
     expect(logins.size).toBeGreaterThan(32_000);
     expect(logins.size).toBeLessThanOrEqual(65_536);
-    expect(logins.count).toBe(1_000_000);
+    expect(logins.count).toBe(200_000);
   });
 });

@@ -1,10 +1,14 @@
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Owner } from '../../src/domain/owner.ts';
 import { untilEnded } from '../../src/service/forget/untilEnded.ts';
 
 const OWNER: Owner = { tenant: 'a', userUuid: 'ann' };
-/** Longer than a gateway has for what became of a change. */
-const REMOVAL_MS = 2_300;
+const REMOVAL_MS = 1_000;
+/** How far the clock moves on with each look. */
+const STEP_MS = 1_000;
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+afterEach(() => void vi.useRealTimers());
 
 it('leaves a gateway time to record what became of a change, from when the worker is gone', async () => {
   const startedAt = performance.now();
@@ -22,8 +26,11 @@ it('leaves a gateway time to record what became of a change, from when the worke
       return [];
     },
   };
-  const leases = { otherGateways: async () => ['another'] };
-  const database = { queries, leases, store: {} };
+  const otherGateways = async () => {
+    vi.advanceTimersByTime(STEP_MS);
+    return ['another'];
+  };
+  const database = { queries, leases: { otherGateways }, store: {} };
   await untilEnded({ database, now: () => new Date() } as never, OWNER);
   expect(endedMs).toBeGreaterThan(REMOVAL_MS + 2_000);
 });
