@@ -3,7 +3,7 @@
  * Each time the gateway gives the connection up within bounded memory and time, and the next connection works.
  */
 import type { Duplex } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
@@ -11,23 +11,22 @@ import { frame } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 const MEBIBYTE = 1_048_576;
-/** The channel waits 5 s for a hello, and the machine may be busy with other tests. */
-vi.setConfig({ testTimeout: 30_000 });
-
 let agent: ScriptedAgent;
 let recorded: RecordedChannel;
 
 beforeEach(async () => {
   agent = await startScriptedAgent();
-  recorded = recordChannel({
-    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
-    random: () => 0,
-  });
+  recorded = connect();
 });
 afterEach(async () => {
   await recorded.channel.close();
   await agent.close();
 });
+
+function connect(limits: { handshakeTimeoutMs?: number } = {}): RecordedChannel {
+  const target = { kind: 'agent', address: socketAddress(agent.socketPath) } as const;
+  return recordChannel({ target, random: () => 0, ...limits });
+}
 
 const opened = (times: number) =>
   recorded.until(() => recorded.told.filter((what) => what === 'open').length >= times);
@@ -178,6 +177,9 @@ describe('answers to the upgrade', () => {
   });
 
   it('are not enough: without a hello the connection is given up', async () => {
+    await opened(1);
+    await recorded.channel.close();
+    recorded = connect({ handshakeTimeoutMs: 500 });
     await opened(1);
     agent.isSilent = true;
     agent.cut();

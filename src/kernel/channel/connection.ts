@@ -15,10 +15,11 @@ import type { KernelTarget } from './kernelTarget.ts';
 import { createLiveness, type Liveness } from './liveness.ts';
 import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
-/** Limit from dialling to the answer to the upgrade: a stopped agent never answers. */
+/**
+ * Limit from dialling to the answer to the upgrade, which a stopped agent never gives, and from there to the hello,
+ * which the agent sends immediately.
+ */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** Limit from the upgrade to the hello, which the agent sends immediately after it. */
-const HELLO_TIMEOUT_MS = 5_000;
 /** Limit of bytes sent but not read by the peer: enough for a few of the largest requests. An agent always reads. */
 const MAX_UNREAD_BYTES = 32 * 1_048_576;
 /** The agent's close code when another gateway connects with an equal or higher epoch (docs/worker-protocol.md). */
@@ -77,10 +78,7 @@ class SocketConnection implements Connection {
     });
     this.#listen();
     // The `handshakeTimeout` of `ws` works only if the connection is a socket, so this deadline is our own.
-    this.#deadline = this.#endIn(
-      deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
-      new Error('The worker does not answer the upgrade.'),
-    );
+    this.#deadline = this.#endLater(new Error('The worker does not answer the upgrade.'));
   }
 
   send(frame: string): boolean {
@@ -143,7 +141,8 @@ class SocketConnection implements Connection {
     this.#liveness.close();
   }
 
-  #endIn(limitMs: number, error: Error): NodeJS.Timeout {
+  #endLater(error: Error): NodeJS.Timeout {
+    const limitMs = this.#deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     return setTimeout(() => this.end(error), limitMs);
   }
 
@@ -154,8 +153,7 @@ class SocketConnection implements Connection {
     if (this.#deps.target.kind === 'jupyter') {
       this.#open(null);
     } else {
-      const error = new KernelProtocolError('The worker said no hello.');
-      this.#deadline = this.#endIn(HELLO_TIMEOUT_MS, error);
+      this.#deadline = this.#endLater(new KernelProtocolError('The worker said no hello.'));
     }
   }
 
