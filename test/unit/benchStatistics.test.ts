@@ -50,14 +50,14 @@ describe('the ratio of two series', () => {
   });
 
   it('has its true value in the interval in nearly all runs', () => {
-    const runs = 50;
+    const runs = 25;
     const trueRatio = 1.5;
     const held = Array.from({ length: runs }, (_, run) => {
       const base = series(latencies(2 * run + 1, 2, 60));
       const { low, high } = ratioOf(base, series(latencies(2 * run + 2, 3, 60)));
       return low <= trueRatio && trueRatio <= high;
     }).filter(Boolean).length;
-    expect(held).toBeGreaterThanOrEqual(44);
+    expect(held).toBeGreaterThanOrEqual(22);
   });
 
   it('takes series of different lengths', () => {

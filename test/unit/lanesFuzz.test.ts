@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { isCommand } from '../../src/domain/executionOptions.ts';
 import { queueOf } from '../../src/domain/queueOf.ts';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { EXTENT } from '../extent.ts';
 import { COMMAND, MAX_COMMANDS, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
 import { createLanesWorld, idAfter, type LanesWorld } from '../support/lanesWorld.ts';
 import { fc } from '../support/seeded.ts';
 
+const { laneRuns: numRuns } = EXTENT;
 const LANES: readonly LaneKey[] = [DEFAULT_LANE, 'a', 'b'];
 
 const lane = fc.constantFrom(...LANES);
@@ -106,7 +108,7 @@ describe('for any messages of three lanes and of commands', () => {
         });
         expect(disturbed.result).toEqual(undisturbed.result);
       }),
-      { numRuns: 150 },
+      { numRuns },
     );
   });
 
@@ -120,6 +122,7 @@ describe('for any messages of three lanes and of commands', () => {
           expect(ran.get(each) ?? []).toEqual(own);
         }
       }),
+      { numRuns },
     );
   });
 
@@ -135,6 +138,7 @@ describe('for any messages of three lanes and of commands', () => {
         for (const lane of asked)
           expect(told({ executions }, lane)).toMatchObject([{ stateLost: false }]);
       }),
+      { numRuns },
     );
   });
 
@@ -148,6 +152,7 @@ describe('for any messages of three lanes and of commands', () => {
           expect(told(together, each)).toEqual(told(alone, each));
         }
       }),
+      { numRuns },
     );
   });
 
@@ -163,7 +168,7 @@ describe('for any messages of three lanes and of commands', () => {
         const ran = new Set([...result.ran.values()].flat());
         for (const row of rows) expectStopped(rows, row, ran);
       }),
-      { numRuns: 300 },
+      { numRuns },
     );
   }, 120_000);
 });
