@@ -4,6 +4,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pause } from '../../src/async/pause.ts';
 import { uploadOf } from '../../src/server/http/files/upload.ts';
 import { createEnding, type OpenEnding } from '../../src/service/access/ending.ts';
 
@@ -11,8 +12,6 @@ import { createEnding, type OpenEnding } from '../../src/service/access/ending.t
 const A_WHILE_MS = 50;
 const BODY = 'the whole of it';
 
-let known: Promise<void> | null = null;
-let learn = () => {};
 let ending: OpenEnding;
 const server = createServer(async (req, res) => {
   try {
@@ -28,15 +27,22 @@ afterAll(() => {
   server.closeAllConnections();
 });
 
-/** Sends the body in one piece, and resolves with the answer. */
-async function upload(headers: Record<string, string | number>): Promise<[number, string]> {
-  known = new Promise((resolve) => {
-    learn = () => {
-      known = null;
-      resolve();
-    };
+/** Sends the body in one piece. When all of it waits, the gateway knows: `isValid`. Resolves with the answer. */
+async function upload(
+  headers: Record<string, string | number>,
+  isValid: boolean,
+): Promise<[number, string]> {
+  let known: Promise<void> | null = null;
+  let isAsked = false;
+  ending = createEnding(() => {
+    if (!isAsked)
+      known = pause(A_WHILE_MS).then(() => {
+        if (!isValid) ending.end();
+        known = null;
+      });
+    isAsked = true;
+    return known;
   });
-  ending = createEnding(() => known);
   const { port } = server.address() as AddressInfo;
   const sending = request({ port, host: '127.0.0.1', method: 'PUT', headers });
   sending.end(BODY);
@@ -49,18 +55,11 @@ describe.each([
   ['with its length', { 'Content-Length': BODY.length }],
 ])('an upload %s, of which everything has arrived meanwhile', (_how, headers) => {
   it('is whole when the gateway knows that its token is valid', async () => {
-    const answer = upload(headers);
-    setTimeout(() => learn(), A_WHILE_MS);
-    expect(await answer).toEqual([200, BODY]);
+    expect(await upload(headers, true)).toEqual([200, BODY]);
   });
 
   it('is cut when the gateway knows that its token has ended', async () => {
-    const answer = upload(headers);
-    setTimeout(() => {
-      ending.end();
-      learn();
-    }, A_WHILE_MS);
-    expect(await answer).toEqual([500, expect.stringContaining('revoked')]);
+    expect(await upload(headers, false)).toEqual([500, expect.stringContaining('revoked')]);
   });
 });
 
