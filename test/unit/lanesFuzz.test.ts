@@ -168,7 +168,8 @@ describe('for any messages of three lanes and of commands', () => {
         const ran = new Set([...result.ran.values()].flat());
         for (const row of rows) expectStopped(rows, row, ran);
       }),
-      { numRuns },
+      // A command that the former holder may have sent and that is to be stopped is rare.
+      { numRuns: 300 },
     );
   }, 120_000);
 });
