@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const ARCHITECTURE = read('docs/architecture.md');
+const TESTING = read('docs/testing.md');
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
@@ -26,21 +27,29 @@ function pathsIn(text: string): string[] {
   return [...new Set([...found].flatMap(([, path]) => path ?? []))];
 }
 
-describe('docs/architecture.md', () => {
-  it('names only functions that exist in a file of the same row', () => {
-    const rows = ARCHITECTURE.split('\n').filter((line) => line.startsWith('|'));
-    const named = rows.flatMap((row) => {
-      const sources = pathsIn(row).filter((path) => /\.\w+$/.test(path));
-      const names = [...row.matchAll(/`(#?\w+)\(\)`/g)].flatMap(([, name]) => name ?? []);
-      return names.map((name) => ({ name, sources }));
-    });
-    expect(named.length).toBeGreaterThan(30);
-    const wrong = named.filter(
-      ({ name, sources }) => !sources.some((path) => read(path).includes(name)),
-    );
-    expect(wrong).toEqual([]);
+/** The functions in the tables of a page, each with the files of its row. */
+function functionsIn(text: string): { name: string; sources: readonly string[] }[] {
+  const rows = text.split('\n').filter((line) => line.startsWith('|'));
+  return rows.flatMap((row) => {
+    const sources = pathsIn(row).filter((path) => /\.\w+$/.test(path));
+    const names = [...row.matchAll(/`(#?\w+)\(\)`/g)].flatMap(([, name]) => name ?? []);
+    return names.map((name) => ({ name, sources }));
   });
+}
 
+it.each([
+  ['docs/architecture.md', ARCHITECTURE, 30],
+  ['docs/testing.md', TESTING, 10],
+])('%s names only functions that exist in a file of the same row', (_, text, atLeast) => {
+  const named = functionsIn(text);
+  expect(named.length).toBeGreaterThan(atLeast);
+  const wrong = named.filter(
+    ({ name, sources }) => !sources.some((path) => read(path).includes(name)),
+  );
+  expect(wrong).toEqual([]);
+});
+
+describe('docs/architecture.md', () => {
   it('says what belongs in every folder of src', () => {
     const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

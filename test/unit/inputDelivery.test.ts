@@ -138,7 +138,7 @@ it('a property: the agent gets all input once and in order, and its end', async 
       }
       send('', true);
       await expect
-        .poll(() => [agent.taken, agent.isClosed], { timeout: 5_000 })
+        .poll(() => [agent.taken, agent.isClosed], { timeout: 5_000, interval: 5 })
         .toEqual([all, true]);
       close();
     },
