@@ -152,8 +152,10 @@ export async function recordEnd(
   try {
     const outcome = await decideAndCommit(store, {
       load: async () => {
-        const [worker, session, contexts] = await Promise.all([
-          queries.worker(workerId),
+        // The worker comes first. A session that opens after this read changes the worker, too, so the commit is
+        // refused. If the session were read first, the worker could end and leave a session open that it got since.
+        const worker = await queries.worker(workerId);
+        const [session, contexts] = await Promise.all([
           queries.openSessionOfWorker(workerId),
           queries.openContextsOfWorker(workerId),
         ]);
