@@ -1,6 +1,6 @@
 /** Checks that whenever something ends or variables are lost, there is a cause: an action of the user or a fault. */
 
-import type { CallRecord, CellKind, History } from '../history.ts';
+import type { CallRecord, CellKind } from '../history.ts';
 import {
   endOfCommand,
   endOfKernel,
@@ -89,11 +89,7 @@ function isEndCaused(
     case 'OK':
       return true;
     case 'TIMEOUT':
-      return (
-        ENDLESS.includes(cell) ||
-        pauseOfWorker(history, workerId, period) !== null ||
-        isInterruptedLate(history, execution, at)
-      );
+      return ENDLESS.includes(cell) || pauseOfWorker(history, workerId, period) !== null;
     case 'INTERRUPTED':
       return (
         isInterrupted() ||
@@ -118,16 +114,6 @@ function isEndCaused(
     default:
       return status satisfies never;
   }
-}
-
-/** A server runs until its user interrupts it, which comes too late if the call that reaches it was refused for long. */
-function isInterruptedLate(
-  { calls }: History,
-  { id, cell }: ExecutionFacts,
-  endedAt: number,
-): boolean {
-  const interrupts = calls.filter(({ executionId }) => executionId === id);
-  return cell === 'server' && interrupts.some(({ startedAt }) => startedAt >= endedAt);
 }
 
 /** A gateway interrupts code whose caller over MCP has gone before hearing of it (docs/doors/mcp.md). */

@@ -9,7 +9,7 @@ import type { Random } from '../random.ts';
 /** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */
 const ATTEMPT_TIMEOUT_MS = 12_000;
 /** Longer than the gateway's own limits: a commit waits 30 s for the database, and a request 60 s for a worker. */
-const CALL_LIMIT_MS = 120_000;
+export const CALL_LIMIT_MS = 120_000;
 const RETRY_PAUSE_MS = 150;
 
 /** What a client shows to be let in. It may get another token at any time, before the former one is revoked. */

@@ -6,6 +6,7 @@
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import type { CellKind, CommandKind } from '../history.ts';
+import { CALL_LIMIT_MS } from './attempts.ts';
 import type { Cell } from './cells.ts';
 import { readsInput } from './inputText.ts';
 
@@ -15,6 +16,12 @@ export const LIST_NAME = 'ran';
 const AMPLE_TIMEOUT_MS = 30_000;
 /** Waiting for input counts, and all gateways may be away for a minute. Shorter than a client follows it. */
 export const INPUT_TIMEOUT_MS = 120_000;
+/**
+ * Of a command that only an interrupt ends. Its client makes two calls at most until then, one to reach it and the
+ * interrupt, and faults may keep either from being answered for as long as a client tries. So such a command reaches
+ * this limit only if an interrupt was lost.
+ */
+const INTERRUPTED_TIMEOUT_MS = 2 * CALL_LIMIT_MS + 60_000;
 /** What a command that was not killed exits with. */
 const EXIT_CODES: Readonly<Record<CommandKind, number>> = {
   shell: 0,
@@ -70,8 +77,12 @@ export function exitCodeOf(kind: CommandKind): number {
 export function makeCommand(kind: CommandKind, key: string, port: number): Cell {
   const code = prologue(key) + bodyOf(kind, port);
   const allowInput = readsInput(kind);
-  const timeoutMs = allowInput ? INPUT_TIMEOUT_MS : AMPLE_TIMEOUT_MS;
-  return { kind, key, code, timeoutMs, language: 'BASH', allowInput };
+  return { kind, key, code, timeoutMs: timeoutOf(kind), language: 'BASH', allowInput };
+}
+
+function timeoutOf(kind: CommandKind): number {
+  if (readsInput(kind)) return INPUT_TIMEOUT_MS;
+  return kind === 'shell-endless' || kind === 'server' ? INTERRUPTED_TIMEOUT_MS : AMPLE_TIMEOUT_MS;
 }
 
 /** The key of the command that this code is. Null: it is none. */

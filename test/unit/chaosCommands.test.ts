@@ -1,5 +1,7 @@
 /** Tests what the checker of chaos runs finds of commands and contexts, each time in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
+import { CALL_LIMIT_MS } from '../../chaos/clients/attempts.ts';
+import { makeCommand } from '../../chaos/clients/shellCells.ts';
 import type { CellKind, History } from '../../chaos/history.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
 import { foundIn, soundHistory } from '../support/chaosHistory.ts';
@@ -103,22 +105,16 @@ describe('a command', () => {
     ]);
   });
 
-  it('shows when it was a server that its user interrupted in time, and ended by its limit', () => {
-    const server = sound.calls.find(({ key }) => key === 'ann-server')?.answer?.id ?? '';
-    const ends = sound.events.filter(({ streamId }) => streamId === server);
-    const endedAt = new Date(ends.at(-1)?.event.data.at ?? '').getTime();
-    const timedOut = withEnd('server', { status: 'TIMEOUT' });
-    const interruptedAt = (startedAt: number) => ({
-      ...timedOut,
-      calls: sound.calls.map((call) => {
-        const isInterrupt = call.executionId === server;
-        return isInterrupt ? { ...call, startedAt, endedAt: startedAt + 1 } : call;
-      }),
-    });
-    const isCaused = (startedAt: number) =>
-      found(interruptedAt(startedAt)).every((what) => !what.includes('without a cause'));
-    expect([isCaused(endedAt - 1), isCaused(endedAt + 1)]).toEqual([false, true]);
-  });
+  it.each(['server', 'shell-endless'] as const)(
+    'shows when its user interrupts it, as a %s, and it ends by its limit',
+    (kind) => {
+      expect(found(withEnd(kind, { status: 'TIMEOUT' }))).toContainEqual(
+        expect.stringMatching(`^lost: execution .* \\(${kind}\\) ended as TIMEOUT without a cause`),
+      );
+      // However late both calls of its user are answered: the one to reach it, and the interrupt.
+      expect(makeCommand(kind, 'key', 1).timeoutMs).toBeGreaterThan(2 * CALL_LIMIT_MS);
+    },
+  );
 
   it('shows when it ran as a server, and could not be reached', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
