@@ -15,6 +15,13 @@ const INT_TIMEOUT_MS = 90_000;
 /** Nothing waits in these: it ends one that computes for ever, on a machine however busy. */
 const UNIT_TIMEOUT_MS = 30_000;
 
+/**
+ * How long `expect.poll` looks. What it waits for comes within milliseconds, and within seconds on a busy machine: the
+ * limit only ends a wait in vain. Vitest's own is 1 s. Below the time limit of a test, so that the test says what did not
+ * come.
+ */
+const POLLING = { poll: { timeout: 20_000 } };
+
 /** Vite would take graphql's .mjs for our files while packages load its .js: two copies that refuse each other's types. */
 const oneGraphql = { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] };
 
@@ -66,6 +73,7 @@ export default defineConfig({
           // Otherwise each file would start a process and load its modules again, which takes longer than most files.
           isolate: false,
           testTimeout: UNIT_TIMEOUT_MS,
+          expect: POLLING,
         },
       },
       {
@@ -78,6 +86,7 @@ export default defineConfig({
           isolate: false,
           maxWorkers: INT_FILES_AT_ONCE,
           testTimeout: INT_TIMEOUT_MS,
+          expect: POLLING,
           hookTimeout: INT_TIMEOUT_MS,
         },
       },
@@ -91,6 +100,7 @@ export default defineConfig({
           maxWorkers: E2E_FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           testTimeout: E2E_TIMEOUT_MS,
+          expect: POLLING,
           hookTimeout: E2E_HOOK_TIMEOUT_MS,
         },
       },
@@ -104,6 +114,7 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: E2E_TIMEOUT_MS,
+          expect: POLLING,
           hookTimeout: E2E_HOOK_TIMEOUT_MS,
         },
       },

@@ -146,9 +146,7 @@ describe('the creation of a context', () => {
     const { id } = await scripted.createContext(observer);
     await http.atLeast(1);
     scripted.tellContext(id, 'failed');
-    await expect
-      .poll(() => stored(id), { timeout: 5_000 })
-      .toMatchObject({ status: 'ENDED', endReason: 'failed' });
+    await expect.poll(() => stored(id)).toMatchObject({ status: 'ENDED', endReason: 'failed' });
     expect(refusedCommits).toBe(0);
     expect(http.calls.map(({ path }) => path)).toEqual(['/contexts']);
     await gateway.die();

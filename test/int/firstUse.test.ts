@@ -43,16 +43,23 @@ it('is not the case until something is used: a database is as compatible as its 
 });
 
 it('does not wait on a database that never had a former gateway', async () => {
-  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(1_000);
+  // Less than a gateway that was just starting is given to notice.
+  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(2_900);
   expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens });
 });
 
 it('waits until the last former gateway has stopped, at all gateways', async () => {
   const other = await db.open();
   await other.leases.announce();
-  await formerGateway(1_500);
-  const both = [gateway, other].map(({ firstUse }) => timeOf(firstUse.allow('tokens')));
-  for (const ms of await Promise.all(both)) expect(ms).toBeGreaterThan(1_200);
+  const former = newId();
+  await formerGateway(1_500, former);
+  const allowed = async ({ firstUse }: Database) => {
+    await firstUse.allow('tokens');
+    const [lease] = await db.sql<{ isOver: boolean }[]>`
+      SELECT expires_at < clock_timestamp() AS is_over FROM leases WHERE holder = ${former}`;
+    return lease?.isOver;
+  };
+  expect(await Promise.all([gateway, other].map(allowed))).toEqual([true, true]);
 });
 
 it('is refused while a former gateway lives on, and is retryable', async () => {
@@ -90,5 +97,6 @@ it('keeps former gateways from starting, also after the next update', async () =
 it('is remembered: once allowed, nobody is asked any more', async () => {
   await gateway.firstUse.allow('tokens');
   await formerGateway(60_000);
-  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(50);
+  // It would be refused if it asked.
+  await gateway.firstUse.allow('tokens');
 });

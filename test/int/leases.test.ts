@@ -78,9 +78,7 @@ describe('a lease', () => {
       return row?.expiresAt.getTime() ?? 0;
     };
     const before = await expiresAt();
-    await expect
-      .poll(expiresAt, { timeout: 4 * LEASE_RENEW_INTERVAL_MS })
-      .toBeGreaterThan(before + LEASE_RENEW_INTERVAL_MS / 2);
+    await expect.poll(expiresAt).toBeGreaterThan(before + LEASE_RENEW_INTERVAL_MS / 2);
   });
 
   it('is reported as lost once another gateway has it', async () => {
@@ -128,11 +126,11 @@ describe('othersExpireInMs', () => {
     await only.leases.acquire('mine');
     expect(await only.leases.othersExpireInMs()).toBeNull();
     await leave('expired', -1);
-    await leave('soon', 600);
+    await leave('soon', 30_000);
     await leave('later', 60_000);
     const ms = await other.leases.othersExpireInMs();
     expect(ms).toBeGreaterThan(0);
-    expect(ms).toBeLessThanOrEqual(600);
+    expect(ms).toBeLessThanOrEqual(30_000);
     await db.sql`DELETE FROM leases WHERE holder = ${dead}`;
   });
 });
@@ -153,9 +151,9 @@ describe('isHeld', () => {
     const cut = await db.open(newId<GatewayId>(), proxy.address);
     await cut.leases.acquire('cut');
     await proxy.refuse();
-    await expect.poll(() => cut.leases.isHeld('cut'), { timeout: 2 * LEASE_TTL_MS }).toBe(false);
+    await expect.poll(() => cut.leases.isHeld('cut')).toBe(false);
     await proxy.open();
-    await expect.poll(() => cut.leases.isHeld('cut'), { timeout: 2 * LEASE_TTL_MS }).toBe(true);
+    await expect.poll(() => cut.leases.isHeld('cut')).toBe(true);
     await cut.close();
     await proxy.close();
   });
