@@ -89,8 +89,14 @@ async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
       following.push(await followSchema({ service, principal, operation, variables }));
   }
   for (const each of following) void readOn(each);
-  await pause(QUIET_MS);
+  for (let before = -1; before !== toldBy(following); await pause(QUIET_MS))
+    before = toldBy(following);
   return following;
+}
+
+/** How much the subscriptions have told so far. */
+function toldBy(following: readonly Following[]): number {
+  return following.reduce((sum, { items }) => sum + items.length, 0);
 }
 
 /** One session ends, and another one opens. Resolves when all gateways have heard of it. */
@@ -129,9 +135,9 @@ describe('the judge', () => {
       followPoolStatus: () => service.followPoolStatus(AUTH_TOKEN_HOLDER),
     };
     const following = await followAll('red', leaking);
-    const before = following.flatMap(({ items }) => items).length;
+    const before = toldBy(following);
     await beginAnew('blue');
-    expect(following.flatMap(({ items }) => items).length).toBeGreaterThan(before);
+    await expect.poll(() => toldBy(following)).toBeGreaterThan(before);
     await Promise.all(following.map((each) => each.close()));
   });
 
