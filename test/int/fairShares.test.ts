@@ -13,14 +13,17 @@ const SETTINGS = {
   MAX_TOTAL_WORKERS: String(MAX_WORKERS),
   TENANT_WEIGHTS: 'double=2',
 };
-/** How long a client keeps its session. */
-const HOLD_MS = 300;
+/**
+ * How long a client keeps its session. Far longer than the next one takes to be opened on a busy machine: all else that
+ * is measured is a share of the workers' time.
+ */
+const HOLD_MS = 1_000;
 /** How long clients compete while it is measured. */
-const MEASURED_MS = 4_000;
-/** The first sessions are opened while one tenant is alone. */
-const SETTLING_MS = 1_000;
-/** Far less than a lease lives (2 s), and more than a worker is left for others, and another one is made. */
-const SOON_MS = 1_000;
+const MEASURED_MS = 6_000;
+/** The first sessions are opened while one tenant is alone, and are kept for HOLD_MS. */
+const SETTLING_MS = 2_500;
+/** Far less than the minute of the stopped gateway's lease, and more than a worker is left for others. */
+const SOON_MS = 10_000;
 
 const { db, start } = await useServiceGateways(SETTINGS);
 const gateways = [await start(), await start()] as const;
