@@ -1,10 +1,14 @@
 """A command's terminal: opened by the command's own process, as the user, and handed to the agent.
 
+The process executes the program only when the agent has taken the terminal. An agent that cannot take it hangs it up,
+and a program that had begun by then would end by SIGHUP.
+
 Imported only when a command has one.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -12,21 +16,24 @@ import struct
 
 # <asm-generic/ioctls.h>. The module `termios` is not needed for anything else.
 TIOCSWINSZ = 0x5414
-# Not empty: that would be the end.
+# What the terminal comes with, and the answer of an agent that has taken it. Not empty: that would be the end.
 PACKET = b"terminal"
 
 
 def open_terminal(columns: int, rows: int) -> None:
     """Make a terminal that controls this session. Both its ends go over standard input, which is a socket.
 
-    The three standard descriptors are the terminal then. Raises OSError.
+    The three standard descriptors are the terminal then. Raises OSError, also if the agent does not take it.
     """
     master, slave = os.openpty()
     set_size(slave, columns, rows)
     with socket.socket(fileno=0) as agent:
         # With an end of its own, the agent can tell a terminal that nobody has open now from one that is over.
         socket.send_fds(agent, [PACKET], [master, slave])
-    os.close(master)
+        os.close(master)
+        if not agent.recv(len(PACKET)):
+            # The agent has no descriptors left.
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     os.login_tty(slave)
 
 

@@ -6,15 +6,19 @@ import os
 import resource
 import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 from cellhouse_agent.commands.commands import MAX_COMMANDS
 from cellhouse_agent.commands.terminal import Terminal
 from cellhouse_agent.contexts import MAX_CONTEXTS
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.listed_births import ListedBirths
+from cellhouse_agent.process_table import STATE_FIELD, stat_fields
 from cellhouse_agent.requests import Command, TerminalSize
+from cellhouse_agent.user_processes import user_processes
 from cellhouse_commands.terminal import PACKET
 
 from tests.with_commands import WithCommands, command
@@ -62,6 +66,14 @@ def room_for(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def wait_until_asleep() -> None:
+    """Block, as an agent on a busy machine does, until the only process of the user can do nothing by itself."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not [pid for pid in user_processes() if stat_fields(str(pid))[STATE_FIELD] == "S"]:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 class FewForCommands(WithCommands):
     """Commands with terminals, each of which takes five to eight."""
 
@@ -81,24 +93,53 @@ class FewForCommands(WithCommands):
         self.assertEqual({"CommandNotStarted", "SIGINT"}, ends)
         self.assertEqual(await settled(), before)
 
+    async def test_one_whose_terminal_cannot_be_taken_never_begins(self) -> None:
+        await self.output("first", "echo")
+        begin = Terminal.begin
+        ends = []
+        for room in range(5):
+
+            def take_late(terminal: Terminal, room: int = room) -> None:
+                # A process that did not wait would have begun by now, and would end by SIGHUP.
+                wait_until_asleep()
+                begin(terminal)
+                with room_for(room):
+                    terminal.read_rest()
+
+            name = f"room for {room}"
+            with mock.patch.object(Terminal, "begin", take_late):
+                code = "echo ran > /tmp/ran; echo on; read line"
+                self.executor.submit(command(name, code, found=TERMINAL))
+                await self.begun_or_ended(name)
+            self.executor.interrupt(name)
+            report = await self.report(name)
+            has_run = os.path.exists("/tmp/ran")
+            if has_run:
+                os.remove("/tmp/ran")
+            ends.append((report["ename"] or report["signal"], report["evalue"], has_run))
+        # Both its ends, and one more to write to it.
+        reason = "It could not open a terminal: Too many open files"
+        self.assertEqual(ends[:3], [("CommandNotStarted", reason, False)] * 3)
+        self.assertEqual(ends[3:], [("SIGINT", None, True)] * 2)
+
     async def test_a_terminal_that_cannot_be_taken_is_hung_up(self) -> None:
-        is_hung_up = []
+        found = []
         for room in range(4):
             master, slave = os.openpty()
             terminal = Terminal(lambda *_: None, InputBuffer())
             with socket.socket(fileno=os.dup(terminal.given[0])) as process:
                 socket.send_fds(process, [PACKET], [master, slave])
-            os.close(master)
-            terminal.begin()
-            with room_for(room):
-                await asyncio.sleep(0.05)
-            poll = select.poll()
-            poll.register(slave, 0)
-            is_hung_up.append(bool(poll.poll(0)))
+                os.close(master)
+                terminal.begin()
+                with room_for(room):
+                    terminal.read_rest()
+                poll = select.poll()
+                poll.register(slave, 0)
+                found.append((bool(poll.poll(0)), process.recv(len(PACKET))))
             terminal.close()
             os.close(slave)
-        # There are two ends.
-        self.assertEqual(is_hung_up, [True, True, False, False])
+        # Both its ends, and one more to write to it.
+        self.assertEqual(found, [(True, b"")] * 3 + [(False, PACKET)])
 
     async def begun_or_ended(self, msg_id: str) -> None:
         """Wait until it has written something, or has ended."""

@@ -1,6 +1,7 @@
 """A command's terminal. Imported only when a command has one.
 
-States: given (the command's process has a socket) -> open (it has sent both ends of the terminal) -> closed.
+States: given (the command's process has a socket) -> open (it has sent both ends of the terminal, and is told that the
+agent has taken them) -> closed.
 """
 
 from __future__ import annotations
@@ -111,16 +112,21 @@ class Terminal:
             return
         except ConnectionResetError:
             ends = []
-        self._close_sockets()
         self._ends = list(ends)
         try:
             # If there are fewer, the process has ended before it had a terminal, or the agent has no descriptor left.
             if len(self._ends) == ENDS:
                 self._open(self._ends[0])
+                # Now that nothing can fail any more, it executes its program.
+                self._ours.send(PACKET)
+                self._close_sockets()
                 return
+        except ConnectionError:
+            # The process has ended meanwhile.
+            pass
         except OSError as error:
             log_event("no_terminal", reason=str(error.strerror))
-        # Nobody could read what is written, so its writer must not wait.
+        # Without an answer, a process that waits for one does not begin.
         self.close()
 
     def _open(self, end: int) -> None:
