@@ -10,13 +10,12 @@ from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES, OutOfOrder
 from cellhouse_agent.inputs import InputPart, Taken
 from cellhouse_agent.requests import Command
 
+from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_commands import WithCommands, command
 from tests.with_input import Sender
 
 WITH_INPUT = Command({}, None, has_input=True)
 TEN_MEGABYTES = 10_000_000
-# Of code that reads for ever.
-SHORT = {"timeout_ms": 300, "grace_ms": 20_000}
 # Tries to read what another process has not read yet: by its descriptor's name, and by a copy of the descriptor.
 STEAL = """
 import ctypes, os, sys
@@ -136,7 +135,9 @@ class CommandInput(WithCommands):
         self.assertEqual(self.written("2"), b"early")
 
     async def test_the_time_of_waiting_counts(self) -> None:
-        await self.begin("1", "cat", **SHORT)
+        await self.begin("1", "echo on; cat", timeout_ms=LIMIT_MS)
+        await self.wrote("1", b"on")
+        pass_limit()
         report = await self.report("1")
         self.assertEqual((report["outcome"], report["signal"]), ("timeout", "SIGINT"))
         await self.begin("2", "echo on; cat")

@@ -6,7 +6,6 @@ import os
 import resource
 import select
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -16,14 +15,13 @@ from cellhouse_agent.commands.terminal import Terminal
 from cellhouse_agent.contexts import MAX_CONTEXTS
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.listed_births import ListedBirths
-from cellhouse_agent.process_table import STATE_FIELD, stat_fields
 from cellhouse_agent.requests import Command, TerminalSize
-from cellhouse_agent.user_processes import user_processes
 from cellhouse_commands.terminal import PACKET
 
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
 from tests.with_kernels import WithKernels
+from tests.with_processes import wait_until_asleep
 
 TERMINAL = Command({}, None, True, TerminalSize(80, 24))
 # src/runtime/docker/containerSpec.ts
@@ -64,14 +62,6 @@ def room_for(count: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def wait_until_asleep() -> None:
-    """Block, as an agent on a busy machine does, until the only process of the user can do nothing by itself."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not [pid for pid in user_processes() if stat_fields(str(pid))[STATE_FIELD] == "S"]:
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 class FewForCommands(WithCommands):

@@ -1,0 +1,20 @@
+"""What tests see of the user's processes: run as root, or as the agent, in the worker image."""
+
+import time
+
+from cellhouse_agent.process_table import STATE_FIELD, stat_fields
+from cellhouse_agent.user_processes import user_processes
+
+from tests.with_executor import PATIENCE_SECONDS
+
+
+def wait_until_asleep() -> None:
+    """Block, with the agent, until each process of the user waits for something; there must be one."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not (states := [_state(pid) for pid in user_processes()]) or {*states} != {"S"}:
+        assert time.monotonic() < end, states
+        time.sleep(0.001)
+
+
+def _state(pid: int) -> str:
+    return stat_fields(str(pid))[STATE_FIELD]
