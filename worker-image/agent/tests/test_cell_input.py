@@ -18,7 +18,8 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context
 from cellhouse_agent.usage import find_usage
 
-from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
+from tests.with_clock import LIMIT_MS, pass_limit
+from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 from tests.with_input import Sender
 
 QUESTION = "cellhouse_input_request"
@@ -296,12 +297,16 @@ class CellInput(WithExecutor):
         self.assertEqual(await self.run_code("2", "print(hits > 0)"), ("finished", "True\n"))
 
     async def test_the_time_of_waiting_counts(self) -> None:
-        self.begin("1", "x = 1; input()", timeout_ms=300)
+        self.begin("1", "x = 1; input()", timeout_ms=LIMIT_MS)
+        await self.asked("1", 1)
+        pass_limit()
         outcome, error, _ = await self.ended("1")
         self.assertEqual((outcome, error), ("timeout", "KeyboardInterrupt"))
         self.assertEqual(await self.run_code("2", "print(x)"), ("finished", "1\n"))
-        again = "while True:\n  try: input()\n  except BaseException: pass"
-        self.begin("3", again, timeout_ms=300, grace_ms=200)
+        deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); input()"
+        self.begin("3", deaf, timeout_ms=LIMIT_MS, grace_ms=SHORT_GRACE_MS)
+        await self.asked("3", 1)
+        pass_limit()
         self.assertEqual((await self.ended("3"))[:2], ("timeout", "KernelReplaced"))
 
     async def test_a_restart_ends_the_waiting(self) -> None:

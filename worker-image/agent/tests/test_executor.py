@@ -7,6 +7,7 @@ from cellhouse_agent.executor import QueueFull
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.user_processes import user_processes
 
+from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 
 # Sends messages in the kernel's name, at once.
@@ -57,9 +58,12 @@ class ExecutorTest(WithExecutor):
         self.assertEqual(await self.run_code("2", code), ("finished", "2\n"))
 
     async def test_a_runaway_loop_is_stopped_and_keeps_its_variables(self) -> None:
-        loop = "b = 5\nwhile True: pass"
-        self.assertEqual((await self.run_code("1", loop, timeout_ms=300))[0], "timeout")
-        self.assertFalse((await self.reply("1"))["metadata"]["cellhouse"]["state_lost"])
+        loop = "b = 5; print('on')\nwhile True: pass"
+        self.executor.submit(request("1", loop, LIMIT_MS))
+        await self.printed("1", "on")
+        pass_limit()
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["state_lost"]), ("timeout", False))
         self.assertEqual(await self.run_code("2", "print(b)"), ("finished", "5\n"))
 
     async def test_a_limit_that_is_over_before_the_code_is_taken_up_keeps_the_variables(
@@ -73,11 +77,12 @@ class ExecutorTest(WithExecutor):
             self.assertFalse(report["state_lost"])
 
     async def test_code_that_ignores_the_interrupt_loses_its_kernel(self) -> None:
-        stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-        outcome, _ = await self.run_code("1", stubborn, 300, SHORT_GRACE_MS)
-        self.assertEqual(outcome, "timeout")
+        deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('on')"
+        self.executor.submit(request("1", f"{deaf}\nwhile True: pass", LIMIT_MS, SHORT_GRACE_MS))
+        await self.printed("1", "on")
+        pass_limit()
         report = (await self.reply("1"))["metadata"]["cellhouse"]
-        self.assertTrue(report["state_lost"])
+        self.assertEqual((report["outcome"], report["state_lost"]), ("timeout", True))
         self.assertGreater(report["finished_at"] - report["started_at"], SHORT_GRACE_MS)
         self.assertEqual(await self.run_code("2", "print(1)"), ("finished", "1\n"))
 
@@ -178,10 +183,8 @@ class ExecutorTest(WithExecutor):
             self.assertEqual(ran, ("finished", "after\nthe end\n"))
 
     async def test_a_request_that_never_began_ends_after_it_began(self) -> None:
-        stubborn = PRETENDER.replace(
-            "time.sleep(50)", "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(50)"
-        )
-        self.assertEqual((await self.run_code("1", stubborn))[0], "finished")
+        deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        self.assertEqual((await self.run_code("1", deaf + PRETENDER))[0], "finished")
         self.assertEqual((await self.run_code("2", "print('never')", 300)), ("timeout", ""))
         report = (await self.reply("2"))["metadata"]["cellhouse"]
         self.assertTrue(report["state_lost"])

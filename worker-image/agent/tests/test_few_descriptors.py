@@ -21,7 +21,7 @@ from cellhouse_commands.terminal import PACKET
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
 from tests.with_kernels import WithKernels
-from tests.with_processes import wait_until_asleep
+from tests.with_processes import wait_until_idle
 
 TERMINAL = Command({}, None, True, TerminalSize(80, 24))
 # src/runtime/docker/containerSpec.ts
@@ -91,7 +91,7 @@ class FewForCommands(WithCommands):
 
             def take_late(terminal: Terminal, room: int = room) -> None:
                 # A process that did not wait would have begun by now, and would end by SIGHUP.
-                wait_until_asleep()
+                wait_until_idle()
                 begin(terminal)
                 with room_for(room):
                     terminal.read_rest()

@@ -18,7 +18,8 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.usage import find_usage
 from cellhouse_kernel.identity import KERNEL_UID
 
-from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor
+from tests.with_clock import LIMIT_MS, pass_limit
+from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 from tests.with_files import helpers
 
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
@@ -95,8 +96,12 @@ class HomeWatchTest(WithExecutor):
 
     async def test_an_execution_that_fails_or_is_interrupted_tells_it_as_well(self) -> None:
         self.assertEqual(await self.files("open('a', 'w'); 1 / 0"), {"a": "created"})
-        report = await self.report("open('b', 'w')\nwhile True: pass", timeout_ms=300)
-        self.assertEqual([change["path"] for change in report["changes"]], ["b"])
+        loop = "open('b', 'w'); print('on')\nwhile True: pass"
+        self.executor.submit(request("loop", loop, LIMIT_MS))
+        await self.printed("loop", "on")
+        pass_limit()
+        files = (await self.reply("loop"))["metadata"]["cellhouse"]["files"]
+        self.assertEqual([change["path"] for change in files["changes"]], ["b"])
 
     async def test_a_file_of_the_api_is_no_change_of_the_next_execution(self) -> None:
         await self.upload("in.csv")
@@ -107,19 +112,14 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual(await self.files("1 + 1"), {})
 
     async def test_changes_that_the_api_makes_meanwhile_are_shared(self) -> None:
-        self.executor.submit(self.request_of("open('mine', 'w'); time.sleep(1)"))
+        until = "while not os.path.exists('theirs'): time.sleep(0.01)"
+        self.executor.submit(request("during", f"import os, time; open('mine', 'w')\n{until}"))
         await self.started("during")
         await self.upload("theirs")
         files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
         self.assertTrue(files["shared"])
         self.assertEqual([change["path"] for change in files["changes"]], ["mine"])
         self.assertEqual(await self.files("1 + 1"), {})
-
-    def request_of(self, code: str) -> Any:
-        """A request with the id `during`."""
-        from tests.with_executor import request
-
-        return request("during", "import time; " + code)
 
     async def test_threads_tasks_and_processes_of_earlier_code_make_changes_shared(self) -> None:
         await self.report(BACKGROUND)
@@ -140,9 +140,12 @@ class HomeWatchTest(WithExecutor):
         killed = "import os; open('a', 'w'); os.kill(os.getpid(), 9)"
         self.assertEqual(await self.report(killed), unknown)
         self.assertEqual(await self.files("open('b', 'w')"), {"b": "created"})
-        stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-        limits = {"timeout_ms": 300, "grace_ms": SHORT_GRACE_MS}
-        self.assertEqual(await self.report(stubborn, **limits), unknown)
+        deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('on')"
+        code = f"{deaf}\nwhile True: pass"
+        self.executor.submit(request("deaf", code, LIMIT_MS, SHORT_GRACE_MS))
+        await self.printed("deaf", "on")
+        pass_limit()
+        self.assertEqual((await self.reply("deaf"))["metadata"]["cellhouse"]["files"], unknown)
         self.assertEqual(await self.files("1 + 1"), {})
 
     async def test_after_too_much_for_a_look_the_next_execution_is_told_again(self) -> None:
@@ -190,7 +193,7 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual(asked.count("look_for_changes"), 2)
 
     async def test_a_restart_in_between_waits_for_the_look(self) -> None:
-        self.executor.submit(self.request_of("open('a', 'w')"))
+        self.executor.submit(request("during", "open('a', 'w')"))
         await self.executor.restart()
         files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
         self.assertIn(files["reason"], (None, "kernel_replaced"))

@@ -1,5 +1,6 @@
 """Odd commands, each with its end as docs/worker-protocol.md ("Odd commands") says."""
 
+import asyncio
 import hashlib
 import random
 import time
@@ -8,18 +9,19 @@ from typing import Any
 from cellhouse_agent.commands.commands import MAX_COMMANDS
 from cellhouse_agent.user_processes import user_processes
 
-from tests.with_commands import WithCommands, command
+from tests.with_clock import LIMIT_MS, pass_limit
+from tests.with_commands import MAX_OUTPUT_BYTES, WithCommands, command
+from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, SHORT_GRACE_MS
+from tests.with_processes import wait_until_idle
 
-# Long enough for the shell to begin what it is told: until then, an interrupt may end it, or be missed.
-BEGUN_MS = 1_000
-# Of code that ignores SIGINT.
-SHORT = {"timeout_ms": BEGUN_MS, "grace_ms": 200}
-# Of code that ends at SIGINT, however busy the machine is.
-PATIENT = {"timeout_ms": BEGUN_MS, "grace_ms": 20_000}
+# Of code that reaches its limit, and says before that it is `on`: until then, an interrupt may end it, or be missed.
+PATIENT: dict[str, Any] = {"timeout_ms": LIMIT_MS, "grace_ms": LONG_GRACE_MS}
+# The same, of code that ignores SIGINT.
+SHORT: dict[str, Any] = {"timeout_ms": LIMIT_MS, "grace_ms": SHORT_GRACE_MS}
 # A command that must end at once ends long before this. What it leaves running would take longer.
 AT_ONCE_SECONDS = 30.0
 # The name, the code, its limits, and its end: outcome, exit code, signal, standard output.
-ENDS: list[tuple[str, str, dict[str, int], tuple[str, int | None, str | None, str]]] = [
+ENDS: list[tuple[str, str, dict[str, Any], tuple[str, int | None, str | None, str]]] = [
     ("an exit code", "echo out; echo err >&2; exit 3", {}, ("finished", 3, None, "out\n")),
     ("no such program", "no-such-program", {}, ("finished", 127, None, "")),
     ("a syntax error", "if", {}, ("finished", 2, None, "")),
@@ -29,26 +31,41 @@ ENDS: list[tuple[str, str, dict[str, int], tuple[str, int | None, str | None, st
     ("its group killed", "echo out; kill -9 0", {}, ("finished", None, "SIGKILL", "out\n")),
     ("a real-time signal", "kill -40 $$", {}, ("finished", None, "SIG40", "")),
     ("another program, in time", "exec echo out", {}, ("finished", 0, None, "out\n")),
-    ("another program, too long", "exec sleep 60", PATIENT, ("timeout", None, "SIGINT", "")),
-    ("a child that is too long", "sleep 60; echo", PATIENT, ("timeout", None, "SIGINT", "")),
+    (
+        "another program, too long",
+        "echo on; exec sleep 60",
+        PATIENT,
+        ("timeout", None, "SIGINT", "on\n"),
+    ),
+    (
+        "a child that is too long",
+        "echo on; sleep 60; echo",
+        PATIENT,
+        ("timeout", None, "SIGINT", "on\n"),
+    ),
     (
         "a clean end at the limit",
-        "trap 'echo bye; exit 5' INT; sleep 60 & wait",
+        "trap 'echo bye; exit 5' INT; echo on; sleep 60 & wait",
         PATIENT,
-        ("timeout", 5, None, "bye\n"),
+        ("timeout", 5, None, "on\nbye\n"),
     ),
     (
         "no interest in signals",
-        "trap '' INT TERM HUP; echo out; sleep 60; echo never",
+        "trap '' INT TERM HUP; echo on; sleep 60; echo never",
         SHORT,
-        ("timeout", None, "SIGKILL", "out\n"),
+        ("timeout", None, "SIGKILL", "on\n"),
     ),
-    ("stopped by itself", "kill -STOP $$; echo on", PATIENT, ("timeout", None, "SIGINT", "")),
+    (
+        "stopped by itself",
+        "echo on; kill -STOP $$; echo",
+        PATIENT,
+        ("timeout", None, "SIGINT", "on\n"),
+    ),
     (
         "stopped, without interest",
-        "trap '' INT; kill -STOP $$; sleep 60",
+        "trap '' INT; echo on; kill -STOP $$; sleep 60",
         SHORT,
-        ("timeout", None, "SIGKILL", ""),
+        ("timeout", None, "SIGKILL", "on\n"),
     ),
     ("no input", "cat; echo end", {}, ("finished", 0, None, "end\n")),
     ("input closed", "exec <&-; cat; echo $?", {}, ("finished", 0, None, "1\n")),
@@ -83,7 +100,13 @@ class OddCommands(WithCommands):
         for name, code, limits, (outcome, exit_code, signal, text) in ENDS:
             with self.subTest(name):
                 began = time.monotonic()
-                report = await self.run_command(name, code, **limits)
+                self.executor.submit(command(name, code, **limits))
+                if limits:
+                    await self.wrote(name, b"on\n")
+                    # Now it only sleeps, or is stopped.
+                    wait_until_idle()
+                    pass_limit()
+                report = await self.report(name)
                 self.assertLess(time.monotonic() - began, AT_ONCE_SECONDS)
                 ended = (report["outcome"], report["exit_code"], report["signal"])
                 self.assertEqual(ended, (outcome, exit_code, signal), report)
@@ -149,7 +172,12 @@ class OddCommands(WithCommands):
         self.assertGreater(began, MAX_COMMANDS // 4)
 
     async def test_a_flood_is_cut_at_its_limit_and_ends_at_its_time(self) -> None:
-        report = await self.run_command("1", "yes", **PATIENT)
+        self.executor.submit(command("1", "yes", **PATIENT))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.buffer.size_bytes < MAX_OUTPUT_BYTES:
+                await asyncio.sleep(0.01)
+        pass_limit()
+        report = await self.report("1")
         self.assertEqual((report["outcome"], report["signal"]), ("timeout", "SIGINT"))
         kept = len(self.written("1"))
         self.assertEqual(report["output_bytes"], kept + report["dropped_bytes"])

@@ -1,9 +1,13 @@
 """Questions to kernels that run nothing, with real kernels: run as root in the worker image."""
 
 import asyncio
+import os
 import unittest
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from cellhouse_agent import answering
 from cellhouse_agent.questions import (
     MAX_ANSWER_BYTES,
     MAX_ANSWER_ITEMS,
@@ -14,26 +18,39 @@ from cellhouse_agent.requests import Context
 from cellhouse_agent.restart_waiters import NoContext
 from cellhouse_agent.wire import JsonObject, MalformedMessage
 
+from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
 COMPLETE = "complete_request"
-SLOW = """
+# Each says with a file that the kernel works at an answer.
+BEGUN, GO = "/home/user/begun", "/home/user/go"
+SLOW = f"""
 import time
 class Slow:
     def __dir__(self):
         print("never shown")
-        open("/home/user/begun", "w").close()
+        open("{BEGUN}", "w").close()
         time.sleep(60)
         return []
 slow = Slow()
 """
-DEAF = """
+DEAF = f"""
+import signal, time
 class Deaf:
     def __dir__(self):
-        while True:
-            try: time.sleep(1)
-            except KeyboardInterrupt: pass
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        open("{BEGUN}", "w").close()
+        time.sleep(600)
 deaf = Deaf()
+"""
+WAITING = f"""
+import os, time
+class Waiting:
+    def __dir__(self):
+        open("{BEGUN}", "w").close()
+        while not os.path.exists("{GO}"): time.sleep(0.01)
+        return ["b"]
+waiting = Waiting()
 """
 
 
@@ -43,7 +60,18 @@ def asked(msg_type: str, **content: Any) -> JsonObject:
 
 
 class QuestionsTest(WithExecutor):
-    """Each test has a kernel of its own."""
+    """Each test has a kernel of its own. No answer is late, unless the test says so."""
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.enterContext(mock.patch.object(answering, "ANSWER_SECONDS", LIMIT_MS / 1000))
+
+    async def begun(self) -> None:
+        """Wait until the kernel works at an answer."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not os.path.exists(BEGUN):
+                await asyncio.sleep(0.01)
+        os.remove(BEGUN)
 
     async def ask(self, msg_type: str, context: str | None = None, **content: Any) -> Any:
         """Ask, within patience."""
@@ -114,9 +142,8 @@ class QuestionsTest(WithExecutor):
         await self.executor.contexts.create(Context("other", None))
         self.executor.submit(request("1", "import time; time.sleep(60)"))
         await self.started("1")
-        began = asyncio.get_running_loop().time()
-        self.assertIsNone(await self.complete("pri"))
-        self.assertLess(asyncio.get_running_loop().time() - began, 0.5)
+        with mock.patch.object(answering, "ANSWER_SECONDS", 2 * PATIENCE_SECONDS):
+            self.assertIsNone(await self.complete("pri"))
         self.assertIn("print", (await self.complete("pri", "other"))["matches"])
         with self.assertRaises(NoContext):
             await self.complete("pri", "another")
@@ -126,39 +153,47 @@ class QuestionsTest(WithExecutor):
 
     async def test_code_that_comes_meanwhile_runs_after_the_answer(self) -> None:
         """The kernel does one thing at a time."""
-        await self.run_code(
-            "1", "import time\nclass A:\n def __dir__(self): time.sleep(0.3); return ['b']"
-        )
-        await self.run_code("2", "a = A()")
-        answer = asyncio.create_task(self.complete("a."))
-        await asyncio.sleep(0.1)
-        outcome, text = await self.run_code("3", "print('ran')")
-        self.assertEqual((outcome, text), ("finished", "ran\n"))
+        await self.run_code("1", WAITING)
+        answer = asyncio.create_task(self.complete("waiting."))
+        await self.begun()
+        self.executor.submit(request("2", "print('ran')"))
+        self.assertEqual(self.frames("2"), [])
+        Path(GO).touch()
+        self.addCleanup(os.remove, GO)
+        self.assertEqual((await self.reply("2"))["content"]["status"], "ok")
+        await self.printed("2", "ran")
         self.assertEqual((await answer)["matches"], [".b"])
 
     async def test_only_one_is_asked_at_a_time(self) -> None:
         """The others get no answer, at once."""
         await self.run_code("1", SLOW)
-        first, second = await asyncio.gather(self.complete("slow."), self.complete("pri"))
-        self.assertIsNone(second)
-        self.assertIsNone(first)
+        first = asyncio.create_task(self.complete("slow."))
+        await self.begun()
+        self.assertIsNone(await self.complete("pri"))
+        pass_limit()
+        self.assertIsNone(await first)
 
     async def test_a_slow_answer_is_given_up_and_keeps_nothing_waiting(self) -> None:
         """Its output is no output, and the code that waits runs."""
         await self.run_code("1", SLOW)
         answer = asyncio.create_task(self.complete("slow."))
-        await asyncio.sleep(0.2)
-        outcome, text = await self.run_code("2", "print('ran')")
-        self.assertEqual((outcome, text), ("finished", "ran\n"))
+        await self.begun()
+        self.executor.submit(request("2", "print('ran')"))
+        pass_limit()
         self.assertIsNone(await answer)
+        self.assertEqual((await self.reply("2"))["content"]["status"], "ok")
+        await self.printed("2", "ran")
         self.assertIn("print", (await self.complete("pri"))["matches"])
         texts = [frame["content"].get("text") for frame in self.all_frames()]
         self.assertNotIn("never shown\n", texts)
 
     async def test_an_answer_that_never_ends_costs_the_kernel(self) -> None:
         """As a leftover of earlier code does: the next code tells of the loss."""
-        await self.run_code("1", "import time\n" + DEAF)
-        self.assertIsNone(await self.complete("deaf."))
+        await self.run_code("1", DEAF)
+        answer = asyncio.create_task(self.complete("deaf."))
+        await self.begun()
+        pass_limit()
+        self.assertIsNone(await answer)
         self.assertIsNone(await self.complete("pri"))
         outcome, _ = await self.run_code("2", "1", timeout_ms=1_500)
         self.assertEqual(outcome, "timeout")
@@ -172,7 +207,7 @@ class QuestionsTest(WithExecutor):
         self.assertIsNone(await self.complete("d."))
         await self.run_code("2", SLOW)
         answer = asyncio.create_task(self.complete("slow."))
-        await asyncio.sleep(0.1)
+        await self.begun()
         await self.executor.restart()
         self.assertIsNone(await answer)
         self.assertIn("print", (await self.complete("pri"))["matches"])

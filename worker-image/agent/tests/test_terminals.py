@@ -13,12 +13,11 @@ from cellhouse_agent.requests import Command, TerminalSize
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_commands import WithCommands, command
+from tests.with_executor import SHORT_GRACE_MS
 from tests.with_input import Sender
-from tests.with_processes import wait_until_asleep
+from tests.with_processes import wait_until_idle
 
 SIZE = TerminalSize(77, 33)
-# Of code that ignores SIGINT.
-SHORT_GRACE_MS = 200
 # Its signals come over a pipe: none is missed that comes just before it waits, and none breaks in on a line that is
 # being printed.
 SIGNALLED = """
@@ -240,4 +239,4 @@ def _kill_alone(group: int, number: int, killpg: Callable[[int, int], None] = os
     """Let a group take an interrupt before anything else comes: two at once are one for a process."""
     killpg(group, number)
     if number == signal.SIGINT:
-        wait_until_asleep()
+        wait_until_idle()

@@ -8,10 +8,10 @@ from cellhouse_agent.user_processes import user_processes
 from tests.with_executor import PATIENCE_SECONDS
 
 
-def wait_until_asleep() -> None:
-    """Block, with the agent, until each process of the user waits for something; there must be one."""
+def wait_until_idle() -> None:
+    """Block, with the agent, until each process of the user sleeps or is stopped; there must be one."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while not (states := [_state(pid) for pid in user_processes()]) or {*states} != {"S"}:
+    while not (states := [_state(pid) for pid in user_processes()]) or {*states} - {"S", "T"}:
         assert time.monotonic() < end, states
         time.sleep(0.001)
 
