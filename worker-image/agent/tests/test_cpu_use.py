@@ -8,12 +8,13 @@ from cellhouse_agent.kernel_process import NO_CPU_USE
 
 from tests.with_kernels import PATIENCE_SECONDS, WithKernels
 
-# It computes while the main thread waits for the next request.
+# It computes while the main thread waits for the next request. Two threads that take turns with the interpreter can
+# both be seen asleep, one before the turn and the other after it: so it computes where it needs no interpreter.
 COMPUTING_THREAD = """
-import threading
+import hashlib, threading
 is_over = threading.Event()
 def compute():
-    while not is_over.is_set(): pass
+    while not is_over.is_set(): hashlib.pbkdf2_hmac("sha256", b"x", b"x", 300_000)
 threading.Thread(target=compute, daemon=True).start()
 print(1)
 """

@@ -9,6 +9,7 @@ from typing import cast
 
 from cellhouse_agent.execution import MAX_BUSY_SECONDS, Execution
 from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.grace import LOOK_SECONDS
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.kernel_process import CpuUse
 from cellhouse_agent.replay_buffer import ReplayBuffer
@@ -16,9 +17,9 @@ from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.usage_sampler import UsageSampler
 
+from tests.with_clock import HurriedLoop
+
 TIMEOUT_MS = 60_000
-# Timers are late on a busy machine.
-LATE_SECONDS = 0.5
 
 
 class SilentKernel:
@@ -56,6 +57,8 @@ class Sampler:
 class LeftoverTest(unittest.IsolatedAsyncioTestCase):
     """A request that its kernel does not take up."""
 
+    loop_factory = HurriedLoop
+
     async def interrupts(self, kernel: SilentKernel, seconds: float) -> list[float]:
         """After how many seconds the kernel is interrupted, in the first `seconds`."""
         loop = asyncio.get_running_loop()
@@ -76,11 +79,11 @@ class LeftoverTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_one_that_sleeps_is_interrupted_once(self) -> None:
         (after,) = await self.interrupts(SilentKernel(0.0, False), 2.0)
-        self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LATE_SECONDS)
+        self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LOOK_SECONDS)
 
     async def test_one_that_computes_is_interrupted_once(self) -> None:
         (after,) = await self.interrupts(SilentKernel(1.0, True), 2.0)
-        self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LATE_SECONDS)
+        self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LOOK_SECONDS)
 
     async def test_one_that_gets_no_cpu_is_not(self) -> None:
         self.assertEqual(await self.interrupts(SilentKernel(0.0, True), 2.0), [])
