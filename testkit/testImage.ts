@@ -30,6 +30,10 @@ export async function ensureTestImage(
   const found = await docker.listImages({ filters: { reference: [image] } });
   // Giving the image its name again records that it is used.
   if (found.length > 0) await docker.getImage(image).tag({ repo, tag });
-  else await builtImage(docker, await docker.buildImage(context, { ...options, t: image }));
+  else {
+    // Without `forcerm`, the container of a step that fails stays.
+    const build = await docker.buildImage(context, { ...options, forcerm: true, t: image });
+    await builtImage(docker, build);
+  }
   return image;
 }

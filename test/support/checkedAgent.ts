@@ -14,8 +14,10 @@ const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
  * @returns its name
  * @throws if a check fails
  */
-export function checkedAgent(docker: Docker): Promise<string> {
-  return imageOf(docker, 'agent');
+export async function checkedAgent(docker: Docker): Promise<string> {
+  // What the checks run in has a name of its own, so a check that fails leaves no image without one.
+  await agentWithTests(docker);
+  return await imageOf(docker, 'agent');
 }
 
 /** The same without running the checks: any of the agent's tests can be run in a container of it. */
