@@ -1,16 +1,25 @@
 """Interrupts that come before or after the code that they are meant for: run as root in the worker image."""
 
+import asyncio
+import os
+import shutil
 import unittest
+from unittest import mock
 
-from tests.with_executor import WithExecutor
+from cellhouse_kernel.identity import KERNEL_UID
 
-# C code that no cell has defined holds the kernel for longer than the limit: the interrupt comes in the meantime.
-LIMIT_MS = 100
+from tests.with_clock import LIMIT_MS, pass_limit
+from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
+
 SWALLOWED_GRACE_MS = 10_000
-HELD = "functools.partial(time.sleep, 0.4)"
+# The kernel makes a folder when it is held up, and goes on when somebody has a pipe open to write.
+FOLDER = "/tmp/interrupts"
+HELD, GO = f"{FOLDER}/held", f"{FOLDER}/go"
+# C code that no cell has defined holds the kernel: the interrupt comes in the meantime.
 SETUP = f"""
-import asyncio, functools, itertools, time
-shell, held = get_ipython(), {HELD}
+import asyncio, functools, itertools, operator, os, time
+steps = [(os.mkdir, "{HELD}"), (open, "{GO}")]
+shell, held = get_ipython(), functools.partial(list, itertools.starmap(operator.call, steps))
 def hold_before(owner, name, calls_before=0):
     wrapped, calls = getattr(owner, name), itertools.count(-calls_before)
     def call(*args, **kwargs):
@@ -42,8 +51,32 @@ class InterruptsTest(WithExecutor):
         """Run code that is held up once; returns its outcome, what it printed, and the error of its reply."""
         name = f"{how} {code}"
         self.assertEqual(await self.run_code(f"before {name}", SETUP + how), ("finished", ""))
-        outcome, text = await self.run_code(name, code, timeout_ms=LIMIT_MS)
+        os.mkdir(FOLDER)
+        os.mkfifo(GO)
+        for path in (FOLDER, GO):
+            os.chown(path, KERNEL_UID, KERNEL_UID)
+        self.executor.submit(request(name, code, LIMIT_MS))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not os.path.exists(HELD):
+                await asyncio.sleep(0.01)
+        interrupt = mock.Mock(wraps=self.kernel.interrupt)
+        with mock.patch.object(self.kernel, "interrupt", interrupt):
+            pass_limit()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not interrupt.called:
+                    await asyncio.sleep(0.01)
+        # An interrupt may have ended the waiting already. This does not wait for a reader.
+        writing = os.open(GO, os.O_RDWR)
+        outcome, text = await self.outcome(name)
+        os.close(writing)
+        shutil.rmtree(FOLDER)
         return outcome, text, (await self.reply(name))["content"].get("ename")
+
+    async def outcome(self, msg_id: str) -> tuple[str, str]:
+        """The outcome of an execution, and what it printed, once it has ended."""
+        reply = await self.reply(msg_id)
+        text = "".join(frame["content"].get("text", "") for frame in self.frames(msg_id))
+        return reply["metadata"]["cellhouse"]["outcome"], text
 
     async def assert_goes_on(self, kept: int) -> None:
         """Check that the kernel is the same and works, and that the next cell is not interrupted."""
@@ -62,10 +95,18 @@ class InterruptsTest(WithExecutor):
                     await self.assert_goes_on(kept=0)
 
     async def test_one_that_comes_early_ends_a_callback_that_does_not_end(self) -> None:
-        callback = "def endless():\n  while True: pass\n"
-        outcome, text, error = await self.held_up(
-            f"{callback}shell.events.register('pre_execute', endless)", LOOP
+        callback = (
+            "def endless():\n"
+            "  print('endless')\n"
+            "  while True: pass\n"
+            "get_ipython().events.register('pre_execute', endless)"
         )
+        self.assertEqual(await self.run_code("before", callback), ("finished", ""))
+        self.executor.submit(request("1", LOOP, LIMIT_MS))
+        await self.printed("1", "endless")
+        pass_limit()
+        outcome, text = await self.outcome("1")
+        error = (await self.reply("1"))["content"].get("ename")
         self.assertEqual((outcome, error), ("timeout", "KeyboardInterrupt"))
         self.assertNotIn("began", text)
         self.assertEqual(self.executor.generation, 1)
@@ -85,14 +126,17 @@ class InterruptsTest(WithExecutor):
     async def test_one_that_is_swallowed_is_sent_again_within_the_grace(self) -> None:
         code = (
             "try:\n"
+            "  print('on')\n"
             "  while True: pass\n"
             "except KeyboardInterrupt:\n"
             "  print('swallowed')\n"
             "while True: pass"
         )
-        # The limit is long enough for the code to begin on a busy machine, half of the grace for it to catch the error.
-        outcome, text = await self.run_code("1", code, 1_000, SWALLOWED_GRACE_MS)
-        self.assertEqual((outcome, text), ("timeout", "swallowed\n"))
+        # On a busy machine, half of the grace is long enough to catch the error.
+        self.executor.submit(request("1", code, LIMIT_MS, SWALLOWED_GRACE_MS))
+        await self.printed("1", "on")
+        pass_limit()
+        self.assertEqual(await self.outcome("1"), ("timeout", "on\nswallowed\n"))
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertFalse(report["state_lost"])
         # Not before half of the grace: the code may be cleaning up.
