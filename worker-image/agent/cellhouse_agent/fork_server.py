@@ -11,11 +11,10 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from cellhouse_agent.control import receive
-from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
@@ -34,12 +33,35 @@ class ForkFailed(Exception):
     """This attempt made no kernel, and cannot make one later."""
 
 
+class Child(Protocol):
+    """A fork server's process, like asyncio's."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, once it is known that it has ended."""
+
+    def send_signal(self, signal: int) -> None:
+        """Send it a signal."""
+
+    async def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+
+
+class Execute(Protocol):
+    """Starts a fork server's process, as `execute` does."""
+
+    async def __call__(
+        self, command: Sequence[str], environment: Mapping[str, str], stdin: int, output: int, /
+    ) -> Child:
+        """Raises OSError if no process can be made."""
+
+
 class ForkServer:
     """One fork server. The kernels that it makes have reapers of their own, and outlive it."""
 
     def __init__(
         self,
-        child: asyncio.subprocess.Process,
+        child: Child,
         control: socket.socket,
         output: OutputTail,
         on_ready: Callable[[], None],
@@ -57,7 +79,11 @@ class ForkServer:
 
     @classmethod
     async def start(
-        cls, environment: Mapping[str, str], is_first: bool, on_ready: Callable[[], None]
+        cls,
+        execute: Execute,
+        environment: Mapping[str, str],
+        is_first: bool,
+        on_ready: Callable[[], None],
     ) -> ForkServer:
         """Start one; `on_ready` is called when it has imported everything. Raises OSError if no process can be made.
 

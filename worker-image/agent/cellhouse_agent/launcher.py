@@ -14,7 +14,8 @@ import os
 from collections.abc import Mapping
 
 from cellhouse_agent.exec_kernel import exec_kernel
-from cellhouse_agent.fork_server import ForkFailed, ForkServer
+from cellhouse_agent.execute import execute as execute_process
+from cellhouse_agent.fork_server import Execute, ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
 from cellhouse_agent.wire import JsonObject
@@ -32,11 +33,17 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 class KernelLauncher:
     """Owns the fork server. `cpus` is the worker's limit of CPUs, and the number of threads of a numerical library."""
 
-    def __init__(self, cpus: int, further: Mapping[str, str] | None = None) -> None:
-        """Kernels have the environment variables `further` in addition."""
+    def __init__(
+        self,
+        cpus: int,
+        further: Mapping[str, str] | None = None,
+        execute: Execute = execute_process,
+    ) -> None:
+        """Kernels have the environment variables `further` in addition. `execute` starts fork servers."""
         # The limit may exceed the CPUs of the machine.
         self.cpus = min(cpus, len(os.sched_getaffinity(0)))
         self._environment = kernel_environment(cpus, further)
+        self._execute = execute
         self._server: ForkServer | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._is_ready = asyncio.Event()
@@ -88,7 +95,7 @@ class KernelLauncher:
         """Run one fork server until it ends; returns whether it became ready."""
         # Until it is decided what becomes of the first one, there is no kernel, and so no code of the user.
         is_first = not self._is_decided.is_set()
-        server = await ForkServer.start(self._environment, is_first, self._set_ready)
+        server = await ForkServer.start(self._execute, self._environment, is_first, self._set_ready)
         self._server = server
         too_late = asyncio.get_running_loop().call_later(IMPORT_TIMEOUT_SECONDS, self._give_up)
         try:

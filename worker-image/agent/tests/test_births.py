@@ -1,13 +1,13 @@
 """Pipes are kept from one execution to the next only if no process can have them."""
 
-from tests.with_kernels import WithKernels
+from tests.with_kernels import WithPreloadedKernels
 
 INODES = "import os\nprint(int(f'{os.fstat(1).st_ino}{os.fstat(2).st_ino}'))"
 
 ASKS = 20
 
 
-class BirthsTest(WithKernels):
+class BirthsTest(WithPreloadedKernels):
     """In a real kernel."""
 
     async def test_pipes_stay_while_nothing_is_started(self) -> None:

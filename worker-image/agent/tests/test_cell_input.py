@@ -3,20 +3,12 @@
 import asyncio
 import json
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from cellhouse_agent.executor import Executor
-from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES
 from cellhouse_agent.inputs import Taken
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.makers import Makers
 from cellhouse_agent.record import MAX_LATE_PROMPT_CHARACTERS, MAX_LATE_QUESTIONS
-from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context
-from cellhouse_agent.usage import find_usage
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
@@ -94,15 +86,7 @@ class CellInput(WithExecutor):
     """A worker whose sessions can have contexts."""
 
     async def asyncSetUp(self) -> None:
-        self.buffer = ReplayBuffer(10_000_000)
-        writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.launcher = KernelLauncher(cpus=1)
-        self.launcher.start()
-        make_kernel = partial(Kernel, self.launcher, 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
-        self.kernel = make_kernel(self.executor.on_message)
-        await self.kernel.start()
-        self.work = asyncio.create_task(self.executor.run(self.kernel))
+        await super().asyncSetUp()
         self.sender = Sender(self.executor)
 
     async def asyncTearDown(self) -> None:

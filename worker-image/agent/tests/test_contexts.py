@@ -5,20 +5,13 @@ import errno
 import os
 import signal
 import tempfile
-from functools import partial
 from typing import Any
 from unittest import mock
 
 from cellhouse_agent import contexts
-from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.fork_server import FORK_TIMEOUT_SECONDS
-from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.makers import Makers
-from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context, ExecuteRequest
 from cellhouse_agent.server import serve
 from cellhouse_agent.services import Services
@@ -26,7 +19,6 @@ from cellhouse_agent.usage import find_usage
 from cellhouse_agent.user_processes import user_processes
 
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor, request
-from tests.with_kernels import fork_server_pid
 from tests.with_socket import Socket
 
 NAMES = ("one", "two", "three")
@@ -44,15 +36,7 @@ class ContextsTest(WithExecutor, Socket):
     """A worker with its socket."""
 
     async def asyncSetUp(self) -> None:
-        self.buffer = ReplayBuffer(10_000_000)
-        writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.launcher = KernelLauncher(cpus=1)
-        self.launcher.start()
-        make_kernel = partial(Kernel, self.launcher, 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
-        self.kernel = make_kernel(self.executor.on_message)
-        await self.kernel.start()
-        self.work = asyncio.create_task(self.executor.run(self.kernel))
+        await super().asyncSetUp()
         self.path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "agent.sock")
         files = FilesHelper()
         self.addAsyncCleanup(files.close)
@@ -180,7 +164,7 @@ class ContextsTest(WithExecutor, Socket):
         self.assertTrue(await deletion)
 
     async def test_one_that_is_deleted_before_its_kernel_is_ready_waits_for_none(self) -> None:
-        os.kill(fork_server_pid(), signal.SIGSTOP)
+        os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         self.submit("queued", COUNT, "one")
         made = asyncio.create_task(self.call("contexts", context_id="one"))
         restarted = asyncio.create_task(self.call("restart", context_id="one"))
@@ -196,7 +180,7 @@ class ContextsTest(WithExecutor, Socket):
 
     async def test_one_that_is_deleted_while_its_kernel_is_replaced_waits_for_none(self) -> None:
         await self.run_in("one", "1", COUNT)
-        os.kill(fork_server_pid(), signal.SIGSTOP)
+        os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         restarted = asyncio.create_task(self.call("restart", context_id="one"))
         await asyncio.sleep(0.3)
         async with asyncio.timeout(FORK_TIMEOUT_SECONDS / 2):

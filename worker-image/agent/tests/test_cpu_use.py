@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cellhouse_agent.kernel_process import NO_CPU_USE
 
-from tests.with_kernels import PATIENCE_SECONDS, WithKernels
+from tests.with_kernels import PATIENCE_SECONDS, WithPreloadedKernels
 
 # It computes while the main thread waits for the next request. Two threads that take turns with the interpreter can
 # both be seen asleep, one before the turn and the other after it: so it computes where it needs no interpreter.
@@ -27,7 +27,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-class CpuUseTest(WithKernels):
+class CpuUseTest(WithPreloadedKernels):
     """The kernel's process, all its threads together."""
 
     async def test_a_kernel_that_waits_for_requests_wants_none(self) -> None:

@@ -13,11 +13,11 @@ from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.usage import find_usage
 from cellhouse_kernel.identity import KERNEL_UID
 
+from tests.preloaded import PreloadedLauncher
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 from tests.with_files import helpers
@@ -48,7 +48,7 @@ class HomeWatchTest(WithExecutor):
         self.buffer = ReplayBuffer(10_000_000)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         self.executor = Executor(self.buffer, writer, find_usage(), self.home)
-        self.launcher = KernelLauncher(cpus=1)
+        self.launcher = PreloadedLauncher()
         self.launcher.start()
         self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
         await self.kernel.start()

@@ -12,12 +12,12 @@ from cellhouse_agent.inputs import Inputs
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS, Lane
 from cellhouse_agent.lane_parts import LaneParts
-from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.trees import Trees
 from cellhouse_agent.usage import find_usage
 from cellhouse_kernel.identity import KERNEL_UID
 
+from tests.preloaded import PreloadedLauncher
 from tests.with_executor import PATIENCE_SECONDS, Frames, request
 
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
@@ -45,7 +45,7 @@ class LaneTest(Frames):
         self.home = HomeWatch(self.helper)
         self.buffer = ReplayBuffer(BUFFER_BYTES)
         self.ended: list[str] = []
-        self.launcher = KernelLauncher(cpus=1)
+        self.launcher = PreloadedLauncher()
         self.launcher.start()
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         trees = Trees(find_usage())

@@ -15,7 +15,7 @@ from cellhouse_agent.launcher import command_environment
 from cellhouse_kernel.identity import HOME, KERNEL_UID
 from cellhouse_kernel.packages import OWN_PACKAGES
 from cellhouse_pip.index import NO_WAY_OUT
-from tests.with_kernels import WithKernels
+from tests.with_kernels import WithPreloadedKernels
 from tests.with_wheels import make_wheel
 
 REFUSAL = "pypi.test is not listed in EGRESS_ALLOW."
@@ -146,7 +146,7 @@ class TestPip(WithPip):
         self.assertEqual(code, 0, said)
 
 
-class TestPipMagic(WithKernels):
+class TestPipMagic(WithPreloadedKernels):
     """In a kernel."""
 
     async def test_the_kernel_need_be_restarted_only_for_another_version(self) -> None:

@@ -1,6 +1,6 @@
 """Each cell is analysed once. If it changes how cells are analysed, that counts from the next cell on."""
 
-from tests.with_kernels import WithKernels
+from tests.with_kernels import WithPreloadedKernels
 
 COUNT = """
 calls = []
@@ -12,7 +12,7 @@ print(0)
 """
 
 
-class QuickShellTest(WithKernels):
+class QuickShellTest(WithPreloadedKernels):
     """In a real kernel."""
 
     async def test_a_cell_is_transformed_once(self) -> None:

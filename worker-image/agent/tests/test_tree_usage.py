@@ -1,17 +1,9 @@
 """What executions used, as their replies tell it, with real kernels: run as root in the worker image."""
 
 import asyncio
-from functools import partial
 from typing import Any
 
-from cellhouse_agent.executor import Executor
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.makers import Makers
-from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context, ExecuteRequest
-from cellhouse_agent.usage import find_usage
 
 from tests.with_executor import LONG_GRACE_MS, WithExecutor
 
@@ -59,17 +51,6 @@ BIG = f"os.waitpid(fork(lambda: (bytearray({100 * MEBIBYTE}), time.sleep(0.3))),
 
 class TreeUsageTest(WithExecutor):
     """A worker with contexts."""
-
-    async def asyncSetUp(self) -> None:
-        self.buffer = ReplayBuffer(10_000_000)
-        writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.launcher = KernelLauncher(cpus=1)
-        self.launcher.start()
-        make_kernel = partial(Kernel, self.launcher, 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
-        self.kernel = make_kernel(self.executor.on_message)
-        await self.kernel.start()
-        self.work = asyncio.create_task(self.executor.run(self.kernel))
 
     async def asyncTearDown(self) -> None:
         await self.executor.contexts.delete("other")

@@ -9,11 +9,12 @@ from typing import Any
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import find_usage
+
+from tests.preloaded import PreloadedLauncher
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
@@ -76,7 +77,7 @@ class WithExecutor(Frames):
     async def asyncSetUp(self) -> None:
         self.buffer = ReplayBuffer(10_000_000)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.launcher = KernelLauncher(cpus=1)
+        self.launcher = PreloadedLauncher()
         self.launcher.start()
         make_kernel = partial(Kernel, self.launcher, 16_777_216)
         self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))

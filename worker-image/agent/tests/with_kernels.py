@@ -10,15 +10,21 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.wire import KernelMessage
 
+from tests.preloaded import PreloadedLauncher
+
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
 
 
 class WithKernels(unittest.IsolatedAsyncioTestCase):
-    """A launcher, and kernels that print their answers."""
+    """A launcher that starts fork servers as in a worker, and kernels that print their answers."""
+
+    def make_launcher(self) -> KernelLauncher:
+        """The launcher of each test."""
+        return KernelLauncher(cpus=1)
 
     async def asyncSetUp(self) -> None:
-        self.launcher = KernelLauncher(cpus=1)
+        self.launcher = self.make_launcher()
         self.addAsyncCleanup(self.launcher.close)
         self.launcher.start()
 
@@ -28,6 +34,14 @@ class WithKernels(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(kernel.end)
         await kernel.start()
         return kernel
+
+
+class WithPreloadedKernels(WithKernels):
+    """The same for tests to which it makes no difference how a kernel was started."""
+
+    def make_launcher(self) -> KernelLauncher:
+        """Its fork servers import nothing."""
+        return PreloadedLauncher()
 
 
 class PrintingKernel(Kernel):

@@ -1,0 +1,133 @@
+"""Fork servers that need not import anything: for tests that are about something else.
+
+To import what kernels use takes longer than most tests. So one process imports it, and forks a fork server whenever a
+launcher starts one. Each launcher has a fork server and kernels of its own, as in a worker. Tests of how fork servers
+and kernels start use a `KernelLauncher` as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from cellhouse_agent.launcher import KernelLauncher, kernel_environment
+from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_kernel.fork_server import ForkServer
+from cellhouse_kernel.forked import run_forked
+from cellhouse_kernel.packages import IMAGE_PYTHON, find_packages
+from cellhouse_kernel.preload import preload
+
+CPUS = 1
+MAX_PACKET_BYTES = 100
+# A control socket, and where output goes.
+DESCRIPTORS = 2
+# As long as a launcher waits for a fork server.
+PATIENCE_SECONDS = 60.0
+# Only its parent learns the exit code of a process.
+UNKNOWN_EXIT_CODE = 255
+
+
+class PreloadedLauncher(KernelLauncher):
+    """Its fork servers have imported everything when they start. A kernel can use one CPU."""
+
+    def __init__(self) -> None:
+        super().__init__(CPUS, execute=self._fork)
+        # The last one, once there is one.
+        self.fork_server_pid = 0
+
+    async def _fork(
+        self, _command: Sequence[str], environment: Mapping[str, str], stdin: int, output: int
+    ) -> Forked:
+        assert environment == kernel_environment(CPUS)
+        orders = _preloaded()
+        socket.send_fds(orders, [b"fork"], [stdin, output])
+        self.fork_server_pid = int(orders.recv(MAX_PACKET_BYTES))
+        return Forked(self.fork_server_pid)
+
+
+class Forked:
+    """A fork server that is no child of this process."""
+
+    def __init__(self, pid: int) -> None:
+        self.returncode: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._process = os.pidfd_open(pid)
+        self._loop.add_reader(self._process, self._end)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        signal.pidfd_send_signal(self._process, number)
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        await self._ended.wait()
+        return UNKNOWN_EXIT_CODE
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._process)
+        os.close(self._process)
+        self.returncode = UNKNOWN_EXIT_CODE
+        self._ended.set()
+
+
+@functools.cache
+def _preloaded() -> socket.socket:
+    """Start the process that imports everything. It ends with this one."""
+    orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    orders.settimeout(PATIENCE_SECONDS)
+    with theirs:
+        process = subprocess.Popen(
+            [IMAGE_PYTHON, "-I", __file__],
+            stdin=theirs.fileno(),
+            cwd="/",
+            env=kernel_environment(CPUS),
+            start_new_session=True,
+        )
+
+    def end() -> None:
+        orders.close()
+        process.wait()
+
+    atexit.register(end)
+    return orders
+
+
+def main() -> None:
+    """Import everything, then fork a fork server for each order. In one of these: serve."""
+    become_user(AGENT_UID)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    find_packages()
+    preload([])
+    orders = socket.socket(fileno=0)
+    # Linux forgets children that end.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        packet, descriptors, *_ = socket.recv_fds(orders, MAX_PACKET_BYTES, DESCRIPTORS)
+        if not packet:
+            return
+        pid = os.fork()
+        if pid == 0:
+            break
+        orders.send(b"%d" % pid)
+        for descriptor in descriptors:
+            os.close(descriptor)
+    # What `execute` of the agent gives a fork server.
+    orders.detach()
+    os.setsid()
+    control, output = descriptors
+    for descriptor, number in ((control, 0), (output, 1), (output, 2)):
+        os.dup2(descriptor, number)
+    os.close(control)
+    os.close(output)
+    run_forked(ForkServer(socket.socket(fileno=0), "").serve())
+
+
+if __name__ == "__main__":
+    main()
