@@ -17,6 +17,6 @@ WORKDIR /src/agent
 
 FROM tests
 RUN (black --check --quiet --diff . && python3 -m flake8 . && mypy \
-  && python3 -m unittest discover --start-directory tests) > /report.txt 2>&1 \
+  && python3 -m unittest discover --start-directory tests --durations 30) > /report.txt 2>&1 \
  || (cat /report.txt; exit 1)
 CMD ["cat", "/report.txt"]
