@@ -125,8 +125,10 @@ def _threads() -> list[str]:
     names = []
     for thread in sorted(int(entry) for entry in os.listdir("/proc/self/task")):
         if thread != os.getpid():
-            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as comm:
-                names.append(own.get(thread, comm.read().strip()))
+            # It may end meanwhile: then it does not stay.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as comm:
+                    names.append(own.get(thread, comm.read().strip()))
     return names
 
 

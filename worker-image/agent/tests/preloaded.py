@@ -2,7 +2,7 @@
 
 To import what kernels use takes longer than most tests. So one process imports it, and forks a fork server whenever a
 launcher starts one. Each launcher has a fork server and kernels of its own, as in a worker. Tests of how fork servers
-and kernels start use a `KernelLauncher` as it is.
+and kernels start use a `KernelLauncher` as it is, and so do those that also run under gVisor, which has no pidfd.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cellhouse_kernel.packages import IMAGE_PYTHON, find_packages
 from cellhouse_kernel.preload import preload
 
 CPUS = 1
+COMMAND = [IMAGE_PYTHON, "-I", __file__]
 MAX_PACKET_BYTES = 100
 # A control socket, and where output goes.
 DESCRIPTORS = 2
@@ -38,8 +39,13 @@ class PreloadedLauncher(KernelLauncher):
 
     def __init__(self) -> None:
         super().__init__(CPUS, execute=self._fork)
-        # The last one, once there is one.
-        self.fork_server_pid = 0
+        self._pid: int | None = None
+
+    @property
+    def fork_server_pid(self) -> int:
+        """The last fork server, which has been started."""
+        assert self._pid
+        return self._pid
 
     async def _fork(
         self, _command: Sequence[str], environment: Mapping[str, str], stdin: int, output: int
@@ -47,8 +53,13 @@ class PreloadedLauncher(KernelLauncher):
         assert environment == kernel_environment(CPUS)
         orders = _preloaded()
         socket.send_fds(orders, [b"fork"], [stdin, output])
-        self.fork_server_pid = int(orders.recv(MAX_PACKET_BYTES))
-        return Forked(self.fork_server_pid)
+        self._pid = int(orders.recv(MAX_PACKET_BYTES))
+        return Forked(self._pid)
+
+
+def is_preloaded(command: str) -> bool:
+    """Whether this is the command of the process that imports everything, which all that is forked from it share."""
+    return command == " ".join(COMMAND)
 
 
 class Forked:
@@ -84,8 +95,12 @@ def _preloaded() -> socket.socket:
     orders.settimeout(PATIENCE_SECONDS)
     with theirs:
         process = subprocess.Popen(
-            [IMAGE_PYTHON, "-I", __file__],
+            COMMAND,
             stdin=theirs.fileno(),
+            # As `execute` of the agent does.
+            user=0,
+            group=0,
+            extra_groups=[],
             cwd="/",
             env=kernel_environment(CPUS),
             start_new_session=True,

@@ -11,11 +11,11 @@ from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
+from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.requests import Command
 from cellhouse_agent.user_processes import user_processes
 from cellhouse_kernel.identity import HOME
 
-from tests.preloaded import PreloadedLauncher
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS, request
 
@@ -237,7 +237,7 @@ class BesideCells(WithCommands):
         self.helper = FilesHelper()
         self.home = HomeWatch(self.helper)
         await super().asyncSetUp()
-        self.launcher = PreloadedLauncher()
+        self.launcher = KernelLauncher(cpus=1)
         self.launcher.start()
         self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
         await self.kernel.start()

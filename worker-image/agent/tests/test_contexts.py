@@ -19,6 +19,7 @@ from cellhouse_agent.usage import find_usage
 from cellhouse_agent.user_processes import user_processes
 
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor, request
+from tests.with_files import fork_as_agent
 from tests.with_socket import Socket
 
 NAMES = ("one", "two", "three")
@@ -38,7 +39,7 @@ class ContextsTest(WithExecutor, Socket):
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         self.path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "agent.sock")
-        files = FilesHelper()
+        files = FilesHelper(fork_as_agent())
         self.addAsyncCleanup(files.close)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await files.wait_ready()

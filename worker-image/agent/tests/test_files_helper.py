@@ -6,26 +6,20 @@ import signal
 import unittest
 
 from cellhouse_agent.files.helper import FileRefused, FilesHelper
-from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_agent.user_processes import user_processes
-from cellhouse_files.start import fork_helper
-from cellhouse_kernel.early_fork import Forked
 from cellhouse_kernel.identity import KERNEL_UID
 from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers
-
-
-def fork_as_agent() -> Forked:
-    """Fork a helper as the agent does, without changing this process."""
-    return fork_helper(before=lambda: become_user(AGENT_UID))
 
 
 class Rights(WithFiles):
     """What a helper may do."""
 
     async def test_an_executed_and_a_forked_helper_have_the_users_rights_only(self) -> None:
-        forked = FilesHelper(fork_as_agent())
-        self.addAsyncCleanup(forked.close)
-        await forked.wait_ready()
+        executed = FilesHelper()
+        self.addAsyncCleanup(executed.close)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await executed.wait_ready()
         found = helpers()
         self.assertEqual(len(found), 2)
         for pid, status in found.items():

@@ -11,6 +11,7 @@ from tests.with_kernels import (
     PATIENCE_SECONDS,
     PrintingKernel,
     WithKernels,
+    WithPreloadedKernels,
     fork_server_pid,
     was_forked,
 )
@@ -119,7 +120,7 @@ print(json.dumps(states + [
 
 
 class TestForkedKernel(WithKernels):
-    """With real processes."""
+    """With fork servers that are executed."""
 
     async def test_user_code_sees_what_it_sees_in_an_executed_kernel(self) -> None:
         forked = await self.kernel()
@@ -166,6 +167,20 @@ class TestForkedKernel(WithKernels):
         # On a host with the Yama module, it cannot write their memory.
         self.assertEqual(touched[1:], [None] * 4)
 
+    async def test_numerical_threads_work_after_the_fork(self) -> None:
+        launcher = KernelLauncher(cpus=2)
+        self.addAsyncCleanup(launcher.close)
+        launcher.start()
+        kernel = PrintingKernel(launcher)
+        self.addAsyncCleanup(kernel.end)
+        await kernel.start()
+        code = "import numpy as np; a = np.ones((600, 600)); print((a @ a).sum())"
+        self.assertEqual(await kernel.ask(code), 600.0**3)
+
+
+class TestAnyKernel(WithPreloadedKernels):
+    """What holds however its fork server was started."""
+
     async def test_the_end_of_a_kernel_that_another_one_kills_is_told_truly(self) -> None:
         one, other = await self.kernel(), await self.kernel()
         pid = await one.pid()
@@ -193,16 +208,6 @@ class TestForkedKernel(WithKernels):
         # At least the sources of Python, numpy and tempfile, and seven draws.
         self.assertGreater(len(first), 9)
         self.assertEqual(set(first) & set(second), set())
-
-    async def test_numerical_threads_work_after_the_fork(self) -> None:
-        launcher = KernelLauncher(cpus=2)
-        self.addAsyncCleanup(launcher.close)
-        launcher.start()
-        kernel = PrintingKernel(launcher)
-        self.addAsyncCleanup(kernel.end)
-        await kernel.start()
-        code = "import numpy as np; a = np.ones((600, 600)); print((a @ a).sum())"
-        self.assertEqual(await kernel.ask(code), 600.0**3)
 
     async def test_a_figure_needs_no_font_search_and_warns_of_nothing(self) -> None:
         kernel = await self.kernel()

@@ -20,7 +20,7 @@ from cellhouse_kernel.identity import KERNEL_UID
 from tests.preloaded import PreloadedLauncher
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
-from tests.with_files import helpers
+from tests.with_files import fork_as_agent, helpers
 
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
 # Removes everything, so that each test begins with the same home.
@@ -43,7 +43,7 @@ class HomeWatchTest(WithExecutor):
 
     async def asyncSetUp(self) -> None:
         self.count = 0
-        self.helper = FilesHelper()
+        self.helper = FilesHelper(fork_as_agent())
         self.home = HomeWatch(self.helper)
         self.buffer = ReplayBuffer(10_000_000)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)

@@ -11,7 +11,7 @@ from cellhouse_kernel.identity import KERNEL_UID
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
-SWALLOWED_GRACE_MS = 10_000
+SWALLOWED_GRACE_MS = 5_000
 # The kernel makes a folder when it is held up, and goes on when somebody has a pipe open to write.
 FOLDER = "/tmp/interrupts"
 HELD, GO = f"{FOLDER}/held", f"{FOLDER}/go"

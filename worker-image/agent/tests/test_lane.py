@@ -19,6 +19,7 @@ from cellhouse_kernel.identity import KERNEL_UID
 
 from tests.preloaded import PreloadedLauncher
 from tests.with_executor import PATIENCE_SECONDS, Frames, request
+from tests.with_files import fork_as_agent
 
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
 BUFFER_BYTES = 1_000_000
@@ -41,7 +42,7 @@ class LaneTest(Frames):
     """A worker with two kernels, without its socket and its executor."""
 
     async def asyncSetUp(self) -> None:
-        self.helper = FilesHelper()
+        self.helper = FilesHelper(fork_as_agent())
         self.home = HomeWatch(self.helper)
         self.buffer = ReplayBuffer(BUFFER_BYTES)
         self.ended: list[str] = []

@@ -7,7 +7,13 @@ from unittest import mock
 
 from cellhouse_agent import fork_server
 from cellhouse_agent.user_processes import user_processes
-from tests.with_kernels import PATIENCE_SECONDS, WithKernels, fork_server_pid, was_forked
+from tests.with_kernels import (
+    PATIENCE_SECONDS,
+    WithKernels,
+    WithPreloadedKernels,
+    fork_server_pid,
+    was_forked,
+)
 
 # A fork takes a few milliseconds: these kill the server before it, during it, and after it.
 KILL_DELAYS_SECONDS = (0.0, 0.0005, 0.001, 0.002, 0.004, 0.008)
@@ -15,7 +21,7 @@ STRAY_POLL_SECONDS = 0.01
 
 
 class TestLauncher(WithKernels):
-    """With real processes."""
+    """With fork servers that are executed."""
 
     async def test_a_kernel_is_forked_and_has_everything_imported(self) -> None:
         kernel = await self.kernel()
@@ -23,6 +29,22 @@ class TestLauncher(WithKernels):
         names = ["numpy", "pandas", "matplotlib.pyplot"]
         known = f"import json, sys; print(json.dumps([name in sys.modules for name in {names}]))"
         self.assertEqual(await kernel.ask(known), [True, True, True])
+
+    async def test_without_a_fork_server_a_kernel_starts_the_slow_way(self) -> None:
+        await self.launcher.wait_ready()
+        first = fork_server_pid()
+        os.kill(first, signal.SIGKILL)
+        slow = await self.kernel()
+        self.assertFalse(was_forked(await slow.pid()))
+        await slow.end()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.launcher.wait_ready()
+        self.assertNotEqual(fork_server_pid(), first)
+        self.assertTrue(was_forked(await (await self.kernel()).pid()))
+
+
+class TestForks(WithPreloadedKernels):
+    """What becomes of kernels, and of their fork server."""
 
     async def test_the_end_of_a_forked_kernel_is_told(self) -> None:
         kernel = await self.kernel()
@@ -34,7 +56,7 @@ class TestLauncher(WithKernels):
     async def test_a_kernel_outlives_its_fork_server_and_is_still_watched(self) -> None:
         kernel = await self.kernel()
         pid = await kernel.pid()
-        os.kill(fork_server_pid(), signal.SIGKILL)
+        os.kill(self.launcher.fork_server_pid, signal.SIGKILL)
         self.assertEqual(await kernel.pid(), pid)
         os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -67,18 +89,6 @@ class TestLauncher(WithKernels):
         self.assertEqual(len(list(user_processes())), 2)
         self.assertEqual(await second.pid(), pid)
 
-    async def test_without_a_fork_server_a_kernel_starts_the_slow_way(self) -> None:
-        await self.launcher.wait_ready()
-        first = fork_server_pid()
-        os.kill(first, signal.SIGKILL)
-        slow = await self.kernel()
-        self.assertFalse(was_forked(await slow.pid()))
-        await slow.end()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.launcher.wait_ready()
-        self.assertNotEqual(fork_server_pid(), first)
-        self.assertTrue(was_forked(await (await self.kernel()).pid()))
-
     async def test_kernels_that_are_asked_for_at_the_same_time_are_all_forked(self) -> None:
         await self.launcher.wait_ready()
         kernels = await asyncio.gather(*(self.kernel() for _ in range(3)))
@@ -91,12 +101,12 @@ class TestLauncher(WithKernels):
 
     async def test_an_answer_to_one_who_waits_no_more_is_not_taken_for_anothers(self) -> None:
         await self.launcher.wait_ready()
-        os.kill(fork_server_pid(), signal.SIGSTOP)
+        os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         given_up = asyncio.create_task(self.launcher.launch())
         waiting = asyncio.create_task(self.kernel())
         await asyncio.sleep(0)
         given_up.cancel()
-        os.kill(fork_server_pid(), signal.SIGCONT)
+        os.kill(self.launcher.fork_server_pid, signal.SIGCONT)
         kernel = await waiting
         pid = await kernel.pid()
         self.assertTrue(was_forked(pid))
@@ -108,7 +118,7 @@ class TestLauncher(WithKernels):
 
     async def test_a_silent_fork_server_is_given_up(self) -> None:
         await self.launcher.wait_ready()
-        first = fork_server_pid()
+        first = self.launcher.fork_server_pid
         os.kill(first, signal.SIGSTOP)
         with mock.patch.object(fork_server, "FORK_TIMEOUT_SECONDS", 0.1):
             kernels = await asyncio.gather(self.kernel(), self.kernel())
@@ -116,7 +126,7 @@ class TestLauncher(WithKernels):
             self.assertFalse(was_forked(await kernel.pid()))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.launcher.wait_ready()
-        self.assertNotEqual(fork_server_pid(), first)
+        self.assertNotEqual(self.launcher.fork_server_pid, first)
 
     async def test_a_fork_server_killed_while_it_forks_leaves_a_kernel_and_nothing_else(
         self,
@@ -125,7 +135,7 @@ class TestLauncher(WithKernels):
             with self.subTest(delay=delay):
                 await self.launcher.wait_ready()
                 timer = asyncio.get_running_loop().call_later(
-                    delay, os.kill, fork_server_pid(), signal.SIGKILL
+                    delay, os.kill, self.launcher.fork_server_pid, signal.SIGKILL
                 )
                 kernel = await self.kernel()
                 timer.cancel()

@@ -3,9 +3,13 @@
 from tests.with_executor import WithExecutor
 
 # What `Out`, `_1`, `_2`, ... hold at most: IPython's default.
-KEPT_RESULTS = 1_000
+DEFAULT = 1_000
+# In its place.
+KEPT_RESULTS = 100
 MORE = 5
-VALUE = """
+VALUE = f"""
+print(get_ipython().displayhook.cache_size)
+get_ipython().displayhook.cache_size = {KEPT_RESULTS}
 import gc, weakref
 class Value:
     living = weakref.WeakSet()
@@ -23,7 +27,7 @@ class ManyResultsTest(WithExecutor):
     """On a real kernel."""
 
     async def test_the_newest_are_kept_and_the_oldest_go_without_a_word(self) -> None:
-        await self.run_code("value", VALUE)
+        self.assertEqual(await self.run_code("value", VALUE), ("finished", f"{DEFAULT}\n"))
         for number in range(KEPT_RESULTS + MORE):
             # A value that the user has given a result's name stays.
             code = "_2 = 'mine'\nValue()" if number == 1 else "Value()"

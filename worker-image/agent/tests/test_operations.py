@@ -18,6 +18,7 @@ from cellhouse_agent.services import Services
 from cellhouse_agent.usage import find_usage
 from cellhouse_agent.wire import JsonObject
 from tests.with_executor import WithExecutor, request
+from tests.with_files import fork_as_agent
 from tests.with_socket import EPOCH, Socket
 
 BAD_REQUEST = "bad_request"
@@ -31,7 +32,7 @@ class OperationsTest(WithExecutor, Socket):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.path = os.path.join(folder, "agent.sock")
         gate = GatewayGate(asyncio.get_running_loop().time)
-        files = FilesHelper()
+        files = FilesHelper(fork_as_agent())
         self.addAsyncCleanup(files.close)
         services = Services("boot", self.executor, self.buffer, gate, find_usage(), files)
         self.addCleanup(serve(self.path, services))

@@ -18,11 +18,13 @@ from cellhouse_agent.reply import (
     is_exit_reply,
 )
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
+from cellhouse_agent.wire import Json, JsonObject, KernelMessage, MalformedMessage, dump
 from tests.random_json import any_content, any_text
 
 TYPES = sorted(OUTPUT_TYPES)
 MAX_MESSAGE_BYTES = 2_000
+# Twice as many lines as a reply has room for.
+LONG: Json = ["t"] * (2 * MAX_TRACEBACK_BYTES)
 
 
 class RandomTextTest(unittest.TestCase):
@@ -78,8 +80,8 @@ class RandomContentTest(unittest.TestCase):
         for seed in range(5_000):
             source = random.Random(seed)
             content = any_content(source)
-            if source.random() < 0.05:
-                content |= {"ename": "n" * 10**5, "evalue": "é" * 10**5, "traceback": ["t"] * 10**6}
+            if source.random() < 0.01:
+                content |= {"ename": "n" * 10**5, "evalue": "é" * 10**5, "traceback": LONG}
             with self.subTest(seed=seed):
                 self.assertIn(is_exit_reply(content), (True, False))
                 reply = bounded_reply(content)

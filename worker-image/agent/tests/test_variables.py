@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import unittest
 from typing import Any
 
@@ -11,7 +10,6 @@ from cellhouse_agent.user_processes import user_processes
 from cellhouse_agent.variables import MAX_TOTAL_BYTES, checked_variables
 from cellhouse_agent.wire import MalformedMessage
 from tests.with_executor import WithExecutor
-from tests.with_kernels import fork_server_pid
 
 # Variables that run code in every process that has them.
 HOSTILE = {"LD_PRELOAD": "/tmp/never.so", "PYTHONPATH": "/tmp/never", "BASH_ENV": "/tmp/never.sh"}
@@ -55,7 +53,7 @@ class VariablesTest(WithExecutor):
         _, text = await self.run_code("ends", "import os; os._exit(3)")
         self.assertEqual(text, "")
         await self.seen("after its end")
-        os.kill(fork_server_pid(), signal.SIGKILL)
+        await self.launcher.close()
         await self.executor.restart()
         await self.seen("in a kernel that was executed")
 

@@ -1,6 +1,7 @@
 """What tests of the files' helper share: run as root in the worker image."""
 
 import asyncio
+import gc
 import os
 import re
 import tempfile
@@ -8,10 +9,21 @@ import unittest
 from typing import Any
 
 from cellhouse_agent.files.helper import FileRefused, FilesHelper
+from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_files.start import fork_helper
+from cellhouse_kernel.early_fork import Forked
 from cellhouse_kernel.identity import KERNEL_UID
 
 # Far longer than any of these tests takes.
 PATIENCE_SECONDS = 60.0
+
+
+def fork_as_agent() -> Forked:
+    """Fork a helper as the agent does, without changing this process."""
+    forked = fork_helper(before=lambda: become_user(AGENT_UID))
+    # Unlike the agent, this process goes on to make garbage.
+    gc.unfreeze()
+    return forked
 
 
 class WithFiles(unittest.IsolatedAsyncioTestCase):
@@ -20,7 +32,7 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
         os.chown(self.folder, KERNEL_UID, KERNEL_UID)
-        self.helper = FilesHelper()
+        self.helper = FilesHelper(fork_as_agent())
         self.addAsyncCleanup(self.helper.close)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.helper.wait_ready()

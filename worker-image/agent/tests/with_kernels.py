@@ -10,14 +10,18 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.wire import KernelMessage
 
-from tests.preloaded import PreloadedLauncher
+from tests.preloaded import PreloadedLauncher, is_preloaded
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
+# In the command of a fork server that was executed.
+FORK_SERVER = " -m cellhouse_kernel.fork_server"
 
 
 class WithKernels(unittest.IsolatedAsyncioTestCase):
     """A launcher that starts fork servers as in a worker, and kernels that print their answers."""
+
+    launcher: KernelLauncher
 
     def make_launcher(self) -> KernelLauncher:
         """The launcher of each test."""
@@ -37,10 +41,12 @@ class WithKernels(unittest.IsolatedAsyncioTestCase):
 
 
 class WithPreloadedKernels(WithKernels):
-    """The same for tests to which it makes no difference how a kernel was started."""
+    """The same with fork servers that need not import anything, for tests of something else."""
 
-    def make_launcher(self) -> KernelLauncher:
-        """Its fork servers import nothing."""
+    launcher: PreloadedLauncher
+
+    def make_launcher(self) -> PreloadedLauncher:
+        """The launcher of each test."""
         return PreloadedLauncher()
 
 
@@ -84,11 +90,14 @@ def command_of(pid: int) -> str:
 
 def was_forked(pid: int) -> bool:
     """Whether this process is a fork server, or was forked from one and shares its command line."""
-    return " -m cellhouse_kernel.fork_server" in command_of(pid)
+    command = command_of(pid)
+    return FORK_SERVER in command or is_preloaded(command)
 
 
 def fork_server_pid() -> int:
-    """The id of the only fork server of this process."""
+    """The id of the only fork server that this process has executed."""
     with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
-        (pid,) = [int(pid) for pid in children.read().split() if was_forked(int(pid))]
+        (pid,) = [
+            int(pid) for pid in children.read().split() if FORK_SERVER in command_of(int(pid))
+        ]
     return pid

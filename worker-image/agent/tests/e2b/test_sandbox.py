@@ -1,12 +1,8 @@
 """Which kernels show more, and from when on: with real kernels. Run as root in the worker image."""
 
-import os
-import signal
-
 from cellhouse_agent.requests import ExecuteRequest, Surroundings
 from tests.e2b.with_sandbox import SANDBOX, WithSandbox
 from tests.with_executor import LONG_GRACE_MS, WithExecutor
-from tests.with_kernels import fork_server_pid
 
 LIST, PLAIN = "[1]", {"text/plain": "[1]"}
 MORE = {**PLAIN, "application/json": [1]}
@@ -36,7 +32,7 @@ class EveryKernelOfASandbox(WithSandbox):
         self.assertEqual(await self.shown(LIST), MORE)
         await self.run_code("ends", "import os; os._exit(3)")
         self.assertEqual(await self.shown(LIST), MORE)
-        os.kill(fork_server_pid(), signal.SIGKILL)
+        await self.launcher.close()
         await self.executor.restart()
         code = (
             "import sys; assert 'matplotlib' not in sys.modules and 'pandas' not in sys.modules\n"
