@@ -69,19 +69,15 @@ function asked() {
   return { words: positionals, times, isBesideLoad: values['beside-load'] };
 }
 
-/**
- * What one run consists of. The agent's tests are not vitest's: agentChecks runs those that AGENT_TESTS names, each time
- * anew instead of taking the image in which they have passed.
- */
+/** What one run consists of. The agent's tests are not vitest's: agentChecks runs the modules that AGENT_TESTS names. */
 async function planOf(words) {
   const parts = await matchingParts(words);
   const modules = agentModules(words);
   const plan = PARTS.filter((part) => parts.has(part)).map((part) => ({ part, args: words }));
   const hasAgentChecks = parts.get('e2e')?.some((file) => file.endsWith(AGENT_CHECKS));
-  if (hasAgentChecks) process.env.AGENT_TESTS = 'all';
-  else if (modules.length > 0) {
+  if (modules.length > 0 && !hasAgentChecks) {
     process.env.AGENT_TESTS = modules.join(' ');
-    plan.push({ part: 'e2e', args: [AGENT_CHECKS, '-t', 'the agent passes'] });
+    plan.push({ part: 'e2e', args: [AGENT_CHECKS, '-t', 'the agent passes its tests'] });
   }
   if (plan.length === 0) refuseNoMatch(words);
   return plan;

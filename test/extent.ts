@@ -32,11 +32,12 @@ export const FIRST = ['agentChecks.test.ts'];
 const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts'];
 
 /**
- * Files of test/e2e about set-up, engines and benches, each with what it covers. `npm test` leaves one out if it has
+ * Files of test/e2e about the agent by itself, set-up, engines and benches, each with what it covers. `npm test` leaves one out if it has
  * passed on this machine, and nothing that it covers has changed since (test/unchanged.ts).
  * `npm run test:long` leaves none out.
  */
 export const COVERED: Readonly<Record<string, readonly string[]>> = {
+  'agentChecks.test.ts': ['worker-image', 'test/e2e/security/probes', 'examples', 'bench'],
   'bench.test.ts': ['bench', 'scripts', 'testkit', 'test/support/runBench.ts'],
   'compose.test.ts': [
     ...['Dockerfile', '.dockerignore', 'docker-compose.yml', 'package-lock.json', 'scripts'],

@@ -5,25 +5,36 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
-import Docker from 'dockerode';
 import { beforeAll, expect, it } from 'vitest';
-import { CHECKS_TIMEOUT_MS, checkedAgent } from '../support/checkedAgent.ts';
+import { agentWithTests, CHECKS_TIMEOUT_MS, runInAgent } from '../support/agentWithTests.ts';
 
-const reports = process.env.CELLHOUSE_TEST_REPORTS;
+/** `npm run test:repeat` names the modules that it repeats. All of them otherwise. */
+const { AGENT_TESTS: modules = 'discover --start-directory tests', CELLHOUSE_TEST_REPORTS } =
+  process.env;
 let image: string;
 
 beforeAll(async () => {
-  image = await checkedAgent(new Docker());
+  image = await agentWithTests();
 }, CHECKS_TIMEOUT_MS);
 
-it('the agent passes formatter, linter, type checker and tests', async () => {
-  const report = await run(['cat', '/report.txt']);
-  // .ci/count.mjs prints the slowest tests from it.
-  if (reports !== undefined) writeFileSync(join(reports, 'agent.txt'), report);
-  expect(report).toMatch(/\nSlowest test durations\r?\n[\s\S]*\nRan [1-9]\d* tests[\s\S]*\nOK/);
+it('the agent passes formatter, linter and type checker', async () => {
+  const checks = 'black --check --quiet --diff . && python3 -m flake8 . && mypy';
+  const report = await runInAgent(image, checks);
+  expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files?$/);
 });
+
+it(
+  'the agent passes its tests',
+  async () => {
+    const report = await runInAgent(image, `python3 -m unittest ${modules} --durations 30`);
+    // .ci/count.mjs prints the slowest tests from it.
+    if (CELLHOUSE_TEST_REPORTS !== undefined)
+      writeFileSync(join(CELLHOUSE_TEST_REPORTS, 'agent.txt'), report);
+    const isPassed = /\nRan [1-9]\d* tests?[\s\S]*\nOK\b/.test(report);
+    expect(isPassed, report).toBe(true);
+  },
+  CHECKS_TIMEOUT_MS,
+);
 
 it.each([
   ['the probes', 'security/probes', ''],
@@ -41,21 +52,6 @@ it.each([
   const settings = '--config=/src/agent/.flake8';
   const command = `cp -r /checked /tmp && cd /tmp/checked && black --check --quiet --diff --config /src/agent/pyproject.toml *.py &&
     python3 -m flake8 ${settings} *.py && mypy --strict ${allowance} *.py`;
-  const report = await run(['sh', '-c', `(${command}) 2>&1`], [`${folder}:/checked:ro`]);
+  const report = await runInAgent(image, command, [`${folder}:/checked:ro`]);
   expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files?$/);
 });
-
-/** Runs a command in the image of the checks, and resolves with what it printed. */
-async function run(entrypoint: string[], binds: string[] = []): Promise<string> {
-  const output = new PassThrough();
-  const report = text(output);
-  // With a terminal Docker does not frame the output.
-  await new Docker().run(image, [], output, {
-    Tty: true,
-    Entrypoint: entrypoint,
-    Env: ['NO_COLOR=1', 'TERM=dumb'],
-    HostConfig: { AutoRemove: true, Binds: binds, NetworkMode: 'none' },
-  });
-  output.end();
-  return await report;
-}

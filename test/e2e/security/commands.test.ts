@@ -11,7 +11,7 @@ import type { PoolId, WorkerId } from '../../../src/domain/ids.ts';
 import { newId } from '../../../src/process/newId.ts';
 import { containerSpec } from '../../../src/runtime/docker/containerSpec.ts';
 import { EXTENT } from '../../extent.ts';
-import { agentWithTests, CHECKS_TIMEOUT_MS } from '../../support/checkedAgent.ts';
+import { agentWithTests, CHECKS_TIMEOUT_MS } from '../../support/agentWithTests.ts';
 import type { Tier } from '../../support/probes.ts';
 import { startWatched, type WatchedContainer } from '../../support/watchedContainer.ts';
 

@@ -1,0 +1,51 @@
+/** The image with the agent, its tests and checkers, in which they can be run. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
+import { ensureTestImage } from '../../testkit/testImage.ts';
+
+/** Ends tests that hang. They take minutes on an idle machine, and four times as long on a very busy one. */
+export const CHECKS_TIMEOUT_MS = 1_200_000;
+const SOURCES = ['check.Dockerfile', 'agent'];
+/** Caches of Python's tools, which are not part of the sources. */
+const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
+const MAX_REPORT_BYTES = 64 * 1_048_576;
+
+/**
+ * Builds the image, unless it exists.
+ * @returns its name
+ */
+export async function agentWithTests(docker = new Docker()): Promise<string> {
+  const { WORKER_IMAGE } = process.env;
+  if (!WORKER_IMAGE)
+    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const context = new URL('../../worker-image', import.meta.url).pathname;
+  const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
+  return await ensureTestImage(docker, {
+    name: 'agent-tests',
+    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
+    context: { context, src: SOURCES },
+    options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
+  });
+}
+
+/**
+ * Runs a shell command in a container of the image, which is removed afterwards.
+ * @param binds folders of the machine, as `<from>:<to>:ro`
+ * @returns what it printed, whether it succeeded or not
+ */
+export async function runInAgent(
+  image: string,
+  command: string,
+  binds: readonly string[] = [],
+): Promise<string> {
+  const options = ['--rm', '--network=none', '--env=NO_COLOR=1', '--entrypoint=sh'];
+  const volumes = binds.map((bind) => `--volume=${bind}`);
+  const args = ['run', ...options, ...volumes, image, '-c', `(${command}) 2>&1`];
+  const ended = promisify(execFile)('docker', args, { maxBuffer: MAX_REPORT_BYTES });
+  const { stdout, stderr } = await ended.catch(
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  return stdout + stderr;
+}
