@@ -10,6 +10,7 @@ import {
   ENDED_WORKER,
   type StoredWorker,
 } from '../../src/worker/storing/batchCommit.ts';
+import { reloadSegments } from '../../src/worker/storing/reloadSegments.ts';
 import { openContext, openSession, queuedExecution } from '../support/states.ts';
 
 const requestedAt = new Date('2026-01-02T03:04:05.000Z');
@@ -182,6 +183,48 @@ describe('the commit of a batch', () => {
         ],
       },
       { stream: 'context', id: other.id, state: other, events: [started] },
+    ]);
+  });
+});
+
+describe('a batch of which a part is already stored, because an answer was lost,', () => {
+  /** The outputs of a batch that begins with seq 5, as they are committed if those up to `lastSeq` are stored. */
+  async function again(lastSeq: number, isOver = false) {
+    const batch = emptyBatch();
+    const one = job({}, 5);
+    for (const text of ['a', 'b', 'c']) {
+      addOutput(batch, one, out(text), later(1));
+      addOutput(batch, one, { kind: 'clear', wait: false }, later(1));
+    }
+    if (isOver) segmentOf(batch, one).end = { at: later(9), ending };
+    const reloadExecution = async () => null;
+    await reloadSegments({ reloadExecution, lastSeq: async () => lastSeq }, batch.segments);
+    return (batchCommit(batch, ENDED_WORKER).outputs ?? []).map(({ seq, output }) => [
+      seq,
+      'text' in output ? output.text : output.kind,
+    ]);
+  }
+
+  it('adds the rest, each output at its own seq', async () => {
+    expect(await again(4)).toEqual([
+      [5, 'a'],
+      [6, 'clear'],
+      [7, 'b'],
+      [8, 'clear'],
+      [9, 'c'],
+      [10, 'clear'],
+    ]);
+    expect(await again(8)).toEqual([
+      [9, 'c'],
+      [10, 'clear'],
+    ]);
+    expect(await again(10)).toEqual([]);
+  });
+
+  it('ends behind the rest', async () => {
+    expect(await again(9, true)).toEqual([
+      [10, 'clear'],
+      [11, 'finish'],
     ]);
   });
 });
