@@ -3,12 +3,16 @@ import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
+import { recordEnd } from '../../src/pool/endWorker.ts';
 import {
+  becomesIdle,
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
+  onWorker,
   sessionOpened,
+  workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
@@ -70,6 +74,26 @@ describe('the end of an idle session', () => {
     await keeper.store.commit(closeAsIdle(session, new Date(usedAt.getTime() + 1)));
     expect(await db.sql`SELECT * FROM session_uses WHERE session_id = ${session.id}`).toEqual([]);
     expect(await other.queries.touchSession(session.id, new Date())).toBe(false);
+  });
+
+  it('is not recorded with that of its worker if a use came after the keeper had looked', async () => {
+    const requested = await commitOne<'worker'>(keeper.store, workerRequested());
+    const { id: workerId } = await commitOne<'worker'>(
+      keeper.store,
+      onWorker(requested, ...becomesIdle()),
+    );
+    const opened = sessionOpened({ userUuid: 'back-in-time', workerId });
+    const { id } = await commitOne<'session'>(keeper.store, opened);
+    const deps = { database: keeper, now: () => new Date() };
+    const retire = (idleSince: Date) =>
+      recordEnd(deps, workerId, { type: 'RetireWorker', reason: 'idle', condition: { idleSince } });
+    const usedAt = new Date();
+    expect(await other.queries.touchSession(id, usedAt)).toBe(true);
+    expect(await retire(usedAt)).toBeNull();
+    expect(await keeper.queries.session(id)).toMatchObject({ closedAt: null });
+    expect(await keeper.queries.worker(workerId)).toMatchObject({ state: 'IDLE' });
+    expect(await retire(new Date(usedAt.getTime() + 1))).toMatchObject({ id, closeReason: 'idle' });
+    expect(await keeper.queries.worker(workerId)).toMatchObject({ state: 'RETIRED' });
   });
 
   it('the end of an idle session and another use of it never both succeed', async () => {
