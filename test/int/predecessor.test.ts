@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { DomainError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { Execution } from '../../src/domain/execution.ts';
+import type { ContextId } from '../../src/domain/ids.ts';
 import type { Output, OutputItem } from '../../src/domain/output.ts';
 import { createDoors } from '../../src/doors/doors.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -34,8 +35,8 @@ async function start(
     outputs: async () => items(outputs),
     restartKernel: record('restartKernel', {}),
     release: record('release', null),
-    createContext: record('createContext', { id: 'the-context' }),
-    contexts: record('contexts', [{ id: 'the-context', name: 'known' }]),
+    createContext: record('createContext', { id: CONTEXT }),
+    contexts: record('contexts', [{ id: CONTEXT, name: 'known' }]),
     deleteContext: record('deleteContext', true),
     ...parts,
   });
@@ -58,6 +59,8 @@ async function start(
 }
 
 const AUTH = { 'X-Auth-Token': TOKEN };
+/** The context that `ann` has for each of her callers' users. */
+const CONTEXT = 'the-context' as ContextId;
 
 function items(outputs: readonly Output[]): OutputItem[] {
   const all = [...outputs, { kind: 'finish' } as const];
@@ -167,6 +170,15 @@ describe('POST /execute', () => {
       },
     });
     expect((await gone.execute()).status).toBe(400);
+  });
+
+  it('loses those of the context in which code times out, and no others', async () => {
+    const { execute, called } = await start({ status: 'TIMEOUT', contextId: CONTEXT });
+    await execute('1', { 'X-Auth-Token': secretOf('ann') });
+    expect(called).toEqual([
+      ['createContext', { userUuid: 'ann', name: 'u' }],
+      ['restartKernel', 'ann', CONTEXT],
+    ]);
   });
 
   it.each<[ErrorCode, Record<string, unknown>, number, unknown]>([
@@ -311,7 +323,7 @@ describe('the token', () => {
     await ask('/execute', own, { 'X-Auth-Token': secretOf('ann') });
     expect(asked.map(({ userUuid, contextId }) => [userUuid, contextId])).toEqual([
       ['wide:predecessor:u', null],
-      ['ann', 'the-context'],
+      ['ann', CONTEXT],
       ['ann', null],
     ]);
     expect(called).toEqual([['createContext', { userUuid: 'ann', name: 'u' }]]);
@@ -338,7 +350,7 @@ describe('POST /release', () => {
     expect(await ask('/release', { user_uuid: 'unknown' }, ann)).toMatchObject(said('unknown'));
     expect(await ask('/release', { user_uuid: 'ann' }, ann)).toMatchObject(said('ann'));
     expect(called.filter(([name]) => name !== 'contexts')).toEqual([
-      ['deleteContext', 'ann', 'the-context'],
+      ['deleteContext', 'ann', CONTEXT],
       ['release', 'ann'],
     ]);
   });
