@@ -85,4 +85,11 @@ describe("an MCP client's session", () => {
       }),
     );
   });
+
+  it('is not that of another user either if both ids together read the same', () => {
+    const placeFor = (user: string, session: string) =>
+      sessionOf(callOf({ 'x-user-id': user }), session).place;
+    expect(placeFor('a', 'b:c')).not.toEqual(placeFor('a:b', 'c'));
+    expect(placeFor('a%3Ab', 'c')).not.toEqual(placeFor('a:b', 'c'));
+  });
 });
