@@ -3,10 +3,12 @@ import {
   decideEnvironment,
   type EnvironmentCommand,
   type EnvironmentEvent,
+  type EnvironmentSpec,
   evolveEnvironment,
   isEnvironmentName,
 } from '../../src/domain/environment.ts';
 import type { EnvironmentId } from '../../src/domain/ids.ts';
+import { hashOf } from '../../src/environments/contentHash.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 import { fc } from '../support/seeded.ts';
@@ -140,4 +142,28 @@ describe('the name of an environment', () => {
       expect(isEnvironmentName(name)).toBe(false);
     },
   );
+});
+
+describe('the hash of a version', () => {
+  const { spec, baseImageId } = facts;
+  const others: EnvironmentSpec = {
+    ...{ apt: ['hello'], pip: ['alpha==2.0'], index: null, setup: 'echo', preload: ['beta'] },
+  };
+  const hash = hashOf(spec, baseImageId, null);
+
+  it.each(Object.keys(others) as (keyof EnvironmentSpec)[])(
+    'is another one if only %s is another',
+    (field) => {
+      expect(hashOf({ ...spec, [field]: others[field] }, baseImageId, null)).not.toBe(hash);
+    },
+  );
+
+  it('is another one if the worker image or what the folder of its index holds is another', () => {
+    expect(hashOf(spec, 'sha256:other', null)).not.toBe(hash);
+    expect(hashOf(spec, baseImageId, 'e'.repeat(64))).not.toBe(hash);
+  });
+
+  it('is the same for the same', () => {
+    expect(hashOf({ ...spec }, baseImageId, null)).toBe(hash);
+  });
 });
