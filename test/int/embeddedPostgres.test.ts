@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,17 +10,19 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import postgres from 'postgres';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
+import { layoutOf } from '../../src/postgres/layout.ts';
 import { findClusterProcesses, isAlive } from '../../src/postgres/processes.ts';
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 
@@ -95,9 +98,19 @@ describe('a fresh start', () => {
     expect(existsSync(unfinished)).toBe(false);
   });
 
-  it('finds a short place for the socket of a very long DATA_DIR', async () => {
+  it('finds a short place for the socket of a very long DATA_DIR, where it follows no link', async () => {
     const long = join(parent, 'x'.repeat(120));
     expect(await query(await ensure(long), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await stopEmbeddedPostgres({ dataDir: long, logger });
+    // In that folder, every user may place something.
+    const { socketDir } = layoutOf(long);
+    const target = join(parent, 'target');
+    mkdirSync(target);
+    chmodSync(target, 0o755);
+    symlinkSync(target, socketDir);
+    onTestFinished(() => rmSync(socketDir));
+    await expect(ensure(long)).rejects.toThrow(`${socketDir} belongs to another user`);
+    expect(statSync(target).mode & 0o777).toBe(0o755);
   });
 
   it('serves several starters at once with one server', async () => {
