@@ -1,4 +1,4 @@
-"""When a kernel that does not take up code counts as held up by a leftover. The kernel is simulated."""
+"""When a kernel counts as held up by a leftover, and when it gets an interrupt. The kernel is simulated."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.usage_sampler import UsageSampler
+from cellhouse_agent.wire import JsonObject, KernelMessage
 
 from tests.with_clock import HurriedLoop
 
@@ -54,6 +55,15 @@ class Sampler:
         return 0.0
 
 
+def supervision_of(kernel: SilentKernel, changed: asyncio.Event) -> Supervision:
+    """Of a request that was just sent to this kernel."""
+    request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, TIMEOUT_MS, 500, 100)
+    writer = FrameWriter(ReplayBuffer(1_000_000), "boot", 16_777_216)
+    execution = Execution(request, writer, asyncio.get_running_loop().time)
+    sampler = cast(UsageSampler, Sampler())
+    return Supervision(cast(Kernel, kernel), execution, sampler, changed, lambda: False)
+
+
 class LeftoverTest(unittest.IsolatedAsyncioTestCase):
     """A request that its kernel does not take up."""
 
@@ -61,17 +71,8 @@ class LeftoverTest(unittest.IsolatedAsyncioTestCase):
 
     async def interrupts(self, kernel: SilentKernel, seconds: float) -> list[float]:
         """After how many seconds the kernel is interrupted, in the first `seconds`."""
-        loop = asyncio.get_running_loop()
-        request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, TIMEOUT_MS, 500, 100)
-        writer = FrameWriter(ReplayBuffer(1_000_000), "boot", 16_777_216)
-        execution, sent_at = Execution(request, writer, loop.time), loop.time()
-        supervision = Supervision(
-            cast(Kernel, kernel),
-            execution,
-            cast(UsageSampler, Sampler()),
-            asyncio.Event(),
-            lambda: False,
-        )
+        supervision = supervision_of(kernel, asyncio.Event())
+        sent_at = asyncio.get_running_loop().time()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await supervision.run()
@@ -87,3 +88,37 @@ class LeftoverTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_one_that_gets_no_cpu_is_not(self) -> None:
         self.assertEqual(await self.interrupts(SilentKernel(0.0, True), 2.0), [])
+
+
+class EarlyInterruptTest(unittest.IsolatedAsyncioTestCase):
+    """An interrupt that comes while the kernel has begun with a request, but not with its code."""
+
+    async def asyncSetUp(self) -> None:
+        self.kernel = SilentKernel(0.0, False)
+        self.changed = asyncio.Event()
+        self.supervision = supervision_of(self.kernel, self.changed)
+        work = asyncio.create_task(self.supervision.run())
+        self.addAsyncCleanup(asyncio.wait, [work])
+        self.addCleanup(work.cancel)
+
+    async def hear(self, msg_type: str, content: JsonObject) -> None:
+        """The kernel says something, and what is due is done."""
+        message = KernelMessage(msg_type, "m1", content, 10)
+        self.supervision.execution.accept("iopub", message)
+        if self.supervision.needs_look:
+            self.changed.set()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let the supervision act on what has changed."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def test_is_kept_until_the_kernel_does_not_ignore_it_and_sent_once(self) -> None:
+        await self.hear("status", {"execution_state": "busy"})
+        self.supervision.interrupt()
+        await self.settle()
+        self.assertEqual(self.kernel.interrupted_at, [])
+        for _ in range(2):
+            await self.hear("execute_input", {})
+            self.assertEqual(len(self.kernel.interrupted_at), 1)
