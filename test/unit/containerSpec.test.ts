@@ -4,6 +4,18 @@ import { newId } from '../../src/process/newId.ts';
 import { containerSpec } from '../../src/runtime/docker/containerSpec.ts';
 
 const MIB = 1024 * 1024;
+/** Flags of clone(2), from <sched.h>. What glibc makes a thread with has CLONE_VM, CLONE_THREAD and seven more. */
+const THREAD = 0x3d_0f00;
+const SIGCHLD = 17;
+const NAMESPACES = {
+  mount: 0x2_0000,
+  cgroup: 0x200_0000,
+  uts: 0x400_0000,
+  ipc: 0x800_0000,
+  user: 0x1000_0000,
+  pid: 0x2000_0000,
+  net: 0x4000_0000,
+};
 
 function hostConfig(ociRuntime: string) {
   const spec = containerSpec(
@@ -24,7 +36,11 @@ function hostConfig(ociRuntime: string) {
 interface Rule {
   readonly names: readonly string[];
   readonly action: string;
-  readonly args?: readonly unknown[];
+  readonly args?: readonly {
+    readonly op: string;
+    readonly value: number;
+    readonly valueTwo: number;
+  }[];
 }
 
 function seccompRules(): Rule[] {
@@ -98,5 +114,26 @@ describe('the seccomp profile', () => {
     ...['shmget', 'semget', 'msgget', 'mq_open', 'inotify_init', 'fanotify_init', 'modify_ldt'],
   ])('does not list %s', (name) => {
     expect(seccompRules().flatMap(({ names }) => names)).not.toContain(name);
+  });
+
+  /** Whether clone(2) may be called with these flags. Its rules look at nothing else. */
+  const mayClone = (flags: number) =>
+    seccompRules()
+      .filter(({ names }) => names.includes('clone'))
+      .some(({ args = [] }) =>
+        args.every(({ op, value, valueTwo }) => {
+          expect(op).toBe('SCMP_CMP_MASKED_EQ');
+          return (flags & value) === valueTwo;
+        }),
+      );
+
+  it('lets clone make processes and threads', () => {
+    expect(mayClone(SIGCHLD)).toBe(true);
+    expect(mayClone(THREAD)).toBe(true);
+  });
+
+  it.each(Object.entries(NAMESPACES))('lets clone make no %s namespace', (_kind, flag) => {
+    expect(mayClone(flag | SIGCHLD)).toBe(false);
+    expect(mayClone(flag | THREAD)).toBe(false);
   });
 });
