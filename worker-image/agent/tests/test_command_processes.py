@@ -107,6 +107,10 @@ class Processes(WithCommands):
         await self.wrote("1", b"\n")
         _, reaper = map(int, self.written("1").split())
         spawner = await self.spawner()
+        # The reaper gives up what it has when it has told of its child, which may run by then.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while status_of(reaper)["CapEff"] != mask(()):
+                await asyncio.sleep(0.01)
         for pid, capabilities in ((reaper, ()), (spawner, KEPT_CAPABILITIES)):
             status = status_of(pid)
             self.assertEqual(status["Uid"].split(), [str(AGENT_UID)] * 4)

@@ -52,11 +52,15 @@ class Frames(unittest.IsolatedAsyncioTestCase):
     async def reply(self, msg_id: str) -> dict[str, Any]:
         """Wait for the end of an execution; returns its reply."""
         async with asyncio.timeout(PATIENCE_SECONDS):
+            seq = self.buffer.first_seq
             while True:
-                for frame in self.frames(msg_id):
-                    if frame["header"]["msg_type"] == "execute_reply":
-                        return dict(frame)
-                await self.buffer.wait_for(self.buffer.last_seq + 1)
+                await self.buffer.wait_for(seq)
+                # Each frame is read once: if its writer is slow, much output comes in very many.
+                frame = json.loads(self.buffer.get(seq) or b"")
+                is_reply = frame["header"]["msg_type"] == "execute_reply"
+                if is_reply and frame["parent_header"].get("msg_id") == msg_id:
+                    return dict(frame)
+                seq += 1
 
     async def started(self, msg_id: str) -> None:
         """Wait until an execution runs."""
