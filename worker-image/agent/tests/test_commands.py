@@ -13,6 +13,8 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.requests import Command
+from cellhouse_agent.sampling import TakeSnapshot
+from cellhouse_agent.usage_sampler import PeakSampler
 from cellhouse_agent.user_processes import user_processes
 from cellhouse_kernel.identity import HOME
 
@@ -22,13 +24,11 @@ from tests.with_executor import PATIENCE_SECONDS, request
 # Writes its pid, and then nothing, for a minute.
 WAIT = "echo $$; exec sleep 60"
 ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
-# The same, with another one at the same time. Under gVisor, a look takes long, so there are few samples.
+# The same, until somebody has looked.
 HOLD = f"""
 import os, time
 {ALLOCATE}
-open('/tmp/held-$1', 'w').close()
-while not (os.path.exists('/tmp/held-1') and os.path.exists('/tmp/held-2')): time.sleep(0.01)
-time.sleep(2)
+while not os.path.exists('/tmp/sampled'): time.sleep(0.01)
 """
 # Not in the shell: it takes no notice of a SIGINT that comes just when a child of it ends.
 COUNT_INTERRUPTS = """
@@ -224,10 +224,27 @@ class Surroundings(WithCommands):
         self.assertLess(report["cpu_ms"], 200)
         # Too small to be seen, unless a busy machine leaves time for a sample.
         self.assertLess(report["peak_memory_bytes"] or 0, 50_000_000)
-        report = await self.run_command(
-            "4", f'hold() {{ python3 -c "{HOLD}"; }}; hold 1 & hold 2 & wait'
-        )
+        hold = f'hold() {{ exec python3 -uc "{HOLD}"; }}; hold & hold & wait'
+        self.executor.submit(command("4", hold))
+        await self.wrote("4", b"200000000\n200000000\n")
+        await self.sampled()
+        with open("/tmp/sampled", "w", encoding="ascii"):
+            self.addCleanup(os.remove, "/tmp/sampled")
+        report = await self.report("4")
         self.assertGreater(report["peak_memory_bytes"], 380_000_000)
+
+    async def sampled(self) -> None:
+        """Wait until somebody has looked at what the commands use now."""
+        seen = asyncio.Event()
+        sample = PeakSampler.sample
+
+        def note(sampler: PeakSampler, take: TakeSnapshot) -> None:
+            sample(sampler, take)
+            seen.set()
+
+        with mock.patch.object(PeakSampler, "sample", note):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await seen.wait()
 
 
 class BesideCells(WithCommands):
