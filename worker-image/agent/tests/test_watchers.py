@@ -17,12 +17,14 @@ from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-from cellhouse_files.watchers.snapshot import MAX_WATCHED_ENTRIES, Look, Snapshot
+from cellhouse_files.watchers.snapshot import Look, Snapshot
 from cellhouse_files.watchers.watcher import Watcher, Wish
 from cellhouse_files.watchers.watchers import MAX_WATCHERS, Watchers
 from tests.with_files import WithFiles
 
 SNAPSHOT = "cellhouse_files.watchers.snapshot"
+# In place of MAX_WATCHED_ENTRIES.
+FEW_ENTRIES = 100
 HOUR_MS = 3_600_000
 FLAT: dict[str, Any] = {"recursive": False, "entries": False, "keep_ms": HOUR_MS}
 TMP = Wish(b"/tmp", False, False, 60.0)
@@ -239,8 +241,10 @@ class Limits(WithWatchers):
         self.assertEqual(await self.events(watchers[0]), [])
 
     async def test_a_folder_with_too_many_entries_is_refused_until_it_has_fewer(self) -> None:
+        self.enterContext(patch(f"{SNAPSHOT}.MAX_WATCHED_ENTRIES", FEW_ENTRIES))
+        await self.begin_helper()
         self.make_folder("many")
-        for number in range(MAX_WATCHED_ENTRIES):
+        for number in range(FEW_ENTRIES):
             os.close(os.open(self.path(f"many/{number}"), os.O_CREAT | os.O_WRONLY))
         watcher = await self.watch("many")
         self.touch("many/one-more")

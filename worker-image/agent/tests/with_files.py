@@ -32,6 +32,10 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
         os.chown(self.folder, KERNEL_UID, KERNEL_UID)
+        await self.begin_helper()
+
+    async def begin_helper(self) -> None:
+        """Begin a helper. It has every limit of this process as it is now."""
         self.helper = FilesHelper(fork_as_agent())
         self.addAsyncCleanup(self.helper.close)
         async with asyncio.timeout(PATIENCE_SECONDS):
