@@ -1,11 +1,15 @@
 """What executions used, as their replies tell it, with real kernels: run as root in the worker image."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from cellhouse_agent.requests import Context, ExecuteRequest
+from cellhouse_agent.sampling import TakeSnapshot
+from cellhouse_agent.usage_sampler import PeakSampler
 
-from tests.with_executor import LONG_GRACE_MS, WithExecutor
+from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor
 
 MEBIBYTE = 1_048_576
 BURNT_MS = 400
@@ -46,24 +50,61 @@ until_closed(lambda _: fork(burn))
 time.sleep(0.1)
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 """
-BIG = f"os.waitpid(fork(lambda: (bytearray({100 * MEBIBYTE}), time.sleep(0.3))), 0)"
+# Until it has been sampled.
+SAMPLED = Path("/tmp/for-test-sampled")
+HOLD = f"""
+print("on", flush=True)
+while not os.path.exists({str(SAMPLED)!r}): time.sleep(0.01)
+"""
+BIG = f"""
+def hold():
+    data = bytearray({100 * MEBIBYTE})
+    exec({HOLD!r})
+os.waitpid(fork(hold), 0)
+"""
 
 
 class TreeUsageTest(WithExecutor):
     """A worker with contexts."""
 
     async def asyncTearDown(self) -> None:
+        SAMPLED.unlink(missing_ok=True)
         await self.executor.contexts.delete("other")
         await super().asyncTearDown()
 
     async def used(self, msg_id: str, code: str, context: str | None = None) -> dict[str, Any]:
         """Run code; returns the agent's report on it."""
+        self.begin(msg_id, code, context)
+        return await self.report(msg_id)
+
+    def begin(self, msg_id: str, code: str, context: str | None = None) -> None:
+        """Begin to run code."""
         where = Context(context, None) if context else None
         limits = (30_000, LONG_GRACE_MS, 1_000_000)
         self.executor.submit(ExecuteRequest(msg_id, code, {"msg_id": msg_id}, *limits, where))
+
+    async def report(self, msg_id: str) -> dict[str, Any]:
+        """The agent's report on it, once it has ended."""
         report = (await self.reply(msg_id))["metadata"]["cellhouse"]
         self.assertEqual(report["outcome"], "finished", self.frames(msg_id))
         return dict(report)
+
+    async def sampled(self, *msg_ids: str) -> None:
+        """Wait until all these, which run, are on, and have then been sampled. Let them end."""
+        for msg_id in msg_ids:
+            await self.printed(msg_id, "on")
+        seen: set[PeakSampler] = set()
+        sample = PeakSampler.sample
+
+        def note(sampler: PeakSampler, take: TakeSnapshot) -> None:
+            sample(sampler, take)
+            seen.add(sampler)
+
+        with mock.patch.object(PeakSampler, "sample", note):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while len(seen) < len(msg_ids):
+                    await asyncio.sleep(0.01)
+        SAMPLED.touch()
 
     def assert_burnt(self, cpu_ms: float | None) -> None:
         """Check that it is what `burn` takes, and little more."""
@@ -93,15 +134,18 @@ class TreeUsageTest(WithExecutor):
         )
         self.assertLess(sleeps["cpu_ms"], BURNT_MS / 2)
         self.assert_burnt(burns["cpu_ms"])
-        small, big = await asyncio.gather(
-            self.used("small", "time.sleep(1)"), self.used("big", BIG, "other")
-        )
+        self.begin("small", HOLD)
+        self.begin("big", BIG, "other")
+        await self.sampled("small", "big")
+        small, big = [await self.report(msg_id) for msg_id in ("small", "big")]
         more = big["peak_memory_bytes"] - small["peak_memory_bytes"]
         self.assertGreater(more, 80 * MEBIBYTE)
 
     async def test_the_peak_is_that_of_the_execution_with_its_children(self) -> None:
         idle = (await self.used("begin", BEGIN))["peak_memory_bytes"]
-        peak = (await self.used("big", BIG))["peak_memory_bytes"]
+        self.begin("big", BIG)
+        await self.sampled("big")
+        peak = (await self.report("big"))["peak_memory_bytes"]
         self.assertGreater(peak - idle, 95 * MEBIBYTE)
         # Under gVisor, a fork makes its parent larger.
         self.assertLess((await self.used("after", "1"))["peak_memory_bytes"] - idle, 60 * MEBIBYTE)
