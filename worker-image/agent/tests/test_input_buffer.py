@@ -3,7 +3,9 @@
 import asyncio
 import random
 import unittest
+from unittest import mock
 
+from cellhouse_agent import inputs
 from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES, InputBuffer, OutOfOrder
 from cellhouse_agent.inputs import InputPart, Inputs, Taken
 
@@ -112,6 +114,7 @@ class Waiting(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await later, Taken(True, MAX_UNREAD_BYTES + 3, True))
 
     async def test_without_room_says_how_much_was_taken(self) -> None:
+        self.enterContext(mock.patch.object(inputs, "HOLD_SECONDS", 0.1))
         self.buffer.skip(1)
         taken = await self.inputs.take(InputPart("1", MAX_UNREAD_BYTES, b"abc", True))
         self.assertEqual(taken, Taken(True, MAX_UNREAD_BYTES + 1, False))
