@@ -104,7 +104,7 @@ describe('stopping', () => {
 
   it('ends an HTTP connection after its last answer, and serves a request that has partly arrived', async () => {
     const held = heldExecution();
-    const { server, port } = await startTransport(memoryService({ execute: held.execute }));
+    const { server, port, query } = await startTransport(memoryService({ execute: held.execute }));
     const request = (query: string) => {
       const body = JSON.stringify({ query });
       const head = `POST /graphql HTTP/1.1\r\nHost: x\r\nX-Auth-Token: ${TOKEN}\r\n`;
@@ -113,7 +113,9 @@ describe('stopping', () => {
     const [waiting, halfWay] = [connectTcp(port, '127.0.0.1'), connectTcp(port, '127.0.0.1')];
     const answers = Promise.all([waiting, halfWay].map((socket) => text(socket)));
     const late = request('{ __typename }');
-    halfWay.write(late.slice(0, 60));
+    await new Promise((resolve) => halfWay.write(late.slice(0, 60), resolve));
+    // Once a later request is answered, the server has read that part.
+    await query('{ __typename }');
     waiting.write(request(EXECUTE));
     await held.started;
     const closed = server.close();
