@@ -12,8 +12,10 @@ const MANY = 128;
 /** As many as may run at once; the others of these wait. */
 const MOST = 64;
 const FLOOD_BYTES = 10_000_000;
-/** Long enough for a shell to begin on a busy machine, before it is interrupted. */
-const SHORT = { timeoutMs: 2_000 };
+/** Long enough for a shell to begin on a busy machine, beside all others, before it is interrupted. */
+const SHORT = { timeoutMs: 6_000 };
+/** Of those that end by themselves. */
+const AMPLE = { timeoutMs: 60_000 };
 
 interface End {
   readonly status: string;
@@ -75,7 +77,7 @@ it('each odd command ends as the table says, beside all others, and leaves nothi
   await execute(gateway, user, '1');
   const before = await processes();
   const ends = await Promise.all(
-    ROWS.map(async ([code, , options]) => {
+    ROWS.map(async ([code, , options = AMPLE]) => {
       const { status, exitCode, signal, stdout } = await runCommand(gateway, user, code, options);
       return { code, status, exitCode, signal, stdout };
     }),

@@ -220,9 +220,9 @@ describe('a sandbox', () => {
 
   it('is gone at every gateway when its time is over', async () => {
     const id = await create({ timeout: 1 });
-    await until('its end', async () => {
-      const { status } = await ask(`GET /sandboxes/${id}`, undefined, { at: 1 });
-      return status === 404;
+    await until('its end at both', async () => {
+      const asked = [0, 1].map((at) => ask(`GET /sandboxes/${id}`, undefined, { at }));
+      return (await Promise.all(asked)).every(({ status }) => status === 404);
     });
     const { body } = await ask('GET /v2/sandboxes');
     expect(body.map((each: { sandboxID: string }) => each.sandboxID)).not.toContain(id);
