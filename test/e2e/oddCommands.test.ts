@@ -107,11 +107,11 @@ it('one that kills all processes of its user ends the kernel and other commands,
   expect(await execute(gateway, user, 'n')).toMatchObject({ status: 'ERROR', stateLost: true });
 });
 
-it('128 sent at once each end with their own output', async () => {
+it('128 sent at once each end with their own output', { timeout: 240_000 }, async () => {
   const ends = await Promise.all(
     Array.from({ length: MANY }, async (_, n) => {
       const code = `echo ${n}; sleep 1; exit ${n}`;
-      const ended = await runCommand(gateway, user, code, { timeoutMs: 100_000 });
+      const ended = await runCommand(gateway, user, code, { timeoutMs: 200_000 });
       return [ended.stdout, ended.exitCode];
     }),
   );
