@@ -15,6 +15,7 @@ from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.usage import find_usage
+from cellhouse_files import home_tree, seen_tree
 from cellhouse_kernel.identity import KERNEL_UID
 
 from tests.preloaded import PreloadedLauncher
@@ -25,6 +26,8 @@ from tests.with_files import fork_as_agent, helpers
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
 # Removes everything, so that each test begins with the same home.
 CLEAN = "import pathlib, shutil\nfor p in pathlib.Path.home().iterdir(): shutil.rmtree(p) if p.is_dir() else p.unlink()"
+# In place of MAX_ENTRIES; more than MAX_CHANGES.
+FEW_ENTRIES = 1_500
 BACKGROUND = """
 import pathlib, threading, time
 stop = threading.Event()
@@ -43,6 +46,8 @@ class HomeWatchTest(WithExecutor):
 
     async def asyncSetUp(self) -> None:
         self.count = 0
+        for module in (home_tree, seen_tree):
+            self.enterContext(mock.patch.object(module, "MAX_ENTRIES", FEW_ENTRIES))
         self.helper = FilesHelper(fork_as_agent())
         self.home = HomeWatch(self.helper)
         self.buffer = ReplayBuffer(10_000_000)
@@ -149,12 +154,12 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual(await self.files("1 + 1"), {})
 
     async def test_after_too_much_for_a_look_the_next_execution_is_told_again(self) -> None:
-        many = "for n in range(9_000): open(str(n), 'w').close()"
+        many = "for n in range(1_200): open(str(n), 'w').close()"
         report = await self.report(many)
         self.assertIsNone(report["changes"])
         self.assertIn(report["reason"], ("too_slow", "too_many_changes"))
         self.assertEqual(await self.files("open('7', 'w').write('1')"), {"7": "modified"})
-        more = "import os; os.makedirs('d'); [open(f'd/{n}', 'w').close() for n in range(2_000)]"
+        more = "import os; os.makedirs('d'); [open(f'd/{n}', 'w').close() for n in range(400)]"
         self.assertIsNone((await self.report(more))["changes"])
         report = await self.report("1 + 1")
         self.assertEqual(report["reason"], "too_many_entries")
