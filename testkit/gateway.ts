@@ -107,7 +107,8 @@ export async function startTestGateway(
     destroy: async () => {
       for (const client of clients) await client.dispose();
       await child.kill('SIGKILL', false);
-      await runCli(['down'], env);
+      const { code, output } = await runCli(['down'], env);
+      if (code !== 0) throw new Error(`Something of the gateway is left:\n${output}`);
       rmSync(root, { recursive: true, force: true });
       if (secretsIn(printed + child.log(), [token]).length > 0)
         throw new Error('The log of the gateway has a secret of a token.');
