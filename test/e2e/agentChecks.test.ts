@@ -17,11 +17,15 @@ beforeAll(async () => {
   image = await agentWithTests();
 }, CHECKS_TIMEOUT_MS);
 
-it('the agent passes formatter, linter and type checker', async () => {
-  const checks = 'black --check --quiet --diff . && python3 -m flake8 . && mypy';
-  const report = await runInAgent(image, checks);
-  expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files?$/);
-});
+it(
+  'the agent passes formatter, linter and type checker',
+  async () => {
+    const checks = 'black --check --quiet --diff . && python3 -m flake8 . && mypy';
+    const report = await runInAgent(image, checks);
+    expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files?$/);
+  },
+  CHECKS_TIMEOUT_MS,
+);
 
 it(
   'the agent passes its tests',
