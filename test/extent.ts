@@ -19,14 +19,13 @@ export const ALONE = [
   'kernelTime.test.ts',
   'orphanedWorker.test.ts',
   'revocation.test.ts',
-  'rollingRestart.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
 ];
 
 /** Files of test/e2e that take minutes although they are short. They begin before all others. */
-export const FIRST = ['agentChecks.test.ts'];
+export const FIRST = ['agentChecks.test.ts', 'rollingRestart.test.ts'];
 
 /** What makes and loads images, and starts engines. */
 const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts'];

@@ -82,6 +82,8 @@ function start(env: Readonly<Record<string, string>>): Command {
 async function endedInTheMiddle(command: () => Command, end: (command: Command) => void) {
   const { sql } = installation;
   const output = await sql.begin(async (transaction) => {
+    // A command on a busy machine may take longer to end than a client's transactions may be idle.
+    await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     // Not that which runs: the gateway is to record its end.
     await transaction`
       SELECT FROM executions WHERE user_uuid = ${USER} AND finished_at IS NOT NULL LIMIT 1 FOR UPDATE`;
