@@ -87,14 +87,19 @@ async function endedInTheMiddle(command: () => Command, end: (command: Command) 
     // Not that which runs: the gateway is to record its end.
     await transaction`
       SELECT FROM executions WHERE user_uuid = ${USER} AND finished_at IS NOT NULL LIMIT 1 FOR UPDATE`;
-    const started = command();
-    await until('the command to wait for a row', async () => {
+    const connections = async () => {
       // The view is the same for all of a transaction otherwise.
       await transaction`SELECT pg_stat_clear_snapshot()`;
-      const [waiting] = await transaction`
-        SELECT FROM pg_stat_activity WHERE application_name = 'cellhouse forget' AND wait_event_type = 'Lock'`;
-      return waiting !== undefined;
-    });
+      return await transaction<{ pid: number; waits: boolean }[]>`
+        SELECT pid, wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits
+        FROM pg_stat_activity WHERE application_name = 'cellhouse forget'`;
+    };
+    // PostgreSQL notices late that a killed command is gone: until then it may wait for the row on its behalf.
+    const former = (await connections()).map(({ pid }) => pid);
+    const started = command();
+    const isWaiting = async () =>
+      (await connections()).some(({ pid, waits }) => waits && !former.includes(pid));
+    await until('the command to wait for a row', isWaiting);
     end(started);
     return await started.ended;
   });
