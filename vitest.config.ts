@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ALONE, FIRST, isLong, LONG } from './test/extent.ts';
 import { createProgress } from './test/progress.ts';
-import { passRecorder, unchangedFiles } from './test/unchanged.ts';
+import { createPassRecorder, unchangedFiles } from './test/unchanged.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
@@ -58,7 +58,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', progress, passRecorder, ...report],
+    reporters: ['default', progress, createPassRecorder(), ...report],
     passWithNoTests: false,
     allowOnly: false,
     retry: 0,

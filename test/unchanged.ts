@@ -15,30 +15,38 @@ const ROOT = new URL('../', import.meta.url).pathname;
 const CACHES = /(^|\/)(__pycache__|\.\w+_cache)\//;
 const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 
-/** Test files, and for each the file that exists if it has passed in this state. The name is a hash of the state. */
-const RECORDS = new Map(
-  Object.entries(COVERED).map(([name, covers]) => {
-    const file = `test/e2e/${name}`;
-    // What passes under one version of Node may fail under another.
-    const options = { salt: process.version, skip: (path: string) => CACHES.test(path) };
-    const state = hashFiles(ROOT, [file, ...covers], options);
-    return [file, join(CACHE, 'cellhouse/passed', state)];
-  }),
-);
+const fileOf = (name: string) => `test/e2e/${name}`;
+
+/** The file that exists if this test file has passed in its present state. Its name is a hash of the state. */
+function recordOf(file: string, covers: readonly string[]): string {
+  // What passes under one version of Node may fail under another.
+  const options = { salt: process.version, skip: (path: string) => CACHES.test(path) };
+  return join(CACHE, 'cellhouse/passed', hashFiles(ROOT, [file, ...covers], options));
+}
 
 /** The paths of test files that need not run. */
 export function unchangedFiles(): string[] {
-  return [...RECORDS].filter(([, record]) => existsSync(record)).map(([file]) => file);
+  return Object.entries(COVERED)
+    .map(([name, covers]) => [fileOf(name), covers] as const)
+    .filter(([file, covers]) => existsSync(recordOf(file, covers)))
+    .map(([file]) => file);
 }
 
-/** A reporter that remembers which of these files have passed as a whole. */
-export const passRecorder: Reporter = {
-  onTestModuleEnd: (testModule) => {
-    const record = RECORDS.get(testModule.relativeModuleId);
-    const tests = [...testModule.children.allTests()];
-    const hasPassed = tests.length > 0 && tests.every((test) => test.result().state === 'passed');
-    if (record === undefined || !testModule.ok() || !hasPassed) return;
-    mkdirSync(dirname(record), { recursive: true });
-    writeFileSync(record, '');
-  },
-};
+/** Remembers which of these files have passed as a whole, in the state in which they began. */
+export function createPassRecorder(): Reporter {
+  const records = new Map<string, string>();
+  return {
+    onTestModuleQueued: ({ relativeModuleId: file }) => {
+      const name = Object.keys(COVERED).find((each) => fileOf(each) === file);
+      if (name !== undefined) records.set(file, recordOf(file, COVERED[name] ?? []));
+    },
+    onTestModuleEnd: (testModule) => {
+      const record = records.get(testModule.relativeModuleId);
+      const tests = [...testModule.children.allTests()];
+      const hasPassed = tests.length > 0 && tests.every((test) => test.result().state === 'passed');
+      if (record === undefined || !testModule.ok() || !hasPassed) return;
+      mkdirSync(dirname(record), { recursive: true });
+      writeFileSync(record, '');
+    },
+  };
+}

@@ -1,8 +1,5 @@
 import type Docker from 'dockerode';
 
-/** What tests said before the builder ended, and the slowest of them, which come last. */
-const MAX_LOG_CHARACTERS = 20_000;
-
 /** Awaits a build that dockerode has started. @throws Error with the end of the builder's output */
 export function builtImage(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -11,9 +8,7 @@ export function builtImage(docker: Docker, progress: NodeJS.ReadableStream): Pro
       const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
       if (failure === undefined) return resolve();
       const log = entries?.map(({ stream }) => stream ?? '').join('') ?? '';
-      reject(
-        new Error(`The image could not be built: ${failure}\n${log.slice(-MAX_LOG_CHARACTERS)}`),
-      );
+      reject(new Error(`The image could not be built: ${failure}\n${log.slice(-5_000)}`));
     };
     docker.modem.followProgress(progress, onEnd);
   });
