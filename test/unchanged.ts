@@ -11,8 +11,8 @@ import { hashFiles } from '../scripts/setup/hashFiles.mjs';
 import { COVERED } from './extent.ts';
 
 const ROOT = new URL('../', import.meta.url).pathname;
-/** Of Python's tools. */
-const CACHES = /(^|\/)(__pycache__|\.\w+_cache)\//;
+/** Paths of caches of Python's tools, which are not part of the sources. */
+export const PYTHON_CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 
 const fileOf = (name: string) => `test/e2e/${name}`;
@@ -20,7 +20,7 @@ const fileOf = (name: string) => `test/e2e/${name}`;
 /** The file that exists if this test file has passed in its present state. Its name is a hash of the state. */
 function recordOf(file: string, covers: readonly string[]): string {
   // What passes under one version of Node may fail under another.
-  const options = { salt: process.version, skip: (path: string) => CACHES.test(path) };
+  const options = { salt: process.version, skip: (path: string) => PYTHON_CACHE.test(path) };
   return join(CACHE, 'cellhouse/passed', hashFiles(ROOT, [file, ...covers], options));
 }
 

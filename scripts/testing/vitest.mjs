@@ -44,12 +44,11 @@ export function refuseNoMatch(words) {
  * Starts vitest on a part.
  * @param {string} part one of {@link PARTS}
  * @param {string[]} args words and options
- * @param {{ node?: string, env?: NodeJS.ProcessEnv, stdio: import('node:child_process').StdioOptions }} options
+ * @param {{ node?: string, stdio: import('node:child_process').StdioOptions }} options
  */
-export function startVitest(part, args, { node = process.execPath, env = {}, stdio }) {
+export function startVitest(part, args, { node = process.execPath, stdio }) {
   return spawn(node, [VITEST, 'run', '--project', `${part}*`, ...args], {
     cwd: projectRoot,
-    env: { ...process.env, ...env },
     stdio,
   });
 }

@@ -4,12 +4,11 @@ import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
+import { PYTHON_CACHE } from '../unchanged.ts';
 
 /** Ends tests that hang. They take minutes on an idle machine, and four times as long on a very busy one. */
 export const CHECKS_TIMEOUT_MS = 1_200_000;
 const SOURCES = ['check.Dockerfile', 'agent'];
-/** Caches of Python's tools, which are not part of the sources. */
-const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 const MAX_REPORT_BYTES = 64 * 1_048_576;
 
 /**
@@ -24,7 +23,7 @@ export async function agentWithTests(docker = new Docker()): Promise<string> {
   const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
   return await ensureTestImage(docker, {
     name: 'agent-tests',
-    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
+    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => PYTHON_CACHE.test(path) }),
     context: { context, src: SOURCES },
     options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
   });
