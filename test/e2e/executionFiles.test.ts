@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { restartKernel } from '../../testkit/interpreter.ts';
-import { TIERS } from '../support/probes.ts';
+import { EXTENT } from '../extent.ts';
 
 interface Files {
   readonly changes:
@@ -24,7 +24,7 @@ def write():
 thread = threading.Thread(target=write)
 thread.start()`;
 
-describe.each(TIERS)('what an execution changed, under %s', (tier) => {
+describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });

@@ -1,9 +1,9 @@
-/** What a user finds in the worker image, used once each under both runtimes. docs/image.md lists it. */
+/** What a user finds in the worker image, used once each. docs/image.md lists it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
+import { EXTENT } from '../extent.ts';
 import { LIBRARY_USES, PROGRAM_USES } from '../support/imageUses.ts';
-import { TIERS } from '../support/probes.ts';
 
 /** The first import of a large library, under gVisor, on a busy machine. */
 const TIMEOUT_MS = 60_000;
@@ -11,7 +11,7 @@ const PLOTLY = 'application/vnd.plotly.v1+json';
 
 type Bundle = Readonly<Record<string, unknown>>;
 
-describe.each(TIERS)('in a worker under %s', (tier) => {
+describe.each(EXTENT.runtimes)('in a worker under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });

@@ -75,7 +75,7 @@ const WHEELS = [
   ),
 ];
 
-describe.each(EXTENT.pipUnder)('under %s', (tier) => {
+describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   let index: Index;
   let unlisted: Index;

@@ -44,7 +44,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-describe.each(EXTENT.commandsUnder)('under %s', (tier) => {
+describe.each(EXTENT.runtimes)('under %s', (tier) => {
   it(
     'commands end truthfully, leave nothing, and reach nothing that is not theirs',
     async () => {

@@ -22,7 +22,7 @@ const MAX_CONNECTIONS = 8;
 
 const isRoot = process.getuid?.() === 0;
 
-describe.runIf(isRoot).each([...EXTENT.egressUnder])('under %s', (runtime) => {
+describe.runIf(isRoot).each(EXTENT.runtimes)('under %s', (runtime) => {
   let world: EgressWorld;
   beforeAll(async () => {
     world = await openEgressWorld({

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { TIERS } from '../../support/probes.ts';
+import { EXTENT } from '../../extent.ts';
 import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts';
 
 /** What no user of a worker may ever read. */
@@ -22,7 +22,7 @@ const FORBIDDEN = [
   '/sys/kernel/notes',
 ];
 
-describe.each(TIERS)('under %s, a file operation', (tier) => {
+describe.each(EXTENT.runtimes)('under %s, a file operation', (tier) => {
   const worker = useFilesOfAgent(tier);
   const python = (code: string) => worker().python(code);
   const outcome: FilesOfAgent['outcome'] = (operation) => worker().outcome(operation);

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { asRoot } from '../../../testkit/asRoot.ts';
-import { TIERS } from '../../support/probes.ts';
+import { EXTENT } from '../../extent.ts';
 import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts';
 
 const MIB = 1_048_576;
@@ -16,7 +16,7 @@ const MANY_FILES = { timeout: 300_000 };
 const KILL_HELPER = `for folder in /proc/[0-9]*; do
   grep -qE '^Uid:.64001.*64002$' $folder/status && kill -9 \${folder#/proc/}; done`;
 
-describe.each(TIERS)('under %s, a file operation', (tier) => {
+describe.each(EXTENT.runtimes)('under %s, a file operation', (tier) => {
   const worker = useFilesOfAgent(tier);
   const python = (code: string) => worker().python(code);
   const outcome: FilesOfAgent['outcome'] = (operation) => worker().outcome(operation);

@@ -26,7 +26,7 @@ const SLACK_PIDS = 32;
 const MIB = 1024 * 1024;
 const TIMEOUT = { timeoutMs: 60_000 };
 
-describe.each([...EXTENT.limitsUnder])('under %s', (tier) => {
+describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({

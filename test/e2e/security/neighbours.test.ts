@@ -86,7 +86,7 @@ for folder in ("/tmp", "/dev/shm"):
     open(f"{folder}/sitecustomize.py", "w").write(code)
 `;
 
-describe.each([...EXTENT.neighboursUnder])('under %s', (tier) => {
+describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });

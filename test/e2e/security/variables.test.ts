@@ -8,8 +8,8 @@ import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
+import { EXTENT } from '../../extent.ts';
 import { forkServers } from '../../support/forkServers.ts';
-import { TIERS } from '../../support/probes.ts';
 
 const KERNEL_UID = 64_002;
 const MARKS = '/tmp/marks';
@@ -60,7 +60,7 @@ const docker = new Docker(
 const given = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));
 
-describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
+describe.each(EXTENT.runtimes)('under %s, environment variables of a session', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
