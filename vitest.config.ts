@@ -33,8 +33,8 @@ const report: ['json', { outputFile: string }][] = reports
 
 /** Tests of the gateway mostly wait: for the database, for limits that have to pass. */
 const INT_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
-/** Tests of real containers mostly wait: for engines, for kernels, for limits that have to pass. */
-const E2E_FILES_AT_ONCE = 2;
+/** Tests of real containers also wait: for engines, for kernels, for limits that have to pass. */
+const E2E_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
 const e2eFile = (name: string) => `test/e2e/${name}`;
 /** `npm test` without words asks for it, so a file that somebody names always runs. */
 const unchanged = process.env.CELLHOUSE_TEST_CHANGED === '1' && !isLong ? unchangedFiles() : [];

@@ -5,33 +5,26 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they stop engines, cause faults for minutes, or compare shares of CPU, memory, or
- * short times. Of all other files, two run at a time.
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. All others
+ * also pass on a machine that is kept busy, so three of them run at a time.
  */
 export const ALONE = [
   'cgroupV2.test.ts',
-  'chaos.test.ts',
-  'databaseOutage.test.ts',
-  'e2b/gateways.test.ts',
-  'egressGateways.test.ts',
-  'engineOutage.test.ts',
   'fairness.test.ts',
   'fileMemory.test.ts',
-  'gatewayFailures.test.ts',
-  'gateways.test.ts',
-  'interruptGrace.test.ts',
-  'kernelTime.test.ts',
-  'orphanedWorker.test.ts',
-  'pool.test.ts',
-  'revocation.test.ts',
-  'rollingRestartDoors.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
 ];
 
 /** Files of test/e2e that take minutes although they are short. They begin before all others. */
-export const FIRST = ['agentChecks.test.ts', 'rollingRestart.test.ts'];
+export const FIRST = [
+  'agentChecks.test.ts',
+  'chaos.test.ts',
+  'rollingRestart.test.ts',
+  'engineOutage.test.ts',
+  'databaseOutage.test.ts',
+];
 
 /** What makes and loads images, and starts engines. */
 const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts'];

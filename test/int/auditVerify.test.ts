@@ -66,7 +66,7 @@ describe('audit verify', () => {
   });
 
   it('says when the database has no tables yet', async () => {
-    const empty = await useDatabase(onTestFinished);
+    const empty = await useDatabase(onTestFinished, { hasTables: false });
     await expect(verifyChain(empty.address, [])).rejects.toThrow('Start a gateway on it first');
   });
 

@@ -19,7 +19,7 @@ const VIEW = 'audit_workers.sql';
 
 let db: TestDatabase;
 beforeEach(async () => {
-  db = await useDatabase(onTestFinished);
+  db = await useDatabase(onTestFinished, { hasTables: false });
 });
 
 /** This release with one changed file, under the given version. */

@@ -16,6 +16,7 @@ import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
+import { WITH_TABLES } from './provideDatabase.ts';
 import { tablesWithSecrets } from './tablesWith.ts';
 
 /** Within seconds PostgreSQL notices that a connection was closed, and a lease that nobody renews expires. */
@@ -39,17 +40,20 @@ export interface TestDatabase {
 }
 
 /**
- * Makes an empty database; the first gateway opened on it makes the tables. When all tests of the file are over, the
- * gateways are closed, and the file fails if anything is left: a subscriber to output, a connection, a lease that
- * somebody still renews, or the secret of a token in a table. Then the database is dropped.
+ * Makes a database with all tables. When all tests of the file are over, the gateways are closed, and the file fails if
+ * anything is left: a subscriber to output, a connection, a lease that somebody still renews, or the secret of a token
+ * in a table. Then the database is dropped.
  * @param onOver `onTestFinished` for a database that belongs to a single test
+ * @param options.hasTables false for an empty database, in which the first gateway makes the tables
  */
 export async function useDatabase(
   onOver: (close: () => Promise<void>) => void = afterAll,
+  { hasTables = true } = {},
 ): Promise<TestDatabase> {
   const server = inject('database');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)}`);
+  const template = hasTables ? WITH_TABLES : 'template1';
+  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(template)}`);
   const address = withDatabase(server, name);
   const client = createClient(address, { name: 'test', maxConnections: 3 });
   const freshOutputs = createFreshOutputs(everLater());

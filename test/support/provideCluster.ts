@@ -21,7 +21,7 @@ export default async function provideCluster(): Promise<() => void> {
   const deps = { dataDir, logger: pino({ level: 'silent' }) };
   await ensureEmbeddedPostgres(deps);
   await stopEmbeddedPostgres(deps);
-  process.env[CLUSTER_VARIABLE] = layoutOf(dataDir).data;
+  process.env[CLUSTER_VARIABLE] = layoutOf(dataDir).root;
   return () => rmSync(dataDir, { recursive: true, force: true });
 }
 
