@@ -32,7 +32,7 @@ const report: ['json', { outputFile: string }][] = reports
   : [];
 
 /** Tests of the gateway mostly wait: for the database, for limits that have to pass. */
-const INT_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
+const INT_FILES_AT_ONCE = availableParallelism() * 2;
 /** Tests of real containers also wait: for engines, for kernels, for limits that have to pass. */
 const E2E_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
 const e2eFile = (name: string) => `test/e2e/${name}`;
@@ -97,6 +97,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...ALONE.map(e2eFile), ...left],
           globalSetup: ['test/support/provideCluster.ts'],
+          // As for the unit tests.
+          isolate: false,
           maxWorkers: E2E_FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           testTimeout: E2E_TIMEOUT_MS,

@@ -68,6 +68,7 @@ export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,
       engineEndsBy: ['SIGTERM', 'SIGKILL'],
+      e2bInstalls: 2,
       environmentRounds: 4,
       interruptedCells: 200,
       jupyterPlaces: ['control', 'door', 'behind', 'doorOfAll'],
@@ -84,9 +85,10 @@ export const EXTENT = isLong
   : ({
       chaosMinutes: 1,
       engineEndsBy: ['SIGKILL'],
+      e2bInstalls: 1,
       environmentRounds: 1,
       interruptedCells: 3,
-      jupyterPlaces: ['control', 'door', 'behind'],
+      jupyterPlaces: ['door', 'behind'],
       killedBuilds: 1,
       laneRuns: 50,
       largeFileMib: 256,

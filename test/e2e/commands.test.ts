@@ -14,7 +14,15 @@ import {
   runCommand,
   submit,
 } from '../../testkit/interpreter.ts';
-import { gateway, gateways, installation, user } from '../support/twoRealGateways.ts';
+import {
+  gateway,
+  gateways,
+  installation,
+  user,
+  useTwoRealGateways,
+} from '../support/twoRealGateways.ts';
+
+useTwoRealGateways();
 
 const BASH = { language: 'BASH' };
 const LONG = { timeoutMs: 120_000 };

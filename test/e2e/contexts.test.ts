@@ -14,7 +14,7 @@ import {
   submit,
 } from '../../testkit/interpreter.ts';
 import { type Counter, contextLoad } from '../support/contextLoad.ts';
-import { gateway, gateways, user } from '../support/twoRealGateways.ts';
+import { gateway, gateways, user, useTwoRealGateways } from '../support/twoRealGateways.ts';
 
 const LONG = { timeoutMs: 120_000 };
 /** The commands of each session, beside its contexts. */
@@ -34,6 +34,8 @@ import os, time
 open('met-${own}', 'w').close()
 while not all(os.path.exists('met-' + name) for name in ${JSON.stringify(names)}): time.sleep(0.01)
 print('met')`;
+
+useTwoRealGateways();
 
 describe('the contexts of a session', () => {
   it('run at the same time, with variables and folders of their own, over the same files', async () => {

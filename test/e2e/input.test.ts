@@ -3,7 +3,16 @@ import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { execute, runCommand, submit } from '../../testkit/interpreter.ts';
-import { gateway, gateways, installation, other, user } from '../support/twoRealGateways.ts';
+import {
+  gateway,
+  gateways,
+  installation,
+  other,
+  user,
+  useTwoRealGateways,
+} from '../support/twoRealGateways.ts';
+
+useTwoRealGateways();
 
 const SECRET = 'hunter-two-and-a-half';
 const BASH = { language: 'BASH' };

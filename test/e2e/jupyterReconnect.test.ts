@@ -5,7 +5,7 @@ import { services } from '../../testkit/jupyterPlace.ts';
 import { until } from '../../testkit/until.ts';
 import { type FailoverRelay, startFailoverRelay } from '../support/failoverRelay.ts';
 import { jupyterToken, kernelManagerOf, ran } from '../support/jupyterClient.ts';
-import { gateway, gateways, other } from '../support/twoRealGateways.ts';
+import { gateway, gateways, other, useTwoRealGateways } from '../support/twoRealGateways.ts';
 
 const LINES = 100;
 const COUNTING = `
@@ -13,6 +13,8 @@ import time
 for n in range(${LINES}):
     print(n, flush=True)
     time.sleep(0.02)`;
+
+useTwoRealGateways();
 const ALL_LINES = Array.from({ length: LINES }, (_, n) => `${n}\n`).join('');
 
 let relay: FailoverRelay;

@@ -10,7 +10,9 @@ import {
   STDIO_CLIENT,
   type ToolAnswer,
 } from '../support/mcpClients.ts';
-import { gateway, other } from '../support/twoRealGateways.ts';
+import { gateway, other, useTwoRealGateways } from '../support/twoRealGateways.ts';
+
+useTwoRealGateways();
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const INSPECTOR = new URL(

@@ -1,6 +1,6 @@
 /**
- * Two real gateways of one installation, with real workers, for the tests of the file that imports them. Each test has a
- * user of its own.
+ * Two real gateways of one installation, with real workers, for the tests of the file that asks for them. Each
+ * test has a user of its own.
  */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -16,12 +16,15 @@ export let other: TestGateway;
 /** The user of the present test. */
 export let user: string;
 
-beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
-  gateways = [await installation.start(), await installation.start()];
-  [gateway, other] = gateways;
-});
-afterAll(() => installation.destroy());
-beforeEach(({ task }) => {
-  user = task.name.slice(0, MAX_USER_CHARS);
-});
+/** Starts them before the tests of the file that calls this, and ends them afterwards. */
+export function useTwoRealGateways(): void {
+  beforeAll(async () => {
+    installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
+    gateways = [await installation.start(), await installation.start()];
+    [gateway, other] = gateways;
+  });
+  afterAll(() => installation.destroy());
+  beforeEach(({ task }) => {
+    user = task.name.slice(0, MAX_USER_CHARS);
+  });
+}

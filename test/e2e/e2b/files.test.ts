@@ -2,8 +2,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { gateway } from '../../support/e2b/e2bGateway.ts';
+import { gateway, useE2bGateway } from '../../support/e2b/e2bGateway.ts';
 import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
+
+useE2bGateway();
 
 const LARGE_BYTES = 100 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;

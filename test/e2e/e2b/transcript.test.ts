@@ -3,7 +3,9 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import '../../support/e2b/e2bGateway.ts';
+import { useE2bGateway } from '../../support/e2b/e2bGateway.ts';
+
+useE2bGateway();
 
 const PAGE = readFileSync(new URL('../../../docs/doors/e2b.md', import.meta.url), 'utf8');
 

@@ -1,7 +1,7 @@
 /** The wire of a real gateway, read as strictly as E2B's SDK for Python reads it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { gateway, key } from '../../support/e2b/e2bGateway.ts';
+import { gateway, key, useE2bGateway } from '../../support/e2b/e2bGateway.ts';
 import {
   createPythonWire,
   isoparse,
@@ -9,6 +9,8 @@ import {
   popped,
   splitLines,
 } from '../../support/e2b/pythonWire.ts';
+
+useE2bGateway();
 
 /** What the SDK sends if nothing was asked for. */
 const NOTHING_ASKED = {

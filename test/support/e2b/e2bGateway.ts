@@ -1,4 +1,4 @@
-/** A real gateway with real workers, and the SDK's variables set for it, for the tests of the file that imports this. */
+/** A real gateway with real workers, and the SDK's variables set for it, for the tests of the file that asks for it. */
 import { afterAll, beforeAll } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { e2bKey } from './e2bKey.ts';
@@ -8,9 +8,12 @@ export let gateway: TestGateway;
 /** The key that the variables have. */
 export let key: string;
 
-beforeAll(async () => {
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
-  key = await e2bKey(gateway, 'e2b');
-  setVariables(gateway, key);
-});
-afterAll(() => gateway.destroy());
+/** Starts it before the tests of the file that calls this, and ends it afterwards. */
+export function useE2bGateway(): void {
+  beforeAll(async () => {
+    gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
+    key = await e2bKey(gateway, 'e2b');
+    setVariables(gateway, key);
+  });
+  afterAll(() => gateway.destroy());
+}
