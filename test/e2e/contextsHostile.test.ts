@@ -16,7 +16,7 @@ const LONG = { timeoutMs: 120_000 };
 let gateway: TestGateway;
 let user: string;
 beforeAll(async () => {
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
 });
 afterAll(() => gateway.destroy());
 beforeEach(({ task }) => {

@@ -31,7 +31,7 @@ let gateway: TestGateway;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cellhouse-example-'));
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
 });
 afterAll(async () => {
   await gateway.destroy();

@@ -27,7 +27,7 @@ thread.start()`;
 describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
   });
   afterAll(() => gateway?.destroy());
 

@@ -18,7 +18,7 @@ const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
 });
 afterAll(() => gateway.destroy());
 

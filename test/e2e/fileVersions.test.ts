@@ -8,7 +8,7 @@ import { createInstallation, type TestInstallation } from '../support/installati
 let installation: TestInstallation;
 let gateway: TestGateway;
 beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '0' });
   gateway = await installation.start();
 });
 afterAll(() => installation.destroy());

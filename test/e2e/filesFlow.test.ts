@@ -57,7 +57,7 @@ describe.each(TIERS)('a table of 20 MB under %s', (tier) => {
   let folder: string;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'ch-flow-'));
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
   });
   afterAll(async () => {
     await gateway?.destroy();

@@ -21,7 +21,7 @@ let installation: TestInstallation;
 let gateway: TestGateway;
 let proxy: DatabaseProxy;
 beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1', LOG_LEVEL: 'debug' });
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '0', LOG_LEVEL: 'debug' });
   gateway = await installation.start();
   proxy = await createDatabaseProxy(installation.address);
 });

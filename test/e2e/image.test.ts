@@ -14,7 +14,7 @@ type Bundle = Readonly<Record<string, unknown>>;
 describe.each(EXTENT.runtimes)('in a worker under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
   });
   afterAll(() => gateway?.destroy());
 

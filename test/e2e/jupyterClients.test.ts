@@ -31,7 +31,7 @@ const places = {} as Record<keyof typeof WHERE, JupyterPlace>;
 
 beforeAll(async () => {
   debian = await debianJupyter();
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
   const url = `${gateway.url}/jupyter`;
   const [ofOne, ofAll] = [await jupyterToken(gateway, 'ann'), await jupyterToken(gateway, null)];
   const [control, behind] = await Promise.all([

@@ -18,7 +18,7 @@ let place: JupyterPlace;
 const managers: KernelManager[] = [];
 
 beforeAll(async () => {
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
 });
 afterAll(() => gateway?.destroy());
 afterEach(async () => {

@@ -37,7 +37,7 @@ beforeAll(async () => {
   );
   gateway = await startTestGateway({
     WORKER_IMAGE,
-    MIN_IDLE_WORKERS: '1',
+    MIN_IDLE_WORKERS: '0',
     MAX_RESPONSE_BYTES: String(MAX_RESPONSE_BYTES),
   });
 });

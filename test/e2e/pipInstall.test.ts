@@ -86,7 +86,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
     ]);
     gateway = await startTestGateway({
       DOCKER_RUNTIME: tier,
-      MIN_IDLE_WORKERS: '1',
+      MIN_IDLE_WORKERS: '0',
       EGRESS_ALLOW: `${INDEX_HOST}:${index.port}`,
       PIP_INDEX_URL: `http://${INDEX_HOST}:${index.port}/simple`,
     });

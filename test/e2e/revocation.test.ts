@@ -28,7 +28,7 @@ let installation: TestInstallation;
 let proxy: DatabaseProxy;
 let gateways: readonly TestGateway[];
 beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '0' });
   proxy = await createDatabaseProxy(installation.address);
   gateways = [await installation.start(), await installation.start({ DATABASE_URL: proxy.url })];
 });

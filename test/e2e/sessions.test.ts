@@ -33,7 +33,7 @@ print(json.dumps({"homes": homes, "owner": [home.st_uid, home.st_gid, oct(home.s
 describe.each(TIERS)('a session under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
   });
   afterAll(() => gateway?.destroy());
 

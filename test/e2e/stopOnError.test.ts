@@ -21,7 +21,7 @@ let gateways: [TestGateway, TestGateway];
 let gateway: TestGateway;
 let user: string;
 beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1', MAX_COMMANDS: '1' });
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '0', MAX_COMMANDS: '1' });
   gateways = [await installation.start(), await installation.start()];
   [gateway] = gateways;
 });

@@ -18,6 +18,8 @@ import {
   useTwoRealGateways,
 } from '../support/twoRealGateways.ts';
 
+useTwoRealGateways();
+
 /** Every text that Linux takes is a value. */
 const TRICKY = '\u0001 "\\\' \n\t $HOME `id` %s {} 漢 \u2028 \ud83d\ude00';
 const SECRET = 'never-told-anywhere';
@@ -70,8 +72,6 @@ import time
 open('met-${own}', 'w').close()
 while not os.path.exists('/home/user/met-${other}') and not os.path.exists('/tmp/met-${other}'): time.sleep(0.01)
 ${LOOK}`;
-
-  useTwoRealGateways();
   const [one, other] = await Promise.all([
     run(meet('one', 'other'), { environmentVariables: given({ A: 'one' }) }),
     run(meet('other', 'one'), {

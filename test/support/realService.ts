@@ -26,7 +26,7 @@ export async function useRealService(
   const logger = pino({ level: 'silent' });
   const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
   const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });
-  const own = { WORKER_IMAGE: image, MIN_IDLE_WORKERS: '1', ...settings };
+  const own = { WORKER_IMAGE: image, MIN_IDLE_WORKERS: '0', ...settings };
   const gateways: ServingGateway[] = [];
   afterAll(async () => {
     for (const gateway of gateways) await gateway.close();

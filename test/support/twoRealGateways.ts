@@ -19,7 +19,7 @@ export let user: string;
 /** Starts them before the tests of the file that calls this, and ends them afterwards. */
 export function useTwoRealGateways(): void {
   beforeAll(async () => {
-    installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
+    installation = await createInstallation({ MIN_IDLE_WORKERS: '0' });
     gateways = [await installation.start(), await installation.start()];
     [gateway, other] = gateways;
   });

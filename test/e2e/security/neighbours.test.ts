@@ -89,7 +89,7 @@ for folder in ("/tmp", "/dev/shm"):
 describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
     expect(await execute(gateway, 'mallory', PLANT)).toMatchObject({ status: 'OK', stderr: '' });
   });
   afterAll(() => gateway?.destroy());

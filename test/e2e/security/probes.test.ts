@@ -32,7 +32,7 @@ describe.each(TIERS)('under %s, hostile code that', (tier) => {
   let targets: HostTargets;
 
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
     targets = await openHostTargets(gateway, tier);
     // From now on the worker also has what makes commands, which is attacked with the rest.
     expect(await runCommand(gateway, 'mallory', 'true')).toMatchObject({ status: 'OK' });

@@ -63,7 +63,7 @@ const given = (values: Readonly<Record<string, string>>) =>
 describe.each(EXTENT.runtimes)('under %s, environment variables of a session', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
     const environmentVariables = given(VARIABLES);
     const { errors } = await gateway.graphql(
       'mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }',

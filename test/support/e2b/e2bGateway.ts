@@ -11,7 +11,7 @@ export let key: string;
 /** Starts it before the tests of the file that calls this, and ends it afterwards. */
 export function useE2bGateway(): void {
   beforeAll(async () => {
-    gateway = await startTestGateway({ MIN_IDLE_WORKERS: '2' });
+    gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
     key = await e2bKey(gateway, 'e2b');
     setVariables(gateway, key);
   });
