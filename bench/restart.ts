@@ -6,8 +6,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
+import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
-import { startAgent } from '../testkit/kernelServers.ts';
 import type { Bench, Samples } from './suite/bench.ts';
 import { percentilesOf } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
@@ -60,9 +60,9 @@ export const restartBench: Bench = {
 
 async function measure(isShort: boolean): Promise<readonly [Samples, Samples, Samples, Samples]> {
   const agent = await startAgent();
-  const runner = createKernelRunner(agent.target);
+  const runner = createKernelRunner(agent.address);
   const ending = new AbortController();
-  const call = createAgentCalls({ target: agent.target, epoch: 1, signal: ending.signal });
+  const call = createAgentCalls({ address: agent.address, epoch: 1, signal: ending.signal });
   const stock = await startStockKernel(workerImage());
   const byUser = async (): Promise<number> => {
     const askedAt = performance.now();

@@ -2,8 +2,9 @@
  * Measures what the agent and the channel cost: `1+1` from sending the request until the reply, over the WebSocket on
  * the worker's socket. The baseline is the round trip of a stock ipykernel in the same image.
  */
+
+import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
-import { startAgent } from '../testkit/kernelServers.ts';
 import { startStock } from './execute/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
@@ -27,7 +28,7 @@ export const roundtripBench: Bench = {
 
 async function startChannel(): Promise<Contender> {
   const agent = await startAgent();
-  const runner = createKernelRunner(agent.target);
+  const runner = createKernelRunner(agent.address);
   return {
     name: 'through the agent and its channel',
     roundTrip: () => roundTrip(runner),

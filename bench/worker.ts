@@ -3,7 +3,7 @@
  * its kernel has answered. The baseline is a stock kernel in a container of the same image, until it is in the same
  * state: it answers, and has imported numpy, pandas and matplotlib.
  */
-import { startAgent } from '../testkit/kernelServers.ts';
+import { startAgent } from '../testkit/agentServer.ts';
 import type { Bench } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { startStockKernel } from './support/stockKernel.ts';

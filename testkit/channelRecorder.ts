@@ -20,7 +20,7 @@ export interface RecordedChannel {
 }
 
 export function recordChannel(
-  deps: Pick<KernelChannelDeps, 'target'> & Partial<KernelChannelDeps>,
+  deps: Pick<KernelChannelDeps, 'address'> & Partial<KernelChannelDeps>,
 ): RecordedChannel {
   const bus = new EventEmitter();
   const counts = createMessageCounts();

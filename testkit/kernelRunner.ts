@@ -1,10 +1,10 @@
 /**
  * Runs code over a channel as the pool does: sends it when the channel is open, and folds messages until it is done.
  */
+import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelChannelDeps } from '../src/kernel/channel/kernelChannel.ts';
-import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import type { ExecuteRequest } from '../src/kernel/execution/executeRequest.ts';
 import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
 import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
@@ -36,12 +36,12 @@ interface RunLimits {
 
 /** @param start if another gateway ran code there before: its cursor, and a higher epoch */
 export function createKernelRunner(
-  target: KernelTarget,
+  address: AgentAddress,
   start: Partial<Pick<KernelChannelDeps, 'epoch' | 'after' | 'bootId'>> = {},
 ): KernelRunner {
   const listeners = new Set<(message: KernelMessage) => void>();
   const recorded = recordChannel({
-    target,
+    address,
     ...start,
     onMessage: (message) => {
       for (const listener of listeners) listener(message);
@@ -63,7 +63,7 @@ export function createKernelRunner(
         if (step.started) starts += 1;
         if (step.done === null) return;
         listeners.delete(listen);
-        if (message.seq !== null) channel.ack(message.seq);
+        channel.ack(message.seq);
         resolve({ id, outputs, outcome: step.done, starts });
       };
       listeners.add(listen);

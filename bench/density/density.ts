@@ -7,8 +7,8 @@
  * `npm run bench -- density [--count N]`
  */
 import { parseArgs } from 'node:util';
+import { startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner } from '../../testkit/kernelRunner.ts';
-import { startAgent } from '../../testkit/kernelServers.ts';
 import type { Bench, BenchResult, Comparison } from '../suite/bench.ts';
 import { listProcesses, type ProcessInfo } from '../support/containerProcesses.ts';
 import { pssMib } from '../support/pssMib.ts';
@@ -68,7 +68,7 @@ async function startStock(): Promise<Started> {
 
 async function startWorker(): Promise<Started> {
   const agent = await startAgent();
-  const runner = createKernelRunner(agent.target);
+  const runner = createKernelRunner(agent.address);
   const { outcome } = await runner.run(USUAL_IMPORTS);
   if (outcome.status !== 'OK') throw new Error(JSON.stringify(outcome));
   const close = async (): Promise<void> => {

@@ -1,8 +1,9 @@
 /** The receivers of output that are compared. */
+
+import { startAgent } from '../../testkit/agentServer.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
 import { createKernelRunner, type Ran } from '../../testkit/kernelRunner.ts';
-import { startAgent } from '../../testkit/kernelServers.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
 import { workerImage } from '../support/workerImage.ts';
 import { LEAST_BYTES, PREPARATION, rateOf, type StreamCase } from './cases.ts';
@@ -39,7 +40,7 @@ export async function startStockReceiver(): Promise<Receiver> {
 
 export async function startChannelReceiver(): Promise<Receiver> {
   const agent = await startAgent();
-  const runner = createKernelRunner(agent.target);
+  const runner = createKernelRunner(agent.address);
   await runner.run(PREPARATION);
   return {
     name: 'through the agent and its channel',

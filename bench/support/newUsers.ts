@@ -1,8 +1,8 @@
 /** Serves new users of a gateway, and starts plain containers of the same image and limits for comparison. */
 import { get } from 'node:http';
+import { startAgent } from '../../testkit/agentServer.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { poolStatus, release } from '../../testkit/interpreter.ts';
-import { startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
 import { httpExecute } from './httpExecute.ts';
 

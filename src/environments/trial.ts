@@ -133,7 +133,7 @@ async function answerOf(
   const replied = new Promise<ReplyMessage>((resolve, reject) => {
     stop = () => reject(signal.reason);
     channel = openKernelChannel({
-      ...{ target: { kind: 'agent', address }, epoch: 1, after: 0, bootId: '', logger },
+      ...{ address, epoch: 1, after: 0, bootId: '', logger },
       counts: createMessageCounts(),
       onOpen: () =>
         channel?.execute({

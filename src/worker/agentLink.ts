@@ -53,7 +53,7 @@ export function openAgentLink(
   }
 
   const channel = openKernelChannel({
-    target: { kind: 'agent', address },
+    address,
     after: cursor.seq,
     bootId,
     epoch: cursor.epoch,

@@ -24,5 +24,5 @@ export async function agentOf(
   const epoch = await queries.workerEpoch(worker.id);
   if (address === null || epoch === null) return null;
   const { signal } = new AbortController();
-  return createAgentCalls({ target: { kind: 'agent', address }, epoch, signal });
+  return createAgentCalls({ address, epoch, signal });
 }

@@ -33,6 +33,6 @@ export async function openWorkerFiles(
 async function askBootId(address: AgentAddress): Promise<string> {
   const { signal } = new AbortController();
   // `health` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ target: { kind: 'agent', address }, epoch: 0, signal });
+  const call = createAgentCalls({ address, epoch: 0, signal });
   return (await call('health', {})).bootId;
 }

@@ -82,7 +82,7 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
   }
 
   return (message) => {
-    if (message.seq !== null) writer.batch.seq = message.seq;
+    writer.batch.seq = message.seq;
     if (message.type === 'status' && message.state === 'restarting') kernelReplaced(message);
     else if (message.type === 'context') contextNews.receive(message);
     else ofExecution(message);

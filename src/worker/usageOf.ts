@@ -12,6 +12,6 @@ export async function usageOf(
   if (address === null) throw new Error('The worker was never started.');
   const { signal } = new AbortController();
   // `usage` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ target: { kind: 'agent', address }, epoch: 0, signal });
+  const call = createAgentCalls({ address, epoch: 0, signal });
   return await call('usage', {});
 }

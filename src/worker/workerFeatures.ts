@@ -47,7 +47,7 @@ export function createWorkerFeatures(
     if (address === null) throw new Error('The worker was never started.');
     const { signal } = new AbortController();
     // `health` is a GET, so no epoch is sent.
-    const call = createAgentCalls({ target: { kind: 'agent', address }, epoch: 0, signal });
+    const call = createAgentCalls({ address, epoch: 0, signal });
     const { features, kernelInfo } = await call('health', {});
     return { features: new Set(features), kernelInfo };
   }

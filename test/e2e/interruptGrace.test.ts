@@ -1,8 +1,8 @@
 /** Beside busy neighbours, code that heeds interrupts keeps its kernel, and code that does not gets no extra time. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { EXTENT } from '../extent.ts';
 
 /** Everything runs on one CPU, so that the others remain free. */
@@ -28,7 +28,7 @@ let neighbours: Docker.Container;
 
 beforeAll(async () => {
   agent = await startAgent();
-  runner = createKernelRunner(agent.target);
+  runner = createKernelRunner(agent.address);
   const loops = Array.from({ length: BUSY_PROCESSES }, () => 'while :; do :; done &').join(' ');
   neighbours = await docker.createContainer({
     Image: process.env.WORKER_IMAGE ?? '',

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
+import { startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
-import { startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
 import { forkServers } from '../support/forkServers.ts';
 
@@ -16,8 +16,8 @@ const ending = new AbortController();
 
 beforeAll(async () => {
   agent = await startAgent();
-  runner = createKernelRunner(agent.target);
-  call = createAgentCalls({ target: agent.target, epoch: 1, signal: ending.signal });
+  runner = createKernelRunner(agent.address);
+  call = createAgentCalls({ address: agent.address, epoch: 1, signal: ending.signal });
 });
 afterAll(async () => {
   ending.abort();

@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
 import { type EgressStreams, openEgressStreams } from '../../src/kernel/egress/egressStreams.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
 import { TIERS } from '../support/probes.ts';
 
@@ -26,7 +26,7 @@ describe.each(TIERS)('a worker with a way out under %s', (tier) => {
   let streams: EgressStreams | undefined;
   beforeAll(async () => {
     agent = await startAgent(tier, { CELLHOUSE_EGRESS: 'on', PIP_INDEX_URL: INDEX });
-    runner = createKernelRunner(agent.target);
+    runner = createKernelRunner(agent.address);
   }, START_TIMEOUT_MS);
   afterEach(() => streams?.close());
   afterAll(async () => {
@@ -224,7 +224,7 @@ for _ in range(100):
     await ended;
     await runner.close();
     const { lastSeq: after, hello } = runner.recorded.channel;
-    runner = createKernelRunner(agent.target, { epoch: 2, after, bootId: hello?.bootId ?? '' });
+    runner = createKernelRunner(agent.address, { epoch: 2, after, bootId: hello?.bootId ?? '' });
     expect(await printed('print(c.recv(1))')).toBe("b''\n");
     expect(await printed(`${CONNECT}print(c.makefile().read())`)).toBe('of the second\n');
     former?.close();
@@ -234,7 +234,7 @@ for _ in range(100):
 describe.each(TIERS)('a worker without a way out under %s', (tier) => {
   it('has no listener, no variables and no streams', { timeout: START_TIMEOUT_MS }, async () => {
     const agent = await startAgent(tier);
-    const runner = createKernelRunner(agent.target);
+    const runner = createKernelRunner(agent.address);
     try {
       const ran = await runner.run(
         `${PROXY_VARIABLES}\nimport socket; print(socket.socket().connect_ex(("127.0.0.1", 3128)))`,

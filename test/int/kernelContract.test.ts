@@ -1,9 +1,11 @@
-/** What every kernel must do with code, for the pool (see test/support/kernelContract.ts). */
-import { expect, it } from 'vitest';
+/** What a kernel must do with code. */
+import { describe, expect, it } from 'vitest';
 import { textOf } from '../../testkit/kernelRunner.ts';
-import { describeKernels } from '../support/kernelContract.ts';
+import { useKernel } from '../support/kernelContract.ts';
 
-describeKernels((kernel) => {
+describe('a kernel', () => {
+  const kernel = useKernel();
+
   it('keeps state from one execution to the next', async () => {
     await kernel.runner.run('a = 10');
     const ran = await kernel.runner.run('print(a * 20)');

@@ -1,4 +1,4 @@
-/** What only our agent does for the pool: a plain Jupyter Server has no limits, seqs, epochs or measurements. */
+/** What the agent does for the pool beside running code: limits, seqs, epochs and measurements. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
@@ -6,13 +6,23 @@ import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { recordChannel } from '../../testkit/channelRecorder.ts';
-import { textOf } from '../../testkit/kernelRunner.ts';
-import { KERNELS, useKernel } from '../support/kernelContract.ts';
+import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
+import { useKernel } from '../support/kernelContract.ts';
 
-const [, ours] = KERNELS;
+/** The output on both streams in order, with adjacent pieces joined. */
+function interleaved({ outputs }: Ran): string {
+  return outputs.map((output) => (output.kind === 'stream' ? output.text : '')).join('');
+}
 
-describe('only our agent', () => {
-  const kernel = useKernel(ours);
+const BOTH_STREAMS = `
+import sys
+for i in range(3):
+    print("o", i)
+    print("e", i, file=sys.stderr)`;
+const LONE = String.raw`\ud800 \udfff`;
+
+describe('the agent', () => {
+  const kernel = useKernel();
 
   it('measures executions', async () => {
     const { outcome } = await kernel.runner.run(
@@ -159,7 +169,7 @@ describe('only our agent', () => {
     const seen = mine().slice(0, 5);
     kernel.runner.recorded.channel.ack(after);
     const bootId = kernel.runner.recorded.channel.hello?.bootId ?? '';
-    const successor = recordChannel({ target: kernel.server.target, epoch: 2, after, bootId });
+    const successor = recordChannel({ address: kernel.server.address, epoch: 2, after, bootId });
     await successor.until(() => successor.messages.at(-1)?.type === 'reply');
     await kernel.runner.recorded.until(() => kernel.runner.recorded.told.includes('fenced'));
     const texts = [...seen, ...successor.messages].flatMap((message) =>
@@ -170,5 +180,40 @@ describe('only our agent', () => {
       kernel.runner.recorded.channel.call('interrupt', { msgId, requestId: newId() }),
     ).rejects.toThrow();
     await successor.channel.close();
+  });
+
+  it('brings lone surrogates through exactly: printed, raised, as a result, and in the code itself', async () => {
+    expect(textOf(await kernel.runner.run(`print("${LONE}")`))).toBe('\ud800 \udfff\n');
+    const raised = await kernel.runner.run(`raise ValueError("${LONE}")`);
+    expect(raised.outcome).toMatchObject({
+      errorName: 'ValueError',
+      errorValue: '\ud800 \udfff',
+    });
+    const shown = await kernel.runner.run(`from IPython.display import Pretty\nPretty("${LONE}")`);
+    expect(shown.outputs).toMatchObject([
+      { kind: 'result', data: { 'text/plain': '\ud800 \udfff' } },
+    ]);
+  });
+
+  it('keeps the order of stdout and stderr', async () => {
+    const ran = await kernel.runner.run(BOTH_STREAMS);
+    expect(interleaved(ran)).toBe('o 0\ne 0\no 1\ne 1\no 2\ne 2\n');
+  });
+
+  it('has one client: the next one replaces it, even with an equal epoch', async () => {
+    const { channel, until, told } = kernel.runner.recorded;
+    const cursor = { after: channel.lastSeq, bootId: channel.hello?.bootId ?? '' };
+    const other = recordChannel({ address: kernel.server.address, ...cursor });
+    await until(() => told.includes('fenced'));
+    expect(channel.state).toBe('closed');
+    await other.until(() => other.channel.state === 'open');
+    const limits = { timeoutMs: 9_000, graceMs: 9_000, maxOutputBytes: 9_000 };
+    other.channel.execute({ msgId: 'other', code: 'print("mine")', ...limits });
+    await other.until(() => other.messages.at(-1)?.type === 'reply');
+    expect(other.messages.find(({ type }) => type === 'output')).toMatchObject({
+      parentId: 'other',
+      output: { text: 'mine\n' },
+    });
+    await other.channel.close();
   });
 });

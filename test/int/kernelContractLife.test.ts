@@ -1,13 +1,10 @@
-/**
- * How kernels are interrupted, are restarted, die, and are reconnected to, for every kernel (see
- * test/support/kernelContract.ts). Where a plain Jupyter Server differs, a comment says how and why.
- */
-import { expect, it } from 'vitest';
+/** How kernels are interrupted, are restarted, die, and are reconnected to. */
+import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { newId } from '../../src/process/newId.ts';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
-import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
+import { type ContractKernel, useKernel } from '../support/kernelContract.ts';
 
 /** Printed by code when it is ready for an interrupt, which can come with the very next instruction. */
 const GO = 'print("go", flush=True)';
@@ -24,30 +21,15 @@ async function begin(
   return { id, ended };
 }
 
-/**
- * Cuts the connection, and resolves when there is a new one. A plain Jupyter Server may run code before a fresh
- * kernel's output reaches an older connection, so that the output is lost. With a new connection it waits for the
- * kernel's output.
- */
-async function reconnect({ relay, runner: { recorded } }: ContractKernel): Promise<void> {
-  const { counts } = recorded;
-  const { connections } = counts;
-  relay.cut();
-  await recorded.until(() => counts.connections > connections);
-}
+describe('a kernel', () => {
+  const kernel = useKernel();
 
-describeKernels((kernel) => {
   it('is interrupted and keeps its state', async () => {
     await kernel.runner.run('kept = 5');
     const { id, ended } = await begin(kernel, `import time\n${GO}\ntime.sleep(60)`);
     await kernel.server.interrupt(id);
     const { outcome } = await ended;
-    // A plain Jupyter Server cannot say who interrupted: the interrupt looks like an error of the code.
-    expect(outcome).toMatchObject(
-      kernel.isOurs
-        ? { status: 'INTERRUPTED', stateLost: false }
-        : { status: 'ERROR', errorName: 'KeyboardInterrupt', stateLost: false },
-    );
+    expect(outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: false });
     expect(textOf(await kernel.runner.run('print(kept)'))).toBe('5\n');
   });
 
@@ -66,13 +48,7 @@ describeKernels((kernel) => {
     );
     await kernel.server.restart();
     const { outcome } = await ended;
-    // A plain Jupyter Server interrupts first, and then reports another kernel without saying that it was requested.
-    expect(outcome).toMatchObject(
-      kernel.isOurs
-        ? { status: 'INTERRUPTED', stateLost: true }
-        : { status: 'ERROR', errorName: expect.stringMatching(/KernelDied|KeyboardInterrupt/) },
-    );
-    if (!kernel.isOurs) await reconnect(kernel);
+    expect(outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: true });
     const after = kernel.runner.recorded.messages.length;
     const next = await kernel.runner.run('kept');
     expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
@@ -89,11 +65,9 @@ describeKernels((kernel) => {
       status: 'ERROR',
       errorName: 'KernelDied',
       stateLost: true,
-      // A plain Jupyter Server does not report how its kernels ended.
-      exitCode: kernel.isOurs ? -9 : null,
+      exitCode: -9,
     });
     expect(ran.outputs.at(-1)).toMatchObject({ kind: 'error', name: 'KernelDied' });
-    if (!kernel.isOurs) await reconnect(kernel);
     const next = await kernel.runner.run('survivor');
     expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
   });

@@ -1,9 +1,11 @@
-/** Every kernel must deliver outputs of all kinds, in order (see test/support/kernelContract.ts). */
-import { expect, it } from 'vitest';
+/** A kernel must deliver outputs of all kinds, in order. */
+import { describe, expect, it } from 'vitest';
 import { textOf } from '../../testkit/kernelRunner.ts';
-import { describeKernels } from '../support/kernelContract.ts';
+import { useKernel } from '../support/kernelContract.ts';
 
-describeKernels((kernel) => {
+describe('a kernel', () => {
+  const kernel = useKernel();
+
   it('separates stdout from stderr, and delivers both before the result', async () => {
     const ran = await kernel.runner.run(
       'import sys\nprint("o")\nprint("e", file=sys.stderr)\n41 + 1',

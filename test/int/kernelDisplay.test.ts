@@ -1,21 +1,21 @@
 /** Everything that Jupyter shows, in order: figures, all MIME types, updates, clearing. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import {
   createKernelRunner,
   type KernelRunner,
   type Ran,
   textOf,
 } from '../../testkit/kernelRunner.ts';
-import { type KernelServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const PNG = /^iVBORw0KGgo/;
 
-let server: KernelServer;
+let server: AgentServer;
 let runner: KernelRunner;
 beforeAll(async () => {
   server = await startAgent();
-  runner = createKernelRunner(server.target);
+  runner = createKernelRunner(server.address);
 }, START_TIMEOUT_MS);
 afterAll(async () => {
   await runner?.close();

@@ -3,13 +3,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import {
   createKernelRunner,
   type KernelRunner,
   type Ran,
   textOf,
 } from '../../testkit/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { type SocketRelay, startSocketRelay } from '../support/socketRelay.ts';
 
 const PREPARE_TIMEOUT_MS = 120_000;
@@ -33,7 +33,7 @@ let runner: KernelRunner;
 beforeAll(async () => {
   server = await startAgent();
   relay = await startSocketRelay(server.socketPath);
-  runner = createKernelRunner(server.targetAt(relay.socketPath));
+  runner = createKernelRunner(server.addressAt(relay.socketPath));
   await runner.run('pass');
   idleBytes = await server.agentBytes();
 }, PREPARE_TIMEOUT_MS);

@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
 const PREPARE_TIMEOUT_MS = 60_000;
@@ -33,7 +33,7 @@ let firstAgentBytes: number;
 
 beforeAll(async () => {
   server = await startAgent();
-  runner = createKernelRunner(server.target);
+  runner = createKernelRunner(server.address);
   firstAgentBytes = await server.agentBytes();
 }, PREPARE_TIMEOUT_MS);
 afterAll(async () => {

@@ -1,8 +1,8 @@
 /** What a sandbox of E2B shows more, and that any other session shows what it ever did. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/kernel/frames/jsonValue.ts';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
-import { type KernelServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const START_TIMEOUT_MS = 60_000;
 /** Code, and the MIME types of what it shows: in any session, and only in a sandbox. */
@@ -25,7 +25,7 @@ const CELLS: readonly (readonly [string, readonly string[], readonly string[]])[
 const SAVE = 'from PIL import Image\nImage.new("L", (1, 1)).save("a.png")';
 
 interface Session {
-  readonly server: KernelServer;
+  readonly server: AgentServer;
   readonly runner: KernelRunner;
 }
 let plain: Session;
@@ -40,7 +40,7 @@ afterAll(async () => {
 
 async function start(variables: Readonly<Record<string, string>>): Promise<Session> {
   const server = await startAgent();
-  const runner = createKernelRunner(server.target);
+  const runner = createKernelRunner(server.address);
   const { channel, until } = runner.recorded;
   await until(() => channel.state === 'open');
   await channel.call('variables', { variables });

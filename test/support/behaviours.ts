@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import {
   createKernelRunner,
   type KernelRunner,
   type Ran,
   textOf,
 } from '../../testkit/kernelRunner.ts';
-import { type KernelServer, startAgent } from '../../testkit/kernelServers.ts';
 import { cpuStallMs } from './cpuStall.ts';
 
 export interface Behaviour {
@@ -66,11 +66,11 @@ export function testBehaviours(
   behaviours: Readonly<Record<string, Behaviour>>,
 ): void {
   describe(heading, () => {
-    let server: KernelServer;
+    let server: AgentServer;
     let runner: KernelRunner;
     beforeAll(async () => {
       server = await startAgent();
-      runner = createKernelRunner(server.target);
+      runner = createKernelRunner(server.address);
     }, START_TIMEOUT_MS);
     afterAll(async () => {
       await runner?.close();

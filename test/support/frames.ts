@@ -10,9 +10,9 @@ export interface FrameOptions {
   readonly channel?: string;
 }
 
-/** One Jupyter message as JSON text. Without `seq` and `at` it is like one of a plain Jupyter Server. */
+/** One Jupyter message as JSON text. */
 export function frame(type: string, content: unknown, options: FrameOptions = {}): string {
-  const { parent = null, seq, at, metadata = {} } = options;
+  const { parent = null, seq = 1, at, metadata = {} } = options;
   return JSON.stringify({
     channel: options.channel ?? (type.endsWith('_reply') ? 'shell' : 'iopub'),
     header: { msg_id: `m-${type}`, msg_type: type, session: 's', username: 'u', version: '5.3' },

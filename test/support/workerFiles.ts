@@ -7,8 +7,8 @@ import { createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 
 /** The parts of files that are being written, as user code sees them: nobody else does. */
 const PARTS = `import os
@@ -35,9 +35,9 @@ export interface FilesOfAgent {
 
 export async function startFilesOfAgent(ociRuntime?: string): Promise<FilesOfAgent> {
   const agent = await startAgent(ociRuntime);
-  const runner = createKernelRunner(agent.target);
+  const runner = createKernelRunner(agent.address);
   const { signal } = new AbortController();
-  const call = createAgentCalls({ target: agent.target, epoch: 1, signal });
+  const call = createAgentCalls({ address: agent.address, epoch: 1, signal });
   const { bootId } = await call('health', {});
   const sessionId = newId();
   const address = socketAddress(agent.socketPath);

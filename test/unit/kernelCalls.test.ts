@@ -29,7 +29,7 @@ beforeEach(async () => {
   agent = await startScriptedAgent();
   aborter = new AbortController();
   call = createAgentCalls({
-    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
+    address: socketAddress(agent.socketPath),
     epoch: 5,
     signal: aborter.signal,
   });
@@ -178,14 +178,14 @@ describe('the agent over HTTP', () => {
 
   it('is reached through any duplex stream, and so is its channel', async () => {
     const { open, untilOpen } = socketAddress(agent.socketPath);
-    const target = { kind: 'agent', address: { open: () => noSocket(open()), untilOpen } } as const;
+    const address = { open: () => noSocket(open()), untilOpen };
     answerWith(200, '{"interrupted":true}');
-    const through = createAgentCalls({ target, epoch: 5, signal: aborter.signal });
+    const through = createAgentCalls({ address, epoch: 5, signal: aborter.signal });
     expect(await through('interrupt', { msgId: 'e1', requestId: 'r1' })).toMatchObject({
       interrupted: true,
     });
     agent.say('a');
-    const { channel, messages, until } = recordChannel({ target });
+    const { channel, messages, until } = recordChannel({ address });
     await until(() => messages.length === 1);
     channel.ack(1);
     await agent.receivedAtLeast(1);

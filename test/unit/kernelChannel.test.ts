@@ -10,7 +10,7 @@ let recorded: RecordedChannel;
 
 function open(deps: Partial<KernelChannelDeps> = {}): RecordedChannel {
   recorded = recordChannel({
-    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
+    address: socketAddress(agent.socketPath),
     ...deps,
   });
   return recorded;

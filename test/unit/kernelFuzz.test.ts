@@ -24,9 +24,9 @@ let neighbour: ScriptedAgent;
 let neighbourChannel: RecordedChannel;
 
 function open(agent: ScriptedAgent): RecordedChannel {
-  const target = { kind: 'agent', address: socketAddress(agent.socketPath) } as const;
+  const address = socketAddress(agent.socketPath);
   // 0 gives the shortest back-off.
-  return recordChannel({ target, random: () => 0 });
+  return recordChannel({ address, random: () => 0 });
 }
 
 beforeAll(async () => {

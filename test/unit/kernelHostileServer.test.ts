@@ -24,8 +24,8 @@ afterEach(async () => {
 });
 
 function connect(limits: { handshakeTimeoutMs?: number } = {}): RecordedChannel {
-  const target = { kind: 'agent', address: socketAddress(agent.socketPath) } as const;
-  return recordChannel({ target, random: () => 0, ...limits });
+  const address = socketAddress(agent.socketPath);
+  return recordChannel({ address, random: () => 0, ...limits });
 }
 
 const opened = (times: number) =>

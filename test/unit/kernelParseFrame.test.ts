@@ -48,7 +48,7 @@ describe('parseFrame', () => {
     }
     const restarting = frame('status', { execution_state: 'restarting', reason: 'oom' });
     expect(parseFrame(restarting, AT)).toMatchObject({
-      message: { state: 'restarting', reason: 'oom', parentId: null, seq: null, at: AT },
+      message: { state: 'restarting', reason: 'oom', parentId: null, seq: 1, at: AT },
     });
   });
 

@@ -205,7 +205,7 @@ describe('a command', () => {
   });
 });
 
-describe('a plain Jupyter Server', () => {
+describe('the end', () => {
   it.each([[[okReply(mine), status('idle', mine)]], [[status('idle', mine), okReply(mine)]]])(
     'is done when both the reply and idle have come, in either order',
     (end) => {
@@ -220,12 +220,6 @@ describe('a plain Jupyter Server', () => {
   it('keeps output that comes between the reply and idle', () => {
     const { outputs } = told([okReply(mine), stream('late', mine), status('idle', mine)]);
     expect(outputs).toMatchObject([{ text: 'late' }]);
-  });
-
-  it.each(['restarting', 'dead'])('a kernel that is %s has died', (state) => {
-    const { outputs, outcomes } = told([status('busy', mine), status(state), okReply(mine)]);
-    expect(outcomes).toMatchObject([{ status: 'ERROR', errorName: 'KernelDied', stateLost: true }]);
-    expect(outputs).toMatchObject([{ kind: 'error', name: 'KernelDied' }]);
   });
 
   it('reports an abort as an error', () => {
@@ -471,9 +465,7 @@ describe('for any messages', () => {
   it('messages of other executions change nothing', () => {
     fc.assert(
       fc.property(history, (messages) => {
-        const strangers = messages.filter(
-          (message) => message.parentId !== ID && message.seq !== null,
-        );
+        const strangers = messages.filter((message) => message.parentId !== ID);
         expect(tell(strangers).progress).toEqual(startProgress(ID));
       }),
     );

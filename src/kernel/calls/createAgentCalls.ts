@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
-import type { KernelTarget } from '../channel/kernelTarget.ts';
 import { parseJson } from '../frames/parseJson.ts';
 import type { Operation } from './operation.ts';
 import { type AnswerOf, type InputOf, OPERATIONS, type OperationName } from './operationTable.ts';
@@ -16,7 +16,7 @@ export type CallAgent = <Name extends OperationName>(
 ) => Promise<AnswerOf<Name>>;
 
 export interface AgentCallsDeps {
-  readonly target: KernelTarget;
+  readonly address: AgentAddress;
   readonly epoch: number;
   /** Ends every call that is under way. */
   readonly signal: AbortSignal;
@@ -28,17 +28,15 @@ const STALE_EPOCH = 'stale_epoch';
 /** The body of a refusal: the agent's reason. */
 const refusalSchema = z.object({ error: z.string().max(64) });
 
-/** Every call to a plain Jupyter Server rejects, because it does not have the agent's routes. */
-export function createAgentCalls({ target, epoch, signal }: AgentCallsDeps): CallAgent {
+export function createAgentCalls({ address, epoch, signal }: AgentCallsDeps): CallAgent {
   return async <Name extends OperationName>(name: Name, input: InputOf<Name>) => {
-    if (target.kind === 'jupyter') throw new Error('A plain Jupyter Server has no operations.');
     // The table guarantees this type, but the compiler cannot infer it.
     const operation = OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
     const { method, timeoutMs, maxAnswerBytes } = operation;
     const body = method === 'GET' ? null : { epoch, ...operation.request(input) };
     const path = `/${name}`;
     const answer = await requestAgent(
-      target.address,
+      address,
       { method, path, timeoutMs, maxAnswerBytes, body },
       signal,
     );

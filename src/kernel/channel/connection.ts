@@ -3,15 +3,14 @@
  *
  * ```
  *  dialling --upgrade--> greeting --hello--> open --...--> ended (lost | fenced)
- *                        (a plain Jupyter Server sends no hello: its connection is open after the upgrade)
  * ```
  */
 import { WebSocket } from 'ws';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { Hello } from '../frames/messages.ts';
 import { type Frame, parseFrame } from '../frames/parseFrame.ts';
 import type { DeliverableFrame } from './delivery.ts';
 import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
-import type { KernelTarget } from './kernelTarget.ts';
 import { createLiveness, type Liveness } from './liveness.ts';
 import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
@@ -26,14 +25,14 @@ const MAX_UNREAD_BYTES = 32 * 1_048_576;
 const CLOSE_CODE_FENCED = 4409;
 
 export interface ConnectionDeps {
-  readonly target: KernelTarget;
+  readonly address: AgentAddress;
   readonly after: number;
   readonly epoch: number;
   readonly pingIntervalMs?: number;
   readonly handshakeTimeoutMs?: number;
   readonly now: () => number;
-  /** `hello` is null from a plain Jupyter Server. The callback may call `end`. */
-  readonly onOpen: (hello: Hello | null) => void;
+  /** May call `end`. */
+  readonly onOpen: (hello: Hello) => void;
   /** Gets every frame except the hello, in order, only while the connection is open. */
   readonly onFrame: (frame: DeliverableFrame) => void;
   /** Called once, as the last callback. Not called after `close()`. */
@@ -69,7 +68,7 @@ class SocketConnection implements Connection {
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
-    this.#socket = dialWorker(deps.target, deps.after, deps.epoch);
+    this.#socket = dialWorker(deps.address, deps.after, deps.epoch);
     this.#liveness = createLiveness({
       intervalMs: deps.pingIntervalMs,
       ping: () => this.#socket.ping(),
@@ -150,14 +149,10 @@ class SocketConnection implements Connection {
     if (this.#phase === 'ended') return;
     clearTimeout(this.#deadline);
     this.#liveness.start();
-    if (this.#deps.target.kind === 'jupyter') {
-      this.#open(null);
-    } else {
-      this.#deadline = this.#endLater(new KernelProtocolError('The worker said no hello.'));
-    }
+    this.#deadline = this.#endLater(new KernelProtocolError('The worker said no hello.'));
   }
 
-  #open(hello: Hello | null): void {
+  #open(hello: Hello): void {
     clearTimeout(this.#deadline);
     this.#phase = 'open';
     this.#deps.onOpen(hello);

@@ -1,7 +1,6 @@
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { KernelMessage } from '../frames/messages.ts';
 import type { Frame } from '../frames/parseFrame.ts';
-import type { KernelTarget } from './kernelTarget.ts';
 import type { Sequence } from './sequence.ts';
 
 /** Every frame that may arrive on an open connection. */
@@ -14,19 +13,13 @@ export type DeliverableFrame = Exclude<Frame, { type: 'hello' }>;
 export type Deliver = (frame: DeliverableFrame) => boolean | Error;
 
 export function createDelivery(deps: {
-  readonly target: KernelTarget;
   readonly sequence: Sequence;
   readonly counts: MessageCounts;
   readonly onMessage: (message: KernelMessage) => void;
 }): Deliver {
-  const { target, sequence, counts, onMessage } = deps;
-  const placeOf = (frame: DeliverableFrame): ReturnType<Sequence['place']> => {
-    // A plain Jupyter Server does not number its messages.
-    if (target.kind === 'jupyter') return 'next';
-    return sequence.place(frame.type === 'message' ? frame.message.seq : frame.seq);
-  };
+  const { sequence, counts, onMessage } = deps;
   return (frame) => {
-    const place = placeOf(frame);
+    const place = sequence.place(frame.type === 'message' ? frame.message.seq : frame.seq);
     if (place instanceof Error) return place;
     if (place === 'duplicate') {
       counts.duplicates += 1;

@@ -13,6 +13,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import { type CallAgent, createAgentCalls } from '../calls/createAgentCalls.ts';
 import { type ExecuteRequest, executeRequestFrame } from '../execution/executeRequest.ts';
@@ -20,14 +21,13 @@ import type { Hello, KernelMessage } from '../frames/messages.ts';
 import { type Connection, openConnection } from './connection.ts';
 import { createDelivery, type Deliver, type DeliverableFrame } from './delivery.ts';
 import { FencedByWorkerError } from './kernelErrors.ts';
-import type { KernelTarget } from './kernelTarget.ts';
 import { createReconnector, type Reconnector } from './reconnector.ts';
 import { createSequence, type Sequence } from './sequence.ts';
 
 export type ChannelState = 'connecting' | 'open' | 'closed';
 
 export interface KernelChannelDeps {
-  readonly target: KernelTarget;
+  readonly address: AgentAddress;
   /** This gateway's lease epoch for the worker. */
   readonly epoch: number;
   /** The cursor: the last seq that is stored (0 if none), and the boot that it belongs to ('' if none). */
@@ -39,7 +39,7 @@ export interface KernelChannelDeps {
   /** Gets each message once, in order. Must not throw. */
   readonly onMessage: (message: KernelMessage) => void;
   /**
-   * Called at each connection to our agent, before its messages. `isNewBoot`: the agent was started again since the
+   * Called at each connection, before its messages. `isNewBoot`: the agent was started again since the
    * cursor was stored. Its seqs start at 1, and everything that ran or was queued is gone.
    */
   readonly onHello?: (hello: Hello, isNewBoot: boolean) => void;
@@ -63,7 +63,7 @@ export interface KernelChannelDeps {
 
 export interface KernelChannel {
   readonly state: ChannelState;
-  /** The hello of the current or last connection. Null before the first one, and always for a plain Jupyter Server. */
+  /** The hello of the current or last connection. Null before the first one. */
   readonly hello: Hello | null;
   /** The last seq that was delivered or dropped. */
   readonly lastSeq: number;
@@ -169,10 +169,10 @@ class Channel implements KernelChannel {
   }
 
   #dial(): Connection {
-    const { target, epoch, pingIntervalMs, handshakeTimeoutMs } = this.#deps;
+    const { address, epoch, pingIntervalMs, handshakeTimeoutMs } = this.#deps;
     this.#dialledAfter = this.#sequence.acked;
     return openConnection({
-      target,
+      address,
       epoch,
       after: this.#dialledAfter,
       now: this.#now,
@@ -184,8 +184,8 @@ class Channel implements KernelChannel {
     });
   }
 
-  #opened(hello: Hello | null): void {
-    const greeted = hello === null ? 'same-boot' : this.#sequence.greet(hello);
+  #opened(hello: Hello): void {
+    const greeted = this.#sequence.greet(hello);
     if (greeted instanceof Error) {
       this.#connection.end(greeted);
     } else if (greeted === 'ask-again') {
@@ -204,8 +204,8 @@ class Channel implements KernelChannel {
   }
 
   /** The owner may close the channel in any of these callbacks. */
-  #tellOpen(hello: Hello | null, isNewBoot: boolean): void {
-    if (hello !== null) this.#deps.onHello?.(hello, isNewBoot);
+  #tellOpen(hello: Hello, isNewBoot: boolean): void {
+    this.#deps.onHello?.(hello, isNewBoot);
     if (!this.#isClosed()) this.#setState('open');
     if (!this.#isClosed()) this.#deps.onOpen?.();
   }

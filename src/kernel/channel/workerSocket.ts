@@ -1,6 +1,8 @@
 /** Dials and closes the WebSocket to a worker. Bounds limit what the peer may send and how long closing takes. */
-import { type RawData, WebSocket } from 'ws';
-import { dialOptions, type KernelTarget } from './kernelTarget.ts';
+import { type ClientOptions, type RawData, WebSocket } from 'ws';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+
+type CreateConnection = NonNullable<ClientOptions['createConnection']>;
 
 /** Time for the close handshake, so that the last message sent (an ack) still arrives. */
 const CLOSE_TIMEOUT_MS = 500;
@@ -9,17 +11,17 @@ const CLOSE_TIMEOUT_MS = 500;
  * comes on top. All fragments of a message count together.
  */
 const MAX_FRAME_BYTES = 64 * 1_048_576;
-/** A fragment costs memory in addition to its bytes. Neither our agent nor a plain Jupyter Server sends fragments. */
+/** A fragment costs memory in addition to its bytes. The agent sends none. */
 const MAX_FRAGMENTS = 1_024;
 
 /**
  * Dials immediately. `ws` itself drops a peer that sends pings without reading the answers, after 60 pings.
- * @param after the last seq that is stored
+ * @param after the last seq that is stored; the agent frees all messages up to it
  */
-export function dialWorker(target: KernelTarget, after: number, epoch: number): WebSocket {
-  const { url, ...options } = dialOptions(target, after, epoch);
-  return new WebSocket(url, {
-    ...options,
+export function dialWorker(address: AgentAddress, after: number, epoch: number): WebSocket {
+  return new WebSocket(`ws://agent/channels?after=${after}&epoch=${epoch}`, {
+    // `ws` accepts any Duplex, but its types allow only sockets.
+    createConnection: (() => address.open()) as unknown as CreateConnection,
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
     maxFragments: MAX_FRAGMENTS,

@@ -3,8 +3,6 @@
  *
  * ```
  *  waiting --busy or output--> started --output*--> ... --reply and idle, in either order--> done
- *     |                           |
- *     +---------------------------+--(plain Jupyter Server) the kernel restarts or dies--> done
  * ```
  * A progress can outlive its gateway. It is plain JSON that PostgreSQL's `jsonb` accepts. If it is stored after message
  * k and then receives the messages from k+1 on, it yields the same outputs and outcome as an uninterrupted run.
@@ -22,7 +20,6 @@ import type {
 import { BYTES_PER_ITEM, outputBytes, outputItems } from '../frames/outputBytes.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import { lateInputRequest } from './lateInputRequest.ts';
-import { isPlainKernelDeath, kernelDiedReply } from './plainKernelDeath.ts';
 import { storedOutputBytes } from './storedOutputBytes.ts';
 
 export interface ExecutionProgress {
@@ -95,7 +92,6 @@ export function receive(
   { maxOutputBytes, isCommand = false }: ReceivedFor,
 ): Received {
   if (progress.isDone) return unchanged(progress);
-  if (isPlainKernelDeath(message)) return finish(progress, kernelDiedReply(message), false);
   if (message.parentId !== progress.executionId) return unchanged(progress);
   switch (message.type) {
     case 'status':
@@ -184,7 +180,7 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
   };
 }
 
-/** A gap from a plain Jupyter Server may claim any size, so the sum is capped at a number that can be stored. */
+/** A gap may claim any size, so the sum is capped at a number that can be stored. */
 function sum(bytes: number, more: number): number {
   return Math.min(bytes + more, Number.MAX_SAFE_INTEGER);
 }

@@ -7,8 +7,8 @@ import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { Output } from '../../domain/output.ts';
 
 interface MessageBase {
-  /** The agent numbers its messages from 1, without holes. Null from a plain Jupyter Server. */
-  readonly seq: number | null;
+  /** The agent numbers its messages from 1, without holes. */
+  readonly seq: number;
   /** When the agent received it from the kernel, or if unknown, when it arrived here. Milliseconds since the epoch. */
   readonly at: number;
   /** `msg_id` of the request that it belongs to. Null if it belongs to none. */
@@ -18,8 +18,7 @@ interface MessageBase {
 export type KernelState = 'busy' | 'idle' | 'starting' | 'restarting' | 'dead';
 
 /**
- * A state `restarting` without a parent means that the kernel is being replaced. `reason` says why; it is null from a
- * plain Jupyter Server.
+ * A state `restarting` without a parent means that the kernel is being replaced. `reason` says why. Null: not known.
  */
 export interface StatusMessage extends MessageBase {
   readonly type: 'status';
@@ -59,7 +58,7 @@ export interface ReplyMessage extends MessageBase {
   readonly executionCount: number | null;
   /** Null exactly if `status` is `ok`. */
   readonly error: ErrorFacts | null;
-  /** Null from a plain Jupyter Server. */
+  /** Null if it cannot be read. */
   readonly verdict: AgentVerdict | null;
 }
 

@@ -66,7 +66,7 @@ export function parseFrame(text: string, receivedAt: number): Frame {
 function readMessage(frame: JsonObject, frameChars: number, receivedAt: number): Frame {
   const seq = readSeq(frame.seq);
   const { channel, header, content, parent_header: parent } = frame;
-  if (!isJsonObject(header) || !isJsonObject(content))
+  if (seq === null || !isJsonObject(header) || !isJsonObject(content))
     return { type: 'dropped', seq, why: 'invalid' };
   const type = header.msg_type;
   const base = { seq, at: readTime(frame.at) ?? receivedAt, parentId: readParentId(parent) };

@@ -10,13 +10,10 @@ from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.reaper import NoChild
-from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.packages import module_command
 
 
-async def exec_kernel(
-    environment: Mapping[str, str], connection: JsonObject | None
-) -> KernelProcess:
+async def exec_kernel(environment: Mapping[str, str]) -> KernelProcess:
     """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
     pipes = KernelPipes()
     try:
@@ -27,7 +24,7 @@ async def exec_kernel(
             pipes.kernel_output,
             [pipes.reaper_control],
         )
-        process = await pipes.begin(reaper.pid, connection)
+        process = await pipes.begin(reaper.pid)
     except NoChild as error:
         raise OSError(errno.ECHILD, f"the reaper: {error}") from error
     finally:

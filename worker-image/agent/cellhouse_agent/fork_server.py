@@ -20,7 +20,6 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild
-from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.packages import FIRST_FORK_SERVER, module_command
 
 COMMAND = module_command("cellhouse_kernel.fork_server")
@@ -113,11 +112,11 @@ class ForkServer:
         """Return when it has ended."""
         await self._child.wait()
 
-    async def fork(self, connection: JsonObject | None) -> KernelProcess:
+    async def fork(self) -> KernelProcess:
         """Make a kernel. Raises ForkFailed; a kernel that is only half made then ends by itself."""
         pipes = KernelPipes()
         try:
-            return await pipes.begin(await self._order(pipes), connection)
+            return await pipes.begin(await self._order(pipes))
         except NoChild as error:
             raise ForkFailed(f"the reaper: {error}") from error
         except OSError as error:

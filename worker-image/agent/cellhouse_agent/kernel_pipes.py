@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 
@@ -12,7 +11,6 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild, Reaper
 from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
-from cellhouse_agent.wire import JsonObject
 
 # A reaper makes its kernel within milliseconds, or within a tenth of a second if it is executed for it. While thirty
 # workers start on two cores, it waits far longer for a CPU.
@@ -38,8 +36,8 @@ class KernelPipes:
         self._is_over = False
         open_to_user(self.kernel_output, TO_WRITE)
 
-    async def begin(self, reaper_pid: int, connection: JsonObject | None) -> KernelProcess:
-        """Once the reaper has made the kernel, let it begin: on its link, or on this Jupyter connection.
+    async def begin(self, reaper_pid: int) -> KernelProcess:
+        """Once the reaper has made the kernel, let it begin.
 
         Raises NoChild if the reaper does not make it.
         """
@@ -56,7 +54,7 @@ class KernelPipes:
             reaper.close()
             raise
         # The send neither blocks nor fails: the socket is empty, and this process still holds its other end.
-        self._link.send(json.dumps({"connection": connection}).encode())
+        self._link.send(b"begin")
         self._is_over = True
         self._close_their_ends()
         return KernelProcess(pid, self._link, OutputTail(self._output), reaper)

@@ -18,7 +18,6 @@ from cellhouse_agent.execute import execute as execute_process
 from cellhouse_agent.fork_server import Execute, ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
-from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.identity import HOME
 from cellhouse_kernel.packages import with_users_programs
 
@@ -59,18 +58,18 @@ class KernelLauncher:
         """Return when the fork server is ready."""
         await self._is_ready.wait()
 
-    async def launch(self, connection: JsonObject | None = None) -> KernelProcess:
-        """Start a kernel, on a link or on a Jupyter connection; it is ready only when it answers.
+    async def launch(self) -> KernelProcess:
+        """Start a kernel; it is ready only when it answers.
 
         Raises OSError when no process can be made.
         """
         await self._is_decided.wait()
         if self._server and self._is_ready.is_set():
             try:
-                return await self._server.fork(connection)
+                return await self._server.fork()
             except ForkFailed as error:
                 log_event("fork_failed", reason=str(error))
-        return await exec_kernel(self._environment, connection)
+        return await exec_kernel(self._environment)
 
     async def close(self) -> None:
         """End the fork server. Its kernels keep running."""

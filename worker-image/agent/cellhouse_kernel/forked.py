@@ -29,12 +29,12 @@ def run_forked(descriptors: Descriptors) -> None:
     _take_descriptors(descriptors)
     yield_to_agent()
     give_up_privileges(KERNEL_UID)
-    start = wait_for_start()
-    if start:
+    link = wait_for_start()
+    if link:
         find_packages()
         find_users_packages()
         refresh_seeds()
-        serve_kernel(start)
+        serve_kernel(link)
 
 
 def _leave_server() -> None:

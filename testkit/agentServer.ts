@@ -1,34 +1,21 @@
-/** Starts kernels for tests. Each is in a container without a network, and is reached over its own Unix socket. */
+/** Starts agents for tests. Each is in a container without a network, and is reached over its own Unix socket. */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { PoolId, WorkerId } from '../src/domain/ids.ts';
 import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
-import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import { newId } from '../src/process/newId.ts';
 import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
 import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
 import { asRoot } from './asRoot.ts';
-import { imageWithPackage } from './imageWithPackage.ts';
-
-export interface KernelServer {
-  readonly target: KernelTarget;
-  readonly socketPath: string;
-  /** The same server, reached through another socket that leads to its own. The caller counts as another client. */
-  targetAt(socketPath: string): KernelTarget;
-  interrupt(msgId: string): Promise<void>;
-  restart(): Promise<void>;
-  close(): Promise<void>;
-}
 
 /** Enough for a cold start of server and kernel on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
-const TOKEN = 'for-this-test-only';
 
 function workerImage(): string {
   const image = process.env.WORKER_IMAGE;
@@ -36,79 +23,14 @@ function workerImage(): string {
   return image;
 }
 
-/** Starts Debian's jupyter-server with one stock IPython kernel. @param settings arguments for its command line */
-export async function startJupyterServer(settings: readonly string[] = []): Promise<KernelServer> {
-  const docker = new Docker();
-  const image = await imageWithPackage(docker, workerImage(), 'jupyter-server');
-  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-jupyter-'));
-  const socketPath = join(directory, 'jupyter.sock');
-  const container = await docker.createContainer({
-    Image: image,
-    Entrypoint: ['jupyter-server'],
-    Cmd: [
-      '--allow-root',
-      '--ServerApp.sock=/server/jupyter.sock',
-      '--ServerApp.root_dir=/tmp',
-      `--IdentityProvider.token=${TOKEN}`,
-      // By default the server drops output that is too fast for a browser.
-      '--ZMQChannelsWebsocketConnection.limit_rate=False',
-      ...settings,
-    ],
-    Labels: { 'cellhouse.test': 'jupyter-server' },
-    HostConfig: { NetworkMode: 'none', Binds: [`${directory}:/server`], AutoRemove: true },
-  });
-  const close = async (): Promise<void> => {
-    await container.remove({ force: true });
-    rmSync(directory, { recursive: true, force: true });
-  };
-  try {
-    await container.start();
-    await socketAddress(socketPath).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
-    const kernel = JSON.parse(await post(socketPath, '', '{"name":"python3"}')) as { id: string };
-    const path = `/api/kernels/${kernel.id}/channels`;
-    const headers = { authorization: `token ${TOKEN}` };
-    const targetAt = (at: string): KernelTarget => ({
-      kind: 'jupyter',
-      url: `ws+unix:${at}:${path}?session_id=${randomUUID()}`,
-      headers,
-    });
-    const ask = (what: string) => post(socketPath, `/${kernel.id}/${what}`, '');
-    return {
-      target: targetAt(socketPath),
-      socketPath,
-      targetAt,
-      interrupt: async () => void (await ask('interrupt')),
-      restart: async () => void (await ask('restart')),
-      close,
-    };
-  } catch (error: unknown) {
-    await close();
-    throw error;
-  }
-}
-
-/** Makes a call to jupyter-server's kernel API. @returns the answer's body @throws Error if it fails */
-function post(socketPath: string, path: string, body: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const call = request({
-      socketPath,
-      method: 'POST',
-      path: `/api/kernels${path}`,
-      headers: { authorization: `token ${TOKEN}`, 'content-length': body.length },
-      signal: AbortSignal.timeout(START_TIMEOUT_MS),
-    });
-    call.on('error', reject);
-    call.on('response', async (response) => {
-      const answer = Buffer.concat(await response.toArray()).toString('utf8');
-      if ((response.statusCode ?? 0) >= 300)
-        return reject(new Error(`${response.statusCode} ${answer}`));
-      resolve(answer);
-    });
-    call.end(body);
-  });
-}
-
-export interface AgentServer extends KernelServer {
+export interface AgentServer {
+  readonly address: AgentAddress;
+  readonly socketPath: string;
+  /** The same agent, reached through another socket that leads to its own. */
+  addressAt(socketPath: string): AgentAddress;
+  interrupt(msgId: string): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
   readonly containerId: string;
   /** Resident memory of the agent's own process, in bytes. */
   agentBytes(): Promise<number>;
@@ -152,16 +74,12 @@ export async function startAgent(
   try {
     await socketAddress(location).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
     const agentMemory = () => residentMemory(containerId, 'cellhouse_agent');
-    const targetAt = (at: string): KernelTarget => ({
-      kind: 'agent',
-      address: socketAddress(at),
-    });
-    const target = targetAt(location);
-    const call = createAgentCalls({ target, epoch: 1, signal: new AbortController().signal });
+    const address = socketAddress(location);
+    const call = createAgentCalls({ address, epoch: 1, signal: new AbortController().signal });
     return {
-      target,
+      address,
       socketPath: location,
-      targetAt,
+      addressAt: socketAddress,
       containerId,
       agentBytes: async () => (await agentMemory()).bytes,
       agentPeakBytes: async () => (await agentMemory()).peakBytes,
