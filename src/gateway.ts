@@ -258,7 +258,6 @@ export function composeService(
     maxCommands: config.maxCommands,
     workerCpus: config.workerCpus,
     queries: database.queries,
-    firstUse: database.firstUse,
     now,
     clock,
   });

@@ -1,4 +1,4 @@
--- Refuses a group of commits that exceeds a quota. cellhouse_commit_3 calls it under the append lock, when the rows of
+-- Refuses a group of commits that exceeds a quota. cellhouse_commit calls it under the append lock, when the rows of
 -- the group are written. Everybody who adds or ends a session or an execution takes that lock, so nobody else can
 -- change a count until this group is committed or refused. Each statement sees everything that was committed before.
 -- All counts are made from the rows of sessions and executions; nothing is stored for them.

@@ -53,7 +53,7 @@ $$;
 -- when there are no more. A page also ends at 16 MiB, as the events are stored: an event may have 16 MiB of input, and the
 -- transaction has the rows of the head locked. If it ends there, it returns p_limit, because callers go on until they get
 -- less. Any number of callers may run at the same time, beside any number of commits: positions are
--- visible in their order (cellhouse_commit_2.sql), so no event can come later below the head.
+-- visible in their order (cellhouse_commit.sql), so no event can come later below the head.
 --
 -- The first call of a day (UTC) closes the former one: what was recorded before midnight is sealed, and the head over
 -- it goes into chain_days. From then on, the position counts, so a clock that is set back moves no event into a closed

@@ -55,7 +55,6 @@ async function startGateway() {
     maxCommands: config.maxCommands,
     workerCpus: config.workerCpus,
     queries: database.queries,
-    firstUse: database.firstUse,
     now,
     clock: () => performance.now(),
   });

@@ -123,7 +123,7 @@ describe('migrate', () => {
     const [rows] = await db.sql`
       SELECT count(*) AS all, count(DISTINCT hash) AS different FROM drizzle.__drizzle_migrations`;
     expect(rows?.all).toBe(rows?.different);
-    expect(rows?.all).toBeGreaterThan(20);
+    expect(rows?.all).toBeGreaterThan(0);
   });
 
   it('refuses a database from before the first release with a clear message', async () => {

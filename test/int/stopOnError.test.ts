@@ -26,8 +26,6 @@ const MAX_TURNS = 12;
 const { db, workers, start } = await useServiceGateways({ MAX_COMMANDS: '2' });
 /** How often an end was not stored at once, because another execution had just been accepted. */
 let conflicts = 0;
-/** How often it was asked whether a gateway is at work that would ignore it. */
-let gateUses = 0;
 const startCounting = async () => start({ database: counting(await db.open()) });
 const gateways = [await startCounting(), await startCounting()] as const;
 const [{ service: one }, { service: other }] = gateways;
@@ -42,11 +40,7 @@ function counting(database: Database): Database {
       throw error;
     }
   };
-  const allow: typeof database.firstUse.allow = (what) => {
-    gateUses += 1;
-    return database.firstUse.allow(what);
-  };
-  return { ...database, store: { ...store, commit }, firstUse: { allow } };
+  return { ...database, store: { ...store, commit } };
 }
 
 const random = createRandom(SEED);
@@ -137,12 +131,4 @@ it('the key of a request that stops others is no key of one that does not', asyn
     code: 'IDEMPOTENCY_CONFLICT',
     details: { different: ['stopOnError'] },
   });
-});
-
-it('only a request that stops others waits for gateways that would ignore it', async () => {
-  const before = gateUses;
-  await one.submit(AUTH_TOKEN_HOLDER, { userUuid: USER, code: '1', stopOnError: false });
-  expect(gateUses).toBe(before);
-  await one.submit(AUTH_TOKEN_HOLDER, { userUuid: USER, code: '1', stopOnError: true });
-  expect(gateUses).toBe(before + 1);
 });

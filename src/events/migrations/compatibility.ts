@@ -4,6 +4,7 @@
  * gateways serve together during a rolling update, and only the newest release changes tables and functions. A gateway
  * that is too old gets a message, whether it is starting or already running.
  */
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import type { Sql } from '../connection/client.ts';
 import type { Release } from './release.ts';
 
@@ -45,15 +46,20 @@ export async function requireTables(sql: Sql): Promise<void> {
   throw new Error('This database has no tables of Cellhouse yet. Start a gateway on it first.');
 }
 
-/** @throws Error, with a message for the operator, if the tables were made before the first release */
-export async function refuseUnreleased(sql: Sql): Promise<void> {
-  const [{ table } = { table: null }] =
-    await sql`SELECT to_regclass('drizzle.__drizzle_migrations') AS table`;
-  if (table === null) return;
-  // A first start that was interrupted leaves only Drizzle's empty table.
-  const [{ has } = { has: false }] = await sql`
-    SELECT to_regclass('events') IS NOT NULL AND to_regclass('schema_versions') IS NULL AS has`;
-  if (!has) return;
+/**
+ * The tables of a database begin with the first migration of all releases. Those that were made by other migrations are
+ * from before the first release. @throws Error, with a message for the operator, if it has such tables
+ */
+export async function refuseUnreleased(sql: Sql, { folder }: Release): Promise<void> {
+  const [table] = await sql<{ isThere: boolean; hasMigrations: boolean }[]>`
+    SELECT to_regclass('events') IS NOT NULL AS is_there,
+      to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS has_migrations`;
+  if (!table?.isThere) return;
+  const [first] = readMigrationFiles({ migrationsFolder: folder });
+  const begun = table.hasMigrations
+    ? await sql`SELECT FROM drizzle.__drizzle_migrations WHERE hash = ${first?.hash ?? ''}`
+    : [];
+  if (begun.length > 0) return;
   throw new Error(
     'This database was made by a version of Cellhouse from before the first release, and cannot be used any more. End that installation with its own `npm stop`, then start on a new DATA_DIR (with DATABASE_URL: on an empty database).',
   );

@@ -1,8 +1,7 @@
 /**
- * The first use of what gateways of a former release would do wrongly. They would run a command as Python, and code of
- * a context in the default kernel, because they do not look at fields that they do not know. They would turn away the
- * holder of a token, and exceed a quota. So the first request with such a field, the first token and the first quota make
- * them stop: from then on, the database is too new for them. A rolling update in which nobody uses these stops no gateway.
+ * The first use of what gateways of a former release would do wrongly, because they do not look at what they do not know.
+ * It makes them stop: from then on, the database is too new for them. A rolling update in which nobody uses it stops no
+ * gateway.
  *
  * A gateway of the former release that was paused all the while has lost its leases. When it goes on, it notices within
  * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
@@ -13,18 +12,8 @@ import type { Client } from '../connection/client.ts';
 
 /** What is used, and the first schema version whose gateways know it. */
 export const FIRST_USES = {
-  /** The options of executions (`domain/executionOptions.ts`). */
-  options: 17,
-  /** Tokens beside AUTH_TOKEN. */
-  tokens: 18,
-  /** Quotas: a gateway that counts nothing would exceed them. */
-  quotas: 31,
-  /** How cells of notebooks are run: silently, outside of the history, or with expressions beside them. */
-  cells: 33,
-  /** Environments: workers would be given to sessions of another one. */
-  environments: 40,
-  /** Processes of commands: their ids would not be recorded, and any signal to them would be SIGINT. */
-  processes: 43,
+  /** Tokens beside AUTH_TOKEN: a gateway without them would turn their holders away. */
+  tokens: 44,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

@@ -44,11 +44,11 @@ export async function migrate(address: DatabaseAddress, release: Release): Promi
 
 async function upgrade(sql: Sql, release: Release): Promise<void> {
   const found = await readSchemaVersion(sql);
-  if (found === null) await refuseUnreleased(sql);
   const objection = found && tooOld(release, found);
   if (objection) throw new Error(objection);
   // Functions of an older release must not replace those of a later one.
   if (found && found.version > release.version) return;
+  await refuseUnreleased(sql, release);
   await bringUp(sql, release).catch((cause: unknown) => {
     throw new Error('The tables could not be brought up to date.', { cause });
   });

@@ -8,13 +8,13 @@ import type { QuotaCount, QuotaCounts } from './quotaCounts.ts';
 import { quotaRows } from './quotaRows.ts';
 
 /**
- * The call of `cellhouse_commit_3` (`migrations/sql`), with parameters in its order. JSON is made here, not by
+ * The call of `cellhouse_commit` (`migrations/sql`), with parameters in its order. JSON is made here, not by
  * postgres.js. A list of JSON values is sent as one text, with a line for each value: JSON has no raw line breaks. An
  * array parameter would be slower, because each quote and backslash in megabytes would be escaped here and read
  * character by character by PostgreSQL.
  */
 export const COMMIT_SQL = `
-  SELECT cellhouse_commit_3($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
+  SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
     $9, string_to_array($10, E'\\n'), $11, string_to_array($12, E'\\n'), $13, string_to_array($14, E'\\n'),
     $15, $16, $17, string_to_array($18, E'\\n'), $19, $20, $21::text::json, $22::text::json,
     $23::text::json, $24, $25) AS committed`;

@@ -70,7 +70,7 @@ export function isAway(error: unknown): boolean {
 }
 
 /**
- * The error of the {@link EventStore} contract for a failure of `cellhouse_commit_3`. Unexpected errors are returned
+ * The error of the {@link EventStore} contract for a failure of `cellhouse_commit`. Unexpected errors are returned
  * unchanged.
  */
 export function commitError(error: unknown): unknown {

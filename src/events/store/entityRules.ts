@@ -1,4 +1,4 @@
-/** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit_3`. */
+/** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit`. */
 import type { Execution } from '../../domain/execution.ts';
 import { queueOf } from '../../domain/queueOf.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -30,7 +30,7 @@ export function unfinishedLimits(group: Group): string | null {
   });
 }
 
-/** The queue of an execution, as `cellhouse_commit_3` takes it. */
+/** The queue of an execution, as `cellhouse_commit` takes it. */
 function queueColumns(execution: Execution): Record<string, string> {
   const queue = queueOf(execution);
   return {

@@ -1,5 +1,5 @@
 /**
- * The advisory locks of `cellhouse_commit_3` (`migrations/sql/cellhouse_commit_3.sql`). Commits take the gate shared. A
+ * The advisory locks of `cellhouse_commit` (`migrations/sql/cellhouse_commit.sql`). Commits take the gate shared. A
  * rebuild, which compares rows with events, takes it exclusively.
  */
 export const GATE_CLASS = 1_667_788_661;

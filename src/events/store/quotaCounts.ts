@@ -9,10 +9,10 @@ export interface QuotaOf extends QuotaOwner {
   readonly kind: CountedKind;
 }
 
-/** The parameters of `cellhouse_commit_3` for quotas: two nulls if there are none. */
+/** The parameters of `cellhouse_commit` for quotas: two nulls if there are none. */
 export type QuotaRows = readonly [string, number] | readonly [null, null];
 
-/** What `cellhouse_commit_3` has counted. */
+/** What `cellhouse_commit` has counted. */
 export interface QuotaCount extends QuotaOf {
   readonly count: number;
 }

@@ -92,7 +92,7 @@ async function send(
   );
   const [row] = await client.answered(query);
   letGo(query, parameters);
-  if (!row) throw new Error('cellhouse_commit_3 gave no row.');
+  if (!row) throw new Error('cellhouse_commit gave no row.');
   return row.committed;
 }
 

@@ -1,6 +1,6 @@
 import type { OutputsAdded } from '../store/eventStore.ts';
 
-/** The same name as in `cellhouse_commit_3`. */
+/** The same name as in `cellhouse_commit`. */
 export const CHANNEL = 'cellhouse';
 
 /** A notification from a gateway to all gateways. */

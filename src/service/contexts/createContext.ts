@@ -39,7 +39,6 @@ export async function createContext(
   const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
   const asked = validateContext(request);
   await untilInitialized(deps.pool);
-  await deps.database.firstUse.allow('options');
   const run = async (onAccepting: () => void) => {
     const context = await decideAgain(async (isAgain) => {
       if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);

@@ -3,7 +3,6 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { acceptExecution } from './acceptExecution.ts';
-import { hasCellOptions, hasOptions } from './requestOptions.ts';
 import { untilInitialized } from './untilInitialized.ts';
 import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
 
@@ -34,8 +33,5 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (valid.isProcess) await deps.database.firstUse.allow('processes');
-  else if (hasCellOptions(valid)) await deps.database.firstUse.allow('cells');
-  else if (hasOptions(valid)) await deps.database.firstUse.allow('options');
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

@@ -35,7 +35,6 @@ export async function interrupt(
 async function requireSignals(deps: InterruptDeps, execution: Execution): Promise<void> {
   if (!isCommand(execution)) refuse('signal', 'is for commands only: a cell gets SIGINT', {});
   if (execution.finishedAt) return;
-  await deps.database.firstUse.allow('processes');
   const worker = await deps.database.queries.worker(execution.workerId);
   if (worker && !(await hasFeature(deps, worker, 'processes'))) throw lacksFeature('processes');
 }

@@ -35,11 +35,6 @@ export function hasCellOptions(request: ValidRequest): boolean {
   return silent || !storeHistory || userExpressions.length > 0;
 }
 
-/** Whether gateways of the former release would run it wrongly (firstUse.ts). One with a context was asked about that. */
-export function hasOptions(request: ValidRequest): boolean {
-  return Object.keys(optionsOf(request, null)).length > 0;
-}
-
 /** What its commit writes that no event has. */
 export function variablesOf(
   { environmentVariables: values }: ValidRequest,

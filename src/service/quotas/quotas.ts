@@ -9,13 +9,12 @@ import {
   type QuotaScope,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
-import type { FirstUse } from '../../events/migrations/firstUse.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Lane } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
-import { createLimitedUsers, isEmpty } from './limitedUsers.ts';
+import { createLimitedUsers } from './limitedUsers.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
 import { refusalOf, requireOneMore } from './refusalOf.ts';
 import { createStoredBook, limitsStored } from './storedBook.ts';
@@ -32,7 +31,6 @@ export interface QuotasDeps {
     Queries,
     'quotaUse' | 'unfinishedUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'
   >;
-  readonly firstUse: FirstUse;
   readonly now: () => Date;
   /** A clock that is never set, in milliseconds. */
   readonly clock: () => number;
@@ -97,7 +95,6 @@ export function createQuotas({
   maxCommands,
   workerCpus,
   queries,
-  firstUse,
   now,
   clock,
 }: QuotasDeps): Quotas {
@@ -115,13 +112,6 @@ export function createQuotas({
       limited.forget();
       usage.put(await queries.dayUse(workerCpus));
       if (limitsStored(defaults, set)) stored.prepare();
-      if (Object.values(defaults).every(isEmpty)) return;
-      await firstUse.allow('quotas').catch((cause: unknown) => {
-        throw new Error(
-          'A quota is set (QUOTA_...), and a gateway of the former release, which counts none, still runs. Stop it, or unset the quotas until all gateways are updated.',
-          { cause },
-        );
-      });
     },
     apply: (event) => {
       book.apply(event);

@@ -39,8 +39,6 @@ export async function setQuota(
   const userUuid = request.userUuid == null ? null : validateUserUuid(request.userUuid);
   const isReset = request.reset ?? false;
   const limit = validateLimit(request, isReset);
-  // Gateways of the former release would exceed it.
-  await database.firstUse.allow('quotas');
   const quotaId = quotaIdOf(tenant, userUuid, kind);
   const of = { at: now().toISOString(), quotaId, tenant, userUuid, kind };
   const command: QuotaCommand = isReset

@@ -10,10 +10,9 @@ const RETRY_AFTER_MS = 5_000;
  * @throws NOT_FOUND, ENVIRONMENT_NOT_READY
  */
 export async function requireServing(
-  { database: { queries, firstUse }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   name: string,
 ): Promise<void> {
-  await firstUse.allow('environments');
   if (await pool.askFor(name)) return;
   const [newest] = await queries.versionsOf(name);
   if (newest === undefined) throw notFound('environment', name);

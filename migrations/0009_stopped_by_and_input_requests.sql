@@ -1,2 +1,0 @@
-ALTER TABLE "executions" ADD COLUMN "stopped_by" uuid;--> statement-breakpoint
-CREATE INDEX "output_events_input_idx" ON "output_events" USING btree ("execution_id","seq") WHERE "output_events"."kind" = 'input';

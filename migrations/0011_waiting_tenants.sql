@@ -1,1 +1,0 @@
-ALTER TABLE "waiting_requests" ADD COLUMN "tenants" jsonb;

@@ -1,1 +1,0 @@
-CREATE INDEX "executions_open_idx" ON "executions" USING btree ("tenant","user_uuid") WHERE "executions"."finished_at" is null;

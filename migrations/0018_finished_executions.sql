@@ -1,1 +1,0 @@
-CREATE INDEX "executions_finished_idx" ON "executions" USING brin ("finished_at");

@@ -1,1 +1,0 @@
-ALTER TABLE "executions" ADD COLUMN "stored_output_bytes" bigint;

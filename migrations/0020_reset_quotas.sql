@@ -1,1 +1,0 @@
-ALTER TABLE "quotas" ADD COLUMN "is_set" boolean DEFAULT true NOT NULL;

@@ -1,1 +1,0 @@
-ALTER TABLE "sessions" ADD COLUMN "egress_allow" text[];
