@@ -158,17 +158,29 @@ async function insertEvents(sql: Sql): Promise<void> {
 
 async function insertProjections(sql: Sql): Promise<void> {
   await sql`
-    INSERT INTO workers SELECT worker_id, 6, pool_id, 'REMOVED', 'cellhouse-' || worker_id, 'sha256:1', 'docker/runc',
+    INSERT INTO workers (
+      id, version, pool_id, state, name, image_id, runtime, limits, container_id, socket_path,
+      session_id, requested_at, started_at, ready_at, ready_ms, assigned_at, ended_at, end_reason,
+      exit_code, removed_at)
+    SELECT worker_id, 6, pool_id, 'REMOVED', 'cellhouse-' || worker_id, 'sha256:1', 'docker/runc',
       '{"memoryMb": 512, "diskMb": 256, "cpus": 1, "pids": 128}', md5(n::text), '/s/' || n, session_id,
       at + interval '1 ms', at + interval '2 ms', at + interval '3 ms', 700, at + interval '4 ms', end_at + interval '5 ms',
       CASE WHEN is_lost THEN 'oom' ELSE 'released' END, CASE WHEN is_lost THEN 137 END, end_at + interval '6 ms'
     FROM life`;
   await sql`
-    INSERT INTO sessions SELECT session_id, 4, 'default', user_uuid, worker_id, follows_loss, at + interval '5 ms', 2,
+    INSERT INTO sessions (
+      id, version, tenant, user_uuid, worker_id, follows_loss, opened_at, kernel_restarts,
+      kernel_restarted_at, closed_at, close_reason)
+    SELECT session_id, 4, 'default', user_uuid, worker_id, follows_loss, at + interval '5 ms', 2,
       at + interval '7 ms', end_at + interval '8 ms', CASE WHEN is_lost THEN 'worker-lost' ELSE 'released' END
     FROM life`;
   await sql`
-    INSERT INTO executions SELECT execution_id, 3, 'default', user_uuid, session_id, worker_id, 'OK',
+    INSERT INTO executions (
+      id, version, tenant, user_uuid, session_id, worker_id, status, code_sha256, code_bytes,
+      timeout_ms, max_output_bytes, idempotency_key, requested_at, started_at, finished_at,
+      execution_count, error_name, error_value, state_lost, truncated, queued_ms, run_ms, cpu_ms,
+      peak_memory_bytes, output_bytes, requested_position)
+    SELECT execution_id, 3, 'default', user_uuid, session_id, worker_id, 'OK',
       code_sha256, length(code), 10000, 33554432, NULL, run_at + interval '1 ms', run_at + interval '2 ms',
       run_at + interval '3 ms', 1, NULL, NULL, follows_loss AND k = 1, false, 1, 1, x % 997, 70000000, 8, f.position
     FROM run JOIN fact f ON f.correlation_id = execution_id AND f.version = 1 ORDER BY f.position`;

@@ -158,6 +158,24 @@ describe('the agent', () => {
     expect(textOf(await kernel.runner.run('print(count)'))).toBe('1\n');
   });
 
+  it('brings lone surrogates through exactly: printed, raised, as a result, and in the code itself', async () => {
+    expect(textOf(await kernel.runner.run(`print("${LONE}")`))).toBe('\ud800 \udfff\n');
+    const raised = await kernel.runner.run(`raise ValueError("${LONE}")`);
+    expect(raised.outcome).toMatchObject({
+      errorName: 'ValueError',
+      errorValue: '\ud800 \udfff',
+    });
+    const shown = await kernel.runner.run(`from IPython.display import Pretty\nPretty("${LONE}")`);
+    expect(shown.outputs).toMatchObject([
+      { kind: 'result', data: { 'text/plain': '\ud800 \udfff' } },
+    ]);
+  });
+
+  it('keeps the order of stdout and stderr', async () => {
+    const ran = await kernel.runner.run(BOTH_STREAMS);
+    expect(interleaved(ran)).toBe('o 0\ne 0\no 1\ne 1\no 2\ne 2\n');
+  });
+
   it('hands a running execution over to a successor, with nothing lost or doubled', async () => {
     const msgId = newId<ExecutionId>();
     const code = 'import time\nfor i in range(20):\n print(i, flush=True)\n time.sleep(0.02)';
@@ -181,26 +199,13 @@ describe('the agent', () => {
     ).rejects.toThrow();
     await successor.channel.close();
   });
+});
 
-  it('brings lone surrogates through exactly: printed, raised, as a result, and in the code itself', async () => {
-    expect(textOf(await kernel.runner.run(`print("${LONE}")`))).toBe('\ud800 \udfff\n');
-    const raised = await kernel.runner.run(`raise ValueError("${LONE}")`);
-    expect(raised.outcome).toMatchObject({
-      errorName: 'ValueError',
-      errorValue: '\ud800 \udfff',
-    });
-    const shown = await kernel.runner.run(`from IPython.display import Pretty\nPretty("${LONE}")`);
-    expect(shown.outputs).toMatchObject([
-      { kind: 'result', data: { 'text/plain': '\ud800 \udfff' } },
-    ]);
-  });
-
-  it('keeps the order of stdout and stderr', async () => {
-    const ran = await kernel.runner.run(BOTH_STREAMS);
-    expect(interleaved(ran)).toBe('o 0\ne 0\no 1\ne 1\no 2\ne 2\n');
-  });
+describe('an agent with a gateway', () => {
+  const kernel = useKernel();
 
   it('has one client: the next one replaces it, even with an equal epoch', async () => {
+    await kernel.runner.run('1');
     const { channel, until, told } = kernel.runner.recorded;
     const cursor = { after: channel.lastSeq, bootId: channel.hello?.bootId ?? '' };
     const other = recordChannel({ address: kernel.server.address, ...cursor });

@@ -38,7 +38,7 @@ it.each([
     NO_VERSION,
   ],
   ['a file that is never applied', SCHEMA, plant('    "audit.sql",\n', ''), 'never applied'],
-  ['a migration without its SQL', JOURNAL, plant('0010_access', '0099_access'), 'not complete'],
+  ['a migration without its SQL', JOURNAL, plant('0000_baseline', '0099_baseline'), 'not complete'],
   [
     'another compatibleFrom',
     SCHEMA,
