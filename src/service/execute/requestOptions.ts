@@ -30,7 +30,7 @@ export function optionsOf(request: ValidRequest, contextId: ContextId | null): E
 }
 
 /** Whether it asks how its cell is to be run. */
-export function hasCellOptions(request: ValidRequest): boolean {
+function hasCellOptions(request: ValidRequest): boolean {
   const { silent, storeHistory, userExpressions } = request;
   return silent || !storeHistory || userExpressions.length > 0;
 }

@@ -41,6 +41,6 @@ export function createLimitedUsers(book: LimitBook, maxCommands: number): Limite
   };
 }
 
-export function isEmpty(limits: Limits): boolean {
+function isEmpty(limits: Limits): boolean {
   return Object.keys(limits).length === 0;
 }
