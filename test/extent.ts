@@ -23,6 +23,9 @@ export const FIRST = [
   'chaos.test.ts',
   'rollingRestart.test.ts',
   'engineOutage.test.ts',
+  'bench.test.ts',
+  'compose.test.ts',
+  'environments.test.ts',
   'databaseOutage.test.ts',
 ];
 
