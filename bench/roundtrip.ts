@@ -2,7 +2,6 @@
  * Measures what the agent and the channel cost: `1+1` from sending the request until the reply, over the WebSocket on
  * the worker's socket. The baseline is the round trip of a stock ipykernel in the same image.
  */
-
 import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
 import { startStock } from './execute/contenders.ts';

@@ -5,8 +5,8 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. All others
- * also pass on a machine that is kept busy, so three of them run at a time.
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. Of all
+ * others, several run at a time (vitest.config.ts).
  */
 export const ALONE = [
   'cgroupV2.test.ts',

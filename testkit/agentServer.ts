@@ -26,8 +26,6 @@ function workerImage(): string {
 export interface AgentServer {
   readonly address: AgentAddress;
   readonly socketPath: string;
-  /** The same agent, reached through another socket that leads to its own. */
-  addressAt(socketPath: string): AgentAddress;
   interrupt(msgId: string): Promise<void>;
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -79,7 +77,6 @@ export async function startAgent(
     return {
       address,
       socketPath: location,
-      addressAt: socketAddress,
       containerId,
       agentBytes: async () => (await agentMemory()).bytes,
       agentPeakBytes: async () => (await agentMemory()).peakBytes,

@@ -1,5 +1,4 @@
 /** The receivers of output that are compared. */
-
 import { startAgent } from '../../testkit/agentServer.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';

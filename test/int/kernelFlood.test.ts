@@ -3,6 +3,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import {
   createKernelRunner,
@@ -33,7 +34,7 @@ let runner: KernelRunner;
 beforeAll(async () => {
   server = await startAgent();
   relay = await startSocketRelay(server.socketPath);
-  runner = createKernelRunner(server.addressAt(relay.socketPath));
+  runner = createKernelRunner(socketAddress(relay.socketPath));
   await runner.run('pass');
   idleBytes = await server.agentBytes();
 }, PREPARE_TIMEOUT_MS);

@@ -1,5 +1,6 @@
 /** An agent of its own for the tests of a block, which hold what the gateway expects of kernels. */
 import { afterAll, beforeAll } from 'vitest';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
 import { type SocketRelay, startSocketRelay } from './socketRelay.ts';
@@ -20,7 +21,7 @@ export function useKernel(): ContractKernel {
   beforeAll(async () => {
     server = await startAgent();
     relay = await startSocketRelay(server.socketPath);
-    runner = createKernelRunner(server.addressAt(relay.socketPath));
+    runner = createKernelRunner(socketAddress(relay.socketPath));
   });
   afterAll(async () => {
     await runner?.close();

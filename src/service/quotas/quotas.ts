@@ -47,10 +47,7 @@ export interface QuotaView {
 }
 
 export interface Quotas {
-  /**
-   * Must be awaited before the first call.
-   * @throws Error with a message for the operator, if a setting limits something and a former gateway would exceed it
-   */
+  /** Must be awaited before the first call. */
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
