@@ -81,7 +81,7 @@ export default defineConfig({
         test: {
           name: 'int',
           include: ['test/int/**/*.test.ts'],
-          globalSetup: ['test/support/provideDatabase.ts'],
+          globalSetup: ['test/support/provideDatabase.ts', 'test/support/provideLightImage.ts'],
           // As above, and the modules are those of the whole gateway.
           isolate: false,
           maxWorkers: INT_FILES_AT_ONCE,
@@ -96,7 +96,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...ALONE.map(e2eFile), ...left],
-          globalSetup: ['test/support/provideCluster.ts'],
+          globalSetup: ['test/support/provideCluster.ts', 'test/support/provideLightImage.ts'],
           // As for the unit tests.
           isolate: false,
           maxWorkers: E2E_FILES_AT_ONCE,
@@ -112,7 +112,7 @@ export default defineConfig({
           name: 'e2e-alone',
           include: ALONE.map(e2eFile),
           exclude: left,
-          globalSetup: ['test/support/provideCluster.ts'],
+          globalSetup: ['test/support/provideCluster.ts', 'test/support/provideLightImage.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: E2E_TIMEOUT_MS,

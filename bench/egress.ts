@@ -14,11 +14,11 @@ import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { execute } from '../testkit/interpreter.ts';
+import { workerImage } from '../testkit/workerImage.ts';
 import type { Bench, BenchResult, Comparison, Figure } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { difference } from './support/difference.ts';
 import { median } from './support/percentile.ts';
-import { workerImage } from './support/workerImage.ts';
 
 const USER = 'egress';
 const WARM_UP = 20;

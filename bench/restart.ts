@@ -8,11 +8,11 @@ import { randomUUID } from 'node:crypto';
 import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
 import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
+import { workerImage } from '../testkit/workerImage.ts';
 import type { Bench, Samples } from './suite/bench.ts';
 import { percentilesOf } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { startStockKernel } from './support/stockKernel.ts';
-import { workerImage } from './support/workerImage.ts';
 
 /** Each turn takes seconds. */
 const TURNS = { samples: 30, warmUp: 2 };

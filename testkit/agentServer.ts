@@ -13,15 +13,10 @@ import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
 import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
 import { asRoot } from './asRoot.ts';
+import { lightWorkerImage } from './workerImage.ts';
 
 /** Enough for a cold start of server and kernel on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
-
-function workerImage(): string {
-  const image = process.env.WORKER_IMAGE;
-  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
-  return image;
-}
 
 export interface AgentServer {
   readonly address: AgentAddress;
@@ -56,7 +51,7 @@ export async function startAgent(
     workerId,
     poolId,
     name: `cellhouse-test-${workerId}`,
-    imageId: await runtime.imageId(workerImage()),
+    imageId: await runtime.imageId(lightWorkerImage()),
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
     environment,
   });

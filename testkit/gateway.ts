@@ -13,6 +13,7 @@ import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
 import { secretsIn } from './secrets.ts';
 import { seedCluster } from './seedCluster.ts';
+import { lightWorkerImage } from './workerImage.ts';
 
 /** A first start makes a database and two workers, perhaps on a busy machine. Below the time limit of a test. */
 const START_TIMEOUT_MS = 100_000;
@@ -55,14 +56,12 @@ export interface TestGateway {
   destroy(): Promise<void>;
 }
 
-/** @param release by default the one that is built here */
+/** @param release by default the one that is built here, with light workers */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
-  release: BuiltRelease = { cli: CLI, workerImage: process.env.WORKER_IMAGE ?? '' },
+  release: BuiltRelease = { cli: CLI, workerImage: lightWorkerImage() },
 ): Promise<TestGateway> {
   const { cli, workerImage } = release;
-  if (!workerImage)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
   const root = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
   const dataDir = join(root, 'data');
   const env: Record<string, string> = {

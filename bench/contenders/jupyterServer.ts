@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { openChannels } from '../support/jupyterChannels.ts';
-import { workerImage } from '../support/workerImage.ts';
 import type { CodeRunner } from './codeRunner.ts';
 
 const START_TIMEOUT_MS = 60_000;

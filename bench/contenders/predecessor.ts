@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { keptConnection } from '../support/keptConnection.ts';
-import { workerImage } from '../support/workerImage.ts';
 import type { CodeRunner, RoundTrip } from './codeRunner.ts';
 
 /** Which of the predecessor's avoidable costs the stand-in has. */

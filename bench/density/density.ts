@@ -9,12 +9,12 @@
 import { parseArgs } from 'node:util';
 import { startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner } from '../../testkit/kernelRunner.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import type { Bench, BenchResult, Comparison } from '../suite/bench.ts';
 import { listProcesses, type ProcessInfo } from '../support/containerProcesses.ts';
 import { pssMib } from '../support/pssMib.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
 import { USUAL_IMPORTS } from '../support/usualImports.ts';
-import { workerImage } from '../support/workerImage.ts';
 import { measureGatewayMemory } from './gatewayMemory.ts';
 
 const COUNT = '4';

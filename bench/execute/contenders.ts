@@ -1,12 +1,12 @@
 /** The systems that run `1+1` in turns, all on the same worker image. */
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { inTurns } from '../contenders/codeRunner.ts';
 import { startPlainJupyterServer } from '../contenders/jupyterServer.ts';
 import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
 import type { Contender } from '../suite/takeTurns.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
-import { workerImage } from '../support/workerImage.ts';
 
 const CODE = '1+1';
 const RESULT = '2';

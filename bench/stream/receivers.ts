@@ -3,8 +3,8 @@ import { startAgent } from '../../testkit/agentServer.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
 import { createKernelRunner, type Ran } from '../../testkit/kernelRunner.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
-import { workerImage } from '../support/workerImage.ts';
 import { LEAST_BYTES, PREPARATION, rateOf, type StreamCase } from './cases.ts';
 
 /** A receiver with its own session. */

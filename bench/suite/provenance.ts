@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { workerImage } from '../support/workerImage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 export interface Provenance {
   readonly machine: string;

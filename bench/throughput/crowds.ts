@@ -1,11 +1,11 @@
 /** Crowds: many users at once, each of whom runs the next cell when the last one has been answered. */
 import { cpus } from 'node:os';
 import { startTestGateway } from '../../testkit/gateway.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import type { RoundTrip } from '../contenders/codeRunner.ts';
 import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
-import { workerImage } from '../support/workerImage.ts';
 import type { Cell } from './cells.ts';
 
 export interface Crowd {

@@ -6,6 +6,7 @@
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { startWatched, type WatchedContainer } from '../support/watchedContainer.ts';
 
 const MEBIBYTE = 1_048_576;
@@ -34,9 +35,7 @@ interface Told {
 }
 
 async function startMachine(): Promise<WatchedContainer> {
-  const { WORKER_IMAGE } = process.env;
-  if (!WORKER_IMAGE)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const WORKER_IMAGE = workerImage();
   const docker = new Docker();
   const options = {
     Image: await imageWithPackage(docker, WORKER_IMAGE, ...PACKAGES),

@@ -13,6 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const run = promisify(execFile);
 /** The end of a cause is noticed at the next attempt, which follows at most 30 s after the last. */
@@ -77,7 +78,7 @@ describe('a worker image', BESIDE_OTHERS, () => {
     try {
       const waiting = execute(gateway, 'patient', '1 + 1', PATIENCE);
       await expectTold(gateway, 'IMAGE_MISSING', 'image does not exist');
-      await docker.getImage(process.env.WORKER_IMAGE ?? '').tag({ repo, tag: '1' });
+      await docker.getImage(workerImage()).tag({ repo, tag: '1' });
       await expectHealed(gateway, [waiting]);
     } finally {
       await gateway.destroy();
@@ -91,7 +92,7 @@ describe('a container', BESIDE_OTHERS, () => {
   it('a container that ends while it starts is reported, and the pool tries again', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-ending-${randomUUID()}`;
-    const template = await docker.createContainer({ Image: process.env.WORKER_IMAGE ?? '' });
+    const template = await docker.createContainer({ Image: workerImage() });
     const changes = 'ENTRYPOINT ["/bin/false"]';
     const { Id } = (await template.commit({ repo, tag: '1', changes })) as { Id: string };
     await template.remove();
@@ -100,7 +101,7 @@ describe('a container', BESIDE_OTHERS, () => {
       const waiting = execute(gateway, 'patient', '1 + 1', PATIENCE);
       await expectTold(gateway, 'WORKER_START_FAILED', 'could not be started');
       expect(gateway.log()).toContain('Its container ended while it started (exit code 1)');
-      await docker.getImage(process.env.WORKER_IMAGE ?? '').tag({ repo, tag: '1' });
+      await docker.getImage(workerImage()).tag({ repo, tag: '1' });
       await expectHealed(gateway, [waiting]);
     } finally {
       await gateway.destroy();

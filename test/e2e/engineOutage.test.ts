@@ -14,6 +14,7 @@ import { execute, follow, poolStatus, release, submit } from '../../testkit/inte
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 import {
   degradation,
@@ -51,13 +52,13 @@ let gateway: TestGateway;
 describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   beforeAll(async () => {
     engine = await createOwnEngine();
-    await engine.load(process.env.WORKER_IMAGE ?? '');
+    await engine.load(workerImage());
     await engine.start();
     answersAt(engine.places.socket);
     gateway = await startTestGateway(
       { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: '8' },
       // The steps of npm start before the gateway must also work without an engine.
-      { cli: START, workerImage: process.env.WORKER_IMAGE ?? '' },
+      { cli: START, workerImage: workerImage() },
     );
   });
   afterAll(async () => {

@@ -16,6 +16,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { poolStatus, submit } from '../../testkit/interpreter.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import {
   type ExampleEnd,
   type ExampleOptions,
@@ -31,7 +32,7 @@ let gateway: TestGateway;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cellhouse-example-'));
-  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
+  gateway = await startTestGateway({ WORKER_IMAGE: workerImage(), MIN_IDLE_WORKERS: '0' });
 });
 afterAll(async () => {
   await gateway.destroy();

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 import { LIBRARY_USES, PROGRAM_USES } from '../support/imageUses.ts';
 
@@ -14,7 +15,11 @@ type Bundle = Readonly<Record<string, unknown>>;
 describe.each(EXTENT.runtimes)('in a worker under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
+    gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '0',
+    });
   });
   afterAll(() => gateway?.destroy());
 

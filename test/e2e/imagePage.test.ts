@@ -1,14 +1,13 @@
 /** docs/image.md says what the worker image has. `npm run image-page` runs this test, and lets it write the page. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { withContents } from '../support/imagePage.ts';
 
 const PAGE = new URL('../../docs/image.md', import.meta.url).pathname;
 
 it('the page on the worker image has the packages, versions and programs of the image', async () => {
-  const { WORKER_IMAGE } = process.env;
-  if (!WORKER_IMAGE)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const WORKER_IMAGE = workerImage();
   const made = await withContents(readFileSync(PAGE, 'utf8'), WORKER_IMAGE);
   await expect(made, 'npm run image-page makes the page anew').toMatchFileSnapshot(PAGE);
 });

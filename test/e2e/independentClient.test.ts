@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const CLIENT = new URL('../../bench/independentClient.mjs', import.meta.url).pathname;
 const WARM_UP = 1_000;
@@ -29,7 +30,7 @@ it('shares nothing with the suite', () => {
 it(
   'the independent client calls in turns, and prints both medians and their ratio',
   async () => {
-    const args = [CLIENT, gateway.url, 'independent', process.env.WORKER_IMAGE ?? '', `${TURNS}`];
+    const args = [CLIENT, gateway.url, 'independent', workerImage(), `${TURNS}`];
     const env = { ...process.env, AUTH_TOKEN: gateway.token };
     const { stdout } = await promisify(execFile)(process.execPath, args, { env });
     const [, stock, ours, ratio] = (

@@ -3,6 +3,7 @@ import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 
 /** Everything runs on one CPU, so that the others remain free. */
@@ -31,7 +32,7 @@ beforeAll(async () => {
   runner = createKernelRunner(agent.address);
   const loops = Array.from({ length: BUSY_PROCESSES }, () => 'while :; do :; done &').join(' ');
   neighbours = await docker.createContainer({
-    Image: process.env.WORKER_IMAGE ?? '',
+    Image: workerImage(),
     Entrypoint: ['sh', '-c', `${loops} wait`],
     Labels: { 'cellhouse.test': 'neighbours' },
     HostConfig: {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import {
   askOverHttp,
   askOverWebSocket,
@@ -30,11 +31,7 @@ const docker = new Docker(
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  const WORKER_IMAGE = await imageWithPackage(
-    docker,
-    process.env.WORKER_IMAGE ?? '',
-    'python3-tqdm',
-  );
+  const WORKER_IMAGE = await imageWithPackage(docker, workerImage(), 'python3-tqdm');
   gateway = await startTestGateway({
     WORKER_IMAGE,
     MIN_IDLE_WORKERS: '0',

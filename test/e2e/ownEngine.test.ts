@@ -8,9 +8,10 @@ import Docker from 'dockerode';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const run = promisify(execFile);
-const IMAGE = process.env.WORKER_IMAGE ?? '';
+const IMAGE = workerImage();
 const SMALL = 'cellhouse-test-small:1';
 /** Kind, owner, mode, size, time and target of what the image's layers have added, changed and removed. */
 const LOOK = `find /usr/bin /usr/lib/python3/dist-packages/cellhouse* /usr/share/cellhouse /var \

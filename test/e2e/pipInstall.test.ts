@@ -18,6 +18,7 @@ import {
 } from '../../testkit/interpreter.ts';
 import { ensureTestImage } from '../../testkit/testImage.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 import { askFiles } from '../support/fileClient.ts';
 import { forkServers } from '../support/forkServers.ts';
@@ -231,7 +232,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
 /** The worker image, with what an environment might have from pip. @returns its name */
 async function imageWithPackages(): Promise<string> {
   const docker = new Docker();
-  const base = (await docker.getImage(process.env.WORKER_IMAGE ?? '').inspect()).Id;
+  const base = (await docker.getImage(workerImage()).inspect()).Id;
   const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
   const files = {
     Dockerfile: `FROM ${base}\nLABEL cellhouse.image=test\nCOPY own.* /usr/local/lib/python3.13/dist-packages/\n`,

@@ -13,6 +13,7 @@ import {
 } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
@@ -146,7 +147,7 @@ describe('the pool', () => {
 
   it('the pool removes a container that has its label but is not recorded', async () => {
     const stranger = await docker.createContainer({
-      Image: process.env.WORKER_IMAGE ?? '',
+      Image: workerImage(),
       Labels: { 'cellhouse.pool': await poolLabel(gateway) },
     });
     await gateway.kill('SIGKILL');

@@ -5,6 +5,7 @@ import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;
 /** The first plot of a session takes some of it on a busy machine. */
@@ -17,12 +18,7 @@ let image: string;
 
 beforeAll(async () => {
   const settings = { DOORS: 'predecessor', EXECUTION_TIMEOUT_MS: `${TIME_LIMIT_MS}` };
-  image = await imageWithPackage(
-    docker,
-    process.env.WORKER_IMAGE ?? '',
-    'python3-httpx',
-    'python3-requests',
-  );
+  image = await imageWithPackage(docker, workerImage(), 'python3-httpx', 'python3-requests');
   gateway = await startTestGateway(settings);
 }, FIRST_BUILD_MS);
 afterAll(() => gateway.destroy());

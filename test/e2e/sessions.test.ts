@@ -1,8 +1,10 @@
 /** The main purpose: stateful Python for several users, under each runtime. */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, interrupt, runCommand, submit } from '../../testkit/interpreter.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { TIERS } from '../support/probes.ts';
 
 interface HomeReport {
@@ -33,7 +35,11 @@ print(json.dumps({"homes": homes, "owner": [home.st_uid, home.st_gid, oct(home.s
 describe.each(TIERS)('a session under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
+    gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '0',
+    });
   });
   afterAll(() => gateway?.destroy());
 

@@ -11,6 +11,7 @@ import { evolveWorker, type Worker, type WorkerEvent } from '../../src/domain/wo
 import { newId } from '../../src/process/newId.ts';
 import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-runtime-'));
 const { dockerSocketPath: socketPath } = loadConfig({}, 0);
@@ -42,9 +43,7 @@ function recorded(spec: ReturnType<typeof nextWorker>, ...more: WorkerEvent[]): 
 }
 
 it('a worker has an address that opens, and its removal leaves nothing and may be repeated', async () => {
-  const { WORKER_IMAGE } = process.env;
-  if (!WORKER_IMAGE)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const WORKER_IMAGE = workerImage();
   const spec = nextWorker();
   const imageId = await runtime.imageId(WORKER_IMAGE);
   const { containerId, location } = await runtime.create({ ...spec, imageId });

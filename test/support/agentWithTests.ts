@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 import { PYTHON_CACHE } from '../unchanged.ts';
 
 /** Ends tests that hang. They take minutes on an idle machine, and four times as long on a very busy one. */
@@ -16,9 +17,7 @@ const MAX_REPORT_BYTES = 64 * 1_048_576;
  * @returns its name
  */
 export async function agentWithTests(docker = new Docker()): Promise<string> {
-  const { WORKER_IMAGE } = process.env;
-  if (!WORKER_IMAGE)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const WORKER_IMAGE = workerImage();
   const context = new URL('../../worker-image', import.meta.url).pathname;
   const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
   return await ensureTestImage(docker, {

@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { until } from '../../testkit/until.ts';
+import { workerImage } from '../../testkit/workerImage.ts';
 
 /** The worker image's cache of fonts, which takes half a minute to make. */
 const ENVIRONMENT = { MPLCONFIGDIR: '/usr/share/cellhouse/matplotlib' };
@@ -47,7 +48,7 @@ export interface DebianJupyter {
 /** Builds the image unless it exists. */
 export async function debianJupyter(): Promise<DebianJupyter> {
   const docker = new Docker();
-  const image = await imageWithPackage(docker, process.env.WORKER_IMAGE ?? '', ...PACKAGES);
+  const image = await imageWithPackage(docker, workerImage(), ...PACKAGES);
   const options = (program: string, env: Readonly<Record<string, string>>) => ({
     Entrypoint: [program],
     Tty: false,

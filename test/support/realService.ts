@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { lightWorkerImage } from '../../testkit/workerImage.ts';
 import { useDatabase } from './database.ts';
 import { type ServingGateway, startServingGateway } from './servingGateway.ts';
 
@@ -16,8 +17,7 @@ export async function useRealService(
   count: 1 | 2,
   settings: Readonly<Record<string, string>> = {},
 ) {
-  const image = process.env.WORKER_IMAGE;
-  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const image = lightWorkerImage();
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
   const db = await useDatabase();

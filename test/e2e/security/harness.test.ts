@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../../src/domain/worker.ts';
+import { workerImage } from '../../../testkit/workerImage.ts';
 import {
   type ProbeParameters,
   parseVerdicts,
@@ -128,6 +129,7 @@ describe('a probe', () => {
   let verdicts: Map<string, Verdict>;
   beforeAll(async () => {
     const source = `
+import { workerImage } from '../../../testkit/workerImage.ts';
 import os, time
 from harness import PERM, probe, refused
 @probe("is refused")
@@ -159,8 +161,7 @@ def dies(): os.kill(os.getpid(), 9)
 });
 
 async function run(code: string, host: Docker.HostConfig, user: string): Promise<string> {
-  const image = process.env.WORKER_IMAGE;
-  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const image = workerImage();
   const output = new PassThrough();
   const printed = text(output);
   await docker.run(image, [...PYTHON, code], output, {

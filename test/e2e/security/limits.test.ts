@@ -13,6 +13,7 @@ import {
   execute,
   restartKernel,
 } from '../../../testkit/interpreter.ts';
+import { workerImage } from '../../../testkit/workerImage.ts';
 import { EXTENT } from '../../extent.ts';
 
 const docker = new Docker(
@@ -30,6 +31,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
       DOCKER_RUNTIME: tier,
       MIN_IDLE_WORKERS: '1',
       WORKER_PIDS: String(MAX_PIDS),

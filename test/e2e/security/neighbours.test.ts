@@ -7,6 +7,7 @@ import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, release, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
+import { workerImage } from '../../../testkit/workerImage.ts';
 import { EXTENT } from '../../extent.ts';
 
 const docker = new Docker(
@@ -89,7 +90,11 @@ for folder in ("/tmp", "/dev/shm"):
 describe.each(EXTENT.runtimes)('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
+    gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '0',
+    });
     expect(await execute(gateway, 'mallory', PLANT)).toMatchObject({ status: 'OK', stderr: '' });
   });
   afterAll(() => gateway?.destroy());

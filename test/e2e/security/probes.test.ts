@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { execute, runCommand } from '../../../testkit/interpreter.ts';
+import { workerImage } from '../../../testkit/workerImage.ts';
 import { type HostTargets, openHostTargets } from '../../support/hostTargets.ts';
 import {
   parseVerdicts,
@@ -32,7 +33,11 @@ describe.each(TIERS)('under %s, hostile code that', (tier) => {
   let targets: HostTargets;
 
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
+    gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '0',
+    });
     targets = await openHostTargets(gateway, tier);
     // From now on the worker also has what makes commands, which is attacked with the rest.
     expect(await runCommand(gateway, 'mallory', 'true')).toMatchObject({ status: 'OK' });

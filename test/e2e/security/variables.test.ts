@@ -2,12 +2,14 @@
  * A user may choose any environment variable, also those that make a loader, Python or a shell run code. They must reach
  * no process but the user's. Each process that has them leaves a mark, whose owner is the process's user.
  */
+
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
+import { workerImage } from '../../../testkit/workerImage.ts';
 import { EXTENT } from '../../extent.ts';
 import { forkServers } from '../../support/forkServers.ts';
 
@@ -63,7 +65,11 @@ const given = (values: Readonly<Record<string, string>>) =>
 describe.each(EXTENT.runtimes)('under %s, environment variables of a session', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '0' });
+    gateway = await startTestGateway({
+      WORKER_IMAGE: workerImage(),
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '0',
+    });
     const environmentVariables = given(VARIABLES);
     const { errors } = await gateway.graphql(
       'mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }',

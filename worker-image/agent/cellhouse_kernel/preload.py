@@ -1,8 +1,9 @@
 """Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
 
-An environment may name further modules (PRELOAD_FILE). What holds for PRELOADED_MODULES holds for these, and
-check_preload.py checks it when the environment is built. That they read nothing from where user code can write cannot
-be checked, so they are imported only before there is any user code (fork_server.py).
+The image names the libraries that most code imports (LIBRARIES_FILE), and an environment may name further modules
+(PRELOAD_FILE). What holds for KERNEL_MODULES holds for these, and check_preload.py checks it when the environment is
+built. That the modules of an environment read nothing from where user code can write cannot be checked, so they are
+imported only before there is any user code (fork_server.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gc
 import importlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,29 +23,27 @@ from typing import Any
 
 from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prepare_imports
 
-# The modules that a forked kernel finds imported. User code imports all others by itself. A module must not be here if
-# it starts a thread or keeps a file open when it is imported, because a fork copies neither well. It must not be here
-# either if it reads from where user code can write, because it would do so with the fork server's privileges.
-PRELOADED_MODULES = (
+# What a kernel itself is made of. A module must not be preloaded if it starts a thread or keeps a file open when it is
+# imported, because a fork copies neither well. It must not be preloaded either if it reads from where user code can
+# write, because it would do so with the fork server's privileges.
+KERNEL_MODULES = (
     "cellhouse_kernel.app",
     "cellhouse_kernel.streams",
     # What ipykernel imports only when a kernel starts.
     "IPython.core.completerlib",
     "faulthandler",
     "ipykernel.debugger",
-    # What most code imports.
-    "numpy",
-    "pandas",
-    "matplotlib.pyplot",
 )
-# Further modules, one a line. The build of an environment writes it. Only root of the image could: user code cannot.
+# Lists of modules, one a line. Only root of the image can write them: user code cannot. The first one comes with the
+# image (worker-image/etc), the build of an environment writes the second one.
+LIBRARIES_FILE = Path("/usr/share/cellhouse/libraries.txt")
 PRELOAD_FILE = Path("/usr/share/cellhouse/preload.txt")
 # As much as can be said of one module that failed.
 MAX_REASON_CHARACTERS = 200
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import PRELOADED_MODULES, then these, and arrange memory so that kernels write to as little of it as possible.
+    """Import what every kernel finds, then these, and arrange memory so that kernels write to as little of it as possible.
 
     Returns for each of the latter that failed what is wrong with it. A kernel can do without: its code imports it.
     """
@@ -51,7 +51,7 @@ def preload(further: Iterable[str]) -> list[str]:
     gc.disable()
     with _private_matplotlib_folder():
         with prepare_imports():
-            for name in PRELOADED_MODULES:
+            for name in (*KERNEL_MODULES, *modules_in(LIBRARIES_FILE)):
                 importlib.import_module(name)
             importlib.import_module("cellhouse_kernel.warm_up").warm_up()
         problems = [problem for name in further if (problem := import_problem(name))]
@@ -65,9 +65,14 @@ def preload(further: Iterable[str]) -> list[str]:
 
 
 def further_modules() -> list[str]:
-    """What PRELOAD_FILE names. Most images have no such file."""
+    """What an environment names. Most images have no such file."""
+    return modules_in(PRELOAD_FILE)
+
+
+def modules_in(file: Path) -> list[str]:
+    """The modules that this file names, none if there is no such file."""
     try:
-        return PRELOAD_FILE.read_text(encoding="utf-8").split()
+        return file.read_text(encoding="utf-8").split()
     except FileNotFoundError:
         return []
 
@@ -104,7 +109,9 @@ def _private_matplotlib_folder() -> Iterator[None]:
 
 def _forget_matplotlib_folder() -> None:
     """Make matplotlib forget the folder that it found, so that each kernel looks for its own."""
-    matplotlib: Any = importlib.import_module("matplotlib")
+    matplotlib: Any = sys.modules.get("matplotlib")
+    if matplotlib is None:
+        return
     for name in ("get_configdir", "get_cachedir"):
         find = getattr(matplotlib, name).__wrapped__
         setattr(matplotlib, name, functools.cache(find))
