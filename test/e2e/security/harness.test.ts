@@ -129,7 +129,6 @@ describe('a probe', () => {
   let verdicts: Map<string, Verdict>;
   beforeAll(async () => {
     const source = `
-import { workerImage } from '../../../testkit/workerImage.ts';
 import os, time
 from harness import PERM, probe, refused
 @probe("is refused")

@@ -2,9 +2,9 @@
 
 The build of an environment runs it, as root in the image. Each module is imported as a fork server would: in a process
 of its own that has imported what every kernel finds, as the agent's user, with the environment of a kernel, away from
-any folder of the user. A fork copies neither threads nor what holds a descriptor's place, so the module must leave none of
-these behind, and no process. It exits with 1 if there is a module that cannot be preloaded, and prints a line for each
-of these, which begins with the module's name.
+any folder of the user. A fork copies neither threads nor what holds a descriptor's place, so the module must leave none
+of these behind, and no process. It exits with 1 if there is a module that cannot be preloaded, and prints a line for
+each of these, which begins with the module's name.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ MAX_REASON_CHARACTERS = 200
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import what every kernel finds, then these, and arrange memory so that kernels write to as little of it as possible.
+    """Import what every kernel finds, then these; arrange memory so that kernels write to as little of it as possible.
 
     Returns for each of the latter that failed what is wrong with it. A kernel can do without: its code imports it.
     """
