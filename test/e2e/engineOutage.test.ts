@@ -40,6 +40,7 @@ const LINES = 100;
 const PRINTS_FOR_A_WHILE = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
 const PRINTED = Array.from({ length: LINES }, (_, index) => `line ${index}\n`).join('');
 
+const MAX_TOTAL_WORKERS = 8;
 const START = new URL('../../scripts/start.mjs', import.meta.url).pathname;
 const MACHINE_SOCKET = loadConfig({}, 0).dockerSocketPath;
 const folder = mkdtempSync(join(tmpdir(), 'ch-outage-'));
@@ -56,7 +57,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     await engine.start();
     answersAt(engine.places.socket);
     gateway = await startTestGateway(
-      { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: '8' },
+      { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: `${MAX_TOTAL_WORKERS}` },
       // The steps of npm start before the gateway must also work without an engine.
       { cli: START, workerImage: workerImage() },
     );
@@ -121,15 +122,12 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
       const outputs = await follow(gateway.socket(), id);
       expect(outputs.map(({ text }) => text ?? '').join('')).toBe(PRINTED);
       expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
-      // The two idle workers are handed out first.
-      const refusals = await inTurn(['new-1', 'new-2', 'new-3'], (user) => refusal(gateway, user));
-      expect(refusals.at(-1)).toBe('WORKER_START_FAILED');
+      const users = await untilRefused('new');
       await engine.start();
       expect(await execute(gateway, 'late', '1 + 1')).toMatchObject({ resultText: '2' });
       expect(await degradation(gateway)).toBe(null);
       expect(await execute(gateway, 'early', 'n')).toMatchObject({ stateLost: false });
-      for (const user of ['early', 'printing', 'new-1', 'new-2', 'late'])
-        await release(gateway, user);
+      for (const user of ['early', 'printing', ...users, 'late']) await release(gateway, user);
       await untilNoneIsLeft();
     },
     TIMEOUT_MS,
@@ -148,8 +146,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
       await expectDegraded(gateway, 'another Docker engine answers');
       expect(gateway.log()).toContain('workers are on the Docker engine');
       expect(await release(gateway, 'leaving')).toBe(true);
-      await inTurn(['new-4', 'new-5', 'new-6'], (user) => refusal(gateway, user));
-      expect(await refusal(gateway, 'new-7')).toBe('WORKER_START_FAILED');
+      const users = await untilRefused('other');
       expect(await execute(gateway, 'kept', 'n')).toMatchObject({ resultText: '1' });
       const other = new Docker({ socketPath: MACHINE_SOCKET });
       // One that was being made in the instant of the change is removed again.
@@ -164,7 +161,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
       await gateway.restart();
       const kept = await execute(gateway, 'kept', 'n');
       expect(kept).toMatchObject({ resultText: '1', stateLost: false });
-      for (const user of ['kept', 'new-4', 'new-5', 'new-6']) await release(gateway, user);
+      for (const user of ['kept', ...users]) await release(gateway, user);
       await untilNoneIsLeft();
     },
     TIMEOUT_MS,
@@ -232,10 +229,19 @@ function answersAt(path: string): void {
   symlinkSync(path, socket);
 }
 
-async function inTurn<T>(users: string[], ask: (user: string) => Promise<T>): Promise<T[]> {
-  const answers: T[] = [];
-  for (const user of users) answers.push(await ask(user));
-  return answers;
+/**
+ * Lets new users come until one is told that no worker can be made. Idle workers are handed out first: how many there are
+ * depends on the instant of the outage. Resolves with the users who have come.
+ */
+async function untilRefused(name: string): Promise<string[]> {
+  const users: string[] = [];
+  const seen: unknown[] = [];
+  while (seen.length <= MAX_TOTAL_WORKERS && seen.at(-1) !== 'WORKER_START_FAILED') {
+    users.push(`${name}-${seen.length}`);
+    seen.push(await refusal(gateway, users.at(-1) ?? ''));
+  }
+  expect(seen.at(-1), seen.join()).toBe('WORKER_START_FAILED');
+  return users;
 }
 
 async function isFull(): Promise<boolean> {
