@@ -13,6 +13,7 @@ import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
 import { secretsIn } from './secrets.ts';
 import { seedCluster } from './seedCluster.ts';
+import { makeDatabase } from './sharedServer.ts';
 import { lightWorkerImage } from './workerImage.ts';
 
 /** A first start makes a database and two workers, perhaps on a busy machine. Below the time limit of a test. */
@@ -56,6 +57,9 @@ export interface TestGateway {
   destroy(): Promise<void>;
 }
 
+/** A setting for a gateway with a PostgreSQL server of its own, as an operator has it by default. */
+export const OWN_SERVER = { DATABASE_URL: '' } as const;
+
 /** @param release by default the one that is built here, with light workers */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
@@ -74,7 +78,9 @@ export async function startTestGateway(
     EXECUTION_TIMEOUT_MS: String(EXECUTION_TIMEOUT_MS),
     ...settings,
   };
-  if (env.DATABASE_URL === undefined) seedCluster(dataDir);
+  const database = env.DATABASE_URL === undefined ? await makeDatabase() : null;
+  if (database) env.DATABASE_URL = database.url;
+  if (!env.DATABASE_URL) seedCluster(dataDir);
   let child = await launch(cli, env);
   // The next start must be reachable at the same address.
   env.PORT = String(child.port);
@@ -109,6 +115,7 @@ export async function startTestGateway(
       const { code, output } = await runCli(['down'], env);
       if (code !== 0) throw new Error(`Something of the gateway is left:\n${output}`);
       rmSync(root, { recursive: true, force: true });
+      await database?.drop();
       if (secretsIn(printed + child.log(), [token]).length > 0)
         throw new Error('The log of the gateway has a secret of a token.');
     },

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
-import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { OWN_SERVER, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { containerOf, execute, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { cpuStallMs } from '../support/cpuStall.ts';
@@ -23,6 +23,7 @@ const docker = new Docker(
 let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await startTestGateway({
+    ...OWN_SERVER,
     WORKER_ORPHAN_TIMEOUT_MS: String(ORPHAN_TIMEOUT_MS),
     MIN_IDLE_WORKERS: '1',
   });

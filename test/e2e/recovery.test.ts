@@ -4,13 +4,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { OWN_SERVER, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, type Output, printed, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await startTestGateway();
+  gateway = await startTestGateway(OWN_SERVER);
   for (const user of ['ann', 'bob', 'eve']) await execute(gateway, user, `name = '${user}'`);
 });
 afterAll(() => gateway.destroy());

@@ -23,6 +23,8 @@ import { askFiles } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
+/** The former release makes the tables. */
+const EMPTY = { hasTables: false };
 const COUNTING_USERS = 4;
 /** How often every user counts between two steps. */
 const BETWEEN_COUNTS = 10;
@@ -48,7 +50,7 @@ let installation: TestInstallation;
 let former: FormerRelease;
 beforeAll(async () => {
   former = await buildFormerRelease();
-  installation = await createInstallation({ MAX_TOTAL_WORKERS: '10', ...PATIENT });
+  installation = await createInstallation({ MAX_TOTAL_WORKERS: '10', ...PATIENT }, EMPTY);
 }, BUILD_TIMEOUT_MS);
 afterAll(async () => {
   await installation.destroy();
@@ -109,7 +111,7 @@ it(
   'a session with options that a new gateway opens beside an old one keeps them through the update',
   async () => {
     // Of its own: idle workers of this release, which earlier tests leave, would serve the old gateway's users, too.
-    const own = await createInstallation(PATIENT);
+    const own = await createInstallation(PATIENT, EMPTY);
     onTestFinished(() => own.destroy());
     const old = await own.start({}, former);
     await execute(old, 'plain', 'kept = 1');
@@ -150,7 +152,7 @@ it(
 it(
   'a key that was used at a gateway of either release is known at the other',
   async () => {
-    const own = await createInstallation(PATIENT);
+    const own = await createInstallation(PATIENT, EMPTY);
     onTestFinished(() => own.destroy());
     const old = await own.start({}, former);
     const fromOld = await execute(old, 'ann', '"old"', { idempotencyKey: 'old' });

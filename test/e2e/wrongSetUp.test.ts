@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { OWN_SERVER, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { runCli } from '../../testkit/runCli.ts';
 
 let running: TestGateway;
@@ -13,7 +13,7 @@ let folder: string;
 /** The settings of a second installation, which never serves. */
 let env: Record<string, string>;
 beforeAll(async () => {
-  running = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
+  running = await startTestGateway({ ...OWN_SERVER, MIN_IDLE_WORKERS: '0' });
   folder = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
   env = { ...running.env, DATA_DIR: join(folder, 'data'), SOCKET_DIR: join(folder, 's') };
 });

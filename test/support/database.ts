@@ -1,7 +1,6 @@
 /** Gives each test file its own database on the server that `provideDatabase.ts` started. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
-import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
@@ -14,9 +13,9 @@ import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
+import { onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
-import { WITH_TABLES } from './provideDatabase.ts';
 import { tablesWithSecrets } from './tablesWith.ts';
 
 /** Within seconds PostgreSQL notices that a connection was closed, and a lease that nobody renews expires. */
@@ -152,17 +151,4 @@ function withDatabase(address: DatabaseAddress, database: string): DatabaseAddre
   const url = new URL(address.url);
   url.pathname = `/${database}`;
   return { url: url.href };
-}
-
-async function onServer<T>(
-  address: DatabaseAddress,
-  run: (sql: postgres.Sql) => Promise<T>,
-): Promise<T> {
-  const sql =
-    'url' in address ? postgres(address.url, { max: 1 }) : postgres({ ...address, max: 1 });
-  try {
-    return await run(sql);
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
 }

@@ -2,18 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { createClient, type Sql } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
-import {
-  ensureEmbeddedPostgres,
-  stopEmbeddedPostgres,
-} from '../../src/postgres/embeddedPostgres.ts';
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { seedCluster } from '../../testkit/seedCluster.ts';
+import { makeDatabase } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
-import { createDatabaseProxy } from './databaseProxy.ts';
 
 const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 
@@ -32,19 +26,19 @@ export interface TestInstallation {
   destroy(): Promise<void>;
 }
 
+/** @param options.hasTables false: the first gateway makes the tables, so it may be of another release */
 export async function createInstallation(
   settings: Readonly<Record<string, string>> = {},
+  options: { readonly hasTables?: boolean } = {},
 ): Promise<TestInstallation> {
   const root = mkdtempSync(join(tmpdir(), 'ch-many-'));
-  const postgres = { dataDir: root, logger: pino({ level: 'silent' }) };
-  seedCluster(root);
-  const address = await ensureEmbeddedPostgres(postgres);
-  // PostgreSQL listens only on a Unix socket, and DATABASE_URL needs TCP.
-  const way = await createDatabaseProxy(address);
+  const database = await makeDatabase(options);
+  if (database === null) throw new Error('No server was prepared (provideCluster.ts).');
+  const { address, url } = database;
   const client = createClient(address, { name: 'test', maxConnections: 2 });
   const { sql } = client;
   const shared = {
-    ...sharedSettings({ DATABASE_URL: way.url, AUTH_TOKEN: 'of-all' }),
+    ...sharedSettings({ DATABASE_URL: url, AUTH_TOKEN: 'of-all' }),
     SOCKET_DIR: join(root, 's'),
   };
   const gateways: TestGateway[] = [];
@@ -76,8 +70,7 @@ export async function createInstallation(
       await Promise.all(gateways.map((gateway) => gateway.kill('SIGKILL')));
       for (const gateway of gateways) await gateway.destroy();
       await client.close(1_000);
-      await way.close();
-      await stopEmbeddedPostgres(postgres);
+      await database.drop();
       rmSync(root, { recursive: true, force: true });
     },
   };

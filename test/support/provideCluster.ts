@@ -1,5 +1,10 @@
-/** Makes one empty cluster for all files of test/e2e. Each gateway starts with a copy (see testkit/seedCluster.ts). */
+/**
+ * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of it
+ * (testkit/seedCluster.ts). Most take a database on one server instead, which is another copy (testkit/sharedServer.ts).
+ */
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -7,28 +12,62 @@ import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { layoutOf } from '../../src/postgres/layout.ts';
-import { CLUSTER_VARIABLE } from '../../testkit/seedCluster.ts';
+import { layoutOf, socketOf } from '../../src/postgres/layout.ts';
+import { CLUSTER_VARIABLE, seedCluster } from '../../testkit/seedCluster.ts';
+import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
+import { makeTables } from './provideDatabase.ts';
 
 /** Contains the id of the owning process. Any test run removes folders whose process is gone. */
 const OWNED = /^ch-cluster-(\d+)-/;
+const logger = pino({ level: 'silent' });
 
-/** The first project of a run makes the cluster for all. The processes that run the tests inherit the variable. */
-export default async function provideCluster(): Promise<() => void> {
-  if (process.env[CLUSTER_VARIABLE] !== undefined) return () => undefined;
-  removeAbandoned();
-  const dataDir = mkdtempSync(join(tmpdir(), `ch-cluster-${process.pid}-`));
-  const deps = { dataDir, logger: pino({ level: 'silent' }) };
-  await ensureEmbeddedPostgres(deps);
-  await stopEmbeddedPostgres(deps);
-  process.env[CLUSTER_VARIABLE] = layoutOf(dataDir).root;
-  return () => rmSync(dataDir, { recursive: true, force: true });
+/** The first project of a run makes both for all. The processes that run the tests inherit the variables. */
+export default async function provideCluster(): Promise<() => Promise<void>> {
+  if (process.env[CLUSTER_VARIABLE] !== undefined) return async () => undefined;
+  await removeAbandoned();
+  const [prepared, shared] = ['', ''].map(() =>
+    mkdtempSync(join(tmpdir(), `ch-cluster-${process.pid}-`)),
+  ) as [string, string];
+  await ensureEmbeddedPostgres({ dataDir: prepared, logger });
+  await stopEmbeddedPostgres({ dataDir: prepared, logger });
+  process.env[CLUSTER_VARIABLE] = layoutOf(prepared).root;
+  seedCluster(shared);
+  const address = await ensureEmbeddedPostgres({ dataDir: shared, logger });
+  await makeTables(address);
+  const relay = await startRelay(socketOf(layoutOf(shared)));
+  const { port: tcpPort } = relay.address() as AddressInfo;
+  process.env[SERVER_VARIABLE] = JSON.stringify({ address, tcpPort });
+  return async () => {
+    relay.close();
+    rmSync(prepared, { recursive: true, force: true });
+    await remove(shared);
+  };
 }
 
-function removeAbandoned(): void {
+/** The embedded server has no TCP port, and gateways need one. */
+async function startRelay(socketPath: string): Promise<Server> {
+  const relay = createServer((client) => {
+    const upstream = connect(socketPath);
+    const end = () => {
+      client.destroy();
+      upstream.destroy();
+    };
+    client.setNoDelay(true).pipe(upstream).pipe(client);
+    // 'close' follows an error.
+    for (const socket of [client, upstream]) socket.on('error', end).on('close', end);
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return relay;
+}
+
+async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {
     const pid = OWNED.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`))
-      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await remove(join(tmpdir(), name));
   }
+}
+
+async function remove(dataDir: string): Promise<void> {
+  await stopEmbeddedPostgres({ dataDir, logger });
+  rmSync(dataDir, { recursive: true, force: true });
 }

@@ -6,7 +6,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import { readRelease } from '../../src/events/migrations/release.ts';
@@ -15,6 +14,7 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
+import { onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -24,8 +24,6 @@ declare module 'vitest' {
 
 /** Contains the id of the owning process. Any test run removes folders whose process is gone. */
 export const ownedFolder = (pid: number): string => `cellhouse-test-postgres-${pid}-`;
-/** The database with all tables and nothing in them. A copy costs a sixth of what making the tables does. */
-export const WITH_TABLES = 'with_tables';
 const OWNED = /^cellhouse-test-postgres-(\d+)-/;
 const logger = pino({ level: 'silent' });
 
@@ -38,10 +36,9 @@ export default async function provideDatabase(project: TestProject): Promise<() 
   return () => remove(dataDir);
 }
 
-async function makeTables(server: SocketAddress): Promise<void> {
-  const sql = postgres({ ...server, max: 1 });
-  await sql`CREATE DATABASE ${sql(WITH_TABLES)}`;
-  await sql.end();
+/** Makes the database that others are copied from. */
+export async function makeTables(server: SocketAddress): Promise<void> {
+  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(WITH_TABLES)}`);
   await migrate({ ...server, database: WITH_TABLES }, readRelease());
 }
 

@@ -1,0 +1,60 @@
+/**
+ * Databases on the one PostgreSQL server that the set-up of test/e2e starts (test/support/provideCluster.ts). A gateway
+ * with a server of its own costs a second of CPU time more: the copy of the cluster, its start, tables and stop.
+ */
+import { randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import type { DatabaseAddress } from '../src/events/connection/databaseAddress.ts';
+import type { SocketAddress } from '../src/postgres/socketAddress.ts';
+
+/** Names the variable with the server, a {@link SharedServer} as JSON. */
+export const SERVER_VARIABLE = 'CELLHOUSE_TEST_SERVER';
+/** The database with all tables and nothing in them. A copy costs a sixth of what making the tables does. */
+export const WITH_TABLES = 'with_tables';
+
+export interface SharedServer {
+  readonly address: SocketAddress;
+  /** Where it is reached over TCP on loopback: gateways need that. */
+  readonly tcpPort: number;
+}
+
+export interface OwnDatabase {
+  readonly address: SocketAddress;
+  /** For DATABASE_URL. */
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/**
+ * Makes a database on the shared server. Null: there is none, as in a bench.
+ * @param options.hasTables false for an empty database, in which the first gateway makes the tables
+ */
+export async function makeDatabase({ hasTables = true } = {}): Promise<OwnDatabase | null> {
+  const given = process.env[SERVER_VARIABLE];
+  if (given === undefined) return null;
+  const { address: server, tcpPort } = JSON.parse(given) as SharedServer;
+  const database = `e2e_${randomUUID().replaceAll('-', '')}`;
+  const template = hasTables ? WITH_TABLES : 'template1';
+  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(database)} TEMPLATE ${sql(template)}`);
+  return {
+    address: { ...server, database },
+    url: `postgres://${server.username}@127.0.0.1:${tcpPort}/${database}`,
+    drop: async () => {
+      await onServer(server, (sql) => sql`DROP DATABASE ${sql(database)} WITH (FORCE)`);
+    },
+  };
+}
+
+/** Runs something over one connection of its own. */
+export async function onServer<T>(
+  address: DatabaseAddress,
+  run: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const sql =
+    'url' in address ? postgres(address.url, { max: 1 }) : postgres({ ...address, max: 1 });
+  try {
+    return await run(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
