@@ -1,17 +1,17 @@
-/** What a worker uses, as its agent tells. Null: its agent is of a former release, which does not tell. */
+/** What a worker uses, as its agent tells. */
 export interface WorkerUsage {
   /** A clock of the worker that never goes back. Two answers give the CPU time of the time between them. */
-  readonly clockMs: number | null;
+  readonly clockMs: number;
   /** Since its start. */
   readonly cpuMs: number;
   /** Memory in use, without file cache that could be reclaimed. The files on its disks are part of it. */
   readonly memoryBytes: number;
   readonly memoryLimitBytes: number;
   /** File cache that could be reclaimed. */
-  readonly cacheBytes: number | null;
+  readonly cacheBytes: number;
   /** What all disks that user code can write to hold. */
-  readonly diskBytes: number | null;
-  readonly diskLimitBytes: number | null;
+  readonly diskBytes: number;
+  readonly diskLimitBytes: number;
   /** How many processes were killed because memory ran out. */
   readonly oomKills: number;
 }

@@ -20,8 +20,7 @@ import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { agentOf } from '../worker/agentOf.ts';
-import { askKernel } from '../worker/askKernel.ts';
-import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
+import { type AskKernelDeps, askKernel } from '../worker/askKernel.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes/laneKey.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
@@ -76,8 +75,6 @@ export interface Pool {
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim: Supply['claim'];
-  /** Gives environment variables to a worker, whoever holds it. Never throws. */
-  giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
   /** See {@link agentOf}. */
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
   /** Asks a kernel of a worker, whoever holds it. Null: there is no answer. Never throws. */
@@ -160,9 +157,8 @@ export function createPool(deps: PoolDeps): Pool {
       supply.workerMissing();
     },
     claim: supply.claim,
-    giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
-    agentOf: (worker) => agentOf(parts.giving, worker),
-    askKernel: (worker, asked) => askKernel(parts.giving, worker, asked),
+    agentOf: (worker) => agentOf(parts.asking, worker),
+    askKernel: (worker, asked) => askKernel(parts.asking, worker, asked),
     featuresOf: parts.features.of,
     kernelFactsOf: parts.features.kernelFactsOf,
     usageOf: (worker) => usageOf((each) => runtime.addressOf(each), worker),
@@ -217,7 +213,7 @@ interface PoolParts {
   readonly keeping: Keeping;
   readonly cpuYield: CpuYield;
   readonly ending: EndWorkerDeps;
-  readonly giving: GiveVariablesDeps;
+  readonly asking: AskKernelDeps;
   readonly features: WorkerFeatures;
   readonly environments: Environments;
 }
@@ -292,14 +288,14 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
       if (containerId) await runtime.setCpuShare(containerId, share);
     },
   });
-  const giving: GiveVariablesDeps = {
+  const asking: AskKernelDeps = {
     heldWorkers,
     queries: database.queries,
     addressOf: (worker) => runtime.addressOf(worker),
     logger,
   };
   const features = createWorkerFeatures((worker) => runtime.addressOf(worker), deps.now);
-  return { heldWorkers, supply, keeping, cpuYield, ending, giving, features, environments };
+  return { heldWorkers, supply, keeping, cpuYield, ending, asking, features, environments };
 }
 
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */

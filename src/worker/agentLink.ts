@@ -29,7 +29,7 @@ export interface AgentLink
   readonly isOpen: boolean;
   /** The agent was restarted. It must get no code any more: it would run again what has already run. */
   readonly isReplaced: boolean;
-  /** The agent has been unreachable for a while, was restarted, or is too old. */
+  /** The agent has been unreachable for a while, or was restarted. */
   readonly isSuspect: boolean;
   /** The boot that the messages come from. */
   readonly bootId: string;

@@ -83,7 +83,6 @@ class Held implements HeldWorker, OperatedWorker {
       read: deps.variables,
       readOfExecution: deps.executionVariables,
       onGiven: () => this.#conversation.sending.goOn(),
-      onRefused: () => this.#link.suspect('its agent is too old for environment variables'),
     });
     const isRunning = (id: ExecutionId) => this.lanes.hasBegun(id);
     this.#input = createInputDelivery({ ...deps, call: this.call, isRunning });

@@ -4,8 +4,6 @@
  *
  * ```
  *  nothing to give --session with variables--> giving --answered--> given
- *                                                 |
- *                                                 +--the agent knows no variables--> refused   (no code is ever sent)
  * ```
  * An execution may have variables of its own, which are sent with its code. Nobody keeps them.
  */
@@ -15,7 +13,6 @@ import { messageOf } from '../domain/errors.ts';
 import type { ExecutionId, SessionId } from '../domain/ids.ts';
 import type { Session } from '../domain/session.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
-import { isUnknownOperation } from '../kernel/channel/kernelErrors.ts';
 
 type Values = Readonly<Record<string, string>> | null;
 
@@ -31,8 +28,6 @@ export interface VariableDeliveryDeps {
   readonly readOfExecution: (id: ExecutionId) => Promise<Values>;
   /** Called once, when the agent has them. */
   readonly onGiven: () => void;
-  /** Called once, if the agent is older than environment variables. The session cannot be what its user asked for. */
-  readonly onRefused: () => void;
 }
 
 export interface VariableDelivery {
@@ -47,7 +42,7 @@ export interface VariableDelivery {
 }
 
 export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDelivery {
-  const { logger, call, read, readOfExecution, onGiven, onRefused } = deps;
+  const { logger, call, read, readOfExecution, onGiven } = deps;
   const closing = new AbortController();
   let isDone = true;
 
@@ -59,17 +54,6 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
     if (closing.signal.aborted) return;
     isDone = true;
     onGiven();
-  }
-
-  async function untilGiven(sessionId: SessionId): Promise<void> {
-    await untilDone({ sessionId }, async () => {
-      try {
-        await give(sessionId);
-      } catch (error: unknown) {
-        if (!isUnknownOperation(error)) throw error;
-        if (!closing.signal.aborted) onRefused();
-      }
-    });
   }
 
   /** Null once it is closed. */
@@ -94,7 +78,7 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
     begin: ({ id, environmentVariableNames }) => {
       if (environmentVariableNames.length === 0) return;
       isDone = false;
-      void untilGiven(id);
+      void untilDone({ sessionId: id }, () => give(id));
     },
     valuesOf: async (executionId) => {
       const values = await untilDone({ executionId }, () => readOfExecution(executionId));

@@ -22,6 +22,7 @@ const command = (name: string, { service } = other) =>
     userUuid: `${name}-${userUuid()}`,
     code: 'true',
     language: 'BASH',
+    isProcess: true,
   });
 const cell = (name: string, { service } = other) =>
   service.execute(AUTH_TOKEN_HOLDER, { userUuid: `${name}-${userUuid()}`, code: '1' });
@@ -63,15 +64,7 @@ describe('a worker is claimed for what it can do', () => {
       message: expect.stringContaining('WORKER_IMAGE names an image of an earlier release'),
     };
     for (const gateway of [maker, other]) {
-      const user = { userUuid: `dan-${userUuid()}` };
-      const environmentVariables = [{ name: 'A', value: '1' }];
       await expect(command('ann', gateway)).rejects.toMatchObject(refused);
-      await expect(gateway.service.createContext(AUTH_TOKEN_HOLDER, user)).rejects.toMatchObject(
-        refused,
-      );
-      await expect(
-        gateway.service.openSession(AUTH_TOKEN_HOLDER, { ...user, environmentVariables }),
-      ).rejects.toMatchObject(refused);
     }
     expect(await idle()).toEqual(expect.arrayContaining(before));
     expect(await cell('ann')).toMatchObject({ status: 'OK' });

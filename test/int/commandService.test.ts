@@ -193,21 +193,17 @@ describe('a command', () => {
   });
 
   it('in a worker that is older than signals has no process id and is interrupted only with SIGINT', async () => {
-    workers.lacking.push('processes');
+    workers.isFormer = true;
     await replaceIdle(gateways[0], db.queries);
     workers.hold();
     const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
-    workers.lacking.length = 0;
+    workers.isFormer = false;
     await expect.poll(() => count('RUNNING')).toBe(1);
     const [running] = await one.commands(AUTH_TOKEN_HOLDER, userUuid());
     expect(running?.execution.pid).toBeNull();
     for (const service of [one, other])
       await expect(service.interrupt(AUTH_TOKEN_HOLDER, held.id, 'SIGTERM')).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
-        message: expect.stringContaining('process ids and signals'),
-      });
-    for (const service of [one, other])
-      await expect(run('true', { isProcess: true }, service)).rejects.toMatchObject({
         message: expect.stringContaining('process ids and signals'),
       });
     expect(await count('RUNNING')).toBe(1);
@@ -219,21 +215,21 @@ describe('a command', () => {
     await replaceIdle(gateways[0], db.queries);
   });
 
-  it('is refused in the session of a worker that is older than commands, and never sent to one', async () => {
+  it('that asks for a process is refused in the session of a worker that is older than that, and never sent to one', async () => {
     workers.isFormer = true;
     await replaceIdle(gateways[0], db.queries);
     const { workerId } = await cell();
     workers.isFormer = false;
     const begun = workers.begun.length;
     for (const service of [one, other])
-      await expect(run('true', {}, service)).rejects.toMatchObject({
+      await expect(run('true', { isProcess: true }, service)).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
-        message: expect.stringContaining('without commands'),
+        message: expect.stringContaining('without the process ids'),
       });
     expect(workers.begun).toHaveLength(begun);
     await one.release(AUTH_TOKEN_HOLDER, userUuid());
     // The idle workers are as old, so others take their place.
-    const fresh = await run('true');
+    const fresh = await run('true', { isProcess: true });
     expect(fresh).toMatchObject({ status: 'OK' });
     expect(fresh.workerId).not.toBe(workerId);
   });

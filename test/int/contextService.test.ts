@@ -5,7 +5,6 @@ import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { CARRY_OUT_LIMIT_MS } from '../../src/service/untilCarriedOut.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const MAX_CONTEXTS = 4;
@@ -133,22 +132,6 @@ describe('createContext', () => {
     await expect(create({ name: 'b' })).rejects.toMatchObject({ code: 'CONTEXT_FAILED' });
     workers.hasNoKernels = false;
     expect(await create({ name: 'b' }, other)).toMatchObject({ status: 'READY' });
-  });
-
-  it('is refused in the session of a worker that is older than contexts', async () => {
-    workers.isFormer = true;
-    await replaceIdle(gateways[0], db.queries);
-    const { workerId } = await run();
-    workers.isFormer = false;
-    await expect(create()).rejects.toMatchObject({
-      code: 'BAD_USER_INPUT',
-      message: expect.stringContaining('release'),
-    });
-    expect(await list()).toMatchObject([{ isDefault: true }]);
-    await one.release(AUTH_TOKEN_HOLDER, userUuid());
-    // The idle workers are as old, so others take their place.
-    await create();
-    expect((await one.session(AUTH_TOKEN_HOLDER, userUuid()))?.workerId).not.toBe(workerId);
   });
 });
 

@@ -7,7 +7,6 @@ import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
@@ -191,26 +190,5 @@ describe('what one execution finds around it', () => {
       expect(JSON.stringify([refused, String(refused)])).not.toContain('s3cret');
     }
     expect(await one.session(AUTH_TOKEN_HOLDER, userUuid())).toBeNull();
-  });
-
-  it('is refused in the session of a worker that is too old for it, and never sent to one', async () => {
-    workers.isFormer = true;
-    await replaceIdle(gateways[0], db.queries);
-    const { workerId } = await one.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
-    workers.isFormer = false;
-    const begun = workers.begun.length;
-    for (const only of [{ workingDirectory: null }, { environmentVariables: [] }])
-      for (const service of [one, other])
-        await expect(service.execute(AUTH_TOKEN_HOLDER, asked(only))).rejects.toMatchObject({
-          code: 'BAD_USER_INPUT',
-          message: expect.stringContaining('working directories'),
-        });
-    expect(workers.begun).toHaveLength(begun);
-    await one.release(AUTH_TOKEN_HOLDER, userUuid());
-    // The idle workers are as old, so others take their place.
-    const fresh = await one.execute(AUTH_TOKEN_HOLDER, asked());
-    expect(fresh).toMatchObject({ status: 'OK' });
-    expect(fresh.workerId).not.toBe(workerId);
-    expect(workers.variables.get(fresh.id)).toEqual(VALUES);
   });
 });

@@ -5,7 +5,6 @@ import { pause } from '../../src/async/pause.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { READ } from '../support/programmedKernels.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const SIZE = { columns: 80, rows: 24 };
@@ -97,27 +96,6 @@ it('a request under the same key must agree in its input and its terminal', asyn
       .catch(({ details }) => details.different);
   expect(await differences({ pty: { columns: 80, rows: 25 } })).toEqual(['pty']);
   expect(await differences({ pty: null, allowInput: false })).toEqual(['allowInput', 'pty']);
-});
-
-it('a session whose worker is older than input is refused, and gets another worker after its release', async () => {
-  const cell = { userUuid: userUuid(), code: '1' };
-  workers.isFormer = true;
-  await replaceIdle(gateways[0], db.queries);
-  const { workerId } = await one.execute(AUTH_TOKEN_HOLDER, cell);
-  workers.isFormer = false;
-  const begun = workers.begun.length;
-  for (const service of [one, other])
-    await expect(
-      service.execute(AUTH_TOKEN_HOLDER, { ...cell, allowInput: true }),
-    ).rejects.toMatchObject({
-      code: 'BAD_USER_INPUT',
-      message: expect.stringContaining('without input'),
-    });
-  expect(workers.begun).toHaveLength(begun);
-  await one.release(AUTH_TOKEN_HOLDER, cell.userUuid);
-  const fresh = await one.execute(AUTH_TOKEN_HOLDER, { ...cell, allowInput: true });
-  expect(fresh).toMatchObject({ status: 'OK' });
-  expect(fresh.workerId).not.toBe(workerId);
 });
 
 it.each(['what is typed', 'another size'])('%s is a use of the session', async (what) => {

@@ -3,7 +3,6 @@
 import { beforeEach, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
@@ -94,17 +93,6 @@ it('another gateway that takes the worker over gives them before it sends any co
   for (const code of [accepted, after.id]) expect(workers.variables.get(code)).toEqual(VARIABLES);
 });
 
-it('a worker that is older than them gets no session that has some', async () => {
-  workers.isFormer = true;
-  const old = await replaceIdle(first, db.queries);
-  workers.isFormer = false;
-  const { id, workerId } = await open();
-  expect(old.map((worker) => worker.id)).not.toContain(workerId);
-  const after = await run();
-  expect(after).toMatchObject({ sessionId: id, status: 'OK' });
-  expect(workers.variables.get(after.id)).toEqual(VARIABLES);
-});
-
 it('a worker that is to be ended stays if another gateway has opened a session with it meanwhile', async () => {
   const { id, workerId } = await open();
   const worker = await db.queries.worker(workerId);
@@ -115,22 +103,6 @@ it('a worker that is to be ended stays if another gateway has opened a session w
     closedAt: null,
   });
   expect((await run()).sessionId).toBe(id);
-});
-
-it('a worker that cannot take them is ended, and no code ever runs without them', async () => {
-  workers.variablesStatus = 500;
-  const { id, workerId } = await open();
-  const running = run().catch((error: unknown) => error);
-  workers.makeOld(workerId);
-  await until('the end of the session', async () => {
-    const session = await first.service.session(AUTH_TOKEN_HOLDER, userUuid());
-    return session?.id === id && session.closeReason === 'worker-lost';
-  });
-  const refused = await running;
-  expect(refused).toMatchObject(
-    refused instanceof Error ? { code: 'SESSION_ENDED' } : { status: 'WORKER_LOST' },
-  );
-  await expect(run()).rejects.toMatchObject({ code: 'SESSION_ENDED' });
 });
 
 it('what is left of a session that no event closed is deleted by the upkeep', async () => {

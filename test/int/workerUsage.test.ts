@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const { workers, start, userUuid } = await useServiceGateways();
+const { start, userUuid } = await useServiceGateways();
 const one = await start();
 const other = await start();
 
@@ -18,13 +18,6 @@ it('every gateway says what the worker of a session uses', async () => {
   const all = { ...TOLD, clockMs: 1_000, cacheBytes: 5, diskBytes: 20, diskLimitBytes: 40 };
   expect(await usage()).toEqual(all);
   expect(await usage(other)).toEqual(all);
-});
-
-it('a worker of a former release tells less', async () => {
-  const { workerId } = await open();
-  workers.makeOld(workerId);
-  const untold = { clockMs: null, cacheBytes: null, diskBytes: null, diskLimitBytes: null };
-  expect(await usage()).toEqual({ ...TOLD, ...untold });
 });
 
 it('nothing is said without an open session, nor of the sessions of others', async () => {

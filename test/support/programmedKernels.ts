@@ -4,7 +4,6 @@ import type { ScriptedAgent } from './scriptedAgent.ts';
 
 export interface ProgrammedKernels {
   readonly agent: ScriptedAgent;
-  isOld: boolean;
   /** Lets all code end that is held. */
   letGo(): void;
 }
@@ -22,8 +21,8 @@ export interface KernelRules {
   readonly printed?: (code: string) => string | null;
   /** Whether it answers no calls now. */
   readonly isFrozen: () => boolean;
-  /** Features that it does not have. */
-  readonly lacking: readonly string[];
+  /** Whether it is of a former release, which tells no process of a command. */
+  readonly isFormer: boolean;
 }
 
 /** What the code of an execution finds around it. */
@@ -77,25 +76,19 @@ interface Answered {
 const DEFAULT = 'default';
 /** Below those of the first command's process. */
 const FIRST_PID = 100;
-const FEATURES = [
-  'contexts',
-  'commands',
-  'surroundings',
-  'input',
-  'terminal',
-  'cells',
-  'processes',
-];
-/** What the agents of every release tell of their use, and what only those of this one tell. */
-const FORMER_USAGE = { cpu_ms: 7, memory_bytes: 50, memory_limit_bytes: 100, oom_kills: 0 };
-const MORE_USAGE = { clock_ms: 1_000, cache_bytes: 5, disk_bytes: 20, disk_limit_bytes: 40 };
+const FEATURES = ['processes'];
+const USAGE = {
+  ...{ clock_ms: 1_000, cpu_ms: 7, oom_kills: 0 },
+  ...{ memory_bytes: 50, memory_limit_bytes: 100, cache_bytes: 5 },
+  ...{ disk_bytes: 20, disk_limit_bytes: 40 },
+};
 const ok = (json: unknown): Answered => ({ status: 200, json });
 const refused = (status: number, error: string): Answered => ({ status, json: { error } });
 
 /** Runs each msg_id once, and interrupts by msg_id. */
 export function runKernels(agent: ScriptedAgent, rules: KernelRules): ProgrammedKernels {
   let variables: Readonly<Record<string, string>> = {};
-  const features = FEATURES.filter((each) => !rules.lacking.includes(each));
+  const features = rules.isFormer ? [] : FEATURES;
   const known = new Set<string>();
   /** What runs in each lane. */
   const running = new Map<string, string>();
@@ -105,7 +98,6 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   const deleted = new Set<string>();
   const kernels: ProgrammedKernels = {
     agent,
-    isOld: false,
     letGo: () => {
       for (const [lane, id] of running) endIn(lane, 'finished', commands.has(id) ? EXITED : {});
     },
@@ -128,7 +120,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     else if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
     rules.onBegin(id, { ...found, variables: { ...variables, ...found.variables } });
     running.set(lane, id);
-    const pid = isCommand && features.includes('processes') ? { pid: FIRST_PID + known.size } : {};
+    const pid = isCommand && !rules.isFormer ? { pid: FIRST_PID + known.size } : {};
     const busy = { execution_state: 'busy', ...pid };
     agent.append((seq) => frame('status', busy, { parent: id, seq, at: Date.now() }));
     if (code === READ || rules.isHeld(code)) return;
@@ -203,16 +195,12 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   }
 
   function answerTo(path: string, fields: Fields): Answered {
-    const isNew = ['/variables', '/contexts', '/delete_context'].includes(path);
-    if (kernels.isOld && isNew) return refused(404, 'not_found');
     const { msg_id: msgId = '', context_id: contextId } = fields;
     switch (path) {
-      case '/health': {
-        const told = kernels.isOld ? {} : { features };
-        return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...told });
-      }
+      case '/health':
+        return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', features });
       case '/usage':
-        return ok(kernels.isOld ? FORMER_USAGE : { ...FORMER_USAGE, ...MORE_USAGE });
+        return ok(USAGE);
       case '/input':
         return takeInput(fields);
       case '/resize':

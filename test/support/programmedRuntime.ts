@@ -28,15 +28,11 @@ export interface ProgrammedRuntime {
   variablesStatus: number | null;
   /** While it is set, no agent can start a kernel of a context. */
   hasNoKernels: boolean;
-  /** Makes the agent of this worker older than environment variables. */
-  makeOld(workerId: string): void;
   /**
    * While it is set, workers are made of a former image, whose agent is older than environment variables, contexts,
    * commands and input.
    */
   isFormer: boolean;
-  /** Features that workers do not have which are made while they are in the list. */
-  readonly lacking: string[];
   /** What code prints, if it prints anything. */
   printed: (code: string) => string | null;
   /** The images of the workers that were made, in their order. */
@@ -67,7 +63,6 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const sizes: string[] = [];
   const imagesUsed: string[] = [];
   const frozen: string[] = [];
-  const lacking: string[] = [];
   const brokenImages: string[] = [];
   let isHolding = false;
 
@@ -96,9 +91,8 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
         printed: (code) => made.printed(code),
         onResize: (size) => sizes.push(size),
         isFrozen: () => frozen.includes(workerId),
-        lacking: [...lacking],
+        isFormer: made.isFormer,
       });
-      kernels.isOld = made.isFormer;
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
       containers.set(containerId, { poolId, listed, kernels });
@@ -128,13 +122,8 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     printed: () => null,
     imagesUsed,
     frozen,
-    lacking,
     brokenImages,
     isFormer: false,
-    makeOld: (workerId) => {
-      for (const { listed, kernels } of containers.values())
-        if (listed.workerId === workerId) kernels.isOld = true;
-    },
     hold: () => {
       isHolding = true;
     },

@@ -248,12 +248,6 @@ describe('a metric', () => {
     expect(metricOf(usage, last, { at, cpus: 2 })).toMatchObject({ cpuCount: 2, cpuUsedPct: 25 });
     expect(metricOf(last, usage, { at, cpus: 2 })).toMatchObject({ cpuUsedPct: 0 });
   });
-
-  it('is not there if the worker is of a former release', () => {
-    for (const name of ['clockMs', 'cacheBytes', 'diskBytes', 'diskLimitBytes'] as const)
-      expect(metricOf(usage, { ...usage, [name]: null }, { at, cpus: 1 })).toBeNull();
-    expect(metricOf({ ...usage, clockMs: null }, usage, { at, cpus: 1 })).toBeNull();
-  });
 });
 
 describe('a refusal of the service', () => {

@@ -11,11 +11,6 @@ export class KernelHttpError extends Error {
   }
 }
 
-/** Whether an agent has answered that it does not know the operation: it is older than that. */
-export function isUnknownOperation(error: unknown): boolean {
-  return error instanceof KernelHttpError && error.status === 404;
-}
-
 /** The code of a refusal. Null: the agent did not answer, or gave none. */
 export function refusalCode(error: unknown): string | null {
   return error instanceof KernelHttpError ? error.code : null;

@@ -109,7 +109,7 @@ function laneOf({ id }: Session, { language }: ValidRequest, contextId: ContextI
   return { sessionId: id, language, contextId };
 }
 
-/** An older agent would run a command as Python, and all code in other surroundings. @throws BAD_USER_INPUT, POOL_INITIALIZING */
+/** An older agent would not tell the process of a command, nor send it every signal. @throws BAD_USER_INPUT, POOL_INITIALIZING */
 async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
   const needed = neededFeatures(request);
   const [first] = needed.filter((feature) => !deps.pool.hasTold(workerId, feature));

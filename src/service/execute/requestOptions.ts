@@ -29,12 +29,6 @@ export function optionsOf(request: ValidRequest, contextId: ContextId | null): E
   };
 }
 
-/** Whether it asks how its cell is to be run. */
-function hasCellOptions(request: ValidRequest): boolean {
-  const { silent, storeHistory, userExpressions } = request;
-  return silent || !storeHistory || userExpressions.length > 0;
-}
-
 /** What its commit writes that no event has. */
 export function variablesOf(
   { environmentVariables: values }: ValidRequest,
@@ -55,15 +49,6 @@ export async function missingFeature(
 }
 
 /** Those that an older agent would ignore. */
-export function neededFeatures(request: ValidRequest): WorkerFeature[] {
-  const { workingDirectory, environmentVariableNames } = optionsOf(request, null);
-  const hasSurroundings = workingDirectory !== undefined || environmentVariableNames !== undefined;
-  return [
-    ...(isCommand(request) ? (['commands'] as const) : []),
-    ...(request.isProcess ? (['processes'] as const) : []),
-    ...(hasSurroundings ? (['surroundings'] as const) : []),
-    ...(request.allowInput ? (['input'] as const) : []),
-    ...(hasCellOptions(request) ? (['cells'] as const) : []),
-    ...(request.pty === null ? [] : (['terminal'] as const)),
-  ];
+export function neededFeatures({ isProcess }: ValidRequest): WorkerFeature[] {
+  return isProcess ? ['processes'] : [];
 }

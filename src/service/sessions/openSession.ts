@@ -8,10 +8,9 @@ import { untilInitialized } from '../execute/untilInitialized.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait } from '../validate.ts';
-import { replaceOlder } from './opening/claimedWorker.ts';
 import { commitOpening } from './opening/ensureSession.ts';
 import { type InSessionDeps, inSession } from './opening/inSession.ts';
-import type { Opening, SessionOwner } from './opening/openingOf.ts';
+import type { SessionOwner } from './opening/openingOf.ts';
 import { type AskedOptions, type OptionsRequest, validateOptions } from './validateOptions.ts';
 
 export interface OpenSessionRequest extends OptionsRequest {
@@ -47,29 +46,12 @@ async function openOrFind(
     if (isAgain) await deps.sessions.refresh(owner.tenant, owner.userUuid);
     return await inSession(deps, owner, {
       open: (session) => find(deps, session, asked),
-      fresh: (opening) => openWith(deps, opening, asked),
+      fresh: (opening) => commitOpening(deps, opening, asked.variables),
       adds: ['OPEN_SESSIONS'],
       waitForWorkerMs,
       options: asked.options,
     });
   });
-}
-
-/** Opens a session. A worker that is older than environment variables gets none with them. */
-async function openWith(
-  deps: InSessionDeps,
-  opening: Opening,
-  { variables }: AskedOptions,
-): Promise<Session> {
-  const { pool } = deps;
-  const { worker } = opening;
-  if (Object.keys(variables).length === 0) return await commitOpening(deps, opening);
-  // None yet: the commit may be refused, and then the worker serves somebody else.
-  if ((await pool.giveVariables(worker, {})) === 'unknown')
-    await replaceOlder(pool, worker, 'environment variables');
-  const session = await commitOpening(deps, opening, variables);
-  await pool.giveVariables(worker, variables);
-  return session;
 }
 
 /** The open session, if its options are those asked for. The call counts as a use. */

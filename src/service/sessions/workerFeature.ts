@@ -4,14 +4,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** What the workers of earlier releases lack, in words. */
 export const FEATURES = {
-  contexts: 'contexts',
-  commands: 'commands',
-  input: 'input for running code',
-  terminal: 'terminals',
-  cells: 'the options of cells of notebooks',
   processes: 'the process ids and signals of commands',
-  surroundings: 'environment variables and working directories of single executions',
-  watchers: 'watchers of folders',
 } as const;
 
 export type WorkerFeature = keyof typeof FEATURES;

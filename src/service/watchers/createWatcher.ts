@@ -1,9 +1,8 @@
 import { MAX_WATCHER_KEEP_MS } from '../../domain/folderWatching.ts';
 import { type GivenPath, validatePath } from '../files/filePaths.ts';
-import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
+import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid, validateWholeNumber } from '../validate.ts';
-import { sessionToWatch } from './sessionToWatch.ts';
 
 export interface WatchRequest {
   readonly userUuid: string;
@@ -30,7 +29,7 @@ export async function createWatcher(
   validateUserUuid(userUuid);
   const path = validatePath(given);
   validateWholeNumber('keepMs', keepMs, { min: 1, max: MAX_WATCHER_KEEP_MS });
-  const session = await sessionToWatch(deps, principal, userUuid);
+  const session = await requireSession(deps, principal, userUuid);
   return await askWorker(deps, session, path, (files) =>
     files.watch(path.bytes, { recursive, entries, keepMs }),
   );

@@ -2,11 +2,10 @@ import { pause } from '../../async/pause.ts';
 import { FileRefusedError, type WorkerFiles } from '../../domain/fileEntry.ts';
 import type { FolderEvent } from '../../domain/folderWatching.ts';
 import { validatePath } from '../files/filePaths.ts';
-import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
+import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import type { WatchRequest } from './createWatcher.ts';
-import { sessionToWatch } from './sessionToWatch.ts';
 
 /** A worker is asked so often. People take it for at once. */
 const ASK_INTERVAL_MS = 250;
@@ -39,7 +38,7 @@ export async function followFolder(
 ): Promise<void> {
   validateUserUuid(userUuid);
   const path = validatePath(given);
-  const session = await sessionToWatch(deps, principal, userUuid);
+  const session = await requireSession(deps, principal, userUuid);
   await askWorker(deps, session, path, async (files) => {
     const how = { recursive: isRecursive, entries: hasEntries, keepMs: KEEP_MS };
     const watcherId = await files.watch(path.bytes, how);

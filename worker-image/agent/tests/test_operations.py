@@ -48,16 +48,7 @@ class OperationsTest(WithExecutor, Socket):
                 "status": "ok",
                 "boot_id": "boot",
                 "kernel": "idle",
-                "features": [
-                    "contexts",
-                    "commands",
-                    "surroundings",
-                    "input",
-                    "terminal",
-                    "cells",
-                    "processes",
-                    "watchers",
-                ],
+                "features": ["processes"],
                 "contexts": [],
             },
         )

@@ -75,17 +75,15 @@ async function measured(
 }
 
 /**
- * A metric in the form of the API, from two looks at a worker. Null: it does not tell enough.
+ * A metric in the form of the API, from two looks at a worker.
  * @param cpus how many it may use; the percentage is of these
  */
 export function metricOf(
   first: WorkerUsage,
   last: WorkerUsage,
   { at, cpus }: { readonly at: Date; readonly cpus: number },
-): object | null {
+): object {
   const { clockMs, cacheBytes, diskBytes, diskLimitBytes } = last;
-  if (clockMs === null || first.clockMs === null) return null;
-  if (cacheBytes === null || diskBytes === null || diskLimitBytes === null) return null;
   const share = (last.cpuMs - first.cpuMs) / (Math.max(1, clockMs - first.clockMs) * cpus);
   return {
     timestamp: at.toISOString(),

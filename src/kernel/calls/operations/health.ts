@@ -54,8 +54,8 @@ export const health = operation({
       status: z.literal('ok'),
       boot_id: z.string(),
       kernel: z.enum(['idle', 'busy', 'restarting']),
-      /** What it can do beyond the first release. Older agents do not send it. */
-      features: z.array(z.string()).default([]),
+      /** What it can do that older agents cannot. */
+      features: z.array(z.string()),
       kernel_info: kernelFacts.nullable().catch(null),
     })
     .transform(({ boot_id: bootId, kernel, features, kernel_info: kernelInfo }) => ({

@@ -31,7 +31,7 @@ export async function requireOfClaimed(
  * @throws ConcurrencyError (`stream`) if the worker is ended; BAD_USER_INPUT if the image lacks it;
  * WORKER_START_FAILED if the engine cannot be asked for its image
  */
-export async function replaceOlder(
+async function replaceOlder(
   pool: Pick<ServiceDeps['pool'], 'hasPresentImage' | 'retireIdle'>,
   worker: Worker,
   lacks: string,

@@ -6,11 +6,8 @@ from cellhouse_agent.operations.operation import Operation, no_fields
 from cellhouse_agent.services import Services
 from cellhouse_agent.wire import Json, JsonObject
 
-# What a gateway may ask for only if it is here: an older agent would ignore it, and run code elsewhere.
-FEATURES = (
-    *("contexts", "commands", "surroundings", "input", "terminal", "cells", "processes"),
-    "watchers",
-)
+# What a gateway may ask for only if it is here: an older agent would ignore it.
+FEATURES = ("processes",)
 # Only of an agent that has it: a listener for code, and streams of the gateway behind it.
 EGRESS_FEATURE = "egress"
 

@@ -1,29 +1,10 @@
-/** Watchers of folders and workers of a former image: the programmed workers are such. */
+/** Calls about watchers of folders that are refused before any worker is asked. */
 import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const { start, userUuid } = await useServiceGateways({ MAX_TOTAL_WORKERS: '2' });
 const { service } = await start();
-
-const WITHOUT = {
-  code: 'BAD_USER_INPUT',
-  message: expect.stringMatching(/made by an earlier release, without watchers of folders\./),
-};
-
-it('a worker without watchers is told of in words', async () => {
-  await service.execute(OPERATOR, { userUuid: userUuid(), code: '1' });
-  const request = { userUuid: userUuid(), path: '.', isRecursive: false, hasEntries: false };
-  await expect(service.createWatcher(OPERATOR, { ...request, keepMs: 1 })).rejects.toMatchObject(
-    WITHOUT,
-  );
-  const follower = {
-    gone: new AbortController().signal,
-    started: async () => {},
-    told: async () => {},
-  };
-  await expect(service.followFolder(OPERATOR, request, follower)).rejects.toMatchObject(WITHOUT);
-});
 
 it('a watcher needs an open session', async () => {
   const request = {
