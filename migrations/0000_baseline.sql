@@ -203,8 +203,7 @@ CREATE TABLE "idempotency_keys" (
 	"tenant" text NOT NULL,
 	"user_uuid" text NOT NULL,
 	"key" text NOT NULL,
-	"code_sha256" text NOT NULL,
-	"request_hash" text,
+	"request_hash" text NOT NULL,
 	"execution_id" uuid NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "idempotency_keys_pkey" PRIMARY KEY("tenant","user_uuid","key")
@@ -372,7 +371,7 @@ CREATE TABLE "tokens" (
 CREATE TABLE "waiting_requests" (
 	"gateway_id" uuid PRIMARY KEY NOT NULL,
 	"count" integer NOT NULL,
-	"tenants" jsonb
+	"tenants" jsonb NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "worker_cursors" (

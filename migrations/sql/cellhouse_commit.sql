@@ -217,8 +217,8 @@ BEGIN
   END IF;
 
   IF p_keys IS NOT NULL THEN
-    INSERT INTO idempotency_keys (tenant, user_uuid, key, code_sha256, request_hash, execution_id)
-    SELECT k.tenant, k.user_uuid, k.key, k.code_sha256, k.request_hash, k.execution_id FROM json_populate_recordset(NULL::idempotency_keys, p_keys) k;
+    INSERT INTO idempotency_keys (tenant, user_uuid, key, request_hash, execution_id)
+    SELECT k.tenant, k.user_uuid, k.key, k.request_hash, k.execution_id FROM json_populate_recordset(NULL::idempotency_keys, p_keys) k;
   END IF;
 
   IF p_variables IS NOT NULL THEN

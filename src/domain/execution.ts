@@ -80,9 +80,9 @@ export type ExecutionEvent =
         outputBytes: number;
         /**
          * What its kept outputs count as stored: their content, and 64 bytes for each of them and each value nested in
-         * it. Releases before this field leave it out, and skip it: so the schema version is the same.
+         * it.
          */
-        storedOutputBytes?: number;
+        storedOutputBytes: number;
         /**
          * Exit code of a command. Of a cell: exit code of the kernel if it died during this execution; negative for a
          * signal. Since schema version 2.
@@ -90,11 +90,8 @@ export type ExecutionEvent =
         exitCode: number | null;
         /** The signal that ended a command, such as `SIGKILL`. Left out for cells, and for commands that exited. */
         signal?: string | null;
-        /**
-         * What it changed in the home. Null if it never ran, or if its agent did not say. Releases before this field
-         * leave it out, and skip it: so the schema version is the same.
-         */
-        files?: ExecutionFiles | null;
+        /** What it changed in the home. Null if it never ran, or if its agent did not say. */
+        files: ExecutionFiles | null;
         /** It was cancelled because this execution, sent with `stopOnError`, did not end OK. Otherwise left out. */
         stoppedBy?: ExecutionId;
       }
@@ -409,8 +406,8 @@ function finished(state: Execution, data: Finished): Execution {
     cpuMs: data.cpuMs,
     peakMemoryBytes: data.peakMemoryBytes,
     outputBytes: data.outputBytes,
-    storedOutputBytes: data.storedOutputBytes ?? null,
-    files: data.files ?? null,
+    storedOutputBytes: data.storedOutputBytes,
+    files: data.files,
     exitCode: state.language === 'BASH' ? data.exitCode : null,
     signal: data.signal ?? null,
     stoppedBy: data.stoppedBy ?? null,

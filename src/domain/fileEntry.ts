@@ -21,13 +21,13 @@ export interface FileEntry {
   readonly modifiedAt: number;
   /** A strong entity tag, with its quotes. */
   readonly etag: string;
-  /** The name of the user that it belongs to, or the number if there is no name. Null: an older worker does not tell. */
-  readonly owner: string | null;
+  /** The name of the user that it belongs to, or the number if there is no name. */
+  readonly owner: string;
   /** The same for its group. */
-  readonly group: string | null;
+  readonly group: string;
   /** Where a link leads, escaped if it is not UTF-8; null if this is no link. */
   readonly target: string | null;
-  /** What a link leads to in the end. Null: nothing that its user may see, this is no link, or the worker is older. */
+  /** What a link leads to in the end. Null: nothing that its user may see, or this is no link. */
   readonly leadsTo: LinkEnd | null;
 }
 
@@ -64,9 +64,8 @@ export type FileRefusalCode =
   | 'no_watcher'
   | 'too_many_watchers'
   /** There is more in the folder than one watcher watches. */
-  | 'too_many_watched'
-  /** The worker was made by a release without file operations. */
-  | 'unsupported';
+  | 'too_many_watched';
+/** The worker was made by a release without file operations. */
 
 /** The worker refused the operation, and has done nothing, or only a part of a folder or archive. */
 export class FileRefusedError extends Error {

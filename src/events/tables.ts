@@ -330,7 +330,7 @@ export const executions = pgTable(
     /** What only whoever runs it needs. NULL for plain code. */
     options: jsonb('options'),
     stoppedBy: uuid('stopped_by'),
-    /** NULL: it has not ended, or at a gateway of a release that did not count. */
+    /** NULL: it has not ended. */
     storedOutputBytes: count('stored_output_bytes'),
     /** Of a command's own process, in its worker. NULL for cells, and where nobody said. */
     pid: integer('pid'),
@@ -505,11 +505,8 @@ export const gatewayReleases = pgTable('gateway_releases', {
 export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
-  /**
-   * By tenant: how many calls wait, and the first places, each with the hash of a user and a time. NULL in rows of
-   * gateways of the former release.
-   */
-  tenants: jsonb('tenants'),
+  /** By tenant: how many calls wait, and the first places, each with the hash of a user and a time. */
+  tenants: jsonb('tenants').notNull(),
 });
 
 export const idempotencyKeys = pgTable(
@@ -518,9 +515,8 @@ export const idempotencyKeys = pgTable(
     tenant: text('tenant').notNull(),
     userUuid: text('user_uuid').notNull(),
     key: text('key').notNull(),
-    codeSha256: text('code_sha256').notNull(),
-    /** Keyed hashes of the request's fields. NULL in rows of gateways without these hashes. */
-    requestHash: text('request_hash'),
+    /** Keyed hashes of the request's fields. */
+    requestHash: text('request_hash').notNull(),
     executionId: uuid('execution_id').notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
   },

@@ -11,7 +11,7 @@ export interface AskKernelDeps extends AgentOfDeps {
 
 /**
  * Asks a kernel of the worker, whichever gateway holds it. Null: the kernel runs code or is not ready, does not answer
- * in time or as it should, or the worker cannot be asked at all, because it is away or of a former release.
+ * in time or as it should, or the worker cannot be asked at all, because it is away.
  */
 export async function askKernel(
   deps: AskKernelDeps,

@@ -129,7 +129,6 @@ describe('commit', () => {
         tenant: 'default',
         userUuid: 'u',
         key: 'nothing',
-        codeSha256: '',
         requestHash: 'v1:{}',
         executionId: execution.id as ExecutionId,
       },
@@ -190,7 +189,6 @@ describe('commit', () => {
       tenant: 'default',
       userUuid: 'k',
       key: 'key-1',
-      codeSha256: 'abc',
       requestHash: 'v1:{}',
       executionId: executionId as ExecutionId,
     });
@@ -200,7 +198,6 @@ describe('commit', () => {
     await expect(again).rejects.toMatchObject({ on: 'idempotency-key' });
     expect(await queries.idempotencyKey('default', 'k', 'key-1')).toEqual({
       executionId: first.id,
-      codeSha256: 'abc',
       requestHash: 'v1:{}',
     });
   });

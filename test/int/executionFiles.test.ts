@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';
 import type { ExecutionFiles } from '../../src/domain/executionFiles.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
-import { commitOne, executionFinished, onExecution } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 import { databaseService } from '../support/databaseService.ts';
 import { NONE_OF_EACH } from '../support/noneOfEach.ts';
@@ -94,15 +93,6 @@ describe('what an execution changed', () => {
     const lie = { changes: null, reason: 'malformed', shared: false };
     const id = await run({ changes: [{ ...CHART, change: 'encrypted' }], shared: 1 });
     expect((await ask(id)).execution.files).toEqual(lie);
-  });
-
-  it('is null in an end that a gateway of the former release recorded', async () => {
-    const requested = await scripted.request(observer);
-    const { files: _, ...data } = (executionFinished() as Finished).data;
-    const former: Finished = { type: 'ExecutionFinished', data };
-    await commitOne(observer.store, onExecution(requested, former));
-    expect((await ask(requested.id)).execution).toEqual({ status: 'OK', files: null });
-    expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
   });
 
   it('is null with a reason if the worker was lost under it', async () => {

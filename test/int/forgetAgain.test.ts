@@ -126,7 +126,7 @@ it('leaves what was accepted meanwhile alone, also its key, and says that it mus
   const executionId = requested.id as ExecutionId;
   await commitOne(gateway.store, requested, {
     idempotency: {
-      ...{ tenant, userUuid, key: 'new', codeSha256: 's', requestHash: 'h', executionId },
+      ...{ tenant, userUuid, key: 'new', requestHash: 'h', executionId },
     },
   });
   const forgetting = forgetHistory(db.address, { owner: { tenant, userUuid }, newId });

@@ -275,7 +275,6 @@ describe('upkeep', () => {
       tenant: 'default',
       userUuid: 'keys',
       key,
-      codeSha256: '',
       requestHash: '',
       executionId: newId<ExecutionId>(),
     });

@@ -307,6 +307,7 @@ function createLog() {
       data: {
         ...{ status, errorName, errorValue: null, stateLost, truncated, executionCount: null },
         ...{ queuedMs: 1, runMs: 1, cpuMs: 1, peakMemoryBytes: 1, outputBytes: 1, exitCode },
+        ...{ storedOutputBytes: 1, files: null },
       },
     });
     const own = outputs.filter(({ executionId }) => executionId === id);

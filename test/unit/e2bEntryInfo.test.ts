@@ -87,9 +87,4 @@ describe('an entry', () => {
         modifiedTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       });
   });
-
-  it('of an older worker has no owner', () => {
-    const info = entryInfoOf(entryOf('a', { owner: null, group: null }));
-    expect(info).toMatchObject({ owner: '', group: '' });
-  });
 });

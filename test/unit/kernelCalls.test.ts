@@ -84,7 +84,10 @@ describe('the agent over HTTP', () => {
     });
     const memory = { memory_bytes: 2, memory_limit_bytes: 3, cache_bytes: 5 };
     const disks = { disk_bytes: 6, disk_limit_bytes: 7 };
-    answerWith(200, JSON.stringify({ clock_ms: 4.5, cpu_ms: 1.5, oom_kills: 0, ...memory, ...disks }));
+    answerWith(
+      200,
+      JSON.stringify({ clock_ms: 4.5, cpu_ms: 1.5, oom_kills: 0, ...memory, ...disks }),
+    );
     expect(await call('usage', {})).toEqual({
       ...{ clockMs: 4.5, cpuMs: 1.5, oomKills: 0 },
       ...{ memoryBytes: 2, memoryLimitBytes: 3, cacheBytes: 5 },

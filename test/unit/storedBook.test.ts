@@ -117,22 +117,6 @@ it('counts input when it is recorded', async () => {
   expect(await book.usedBy(ALL)).toBe(STORED + 20);
 });
 
-it('takes the output that an end of a former release does not count as what it says of its output', async () => {
-  const { book } = await emptyBook();
-  for (const [position, outputBytes] of [
-    [1, 50],
-    [3, 5_000],
-  ] as const) {
-    const append = executionRequested({ ...ANN, code: '', maxOutputBytes: 1_000 });
-    book.apply(recorded(position, append.id, append.events[0] as DomainEvent));
-    const { data } = executionFinished({ outputBytes }) as { data: Record<string, unknown> };
-    const { storedOutputBytes: _, ...former } = data;
-    const ended = { type: 'ExecutionFinished', data: former } as DomainEvent;
-    book.apply(recorded(position + 1, append.id, ended));
-  }
-  expect(await book.usedBy(ANN)).toBe(50 + 1_000);
-});
-
 it('what is pruned becomes free for the user and the tenant', async () => {
   const { book, asked } = await emptyBook();
   const bob = { tenant: 'a', userUuid: 'bob' };

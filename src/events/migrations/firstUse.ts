@@ -13,7 +13,7 @@ import type { Client } from '../connection/client.ts';
 /** What is used, and the first schema version whose gateways know it. */
 export const FIRST_USES = {
   /** Tokens beside AUTH_TOKEN: a gateway without them would turn their holders away. */
-  tokens: 44,
+  tokens: 45,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

@@ -25,9 +25,7 @@ interface RequestRow {
 
 export interface KeyHolder {
   readonly executionId: ExecutionId;
-  readonly codeSha256: string;
-  /** Null if a gateway of the former release has accepted the execution. */
-  readonly requestHash: string | null;
+  readonly requestHash: string;
 }
 
 export function createExecutionQueries({ sql, answered }: Client) {
@@ -150,7 +148,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
     ): Promise<KeyHolder | null> =>
       firstOrNull(
         await answered(sql<KeyHolder[]>`
-          SELECT execution_id, code_sha256, request_hash FROM idempotency_keys
+          SELECT execution_id, request_hash FROM idempotency_keys
           WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND key = ${key}`),
       ),
   };

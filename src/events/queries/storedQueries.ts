@@ -13,7 +13,7 @@ export interface StoredUse {
   /** One for each user. */
   readonly uses: readonly StoredOfUser[];
   /** The executions that had not ended then. Their code and input are in `uses`, and their output is not. */
-  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'maxOutputBytes'>[];
+  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
 }
 
 /** Bytes of code, input and output of some executions of a user. */
@@ -28,8 +28,8 @@ const PAGE_BLOCKS = 8_192;
 export function createStoredQueries({ sql, answered }: Client, address: DatabaseAddress) {
   /** Of executions `x`. What was pruned keeps its row. */
   const stored = sql`
-    x.tenant, x.user_uuid, sum(x.code_bytes + x.input_bytes
-      + coalesce(x.stored_output_bytes, least(x.output_bytes, x.max_output_bytes)))::float8 AS bytes`;
+    x.tenant, x.user_uuid,
+    sum(x.code_bytes + x.input_bytes + coalesce(x.stored_output_bytes, 0))::float8 AS bytes`;
 
   /** What was forgotten keeps its row, too, with its sizes. Its code has no hash any more. */
   const isKept = sql`x.code_sha256 <> ''`;
@@ -80,7 +80,7 @@ async function readStart({ sql, answered }: OneConnection): Promise<Start> {
   const [start] = await answered(sql<Start[]>`
     SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
       (SELECT coalesce(json_agg(r), '[]') FROM (
-        SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid", x.max_output_bytes AS "maxOutputBytes"
+        SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid"
         FROM executions x WHERE x.finished_at IS NULL) r) AS unfinished,
       pg_relation_size('executions') / current_setting('block_size')::int AS blocks`);
   return start ?? { position: 0, unfinished: [], blocks: 0 };

@@ -128,12 +128,11 @@ function outputColumns(group: readonly PreparedCommit[]): (Column[] | string | n
 function keyRows(group: readonly PreparedCommit[]): string[] {
   return group.flatMap(({ commit: { idempotency } }) => {
     if (!idempotency) return [];
-    const { tenant, userUuid, key, codeSha256, requestHash, executionId } = idempotency;
+    const { tenant, userUuid, key, requestHash, executionId } = idempotency;
     return JSON.stringify({
       tenant,
       user_uuid: userUuid,
       key,
-      code_sha256: codeSha256,
       request_hash: requestHash,
       execution_id: executionId,
     });

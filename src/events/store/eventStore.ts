@@ -38,8 +38,6 @@ export interface IdempotencyClaim {
   readonly tenant: string;
   readonly userUuid: string;
   readonly key: string;
-  /** Gateways of the former release compare only this. */
-  readonly codeSha256: string;
   /** Keyed hashes of the request's fields, as the service compares them. The store does not look into it. */
   readonly requestHash: string;
   readonly executionId: ExecutionId;

@@ -19,7 +19,7 @@ export interface WaitingRequests {
   tellNow(): void;
   /**
    * How many calls wait at all live gateways together.
-   * @param tenant only its calls; those at gateways of the former release, which do not say whose they are, do not count
+   * @param tenant only its calls
    */
   total(tenant?: string): Promise<number>;
   /** Who waits at other live gateways, as they have told. Read from the database if that may have changed. */

@@ -2,7 +2,7 @@
  * The progress of one execution, as a pure fold over its messages.
  *
  * ```
- *  waiting --busy or output--> started --output*--> ... --reply and idle, in either order--> done
+ *  waiting --busy or output--> started --output*--> ... --reply--> done
  * ```
  * A progress can outlive its gateway. It is plain JSON that PostgreSQL's `jsonb` accepts. If it is stored after message
  * k and then receives the messages from k+1 on, it yields the same outputs and outcome as an uninterrupted run.
@@ -25,11 +25,8 @@ import { storedOutputBytes } from './storedOutputBytes.ts';
 export interface ExecutionProgress {
   readonly executionId: ExecutionId;
   readonly startedAt: number | null;
-  readonly isIdle: boolean;
   readonly isDone: boolean;
-  /** The {@link ReplyMessage}, until idle arrives. It is JSON text, because an error may contain what jsonb refuses. */
-  readonly replyJson: string | null;
-  /** The name in the last error output, as JSON text for the same reason. */
+  /** The name in the last error output, as JSON text, because it may contain what jsonb refuses. */
   readonly lastErrorNameJson: string | null;
   readonly producedBytes: number;
   readonly keptBytes: number;
@@ -65,9 +62,7 @@ export function startProgress(executionId: ExecutionId): ExecutionProgress {
   return {
     executionId,
     startedAt: null,
-    isIdle: false,
     isDone: false,
-    replyJson: null,
     lastErrorNameJson: null,
     producedBytes: 0,
     keptBytes: 0,
@@ -95,16 +90,13 @@ export function receive(
   if (message.parentId !== progress.executionId) return unchanged(progress);
   switch (message.type) {
     case 'status':
-      if (message.state === 'busy') return begin(progress, message, isCommand);
-      return message.state === 'idle' ? becomeIdle(progress, isCommand) : unchanged(progress);
+      return message.state === 'busy' ? begin(progress, message, isCommand) : unchanged(progress);
     case 'output':
       return takeOutput(progress, message, maxOutputBytes);
     case 'context':
       return unchanged(progress);
     case 'reply':
-      if (progress.replyJson !== null) return unchanged(progress);
-      if (progress.isIdle) return finish(progress, message, isCommand);
-      return unchanged({ ...progress, replyJson: JSON.stringify(message) });
+      return finish(progress, message, isCommand);
     default:
       return message satisfies never;
   }
@@ -124,11 +116,6 @@ function begin(progress: ExecutionProgress, message: StatusMessage, isCommand: b
     // A kernel runs user code, so what it says of processes is nothing.
     ...(isCommand && pid !== undefined && { pid }),
   };
-}
-
-function becomeIdle(progress: ExecutionProgress, isCommand: boolean): Received {
-  if (progress.replyJson === null) return unchanged({ ...progress, isIdle: true });
-  return finish(progress, JSON.parse(progress.replyJson) as ReplyMessage, isCommand);
 }
 
 /**

@@ -4,7 +4,7 @@ import { ETAG, type FileEntry, type ListedFile } from '../../domain/fileEntry.ts
 
 const base64 = z.string().max(8_192).optional();
 const kind = z.enum(['file', 'directory', 'link', 'other']);
-const owner = z.string().max(256).nullable().default(null);
+const owner = z.string().max(256);
 const linkEnd = z
   .object({ path: z.string().max(20_000), kind, mode: z.number().int().nonnegative() })
   .nullable()
@@ -84,6 +84,5 @@ export const refusalSchema = z.object({
     'too_many_watchers',
     'too_many_watched',
   ]),
-  /** Missing if the agent does not know the request: it is older than file operations. */
-  message: z.string().max(500).optional(),
+  message: z.string().max(500),
 });

@@ -14,10 +14,7 @@ export async function refusalOf(
   { method, path }: { readonly method: string; readonly path: string },
 ): Promise<Error> {
   const { success, data } = refusalSchema.safeParse(parseJson(await textOf(body)));
-  if (success && data.error === 'not_found' && data.message === undefined) {
-    return new FileRefusedError('unsupported', 'The agent is older than file operations.');
-  }
-  if (success) return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
+  if (success) return new FileRefusedError(data.error, data.message);
   return new KernelHttpError(status, null, `${method} ${path.split('?', 1)[0]}`);
 }
 

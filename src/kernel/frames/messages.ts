@@ -75,10 +75,10 @@ export interface AgentVerdict {
   readonly outputBytes: number | null;
   readonly droppedBytes: number;
   readonly exitCode: number | null;
-  /** The signal that ended a command. Missing in progress that a gateway of the former release stored. */
-  readonly signal?: string | null;
-  /** Null if the agent did not say. Missing in progress that a gateway of the former release stored. */
-  readonly files?: ExecutionFiles | null;
+  /** The signal that ended a command. */
+  readonly signal: string | null;
+  /** Null if the agent did not say. */
+  readonly files: ExecutionFiles | null;
 }
 
 /** The agent's first message on each connection. */

@@ -30,7 +30,7 @@ const REASONS: Readonly<Record<string, NoChangesReason>> = {
   helper_away: 'helper-away',
 };
 
-/** What a reply says about changed files. Null if it says nothing, as the replies of an older agent do. Never throws. */
+/** What a reply says about changed files. Null if it says nothing. Never throws. */
 export function readFiles(value: unknown): ExecutionFiles | null {
   if (value === undefined || value === null) return null;
   if (!isJsonObject(value)) return unknownFiles('malformed');

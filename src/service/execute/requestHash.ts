@@ -21,13 +21,6 @@ export interface KeyName {
   readonly key: string;
 }
 
-/** What is stored about the earlier request. */
-export interface StoredRequest {
-  /** Null if a gateway without these hashes accepted the request. Then its only field is the code. */
-  readonly requestHash: string | null;
-  readonly codeSha256: string;
-}
-
 export interface RequestHashes {
   /** Reads the secret, and makes it if this is the first gateway. Must be awaited before the other methods are called. */
   load(): Promise<void>;
@@ -37,11 +30,7 @@ export interface RequestHashes {
    * The names of the fields in which a request differs from the stored one, also of fields that only one of them has.
    * @throws Error if a later release has stored it in a way that this release does not know
    */
-  differences(
-    key: KeyName,
-    request: { readonly facts: RequestFacts; readonly codeSha256: string },
-    stored: StoredRequest,
-  ): string[];
+  differences(key: KeyName, facts: RequestFacts, stored: string): string[];
 }
 
 export function createRequestHashes(queries: Pick<Queries, 'sharedSecret'>): RequestHashes {
@@ -66,10 +55,7 @@ export function createRequestHashes(queries: Pick<Queries, 'sharedSecret'>): Req
       secret = Buffer.from(await queries.sharedSecret(SECRET_NAME, proposed), 'base64');
     },
     of: (key, facts) => VERSION + JSON.stringify(hashFields(key, facts)),
-    differences: (key, { facts, codeSha256 }, stored) =>
-      stored.requestHash === null
-        ? differentNames({ ...facts, code: codeSha256 }, { code: stored.codeSha256 })
-        : differentNames(hashFields(key, facts), parse(stored.requestHash)),
+    differences: (key, facts, stored) => differentNames(hashFields(key, facts), parse(stored)),
   };
 }
 

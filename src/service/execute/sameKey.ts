@@ -18,13 +18,13 @@ export async function underSameKey(
   tenant: string,
   request: ValidRequest,
 ): Promise<Execution | null> {
-  const { userUuid, idempotencyKey: key, codeSha256 } = request;
+  const { userUuid, idempotencyKey: key } = request;
   if (key === null) return null;
   const holder = await queries.idempotencyKey(tenant, userUuid, key);
   if (!holder) return null;
-  const { executionId } = holder;
-  const asked = { facts: requestFacts(request), codeSha256 };
-  const different = requestHashes.differences({ tenant, userUuid, key }, asked, holder);
+  const { executionId, requestHash } = holder;
+  const facts = requestFacts(request);
+  const different = requestHashes.differences({ tenant, userUuid, key }, facts, requestHash);
   if (different.length === 0) return await queries.execution(executionId);
   throw new DomainError(
     'IDEMPOTENCY_CONFLICT',
@@ -40,8 +40,8 @@ export function idempotency(
   request: ValidRequest,
   executionId: ExecutionId,
 ): { idempotency?: IdempotencyClaim } {
-  const { idempotencyKey: key, userUuid, codeSha256 } = request;
+  const { idempotencyKey: key, userUuid } = request;
   if (key === null) return {};
   const requestHash = requestHashes.of({ tenant, userUuid, key }, requestFacts(request));
-  return { idempotency: { tenant, userUuid, key, codeSha256, requestHash, executionId } };
+  return { idempotency: { tenant, userUuid, key, requestHash, executionId } };
 }

@@ -91,10 +91,6 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
     code: 'FILE_TOO_LARGE',
     what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, or more than ${MAX_WATCHED_PATH_BYTES} bytes of paths, as many as one watcher watches`,
   },
-  unsupported: {
-    code: 'FILES_UNAVAILABLE',
-    what: 'cannot be reached: the worker of this session was made by an earlier release, without file operations. `release` the session. The next one has them, unless WORKER_IMAGE names an image of that release',
-  },
 };
 
 /** The error for a refusal of the worker. */
@@ -161,7 +157,6 @@ const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
   'precondition_failed',
   'other_session',
   'other_boot',
-  'unsupported',
 ]);
 
 /** Whether a failed change of many files may have changed some of them. */

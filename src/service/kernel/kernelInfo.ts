@@ -7,7 +7,7 @@ import { openSessionOf } from './openSessionOf.ts';
 
 /**
  * What the kernels of the user's open session are. The worker is asked once, so it does not matter what runs. Null: there
- * is no open session, or its worker is of a former release.
+ * is no open session.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
  */
 export async function kernelInfo(

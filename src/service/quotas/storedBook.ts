@@ -3,7 +3,7 @@
  * and output from when they end, until they are pruned or forgotten. It follows from the events of all gateways, so it is exact up to
  * the event that was heard last. It begins with all of history, so nothing is read or kept before somebody asks.
  */
-import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
 import {
   type Limits,
   type Quota,
@@ -88,11 +88,8 @@ export function createStoredBook(queries: StoredBookDeps): StoredBook {
   };
 }
 
-type Finished = Extract<DomainEvent, { type: 'ExecutionFinished' }>['data'];
-
 interface Executed extends QuotaOwner {
   readonly userUuid: string;
-  readonly maxOutputBytes: number;
 }
 
 interface StoredDeps extends Pick<StoredBookDeps, 'storedOf'> {
@@ -131,8 +128,8 @@ function createStored(
     apply: ({ event, streamId, position }) => {
       if (position <= readAt) return;
       if (event.type === 'ExecutionRequested') {
-        const { tenant, userUuid, maxOutputBytes, codeBytes } = event.data;
-        running.set(streamId, { tenant, userUuid, maxOutputBytes });
+        const { tenant, userUuid, codeBytes } = event.data;
+        running.set(streamId, { tenant, userUuid });
         add({ tenant, userUuid }, codeBytes);
       } else if (event.type === 'InputSent') {
         const of = running.get(streamId);
@@ -140,7 +137,7 @@ function createStored(
       } else if (event.type === 'ExecutionFinished') {
         const of = running.get(streamId);
         running.delete(streamId);
-        if (of) add(of, outputOf(event.data, of));
+        if (of) add(of, event.data.storedOutputBytes);
       } else if (event.type === 'HistoryPruned' && event.data.executionIds) {
         free(event.data.executionIds).catch(() => onLost(position));
       } else if (event.type === 'DataForgotten' && event.data.executionIds) {
@@ -149,14 +146,6 @@ function createStored(
       }
     },
   };
-}
-
-/** Gateways of a former release do not say how much they have stored. It is about this much, or less. */
-function outputOf(
-  { storedOutputBytes, outputBytes }: Pick<Finished, 'storedOutputBytes' | 'outputBytes'>,
-  { maxOutputBytes }: Executed,
-): number {
-  return storedOutputBytes ?? Math.min(outputBytes, maxOutputBytes);
 }
 
 /** Whether anybody has a limit of what is stored. */

@@ -83,11 +83,12 @@ export function createLane(stored: LaneProgress): Lane {
       reportLoss();
     },
     remove: (job) => {
-      const { hasUntoldLoss, isReplacedUnderWay = false } = progress;
+      const { hasUntoldLoss, isReplacedUnderWay } = progress;
       if (progressOf(job) !== null)
         progress = {
           execution: null,
           hasUntoldLoss: hasBegun(job) ? isReplacedUnderWay : hasUntoldLoss,
+          isReplacedUnderWay: false,
         };
       jobs = jobs.filter((each) => each !== job);
     },

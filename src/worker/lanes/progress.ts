@@ -15,9 +15,9 @@ export interface LaneProgress {
   readonly hasUntoldLoss: boolean;
   /**
    * Whether the kernel was replaced while the current execution ran, so that the next execution is the first in the new
-   * kernel. Older gateways do not write this field.
+   * kernel.
    */
-  readonly isReplacedUnderWay?: boolean;
+  readonly isReplacedUnderWay: boolean;
 }
 
 /** The default lane's progress is at the top, where gateways that know no other lane read and write it. */
@@ -27,7 +27,11 @@ export interface WorkerProgress extends LaneProgress {
 }
 
 /** A lane in which nothing was ever begun. */
-export const NO_PROGRESS: LaneProgress = { execution: null, hasUntoldLoss: false };
+export const NO_PROGRESS: LaneProgress = {
+  execution: null,
+  hasUntoldLoss: false,
+  isReplacedUnderWay: false,
+};
 
 /** The progress that the former holder stored, by lane. */
 export function splitProgress({ progress }: Pick<Cursor, 'progress'>) {

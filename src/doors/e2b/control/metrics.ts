@@ -59,7 +59,7 @@ async function metricIfThere(request: ControlCall): Promise<object | null> {
   }
 }
 
-/** Null: its worker is of a former release, and does not tell enough, or it has just ended. */
+/** Null: its worker does not tell, or it has just ended. */
 async function measured(
   { call, deps }: ControlCall,
   { userUuid, session, sandboxId }: OpenSandbox,

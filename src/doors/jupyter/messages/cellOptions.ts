@@ -18,9 +18,8 @@ export function cellOptions(
     // Nobody sees that a silent cell has failed.
     stopOnError: content.stop_on_error !== false && !silent,
     allowInput: content.allow_stdin !== false,
-    // Workers of a former release know none of these, so they are named only where they are wanted.
-    ...(silent && { silent }),
-    ...(!silent && content.store_history === false && { storeHistory: false }),
-    ...(userExpressions.length > 0 && { userExpressions }),
+    silent,
+    storeHistory: content.store_history !== false,
+    userExpressions,
   };
 }

@@ -2,7 +2,7 @@ import type { KernelFacts } from '../../../domain/kernelQuestion.ts';
 import type { Fields } from '../../shared/fields.ts';
 import { PROTOCOL_VERSION } from './parentHeader.ts';
 
-/** What is true of a kernel that does not tell: its worker is away, or of a former release. */
+/** What is true of a kernel that does not tell: its worker is away. */
 const UNTOLD: KernelFacts = {
   protocolVersion: '',
   implementation: 'ipython',

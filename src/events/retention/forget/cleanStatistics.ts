@@ -24,7 +24,6 @@ const OFTEN_EMPTY: readonly {
       tenant: '',
       user_uuid: '',
       key: '',
-      code_sha256: '',
       request_hash: '',
       execution_id: NOBODY,
       created_at: '1970-01-01',

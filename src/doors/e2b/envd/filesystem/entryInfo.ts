@@ -35,8 +35,8 @@ export function entryInfoOf(entry: FileEntry): object {
     size: String(entry.target === null ? entry.size : Buffer.byteLength(entry.target)),
     mode: mode & 0o777,
     permissions: permissionsOf(entry),
-    owner: entry.owner ?? '',
-    group: entry.group ?? '',
+    owner: entry.owner,
+    group: entry.group,
     modifiedTime: timeOf(entry.modifiedAt),
     ...(entry.kind === 'link' && { symlinkTarget: entry.leadsTo?.path ?? path }),
   };
