@@ -34,6 +34,9 @@ export type ErrorCode =
   | 'FILES_UNAVAILABLE'
   | 'INTERNAL';
 
+/** `retryAfterMs` of an error whose cause is gone soon, in ms: a transfer ends, a worker starts, a gateway takes over. */
+export const RETRY_AFTER_MS = 1_000;
+
 /**
  * An expected failure. The caller gets its message unchanged, so the message says what was wrong and what to do, and
  * never contains code, output or tokens. Any other error is masked as INTERNAL.

@@ -8,7 +8,7 @@
  * An execution may have variables of its own, which are sent with its code. Nobody keeps them.
  */
 import type { Logger } from 'pino';
-import { pause } from '../async/pause.ts';
+import { untilDone } from '../async/untilDone.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ExecutionId, SessionId } from '../domain/ids.ts';
 import type { Session } from '../domain/session.ts';
@@ -57,18 +57,12 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
   }
 
   /** Null once it is closed. */
-  async function untilDone<T>(what: object, attempt: () => Promise<T>): Promise<T | null> {
-    while (!closing.signal.aborted) {
-      try {
-        return await attempt();
-      } catch (error: unknown) {
-        if (closing.signal.aborted) break;
-        const details = { error: messageOf(error), ...what };
-        logger.warn(details, 'environment variables could not be given to an agent; trying again');
-        await pause(RETRY_DELAY_MS, closing.signal);
-      }
-    }
-    return null;
+  async function persistently<T>(what: object, attempt: () => Promise<T>): Promise<T | null> {
+    return await untilDone(closing.signal, attempt, (error) => {
+      const details = { error: messageOf(error), ...what };
+      logger.warn(details, 'environment variables could not be given to an agent; trying again');
+      return RETRY_DELAY_MS;
+    });
   }
 
   return {
@@ -78,10 +72,10 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
     begin: ({ id, environmentVariableNames }) => {
       if (environmentVariableNames.length === 0) return;
       isDone = false;
-      void untilDone({ sessionId: id }, () => give(id));
+      void persistently({ sessionId: id }, () => give(id));
     },
     valuesOf: async (executionId) => {
-      const values = await untilDone({ executionId }, () => readOfExecution(executionId));
+      const values = await persistently({ executionId }, () => readOfExecution(executionId));
       return closing.signal.aborted ? null : values;
     },
     close: () => closing.abort(),

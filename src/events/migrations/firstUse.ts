@@ -7,7 +7,7 @@
  * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
  */
 import { pause } from '../../async/pause.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Client } from '../connection/client.ts';
 
 /** What is used, and the first schema version whose gateways know it. */
@@ -23,7 +23,6 @@ const NOTICED_MS = 3_000;
 /** Longer than all of them need to stop: 2 s to notice, and another 2 s until the lease of one that was killed expires. */
 const WAIT_LIMIT_MS = 5_000;
 const LOOK_INTERVAL_MS = 200;
-const RETRY_AFTER_MS = 1_000;
 
 export interface FirstUse {
   /**

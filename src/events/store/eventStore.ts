@@ -5,7 +5,7 @@
  */
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Actor, DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
@@ -190,7 +190,6 @@ export class AskerGoneError extends Error {
 /**
  * How long callers are told to wait before they try again. A database that is back is noticed within about this time.
  */
-const RETRY_AFTER_MS = 1_000;
 
 /** The database has not answered within a time limit. The commit may have been written or not. */
 export class DatabaseAwayError extends DomainError {

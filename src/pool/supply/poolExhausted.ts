@@ -1,8 +1,5 @@
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
-
-/** How long a caller should wait before it tries again: about the time that one worker needs to start. */
-const RETRY_AFTER_MS = 1_000;
 
 /**
  * The error for a request that has waited too long for a worker.

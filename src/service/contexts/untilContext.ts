@@ -1,10 +1,8 @@
 import type { Context } from '../../domain/context.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import type { Database } from '../../events/database.ts';
 import { CARRY_OUT_LIMIT_MS, untilCarriedOut } from '../untilCarriedOut.ts';
-
-const RETRY_AFTER_MS = 1_000;
 
 /**
  * Resolves with the context once it is as wanted, or has ended.

@@ -1,14 +1,11 @@
 /** How many executions may be unfinished: one limit for each context, and one for all commands of a session. */
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import { queueOf } from '../../domain/queueOf.ts';
 import type { Session } from '../../domain/session.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import type { ValidRequest } from './validateRequest.ts';
-
-/** How long a caller is told to wait when the queue is full. */
-const RETRY_AFTER_MS = 1_000;
 
 type QueueLimitDeps = Pick<ServiceDeps, 'config' | 'pool'>;
 

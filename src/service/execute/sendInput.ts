@@ -23,7 +23,7 @@ import { isSameInput } from './isSameInput.ts';
 const MAX_CALL_BYTES = 65_536;
 /** How many calls for one execution may wait on a gateway. Each takes about a millisecond. */
 export const MAX_INPUT_CALLS = 256;
-const RETRY_AFTER_MS = 100;
+const TURN_AFTER_MS = 100;
 
 export interface InputRequest {
   readonly executionId: string;
@@ -81,7 +81,7 @@ export async function sendInput(
   throw new DomainError(
     'QUEUE_FULL',
     `More than ${MAX_INPUT_CALLS} calls with input for this execution wait here. Wait until some have been answered.`,
-    { limit: MAX_INPUT_CALLS, retryAfterMs: RETRY_AFTER_MS },
+    { limit: MAX_INPUT_CALLS, retryAfterMs: TURN_AFTER_MS },
   );
 }
 

@@ -1,10 +1,9 @@
 import { within } from '../../async/within.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Pool } from '../../pool/pool.ts';
 
 /** A start takes well under a second. The limit allows for a machine or an engine that is very busy. */
 const LIMIT_MS = 10_000;
-const RETRY_AFTER_MS = 1_000;
 
 /**
  * Resolves when the pool has taken over its workers. The first callers of a gateway that was just started wait for

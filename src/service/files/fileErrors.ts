@@ -1,5 +1,5 @@
 /** What a caller is told when a file operation fails. */
-import { DomainError, type ErrorCode, hasCode } from '../../domain/errors.ts';
+import { DomainError, type ErrorCode, hasCode, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import { type FileRefusalCode, FileRefusedError } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
 import {
@@ -8,9 +8,6 @@ import {
   MAX_WATCHERS,
 } from '../../domain/folderWatching.ts';
 import { quoted } from '../../domain/quoted.ts';
-
-/** How long callers are told to wait before they try again. */
-const RETRY_AFTER_MS = 1_000;
 
 /** The client ended its upload before the last byte. Nobody is there to be told. */
 export class UploadAbortedError extends Error {

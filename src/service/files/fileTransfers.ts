@@ -1,8 +1,5 @@
 /** The places for files that this gateway sends and receives at the same time. */
-import { DomainError } from '../../domain/errors.ts';
-
-/** A transfer takes seconds, so a place is free soon. */
-const RETRY_AFTER_MS = 1_000;
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 
 export interface FileTransfers {
   /**

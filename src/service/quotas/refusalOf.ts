@@ -1,8 +1,7 @@
 /** Whether a quota has room for one more, and what a refused caller is told. */
+import { RETRY_AFTER_MS } from '../../domain/errors.ts';
 import { QuotaError, type QuotaKind, type QuotaLimits, USAGE_KINDS } from '../../domain/quota.ts';
 
-/** When a caller may try again after something else of the tenant or user has ended. */
-const RETRY_AFTER_MS = 1_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 

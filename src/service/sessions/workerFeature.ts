@@ -1,4 +1,4 @@
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -8,8 +8,6 @@ export const FEATURES = {
 } as const;
 
 export type WorkerFeature = keyof typeof FEATURES;
-
-const RETRY_AFTER_MS = 1_000;
 
 /** Whether the worker's agent can do it. Asked once for each worker. @throws POOL_INITIALIZING if it does not answer */
 export async function hasFeature(

@@ -4,7 +4,7 @@
  * again. That is safe, because the agent carries out a request with the same event id only once.
  */
 import type { Logger } from 'pino';
-import { pause } from '../../async/pause.ts';
+import { untilDone } from '../../async/untilDone.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId } from '../../domain/ids.ts';
@@ -38,19 +38,15 @@ export function createPendingOperations(deps: PendingOperationsDeps): PendingOpe
   const unanswered = new Set<RecordedEvent>();
 
   async function untilAnswered(request: RecordedEvent): Promise<void> {
-    while (!closing.signal.aborted) {
-      try {
-        await deps.carryOut(request);
-        return;
-      } catch (error: unknown) {
-        if (closing.signal.aborted) return;
-        deps.logger.warn(
-          { error: messageOf(error), request: request.event.type },
-          'an agent did not answer; asking it again',
-        );
-        await pause(RETRY_DELAY_MS, closing.signal);
-      }
-    }
+    await untilDone(
+      closing.signal,
+      () => deps.carryOut(request),
+      (error) => {
+        const details = { error: messageOf(error), request: request.event.type };
+        deps.logger.warn(details, 'an agent did not answer; asking it again');
+        return RETRY_DELAY_MS;
+      },
+    );
   }
 
   return {

@@ -5,7 +5,7 @@
  * anything.
  */
 import type { Logger } from 'pino';
-import { pause } from '../../async/pause.ts';
+import { untilDone } from '../../async/untilDone.ts';
 import type { Context } from '../../domain/context.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
@@ -160,23 +160,21 @@ async function storeUntilDone(
   cursor: Cursor,
   stopped: AbortController,
 ): Promise<void> {
-  while (!stopped.signal.aborted) {
-    try {
-      return await storeOnce(deps, taken, cursor);
-    } catch (error: unknown) {
+  await untilDone(
+    stopped.signal,
+    () => storeOnce(deps, taken, cursor),
+    async (error) => {
       if (error instanceof FencedError) {
         stopped.abort();
         deps.onFenced();
       } else if (error instanceof ConcurrencyError || error instanceof LimitError) {
         // LimitError: another execution was accepted that the batch must stop, too.
         await deps.reload(taken);
-        await pause(CONFLICT_DELAY_MS, stopped.signal);
-      } else {
-        deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
-        await pause(RETRY_DELAY_MS, stopped.signal);
-      }
-    }
-  }
+        return CONFLICT_DELAY_MS;
+      } else deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+      return RETRY_DELAY_MS;
+    },
+  );
 }
 
 async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {

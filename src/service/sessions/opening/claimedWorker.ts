@@ -1,11 +1,9 @@
 /** What an idle worker must be able to do before a session is opened with it. */
-import { DomainError } from '../../../domain/errors.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../../domain/errors.ts';
 import type { Worker } from '../../../domain/worker.ts';
 import { ConcurrencyError } from '../../../events/store/eventStore.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { FEATURES, type WorkerFeature } from '../workerFeature.ts';
-
-const RETRY_AFTER_MS = 1_000;
 
 /**
  * Resolves if the claimed worker has the features.
