@@ -7,7 +7,14 @@ import type { RecordedEvent } from '../src/domain/events.ts';
 import type { Answered } from './answered.ts';
 import type { InputRecord } from './inputRecord.ts';
 import type { RestRecord } from './rest.ts';
-import type { Quotas } from './world/quotas.ts';
+
+/** By setting. During the run, limits are changed for a while. */
+export interface Quotas {
+  /** As many as users: one session more would be one that nobody needs. */
+  readonly openSessionsOfTenant: number;
+  /** About as many as a user runs, so that a busy minute is too much. */
+  readonly executionsPerMinuteOfUser: number;
+}
 
 export interface History {
   readonly calls: readonly CallRecord[];
@@ -68,6 +75,15 @@ export type CellKind =
   | 'fetch'
   | 'input'
   | CommandKind;
+
+export interface Cell {
+  readonly kind: CellKind;
+  readonly key: string;
+  readonly code: string;
+  readonly timeoutMs: number;
+  readonly language: 'PYTHON' | 'BASH';
+  readonly allowInput: boolean;
+}
 
 /** By which wire a client calls. */
 export type Wire = 'graphql' | 'mcp' | 'jupyter';

@@ -1,2 +1,3 @@
 /** See check-arrows.mjs. */
+export function circles(sources: Readonly<Record<string, string>>): string[];
 export function wrongArrows(sources: Readonly<Record<string, string>>): string[];

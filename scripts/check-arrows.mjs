@@ -1,5 +1,5 @@
-/** Checks that every import in `src/` is allowed by `arrows.mjs`. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** Checks that every import in `src/` is allowed by `arrows.mjs`, and that no files import each other in a circle. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseSync } from 'oxc-parser';
@@ -22,9 +22,35 @@ export function wrongArrows(sources) {
   );
 }
 
+/**
+ * One sentence for every circle of files that import each other, also if only types are imported: to understand one of
+ * them, one has to read them all.
+ * @param {Record<string, string>} sources path -> text
+ * @returns {string[]}
+ */
+export function circles(sources) {
+  const found = [];
+  const done = new Set();
+  const way = [];
+  const visit = (path) => {
+    const from = way.indexOf(path);
+    if (from >= 0) found.push(`These import each other: ${way.slice(from).join(', ')}.`);
+    if (from >= 0 || done.has(path)) return;
+    way.push(path);
+    for (const { target } of importsOf(path, sources[path])) {
+      const next = normalize(join(dirname(path), target));
+      if (target.startsWith('.') && next in sources) visit(next);
+    }
+    way.pop();
+    done.add(path);
+  };
+  for (const path of Object.keys(sources)) visit(path);
+  return found;
+}
+
 function importsOf(path, text) {
   const { module, errors } = parseSync(path, text);
-  if (errors.length > 0) throw new Error(`src/${path} cannot be parsed: ${errors[0].message}`);
+  if (errors.length > 0) throw new Error(`${path} cannot be parsed: ${errors[0].message}`);
   const imports = module.staticImports.map(({ moduleRequest, entries }) => ({
     target: moduleRequest.value,
     isTypeOnly: entries.length > 0 && entries.every(({ isType }) => isType),
@@ -64,18 +90,24 @@ function refusedPackage(path, target) {
   return `only ${places.join(' and ')} may import ${name}.`;
 }
 
-function readSources() {
-  const src = join(projectRoot, 'src');
-  const files = readdirSync(src, { recursive: true, withFileTypes: true })
+/** The files of a folder, by their paths below `root`. */
+function readSources(root, folder = root) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name));
-  return Object.fromEntries(files.map((file) => [relative(src, file), readFileSync(file, 'utf8')]));
+  return Object.fromEntries(
+    files.map((file) => [relative(root, file), readFileSync(file, 'utf8')]),
+  );
 }
 
 function main() {
-  const sources = readSources();
+  const sources = readSources(join(projectRoot, 'src'));
   const count = Object.keys(sources).length;
-  const wrong = wrongArrows(sources);
+  const all = ['src', 'chaos', 'bench', 'testkit', 'test']
+    .map((folder) => join(projectRoot, folder))
+    .filter(existsSync)
+    .map((folder) => readSources(projectRoot, folder));
+  const wrong = [...wrongArrows(sources), ...circles(Object.assign({}, ...all))];
   for (const path of Object.keys(sources)) {
     if (!(roomOf(path) in ROOMS)) wrong.push(`src/${path} is in no room of scripts/arrows.mjs.`);
   }

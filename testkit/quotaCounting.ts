@@ -1,6 +1,15 @@
 /** Counts what quotas limit from events, as `cellhouse_require_quotas` counts it from rows. */
 import type { CountedKind, QuotaOwner } from '../src/domain/quota.ts';
-import type { ReplayedEvent } from './replayQuotas.ts';
+
+/** An event, with the transaction that inserted it. */
+export interface ReplayedEvent {
+  readonly position: number;
+  readonly transaction: string;
+  readonly streamId: string;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly recordedAt: Date;
+}
 
 interface Owned {
   readonly id: string;

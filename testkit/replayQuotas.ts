@@ -1,16 +1,6 @@
 /** Replays events in the order of their positions, and finds every count that was raised above its limit. */
 import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../src/domain/quota.ts';
-import { countOf, createCounted, type LiveCounts } from './quotaCounting.ts';
-
-/** An event, with the transaction that inserted it. */
-export interface ReplayedEvent {
-  readonly position: number;
-  readonly transaction: string;
-  readonly streamId: string;
-  readonly type: string;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly recordedAt: Date;
-}
+import { countOf, createCounted, type LiveCounts, type ReplayedEvent } from './quotaCounting.ts';
 
 /** A limit that is watched. */
 export interface ReplayedLimit extends QuotaOwner {

@@ -2,11 +2,9 @@
  * Replays the events, transaction by transaction, and checks that no count was raised above its quota, not even by one.
  * Quotas change during a run, and a gateway may go by a former limit until it has heard of the change.
  */
-import {
-  type ReplayedEvent,
-  type ReplayedLimit,
-  replayQuotas,
-} from '../../testkit/replayQuotas.ts';
+
+import type { ReplayedEvent } from '../../testkit/quotaCounting.ts';
+import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
 import type { History } from '../history.ts';
 import { MAX_COMMANDS } from '../world/quotas.ts';
 import { type Facts, ofType } from './facts.ts';

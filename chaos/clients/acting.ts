@@ -1,9 +1,8 @@
 /** What a user's actions work with. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CellKind } from '../history.ts';
+import type { Cell, CellKind } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Calls } from './calls.ts';
-import type { Cell } from './cells.ts';
 import type { Files } from './files.ts';
 import type { Inputs } from './inputs.ts';
 

@@ -5,7 +5,7 @@
  * recorded, or happened twice.
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
-import { type CellKind, type CommandKind, FILLER } from '../history.ts';
+import { type Cell, type CellKind, type CommandKind, FILLER } from '../history.ts';
 import { INPUT_LINES, PASSWORD_EVERY, readsInput } from './inputText.ts';
 import {
   INPUT_TIMEOUT_MS,
@@ -14,15 +14,6 @@ import {
   makeCommand,
   SHELL_STREAM_LINES,
 } from './shellCells.ts';
-
-export interface Cell {
-  readonly kind: CellKind;
-  readonly key: string;
-  readonly code: string;
-  readonly timeoutMs: number;
-  readonly language: 'PYTHON' | 'BASH';
-  readonly allowInput: boolean;
-}
 
 /** Far more than any cell needs, unless its worker is paused. So only a fault can make a cell reach this limit. */
 const AMPLE_TIMEOUT_MS = 30_000;

@@ -3,10 +3,10 @@
  * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
  */
 import type { Answered } from '../answered.ts';
+import type { Cell } from '../history.ts';
 import { type CallAnswer, type CallRecord, compact } from '../history.ts';
 import { untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
-import type { Cell } from './cells.ts';
 import { callTool, ERAS, type ToolCall } from './mcpClient.ts';
 
 export type McpCalls = Pick<

@@ -5,9 +5,8 @@
  * counted, because a fault killed a process.
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
-import type { CellKind, CommandKind } from '../history.ts';
+import type { Cell, CellKind, CommandKind } from '../history.ts';
 import { CALL_LIMIT_MS } from './attempts.ts';
-import type { Cell } from './cells.ts';
 import { readsInput } from './inputText.ts';
 
 /** The file of the list, in the home. */

@@ -9,11 +9,12 @@ import { type Closers, closeAll } from '../../src/async/closeAll.ts';
 import { explain } from '../../src/domain/errors.ts';
 import { gatewayIdOf } from '../../src/process/dataDir.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import type { Quotas } from '../history.ts';
 import { stopwatch } from '../stopwatch.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';
-import { MAX_COMMANDS, type Quotas, quotasFor } from './quotas.ts';
+import { MAX_COMMANDS, quotasFor } from './quotas.ts';
 import { makeRootFolder, removeRootFolder } from './rootFolder.ts';
 
 export interface World {

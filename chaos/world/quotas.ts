@@ -1,14 +1,7 @@
 /** The quotas of a run. They are tight, so that calls are refused, but nobody is refused for ever. */
 import { tenantOf, userName } from '../clients/access.ts';
 import type { QuotaChoice } from '../clients/changeQuotas.ts';
-
-/** By setting. During the run, limits are changed for a while. */
-export interface Quotas {
-  /** As many as users: one session more would be one that nobody needs. */
-  readonly openSessionsOfTenant: number;
-  /** About as many as a user runs, so that a busy minute is too much. */
-  readonly executionsPerMinuteOfUser: number;
-}
+import type { Quotas } from '../history.ts';
 
 const EXECUTIONS_PER_MINUTE = 30;
 /** How many commands of a session run at the same time. */

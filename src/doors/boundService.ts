@@ -1,5 +1,6 @@
+import { OPERATIONS } from '../service/operations.ts';
 import type { Principal } from '../service/principal.ts';
-import { OPERATIONS, type Operations } from '../service/service.ts';
+import type { Operations } from '../service/service.ts';
 
 /** The service for one caller: every operation without its first argument, the principal. */
 export type BoundService = {

@@ -2,8 +2,10 @@
 import type { Ending, EndStatus } from '../domain/execution.ts';
 import { unknownFiles } from '../domain/executionFiles.ts';
 import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
-import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
-import { storedOutputBytes } from '../kernel/execution/storedOutputBytes.ts';
+import {
+  type ExecutionProgress,
+  storedOutputBytes,
+} from '../kernel/execution/executionProgress.ts';
 import type { Job } from './storing/batch.ts';
 
 /** The ending that follows from an answer of the kernel, or of the agent in its place. */

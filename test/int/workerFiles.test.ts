@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { WorkerFiles } from '../../src/domain/fileEntry.ts';
+import type { WorkerFiles } from '../../src/domain/workerFiles.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
 import { queryOf } from '../../src/kernel/files/fileQuery.ts';
 import { newId } from '../../src/process/newId.ts';

@@ -1,6 +1,6 @@
 /** Watchers of folders, asked of a real agent through the gateway's client. */
 import { describe, expect, it } from 'vitest';
-import { MAX_WATCHED_ENTRIES, MAX_WATCHERS } from '../../src/domain/folderWatching.ts';
+import { MAX_WATCHED_ENTRIES, MAX_WATCHERS } from '../../src/domain/workerFiles.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { outcomeOf, useFilesOfAgent } from '../support/workerFiles.ts';

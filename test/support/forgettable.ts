@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor } from '../../src/domain/events.ts';
 import { decideFileChange, type FileChange } from '../../src/domain/fileChange.ts';
-import type { ExecutionId, SessionId, TokenId } from '../../src/domain/ids.ts';
+import type { ExecutionId, NotebookId, SessionId, TokenId } from '../../src/domain/ids.ts';
 import { quotaIdOf } from '../../src/domain/quota.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
@@ -23,7 +23,6 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import type { TestDatabase } from './database.ts';
-import { openNotebook } from './forgettableNotebook.ts';
 import { type Mark, newMark, outputsWith, variablesWith } from './marks.ts';
 
 export interface Forgettable {
@@ -217,4 +216,24 @@ async function end({ store }: Database, session: Session, worker: Worker) {
   const retired = { type: 'WorkerRetired', data: { at: at(), reason: 'released' } } as const;
   const removed = { type: 'WorkerRemoved', data: { at: at() } } as const;
   await store.commit({ streams: [onWorker(worker, retired, removed), onSession(session, closed)] });
+}
+
+/** A notebook that nobody closes. */
+async function openNotebook(
+  { gateway: { store }, tenant, userUuid, mark }: World,
+  { id }: Session,
+) {
+  const notebookId = newId<NotebookId>();
+  const [path, name] = [mark('notebookPath'), mark('notebook')];
+  const data = {
+    at: new Date().toISOString(),
+    notebookId,
+    tenant,
+    userUuid,
+    path,
+    name,
+    contextId: id,
+  };
+  const opened = { type: 'NotebookOpened', data: { ...data, type: 'notebook' } } as const;
+  await commitOne(store, { stream: 'notebook', id: notebookId, state: null, events: [opened] });
 }

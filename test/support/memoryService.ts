@@ -9,8 +9,9 @@ import { createAnswer } from '../../src/service/answer/answer.ts';
 import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
 import { unlessStopping } from '../../src/service/execute/unlessStopping.ts';
 import { type ExecuteRequest, hasKey } from '../../src/service/execute/validateRequest.ts';
+import { OPERATIONS } from '../../src/service/operations.ts';
 import type { Principal } from '../../src/service/principal.ts';
-import { OPERATIONS, type Operations, type Service } from '../../src/service/service.ts';
+import type { Operations, Service } from '../../src/service/service.ts';
 
 /** Low enough to reach in a test. */
 export const MAX_RESPONSE_BYTES = 262_144;

@@ -1,14 +1,14 @@
+import type { Sql } from '../../src/events/connection/client.ts';
 import { SECRET_IN_SQL } from '../../testkit/secrets.ts';
-import type { TestDatabase } from './database.ts';
 
 /** The names of all tables with a row that contains the text. */
-export async function tablesWith(db: TestDatabase, text: string): Promise<string[]> {
-  const tables = await db.sql<{ name: string }[]>`
+export async function tablesWith({ sql }: { readonly sql: Sql }, text: string): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
     SELECT quote_ident(table_name) AS name FROM information_schema.tables
     WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
   const found = [];
   for (const { name } of tables) {
-    const rows = await db.sql.unsafe(`SELECT 1 FROM ${name} t WHERE t::text LIKE $1 LIMIT 1`, [
+    const rows = await sql.unsafe(`SELECT 1 FROM ${name} t WHERE t::text LIKE $1 LIMIT 1`, [
       `%${text}%`,
     ]);
     if (rows.length > 0) found.push(name);
@@ -20,7 +20,7 @@ export async function tablesWith(db: TestDatabase, text: string): Promise<string
  * The names of all tables with a secret of a token. The output of code is left out: it is large, and only code decides
  * what is in it.
  */
-export async function tablesWithSecrets({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
+export async function tablesWithSecrets({ sql }: { readonly sql: Sql }): Promise<string[]> {
   const tables = await sql<{ name: string }[]>`
     SELECT quote_ident(table_name) AS name FROM information_schema.tables
     WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'output_events'`;

@@ -6,10 +6,10 @@ import {
   type FileChange,
   type FileOperation,
 } from '../../src/domain/fileChange.ts';
-import { type FileRefusalCode, FileRefusedError } from '../../src/domain/fileEntry.ts';
 import { filePath } from '../../src/domain/filePath.ts';
 import type { FileChangeId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
+import { type FileRefusalCode, FileRefusedError } from '../../src/domain/workerFiles.ts';
 import { type Commit, DatabaseAwayError } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
 import { type ChangeFileDeps, changeFile } from '../../src/service/files/changeFile.ts';

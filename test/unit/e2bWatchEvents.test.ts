@@ -1,6 +1,6 @@
 /** Events of watchers as E2B's clients get them. */
 import { expect, it } from 'vitest';
-import type { FolderEvent } from '../../src/domain/folderWatching.ts';
+import type { FolderEvent } from '../../src/domain/workerFiles.ts';
 import { eventsOfE2b } from '../../src/doors/e2b/envd/filesystem/watchEvents.ts';
 
 const event = (told: string, entry: FolderEvent['entry'] = null): FolderEvent => {

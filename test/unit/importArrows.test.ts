@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PACKAGES, ROOMS } from '../../scripts/arrows.mjs';
-import { wrongArrows } from '../../scripts/check-arrows.mjs';
+import { circles, wrongArrows } from '../../scripts/check-arrows.mjs';
 
 const NAMES = Object.keys(ROOMS);
 const isFile = (room: string) => room.endsWith('.ts');
@@ -117,7 +117,24 @@ describe('the rule', () => {
   });
 
   it('fails on a file that it cannot read', () => {
-    expect(() => planted('worker', 'import {')).toThrow('src/worker/planted.ts cannot be parsed');
+    expect(() => planted('worker', 'import {')).toThrow('worker/planted.ts cannot be parsed');
+  });
+});
+
+describe('a circle', () => {
+  const sources = {
+    'a/one.ts': `${value('./two.ts')} ${value('../b/four.ts')}`,
+    'a/two.ts': type('../b/three.ts'),
+    'b/three.ts': value('../a/one.ts'),
+    'b/four.ts': value('vitest'),
+  };
+
+  it('of files that import each other is found, also if one imports only a type', () => {
+    expect(circles(sources)).toEqual(['These import each other: a/one.ts, a/two.ts, b/three.ts.']);
+  });
+
+  it('is none if an arrow is missing', () => {
+    expect(circles({ ...sources, 'b/three.ts': value('./four.ts') })).toEqual([]);
   });
 });
 

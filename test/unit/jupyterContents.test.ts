@@ -1,6 +1,6 @@
 /** Files as Jupyter's contents API shows them. */
 import { describe, expect, it } from 'vitest';
-import type { FileEntry } from '../../src/domain/fileEntry.ts';
+import type { FileEntry } from '../../src/domain/workerFiles.ts';
 import {
   fileModel,
   folderModel,

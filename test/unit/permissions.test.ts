@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { ROLES } from '../../src/domain/token.ts';
 import { PERMISSIONS, type Permission } from '../../src/service/access/permissions.ts';
+import { OPERATIONS } from '../../src/service/operations.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
-import { createService, OPERATIONS } from '../../src/service/service.ts';
+import { createService } from '../../src/service/service.ts';
 
 type Name = keyof typeof OPERATIONS;
 const NAMES = Object.keys(OPERATIONS) as Name[];

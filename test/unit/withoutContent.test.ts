@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Answer } from '../../src/service/answer/answer.ts';
-import { withoutContent } from '../../src/service/answer/withoutContent.ts';
+import { withoutContent } from '../../src/service/answer/answer.ts';
 
 const shown = withoutContent({
   eventData: (event: RecordedEvent) => event.event.data,

@@ -20,7 +20,6 @@ import type {
 import { BYTES_PER_ITEM, outputBytes, outputItems } from '../frames/outputBytes.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import { lateInputRequest } from './lateInputRequest.ts';
-import { storedOutputBytes } from './storedOutputBytes.ts';
 
 export interface ExecutionProgress {
   readonly executionId: ExecutionId;
@@ -199,4 +198,18 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage, isCommand: boo
     files: verdict?.files ?? null,
   };
   return { progress: { ...progress, isDone: true }, outputs, started: false, done };
+}
+
+/**
+ * What the kept outputs of an execution count as stored: their content, and {@link BYTES_PER_ITEM} for each of them and
+ * each value nested in it. Both are known without a look at what is stored.
+ * @param last outputs that are not in the progress
+ */
+export function storedOutputBytes(
+  { keptBytes, keptOutputs, lateInputRequests = 0 }: ExecutionProgress,
+  last: readonly Output[] = [],
+): number {
+  const sizes = last.map((output) => outputBytes(output) + outputItems(output) * BYTES_PER_ITEM);
+  const kept = keptBytes + (keptOutputs + lateInputRequests) * BYTES_PER_ITEM;
+  return sizes.reduce((sum, size) => sum + size, kept);
 }

@@ -7,7 +7,7 @@ import type {
   UploadOptions,
   WorkerFiles,
   WorkerPath,
-} from '../../domain/fileEntry.ts';
+} from '../../domain/workerFiles.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
 import { type Download, download } from './download.ts';

@@ -1,6 +1,6 @@
 /** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
 import { z } from 'zod';
-import { ETAG, type FileEntry, type ListedFile } from '../../domain/fileEntry.ts';
+import { ETAG, type FileEntry, type ListedFile } from '../../domain/workerFiles.ts';
 
 const base64 = z.string().max(8_192).optional();
 const kind = z.enum(['file', 'directory', 'link', 'other']);

@@ -1,6 +1,6 @@
 /** Answers that are no success. */
 import type { Readable } from 'node:stream';
-import { FileRefusedError } from '../../domain/fileEntry.ts';
+import { FileRefusedError } from '../../domain/workerFiles.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
 import { refusalSchema } from './fileAnswers.ts';

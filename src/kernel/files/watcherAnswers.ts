@@ -1,6 +1,6 @@
 /** Checks what a worker answers about watchers of folders (docs/worker-protocol.md, "Watchers"). */
 import { z } from 'zod';
-import { FOLDER_EVENT_TYPES, type FolderEvent } from '../../domain/folderWatching.ts';
+import { FOLDER_EVENT_TYPES, type FolderEvent } from '../../domain/workerFiles.ts';
 import { entrySchema } from './fileAnswers.ts';
 
 export const watcherSchema = z.object({ watcher: z.string().regex(/^[\w-]{1,64}$/) });

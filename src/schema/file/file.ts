@@ -1,6 +1,7 @@
 /** `File`, with its queries. */
-import type { FileKind } from '../../domain/fileEntry.ts';
+
 import { fileUrlOf } from '../../domain/fileUrl.ts';
+import type { FileKind } from '../../domain/workerFiles.ts';
 import type { FileView } from '../../service/files/fileView.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';

@@ -3,7 +3,7 @@
  * the compiler refuses an operation without a row.
  */
 import type { Role } from '../../domain/token.ts';
-import type { OPERATIONS } from '../service.ts';
+import type { OPERATIONS } from '../operations.ts';
 
 type Arguments<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => unknown
   ? Args

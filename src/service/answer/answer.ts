@@ -4,6 +4,8 @@
  * MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and events from an operation, because
  * operations check the tenant.
  */
+
+import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
@@ -20,7 +22,6 @@ import { type AnswerReads, createAnswerReads, type SessionTimes } from './answer
 import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assembledOutput.ts';
 import { type OutputRange, validateOutputRange } from './outputRange.ts';
 import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
-import { withoutContent } from './withoutContent.ts';
 
 /**
  * The size of everything that it returns is counted, unless stated otherwise.
@@ -156,4 +157,48 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
     eventData: budget.eventData,
     listItems: budget.listItems,
   };
+}
+
+type Data = RecordedEvent['event']['data'];
+
+const NOTHING: Assembled = {
+  stdout: '',
+  stderr: '',
+  stdoutRendered: '',
+  resultText: null,
+  resultBase64: null,
+};
+
+/**
+ * The answer as an auditor sees it while AUDITOR_SEES_CODE is off: that something happened, when and by whom, but not
+ * what it was. Code, output and input are not even read.
+ */
+export function withoutContent(answer: Answer): Answer {
+  return {
+    ...answer,
+    code: async () => '',
+    assembled: async (_execution, name) => NOTHING[name],
+    outputs: async () => [],
+    error: async ({ status, errorName }) =>
+      status === 'ERROR' ? { name: errorName ?? 'Error', value: '', traceback: [] } : null,
+    eventData: (event) => {
+      const { type, data } = event.event;
+      const hidden = HIDDEN[type];
+      return hidden === undefined
+        ? answer.eventData(event)
+        : answer.eventData(without(event, hidden, data));
+    },
+  };
+}
+
+/** The fields of event data that have code, output or input. */
+const HIDDEN: { readonly [Type in RecordedEvent['event']['type']]?: readonly string[] } = {
+  ExecutionRequested: ['code', 'userExpressions'],
+  ExecutionFinished: ['errorValue'],
+  InputSent: ['text', 'base64'],
+};
+
+function without(event: RecordedEvent, hidden: readonly string[], data: Data): RecordedEvent {
+  const shown = Object.entries(data).filter(([name]) => !hidden.includes(name));
+  return { ...event, event: { ...event.event, data: Object.fromEntries(shown) } } as RecordedEvent;
 }

@@ -6,10 +6,10 @@ import {
   type FileChangeCommand,
   type FileOperation,
 } from '../../domain/fileChange.ts';
-import { FileRefusedError, type WorkerFiles } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
 import type { FileChangeId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
+import { FileRefusedError, type WorkerFiles } from '../../domain/workerFiles.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { mayHaveChangedSome, UploadAbortedError, wasNeverConnected } from './fileErrors.ts';

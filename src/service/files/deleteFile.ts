@@ -1,4 +1,4 @@
-import { ANY_VERSION, ETAG, type FilePrecondition, NO_VERSION } from '../../domain/fileEntry.ts';
+import { ANY_VERSION, ETAG, type FilePrecondition, NO_VERSION } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import { refuse, validateUserUuid } from '../validate.ts';
 import { type ChangeFileDeps, changeFile } from './changeFile.ts';

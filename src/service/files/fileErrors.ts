@@ -1,13 +1,14 @@
 /** What a caller is told when a file operation fails. */
 import { DomainError, type ErrorCode, hasCode, RETRY_AFTER_MS } from '../../domain/errors.ts';
-import { type FileRefusalCode, FileRefusedError } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
+import { quoted } from '../../domain/quoted.ts';
 import {
+  type FileRefusalCode,
+  FileRefusedError,
   MAX_WATCHED_ENTRIES,
   MAX_WATCHED_PATH_BYTES,
   MAX_WATCHERS,
-} from '../../domain/folderWatching.ts';
-import { quoted } from '../../domain/quoted.ts';
+} from '../../domain/workerFiles.ts';
 
 /** The client ended its upload before the last byte. Nobody is there to be told. */
 export class UploadAbortedError extends Error {

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { DomainError } from '../../domain/errors.ts';
-import type { FileContent } from '../../domain/fileEntry.ts';
+import type { FileContent } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateNumber } from '../validate.ts';

@@ -1,4 +1,4 @@
-import type { FileEntry } from '../../domain/fileEntry.ts';
+import type { FileEntry } from '../../domain/workerFiles.ts';
 
 /** A file of a user's session, as it was when the worker looked. */
 export interface FileView {

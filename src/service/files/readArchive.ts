@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { ArchiveFormat } from '../../domain/fileEntry.ts';
+import type { ArchiveFormat } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import { type GivenPath, validatePath } from './filePaths.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { FileContent, ReadFileOptions } from '../../domain/fileEntry.ts';
+import type { FileContent, ReadFileOptions } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';

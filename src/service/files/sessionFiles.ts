@@ -1,8 +1,8 @@
 /** The files of a user's session, reached from any gateway. */
 import { DomainError } from '../../domain/errors.ts';
-import { FileRefusedError, type WorkerFiles } from '../../domain/fileEntry.ts';
 import type { FilePath } from '../../domain/filePath.ts';
 import type { Session } from '../../domain/session.ts';
+import { FileRefusedError, type WorkerFiles } from '../../domain/workerFiles.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';

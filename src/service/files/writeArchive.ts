@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { UploadOptions } from '../../domain/fileEntry.ts';
+import type { UploadOptions } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import { changeFile } from './changeFile.ts';

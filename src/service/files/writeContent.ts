@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { WriteFileOptions } from '../../domain/fileEntry.ts';
+import type { WriteFileOptions } from '../../domain/workerFiles.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';

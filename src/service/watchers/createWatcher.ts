@@ -1,4 +1,4 @@
-import { MAX_WATCHER_KEEP_MS } from '../../domain/folderWatching.ts';
+import { MAX_WATCHER_KEEP_MS } from '../../domain/workerFiles.ts';
 import { type GivenPath, validatePath } from '../files/filePaths.ts';
 import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';

@@ -1,6 +1,6 @@
 import { pause } from '../../async/pause.ts';
-import { FileRefusedError, type WorkerFiles } from '../../domain/fileEntry.ts';
-import type { FolderEvent } from '../../domain/folderWatching.ts';
+import type { FolderEvent } from '../../domain/workerFiles.ts';
+import { FileRefusedError, type WorkerFiles } from '../../domain/workerFiles.ts';
 import { validatePath } from '../files/filePaths.ts';
 import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';

@@ -1,4 +1,4 @@
-import type { FolderEvents } from '../../domain/folderWatching.ts';
+import type { FolderEvents } from '../../domain/workerFiles.ts';
 import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';

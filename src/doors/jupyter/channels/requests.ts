@@ -1,7 +1,10 @@
 /** Carries out the requests of one connection. */
 import { DomainError } from '../../../domain/errors.ts';
+import type { KernelView } from '../../../service/contexts/kernelView.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
+import type { BoundService } from '../../boundService.ts';
 import type { Fields } from '../../shared/fields.ts';
+import type { Kernels } from '../kernels.ts';
 import { cellOptions } from '../messages/cellOptions.ts';
 import { kernelInfo } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
@@ -11,10 +14,13 @@ import { textOf } from '../rest/body.ts';
 import type { Header, Request } from '../wire/message.ts';
 import type { Outbox } from './outbox.ts';
 import { refusedCell } from './refusedCell.ts';
-import type { ChannelsDeps } from './serveChannels.ts';
 
-export interface RequestsDeps
-  extends Pick<ChannelsDeps, 'service' | 'kernels' | 'kernel' | 'newId' | 'now'> {
+export interface RequestsDeps {
+  readonly service: BoundService;
+  readonly kernels: Kernels;
+  readonly kernel: KernelView;
+  readonly newId: () => string;
+  readonly now: () => Date;
   readonly out: Outbox;
   /** Gets the header of each request for an execution before it is sent on, under its key ({@link keyOf}). */
   readonly asked: Map<string, Header>;

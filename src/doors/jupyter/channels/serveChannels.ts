@@ -4,11 +4,8 @@
  */
 import type { Logger } from 'pino';
 import { DomainError, messageOf } from '../../../domain/errors.ts';
-import type { KernelView } from '../../../service/contexts/kernelView.ts';
 import type { ContextNews } from '../../../service/output/followContext.ts';
-import type { BoundService } from '../../boundService.ts';
 import type { DoorSocket } from '../../doorSocket.ts';
-import type { Kernels } from '../kernels.ts';
 import { status } from '../messages/messages.ts';
 import { askerOf, keyOf, parentHeaderOf } from '../messages/parentHeader.ts';
 import { framesOf } from '../wire/frames.ts';
@@ -17,22 +14,17 @@ import { createAcknowledged } from './acknowledged.ts';
 import { type Asked, createCellMessages } from './cellMessages.ts';
 import { createOutbox, PLAIN_CLIENT_BYTES } from './outbox.ts';
 import { createRequestQueue } from './requestQueue.ts';
-import { createRequests } from './requests.ts';
+import { createRequests, type RequestsDeps } from './requests.ts';
 
 const NORMAL = 1000;
 const BAD_DATA = 1007;
 const INTERNAL_ERROR = 1011;
 const TRY_AGAIN_LATER = 1013;
 
-export interface ChannelsDeps {
-  readonly service: BoundService;
-  readonly kernels: Kernels;
-  readonly kernel: KernelView;
+export interface ChannelsDeps extends Omit<RequestsDeps, 'out' | 'asked'> {
   /** What the client calls itself. Null: nothing. */
   readonly clientSession: string | null;
   readonly socket: DoorSocket;
-  readonly newId: () => string;
-  readonly now: () => Date;
   readonly logger: Logger;
 }
 

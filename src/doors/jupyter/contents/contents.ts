@@ -1,7 +1,7 @@
 /** Jupyter's contents API, on the files of the user's session. */
 import { DomainError } from '../../../domain/errors.ts';
-import type { FileEntry } from '../../../domain/fileEntry.ts';
 import { quoted } from '../../../domain/quoted.ts';
+import type { FileEntry } from '../../../domain/workerFiles.ts';
 import type { FileView } from '../../../service/files/fileView.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import type { Fields } from '../../shared/fields.ts';

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import mime from 'mime';
 import { DomainError } from '../../../domain/errors.ts';
-import type { FileEntry } from '../../../domain/fileEntry.ts';
+import type { FileEntry } from '../../../domain/workerFiles.ts';
 
 export type ContentsType = 'directory' | 'file' | 'notebook';
 export type ContentsFormat = 'json' | 'text' | 'base64';

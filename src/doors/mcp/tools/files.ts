@@ -1,6 +1,6 @@
 /** Small files of a session. */
 import { z } from 'zod';
-import type { FileKind } from '../../../domain/fileEntry.ts';
+import type { FileKind } from '../../../domain/workerFiles.ts';
 import { openedSessionOf, sessionOf } from '../session.ts';
 import { answered, SESSION_ID, type Tool, tool } from './tool.ts';
 

@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import type { FileContent } from '../../../domain/fileEntry.ts';
+import type { FileContent } from '../../../domain/workerFiles.ts';
 import { MAX_RESULT_CHARS } from '../result/keptText.ts';
 import { openedSessionOf } from '../session.ts';
 import { LOOKS } from './files.ts';

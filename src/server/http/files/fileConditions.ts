@@ -1,6 +1,6 @@
 /** The conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
 
-import { ANY_VERSION, ETAG, NO_VERSION } from '../../../domain/fileEntry.ts';
+import { ANY_VERSION, ETAG, NO_VERSION } from '../../../domain/workerFiles.ts';
 
 /** The versions that a condition names. `any`: `*`, i.e. whatever is there. */
 export type Versions = 'any' | readonly VersionTag[];

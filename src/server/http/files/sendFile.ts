@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
-import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
+import type { FileContent, FileEntry } from '../../../domain/workerFiles.ts';
 import type { Refusal } from '../../../doors/shared/refusal.ts';
 import { refusalOf } from '../../../doors/shared/refusalOf.ts';
 import type { Ending } from '../../../service/access/ending.ts';

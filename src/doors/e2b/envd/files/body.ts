@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { DomainError } from '../../../../domain/errors.ts';
-import type { UploadOptions } from '../../../../domain/fileEntry.ts';
+import type { UploadOptions } from '../../../../domain/workerFiles.ts';
 import type { DoorCall } from '../../../openDoor.ts';
 import { badRequest } from './fileRefusal.ts';
 

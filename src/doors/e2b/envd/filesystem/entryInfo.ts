@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type { FileEntry, FileKind } from '../../../../domain/fileEntry.ts';
 import { WORKER_HOME } from '../../../../domain/worker.ts';
+import type { FileEntry, FileKind } from '../../../../domain/workerFiles.ts';
 import { nameIn } from '../files/sandboxPath.ts';
 
 /** What a message can have as a time, in milliseconds: the years 1 to 9999. */

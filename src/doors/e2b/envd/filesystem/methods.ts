@@ -1,6 +1,6 @@
 /** `filesystem.Filesystem`, but for its watchers. */
 import { DomainError } from '../../../../domain/errors.ts';
-import type { FileEntry } from '../../../../domain/fileEntry.ts';
+import type { FileEntry } from '../../../../domain/workerFiles.ts';
 import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
 import { sandboxPath } from '../files/sandboxPath.ts';

@@ -1,4 +1,4 @@
-import type { FolderEvent, FolderEventType } from '../../../../domain/folderWatching.ts';
+import type { FolderEvent, FolderEventType } from '../../../../domain/workerFiles.ts';
 import { entryInfoOf } from './entryInfo.ts';
 
 const TYPES: Readonly<Record<FolderEventType, string>> = {

@@ -1,5 +1,5 @@
 /** The watchers of `filesystem.Filesystem`: over a stream, and asked from time to time. */
-import type { FolderEvent } from '../../../../domain/folderWatching.ts';
+import type { FolderEvent } from '../../../../domain/workerFiles.ts';
 import type { Fields } from '../../../shared/fields.ts';
 import type { SandboxCall } from '../../surface.ts';
 import { sandboxPath } from '../files/sandboxPath.ts';

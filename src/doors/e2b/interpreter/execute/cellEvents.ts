@@ -1,12 +1,11 @@
 /** What a client is told of its cell, as the cell begins, puts out and ends. */
-import type { Execution } from '../../../../domain/execution.ts';
+import type { EndStatus, Execution } from '../../../../domain/execution.ts';
 import type { Output, OutputItem } from '../../../../domain/output.ts';
 import type { Language } from '../contexts/languages.ts';
-import { errorOfEnd } from './errorOfEnd.ts';
 import { type ErrorEvent, type Event, errorEvent, type PrintEvent } from './events.ts';
 import { resultEvent } from './resultEvent.ts';
 
-export type Ended = Pick<
+type Ended = Pick<
   Execution,
   'status' | 'executionCount' | 'errorName' | 'errorValue' | 'stateLost' | 'timeoutMs'
 >;
@@ -108,3 +107,43 @@ function lossText(bytes: number | null, reason: string): string {
   const what = bytes === null ? 'Output' : `${bytes} bytes of output`;
   return `${what} of this cell were dropped (${reason}).`;
 }
+
+/**
+ * The error that a client is told of. Null: the code ended well.
+ * @param shown the error that the code has shown
+ */
+function errorOfEnd(
+  { status, errorName, errorValue, stateLost, timeoutMs }: Ended,
+  shown: ErrorEvent | null,
+  isContextOpen: boolean,
+): ErrorEvent | null {
+  switch (status as EndStatus) {
+    case 'OK':
+      return shown;
+    case 'ERROR':
+      return shown ?? errorEvent(errorName ?? 'Error', errorValue ?? '');
+    case 'TIMEOUT':
+      // What the time limit did to the code may look like an error of its own.
+      return errorEvent(
+        'TimeoutError',
+        `The code did not end within its limit of ${timeoutMs} ms.`,
+        shown?.traceback,
+      );
+    case 'INTERRUPTED':
+      if (!isContextOpen) return CUT_OFF;
+      // Code that is interrupted shows it. Code whose kernel is replaced shows nothing more.
+      return shown ?? (stateLost ? RESTARTED : errorEvent('KeyboardInterrupt', ''));
+    case 'CANCELLED':
+      return isContextOpen ? errorEvent('ExecutionAborted', 'Execution was aborted') : CUT_OFF;
+    case 'WORKER_LOST':
+      return CUT_OFF;
+    default:
+      return status as never;
+  }
+}
+
+const RESTARTED = errorEvent('ContextRestarting', 'Context was restarted');
+const CUT_OFF = errorEvent(
+  'UnexpectedEndOfExecution',
+  'Connection to the execution was closed before the execution was finished',
+);
