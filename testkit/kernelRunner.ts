@@ -5,7 +5,7 @@ import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelChannelDeps } from '../src/kernel/channel/kernelChannel.ts';
-import type { ExecuteRequest } from '../src/kernel/execution/executeRequest.ts';
+import type { ExecuteMessage } from '../src/kernel/execution/executeRequest.ts';
 import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
 import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../src/kernel/frames/messages.ts';
@@ -31,7 +31,7 @@ interface RunLimits {
   readonly maxOutputBytes: number;
   readonly msgId: ExecutionId;
   /** By default the default context. */
-  readonly context: NonNullable<ExecuteRequest['context']>;
+  readonly context: NonNullable<ExecuteMessage['context']>;
 }
 
 /** @param start if another gateway ran code there before: its cursor, and a higher epoch */

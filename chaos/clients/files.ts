@@ -61,7 +61,7 @@ async function upload(deps: FilesDeps, user: string, name: string, number: numbe
       duplex: 'half',
       signal,
     });
-    return response.ok ? { answer: NOTHING } : await refusalOf(response);
+    return response.ok ? { answer: NOTHING } : await refusedOutcome(response);
   });
 }
 
@@ -75,7 +75,7 @@ async function download(deps: FilesDeps, user: string, name: string): Promise<vo
         await response.arrayBuffer();
         return { answer: NOTHING };
       }
-      if (!response.ok) return await refusalOf(response);
+      if (!response.ok) return await refusedOutcome(response);
       const content = Buffer.from(await response.arrayBuffer());
       return { answer: { sha256: sha256Of(content), names: [] } };
     },
@@ -91,7 +91,7 @@ async function remove(deps: FilesDeps, user: string, name: string): Promise<void
         method: 'DELETE',
         signal,
       });
-      if (!response.ok && response.status !== 404) return await refusalOf(response);
+      if (!response.ok && response.status !== 404) return await refusedOutcome(response);
       await response.arrayBuffer();
       return { answer: NOTHING };
     },
@@ -151,7 +151,7 @@ function ask(
   return fetch(url, { ...init, headers: { 'X-Auth-Token': token } });
 }
 
-async function refusalOf(response: Response): Promise<Outcome<never>> {
+async function refusedOutcome(response: Response): Promise<Outcome<never>> {
   const text = await response.text();
   const code = /"code":\s*"(\w+)"/.exec(text)?.[1];
   if (code === undefined) return { failure: `HTTP ${response.status}` };

@@ -17,10 +17,10 @@ import { messageOf } from '../domain/errors.ts';
 import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import { isEngineAway } from '../runtime/runtime.ts';
+import { createBuildOrder } from './buildOrder.ts';
 import { type BuildDeps, buildVersion } from './buildVersion.ts';
 import { contentHash } from './contentHash.ts';
 import { removeTrials } from './trial.ts';
-import { createTurns } from './turns.ts';
 import { noteUses, pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
@@ -65,7 +65,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     ...{ ...deps, baseImageId, trialPoolId: trialPoolOf(deps.poolId) },
     isBuilder: () => leases.isHeld(BUILDER_LEASE),
   };
-  const turns = createTurns(() => performance.now());
+  const buildOrder = createBuildOrder(() => performance.now());
   let working: Promise<void> = Promise.resolve();
   let wake = () => {};
   let isBuilder = false;
@@ -83,7 +83,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       isBuilder = true;
     }
     if (performance.now() >= upkeepDueAt) await keep();
-    const next = turns.next(await queries.environmentsToBuild());
+    const next = buildOrder.next(await queries.environmentsToBuild());
     if (next === null) return;
     await build(next);
     upkeepDueAt = 0;
@@ -122,7 +122,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       } catch (error: unknown) {
         if (error instanceof RemovedError) return;
         if (own.signal.aborted) throw error;
-        turns.failed(id);
+        buildOrder.failed(id);
         if (isEngineAway(error)) throw error;
         const details = { name, number, error: messageOf(error) };
         logger.error(details, 'a build was broken off; it begins anew later');

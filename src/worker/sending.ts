@@ -6,7 +6,7 @@
  */
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import type { ExecuteRequest } from '../kernel/execution/executeRequest.ts';
+import type { ExecuteMessage } from '../kernel/execution/executeRequest.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';
@@ -20,7 +20,7 @@ export interface SendingDeps {
   readonly isLinked: () => boolean;
   /** Whether the agent may get code: it also has the session's variables. */
   readonly maySend: () => boolean;
-  readonly send: (request: ExecuteRequest) => void;
+  readonly send: (request: ExecuteMessage) => void;
   readonly valuesOf: VariableDelivery['valuesOf'];
   /** Whether an interrupt of the execution waits for the agent's answer. */
   readonly isInterruptPending: (id: ExecutionId) => boolean;
@@ -78,7 +78,7 @@ export function createSending(deps: SendingDeps): Sending {
     if (isWanted && environment !== null && isLinked() && isDue(job)) sendNow(job, { environment });
   }
 
-  function sendNow(job: Job, given: Pick<ExecuteRequest, 'environment'>): void {
+  function sendNow(job: Job, given: Pick<ExecuteMessage, 'environment'>): void {
     const { execution, code, userExpressions } = job;
     const { id: msgId, timeoutMs, maxOutputBytes, options } = execution;
     const { workingDirectory, allowInput, pty, silent, storeHistory } = options ?? {};

@@ -1,7 +1,7 @@
 /** What the agent does for the pool beside running code: limits, seqs, epochs and measurements. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import { OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
+import { AGENT_OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
 import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
@@ -48,14 +48,22 @@ describe('the agent', () => {
     expect((await kernel.runner.run('kept')).outcome).toMatchObject({ errorName: 'NameError' });
   });
 
-  it.each(Object.keys(OPERATIONS) as OperationName[])('has the operation %s', async (name) => {
-    const { method } = OPERATIONS[name];
-    // Without an epoch the agent does nothing.
-    const ask = { method, path: `/${name}`, timeoutMs: 5_000, body: method === 'GET' ? null : {} };
-    const { signal } = new AbortController();
-    const { status } = await requestAgent(socketAddress(kernel.relay.socketPath), ask, signal);
-    expect(status).toBe(method === 'GET' ? 200 : 400);
-  });
+  it.each(Object.keys(AGENT_OPERATIONS) as OperationName[])(
+    'has the operation %s',
+    async (name) => {
+      const { method } = AGENT_OPERATIONS[name];
+      // Without an epoch the agent does nothing.
+      const ask = {
+        method,
+        path: `/${name}`,
+        timeoutMs: 5_000,
+        body: method === 'GET' ? null : {},
+      };
+      const { signal } = new AbortController();
+      const { status } = await requestAgent(socketAddress(kernel.relay.socketPath), ask, signal);
+      expect(status).toBe(method === 'GET' ? 200 : 400);
+    },
+  );
 
   it('answers health and usage at once', async () => {
     const { channel } = kernel.runner.recorded;

@@ -26,7 +26,7 @@ export function cutOff(): Failure {
 
 /** For a request that the client's HTTP transport failed with. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof SdkHttpError) return refusalOf(error);
+  if (error instanceof SdkHttpError) return mcpFailureOf(error);
   const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
   const code = String(cause?.code ?? '');
   if (NOT_SENT.includes(code)) return failure(`The gateway cannot be reached (${code}).`);
@@ -35,7 +35,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The gateway's own words, if it is one that answered. */
-function refusalOf({ status, data: { text } }: SdkHttpError): Failure {
+function mcpFailureOf({ status, data: { text } }: SdkHttpError): Failure {
   const refusal = REFUSAL.safeParse(parsed(text));
   if (refusal.success) return refusal.data.error;
   return failure(`What answers at this address is no gateway: HTTP ${status}.`);

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { EgressRefusal } from '../egressRefusal.ts';
 
 /** What code is told of a failure. @param error anything: what is no refusal is not told */
-export function refusalOf(error: unknown): EgressRefusal {
+export function egressRefusalOf(error: unknown): EgressRefusal {
   if (error instanceof EgressRefusal) return error;
   return new EgressRefusal(
     503,

@@ -14,7 +14,7 @@ import { hostText, parseTarget, type Target } from '../../domain/egress/target.t
 import type { Dial, EgressSession } from '../createDial.ts';
 import { malformed } from '../egressRefusal.ts';
 import type { Traffic } from '../traffic.ts';
-import { refusalOf, respondRefused, writeRefused } from './answers.ts';
+import { egressRefusalOf, respondRefused, writeRefused } from './answers.ts';
 import { parseAskedUrl } from './askedUrl.ts';
 import { forward, forwardUpgrade, hasPlainBody } from './forward.ts';
 import { join } from './join.ts';
@@ -66,7 +66,7 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
 
   /** Counts what was refused, and gives what code is told. If code has given up, that is no failure of the host. */
   function refuse(error: unknown, { session, gone }: Served, target: Target | undefined) {
-    const refusal = refusalOf(error);
+    const refusal = egressRefusalOf(error);
     if (gone.signal.aborted && error === gone.signal.reason) return refusal;
     if (refusal !== error) onError(error);
     const host = target ? hostText(target) : '';

@@ -7,7 +7,7 @@ import type { Client } from '../connection/client.ts';
 export type QuotaUse = Readonly<Record<CountedKind, number>>;
 
 /** Where an execution runs or waits for others. */
-export type Lane = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
+export type QueuePlace = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
 
 /** How much is used of the quotas of unfinished executions. */
 export interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QUEUED_EXECUTIONS'> {
@@ -86,7 +86,7 @@ export function createQuotaQueries({ sql, answered }: Client) {
     unfinishedUse: async (
       owner: QuotaOwner,
       maxCommands: number,
-      { sessionId, language, contextId }: Lane,
+      { sessionId, language, contextId }: QueuePlace,
     ): Promise<UnfinishedUse> => {
       const [row] = await answered(sql<{ running: number; queued: number; isLaneFree: boolean }[]>`
         WITH unfinished AS (${unfinished(owner, maxCommands)})

@@ -3,7 +3,12 @@ import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
 import type { Operation } from './operation.ts';
-import { type AnswerOf, type InputOf, OPERATIONS, type OperationName } from './operationTable.ts';
+import {
+  AGENT_OPERATIONS,
+  type AnswerOf,
+  type InputOf,
+  type OperationName,
+} from './operationTable.ts';
 import { requestAgent } from './requestAgent.ts';
 
 /**
@@ -31,7 +36,7 @@ const refusalSchema = z.object({ error: z.string().max(64) });
 export function createAgentCalls({ address, epoch, signal }: AgentCallsDeps): CallAgent {
   return async <Name extends OperationName>(name: Name, input: InputOf<Name>) => {
     // The table guarantees this type, but the compiler cannot infer it.
-    const operation = OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
+    const operation = AGENT_OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
     const { method, timeoutMs, maxAnswerBytes } = operation;
     const body = method === 'GET' ? null : { epoch, ...operation.request(input) };
     const path = `/${name}`;

@@ -11,7 +11,7 @@ import { restart } from './operations/restart.ts';
 import { usage } from './operations/usage.ts';
 import { variables } from './operations/variables.ts';
 
-export const OPERATIONS = {
+export const AGENT_OPERATIONS = {
   ask,
   contexts,
   delete_context: deleteContext,
@@ -24,11 +24,11 @@ export const OPERATIONS = {
   variables,
 };
 
-export type OperationName = keyof typeof OPERATIONS;
+export type OperationName = keyof typeof AGENT_OPERATIONS;
 
 export type InputOf<Name extends OperationName> = Parameters<
-  (typeof OPERATIONS)[Name]['request']
+  (typeof AGENT_OPERATIONS)[Name]['request']
 >[0];
 
 export type AnswerOf<Name extends OperationName> =
-  (typeof OPERATIONS)[Name] extends Operation<infer _, infer Answer> ? Answer : never;
+  (typeof AGENT_OPERATIONS)[Name] extends Operation<infer _, infer Answer> ? Answer : never;

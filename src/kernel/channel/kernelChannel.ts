@@ -16,7 +16,7 @@ import type { Logger } from 'pino';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import { type CallAgent, createAgentCalls } from '../calls/createAgentCalls.ts';
-import { type ExecuteRequest, executeRequestFrame } from '../execution/executeRequest.ts';
+import { type ExecuteMessage, executeRequestFrame } from '../execution/executeRequest.ts';
 import type { Hello, KernelMessage } from '../frames/messages.ts';
 import { type Connection, openConnection } from './connection.ts';
 import { createDelivery, type Deliver, type DeliverableFrame } from './delivery.ts';
@@ -70,7 +70,7 @@ export interface KernelChannel {
   /** Works in any state of the connection. Closing the channel aborts pending calls. */
   readonly call: CallAgent;
   /** Sends the request now. Returns false, and sends nothing, if the channel is not open: wait for `onOpen` then. */
-  execute(request: ExecuteRequest): boolean;
+  execute(request: ExecuteMessage): boolean;
   /**
    * Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored.
    */
@@ -130,7 +130,7 @@ class Channel implements KernelChannel {
     return this.#sequence.last;
   }
 
-  execute(request: ExecuteRequest): boolean {
+  execute(request: ExecuteMessage): boolean {
     return this.#connection.send(executeRequestFrame(request, this.#session, this.#now()));
   }
 

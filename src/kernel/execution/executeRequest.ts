@@ -2,7 +2,7 @@ import type { Terminal } from '../../domain/executionOptions.ts';
 import type { UserExpression } from '../../domain/userExpressions.ts';
 
 /** A request to run a piece of code in a kernel, or as a command. */
-export interface ExecuteRequest {
+export interface ExecuteMessage {
   /** The execution's id. The agent forwards each `msgId` at most once, so sending a request again is harmless. */
   readonly msgId: string;
   readonly code: string;
@@ -39,7 +39,7 @@ const JUPYTER_PROTOCOL_VERSION = '5.3';
  * The frame for a request. `JSON.stringify` escapes U+0000 and lone surrogates, so the code arrives unchanged.
  * @param now milliseconds since the epoch
  */
-export function executeRequestFrame(request: ExecuteRequest, session: string, now: number): string {
+export function executeRequestFrame(request: ExecuteMessage, session: string, now: number): string {
   return JSON.stringify({
     channel: 'shell',
     header: {

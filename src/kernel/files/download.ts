@@ -5,7 +5,7 @@
 import { type Duplex, Readable } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { type AnswerHead, parseHead } from './answerHead.ts';
-import { refusalOf } from './fileRefusal.ts';
+import { fileErrorOf } from './fileRefusal.ts';
 import { createPieces, type Pieces } from './pieces.ts';
 import { abortError, LengthError, SILENCE_MS, SilenceError } from './transferErrors.ts';
 
@@ -35,7 +35,7 @@ export async function download(
   signal?.addEventListener('abort', stop, { once: true });
   body.on('close', () => signal?.removeEventListener('abort', stop));
   const { status, headers } = await head;
-  if (status >= 400) throw await refusalOf({ status, body }, { method: 'GET', path });
+  if (status >= 400) throw await fileErrorOf({ status, body }, { method: 'GET', path });
   return { status, headers, body, giveBack: pieces.giveBack };
 }
 

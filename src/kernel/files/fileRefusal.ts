@@ -9,7 +9,7 @@ import { refusalSchema } from './fileAnswers.ts';
 const MAX_ANSWER_BYTES = 8 * 1_048_576;
 
 /** The error that a refusal becomes. @param path with its query, which is left out: names do not belong into logs */
-export async function refusalOf(
+export async function fileErrorOf(
   { status, body }: { readonly status: number; readonly body: Readable },
   { method, path }: { readonly method: string; readonly path: string },
 ): Promise<Error> {

@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
-import { refusalOf } from './fileRefusal.ts';
+import { fileErrorOf } from './fileRefusal.ts';
 import {
   abortError,
   LengthError,
@@ -62,7 +62,7 @@ export async function requestFiles(
   try {
     const answer = await answerTo(call, ask, silence);
     const status = answer.statusCode ?? 0;
-    if (status >= 400) throw await refusalOf({ status, body: answer }, ask);
+    if (status >= 400) throw await fileErrorOf({ status, body: answer }, ask);
     return { headers: answer.headers, status, body: watched(answer, silence) };
   } catch (error: unknown) {
     ask.body?.destroy();

@@ -22,13 +22,13 @@ export async function enterDoor(
   { door, path, taken }: FoundDoor,
   req: IncomingMessage,
 ): Promise<DoorRequest | Refusal> {
-  const coming = { door: door.name, address: addressOf(req) };
+  const origin = { door: door.name, address: addressOf(req) };
   const request = { req, method: req.method ?? 'GET', path, query: taken.query };
   const shown = door.keyShown?.(request) ?? null;
   const principal =
     shown === null
-      ? await authenticate(tokenGiven(taken, req, door.credentials), coming)
-      : await authenticateKey(shown, coming);
+      ? await authenticate(tokenGiven(taken, req, door.credentials), origin)
+      : await authenticateKey(shown, origin);
   if (isRefusal(principal)) return principal;
   return { ...request, principal, service: bindService(principal), stopping };
 }

@@ -38,8 +38,8 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
     if (deps.cors(req, res)) return;
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
-    const coming = { door: 'graphql', address: deps.addressOf(req) } as const;
-    const principal = await deps.authenticate(tokenIn(req.headers), coming);
+    const origin = { door: 'graphql', address: deps.addressOf(req) } as const;
+    const principal = await deps.authenticate(tokenIn(req.headers), origin);
     if (isRefusal(principal)) return refuse(req, res, principal);
     if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
     await answer(deps, principal, req, res);

@@ -16,16 +16,19 @@ import type { Given } from './givenToken.ts';
 const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
 
 /** What comes by a door, and from where. */
-export interface Coming {
+export interface CallOrigin {
   readonly door: Door;
   readonly address: string;
 }
 
 /** Who shows this token (null: none), or the refusal of a call that no token lets in there. */
-export type Authenticate = (given: Given | null, coming: Coming) => Promise<Principal | Refusal>;
+export type Authenticate = (
+  given: Given | null,
+  origin: CallOrigin,
+) => Promise<Principal | Refusal>;
 
 /** The same for a key to one session, or a signature by one. */
-export type AuthenticateKey = (shown: KeyShown, coming: Coming) => Promise<Principal | Refusal>;
+export type AuthenticateKey = (shown: KeyShown, origin: CallOrigin) => Promise<Principal | Refusal>;
 
 export interface AuthenticateDeps {
   /** AUTH_TOKEN. */

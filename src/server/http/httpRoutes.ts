@@ -67,8 +67,8 @@ async function serveMetrics(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const coming = { door: 'graphql', address: addressOf(req) } as const;
-  const principal = await authenticate(tokenIn(req.headers), coming);
+  const origin = { door: 'graphql', address: addressOf(req) } as const;
+  const principal = await authenticate(tokenIn(req.headers), origin);
   if (isRefusal(principal)) return refuse(req, res, principal);
   const text = await metrics.text(principal);
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);

@@ -20,14 +20,14 @@ export function createUpgrade(
   return (req, socket, head) => {
     socket.on('error', () => socket.destroy());
     if (!deps.isStopping() && deps.doorUpgrade(req, socket, head)) return;
-    const refusal = refusalOf(req, deps);
+    const refusal = refusedUpgrade(req, deps);
     if (refusal === null) deps.webSockets.handleUpgrade(req, socket, head);
     else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   };
 }
 
 /** The status line of the refusal. Null: the connection may be upgraded. */
-function refusalOf(
+function refusedUpgrade(
   req: IncomingMessage,
   { isStopping, isOriginAllowed }: UpgradeDeps,
 ): string | null {

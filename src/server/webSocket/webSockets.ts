@@ -57,10 +57,10 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     ...webSocketOperations(deps, numbers),
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect({ connectionParams, extra }) {
-      const coming = { door: 'graphql', address: extra.address } as const;
-      let who = await authenticate(tokenIn(connectionParams ?? {}), coming);
+      const origin = { door: 'graphql', address: extra.address } as const;
+      let who = await authenticate(tokenIn(connectionParams ?? {}), origin);
       const isAway = () => isRefusal(who) && who.code === 'DATABASE_UNAVAILABLE';
-      if (isRefusal(who) && !isAway()) who = await authenticate(tokenIn(extra.headers), coming);
+      if (isRefusal(who) && !isAway()) who = await authenticate(tokenIn(extra.headers), origin);
       if (isAway()) extra.tryLater();
       if (isRefusal(who)) return false;
       extra.principal = who;

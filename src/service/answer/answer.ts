@@ -78,7 +78,7 @@ export function answer(
   return hides ? withoutContent(whole) : whole;
 }
 
-function createTurns(): Answer['inTurn'] {
+function createOneAtATime(): Answer['inTurn'] {
   let last: Promise<unknown> = Promise.resolve();
   return (read) => {
     const mine = last.then(read);
@@ -152,7 +152,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       for (const { output } of page) budget.charge(execution, 'outputs', output);
       return page;
     },
-    inTurn: createTurns(),
+    inTurn: createOneAtATime(),
     fileBytes: budget.fileBytes,
     eventData: budget.eventData,
     listItems: budget.listItems,

@@ -3,7 +3,7 @@ import { validateUserUuid } from '../validate.ts';
 import { isMissing } from './fileErrors.ts';
 import { type GivenPath, validatePath } from './filePaths.ts';
 import type { FileView } from './fileView.ts';
-import { askWorker, openSessionOf, type SessionFilesDeps } from './sessionFiles.ts';
+import { askWorker, type SessionFilesDeps, useOpenSession } from './sessionFiles.ts';
 
 /**
  * The file, folder or link at a path. Null if nothing is there, or if the user has no open session.
@@ -19,7 +19,7 @@ export async function file(
 ): Promise<FileView | null> {
   validateUserUuid(userUuid);
   const path = validatePath(given);
-  const session = await openSessionOf(deps, principal, userUuid);
+  const session = await useOpenSession(deps, principal, userUuid);
   if (!session) return null;
   try {
     const entry = await askWorker(deps, session, path, (files) => files.stat(path.bytes, options));

@@ -11,7 +11,7 @@ import { isDirectory, refusedError, UploadAbortedError, unreachable } from './fi
 export type SessionFilesDeps = Pick<ServiceDeps, 'database' | 'pool' | 'sessionUses'>;
 
 /** The user's open session, which counts as used now. Null if there is none. */
-export async function openSessionOf(
+export async function useOpenSession(
   { database, sessionUses }: Pick<ServiceDeps, 'database' | 'sessionUses'>,
   { tenant }: Principal,
   userUuid: string,
@@ -26,7 +26,7 @@ export async function requireSession(
   principal: Principal,
   userUuid: string,
 ): Promise<Session> {
-  const session = await openSessionOf(deps, principal, userUuid);
+  const session = await useOpenSession(deps, principal, userUuid);
   if (!session) throw noSession(userUuid);
   return session;
 }

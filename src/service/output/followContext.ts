@@ -81,7 +81,7 @@ export async function followContext(
       feed.close();
       throw error;
     });
-  await attend(deps, found, gone);
+  await countAsUse(deps, found, gone);
   return {
     kernel: found,
     news: newsOf(deps, principal, { feed, gone, told: reached }),
@@ -91,7 +91,7 @@ export async function followContext(
 }
 
 /** A follower is a use of the session, as long as it is there. */
-async function attend(
+async function countAsUse(
   deps: FollowContextDeps,
   { tenant, userUuid, context }: KernelView,
   gone: AbortSignal,

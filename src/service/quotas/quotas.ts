@@ -10,13 +10,13 @@ import {
   USAGE_KINDS,
 } from '../../domain/quota.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { Lane } from '../../events/queries/quotaQueries.ts';
+import type { QueuePlace } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
 import { createLimitedUsers } from './limitedUsers.ts';
+import { quotaRefusal, requireOneMore } from './quotaRefusal.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
-import { refusalOf, requireOneMore } from './refusalOf.ts';
 import { createStoredBook, limitsStored } from './storedBook.ts';
 import { createUsageBook } from './usageBook.ts';
 
@@ -82,7 +82,7 @@ export interface Quotas {
    * @param lane where the execution would run or wait
    * @throws QuotaError if there is no room now
    */
-  requireRoomAgain(owner: SessionOwner, lane: Lane): Promise<void>;
+  requireRoomAgain(owner: SessionOwner, lane: QueuePlace): Promise<void>;
   /** Why an execution is refused, if this gateway remembers that this minute's are used up. Null: it does not. */
   knownRefusal(owner: SessionOwner): QuotaError | null;
 }
@@ -172,7 +172,7 @@ export function createQuotas({
         const askedAt = clock();
         const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
         const kind = isLaneFree ? 'RUNNING_EXECUTIONS' : 'QUEUED_EXECUTIONS';
-        const refusal = refusalOf(kind, owner, use[kind], now());
+        const refusal = quotaRefusal(kind, owner, use[kind], now());
         if (refusal === null) continue;
         refusals.learn(user, refusal.exceeded, askedAt);
         throw refusal;

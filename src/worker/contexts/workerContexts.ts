@@ -2,7 +2,7 @@ import { type Context, type ContextEvent, evolveContext } from '../../domain/con
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ContextId } from '../../domain/ids.ts';
-import type { ExecuteRequest } from '../../kernel/execution/executeRequest.ts';
+import type { ExecuteMessage } from '../../kernel/execution/executeRequest.ts';
 import type { LaneKey } from '../lanes/laneKey.ts';
 
 /** The open contexts of one worker beside the default one, as they are recorded. */
@@ -24,7 +24,7 @@ export interface WorkerContexts {
   /** Whether the execution's code may be sent: its context has a kernel, and is not being deleted. */
   mayRun(execution: Execution): boolean;
   /** What the agent must know of the execution's context. */
-  namedIn(execution: Execution): Pick<ExecuteRequest, 'context'>;
+  namedIn(execution: Execution): Pick<ExecuteMessage, 'context'>;
   /** Takes the state that was read, or that a commit gave. */
   put(context: Context): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */

@@ -50,8 +50,8 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       refuseFile(req, res, METHOD_NOT_ALLOWED);
       return;
     }
-    const coming = { door: 'files', address: deps.addressOf(req) } as const;
-    const principal = await deps.authenticate(tokenIn(req.headers), coming);
+    const origin = { door: 'files', address: deps.addressOf(req) } as const;
+    const principal = await deps.authenticate(tokenIn(req.headers), origin);
     if (isRefusal(principal)) return refuseFile(req, res, principal);
     const url = parseFileUrl(req.url ?? '');
     if (isBadFileUrl(url)) {

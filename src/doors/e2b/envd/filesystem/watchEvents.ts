@@ -17,10 +17,12 @@ export function eventsOfE2b(events: readonly FolderEvent[]): object[] {
   return events.flatMap((event, at) => {
     const next = events[at + 1];
     const isNewFile = event.type === 'create' && next?.type === 'write' && next.name === event.name;
-    return isNewFile ? [told(event), told({ ...event, type: 'chmod' })] : [told(event)];
+    return isNewFile
+      ? [eventMessage(event), eventMessage({ ...event, type: 'chmod' })]
+      : [eventMessage(event)];
   });
 }
 
-function told({ type, name, entry }: FolderEvent): object {
+function eventMessage({ type, name, entry }: FolderEvent): object {
   return { name, type: TYPES[type], ...(entry && { entry: entryInfoOf(entry) }) };
 }

@@ -14,7 +14,7 @@ import { cellOf, requireLanguage } from '../contexts/languages.ts';
 import { RefusedError } from '../refused.ts';
 import { createCellEvents } from './cellEvents.ts';
 import { openEventStream } from './eventStream.ts';
-import { type ExecuteRequest, readExecuteRequest } from './executeRequest.ts';
+import { type InterpreterRequest, readExecuteRequest } from './executeRequest.ts';
 
 /** How code ends whose sandbox or context has ended. */
 const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
@@ -71,7 +71,7 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
 /** @throws RefusedError */
 async function contextFor(
   sandbox: SandboxCall,
-  { contextId, language: given }: ExecuteRequest,
+  { contextId, language: given }: InterpreterRequest,
 ): Promise<FoundContext> {
   if (contextId !== null && given !== null)
     throw new RefusedError(400, 'Only one of context_id or language can be provided');

@@ -2,7 +2,7 @@ import type { SandboxCall } from '../../surface.ts';
 import { readObject, textIn, textsIn, UnprocessableError } from '../body.ts';
 
 /** What `POST /execute` asks for. */
-export interface ExecuteRequest {
+export interface InterpreterRequest {
   readonly code: string;
   readonly contextId: string | null;
   readonly language: string | null;
@@ -10,7 +10,7 @@ export interface ExecuteRequest {
 }
 
 /** @throws UnprocessableError */
-export async function readExecuteRequest({ call }: SandboxCall): Promise<ExecuteRequest> {
+export async function readExecuteRequest({ call }: SandboxCall): Promise<InterpreterRequest> {
   const body = await readObject(call);
   const { code } = body;
   if (typeof code !== 'string')

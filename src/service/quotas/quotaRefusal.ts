@@ -7,12 +7,12 @@ const DAY_MS = 86_400_000;
 
 /** @throws QuotaError if there is no room for one more */
 export function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: Date): void {
-  const refusal = refusalOf(kind, owner, used, now);
+  const refusal = quotaRefusal(kind, owner, used, now);
   if (refusal !== null) throw refusal;
 }
 
 /** Null: there is room for one more. */
-export function refusalOf(
+export function quotaRefusal(
   kind: QuotaKind,
   owner: QuotaLimits,
   used: number,

@@ -5,14 +5,14 @@ import type { EnvironmentId } from '../domain/ids.ts';
 const RETRY = { firstMs: 5_000, maxMs: 300_000 };
 
 /** Whose build begins next. A version whose attempt has failed is passed over for a while, so that others are built. */
-export interface Turns {
+export interface BuildOrder {
   /** Of those that wait, in their order. Null: none, or all of them are passed over. */
   next(waiting: readonly Environment[]): Environment | null;
   failed(id: EnvironmentId): void;
 }
 
 /** @param nowMs of a clock that never goes back */
-export function createTurns(nowMs: () => number): Turns {
+export function createBuildOrder(nowMs: () => number): BuildOrder {
   let failures = new Map<EnvironmentId, { readonly count: number; readonly dueAtMs: number }>();
   return {
     next: (waiting) => {
