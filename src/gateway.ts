@@ -246,7 +246,7 @@ export function composeService(
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
-  // Read once, and only if it is needed: who is known now, is known until the gateway stops.
+  // Read once, when it is first needed. Another token in the file counts from the next start of the gateway.
   let read: string | null = null;
   const token = () => {
     read ??= config.authToken ?? tokenOf(config.dataDir);

@@ -1,4 +1,4 @@
-import { lookUntil } from '../src/async/lookUntil.ts';
+import { pollUntil } from '../src/async/pollUntil.ts';
 
 const LOOK_INTERVAL_MS = 50;
 /** Ends a wait in vain. Generous, because six workers may start together beside other tests. */
@@ -13,7 +13,7 @@ export async function until<T>(
   look: () => Promise<T | null | undefined | false>,
   limitMs = LOOK_LIMIT_MS,
 ): Promise<T> {
-  const seen = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs }, look);
+  const seen = await pollUntil({ everyMs: LOOK_INTERVAL_MS, limitMs }, look);
   if (seen === null) throw new Error(`${what}: not within ${limitMs} ms`);
   return seen;
 }

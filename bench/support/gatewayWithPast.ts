@@ -1,6 +1,6 @@
 /** Starts a gateway whose database holds a long history, and measures its restart. */
 import { pino } from 'pino';
-import { lookUntil } from '../../src/async/lookUntil.ts';
+import { pollUntil } from '../../src/async/pollUntil.ts';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { withSql } from './benchDatabase.ts';
@@ -54,7 +54,7 @@ export async function restartHard(
 }
 
 async function untilReady({ url }: TestGateway, startedAt: number): Promise<number> {
-  const isReady = await lookUntil({ everyMs: LOOK_MS, limitMs: READY_TIMEOUT_MS }, () =>
+  const isReady = await pollUntil({ everyMs: LOOK_MS, limitMs: READY_TIMEOUT_MS }, () =>
     fetch(`${url}/readyz`).then(
       ({ status }) => status === 200,
       () => false,

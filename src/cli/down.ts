@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from '../async/closeAll.ts';
-import { lookUntil } from '../async/lookUntil.ts';
+import { pollUntil } from '../async/pollUntil.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { LEASE_TTL_MS, type Leases } from '../events/leases/leases.ts';
 import { openInstallation } from '../gateway.ts';
@@ -12,7 +12,7 @@ import { liveGateway, lockDataDir } from '../process/gatewayLock.ts';
 
 /** Longer than a gateway needs to drain. */
 const GATEWAY_STOP_TIMEOUT_MS = 15_000;
-const GATEWAY_STOP_LOOK_MS = 50;
+const GATEWAY_STOP_POLL_MS = 50;
 
 /** `cellhouse down`: ends everything in this installation. @throws Error if something is left */
 export async function down(): Promise<void> {
@@ -55,8 +55,8 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
   }
   logger.info({ gatewayPid: live.pid }, 'stopping the gateway');
   process.kill(live.pid, 'SIGTERM');
-  const isGone = await lookUntil(
-    { everyMs: GATEWAY_STOP_LOOK_MS, limitMs: GATEWAY_STOP_TIMEOUT_MS },
+  const isGone = await pollUntil(
+    { everyMs: GATEWAY_STOP_POLL_MS, limitMs: GATEWAY_STOP_TIMEOUT_MS },
     async () => (await liveGateway(config.dataDir)) === null,
   );
   if (isGone) return;
@@ -69,8 +69,8 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
  */
 async function refuseBesideOthers(leases: Leases): Promise<void> {
   let others: readonly string[] = [];
-  const isAlone = await lookUntil(
-    { everyMs: GATEWAY_STOP_LOOK_MS, limitMs: LEASE_TTL_MS + GATEWAY_STOP_LOOK_MS },
+  const isAlone = await pollUntil(
+    { everyMs: GATEWAY_STOP_POLL_MS, limitMs: LEASE_TTL_MS + GATEWAY_STOP_POLL_MS },
     async () => {
       others = await leases.otherGateways();
       return others.length === 0;

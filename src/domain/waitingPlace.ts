@@ -7,7 +7,7 @@ export interface WaitingPlace {
   readonly user: string;
   /** When the first of the user's calls began to wait, in milliseconds since 1970, by the clock of its gateway. */
   readonly since: number;
-  /** The name of the environment whose worker the user waits for. Null: one of no environment. */
+  /** The name of the environment whose worker the user waits for. Null: any worker without an environment. */
   readonly environment: string | null;
 }
 
@@ -15,7 +15,7 @@ export interface WaitingPlace {
 export interface WaitingHere {
   /** How many calls of each tenant wait. */
   readonly calls: ReadonlyMap<string, number>;
-  /** The places of their users, at most as many as other gateways need to know, those first whose turn comes first. */
+  /** The places of their users in the order of their turns, as many as other gateways need to know. */
   readonly places: readonly WaitingPlace[];
 }
 

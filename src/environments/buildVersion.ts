@@ -26,7 +26,7 @@ import { INDEX_FOLDER, type Recipe, recipeOf } from './recipe.ts';
 import { TrialError, tryImage } from './trial.ts';
 
 const MIB = 1024 * 1024;
-/** So often a build begins that is broken off by what is no fault of the environment, as far as can be told. */
+/** How often a build is begun that the end of a gateway or of the engine breaks off. */
 export const MAX_ATTEMPTS = 20;
 
 export interface BuildDeps {

@@ -24,11 +24,11 @@ import { removeTrials } from './trial.ts';
 import { noteUses, pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
-const LOOK_INTERVAL_MS = 1_000;
+const POLL_INTERVAL_MS = 1_000;
 /** How often the builder looks for another worker image, and for images that nothing needs. */
 const UPKEEP_INTERVAL_MS = 30_000;
 /** The same while workers have images that nothing else needs. */
-const WORKERS_LOOK_INTERVAL_MS = 5_000;
+const WORKERS_POLL_INTERVAL_MS = 5_000;
 /** After a failure, so that an engine that is away is not asked all the time. */
 const RETRY_INTERVAL_MS = 5_000;
 /** How long `close()` waits for a build to be broken off. */
@@ -98,7 +98,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       await noteUses(all).catch(failedUpkeep);
       usesDueAt = performance.now() + USE_INTERVAL_MS;
     }
-    const intervalMs = isWaiting ? WORKERS_LOOK_INTERVAL_MS : UPKEEP_INTERVAL_MS;
+    const intervalMs = isWaiting ? WORKERS_POLL_INTERVAL_MS : UPKEEP_INTERVAL_MS;
     upkeepDueAt = performance.now() + intervalMs;
   }
 
@@ -137,7 +137,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     while (!signal.aborted) {
       await withAbort(signal, async (own) => {
         wake = () => own.abort();
-        let pauseMs = LOOK_INTERVAL_MS;
+        let pauseMs = POLL_INTERVAL_MS;
         await round().catch((error: unknown) => {
           if (signal.aborted) return;
           pauseMs = RETRY_INTERVAL_MS;

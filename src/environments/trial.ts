@@ -19,7 +19,7 @@ import { INSTALLED } from './recipe.ts';
 /** A worker starts in about a second. One whose preloaded modules are slow may take longer. */
 const START_TIMEOUT_MS = 120_000;
 /** How soon a container is found to have ended. */
-const LOOK_INTERVAL_MS = 500;
+const POLL_INTERVAL_MS = 500;
 const EXECUTION_TIMEOUT_MS = 60_000;
 const GRACE_MS = 1_000;
 /** A list of thousands of packages has some hundred KiB. */
@@ -102,19 +102,19 @@ async function untilStarted(
   const waiting = new AbortController();
   const stop = () => waiting.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
-  const look = async () => {
+  const poll = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     if (seen === undefined || seen?.isRunning) return;
     const exitCode = seen?.end?.exitCode ?? 'unknown';
     waiting.abort(new TrialError(`a worker of it ended while it started (exit code ${exitCode})`));
   };
-  const looker = setInterval(look, LOOK_INTERVAL_MS);
+  const timer = setInterval(poll, POLL_INTERVAL_MS);
   try {
     await within(START_TIMEOUT_MS, address.untilOpen(waiting.signal), () => {
       throw new TrialError(`no kernel of it answered within ${START_TIMEOUT_MS} ms`);
     });
   } finally {
-    clearInterval(looker);
+    clearInterval(timer);
     signal.removeEventListener('abort', stop);
     waiting.abort();
   }

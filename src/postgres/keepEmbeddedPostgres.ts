@@ -6,7 +6,7 @@ import { isAlive } from './processes.ts';
 import { readStatus } from './serverStatus.ts';
 
 /** A look only reads one small file and makes one system call. */
-const LOOK_INTERVAL_MS = 1_000;
+const POLL_INTERVAL_MS = 1_000;
 
 /**
  * Until `close()`, starts the embedded server again whenever it has died, because nobody else does. Running code goes
@@ -30,7 +30,7 @@ async function keep(
   signal: AbortSignal,
 ): Promise<void> {
   const layout = layoutOf(deps.dataDir);
-  const look = async () => {
+  const poll = async () => {
     const status = readStatus(layout);
     if (status !== null && isAlive(status.pid)) return;
     deps.logger.warn('the embedded PostgreSQL has died; starting it again');
@@ -38,5 +38,5 @@ async function keep(
       deps.logger.error({ err: error }, 'could not start the embedded PostgreSQL; trying again'),
     );
   };
-  await repeat(LOOK_INTERVAL_MS, signal, look);
+  await repeat(POLL_INTERVAL_MS, signal, poll);
 }

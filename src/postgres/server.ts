@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { lookUntil } from '../async/lookUntil.ts';
+import { pollUntil } from '../async/pollUntil.ts';
 import type { Binaries } from './binaries.ts';
 import { type Layout, PORT, socketOf } from './layout.ts';
 import { findClusterProcesses, signal } from './processes.ts';
@@ -30,7 +30,7 @@ const STOP_TIMEOUT_MS = 10_000;
 /** A killed process is gone immediately, unless it waits for a disk that does not answer. */
 const KILL_TIMEOUT_MS = 10_000;
 /** How often the server's status file is read. The server reports its state in no other way. */
-const LOOK_INTERVAL_MS = 20;
+const POLL_INTERVAL_MS = 20;
 /** One old log is kept beside the current one. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
@@ -62,13 +62,13 @@ export async function waitUntilReady(
   layout: Layout,
   isOver: () => unknown = () => true,
 ): Promise<ServerStatus | null> {
-  const look = (): { readonly status: ServerStatus | null } | null => {
+  const poll = (): { readonly status: ServerStatus | null } | null => {
     const status = readStatus(layout);
     const { postmaster } = findClusterProcesses(layout.data);
     if (status?.isReady && status.pid === postmaster) return { status };
     return postmaster === null && isOver() ? { status: null } : null;
   };
-  const found = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs: START_TIMEOUT_MS }, look);
+  const found = await pollUntil({ everyMs: POLL_INTERVAL_MS, limitMs: START_TIMEOUT_MS }, poll);
   if (found === null) throw serverError(layout, `was not ready after ${START_TIMEOUT_MS} ms`);
   return found.status;
 }
@@ -88,7 +88,7 @@ export async function stopServer(layout: Layout): Promise<boolean> {
 }
 
 async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean> {
-  const isGone = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs: timeoutMs }, () => {
+  const isGone = await pollUntil({ everyMs: POLL_INTERVAL_MS, limitMs: timeoutMs }, () => {
     const { postmaster, survivors } = findClusterProcesses(layout.data);
     return postmaster === null && survivors.length === 0;
   });

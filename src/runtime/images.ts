@@ -53,16 +53,16 @@ export class BuildStepError extends Error {
 
 /** The images of one pool, on the engine that the pool was made on. Failures are those of a {@link Runtime}. */
 export interface Images {
-  /** The step after `FROM` that says whose every layer of the build is. */
+  /** The `LABEL` step after `FROM`. It marks every layer of the build with its pool and environment. */
   labels(of: Pick<ImageBuild, 'poolId' | 'environmentId'>): string;
   /** @throws BuildStepError, RuntimeError, or the reason of the signal */
   build(build: ImageBuild, listener: BuildListener): Promise<BuiltImage>;
   /** The size of an image, with those of the images below it. Null: there is no such image. */
   bytesOf(imageId: string): Promise<number | null>;
-  /** All that belong to the pool and that no other image needs. */
+  /** The images of the pool that no other image is built on. */
   list(poolId: PoolId): Promise<ListedImage[]>;
-  /** Gives it its name again, whose time tells whoever removes old images. Nothing happens if there is no such image. */
+  /** Names the image anew: the engine records the time, by which old images are found. No error if there is no such image. */
   noteUse(imageId: string, name: string): Promise<void>;
-  /** Resolves with false while a container has it. Also removes the layers below it that nothing else needs. */
+  /** Removes the image and the layers that nothing else needs. Resolves with false while a container uses the image. */
   remove(imageId: string): Promise<boolean>;
 }

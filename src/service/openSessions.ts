@@ -5,6 +5,7 @@
 import type { RecordedEvent } from '../domain/events.ts';
 import type { ExecutionOptions } from '../domain/executionOptions.ts';
 import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
+import { followFeed } from '../events/followFeed.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 
 export interface OpenSessions {
@@ -35,9 +36,6 @@ export function createOpenSessions(
   const byId = new Map<string, Session>();
   /** The open sessions that are known to have had an execution. */
   const used = new Set<string>();
-  /** For each read under way, the sessions that were closed since it began. The read may still return them as open. */
-  const readings = new Set<Set<string>>();
-
   /** By session. */
   const endListeners = new Map<string, Set<() => void>>();
 
@@ -57,15 +55,19 @@ export function createOpenSessions(
     for (const listener of listeners ?? []) listener();
   }
 
-  async function putRead(read: () => Promise<readonly Session[]>): Promise<void> {
-    const closedMeanwhile = new Set<string>();
-    readings.add(closedMeanwhile);
-    try {
-      for (const session of await read()) if (!closedMeanwhile.has(session.id)) put(session);
-    } finally {
-      readings.delete(closedMeanwhile);
+  const feed = followFeed(({ event, streamId, version }) => {
+    if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
+      if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
     }
-  }
+    if (event.type === 'SessionOpened') put(evolveSession(null, event));
+    const session = byId.get(streamId);
+    if (!session) return;
+    if (event.type === 'SessionClosed') remove(session);
+    else if (version === session.version + 1) put(evolveSession(session, event as SessionEvent));
+  });
+
+  const readInto = (read: () => Promise<readonly Session[]>) =>
+    feed.read(read, (sessions) => sessions.forEach(put));
 
   return {
     get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
@@ -82,7 +84,7 @@ export function createOpenSessions(
     },
     refresh: async (tenant, userUuid) => {
       const stale = byUser.get(userKey(tenant, userUuid));
-      await putRead(async () => {
+      await readInto(async () => {
         const session = await queries.openSession(tenant, userUuid);
         if (stale && stale.id !== session?.id) remove(stale);
         return session ? [session] : [];
@@ -92,18 +94,8 @@ export function createOpenSessions(
       if (!used.has(id) && (await queries.hasExecution(id)) && byId.has(id)) used.add(id);
       return used.has(id);
     },
-    apply: ({ event, streamId, version }) => {
-      if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
-        if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
-      }
-      if (event.type === 'SessionOpened') put(evolveSession(null, event));
-      if (event.type === 'SessionClosed') for (const closed of readings) closed.add(streamId);
-      const session = byId.get(streamId);
-      if (!session) return;
-      if (event.type === 'SessionClosed') remove(session);
-      else if (version === session.version + 1) put(evolveSession(session, event as SessionEvent));
-    },
-    load: () => putRead(() => queries.openSessions()),
+    apply: feed.apply,
+    load: () => readInto(() => queries.openSessions()),
   };
 }
 

@@ -1,6 +1,6 @@
 import { DOORS, type Door, type Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
-import { type Ending, NEVER } from './access/ending.ts';
+import { type TokenEnd, NEVER } from './access/tokenEnd.ts';
 
 /** Who makes a call: what their token says. */
 export interface Principal {
@@ -12,7 +12,7 @@ export interface Principal {
   /** The wire that the call comes by. */
   readonly door: Door | 'cli';
   /** The end of the token. */
-  readonly ending: Ending;
+  readonly tokenEnd: TokenEnd;
   /** The holder shows a key to one session (`access/sessionKeys.ts`), and can open no other. */
   readonly isOfSession?: true;
 }
@@ -24,7 +24,7 @@ export const AUTH_TOKEN_HOLDER: Principal = {
   tenant: 'default',
   users: null,
   door: 'graphql',
-  ending: NEVER,
+  tokenEnd: NEVER,
 };
 
 export type ByDoor = Readonly<Record<Door, Principal>>;

@@ -7,7 +7,7 @@ import { createInOrder } from '../async/inOrder.ts';
 import { sharedRun } from '../async/sharedRun.ts';
 import { DomainError } from '../domain/errors.ts';
 import { createActorDeps } from './access/actorDeps.ts';
-import { ended, NEVER, untilEnding } from './access/ending.ts';
+import { tokenEnded, NEVER, untilTokenEnd } from './access/tokenEnd.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
 import { MAX_INPUT_CALLS } from './execute/sendInput.ts';
@@ -37,7 +37,7 @@ export interface Service extends Operations {
 
 /** Creates the service from its dependencies. Each gateway has one. */
 export function createService(
-  deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'ending' | 'requireSealed'>,
+  deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'tokenEnd' | 'requireSealed'>,
 ): Service {
   const stopping = new AbortController();
   // One for each waiting call. Node would warn of a leak from the eleventh on.
@@ -48,7 +48,7 @@ export function createService(
     inputCalls,
     requireSealed: sharedRun(() => requireSealed(deps.database)),
     stopping: stopping.signal,
-    ending: NEVER,
+    tokenEnd: NEVER,
   };
   const depsOf = createActorDeps(all);
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
@@ -74,12 +74,12 @@ function bind(
       if (error instanceof DomainError) refusals.add(principal.tokenId, name, error.code);
     };
     try {
-      if (principal.ending.isOver) throw ended();
+      if (principal.tokenEnd.isOver) throw tokenEnded();
       const instead = insteadOf(name, permission, principal, args);
       if (instead !== null) return Promise.resolve(instead.answer);
       const result = operation(depsOf(principal), principal, ...args);
       if (!(result instanceof Promise)) return result;
-      const answer = hideTenantUse(principal, untilEnding(principal.ending, result));
+      const answer = hideTenantUse(principal, untilTokenEnd(principal.tokenEnd, result));
       answer.catch(count);
       return answer;
     } catch (error: unknown) {

@@ -4,7 +4,7 @@ import type { NewId } from '../domain/ids.ts';
 import type { Environments } from '../environments/environments.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { Ending } from './access/ending.ts';
+import type { TokenEnd } from './access/tokenEnd.ts';
 import type { Refusals } from './access/refusals.ts';
 import type { SessionKeys } from './access/sessionKeys.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
@@ -43,5 +43,5 @@ export interface ServiceDeps {
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */
   readonly stopping: AbortSignal;
   /** Of the caller's token. */
-  readonly ending: Ending;
+  readonly tokenEnd: TokenEnd;
 }

@@ -7,7 +7,7 @@ import { listenForNews } from '../events/wakeUps/eventNews.ts';
  */
 export const CARRY_OUT_LIMIT_MS = 30_000;
 /** The event feed reports changes. Reads at this interval cover the case that the feed was interrupted when one came. */
-const LOOK_INTERVAL_MS = 5_000;
+const POLL_INTERVAL_MS = 5_000;
 
 export interface Awaited<State> {
   readonly streamId: string;
@@ -30,7 +30,7 @@ export async function untilCarriedOut<State>(
       const state = await read();
       if (isDone(state)) return state;
       if (performance.now() > limit) return whenLate(state);
-      await news.next(LOOK_INTERVAL_MS);
+      await news.next(POLL_INTERVAL_MS);
     }
   } finally {
     news.close();

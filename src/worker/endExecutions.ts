@@ -13,7 +13,7 @@ import { batchCommit, ENDED_WORKER } from './storing/batchCommit.ts';
 /** A live holder ends the executions in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;
 /** How often `endExecutions` looks for an expired lease if no `ExecutionFinished` wakes it earlier. */
-const HOLDER_LOOK_INTERVAL_MS = 250;
+const HOLDER_POLL_INTERVAL_MS = 250;
 
 export interface EndExecutionsDeps {
   readonly database: Database;
@@ -40,7 +40,7 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
       // Another live gateway holds the worker, or has just taken it. It gets SessionClosed, and ends the executions.
       if (performance.now() > limit)
         throw new Error(`The executions of ${worker.id} did not end within ${HOLDER_LIMIT_MS} ms.`);
-      await news.next(HOLDER_LOOK_INTERVAL_MS);
+      await news.next(HOLDER_POLL_INTERVAL_MS);
     }
   } finally {
     news.close();

@@ -1,8 +1,7 @@
 /**
  * Sends code to the worker's agent when it is due: in each lane one execution at a time, in the order of acceptance.
- * Each command has a lane of its own, and at most `maxCommands` of them run. That the agent has commands was asked before
- * the first one was accepted for it; so was that it has surroundings. Values of environment variables are read before the
- * code is sent.
+ * Each command has a lane of its own, and at most `maxCommands` of them run. The values of environment variables are read
+ * before the code is sent.
  */
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';

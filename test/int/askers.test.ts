@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import { type Asker, AskerGoneError } from '../../src/events/store/eventStore.ts';
-import { GATE_CLASS } from '../../src/events/store/gate.ts';
+import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
 import { workerRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
@@ -122,7 +122,7 @@ it('what two attempts have begun in turn is not taken for one transaction', asyn
     });
   const holding = (release: Promise<void>) =>
     db.sql.begin(async (transaction) => {
-      await transaction`SELECT pg_advisory_xact_lock(${GATE_CLASS}, 2)`;
+      await transaction`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, 2)`;
       await release;
     });
   const first = later();

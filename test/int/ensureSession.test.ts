@@ -9,7 +9,7 @@ import { quotaDefaults } from '../../src/config/quotas.ts';
 import { composePool } from '../../src/gateway.ts';
 import { newId } from '../../src/process/newId.ts';
 import { actorOf } from '../../src/service/access/actorDeps.ts';
-import { NEVER } from '../../src/service/access/ending.ts';
+import { NEVER } from '../../src/service/access/tokenEnd.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { createQuotas } from '../../src/service/quotas/quotas.ts';
@@ -58,7 +58,7 @@ async function startGateway() {
     now,
     clock: () => performance.now(),
   });
-  return { database, pool, sessions, sessionUses, quotas, newId, now, ending: NEVER };
+  return { database, pool, sessions, sessionUses, quotas, newId, now, tokenEnd: NEVER };
 }
 
 const usesOf = (id: string) =>

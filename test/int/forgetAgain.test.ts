@@ -4,7 +4,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import { type Quota, type QuotaEvent, quotaIdOf } from '../../src/domain/quota.ts';
 import { forgetHistory } from '../../src/events/retention/forget/forgetHistory.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
-import { GATE_CLASS } from '../../src/events/store/gate.ts';
+import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
 import { newId } from '../../src/process/newId.ts';
 import { endOwner } from '../../src/service/forget/endOwner.ts';
 import { untilEnded } from '../../src/service/forget/untilEnded.ts';
@@ -157,7 +157,7 @@ it('empties no event that was recorded while it waited for its row: the chain wo
   const { setting, forgetting } = await db.sql.begin(async (transaction) => {
     await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     // The append lock: the commit has changed its row by then.
-    await transaction`SELECT pg_advisory_xact_lock(${GATE_CLASS}, 2)`;
+    await transaction`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, 2)`;
     const setting = setTo(2, quota);
     await waiting('commits', 'advisory');
     const forgetting = forgetHistory(db.address, { owner, newId });

@@ -7,7 +7,7 @@ import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket } from 'ws';
 import { pause } from '../../src/async/pause.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createEnding } from '../../src/service/access/ending.ts';
+import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { STALE_MS } from '../../src/service/access/freshness.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
@@ -185,14 +185,14 @@ it('input that waits for others, or for the database, is not given any more', as
   const blue = { ...OPERATOR, tenant: 'blue' };
   const asked = { userUuid: userUuid(), code: HOLD, allowInput: true };
   const { id } = await one.service.submit(blue, asked);
-  const ending = createEnding(() => null);
-  const holder = { ...blue, tokenId: newId(), ending };
+  const tokenEnd = createTokenEnd(() => null);
+  const holder = { ...blue, tokenId: newId(), tokenEnd };
   await proxy.refuse();
   const send = (of: Principal, text: string) =>
     other.service.sendInput(of, { executionId: id, text });
   const sent = Promise.allSettled(['a', 'b'].map((text) => send(holder, text)));
   const after = send(blue, 'c');
-  ending.end();
+  tokenEnd.end();
   const ended = expect.objectContaining({ code: 'UNAUTHENTICATED' });
   expect(await sent).toEqual(['a', 'b'].map(() => ({ status: 'rejected', reason: ended })));
   await proxy.open();

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
-import { NEVER } from '../../src/service/access/ending.ts';
+import { NEVER } from '../../src/service/access/tokenEnd.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';

@@ -4,7 +4,7 @@ import type { PoolStatus } from '../../src/domain/poolStatus.ts';
 import type { Session } from '../../src/domain/session.ts';
 import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import { newId } from '../../src/process/newId.ts';
-import { untilEnding } from '../../src/service/access/ending.ts';
+import { untilTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { createAnswer } from '../../src/service/answer/answer.ts';
 import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
 import { unlessStopping } from '../../src/service/execute/unlessStopping.ts';
@@ -55,8 +55,8 @@ export function memoryService(given: MemoryParts = {}): Service {
     answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
     ...parts,
     execute: (principal, request) =>
-      untilEnding(
-        principal.ending,
+      untilTokenEnd(
+        principal.tokenEnd,
         unlessStopping({ stopping: stopping.signal }, hasKey(request), (onAccepting) =>
           execute(principal, request, onAccepting),
         ),

@@ -5,7 +5,7 @@ import type { Door, Role } from '../../src/domain/token.ts';
 import type { DoorSocket } from '../../src/doors/doorSocket.ts';
 import type { DoorCall, OpenDoor } from '../../src/doors/openDoor.ts';
 import type { ServerDeps } from '../../src/server/serverDeps.ts';
-import { createEnding, type OpenEnding } from '../../src/service/access/ending.ts';
+import { createTokenEnd, type OpenTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { byDoor } from '../../src/service/principal.ts';
 
 /** What the door has seen, and how it acts. */
@@ -61,7 +61,7 @@ export function secretOf(name: string): string {
 
 export interface TestTokens {
   readonly book: ServerDeps['tokenBook'];
-  readonly endings: Readonly<Record<string, OpenEnding>>;
+  readonly endings: Readonly<Record<string, OpenTokenEnd>>;
 }
 
 /**
@@ -72,16 +72,16 @@ export interface TestTokens {
 export function tokensFor(
   doors: Readonly<Record<string, Door | null>>,
   users: Readonly<Record<string, string>> = {},
-  fresh: OpenEnding['fresh'] = () => null,
+  fresh: OpenTokenEnd['fresh'] = () => null,
 ): TestTokens {
-  const endings = Object.fromEntries(Object.keys(doors).map((name) => [name, createEnding(fresh)]));
+  const endings = Object.fromEntries(Object.keys(doors).map((name) => [name, createTokenEnd(fresh)]));
   const holders = new Map(
     Object.entries(doors).map(([tokenId, door]) => {
-      const ending = endings[tokenId] ?? createEnding(fresh);
+      const tokenEnd = endings[tokenId] ?? createTokenEnd(fresh);
       const uuid = users[tokenId];
       const role: Role = uuid === undefined ? 'TENANT' : 'USER';
       const only = uuid === undefined ? null : { uuid };
-      const holder = { tokenId, role, tenant: 'blue', users: only, ending };
+      const holder = { tokenId, role, tenant: 'blue', users: only, tokenEnd };
       return [secretHash(secretOf(tokenId)), { door, by: byDoor(holder) }];
     }),
   );

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { backOffMs } from '../../src/async/backOffMs.ts';
 import { closeAll } from '../../src/async/closeAll.ts';
 import { createInOrder } from '../../src/async/inOrder.ts';
-import { lookUntil } from '../../src/async/lookUntil.ts';
+import { pollUntil } from '../../src/async/pollUntil.ts';
 import { onAbort } from '../../src/async/onAbort.ts';
 import { pause } from '../../src/async/pause.ts';
 import { withAbort } from '../../src/async/withAbort.ts';
@@ -130,17 +130,17 @@ describe('backOffMs', () => {
 describe('lookUntil', () => {
   it('gives what it finds, looking at once and then again', async () => {
     const seen = [null, undefined, false, 'there'];
-    expect(await lookUntil({ everyMs: 1, limitMs: 60_000 }, () => seen.shift())).toBe('there');
+    expect(await pollUntil({ everyMs: 1, limitMs: 60_000 }, () => seen.shift())).toBe('there');
     expect(seen).toEqual([]);
   });
 
   it('gives null when the time is over', async () => {
-    expect(await lookUntil({ everyMs: 1, limitMs: 5 }, async () => false)).toBe(null);
+    expect(await pollUntil({ everyMs: 1, limitMs: 5 }, async () => false)).toBe(null);
   });
 
   it('fails as the look does', async () => {
     const look = () => Promise.reject(new Error('cannot look'));
-    await expect(lookUntil({ everyMs: 1, limitMs: 60_000 }, look)).rejects.toThrow('cannot look');
+    await expect(pollUntil({ everyMs: 1, limitMs: 60_000 }, look)).rejects.toThrow('cannot look');
   });
 });
 

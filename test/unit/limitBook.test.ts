@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import { type QuotaEvent, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
-import { createLimitBook } from '../../src/service/quotas/limitBook.ts';
+import { createLimitsInForce } from '../../src/service/quotas/limitsInForce.ts';
 
 const DEFAULTS = { TENANT: { OPEN_SESSIONS: 5, QUEUED_EXECUTIONS: 9 }, USER: { OPEN_SESSIONS: 1 } };
 
@@ -28,7 +28,7 @@ function recorded(version: number, event: QuotaEvent): RecordedEvent {
 }
 
 it('what is set holds in place of the setting, for this tenant or user and kind alone', () => {
-  const book = createLimitBook(DEFAULTS);
+  const book = createLimitsInForce(DEFAULTS);
   const limits = (tenant: string, user: string | null) =>
     book.of(tenant, user).map((each) => each.limits);
   expect(limits('a', 'ann')).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
@@ -42,7 +42,7 @@ it('what is set holds in place of the setting, for this tenant or user and kind 
 });
 
 it('what is heard late, or read before it was heard, changes nothing that is newer', () => {
-  const book = createLimitBook(DEFAULTS);
+  const book = createLimitsInForce(DEFAULTS);
   book.apply(set(3, 30, null));
   book.apply(set(2, 20, null));
   const quota = { id: quotaIdOf('a', null, 'OPEN_SESSIONS'), tenant: 'a', userUuid: null } as const;
@@ -53,7 +53,7 @@ it('what is heard late, or read before it was heard, changes nothing that is new
 });
 
 it('what is reset is as if it had never been set', () => {
-  const book = createLimitBook(DEFAULTS);
+  const book = createLimitsInForce(DEFAULTS);
   book.apply(set(1, 7, null));
   book.apply(set(1, 4, null, 'RUNNING_EXECUTIONS'));
   book.apply(set(1, null, 'ann'));
@@ -66,7 +66,7 @@ it('what is reset is as if it had never been set', () => {
 });
 
 it('what is set for a user who was forgotten and has come again holds, although versions begin anew', () => {
-  const book = createLimitBook(DEFAULTS);
+  const book = createLimitsInForce(DEFAULTS);
   for (const version of [1, 2, 3]) book.apply(set(version, version, 'ann'));
   book.apply(set(1, 9, 'ann'));
   expect(book.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(9);

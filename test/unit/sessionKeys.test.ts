@@ -4,7 +4,7 @@ import type { Session } from '../../src/domain/session.ts';
 import type { Door, Role } from '../../src/domain/token.ts';
 import type { Users } from '../../src/domain/users.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createEnding } from '../../src/service/access/ending.ts';
+import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { createSessionKeys, type SessionKeys } from '../../src/service/access/sessionKeys.ts';
 import type { KnownToken } from '../../src/service/access/tokenBook.ts';
 import { AUTH_TOKEN_BY_DOOR, byDoor, type Principal } from '../../src/service/principal.ts';
@@ -25,8 +25,8 @@ function tokenOf({
   secrets,
 }: Asked = {}) {
   const id = newId();
-  const ending = createEnding(() => null);
-  const holder = { door, by: byDoor({ tokenId: id, role, tenant, users, ending }) };
+  const tokenEnd = createTokenEnd(() => null);
+  const holder = { door, by: byDoor({ tokenId: id, role, tenant, users, tokenEnd }) };
   const use = () => void used.push(id);
   return { id, holder, secrets: secrets ?? [secretHash(id)], use } satisfies KnownToken;
 }
@@ -98,7 +98,7 @@ it('a key lets its holder act for one user as a user, and opens no session', asy
     ...{ tokenId: token.id, role: 'USER', tenant: 'blue', door: 'e2b', isOfSession: true },
     users: { uuid: `${token.id}:e2b:s` },
   });
-  expect(holder?.ending).toBe(principalOf(token).ending);
+  expect(holder?.tokenEnd).toBe(principalOf(token).tokenEnd);
 });
 
 it('the same holder is the same principal, so that what is bound to it is found again', async () => {

@@ -92,7 +92,7 @@ function tell(...events: TokenEvent[]): Token {
 /** How often the end of what the holder of `hash` has open was told. */
 function endsOf(hash: string): () => number {
   let ends = 0;
-  const off = book.holderOf(hash)?.by.graphql.ending.on(() => {
+  const off = book.holderOf(hash)?.by.graphql.tokenEnd.on(() => {
     ends += 1;
   });
   if (off) onTestFinished(off);
@@ -213,23 +213,23 @@ describe('what the book does not know for sure', () => {
     const created = creation();
     tell(created);
     await book.look();
-    const ending = book.holderOf('first')?.by.files.ending;
+    const tokenEnd = book.holderOf('first')?.by.files.tokenEnd;
     clock = STALE_MS - 1;
-    expect([book.isFresh, ending?.fresh()]).toEqual([true, null]);
+    expect([book.isFresh, tokenEnd?.fresh()]).toEqual([true, null]);
     clock = STALE_MS;
     let isKnown = false;
-    const known = ending?.fresh()?.then(() => {
+    const known = tokenEnd?.fresh()?.then(() => {
       isKnown = true;
     });
     expect([book.isFresh, known === undefined]).toEqual([false, false]);
     isAway = true;
     await expect(book.look()).rejects.toThrow('does not answer');
-    expect([isKnown, ending?.isOver]).toEqual([false, false]);
+    expect([isKnown, tokenEnd?.isOver]).toEqual([false, false]);
     [isAway, clock] = [false, 10 * STALE_MS];
     store(created, REVOCATION);
     await book.look();
     await known;
-    expect([isKnown, ending?.isOver, ending?.fresh()]).toEqual([true, true, null]);
+    expect([isKnown, tokenEnd?.isOver, tokenEnd?.fresh()]).toEqual([true, true, null]);
   });
 
   it('is as old as the beginning of the look', async () => {

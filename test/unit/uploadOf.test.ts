@@ -6,16 +6,16 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import { uploadOf } from '../../src/server/http/files/upload.ts';
-import { createEnding, type OpenEnding } from '../../src/service/access/ending.ts';
+import { createTokenEnd, type OpenTokenEnd } from '../../src/service/access/tokenEnd.ts';
 
 /** Longer than the end of a body takes to arrive. */
 const A_WHILE_MS = 50;
 const BODY = 'the whole of it';
 
-let ending: OpenEnding;
+let tokenEnd: OpenTokenEnd;
 const server = createServer(async (req, res) => {
   try {
-    const body = await buffer(uploadOf(req, res, ending, () => {}));
+    const body = await buffer(uploadOf(req, res, tokenEnd, () => {}));
     res.end(body);
   } catch (error: unknown) {
     res.writeHead(500).end(String(error));
@@ -34,10 +34,10 @@ async function upload(
 ): Promise<[number, string]> {
   let known: Promise<void> | null = null;
   let isAsked = false;
-  ending = createEnding(() => {
+  tokenEnd = createTokenEnd(() => {
     if (!isAsked)
       known = pause(A_WHILE_MS).then(() => {
-        if (!isValid) ending.end();
+        if (!isValid) tokenEnd.end();
         known = null;
       });
     isAsked = true;
@@ -70,7 +70,7 @@ it('an upload fails when its client says nothing for too long, and not while nob
     const body = uploadOf(
       req,
       res,
-      createEnding(() => null),
+      createTokenEnd(() => null),
       () => {},
       silenceMs,
     );

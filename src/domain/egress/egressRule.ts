@@ -97,7 +97,7 @@ export function mayDial(
   );
 }
 
-/** What of a rule no other rule covers, such as `pypi.org:80`. Empty: it only narrows them. */
+/** The hosts and ports of this rule that none of the rules allows, such as `pypi.org:80`. */
 export function notCovered(rules: readonly EgressRule[], { host, ports }: EgressRule): string[] {
   return ports
     .filter((port) => !rules.some((rule) => rule.ports.includes(port) && covers(rule.host, host)))

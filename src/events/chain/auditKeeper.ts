@@ -14,7 +14,7 @@ import { PAGE_PAUSES, sealAll } from './sealAll.ts';
 /** How long an event may stay unsealed. Somebody who changes it within that time is not found out. */
 const SEAL_INTERVAL_MS = 10_000;
 /** How often each gateway looks for closed days. */
-const LOOK_INTERVAL_MS = 60_000;
+const POLL_INTERVAL_MS = 60_000;
 /** How long `close()` waits for a page that is being sealed. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** So many days are named in the log if heads differ. */
@@ -91,7 +91,7 @@ function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKee
   let differing = 0;
   let ahead: string | null = null;
 
-  async function look(): Promise<void> {
+  async function poll(): Promise<void> {
     const [own, closed] = await Promise.all([heads.read(), database.queries.auditHeads()]);
     tell(differingHeads(own, closed));
     tellAhead(await database.queries.openDayAhead());
@@ -126,8 +126,8 @@ function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKee
     differing: () => differing,
     lookIfDue: async () => {
       if (performance.now() < dueAt) return;
-      await look();
-      dueAt = performance.now() + (lookIntervalMs ?? LOOK_INTERVAL_MS);
+      await poll();
+      dueAt = performance.now() + (lookIntervalMs ?? POLL_INTERVAL_MS);
     },
   };
 }

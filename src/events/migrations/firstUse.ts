@@ -22,7 +22,7 @@ export const FIRST_USES = {
 const NOTICED_MS = 3_000;
 /** Longer than all of them need to stop: 2 s to notice, and another 2 s until the lease of one that was killed expires. */
 const WAIT_LIMIT_MS = 5_000;
-const LOOK_INTERVAL_MS = 200;
+const POLL_INTERVAL_MS = 200;
 
 export interface FirstUse {
   /**
@@ -36,14 +36,14 @@ export interface FirstUse {
 export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
   /** No gateway of a lower version is at work. */
   let allowed = 0;
-  const looking = new Map<number, Promise<void>>();
+  const asking = new Map<number, Promise<void>>();
 
-  async function look(version: number): Promise<void> {
+  async function ask(version: number): Promise<void> {
     await raise(client, version);
     const limit = performance.now() + WAIT_LIMIT_MS;
     while (!(await isClear(client, version))) {
       if (performance.now() > limit) throw formerGateway();
-      await pause(LOOK_INTERVAL_MS, closing);
+      await pause(POLL_INTERVAL_MS, closing);
     }
     allowed = Math.max(allowed, version);
   }
@@ -52,8 +52,8 @@ export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
     allow: async (what) => {
       const version = FIRST_USES[what];
       if (version <= allowed) return;
-      const asked = looking.get(version) ?? look(version).finally(() => looking.delete(version));
-      looking.set(version, asked);
+      const asked = asking.get(version) ?? ask(version).finally(() => asking.delete(version));
+      asking.set(version, asked);
       await asked;
     },
   };

@@ -5,7 +5,7 @@ import { readSchemaVersion, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
 
 /** Interval between two checks: about how long a gateway still works after its database has become too new for it. */
-const LOOK_MS = 2_000;
+const POLL_MS = 2_000;
 
 export interface CompatibilityWatch {
   /**
@@ -28,7 +28,7 @@ export function watchCompatibility(
   const outdated = new Promise<string>((resolve) => {
     const watch = async (): Promise<void> => {
       for (;;) {
-        await pause(LOOK_MS, signal);
+        await pause(POLL_MS, signal);
         if (signal.aborted) return;
         try {
           const found = await client.answered(readSchemaVersion(client.sql));

@@ -62,7 +62,7 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     return lastStored.get(executionId) === seq && lastStored.delete(executionId);
   }
 
-  function look(after: OutputCursor, bounds: OutputBounds, isOfUser: boolean): OutputsRead | null {
+  function read(after: OutputCursor, bounds: OutputBounds, isOfUser: boolean): OutputsRead | null {
     const { items } = within(bounds, following(after, isOfUser));
     const isEnd = !isOfUser && isOver(items, after);
     return items.length > 0 || isEnd || isNothingYet(after) ? { items, isEnd } : null;
@@ -91,8 +91,8 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
         before = { executionId: run.executionId, seq: run.last };
       }
     },
-    ofExecution: (after, bounds) => look(after, bounds, false),
-    ofUser: (after, bounds) => look(after, bounds, true),
+    ofExecution: (after, bounds) => read(after, bounds, false),
+    ofUser: (after, bounds) => read(after, bounds, true),
     pages: (pages, maxBytes) => {
       let left = maxBytes;
       const found: OutputItem[][] = [];

@@ -21,7 +21,7 @@ import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
 import { requireSameRelease } from '../migrations/compatibility.ts';
 import { readRelease } from '../migrations/release.ts';
-import { GATE, GATE_CLASS, REBUILD } from '../store/gate.ts';
+import { COMMITS, LOCK_CLASS, REBUILD } from '../store/advisoryLocks.ts';
 import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';
 import { rowJson } from './projectionJson.ts';
@@ -51,7 +51,7 @@ export async function rebuildProjections(address: DatabaseAddress): Promise<Rebu
 async function rebuild(connection: OneConnection): Promise<Rebuilt> {
   const { sql, transaction } = connection;
   // Held until the connection ends.
-  await sql`SELECT pg_advisory_lock(${GATE_CLASS}, ${REBUILD})`;
+  await sql`SELECT pg_advisory_lock(${LOCK_CLASS}, ${REBUILD})`;
   for (const projection of Object.values(PROJECTIONS)) {
     const { table } = projection;
     await sql`CREATE TEMPORARY TABLE ${sql(shadowOf(projection))} (LIKE ${sql(table)}, PRIMARY KEY (id))`;
@@ -61,7 +61,7 @@ async function rebuild(connection: OneConnection): Promise<Rebuilt> {
   const heldSince = performance.now();
   const differing: Record<string, number> = {};
   await transaction(async () => {
-    await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${GATE})`;
+    await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${COMMITS})`;
     await folding.readOn();
     for (const projection of Object.values(PROJECTIONS))
       differing[projection.table] = await replaceDiffering(connection, projection);

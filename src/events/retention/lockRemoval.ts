@@ -1,5 +1,5 @@
 import type { Sql } from '../connection/client.ts';
-import { GATE, GATE_CLASS, REMOVAL } from '../store/gate.ts';
+import { COMMITS, LOCK_CLASS, REMOVAL } from '../store/advisoryLocks.ts';
 
 /**
  * Must come before everything else that a transaction locks which removes events, in this order: the turn among removals,
@@ -7,6 +7,6 @@ import { GATE, GATE_CLASS, REMOVAL } from '../store/gate.ts';
  * events change.
  */
 export async function lockRemoval(sql: Sql): Promise<void> {
-  await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${REMOVAL})`;
-  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+  await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REMOVAL})`;
+  await sql`SELECT pg_advisory_xact_lock_shared(${LOCK_CLASS}, ${COMMITS})`;
 }

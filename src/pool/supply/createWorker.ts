@@ -15,7 +15,7 @@ import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 /** After this a start counts as failed. It takes about a second, but much longer if many start together. */
 const WORKER_START_TIMEOUT_MS = 60_000;
 /** The engine reports a container that dies while it starts. This look catches a death that it did not report. */
-const LOOK_INTERVAL_MS = 5_000;
+const POLL_INTERVAL_MS = 5_000;
 
 export interface CreateWorkerDeps {
   readonly database: Database;
@@ -123,21 +123,21 @@ async function reachable(
   const { containerId } = worker;
   const address = runtime.addressOf(worker);
   if (address === null || containerId === null) throw new Error('The worker was never started.');
-  const look = async () => {
+  const poll = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     // `undefined`: the engine is away at the moment, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
     waiting.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
   };
   // Look immediately too, because it may have died before anybody listened.
-  void look();
-  const looker = setInterval(look, LOOK_INTERVAL_MS);
+  void poll();
+  const timer = setInterval(poll, POLL_INTERVAL_MS);
   try {
     await within(WORKER_START_TIMEOUT_MS, address.untilOpen(waiting.signal), () => {
       throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`);
     });
   } finally {
-    clearInterval(looker);
+    clearInterval(timer);
   }
 }
 

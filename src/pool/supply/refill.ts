@@ -54,7 +54,7 @@ export interface RefillDeps extends SupplyStateDeps {
 
 export interface Refill {
   /** Looks now whether workers are missing. This is cheap: calls during a look are combined into one further look. */
-  look(): void;
+  check(): void;
   /** Looks now, without waiting for the back-off: the cause of failed creations may be over. */
   retryNow(): void;
   /** Begins no further creation, and stops waiting for those under way. The gateway's next start continues them. */
@@ -64,15 +64,15 @@ export interface Refill {
 export function createRefill(deps: RefillDeps): Refill {
   /** The environment of each. */
   const creations = new Map<Promise<void>, string | null>();
-  let looking: Promise<void> | null = null;
-  let shouldLookAgain = false;
+  let checking: Promise<void> | null = null;
+  let shouldCheckAgain = false;
   const closing = new AbortController();
-  const failedLooks = createBackOffs<'look'>(deps.random, look);
+  const failedChecks = createBackOffs<'check'>(deps.random, check);
   /** By environment, so that one that cannot be started delays no other. */
-  const failedStarts = createBackOffs<string | null>(deps.random, look);
-  const yielding = createYielding(look);
+  const failedStarts = createBackOffs<string | null>(deps.random, check);
+  const yielding = createYielding(check);
 
-  async function lookOnce(): Promise<void> {
+  async function checkOnce(): Promise<void> {
     const known = await readSupply(deps, countOf(creations.values()));
     const elsewhere = yielding.isOver() ? [] : known.state.elsewhere;
     const plan = planSupply({ ...known.state, elsewhere, failing: failedStarts.on });
@@ -100,7 +100,7 @@ export function createRefill(deps: RefillDeps): Refill {
     if (worker === null) return;
     const creation = bringUp(worker, name).finally(() => {
       creations.delete(creation);
-      look();
+      check();
     });
     creations.set(creation, name);
   }
@@ -130,40 +130,40 @@ export function createRefill(deps: RefillDeps): Refill {
     failedStarts.begin(environment);
   }
 
-  function lookFailed(error: unknown): void {
+  function checkFailed(error: unknown): void {
     if (closing.signal.aborted) return;
-    const details = { error: messageOf(error), failures: failedLooks.failures('look') };
+    const details = { error: messageOf(error), failures: failedChecks.failures('check') };
     deps.logger.error(details, 'could not look for missing workers');
-    failedLooks.begin('look');
+    failedChecks.begin('check');
   }
 
-  function look(): void {
-    shouldLookAgain = true;
-    if (closing.signal.aborted || looking !== null || failedLooks.on.has('look')) return;
-    shouldLookAgain = false;
-    looking = lookOnce()
-      .then(() => failedLooks.reset('look'))
-      .catch(lookFailed)
+  function check(): void {
+    shouldCheckAgain = true;
+    if (closing.signal.aborted || checking !== null || failedChecks.on.has('check')) return;
+    shouldCheckAgain = false;
+    checking = checkOnce()
+      .then(() => failedChecks.reset('check'))
+      .catch(checkFailed)
       .finally(() => {
-        looking = null;
-        if (shouldLookAgain) look();
+        checking = null;
+        if (shouldCheckAgain) check();
       });
   }
 
   return {
-    look,
+    check,
     retryNow: () => {
-      failedLooks.end();
+      failedChecks.end();
       failedStarts.end();
-      look();
+      check();
     },
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
-      failedLooks.end();
+      failedChecks.end();
       failedStarts.end();
       yielding.note(false);
       // A container that the engine is making right now is found at the next start.
-      const done = Promise.resolve(looking).then(() => Promise.all(creations.keys()));
+      const done = Promise.resolve(checking).then(() => Promise.all(creations.keys()));
       await within(CLOSE_TIMEOUT_MS, done, () => undefined);
     },
   };

@@ -93,7 +93,7 @@ export function createSupply(deps: SupplyDeps): Supply {
     weights: config.tenantWeights,
     onWaiting: () => {
       waiting.tellNow();
-      refill.look();
+      refill.check();
     },
     onChange: () => {
       waiting.set(queue.here);
@@ -127,7 +127,7 @@ export function createSupply(deps: SupplyDeps): Supply {
       return health.degradation;
     },
     workerIdle: queue.wake,
-    workerMissing: refill.look,
+    workerMissing: refill.check,
     engineAway: health.engineAway,
     engineBack: () => {
       health.engineBack();

@@ -66,7 +66,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     sweep: () => reconcile(reconciling),
     record: deps.recordExpiry,
     carryOut: deps.carryOutEnd,
-    onLook: () => {
+    onRound: () => {
       supply.workerIdle();
       supply.workerMissing();
     },

@@ -17,7 +17,7 @@ import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
  * How often each gateway looks for orphans and tries to become the keeper. A dead gateway's workers are taken over
  * after at most the life of a lease (2 s) plus this time. The sum must stay below 3 s.
  */
-const LOOK_INTERVAL_MS = 500;
+const POLL_INTERVAL_MS = 500;
 /**
  * How often the keeper looks for sessions whose life is over. A session ends within 1 s of that time, or within 4 s if
  * the keeper has just died.
@@ -42,7 +42,7 @@ export interface UpkeepDeps
   readonly adoptOrphans: () => Promise<void>;
   /** Called on the keeper only. */
   readonly sweep: () => Promise<void>;
-  readonly onLook: () => void;
+  readonly onRound: () => void;
 }
 
 export interface Upkeep {
@@ -59,7 +59,7 @@ export interface Upkeep {
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const { leases, queries } = deps.database;
   const closing = new AbortController();
-  let looking: Promise<unknown> = Promise.resolve();
+  let rounds: Promise<unknown> = Promise.resolve();
   const isKeeper = () => leases.isHeld(UPKEEP_LEASE);
   const isOver = () => closing.signal.aborted || !isKeeper();
   const sweeping = createChore(deps.logger, SWEEP_INTERVAL_MS, deps.sweep);
@@ -75,16 +75,16 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     await queries.deleteLeftOfExecutions();
   });
 
-  let nextLookMs = LOOK_INTERVAL_MS;
+  let nextRoundMs = POLL_INTERVAL_MS;
 
-  async function look(): Promise<void> {
-    nextLookMs = LOOK_INTERVAL_MS;
+  async function round(): Promise<void> {
+    nextRoundMs = POLL_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
     // Look again when the next lease of another gateway expires, so that a dead gateway is replaced soon. Live
     // gateways renew their leases long before.
-    nextLookMs = Math.min(LOOK_INTERVAL_MS, (await leases.othersExpireInMs()) ?? LOOK_INTERVAL_MS);
-    deps.onLook();
+    nextRoundMs = Math.min(POLL_INTERVAL_MS, (await leases.othersExpireInMs()) ?? POLL_INTERVAL_MS);
+    deps.onRound();
     if (isOver()) return;
     sweeping.doIfDue();
     recycling.doIfDue();
@@ -95,16 +95,16 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     if (isOver()) return;
     await expiry.round().catch(async (error: unknown) => {
       goOn(deps.logger, error);
-      await pause(LOOK_INTERVAL_MS, closing.signal);
+      await pause(POLL_INTERVAL_MS, closing.signal);
     });
     recyclingOwn.doIfDue();
   }
 
-  async function keepLooking(): Promise<void> {
+  async function keepRounds(): Promise<void> {
     for (;;) {
-      await pause(nextLookMs, closing.signal);
+      await pause(nextRoundMs, closing.signal);
       if (closing.signal.aborted) return;
-      await look().catch((error: unknown) => goOn(deps.logger, error));
+      await round().catch((error: unknown) => goOn(deps.logger, error));
     }
   }
 
@@ -115,12 +115,12 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      looking = Promise.all([keepLooking(), repeat(EXPIRY_INTERVAL_MS, closing.signal, expire)]);
+      rounds = Promise.all([keepRounds(), repeat(EXPIRY_INTERVAL_MS, closing.signal, expire)]);
     },
     close: async () => {
       closing.abort();
       const chores = [sweeping, recycling, recyclingOwn, expiry].map((chore) => chore.done());
-      const all = Promise.all([looking, ...chores]);
+      const all = Promise.all([rounds, ...chores]);
       await within(CLOSE_TIMEOUT_MS, all, () => undefined);
     },
   };

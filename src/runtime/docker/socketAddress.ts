@@ -5,14 +5,14 @@ import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { hasCode } from '../../domain/errors.ts';
 
 /** One attempt costs some 30 µs. So a start is noticed quickly even if hundreds of workers are awaited. */
-const LOOK_INTERVAL_MS = 10;
+const POLL_INTERVAL_MS = 10;
 
 /** The address of an agent behind a Unix socket on this machine. @param path at most 107 bytes */
 export function socketAddress(path: string): AgentAddress {
   return {
     open: (into) => connect(into ? { path, onread: into } : { path }),
     untilOpen: async (signal) => {
-      while (!(await canConnect(path, signal))) await pause(LOOK_INTERVAL_MS, signal);
+      while (!(await canConnect(path, signal))) await pause(POLL_INTERVAL_MS, signal);
     },
   };
 }

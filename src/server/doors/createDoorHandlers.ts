@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { createBindService } from '../../doors/boundService.ts';
-import { createEnding } from '../../service/access/ending.ts';
+import { createTokenEnd } from '../../service/access/tokenEnd.ts';
 import type { Service } from '../../service/service.ts';
 import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
 import { createDoorFiles, type DoorFilesDeps } from './doorFiles.ts';
@@ -36,7 +36,7 @@ export interface DoorHandlers {
 /** What serves the doors: each request, each WebSocket, and their numbers. */
 export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
   const { config, service, doors } = deps;
-  const stopping = createEnding(() => null);
+  const stopping = createTokenEnd(() => null);
   const shared = {
     ...{ ...deps, ...config },
     doors,

@@ -4,8 +4,7 @@ import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import type { ServedDoor } from '../../domain/token.ts';
 import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
-import type { Refusal } from '../../doors/shared/refusal.ts';
-import { refusalOf } from '../../doors/shared/refusalOf.ts';
+import { type Refusal, refusalOf } from '../../service/refusal.ts';
 import { type Cors, createCors } from '../http/cors.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { limitArrival } from '../http/limitArrival.ts';
@@ -85,11 +84,11 @@ async function answer(
   const { req, principal, stopping } = request;
   const end = deps.inFlight.begin();
   const gone = new AbortController();
-  const off = principal.ending.on(() => res.destroy());
+  const off = principal.tokenEnd.on(() => res.destroy());
   res.once('close', () => {
     end();
     off();
-    const isOurs = stopping.isOver || principal.ending.isOver || reader.isCut;
+    const isOurs = stopping.isOver || principal.tokenEnd.isOver || reader.isCut;
     if (!res.writableFinished && !isOurs) gone.abort();
   });
   watchReader(res, deps.slowReaderTimeoutMs);

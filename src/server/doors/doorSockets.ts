@@ -6,13 +6,13 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { within } from '../../async/within.ts';
 import type { DoorSocket } from '../../doors/doorSocket.ts';
 import type { DoorUpgrade } from '../../doors/openDoor.ts';
-import type { Ending } from '../../service/access/ending.ts';
+import type { TokenEnd } from '../../service/access/tokenEnd.ts';
 import { watchArrivals } from '../webSocket/arrivals.ts';
 import { closeSoon, SERVICE_RESTART, TRY_AGAIN_LATER } from '../webSocket/closeSoon.ts';
 import { keepAlive } from '../webSocket/keepAlive.ts';
 import { createReaderWatch } from '../webSocket/readerWatch.ts';
 import { unsentBytes } from '../webSocket/unsentBytes.ts';
-import { createGate } from './gate.ts';
+import { createTokenGate } from './tokenGate.ts';
 
 /** "Policy Violation" (RFC 6455, 7.4.1): the token has ended. */
 const POLICY_VIOLATION = 1008;
@@ -23,7 +23,7 @@ const MAX_HELD = 256;
 
 export interface DoorSockets {
   /** Completes an upgrade, and hands the open socket to the door. */
-  open(upgrade: DoorUpgrade, ending: Ending, { req, socket, head }: UpgradeParts): void;
+  open(upgrade: DoorUpgrade, tokenEnd: TokenEnd, { req, socket, head }: UpgradeParts): void;
   readonly count: number;
   /** Closes every connection with 1012, and resolves when that is done. Idempotent. */
   close(): Promise<void>;
@@ -67,12 +67,12 @@ export function createDoorSockets(deps: DoorSocketsDeps): DoorSockets {
   }
 
   return {
-    open: ({ protocol, open }, ending, { req, socket, head }) => {
+    open: ({ protocol, open }, tokenEnd, { req, socket, head }) => {
       if (protocol !== null) chosen.set(req, protocol);
       server.handleUpgrade(req, socket, head, (webSocket) => {
         const onStop = (prepare: () => Promise<void>) => void prepares.set(webSocket, prepare);
         webSocket.once('close', () => prepares.delete(webSocket));
-        serve(deps, webSocket, { req, ending, open, onStop });
+        serve(deps, webSocket, { req, tokenEnd, open, onStop });
         if (isClosing) void closeForRestart(webSocket);
       });
     },
@@ -88,13 +88,13 @@ export function createDoorSockets(deps: DoorSocketsDeps): DoorSockets {
 
 interface Served extends Pick<DoorUpgrade, 'open'>, Pick<DoorSocket, 'onStop'> {
   readonly req: IncomingMessage;
-  readonly ending: Ending;
+  readonly tokenEnd: TokenEnd;
 }
 
 function serve(
   { maxBodyBytes, slowReaderTimeoutMs: timeoutMs, logger }: DoorSocketsDeps,
   webSocket: WebSocket,
-  { req, ending, open, onStop }: Served,
+  { req, tokenEnd, open, onStop }: Served,
 ): void {
   const isClosed = new Promise<void>((resolve) => webSocket.once('close', () => resolve()));
   webSocket.on('error', (err) => logger.debug({ err }, 'A WebSocket of a door failed.'));
@@ -105,14 +105,14 @@ function serve(
   });
   const { arrived, payload } = watchArrivals(webSocket);
   const stopKeepAlive = keepAlive(webSocket, payload);
-  const off = ending.on(() => closeSoon(webSocket, POLICY_VIOLATION, 'The token has ended'));
+  const off = tokenEnd.on(() => closeSoon(webSocket, POLICY_VIOLATION, 'The token has ended'));
   webSocket.once('close', () => {
     stopKeepAlive();
     off();
   });
   const isOpen = () => webSocket.readyState === webSocket.OPEN;
   /** While nobody knows whether the token is still valid, nothing comes in and nothing goes out. */
-  const [into, out] = [createGate(ending), createGate(ending)];
+  const [into, out] = [createTokenGate(tokenEnd), createTokenGate(tokenEnd)];
   const held = { messages: 0, bytes: 0 };
   const socket: DoorSocket = {
     protocol: webSocket.protocol,

@@ -3,8 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
-import type { Refusal } from '../../doors/shared/refusal.ts';
-import { refusalOf } from '../../doors/shared/refusalOf.ts';
+import { type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';
@@ -54,7 +53,7 @@ async function upgrade(
   if (tooMany !== null) return refused(tooMany);
   const accepted = await found.door.upgrade?.(request);
   if (accepted !== undefined && !socket.destroyed)
-    deps.sockets.open(accepted, request.principal.ending, parts);
+    deps.sockets.open(accepted, request.principal.tokenEnd, parts);
 }
 
 function refusalFor({ logger, newErrorId }: DoorUpgradeDeps, { door }: FoundDoor, error: unknown) {

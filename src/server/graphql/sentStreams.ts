@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { type Ending, ended } from '../../service/access/ending.ts';
+import { type TokenEnd, tokenEnded } from '../../service/access/tokenEnd.ts';
 import { exactly } from './exactResults.ts';
 import { type ErrorMask, withoutHttp } from './maskErrors.ts';
 import type { ServerContext } from './serverContext.ts';
@@ -28,10 +28,10 @@ export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
           const source: Results = result[Symbol.asyncIterator]();
           if (res.closed) void source.return?.();
           else res.once('close', () => void source.return?.());
-          const { ending } = principal;
-          const off = ending.on(() => endSoon(source, res));
+          const { tokenEnd } = principal;
+          const off = tokenEnd.on(() => endSoon(source, res));
           res.once('close', off);
-          setResult(tellingFailure(source, ending, { errorMask, res }));
+          setResult(tellingFailure(source, tokenEnd, { errorMask, res }));
         },
       };
     },
@@ -40,7 +40,7 @@ export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
 
 function tellingFailure(
   source: Results,
-  ending: Ending,
+  tokenEnd: TokenEnd,
   { errorMask, res }: { readonly errorMask: ErrorMask; readonly res: ServerResponse },
 ): AsyncIterableIterator<ExecutionResult> {
   let hasFailed = false;
@@ -52,7 +52,7 @@ function tellingFailure(
       if (hasFailed) return await cut(res);
       try {
         const next = await source.next();
-        if (next.done && ending.isOver) throw ended();
+        if (next.done && tokenEnd.isOver) throw tokenEnded();
         return next.done ? next : { done: false, value: exactly(next.value) };
       } catch (error: unknown) {
         hasFailed = true;

@@ -4,16 +4,18 @@
  * right from this very address lately go on working, so neighbours behind the same address are not locked out.
  */
 
+import { BoundedMap } from '../../domain/boundedMap.ts';
+
 /**
- * An entry is some 200 bytes, or 700 with the tokens of neighbours, so that these are at most 45 MB. Who has more
- * addresses than this gains nothing by it: each address had its own attempts anyway.
+ * How many addresses are remembered. An entry takes 200 bytes, or 700 with several good tokens, so all take at most 45 MB.
+ * An attacker who makes the gateway forget an address gains nothing: each address has attempts of its own.
  */
 const MAX_ADDRESSES = 65_536;
-/** How many tokens are remembered for each address, by default. */
+/** How many good tokens are remembered for each address. */
 const MAX_GOOD = 8;
 /**
- * So many lookups of one token at the same time count as one attempt, by default, since they try one guess: a client
- * that begins with many calls at once is let in. They are bounded, because each may cost a query.
+ * How many lookups of one token at the same time count as one attempt. They try only one guess, and a client may begin
+ * with many calls at once. The number is limited because each lookup may cost a query.
  */
 const MAX_TOGETHER = 100;
 const MS_PER_MINUTE = 60_000;
@@ -23,7 +25,7 @@ interface Entry {
   credit: number;
   at: number;
   /** Hashes of tokens that have been right from there. */
-  readonly good: Set<string>;
+  readonly good: BoundedMap<string, true>;
 }
 
 export interface FailedLogins {
@@ -65,9 +67,7 @@ export function createFailedLogins(
     maxAddresses = MAX_ADDRESSES,
   }: FailedLoginsLimits = {},
 ): FailedLogins {
-  /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
-  let young = new Map<string, Entry>();
-  let old = new Map<string, Entry>();
+  const entries = new BoundedMap<string, Entry>(maxAddresses);
   /** Tokens that count as wrong until the first of their lookups ends, each with the number of lookups that have begun. */
   const tried = new Map<string, number>();
   let count = 0;
@@ -77,12 +77,12 @@ export function createFailedLogins(
   }
 
   function entryOf(address: string): Entry {
-    const known = young.get(address);
-    if (known) return known;
-    const entry = old.get(address) ?? { credit: perMinute, at: clock(), good: new Set<string>() };
-    old.delete(address);
-    if (young.size >= maxAddresses / 2) [young, old] = [new Map(), young];
-    young.set(address, entry);
+    const entry = entries.get(address) ?? {
+      credit: perMinute,
+      at: clock(),
+      good: new BoundedMap<string, true>(maxGood),
+    };
+    entries.set(address, entry);
     return entry;
   }
 
@@ -117,12 +117,7 @@ export function createFailedLogins(
     },
     succeeded: (address, hash) => {
       takeBack(address, hash);
-      const { good } = entryOf(address);
-      good.delete(hash);
-      const [oldest] = good;
-      if (good.size >= maxGood && oldest !== undefined) good.delete(oldest);
-      // The one that was used last is the last.
-      good.add(hash);
+      entryOf(address).good.set(hash, true);
     },
     failed: (address, hash) => {
       count += 1;
@@ -135,10 +130,10 @@ export function createFailedLogins(
       return count;
     },
     get limited() {
-      return [...young.values(), ...old.values()].filter((each) => creditOf(each) < 1).length;
+      return [...entries.values()].filter((each) => creditOf(each) < 1).length;
     },
     get size() {
-      return young.size + old.size;
+      return entries.size;
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Detects a reader that reads nothing, by comparing how many bytes are still unsent. */
 
 /** Checks per timeout. The time of progress between two checks is unknown, so the cut is at most one interval late. */
-const LOOKS_PER_TIMEOUT = 4;
+const POLLS_PER_TIMEOUT = 4;
 
 export interface ReaderWatch {
   /** Call this when a message is handed to the socket. */
@@ -34,11 +34,11 @@ export function createReaderWatch({
   let looksWithoutMove = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  function look(): void {
+  function poll(): void {
     const unsent = unsentBytes();
     looksWithoutMove = unsent === unsentBefore ? looksWithoutMove + 1 : 0;
     unsentBefore = unsent;
-    if (looksWithoutMove < LOOKS_PER_TIMEOUT) return;
+    if (looksWithoutMove < POLLS_PER_TIMEOUT) return;
     clearInterval(timer);
     onStuck();
   }
@@ -52,7 +52,7 @@ export function createReaderWatch({
   return {
     sending() {
       waiting += 1;
-      if (waiting === 1) timer = setInterval(look, timeoutMs / LOOKS_PER_TIMEOUT);
+      if (waiting === 1) timer = setInterval(poll, timeoutMs / POLLS_PER_TIMEOUT);
       let resolve: () => void = () => undefined;
       const isTaken = new Promise<void>((done) => {
         resolve = done;

@@ -27,7 +27,7 @@ export interface SocketExtra {
   readonly address: string;
   principal: Principal | null;
   /** Closes the connection when the token ends. */
-  readonly holdTo: (token: Principal['ending']) => void;
+  readonly holdTo: (token: Principal['tokenEnd']) => void;
   /** Closes the connection, because nobody can say at the moment whose it is. */
   readonly tryLater: () => void;
   /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
@@ -65,7 +65,7 @@ export function webSocketOperations(
     const { principal } = extra;
     if (!principal) throw new Error('An operation on a connection without a principal.');
     // Only if need be: those that come at the same time are counted below one after the other.
-    const known = principal.ending.fresh();
+    const known = principal.tokenEnd.fresh();
     if (known !== null) await known;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)
       return [errorMask.mask(tooManyOperations())];

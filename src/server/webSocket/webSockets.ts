@@ -64,7 +64,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       if (isAway()) extra.tryLater();
       if (isRefusal(who)) return false;
       extra.principal = who;
-      extra.holdTo(who.ending);
+      extra.holdTo(who.tokenEnd);
       return true;
     },
   });

@@ -4,7 +4,7 @@ import type { Database } from '../../events/database.ts';
 import { AskerGoneError, type Commit } from '../../events/store/eventStore.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { ended } from './ending.ts';
+import { tokenEnded } from './tokenEnd.ts';
 
 /**
  * The dependencies of the operations that a principal calls: what these commit has the principal as its actor, so no
@@ -24,7 +24,7 @@ export function createActorDeps(deps: ServiceDeps): (principal: Principal) => Se
 function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
   const database = withActor(deps.database, principal);
   const pool = principal.isOfSession ? withoutClaims(deps.pool) : deps.pool;
-  return { ...deps, database, pool, ending: principal.ending };
+  return { ...deps, database, pool, tokenEnd: principal.tokenEnd };
 }
 
 /** The same pool for the holder of a key to one session, which opens no other in its place. */
@@ -38,13 +38,13 @@ function withoutClaims(pool: ServiceDeps['pool']): ServiceDeps['pool'] {
 export function withActor(database: Database, principal: Principal): Database {
   const actor = actorOf(principal);
   const { store } = database;
-  const { ending } = principal;
+  const { tokenEnd } = principal;
   const commit = async (asked: Commit) => {
-    const asker = isBeginning(asked) ? { asker: ending } : {};
+    const asker = isBeginning(asked) ? { asker: tokenEnd } : {};
     try {
       return await store.commit({ ...asked, ...asker, actor });
     } catch (error: unknown) {
-      throw error instanceof AskerGoneError ? ended() : error;
+      throw error instanceof AskerGoneError ? tokenEnded() : error;
     }
   };
   return { ...database, store: { ...store, commit } };

@@ -1,4 +1,5 @@
 /** Finds out whose key something was signed with that does not name its session. */
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import type { Door } from '../../domain/token.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { Principal } from '../principal.ts';
@@ -38,7 +39,9 @@ export interface FindSignerDeps {
 
 /** Each open session is tried with each token that may have a key to it. Null: it is none of them. */
 export function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSignerDeps) {
-  const lately = new Map<string, { readonly tokenId: string; readonly userUuid: string }>();
+  const lately = new BoundedMap<string, { readonly tokenId: string; readonly userUuid: string }>(
+    MAX_REMEMBERED,
+  );
 
   function signs({ token, userUuid }: Signer, { isBy }: Signed): boolean {
     return token.secrets.some((secret) => isBy(keyOf(token, secret, userUuid)));
@@ -73,13 +76,6 @@ export function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSigne
     return null;
   }
 
-  function remember(signature: string, { token, userUuid }: Signer): void {
-    lately.delete(signature);
-    const [oldest] = lately.keys();
-    if (lately.size >= MAX_REMEMBERED && oldest !== undefined) lately.delete(oldest);
-    lately.set(signature, { tokenId: token.id, userUuid });
-  }
-
   return async (door: Door, signed: Signed): Promise<Signer | null> => {
     let signer = remembered(door, signed) ?? search(door, signed);
     if (signer === null) {
@@ -87,7 +83,8 @@ export function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSigne
       await catchUp();
       signer = search(door, signed);
     }
-    if (signer !== null) remember(signed.signature, signer);
+    if (signer !== null)
+      lately.set(signed.signature, { tokenId: signer.token.id, userUuid: signer.userUuid });
     return signer;
   };
 }

@@ -2,6 +2,7 @@
  * Keys to single sessions. A key derives from a token, a secret that all gateways share, and the user of the session, so
  * nothing is stored: any gateway knows it, it is the same whenever it is asked for, and it ends with its token.
  */
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import { createHmac, randomBytes } from 'node:crypto';
 import { sharedRun } from '../../async/sharedRun.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
@@ -10,7 +11,7 @@ import type { Door } from '../../domain/token.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, actsFor, type Principal } from '../principal.ts';
-import { ended } from './ending.ts';
+import { tokenEnded } from './tokenEnd.ts';
 import { createFindSigner, type Signed } from './findSigner.ts';
 import { givesKeysAt, type KnownToken, type TokenBook } from './tokenBook.ts';
 
@@ -26,21 +27,21 @@ export interface SessionKeys {
   /** The key of this principal to this user's session. */
   keyTo(principal: Principal, userUuid: string): Promise<string>;
   /**
-   * Who shows this key at this door. Null: nobody, or the token has ended.
-   * @param userOf the user whose session it must be for, to the holder of the token
+   * The holder of the token that this key was made from. Null: there is none, or the token has ended.
+   * @param userOf gives the user whose session the key must be for
    */
   holderOf(
     key: string,
     door: Door,
     userOf: (holder: Principal) => string,
   ): Promise<Principal | null>;
-  /** Who signed with a key to an open session. Null: nobody whose token is valid. */
+  /** The holder of the token whose key made this signature. Null: no valid token has a key that did. */
   signerOf(door: Door, signed: Signed): Promise<Principal | null>;
 }
 
 export interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
-  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'look'>;
+  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh'>;
   readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
   /** AUTH_TOKEN. */
   readonly authToken: () => string;
@@ -49,7 +50,7 @@ export interface SessionKeysDeps {
 export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   const { queries, tokenBook, sessions, authToken } = deps;
   let shared: Buffer | null = null;
-  const holders = new Map<string, Principal>();
+  const holders = new BoundedMap<string, Principal>(MAX_HOLDERS);
   const ownToken: KnownToken = {
     id: AUTH_TOKEN_HOLDER.tokenId,
     holder: { door: null, by: AUTH_TOKEN_BY_DOOR },
@@ -62,7 +63,7 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     keyOf,
     sessions,
     tokens: () => [ownToken, ...tokenBook.known()],
-    catchUp: sharedRun(async () => void (await Promise.all([sessions.load(), tokenBook.look()]))),
+    catchUp: sharedRun(async () => void (await Promise.all([sessions.load(), tokenBook.refresh()]))),
   });
 
   function keyOf({ id, holder }: KnownToken, secretSha256: string, userUuid: string): string {
@@ -79,16 +80,15 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     return tokenId && (await tokenBook.readToken(tokenId));
   }
 
-  /** The holder of a token as the holder of its key to this user's session: one for each, so that it can be a key. */
+  /**
+   * The holder of a token, narrowed to the session of one user. The same object each time, because services that are
+   * bound to a holder are remembered by it.
+   */
   function narrowed(holder: Principal, userUuid: string): Principal {
     const name = JSON.stringify([holder.tokenId, holder.door, userUuid]);
     const known = holders.get(name);
-    holders.delete(name);
-    const [oldest] = holders.keys();
-    if (holders.size >= MAX_HOLDERS && oldest !== undefined) holders.delete(oldest);
-    const isKnown = known !== undefined && known.ending === holder.ending;
+    const isKnown = known !== undefined && known.tokenEnd === holder.tokenEnd;
     const own = isKnown ? known : narrow(holder, userUuid);
-    // The one that was used last is the last.
     holders.set(name, own);
     return own;
   }
@@ -101,7 +101,7 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     keyTo: async ({ tokenId }, userUuid) => {
       const token = await tokenOf(tokenId);
       const [secret] = token?.secrets ?? [];
-      if (!token || secret === undefined) throw ended();
+      if (!token || secret === undefined) throw tokenEnded();
       return keyOf(token, secret, userUuid);
     },
     holderOf: async (key, door, userOf) => {

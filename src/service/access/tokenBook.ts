@@ -8,7 +8,7 @@ import { type Door, evolveToken, type Token, type TokenEvent } from '../../domai
 import type { TokenReads } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ByDoor, byDoor } from '../principal.ts';
-import { createEnding, type Ending, type OpenEnding } from './ending.ts';
+import { createTokenEnd, type TokenEnd, type OpenTokenEnd } from './tokenEnd.ts';
 import { createFreshness } from './freshness.ts';
 import type { TokenUses } from './tokenUses.ts';
 
@@ -46,13 +46,13 @@ export interface TokenBook {
   /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
   /** Ends the tokens that have expired, and reads those that have changed. @throws if the database does not answer */
-  look(): Promise<void>;
+  refresh(): Promise<void>;
 }
 
 interface Entry {
   token: Token;
   readonly holder: Holder;
-  readonly ending: OpenEnding;
+  readonly tokenEnd: OpenTokenEnd;
 }
 
 export interface TokenBookDeps {
@@ -86,7 +86,7 @@ export function createTokenBook({
     if (token.revokedAt !== null) {
       revoked.add(token.id);
       byId.delete(token.id);
-      known?.ending.end();
+      known?.tokenEnd.end();
       return;
     }
     const entry = known ?? newEntry(token, freshness.wait);
@@ -137,11 +137,11 @@ export function createTokenBook({
 
   function endExpired(): void {
     const at = now();
-    for (const { token, ending } of [...byId.values()]) {
+    for (const { token, tokenEnd } of [...byId.values()]) {
       if (!hasExpired(token, at)) continue;
       dropHashes(token);
       byId.delete(token.id);
-      ending.end();
+      tokenEnd.end();
     }
   }
 
@@ -174,7 +174,7 @@ export function createTokenBook({
       await readAll(queries.validTokens);
       freshness.knownAsOf(beganAt);
     },
-    look: async () => {
+    refresh: async () => {
       endExpired();
       const beganAt = clock();
       // Without tokens there is nothing to end. One that is made elsewhere is read at its first use.
@@ -192,17 +192,17 @@ export function givesKeysAt(door: Door, { holder }: KnownToken): boolean {
   return runsCode && (holder.door === null || holder.door === door);
 }
 
-function newEntry(token: Token, fresh: Ending['fresh']): Entry {
+function newEntry(token: Token, fresh: TokenEnd['fresh']): Entry {
   const { id: tokenId, role, tenant, userUuid, userPrefix, door } = token;
   const users = userUuid !== null ? { uuid: userUuid } : { prefix: userPrefix ?? '' };
-  const ending = createEnding(fresh);
+  const tokenEnd = createTokenEnd(fresh);
   const isForSome = userUuid !== null || userPrefix !== null;
   return {
     token,
-    ending,
+    tokenEnd,
     holder: {
       door,
-      by: byDoor({ tokenId, role, tenant, ending, users: isForSome ? users : null }),
+      by: byDoor({ tokenId, role, tenant, tokenEnd, users: isForSome ? users : null }),
     },
   };
 }

@@ -21,7 +21,7 @@ export async function followBuild(
 ): Promise<AsyncIterableIterator<OutputItem>> {
   validateOutputRange({ after });
   const { id } = await requireVersion(deps, principal, name, version);
-  const items = followOutput(deps, logOf(id), after, principal.ending);
+  const items = followOutput(deps, logOf(id), after, principal.tokenEnd);
   return upToTheEnd(deps, id, items);
 }
 

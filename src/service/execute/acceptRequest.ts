@@ -16,7 +16,7 @@ export type AcceptRequestDeps = Pick<
   | 'quotas'
   | 'newId'
   | 'now'
-  | 'ending'
+  | 'tokenEnd'
 >;
 
 /**

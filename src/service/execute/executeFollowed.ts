@@ -46,7 +46,7 @@ export function executeFollowed(
 
 async function* newsOf(
   deps: FollowDeps,
-  { ending }: Principal,
+  { tokenEnd }: Principal,
   { execution, unfollow }: AcceptedExecution,
   gone: AbortSignal,
 ): AsyncGenerator<OwnNews> {
@@ -55,7 +55,7 @@ async function* newsOf(
     const begun = await finishWaiters.waitForStart(execution, gone);
     if (begun.startedAt !== null) {
       yield { type: 'begun', execution: begun };
-      for await (const item of outputsUntil(deps, execution.id, { ending, gone }))
+      for await (const item of outputsUntil(deps, execution.id, { tokenEnd, gone }))
         yield { type: 'output', item };
     }
     yield { type: 'ended', execution: await finishWaiters.wait(begun, gone) };

@@ -9,7 +9,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 /**
  * The event feed reports ends. Reads at this interval cover the case that the feed was interrupted when an end came.
  */
-const LOOK_INTERVAL_MS = 5_000;
+const POLL_INTERVAL_MS = 5_000;
 
 export interface FinishWaiters {
   /**
@@ -66,7 +66,7 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
         const told = new Promise<void>((resolve) => {
           wake = resolve;
         });
-        await within(LOOK_INTERVAL_MS, told, () => {
+        await within(POLL_INTERVAL_MS, told, () => {
           entry.isBehind = true;
         });
       }

@@ -42,7 +42,7 @@ export interface ExecuteRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
-  /** What the caller calls it. */
+  /** The caller's own name for it. */
   readonly label?: string | null | undefined;
   /** Whether a cell gets no number and shows no result. Its output and its error come all the same. */
   readonly silent?: boolean | null | undefined;
@@ -53,13 +53,13 @@ export interface ExecuteRequest {
   readonly allowInput?: boolean | null | undefined;
   readonly pty?: Terminal | null | undefined;
   /**
-   * For a door whose client owns the patience: without a time limit, the code has the longest one that commands may have,
-   * and it may ask for as much. It may also be empty, as cells of a notebook may.
+   * A cell of a notebook, whose client decides how long it waits. The code may be empty. Its time limit may be as long as
+   * that of a command, and is that long by default.
    */
   readonly isNotebookCell?: boolean | null | undefined;
   /**
-   * For a door whose client knows a command by its process id, and owns the patience: its worker must tell the id. Without
-   * a time limit, and with one that is too long, the command has the longest one that there is.
+   * A command that its client knows by its process id, so the worker must be able to tell the id. The client decides how
+   * long it waits: without a time limit, or with one that is too long, the command has the longest one.
    */
   readonly isProcess?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;

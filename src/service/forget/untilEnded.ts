@@ -4,7 +4,7 @@ import type { Owner } from '../../domain/owner.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-const LOOK_INTERVAL_MS = 250;
+const POLL_INTERVAL_MS = 250;
 /** Gateways remove a container within seconds, and try again every 30 s if the engine does not answer. */
 const LIMIT_MS = 90_000;
 /** A gateway that has just died counts as running until its lease expires, and one that starts announces itself soon. */
@@ -41,7 +41,7 @@ export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
     if (aloneSince !== null && now > aloneSince + NO_GATEWAY_LIMIT_MS)
       throw new Error(`No gateway runs that could end what goes on: ${left}. ${AGAIN}`);
     if (now > startedAt + LIMIT_MS) throw new Error(`It has not ended: ${left}. ${AGAIN}`);
-    await pause(LOOK_INTERVAL_MS);
+    await pause(POLL_INTERVAL_MS);
   }
 }
 

@@ -11,12 +11,13 @@ import { type Execution, type ExecutionEvent, evolveExecution } from '../../doma
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
+import { followFeed } from '../../events/followFeed.ts';
 import type { KernelView } from '../contexts/kernelView.ts';
 
-/** How much code may wait for a follower that is slower than the executions. */
+/** How much may wait for a follower that is slower than the executions. */
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
-/** How much a follower is told of what has ended while it was away: the latest. There must be room for what comes. */
+/** How many executions that ended while a follower was away it is given: the latest. The other half is for new ones. */
 const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 
 /** What happens to a kernel beside its executions. */
@@ -126,30 +127,37 @@ export async function createContextFeed(
     }
   }
 
-  // What is told while the unfinished ones are read is kept, and taken after them.
-  const early: RecordedEvent[] = [];
-  let listener = (event: RecordedEvent): void => {
-    early.push(event);
-  };
-  const off = wakeUps.onEvent((event) => listener(event));
+  let first: number | null = null;
+  let isRead = false;
+  const feed = followFeed((event) => {
+    if (isRead) take(event);
+  });
+  const off = wakeUps.onEvent(feed.apply);
   gone.addEventListener('abort', () => wake(), { once: true });
   try {
-    const session = await queries.session(sessionId as SessionId);
-    if (session !== null) {
-      if (isDefault) kernelRestarts = session.kernelRestarts;
-      for (const each of await atTheBeginning(queries, session, contextId, after)) track(each);
-    }
+    await feed.read(
+      async () => {
+        const session = await queries.session(sessionId as SessionId);
+        if (session === null) return null;
+        return { session, found: await atTheBeginning(queries, session, contextId, after) };
+      },
+      (beginning) => {
+        isRead = true;
+        if (beginning === null) return;
+        if (isDefault) ({ kernelRestarts } = beginning.session);
+        for (const each of beginning.found) track(each);
+        const [head] = waiting.values();
+        first = head?.position ?? null;
+      },
+    );
   } catch (error: unknown) {
     // Nobody gets the feed, so nobody would close it, and it would keep every event.
     off();
     throw error;
   }
-  const [head] = waiting.values();
-  for (const event of early) take(event);
-  listener = take;
 
-  /** Sleeps until something is told. */
-  async function told(): Promise<void> {
+  /** Sleeps until an event of this context is heard, or the follower has gone. */
+  async function untilWoken(): Promise<void> {
     await new Promise<void>((resolve) => {
       wake = resolve;
       if (gone.aborted) resolve();
@@ -157,7 +165,7 @@ export async function createContextFeed(
   }
 
   return {
-    first: head?.position ?? null,
+    first,
     next: async () => {
       for (;;) {
         if (gone.aborted) return null;
@@ -173,7 +181,7 @@ export async function createContextFeed(
           given.set(head.execution.id, head.execution);
           return head;
         }
-        await told();
+        await untilWoken();
       }
     },
     ended: async (id) => {
@@ -185,7 +193,7 @@ export async function createContextFeed(
           return execution;
         }
         if (isTooFarBehind) throw tooFarBehind();
-        await told();
+        await untilWoken();
       }
     },
     close: off,

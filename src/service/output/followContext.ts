@@ -115,7 +115,7 @@ interface Following {
 
 async function* newsOf(
   deps: FollowContextDeps,
-  { ending }: Principal,
+  { tokenEnd }: Principal,
   { feed, gone, told }: Following,
 ): AsyncGenerator<ContextNews> {
   for (;;) {
@@ -132,7 +132,7 @@ async function* newsOf(
     };
     if (execution.startedAt !== null) {
       yield { type: 'begun', execution, code, ...at(0) };
-      for await (const item of outputsUntil(deps, execution.id, { ending, gone }))
+      for await (const item of outputsUntil(deps, execution.id, { tokenEnd, gone }))
         yield { type: 'output', execution, item, ...at(item.seq) };
     }
     const ended = await feed.ended(execution.id);

@@ -19,5 +19,5 @@ export async function followExecution(
 ): Promise<AsyncIterableIterator<OutputItem>> {
   validateOutputRange({ after });
   const { id } = await requireExecution(deps, principal, executionId);
-  return followOutput(deps, id, after, principal.ending);
+  return followOutput(deps, id, after, principal.tokenEnd);
 }

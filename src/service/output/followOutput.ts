@@ -6,7 +6,7 @@ import type { OutputBounds, OutputCursor, OutputItem } from '../../domain/output
 import { type Session, userKey } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
-import type { Ending } from '../access/ending.ts';
+import type { TokenEnd } from '../access/tokenEnd.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { Principal } from '../principal.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
@@ -24,14 +24,14 @@ export function followOutput(
   { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
   after: number,
-  ending: Ending,
+  tokenEnd: TokenEnd,
 ): AsyncIterableIterator<OutputItem> {
   const source: OutputSource = {
     key: executionKey(executionId),
     read: (cursor) => queries.outputs(cursor ?? { executionId, seq: 0 }, PAGE),
     onWake: (wake) => wakeUps.onOutput(executionId, wake),
   };
-  return sharedOutput.follow(source, { executionId, seq: after }, ending);
+  return sharedOutput.follow(source, { executionId, seq: after }, tokenEnd);
 }
 
 export interface FollowSessionDeps extends FollowDeps {
@@ -41,7 +41,7 @@ export interface FollowSessionDeps extends FollowDeps {
 /** Never ends by itself: it continues with the user's next session. @throws BAD_USER_INPUT, NOT_FOUND */
 export async function followSessionOutput(
   { database, sharedOutput, sessions }: FollowSessionDeps,
-  { tenant, ending }: Principal,
+  { tenant, tokenEnd }: Principal,
   userUuid: string,
   after: string | null,
 ): Promise<AsyncIterableIterator<OutputItem>> {
@@ -56,7 +56,7 @@ export async function followSessionOutput(
     onWake: (wake) =>
       onUserOutput(wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
   };
-  return sharedOutput.follow(source, cursor, ending);
+  return sharedOutput.follow(source, cursor, tokenEnd);
 }
 
 /** How many followers this gateway has for the execution's output, or for the output of its user. */

@@ -1,12 +1,12 @@
 import { onAbort } from '../../async/onAbort.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import type { Ending } from '../access/ending.ts';
+import type { TokenEnd } from '../access/tokenEnd.ts';
 import { type FollowDeps, followOutput } from './followOutput.ts';
 
 export interface OutputReader {
   /** Of the reader's token. */
-  readonly ending: Ending;
+  readonly tokenEnd: TokenEnd;
   /** Aborted when the reader goes. */
   readonly gone: AbortSignal;
 }
@@ -15,9 +15,9 @@ export interface OutputReader {
 export async function* outputsUntil(
   deps: FollowDeps,
   executionId: ExecutionId,
-  { ending, gone }: OutputReader,
+  { tokenEnd, gone }: OutputReader,
 ): AsyncGenerator<OutputItem> {
-  const items = followOutput(deps, executionId, 0, ending);
+  const items = followOutput(deps, executionId, 0, tokenEnd);
   const off = onAbort(gone, () => void items.return?.());
   try {
     for await (const item of items) if (item.output.kind !== 'finish') yield item;

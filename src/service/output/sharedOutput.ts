@@ -5,7 +5,7 @@
  */
 
 import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
-import { type Ending, NEVER } from '../access/ending.ts';
+import { type TokenEnd, NEVER } from '../access/tokenEnd.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 
@@ -21,12 +21,12 @@ export interface OutputSource {
 export interface SharedOutput {
   /**
    * Live output after a cursor, pulled page by page. Ends when the stream ends.
-   * @param ending of the follower's token. Left out: nothing is kept from the follower.
+   * @param tokenEnd of the follower's token. Left out: nothing is kept from the follower.
    */
   follow(
     source: OutputSource,
     after: OutputCursor | null,
-    ending?: Ending,
+    tokenEnd?: TokenEnd,
   ): AsyncIterableIterator<OutputItem>;
   /** How many followers the stream has on this gateway. */
   followers(key: string): number;
@@ -47,7 +47,7 @@ export function createSharedOutput(): SharedOutput {
   }
 
   return {
-    follow: (source, after, ending = NEVER) => {
+    follow: (source, after, tokenEnd = NEVER) => {
       const stream = streamOf(source);
       let cursor = after;
       return pullIterator({
@@ -58,7 +58,7 @@ export function createSharedOutput(): SharedOutput {
           return page;
         },
         onWake: stream.join,
-        turn: () => ending.fresh()?.then(turn) ?? turn(),
+        turn: () => tokenEnd.fresh()?.then(turn) ?? turn(),
       });
     },
     followers: (key) => streams.get(key)?.followers ?? 0,
@@ -78,19 +78,19 @@ interface SharedStream {
 function createSharedStream(source: OutputSource, onLeft: () => void): SharedStream {
   const wakes = new Map<symbol, () => void>();
   /** Reads since the last wake-up, by cursor: those that are under way, and those that found nothing. */
-  const looks = new Map<string, Promise<OutputsRead>>();
+  const reads = new Map<string, Promise<OutputsRead>>();
 
   const off = source.onWake(() => {
     // A read that is under way may have begun before the new output was stored, so woken followers must not join it.
-    looks.clear();
+    reads.clear();
     // A copy, because followers may join or leave during the calls.
     for (const wake of [...wakes.values()]) wake();
   });
 
-  function look(key: string, after: OutputCursor | null): Promise<OutputsRead> {
+  function read(key: string, after: OutputCursor | null): Promise<OutputsRead> {
     const begun = source.read(after);
-    const forget = () => looks.get(key) === begun && looks.delete(key);
-    looks.set(key, begun);
+    const forget = () => reads.get(key) === begun && reads.delete(key);
+    reads.set(key, begun);
     begun.then(({ items }) => items.length > 0 && forget(), forget);
     return begun;
   }
@@ -101,7 +101,7 @@ function createSharedStream(source: OutputSource, onLeft: () => void): SharedStr
     },
     read: (after) => {
       const key = after === null ? '' : `${after.executionId}:${after.seq}`;
-      return looks.get(key) ?? look(key, after);
+      return reads.get(key) ?? read(key, after);
     },
     join: (wake) => {
       const follower = Symbol('follower');

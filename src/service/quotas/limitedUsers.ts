@@ -1,8 +1,9 @@
 /** The limits that each user has, ready for use: each call asks several times, and they seldom change. */
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import { type Limits, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
 import type { CommitQuotas } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
-import type { LimitBook } from './limitBook.ts';
+import type { LimitsInForce } from './limitsInForce.ts';
 
 /** So many users are remembered. */
 const MAX_KEPT = 10_000;
@@ -12,20 +13,19 @@ export interface LimitedUsers {
   of(user: SessionOwner): readonly QuotaLimits[];
   /** The same as a commit gets them. Null: there are none. */
   quotasOf(user: SessionOwner): CommitQuotas | null;
-  /** The book has changed. */
+  /** The limits have changed. */
   forget(): void;
 }
 
 /** @param maxCommands how many commands of a session run at the same time */
-export function createLimitedUsers(book: LimitBook, maxCommands: number): LimitedUsers {
-  const kept = new Map<string, CommitQuotas>();
+export function createLimitedUsers(inForce: LimitsInForce, maxCommands: number): LimitedUsers {
+  const kept = new BoundedMap<string, CommitQuotas>(MAX_KEPT);
 
   function quotasOf(user: SessionOwner): CommitQuotas {
     const key = quotaOwnerKey(user);
     const known = kept.get(key);
     if (known) return known;
-    const of = book.of(user.tenant, user.userUuid).filter(({ limits }) => !isEmpty(limits));
-    if (kept.size >= MAX_KEPT) kept.clear();
+    const of = inForce.of(user.tenant, user.userUuid).filter(({ limits }) => !isEmpty(limits));
     const quotas = { of, maxCommands };
     kept.set(key, quotas);
     return quotas;

@@ -13,12 +13,12 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import type { QueuePlace } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
-import { createLimitBook } from './limitBook.ts';
+import { createLimitsInForce } from './limitsInForce.ts';
 import { createLimitedUsers } from './limitedUsers.ts';
 import { quotaRefusal, requireOneMore } from './quotaRefusal.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
-import { createStoredBook, limitsStored } from './storedBook.ts';
-import { createUsageBook } from './usageBook.ts';
+import { createStoredBytes, limitsStored } from './storedBytes.ts';
+import { createDailyUse } from './dailyUse.ts';
 
 export interface QuotasDeps {
   /** The limits by setting, of each tenant and of each user. */
@@ -95,23 +95,23 @@ export function createQuotas({
   now,
   clock,
 }: QuotasDeps): Quotas {
-  const book = createLimitBook(defaults);
-  const usage = createUsageBook(workerCpus);
-  const stored = createStoredBook(queries);
+  const inForce = createLimitsInForce(defaults);
+  const usage = createDailyUse(queries, workerCpus);
+  const stored = createStoredBytes(queries);
   const refusals = createRecentRefusals(clock);
 
-  const limited = createLimitedUsers(book, maxCommands);
+  const limited = createLimitedUsers(inForce, maxCommands);
 
   return {
     load: async () => {
       const set = await queries.setQuotas();
-      book.put(set);
+      inForce.put(set);
       limited.forget();
-      usage.put(await queries.dayUse(workerCpus));
+      await usage.load();
       if (limitsStored(defaults, set)) stored.prepare();
     },
     apply: (event) => {
-      book.apply(event);
+      inForce.apply(event);
       const { type } = event.event;
       if (type === 'QuotaSet' || type === 'QuotaReset') limited.forget();
       usage.apply(event);
@@ -131,12 +131,12 @@ export function createQuotas({
       }
     },
     limit: (kind, tenant, userUuid) => {
-      const limits = book.of(tenant, userUuid).flatMap((owner) => owner.limits[kind] ?? []);
+      const limits = inForce.of(tenant, userUuid).flatMap((owner) => owner.limits[kind] ?? []);
       return limits.length === 0 ? null : Math.min(...limits);
     },
     setting: (kind, userUuid) => defaults[userUuid === null ? 'TENANT' : 'USER'][kind] ?? null,
     views: async (tenant, userUuid) => {
-      const limits = book.of(tenant, userUuid).at(-1)?.limits ?? {};
+      const limits = inForce.of(tenant, userUuid).at(-1)?.limits ?? {};
       const owner = { tenant, userUuid };
       const counted = await queries.quotaUse(owner, maxCommands);
       const use: Record<QuotaKind, number> = {

@@ -3,6 +3,7 @@
  * writes rows that are rolled back, and its group is sent again in parts, so it costs everybody who commits at this
  * gateway.
  */
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import {
   type ExceededQuota,
   type QuotaLimits,
@@ -10,9 +11,12 @@ import {
   quotaOwnerKey,
 } from '../../domain/quota.ts';
 
-/** How long a refusal that ends with somebody's execution makes the next call look before it commits. */
+/**
+ * A limit of running or queued executions is free again when one of them ends. For this long after a refusal, a call asks
+ * for room before it commits.
+ */
 const RECENT_MS = 1_000;
-/** Refusals of so many owners are kept. Without its refusal, a commit is refused by the database. */
+/** How many owners are remembered. A call of any other owner is refused by its commit. */
 const MAX_KEPT = 10_000;
 
 export interface RecentRefusals {
@@ -22,8 +26,8 @@ export interface RecentRefusals {
    */
   learn(user: QuotaOwner, exceeded: ExceededQuota, askedAt: number): void;
   /**
-   * Why an execution more is refused until the minute ends. Within a minute, the count only grows. So a refusal holds
-   * for each limit that is not higher than the one that was reached. Null: that is not known.
+   * The quota that refuses any further execution until the minute ends. Null: none is known. Within a minute, the count
+   * only grows, so a refusal holds for each limit that is not higher than the one that was reached.
    */
   ofMinute(owner: QuotaLimits): ExceededQuota | null;
   /** Whether a limit of running or queued executions of this owner was reached a moment ago. */
@@ -39,18 +43,11 @@ const NOTHING: Kept = { minute: null, recentUntil: 0 };
 
 /** @param clock the monotonic clock, in milliseconds */
 export function createRecentRefusals(clock: () => number): RecentRefusals {
-  const kept = new Map<string, Kept>();
+  const kept = new BoundedMap<string, Kept>(MAX_KEPT);
 
   function put(owner: QuotaOwner, change: Partial<Kept>): void {
     const key = quotaOwnerKey(owner);
-    const before = kept.get(key) ?? NOTHING;
-    // The oldest are the first.
-    kept.delete(key);
-    kept.set(key, { ...before, ...change });
-    for (const oldest of kept.keys()) {
-      if (kept.size <= MAX_KEPT) break;
-      kept.delete(oldest);
-    }
+    kept.set(key, { ...(kept.get(key) ?? NOTHING), ...change });
   }
 
   return {

@@ -3,6 +3,7 @@
  * it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
  * again. That is safe, because the agent carries out a request with the same event id only once.
  */
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import type { Logger } from 'pino';
 import { untilDone } from '../../async/untilDone.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -34,7 +35,7 @@ export interface PendingOperations {
 
 export function createPendingOperations(deps: PendingOperationsDeps): PendingOperations {
   const closing = new AbortController();
-  const known = new Set<EventId>();
+  const known = new BoundedMap<EventId, true>(MAX_REMEMBERED);
   const unanswered = new Set<RecordedEvent>();
 
   async function untilAnswered(request: RecordedEvent): Promise<void> {
@@ -53,9 +54,7 @@ export function createPendingOperations(deps: PendingOperationsDeps): PendingOpe
     add: (request) => {
       const { eventId } = request.metadata;
       if (closing.signal.aborted || known.has(eventId)) return;
-      known.add(eventId);
-      const [oldest] = known;
-      if (known.size > MAX_REMEMBERED && oldest) known.delete(oldest);
+      known.set(eventId, true);
       unanswered.add(request);
       void untilAnswered(request).finally(() => unanswered.delete(request));
     },

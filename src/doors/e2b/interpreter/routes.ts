@@ -2,7 +2,7 @@
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import type { DoorDeps } from '../../openDoor.ts';
 import { findRoute, type Route } from '../../shared/findRoute.ts';
-import { refusalOf } from '../../shared/refusalOf.ts';
+import { refusalOf } from '../../../service/refusal.ts';
 import { answerJson } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
 import { answerRefusal, answerUnprocessable } from './answer.ts';

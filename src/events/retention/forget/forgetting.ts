@@ -2,7 +2,7 @@
 import type { Owner } from '../../../domain/owner.ts';
 import type { Sql } from '../../connection/client.ts';
 import type { OneConnection } from '../../connection/oneConnection.ts';
-import { GATE_CLASS, REBUILD } from '../../store/gate.ts';
+import { LOCK_CLASS, REBUILD } from '../../store/advisoryLocks.ts';
 import { lockRemoval } from '../lockRemoval.ts';
 import type { Remover } from '../recordRemoval.ts';
 import { nameOf, type Pseudonyms } from './pseudonyms.ts';
@@ -55,7 +55,7 @@ export async function inPages<Place>(
  * it has read before, and then for its own turn among removals and commits.
  */
 export async function lockForgetting(sql: Sql): Promise<void> {
-  await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${REBUILD})`;
+  await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REBUILD})`;
   await lockRemoval(sql);
 }
 

@@ -3,7 +3,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import { filePath, nameOf } from '../../../domain/filePath.ts';
-import type { Ending } from '../../../service/access/ending.ts';
+import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
 import { answerJson, badRequest } from './fileAnswers.ts';
 import { archiveHeaders, FILE_ANSWER_HEADERS } from './fileHeaders.ts';
 import type { FileRequest } from './fileRequests.ts';
@@ -32,7 +32,7 @@ export async function sendArchive(request: FileRequest): Promise<void> {
     const { socket } = res;
     const before = socket?.bytesWritten ?? 0;
     try {
-      await pipeline(archive, whileKnown(principal.ending), res);
+      await pipeline(archive, whileKnown(principal.tokenEnd), res);
     } finally {
       counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
     }
@@ -51,7 +51,7 @@ export async function receiveArchive(request: FileRequest): Promise<void> {
   }
   const { userUuid, path } = url;
   const length = lengthOf(request);
-  const upload = uploadOf(req, res, principal.ending, (count) => {
+  const upload = uploadOf(req, res, principal.tokenEnd, (count) => {
     counts.uploadedBytes += count;
   });
   const wanted = { userUuid, path, giveBack: request.free, ...(length !== null && { length }) };
@@ -59,10 +59,10 @@ export async function receiveArchive(request: FileRequest): Promise<void> {
 }
 
 /** Passes pieces on while it is known that the token is valid. */
-function whileKnown(ending: Ending): Transform {
+function whileKnown(tokenEnd: TokenEnd): Transform {
   return new Transform({
     transform: (piece: Buffer, _encoding, done) => {
-      const known = ending.fresh();
+      const known = tokenEnd.fresh();
       if (known === null) done(null, piece);
       else void known.then(() => done(null, piece));
     },

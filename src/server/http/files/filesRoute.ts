@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
-import { refusalOf } from '../../../doors/shared/refusalOf.ts';
+import { refusalOf } from '../../../service/refusal.ts';
 import { type Authenticate, isRefusal } from '../authenticate.ts';
 import type { AddressOf } from '../clientAddress.ts';
 import type { Cors } from '../cors.ts';
@@ -67,7 +67,7 @@ async function answer(deps: FilesRouteDeps, request: FileRequest): Promise<void>
   const { req, res } = request;
   const end = deps.inFlight.begin();
   deps.counts.requests += 1;
-  const off = request.principal.ending.on(() => res.destroy());
+  const off = request.principal.tokenEnd.on(() => res.destroy());
   res.once('close', () => {
     deps.counts.requests -= 1;
     end();

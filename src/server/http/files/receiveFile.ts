@@ -16,7 +16,7 @@ export async function receiveFile(request: FileRequest): Promise<void> {
   const conditions = checkedConditions(request);
   await requireVersion(request);
   const length = lengthOf(request);
-  const upload = uploadOf(req, res, principal.ending, (count) => {
+  const upload = uploadOf(req, res, principal.tokenEnd, (count) => {
     counts.uploadedBytes += count;
   });
   const { file, created, sha256 } = await service.writeContent(

@@ -4,9 +4,8 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/workerFiles.ts';
-import type { Refusal } from '../../../doors/shared/refusal.ts';
-import { refusalOf } from '../../../doors/shared/refusalOf.ts';
-import type { Ending } from '../../../service/access/ending.ts';
+import { type Refusal, refusalOf } from '../../../service/refusal.ts';
+import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
 import { badRequest, refuseFile } from './fileAnswers.ts';
 import {
   conditionsOf,
@@ -57,7 +56,7 @@ export async function sendFile(
     const before = res.socket?.bytesWritten ?? 0;
     const { socket } = res;
     try {
-      await pipeline(content.body, giving(content, res, principal.ending));
+      await pipeline(content.body, giving(content, res, principal.tokenEnd));
     } finally {
       counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
     }
@@ -67,7 +66,7 @@ export async function sendFile(
 }
 
 /** Passes each piece to the client, and then lets the next ones use its memory. One piece is on its way at a time. */
-function giving(content: FileContent, res: ServerResponse, ending: Ending): Writable {
+function giving(content: FileContent, res: ServerResponse, tokenEnd: TokenEnd): Writable {
   const give = (piece: Buffer, done: (error?: Error | null) => void) =>
     res.write(piece, (error) => {
       // The client is gone, also for whoever handles the error.
@@ -79,7 +78,7 @@ function giving(content: FileContent, res: ServerResponse, ending: Ending): Writ
     // The next piece is read while one is on its way.
     highWaterMark: 1,
     write: (piece: Buffer, _encoding, done) => {
-      const known = ending.fresh();
+      const known = tokenEnd.fresh();
       if (known === null) give(piece, done);
       else void known.then(() => give(piece, done));
     },

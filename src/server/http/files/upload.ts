@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { DomainError } from '../../../domain/errors.ts';
-import { type Ending, ended } from '../../../service/access/ending.ts';
+import { type TokenEnd, tokenEnded } from '../../../service/access/tokenEnd.ts';
 
 /** As long as a worker waits for the next piece of a file. A form also has bytes that go to no worker. */
 const SILENCE_MS = 150_000;
@@ -16,7 +16,7 @@ const SILENCE_MS = 150_000;
 export function uploadOf(
   req: IncomingMessage,
   res: ServerResponse,
-  ending: Ending,
+  tokenEnd: TokenEnd,
   onBytes: (count: number) => void,
   silenceMs = SILENCE_MS,
 ): Readable {
@@ -55,7 +55,7 @@ export function uploadOf(
   function take(chunk: Buffer): void {
     hush();
     onBytes(chunk.length);
-    const known = ending.fresh();
+    const known = tokenEnd.fresh();
     if (known !== null) later(known, chunk);
     else pass(chunk);
   }
@@ -74,7 +74,7 @@ export function uploadOf(
     const turn: Promise<void> = Promise.all([waiting, known]).then(() => {
       if (waiting === turn) waiting = null;
       if (body.destroyed) return;
-      if (ending.isOver) body.destroy(ended());
+      if (tokenEnd.isOver) body.destroy(tokenEnded());
       else if (body.push(piece)) req.resume();
     });
     waiting = turn;

@@ -2,14 +2,14 @@ import { within } from '../../../async/within.ts';
 import type { CountedKind } from '../../../domain/quota.ts';
 import type { Session } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
-import { ended } from '../../access/ending.ts';
+import { tokenEnded } from '../../access/tokenEnd.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
 import { requireServing } from './requireServing.ts';
 
 export type InSessionDeps = Pick<
   ServiceDeps,
-  'database' | 'pool' | 'sessions' | 'quotas' | 'newId' | 'now' | 'ending'
+  'database' | 'pool' | 'sessions' | 'quotas' | 'newId' | 'now' | 'tokenEnd'
 >;
 
 /**
@@ -55,7 +55,7 @@ export async function inSession<T>(
     { ...owner, environment },
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
-    (leave) => deps.ending.on(() => leave(ended())),
+    (leave) => deps.tokenEnd.on(() => leave(tokenEnded())),
   );
 }
 

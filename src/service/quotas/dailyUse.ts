@@ -10,31 +10,49 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type QuotaOwner, quotaOwnerKey, type UsageKind } from '../../domain/quota.ts';
+import { followFeed } from '../../events/followFeed.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import type { DayUse } from '../../events/queries/quotaQueries.ts';
 
-/** Whose it is, and how long it may run. */
-type Unfinished = Omit<DayUse['unfinished'][number], 'id'>;
 type Use = Readonly<Record<UsageKind, number>>;
 
 const NOTHING: Use = { CPU_SECONDS_PER_DAY: 0, OUTPUT_BYTES_PER_DAY: 0 };
 const MS_PER_SECOND = 1_000;
 
-export interface UsageBook {
+export interface DailyUse {
   usedBy(owner: QuotaOwner, now: Date): Use;
   apply(event: RecordedEvent): void;
-  /** Puts what was read into the book. Until then, it only remembers what it hears. */
-  put(read: DayUse): void;
+  /** Reads what was used until now. Before that, nothing counts as used. */
+  load(): Promise<void>;
 }
 
 /** @param cpus how many a worker may use */
-export function createUsageBook(cpus: number): UsageBook {
-  /** Those that have not ended yet. */
-  const unfinished = new Map<string, Unfinished>();
+export function createDailyUse(queries: Pick<Queries, 'dayUse'>, cpus: number): DailyUse {
+  let known: KnownUse | null = null;
+  const feed = followFeed((event) => known?.apply(event));
+  return {
+    usedBy: (owner, now) => known?.usedBy(owner, now) ?? NOTHING,
+    apply: feed.apply,
+    load: () =>
+      feed.read(
+        () => queries.dayUse(cpus),
+        (read) => {
+          known = createKnownUse(read, cpus);
+        },
+      ),
+  };
+}
+
+type KnownUse = Pick<DailyUse, 'usedBy' | 'apply'>;
+
+function createKnownUse(read: DayUse, cpus: number): KnownUse {
+  /** Those that have not ended yet, by stream: whose they are, and how long they may run. */
+  const unfinished = new Map<string, Omit<DayUse['unfinished'][number], 'id'>>();
   const used = new Map<string, Use>();
   let day = '';
-  /** The events that were heard before {@link UsageBook.put}; null from then on. */
-  let heard: RecordedEvent[] | null = [];
-  let readAt = 0;
+  for (const { id, ...of } of read.unfinished) unfinished.set(id, of);
+  for (const { tenant, userUuid, ...use } of read.uses)
+    add({ tenant, userUuid }, read.day, useOf(use));
 
   function add({ tenant, userUuid }: QuotaOwner, at: Date, use: Use): void {
     const on = dayOf(at);
@@ -53,35 +71,24 @@ export function createUsageBook(cpus: number): UsageBook {
     }
   }
 
-  function apply(recorded: RecordedEvent): void {
-    const { event, streamId, position, recordedAt } = recorded;
-    if (event.type === 'ExecutionRequested') {
-      // Without its code.
-      const { tenant, userUuid, timeoutMs } = event.data;
-      unfinished.set(streamId, { tenant, userUuid, timeoutMs });
-    }
-    if (event.type !== 'ExecutionFinished') return;
-    if (heard !== null) heard.push(recorded);
-    const of = unfinished.get(streamId);
-    if (heard !== null || of === undefined) return;
-    unfinished.delete(streamId);
-    const { cpuMs, runMs, outputBytes } = event.data;
-    const most = cpuMs ?? Math.min(runMs ?? 0, of.timeoutMs) * cpus;
-    if (position > readAt) add(of, recordedAt, useOf({ cpuMs: most, outputBytes }));
-  }
-
   return {
+    // The clock of this gateway may be behind.
     usedBy: (owner, now) =>
-      // The clock of this gateway may be behind.
       dayOf(now) <= day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
-    apply,
-    put: ({ day: at, uses, unfinished: read, position }) => {
-      const before = heard ?? [];
-      heard = null;
-      readAt = position;
-      for (const { id, ...of } of read) unfinished.set(id, of);
-      for (const { tenant, userUuid, ...use } of uses) add({ tenant, userUuid }, at, useOf(use));
-      for (const event of before) apply(event);
+    apply: ({ event, streamId, position, recordedAt }) => {
+      if (position <= read.position) return;
+      if (event.type === 'ExecutionRequested') {
+        // Without its code.
+        const { tenant, userUuid, timeoutMs } = event.data;
+        unfinished.set(streamId, { tenant, userUuid, timeoutMs });
+      }
+      if (event.type !== 'ExecutionFinished') return;
+      const of = unfinished.get(streamId);
+      if (of === undefined) return;
+      unfinished.delete(streamId);
+      const { cpuMs, runMs, outputBytes } = event.data;
+      const most = cpuMs ?? Math.min(runMs ?? 0, of.timeoutMs) * cpus;
+      add(of, recordedAt, useOf({ cpuMs: most, outputBytes }));
     },
   };
 }

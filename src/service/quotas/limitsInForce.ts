@@ -13,16 +13,16 @@ import {
   quotaOwnerKey,
 } from '../../domain/quota.ts';
 
-export interface LimitBook {
+export interface LimitsInForce {
   /** The limits of the tenant, and those of the user. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
-  /** Puts quotas that were read into the book. What is newer stays. */
+  /** Takes in quotas that were read. What is newer stays. */
   put(quotas: readonly Quota[]): void;
 }
 
 /** @param defaults the limits by setting, of each tenant and of each user */
-export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>): LimitBook {
+export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits>>): LimitsInForce {
   const byId = new Map<string, Quota>();
   /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
   const own = new Map<string, Map<QuotaKind, number | null>>();

@@ -3,7 +3,7 @@ import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { StoredOfUser, StoredUse } from '../../src/events/queries/storedQueries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createStoredBook } from '../../src/service/quotas/storedBook.ts';
+import { createStoredBytes } from '../../src/service/quotas/storedBytes.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 
@@ -37,11 +37,11 @@ interface Answer<T> {
   readonly reject: (error: Error) => void;
 }
 
-/** A book whose readings the test answers. */
-function createBook() {
+/** Bytes whose readings the test answers. */
+function createAsked() {
   const readings: Answer<StoredUse>[] = [];
   const asked: Answer<StoredOfUser[]>[] = [];
-  const book = createStoredBook({
+  const stored = createStoredBytes({
     storedUse: () => {
       const reading = answer<StoredUse>();
       readings.push(reading);
@@ -53,7 +53,7 @@ function createBook() {
       return question.promise;
     },
   });
-  return { book, readings, asked };
+  return { stored, readings, asked };
 }
 
 /** `Promise.withResolvers`, which Node 20 lacks. */
@@ -65,20 +65,20 @@ function answer<T>(): Answer<T> {
 
 const nothing = (position: number): StoredUse => ({ position, uses: [], unfinished: [] });
 
-async function emptyBook() {
-  const made = createBook();
-  made.book.prepare();
+async function noneStored() {
+  const made = createAsked();
+  made.stored.prepare();
   made.readings[0]?.resolve(nothing(0));
-  await made.book.usedBy(ANN);
+  await made.stored.usedBy(ANN);
   return made;
 }
 
 it('counts each execution once, whether it was heard before, during or after the reading', async () => {
-  const { book, readings } = createBook();
+  const { stored, readings } = createAsked();
   const [early, late, after] = [run(1, 2), run(3, 6), run(7, 8)] as const;
-  book.apply(early[0]);
-  const used = book.usedBy(ANN);
-  for (const event of [early[1], ...late]) book.apply(event);
+  stored.apply(early[0]);
+  const used = stored.usedBy(ANN);
+  for (const event of [early[1], ...late]) stored.apply(event);
   const uses = [
     { ...ANN, bytes: STORED },
     { ...ANN, bytes: CODE_BYTES },
@@ -87,103 +87,103 @@ it('counts each execution once, whether it was heard before, during or after the
   const unfinished = [{ ...ANN, id: late[0].streamId as ExecutionId, maxOutputBytes: 1_000 }];
   readings[0]?.resolve({ position: 4, uses, unfinished });
   expect(await used).toBe(2 * STORED);
-  book.apply(after[0]);
-  expect(await book.usedBy(ANN)).toBe(2 * STORED + CODE_BYTES);
-  book.apply(after[1]);
-  expect([await book.usedBy(ANN), await book.usedBy(ALL)]).toEqual([3 * STORED, 3 * STORED]);
-  expect(await book.usedBy({ tenant: 'b', userUuid: 'ann' })).toBe(0);
+  stored.apply(after[0]);
+  expect(await stored.usedBy(ANN)).toBe(2 * STORED + CODE_BYTES);
+  stored.apply(after[1]);
+  expect([await stored.usedBy(ANN), await stored.usedBy(ALL)]).toEqual([3 * STORED, 3 * STORED]);
+  expect(await stored.usedBy({ tenant: 'b', userUuid: 'ann' })).toBe(0);
   expect(readings).toHaveLength(1);
 });
 
 it('reads nothing until somebody asks, and then once for all who ask', async () => {
-  const { book, readings } = createBook();
-  for (const event of run(1, 2)) book.apply(event);
+  const { stored, readings } = createAsked();
+  for (const event of run(1, 2)) stored.apply(event);
   expect(readings).toHaveLength(0);
-  const asked = [book.usedBy(ANN), book.usedBy(ALL)];
-  book.prepare();
+  const asked = [stored.usedBy(ANN), stored.usedBy(ALL)];
+  stored.prepare();
   readings[0]?.resolve({ ...nothing(2), uses: [{ ...ANN, bytes: STORED }] });
   expect(await Promise.all(asked)).toEqual([STORED, STORED]);
   expect(readings).toHaveLength(1);
 });
 
 it('counts input when it is recorded', async () => {
-  const { book } = await emptyBook();
+  const { stored } = await noneStored();
   const [requested, ended] = run(1, 3);
   const data = { at: new Date().toISOString(), offset: 0, bytes: 20, close: false };
   const sent = recorded(2, requested.streamId, { type: 'InputSent', data });
-  for (const event of [requested, sent]) book.apply(event);
-  expect(await book.usedBy(ANN)).toBe(CODE_BYTES + 20);
-  book.apply(ended);
-  expect(await book.usedBy(ALL)).toBe(STORED + 20);
+  for (const event of [requested, sent]) stored.apply(event);
+  expect(await stored.usedBy(ANN)).toBe(CODE_BYTES + 20);
+  stored.apply(ended);
+  expect(await stored.usedBy(ALL)).toBe(STORED + 20);
 });
 
 it('what is pruned becomes free for the user and the tenant', async () => {
-  const { book, asked } = await emptyBook();
+  const { stored, asked } = await noneStored();
   const bob = { tenant: 'a', userUuid: 'bob' };
   const runs = [run(1, 2), run(3, 4), run(5, 6, bob)];
-  for (const event of runs.flat()) book.apply(event);
-  book.apply(pruned(7, [runs[0]?.[0].streamId ?? '', runs[2]?.[0].streamId ?? '']));
-  expect(await book.usedBy(ALL)).toBe(3 * STORED);
+  for (const event of runs.flat()) stored.apply(event);
+  stored.apply(pruned(7, [runs[0]?.[0].streamId ?? '', runs[2]?.[0].streamId ?? '']));
+  expect(await stored.usedBy(ALL)).toBe(3 * STORED);
   asked[0]?.resolve([
     { ...ANN, bytes: STORED },
     { ...bob, bytes: STORED },
   ]);
-  await until('what was pruned', async () => (await book.usedBy(ALL)) === STORED);
-  expect([await book.usedBy(ANN), await book.usedBy(bob)]).toEqual([STORED, 0]);
+  await until('what was pruned', async () => (await stored.usedBy(ALL)) === STORED);
+  expect([await stored.usedBy(ANN), await stored.usedBy(bob)]).toEqual([STORED, 0]);
 });
 
 it('what was pruned before the reading is not taken away again', async () => {
-  const { book, readings, asked } = createBook();
-  const used = book.usedBy(ANN);
-  book.apply(pruned(3, [newId()]));
+  const { stored, readings, asked } = createAsked();
+  const used = stored.usedBy(ANN);
+  stored.apply(pruned(3, [newId()]));
   readings[0]?.resolve({ ...nothing(3), uses: [{ ...ANN, bytes: STORED }] });
   expect(await used).toBe(STORED);
   expect(asked).toHaveLength(0);
 });
 
 it('reads all again if it could not read what became free, and says too much until then', async () => {
-  const { book, readings, asked } = await emptyBook();
-  for (const event of run(1, 2)) book.apply(event);
-  book.apply(pruned(3, [newId()]));
+  const { stored, readings, asked } = await noneStored();
+  for (const event of run(1, 2)) stored.apply(event);
+  stored.apply(pruned(3, [newId()]));
   asked[0]?.reject(new Error('away'));
   await until('it to be read again', async () => readings.length === 2);
-  expect(await book.usedBy(ANN)).toBe(STORED);
+  expect(await stored.usedBy(ANN)).toBe(STORED);
   readings[1]?.reject(new Error('away'));
   await until('whoever asks to begin another reading', async () => {
-    expect(await book.usedBy(ANN)).toBe(STORED);
+    expect(await stored.usedBy(ANN)).toBe(STORED);
     return readings.length === 3;
   });
   // Something is lost again that this reading does not contain yet.
-  book.apply(pruned(5, [newId()]));
+  stored.apply(pruned(5, [newId()]));
   asked[1]?.reject(new Error('away'));
   readings[2]?.resolve({ ...nothing(4), uses: [{ ...ANN, bytes: 7 }] });
   await until('the next reading', async () => readings.length === 4);
   readings[3]?.resolve({ ...nothing(5), uses: [{ ...ANN, bytes: 3 }] });
-  await until('what it says', async () => (await book.usedBy(ANN)) === 3);
+  await until('what it says', async () => (await stored.usedBy(ANN)) === 3);
   expect(readings).toHaveLength(4);
 });
 
 it('reads all again when somebody is forgotten, because nobody says whose it was', async () => {
-  const { book, readings } = await emptyBook();
-  for (const event of run(1, 2)) book.apply(event);
+  const { stored, readings } = await noneStored();
+  for (const event of run(1, 2)) stored.apply(event);
   const data = { executionIds: [newId<ExecutionId>()] } as never;
-  book.apply(recorded(3, newId(), { type: 'DataForgotten', data }));
-  expect(await book.usedBy(ANN)).toBe(STORED);
+  stored.apply(recorded(3, newId(), { type: 'DataForgotten', data }));
+  expect(await stored.usedBy(ANN)).toBe(STORED);
   expect(readings).toHaveLength(2);
   readings[1]?.resolve(nothing(3));
-  await until('it to be read', async () => (await book.usedBy(ALL)) === 0);
-  expect(await book.usedBy(ANN)).toBe(0);
+  await until('it to be read', async () => (await stored.usedBy(ALL)) === 0);
+  expect(await stored.usedBy(ANN)).toBe(0);
   const none = { executionIds: undefined } as never;
-  book.apply(recorded(4, newId(), { type: 'DataForgotten', data: none }));
+  stored.apply(recorded(4, newId(), { type: 'DataForgotten', data: none }));
   expect(readings).toHaveLength(2);
 });
 
 it('tells whoever asks first what fails, and reads again for the next', async () => {
-  const { book, readings } = createBook();
-  const failed = book.usedBy(ANN);
+  const { stored, readings } = createAsked();
+  const failed = stored.usedBy(ANN);
   readings[0]?.reject(new Error('away'));
   await expect(failed).rejects.toThrow('away');
-  const again = book.usedBy(ANN);
+  const again = stored.usedBy(ANN);
   readings[1]?.resolve({ ...nothing(3), uses: [{ ...ANN, bytes: 7 }] });
   expect(await again).toBe(7);
 });

@@ -1,9 +1,10 @@
+/** The class of all advisory locks here: the first of their two numbers. */
+export const LOCK_CLASS = 1_667_788_661;
 /**
- * The advisory locks of `cellhouse_commit` (`migrations/sql/cellhouse_commit.sql`). Commits take the gate shared. A
- * rebuild, which compares rows with events, takes it exclusively.
+ * Commits take it shared (`migrations/sql/cellhouse_commit.sql`). A rebuild, which compares rows with events, takes it
+ * exclusively.
  */
-export const GATE_CLASS = 1_667_788_661;
-export const GATE = 1;
+export const COMMITS = 1;
 /**
  * A rebuild holds it from its first look at an event to its end. Whatever changes recorded events takes it, too: the
  * rebuild would write back what it has read before.

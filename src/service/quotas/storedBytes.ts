@@ -11,55 +11,52 @@ import {
   type QuotaScope,
   quotaOwnerKey,
 } from '../../domain/quota.ts';
+import { followFeed } from '../../events/followFeed.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { StoredUse } from '../../events/queries/storedQueries.ts';
 
-export interface StoredBook {
+export interface StoredBytes {
   /** Bytes of code, input and output. Waits while they are read. */
   usedBy(owner: QuotaOwner): Promise<number>;
-  /** Reads what is stored, unless that is known, so that nobody need wait for it later. */
+  /** Begins to read what is stored, if nobody has yet. Later callers then wait less. */
   prepare(): void;
   apply(event: RecordedEvent): void;
 }
 
-type StoredBookDeps = Pick<Queries, 'storedUse' | 'storedOf'>;
+type StoredBytesDeps = Pick<Queries, 'storedUse' | 'storedOf'>;
 
 /** What is stored, up to an event. */
 interface Stored {
-  /** The last event that was contained when it was read. */
+  /** The position of the last event that was part of the reading. */
   readonly readAt: number;
   usedBy(owner: QuotaOwner): number;
   apply(event: RecordedEvent): void;
 }
 
-export function createStoredBook(queries: StoredBookDeps): StoredBook {
+export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
   let known: Stored | null = null;
-  let reading: Promise<Stored> | null = null;
-  /** The events that were heard while it was read. */
-  let heard: RecordedEvent[] = [];
-  /** The last event after which it is not known what has become free. */
+  /** The position of the last removal of which nobody knows how much it has freed. */
   let lostAt = 0;
+  let reading: Promise<void> | null = null;
+  const feed = followFeed((event) => known?.apply(event));
 
-  async function read(): Promise<Stored> {
-    heard = [];
-    const stored = createStored(await queries.storedUse(), { storedOf: queries.storedOf, onLost });
-    for (const event of heard) stored.apply(event);
-    known = stored;
-    return stored;
-  }
-
-  function readOnce(): Promise<Stored> {
-    reading ??= read().finally(() => {
-      reading = null;
-      heard = [];
-    });
+  function read(): Promise<void> {
+    reading ??= feed
+      .read(queries.storedUse, (use) => {
+        known = createStored(use, { storedOf: queries.storedOf, onLost });
+      })
+      .finally(() => {
+        reading = null;
+      });
     return reading;
   }
 
+  const isStale = () => known !== null && known.readAt < lostAt;
+
   /** Whoever asks later reads again, and is told what fails. */
   function refresh(): void {
-    readOnce().then(
-      ({ readAt }) => readAt < lostAt && refresh(),
+    read().then(
+      () => isStale() && refresh(),
       () => undefined,
     );
   }
@@ -70,21 +67,16 @@ export function createStoredBook(queries: StoredBookDeps): StoredBook {
     refresh();
   }
 
-  async function present(): Promise<Stored> {
-    if (known === null) return await readOnce();
-    if (known.readAt < lostAt) refresh();
-    return known;
-  }
-
   return {
-    usedBy: async (owner) => (await present()).usedBy(owner),
+    usedBy: async (owner) => {
+      if (known === null) await read();
+      else if (isStale()) refresh();
+      return known?.usedBy(owner) ?? 0;
+    },
     prepare: () => {
       if (known === null) refresh();
     },
-    apply: (event) => {
-      if (reading !== null) heard.push(event);
-      known?.apply(event);
-    },
+    apply: feed.apply,
   };
 }
 
@@ -92,8 +84,8 @@ interface Executed extends QuotaOwner {
   readonly userUuid: string;
 }
 
-interface StoredDeps extends Pick<StoredBookDeps, 'storedOf'> {
-  /** Something has become free with this event, and it is not known how much of whom. */
+interface StoredDeps extends Pick<StoredBytesDeps, 'storedOf'> {
+  /** The removal at this position has freed something, and nobody knows how much and whose it was. */
   onLost(position: number): void;
 }
 

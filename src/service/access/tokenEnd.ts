@@ -1,7 +1,7 @@
 import { DomainError } from '../../domain/errors.ts';
 
 /** When a token ends, everything that its holder has open ends with it. */
-export interface Ending {
+export interface TokenEnd {
   readonly isOver: boolean;
   /** Calls the listener once: when it ends, or now if it has. Returns a function that takes the listener back. */
   on(listener: () => void): () => void;
@@ -12,7 +12,7 @@ export interface Ending {
   fresh(): Promise<void> | null;
 }
 
-export interface OpenEnding extends Ending {
+export interface OpenTokenEnd extends TokenEnd {
   end(): void;
 }
 
@@ -20,7 +20,7 @@ export interface OpenEnding extends Ending {
  * A plain set of listeners: one token may have thousands of streams open, which is more than AbortSignal is made for.
  * @param fresh as above
  */
-export function createEnding(fresh: Ending['fresh']): OpenEnding {
+export function createTokenEnd(fresh: TokenEnd['fresh']): OpenTokenEnd {
   const listeners = new Set<() => void>();
   let isOver = false;
   return {
@@ -42,10 +42,10 @@ export function createEnding(fresh: Ending['fresh']): OpenEnding {
 }
 
 /** AUTH_TOKEN never ends. */
-export const NEVER: Ending = { isOver: false, on: () => () => {}, fresh: () => null };
+export const NEVER: TokenEnd = { isOver: false, on: () => () => {}, fresh: () => null };
 
 /** What a call gets whose token has ended meanwhile. */
-export function ended(): DomainError {
+export function tokenEnded(): DomainError {
   return new DomainError('UNAUTHENTICATED', 'The token was revoked, or has expired.');
 }
 
@@ -54,10 +54,10 @@ export function ended(): DomainError {
  * and nothing more begins (actorDeps.ts).
  * @throws DomainError UNAUTHENTICATED
  */
-export function untilEnding<T>(ending: Ending, work: Promise<T>): Promise<T> {
-  if (ending === NEVER) return work;
+export function untilTokenEnd<T>(tokenEnd: TokenEnd, work: Promise<T>): Promise<T> {
+  if (tokenEnd === NEVER) return work;
   return new Promise<T>((resolve, reject) => {
-    const off = ending.on(() => reject(ended()));
+    const off = tokenEnd.on(() => reject(tokenEnded()));
     work.then(resolve, reject).finally(off);
   });
 }

@@ -1,10 +1,10 @@
-import type { Ending } from '../../service/access/ending.ts';
+import type { TokenEnd } from '../../service/access/tokenEnd.ts';
 
 /** Null: pass now. Else a promise to wait for before passing. Those that wait pass in the order of their calls. */
-export type Gate = () => Promise<void> | null;
+export type TokenGate = () => Promise<void> | null;
 
 /** Holds up what comes while nobody knows whether the token is still valid. */
-export function createGate({ fresh }: Pick<Ending, 'fresh'>): Gate {
+export function createTokenGate({ fresh }: Pick<TokenEnd, 'fresh'>): TokenGate {
   let last: Promise<void> | null = null;
   return () => {
     const known = fresh();

@@ -1,0 +1,20 @@
+/**
+ * A Map with at most `max` entries. `set` makes its entry the youngest. If there is one too many then, the oldest is
+ * removed.
+ */
+export class BoundedMap<Key, Value> extends Map<Key, Value> {
+  readonly #max: number;
+
+  constructor(max: number) {
+    super();
+    this.#max = max;
+  }
+
+  override set(key: Key, value: Value): this {
+    this.delete(key);
+    super.set(key, value);
+    const [oldest] = this.entries();
+    if (this.size > this.#max && oldest) this.delete(oldest[0]);
+    return this;
+  }
+}

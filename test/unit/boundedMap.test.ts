@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { BoundedMap } from '../../src/domain/boundedMap.ts';
+
+it('a bounded map forgets what was set longest ago, and only when there is one too many', () => {
+  const map = new BoundedMap<string, number>(2);
+  map.set('a', 1).set('b', 2).set('a', 3);
+  expect([...map]).toEqual([
+    ['b', 2],
+    ['a', 3],
+  ]);
+  map.set('c', 4);
+  expect([...map.keys()]).toEqual(['a', 'c']);
+  map.delete('a');
+  map.set('d', 5);
+  expect([...map.keys()]).toEqual(['c', 'd']);
+});
