@@ -7,12 +7,12 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
-import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Signed } from '../service/access/findSigner.ts';
+import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Principal } from '../service/principal.ts';
+import type { Refusal, RefusalAnswer } from '../service/refusal.ts';
 import type { BoundService } from './boundService.ts';
 import type { DoorSocket } from './doorSocket.ts';
-import type { Refusal, RefusalAnswer } from '../service/refusal.ts';
 
 /** A door that is on. */
 export interface OpenDoor {

@@ -1,6 +1,6 @@
 import { DOORS, type Door, type Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
-import { type TokenEnd, NEVER } from './access/tokenEnd.ts';
+import { NEVER, type TokenEnd } from './access/tokenEnd.ts';
 
 /** Who makes a call: what their token says. */
 export interface Principal {

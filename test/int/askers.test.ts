@@ -1,8 +1,8 @@
 /** Commits whose asker is let in no more when they are sent, or sent again. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
-import { type Asker, AskerGoneError } from '../../src/events/store/eventStore.ts';
 import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
+import { type Asker, AskerGoneError } from '../../src/events/store/eventStore.ts';
 import { workerRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';

@@ -69,7 +69,7 @@ export function createLanesAgent(): LanesAgent {
     if (!current || isRepeated) return null;
     const { id: parent, reported: before } = current;
     before.push(reported);
-    if (before.includes('idle') && before.includes('reply')) running.delete(step.lane);
+    if (reported === 'reply') running.delete(step.lane);
     if (reported === 'output') return stream(`${before.length} `, { ...options, parent });
     if (reported !== 'reply') return status(reported, { ...options, parent });
     const outcome = step.what === 'failure' ? 'timeout' : 'finished';

@@ -74,7 +74,9 @@ export function tokensFor(
   users: Readonly<Record<string, string>> = {},
   fresh: OpenTokenEnd['fresh'] = () => null,
 ): TestTokens {
-  const endings = Object.fromEntries(Object.keys(doors).map((name) => [name, createTokenEnd(fresh)]));
+  const endings = Object.fromEntries(
+    Object.keys(doors).map((name) => [name, createTokenEnd(fresh)]),
+  );
   const holders = new Map(
     Object.entries(doors).map(([tokenId, door]) => {
       const tokenEnd = endings[tokenId] ?? createTokenEnd(fresh);

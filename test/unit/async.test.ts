@@ -4,9 +4,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { backOffMs } from '../../src/async/backOffMs.ts';
 import { closeAll } from '../../src/async/closeAll.ts';
 import { createInOrder } from '../../src/async/inOrder.ts';
-import { pollUntil } from '../../src/async/pollUntil.ts';
 import { onAbort } from '../../src/async/onAbort.ts';
 import { pause } from '../../src/async/pause.ts';
+import { pollUntil } from '../../src/async/pollUntil.ts';
 import { withAbort } from '../../src/async/withAbort.ts';
 import { within } from '../../src/async/within.ts';
 

@@ -62,7 +62,13 @@ describe('a request', () => {
 
 describe('the options of a cell', () => {
   it('are those of the protocol if the client leaves them out', () => {
-    expect(cellOptions({})).toEqual({ stopOnError: true, allowInput: true });
+    expect(cellOptions({})).toEqual({
+      stopOnError: true,
+      allowInput: true,
+      silent: false,
+      storeHistory: true,
+      userExpressions: [],
+    });
   });
 
   it('are given on where they differ', () => {
@@ -71,6 +77,7 @@ describe('the options of a cell', () => {
     expect(cellOptions({ ...content, ...expressions })).toEqual({
       stopOnError: false,
       allowInput: false,
+      silent: false,
       storeHistory: false,
       userExpressions: [{ name: 'b', code: 'a + 1' }],
     });

@@ -117,7 +117,7 @@ describe('the agent over HTTP', () => {
     expect(await call('delete_context', { contextId: 'c', requestId: 'r' })).toEqual({
       deleted: true,
     });
-    expect(requests.slice(1)).toEqual([
+    expect(requests).toEqual([
       {
         method: 'POST',
         url: '/contexts',

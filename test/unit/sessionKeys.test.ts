@@ -4,9 +4,9 @@ import type { Session } from '../../src/domain/session.ts';
 import type { Door, Role } from '../../src/domain/token.ts';
 import type { Users } from '../../src/domain/users.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { createSessionKeys, type SessionKeys } from '../../src/service/access/sessionKeys.ts';
 import type { KnownToken } from '../../src/service/access/tokenBook.ts';
+import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { AUTH_TOKEN_BY_DOOR, byDoor, type Principal } from '../../src/service/principal.ts';
 
 interface Asked {
@@ -63,7 +63,7 @@ function gateway(authToken = 'the operator'): SessionKeys {
       tokenOf: (id) => find(known)(id),
       readToken: async (id) => find(stored)(id),
       known: () => known,
-      look: async () => void known.push(...late.tokens.splice(0)),
+      refresh: async () => void known.push(...late.tokens.splice(0)),
     },
     sessions: {
       all: () => open as Session[],

@@ -134,11 +134,11 @@ describe('a token in the book of a gateway', () => {
     tell(creation({ expiresAt: later(HOUR_MS).toISOString() }));
     const ends = endsOf('first');
     now = later(HOUR_MS - 1);
-    await book.look();
+    await book.refresh();
     expect([book.holderOf('first') !== null, ends()]).toEqual([true, 0]);
     now = later(HOUR_MS);
     expect(book.holderOf('first')).toBeNull();
-    await book.look();
+    await book.refresh();
     expect(ends()).toBe(1);
   });
 
@@ -181,11 +181,11 @@ describe('a token in the book of a gateway', () => {
     const created = creation();
     tell(created);
     const ends = endsOf('first');
-    await book.look();
-    await book.look();
+    await book.refresh();
+    await book.refresh();
     expect([reads, ends()]).toEqual([1, 0]);
     store(created, REVOCATION);
-    await book.look();
+    await book.refresh();
     // Only what has changed was read.
     expect([reads, book.holderOf('first'), ends()]).toEqual([1, null, 1]);
   });
@@ -193,17 +193,17 @@ describe('a token in the book of a gateway', () => {
   it('ends by a look that reads all, because too much has happened since the last', async () => {
     const created = creation();
     tell(created);
-    await book.look();
+    await book.refresh();
     const ends = endsOf('first');
     store(created, REVOCATION);
     isFarBehind = true;
-    await book.look();
+    await book.refresh();
     expect([reads, book.holderOf('first'), ends()]).toEqual([2, null, 1]);
   });
 
   it('costs no read as long as there is none', async () => {
     isAway = true;
-    await book.look();
+    await book.refresh();
     expect(book.isFresh).toBe(true);
   });
 });
@@ -212,7 +212,7 @@ describe('what the book does not know for sure', () => {
   it('waits for the next look that succeeds, and ends by it if the token was revoked', async () => {
     const created = creation();
     tell(created);
-    await book.look();
+    await book.refresh();
     const tokenEnd = book.holderOf('first')?.by.files.tokenEnd;
     clock = STALE_MS - 1;
     expect([book.isFresh, tokenEnd?.fresh()]).toEqual([true, null]);
@@ -223,18 +223,18 @@ describe('what the book does not know for sure', () => {
     });
     expect([book.isFresh, known === undefined]).toEqual([false, false]);
     isAway = true;
-    await expect(book.look()).rejects.toThrow('does not answer');
+    await expect(book.refresh()).rejects.toThrow('does not answer');
     expect([isKnown, tokenEnd?.isOver]).toEqual([false, false]);
     [isAway, clock] = [false, 10 * STALE_MS];
     store(created, REVOCATION);
-    await book.look();
+    await book.refresh();
     await known;
     expect([isKnown, tokenEnd?.isOver, tokenEnd?.fresh()]).toEqual([true, true, null]);
   });
 
   it('is as old as the beginning of the look', async () => {
     tell(creation());
-    const looking = book.look();
+    const looking = book.refresh();
     clock = STALE_MS;
     await looking;
     expect(book.isFresh).toBe(false);

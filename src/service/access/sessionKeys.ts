@@ -2,18 +2,19 @@
  * Keys to single sessions. A key derives from a token, a secret that all gateways share, and the user of the session, so
  * nothing is stored: any gateway knows it, it is the same whenever it is asked for, and it ends with its token.
  */
-import { BoundedMap } from '../../domain/boundedMap.ts';
+
 import { createHmac, randomBytes } from 'node:crypto';
 import { sharedRun } from '../../async/sharedRun.ts';
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import type { Door } from '../../domain/token.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, actsFor, type Principal } from '../principal.ts';
-import { tokenEnded } from './tokenEnd.ts';
 import { createFindSigner, type Signed } from './findSigner.ts';
 import { givesKeysAt, type KnownToken, type TokenBook } from './tokenBook.ts';
+import { tokenEnded } from './tokenEnd.ts';
 
 /** The name of the secret in the table `secrets`. */
 const SECRET_NAME = 'session-keys';
@@ -63,7 +64,9 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     keyOf,
     sessions,
     tokens: () => [ownToken, ...tokenBook.known()],
-    catchUp: sharedRun(async () => void (await Promise.all([sessions.load(), tokenBook.refresh()]))),
+    catchUp: sharedRun(
+      async () => void (await Promise.all([sessions.load(), tokenBook.refresh()])),
+    ),
   });
 
   function keyOf({ id, holder }: KnownToken, secretSha256: string, userUuid: string): string {

@@ -8,8 +8,8 @@ import { type Door, evolveToken, type Token, type TokenEvent } from '../../domai
 import type { TokenReads } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ByDoor, byDoor } from '../principal.ts';
-import { createTokenEnd, type TokenEnd, type OpenTokenEnd } from './tokenEnd.ts';
 import { createFreshness } from './freshness.ts';
+import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts';
 import type { TokenUses } from './tokenUses.ts';
 
 /** Whom a token lets in. */

@@ -5,7 +5,7 @@
  */
 
 import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
-import { type TokenEnd, NEVER } from '../access/tokenEnd.ts';
+import { NEVER, type TokenEnd } from '../access/tokenEnd.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 

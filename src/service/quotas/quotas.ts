@@ -13,12 +13,12 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import type { QueuePlace } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
-import { createLimitsInForce } from './limitsInForce.ts';
+import { createDailyUse } from './dailyUse.ts';
 import { createLimitedUsers } from './limitedUsers.ts';
+import { createLimitsInForce } from './limitsInForce.ts';
 import { quotaRefusal, requireOneMore } from './quotaRefusal.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
 import { createStoredBytes, limitsStored } from './storedBytes.ts';
-import { createDailyUse } from './dailyUse.ts';
 
 export interface QuotasDeps {
   /** The limits by setting, of each tenant and of each user. */

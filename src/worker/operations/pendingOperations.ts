@@ -3,9 +3,10 @@
  * it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
  * again. That is safe, because the agent carries out a request with the same event id only once.
  */
-import { BoundedMap } from '../../domain/boundedMap.ts';
+
 import type { Logger } from 'pino';
 import { untilDone } from '../../async/untilDone.ts';
+import { BoundedMap } from '../../domain/boundedMap.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId } from '../../domain/ids.ts';
