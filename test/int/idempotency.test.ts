@@ -162,20 +162,6 @@ it('a key runs once, and all callers with its code get that run', {
   );
 });
 
-it('a row that a gateway of the former release has written is compared by its code', async () => {
-  const userUuid = newId();
-  const run = (code: string) =>
-    gateways[1]?.service.execute(AUTH_TOKEN_HOLDER, { userUuid, code, idempotencyKey: 'k' });
-  const first = await run('1');
-  // The former release names no hash in the rows that it adds.
-  await db.sql`UPDATE idempotency_keys SET request_hash = NULL WHERE user_uuid = ${userUuid}`;
-  expect(await run('1')).toMatchObject({ id: first?.id });
-  await expect(run('2')).rejects.toMatchObject({
-    code: 'IDEMPOTENCY_CONFLICT',
-    details: { field: 'idempotencyKey', executionId: first?.id, different: ['code'] },
-  });
-});
-
 it('the hashes in the table of keys are those of no guess, and differ between keys with the same code', async () => {
   const userUuid = newId();
   for (const idempotencyKey of ['k1', 'k2'])

@@ -84,5 +84,6 @@ export const refusalSchema = z.object({
     'too_many_watchers',
     'too_many_watched',
   ]),
-  message: z.string().max(500),
+  /** Left out where the code says it all. */
+  message: z.string().max(500).default('The worker refused.'),
 });
