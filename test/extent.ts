@@ -86,7 +86,7 @@ export const EXTENT = isLong
       tenantSequence: 1_500,
     } as const)
   : ({
-      chaosMinutes: 1,
+      chaosMinutes: 0.5,
       engineEndsBy: ['SIGKILL'],
       e2bInstalls: 1,
       environmentRounds: 1,
