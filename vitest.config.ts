@@ -6,37 +6,40 @@ import { ALONE, FIRST, isLong, LONG } from './test/extent.ts';
 import { createProgress } from './test/progress.ts';
 import { createPassRecorder, unchangedFiles } from './test/unchanged.ts';
 
-/** Containers are started and stopped in these; a loaded machine takes its time. */
+/** These tests start and stop containers, which is slow on a busy machine. */
 const E2E_TIMEOUT_MS = 120_000;
-/** Engines start and end in hooks. One that cannot link its image (testkit/engineImage.ts) copies it for minutes. */
+/** Hooks start and stop engines. If an image cannot be linked (testkit/engineImage.ts), copying it takes minutes. */
 const E2E_HOOK_TIMEOUT_MS = 600_000;
-/** Longer than `until` looks (testkit/until.ts), which says what did not come. */
+/** Longer than the limit of `until` (testkit/until.ts), so that its error says what the test waited for. */
 const INT_TIMEOUT_MS = 90_000;
-/** Nothing waits in these: it ends one that computes for ever, on a machine however busy. */
+/** Unit tests do not wait. This limit only ends a test that computes for ever, however busy the machine is. */
 const UNIT_TIMEOUT_MS = 30_000;
 
 /**
- * How long `expect.poll` looks. What it waits for comes within milliseconds, and within seconds on a busy machine: the
- * limit only ends a wait in vain. Vitest's own is 1 s. Below the time limit of a test, so that the test says what did not
- * come.
+ * How long `expect.poll` polls. The default of Vitest is 1 s. The expected state comes within milliseconds, or within
+ * seconds on a busy machine, so the limit matters only for a test that fails. It is below the time limit of a test, so
+ * that the error says what the test waited for.
  */
 const POLLING = { poll: { timeout: 20_000 } };
 
-/** Vite would take graphql's .mjs for our files while packages load its .js: two copies that refuse each other's types. */
+/**
+ * Without this alias, Vite would load graphql's .mjs for our files, while packages load its .js. The two copies reject
+ * each other's types.
+ */
 const oneGraphql = { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] };
 
-/** Where .ci/run wants a report of each run, to count the tests. */
+/** The folder for a report of each run. .ci/run sets it, and counts the tests in these reports. */
 const reports = process.env.CELLHOUSE_TEST_REPORTS;
 const report: ['json', { outputFile: string }][] = reports
   ? [['json', { outputFile: join(reports, `${process.pid}.json`) }]]
   : [];
 
-/** Tests of the gateway mostly wait: for the database, for limits that have to pass. */
+/** Tests of the gateway mostly wait, for the database or for time limits to pass. */
 const INT_FILES_AT_ONCE = availableParallelism() * 2;
-/** Tests of real containers also wait: for engines, for kernels, for limits that have to pass. */
+/** Tests of real containers also wait, for engines, for kernels or for time limits to pass. */
 const E2E_FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5);
 const e2eFile = (name: string) => `test/e2e/${name}`;
-/** `npm test` without words asks for it, so a file that somebody names always runs. */
+/** Only `npm test` without words sets this variable. So a file that somebody names always runs. */
 const unchanged = process.env.CELLHOUSE_TEST_CHANGED === '1' && !isLong ? unchangedFiles() : [];
 const left = [...(isLong ? [] : LONG.map(e2eFile)), ...unchanged];
 
@@ -45,7 +48,10 @@ const progress = createProgress({
   ...(reports && { timesFile: join(reports, `${process.pid}.times`) }),
 });
 
-/** Begins with FIRST. Vitest goes by the size of files, and a short file that takes minutes would run beside nothing. */
+/**
+ * Begins with FIRST. Vitest begins with the largest files. A small file that takes minutes would begin last, and then
+ * run while nothing else does.
+ */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const first = FIRST.map((name) => join(this.ctx.config.root, e2eFile(name)));
@@ -62,7 +68,7 @@ export default defineConfig({
     passWithNoTests: false,
     allowOnly: false,
     retry: 0,
-    // Vitest would leave a CPU to itself, which of two is half.
+    // By default, Vitest reserves one CPU for itself, which is half of a machine with two.
     maxWorkers: '100%',
     projects: [
       {
@@ -82,7 +88,7 @@ export default defineConfig({
           name: 'int',
           include: ['test/int/**/*.test.ts'],
           globalSetup: ['test/support/provideDatabase.ts', 'test/support/provideLightImage.ts'],
-          // As above, and the modules are those of the whole gateway.
+          // As above. Here, the modules are those of the whole gateway.
           isolate: false,
           maxWorkers: INT_FILES_AT_ONCE,
           testTimeout: INT_TIMEOUT_MS,

@@ -5,8 +5,8 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. Of all
- * others, several run at a time (vitest.config.ts).
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. All other
+ * files run several at a time (vitest.config.ts).
  */
 export const ALONE = [
   'cgroupV2.test.ts',
@@ -17,7 +17,7 @@ export const ALONE = [
   'thousandSubscribers.test.ts',
 ];
 
-/** Files of test/e2e that take minutes although they are short. They begin before all others. */
+/** Files of test/e2e that have few lines but take minutes to run. They begin before all others. */
 export const FIRST = [
   'agentChecks.test.ts',
   'chaos.test.ts',
@@ -29,13 +29,13 @@ export const FIRST = [
   'databaseOutage.test.ts',
 ];
 
-/** What makes and loads images, and starts engines. */
+/** The sources that make and load images, and start engines. */
 const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts'];
 
 /**
- * Files of test/e2e about the agent by itself, set-up, engines and benches, each with what it covers. `npm test` leaves one out if it has
- * passed on this machine, and nothing that it covers has changed since (test/unchanged.ts).
- * `npm run test:long` leaves none out.
+ * Files of test/e2e about the agent alone, set-up, engines and benches, each with the paths that it covers. `npm test`
+ * leaves a file out if the file has passed on this machine and nothing that it covers has changed since
+ * (test/unchanged.ts). `npm run test:long` leaves no file out.
  */
 export const COVERED: Readonly<Record<string, readonly string[]>> = {
   'agentChecks.test.ts': ['worker-image', 'test/e2e/security/probes', 'examples', 'bench'],
@@ -66,7 +66,7 @@ export const LONG = [
 
 const RUNTIMES = ['runc', 'runsc'] as const;
 
-/** How much of the tests that both run. The names are those in the table of docs/testing.md. */
+/** The numbers and variants in which the two commands differ. The table in docs/testing.md has the same names. */
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,

@@ -1,19 +1,19 @@
 /**
  * A reporter that says how far a run is, so that minutes in which no file ends do not look like a hang. It also records
- * what each file took, for `.ci/count.mjs`.
+ * how long each file took, for `.ci/count.mjs`.
  */
 import { writeFileSync } from 'node:fs';
 import type { Reporter } from 'vitest/node';
 
-/** Seldom enough for a log, and often enough for somebody who watches. */
+/** Long enough to keep a log short, and short enough for somebody who watches. */
 const TELL_MS = 30_000;
-/** The longest-running files are named; more would not fit a line. */
+/** A line names this many of the running files: those that have run for longest. */
 const NAMED_FILES = 3;
 
 export interface ProgressOptions {
   /** Files of test/e2e that are left out, because nothing that they cover has changed. */
   readonly unchanged: readonly string[];
-  /** Where to record what each file took. */
+  /** The path to which the durations of all files are written, as JSON. */
   readonly timesFile?: string;
 }
 
@@ -45,7 +45,7 @@ export function createProgress({ unchanged, timesFile }: ProgressOptions): Repor
     onTestModuleQueued: (testModule) => void running.set(testModule.relativeModuleId, Date.now()),
     onTestModuleEnd: (testModule) => {
       const name = testModule.relativeModuleId;
-      // Hooks and imports are a part of what a file takes.
+      // The duration of a file includes hooks and imports.
       const ms = Date.now() - (running.get(name) ?? Date.now());
       running.delete(name);
       files.push({ file: name, project: testModule.project.name, ms });

@@ -1,7 +1,7 @@
 /**
- * Which files of `COVERED` (test/extent.ts) need not run: they have passed on this machine, and neither they nor what
- * they cover has changed since. What has passed is remembered outside the clone, because every clone of one commit has
- * the same files.
+ * Decides which files of `COVERED` (test/extent.ts) need not run: they have passed on this machine, and neither they
+ * nor the sources that they cover have changed since. The records of this are outside the clone, so that all clones on
+ * the machine share them.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -17,7 +17,10 @@ const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 
 const fileOf = (name: string) => `test/e2e/${name}`;
 
-/** The file that exists if this test file has passed in its present state. Its name is a hash of the state. */
+/**
+ * The path of an empty file that records a pass. It exists if this test file has passed in its present state. Its name
+ * is a hash of that state.
+ */
 function recordOf(file: string, covers: readonly string[]): string {
   // What passes under one version of Node may fail under another.
   const options = { salt: process.version, skip: (path: string) => PYTHON_CACHE.test(path) };
@@ -32,7 +35,7 @@ export function unchangedFiles(): string[] {
     .map(([file]) => file);
 }
 
-/** Remembers which of these files have passed as a whole, in the state in which they began. */
+/** Records each of these files in which every test has passed, in the state that the file had when it was queued. */
 export function createPassRecorder(): Reporter {
   const records = new Map<string, string>();
   return {

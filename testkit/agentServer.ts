@@ -15,7 +15,7 @@ import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
 import { asRoot } from './asRoot.ts';
 import { lightWorkerImage } from './workerImage.ts';
 
-/** Enough for a cold start of server and kernel on a machine that runs other tests too. */
+/** Enough for a cold start of the agent and its kernel on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
 
 export interface AgentServer {
@@ -27,7 +27,7 @@ export interface AgentServer {
   readonly containerId: string;
   /** Resident memory of the agent's own process, in bytes. */
   agentBytes(): Promise<number>;
-  /** Its highest resident memory so far. Under gVisor, which does not record it, the present value. */
+  /** The highest resident memory of that process so far. gVisor does not record it: there, the present value. */
   agentPeakBytes(): Promise<number>;
 }
 
@@ -56,8 +56,8 @@ export async function startAgent(
     environment,
   });
   const close = async (): Promise<void> => {
-    // Not through the runtime: a gateway gives up an answer after 30 s, and removes what is left in its next sweep. Here
-    // is none, and the engine may take longer for a large sandbox of gVisor on a busy machine.
+    // This bypasses the runtime, which waits only 30 s for the engine. On a busy machine, the engine may take longer to
+    // remove a large gVisor sandbox. A gateway would remove the rest in its next sweep, but no gateway runs here.
     const container = new Docker({ socketPath }).getContainer(containerId);
     await container.remove({ force: true, v: true }).catch((error: { statusCode?: number }) => {
       if (error.statusCode !== 404) throw error;
@@ -95,7 +95,7 @@ async function residentMemory(
   containerId: string,
   module: string,
 ): Promise<{ bytes: number; peakBytes: number }> {
-  // Its forks have the same command line, and higher process ids.
+  // The agent's forks have the same command line but higher process ids, so the first match is the agent itself.
   const look = `for pid in $(ls /proc | grep -x '[0-9]*' | sort -n); do
     case "$(tr '\\0' ' ' < /proc/$pid/cmdline)" in /usr/lib/cellhouse/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' /proc/$pid/status; exit;; esac
   done`;

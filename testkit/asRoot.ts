@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 
-/** Runs a command as root of a container, which no user of a worker is. Resolves with what it printed. */
+/** Runs a command as root in a container. Code of users never runs as root. Resolves with the command's output. */
 export async function asRoot(containerId: string, command: readonly string[]): Promise<string> {
   const exec = await new Docker().getContainer(containerId).exec({
     Cmd: [...command],

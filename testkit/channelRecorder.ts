@@ -13,7 +13,7 @@ export interface RecordedChannel {
   readonly channel: KernelChannel;
   readonly counts: Readonly<MessageCounts>;
   readonly messages: KernelMessage[];
-  /** `open`, `hello boot-1`, `hello boot-2 new`, `state connecting`, `fenced`, `unreachable …`. */
+  /** All callbacks except `onMessage`, in order: `open`, `hello boot-1`, `state connecting`, `unreachable …`. */
   readonly told: string[];
   /** Resolves when `isMet` holds. It is checked after each callback. */
   until(isMet: () => boolean): Promise<void>;

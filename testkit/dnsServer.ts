@@ -1,4 +1,4 @@
-/** A DNS server on loopback that answers what the test says. */
+/** A DNS server on loopback whose answers the test determines. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
@@ -7,16 +7,16 @@ const HEADER_BYTES = 12;
 const NO_SUCH_NAME = 3;
 
 export interface DnsServer {
-  /** As EGRESS_DNS takes it. */
+  /** In the format of EGRESS_DNS. */
   readonly address: string;
-  /** The names that were asked for, in order. Both types are one question. */
+  /** The names in the questions of type A, in order. A client that also asks for type AAAA adds no second entry. */
   readonly asked: readonly string[];
   close(): Promise<void>;
 }
 
 /**
- * @param answer the addresses of a name, of both families; none: there is no such name. Called for each question of type A,
- * so that a name may stand for something else each time. Null: the server does not answer
+ * @param answer returns the addresses of a name, of both families. An empty list: the name does not exist. Null: the
+ * server does not answer. It is called for each question, so it may return other addresses each time
  */
 export async function startDnsServer(
   answer: (name: string, type: 'A' | 'AAAA') => readonly string[] | null,
@@ -63,7 +63,7 @@ function answerTo(question: Buffer, exists: boolean, addresses: readonly string[
   return Buffer.concat([header, ...addresses.map(record)]);
 }
 
-/** A record whose name is that of the question, and which may not be kept. */
+/** A resource record for the name in the question. Its TTL is 0, so that nobody caches it. */
 function record(address: string): Buffer {
   const isFour = !address.includes(':');
   const data = isFour ? address.split('.').map(Number) : bytesOf(address);

@@ -16,11 +16,12 @@ import Docker from 'dockerode';
 import { builtImage } from './builtImage.ts';
 
 /**
- * Gives each layer `diff`, the folder with its files. Hard links take seconds where copies of a gigabyte take minutes
- * beside others who write to the disk. The engine never writes to these files: overlayfs copies a file before it
- * changes it, and removing a layer only removes names. A hard link is refused between two mounts even of one file
- * system, such as an engine's folder that live-restore has left mounted on itself. So both folders are looked at
- * through one mount, which only this process sees. If they are on two file systems, the files are copied.
+ * Creates the folder `diff` of each layer, which contains the layer's files. Hard links take seconds. Copying a
+ * gigabyte takes minutes while others write to the disk. The engine never writes to these files: overlayfs copies a
+ * file before it changes it, and removing a layer only removes names. The operating system refuses hard links between
+ * two mounts, even of one file system. Live-restore leaves such a mount: an engine's folder that is mounted on itself.
+ * So both folders are accessed through one mount that only this process sees. If they are on two file systems, the
+ * files are copied.
  */
 const GIVE_FILES = `
 set -e
@@ -36,7 +37,7 @@ for layer; do cp --archive $how "$from/$layer/diff" "$to/$layer/diff"; done
 
 /**
  * Puts the image into the folder of an engine that does not run, as the engine itself would store it.
- * @returns false if the machine's engine does not keep its images in files of this machine that we know
+ * @returns false if the machine's engine is on another machine, remaps users, or does not use `overlay2`
  * @throws Error if the image is removed meanwhile
  */
 export async function putImageFiles(image: string, dataRoot: string): Promise<boolean> {

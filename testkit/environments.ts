@@ -44,12 +44,12 @@ interface BuiltVersion {
 }
 
 interface SessionIn {
-  /** Null: of none. */
+  /** Null: the session has no environment. */
   readonly environment: { readonly name: string; readonly version: number } | null;
   readonly worker: { readonly environment: SessionIn['environment'] };
 }
 
-/** Opens a session of the user. @param environment null: in none */
+/** Opens a session of the user. @param environment its name. Null: the session has no environment */
 export async function openSessionIn(
   gateway: TestGateway,
   userUuid: string,

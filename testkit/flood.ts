@@ -11,7 +11,10 @@ const TIMEOUT_MS = 300_000;
 export interface Flood {
   /** Ids of the printing executions, one for each user. */
   readonly ids: readonly string[];
-  /** Interrupts all, and restarts a kernel that ignores it. Resolves when all have ended. The sessions stay open. */
+  /**
+   * Interrupts all executions, and restarts the kernel of one that goes on. Resolves when all executions have ended.
+   * The sessions stay open.
+   */
   stop(): Promise<void>;
 }
 

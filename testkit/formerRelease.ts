@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-/** The checkout. Not found from this file, because benches run a compiled copy, which is below node_modules. */
+/** The root of the checkout. The path of this file does not lead to it in benches: they run a copy in node_modules. */
 const PROJECT = process.cwd();
 
 /** The parts of a release that a gateway is started from. */
@@ -23,13 +23,13 @@ export interface FormerRelease extends BuiltRelease {
   remove(): void;
 }
 
-/** @throws Error with the output of its set-up, if it cannot be built */
+/** Builds the commit in former-release.txt. @throws Error with the output of the set-up, if it cannot be built */
 export function buildFormerRelease(): Promise<FormerRelease> {
   const file = join(PROJECT, 'test/fixtures/former-release.txt');
   return buildCommit(readFileSync(file, 'utf8').trim());
 }
 
-/** Does the same for any commit. @throws Error with the output of its set-up, if it cannot be built */
+/** Builds any commit. @throws Error with the output of the set-up, if it cannot be built */
 export async function buildCommit(commit: string): Promise<FormerRelease> {
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-former-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
@@ -60,14 +60,17 @@ export function checkOut(commit: string, path: string, folder: string): void {
   execFileSync('tar', ['-x', '-C', folder], { input: archive });
 }
 
-/** Links our npm packages if they are the same. Otherwise its set-up installs its own, never into our folder. */
+/**
+ * Links our npm packages into the folder if both versions have the same lock file. Otherwise the set-up of the other
+ * version installs its own packages there. It never changes ours.
+ */
 function usePackages(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8');
   if (lock(folder) !== lock(PROJECT)) return;
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** Runs its set-up. Resolves with the name of its worker image, which the set-up prints last. */
+/** Runs the set-up of the version in this folder. Resolves with the worker image's name, which it prints last. */
 async function setUp(folder: string): Promise<string> {
   const { WORKER_IMAGE: _, ...env } = process.env;
   const child = spawn(process.execPath, ['scripts/setup.mjs'], {
@@ -81,6 +84,6 @@ async function setUp(folder: string): Promise<string> {
     once(child, 'exit'),
   ]);
   const image = /Worker image: (\S+)\s*$/.exec(said)?.[1];
-  if (image === undefined) throw new Error(`Its set-up said:\n${said}${errors}`);
+  if (image === undefined) throw new Error(`The set-up named no image:\n${said}${errors}`);
   return image;
 }

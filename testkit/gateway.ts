@@ -16,9 +16,9 @@ import { seedCluster } from './seedCluster.ts';
 import { makeDatabase } from './sharedServer.ts';
 import { lightWorkerImage } from './workerImage.ts';
 
-/** A first start makes a database and two workers, perhaps on a busy machine. Below the time limit of a test. */
+/** A first start makes a database and two workers, perhaps on a busy machine. This is below a test's time limit. */
 const START_TIMEOUT_MS = 100_000;
-/** Of code for which a test names no limit: a busy machine may take longer than the 10 s of the default. */
+/** The time limit of code for which a test sets none. On a busy machine, the default of 10 s may be too short. */
 const EXECUTION_TIMEOUT_MS = 60_000;
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
@@ -113,11 +113,11 @@ export async function startTestGateway(
       for (const client of clients) await client.dispose();
       await child.kill('SIGKILL', false);
       const { code, output } = await runCli(['down'], env);
-      if (code !== 0) throw new Error(`Something of the gateway is left:\n${output}`);
+      if (code !== 0) throw new Error(`\`cellhouse down\` has failed:\n${output}`);
       rmSync(root, { recursive: true, force: true });
       await database?.drop();
       if (secretsIn(printed + child.log(), [token]).length > 0)
-        throw new Error('The log of the gateway has a secret of a token.');
+        throw new Error("The gateway's log contains the secret of a token.");
     },
   };
 }
@@ -181,7 +181,7 @@ async function servingPort(
   }
 }
 
-/** The environment for the tested gateway. Of the settings in ours it inherits only the engine and the runtime. */
+/** The environment for the tested gateway. Of Cellhouse's settings, it inherits only the engine and the runtime. */
 function inherited(): Record<string, string> {
   const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_RUNTIME', 'LANG'];
   return Object.fromEntries(

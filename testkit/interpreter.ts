@@ -55,7 +55,7 @@ async function run(
   return result;
 }
 
-/** What `execute` gives for a command. Gateways of the former release know neither commands nor how they end. */
+/** Like {@link execute}, but for a command. The result also has the command's exit code or signal. */
 export async function runCommand(
   gateway: TestGateway,
   userUuid: string,
@@ -147,7 +147,7 @@ export interface RestartedSession {
   readonly closedAt: string | null;
 }
 
-/** @param contextId by default the default context, which gateways without contexts have, too */
+/** @param contextId null: the default context */
 export async function restartKernel(
   gateway: TestGateway,
   userUuid: string,

@@ -1,16 +1,16 @@
-/** Where JupyterLab's own client, unmodified, finds a gateway or a Jupyter server. */
+/** The settings with which JupyterLab's own, unmodified client reaches a gateway or a Jupyter server. */
 import { createRequire } from 'node:module';
 import type { ServerConnection } from '@jupyterlab/services';
 import { WebSocket } from 'ws';
 
-/** The package is CommonJS, and its modules for browsers are found first by import. */
+/** The package is CommonJS. It is loaded by `require`, because `import` finds its modules for browsers first. */
 export const services = createRequire(import.meta.url)(
   '@jupyterlab/services',
 ) as typeof import('@jupyterlab/services');
 
-/** Where a Jupyter API is, and what lets in. */
+/** The address of a Jupyter API, and a token that it accepts. */
 export interface JupyterPlace {
-  /** Up to and without `/api`. */
+  /** The base URL, without `/api`. */
   readonly url: string;
   readonly token: string;
 }

@@ -1,5 +1,6 @@
 /**
- * Runs code over a channel as the pool does: sends it when the channel is open, and folds messages until it is done.
+ * Runs code over a channel as a gateway does. It sends the code when the channel is open, and folds the agent's
+ * messages until the code has ended.
  */
 import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { ExecutionId } from '../src/domain/ids.ts';
@@ -34,7 +35,7 @@ interface RunLimits {
   readonly context: NonNullable<ExecuteMessage['context']>;
 }
 
-/** @param start if another gateway ran code there before: its cursor, and a higher epoch */
+/** @param start if another gateway ran code there before: the cursor of that gateway, and a higher epoch */
 export function createKernelRunner(
   address: AgentAddress,
   start: Partial<Pick<KernelChannelDeps, 'epoch' | 'after' | 'bootId'>> = {},

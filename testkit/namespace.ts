@@ -1,6 +1,6 @@
 /**
- * A network namespace with hosts, which the machine reaches like hosts of the internet or of a private network, although
- * nothing leaves the machine. Needs root.
+ * A network namespace with hosts. The machine reaches them like hosts on the internet or in a private network, but no
+ * packet leaves the machine. Needs root.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,14 +17,14 @@ export interface NamespaceHost {
 }
 
 export interface Namespace {
-  /** How many connections a host has got. */
+  /** How many connections a host has received. */
   connectionsTo(name: string): number;
   close(): Promise<void>;
 }
 
 /**
- * @param ownAddresses that the machine gets on the link, of IPv4 and IPv6
- * @throws Error if it is not root, or has no `ip`
+ * @param ownAddresses the machine's own addresses on the link: one of IPv4, and one of IPv6
+ * @throws Error if the process is not root, or the machine has no `ip` command
  */
 export async function openNamespace(
   hosts: readonly NamespaceHost[],
@@ -36,7 +36,7 @@ export async function openNamespace(
   const ip = (...words: string[]) => execFileSync('ip', words, { stdio: 'pipe' });
   const inside = (...words: string[]) => ip('-n', name, ...words);
   const forget = () => {
-    // A namespace ends some time after its end is asked for, but a link ends at once, with its routes.
+    // The link is deleted first, because it goes at once, with its routes. A deleted namespace stays for some time.
     ip('link', 'del', outer);
     ip('netns', 'del', name);
   };
@@ -90,7 +90,10 @@ export async function openNamespace(
   };
 }
 
-/** An address without a network. One of IPv6 is used at once: nobody else on the link has it. */
+/**
+ * The arguments of `ip addr add` for a single address, without a subnet. An IPv6 address is usable at once: it skips
+ * duplicate address detection, because nobody else on the link has it.
+ */
 function single(address: string): readonly string[] {
   return address.includes(':') ? [`${address}/128`, 'nodad'] : [`${address}/32`];
 }

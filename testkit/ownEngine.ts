@@ -28,7 +28,7 @@ const run = promisify(execFile);
 const PREFIX = 'ch-own-engine-';
 /** Generous, because a start may have to restore or kill containers. */
 const START_TIMEOUT_MS = 60_000;
-/** Without live-restore the engine first ends its containers, each of which has 10 s for it. */
+/** Without live-restore, the engine first ends its containers. It gives each container 10 s. */
 const STOP_TIMEOUT_MS = 30_000;
 
 export interface OwnEngine {
@@ -41,7 +41,7 @@ export interface OwnEngine {
   start(liveRestore?: boolean): Promise<void>;
   /** Resolves when the process is gone. Whether its containers go on depends on `liveRestore`: see `start`. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  /** Gives it an image of the machine's engine, which keeps its id. Only before the first `start`. */
+  /** Loads an image of the machine's engine. The image keeps its id. Call this only before the first `start`. */
   load(image: string): Promise<void>;
   /** Ends the engine and its containers, and removes its files. */
   destroy(): Promise<void>;
@@ -106,7 +106,7 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
     destroy: async () => {
       if (existsSync(join(root, 'data'))) {
         if (!(await docker.ping().catch(() => null))) {
-          // An engine that is just starting or ending would remove the files of the next one.
+          // An engine that is starting or ending at this moment would remove the files of the engine started below.
           await kill('SIGKILL');
           await start();
         }
@@ -116,13 +116,17 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
       // With live-restore the engine leaves its data folder mounted on itself. The unmount is lazy, because a process
       // that still has a file open there must not prevent it.
       for (const mount of mountsBelow(root).reverse()) await run('umount', ['--lazy', mount]);
-      // Node's own removal of so many files takes five times as long, during which nothing else happens.
+      // Node's `rmSync` takes five times as long for so many files, and blocks the process meanwhile.
       await run('rm', ['--recursive', '--force', root]);
     },
   };
 }
 
-/** @returns whether there was none. The engine refuses to remove one that a killed gateway was just removing. */
+/**
+ * Tries to remove all containers. It may have to be called again, because the engine refuses to remove a container that
+ * a killed gateway was removing.
+ * @returns whether there were no containers
+ */
 async function removeContainers(docker: Docker): Promise<boolean> {
   const all = await docker.listContainers({ all: true });
   const removals = all.map(({ Id }) => docker.getContainer(Id).remove({ force: true }));
@@ -164,7 +168,10 @@ async function spawnEngine(
   return child;
 }
 
-/** The containerd of a killed engine dies with it, but leaves its socket, for which the next engine would wait 10 s. */
+/**
+ * Removes what a killed engine has left. Its containerd dies with it, but leaves a socket. The next engine would wait
+ * 10 s for an answer on that socket.
+ */
 async function clearRemains(root: string): Promise<void> {
   const folder = join(root, 'exec/containerd');
   const pidFile = join(folder, 'containerd.pid');

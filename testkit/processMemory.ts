@@ -4,8 +4,8 @@ const KIB_PER_MIB = 1024;
 
 /**
  * The memory of a process in MiB: `VmRSS` is all resident memory, `VmHWM` its highest value so far, and `RssAnon` the
- * anonymous part. That is heap and stacks, even if shared with a fork, but no pages of files, which vary with other
- * processes.
+ * anonymous part. The anonymous part is heap and stacks, including pages that are shared with a fork. It excludes pages
+ * of files, because their number depends on other processes.
  * @throws Error if the process has ended
  */
 export function processMemory(pid: number, field: 'VmRSS' | 'VmHWM' | 'RssAnon'): number {

@@ -1,4 +1,4 @@
-/** Counts what quotas limit from events, as `cellhouse_require_quotas` counts it from rows. */
+/** Counts the use of quotas from events. `cellhouse_require_quotas` counts the same from rows. */
 import type { CountedKind, QuotaOwner } from '../src/domain/quota.ts';
 
 /** An event, with the transaction that inserted it. */
@@ -22,11 +22,11 @@ interface Unfinished extends Owned {
   readonly places: number;
 }
 
-/** What there is after a transaction. */
+/** The sessions and executions that count after a transaction. */
 export interface LiveCounts {
   readonly sessions: Iterable<Owned>;
   readonly unfinished: Iterable<Unfinished>;
-  /** What was accepted in the minute of the transaction. */
+  /** The executions that were accepted in the same minute as the transaction. */
   readonly accepted: Iterable<Owned>;
   /** The sessions and executions that the transaction has added. */
   readonly added: ReadonlySet<string>;
@@ -56,7 +56,7 @@ export function createCounted(maxCommands: number) {
   }
 
   return {
-    /** The events of one transaction, in the order of their positions. */
+    /** Applies the events of one transaction, which are in the order of their positions. */
     apply: (group: readonly ReplayedEvent[]): LiveCounts => {
       const added = new Set<string>();
       for (const event of group) {
@@ -78,7 +78,7 @@ export function createCounted(maxCommands: number) {
   };
 }
 
-/** The count of one kind, and what it would be without what the transaction has added. */
+/** The count of one quota after a transaction, and the same count without the transaction's additions. */
 export function countOf(
   { kind, tenant, userUuid }: QuotaOwner & { readonly kind: CountedKind },
   now: LiveCounts,
@@ -99,7 +99,7 @@ export function countOf(
     : { before: old.queued, count: present.queued };
 }
 
-/** A lane runs as many as it has places. The others wait. */
+/** A lane runs as many executions as it has places. The others are queued. */
 function lanesOf(unfinished: readonly Unfinished[]) {
   const lanes = new Map<string, { count: number; places: number }>();
   for (const { lane, places } of unfinished)

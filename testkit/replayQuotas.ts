@@ -5,7 +5,7 @@ import { countOf, createCounted, type LiveCounts, type ReplayedEvent } from './q
 /** A limit that is watched. */
 export interface ReplayedLimit extends QuotaOwner {
   readonly kind: CountedKind;
-  /** By setting: until an event sets another, and after a reset. Null: none. */
+  /** The limit in the settings. It holds until an event sets another limit, and after a reset. Null: no limit. */
   readonly limit: number | null;
 }
 
@@ -13,8 +13,8 @@ export interface ReplayOptions {
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
   /**
-   * The time up to which the gateway that recorded the event knew every limit that was set. Left out: up to the event
-   * itself.
+   * Returns a time. The gateway that recorded the event knew every limit that was set before this time. By default, it
+   * is the time of the event.
    */
   readonly knownUntil?: (event: ReplayedEvent) => Date;
 }
@@ -33,13 +33,13 @@ export interface Replayed {
   readonly highest: readonly number[];
   /** How many sessions and executions were added. */
   readonly added: number;
-  /** How many of them while their gateway may not have known a limit of their owner that was set. */
+  /** How many of these were added while their gateway may not have known the latest limit of their owner. */
   readonly unsure: number;
 }
 
 /**
- * The events of a transaction became visible together, and were counted together: a group is refused if it raises a
- * count, and the count is above the limit when all of the group is there.
+ * The events of one transaction became visible together, so they are checked as one group. A group exceeds a limit if
+ * it raises the count, and the count is above the limit after the whole group.
  */
 export function replayQuotas(
   events: readonly ReplayedEvent[],
@@ -73,7 +73,7 @@ export function replayQuotas(
     const last = group.at(-1);
     added += now.added.size;
     if (last && now.added.size > 0) check(last, now);
-    // What was set together with the group was not known to it.
+    // A limit that this transaction sets applies only to later transactions.
     for (const event of group) {
       if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') continue;
       const key = keyOf(event.data as unknown as ReplayedLimit);
@@ -83,7 +83,7 @@ export function replayQuotas(
   return { exceeded, highest, added, unsure };
 }
 
-/** A limit, as it was set over time. */
+/** The history of one limit. */
 function createLimit({ limit }: ReplayedLimit) {
   const setting = limit ?? Number.POSITIVE_INFINITY;
   let current = setting;
@@ -94,7 +94,7 @@ function createLimit({ limit }: ReplayedLimit) {
       const set = (data.limit as number | null) ?? Number.POSITIVE_INFINITY;
       current = type === 'QuotaReset' ? setting : set;
     },
-    /** The limits that somebody may go by who knows all that was set up to this time. */
+    /** A gateway that knows at least all changes before this time may apply any of these limits. */
     possible: (since: Date) => [
       current,
       ...former.flatMap((each) => (each.until > since ? [each.limit] : [])),

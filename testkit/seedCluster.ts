@@ -2,13 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Names the folder of an embedded PostgreSQL with an empty cluster, which a test run prepares for its gateways. */
+/**
+ * The environment variable with the folder of an embedded PostgreSQL. A test run prepares this folder, with an empty
+ * cluster, for its gateways.
+ */
 export const CLUSTER_VARIABLE = 'CELLHOUSE_TEST_CLUSTER';
 
 /**
- * Copies the prepared cluster into a data directory, if there is one. Making a cluster takes seconds of CPU time, and
- * the copy is the same. The programs, which nobody changes, are linked. Without a prepared cluster, the first start makes
- * all this as usual.
+ * Copies the prepared cluster, if there is one, into a data directory. Making a cluster takes seconds of CPU time, and
+ * a copy is just as good. The programs are linked, because nobody changes them. Without a prepared cluster, the first
+ * start makes cluster and programs as usual.
  */
 export function seedCluster(dataDir: string): void {
   const prepared = process.env[CLUSTER_VARIABLE];

@@ -1,20 +1,20 @@
 /**
- * Databases on the one PostgreSQL server that the set-up of test/e2e starts (test/support/provideCluster.ts). A gateway
- * with a server of its own costs a second of CPU time more: the copy of the cluster, its start, tables and stop.
+ * Databases on the one PostgreSQL server that the set-up of test/e2e starts (test/support/provideCluster.ts). A server
+ * of its own costs a gateway one more second of CPU time: to copy, start and stop the cluster, and to make its tables.
  */
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { DatabaseAddress } from '../src/events/connection/databaseAddress.ts';
 import type { SocketAddress } from '../src/postgres/socketAddress.ts';
 
-/** Names the variable with the server, a {@link SharedServer} as JSON. */
+/** The environment variable that contains the server, a {@link SharedServer} as JSON. */
 export const SERVER_VARIABLE = 'CELLHOUSE_TEST_SERVER';
 /** The database with all tables and nothing in them. A copy costs a sixth of what making the tables does. */
 export const WITH_TABLES = 'with_tables';
 
 export interface SharedServer {
   readonly address: SocketAddress;
-  /** Where it is reached over TCP on loopback: gateways need that. */
+  /** Gateways reach the server over TCP, at this port on loopback. */
   readonly tcpPort: number;
 }
 
@@ -26,7 +26,7 @@ export interface OwnDatabase {
 }
 
 /**
- * Makes a database on the shared server. Null: there is none, as in a bench.
+ * Makes a database on the shared server. Null: there is no shared server, as in a bench.
  * @param options.hasTables false for an empty database, in which the first gateway makes the tables
  */
 export async function makeDatabase({ hasTables = true } = {}): Promise<OwnDatabase | null> {
@@ -39,10 +39,18 @@ export async function makeDatabase({ hasTables = true } = {}): Promise<OwnDataba
   return {
     address: { ...server, database },
     url: `postgres://${server.username}@127.0.0.1:${tcpPort}/${database}`,
-    drop: async () => {
-      await onServer(server, (sql) => sql`DROP DATABASE ${sql(database)} WITH (FORCE)`);
-    },
+    drop: () => dropDatabase(database, server),
   };
+}
+
+/** Ends what is still connected to the database, and drops it. */
+export async function dropDatabase(database: string, server: DatabaseAddress): Promise<void> {
+  await onServer(server, async (sql) => {
+    // Not FORCE: it fails while autovacuum works in the database, whereas a plain drop ends the autovacuum.
+    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = ${database} AND usename = current_user`;
+    await sql`DROP DATABASE ${sql(database)}`;
+  });
 }
 
 /** Runs something over one connection of its own. */

@@ -5,7 +5,7 @@ const LOOK_INTERVAL_MS = 50;
 const LOOK_LIMIT_MS = 60_000;
 
 /**
- * Polls until `look` returns something truthy, for what no event reports.
+ * Polls until `look` returns a truthy value. This is for conditions that no event reports.
  * @throws Error that names `what` after `limitMs`
  */
 export async function until<T>(

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 export interface WheelParts {
   readonly name: string;
   readonly version: string;
-  /** The content of each file, by its name in the wheel, which may be anything. */
+  /** The content of each file, by its name in the wheel. Names are not checked. */
   readonly files: Readonly<Record<string, string>>;
   /** Requirements on other packages, such as `words>=2`. */
   readonly requires?: readonly string[];
@@ -47,10 +47,10 @@ function zipOf(files: Readonly<Record<string, string>>): Buffer {
   let offset = 0;
   for (const [path, text] of Object.entries(files)) {
     const [name, data] = [Buffer.from(path), Buffer.from(text)];
-    // What the entry and the directory say of a file alike: from the version that reads it to the length of its name.
+    // The fields that a file's local header and its entry in the central directory share.
     const about = Buffer.alloc(26);
     about.writeUInt16LE(20, 0);
-    // The first day that the format can name.
+    // 1980-01-01, the earliest date in this format.
     about.writeUInt16LE(0x21, 8);
     about.writeUInt32LE(crc32(data), 10);
     about.writeUInt32LE(data.length, 14);
@@ -113,7 +113,7 @@ function answer(wheels: readonly Wheel[], { url = '' }: IncomingMessage, to: Ser
   to.end(`<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
 }
 
-/** The name by which an index is asked for a package. */
+/** The normalized name of a package, as pip puts it into the URL. */
 function normalized(name: string): string {
   return name.replace(/[-_.]+/g, '-').toLowerCase();
 }

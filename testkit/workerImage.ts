@@ -1,4 +1,4 @@
-/** Names the variable that the set-up of test/e2e gives to its processes (test/support/provideLightImage.ts). */
+/** The environment variable with the light image's name. test/support/provideLightImage.ts sets it. */
 export const LIGHT_IMAGE_VARIABLE = 'CELLHOUSE_TEST_LIGHT_IMAGE';
 
 /** The worker image. @throws Error if WORKER_IMAGE is not set */
@@ -10,8 +10,9 @@ export function workerImage(): string {
 }
 
 /**
- * The image for workers whose kernels need not have numpy, pandas and matplotlib before their code imports them. To
- * import these takes half of what the start of a worker costs. It is the worker image where no other one was prepared.
+ * The image for workers that need not preload numpy, pandas and matplotlib. Their code can still import these
+ * libraries. Preloading them is half of the cost of starting a worker. If no light image was prepared, this is the
+ * worker image.
  */
 export function lightWorkerImage(): string {
   return process.env[LIGHT_IMAGE_VARIABLE] ?? workerImage();

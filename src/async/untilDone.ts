@@ -8,14 +8,14 @@ import { pause } from './pause.ts';
 export async function untilDone<T>(
   signal: AbortSignal,
   attempt: () => Promise<T>,
-  onFailure: (error: unknown) => number | Promise<number>,
+  onFailure: (error: unknown) => number,
 ): Promise<T | null> {
   while (!signal.aborted) {
     try {
       return await attempt();
     } catch (error: unknown) {
       if (signal.aborted) break;
-      await pause(await onFailure(error), signal);
+      await pause(onFailure(error), signal);
     }
   }
   return null;

@@ -13,8 +13,9 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
   override set(key: Key, value: Value): this {
     this.delete(key);
     super.set(key, value);
+    if (this.size <= this.#max) return this;
     const [oldest] = this.entries();
-    if (this.size > this.#max && oldest) this.delete(oldest[0]);
+    if (oldest) this.delete(oldest[0]);
     return this;
   }
 }

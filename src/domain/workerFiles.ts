@@ -64,7 +64,6 @@ export type FileRefusalCode =
   | 'too_many_watchers'
   /** There is more in the folder than one watcher watches. */
   | 'too_many_watched';
-/** The worker was made by a release without file operations. */
 
 /** The worker refused the operation, and has done nothing, or only a part of a folder or archive. */
 export class FileRefusedError extends Error {

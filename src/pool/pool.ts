@@ -42,7 +42,7 @@ import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
 
 /** Limit of a question to the engine while a worker is claimed. All users who wait for a worker wait with it. */
-const IMAGE_POLL_MS = 1_000;
+const IMAGE_TIMEOUT_MS = 1_000;
 
 export interface PoolDeps {
   readonly config: Config;
@@ -169,8 +169,8 @@ export function createPool(deps: PoolDeps): Pool {
         return [...(await parts.environments.serving()).values()].some(
           ({ id }) => id === environmentId,
         );
-      const present = within(IMAGE_POLL_MS, runtime.imageId(deps.workerImage), () => {
-        throw new Error(`The engine did not name the worker image within ${IMAGE_POLL_MS} ms.`);
+      const present = within(IMAGE_TIMEOUT_MS, runtime.imageId(deps.workerImage), () => {
+        throw new Error(`The engine did not name the worker image within ${IMAGE_TIMEOUT_MS} ms.`);
       });
       return (await present) === imageId;
     },

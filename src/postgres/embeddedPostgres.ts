@@ -16,7 +16,11 @@ export interface EmbeddedPostgresDeps {
   /** Created if it is missing. */
   readonly dataDir: string;
   readonly logger: Pick<Logger, 'info'>;
+  /** Of a server that this starts. By default {@link MAX_CONNECTIONS}, enough for the gateways of one machine. */
+  readonly maxConnections?: number;
 }
+
+const MAX_CONNECTIONS = 100;
 
 /**
  * Resolves with the address of a server that accepts connections. If none is running, it starts one, which recovers
@@ -28,7 +32,7 @@ export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promis
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
-  const status = (await runningServer(layout)) ?? (await startFresh(layout, deps.logger));
+  const status = (await runningServer(layout)) ?? (await startFresh(layout, deps));
   return { host: status.socketDir, port: status.port, database: DATABASE, username: ROLE };
 }
 
@@ -48,12 +52,15 @@ async function runningServer(layout: Layout): Promise<ServerStatus | null> {
   return existsSync(layout.data) ? await waitUntilReady(layout) : null;
 }
 
-async function startFresh(layout: Layout, logger: Pick<Logger, 'info'>): Promise<ServerStatus> {
+async function startFresh(
+  layout: Layout,
+  { logger, maxConnections = MAX_CONNECTIONS }: EmbeddedPostgresDeps,
+): Promise<ServerStatus> {
   const startedAt = performance.now();
   const binaries = installBinaries(layout.root);
   const user = chooseServerUser(layout.data);
   const cluster = await ensureCluster(layout, binaries, user);
-  const status = await startServer(layout, binaries, user);
+  const status = await startServer(layout, binaries, user, maxConnections);
   const elapsedMs = Math.round(performance.now() - startedAt);
   logger.info({ postgresPid: status.pid, cluster, elapsedMs }, 'embedded PostgreSQL started');
   return status;

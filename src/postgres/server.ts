@@ -43,10 +43,11 @@ export async function startServer(
   layout: Layout,
   binaries: Binaries,
   user: ServerUser,
+  maxConnections: number,
 ): Promise<ServerStatus> {
   await clearRemains(layout);
   prepareSocketDir(layout.socketDir, user);
-  const child = spawnServer(layout, binaries, user);
+  const child = spawnServer(layout, binaries, user, maxConnections);
   const end = watchForEnd(child);
   child.unref();
   const status = await waitUntilReady(layout, () => end.reason);
@@ -124,8 +125,15 @@ function prepareSocketDir(path: string, user: ServerUser): void {
   chmodSync(path, 0o700);
 }
 
-function spawnServer(layout: Layout, binaries: Binaries, user: ServerUser): ChildProcess {
-  const settings = Object.entries(settingsFor(layout)).map(([name, value]) => `--${name}=${value}`);
+function spawnServer(
+  layout: Layout,
+  binaries: Binaries,
+  user: ServerUser,
+  maxConnections: number,
+): ChildProcess {
+  const settings = Object.entries(settingsFor(layout, maxConnections)).map(
+    ([name, value]) => `--${name}=${value}`,
+  );
   const argv = asServerUser(user, [binaries.postgres, '-D', layout.data, ...settings], layout.data);
   const log = openLog(layout.log);
   try {
@@ -137,13 +145,13 @@ function spawnServer(layout: Layout, binaries: Binaries, user: ServerUser): Chil
 }
 
 /** All other settings keep PostgreSQL's defaults, above all `fsync`, `synchronous_commit` and those of the WAL. */
-function settingsFor(layout: Layout): Record<string, string> {
+function settingsFor(layout: Layout, maxConnections: number): Record<string, string> {
   return {
     port: String(PORT),
     listen_addresses: '',
     unix_socket_directories: `"${layout.socketDir.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
-    max_connections: '100',
+    max_connections: `${maxConnections}`,
     shared_buffers: '128MB',
     // The gateway logs failed statements. In this file they would reveal users' data.
     log_min_messages: 'log',

@@ -39,10 +39,12 @@ export function createOpenSessions(
   /** By session. */
   const endListeners = new Map<string, Set<() => void>>();
 
+  /** Takes a session in. If a newer state of it is known, that one stays. Either is the user's open session from now on. */
   function put(session: Session): void {
-    if ((byId.get(session.id)?.version ?? 0) > session.version) return;
-    byUser.set(userKey(session.tenant, session.userUuid), session);
-    byId.set(session.id, session);
+    const known = byId.get(session.id);
+    const newest = known && known.version > session.version ? known : session;
+    byUser.set(userKey(newest.tenant, newest.userUuid), newest);
+    byId.set(newest.id, newest);
   }
 
   function remove(session: Session): void {
@@ -56,9 +58,6 @@ export function createOpenSessions(
   }
 
   const feed = followFeed(({ event, streamId, version }) => {
-    if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
-      if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
-    }
     if (event.type === 'SessionOpened') put(evolveSession(null, event));
     const session = byId.get(streamId);
     if (!session) return;
@@ -94,7 +93,14 @@ export function createOpenSessions(
       if (!used.has(id) && (await queries.hasExecution(id)) && byId.has(id)) used.add(id);
       return used.has(id);
     },
-    apply: feed.apply,
+    apply: (recorded) => {
+      const { event, streamKind } = recorded;
+      if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
+        if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
+      }
+      // A read that is under way keeps what is heard, and code may be large.
+      if (streamKind === 'session') feed.apply(recorded);
+    },
     load: () => readInto(() => queries.openSessions()),
   };
 }

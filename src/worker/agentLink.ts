@@ -27,15 +27,13 @@ export interface AgentLinkDeps
 export interface AgentLink
   extends Pick<KernelChannel, 'execute' | 'ack' | 'pause' | 'resume' | 'close'> {
   readonly isOpen: boolean;
-  /** The agent was restarted. It must get no code any more: it would run again what has already run. */
+  /** The agent was restarted. No code may be sent to it any more, because code that has already run would run again. */
   readonly isReplaced: boolean;
   /** The agent has been unreachable for a while, or was restarted. */
   readonly isSuspect: boolean;
   /** The boot that the messages come from. */
   readonly bootId: string;
   readonly call: CallAgent;
-  /** Tells the pool to check the worker. */
-  suspect(why: string): void;
 }
 
 /** Connects immediately. */
@@ -70,7 +68,7 @@ export function openAgentLink(
     onHello: (hello, isNewBoot) => {
       if (isNewBoot) {
         isReplaced = true;
-        suspect('its agent was restarted: whatever ran is gone');
+        suspect('its agent was restarted, and the code that ran in it is gone');
       } else {
         bootId = hello.bootId;
       }
@@ -100,7 +98,6 @@ export function openAgentLink(
         throw error;
       }
     },
-    suspect,
     execute: (request) => channel.execute(request),
     ack: (seq) => channel.ack(seq),
     pause: () => channel.pause(),

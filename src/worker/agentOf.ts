@@ -11,8 +11,9 @@ export interface AgentOfDeps {
 }
 
 /**
- * Calls to a worker's agent that need not come from the gateway that holds the worker. They are under the epoch of
- * whichever gateway holds it, so that gateway keeps its connection. Null: the worker was never started or held.
+ * Returns the calls to a worker's agent, for operations that any gateway may carry out. The calls carry the epoch of
+ * the gateway that holds the worker, so the agent keeps that gateway's connection. Null: the worker was never started
+ * or held.
  */
 export async function agentOf(
   { heldWorkers, queries, addressOf }: AgentOfDeps,

@@ -10,8 +10,8 @@ export interface AskKernelDeps extends AgentOfDeps {
 }
 
 /**
- * Asks a kernel of the worker, whichever gateway holds it. Null: the kernel runs code or is not ready, does not answer
- * in time or as it should, or the worker cannot be asked at all, because it is away.
+ * Asks a kernel of the worker, whichever gateway holds the worker. Null: the kernel is busy or not ready, its answer is
+ * late or malformed, or the worker cannot be reached.
  */
 export async function askKernel(
   deps: AskKernelDeps,

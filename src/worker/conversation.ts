@@ -16,7 +16,7 @@ export interface ConversationDeps extends SendingDeps {
   readonly now: () => Date;
 }
 
-/** What is said between this gateway and one worker's agent, and what follows from it. */
+/** The messages between this gateway and one worker's agent, and their effects. */
 export interface Conversation {
   readonly sending: Sending;
   readonly finishing: Finishing;

@@ -30,7 +30,10 @@ export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWo
   return new Held(deps, start);
 }
 
-/** Joins the parts: the link to the agent, what comes from it, what goes to it, and what is stored. */
+/**
+ * Connects the parts: the link to the agent, the handling of its messages, the sending of code and input, and the
+ * storing of results.
+ */
 class Held implements HeldWorker, OperatedWorker {
   readonly workerId: WorkerId;
   readonly lanes: Lanes;

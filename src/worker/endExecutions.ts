@@ -22,8 +22,8 @@ export interface EndExecutionsDeps {
 }
 
 /**
- * Ends the executions of a worker that is recorded as retired or lost. The gateway that holds the worker does it. If
- * none holds it, this gateway takes the lease and does it. @throws Error if they have not ended within {@link
+ * Ends the executions of a worker that is recorded as retired or lost. The gateway that holds the worker ends them. If
+ * no gateway holds it, this gateway takes the lease and ends them. @throws Error if they have not ended within {@link
  * HOLDER_LIMIT_MS}
  */
 export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Promise<void> {

@@ -25,7 +25,7 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
     storedOutputBytes: outcome.storedOutputBytes,
     exitCode: outcome.exitCode,
     ...(outcome.signal !== null && { signal: outcome.signal }),
-    // What never began has changed nothing, and nothing was compared.
+    // An execution that never began has changed no files, and its files were not compared.
     files: outcome.startedAt === null ? null : outcome.files,
   };
 }

@@ -20,8 +20,8 @@ export interface FinishingDeps {
 }
 
 /**
- * Takes jobs out of their lanes, and adds their ends to the next commit. If one that was sent with `stopOnError` does not
- * end OK, that commit also ends what is queued behind it (`storing/addStopped.ts`).
+ * Takes jobs out of their lanes, and adds their ends to the next commit. If a job has the option `stopOnError` and its
+ * status is not OK, that commit also ends the executions that are queued behind it (`storing/addStopped.ts`).
  */
 export interface Finishing {
   finish(job: Job, ending: Ending, at: Date): void;
@@ -30,9 +30,12 @@ export interface Finishing {
    * cancelled code.
    */
   cancel(job: Job): void;
-  /** Takes a job out of its lane, with all that is kept for it. Its end is added by whoever calls this. */
+  /** Takes a job out of its lane, and discards all that is kept for it. The caller must add its end to the batch. */
   takeOut(job: Job): void;
-  /** Cancels the job if its context ended while it was being accepted. Its code was never sent. Returns whether. */
+  /**
+   * Cancels the job if its context ended while the job was being accepted. Its code was never sent. Returns whether the
+   * job was cancelled.
+   */
   cancelIfTooLate(job: Job): boolean;
   /** Ends all jobs of a lane as CANCELLED, and forgets the lane. The agent will not run them. */
   endLane(key: LaneKey): void;
@@ -55,7 +58,7 @@ export function createFinishing(deps: FinishingDeps): Finishing {
     writer.added('end');
   }
 
-  /** What waits for the job waits until its end is stored. */
+  /** Executions that wait for this job do not begin before its end is stored. */
   function endBeforeOthers(job: Job, ending: Ending, at: Date): void {
     const lane = lanes.laneOf(job.execution.id);
     const release = lanes.holdUp(job);

@@ -8,9 +8,9 @@
  *       |            |
  *       +---fenced, close()--------------------------------------> closed   (another gateway continues)
  * ```
- * When an execution is done, the next one of its lane is chosen before the end of the first is stored. That is safe: if this
- * gateway dies in between, its successor reads the same messages again, from the cursor on, and makes the same choices.
- * The agent runs no execution twice.
+ * When an execution is done, the next one of its lane is chosen before the end of the first is stored. That is safe. If
+ * this gateway dies in between, its successor reads the same messages again, beginning at the cursor, and makes the
+ * same choices. The agent runs no execution twice.
  */
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -66,7 +66,10 @@ export interface TakenOver {
   readonly address: AgentAddress;
   readonly cursor: Cursor;
   readonly session: Session | null;
-  /** The open contexts beside the default one. Read after `unfinished`: a context that is missing here has ended. */
+  /**
+   * The open contexts other than the default one. They are read after `unfinished`, so a context that is missing here
+   * has ended.
+   */
   readonly contexts: readonly Context[];
   readonly unfinished: readonly UnfinishedExecution[];
   /** Requests for durable operations that may not have been answered yet. */
@@ -80,7 +83,7 @@ export interface HeldWorker {
   readonly isSuspect: boolean;
   /** The unfinished cells that were sent to the agent: at most one of each context. */
   readonly runningCells: readonly ExecutionId[];
-  /** Whether it is an unfinished execution of a kernel. */
+  /** Whether the worker has an unfinished execution with this id that is a cell, not a command. */
   hasCell(id: ExecutionId): boolean;
   readonly sessionId: SessionId | null;
   /** The number of executions of the queue that are accepted and not finished. */

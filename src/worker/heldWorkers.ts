@@ -72,8 +72,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     const { held, position } = taken;
     workers.set(worker.id, held);
     madeAt.set(held, position);
-    // Nothing is awaited between `hold` and here, so the missed events are applied before any later one.
-    // Whose session an event is of is known only now, so most of them are about others.
+    // Nothing is awaited between `hold` and here, so the missed events are applied before any later one. An event that
+    // does not name its worker can be matched only now, so most of the missed events are about other workers.
     for (const event of missed)
       if (event.position > position && isAbout(held, event)) tell(held, event);
     return held;
@@ -95,7 +95,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     drop,
     apply: (event) => {
       if (event.event.type === 'WorkerRemoved') {
-        // Also without a held worker: this gateway may have taken the lease to end the worker.
+        // This is needed even if no worker is held: this gateway may have taken the lease to end the worker.
         drop(event.streamId as WorkerId).catch((error: unknown) =>
           deps.logger.error({ err: error }, 'could not stop acting for a removed worker'),
         );

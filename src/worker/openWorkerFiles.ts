@@ -13,10 +13,10 @@ export interface OpenWorkerFilesDeps {
 }
 
 /**
- * The files of the session's worker, whichever gateway holds the worker: file operations need no lease. The agent gets
- * the session's id and its own boot id with each of them. So a gateway that was paused while the session ended cannot
- * reach another session's files. Null if the worker was never started, or is gone.
- * @throws the connection's error, if the boot id is not recorded yet and the agent does not tell it
+ * The files of the session's worker. File operations need no lease, so this works whichever gateway holds the worker.
+ * Each operation carries the session's id and the agent's boot id. So a gateway that was paused while the session ended
+ * cannot reach another session's files. Null if the worker was never started, or is gone.
+ * @throws the connection's error, if the boot id is not recorded yet and the agent cannot be asked for it
  */
 export async function openWorkerFiles(
   { database, addressOf }: OpenWorkerFilesDeps,

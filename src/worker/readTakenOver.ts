@@ -3,8 +3,8 @@ import type { Database } from '../events/database.ts';
 import { DURABLE_OPERATIONS } from './operations/durableOperations.ts';
 
 /**
- * What is recorded of a worker when its lease is taken, and up to which event position. Reads the position first, so that
- * the other reads contain everything committed up to it.
+ * Reads what is recorded of a worker when its lease is taken, and the event position of that state. The position is
+ * read first, so that the state includes everything that was committed up to it.
  */
 export async function readTakenOver({ queries, store }: Database, id: WorkerId) {
   const position = await store.lastPosition();

@@ -24,10 +24,7 @@ export interface ReceivingDeps {
   readonly contextNews: Pick<ContextNews, 'receive' | 'kernelReplaced'>;
 }
 
-/**
- * Takes in the worker's messages, in order: finds the lane that each belongs to, and adds to the next commit what
- * follows from it.
- */
+/** Handles the worker's messages in order: finds the lane of each message, and adds its effects to the next commit. */
 export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) => void {
   const { lanes, writer, session, sending, finish, input, contextNews } = deps;
 
@@ -43,8 +40,8 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
   }
 
   /**
-   * A command that the former holder has sent, although it has no place here yet: places become free in another order
-   * than they did there. The agent's message shows that it runs.
+   * Begins a command that the former holder has sent, even if no place is free for it here yet. Places may become free
+   * in a different order than they did there. The agent's message shows that the command runs.
    */
   function begunBefore(lane: Lane): Job | undefined {
     const { next } = lane;

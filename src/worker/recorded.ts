@@ -4,7 +4,7 @@ import { DEFAULT_LANE } from './lanes/laneKey.ts';
 import { createLanes, type Lanes } from './lanes/lanes.ts';
 import { createWorkerSession, type WorkerSession } from './workerSession.ts';
 
-/** What is recorded of one worker, and followed from then on. */
+/** The recorded state of one worker, kept up to date after the takeover. */
 export interface Recorded {
   readonly session: WorkerSession;
   readonly contexts: WorkerContexts;

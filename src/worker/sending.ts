@@ -1,7 +1,7 @@
 /**
- * Sends code to the worker's agent when it is due: in each lane one execution at a time, in the order of acceptance.
- * Each command has a lane of its own, and at most `maxCommands` of them run. The values of environment variables are read
- * before the code is sent.
+ * Sends code to the worker's agent when the code is due: in each lane one execution at a time, in the order of
+ * acceptance. Each command has a lane of its own, and at most `maxCommands` of them run. The values of environment
+ * variables are read before the code is sent.
  */
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
@@ -17,7 +17,7 @@ export interface SendingDeps {
   readonly contexts: Pick<WorkerContexts, 'mayRun' | 'namedIn'>;
   /** Whether the agent is connected, and was not restarted. */
   readonly isLinked: () => boolean;
-  /** Whether the agent may get code: it also has the session's variables. */
+  /** Whether code may be sent: the agent is linked, and it has the variables of the session. */
   readonly maySend: () => boolean;
   readonly send: (request: ExecuteMessage) => void;
   readonly valuesOf: VariableDelivery['valuesOf'];
@@ -29,11 +29,17 @@ export interface SendingDeps {
 }
 
 export interface Sending {
-  /** The agent was connected, or has got the session's variables: sends the code that is due in all lanes. */
+  /**
+   * Sends the code that is due in all lanes. Called when the agent is connected, and when it has received the session's
+   * variables.
+   */
   goOn(): void;
-  /** The same for one lane, whose context has got its kernel. */
+  /** The same for one lane. Called when the kernel of its context is ready. */
   goOnIn(lane: Lane): void;
-  /** Begins the lane's next execution, if one is due. If it has none, a command that waits may have its place. */
+  /**
+   * Begins the lane's next execution, if one is due. If the lane is empty, begins waiting commands while places are
+   * free.
+   */
   beginNext(lane: Lane): void;
   /** Stops holding back the execution's code. Returns whether it was held back until now. */
   endHoldBack(id: ExecutionId): boolean;
@@ -51,9 +57,9 @@ export function createSending(deps: SendingDeps): Sending {
     maxCommands,
   } = deps;
   /**
-   * The executions whose code is not sent for now. Either an interrupt is pending, and the former holder may have sent
-   * the code already: the agent's answer to the interrupt tells whether it has the code. Or the values of its environment
-   * variables are being read.
+   * The executions whose code is held back, for one of two reasons. If an interrupt is pending, the former holder may
+   * have sent the code already, and the agent's answer to the interrupt says whether the agent has it. Otherwise, the
+   * values of the execution's environment variables are still being read.
    */
   const heldBack = new Set<ExecutionId>();
 
@@ -73,7 +79,8 @@ export function createSending(deps: SendingDeps): Sending {
     // The answer to the interrupt tells what to do.
     if (isInterruptPending(id)) return;
     const isWanted = heldBack.delete(id);
-    // Without values, it has ended, or this gateway acts for the worker no more. When the agent is back, `goOn` sends it.
+    // If there are no values, the execution has ended or this gateway no longer acts for the worker. If the agent is
+    // disconnected, `goOn` sends the code later.
     if (isWanted && environment !== null && isLinked() && isDue(job)) sendNow(job, { environment });
   }
 
@@ -101,7 +108,7 @@ export function createSending(deps: SendingDeps): Sending {
 
   const isDue = ({ execution }: Job) => maySend() && contexts.mayRun(execution);
 
-  /** Those that run are the first ones, nearly always, so few are looked at. */
+  /** The running commands are nearly always the first ones, so this loop visits few lanes. */
   function hasPlace(): boolean {
     if (lanes.areCommandsHeldUp) return false;
     let places = maxCommands;
@@ -116,7 +123,8 @@ export function createSending(deps: SendingDeps): Sending {
     const { next } = lane;
     if (!next || !isLinked() || (lanes.ofCommands.has(lane) && !hasPlace())) return;
     const isSent = isDue(next);
-    // The former holder may have sent its code. Then the agent's messages about it may come before it is due here.
+    // The former holder may have sent the execution's code. Then the agent's messages about the execution may arrive
+    // before it is due here.
     if (!isSent && !next.isTakenOver) return;
     lane.begin(next);
     if (isSent) send(next);
@@ -133,7 +141,8 @@ export function createSending(deps: SendingDeps): Sending {
 
   function goOnIn(lane: Lane): void {
     const { running } = lane;
-    // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
+    // The former holder may have died before it sent the code, so the code is sent again. The agent ignores a msg_id
+    // that it knows.
     if (!running) beginNext(lane);
     else if (isDue(running)) send(running);
   }

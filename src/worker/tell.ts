@@ -1,4 +1,4 @@
-/** Which held worker a recorded event is about, and what it is told. */
+/** Finds the held worker that a recorded event is about, and passes the event to it. */
 import type { RecordedEvent } from '../domain/events.ts';
 import { evolveExecution } from '../domain/execution.ts';
 import type { ContextId, ExecutionId, WorkerId } from '../domain/ids.ts';
@@ -27,7 +27,7 @@ export function isAbout(held: HeldWorker, recorded: RecordedEvent): boolean {
   return workerOf(recorded) === held.workerId;
 }
 
-/** Tells a held worker of an event that somebody has recorded about it ({@link isAbout}). */
+/** Passes an event about a held worker ({@link isAbout}) to it, whoever recorded the event. */
 export function tell(held: HeldWorker, recorded: RecordedEvent): void {
   const { event } = recorded;
   switch (event.type) {

@@ -1,6 +1,7 @@
 /**
  * Gives the environment variables of the worker's session to its agent, before any code is sent. The agent keeps them
- * for all its kernels. Each holder of the worker gives them anew, because nothing says whether the former one did.
+ * for all its kernels. Each new holder of the worker gives them again, because it is not recorded whether the former
+ * holder did.
  *
  * ```
  *  nothing to give --session with variables--> giving --answered--> given
@@ -35,9 +36,12 @@ export interface VariableDelivery {
   readonly isDone: boolean;
   /** Begins, if the session has variables. Call it once for the worker's session. */
   begin(session: Session): void;
-  /** Reads the values of an execution's own variables, until it has read them. Null: it has ended, or `close` was called. */
+  /**
+   * Reads the values of an execution's own variables, and retries until that succeeds. Null: the execution has ended,
+   * or `close` was called.
+   */
   valuesOf(id: ExecutionId): Promise<Values>;
-  /** Gives up; the next holder gives them. Idempotent. */
+  /** Stops trying. The next holder of the worker gives the variables. Idempotent. */
   close(): void;
 }
 

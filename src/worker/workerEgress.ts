@@ -1,4 +1,4 @@
-/** The way out of one worker, while this gateway holds it and it has a session. */
+/** The egress of one worker, while this gateway holds the worker and the worker has a session. */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -6,7 +6,7 @@ import type { Session } from '../domain/session.ts';
 import type { NotTaken } from '../kernel/egress/dialStream.ts';
 import { type EgressStreams, openEgressStreams } from '../kernel/egress/egressStreams.ts';
 
-/** Who serves connections of code. */
+/** Serves the connections that code in workers opens. */
 export interface EgressServer {
   /** How many connections the code of one worker may have. */
   readonly maxConnections: number;
@@ -14,7 +14,10 @@ export interface EgressServer {
 }
 
 export interface WorkerEgress {
-  /** The worker has this session. Calling it again changes nothing: what a session may reach is fixed when it opens. */
+  /**
+   * Begins egress for the worker's session. A second call changes nothing, because what a session may reach is fixed
+   * when it opens.
+   */
   begin(session: Session): void;
   /** Breaks all connections. Idempotent. */
   close(): void;
@@ -44,7 +47,7 @@ export function createWorkerEgress(
         onFailing: (why) =>
           logger.warn(
             { workerId: session.workerId, ...detailsOf(why) },
-            'code of a worker has no way out: its agent takes no streams',
+            'code in a worker has no egress: its agent accepts no streams',
           ),
       });
     },

@@ -1,4 +1,7 @@
-/** What the agents of workers can do beyond the first release, and what their kernels are. Any gateway may ask, with or without the lease. */
+/**
+ * The optional features of workers' agents, and the facts about their kernels. Any gateway may ask, with or without the
+ * lease.
+ */
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { WorkerId } from '../domain/ids.ts';
@@ -8,24 +11,24 @@ import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 
 /** How long a claim waits for the answer. All users who claim a worker at the same time wait with it. */
 const CLAIM_ASK_MS = 500;
-/** For how long a worker that has not answered a claim is not offered to others. */
+/** How long a worker that did not answer a claim in time is not offered to other claims. */
 const SILENT_MS = 5_000;
 
 export interface WorkerFeatures {
   /** The worker's features: asked once, because they never change. @throws the connection's error */
   of(worker: Worker): Promise<ReadonlySet<string>>;
-  /** What its kernels are. Null: its agent does not tell. @throws the connection's error */
+  /** The facts about the worker's kernels. Null: its agent does not report them. @throws the connection's error */
   kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
   /**
-   * The same as {@link WorkerFeatures.of} for a claim, which must not wait long. Null: the worker has not answered within {@link CLAIM_ASK_MS}, so
-   * it is {@link WorkerFeatures.silent} now. Never throws.
+   * The same as {@link WorkerFeatures.of} for a claim, which must not wait long. Null: the worker has not answered
+   * within {@link CLAIM_ASK_MS}, and from now on it is one of the {@link WorkerFeatures.silent} workers. Never throws.
    */
   inTime(worker: Worker): Promise<ReadonlySet<string> | null>;
   /** The workers that have not answered a claim in the last {@link SILENT_MS}. */
   silent(): WorkerId[];
-  /** Whether it has said that it has this feature. False also if it has not been asked. */
+  /** Whether the worker is known to have this feature. False also if it has not been asked. */
   hasTold(id: WorkerId, feature: string): boolean;
-  /** The worker is gone. */
+  /** Forgets a worker that is gone. */
   forget(id: WorkerId): void;
 }
 

@@ -7,7 +7,7 @@ export interface WorkerSession {
   readonly state: Session | null;
   /** When the default context's kernel was last replaced. Null: never in this session. */
   readonly kernelRestartedAt: Date | null;
-  /** Takes the state that was read, or that a commit gave. */
+  /** Replaces the state with one that was read, or that a commit returned. */
   put(session: Session): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
   fold(recorded: RecordedEvent): void;

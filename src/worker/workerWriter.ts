@@ -12,13 +12,16 @@ export interface WorkerWriterDeps extends HeldWorkerDeps {
   readonly session: WorkerSession;
   readonly contexts: WorkerContexts;
   readonly lanes: Lanes;
-  /** The link is made after the writer. */
+  /** A function, because the link is created after the writer. */
   readonly link: () => AgentLink;
   readonly takeOut: Finishing['takeOut'];
   readonly onLost: () => void;
 }
 
-/** The writer of one worker: it stores the cursor with everything, and acknowledges to the agent what is stored. */
+/**
+ * The writer of one worker. It stores the cursor with each commit, and then acknowledges the stored messages to the
+ * agent.
+ */
 export function createWorkerWriter(
   {
     store,

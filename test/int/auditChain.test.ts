@@ -67,7 +67,7 @@ function keep(database: Database, dataDir: string): Kept {
     heads: createAuditHeads(dataDir),
     logger: pino({ level: 'info' }, lines),
     sealIntervalMs: 20,
-    lookIntervalMs: 20,
+    pollIntervalMs: 20,
   });
   onTestFinished(() => keeper.close());
   keeper.start();

@@ -14,15 +14,18 @@ const SETTINGS = {
   TENANT_WEIGHTS: 'double=2',
 };
 /**
- * How long a client keeps its session. Far longer than the next one takes to be opened on a busy machine: all else that
- * is measured is a share of the workers' time.
+ * How long a client keeps its session. Even on a busy machine, this is far longer than opening the next session takes,
+ * so that opening hardly changes the measured shares.
  */
 const HOLD_MS = 1_000;
-/** How long clients compete while it is measured. */
+/** How long the shares of the competing clients are measured. */
 const MEASURED_MS = 6_000;
-/** The first sessions are opened while one tenant is alone, and are kept for HOLD_MS. */
+/** How long clients compete before that. At first, one tenant gets all workers, and keeps them for HOLD_MS. */
 const SETTLING_MS = 2_500;
-/** Far less than the minute of the stopped gateway's lease, and more than a worker is left for others. */
+/**
+ * Far less than the minute for which the stopped gateway's lease is valid, and more than the time for which a gateway
+ * leaves a worker to users of others.
+ */
 const SOON_MS = 10_000;
 
 const { db, start } = await useServiceGateways(SETTINGS);
@@ -66,7 +69,7 @@ async function workerSeconds(from: Date, to: Date): Promise<Record<string, numbe
   return Object.fromEntries(rows.map(({ tenant, seconds }) => [tenant, seconds]));
 }
 
-/** So many users of a tenant at once, at both gateways. Resolves when all workers are theirs. */
+/** Starts a call for each of `count` users of a tenant, at both gateways. Resolves when these have all workers. */
 async function burst(tenant: string, count: number) {
   const users = Array.from({ length: count }, (_, index) => `burst-${index}`);
   const calls = users.map((userUuid, index) =>
@@ -77,7 +80,7 @@ async function burst(tenant: string, count: number) {
     async () => (await openUsers(tenant)).length === MAX_WORKERS,
   );
   return {
-    /** Ends the sessions of all, also of those who still wait, as they get one. */
+    /** Ends the sessions of all these users. If a user still waits for a session, it ends as soon as it is open. */
     end: () =>
       Promise.all(
         calls.map(async (call, index) => {
@@ -116,7 +119,7 @@ describe('a burst of new users', () => {
   it('of one tenant does not delay a user of another, who gets the next worker', async () => {
     const { end } = await burst('many', 200);
     const call = execute(gateways[1], 'few', 'one');
-    await until('every gateway knows', async () => {
+    await until('the waiting call is published', async () => {
       const rows = await db.sql`SELECT FROM waiting_requests WHERE tenants ? 'few'`;
       return rows.length > 0;
     });
@@ -153,7 +156,7 @@ describe('a burst of new users', () => {
       VALUES (${`gateway-${stopped}`}, ${stopped}, 1, now() + interval '1 minute')`;
     await db.sql`INSERT INTO waiting_requests (gateway_id, count, tenants)
       VALUES (${stopped}, 20, ${JSON.stringify(tenants)}::text::jsonb)`;
-    // By then the poll has read it.
+    // Long enough for the next poll of each gateway to read the row.
     await pause(1_500);
     for (let round = 0; round < 3; round += 1) {
       const before = await openUsers('many');

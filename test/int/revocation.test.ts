@@ -1,6 +1,6 @@
 /**
- * What ends when a token does, at a gateway that hears of it, at one that does not, and at one without a database. The
- * workers are programmed.
+ * What ends when a token ends: at a gateway that is notified, at one that is not, and at one that cannot reach the
+ * database. The workers are programmed.
  */
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -61,7 +61,7 @@ const codeOf = async (response: Promise<Response>) => {
   return errors?.[0]?.extensions.code;
 };
 
-/** What a stream over server-sent events has said when its connection was cut. */
+/** Follows over server-sent events. `cut` resolves when the connection is cut, with the text received until then. */
 async function followEvents(token: string): Promise<{ readonly cut: Promise<string> }> {
   const response = await post(token, FOLLOW, { user: userUuid() }, 'text/event-stream');
   expect(response.status).toBe(200);
@@ -72,7 +72,7 @@ async function followEvents(token: string): Promise<{ readonly cut: Promise<stri
     } catch {
       return text;
     }
-    throw new Error(`It was ended, not cut: ${text}`);
+    throw new Error(`The stream was ended, not cut: ${text}`);
   };
   return { cut: read() };
 }
@@ -167,10 +167,10 @@ it('a call that waits for a worker leaves its place, and never begins anything',
     'mutation ($user: String!) { makeDirectory(userUuid: $user, path: "b") { path } }',
   ].map((query) => codeOf(post(secret, query, { user, code: '1' })));
   const waiting = async () => (await one.pool.status()).waitingRequests;
-  await until('all to wait', async () => (await waiting()) === calls.length);
+  await until('all calls to wait', async () => (await waiting()) === calls.length);
   await revoke(token.id);
   expect(await Promise.all(calls)).toEqual(calls.map(() => 'UNAUTHENTICATED'));
-  await until('them to wait no longer', async () => (await waiting()) === 0);
+  await until('no call to wait', async () => (await waiting()) === 0);
   await one.service.release(OPERATOR, 'h1');
   await one.service.execute(OPERATOR, { userUuid: 'h1', code: '1' });
   const begun = await db.sql`

@@ -1,4 +1,4 @@
-/** The quota of what is stored, at two gateways on one database. The workers are programmed. */
+/** The quota of stored bytes, at two gateways on one database. The workers are programmed. */
 import { beforeAll, expect, it } from 'vitest';
 import { runForget } from '../../src/cli/forget.ts';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 const newPrincipal = (): Principal => ({ ...OPERATOR, tenant: `tenant-${++tenants}` });
 
-/** An execution that has ended. */
+/** Records an execution that has ended. */
 async function end(tenant: string, userUuid: string, at = new Date().toISOString()) {
   const requested = executionRequested({ tenant, userUuid, code: CODE, at });
   const [execution] = (await database.store.commit({ streams: [requested] })).states;
@@ -46,7 +46,7 @@ async function storedAt({ service }: ServingGateway, tenant: string, userUuid: s
 /** Sets the limit at the first gateway. Resolves when both know it. */
 async function limit(tenant: string, userUuid: string | null, value: number | null) {
   await one.service.setQuota(OPERATOR, { kind: 'STORED_BYTES', tenant, userUuid, limit: value });
-  await until('the other to hear of it', async () => {
+  await until('the other gateway to know the limit', async () => {
     return (await storedAt(other, tenant, userUuid))?.limit === value;
   });
 }
@@ -60,7 +60,7 @@ it('limits a tenant and a user at both gateways, and at one that starts later', 
   await Promise.all([end(tenant, 'ann'), end(tenant, 'ann'), end(tenant, 'bob')]);
   const later = await start();
   for (const gateway of [one, other, later]) {
-    await until('all to be heard', async () => {
+    await until('the gateway to count all executions', async () => {
       return (await storedAt(gateway, tenant, null))?.used === 3 * EACH;
     });
     expect((await storedAt(gateway, tenant, 'ann'))?.used).toBe(2 * EACH);
@@ -80,9 +80,9 @@ it('limits a tenant and a user at both gateways, and at one that starts later', 
   }
   await limit(tenant, null, 3 * EACH + 1);
   expect(await execute(other, principal, 'bob')).toMatchObject({ status: 'OK' });
-  // What that has stored is too much at both.
+  // With the bytes of that execution, the tenant exceeds its limit at both gateways.
   for (const gateway of [one, other]) {
-    await until('the end to be heard', async () => {
+    await until('the gateway to count the last execution', async () => {
       return ((await storedAt(gateway, tenant, null))?.used ?? 0) > 3 * EACH;
     });
     await expect(execute(gateway, principal, 'bob')).rejects.toMatchObject({
@@ -106,7 +106,7 @@ it('counts what executions have really kept', async () => {
   expect(row?.stored).toBeGreaterThan((row?.outputs ?? 0) * 64);
   const stored = code.length + (row?.stored ?? 0);
   for (const gateway of [one, other])
-    await until('it to be heard', async () => {
+    await until('the gateway to count the execution', async () => {
       return (await storedAt(gateway, tenant, 'ann'))?.used === stored;
     });
 });
@@ -123,7 +123,7 @@ it('becomes free at both gateways when it is pruned', async () => {
   await pruneHistory(db.address, { before: CUTOFF, archive: null, newId });
   const later = await start();
   for (const gateway of [one, other, later]) {
-    await until('it to be free', async () => {
+    await until('the pruned bytes to be free', async () => {
       return (await storedAt(gateway, tenant, null))?.used === EACH;
     });
     expect((await storedAt(gateway, tenant, 'ann'))?.used).toBe(EACH);
@@ -137,7 +137,7 @@ it('becomes free for the tenant when a user is forgotten, and for the user when 
   const { tenant } = principal;
   await Promise.all([end(tenant, 'ann', OLD), end(tenant, 'ann'), end(tenant, 'bob')]);
   for (const gateway of [one, other])
-    await until('all to be heard', async () => {
+    await until('the gateway to count all executions', async () => {
       return (await storedAt(gateway, tenant, null))?.used === 3 * EACH;
     });
   const words = ['--yes', '--user', 'ann', '--tenant', tenant];
@@ -146,14 +146,14 @@ it('becomes free for the tenant when a user is forgotten, and for the user when 
   const later = await start();
   const isFree = async () => {
     for (const gateway of [one, other, later]) {
-      await until('it to be free', async () => {
+      await until('the forgotten bytes to be free', async () => {
         return (await storedAt(gateway, tenant, null))?.used === EACH;
       });
       expect((await storedAt(gateway, tenant, 'ann'))?.used).toBe(0);
     }
   };
   await isFree();
-  // What has no content any more becomes free once.
+  // Pruning executions that have been forgotten does not free their bytes a second time.
   await pruneHistory(db.address, { before: CUTOFF, archive: null, newId });
   await isFree();
 });
@@ -166,7 +166,7 @@ it('reads each row once, in however many pages', async () => {
     SELECT pg_relation_size('executions') / current_setting('block_size')::int AS blocks`;
   expect(size?.blocks).toBeGreaterThan(2);
   for (const pageBlocks of [1, 2, 1_000]) {
-    // Gateways record something now and then.
+    // The position may rise during the read, because the gateways record events of their own.
     const before = await database.store.lastPosition();
     const { uses, unfinished, position } = await db.queries.storedUse(pageBlocks);
     const own = uses.filter((use) => use.tenant === tenant);

@@ -10,7 +10,7 @@ const NOBODY = '00000000-0000-4000-8000-000000000000';
 
 const { db, start, userUuid } = await useServiceGateways({
   MAX_TOKENS: '20',
-  // All come from one address.
+  // All failures of these tests come from one address, so they share one limit.
   AUTH_FAILURES_PER_MINUTE: '10000',
 });
 const [one, other] = [await start(), await start()];
@@ -66,7 +66,7 @@ describe('a token', () => {
     expect(await statuses(secret)).toEqual([200, 200]);
     const revoked = await other.service.revokeToken(OPERATOR, token.id);
     expect(revoked.revokedAt).toBeInstanceOf(Date);
-    await until('its end at both', async () => (await statuses(secret)).every((s) => s === 401));
+    await until('the revocation', async () => (await statuses(secret)).every((s) => s === 401));
     expect(await other.service.revokeToken(OPERATOR, token.id)).toEqual(revoked);
     await expect(one.service.rotateToken(OPERATOR, token.id, 0)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -88,7 +88,7 @@ describe('a token', () => {
     expect(Date.now() - rotatedAt).toBeGreaterThan(validMs - 100);
     expect(await statuses(second)).toEqual([200, 200]);
     const { secret: third } = await one.service.rotateToken(OPERATOR, token.id, 0);
-    await until('the end of the second', async () =>
+    await until('the end of the second secret', async () =>
       (await statuses(second)).every((status) => status === 401),
     );
     expect(await statuses(third)).toEqual([200, 200]);
@@ -97,7 +97,7 @@ describe('a token', () => {
   it('lets nobody in when it has expired', async () => {
     const { secret } = await create({ expiresAt: new Date(Date.now() + 1_000) });
     expect(await statuses(secret)).toEqual([200, 200]);
-    await until('its end', async () => (await statuses(secret)).every((s) => s === 401));
+    await until('the expiry', async () => (await statuses(secret)).every((s) => s === 401));
   });
 
   it('that is unknown is neither rotated nor revoked', async () => {
@@ -189,7 +189,7 @@ it('a look finds the tokens that have changed, and no others', async () => {
   const changed = await database.tokenReads.changedTokens(position);
   expect(changed?.tokens).toMatchObject([{ id: token.id, revokedAt: expect.any(Date) }]);
   expect(changed?.position).toBeGreaterThan(position);
-  // So much must have happened that all are read.
+  // Null: more events have happened since than are searched, so the caller must read all tokens.
   expect(await database.tokenReads.changedTokens(position - 20_000)).toBeNull();
 });
 

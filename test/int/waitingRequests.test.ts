@@ -7,7 +7,7 @@ import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
 const db = await useDatabase();
-/** So many calls of one tenant, whose users nobody needs to know. */
+/** This many waiting calls of one tenant. Their places are left out, because these tests do not need them. */
 const calls = (count: number) => () => ({
   calls: new Map(count > 0 ? [['default', count]] : []),
   places: [],
@@ -17,7 +17,7 @@ const [here, there] = [await db.open(), await db.open()] as const;
 describe('waiting requests', () => {
   it('are added up over gateways, and other gateways learn of a change at once', async () => {
     const woken = new EventTarget();
-    // A poll only says that a change is possible.
+    // A notification has the type 'told'. A poll has another type, because it knows only that a change is possible.
     const off = there.wakeUps.onWaiting((change) => woken.dispatchEvent(new Event(change)));
     there.waiting.set(calls(2));
     here.waiting.set(calls(3));
@@ -41,7 +41,7 @@ describe('waiting requests', () => {
   it('leave no row if there were none', async () => {
     const gatewayId = newId<GatewayId>();
     const brief = await db.open(gatewayId);
-    // Longer than until a gateway first tells what waits.
+    // Longer than the time after which a gateway first publishes its waiting calls.
     await pause(500);
     const rows = await db.sql`SELECT 1 FROM waiting_requests WHERE gateway_id = ${gatewayId}`;
     expect(rows).toEqual([]);

@@ -13,12 +13,12 @@ import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
-import { onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
+import { dropDatabase, onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
 import { tablesWithSecrets } from './tablesWith.ts';
 
-/** Within seconds PostgreSQL notices that a connection was closed, and a lease that nobody renews expires. */
+/** PostgreSQL notices a closed connection within seconds. A lease that nobody renews also expires within seconds. */
 const LEFT_LIMIT_MS = 10_000;
 
 /** More events than any test puts into a stream. */
@@ -34,7 +34,7 @@ export interface TestDatabase {
   readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
   /** Events after a position, in order, as gateways read them. */
   readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
-  /** Opens the database for one more gateway, over another address if given. It is closed with the rest. */
+  /** Opens the database for one more gateway, at `by` if it is given. All gateways are closed after the tests. */
   open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
 }
 
@@ -42,7 +42,7 @@ export interface TestDatabase {
  * Makes a database with all tables. When all tests of the file are over, the gateways are closed, and the file fails if
  * anything is left: a subscriber to output, a connection, a lease that somebody still renews, or the secret of a token
  * in a table. Then the database is dropped.
- * @param onOver `onTestFinished` for a database that belongs to a single test
+ * @param onOver registers the clean-up. Pass `onTestFinished` if the database belongs to a single test
  * @param options.hasTables false for an empty database, in which the first gateway makes the tables
  */
 export async function useDatabase(
@@ -72,7 +72,7 @@ export async function useDatabase(
       await untilNone('Connections', () => connectionsTo(name, server));
     } finally {
       await client.close(1_000);
-      await drop(name, server);
+      await dropDatabase(name, server);
     }
   });
 
@@ -120,7 +120,7 @@ async function leasesOf(
   gatewayIds: readonly GatewayId[],
   { sql }: ReturnType<typeof createClient>,
 ): Promise<readonly string[]> {
-  // Without a gateway the database has no tables.
+  // If no gateway has opened the database, it may have no tables.
   if (gatewayIds.length === 0) return [];
   const rows = await sql<{ name: string }[]>`
     SELECT name FROM leases
@@ -134,15 +134,6 @@ function connectionsTo(database: string, server: DatabaseAddress): Promise<reado
       SELECT application_name AS name FROM pg_stat_activity
       WHERE datname = ${database} AND backend_type = 'client backend'`;
     return rows.map((row) => row.name);
-  });
-}
-
-async function drop(database: string, server: DatabaseAddress): Promise<void> {
-  await onServer(server, async (sql) => {
-    // Not FORCE: it fails while autovacuum works in the database, whereas a plain drop ends the autovacuum.
-    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE datname = ${database} AND usename = current_user`;
-    await sql`DROP DATABASE ${sql(database)}`;
   });
 }
 

@@ -14,7 +14,7 @@ const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.
 export interface TestInstallation {
   /** One more gateway, of this release or another. Resolves when it serves. */
   start(settings?: Readonly<Record<string, string>>, release?: BuiltRelease): Promise<TestGateway>;
-  /** Of the database's server, for a proxy of a test's own. */
+  /** The address of the database, for a test that puts a proxy in front of it. */
   readonly address: DatabaseAddress;
   /** Queries the database directly, without a gateway. Columns are in camelCase. */
   readonly sql: Sql;
@@ -76,18 +76,20 @@ export async function createInstallation(
   };
 }
 
-/** The `values` that the page tells all gateways to share. @throws Error if the page no longer fits the tests */
+/** The settings that all gateways must share, by docs/operations.md. @throws Error if page and tests do not agree */
 function sharedSettings(values: Readonly<Record<string, string>>): Record<string, string> {
   const section = OPERATIONS.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
   const shared = [...section.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);
   const own = [...section.matchAll(/^DATA_DIR=\S+ PORT=\d+ npm start$/gm)];
-  if (shared.length === 0 || own.length < 2) throw new Error('The page has another way.');
+  if (shared.length === 0 || own.length < 2)
+    throw new Error('docs/operations.md starts several gateways in another way than the tests.');
   return Object.fromEntries(shared.map((name) => [name, sharedValue(values, name)]));
 }
 
 function sharedValue(values: Readonly<Record<string, string>>, name: string): string {
   const value = values[name];
-  if (value === undefined) throw new Error(`The page shares ${name}, and the tests do not.`);
+  if (value === undefined)
+    throw new Error(`By docs/operations.md, gateways share ${name}. In the tests they do not.`);
   return value;
 }
 

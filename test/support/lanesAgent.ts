@@ -3,11 +3,11 @@ import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from './frames.ts';
 
-/** A request in this lane is a command, whose lane is its own. */
+/** A step that requests a command names this lane. The command then runs in a lane of its own. */
 export const COMMAND: LaneKey = 'a command';
 /** How many commands run at the same time. */
 export const MAX_COMMANDS = 2;
-/** Reports in these lanes are about the first, second ... of the commands that run. */
+/** A report names one of these lanes if it is about the first, second ... of the running commands. */
 export const PLACES: readonly LaneKey[] = Array.from({ length: MAX_COMMANDS }, (_, n) => `${n}`);
 
 /** What happens next. */
@@ -16,15 +16,15 @@ export type Step =
       readonly type: 'request';
       readonly lane: LaneKey;
       readonly stopOnError?: boolean;
-      /** The gateway hears of it only with the next request that is not late. */
+      /** The event feed reports it to the gateway only together with the next request that is not late. */
       readonly isLate?: boolean;
     }
-  /** The agent reports this of the execution that it runs in the lane, if any. */
+  /** The agent reports `what` about the execution that it runs in the lane, if any. */
   | { readonly type: 'report'; readonly lane: LaneKey; readonly what: Report }
   /** The agent replaces the kernel of the lane. */
   | { readonly type: 'replace'; readonly lane: LaneKey };
 
-/** `failure` is a reply, too. */
+/** `failure` is a reply whose outcome is a timeout. */
 export type Report = 'busy' | 'output' | 'idle' | 'reply' | 'failure';
 
 type Act = Exclude<Step, { type: 'request' }>;
@@ -32,19 +32,19 @@ type Act = Exclude<Step, { type: 'request' }>;
 export interface LanesAgent {
   /** The executions that ran in each lane, in order. */
   readonly ran: ReadonlyMap<LaneKey, readonly ExecutionId[]>;
-  /** @throws Error if another execution still runs in the lane */
+  /** Sends code to the agent. @throws Error if the lane is occupied, or too many commands run */
   send(id: ExecutionId, lane: LaneKey): void;
-  /** The message that the agent sends then. Null: it has nothing to report. */
+  /** Carries out the step, and returns the message that the agent sends. Null: the agent has nothing to report. */
   report(act: Act, at: number): KernelMessage | null;
-  /** Whether its code has arrived. If not, it will not run any more. */
+  /** Returns whether the agent has received the execution's code. If not, the agent will never run it. */
   interrupt(id: ExecutionId): boolean;
-  /** Whether it has reported all of the execution. */
+  /** Whether the execution has run, and the agent has sent its reply. */
   isOver(id: ExecutionId): boolean;
   /** All messages after this seq. */
   after(seq: number): KernelMessage[];
 }
 
-/** Runs one execution at a time in each lane, only so many commands, and each execution at most once. */
+/** Runs one execution at a time in each lane, at most MAX_COMMANDS commands at a time, and nothing twice. */
 export function createLanesAgent(): LanesAgent {
   const ran = new Map<LaneKey, ExecutionId[]>();
   const running = new Map<LaneKey, { readonly id: ExecutionId; readonly reported: Report[] }>();

@@ -24,11 +24,11 @@ import { openContext, openSession, queuedExecution } from './states.ts';
 interface Stored {
   readonly lane: LaneKey;
   execution: Execution;
-  /** Its output; pieces may have been joined in another way. */
+  /** All of its output as one text, however it was divided into pieces. */
   text: string;
   lastSeq: number;
   readonly events: ExecutionEvent[];
-  /** When it was recorded, first sent, over in the agent, and recorded as ended: numbers in one order. */
+  /** When it was recorded, sent first, completed by the agent, and recorded as ended, as values of one counter. */
   readonly requested: number;
   sent: number | null;
   over: number | null;
@@ -36,13 +36,13 @@ interface Stored {
 }
 
 export interface LanesWorld {
-  /** Does the step. The gateway receives what the agent reports, and stores it later. */
+  /** Carries out the step. If the agent reports something, the gateway receives it, but does not store it yet. */
   take(step: Step): void;
-  /** The event feed reports what the gateway has yet to hear of. */
+  /** Lets the event feed report all late requests to the gateway. */
   hear(): void;
-  /** Resolves when the gateway has gone on after that. */
+  /** Stores what the gateway has received. Resolves when the gateway has acted on this commit. */
   store(): Promise<void>;
-  /** The gateway dies with what it has not stored or sent, and another one takes the worker over. */
+  /** Lets the gateway die, which loses everything that it has not stored or sent. Another one takes the worker over. */
   takeOver(maxCommands?: number): void;
   readonly hasUnfinished: boolean;
   /** The executions whose input the gateway would still deliver. */
@@ -63,7 +63,7 @@ const STEP_MS = 1_000;
 /** The id of the execution that is requested after `earlier` others. */
 export const idAfter = (earlier: number) => `execution-${earlier}` as ExecutionId;
 
-/** The lanes beside the default one are those of contexts with these ids. */
+/** @param ids the ids of contexts. Each has a lane, in addition to the default lane */
 export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
   const agent = createLanesAgent();
   const rows = new Map<string, Stored>();
@@ -86,7 +86,7 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
     moment += 1;
     return moment;
   };
-  /** Code on its way to the agent. */
+  /** The ids of executions whose code is on its way to the agent. */
   let onItsWay: string[] = [];
   const send = (id: string) => {
     const row = rows.get(id);
@@ -100,7 +100,7 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
   });
   /** Executions that are to be interrupted. */
   const interrupted = new Set<ExecutionId>();
-  /** What the event feed has yet to report. */
+  /** Requests that the event feed has not reported to the gateway yet. */
   let unreported: UnfinishedExecution[] = [];
   let gateway = createGateway(start(), [...contexts.values()], acting(MAX_COMMANDS));
 
@@ -141,7 +141,7 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
         continue;
       }
       const row = rows.get(id);
-      if (!row) throw new Error('Nobody asked for this execution.');
+      if (!row) throw new Error('This execution was never requested.');
       for (const event of events as ExecutionEvent[]) {
         row.events.push(event);
         row.execution = evolveExecution(row.execution, event);
@@ -157,7 +157,7 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
 
   function storeContext(id: string, events: ContextEvent[]): void {
     const context = events.reduce<Context | null>(evolveContext, contexts.get(id) ?? null);
-    if (context === null) throw new Error('Nobody asked for this context.');
+    if (context === null) throw new Error('This context was never created.');
     contexts.set(id, context);
     gateway.contexts.put(context);
   }
@@ -174,7 +174,7 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
     await carryOutInterrupts();
   }
 
-  /** One whose code the agent has runs on, as code does that ignores the interrupt. */
+  /** Interrupts the recorded executions. Code that the agent already has goes on, as if it ignored the interrupt. */
   async function carryOutInterrupts(): Promise<void> {
     for (const id of interrupted) {
       const isKnown = onItsWay.includes(id) || agent.interrupt(id);
@@ -233,7 +233,7 @@ interface Acting {
   readonly maxCommands: number;
 }
 
-/** What was promised is done then, and what follows from it. */
+/** Resolves when all callbacks of resolved promises have run, and those that they caused. */
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** The parts of a gateway that follow messages and choose what runs next. It is always connected. */

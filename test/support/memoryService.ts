@@ -66,7 +66,7 @@ export function memoryService(given: MemoryParts = {}): Service {
 }
 
 function refuse(): never {
-  throw new Error('Not part of this test.');
+  throw new Error('The test provides no result for this call.');
 }
 
 async function onlyFinished({ executionId }: OutputPage): Promise<OutputItem[]> {

@@ -1,10 +1,13 @@
-/** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context and command. */
+/**
+ * Simulates in this process how an agent handles requests (docs/worker-protocol.md). Each context and each command has
+ * a lane of its own.
+ */
 import { errorReply, frame, okReply, status, stream, verdict } from './frames.ts';
 import type { ScriptedAgent } from './scriptedAgent.ts';
 
 export interface ProgrammedKernels {
   readonly agent: ScriptedAgent;
-  /** Lets all code end that is held. */
+  /** Lets all running code end. */
   letGo(): void;
 }
 
@@ -17,18 +20,18 @@ export interface KernelRules {
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
   readonly onResize: (size: string) => void;
-  /** What this code prints. Left out: only code that begins with {@link SAY} does. */
+  /** Returns what this code prints, or null if nothing. It is not asked about code that begins with {@link SAY}. */
   readonly printed?: (code: string) => string | null;
-  /** Whether it answers no calls now. */
+  /** Whether the agent leaves calls unanswered at the moment. */
   readonly isFrozen: () => boolean;
-  /** Whether it is of a former release, which tells no process of a command. */
+  /** Whether the agent is of a former release, which does not report the process ids of commands. */
   readonly isFormer: boolean;
 }
 
-/** What the code of an execution finds around it. */
+/** The surroundings in which the code of an execution runs. */
 export interface Found {
   readonly variables: Readonly<Record<string, string>>;
-  /** Undefined: the one of the context, or the home. */
+  /** Undefined: the context's working directory, or the home folder. */
   readonly directory: string | undefined;
 }
 
@@ -40,7 +43,7 @@ interface Asked {
   readonly found: Found;
 }
 
-/** Code that begins so writes itself to standard output. */
+/** Code that begins with this text writes itself to standard output. */
 export const SAY = 'say ';
 
 /** Code of a cell that raises. */
@@ -48,7 +51,7 @@ export const RAISE = 'raise';
 
 const EXITED = { exit_code: 0, signal: null };
 
-/** `exit 3` and `signal SIGKILL` are the only commands that end otherwise than with exit code 0. */
+/** How a command ends: `exit 3` with exit code 3, `signal SIGKILL` by that signal, and any other with exit code 0. */
 function exitOf(code: string) {
   const [word, value] = code.split(' ');
   if (word === 'exit') return { ...EXITED, exit_code: Number(value) };
@@ -74,7 +77,7 @@ interface Answered {
 }
 
 const DEFAULT = 'default';
-/** Below those of the first command's process. */
+/** The process ids of commands are above this number. */
 const FIRST_PID = 100;
 const FEATURES = ['processes'];
 const USAGE = {
@@ -90,7 +93,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   let variables: Readonly<Record<string, string>> = {};
   const features = rules.isFormer ? [] : FEATURES;
   const known = new Set<string>();
-  /** What runs in each lane. */
+  /** The id of the execution that runs in each lane. */
   const running = new Map<string, string>();
   const commands = new Set<string>();
   const inputs = new Map<string, number>();
@@ -173,7 +176,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     return ok({ interrupted: lane !== undefined, known: isKnown });
   }
 
-  /** The code gets all of it at once. */
+  /** The code reads its input at once, so all of it is accepted. */
   function takeInput({ msg_id: id = '', base64 = '', close = false }: Fields): Answered {
     const lane = [...running].find(([, each]) => each === id)?.[0];
     if (lane === undefined) return ok({ known: false, accepted: 0, closed: false });
@@ -221,7 +224,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   agent.answer = (request, response, body) => {
     if (rules.isFrozen()) return;
     if (request.url?.startsWith('/files')) {
-      // Like an agent from before files.
+      // An agent of a release without files answers this.
       response.writeHead(404).end('{"error":"not_found"}');
       return;
     }
@@ -232,7 +235,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   return kernels;
 }
 
-/** Ends when the agent closes, since it receives nothing after that. */
+/** Runs for ever. After the agent has closed, it only waits for a request that never comes. */
 async function readRequests(agent: ScriptedAgent, execute: (asked: Asked) => void): Promise<void> {
   for (let count = 0; ; count += 1) {
     await agent.receivedAtLeast(count + 1);

@@ -24,20 +24,20 @@ export interface ProgrammedRuntime {
   readonly directories: ReadonlyMap<string, string | undefined>;
   /** The sizes that terminals were given, over all workers. */
   readonly sizes: readonly string[];
-  /** While it is set, every agent answers to variables with this status. */
+  /** While it is set, every agent answers requests to set variables with this status. */
   variablesStatus: number | null;
   /** While it is set, no agent can start a kernel of a context. */
   hasNoKernels: boolean;
   /**
-   * While it is set, workers are made of a former image, whose agent is older than environment variables, contexts,
-   * commands and input.
+   * While it is set, the worker image has another id, and new workers have an agent of a former release. Such an agent
+   * names no features, and reports no process ids of commands.
    */
   isFormer: boolean;
   /** What code prints, if it prints anything. */
   printed: (code: string) => string | null;
   /** The images of the workers that were made, in their order. */
   readonly imagesUsed: readonly string[];
-  /** Agents of these workers answer no calls until the list is emptied. They run code. */
+  /** The agents of these workers leave calls unanswered until the list is emptied. They still run code. */
   readonly frozen: string[];
   /** No worker of these images can be started until the list is emptied. */
   readonly brokenImages: string[];
@@ -76,7 +76,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     name: 'programmed',
     imageId: async (reference) => (made.isFormer ? `${reference}-former` : reference),
     create: async ({ workerId, poolId, imageId }) => {
-      if (brokenImages.includes(imageId)) throw new Error('It is broken.');
+      if (brokenImages.includes(imageId)) throw new Error('The image is broken.');
       imagesUsed.push(imageId);
       const agent = await startScriptedAgent();
       const kernels = runKernels(agent, {

@@ -1,11 +1,12 @@
 /**
- * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of it
- * (testkit/seedCluster.ts). Most take a database on one server instead, which is another copy (testkit/sharedServer.ts).
+ * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of
+ * this cluster (testkit/seedCluster.ts). Most gateways instead have a database on one shared server, which runs on
+ * another copy (testkit/sharedServer.ts).
  */
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import {
@@ -17,11 +18,16 @@ import { CLUSTER_VARIABLE, seedCluster } from '../../testkit/seedCluster.ts';
 import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
 import { makeTables } from './provideDatabase.ts';
 
-/** Contains the id of the owning process. Any test run removes folders whose process is gone. */
+/** A folder's name contains the id of its process. Any test run removes the folders of processes that are gone. */
 const OWNED = /^ch-cluster-(\d+)-/;
+/** A gateway has up to eleven (docs/operations.md). Some files have four gateways, and several files run at a time. */
+const MAX_CONNECTIONS = availableParallelism() * 150;
 const logger = pino({ level: 'silent' });
 
-/** The first project of a run makes both for all. The processes that run the tests inherit the variables. */
+/**
+ * The first Vitest project of a run makes the cluster and the shared server for all projects. The processes that run
+ * the tests inherit the environment variables.
+ */
 export default async function provideCluster(): Promise<() => Promise<void>> {
   if (process.env[CLUSTER_VARIABLE] !== undefined) return async () => undefined;
   await removeAbandoned();
@@ -32,7 +38,11 @@ export default async function provideCluster(): Promise<() => Promise<void>> {
   await stopEmbeddedPostgres({ dataDir: prepared, logger });
   process.env[CLUSTER_VARIABLE] = layoutOf(prepared).root;
   seedCluster(shared);
-  const address = await ensureEmbeddedPostgres({ dataDir: shared, logger });
+  const address = await ensureEmbeddedPostgres({
+    dataDir: shared,
+    logger,
+    maxConnections: MAX_CONNECTIONS,
+  });
   await makeTables(address);
   const relay = await startRelay(socketOf(layoutOf(shared)));
   const { port: tcpPort } = relay.address() as AddressInfo;

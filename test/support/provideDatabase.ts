@@ -22,7 +22,7 @@ declare module 'vitest' {
   }
 }
 
-/** Contains the id of the owning process. Any test run removes folders whose process is gone. */
+/** A folder's name contains the id of its process. Any test run removes the folders of processes that are gone. */
 export const ownedFolder = (pid: number): string => `cellhouse-test-postgres-${pid}-`;
 const OWNED = /^cellhouse-test-postgres-(\d+)-/;
 const logger = pino({ level: 'silent' });
@@ -43,8 +43,8 @@ export async function makeTables(server: SocketAddress): Promise<void> {
 }
 
 /**
- * Removes what killed test runs left. The embedded server outlives its starter by design, so they could not stop
- * theirs.
+ * Removes the servers and folders that killed test runs have left. By design, an embedded server outlives the process
+ * that started it.
  */
 async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {

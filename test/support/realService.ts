@@ -1,4 +1,7 @@
-/** Gateways on one database, in the process of the test, with real workers. So a test can call what no wire has. */
+/**
+ * Gateways on one database, in the process of the test, with real workers. So a test can call operations of the service
+ * that neither GraphQL nor a door has.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +15,10 @@ import { type ServingGateway, startServingGateway } from './servingGateway.ts';
 
 const ENGINE_TIMEOUT_MS = 10_000;
 
-/** They are closed with the test file, and their workers removed. @param count how many */
+/**
+ * Starts gateways. After the tests of the file, the gateways are closed and their workers are removed.
+ * @param count how many gateways
+ */
 export async function useRealService(
   count: 1 | 2,
   settings: Readonly<Record<string, string>> = {},

@@ -1,5 +1,6 @@
 /**
- * A worker in a session, as recorded in the database, with an agent that a test scripts; and gateways that act for it.
+ * A worker in a session, and gateways that act for it. The worker is recorded in a database, and a test scripts its
+ * agent.
  */
 import { pino } from 'pino';
 import { createInOrder } from '../../src/async/inOrder.ts';
@@ -55,7 +56,7 @@ export interface ScriptedWorker {
   requestCommand(database: Database): Promise<Execution>;
   /** Records the request of an execution with any options. */
   requestWith(database: Database, options: ExecutionOptions): Promise<Execution>;
-  /** Records the request of an execution with environment variables of its own, and what `options` say. */
+  /** Records the request of an execution with environment variables of its own, and with any options. */
   requestWithValues(
     database: Database,
     values: Readonly<Record<string, string>>,
@@ -74,8 +75,8 @@ export interface ScriptedWorker {
   /** Lets the agent begin the execution. */
   begin(id: ExecutionId): void;
   /**
-   * Lets the agent report the execution's end, and `more` of it. An execution that never began was taken out of the
-   * agent's queue.
+   * Lets the agent report the end of the execution. The report also has the fields in `more`. If the execution never
+   * began, the report says that the agent took it out of its queue.
    */
   finish(
     id: ExecutionId,
@@ -84,7 +85,7 @@ export interface ScriptedWorker {
   ): void;
   /** Lets the agent report that it replaced its kernel, or that of a context. */
   replaceKernel(reason: KernelRestartReason, contextId?: ContextId): void;
-  /** Lets the agent report what became of a context. */
+  /** Lets the agent report the new state of a context. */
   tellContext(contextId: ContextId, state: 'ready' | 'ended' | 'failed'): void;
   /** Records the end of the session. */
   closeSession(database: Database, reason: CloseReason): Promise<void>;
@@ -92,7 +93,7 @@ export interface ScriptedWorker {
 }
 
 export interface ScriptedSession {
-  /** What happens before the session is opened. */
+  /** Called while the worker is idle, before the session is opened. */
   readonly whileIdle?: (
     idle: Pick<ScriptedWorker, 'worker' | 'agent' | 'replaceKernel'>,
   ) => Promise<void>;
@@ -215,7 +216,7 @@ export const MAX_COMMANDS = 2;
 /** How much input an execution may be sent. */
 export const MAX_INPUT_BYTES = 200_000;
 
-/** In these workers, the idempotency key of an execution names its lane, if it has one. */
+/** In these workers, an execution that has an idempotency key is in the lane of that name. */
 const laneOfKey = (execution: Execution): LaneKey => execution.idempotencyKey ?? laneOf(execution);
 
 /** The parts of a gateway that act for workers and take users' requests. */
@@ -243,7 +244,7 @@ export function actingGateway(database: Database) {
   const input = {
     inputCalls: createInOrder(MAX_INPUT_CALLS),
     config: { maxInputBytes: MAX_INPUT_BYTES },
-    // It knows no open sessions, so input counts as no use of one.
+    // This gateway knows no open sessions, so input does not count as a use of a session.
     sessions: { get: () => null },
     sessionUses: { use: async () => false },
   };
@@ -254,7 +255,7 @@ export function actingGateway(database: Database) {
       if (!host) throw new Error('Another gateway has the worker.');
       return host;
     },
-    /** Lets it hear of an event, as if it had just been recorded. */
+    /** Passes an event to the gateway, as the event feed does after the event is recorded. */
     hear: (event: RecordedEvent): void => heldWorkers.apply(event),
     interrupt: (execution: Execution, signal: InterruptSignal | null = null) =>
       requestInterrupt(deps, execution, signal),
@@ -266,7 +267,7 @@ export function actingGateway(database: Database) {
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
       deleteContext(deps, holderOf(tenant), userUuid, id),
-    /** Ends the gateway as a kill would, except that its leases are free at once: it stores and sends nothing more. */
+    /** Ends the gateway as a kill would: it stores and sends nothing more. Only its leases are free at once. */
     die: async () => {
       await heldWorkers.close(0);
       await database.close();

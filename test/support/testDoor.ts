@@ -1,4 +1,4 @@
-/** A door without a wire of its own, to see what the server decides before a door does. */
+/** A door that implements no real protocol. It shows what the server decides before it calls a door. */
 import { once } from 'node:events';
 import { secretHash } from '../../src/domain/secretHash.ts';
 import type { Door, Role } from '../../src/domain/token.ts';
@@ -22,7 +22,7 @@ async function echo({ req, res, path, query, principal, readBody }: DoorCall): P
   res.end(JSON.stringify({ path, query: String(query), url: req.url, tokenId, door, body }));
 }
 
-/** It is called `mcp`, and serves `/here`, and `/alias` as `/inside`. `/here/open` needs no token. */
+/** The door is named `mcp`. It serves `/here`, and serves `/alias` as `/inside`. `/here/open` needs no token. */
 export function testDoor(): OpenDoor & Seen {
   const seen: Seen = { calls: [], sockets: [], answer: echo };
   return Object.assign(seen, {
@@ -65,9 +65,10 @@ export interface TestTokens {
 }
 
 /**
- * A book with tokens by name, each for a door or for all (null).
- * @param users the only user that a token is for
- * @param fresh whether the book knows that they are valid
+ * A token book with the tokens that `doors` names.
+ * @param doors for each token, by its name, the door at which it is valid. Null: at all doors
+ * @param users for each token of a single user, by its name, that user
+ * @param fresh `TokenEnd.fresh` of all tokens (src/service/access/tokenEnd.ts)
  */
 export function tokensFor(
   doors: Readonly<Record<string, Door | null>>,

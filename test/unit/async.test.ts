@@ -127,7 +127,7 @@ describe('backOffMs', () => {
   });
 });
 
-describe('lookUntil', () => {
+describe('pollUntil', () => {
   it('gives what it finds, looking at once and then again', async () => {
     const seen = [null, undefined, false, 'there'];
     expect(await pollUntil({ everyMs: 1, limitMs: 60_000 }, () => seen.shift())).toBe('there');

@@ -3,8 +3,8 @@
  * answers for any kernel.
  */
 import { DomainError } from '../../domain/errors.ts';
-import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
 import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, OpenRequest } from '../openDoor.ts';
+import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { serveChannels } from './channels/serveChannels.ts';
 import { createConnections } from './connections.ts';
 import { kernelsOf } from './kernels.ts';

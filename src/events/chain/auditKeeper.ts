@@ -35,7 +35,7 @@ export interface AuditKeeperDeps {
   /** @default 10,000 */
   readonly sealIntervalMs?: number;
   /** @default 60,000 */
-  readonly lookIntervalMs?: number;
+  readonly pollIntervalMs?: number;
 }
 
 export interface AuditKeeper {
@@ -59,7 +59,7 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
   async function round(): Promise<void> {
     if (!leases.isHeld(AUDIT_LEASE)) await leases.acquire(AUDIT_LEASE);
     await sealAll(queries, { gatewayId, pauses: PAGE_PAUSES, isOver, signal });
-    await headKeeping.lookIfDue();
+    await headKeeping.pollIfDue();
     unsealedEvents = await queries.unsealedEvents();
   }
 
@@ -86,7 +86,7 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
   };
 }
 
-function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKeeperDeps) {
+function createHeadKeeping({ database, heads, logger, pollIntervalMs }: AuditKeeperDeps) {
   let dueAt = 0;
   let differing = 0;
   let ahead: string | null = null;
@@ -124,10 +124,10 @@ function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKee
 
   return {
     differing: () => differing,
-    lookIfDue: async () => {
+    pollIfDue: async () => {
       if (performance.now() < dueAt) return;
       await poll();
-      dueAt = performance.now() + (lookIntervalMs ?? POLL_INTERVAL_MS);
+      dueAt = performance.now() + (pollIntervalMs ?? POLL_INTERVAL_MS);
     },
   };
 }

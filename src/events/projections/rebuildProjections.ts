@@ -1,7 +1,7 @@
 /**
  * Rebuilds the projections from the events while gateways serve.
  *
- * First, all events are folded into shadow tables, page by page, without a lock. Then the gate lock stops all commits
+ * First, all events are folded into shadow tables, page by page, without a lock. Then the lock `COMMITS` stops all commits
  * (`cellhouse_commit` takes it shared), the remaining events are folded, and the live tables are made equal to the
  * shadows: rows that differ are replaced, all others are left alone. Swapping the tables instead would leave the audit
  * views on the old ones and rename every constraint. The shadows are temporary tables, so a killed rebuild leaves

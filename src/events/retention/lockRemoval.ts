@@ -3,7 +3,7 @@ import { COMMITS, LOCK_CLASS, REMOVAL } from '../store/advisoryLocks.ts';
 
 /**
  * Must come before everything else that a transaction locks which removes events, in this order: the turn among removals,
- * then that among commits. The gate is shared, as in commits: a rebuild that compares rows with events must not see
+ * then that among commits. The lock of commits is shared, as they take it: a rebuild that compares rows with events must not see
  * events change.
  */
 export async function lockRemoval(sql: Sql): Promise<void> {

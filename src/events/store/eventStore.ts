@@ -187,10 +187,6 @@ export class AskerGoneError extends Error {
   }
 }
 
-/**
- * How long callers are told to wait before they try again. A database that is back is noticed within about this time.
- */
-
 /** The database has not answered within a time limit. The commit may have been written or not. */
 export class DatabaseAwayError extends DomainError {
   constructor(waitedMs: number, options?: ErrorOptions) {

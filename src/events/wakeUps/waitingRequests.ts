@@ -199,7 +199,7 @@ async function readPlacesElsewhere(
   const rows = await answered(sql<{ tenants: ToldTenants }[]>`
     SELECT w.tenants FROM waiting_requests w
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
-    WHERE w.gateway_id <> ${gatewayId} AND w.count > 0 AND w.tenants IS NOT NULL`);
+    WHERE w.gateway_id <> ${gatewayId} AND w.count > 0`);
   return rows.flatMap(({ tenants }) => placesOf(tenants));
 }
 

@@ -10,19 +10,18 @@ export interface ExecuteMessage {
   /** How long code may ignore the interrupt after a timeout before its kernel is replaced. */
   readonly graceMs: number;
   readonly maxOutputBytes: number;
-  /** It is code for a shell. Only for an agent that has commands: an older one would run it as Python. */
+  /** It is code for a shell. */
   readonly isCommand?: true;
-  /** Only for an agent that has surroundings. By name. Left out: none. */
+  /** By name. Left out: none. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Absolute, and only for such an agent, too. Left out: where the context is, or for a command the home. */
+  /** Absolute. Left out: the present folder of the context, or for a command the home. */
   readonly workingDirectory?: string;
-  /** Whether it may wait for input. Only for an agent that has input. */
+  /** Whether it may wait for input. */
   readonly allowInput?: true;
-  /** Only for an agent that has `cells`, as the next two. */
   readonly silent?: true;
   readonly storeHistory?: false;
   readonly userExpressions?: readonly UserExpression[];
-  /** The terminal of a command. Only for an agent that has terminals. */
+  /** The terminal of a command. */
   readonly pty?: Terminal;
   /** Left out: the default context, or a command. */
   readonly context?: {

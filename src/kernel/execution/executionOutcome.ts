@@ -20,7 +20,7 @@ export interface ExecutionOutcome {
   readonly finishedAt: number;
   /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
-  /** What its kept outputs count as stored (`storedOutputBytes.ts`). */
+  /** What its kept outputs count as stored (`executionProgress.ts`). */
   readonly storedOutputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;

@@ -84,6 +84,6 @@ export const refusalSchema = z.object({
     'too_many_watchers',
     'too_many_watched',
   ]),
-  /** Left out where the code says it all. */
-  message: z.string().max(500).default('The worker refused.'),
+  /** Left out by refusals that are not about a file. */
+  message: z.string().max(500).optional(),
 });

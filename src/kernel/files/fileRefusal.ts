@@ -14,7 +14,10 @@ export async function fileErrorOf(
   { method, path }: { readonly method: string; readonly path: string },
 ): Promise<Error> {
   const { success, data } = refusalSchema.safeParse(parseJson(await textOf(body)));
-  if (success) return new FileRefusedError(data.error, data.message);
+  // The agent does not know the operation: it is older.
+  const isUnknown = success && data.error === 'not_found' && data.message === undefined;
+  if (success && !isUnknown)
+    return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
   return new KernelHttpError(status, null, `${method} ${path.split('?', 1)[0]}`);
 }
 

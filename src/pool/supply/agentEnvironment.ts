@@ -12,7 +12,7 @@ export function agentEnvironment(
     CELLHOUSE_ORPHAN_TIMEOUT_MS: String(config.workerOrphanTimeoutMs),
     CELLHOUSE_REPLAY_BUFFER_BYTES: String(config.replayBufferBytes),
     CELLHOUSE_CPUS: String(Math.ceil(config.workerCpus)),
-    // Without a way out, nothing in a worker knows of one.
+    // Without egress, a worker gets no settings for it.
     ...(egressAllow.length > 0 && {
       CELLHOUSE_EGRESS: 'on',
       ...(pipIndexUrl !== null && { PIP_INDEX_URL: pipIndexUrl }),

@@ -4,7 +4,7 @@ import { backOffMs } from '../../async/backOffMs.ts';
 const BACK_OFF = { firstMs: 500, maxMs: 30_000 };
 
 export interface BackOffs<Kind> {
-  /** The kinds whose pause is on. */
+  /** The kinds that are paused now. */
   readonly on: ReadonlySet<Kind>;
   /** How many pauses of this kind there were in a row. */
   failures(kind: Kind): number;
@@ -16,7 +16,7 @@ export interface BackOffs<Kind> {
   end(): void;
 }
 
-/** @param onOver called when a pause is over by itself */
+/** @param onOver called when a pause has run its full time */
 export function createBackOffs<Kind>(random: () => number, onOver: () => void): BackOffs<Kind> {
   const failures = new Map<Kind, number>();
   const timers = new Map<Kind, NodeJS.Timeout>();

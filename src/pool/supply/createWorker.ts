@@ -12,9 +12,12 @@ import type { ServingEnvironment } from '../../events/queries/environmentQueries
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
-/** After this a start counts as failed. It takes about a second, but much longer if many start together. */
+/**
+ * A start that takes longer than this counts as failed. A start takes about a second, but much longer if many workers
+ * start together.
+ */
 const WORKER_START_TIMEOUT_MS = 60_000;
-/** The engine reports a container that dies while it starts. This look catches a death that it did not report. */
+/** The engine reports a container that dies while it starts. This poll finds a death that the engine did not report. */
 const POLL_INTERVAL_MS = 5_000;
 
 export interface CreateWorkerDeps {
@@ -23,19 +26,22 @@ export interface CreateWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  /** The id of the image of workers of no environment. Looked up for each, so the next one uses one that was rebuilt. */
+  /**
+   * The id of the image for workers without an environment. It is looked up for each worker, so the next worker uses an
+   * image that was rebuilt.
+   */
   readonly imageId: () => Promise<string>;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** What worker is wanted. */
+/** A worker that is wanted. */
 export interface WantedWorker {
   readonly workerId: WorkerId;
   /** Null: a worker of no environment. */
   readonly environment: ServingEnvironment | null;
-  /** An idle worker whose end is recorded with the request, so that there is room. Null: none is needed. */
+  /** An idle worker that is ended in the same commit, to make room. Null: there is room already. */
   readonly instead: Worker | null;
 }
 
@@ -49,7 +55,7 @@ export async function requestWorker(
 ): Promise<Worker> {
   const { leases, store } = deps.database;
   const imageId = environment?.imageId ?? (await deps.imageId());
-  // The lease comes first. Otherwise another gateway could take the recorded worker for one whose maker is gone.
+  // The lease comes first. Otherwise another gateway could mistake the recorded worker for one whose maker is gone.
   await leases.acquireWorker(workerId);
   const at = deps.now().toISOString();
   const request = append(null, workerId, {
@@ -129,7 +135,7 @@ async function reachable(
     if (seen === undefined || seen?.isRunning) return;
     waiting.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
   };
-  // Look immediately too, because it may have died before anybody listened.
+  // Polls immediately, too, because the container may have died before anybody listened.
   void poll();
   const timer = setInterval(poll, POLL_INTERVAL_MS);
   try {

@@ -24,9 +24,9 @@ export interface Dealt<T> {
 }
 
 /**
- * Gives a worker to each own user who has one of the first turns, as many as there are workers of the environment. The
- * other workers are left for the users of other gateways who have those turns. One that is overdue goes to the next own
- * user of its environment. No worker goes to a user of another environment.
+ * Gives the idle workers of each environment to the users of this gateway whose turns come first. The workers that are
+ * left are for users of other gateways who have such turns. A worker that is overdue goes to the next user of this
+ * gateway who waits for its environment. No worker goes to a user of another environment.
  */
 export function dealWorkers<T extends WaitingPlace>(dealing: Dealing<T>): Dealt<T> {
   const { own, idle, isOverdue } = dealing;
@@ -51,7 +51,7 @@ export function dealWorkers<T extends WaitingPlace>(dealing: Dealing<T>): Dealt<
   return { given, left };
 }
 
-/** The own users who have a turn before the idle workers are dealt, in the order of their turns. */
+/** The users of this gateway whose turn comes before the idle workers run out, in the order of their turns. */
 function turnsOf<T extends WaitingPlace>({ own, elsewhere, idle, ...shares }: Dealing<T>): T[] {
   const here = new Set(own.map(({ user }) => user));
   const others = elsewhere.filter(({ user }) => !here.has(user));

@@ -1,15 +1,18 @@
 /**
- * Which environments serve new sessions, kept in memory until an event of any gateway may have changed it. Also records
- * which were asked for.
+ * Knows which environments serve new sessions. The list is kept in memory until an event of any gateway may have
+ * changed it. Also records when an environment was last asked for.
  */
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { Serving } from './supplyState.ts';
 
-/** That an environment was asked for is recorded so often. Far less than the time for which it then counts as in use. */
+/**
+ * How often a use of an environment is recorded at most. Far less than the time for which the environment then counts
+ * as in use.
+ */
 const RECORD_INTERVAL_MS = 60_000;
 
 export interface Environments {
-  /** What serves, by name. Read only if it may have changed. */
+  /** The serving version of each environment, by name. Read from the database only if it may have changed. */
   serving(): Promise<Serving>;
   /** Whether the environment serves new sessions. If so, it is recorded as asked for. */
   askFor(name: string): Promise<boolean>;
@@ -49,7 +52,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   return {
     serving,
     askFor: async (name) => {
-      // Its event may not have arrived here yet.
+      // The event of a new environment may not have arrived here yet.
       if (!(await serving()).has(name)) known = null;
       const isServing = (await serving()).has(name);
       if (isServing) await record(name);

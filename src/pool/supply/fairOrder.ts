@@ -1,8 +1,8 @@
 /**
  * The order in which waiting users get workers: weighted fair shares of tenants. The next worker goes to the waiting
- * tenant that has the fewest sessions for its weight, and there to the user who has waited longest. So while several
- * tenants wait, each comes to have sessions in proportion to its weight; one that waits alone gets every worker. No
- * session is ended for it.
+ * tenant that has the fewest sessions for its weight, and within that tenant to the user who has waited longest. So
+ * while several tenants wait, the number of sessions of each approaches its share by weight. A tenant that waits alone
+ * gets every worker. No session is ended to make the shares fair.
  */
 import type { WaitingPlace } from '../../domain/waitingPlace.ts';
 
@@ -15,21 +15,21 @@ export interface Shares {
 
 interface Line<T> {
   readonly weight: number;
-  /** Sessions, and those that the turns so far would open. */
+  /** How many sessions the tenant has, including those that the turns so far would open. */
   holds: number;
   /** The users of one tenant, the longest waiting last. */
   readonly places: T[];
 }
 
 /**
- * What became of a turn. A place that was passed over gets nothing now, because no worker is of its environment, so its
- * tenant holds no more than before.
+ * What became of a turn. A place is passed over if no worker of its environment can be had now. Its tenant then holds
+ * no more than before.
  */
 export type Turn = 'served' | 'passed over';
 
 /**
- * Gives the places in the order of their turns. Two gateways that know the same give the same order. Whoever takes them
- * may say what became of each; otherwise it counts as served.
+ * Gives the places in the order of their turns. Two gateways that know the same give the same order. The caller may
+ * pass back what became of each place; otherwise the place counts as served.
  */
 export function* fairOrder<T extends WaitingPlace>(
   waiting: readonly T[],
@@ -64,7 +64,7 @@ function isBefore<T extends WaitingPlace>(line: Line<T>, other: Line<T>): boolea
   return mine !== undefined && theirs !== undefined && youngestFirst(mine, theirs) > 0;
 }
 
-/** Names decide between users of the same millisecond, so that all gateways agree. */
+/** Names decide between users who began to wait in the same millisecond, so that all gateways agree. */
 function youngestFirst(a: WaitingPlace, b: WaitingPlace): number {
   if (a.since !== b.since) return b.since - a.since;
   return a.user < b.user ? 1 : -1;

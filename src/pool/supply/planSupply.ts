@@ -1,6 +1,7 @@
 /**
- * Which workers a gateway makes now: of which environments, and which idle workers make way for them. All gateways
- * reckon with the same turns (`fairOrder.ts`), so none of them takes the room of a user who waits elsewhere. Pure.
+ * Decides which workers a gateway makes now: of which environments, and which idle workers make way for them. All
+ * gateways use the same order of turns (`fairOrder.ts`), so none of them takes room from a user who waits elsewhere.
+ * Pure.
  */
 import { countByEnvironment, type WaitingPlace } from '../../domain/waitingPlace.ts';
 import { fairOrder, type Shares, type Turn } from './fairOrder.ts';
@@ -10,12 +11,12 @@ export interface Stock {
   readonly idle: number;
   /** Being made, by any gateway. */
   readonly starting: number;
-  /** Those of them that this gateway makes. */
+  /** How many of the starting workers this gateway makes. */
   readonly underWay: number;
 }
 
 export interface SupplyState extends Shares {
-  /** The users who wait at this gateway and are not just being served. */
+  /** The users who wait at this gateway and are not being served at the moment. */
   readonly own: readonly WaitingPlace[];
   /** The users who wait at other gateways. */
   readonly elsewhere: readonly WaitingPlace[];
@@ -25,7 +26,10 @@ export interface SupplyState extends Shares {
   readonly outdated: number;
   /** How many workers may be added now. */
   readonly room: number;
-  /** How many workers are kept idle, by the name of the environment, the first ones first. Empty: not here. */
+  /**
+   * How many workers to keep idle, by the name of the environment, in order of priority. Empty: this gateway keeps none
+   * idle.
+   */
   readonly minIdle: ReadonlyMap<string | null, number>;
   /** Environments of which no worker can be made at the moment. Nothing is kept free for them. */
   readonly failing: ReadonlySet<string | null>;
@@ -37,15 +41,15 @@ export type Way = 'outdated' | { readonly of: string | null };
 /** A worker to be made. */
 export interface Wanted {
   readonly environment: string | null;
-  /** What ends for it, because there is no room for both. Null: there is room. */
+  /** The idle worker that ends to make room for it. Null: there is room. */
   readonly way: Way | null;
 }
 
 export interface SupplyPlan {
   readonly make: readonly Wanted[];
   /**
-   * Whether there is room, or a worker that could make way, that is left for a user of another gateway, though a user
-   * waits here.
+   * Whether room, or an idle worker that could make way, is left for a user of another gateway although a user waits
+   * here.
    */
   readonly isLeft: boolean;
 }
@@ -74,7 +78,7 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   const wanted = countByEnvironment(waiting);
   let { room, outdated } = state;
   const spare = new Map<string | null, number>();
-  /** How many workers of each environment nobody makes yet, though users wait for them. */
+  /** How many workers users wait for that are neither idle nor being made, by environment. */
   const unmade = new Map<string | null, number>();
   for (const [environment, count] of wanted) {
     const { idle, starting } = state.stock.get(environment) ?? NONE;
@@ -82,7 +86,7 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   }
   for (const [environment, { idle }] of state.stock)
     spare.set(environment, Math.max(0, idle - (wanted.get(environment) ?? 0)));
-  /** Most are taken of the environment that has most. */
+  /** Takes outdated workers first, then a spare worker of the environment that has the most of them. */
   const takeWay = (): Way | null => {
     outdated -= 1;
     if (outdated >= 0) return 'outdated';
@@ -99,7 +103,10 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   };
   return {
     takeRoom,
-    /** Null: there is no room, and no idle worker that could make way. None does while enough are being made. */
+    /**
+     * Null: there is neither room nor an idle worker that may make way. No idle worker makes way for an environment of
+     * which enough workers are idle or being made.
+     */
     take: (environment: string | null): Wanted | null => {
       const missing = unmade.get(environment) ?? 0;
       unmade.set(environment, missing - 1);
@@ -112,8 +119,8 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
 
 /**
  * Gives each waiting user, in the order of the turns, an idle worker, one that is being made, or room for another. This
- * gateway makes as many of an environment as users wait for here; it does not matter who gets them in the end. The rest
- * is left for other gateways, where those who have these turns wait.
+ * gateway makes at most as many workers of an environment as users wait for here, whoever gets them in the end. Further
+ * room is left for the gateways where the other users wait.
  */
 function forWaiting(
   state: SupplyState,
@@ -141,7 +148,7 @@ function forWaiting(
   return { make, isLeft: left > 0 && needed.isLeft() };
 }
 
-/** What is there, or is coming, for the waiting users. */
+/** The idle workers and those being made, as far as no waiting user has been given them. */
 function createStock(stock: SupplyState['stock']) {
   const left = new Map(
     [...stock].map(([environment, { idle, starting, underWay }]) => [
@@ -160,7 +167,10 @@ function createStock(stock: SupplyState['stock']) {
   };
 }
 
-/** How many workers of each environment this gateway needs for its users, beside those that are idle or under way. */
+/**
+ * How many workers of each environment this gateway needs for its users, in addition to those that are idle or that it
+ * makes already.
+ */
 function neededHere({ own, stock, failing }: SupplyState) {
   const needed = countByEnvironment(own);
   for (const [environment, count] of needed) {

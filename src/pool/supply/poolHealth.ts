@@ -6,7 +6,7 @@
  *  well --a worker could not be made--> degraded (why) --one was made, or a while without another failure--> well
  * ```
  * An absent engine explains all other failures, so it takes precedence. Existing sessions are not affected. A failure
- * that only workers of one environment have is told to those who wait for one.
+ * that affects only one environment is reported only to users who wait for a worker of it.
  */
 
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
@@ -25,14 +25,14 @@ const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
 };
 
 export interface PoolHealth {
-  /** Null: as far as known, workers can be made. Says nothing about environments that alone cannot be started. */
+  /** Null: as far as known, workers can be made. Failures that affect only single environments do not count. */
   readonly degradation: PoolDegradation | null;
   /** Why no worker of this environment can be made. Null: as far as known, they can be made. */
   degradationFor(environment: string | null): PoolDegradation | null;
   /** @param reason `engine-away`, or `other-engine` if another engine answers in its place */
   engineAway(reason: RuntimeFailure): void;
   engineBack(): void;
-  /** @param environment the name of that of the worker */
+  /** @param environment the name of the worker's environment; null if it has none */
   creationFailed(error: unknown, environment: string | null): void;
   creationSucceeded(environment: string | null): void;
 }
@@ -42,7 +42,7 @@ export interface PoolHealthDeps {
   readonly onChange: () => void;
 }
 
-/** What is wrong with the engine or the machine, so that workers of no environment can be made. */
+/** Failures of the engine or of the machine, which affect the workers of all environments. */
 const COMMON: readonly PoolDegradation['reason'][] = ['engine-away', 'other-engine', 'disk-full'];
 
 interface Failure {
@@ -53,7 +53,9 @@ interface Failure {
 
 export function createPoolHealth({ now, onChange }: PoolHealthDeps): PoolHealth {
   let away: PoolDegradation | null = null;
-  /** By environment. What workers of every environment would meet is with those of none. */
+  /**
+   * By environment. Null has the failures that affect all environments, and those of workers without an environment.
+   */
   const failures = new Map<string | null, Failure>();
 
   function degradation(reason: PoolDegradation['reason'], since: Date): PoolDegradation {

@@ -1,7 +1,8 @@
 /**
  * Makes missing workers: one for each user who waits at this gateway, and, on the keeper (see `upkeep.ts`), the idle
- * minimum. `planSupply.ts` decides of which environments. Creations run in parallel up to a limit, in the background.
- * After a failure it backs off; if the failure is that of one environment, the others go on.
+ * minimum. `planSupply.ts` decides how many workers of each environment are made. Creations run in parallel up to a
+ * limit, in the background. After a failure there is a pause. A failure with one environment delays only workers of
+ * that environment.
  */
 import type { Logger } from 'pino';
 import { within } from '../../async/within.ts';
@@ -15,7 +16,7 @@ import { planSupply, type Wanted } from './planSupply.ts';
 import { type KnownSupply, readSupply, type SupplyStateDeps } from './supplyState.ts';
 
 /**
- * A start takes a second of one CPU, with waits for the engine and the disk in between. So many starts at a time keep
+ * A start takes a second of one CPU, with waits for the engine and the disk in between. This many starts at a time keep
  * the CPUs busy. More would only slow down each start, and everything else on the machine.
  */
 const PARALLEL_CREATIONS_PER_CPU = 3;
@@ -26,7 +27,7 @@ const MAX_PARALLEL_CREATIONS = 32;
  * unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
-/** So many idle workers that serve nobody are ended in one look. The next look ends the rest. */
+/** How many idle workers that serve nobody are ended in one check. The next check ends more. */
 const MAX_RETIRED_A_LOOK = 8;
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -35,7 +36,10 @@ export interface RefillDeps extends SupplyStateDeps {
   readonly cpus: number;
   /** Idle workers of these environments, the longest idle first, at most `limit`. */
   readonly idleOf: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
-  /** @param instead an idle worker that ends for it. Null is the result if the pool is full by now, or if that one is taken */
+  /**
+   * @param instead an idle worker that ends to make room. The result is null if the pool is full by now, or if
+   * `instead` is not idle any more
+   */
   readonly request: (
     environment: ServingEnvironment | null,
     instead: Worker | null,
@@ -53,22 +57,22 @@ export interface RefillDeps extends SupplyStateDeps {
 }
 
 export interface Refill {
-  /** Looks now whether workers are missing. This is cheap: calls during a look are combined into one further look. */
+  /** Checks whether workers are missing. This is cheap: calls during a check are combined into one further check. */
   check(): void;
-  /** Looks now, without waiting for the back-off: the cause of failed creations may be over. */
+  /** Checks without waiting for the back-off, because the cause of earlier failures may be over. */
   retryNow(): void;
   /** Begins no further creation, and stops waiting for those under way. The gateway's next start continues them. */
   close(): Promise<void>;
 }
 
 export function createRefill(deps: RefillDeps): Refill {
-  /** The environment of each. */
+  /** The creations under way, each with its environment. */
   const creations = new Map<Promise<void>, string | null>();
   let checking: Promise<void> | null = null;
   let shouldCheckAgain = false;
   const closing = new AbortController();
   const failedChecks = createBackOffs<'check'>(deps.random, check);
-  /** By environment, so that one that cannot be started delays no other. */
+  /** By environment, so that an environment whose workers cannot be started delays no other. */
   const failedStarts = createBackOffs<string | null>(deps.random, check);
   const yielding = createYielding(check);
 
@@ -80,7 +84,8 @@ export function createRefill(deps: RefillDeps): Refill {
     const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
     const make = plan.make.slice(0, Math.max(0, maxParallel - creations.size));
     const instead = await findWays(deps, known, make);
-    // The next look must count these requests, so this look waits until they are recorded, but not for the creations.
+    // The next check must count these requests. So this check waits until they are recorded, but not until the workers
+    // are made.
     await Promise.all(make.map((wanted, index) => makeOne(known, wanted, instead[index] ?? null)));
     await retireUseless(deps, known);
   }
@@ -169,7 +174,7 @@ export function createRefill(deps: RefillDeps): Refill {
   };
 }
 
-/** For each of the wanted workers that needs it, an idle worker to make way: another one for each. */
+/** Finds an idle worker to make way for each wanted worker that needs one. No idle worker is used twice. */
 async function findWays(
   { idleOf }: RefillDeps,
   { idsOf }: KnownSupply,

@@ -42,7 +42,7 @@ export interface SupplyDeps
   readonly environments: Environments;
   /** Idle workers of each environment that can be claimed now, best first, at most `limit` of each. */
   readonly candidates: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
-  /** Gets what waits at this gateway, and knows what waits at others. */
+  /** Is given the requests that wait at this gateway, and knows those that wait at others. */
   readonly waiting: Pick<WaitingRequests, 'set' | 'tellNow' | 'elsewhere' | 'served'>;
   /** Called when the number of waiting requests or the `degradation` has changed. */
   readonly onChange: () => void;
@@ -138,7 +138,7 @@ export function createSupply(deps: SupplyDeps): Supply {
   };
 }
 
-/** The idle workers of the wanted environments, by name. One that serves no sessions any more is absent. */
+/** The idle workers of the wanted environments, by name. An environment that serves no sessions any more is absent. */
 async function findIdle(
   { candidates, environments }: SupplyDeps,
   wanted: ReadonlyMap<string | null, number>,
@@ -155,7 +155,7 @@ async function findIdle(
   );
 }
 
-/** So few characters are enough to tell waiting users apart. */
+/** This many characters are enough to tell waiting users apart. */
 const USER_HASH_LENGTH = 16;
 
 /** Other gateways are told a hash, so that no table for waiting requests names users. */

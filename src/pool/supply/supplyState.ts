@@ -1,4 +1,4 @@
-/** Reads what `planSupply` reckons with, and which environments have the workers that it is about. */
+/** Reads the state that `planSupply` needs, and the ids of the environments in it. */
 import type { EnvironmentId } from '../../domain/ids.ts';
 import type { WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
@@ -6,20 +6,20 @@ import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQ
 import type { Shares } from './fairOrder.ts';
 import type { Stock, SupplyState, Way } from './planSupply.ts';
 
-/** An environment is in use while it has sessions, and for so long after somebody asked for one. */
+/** An environment is in use while it has sessions, and for this long after one of them was last asked for. */
 const IN_USE_MS = 3_600_000;
 
 export interface SupplyStateDeps {
   readonly counts: () => Promise<PoolCounts>;
-  /** The users who wait here and are not just being served. */
+  /** The users who wait here and are not being served at the moment. */
   readonly waiting: () => readonly WaitingPlace[];
   /** The users who wait at other gateways. */
   readonly elsewhere: () => Promise<readonly WaitingPlace[]>;
   readonly busy: () => Promise<Shares['busy']>;
   readonly tenantWeights: Shares['weights'];
-  /** What serves new sessions, by name. Mostly from memory. */
+  /** The serving version of each environment, by name. Mostly from memory. */
   readonly serving: () => Promise<Serving>;
-  /** The names of environments that were asked for since then, the last first. */
+  /** The names of environments that were asked for since then, the most recent first. */
   readonly environmentsAskedSince: (since: Date) => Promise<readonly string[]>;
   readonly minIdleWorkers: number;
   readonly minIdleEnvironmentWorkers: number;
@@ -79,7 +79,10 @@ export async function readSupply(
   };
 }
 
-/** Those of no environment first, then the environments in use: those that were asked for last first. */
+/**
+ * How many workers to keep idle: first of those without an environment, then of each environment in use, beginning with
+ * the one that was asked for most recently.
+ */
 async function minimums(
   { environmentsAskedSince, now, ...deps }: SupplyStateDeps,
   counts: readonly EnvironmentCounts[],

@@ -1,4 +1,4 @@
-/** One waiting request: it is served until it has a worker, or gives up. */
+/** One waiting request. It may be offered several workers until it has one, or until it gives up. */
 
 import type { WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -6,7 +6,7 @@ import { ConcurrencyError } from '../../events/store/eventStore.ts';
 
 export interface Waiter extends WaitingPlace {
   readonly isBeingServed: boolean;
-  /** Leaves the queue unless somebody else took the worker first. */
+  /** Attempts to take the worker. The request then leaves the queue, unless somebody else took the worker first. */
   serve(worker: Worker): Promise<void>;
   giveUp(error: Error): void;
 }

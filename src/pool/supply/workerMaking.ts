@@ -28,9 +28,10 @@ export interface WorkerMaking {
   /** Whether this process is making the worker. Sweeps leave such a worker alone. */
   isUnderWay(id: WorkerId): boolean;
   /**
-   * Null if MAX_TOTAL_WORKERS exist already, including those of other gateways.
+   * Requests a worker. Null if MAX_TOTAL_WORKERS exist already, including those of other gateways, or if `instead` is
+   * not idle any more.
    * @param environment null: a worker of no environment
-   * @param instead an idle worker that ends for it. If it is not idle any more, the result is null, too
+   * @param instead an idle worker that ends to make room; null if there is room
    */
   request(environment: ServingEnvironment | null, instead: Worker | null): Promise<Worker | null>;
   /** Aborting ends only the waiting; the next start of a gateway continues. @throws the error of the failed step */

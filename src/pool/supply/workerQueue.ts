@@ -23,12 +23,14 @@ const LAST_CHANCE_MS = 2_000;
  * milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
-/** So many users are made known to other gateways. It is more than the workers that become idle at the same time. */
+/**
+ * How many users other gateways are told of at most. That is more than the workers that become idle at the same time.
+ */
 const MAX_PLACES_TOLD = 128;
 
 export interface WorkerQueueDeps {
   /**
-   * Idle workers that can be claimed now, at most so many of each environment as are wanted. An environment that serves
+   * Idle workers that can be claimed now, at most as many of each environment as are wanted. An environment that serves
    * no sessions any more is absent.
    */
   readonly candidates: (wanted: ReadonlyMap<string | null, number>) => Promise<IdleWorkers>;
@@ -52,7 +54,7 @@ export interface WorkerQueueDeps {
 /** Whose request it is, and the environment that it is for. */
 export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 
-/** Calls `leave` once the request is in vain. Returns a function that takes `leave` back. */
+/** Calls `leave` when nobody wants a worker for the request any more. Returns a function that ends this. */
 export type OnGone = (leave: (error: Error) => void) => () => void;
 
 export interface WorkerQueue {
@@ -61,17 +63,17 @@ export interface WorkerQueue {
   /** What other gateways need to know of the waiting requests. */
   here(): WaitingHere;
   /**
-   * The waiting users who still need a worker. A user whose request is just being served does not count: its worker may
-   * no longer count as idle, and then one worker too many would be made.
+   * The waiting users who still need a worker. A user whose request is being served does not count. That worker may no
+   * longer count as idle, and then one worker too many would be made.
    */
   readonly unserved: readonly WaitingPlace[];
   /**
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves with its result. If somebody else
    * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
    * If its environment serves no sessions any more, it is rejected with a ConcurrencyError on `open-session`.
-   * @param onGone how to hear that nobody wants the worker any more. The request then leaves its place; an attempt
-   * that is under way goes on
-   * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`; the one that `onGone` gives
+   * @param onGone tells when nobody wants the worker any more. The request then leaves its place; an attempt that is
+   * under way goes on
+   * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`; the error that `onGone` passes
    */
   claim<T>(
     who: Who,
@@ -144,7 +146,10 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     return pumping;
   }
 
-  /** Gives a request one more chance when its time is over. A request that is just being served is not rejected. */
+  /**
+   * Gives a request one more chance when its time is over. A request that is being served at that moment is not
+   * rejected.
+   */
   async function lastChance(waiter: Waiter, startedAt: number): Promise<void> {
     const isAnswered = await within(LAST_CHANCE_MS, pump(), () => false);
     if (!isAnswered && waiter.isBeingServed) await pumping;
@@ -225,7 +230,7 @@ function createYielding(onOverdue: () => void) {
       const since = leftSince.get(id);
       return since !== undefined && performance.now() - since >= FAIR_YIELD_MS;
     },
-    /** These workers are left now, and no others. */
+    /** Replaces the workers that are left for other gateways by these. */
     leave: (workers: readonly Worker[]) => {
       const now = performance.now();
       leftSince = new Map(workers.map(({ id }) => [id, leftSince.get(id) ?? now]));

@@ -1,7 +1,7 @@
 /** Files that come and go through a door. They are moved like those of `/files/`, and count there. */
 import type { ServerResponse } from 'node:http';
 import type { DoorCall, DoorRequest } from '../../doors/openDoor.ts';
-import type { Refusal } from '../../service/refusal.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
 import type { FileCounts } from '../http/files/fileCounts.ts';
 import type { FilesService } from '../http/files/fileRequests.ts';
 import { createFreePiece, type FreePiece } from '../http/files/freePiece.ts';

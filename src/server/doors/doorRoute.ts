@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import type { ServedDoor } from '../../domain/token.ts';
 import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
-import { type Refusal, refusalOf } from '../../service/refusal.ts';
+import { type Refusal, refusalOf } from '../../doors/shared/refusal.ts';
 import { type Cors, createCors } from '../http/cors.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { limitArrival } from '../http/limitArrival.ts';

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
-import { type Refusal, refusalOf } from '../../service/refusal.ts';
+import { type Refusal, refusalOf } from '../../doors/shared/refusal.ts';
 import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Refusal } from '../../service/refusal.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
 
 /** More than one person has notebooks open. A token for many users has many kernels, each with a WebSocket or a few. */
 const MAX_SOCKETS_OF_TOKEN = 1_000;

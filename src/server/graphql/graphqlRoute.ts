@@ -1,7 +1,7 @@
 /** Handles `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Refusal } from '../../doors/shared/refusal.ts';
 import type { Principal } from '../../service/principal.ts';
-import type { Refusal } from '../../service/refusal.ts';
 import { type Authenticate, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
 import type { Compress } from '../http/compress.ts';

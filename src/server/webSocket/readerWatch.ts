@@ -31,21 +31,21 @@ export function createReaderWatch({
 }: ReaderWatchDeps): ReaderWatch {
   let waiting = 0;
   let unsentBefore = 0;
-  let looksWithoutMove = 0;
+  let pollsWithoutMove = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function poll(): void {
     const unsent = unsentBytes();
-    looksWithoutMove = unsent === unsentBefore ? looksWithoutMove + 1 : 0;
+    pollsWithoutMove = unsent === unsentBefore ? pollsWithoutMove + 1 : 0;
     unsentBefore = unsent;
-    if (looksWithoutMove < POLLS_PER_TIMEOUT) return;
+    if (pollsWithoutMove < POLLS_PER_TIMEOUT) return;
     clearInterval(timer);
     onStuck();
   }
 
   function taken(): void {
     waiting -= 1;
-    looksWithoutMove = 0;
+    pollsWithoutMove = 0;
     if (waiting === 0) clearInterval(timer);
   }
 

@@ -1,6 +1,6 @@
 /**
  * The tokens that let callers in, kept in memory, so that a check costs no round trip. What changes anywhere comes with
- * its event; `look` finds what no event brought.
+ * its event; `refresh` finds what no event brought.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { TokenId } from '../../domain/ids.ts';

@@ -30,8 +30,8 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT for what the worker of the session is
- * too old for; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, QUOTA_EXCEEDED, IDEMPOTENCY_CONFLICT
+ * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT if the session's worker lacks a feature that the
+ * request needs; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, QUOTA_EXCEEDED, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -43,7 +43,7 @@ export async function acceptExecution(
   return await decideAgain(async (isAgain) => {
     // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
-    // Asked first: what was accepted before a refusal is read below.
+    // The refusal is read first. Then the next read finds everything that was accepted before the refusal.
     const refusal = deps.quotas.knownRefusal(owner);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
@@ -60,7 +60,7 @@ export async function acceptExecution(
       });
     } catch (error: unknown) {
       if (!(error instanceof QuotaError)) throw error;
-      // Perhaps the same call has arrived twice, and took the last place meanwhile.
+      // The same call may have arrived twice, and its first copy may have taken the last place.
       const accepted = await underSameKey(deps, tenant, request);
       if (accepted) return accepted;
       throw error;
@@ -80,7 +80,8 @@ async function requestIn(
   // gateways.
   const unfinished = unfinishedBeside(deps, session, request, contextId);
   if (unfinished >= maxUnfinished) throw queueFull(deps, request, unfinished);
-  // Something else may have opened the session after a loss. Its first execution tells of the loss.
+  // A call other than an execution may have opened the session after a loss. The session's first execution reports the
+  // loss.
   const tellsLoss = contextId === null && !isCommand(request) && session.followsLoss;
   const stateLost = tellsLoss && !(await deps.sessions.hasExecution(session));
   await deps.quotas.requireRoomAgain(session, laneOf(session, request, contextId));
@@ -92,7 +93,8 @@ async function requestIn(
         streams: [append],
         openSessions: [{ id: session.id, version: session.version }],
         maxUnfinished,
-        // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
+        // Only one of two executions that are accepted at the same time is the first, even if it has ended when the
+        // other is recorded.
         isFirstExecution: stateLost,
         ...quotas,
         ...variablesOf(request, append.id),
@@ -109,7 +111,10 @@ function laneOf({ id }: Session, { language }: ValidRequest, contextId: ContextI
   return { sessionId: id, language, contextId };
 }
 
-/** An older agent would not tell the process of a command, nor send it every signal. @throws BAD_USER_INPUT, POOL_INITIALIZING */
+/**
+ * An agent without the needed features would not report the process id of a command, and would not send it every
+ * signal. @throws BAD_USER_INPUT, POOL_INITIALIZING
+ */
 async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
   const needed = neededFeatures(request);
   const [first] = needed.filter((feature) => !deps.pool.hasTold(workerId, feature));

@@ -13,8 +13,8 @@ export interface AcceptedExecution {
 }
 
 /**
- * Accepts code, and follows it from before it is durable, so that whoever waits for it at the gateway that holds the
- * worker need not read it. If this rejects, nothing is followed.
+ * Accepts code, and follows the execution from before it is durable. So a caller that waits for it at the gateway that
+ * holds the worker need not read it from the database. If this rejects, nothing is followed.
  * @param onAccepting called right before the request is recorded. Nothing has happened until then.
  */
 export async function acceptFollowed(

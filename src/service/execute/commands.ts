@@ -6,12 +6,12 @@ import { validateUserUuid } from '../validate.ts';
 
 /** How long a command that has ended is still found by its process id or label. */
 const FOUND_AFTER_END_MS = 30_000;
-/** Linux gives no greater one, and PostgreSQL's integer ends here. */
+/** The greatest value of PostgreSQL's `integer`. Linux assigns no greater process id. */
 const MAX_PID = 2_147_483_647;
 
 export interface CommandRequest {
   readonly userUuid: string;
-  /** One of the two. */
+  /** Exactly one of `pid` and `label` is given. */
   readonly pid?: number;
   readonly label?: string;
 }
@@ -27,9 +27,9 @@ export async function commands(
 }
 
 /**
- * The command of the user's open session with this process id or label, while it runs and {@link FOUND_AFTER_END_MS}
- * longer: the one that runs, else the last one. Null if there is none, or its worker does not tell process ids. Works on
- * any gateway.
+ * The command of the user's open session with this process id or label. It is found while it runs, and for {@link
+ * FOUND_AFTER_END_MS} afterwards. If there are several, a running one comes first, then the latest. Null if there is
+ * none, or its worker does not report process ids. Works on any gateway.
  */
 export async function command(
   { database }: Pick<ServiceDeps, 'database'>,

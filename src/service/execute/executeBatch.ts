@@ -109,7 +109,7 @@ async function canFollowIn(
   return typeof key === 'string' && (await queries.idempotencyKey(tenant, userUuid, key)) !== null;
 }
 
-/** Null if the session of the cells before has ended. */
+/** Null if the session of the earlier cells has ended. */
 async function runNext(
   { execute, canFollowIn, stopping }: RunCellsDeps,
   request: ExecuteRequest,

@@ -8,7 +8,7 @@ import { type AcceptedExecution, acceptFollowed, type RunDeps } from './acceptFo
 import { unlessStopping } from './unlessStopping.ts';
 import type { ExecuteRequest } from './validateRequest.ts';
 
-/** What happens to an execution, in order. If it ends before it has begun, only its end is told. */
+/** What happens to an execution, in order. If it ends before it has begun, only its end is reported. */
 export type OwnNews =
   | { readonly type: 'begun'; readonly execution: Execution }
   | { readonly type: 'output'; readonly item: OutputItem }
@@ -17,17 +17,19 @@ export type OwnNews =
 export interface FollowedExecution {
   /** As accepted. */
   readonly execution: Execution;
-  /** Pulled. They end when the caller has gone, whatever becomes of the execution, which goes on. */
+  /** Produced as the caller reads them. They end when the caller has gone, but the execution goes on. */
   readonly news: AsyncIterable<OwnNews>;
 }
 
 type FollowDeps = RunDeps & Pick<ServiceDeps, 'sharedOutput' | 'stopping'>;
 
 /**
- * Runs code, whichever gateway holds the session's worker, and tells what happens to it. Resolves when the execution is
- * durable. At the gateway that holds the worker, following it needs no query. If the gateway stops before that, the call
- * need not resolve, because the server closes its connection: the caller is told nothing, even if the code was accepted.
- * @param gone aborted when the caller no longer listens. It must be some time, unless the news were read to their end.
+ * Runs code, whichever gateway holds the session's worker, and reports what happens to it. Resolves when the execution
+ * is durable. At the gateway that holds the worker, following the execution needs no query. If the gateway stops before
+ * the execution is durable, the call need not resolve, because the server closes its connection. The caller then learns
+ * nothing, even if the code was accepted.
+ * @param gone aborted when the caller no longer listens. It must be aborted at some time, unless the news were read to
+ * their end.
  */
 export function executeFollowed(
   deps: FollowDeps,
@@ -35,10 +37,11 @@ export function executeFollowed(
   request: ExecuteRequest,
   gone: AbortSignal,
 ): Promise<FollowedExecution> {
-  // Not SHUTTING_DOWN: on the wires of doors, nothing but a broken connection tells of a stop.
+  // Does not fail with SHUTTING_DOWN: in the protocols of doors, only a broken connection tells the client that the
+  // gateway stops.
   return unlessStopping(deps, true, async (onAccepting) => {
     const accepted = await acceptFollowed(deps, principal, request, onAccepting);
-    // Perhaps nobody ever asks for the news.
+    // The caller may never read the news.
     onAbort(gone, accepted.unfollow);
     return { execution: accepted.execution, news: newsOf(deps, principal, accepted, gone) };
   });

@@ -17,9 +17,9 @@ export interface Wait {
 }
 
 /**
- * Runs code, and resolves when it has ended, when `until` is aborted, or when the gateway stops: with the execution as
- * it then is, which goes on. Never before the execution is durable. If the gateway stops before that, nothing has
- * happened, and the call does not resolve: the server closes its connection.
+ * Runs code. Resolves with the present state of the execution when it has ended, when `until` is aborted, or when the
+ * gateway stops. An execution that has not ended goes on. The call never resolves before the execution is durable. If
+ * the gateway stops before that, the call does not resolve: the server closes its connection.
  */
 export function executeUntil(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,

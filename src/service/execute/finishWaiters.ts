@@ -24,7 +24,7 @@ export interface FinishWaiters {
    * @throws the signal's reason
    */
   wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
-  /** The same once it has begun, or is finished without that. */
+  /** The same, but resolves once the execution has begun, or has ended without having begun. */
   waitForStart(execution: Execution, signal: AbortSignal): Promise<Execution>;
   apply(event: RecordedEvent): void;
 }
@@ -123,7 +123,10 @@ function learn(entry: Watched, execution: Execution | null): void {
   if (execution && execution.version > (entry.execution?.version ?? 0)) entry.execution = execution;
 }
 
-/** Wakes the waiters that have what they wait for. If events may have been missed, all: one must read. */
+/**
+ * Wakes the waiters that have what they wait for. If events may have been missed, wakes all waiters, so that one of
+ * them reads the row.
+ */
 function wakeIfDue(entry: Watched): void {
   for (const waiter of entry.waiters) if (entry.isBehind || isDue(entry, waiter)) waiter.wake();
 }

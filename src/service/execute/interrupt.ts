@@ -12,8 +12,9 @@ type InterruptDeps = Pick<ServiceDeps, 'config' | 'database' | 'finishWaiters' |
 /**
  * Interrupts a running execution, or cancels a queued one. Resolves with the execution when it has ended. If it has not
  * ended some seconds after the grace time, resolves with its present state. Idempotent.
- * @param signal what a command gets in place of SIGINT; after SIGKILL, it has no grace time
- * @throws NOT_FOUND; for a signal: BAD_USER_INPUT if it is for a cell, or its worker is too old, POOL_INITIALIZING
+ * @param signal the signal for a command, instead of SIGINT; after SIGKILL, the command has no grace time
+ * @throws NOT_FOUND; BAD_USER_INPUT if a signal is given and the execution is a cell, or its worker cannot send
+ * signals; POOL_INITIALIZING if a signal is given and the worker does not answer
  */
 export async function interrupt(
   deps: InterruptDeps,
@@ -31,7 +32,7 @@ export async function interrupt(
   );
 }
 
-/** A gateway of the former release, and an older agent, would send SIGINT instead. */
+/** Requires a worker that can send signals to commands. An agent that cannot would send SIGINT instead. */
 async function requireSignals(deps: InterruptDeps, execution: Execution): Promise<void> {
   if (!isCommand(execution)) refuse('signal', 'is for commands only: a cell gets SIGINT', {});
   if (execution.finishedAt) return;

@@ -2,8 +2,8 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 
 /**
- * Whether these bytes are recorded at this offset, where so many are recorded. Secret bytes of an execution that has
- * ended are gone, and count as the same.
+ * Whether these bytes are the recorded input at this offset. At least as many bytes must be recorded there. Secret
+ * bytes of an execution that has ended are gone, and count as the same.
  */
 export async function isSameInput(
   { inputIn }: Pick<Queries, 'inputIn'>,

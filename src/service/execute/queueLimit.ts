@@ -9,17 +9,17 @@ import type { ValidRequest } from './validateRequest.ts';
 
 type QueueLimitDeps = Pick<ServiceDeps, 'config' | 'pool'>;
 
-/** How many unfinished executions may share the request's limit, with the request itself. */
+/** How many unfinished executions may share the request's limit, including the request itself. */
 export function maxUnfinishedOf(deps: QueueLimitDeps, request: ValidRequest): number {
   return runningAtOnce(deps, request) + deps.config.maxQueuedExecutions;
 }
 
-/** How many unfinished executions do not wait. */
+/** How many unfinished executions may run at the same time. The others wait. */
 function runningAtOnce({ config }: QueueLimitDeps, request: ValidRequest): number {
   return isCommand(request) ? config.maxCommands : 1;
 }
 
-/** How many unfinished executions are known here that share the request's limit. */
+/** How many unfinished executions that share the request's limit are known to this gateway. */
 export function unfinishedBeside(
   { pool }: QueueLimitDeps,
   { workerId }: Session,

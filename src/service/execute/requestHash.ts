@@ -1,7 +1,8 @@
 /**
  * What is stored about a request under an idempotency key, so that a later request can be compared with it: a keyed
- * hash of each field. So a conflict can name the fields that differ, and whoever reads only the table of keys cannot
- * find a value by hashing guesses, nor see which requests have the same value.
+ * hash of each field. As each field has a hash of its own, a conflict can name the fields that differ. As the hash is
+ * keyed, a reader of the table of idempotency keys can neither find a value by hashing guesses, nor see which requests
+ * have the same value.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { RequestFacts } from '../../domain/requestFacts.ts';
@@ -11,7 +12,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 const SECRET_NAME = 'request-hash';
 /** As long as the hash. A longer one is not safer. */
 const SECRET_BYTES = 32;
-/** What the text begins with. Another way to hash must have another version (decision 0037). */
+/** The prefix of the stored text. Another way of hashing must have another prefix (decision 0037). */
 const VERSION = 'v1:';
 
 /** The holder of an idempotency key. Each hash depends on it. */
@@ -22,12 +23,14 @@ export interface KeyName {
 }
 
 export interface RequestHashes {
-  /** Reads the secret, and makes it if this is the first gateway. Must be awaited before the other methods are called. */
+  /**
+   * Reads the secret, or creates it if this is the first gateway. Must be awaited before the other methods are called.
+   */
   load(): Promise<void>;
   /** The text to store: the version, then JSON with the hash of each field. */
   of(key: KeyName, facts: RequestFacts): string;
   /**
-   * The names of the fields in which a request differs from the stored one, also of fields that only one of them has.
+   * The names of the fields in which a request differs from the stored one, including fields that only one of them has.
    * @throws Error if a later release has stored it in a way that this release does not know
    */
   differences(key: KeyName, facts: RequestFacts, stored: string): string[];
@@ -36,7 +39,7 @@ export interface RequestHashes {
 export function createRequestHashes(queries: Pick<Queries, 'sharedSecret'>): RequestHashes {
   let secret: Buffer | null = null;
 
-  /** JSON is canonical here, because all values are strings, and keeps lone surrogates apart. */
+  /** JSON is canonical here, because all values are strings. It also keeps different lone surrogates distinct. */
   function hashField({ tenant, userUuid, key }: KeyName, name: string, value: string): string {
     if (secret === null) throw new Error('The secret of request hashes is not loaded yet.');
     const text = JSON.stringify([tenant, userUuid, key, name, value]);

@@ -24,7 +24,7 @@ export interface RequestInterruptDeps {
 
 /**
  * Resolves with the execution when it has ended, or unfinished when the time for that is over.
- * @param signal what a command gets in place of SIGINT. Its worker must be able to give it.
+ * @param signal the signal for a command, instead of SIGINT. Its worker must be able to send it.
  */
 export async function requestInterrupt(
   deps: RequestInterruptDeps,

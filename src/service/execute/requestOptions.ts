@@ -1,4 +1,4 @@
-/** What a request asks for beside its code: what is recorded of it, and what its worker must be able to do. */
+/** The options of a request: how they are recorded, and which features of the worker they need. */
 import { type ExecutionOptions, isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -7,7 +7,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { hasFeature, type WorkerFeature } from '../sessions/workerFeature.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
-/** What the event has of it. Nothing of it for plain code. */
+/** The options of the request as its event records them. Empty for plain code. */
 export function optionsOf(request: ValidRequest, contextId: ContextId | null): ExecutionOptions {
   const { keepAlive, stopOnError, allowInput, pty, workingDirectory, environmentVariables } =
     request;
@@ -29,7 +29,7 @@ export function optionsOf(request: ValidRequest, contextId: ContextId | null): E
   };
 }
 
-/** What its commit writes that no event has. */
+/** The environment variables of the request. The commit stores them, but no event contains them. */
 export function variablesOf(
   { environmentVariables: values }: ValidRequest,
   executionId: NonNullable<Commit['executionVariables']>['executionId'],
@@ -37,7 +37,10 @@ export function variablesOf(
   return Object.keys(values).length > 0 ? { executionVariables: { executionId, values } } : {};
 }
 
-/** What the worker would have to be able to do, and cannot. Null: it can run the request. @throws POOL_INITIALIZING */
+/**
+ * A feature that the request needs and the worker lacks. Null: the worker can run the request. @throws
+ * POOL_INITIALIZING
+ */
 export async function missingFeature(
   deps: Pick<ServiceDeps, 'pool'>,
   worker: Worker,
@@ -48,7 +51,7 @@ export async function missingFeature(
   return null;
 }
 
-/** Those that an older agent would ignore. */
+/** The features that the request needs. An agent that lacks one of them would ignore that part of the request. */
 export function neededFeatures({ isProcess }: ValidRequest): WorkerFeature[] {
   return isProcess ? ['processes'] : [];
 }

@@ -33,7 +33,7 @@ export async function underSameKey(
   );
 }
 
-/** What the commit of a request has for its key. */
+/** The claim of the request's idempotency key, for its commit. Empty if the request has no key. */
 export function idempotency(
   { requestHashes }: SameKeyDeps,
   tenant: string,

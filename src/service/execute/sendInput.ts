@@ -23,24 +23,25 @@ import { isSameInput } from './isSameInput.ts';
 const MAX_CALL_BYTES = 65_536;
 /** How many calls for one execution may wait on a gateway. Each takes about a millisecond. */
 export const MAX_INPUT_CALLS = 256;
-const TURN_AFTER_MS = 100;
+/** The calls that wait here are answered within about this time. */
+const RETRY_INPUT_AFTER_MS = 100;
 
 export interface InputRequest {
   readonly executionId: string;
-  /** How many bytes of input are before it. Null: as many as there are. */
+  /** The offset of the first byte. Null: the input is appended to what is recorded. */
   readonly offset?: number | null | undefined;
   readonly text?: string | null | undefined;
   readonly base64?: string | null | undefined;
   /** Whether the input ends with it. */
   readonly close?: boolean | null | undefined;
-  /** How many bytes come after it in further calls. Without room for them, too, nothing is recorded. */
+  /** How many more bytes follow in further calls. Unless there is room for them, too, nothing is recorded. */
   readonly followingBytes?: number | undefined;
 }
 
-/** Where the input of a call is. */
+/** Where the input of a call was recorded. */
 export interface SentInput {
   readonly offset: number;
-  /** The offset of what follows. */
+  /** The offset of the next input. */
   readonly nextOffset: number;
   readonly execution: Execution;
 }
@@ -72,8 +73,8 @@ export async function sendInput(
   const asked = validateInput(request, deps.config);
   const id = parseId<ExecutionId>(request.executionId);
   if (id === null) throw notFound('execution', request.executionId);
-  // Calls that wait here do not have to be decided again because of each other. Whose execution it is, is not known yet,
-  // so each tenant has a queue of its own.
+  // Calls for one execution run one at a time, so they do not conflict with each other. The owner of the execution is
+  // not known yet, so each tenant has a queue of its own.
   const sent = deps.inputCalls.run(`${id} of ${principal.tenant}`, () =>
     decideAgain(() => appendInput(deps, principal, id, asked)),
   );
@@ -81,7 +82,7 @@ export async function sendInput(
   throw new DomainError(
     'QUEUE_FULL',
     `More than ${MAX_INPUT_CALLS} calls with input for this execution wait here. Wait until some have been answered.`,
-    { limit: MAX_INPUT_CALLS, retryAfterMs: TURN_AFTER_MS },
+    { limit: MAX_INPUT_CALLS, retryAfterMs: RETRY_INPUT_AFTER_MS },
   );
 }
 
@@ -94,7 +95,7 @@ async function appendInput(
 ): Promise<SentInput> {
   const execution = await requireExecution(deps, principal, id);
   if (execution.options?.allowInput !== true)
-    refuse('executionId', 'names an execution that was not asked with allowInput', {});
+    refuse('executionId', 'names an execution that was requested without allowInput', {});
   await countUse(deps, execution);
   const offset = asked.offset ?? execution.inputBytes;
   const rest = await notRecordedYet(deps.database, execution, { ...asked, offset });
@@ -161,9 +162,12 @@ async function record(
   return states[0] as Execution;
 }
 
-/** What the caller answers, it has read before, so the request is stored by now. */
+/**
+ * Whether the execution asks for a password. The caller read the request for input before answering it, so the request
+ * is stored by now.
+ */
 async function isPasswordAsked({ queries }: Database, execution: Execution): Promise<boolean> {
-  // A command asks without a word.
+  // A command records no requests for input, so nobody knows whether it asks for a password.
   return (
     !isCommand(execution) && (await queries.newestInputRequest(execution.id))?.password === true
   );

@@ -3,7 +3,7 @@ import { onAbort } from '../../async/onAbort.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** What a call that requests executions leaves behind. */
+/** Tells the caller what goes on after a call that requested executions has failed with SHUTTING_DOWN. */
 const CODE_RUNS_ON =
   'Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey (or not for every cell of its batch), so sending it again would run code again.';
 
@@ -16,8 +16,9 @@ const CODE_RUNS_ON =
  * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. What it requested
  *   goes on in the worker.
  *
- * @param hasKey whether the call can be repeated after that: for executions, whether each has an idempotency key
- * @param goesOn tells the caller what goes on, in sentences
+ * @param hasKey whether the call can be repeated after it was accepted: for executions, whether each has an idempotency
+ * key
+ * @param goesOn sentences that tell the caller what goes on
  * @throws DomainError SHUTTING_DOWN
  */
 export function unlessStopping<T>(

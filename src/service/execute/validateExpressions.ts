@@ -5,7 +5,7 @@ import { refuse, validateName } from '../validate.ts';
 const MAX_EXPRESSIONS = 64;
 const MAX_NAME_CHARS = 128;
 
-/** @throws BAD_USER_INPUT for too many, and for names that are empty, too long or not different */
+/** @throws BAD_USER_INPUT for too many expressions, and for names that are empty, too long or not unique */
 export function validateExpressions(
   expressions: readonly UserExpression[],
 ): readonly UserExpression[] {
@@ -21,14 +21,13 @@ export function validateExpressions(
   for (const { name } of expressions) {
     if (name === '') refuse('userExpressions.name', 'must not be empty', {});
     validateName('userExpressions.name', name, MAX_NAME_CHARS);
-    if (names.has(name))
-      refuse('userExpressions.name', `${JSON.stringify(name)} is there twice`, {});
+    if (names.has(name)) refuse('userExpressions.name', `${JSON.stringify(name)} occurs twice`, {});
     names.add(name);
   }
   return expressions.map(({ name, code }) => ({ name, code }));
 }
 
-/** What they count beside the code. */
+/** How many bytes the expressions add to the size of the code. */
 export function bytesOfExpressions(expressions: readonly UserExpression[]): number {
   return expressions.reduce(
     (sum, { name, code }) => sum + Buffer.byteLength(name) + Buffer.byteLength(code),

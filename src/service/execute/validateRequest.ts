@@ -25,10 +25,13 @@ import { bytesOfExpressions, validateExpressions } from './validateExpressions.t
 import { validateTerminal } from './validateTerminal.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
-/** It is in the row. */
+/** The label is stored in the execution's row, so it must be short. */
 const MAX_LABEL_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
-/** Linux gives a program no longer argument, and a command's code is an argument of its shell. Its end takes one byte. */
+/**
+ * A command's code is an argument of its shell. Linux limits an argument to 131,072 bytes, including the zero byte at
+ * its end.
+ */
 const MAX_COMMAND_BYTES = 131_071;
 
 /** A caller's request. The configuration has the defaults of optional fields. */
@@ -44,22 +47,25 @@ export interface ExecuteRequest {
   readonly workingDirectory?: string | null | undefined;
   /** The caller's own name for it. */
   readonly label?: string | null | undefined;
-  /** Whether a cell gets no number and shows no result. Its output and its error come all the same. */
+  /** Whether a cell gets no number and shows no result. Its output and its error are reported all the same. */
   readonly silent?: boolean | null | undefined;
-  /** Whether a cell is kept in the history, and takes a number. Left out: unless it is silent. */
+  /** Whether a cell is kept in the history, and takes a number. True by default, unless the cell is silent. */
   readonly storeHistory?: boolean | null | undefined;
-  /** What is evaluated after a cell that has ended well. The results are an output, `expressions`. */
+  /**
+   * Expressions that are evaluated after a cell that has ended without an error. The results are an output,
+   * `expressions`.
+   */
   readonly userExpressions?: readonly UserExpression[] | null | undefined;
   readonly allowInput?: boolean | null | undefined;
   readonly pty?: Terminal | null | undefined;
   /**
-   * A cell of a notebook, whose client decides how long it waits. The code may be empty. Its time limit may be as long as
-   * that of a command, and is that long by default.
+   * A cell of a notebook, whose client decides how long it waits. The code may be empty. The time limit may be as long
+   * as that of a command, and is that long by default.
    */
   readonly isNotebookCell?: boolean | null | undefined;
   /**
-   * A command that its client knows by its process id, so the worker must be able to tell the id. The client decides how
-   * long it waits: without a time limit, or with one that is too long, the command has the longest one.
+   * A command that its client identifies by process id, so the worker must be able to report the id. The client decides
+   * how long it waits. If its time limit is missing or too long, the command gets the longest one that is allowed.
    */
   readonly isProcess?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
@@ -72,7 +78,7 @@ export interface ValidRequest {
   readonly userUuid: string;
   readonly code: string;
   readonly codeSha256: string;
-  /** Of the code and of what is evaluated beside it. */
+  /** The size of the code and of the user expressions. */
   readonly codeBytes: number;
   readonly language: Language;
   readonly keepAlive: boolean;
@@ -80,7 +86,7 @@ export interface ValidRequest {
   readonly label: string | null;
   readonly isProcess: boolean;
   readonly silent: boolean;
-  /** False also if it is silent. */
+  /** False also if the cell is silent. */
   readonly storeHistory: boolean;
   readonly userExpressions: readonly UserExpression[];
   /** A command with a terminal has input. */
@@ -89,7 +95,7 @@ export interface ValidRequest {
   /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
   readonly environmentVariables: Variables;
-  /** Absolute. Null: where the context or the home is. */
+  /** Absolute. Null: the folder of the context, or else the home. */
   readonly workingDirectory: string | null;
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
@@ -154,7 +160,7 @@ function requireLength(codeBytes: number, limit: number, why: string): void {
   refuse('code', `is ${codeBytes} bytes of UTF-8, at most ${limit} are allowed${why}`, { limit });
 }
 
-/** What the shell can be given as its code, and what is of no use to it. */
+/** Refuses code that a shell cannot take, and options that only cells have. */
 function requireCommand(request: ExecuteRequest, codeBytes: number): void {
   const { code, contextId } = request;
   requireNoCell(request);

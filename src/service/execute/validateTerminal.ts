@@ -4,7 +4,7 @@ import { validateWholeNumber } from '../validate.ts';
 /** Linux keeps each in 16 bits. */
 const MAX_CELLS = 65_535;
 
-/** @param within what stands before the names of the fields in messages @throws BAD_USER_INPUT */
+/** @param within the prefix of the field names in messages @throws BAD_USER_INPUT */
 export function validateTerminal({ columns, rows }: Terminal, within = ''): Terminal {
   const range = { min: 1, max: MAX_CELLS };
   return {

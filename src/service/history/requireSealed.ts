@@ -4,7 +4,8 @@ import type { Database } from '../../events/database.ts';
 
 /** A long history from before there were numbers takes longer. The audit keeper goes on with it. */
 const SEAL_LIMIT_MS = 5_000;
-const SEALED_AFTER_MS = 10_000;
+/** Numbering a long history takes minutes, so clients ask seldom. */
+const RETRY_NUMBERING_AFTER_MS = 10_000;
 
 /**
  * Numbers the events that were recorded until now among those of their tenants: sealing does that (decision 0051). An
@@ -26,6 +27,6 @@ export async function requireSealed({
   throw new DomainError(
     'POOL_INITIALIZING',
     'The events of all tenants are being numbered for the first time. Send the request again later.',
-    { retryAfterMs: SEALED_AFTER_MS },
+    { retryAfterMs: RETRY_NUMBERING_AFTER_MS },
   );
 }

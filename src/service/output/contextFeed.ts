@@ -8,7 +8,7 @@ import { type ContextPlace, WHOLE } from '../../domain/contextPlace.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
-import type { ExecutionId, SessionId } from '../../domain/ids.ts';
+import type { ContextId, ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import { followFeed } from '../../events/followFeed.ts';
@@ -57,6 +57,8 @@ export async function createContextFeed(
   let codeBytes = 0;
   let isTooFarBehind = false;
   let { kernelRestarts } = context;
+  /** The version of the context's stream that was read. Restarts up to it are counted already. */
+  let readVersion = 0;
   let wake = () => {};
 
   function track({ execution, code, position }: Tracked): void {
@@ -110,12 +112,14 @@ export async function createContextFeed(
         return change(streamId as ExecutionId, event, version);
       case 'KernelRestartRequested':
       case 'ContextRestartRequested':
-        if (isContext) news.push({ type: 'restarting' });
-        return isContext;
+        if (!isContext || version <= readVersion) return false;
+        news.push({ type: 'restarting' });
+        return true;
       case 'KernelRestarted':
       case 'ContextRestarted':
-        if (isContext) news.push(restarted(event.data.reason));
-        return isContext;
+        if (!isContext || version <= readVersion) return false;
+        news.push(restarted(event.data.reason));
+        return true;
       case 'SessionClosed':
         if (streamId === sessionId) news.push({ type: 'gone' });
         return streamId === sessionId;
@@ -139,12 +143,14 @@ export async function createContextFeed(
       async () => {
         const session = await queries.session(sessionId as SessionId);
         if (session === null) return null;
-        return { session, found: await atTheBeginning(queries, session, contextId, after) };
+        const [other] = isDefault ? [] : await queries.contexts([contextId as ContextId]);
+        const found = await atTheBeginning(queries, session, contextId, after);
+        return { kernel: other ?? session, found };
       },
       (beginning) => {
         isRead = true;
         if (beginning === null) return;
-        if (isDefault) ({ kernelRestarts } = beginning.session);
+        ({ kernelRestarts, version: readVersion } = beginning.kernel);
         for (const each of beginning.found) track(each);
         const [head] = waiting.values();
         first = head?.position ?? null;

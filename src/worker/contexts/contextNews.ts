@@ -1,4 +1,4 @@
-/** Takes in what becomes of contexts, and adds what follows from it to the next commit. */
+/** Handles changes of contexts, and adds their effects to the next commit. */
 import type { ContextCommand, ContextEndReason } from '../../domain/context.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import type { ContextMessage, StatusMessage } from '../../kernel/frames/messages.ts';
@@ -17,13 +17,16 @@ export interface ContextNewsDeps {
 }
 
 export interface ContextNews {
-  /** The agent has reported it. News of a context that has ended, or that nobody has asked for, changes nothing. */
+  /**
+   * Handles a message of the agent about a context. If the context has ended or was never requested, the message is
+   * ignored.
+   */
   receive(message: ContextMessage): void;
   /** Its kernel is ready. */
   ready(id: ContextId, at: number): void;
   /** Its kernel is being replaced. */
   kernelReplaced(id: ContextId, news: Pick<StatusMessage, 'at' | 'reason'>): void;
-  /** It has ended. What of it has not ended ends as CANCELLED: the agent will not run it. */
+  /** The context has ended. Its unfinished executions end as CANCELLED, because the agent will not run them. */
   ended(id: ContextId, reason: ContextEndReason, at: Date): void;
 }
 
@@ -62,7 +65,8 @@ export function createContextNews(deps: ContextNewsDeps): ContextNews {
         case 'ended':
           return ended(id, status === 'ENDING' ? 'deleted' : 'failed', new Date(at));
         case 'failed':
-          // One that was ready stays: its executions tell that there was no kernel, and the next one gets one again.
+          // A context that was ready stays open. Its executions report that there was no kernel, and the next one gets
+          // a new kernel.
           if (status === 'STARTING' && !contexts.isReady(id)) ended(id, 'failed', new Date(at));
           return;
         default:

@@ -5,11 +5,11 @@ import type { ContextId } from '../../domain/ids.ts';
 import type { ExecuteMessage } from '../../kernel/execution/executeRequest.ts';
 import type { LaneKey } from '../lanes/laneKey.ts';
 
-/** The open contexts of one worker beside the default one, as they are recorded. */
+/** The recorded state of the open contexts of one worker, other than the default one. */
 export interface WorkerContexts {
-  /** Undefined: it has ended, or is none of this worker's. */
+  /** Undefined: the context has ended, or does not belong to this worker. */
   get(id: string): Context | undefined;
-  /** When the kernel of this lane was last replaced. Null: never, or it is no context's lane. */
+  /** When the kernel of this lane was last replaced. Null: never, or the lane is not that of a context. */
   kernelRestartedAt(lane: LaneKey): Date | null;
   /** Whether its kernel is ready, which may not be recorded yet. */
   isReady(id: ContextId): boolean;
@@ -17,15 +17,17 @@ export interface WorkerContexts {
   nowReady(id: ContextId): void;
   /** It has ended, which may not be recorded yet. */
   nowEnded(id: ContextId): void;
-  /** Whether it has not ended, also not just now. */
+  /** Whether the context has not ended. An end that is not recorded yet counts, too. */
   isOpen(id: ContextId): boolean;
-  /** Whether the execution's context is open or the default one. Once it is not, no code may be sent for it. */
+  /**
+   * Whether the execution's context is open or the default one. If it is neither, the code must not be sent any more.
+   */
   isOpenFor(execution: Execution): boolean;
   /** Whether the execution's code may be sent: its context has a kernel, and is not being deleted. */
   mayRun(execution: Execution): boolean;
   /** What the agent must know of the execution's context. */
   namedIn(execution: Execution): Pick<ExecuteMessage, 'context'>;
-  /** Takes the state that was read, or that a commit gave. */
+  /** Replaces the state with one that was read, or that a commit returned. */
   put(context: Context): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
   fold(recorded: RecordedEvent): void;

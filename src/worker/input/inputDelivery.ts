@@ -1,7 +1,7 @@
 /**
- * Hands the recorded input of a worker's executions to its agent, each byte once and in order. The agent counts what it
- * has taken, and skips what it has. So a successor asks for the count and goes on from there, and it is recorded nowhere
- * that input was delivered (docs/decisions/0043-input-has-an-offset.md).
+ * Hands the recorded input of a worker's executions to its agent, each byte once and in order. The agent counts the
+ * bytes that it has taken, and skips bytes that it has already. So a successor asks for the count and goes on from
+ * there, and deliveries need not be recorded (docs/decisions/0043-input-has-an-offset.md).
  *
  * ```
  *  idle --input is recorded, and the execution runs--> delivering --all is taken--> idle
@@ -20,7 +20,10 @@ import { createInputReader, type InputReader } from './inputReader.ts';
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;
-/** An agent that has no room waits before it answers. This only keeps one that does not wait from being asked too often. */
+/**
+ * An agent that has no room waits before it answers. This pause only limits how often an agent that does not wait is
+ * asked.
+ */
 const FULL_PAUSE_MS = 100;
 
 export interface InputDeliveryDeps {
@@ -39,7 +42,7 @@ export interface RecordedInput {
 }
 
 export interface InputDelivery {
-  /** So much is recorded. It is delivered now, or when the execution runs. */
+  /** This much input is recorded. It is delivered now, or when the execution runs. */
   recorded(id: ExecutionId, input: RecordedInput): void;
   /** The agent has begun the execution, perhaps under a former holder. */
   begun(execution: Execution): void;
@@ -76,7 +79,7 @@ export function createInputDelivery(deps: InputDeliveryDeps): InputDelivery {
     const { recorded } = each;
     const close = each.taken !== null && recorded.isClosed && upTo >= recorded.bytes;
     const answer = await deps.call('input', { msgId: id, offset, bytes, close });
-    // Its end has been reported, or will be.
+    // The agent does not run the execution any more. Its end has been reported, or will be.
     if (!answer.known) deliveries.delete(id);
     const isFull = each.taken === answer.accepted && !answer.closed;
     each.taken = answer.accepted;
@@ -93,7 +96,7 @@ export function createInputDelivery(deps: InputDeliveryDeps): InputDelivery {
         await step(id, each);
       } catch (error: unknown) {
         if (!isDue(id, each)) continue;
-        // It may have taken the bytes, although its answer was lost.
+        // The agent may have taken the bytes although its answer was lost.
         each.taken = null;
         const details = { error: messageOf(error), executionId: id };
         deps.logger.warn(details, 'an agent did not take input; trying again');

@@ -4,16 +4,18 @@ import type { ReadInput } from '../../events/queries/inputQueries.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../kernel/calls/operations/input.ts';
 
 /**
- * Reads the recorded input of one execution in pieces that fit into a call to the agent. It keeps only what the agent has
- * not taken of such a piece, so at most {@link MAX_CALL_INPUT_BYTES} for an execution that does not read its input.
+ * Reads the recorded input of one execution in pieces that fit into a call to the agent. It keeps one piece until the
+ * agent has taken all of it. So it keeps at most {@link MAX_CALL_INPUT_BYTES} for an execution that does not read its
+ * input.
  */
 export interface InputReader {
   /**
-   * The bytes from `offset` on, as many as are kept, or else as many as one call may have. Empty if there are none.
+   * The bytes from `offset` on: the rest of the kept piece, or else at most as many as fit into one call. Empty if
+   * there are none.
    * @throws Error if secret bytes are gone, because the execution has ended
    */
   read(offset: number): Promise<Buffer>;
-  /** The agent has taken everything before `offset`: nothing of it is kept. */
+  /** The agent has taken everything before `offset`. The kept piece is dropped if it ends there or earlier. */
   forget(offset: number): void;
 }
 

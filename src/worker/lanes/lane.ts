@@ -13,7 +13,7 @@ import type { Job } from '../storing/batch.ts';
 import { isEmpty, type LaneProgress, underWay } from './progress.ts';
 
 export interface Lane {
-  /** What is to be stored of this lane. */
+  /** The part of the lane's state that is stored with the cursor. */
   readonly progress: LaneProgress;
   readonly count: number;
   /** A copy of all jobs, in order. */
@@ -37,7 +37,9 @@ export interface Lane {
   kernelReplaced(): ExecutionId | null;
   /** No job may begin until the returned function is called. */
   holdUp(): () => void;
-  /** Whether a new lane would do as well: it has no jobs and nothing to continue or to report, and is not held up. */
+  /**
+   * Whether a new lane could take its place: it has no jobs, has nothing to continue or to report, and is not held up.
+   */
   readonly isIdle: boolean;
 }
 
@@ -71,7 +73,7 @@ export function createLane(stored: LaneProgress): Lane {
     },
     add: (job) => {
       jobs.push(job);
-      // It may have begun under the former holder. Then only the cursor says that it must report a loss.
+      // The job may have begun under the former holder. Then only the cursor says that the job must report a loss.
       reportLoss();
     },
     progressOf,

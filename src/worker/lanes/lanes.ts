@@ -40,20 +40,20 @@ export interface Lanes {
   holdUp(job: Job): () => void;
   /** The lane of this name. Undefined: nothing of it is left to continue or to report. */
   at(key: LaneKey): Lane | undefined;
-  /** The same; it is made if need be. */
+  /** The same, but creates the lane if it does not exist. */
   made(key: LaneKey): Lane;
-  /** Forgets a lane without jobs, with all that was to be reported in it. Not the default lane. */
+  /** Forgets a lane without jobs, and any loss that it was still to report. Never forgets the default lane. */
   forget(key: LaneKey): void;
   find(id: string): Job | undefined;
   /** The lane that the unfinished execution is in. */
   laneOf(id: string): Lane | undefined;
   /**
-   * Returns the execution's lane. Null if the execution was already read at the start, and the event feed reports it
-   * only now. It may have ended since, and must not be sent again: the agent ignores a msg_id that it knows, so no
-   * answer would come.
+   * Adds an execution, and returns its lane. Null: the execution was read before the event feed reported it, so it is
+   * not added again. It may have ended since, and must not be sent again: the agent ignores a msg_id that it knows, so
+   * no answer would come.
    */
   add(next: UnfinishedExecution): Lane | null;
-  /** The execution is ended here before the event feed has reported it: {@link Lanes.add} ignores it. */
+  /** Makes {@link Lanes.add} ignore an execution that ends here before the event feed has reported it. */
   ignore(id: ExecutionId): void;
   /** The job's progress. Null if it has not begun. */
   progressOf(job: Job): ExecutionProgress | null;
@@ -79,7 +79,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
    */
   const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
 
-  /** A lane that has nothing left is forgotten when the next one is made. The default lane always stays. */
+  /** Returns the lane of this name. If it must create one, it first forgets all idle lanes except the default lane. */
   function made(key: LaneKey): Lane {
     const known = lanes.get(key);
     if (known) return known;
@@ -170,7 +170,10 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   };
 }
 
-/** The job of an execution that was read at the start. The kernel may have been replaced since it was accepted. */
+/**
+ * The job of an execution that was read at the start. The kernel may have been replaced since the execution was
+ * accepted.
+ */
 function takenOver(unfinished: UnfinishedExecution, kernelRestartedAt: Date | null): Job {
   const { execution, lastSeq } = unfinished;
   const restartedAt = kernelRestartedAt?.getTime() ?? 0;
@@ -184,7 +187,7 @@ function takenOver(unfinished: UnfinishedExecution, kernelRestartedAt: Date | nu
   };
 }
 
-/** What is sent of it. */
+/** The parts of an unfinished execution that are sent to the agent. */
 function codeOf({
   code,
   userExpressions,

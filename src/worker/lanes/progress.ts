@@ -1,4 +1,7 @@
-/** What the next holder of a worker needs to continue. It is stored with the cursor; the store does not interpret it. */
+/**
+ * The state that the next holder of a worker needs to continue. It is stored with the cursor. The store does not
+ * interpret it.
+ */
 
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Cursor } from '../../events/store/eventStore.ts';
@@ -20,7 +23,7 @@ export interface LaneProgress {
   readonly isReplacedUnderWay: boolean;
 }
 
-/** The default lane's progress is at the top, where gateways that know no other lane read and write it. */
+/** The default lane's progress is at the top level. */
 export interface WorkerProgress extends LaneProgress {
   /** The other lanes that have something to continue or to report. Left out if there are none. */
   readonly lanes?: Readonly<Record<LaneKey, LaneProgress>>;
@@ -51,7 +54,7 @@ export function joinedProgress(
   return ofOthers ? { ...ofDefault, lanes: ofOthers } : ofDefault;
 }
 
-/** Whether the next holder could not tell the lane from one in which nothing was ever begun. */
+/** Whether the lane has nothing to continue or to report, like a lane in which nothing has ever begun. */
 export function isEmpty({ execution, hasUntoldLoss }: LaneProgress): boolean {
   return execution === null && !hasUntoldLoss;
 }

@@ -3,13 +3,14 @@ import { durableOperation, type OperatedWorker } from './durableOperation.ts';
 import { endContext } from './endContext.ts';
 import { mayPass } from './mayPass.ts';
 
-/** Makes the context that was created. The agent reports on the channel, too, what became of it. */
+/** Creates the recorded context in the worker. The agent reports the outcome on the channel, too. */
 export const createContext = durableOperation({
   request: 'ContextCreated',
   answer: { type: 'ContextStarted', answers: 'all' },
   carryOut: async (worker, { event, metadata: { eventId } }) => {
     const { contextId, workingDirectory } = event.data;
-    // Its deletion ends it, whether it was made or not. One that has failed is not made again.
+    // If the context is being deleted, its deletion ends it, whether it was created or not. A failed context is not
+    // created again.
     if (!isStarting(worker, contextId)) return;
     try {
       await worker.call('contexts', { contextId, workingDirectory });
@@ -26,7 +27,7 @@ function isStarting({ contexts }: OperatedWorker, id: ContextId): boolean {
   return contexts.isOpen(id) && contexts.get(id)?.status === 'STARTING';
 }
 
-/** Without the deletion, a request that comes late would make the context after all. */
+/** Deletes the context before it records the failure. Otherwise, a late request could still create the context. */
 async function fail(worker: OperatedWorker, contextId: ContextId, requestId: string) {
   await worker.call('delete_context', { contextId, requestId });
   await endContext(worker, contextId, { reason: 'failed', requestId });

@@ -2,7 +2,7 @@ import type { ContextId } from '../../domain/ids.ts';
 import { durableOperation } from './durableOperation.ts';
 import { endContext } from './endContext.ts';
 
-/** Ends the context. The agent reports the ends of its executions and of itself on the channel, too. */
+/** Ends the context. The agent reports the end of the context and of its executions on the channel, too. */
 export const deleteContext = durableOperation({
   request: 'ContextDeleteRequested',
   answer: { type: 'ContextEnded', answers: 'all' },

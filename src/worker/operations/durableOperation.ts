@@ -23,7 +23,7 @@ export interface DurableOperation extends RequestRule {
 export interface OperatedWorker {
   readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'at'>;
   readonly contexts: Pick<WorkerContexts, 'get' | 'isOpen'>;
-  /** Records what the agent reports of a context only by its answer. */
+  /** Records what the agent reports about a context only in its answer to a call. */
   readonly contextNews: Pick<ContextNews, 'ready' | 'ended' | 'kernelReplaced'>;
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */

@@ -9,7 +9,7 @@ const PASSING_CODES: ReadonlySet<string | null> = new Set([
   'timed_out',
 ]);
 
-/** Whether the making of a context may succeed if the agent is asked again. If not, no kernel can be started for it now. */
+/** Whether creating a context may succeed if the agent is asked again. False: no kernel can be started for it now. */
 export function mayPass(error: unknown): boolean {
   return PASSING_CODES.has(refusalCode(error));
 }

@@ -14,7 +14,8 @@ export const restartContext = durableOperation({
       await worker.call('restart', { requestId, contextId });
     } catch (error: unknown) {
       const code = refusalCode(error);
-      // It was replaced, as the agent has reported. The next request for the context tries again to start a kernel.
+      // The agent has reported that the old kernel is gone, but it could not start a new one. The next request for the
+      // context tries again.
       if (code === 'no_kernel') return;
       const context = worker.contexts.get(contextId);
       if (code !== 'no_context') throw error;

@@ -13,20 +13,19 @@ export interface AddStoppedDeps {
   readonly takeOut: (job: Job) => void;
   /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
   readonly readUnfinished: () => Promise<readonly Execution[]>;
-  /** What is stored after the batch. */
+  /** The batch that is stored after the one that is passed. */
   readonly next: () => Batch;
   readonly now: () => Date;
 }
 
 /**
- * Adds to a batch the ends of all that is queued behind its {@link Batch.stops} and has not begun, whichever gateway
- * accepted it. Until the batch is stored, nothing of these queues begins (`finishing.ts`). May be called again with the
- * same batch.
+ * Adds to a batch the ends of all executions that are queued behind its {@link Batch.stops} and have not begun,
+ * whichever gateway accepted them. Until the batch is stored, nothing in these queues begins (`finishing.ts`). May be
+ * called again with the same batch.
  *
- * A command that the former holder may have sent is not ended, but to be interrupted, because only the agent knows
- * whether it runs.
- * @returns the queues as they were read: an execution that is accepted before the batch is stored is in none of them,
- * and must be read, too
+ * A command that the former holder may have sent is interrupted instead, because only the agent knows whether it runs.
+ * @returns the sizes of the queues as they were read. If another execution is accepted before the batch is stored, the
+ * sizes no longer match, the commit is refused, and the queues must be read again
  */
 export async function addStopped(
   deps: AddStoppedDeps,
@@ -37,7 +36,7 @@ export async function addStopped(
   return batch.stops.flatMap(({ execution: of }) => {
     const queue = unfinished.filter((each) => queueOf(each) === queueOf(of));
     const place = queue.findIndex(({ id }) => id === of.id);
-    // Its end is stored: by an earlier attempt whose answer was lost, or by whoever ended its worker.
+    // Its end is already stored: by an earlier attempt whose answer was lost, or by the gateway that ended its worker.
     if (place < 0) return [];
     for (const each of queue.slice(place + 1)) addOne(deps, batch, { execution: each, by: of.id });
     return [{ of, count: queue.length }];
@@ -61,7 +60,7 @@ function addOne(
   }
   if (known) takeOut(known);
   else lanes.ignore(id);
-  // What never ran has lost nothing. The next one that runs tells of a loss.
+  // An execution that never ran has lost nothing. The next execution that runs reports the loss.
   const ending = { ...endingWithoutAnswer('CANCELLED', false, null), stoppedBy: by };
   segmentOf(batch, job).end = { at: now(), ending };
 }
@@ -70,7 +69,9 @@ function endsIn({ segments }: Batch, id: ExecutionId): boolean {
   return segments.some(({ job, end }) => end !== null && job.execution.id === id);
 }
 
-/** The job of an execution that the event feed has not reported yet. Its code is not sent, so it was not read. */
+/**
+ * The job of an execution that the event feed has not reported yet. Its code was not read, because it will not be sent.
+ */
 function unheardOf(execution: Execution): Job {
   return { execution, code: '', isTakenOver: false, nextSeq: 1, stateLost: false };
 }

@@ -1,7 +1,7 @@
 /**
  * Gathers what has been received from a worker and is not stored yet: the content of the next commit. Adjacent pieces
- * of the same stream are joined, because rows cost more than bytes. A piece of the other stream in between prevents
- * this, so the order stays.
+ * of the same stream are joined, because rows cost more than bytes. Pieces with a piece of the other stream between
+ * them are not joined, so the order is kept.
  */
 
 import type { ContextCommand } from '../../domain/context.ts';
@@ -20,7 +20,7 @@ export interface Job {
   /** As last stored. */
   execution: Execution;
   readonly code: string;
-  /** What is evaluated after it. Left out: nothing. */
+  /** The expressions that are evaluated after the code. Absent: there are none. */
   readonly userExpressions?: readonly UserExpression[];
   /** It was recorded before this gateway took over the worker, so the former holder may have sent it to the agent. */
   readonly isTakenOver: boolean;
@@ -34,10 +34,10 @@ export interface Job {
 export interface Segment {
   readonly job: Job;
   readonly outputs: { output: Output; readonly at: Date }[];
-  /** When it began. With the number of the cell, or the process of the command, if the agent has told. */
+  /** When it began, with the cell's number or the command's process id if the agent has reported it. */
   start: { readonly at: Date; readonly executionCount?: number; readonly pid?: number } | null;
   end: { readonly at: Date; readonly ending: Ending } | null;
-  /** When it was to be interrupted. Left out if it was not. */
+  /** When an interrupt was requested. Absent: none was. */
   interruptedAt?: Date;
 }
 
@@ -48,9 +48,9 @@ export interface Batch {
     readonly reason: KernelRestartReason;
     readonly executionId: ExecutionId | null;
   }[];
-  /** What has become of contexts beside the default one, in order. */
+  /** The changes of contexts other than the default one, in order. */
   readonly contextFacts: { readonly contextId: ContextId; readonly command: ContextCommand }[];
-  /** Those of the jobs that end here whose end also ends what is queued behind them. */
+  /** The jobs in this batch whose end also ends the executions that are queued behind them. */
   readonly stops: Job[];
   /** Roughly the number of bytes to store. The limits for flushing early and for pausing the channel refer to it. */
   size: number;

@@ -13,7 +13,7 @@ import { decideSession, type Session } from '../../domain/session.ts';
 import type { Commit, QueueSize, StreamAppend } from '../../events/store/eventStore.ts';
 import type { Batch, Segment } from './batch.ts';
 
-/** What of a worker is not an execution, as last stored. */
+/** The last stored state of a worker, without its executions. */
 export interface StoredWorker {
   /** Null: it has none yet. */
   readonly session: Session | null;
@@ -24,7 +24,7 @@ export interface StoredWorker {
 /** For a worker that has ended: only its executions are left. */
 export const ENDED_WORKER: StoredWorker = { session: null, context: () => undefined };
 
-/** @param knownQueues those in which the batch also ends what is queued ({@link addStopped}) */
+/** @param knownQueues the queues in which the batch ends waiting executions ({@link addStopped}) */
 export function batchCommit(
   batch: Batch,
   { session, context }: StoredWorker,
@@ -35,7 +35,7 @@ export function batchCommit(
   const ids = new Set(batch.contextFacts.map(({ contextId }) => contextId));
   for (const id of ids) {
     const state = context(id);
-    // Without a state it has ended, with its session or before.
+    // A context without a state has ended, either with its session or before.
     if (state) streams.push(...[contextAppend(batch, state)].filter(hasEvents));
   }
   const outputs = batch.segments.flatMap(outputItems);
@@ -43,8 +43,8 @@ export function batchCommit(
 }
 
 /**
- * Whoever accepts an execution guards its session, too, so of an acceptance and this commit one comes first. A session
- * that has ended accepts none.
+ * The sizes of the queues, and a guard of the session. A commit that accepts an execution guards the session, too, so
+ * it and this commit happen one after the other. A session that has ended accepts no executions, so it needs no guard.
  */
 function closedQueues(knownQueues: readonly QueueSize[], session: Session | null) {
   const openSessions =

@@ -9,8 +9,8 @@ export interface ReloadDeps {
 }
 
 /**
- * Reads the executions again that somebody else may have changed. A commit may have succeeded although its answer was
- * lost: what it stored is taken out of the segments, so that it is not stored again.
+ * Reads again the executions that another writer may have changed. A commit may have succeeded although its answer was
+ * lost. Outputs that it stored are removed from the segments, so that they are not stored twice.
  */
 export async function reloadSegments(
   { reloadExecution, lastSeq }: ReloadDeps,

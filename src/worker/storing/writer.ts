@@ -39,11 +39,11 @@ export interface WriterDeps {
   readonly store: EventStore;
   readonly logger: Logger;
   readonly stored: () => StoredWorker;
-  /** Adds what the batch stops ({@link addStopped}). */
+  /** Adds the ends of the executions that the batch stops ({@link addStopped}). */
   readonly addStopped: (batch: Batch) => Promise<readonly QueueSize[]>;
   /** The cursor to store with the batch, without its `seq`. */
   readonly cursor: () => Omit<Cursor, 'seq'>;
-  /** Reads the states again that somebody else may have changed. */
+  /** Reads again the states that another writer may have changed. */
   readonly reload: (batch: Batch) => Promise<void>;
   readonly onStored: (stored: {
     readonly seq: number | null;
@@ -160,21 +160,23 @@ async function storeUntilDone(
   cursor: Cursor,
   stopped: AbortController,
 ): Promise<void> {
-  await untilDone(
-    stopped.signal,
-    () => storeOnce(deps, taken, cursor),
-    async (error) => {
-      if (error instanceof FencedError) {
-        stopped.abort();
-        deps.onFenced();
-      } else if (error instanceof ConcurrencyError || error instanceof LimitError) {
-        // LimitError: another execution was accepted that the batch must stop, too.
-        await deps.reload(taken);
-        return CONFLICT_DELAY_MS;
-      } else deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
-      return RETRY_DELAY_MS;
-    },
-  );
+  let isStale = false;
+  const attempt = async () => {
+    if (isStale) await deps.reload(taken);
+    isStale = false;
+    await storeOnce(deps, taken, cursor);
+  };
+  await untilDone(stopped.signal, attempt, (error) => {
+    // LimitError: another execution was accepted that the batch must stop, too.
+    const isConflict = error instanceof ConcurrencyError || error instanceof LimitError;
+    isStale ||= isConflict;
+    if (isConflict) return CONFLICT_DELAY_MS;
+    if (error instanceof FencedError) {
+      stopped.abort();
+      deps.onFenced();
+    } else deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+    return RETRY_DELAY_MS;
+  });
 }
 
 async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {

@@ -1,4 +1,4 @@
-"""Asks the kernel of a lane, while it runs nothing, and waits for its answer for a short time.
+"""Asks the idle kernel of a lane a question, and waits for the answer for a short time.
 
 Answering may run code of the user: a `__dir__`, a property, a transformer of input. It is no execution: it has no
 frames, its output is dropped, and an execution that comes meanwhile waits until the kernel is free again or the time is
@@ -39,7 +39,7 @@ class _Asked:
         return self._kernel.process is self._process
 
     def end(self) -> None:
-        """No answer will come any more, but what has come counts."""
+        """No more messages will arrive: give the answer if the reply has arrived already."""
         if self.answer.done():
             return
         try:
@@ -52,7 +52,7 @@ class Answering:
     """The question that a lane's kernel is busy with, if any."""
 
     def __init__(self, over: Callable[[bool], None], max_message_bytes: int) -> None:
-        """`over` is called when the kernel may run code again, with whether threads or tasks go on in it."""
+        """`over` is called when the kernel may run code again: with True if threads or tasks may still run in it."""
         self._over = over
         self._max_message_bytes = max_message_bytes
         self._asked: _Asked | None = None

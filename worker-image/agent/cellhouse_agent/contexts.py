@@ -1,7 +1,7 @@
-"""The contexts beside the default one: each is a lane with kernels of its own, over the same files.
+"""All contexts except the default one: each is a lane with its own kernels, and all share the same files.
 
-States of a context: starting -> ready -> ended, or failed if no kernel can be started. One that has failed is made anew
-by the next request for it; one that was deleted never again.
+States of a context: starting -> ready -> ended, or failed if no kernel can be started. The next request
+for a failed context makes it again. A deleted context is never made again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # As many as the gateway's settings allow.
 MAX_CONTEXTS = 32
-# Contexts that were deleted or have failed, and are remembered. More than a session has in its life.
+# How many deleted contexts are remembered, and how many failed ones: more than a session ever has.
 MAX_REMEMBERED = 10_000
 
-# Makes the kernel of a lane: with what gets its messages, and the folder that it begins in.
+# Makes the kernel of a lane. Takes the callback for its messages, and the folder that it begins in.
 MakeKernel = Callable[[Callable[[str, KernelMessage], None], str | None], Kernel]
 
 
 class TooManyContexts(Exception):
-    """More contexts than one worker has."""
+    """More contexts than one worker may have."""
 
 
 class OpenContext:
@@ -44,7 +44,7 @@ class OpenContext:
 
 
 class Contexts:
-    """Makes and ends them. A failure that ends the agent is the exception of `failure`."""
+    """Makes and ends contexts. An error that must end the agent becomes the exception of `failure`."""
 
     def __init__(self, parts: LaneParts, make_kernel: MakeKernel) -> None:
         self._parts = parts
@@ -52,18 +52,18 @@ class Contexts:
         self._loop = asyncio.get_running_loop()
         self._open: dict[str, OpenContext] = {}
         self._deleted = RecentIds(MAX_REMEMBERED)
-        # How many kernels those had that have failed.
+        # How many kernels each failed context has had.
         self._generations: dict[str, int] = {}
         self._variables: dict[str, str] = {}
         self.failure: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def lanes(self) -> list[Lane]:
-        """Those of all open contexts."""
+        """The lanes of all open contexts."""
         return [context.lane for context in self._open.values()]
 
     def told(self) -> list[JsonObject]:
-        """What GET /health says of them."""
+        """What GET /health reports about the open contexts."""
         return [
             {
                 "id": context_id,
@@ -74,31 +74,31 @@ class Contexts:
         ]
 
     def lane(self, context: Context) -> Lane:
-        """Its lane, made if need be. Raises NoContext if it was deleted, and TooManyContexts."""
+        """The lane of a context, made if necessary. Raises NoContext if it was deleted, and TooManyContexts."""
         return self._opened(context).lane
 
     async def create(self, context: Context) -> int:
-        """Make it, unless it is there; returns its kernel's generation when it is ready.
+        """Make a context, unless it is open; returns its kernel's generation once the kernel is ready.
 
-        Raises NoKernel, and as `lane` does.
+        Raises NoKernel, and what `lane` raises.
         """
         opened = self._opened(context)
         await asyncio.shield(opened.ready)
         return opened.kernel.generation
 
     async def restart(self, context_id: str) -> int:
-        """Replace its kernel; returns the new generation once that is ready. Raises NoContext."""
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
         return await self.opened(context_id).restart()
 
     def opened(self, context_id: str) -> Lane:
-        """Its lane, if it is open. Raises NoContext."""
+        """The lane of an open context. Raises NoContext."""
         context = self._open.get(context_id)
         if not context or context_id in self._deleted:
             raise NoContext
         return context.lane
 
     async def delete(self, context_id: str) -> bool:
-        """End it for ever; false if it was not there."""
+        """End a context for good; false if it was not open."""
         self._deleted.add(context_id)
         context = self._open.get(context_id)
         if not context or not context.task:
@@ -109,20 +109,20 @@ class Contexts:
         return True
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these in all their kernels, and in all that are made later."""
+        """Set these variables in the kernels of all contexts, and in all that are made later."""
         self._variables = variables
         for lane in self.lanes:
             lane.set_variables(variables)
 
     async def close(self) -> None:
-        """Serve none any more. Their kernels end with the agent."""
+        """Stop serving all contexts. Their kernels end with the agent."""
         if tasks := [context.task for context in self._open.values() if context.task]:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
     def _opened(self, context: Context) -> OpenContext:
-        # First: one that is being deleted is still open, but takes nothing more.
+        # This comes first: a context that is being deleted is still open, but takes no more requests.
         if context.id in self._deleted:
             raise NoContext
         if opened := self._open.get(context.id):
@@ -138,7 +138,7 @@ class Contexts:
         return opened
 
     async def _serve(self, context_id: str, context: OpenContext) -> None:
-        """Its whole life."""
+        """Serve a context from its start to its end."""
         started = self._loop.time()
         try:
             await asyncio.wait([context.start])
@@ -187,5 +187,5 @@ class Contexts:
 def _refuse(ready: asyncio.Future[int], error: NoContext | NoKernel) -> None:
     if not ready.done():
         ready.set_exception(error)
-        # Perhaps nobody waits.
+        # If nobody waits, asyncio must not log that the exception was never retrieved.
         ready.exception()

@@ -17,14 +17,14 @@ from cellhouse_agent.wire import JsonObject
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an execution, all but what it changed in the home."""
+    """The end of an execution, except for what it changed in the home."""
 
     execution: Execution
     verdict: Verdict
     report: JsonObject
 
     def write(self, files: JsonObject | None) -> None:
-        """Write the last frames; `files` is what it changed, None if nobody looks."""
+        """Write the last frames; `files` is what it changed, None if the home is not watched."""
         report = self.report if files is None else {**self.report, "files": files}
         self.execution.write_end(self.verdict.reply, report)
 
@@ -35,7 +35,10 @@ def end_execution(
     is_other_kernel: bool,
     tell_replaced: Callable[[str], None],
 ) -> Ending:
-    """End it, with its kernel if that must be replaced. `is_other_kernel`: it was accepted for an earlier one."""
+    """End the execution, and its kernel if that must be replaced.
+
+    `is_other_kernel`: the request was accepted for an earlier kernel.
+    """
     execution = running.execution
     running.has_ended = True
     finished_at = time.time() * 1000
@@ -60,14 +63,17 @@ def end_execution(
 
 
 class Unstarted(NamedTuple):
-    """How a request ends that never began."""
+    """The end of a request that never began."""
 
     outcome: str
     ename: str
     evalue: str
 
     def end(self, execution: Record, is_other_kernel: bool) -> None:
-        """Write the last frames, which are the only ones. `is_other_kernel`: it was accepted for an earlier one."""
+        """Write the last frames, which are the only ones.
+
+        `is_other_kernel`: the request was accepted for an earlier kernel.
+        """
         report: JsonObject = {
             "outcome": self.outcome,
             "state_lost": is_other_kernel,

@@ -20,9 +20,9 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply, told
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# A kernel that has not said `busy` after this time, in which it could run, counts as stuck. Then a leftover of an
-# earlier execution keeps it busy: code that only pretended to be over, or a task that never yields. MAX_BUSY_SHARE of
-# the time limit applies instead, if that is shorter.
+# A kernel that could run for this long without saying `busy` counts as stuck: a leftover of an earlier execution keeps
+# it busy. That is code that only pretended to be over, or a task that never yields. MAX_BUSY_SHARE of the time limit
+# applies instead, if that is shorter.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
 # Long enough that nobody can guess the key.
@@ -95,7 +95,7 @@ class Execution(Record):
         self.keep("cellhouse_expressions", body, len(body))
 
     def _accept_question(self, message: KernelMessage, asking: Asking) -> None:
-        """The answer comes in any case, also to a question that the gateway is not told."""
+        """Every question is answered, even one that is not reported to the gateway."""
         try:
             prompt, is_password = asking.ask(message.content)
         except MalformedMessage:

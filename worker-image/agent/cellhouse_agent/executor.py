@@ -1,6 +1,6 @@
-"""The front of all lanes and of the commands: takes requests, each at most once, and hands them on.
+"""Passes each request to its lane or to the commands, at most once.
 
-What is about the worker's default kernel (`run`, `on_message`, `state`, `generation`, `restart`) is its lane's.
+The default kernel's lane does the work of `run`, `on_message`, `state`, `generation`, and `restart` without a context.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Executor:
         self._default = Lane(parts)
         self.contexts = Contexts(parts, makers.kernel)
         self.commands = Commands(parts, makers.command)
-        # Where the requests are that run or are queued.
+        # The lane or the commands of each running or queued request, by msg_id.
         self._lane_of: dict[str, Lane | Commands] = {}
 
     @property
@@ -83,7 +83,7 @@ class Executor:
 
     @property
     def kernel_facts(self) -> JsonObject:
-        """What the first kernel of this worker has said of itself, before any user code ran."""
+        """What the first kernel of this worker reported about itself, before any user code ran."""
         return self._kernel_facts
 
     @property
@@ -139,7 +139,7 @@ class Executor:
     ) -> Interrupted:
         """
         Interrupt this request if it runs, or take it out of the queue. If it has not arrived yet, it will never run.
-        Repeating a request_id has no further effect. Only a command gets another signal than SIGINT.
+        Repeating a request_id has no further effect. Only a command can get a signal other than SIGINT.
         """
         if lane := self._lane_of.get(msg_id):
             is_new = request_id is None or self._interrupts.add(request_id)
@@ -154,7 +154,7 @@ class Executor:
         return Interrupted(False, False)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these in the environment of every kernel, before the next code, and of all that begins after it."""
+        """Set these variables in each kernel's environment before its next code, and for later kernels and commands."""
         self._default.set_variables(variables)
         self.contexts.set_variables(variables)
         self.commands.set_variables(variables)

@@ -1,6 +1,6 @@
 """Counts how much of its grace time a kernel has used: only time in which the kernel could run counts.
 
-kernel_grace.py counts so for code that is interrupted, and process_tree.py for processes that are killed.
+kernel_grace.py uses this for code that is interrupted, and process_tree.py for processes that are killed.
 
 Beside busy neighbours a kernel may get no CPU for longer than its whole grace time. Code that would have ended in
 time must not lose its variables because of that. So the agent looks at the kernel periodically. If at a look the kernel

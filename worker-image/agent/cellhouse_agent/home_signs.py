@@ -7,14 +7,14 @@ from cellhouse_files.inotify import queued_bytes
 
 
 class HomeSigns:
-    """Until the first `set`, and after one of None, nobody can tell whether something may have changed."""
+    """Before the first `set`, and after `set(None)`, nobody can tell whether something may have changed."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     @property
     def are_seen(self) -> bool:
-        """Whether there would be one if something had changed."""
+        """Whether a change would show."""
         return self._descriptor is not None
 
     def any(self) -> bool:

@@ -1,9 +1,10 @@
-"""Says what an execution changed in the home: the helper compares, and this class asks it as seldom as possible.
+"""Reports what an execution changed in the home. The helper compares the files, and is asked as seldom as possible.
 
-The helper's inotify tells without a question whether there may be changes at all, so code that changes nothing costs
-two system calls. The look before an execution is the look after the one before, less what the API changed.
+The agent sees in the helper's inotify whether there may be changes at all, without asking the helper. So code that
+changes nothing costs two system calls. The look after one execution also serves as the look before the next one.
+Changes that the API made in between are left out.
 
-Executions may run at the same time. Nobody knows which of them made a change, so each is told of all, as shared.
+Executions may run at the same time. Nobody knows which of them made a change, so each reports all changes, as shared.
 
 States: blind --renewed--> seeing --look--> seeing. Whatever goes wrong makes it blind, with the reason.
 """
@@ -26,20 +27,21 @@ RENEW_PAUSE_SECONDS = 1.0
 
 
 class HomeWatch:
-    """Of one worker. `begin` before each execution gives a Look, and `end`, `look` or `lose` closes it."""
+    """Watches one worker's home. `begin` opens a Look before an execution; `end`, `look` or `lose` closes it."""
 
     def __init__(self, helper: FilesHelper) -> None:
         self._helper = helper
         self._loop = asyncio.get_running_loop()
         self._other_code = OtherCode()
-        # Of the executions that run.
+        # The Looks of the running executions.
         self._open: set[Look] = set()
-        # Why there is no last look; None if there is one.
+        # Why there is no last look to compare with; None if there is one.
         self._blind: str | None = "helper_away"
         self._signs = HomeSigns()
         # How many looks have begun.
         self._looks = 0
-        # How much the API had changed at the last look. If it is more, the helper has taken signs from the queue.
+        # The helper's count of API changes at the last look. If the count is higher now, the helper has taken events
+        # from inotify's queue.
         self._looked_at_api_change = 0
         # The helper is asked one question at a time.
         self._question = asyncio.Lock()
@@ -54,7 +56,7 @@ class HomeWatch:
 
     @property
     def is_renewing(self) -> bool:
-        """Whether the next execution should wait for `renewed`, so that its changes can be told."""
+        """Whether the next execution should wait for `renewed`, so that its changes can be reported."""
         return self._renewal is not None
 
     async def renewed(self) -> None:
@@ -64,7 +66,7 @@ class HomeWatch:
 
     def begin(self, kernels: frozenset[int | None]) -> Look:
         """An execution is about to begin. `kernels`: the processes of its own kernel and of those that run no code."""
-        # Whoever changed something since the last look may go on.
+        # Code that has changed something since the last look may still be running.
         is_shared = (
             bool(self._open)
             or (self._blind is None and self._signs.any())
@@ -77,7 +79,10 @@ class HomeWatch:
         return look
 
     def end(self, look: Look, has_other_code: bool) -> JsonObject | None:
-        """What it changed, if no look is needed. `has_other_code`: threads of earlier code ran in its kernel."""
+        """What the execution changed; None if `look` must find out.
+
+        `has_other_code`: threads or tasks of earlier code ran in its kernel.
+        """
         look.is_shared = look.is_shared or has_other_code or self._has_api_changed(look)
         if look.reason is not None:
             self._open.discard(look)
@@ -90,7 +95,7 @@ class HomeWatch:
         return look.report()
 
     async def look(self, look: Look) -> JsonObject:
-        """What it changed, by a look that begins from now on. Executions that end together share one. Never raises."""
+        """What the execution changed, found by a new look. Executions that end together share a look. Never raises."""
         begun = self._looks
         async with self._question:
             if look.reason is None and self._looks == begun:
@@ -100,7 +105,7 @@ class HomeWatch:
         return look.report()
 
     def lose(self, look: Look) -> JsonObject:
-        """What it changed is unknown: its kernel is being killed, and may change more until that is done."""
+        """What the execution changed is unknown: its kernel is being killed, and may change more until it is dead."""
         look.lose("kernel_replaced")
         self._open.discard(look)
         self._has_lost = True
@@ -121,13 +126,13 @@ class HomeWatch:
         self._has_lost = False
 
     def renew(self) -> None:
-        """Look at everything anew, in the background. Executions that run are told what has changed so far."""
+        """Take a fresh look in the background. Running executions get the changes so far."""
         self._must_renew_again = self._renewal is not None
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        """Ask nothing any more."""
+        """Stop asking the helper."""
         if self._renewal:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
@@ -176,7 +181,7 @@ class HomeWatch:
                 self.renew()
 
     async def _look_at_all(self) -> None:
-        """Forget the last look, of which no open Look needs to hear: they can not tell in any case."""
+        """Look at everything without comparing: open Looks, if there are any, cannot report changes anyway."""
         try:
             self._renewed_at = self._loop.time()
             self._looked_at_api_change = self._helper.changes
@@ -188,9 +193,9 @@ class HomeWatch:
             self._blind = "helper_away"
 
     def _renew_if_useful(self) -> None:
-        """Something has changed since there were too many entries, so there may be fewer now."""
+        """Renew if that may help. If something changed since there were too many entries, there may be fewer now."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
-        # If it sees again, it has since the middle of the execution.
+        # If the last look is usable again, it was made in the middle of the execution.
         if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
 

@@ -1,4 +1,4 @@
-"""Keeps a kernel ready for a lane: sees its end while it runs nothing, and replaces it."""
+"""Keeps a kernel ready for a lane: replaces one that has ended, even while it was idle."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class KeptKernel:
 
     def __init__(self, parts: LaneParts, changed: asyncio.Event, context_id: str | None) -> None:
         self._context_id = context_id
-        # No other is to follow: an execution ends as if somebody had asked for a fresh one.
+        # No other kernel will follow. A running execution ends as if somebody had asked for a fresh kernel.
         self.is_ending = False
-        # The last one has ended, and no other could be started.
+        # The last kernel has ended, and no other could be started.
         self.is_missing = False
         self._parts = parts
         self._meter: TreeMeter | None = None
@@ -29,7 +29,7 @@ class KeptKernel:
         self._variables: dict[str, str] = {}
         self.waiters = RestartWaiters()
         self._exit_watch: asyncio.Task[None] | None = None
-        # That of the kernel that replaces another.
+        # The start of a kernel that replaces another.
         self._start: asyncio.Task[None] | None = None
 
     @property
@@ -68,13 +68,13 @@ class KeptKernel:
             self._home.kernel_began()
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these in its environment, before the next code, and in that of every kernel after it."""
+        """Set these variables in the kernel's environment before its next code, and in that of every later kernel."""
         self._variables = variables
         if self._kernel:
             self._kernel.set_variables(variables)
 
     def is_restart_asked(self) -> bool:
-        """Whether somebody waits for a fresh one, or for its end."""
+        """Whether somebody waits for a fresh kernel, or for the end of this one."""
         return self.is_ending or bool(self.waiters)
 
     async def restart(self) -> int:
@@ -92,19 +92,19 @@ class KeptKernel:
         return "oom" if self._parts.trees.oom.explains(self.kernel.exit_code) else "died"
 
     def begin_end(self) -> None:
-        """No other is to follow, and whoever waits for one gets none."""
+        """Start no other kernel from now on, and refuse the callers that wait for one."""
         self.is_ending = True
         self.waiters.refuse(NoContext())
         if self._start:
             self._start.cancel()
 
     def tell_replaced(self, reason: str) -> None:
-        """Tell the gateway that a fresh one follows."""
+        """Tell the gateway that a fresh kernel follows."""
         if not self.is_ending:
             self._parts.writer.restarting(reason, self._context_id)
 
     async def end(self) -> None:
-        """End it, with all that it started. Whoever waits for a fresh one gets none."""
+        """End the kernel and all that it started. Callers that wait for a fresh one are refused."""
         await self.kernel.end()
         self.meter.close()
         self.waiters.refuse(NoContext())
@@ -116,14 +116,14 @@ class KeptKernel:
         await self.start_again(reason)
 
     async def start_again(self, reason: str) -> None:
-        """Replace a kernel that was halted, unless it was the last.
+        """Replace a kernel that was halted, unless no other is to follow.
 
-        If that is impossible, the default kernel `is_missing`; for that of a context, KernelStartError is raised.
+        If no kernel can be started, the kernel `is_missing`. In a context, KernelStartError is raised as well.
         """
         if self.is_ending:
             return
         kernel = self.kernel
-        # Those who come during the start wait for the kernel after this one.
+        # Callers that ask from now on wait for the kernel after this one.
         waiters = self.waiters
         self.waiters = RestartWaiters()
         started = self._loop.time()
@@ -148,7 +148,7 @@ class KeptKernel:
         waiters.answer(kernel.generation)
 
     async def _is_started(self, kernel: Kernel) -> bool:
-        """Start it; false if no kernel is to follow any more. Raises KernelStartError."""
+        """Start the kernel; false if none is wanted any more. Raises KernelStartError."""
         if self.is_ending:
             return False
         self._start = asyncio.create_task(kernel.start())

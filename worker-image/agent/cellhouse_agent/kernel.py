@@ -26,7 +26,7 @@ MAX_START_ATTEMPTS = 3
 
 
 class KernelStartError(Exception):
-    """No kernel can be started. The message says why. It has no data of users: it was made before any user code ran."""
+    """No kernel can be started. The message says why. It has no user data: no user code has run in that kernel."""
 
 
 class Kernel:
@@ -39,7 +39,7 @@ class Kernel:
         on_message: Callable[[str, KernelMessage], None],
         working_directory: str | None = None,
     ) -> None:
-        """Each kernel begins in `working_directory`; in the home if that is None, or cannot be entered then."""
+        """Each kernel begins in `working_directory`, or in the home if that is None or cannot be entered."""
         self._working_directory = working_directory
         self._launcher = launcher
         self._max_message_bytes = max_message_bytes
@@ -47,7 +47,7 @@ class Kernel:
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
         self._variables: dict[str, str] = {}
-        # What it has said of itself before it got any code.
+        # What the kernel reported about itself before it got any code.
         self.facts: JsonObject = {}
         self.generation = 0
         self.is_ready = False
@@ -196,11 +196,11 @@ class Kernel:
             self._link.send(msg_id, msg_type, content, metadata)
 
     def answer(self, msg_id: str, content: JsonObject) -> None:
-        """Answer a question of this code."""
+        """Answer a question that the code of this request asked."""
         self.send(msg_id, "input_reply", content)
 
     def when_sent(self, then: Callable[[], None]) -> None:
-        """Call this once the kernel's socket has everything that was sent, now or later. Only the latest is called."""
+        """Call `then` when the kernel's socket has taken all requests, perhaps at once. A later `then` replaces it."""
         if self._link:
             self._link.when_sent(then)
 

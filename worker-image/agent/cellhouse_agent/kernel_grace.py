@@ -1,4 +1,4 @@
-"""The grace time of code in a kernel, which was interrupted."""
+"""The grace time of interrupted code in a kernel."""
 
 from __future__ import annotations
 

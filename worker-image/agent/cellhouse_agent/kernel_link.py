@@ -64,7 +64,7 @@ class KernelLink:
         self._sent_number = 0
         self._when_sent: Callable[[], None] | None = None
         self.malformed_messages = 0
-        # What the kernel has said of itself to the last probe.
+        # The kernel's answer to the last probe.
         self.kernel_info: JsonObject = {}
         self._loop.add_reader(link, self._read)
 
@@ -86,7 +86,7 @@ class KernelLink:
         self._write()
 
     def when_sent(self, then: Callable[[], None]) -> None:
-        """Call this once nothing waits here any more, now or later. Only the latest is called."""
+        """Call `then` when no packet waits here any more, perhaps at once. A later `then` replaces it."""
         self._when_sent = then
         if not self._unsent:
             self._tell_sent()

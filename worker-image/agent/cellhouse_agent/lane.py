@@ -1,8 +1,8 @@
-"""One kernel and its requests: runs them one at a time, in order, within their limits; keeps a kernel for the next.
+"""Runs the requests of one kernel one at a time, in order, within their limits; keeps a kernel ready for the next.
 
-States: restarting (no kernel answers) -> idle -> busy -> idle ... . If no kernel can be started, what waits for one is
-answered, and the next request tries again. Lanes of one worker run beside each other.
-turn.py has what is of one execution, and supervision.py decides how it ends.
+States: restarting (no kernel answers) -> idle -> busy -> idle ... . If no kernel can be started, all requests that
+wait for one fail, and the next request tries again. The lanes of one worker run concurrently.
+turn.py handles one execution, and supervision.py decides how it ends.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Lane:
     """
 
     def __init__(self, parts: LaneParts, context_id: str | None = None) -> None:
-        """Of a context, or with None of the default kernel."""
+        """Make the lane of a context or, without a `context_id`, of the default kernel."""
         self._parts = parts
         self._changed = asyncio.Event()
         self._kept = KeptKernel(parts, self._changed, context_id)
-        # By the ids of their requests, in order.
+        # The queued requests by their msg_id, in order.
         self._queue: dict[str, Queued] = {}
         self._turn: Turn | None = None
         self._has_left_code = False
@@ -87,26 +87,26 @@ class Lane:
 
     @property
     def _is_free(self) -> bool:
-        """Whether the kernel has nothing to do, and `run` nothing to do with it."""
+        """Whether the kernel is idle, and `run` has nothing to do either."""
         is_idle = self._is_waiting and not self._turn and not self._changed.is_set()
         return is_idle and self._kept.is_ready and not self._answering.is_under_way
 
     async def ask(self, question: Question) -> JsonObject | None:
         """Ask the kernel; None if it is not free, or gives no usable answer in time."""
         if self._changed.is_set():
-            # Perhaps an execution has just ended, and `run` has not looked yet.
+            # An execution may have just ended, and `run` may not have handled that yet.
             await asyncio.sleep(0)
         if not self._is_free or self._queue or self._answering.is_open:
             return None
         return await self._answering.ask(question, self._kept.kernel)
 
     def _free_again(self, leaves_code: bool) -> None:
-        """The kernel has answered, or is waited for no longer."""
+        """The kernel has answered, or its answer is no longer awaited."""
         self._has_left_code = leaves_code
         self._changed.set()
 
     def refuse(self, request: ExecuteRequest) -> None:
-        """Answer a request that was interrupted before it came."""
+        """Answer a request that was interrupted before it arrived."""
         self._end_unstarted(Queued(request, self.generation), INTERRUPTED)
 
     def interrupt(self, msg_id: str, is_new: bool) -> None:
@@ -118,7 +118,7 @@ class Lane:
             self._end_unstarted(queued, INTERRUPTED)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these in the environment of the kernel, before the next code, and of every kernel after it."""
+        """Set these variables in the kernel's environment before its next code, and in that of every later kernel."""
         self._kept.set_variables(variables)
 
     async def restart(self) -> int:
@@ -126,9 +126,9 @@ class Lane:
         return await self._kept.restart()
 
     def end(self) -> None:
-        """End whatever runs or is queued as interrupted, then the kernel; `run` returns when that is done.
+        """End the running and the queued requests as interrupted, then end the kernel; `run` returns after that.
 
-        If it does not run yet, it need not be run.
+        If `run` was not called before `end`, it need not be called.
         """
         self._kept.begin_end()
         self._empty_queue(INTERRUPTED)
@@ -140,7 +140,7 @@ class Lane:
         self._kept.waiters.refuse(NoKernel())
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
-        """Handle a message from the kernel; only one about the running execution, or a question, counts."""
+        """Handle a message from the kernel; one about neither the running execution nor a question is ignored."""
         if self._turn and self._turn.hear(channel, message):
             return
         if not self._answering.hear(channel, message):
@@ -153,7 +153,7 @@ class Lane:
         cannot tell how an execution ended.
         """
         self._kept.keep(kernel)
-        # What came before there was a kernel has lost nothing.
+        # Requests that arrived before the first kernel was ready have lost no state.
         for msg_id, (request, _) in self._queue.items():
             self._queue[msg_id] = Queued(request, self.generation)
         while True:
@@ -194,7 +194,7 @@ class Lane:
 
     @property
     def _is_home_renewing(self) -> bool:
-        """Whether the next execution should wait, so that its changes of files can be told."""
+        """Whether the next execution should wait, so that its file changes can be reported."""
         return self._parts.home is not None and self._parts.home.is_renewing
 
     def _begin(self) -> None:

@@ -1,6 +1,6 @@
 """Tells whether a tree has changed lately, where the system does not show the id of the newest process (gVisor).
 
-Not noticed is a process that has begun and ended since the last look, and that nobody was charged for.
+It misses a process that has begun and ended since the last look, if its CPU time was charged to nobody.
 """
 
 from __future__ import annotations

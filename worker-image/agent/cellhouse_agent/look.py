@@ -7,7 +7,7 @@ import json
 from cellhouse_agent.wire import Json, JsonObject
 from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
 
-# What two changes of a path are together, if not the later one. None: the file was made and removed again.
+# What two changes of a path amount to, where that is not the later one. None: the file was made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {
     ("created", "modified"): "created",
     ("created", "deleted"): None,
@@ -16,19 +16,19 @@ TOGETHER: dict[tuple[Json, Json], str | None] = {
 
 
 class Look:
-    """Open from the execution's begin to its report. While it is open, it gets what every look finds."""
+    """Open from the execution's beginning to its report. While it is open, it gets what every look finds."""
 
     def __init__(self, reason: str | None, is_shared: bool, api_changes: int) -> None:
-        # Why nobody can tell what has changed; None if somebody can.
+        # Why it is unknown what has changed; None if it is known.
         self.reason = reason
         # Whether others may have made some of the changes.
         self.is_shared = is_shared
-        # How much the API had changed when it was opened.
+        # The helper's count of API changes when it was opened.
         self.began_at = api_changes
         self._changes: list[JsonObject] = []
 
     def lose(self, reason: str) -> None:
-        """From now on nobody can tell. The first reason counts."""
+        """From now on, it is unknown what has changed. The first reason is kept."""
         self.reason = self.reason or reason
 
     def add(self, changes: list[JsonObject] | None, reason: str | None) -> None:

@@ -42,7 +42,7 @@ class OomLedger:
         self._unused.clear()
 
     def explains(self, exit_code: int | None) -> bool:
-        """Whether what has ended so was killed because memory ran out. Ask once for each end.
+        """Whether a process with this exit code was killed because memory ran out. Call it once for each end.
 
         Without an exit code (reaper.py), such a kill is the likelier reason.
         """

@@ -24,7 +24,7 @@ class OtherCode:
         self._quiet: tuple[frozenset[int | None], str] | None = None
 
     def runs_beside(self, kernels: frozenset[int | None]) -> bool:
-        """Whether a process of the user runs that is none of these kernels."""
+        """Whether the user has a process other than these kernels."""
         counted = (kernels, self._count.read_text() if self._count else "")
         if counted == self._quiet and counted[1]:
             return False

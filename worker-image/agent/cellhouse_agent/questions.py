@@ -1,7 +1,7 @@
 """What a gateway may ask a kernel that runs nothing: completion, inspection, whether code is complete, and its history.
 
-Each kind has its request and its answer in Jupyter's form. User code can answer in its kernel's name, so of an answer
-only what has the right form and size is passed on.
+Each kind has its request and its answer in Jupyter's form. User code can answer in its kernel's name, so only the
+parts of an answer that have the right form and size are passed on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
 
 # The longest code that is asked about: far more than a cell of a notebook has.
 MAX_CODE_CHARACTERS = 262_144
-# The most that an answer has, in bytes of its texts and in texts. People look at the first ones.
+# The limits of an answer: the bytes of all its texts, and the number of its texts. People read only a few.
 MAX_ANSWER_BYTES = 131_072
 MAX_ANSWER_ITEMS = 1_000
 # The longest text of one kind in an inspection.
@@ -30,7 +30,7 @@ HISTORY_KINDS = ("tail", "range", "search")
 
 @dataclass(frozen=True)
 class Question:
-    """A checked request to a kernel, and what reads its answer, which raises MalformedMessage."""
+    """A checked request to a kernel. `read` checks the kernel's answer, and raises MalformedMessage."""
 
     msg_type: str
     content: JsonObject
@@ -90,7 +90,7 @@ def _read_inspection(answer: JsonObject) -> JsonObject:
         if not isinstance(text, str):
             continue
         head = cut_utf8(utf8(text), MAX_INSPECTION_BYTES).decode("utf-8", "surrogatepass")
-        # Half of a page in HTML may show as anything.
+        # HTML that is cut may be shown wrongly, so it is left out.
         if kind == "text/plain" or head == text:
             told[kind] = head
     return {"found": True, "data": told}
@@ -103,7 +103,7 @@ def _completeness(content: JsonObject) -> Question:
 def _read_completeness(answer: JsonObject) -> JsonObject:
     status, indent = answer.get("status"), answer.get("indent", "")
     if status not in COMPLETENESS or not isinstance(indent, str):
-        raise MalformedMessage("no completeness")
+        raise MalformedMessage("not an answer about completeness")
     return {"status": status, "indent": indent[:MAX_INDENT_CHARACTERS]}
 
 
@@ -147,11 +147,11 @@ def _read_history(answer: JsonObject) -> JsonObject:
 
 def _entry(item: Json) -> JsonObject:
     if not isinstance(item, list) or len(item) != 3:
-        raise MalformedMessage("no entry of a history")
+        raise MalformedMessage("not an entry of a history")
     session, line, text = item
     source, output = text if isinstance(text, list) and len(text) == 2 else (text, None)
     if not isinstance(source, str) or not isinstance(output, str | None):
-        raise MalformedMessage("no entry of a history")
+        raise MalformedMessage("not an entry of a history")
     return {
         "session": whole_number(session, "session", 0, MAX_COUNT),
         "line": whole_number(line, "line", 0, MAX_COUNT),
@@ -173,10 +173,10 @@ def _cursor(content: JsonObject, code: str) -> int:
 
 def _texts(value: Json) -> list[str]:
     if not isinstance(value, list):
-        raise MalformedMessage("no list of text")
+        raise MalformedMessage("not a list of text")
     texts = [text for text in value if isinstance(text, str)]
     if len(texts) < len(value):
-        raise MalformedMessage("no list of text")
+        raise MalformedMessage("not a list of text")
     return texts
 
 

@@ -25,7 +25,7 @@ class NoChild(Exception):
 
 
 class PastUse(NamedTuple):
-    """What processes have used that have ended."""
+    """What ended processes have used."""
 
     cpu_ms: float
     # Of the largest process.
@@ -35,16 +35,16 @@ class PastUse(NamedTuple):
 class Reaper:
     """One reaper. It owns `control`, the agent's end of their socket.
 
-    Without a `pid`, its process may not exist yet, and tells its id when it has made its child.
+    Without a `pid`, the reaper may not exist yet. It reports its id when it has made its child.
     """
 
     def __init__(self, pid: int | None, control: socket.socket) -> None:
         self.pid = pid or 0
         self.start = (pid and start_of(pid)) or 0
         self.is_lost = False
-        # What has ended below it, as far as it has told.
+        # What the ended processes below it have used, as far as it has reported.
         self.used = PastUse(0.0, 0)
-        # The most memory that its child, or one that this has waited for, had; 0 until the child has ended.
+        # The most memory of its child, or of a process that the child has waited for; 0 until the child has ended.
         self.child_bytes = 0
         self._control = control
         self._loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ class Reaper:
 
     @property
     def exit_code(self) -> int | None:
-        """That of its child: negative for a signal, None while it runs or if it is lost."""
+        """The exit code of its child: negative for a signal, None while it runs or if the reaper is lost."""
         return self._exit.result() if self._exit.done() else None
 
     async def child(self) -> int:

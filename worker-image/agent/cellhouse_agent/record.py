@@ -16,8 +16,8 @@ from cellhouse_agent.wire import JsonObject, dump
 
 # The most bytes of one frame that are not text. Its text and its base64 together take up to four times as much.
 MAX_BINARY_PIECE_BYTES = 65_536
-# How many questions for input are told without room for output, and how much of their prompts. So even prompts of
-# characters that take twelve bytes in JSON take less than 2 MB.
+# How many questions for input are reported when there is no room for output, and how much of each prompt. Even if each
+# character takes twelve bytes in JSON, the prompts take less than 2 MB.
 MAX_LATE_QUESTIONS = 1_000
 MAX_LATE_PROMPT_CHARACTERS = 100
 
@@ -79,10 +79,10 @@ class Record:
             self._kept_bytes += size
 
     def keep_question(self, prompt: str, is_password: bool) -> None:
-        """Keep a question as an output. Without room for it, tell it in any case, because the code waits.
+        """Keep a question as an output. If there is no room for it, report it anyway, because the code waits.
 
-        The last question that is told so asks for a password, whatever the code asked: whoever answers a later one, of
-        which nobody hears, may be answering a password.
+        The last question that is reported without room always asks for a password. Later questions are not reported,
+        and an answer to one of them may be a password.
         """
         body = dump({"prompt": prompt, "password": is_password})
         self.output_bytes += len(body)

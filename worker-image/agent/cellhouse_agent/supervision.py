@@ -1,6 +1,6 @@
 """Watches one execution from the sending of its code to its end, and enforces its limits.
 
-It ends in one of these ways, checked in this order whenever something has changed:
+An execution ends in one of these ways, checked in this order whenever something has changed:
 
     done          the kernel is free again                  -> finished | timeout | interrupted
     died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
@@ -11,7 +11,8 @@ It ends in one of these ways, checked in this order whenever something has chang
                   swallowed the first                       -> timeout
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 
-grace.py counts the time that a kernel gets beyond the limit: without a CPU, a kernel can neither begin nor end.
+grace.py counts the time that a kernel gets beyond the limit. Time without a CPU does not count, because a kernel can
+then neither begin nor end.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ INTERRUPT_AGAIN_SHARE = 0.5
 
 
 class Supervision:
-    """One execution on its kernel. `changed` is set whenever there is something to look at."""
+    """One execution on its kernel. `changed` is set whenever `run` has something to check."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Supervision:
         self._has_freed = False
         self._awaits_start = False
         self._heard_at = self._loop.time()
-        # The time that an execution which has not begun waits for a leftover.
+        # The time that an execution waits, before it begins, for a leftover to end.
         self._leftover: Grace | None = None
         # The time beyond the limit of an execution that has not begun.
         self._take_up: Grace | None = None
@@ -178,8 +179,8 @@ class Supervision:
     def _free_kernel(self, now: float) -> float:
         """Interrupt the leftover of an earlier execution, once; returns when to look again at the latest.
 
-        The interrupt should hit nothing else. A kernel that has no CPU may have taken up the code without a word, so
-        only time in which it could run counts. At its limit, the code may be hit as well.
+        The interrupt should hit nothing else. A kernel without a CPU may have begun the code and not reported that yet,
+        so only time in which it could run counts. From the code's limit on, the interrupt may hit the code as well.
         """
         deadline = self.execution.deadline
         if not self._has_freed:

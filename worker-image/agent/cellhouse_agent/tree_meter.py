@@ -1,11 +1,11 @@
 """CPU time and memory of a kernel or command, and of all that it has started: the processes below its reaper.
 
-The CPU time is that of the living processes, and of those that their parents have waited for. What nobody waits for
-ends as a child of the reaper. So an ended process moves its time up the tree, and none is lost. There is one exception:
+The CPU time is that of the living processes, and of those that their parents have waited for. All others
+end as children of the reaper. So an ended process moves its time up the tree, and none is lost. There is one exception:
 a process that ignores SIGCHLD is not told of its children, and nobody is charged for them. Their time is uncharged: the
 container has used it, and no process has.
 
-A look at all processes takes about 0.2 ms. It is left out while the process is alone and none is made.
+A look at all processes takes about 0.2 ms. It is left out while the process is alone and no other is made.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TreeUse(NamedTuple):
     """What a tree has used so far, and uses now."""
 
     cpu_ms: float
-    # Memory that processes share counts for each of them, but all together for no more than the container has.
+    # The sum over its processes, which counts shared memory several times, but at most what the container uses.
     memory_bytes: int
     # In the whole container.
     uncharged_ms: float
@@ -81,7 +81,7 @@ class TreeMeter:
             return quick.memory_bytes
         use = self._look(lambda _usage: take())
         if self._is_odd(use):
-            # Whoever measures the tree next has to look.
+            # The next measurement has to look at all processes.
             self._is_alone = False
         else:
             self._uncharged_ms = use.uncharged_ms
@@ -98,7 +98,10 @@ class TreeMeter:
         self._memory = self._births = None
 
     def _prepare(self) -> None:
-        """Without the first of these, it has ended already. Without the second, each measurement is a look."""
+        """Open what `_quick_use` reads.
+
+        Without `_memory`, the process has ended already. Without `_births`, each measurement is a look.
+        """
         self._is_prepared = True
         with suppress(OSError):
             self._memory = CounterFile(Path(f"/proc/{self._pid}/statm"))
@@ -126,7 +129,7 @@ class TreeMeter:
 
     def _look(self, take: Callable[[Usage], Snapshot]) -> TreeUse:
         reaper, usage = self._reaper, self._trees.usage
-        # What it says later may be about processes that the snapshot shows, too.
+        # Read its messages first: later ones may be about processes that the snapshot shows, too.
         reaper.hear()
         reaped_ms = reaper.used.cpu_ms
         table, own_ms, used_ms, uncharged_ms = take(usage)

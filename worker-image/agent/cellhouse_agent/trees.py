@@ -8,7 +8,7 @@ from cellhouse_agent.usage import Usage
 
 
 class Trees:
-    """Knows how many there are, and has what is about all of them. `usage` is that of the container."""
+    """Counts the trees, and holds what they share. `usage` is that of the container."""
 
     def __init__(self, usage: Usage) -> None:
         self.usage = usage
@@ -23,17 +23,17 @@ class Trees:
         return self._begun if self._living == 1 else None
 
     def execution_begins(self) -> None:
-        """Code begins. A kill that nobody has seen yet did not hit this, nor anything that is sampled."""
+        """Code begins. OOM kills so far did not hit it. If nothing is sampled, they are forgotten."""
         if self.sampling.is_idle:
             self.oom.forget()
         else:
             self.oom.look()
 
     def begin(self) -> None:
-        """Another one begins."""
+        """A tree begins."""
         self._living += 1
         self._begun += 1
 
     def end(self) -> None:
-        """One has ended."""
+        """A tree has ended."""
         self._living -= 1

@@ -34,7 +34,7 @@ class Queued(NamedTuple):
 
 
 class Turn:
-    """Sends the code when it is made, to a kernel that is ready. `kept.changed` is set when `finish` must act."""
+    """Its constructor sends the code to the kernel, which is ready. `kept.changed` is set when `finish` must act."""
 
     def __init__(
         self, queued: Queued, kept: KeptKernel, parts: LaneParts, written: Callable[[], None]
@@ -134,7 +134,7 @@ class Turn:
             self._write(ending, await home.look(look))
         except Exception as error:
             self._fail(error)
-        # Whatever happened during the look was not looked at.
+        # Meanwhile the lane's `run` has handled nothing: let it check everything now.
         self._kept.changed.set()
 
     def _write(self, ending: Ending, files: JsonObject | None) -> None:

@@ -48,7 +48,7 @@ class UsageSampler(PeakSampler):
         return use
 
     def was_out_of_memory(self, exit_code: int | None) -> bool:
-        """Whether the kernel, which has ended so, was killed because memory ran out. Ask once."""
+        """Whether the kernel, which has ended, was killed because memory ran out. Call it only once."""
         return self._trees.oom.explains(exit_code)
 
     def cpu_ms(self) -> float:
@@ -68,7 +68,7 @@ class UsageSampler(PeakSampler):
         cpu_ms = end.cpu_ms - start.cpu_ms
         uncharged_ms = end.uncharged_ms - start.uncharged_ms
         if uncharged_ms > max(NOISE_MS, UNCHARGED_SHARE * cpu_ms):
-            # Nobody but this tree can have used it, unless there was another.
+            # Only this tree can have used that time, unless there was another tree.
             cpu_ms += uncharged_ms
             if self._alone is None or self._alone != self._trees.alone:
                 return None, self.peak_bytes

@@ -45,7 +45,7 @@ class KernelApp(IPKernelApp):
         """Take the kernel's end of the link."""
         self.link = link
         settings = Config()
-        # past_cells.py answers for it. SQLite would need a writable home folder.
+        # past_cells.py takes its place. SQLite would need a writable home folder.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
         # See raw_output.py.

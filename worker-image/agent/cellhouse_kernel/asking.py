@@ -36,7 +36,7 @@ class Asking:
         self._is_answered = True
 
     def begin(self, msg_id: str) -> None:
-        """The code of this request begins, which may ask."""
+        """The code of this request begins, and may ask."""
         self._msg_id, self._number, self._is_answered = msg_id, 0, True
 
     def end(self) -> None:

@@ -27,8 +27,8 @@ FLAGS = ("-I", "-S")
 def go_below_reaper(control: int, is_quick: bool = False) -> None:
     """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
 
-    `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper stays
-    in the memory that it has, which takes no time. Any other becomes a small program.
+    `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper keeps
+    this process's memory, which takes no time. Any other executes a small program.
     """
     pid, problem = -1, 0
     try:
@@ -73,7 +73,7 @@ def _take_descriptors(control: int) -> None:
 
 
 def _ignore_signals() -> None:
-    """Undo what the fork server does with signals; whoever ends the agent's processes ends the reaper last."""
+    """Undo the fork server's signal handling, and ignore the signals that would end the reaper: it must end last."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -28,7 +28,7 @@ class Births:
         self._fd = -1
 
     def any(self) -> bool:
-        """Whether there was one since the last look; also true if the file can no longer be read."""
+        """Whether one was made since the last call; also true if the file can no longer be read."""
         try:
             newest = self._read()
         except OSError:

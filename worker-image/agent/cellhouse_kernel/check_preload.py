@@ -2,9 +2,9 @@
 
 The build of an environment runs it, as root in the image. Each module is imported as a fork server would: in a process
 of its own that has imported what every kernel finds, as the agent's user, with the environment of a kernel, away from
-any folder of the user. A fork copies neither threads nor what holds a descriptor's place, so the module must leave none
-of these behind, and no process. It exits with 1 if there is a module that cannot be preloaded, and prints a line for
-each of these, which begins with the module's name.
+any folder of the user. A fork copies neither threads nor open files well, so the module must leave no thread, no
+open descriptor and no process behind. The program exits with 1 if a module cannot be preloaded, and prints a line for
+each such module, which begins with the module's name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IMPORT_TIMEOUT_SECONDS = 30.0
 SETTLE_SECONDS = 1.0
 POLL_SECONDS = 0.01
 MAX_REPORT_BYTES = 4_096
-# The report on a module with which nothing is wrong. Without any report, the process has ended before its time.
+# The report on a module that can be preloaded. Without any report, the process has ended too early.
 NOTHING = "\n"
 
 
@@ -50,7 +50,7 @@ def _begin_anew(modules: list[str]) -> NoReturn:
     """Execute this program as a fork server is executed."""
     from cellhouse_agent.launcher import kernel_environment
 
-    # With a single CPU: numerical libraries then start no threads, and the others show theirs.
+    # With a single CPU, numerical libraries start no threads. So the threads that show are those of other modules.
     command = module_command("cellhouse_kernel.check_preload", *modules)
     os.execve(command[0], command, kernel_environment(cpus=1))
 
@@ -69,7 +69,7 @@ def _check(name: str) -> str | None:
     if not is_done:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    # What it has started is in its session, at least if it was meant to end with it.
+    # Processes that the module has started are in the same group, unless they were meant to outlive it.
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     if not is_done:
@@ -94,7 +94,7 @@ def _run_forked(name: str, report: int) -> NoReturn:
 
 
 def _left_behind(name: str, before: set[str]) -> str | None:
-    """What the module has left behind that a fork does not copy."""
+    """Report what the module has left behind, in a line; None if it has left nothing."""
     if threads := _threads_that_stay():
         return f"{name} left {_counted(len(threads), 'thread')} running: {', '.join(threads)}"
     if descriptors := sorted(_descriptors() - before):
@@ -113,7 +113,7 @@ def _has_child() -> bool:
 
 
 def _threads_that_stay() -> list[str]:
-    """The names of all threads but this one, Python's own first."""
+    """The names of all threads but this one that do not end soon, as `threading` names them if it can."""
     until = time.monotonic() + SETTLE_SECONDS
     while _threads() and time.monotonic() < until:
         time.sleep(POLL_SECONDS)

@@ -32,9 +32,9 @@ from cellhouse_kernel.surroundings import (
     set_variables,
 )
 
-# Sent beside the reply, which must not be too large to be accepted.
+# Sent in a message of its own, so that the reply does not become too large to be accepted.
 EXPRESSIONS_TYPE = "user_expressions"
-# The largest count that is told, as in the agent.
+# The largest number of a cell that is reported, as in the agent.
 MAX_COUNT = 2**53 - 1
 
 # Taken before any user code runs, which may replace them.
@@ -55,7 +55,7 @@ class LinkKernel(CellKernel):
         self.asking = Asking(self.link, self._inbox, self.shell_channel.outbox)
         self._own_threads = _count_threads()
         self._had_other_code = False
-        # What the request has asked for around its code.
+        # The environment variables and the folder that the request wants for its code.
         self._surroundings: Surroundings | None = None
         self._is_serving = False
         self._serving: asyncio.Task[None] | None = None
@@ -103,7 +103,7 @@ class LinkKernel(CellKernel):
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""
         if msg["msg_type"] == ANSWER_TYPE:
-            # The code that asked did not wait for it.
+            # The code that asked no longer waits for this answer.
             return
         if msg["msg_type"] == "variables_request":
             variables = msg["content"]["variables"]
@@ -139,7 +139,7 @@ class LinkKernel(CellKernel):
         self._publish_idle(msg["msg_id"], end_key)
 
     def _has_other_code(self) -> bool:
-        """Whether threads or tasks of earlier code still run, beside this task."""
+        """Whether threads or tasks of earlier code still run, apart from this task."""
         return _count_threads() > self._own_threads or len(_all_tasks(self._loop)) > 1
 
     async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
@@ -149,7 +149,8 @@ class LinkKernel(CellKernel):
         shell.begin_cell(content["code"])
         silent = content.get("silent", False)
         outbox = self.shell_channel.outbox
-        # Also if it is silent: from now on it can be interrupted. The content is empty, because nobody reads it.
+        # Sent even for a silent cell: it tells the agent that the cell can be interrupted from now on. The content is
+        # empty, because nobody reads it.
         outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         if content.get("allow_stdin", False):
             self.asking.begin(parent["msg_id"])

@@ -1,6 +1,6 @@
 """Forks the agent's other processes before the agent knows anything: that costs a millisecond, and shares its memory.
 
-Later the agent has descriptors and memory that they must not have, so one that replaces another is executed.
+Later the agent has descriptors and memory that those processes must not have, so a replacement is executed.
 """
 
 from __future__ import annotations

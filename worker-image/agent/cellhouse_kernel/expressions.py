@@ -1,4 +1,4 @@
-"""Evaluates what a request asks for beside its cell, after the cell has ended well (`user_expressions`)."""
+"""Evaluates the expressions of a request after its cell has ended without an error (`user_expressions`)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ socket. Each packet is one JSON object:
     from the agent:        {"fork": {}} with three descriptors  for the kernel's standard input, for its output, and
                                                                 for its reaper's socket to the agent
     from the fork server:  {"ready": {"not_preloaded": ""}}     everything is imported, but for what this line says
-                           {"forked": {"reaper": 12}}           the kernel's reaper exists, and will tell the rest
+                           {"forked": {"reaper": 12}}           the kernel's reaper exists, and reports the rest
                            {"failed": {"errno": 11}}            the reaper could not be made
 
 Each kernel has a reaper of its own (below_reaper.py), which outlives this process. The kernel waits for a first packet
@@ -34,7 +34,7 @@ from cellhouse_kernel.packages import FIRST_FORK_SERVER, find_packages
 from cellhouse_kernel.preload import further_modules, preload
 
 MAX_PACKET_BYTES = 4_096
-# In a packet, a character may become six.
+# JSON may turn one character into six, and the packet has a limit.
 MAX_NOT_PRELOADED_CHARACTERS = 500
 DESCRIPTORS = 3
 

@@ -19,7 +19,7 @@ _decode = json.JSONDecoder().decode
 
 
 class _Content(NamedTuple):
-    """It is replaced as a whole, so an interrupt leaves it as it was or as it becomes."""
+    """It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
 
     # Of the last packet that is in it.
     number: int

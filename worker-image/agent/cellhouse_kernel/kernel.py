@@ -79,7 +79,7 @@ class Kernel(LinkKernel):
         return bounded(reply)
 
     def do_history(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What cells have run."""
+        """The cells that this kernel has run."""
         shell: Any = self.shell
         return {"status": "ok", "history": past_cells(shell.history_manager, *args, **kwargs)}
 

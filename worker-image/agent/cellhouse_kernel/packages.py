@@ -6,8 +6,8 @@ the virtual environment of IMAGE_PYTHON (Dockerfile). Nothing that an environmen
 
 A process that has changed to its own user may become a Python like any other (`find_packages`): a fork server, to
 preload what an environment has, and a kernel. Only a kernel goes on and runs the `.pth` files of the environment, as
-the user, and finds what the user has installed (`find_users_packages`). That comes last, and is only found: no `.pth`
-file and no `usercustomize` of the user runs in a kernel (decision 0065).
+the user, and finds what the user has installed (`find_users_packages`). Those packages come last, and can only be
+imported: no `.pth` file and no `usercustomize` of the user runs in a kernel (decision 0065).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from importlib.machinery import (
 from cellhouse_kernel.identity import HOME
 
 IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
-# The one of user code and of the programs that it starts.
+# The Python of user code and of the programs that it starts.
 PYTHON = "/usr/bin/python3"
 # The argument of the worker's first fork server. It begins before any code of the user, so it may import what the image
 # names (preload.py). A later one must not: such a module may read files of the home, which can name code to run, and a
@@ -64,7 +64,7 @@ def find_packages() -> None:
 
 
 def find_users_packages() -> None:
-    """Find also what the user has installed, last, as soon as it is there. Call it as the user, without privileges."""
+    """Also find the user's packages, last, even if installed later. Call it as the user, without privileges."""
     end = len(sys.path)
     site.addsitedir(OWN_PACKAGES)
     # What the `.pth` files have added belongs to the environment.
@@ -73,7 +73,7 @@ def find_users_packages() -> None:
     where = sys.path.index(DEBIAN_PACKAGES)
     sys.path[where:where] = added
     sys.path.append(USERS_PACKAGES)
-    # Python would remember for good that there is no such folder.
+    # If there is no such folder yet, Python's own finder would remember that for good.
     sys.path_importer_cache[USERS_PACKAGES] = FileFinder(
         USERS_PACKAGES,
         (ExtensionFileLoader, EXTENSION_SUFFIXES),

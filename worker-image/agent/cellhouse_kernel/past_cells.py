@@ -1,11 +1,11 @@
-"""Answers what cells have run. There is no database of history, so that is what this kernel has run."""
+"""Answers requests for the history. It is not stored anywhere, so it has only the cells of this kernel."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import Any
 
-# Of more, the newest are told.
+# If there are more, the newest are returned.
 MAX_ENTRIES = 1_000
 
 Entry = tuple[int, int, Any]

@@ -27,7 +27,7 @@ class PipMagic(Magics):
 
 
 def _installed() -> set[str]:
-    """What describes the versions that the user has installed."""
+    """The names of the folders that describe the versions that the user has installed."""
     try:
         return {name for name in os.listdir(USERS_PACKAGES) if name.endswith(".dist-info")}
     except OSError:

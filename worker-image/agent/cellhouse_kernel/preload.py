@@ -1,9 +1,9 @@
 """Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
 
 The image names the libraries that most code imports (LIBRARIES_FILE), and an environment may name further modules
-(PRELOAD_FILE). What holds for KERNEL_MODULES holds for these, and check_preload.py checks it when the environment is
-built. That the modules of an environment read nothing from where user code can write cannot be checked, so they are
-imported only before there is any user code (fork_server.py).
+(PRELOAD_FILE). These must follow the rules for KERNEL_MODULES, and check_preload.py checks that when the environment is
+built. It cannot check whether the modules of an environment read what user code can write. So they are imported only
+before there is any user code (fork_server.py).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ KERNEL_MODULES = (
 # image (worker-image/etc), the build of an environment writes the second one.
 LIBRARIES_FILE = Path("/usr/share/cellhouse/libraries.txt")
 PRELOAD_FILE = Path("/usr/share/cellhouse/preload.txt")
-# As much as can be said of one module that failed.
+# The longest report on one module that failed.
 MAX_REASON_CHARACTERS = 200
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import what every kernel finds, then these; arrange memory so that kernels write to as little of it as possible.
+    """Import what every kernel finds, then `further`; arrange memory so that kernels write to as little as possible.
 
-    Returns for each of the latter that failed what is wrong with it. A kernel can do without: its code imports it.
+    Returns a line for each of the `further` modules that failed. A kernel works without them: its code can import them.
     """
     # Imported objects stay. A collection of garbage, in between or at the end, would free 1 MB and take 0.15 s.
     gc.disable()
@@ -65,7 +65,7 @@ def preload(further: Iterable[str]) -> list[str]:
 
 
 def further_modules() -> list[str]:
-    """What an environment names. Most images have no such file."""
+    """The modules that an environment names. Most images have no such file."""
     return modules_in(PRELOAD_FILE)
 
 

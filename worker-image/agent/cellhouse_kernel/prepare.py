@@ -43,7 +43,7 @@ def prepare_imports() -> Iterator[None]:
     """Keep ipykernel and IPython from loading UNUSED_MODULES, each of which they can do without.
 
     A module that is None in `sys.modules` raises ImportError, which they take for "not installed". User code can import
-    it afterwards. One that is imported already is kept for it.
+    it afterwards. A module that is imported already comes back.
     """
     hidden = {name: sys.modules[name] for name in UNUSED_MODULES if name in sys.modules}
     for name in UNUSED_MODULES:

@@ -41,7 +41,7 @@ def forbid_new_privileges() -> None:
 
 
 def give_up_own_privileges(uid: int) -> None:
-    """The second part. Raises as the whole."""
+    """The second part. Raises PrivilegesLeft or OSError."""
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     # A change from one ordinary user to another keeps capabilities.

@@ -1,4 +1,4 @@
-"""Formats results, with a short way for Python's plain types: they have nothing to show but plain text.
+"""Formats results, with a fast path for Python's plain types, which have nothing to show but plain text.
 
 IPython asks twelve formatters about each object, and each searches the object's class. For Python's own plain types the
 answer is known, unless somebody registered a printer for one.
@@ -27,7 +27,7 @@ MAX_REPR_BITS = 1_024
 
 
 class QuickFormatter(DisplayFormatter):
-    """IPython's formatter, with a short way for plain types."""
+    """IPython's formatter, with a fast path for plain types."""
 
     def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
         """MIME types and their data, and metadata; see IPython."""

@@ -22,7 +22,7 @@ SPECIAL = re.compile(
 
 
 class QuickTransformerManager(TransformerManager):
-    """IPython's manager, with a short way for cells that it would leave unchanged."""
+    """IPython's manager, with a fast path for cells that it would leave unchanged."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,8 +5,8 @@ running execution. (If no leftover can have the pipes, the next execution keeps 
 made of such a descriptor still works.) The pipes are read before each of Python's own writes, which keeps the order of
 writing. Between these writes, a thread reads them.
 
-One lock is held from each read until its text has been passed on, and during each look at whether there is something to
-read. So text that was written before a look is either still in the pipe, or has been passed on.
+One lock is held from each read until its text has been passed on, and during each poll of the pipes. So text that was
+written before a poll is either still in the pipe, or has been passed on.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class RawOutput:
         self._pipes: list[RawPipe] = []
         # Reentrant: a signal handler of the user's may print while its own thread reads here.
         self._lock = threading.RLock()
-        # `_ready` is for looks at the pipes, under the lock. The thread waits on `_watched`. With one epoll for both, a
-        # look could find nothing while Linux is just reporting the event to the thread.
+        # `_ready` is for polling the pipes, under the lock. The thread waits on `_watched`. With one epoll for both, a
+        # poll could find nothing while Linux is just reporting the event to the thread.
         self._ready: select.epoll | None = None
         self._watched: select.epoll | None = None
         # Reading ends of pipes that leftovers may still write to. They have a lock of their own, so that no print waits

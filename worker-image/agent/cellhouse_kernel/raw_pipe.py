@@ -98,7 +98,7 @@ class RawPipe:
             return False
 
     def belong_to(self, parent: dict[str, Any], has_more: bool) -> None:
-        """Give what is written from now on to this request. What was written before (`has_more`) belongs to none."""
+        """Assign later output to this request. Output from before, if there is any (`has_more`), belongs to none."""
         self._parent = {}
         if has_more:
             self.read()

@@ -9,8 +9,8 @@ SOCK_SEQPACKET socket from which it never reads. Each packet is one JSON object:
     {"empty": {...}}                nothing is left below the reaper, which ends
 
 If nothing is left when the process has ended, one packet says both. Both have also "cpu_ms", the CPU time of all that
-has ended below the reaper, and "max_rss_bytes", the most memory that a process had: in `exited`, this one or a child
-that it has waited for; in `empty`, any.
+has ended below the reaper, and "max_rss_bytes", the most memory that a process had. In `exited`, only the process and
+the children that it has waited for count; in `empty`, all processes.
 
 below_reaper.py describes the packets that come before these. It imports almost nothing, because there is one reaper for
 each kernel.
@@ -25,13 +25,13 @@ WAIT_FOR_ALL = 0x40000000
 
 
 def reap(pid: int) -> None:
-    """Reap all children until there are none, and tell of it; `pid` is the one whose end is told."""
+    """Reap children until there are none, and tell the agent; `pid` is the child whose end is reported."""
     exited = ""
     is_told = False
     cpu_seconds, largest_kib = 0.0, 0
     while True:
         try:
-            # Once more before the end is told: most leave nothing behind.
+            # Look once more before reporting the end: most processes leave nothing behind, so one packet suffices.
             ended, status, used = os.wait4(-1, WAIT_FOR_ALL | (os.WNOHANG if exited else 0))
         except ChildProcessError:
             break

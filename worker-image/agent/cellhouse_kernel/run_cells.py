@@ -12,7 +12,7 @@ from ipykernel.ipkernel import IPythonKernel
 
 
 class CellKernel(IPythonKernel):
-    """An IPythonKernel with a short way for cells that do not await."""
+    """An IPythonKernel with a fast path for cells that do not await."""
 
     # Plain attributes instead of traits: nobody observes these, and they are set for every cell.
     _allow_stdin: Any = False

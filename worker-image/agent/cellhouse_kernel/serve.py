@@ -27,7 +27,7 @@ def wait_for_start() -> socket.socket | None:
 def serve_kernel(link: socket.socket) -> None:
     """Serve a kernel until told to stop."""
     forbid_watching()
-    # User code may have closed its home to itself. It needs a kernel to open it again.
+    # User code may have lost access to its own home. It needs a kernel to restore that.
     with suppress(PermissionError):
         os.chdir(HOME)
     prepare_environment()

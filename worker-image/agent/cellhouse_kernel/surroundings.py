@@ -1,8 +1,10 @@
-"""What code finds around it: environment variables and the folder that it is in.
+"""The surroundings of code: its environment variables and the folder that it is in.
 
-A session has variables, and a context a folder: these are there from the kernel's start. What one execution asks for,
-the kernel itself puts on before its code and takes off after it. No frame of that is on the stack of the code, so no
-traceback shows it. The process has only one environment and one folder: threads and tasks of earlier code see those of
+A session has variables, and a context a folder: these are there from the kernel's start. One execution may ask for
+others: the kernel sets them before the code, and restores the former ones after it. No frame of that is on
+the stack of the code, so no traceback shows it.
+
+The process has only one environment and one folder: threads and tasks of earlier code see those of
 the execution, too, while it runs.
 """
 
@@ -28,7 +30,7 @@ def set_variables(variables: dict[str, str]) -> None:
 
 
 def enter_directory(path: str) -> None:
-    """Let code begin there. If it is not there any more, code begins where the kernel is: in the home."""
+    """Let code begin in this folder. If the folder is gone, code begins where the kernel is: in the home."""
     with suppress(OSError, ValueError):
         _chdir(path)
 
@@ -38,7 +40,7 @@ class CellNotStarted(Exception):
 
 
 class Folder(NamedTuple):
-    """An open folder, and what tells it from another that code has put under the same number."""
+    """An open folder, and its identity: code may have opened another file under the same descriptor number."""
 
     descriptor: int
     device: int
@@ -46,12 +48,12 @@ class Folder(NamedTuple):
 
 
 class Surroundings:
-    """Those of one execution, from its request on. `put_on` and `take_off` are called once each."""
+    """The surroundings of one execution, from its request on. `put_on` and `take_off` are called once each."""
 
     def __init__(self, wanted: dict[str, Any]) -> None:
         self._wanted: dict[str, str] = wanted["environment"]
         self._directory: str | None = wanted["working_directory"]
-        # Code may replace `os.environ`. What it has put there is what it looks at.
+        # Earlier code may have replaced `os.environ`. Code reads the replacement.
         self._environment: Any = os.environ
         self._before: dict[str, str | None] = {}
         self._folder: Folder | None = None
@@ -80,7 +82,7 @@ class Surroundings:
             raise CellNotStarted(what) from None
 
     def take_off(self) -> None:
-        """Give the names and the folder back what they had before, whatever the code has done to them."""
+        """Restore the variables and the folder, whatever the code has done to them."""
         for name, value in self._before.items():
             self._give_back(name, value)
         with suppress(Exception):
@@ -95,7 +97,7 @@ class Surroundings:
             else:
                 self._environment[name] = value
         except BaseException:
-            # Code has broken what stands for the environment. Programs that it starts look at this one.
+            # Code has broken its replacement of `os.environ`. Programs that it starts still get the real environment.
             with suppress(Exception):
                 _unset(name) if value is None else _put(name, value)
 
@@ -105,7 +107,7 @@ class Surroundings:
 
 
 def _here() -> Folder | None:
-    """The folder that the process is in, also if it was deleted. None if it may not be entered again.
+    """The folder that the process is in, even if it was deleted. None if it may not be entered again.
 
     Raises CellNotStarted, for example if the code has too many files open.
     """

@@ -10,8 +10,8 @@ from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE
 
 def yield_to_agent() -> None:
     """Make this process the first to be killed when memory is short, and the last to get the CPU."""
-    # If it were not dumpable, the files of its /proc/self would belong to root. It is so again when it has changed its
-    # user. Until then, only the agent's user could touch it.
+    # If it were not dumpable, the files of its /proc/self would belong to root. It stops being dumpable when it
+    # changes its user. Until then, only the agent's user could touch it.
     prctl(PR_SET_DUMPABLE, 1)
     # Not as a text file: each forked process would import the encoding anew, which takes two milliseconds.
     score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
-import { refusalOf } from '../../../service/refusal.ts';
+import { refusalOf } from '../../../doors/shared/refusal.ts';
 import { type Authenticate, isRefusal } from '../authenticate.ts';
 import type { AddressOf } from '../clientAddress.ts';
 import type { Cors } from '../cors.ts';

@@ -2,7 +2,8 @@ import { DomainError } from '../../../domain/errors.ts';
 import { notFound } from '../../notFound.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 
-const BUILT_AFTER_MS = 5_000;
+/** A build takes some seconds to minutes. */
+const RETRY_BUILDING_AFTER_MS = 5_000;
 
 /**
  * Resolves if the environment has a version that serves new sessions. That it was asked for is remembered, so that
@@ -23,6 +24,9 @@ export async function requireServing(
   throw new DomainError(
     'ENVIRONMENT_NOT_READY',
     `The environment ${name} has no version that is ready. ${what}`,
-    { environment: name, ...(newest.state === 'BUILDING' && { retryAfterMs: BUILT_AFTER_MS }) },
+    {
+      environment: name,
+      ...(newest.state === 'BUILDING' && { retryAfterMs: RETRY_BUILDING_AFTER_MS }),
+    },
   );
 }

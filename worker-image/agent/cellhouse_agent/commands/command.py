@@ -1,7 +1,7 @@
 """One command's processes, from the fork to their end.
 
-States: asked for -> made, and waiting (by its reaper) -> ordered -> exited (its own process) -> ended (nothing is left
-below the reaper). A process can wait for an order before there is one.
+States: asked for -> made by its reaper, and waiting for an order -> ordered -> exited (its own process) -> ended
+(nothing is left below the reaper). A process may be made long before its order is given.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cellhouse_commands.order import PACKET, Content, make_order, read_order, se
 
 # A process that waits takes its order within milliseconds. On the busiest machine, it is the last to get the CPU.
 TAKEN_TIMEOUT_SECONDS = 30.0
-# Between the note of its own size and the execution of the program, a process becomes this much larger at most.
+# After a process has recorded its own size, it grows by at most this much before it executes the program.
 SIZE_MARGIN_BYTES = 1_048_576
 DOING = {
     "prepare": "become a command",
@@ -39,7 +39,7 @@ class NotTaken(NotBegun):
 
 
 class Command:
-    """Owns the agent's end of the reaper's socket, that of the socket for the order, and the order."""
+    """Owns the order, and the agent's ends of two sockets: that to the reaper, and that for the order."""
 
     def __init__(self, control: socket.socket, orders: socket.socket) -> None:
         self.reaper = Reaper(None, control)
@@ -62,7 +62,7 @@ class Command:
     async def order(self, content: Content, given: tuple[int, ...]) -> None:
         """Return when its process has taken this order and the descriptors; raises NotBegun and NotTaken.
 
-        If it is cancelled, it returns nevertheless if the command has begun. Otherwise the command never will.
+        If it is cancelled when the command has begun, it returns normally. Otherwise the command never begins.
         """
         self._has_terminal = content["terminal"] is not None
         try:
@@ -91,7 +91,7 @@ class Command:
             return False
 
     def _has_begun(self) -> bool:
-        """Whether it has replaced the order, which it does before it runs code. If it has not, it never will."""
+        """Whether the process has replaced the order, as it does before it runs code. After this, it no longer can."""
         seal_order(self._order)
         return "argv" not in self._content()
 
@@ -102,13 +102,13 @@ class Command:
 
     @property
     def exit_code(self) -> int | None:
-        """That of its process: negative for a signal, None while it runs or if its reaper was lost."""
+        """The exit code of its process: negative for a signal, None while it runs or if its reaper was lost."""
         return self.reaper.exit_code
 
     def interrupt(self, asked: signal.Signals) -> None:
-        """This signal to its process group, even if that is stopped. A program can ignore it.
+        """Send this signal to its process group, and continue a stopped group. A program can ignore the signal.
 
-        With a terminal, also to the group in the foreground.
+        With a terminal, the group in the foreground gets it, too.
         """
         others = beside_leader(self._pid, self.reaper.look_below()) if self._has_terminal else {}
         for number in (asked, signal.SIGCONT):
@@ -117,7 +117,7 @@ class Command:
                 send_signal(pid, start, number)
 
     def tell_resized(self) -> None:
-        """SIGWINCH to whoever looks at its terminal, where the system does not send that itself (gVisor)."""
+        """Send SIGWINCH to all its processes, where the system does not send it at a resize (gVisor)."""
         if foreground_of(self._pid) is None and not self.reaper.has_exited:
             for pid, start in self.reaper.look_below().items():
                 send_signal(pid, start, signal.SIGWINCH)
@@ -145,13 +145,13 @@ class Command:
     def used(self) -> tuple[float | None, int | None]:
         """The CPU milliseconds of all its processes, and the size of the largest in bytes; None if nobody knows.
 
-        To be asked when it has ended. Raises NotBegun.
+        Call it only when the command has ended. Raises NotBegun.
         """
         begun = self._begun()
         if not begun or self.reaper.is_lost:
             return None, None
         used = self.reaper.used
-        # The system counts what its process was before it became the program.
+        # The system's maximum includes the size of the process before it executed the program.
         is_larger = used.max_rss_bytes > begun.max_rss_bytes + SIZE_MARGIN_BYTES
         cpu_ms = round(max(0.0, used.cpu_ms - begun.cpu_ms), 3)
         return cpu_ms, used.max_rss_bytes if is_larger else None

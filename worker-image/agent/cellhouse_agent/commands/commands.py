@@ -1,4 +1,4 @@
-"""The commands of a worker: they run beside each other and beside all kernels, each as soon as there is a place."""
+"""The commands of a worker. They run concurrently with each other and with all kernels, as soon as a place is free."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_COMMANDS = 64
 
 
 class Commands:
-    """A queue in front of MAX_COMMANDS places. A failure that ends the agent is the exception of `failure`."""
+    """A queue in front of MAX_COMMANDS places. An error that must end the agent becomes the exception of `failure`."""
 
     def __init__(self, parts: LaneParts, order: OrderCommand) -> None:
         self._parts = parts
         self._order = order
-        # By the ids of their requests, in order.
+        # The queued commands by their msg_id, in order.
         self._queue: dict[str, CommandRun] = {}
         self._running: dict[str, CommandRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -39,7 +39,7 @@ class Commands:
         self._fill_places()
 
     def refuse(self, request: ExecuteRequest) -> None:
-        """Answer a request that was interrupted before it came."""
+        """Answer a request that was interrupted before it arrived."""
         CommandRun(request, self._parts).end_unstarted()
 
     def interrupt(self, msg_id: str, is_new: bool, number: signal.Signals) -> None:
@@ -60,7 +60,7 @@ class Commands:
         self._variables = variables
 
     async def close(self) -> None:
-        """Run none any more. Those that run are killed."""
+        """Begin no more commands, and kill those that run."""
         self._queue.clear()
         if self._tasks:
             for task in self._tasks:
@@ -76,11 +76,11 @@ class Commands:
             task.add_done_callback(self._tasks.discard)
 
     async def _run(self, run: CommandRun) -> None:
-        """Its whole life."""
+        """Run a command from its turn to its last frame."""
         home = self._parts.home
         try:
             if home:
-                # So that its changes can be told.
+                # So that its file changes can be reported.
                 await home.renewed()
             if run.is_interrupted:
                 run.end_unstarted()
@@ -94,7 +94,7 @@ class Commands:
         self._fill_places()
 
     def _script(self, request: ExecuteRequest) -> Script:
-        """The variables of the command itself count more than those of the session."""
+        """The variables of the command itself override those of the session."""
         command = request.command
         assert command
         variables = {**self._variables, **command.environment}

@@ -1,4 +1,4 @@
-"""Which processes of a terminal's session get what a keyboard or a window would send."""
+"""Which processes of a terminal's session get the signals that a keyboard or a window would send."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def foreground_of(leader: int) -> int | None:
 
 
 def beside_leader(leader: int, below: dict[int, int]) -> dict[int, int]:
-    """Of these processes, those in the foreground, unless the leader is there, too.
+    """The processes of `below` that are in the foreground group, unless the leader is in it, too.
 
-    If nobody knows who is: all of the session that are in another group than the leader.
+    If the system does not show that group: those of the session that are not in the leader's group.
     """
     foreground = foreground_of(leader)
     found = {}

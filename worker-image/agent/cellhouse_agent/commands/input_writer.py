@@ -10,14 +10,15 @@ from cellhouse_agent.user_pipes import TO_READ, open_to_user
 
 # Written at a time: what a pipe holds, if nobody has changed that.
 WRITE_BYTES = 65_536
-# At the beginning of a line, this tells a terminal's reader that it has read everything. Elsewhere it ends the line.
+# At the beginning of a line, this tells a terminal's reader that it has read everything. Elsewhere it only lets the
+# reader have the unfinished line.
 END_OF_INPUT = b"\x04"
 
 
 class InputWriter:
-    """Writes to a descriptor that does not block and is the caller's.
+    """Writes to a non-blocking descriptor, which belongs to the caller.
 
-    When nobody has the other end any more, the input is dropped, and so is what is still to come.
+    When the other end is closed everywhere, the rest of the input is dropped, including what arrives later.
     """
 
     def __init__(self, descriptor: int, buffer: InputBuffer) -> None:
@@ -27,7 +28,7 @@ class InputWriter:
         self._has_ended = False
 
     def begin(self) -> None:
-        """Write whatever there is, and whatever comes."""
+        """Write the input that has arrived, and all that arrives later."""
         self._buffer.watch(self._write)
 
     def close(self) -> None:
@@ -77,7 +78,7 @@ class PipeWriter(InputWriter):
         open_to_user(self.reading, TO_READ)
 
     def begin(self) -> None:
-        """The command has its end: close it here, and write."""
+        """The command has its own copy of the reading end: close this one, and write."""
         self._close_reading()
         super().begin()
 
@@ -99,7 +100,7 @@ class PipeWriter(InputWriter):
 
 
 class TerminalWriter(InputWriter):
-    """The agent's end of a terminal. After the last byte comes what tells the reader so."""
+    """The agent's end of a terminal. After the last byte, END_OF_INPUT tells the reader that nothing more comes."""
 
     def __init__(self, descriptor: int, buffer: InputBuffer) -> None:
         super().__init__(descriptor, buffer)

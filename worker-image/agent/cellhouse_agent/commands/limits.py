@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Limits:
-    """Those of one command. They hold from its turn on, also while its process is being made."""
+    """The limits of one command. They apply from its turn on, even while its process is being made."""
 
     def __init__(self, timeout_ms: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -18,7 +18,7 @@ class Limits:
         self._killed = asyncio.Event()
         # What its processes get first.
         self.signal: signal.Signals = signal.SIGINT
-        # `finished`, unless one of them has come before what was awaited last: `timeout` or `interrupted`.
+        # `timeout` or `interrupted` if that came before the step that was awaited last; otherwise `finished`.
         self.outcome = "finished"
 
     @property
@@ -39,7 +39,7 @@ class Limits:
         self._deadline = self._loop.time() + self._timeout_ms / 1000
 
     async def wait(self, step: asyncio.Future[Any]) -> bool:
-        """Wait for this; false if a limit comes before."""
+        """Wait for this step; false if the time limit or an interrupt comes first."""
         remaining = max(0.0, self._deadline - self._loop.time())
         awaited = (step, self._interrupted)
         await asyncio.wait(awaited, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
 """Has commands made, each from a process that has waited for its order.
 
 A process is made before there is an order for it, so that a command need not wait for two forks (decision 0045). The
-first is made for the first command: a worker that runs none has no memory for it.
+first is made for the first command, so a worker without commands spends no memory on one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cellhouse_kernel.early_fork import Forked
 MAX_ORDERS_UNDER_WAY = 4
 # An order that was not taken is given to another process.
 MAX_ATTEMPTS = 3
-# After an order, before a process is made for the next one: what the command is for has the CPU first.
+# How long after an order a process is made for the next one, so that the command itself gets the CPU first.
 PREPARE_PAUSE_SECONDS = 0.01
 
 
@@ -46,7 +46,7 @@ class CommandMaker:
                     return await self._attempt(content, standard)
                 except NotTaken as error:
                     log_event("order_not_taken", reason=str(error))
-            raise NotBegun("No process could be made: whatever makes them has ended")
+            raise NotBegun("No process could be made: the process that makes them has ended")
 
     async def close(self) -> None:
         """End the spawner, and the process that waits. The commands run on."""
@@ -68,7 +68,7 @@ class CommandMaker:
         return command
 
     async def _waited(self) -> Command | None:
-        """The process that waits, or is being made; None if there is none that lives."""
+        """Take the waiting process, or the one that is being made; None if there is none, or it has ended."""
         waiting, self._waiting = self._waiting, None
         command = await waiting if waiting else None
         if command and command.reaper.has_exited:
@@ -95,7 +95,7 @@ class CommandMaker:
 
 
 async def withdrawn(order: asyncio.Future[Command]) -> Command | None:
-    """Wait for this order no longer. Returns the command if it has begun; otherwise it never will.
+    """Cancel this order. Returns the command if it has begun; otherwise the command never begins.
 
     Raises NotBegun and OSError.
     """
@@ -105,7 +105,7 @@ async def withdrawn(order: asyncio.Future[Command]) -> Command | None:
 
 
 async def abandon(order: asyncio.Future[Command]) -> None:
-    """The agent ends: so does what has come of this order."""
+    """Cancel this order because the agent ends, and kill the command if it has begun."""
     with suppress(NotBegun, OSError):
         if command := await withdrawn(order):
             command.kill()

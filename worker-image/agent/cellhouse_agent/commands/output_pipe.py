@@ -11,7 +11,7 @@ from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 
 # Read at a time. Then other work of the agent gets its turn.
 READ_BYTES = 65_536
-# What a pipe holds, if the system does not tell. Linux allows a user no more.
+# The size of a pipe, if the system does not report it: the most that Linux allows a user by default.
 MAX_PIPE_BYTES = 1_048_576
 # Of UTF-8.
 MAX_CHARACTER_BYTES = 4
@@ -21,13 +21,13 @@ type Take = Callable[[bytes, bool], None]
 
 
 class OutputReader:
-    """Reads what a command writes. The agent always reads on, so nobody waits for it.
+    """Reads what a command writes. The agent always keeps reading, so a command need not wait for the agent.
 
-    The end of text whose last character is not complete yet, at most three bytes, comes with the next bytes.
+    If text ends in an incomplete character, that character (at most three bytes) is passed on with the next bytes.
     """
 
     def __init__(self, reading: int, take: Take) -> None:
-        """It owns `reading`, and does not block."""
+        """It owns `reading`, and makes it non-blocking."""
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._held = b""
@@ -35,7 +35,7 @@ class OutputReader:
         os.set_blocking(reading, False)
 
     def begin(self) -> None:
-        """Read, now and later."""
+        """Begin to read."""
         self._loop.add_reader(self._reading, self._read)
 
     def read_rest(self) -> None:
@@ -59,7 +59,7 @@ class OutputReader:
             self._reading = -1
 
     def _size(self) -> int:
-        """The most that can be there."""
+        """The most bytes that the pipe can hold."""
         try:
             return fcntl.fcntl(self._reading, fcntl.F_GETPIPE_SZ) if self._reading >= 0 else 0
         except OSError:
@@ -101,7 +101,7 @@ class OutputPipe(OutputReader):
         return self._writing
 
     def begin(self) -> None:
-        """The command has its end: close it here, and read."""
+        """The command has its own copy of the writing end: close this one, and read."""
         self._close_writing()
         super().begin()
 
@@ -117,7 +117,7 @@ class OutputPipe(OutputReader):
 
 
 def split_incomplete(data: bytes) -> tuple[bytes, bytes]:
-    """The data without the beginning of a character at its end, and that beginning."""
+    """The data up to its last complete character, and the rest: the beginning of another one."""
     for length in range(1, min(MAX_CHARACTER_BYTES, len(data) + 1)):
         last = data[-length]
         if last & 0xC0 == 0x80:
@@ -127,7 +127,7 @@ def split_incomplete(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _needed(first: int) -> int:
-    """How many bytes the character has that begins so; 1 if none does."""
+    """How many bytes a character with this first byte has; 1 if no character begins with it."""
     if 0xC2 <= first <= 0xDF:
         return 2
     if 0xE0 <= first <= 0xEF:

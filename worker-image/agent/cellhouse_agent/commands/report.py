@@ -29,9 +29,9 @@ def not_begun(error: NotBegun | OSError, finished_at: float) -> Ended:
 
 
 def ended_command(command: Command, finished_at: float, was_oom: bool, peak_bytes: int) -> Ended:
-    """All its processes have ended; `was_oom`: it was killed because memory ran out.
+    """The end of a command that has no process left; `was_oom`: it was killed because memory ran out.
 
-    `peak_bytes` is the most memory that was seen, 0 if nobody has looked.
+    `peak_bytes` is the most memory in any sample, 0 if there was none.
     """
     try:
         cpu_ms, largest_bytes = command.used()

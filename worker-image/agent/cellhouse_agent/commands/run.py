@@ -1,8 +1,8 @@
 """One command's run: from the order to its last frame, within its limits.
 
-States: ordered -> running (`busy` is written) -> ended (its own process has) -> written. At its limit, or when somebody
-interrupts it, it gets SIGINT (or what was asked for), and SIGKILL at the end of the grace time. Whatever it has started
-ends with it.
+States: ordered -> running (`busy` is written) -> ended (its own process has) -> written. At its limit, a
+command gets SIGINT; an interrupt sends it the requested signal instead. It gets SIGKILL at the end of the grace time.
+Whatever it has started ends with it.
 
 A command has no variables to lose, so its grace time is not stretched on a busy machine (grace.py).
 """
@@ -52,7 +52,7 @@ class CommandRun:
         self._command: Command | None = None
         # While it has its grace time.
         self._ending: Command | None = None
-        # The one asked for, or the latest one set.
+        # The size of its terminal: the requested one, or the last one that was set.
         self._size = request.command.terminal if request.command else None
         self._terminal: Terminal | None = None
 
@@ -103,7 +103,7 @@ class CommandRun:
         buffer = self._parts.inputs.of(self.request.msg_id)
         if not self._size or not buffer:
             return Pipes(self._take, buffer)
-        # Few commands have one.
+        # Few commands have a terminal, so others do not import it.
         from cellhouse_agent.commands.terminal import Terminal
 
         self._terminal = Terminal(self._take, buffer)
@@ -134,12 +134,12 @@ class CommandRun:
         keep(name, data)
 
     async def _supervise(self, command: Command, streams: Streams) -> Ended:
-        """From its begin until nothing of it is left."""
+        """Supervise the command until none of its processes is left."""
         self._command = command
         self._parts.trees.execution_begins()
         meter = TreeMeter(command.pid, command.reaper, self._parts.trees)
         sampler = PeakSampler(meter, self._parts.trees)
-        # One that is short is not worth a sample.
+        # A short command is not worth a sample.
         attention = self._loop.call_later(SHORT_SECONDS, sampler.watch)
         try:
             self._record.start(pid=command.pid)
@@ -163,7 +163,7 @@ class CommandRun:
             command.close()
 
     def _was_out_of_memory(self, exit_code: int | None) -> bool:
-        """Whether it was killed because memory ran out. Ask once."""
+        """Whether it was killed because memory ran out. Call it only once."""
         was_oom = exit_code is not None and self._parts.trees.oom.explains(exit_code)
         if was_oom and self._limits.outcome == "finished":
             self._limits.outcome = "out_of_memory"
@@ -182,7 +182,7 @@ class CommandRun:
             exit_watch.cancel()
 
     async def _files(self, look: Look | None) -> JsonObject | None:
-        """What has changed in the home meanwhile; None if nobody looks."""
+        """What has changed in the home meanwhile; None if the home is not watched."""
         home = self._parts.home
         if not home or not look:
             return None

@@ -8,10 +8,10 @@ from cellhouse_agent.requests import TerminalSize
 from cellhouse_commands.order import Content
 from cellhouse_kernel.identity import HOME
 
-# Every terminal on a screen of today understands what programs send to this one.
+# Every present terminal emulator understands what programs send to a terminal of this type.
 TERMINAL_TYPE = "xterm-256color"
 SHELL = ("/bin/bash", "-c")
-# Linux accepts no longer argument: MAX_ARG_STRLEN, less the character that ends it.
+# The longest argument that Linux accepts: MAX_ARG_STRLEN, less the NUL at its end.
 MAX_CODE_BYTES = 131_071
 
 
@@ -24,7 +24,7 @@ class Script(NamedTuple):
     terminal: TerminalSize | None = None
 
     def problem(self) -> str | None:
-        """Why no program can be given such code."""
+        """Why a program cannot be given this code; None if it can."""
         if len(self.code.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
             return f"The code is longer than {MAX_CODE_BYTES} bytes"
         return "The code contains a NUL character" if "\0" in self.code else None

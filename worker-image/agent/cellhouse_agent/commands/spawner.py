@@ -34,7 +34,7 @@ class Spawner:
         self._upkeep = asyncio.create_task(keep_process(first, MODULE, self._serve))
 
     async def make(self) -> Command:
-        """Have a process made that waits for an order. Raises NotBegun and NotTaken."""
+        """Have the spawner make a process, which waits for an order. Raises NotBegun and NotTaken."""
         command = await self._ask()
         try:
             async with asyncio.timeout(MADE_TIMEOUT_SECONDS):
@@ -49,7 +49,7 @@ class Spawner:
         return command
 
     async def _ask(self) -> Command:
-        """Ask a spawner that lives for a process. Raises NotBegun."""
+        """Ask a living spawner for a process. Raises NotBegun."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 while True:
@@ -107,6 +107,6 @@ class Spawner:
         self._has_ended.set()
 
     def _receive(self, control: socket.socket) -> None:
-        # It has nothing to say. So whatever comes, it is of no more use.
+        # A spawner never sends anything. So it has ended, or is broken.
         if receive(control) is not None:
             self._forget()

@@ -1,4 +1,4 @@
-"""What a command has as its standard input, output and error: pipes. terminal.py has the other way."""
+"""A command's standard input, output and error, as pipes. With a terminal, terminal.py takes their place."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Streams(Protocol):
 
     @property
     def given(self) -> Standard:
-        """The command's descriptors, until `begin`. They stay ours."""
+        """The descriptors for the command, until `begin`. This object closes them."""
 
     def begin(self) -> None:
-        """The command has its own: write its input, and read its outputs."""
+        """The command has its own copies of the descriptors: write its input, and read its outputs."""
 
     def read_rest(self) -> None:
         """All its processes have ended: read what they have written."""
@@ -81,7 +81,7 @@ class NoInput:
         self.reading = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def begin(self) -> None:
-        """The command has its end: close it here."""
+        """The command has its own copy of the descriptor: close this one."""
         self.close()
 
     def close(self) -> None:

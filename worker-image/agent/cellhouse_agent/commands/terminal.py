@@ -21,8 +21,8 @@ from cellhouse_agent.requests import TerminalSize
 from cellhouse_commands.terminal import PACKET, set_size
 
 ENDS = 2
-# Linux gives at most 4 KB of a terminal's output at a time. So much is gathered for one frame, if it comes so soon that
-# a person sees no delay.
+# Linux returns at most 4 KB of a terminal's output at a time. So output is gathered for one frame: at most this much,
+# for so short a time that a person sees no delay.
 GATHERED_BYTES = 65_536
 GATHER_SECONDS = 0.005
 
@@ -65,7 +65,7 @@ class Terminal:
         self._ends: list[int] = []
         self._reader: TerminalReader | None = None
         self._writer: TerminalWriter | None = None
-        # What was asked for before it was open.
+        # The size that was requested last. It is set when the terminal opens.
         self._size: TerminalSize | None = None
 
     @property
@@ -117,7 +117,7 @@ class Terminal:
             # If there are fewer, the process has ended before it had a terminal, or the agent has no descriptor left.
             if len(self._ends) == ENDS:
                 self._open(self._ends[0])
-                # Now that nothing can fail any more, it executes its program.
+                # Nothing can fail any more: let the process execute its program.
                 self._ours.send(PACKET)
                 self._close_sockets()
                 return

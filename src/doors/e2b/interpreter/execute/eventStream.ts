@@ -32,7 +32,7 @@ export function openEventStream(res: ServerResponse): EventStream {
     });
   }
 
-  function poll(): void {
+  function scheduleWrite(): void {
     clearTimeout(due);
     const ms = prints.dueInMs();
     if (ms === null) return;
@@ -50,7 +50,7 @@ export function openEventStream(res: ServerResponse): EventStream {
   return {
     send: async (events) => {
       const isTaken = write(joined(events));
-      poll();
+      scheduleWrite();
       if (!isTaken) await drained(res);
     },
     end: (events) => {

@@ -1,4 +1,4 @@
-import type { DomainError, ErrorCode } from '../domain/errors.ts';
+import type { DomainError, ErrorCode } from '../../domain/errors.ts';
 
 /** A request that is not carried out, and why. */
 export interface Refusal {
