@@ -94,4 +94,22 @@ describe('a feed', () => {
     expect(await first).toMatchObject({ execution: { id: asked.streamId, startedAt: null } });
     expect(await open.next()).toEqual({ type: 'gone' });
   });
+
+  it('counts a restart once that it has read and hears afterwards', async () => {
+    const { tell, feed } = world();
+    const open = await feed();
+    const restarted = (version: number) =>
+      ({
+        streamKind: 'session',
+        streamId: session.id,
+        version,
+        event: { type: 'KernelRestarted', data: { reason: 'user', executionId: null } },
+      }) as unknown as RecordedEvent;
+    tell(restarted(session.version));
+    tell(restarted(session.version + 1));
+    const { kernelRestarts } = session;
+    expect(await open.next()).toMatchObject({ kernelRestarts: kernelRestarts + 1 });
+    tell(CLOSED);
+    expect(await open.next()).toEqual({ type: 'gone' });
+  });
 });

@@ -1,0 +1,48 @@
+/** What the writer of a worker's output does when a commit fails. What it stores, test/int tests with a database. */
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import type { Output } from '../../src/domain/output.ts';
+import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
+import { addOutput } from '../../src/worker/storing/batch.ts';
+import { ENDED_WORKER } from '../../src/worker/storing/batchCommit.ts';
+import { createWriter, type WriterDeps } from '../../src/worker/storing/writer.ts';
+import { queuedExecution } from '../support/states.ts';
+
+const PRINTED: Output = { kind: 'stream', name: 'stdout', text: 'a' };
+
+it('a batch that must be read again is stored, although the database is away meanwhile', async () => {
+  const steps: string[] = [];
+  let conflicts = 1;
+  let outages = 2;
+  const deps = {
+    store: {
+      commit: async () => {
+        if (conflicts-- > 0) {
+          steps.push('conflict');
+          throw new ConcurrencyError('stream');
+        }
+        steps.push('stored');
+        return { states: [] };
+      },
+    },
+    logger: pino({ level: 'silent' }),
+    stored: () => ENDED_WORKER,
+    addStopped: async () => [],
+    cursor: () => ({}),
+    reload: async () => {
+      steps.push(outages > 0 ? 'away' : 'read');
+      if (outages-- > 0) throw new Error('The database is away.');
+    },
+    onStored: () => undefined,
+    onFenced: () => steps.push('fenced'),
+    followers: () => 1,
+    holdBack: () => undefined,
+  } as unknown as WriterDeps;
+  const writer = createWriter(deps, 0);
+  const execution = queuedExecution();
+  const job = { execution, code: 'x', isTakenOver: false, nextSeq: 1, stateLost: false };
+  addOutput(writer.batch, job, PRINTED, new Date());
+  writer.added('end');
+  await writer.drained();
+  expect(steps).toEqual(['conflict', 'away', 'away', 'read', 'stored']);
+});
