@@ -5,13 +5,14 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, or open thousands of connections. All other
- * files run several at a time (vitest.config.ts).
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/access.md promises,
+ * or open thousands of connections. All other files run several at a time (vitest.config.ts).
  */
 export const ALONE = [
   'cgroupV2.test.ts',
   'fairness.test.ts',
   'fileMemory.test.ts',
+  'revocation.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
