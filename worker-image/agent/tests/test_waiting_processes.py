@@ -31,10 +31,10 @@ SOON_SECONDS = 15.0
 class Waiting(WithCommands):
     """With a spawner that was executed."""
 
-    async def waiting(self) -> int:
-        """The process that waits, once it is ready."""
+    async def waiting(self, former: int = 0) -> int:
+        """The process that waits, once it is ready. `former` belongs to a command, and may not be gone yet."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not (found := [*_waiting()]):
+            while not (found := [pid for pid in _waiting() if pid != former]):
                 await asyncio.sleep(0.01)
         self.assertEqual(len(found), 1)
         return found[0]
@@ -46,10 +46,11 @@ class Waiting(WithCommands):
         await self.waiting()
 
     async def test_the_next_command_is_made_of_it(self) -> None:
-        await self.output("1", "true")
+        former = int(await self.output("1", "echo $$"))
         for msg_id in ("2", "3"):
-            waiting = await self.waiting()
+            waiting = await self.waiting(former)
             self.assertEqual(await self.output(msg_id, "echo $$"), f"{waiting}\n")
+            former = waiting
 
     async def test_user_code_cannot_touch_it(self) -> None:
         wait = "echo on; until [ -e /tmp/go ]; do sleep 0.05; done"
