@@ -143,14 +143,15 @@ export async function createContextFeed(
       async () => {
         const session = await queries.session(sessionId as SessionId);
         if (session === null) return null;
-        const [other] = isDefault ? [] : await queries.contexts([contextId as ContextId]);
-        const found = await atTheBeginning(queries, session, contextId, after);
-        return { kernel: other ?? session, found };
+        const [kernel = null] = isDefault
+          ? [session]
+          : await queries.contexts([contextId as ContextId]);
+        return { kernel, found: await atTheBeginning(queries, session, contextId, after) };
       },
       (beginning) => {
         isRead = true;
         if (beginning === null) return;
-        ({ kernelRestarts, version: readVersion } = beginning.kernel);
+        if (beginning.kernel) ({ kernelRestarts, version: readVersion } = beginning.kernel);
         for (const each of beginning.found) track(each);
         const [head] = waiting.values();
         first = head?.position ?? null;
