@@ -20,31 +20,40 @@ export interface SharedServer {
 
 export interface OwnDatabase {
   readonly address: SocketAddress;
-  /** For DATABASE_URL. */
-  readonly url: string;
+  /** Ends what is still connected, and drops the database. */
   drop(): Promise<void>;
 }
 
 /**
- * Makes a database on the shared server. Null: there is no shared server, as in a bench.
- * @param options.hasTables false for an empty database, in which the first gateway makes the tables
+ * Makes a database on the shared server, with its `url` for DATABASE_URL. Null: there is no shared server, as in a bench.
+ * @param options as of {@link createDatabase}
  */
-export async function makeDatabase({ hasTables = true } = {}): Promise<OwnDatabase | null> {
+export async function makeDatabase(
+  options: { readonly hasTables?: boolean } = {},
+): Promise<(OwnDatabase & { readonly url: string }) | null> {
   const given = process.env[SERVER_VARIABLE];
   if (given === undefined) return null;
   const { address: server, tcpPort } = JSON.parse(given) as SharedServer;
-  const database = `e2e_${randomUUID().replaceAll('-', '')}`;
-  const template = hasTables ? WITH_TABLES : 'template1';
-  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(database)} TEMPLATE ${sql(template)}`);
-  return {
-    address: { ...server, database },
-    url: `postgres://${server.username}@127.0.0.1:${tcpPort}/${database}`,
-    drop: () => dropDatabase(database, server),
-  };
+  const made = await createDatabase(server, options);
+  const { username, database } = made.address;
+  return { ...made, url: `postgres://${username}@127.0.0.1:${tcpPort}/${database}` };
 }
 
-/** Ends what is still connected to the database, and drops it. */
-export async function dropDatabase(database: string, server: DatabaseAddress): Promise<void> {
+/**
+ * Makes a database on a server that has {@link WITH_TABLES}.
+ * @param options.hasTables false for an empty database, in which the first gateway makes the tables
+ */
+export async function createDatabase(
+  server: SocketAddress,
+  { hasTables = true }: { readonly hasTables?: boolean } = {},
+): Promise<OwnDatabase> {
+  const database = `test_${randomUUID().replaceAll('-', '')}`;
+  const template = hasTables ? WITH_TABLES : 'template1';
+  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(database)} TEMPLATE ${sql(template)}`);
+  return { address: { ...server, database }, drop: () => drop(database, server) };
+}
+
+async function drop(database: string, server: DatabaseAddress): Promise<void> {
   await onServer(server, async (sql) => {
     // Not FORCE: it fails while autovacuum works in the database, whereas a plain drop ends the autovacuum.
     await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -3,6 +3,9 @@
  * removes those that were not used for a while.
  */
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { builtImage } from './builtImage.ts';
 
@@ -13,6 +16,34 @@ export interface TestImage {
   readonly madeOf: string;
   readonly context: Docker.ImageBuildContext;
   readonly options?: Docker.ImageBuildOptions;
+}
+
+export interface ImageStep extends Pick<TestImage, 'name'> {
+  /** One step of a Dockerfile. */
+  readonly step: string;
+  /** The texts of the files that the step copies, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** Builds an image with one more step than the worker image, unless it exists. @returns its name */
+export async function ensureImageOn(
+  docker: Docker,
+  workerImage: string,
+  { name, step, files = {} }: ImageStep,
+): Promise<string> {
+  const base = (await docker.getImage(workerImage).inspect()).Id;
+  const all = { Dockerfile: `FROM ${base}\nLABEL cellhouse.image=test\n${step}\n`, ...files };
+  const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
+  try {
+    for (const [file, text] of Object.entries(all)) writeFileSync(join(context, file), text);
+    return await ensureTestImage(docker, {
+      name,
+      madeOf: JSON.stringify(all),
+      context: { context, src: Object.keys(all) },
+    });
+  } finally {
+    rmSync(context, { recursive: true });
+  }
 }
 
 /**

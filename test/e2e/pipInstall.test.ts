@@ -1,10 +1,3 @@
-/**
- * Users install packages with pip into their home, under both runtimes, from an index that they reach through the
- * gateway's proxy. A hostile package gains nothing by that.
- */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asRoot } from '../../testkit/asRoot.ts';
@@ -16,7 +9,7 @@ import {
   restartKernel,
   runCommand,
 } from '../../testkit/interpreter.ts';
-import { ensureTestImage } from '../../testkit/testImage.ts';
+import { ensureImageOn } from '../../testkit/testImage.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
@@ -230,23 +223,10 @@ describe('without a way out, in a worker of an image with packages in /usr/local
 });
 
 /** The worker image, with what an environment might have from pip. @returns its name */
-async function imageWithPackages(): Promise<string> {
-  const docker = new Docker();
-  const base = (await docker.getImage(workerImage()).inspect()).Id;
-  const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
-  const files = {
-    Dockerfile: `FROM ${base}\nLABEL cellhouse.image=test\nCOPY own.* /usr/local/lib/python3.13/dist-packages/\n`,
-    'own.py': 'ANSWER = 42\n',
-    'own.pth': mark('own.pth'),
-  };
-  try {
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(context, name), text);
-    return await ensureTestImage(docker, {
-      name: 'own-packages',
-      madeOf: JSON.stringify(files),
-      context: { context, src: Object.keys(files) },
-    });
-  } finally {
-    rmSync(context, { recursive: true });
-  }
+function imageWithPackages(): Promise<string> {
+  return ensureImageOn(new Docker(), workerImage(), {
+    name: 'own-packages',
+    step: 'COPY own.* /usr/local/lib/python3.13/dist-packages/',
+    files: { 'own.py': 'ANSWER = 42\n', 'own.pth': mark('own.pth') },
+  });
 }

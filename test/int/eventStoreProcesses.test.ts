@@ -4,9 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -21,7 +19,7 @@ import {
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
-import { ownedFolder } from '../support/provideDatabase.ts';
+import { makeOwnedFolder } from '../support/ownedServers.ts';
 
 const PROCESSES = 4;
 const WRITERS_EACH = 4;
@@ -36,7 +34,7 @@ interface Acknowledged {
 }
 
 const logger = pino({ level: 'silent' });
-const dataDir = mkdtempSync(join(tmpdir(), ownedFolder(process.pid)));
+const dataDir = makeOwnedFolder();
 let address: SocketAddress;
 let proxy: DatabaseProxy;
 let reader: Database;

@@ -1,5 +1,4 @@
 /** Gives each test file its own database on the server that `provideDatabase.ts` started. */
-import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, inject } from 'vitest';
 import type { StreamKind } from '../../src/domain/entities.ts';
@@ -13,7 +12,7 @@ import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
-import { dropDatabase, onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
+import { createDatabase, onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
 import { tablesWithSecrets } from './tablesWith.ts';
@@ -50,10 +49,7 @@ export async function useDatabase(
   { hasTables = true } = {},
 ): Promise<TestDatabase> {
   const server = inject('database');
-  const name = `test_${randomUUID().replaceAll('-', '')}`;
-  const template = hasTables ? WITH_TABLES : 'template1';
-  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(template)}`);
-  const address = withDatabase(server, name);
+  const { address, drop } = await createDatabase(server, { hasTables });
   const client = createClient(address, { name: 'test', maxConnections: 3 });
   const freshOutputs = createFreshOutputs(everLater());
   const queries = createQueries(client, { address, newId, freshOutputs });
@@ -69,10 +65,10 @@ export async function useDatabase(
       if (telling.length > 0) throw new Error(`Secrets of tokens are in ${telling.join(', ')}.`);
       await untilNone('Leases that are renewed', () => leasesOf([...gateways.values()], client));
       await client.close(1_000);
-      await untilNone('Connections', () => connectionsTo(name, server));
+      await untilNone('Connections', () => connectionsTo(address.database, server));
     } finally {
       await client.close(1_000);
-      await dropDatabase(name, server);
+      await drop();
     }
   });
 
@@ -135,11 +131,4 @@ function connectionsTo(database: string, server: DatabaseAddress): Promise<reado
       WHERE datname = ${database} AND backend_type = 'client backend'`;
     return rows.map((row) => row.name);
   });
-}
-
-function withDatabase(address: DatabaseAddress, database: string): DatabaseAddress {
-  if (!('url' in address)) return { ...address, database };
-  const url = new URL(address.url);
-  url.pathname = `/${database}`;
-  return { url: url.href };
 }

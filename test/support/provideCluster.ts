@@ -4,11 +4,8 @@
  * another copy (testkit/sharedServer.ts).
  */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
+import { availableParallelism } from 'node:os';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
@@ -16,13 +13,11 @@ import {
 import { layoutOf, socketOf } from '../../src/postgres/layout.ts';
 import { CLUSTER_VARIABLE, seedCluster } from '../../testkit/seedCluster.ts';
 import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
+import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';
 import { makeTables } from './provideDatabase.ts';
 
-/** A folder's name contains the id of its process. Any test run removes the folders of processes that are gone. */
-const OWNED = /^ch-cluster-(\d+)-/;
 /** A gateway has up to eleven (docs/operations.md). Some files have four gateways, and several files run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
-const logger = pino({ level: 'silent' });
 
 /**
  * The first Vitest project of a run makes the cluster and the shared server for all projects. The processes that run
@@ -31,9 +26,7 @@ const logger = pino({ level: 'silent' });
 export default async function provideCluster(): Promise<() => Promise<void>> {
   if (process.env[CLUSTER_VARIABLE] !== undefined) return async () => undefined;
   await removeAbandoned();
-  const [prepared, shared] = ['', ''].map(() =>
-    mkdtempSync(join(tmpdir(), `ch-cluster-${process.pid}-`)),
-  ) as [string, string];
+  const [prepared, shared] = [makeOwnedFolder(), makeOwnedFolder()];
   await ensureEmbeddedPostgres({ dataDir: prepared, logger });
   await stopEmbeddedPostgres({ dataDir: prepared, logger });
   process.env[CLUSTER_VARIABLE] = layoutOf(prepared).root;
@@ -49,8 +42,7 @@ export default async function provideCluster(): Promise<() => Promise<void>> {
   process.env[SERVER_VARIABLE] = JSON.stringify({ address, tcpPort });
   return async () => {
     relay.close();
-    rmSync(prepared, { recursive: true, force: true });
-    await remove(shared);
+    for (const dataDir of [prepared, shared]) await removeOwned(dataDir);
   };
 }
 
@@ -68,16 +60,4 @@ async function startRelay(socketPath: string): Promise<Server> {
   }).listen(0, '127.0.0.1');
   await once(relay, 'listening');
   return relay;
-}
-
-async function removeAbandoned(): Promise<void> {
-  for (const name of readdirSync(tmpdir())) {
-    const pid = OWNED.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await remove(join(tmpdir(), name));
-  }
-}
-
-async function remove(dataDir: string): Promise<void> {
-  await stopEmbeddedPostgres({ dataDir, logger });
-  rmSync(dataDir, { recursive: true, force: true });
 }
