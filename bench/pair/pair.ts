@@ -3,7 +3,7 @@
  * both sides get a new gateway, because two gateways of the same program differ, too: what V8 compiles depends on the
  * first calls. It needs root, because it reads the CPU times of agents and kernels, which run as other users.
  *
- * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--guarded] [--rounds N] [--first N] [--calls N] [--floods N] [--cell NAME]`
+ * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--guarded] [--rounds N] [--first N] [--calls N] [--floods N] [--files N] [--followed N] [--crowds N] [--cell NAME]`
  *
  * With `--guarded`, the measured side has quotas of all kinds, and is called with the token of a user.
  */
@@ -25,7 +25,7 @@ const CELLS: Readonly<Record<string, Cell>> = { small: ONE_PLUS_ONE, long: LONG,
 export const pairBench: Bench = {
   name: 'pair',
   about:
-    'this folder beside another commit or folder: calls, floods, and what they take of the CPUs',
+    'this folder beside another commit or folder: calls, output, files, followers, a crowd, and CPU times',
   isInBareRun: false,
   run: async ({ isShort, args, say }) => {
     const { values } = parseArgs({
@@ -38,6 +38,9 @@ export const pairBench: Bench = {
         first: { type: 'string', default: isShort ? '50' : '1000' },
         calls: { type: 'string', default: isShort ? '20' : '500' },
         floods: { type: 'string', default: isShort ? '1' : '4' },
+        files: { type: 'string', default: isShort ? '1' : '4' },
+        followed: { type: 'string', default: isShort ? '1' : '2' },
+        crowds: { type: 'string', default: isShort ? '1' : '3' },
         cell: { type: 'string', default: 'small' },
       },
     });
@@ -47,6 +50,9 @@ export const pairBench: Bench = {
       first: Number(values.first),
       calls: Number(values.calls),
       floods: Number(values.floods),
+      files: Number(values.files),
+      followed: Number(values.followed),
+      crowds: Number(values.crowds),
       cell,
     };
     const sides: Side[] = [];

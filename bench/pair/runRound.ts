@@ -1,13 +1,20 @@
-/** One round: starts a new gateway of each side, and measures first calls, later calls and large outputs, in turns. */
+/**
+ * One round: starts a new gateway of each side, and measures first calls, later calls, large outputs, files, followers
+ * and several users at once, in turns.
+ */
 import { QUOTA_KINDS, QUOTA_SCOPES } from '../../src/domain/quota.ts';
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { containerOf } from '../../testkit/interpreter.ts';
+import { runRound as runFanOut } from '../fan-out/runRound.ts';
+import { createHttpTransfers } from '../files/transfers.ts';
 import { CASES } from '../stream/cases.ts';
 import { store } from '../stream/receivers.ts';
 import { takeTurns } from '../suite/takeTurns.ts';
 import { httpExecute } from '../support/httpExecute.ts';
-import type { Cell } from '../throughput/cells.ts';
+import { median } from '../support/percentile.ts';
+import { type Cell, SMALL } from '../throughput/cells.ts';
+import { crowdOf } from '../throughput/crowds.ts';
 import { type CpuTimes, PARTS, readCpuTimes } from './cpuTimes.ts';
 
 export interface Plan {
@@ -17,6 +24,12 @@ export interface Plan {
   readonly calls: number;
   /** The number of outputs of 10 MB, for each kind of output. */
   readonly floods: number;
+  /** The number of files of 100 MB, up and down. */
+  readonly files: number;
+  /** The number of executions that 100 clients follow. */
+  readonly followed: number;
+  /** How often four users run code at once, for 1.5 s each time. */
+  readonly crowds: number;
   readonly cell: Cell;
 }
 
@@ -43,6 +56,12 @@ const USER = 'bench';
 const FAR_AWAY = 1_000_000;
 /** The kinds of output that need no preparation: printed text. Pictures must be drawn first. */
 const FLOODS = CASES.filter(({ code }) => code.includes('print'));
+/** Room for the old and the new file of a transfer, in half of the disk. */
+const DISK_MB = 1_024;
+const FILE_BYTES = 100_000_000;
+const FOLLOWERS = 100;
+const CROWD = 4;
+const CROWD_S = 1.5;
 
 /**
  * @param isReversed whether the last release starts first and has the first turn
@@ -68,6 +87,18 @@ export async function runRound(
       );
       await phase(started, `10 MB ${flood.name}`, plan.floods, 'MB/s', rates);
     }
+    const transfers = started.map(({ gateway }) => createHttpTransfers(gateway, USER));
+    for (const way of ['up', 'down'] as const) {
+      const moves = transfers.map((each) => () => each[way]('file', FILE_BYTES));
+      await phase(started, `100 MB ${way}`, plan.files, 'ms', moves);
+    }
+    const followed = started.map(
+      ({ gateway }) =>
+        async () =>
+          median((await runFanOut(gateway, FOLLOWERS)).lastMs),
+    );
+    await phase(started, `from a print to the last of ${FOLLOWERS}`, plan.followed, 'ms', followed);
+    if (plan.crowds > 0) await measureCrowds(started, plan.crowds);
     const figures = started.map((each) => each.figures);
     return isReversed ? figures.toReversed() : figures;
   } finally {
@@ -75,10 +106,28 @@ export async function runRound(
   }
 }
 
-/** Starts a gateway that has one worker and makes no other. */
+/** The CPU times are those of the first worker only, so they say nothing about a crowd. */
+async function measureCrowds(started: readonly Started[], times: number): Promise<void> {
+  const crowds = started.map(({ gateway }) => crowdOf(gateway, CROWD));
+  for (const crowd of crowds) await crowd.prepare(SMALL);
+  const contenders = crowds.map(({ name, rate }) => ({
+    name,
+    roundTrip: () => rate(SMALL, CROWD_S),
+  }));
+  const series = await takeTurns(contenders, { samples: times, warmUp: 0 });
+  for (const [at, { figures }] of started.entries())
+    figures.set(`${CROWD} users at once`, { unit: '1/s', values: series[at]?.values ?? [] });
+}
+
+/** Starts a gateway that makes a worker only when a user calls. */
 async function start(release: Contender, cell: Cell): Promise<Started> {
   const { isGuarded = false } = release;
-  const settings = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '0', MAX_TOTAL_WORKERS: '1' };
+  const settings = {
+    LOG_LEVEL: 'warn',
+    MIN_IDLE_WORKERS: '0',
+    MAX_TOTAL_WORKERS: String(1 + CROWD),
+    WORKER_DISK_MB: String(DISK_MB),
+  };
   const gateway = await startTestGateway({ ...settings, ...(isGuarded && quotas()) }, release);
   try {
     const token = isGuarded ? await userToken(gateway) : gateway.token;

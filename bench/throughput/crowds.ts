@@ -1,6 +1,6 @@
 /** Crowds: many users at once, each of whom runs the next cell when the last one has been answered. */
 import { cpus } from 'node:os';
-import { startTestGateway } from '../../testkit/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import type { RoundTrip } from '../contenders/codeRunner.ts';
 import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
@@ -30,9 +30,17 @@ export async function startCellhouseCrowd(users: number): Promise<Crowd> {
     WORKER_CPUS: String(cpus().length),
     WORKER_WAIT_TIMEOUT_MS: '120000',
   });
-  const { url, token } = gateway;
+  return crowdOf(gateway, users, () => gateway.destroy());
+}
+
+/** The users of a gateway that runs already. Each needs a worker. */
+export function crowdOf(
+  { url, token }: Pick<TestGateway, 'url' | 'token'>,
+  users: number,
+  close: () => Promise<void> = async () => undefined,
+): Crowd {
   const roundTrips = namesOf(users).map((userUuid) => httpExecute({ url, token, userUuid }));
-  return ofCallers('execute over HTTP, durable', roundTrips, () => gateway.destroy());
+  return ofCallers('execute over HTTP, durable', roundTrips, close);
 }
 
 export function predecessorCrowd(kind: PredecessorKind): (users: number) => Promise<Crowd> {
