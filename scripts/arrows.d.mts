@@ -1,4 +1,11 @@
 export const ROOMS: Readonly<
-  Record<string, { readonly may: readonly string[]; readonly types?: readonly string[] }>
+  Record<
+    string,
+    {
+      readonly may: readonly string[];
+      readonly types?: readonly string[];
+      readonly open?: readonly string[];
+    }
+  >
 >;
 export const PACKAGES: Readonly<Record<string, readonly string[]>>;

@@ -1,3 +1,5 @@
 /** See check-arrows.mjs. */
 export function circles(sources: Readonly<Record<string, string>>): string[];
+export function needlesslyOpen(sources: Readonly<Record<string, string>>): string[];
+export function readRooms(): Record<string, string>;
 export function wrongArrows(sources: Readonly<Record<string, string>>): string[];

@@ -1,4 +1,7 @@
-/** Checks that every import in `src/` is allowed by `arrows.mjs`, and that no files import each other in a circle. */
+/**
+ * Checks that every import of the program and of what is built around it (bench, chaos, testkit) is allowed by
+ * `arrows.mjs`, and that no files import each other in a circle.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,17 +11,31 @@ import { projectRoot } from './setup/projectRoot.mjs';
 
 /**
  * One sentence for every import that is not allowed.
- * @param {Record<string, string>} sources path below `src/` -> text
+ * @param {Record<string, string>} sources path below the project's folder -> text
  * @returns {string[]}
  */
 export function wrongArrows(sources) {
-  return Object.entries(sources).flatMap(([path, text]) =>
-    importsOf(path, text).flatMap(({ target, isTypeOnly }) => {
-      const why = target.startsWith('.')
-        ? refusedRoom(path, normalize(join(dirname(path), target)), isTypeOnly)
-        : refusedPackage(path, target);
-      return why === null ? [] : [`src/${path} imports ${target}: ${why}`];
-    }),
+  return importsIn(sources).flatMap(({ path, target, isTypeOnly, file }) => {
+    const why = file === null ? refusedPackage(path, target) : refusedFile(path, file, isTypeOnly);
+    return why === null ? [] : [`${path} imports ${target}: ${why}`];
+  });
+}
+
+/**
+ * One sentence for every file that a room opens to others although none of them imports it.
+ * @param {Record<string, string>} sources as above
+ * @returns {string[]}
+ */
+export function needlesslyOpen(sources) {
+  const used = importsIn(sources).filter(
+    ({ path, file }) => file !== null && roomOf(path) !== roomOf(file),
+  );
+  const isUsed = (room, entry) =>
+    used.some(({ file }) => roomOf(file) === room && isAt(pathInRoom(file), entry));
+  return Object.entries(ROOMS).flatMap(([room, { open = [] }]) =>
+    open
+      .filter((entry) => !isUsed(room, entry))
+      .map((entry) => `${room} opens ${entry}, which no other room imports.`),
   );
 }
 
@@ -48,6 +65,18 @@ export function circles(sources) {
   return found;
 }
 
+/** Every import. `file` is the path of the imported file below the project's folder, or null for a package. */
+function importsIn(sources) {
+  return Object.entries(sources).flatMap(([path, text]) =>
+    importsOf(path, text).map(({ target, isTypeOnly }) => ({
+      path,
+      target,
+      isTypeOnly,
+      file: target.startsWith('.') ? normalize(join(dirname(path), target)) : null,
+    })),
+  );
+}
+
 function importsOf(path, text) {
   const { module, errors } = parseSync(path, text);
   if (errors.length > 0) throw new Error(`${path} cannot be parsed: ${errors[0].message}`);
@@ -67,50 +96,74 @@ function importsOf(path, text) {
   return [...imports, ...exports, ...dynamic];
 }
 
+/** A folder of `src`, a file in it, or a folder beside it. */
 function roomOf(path) {
-  return path.split('/')[0];
+  const [top, below] = path.split('/');
+  return top === 'src' ? below : top;
 }
 
-function refusedRoom(path, target, isTypeOnly) {
-  const [from, to] = [roomOf(path), roomOf(target)];
+function pathInRoom(path) {
+  return path
+    .split('/')
+    .slice(path.startsWith('src/') ? 2 : 1)
+    .join('/');
+}
+
+/** @param {string} entry a file, or a folder with a slash at its end */
+function isAt(path, entry) {
+  return path === entry || (entry.endsWith('/') && path.startsWith(entry));
+}
+
+function refusedFile(path, file, isTypeOnly) {
+  const [from, to] = [roomOf(path), roomOf(file)];
   if (from === to) return null;
   const { may, types = [] } = ROOMS[from] ?? { may: [] };
-  if (may.includes(to) || (isTypeOnly && types.includes(to))) return null;
-  return types.includes(to)
-    ? `${from} may import only types from ${to}.`
-    : `${from} may import from ${may.join(', ') || 'no other room'}.`;
+  if (!may.includes(to) && !(isTypeOnly && types.includes(to)))
+    return types.includes(to)
+      ? `${from} may import only types from ${to}.`
+      : `${from} may import from ${may.join(', ') || 'no other room'}.`;
+  const { open } = ROOMS[to] ?? {};
+  if (open === undefined || open.some((entry) => isAt(pathInRoom(file), entry))) return null;
+  return `${to} opens only ${open.join(', ')} to other rooms.`;
 }
 
 function refusedPackage(path, target) {
+  if (!path.startsWith('src/')) return null;
   const [name, places] =
     Object.entries(PACKAGES).find(([each]) => target === each || target.startsWith(`${each}/`)) ??
     [];
-  if (!places || places.some((place) => path === place || path.startsWith(`${place}/`)))
-    return null;
+  const isIn = (place) => path === `src/${place}` || path.startsWith(`src/${place}/`);
+  if (!places || places.some(isIn)) return null;
   return `only ${places.join(' and ')} may import ${name}.`;
 }
 
-/** The files of a folder, by their paths below `root`. */
-function readSources(root, folder = root) {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+/** The TypeScript files below `folder`, by their paths below the project's folder. */
+function readSources(folder) {
+  const root = join(projectRoot, folder);
+  if (!existsSync(root)) return {};
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name));
   return Object.fromEntries(
-    files.map((file) => [relative(root, file), readFileSync(file, 'utf8')]),
+    files.map((file) => [relative(projectRoot, file), readFileSync(file, 'utf8')]),
   );
 }
 
+/** All that the arrows hold for. Tests may import any file. */
+export function readRooms() {
+  return Object.assign({}, ...['src', 'chaos', 'bench', 'testkit'].map(readSources));
+}
+
 function main() {
-  const sources = readSources(join(projectRoot, 'src'));
+  const sources = readRooms();
   const count = Object.keys(sources).length;
-  const all = ['src', 'chaos', 'bench', 'testkit', 'test']
-    .map((folder) => join(projectRoot, folder))
-    .filter(existsSync)
-    .map((folder) => readSources(projectRoot, folder));
-  const wrong = [...wrongArrows(sources), ...circles(Object.assign({}, ...all))];
-  for (const path of Object.keys(sources)) {
-    if (!(roomOf(path) in ROOMS)) wrong.push(`src/${path} is in no room of scripts/arrows.mjs.`);
-  }
+  const wrong = [
+    ...wrongArrows(sources),
+    ...circles({ ...sources, ...readSources('test') }),
+    ...Object.keys(sources)
+      .filter((path) => !(roomOf(path) in ROOMS))
+      .map((path) => `${path} is in no room of scripts/arrows.mjs.`),
+  ];
   if (count === 0) wrong.push('There is nothing in src/ to check.');
   for (const sentence of wrong) console.error(sentence);
   if (wrong.length === 0) console.log(`Checked ${count} files.`);

@@ -1,5 +1,5 @@
 /**
- * The arrows between the rooms of src/ are data (scripts/arrows.mjs), and one rule checks every import against them. A
+ * The arrows between the rooms are data (scripts/arrows.mjs), and one rule checks every import against them. A
  * checker that looks at nothing passes everything, so these tests plant each forbidden import, and the rule must find
  * it.
  */
@@ -14,23 +14,31 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PACKAGES, ROOMS } from '../../scripts/arrows.mjs';
-import { circles, wrongArrows } from '../../scripts/check-arrows.mjs';
+import { circles, needlesslyOpen, readRooms, wrongArrows } from '../../scripts/check-arrows.mjs';
 
 const NAMES = Object.keys(ROOMS);
+const OUTSIDE = ['testkit', 'chaos', 'bench'];
 const isFile = (room: string) => room.endsWith('.ts');
+const folderOf = (room: string) => (OUTSIDE.includes(room) ? room : `src/${room}`);
 
-/** What is found of an import in a file of the room, or in the file that is the room. */
+/** The errors for an import in a file of the room, or in the file that is the room. */
 function planted(room: string, line: string, folder = ''): string[] {
-  const path = isFile(room) ? room : `${room}/${folder}planted.ts`;
-  return wrongArrows({ [path]: `${line}\n` });
+  return wrongArrows({ [plantedFile(room, folder)]: `${line}\n` });
 }
 
-function specifier(from: string, to: string, depth = 0): string {
-  const up = isFile(from) ? './' : '../'.repeat(depth + 1);
-  return isFile(to) ? `${up}${to}` : `${up}${to}/thing.ts`;
+function plantedFile(room: string, folder: string): string {
+  return isFile(room) ? folderOf(room) : `${folderOf(room)}/${folder}planted.ts`;
+}
+
+/** The way to a file that the other room opens. */
+function specifier(from: string, to: string, folder = ''): string {
+  const [entry = 'thing.ts'] = ROOMS[to]?.open ?? [];
+  const target = isFile(to) ? folderOf(to) : `${folderOf(to)}/${entry}`;
+  const way = relative(dirname(plantedFile(from, folder)), target);
+  return way.startsWith('.') ? way : `./${way}`;
 }
 
 const value = (from: string) => `import { thing } from '${from}';`;
@@ -49,8 +57,12 @@ const named = (is: (arrow: Arrow) => boolean) =>
   ARROWS.filter(is).map(({ room, other }) => `${room} -> ${other}`);
 
 describe('the table', () => {
-  it('has a row for each folder and file of src, and for no other', () => {
-    expect([...NAMES].sort()).toEqual(readdirSync('src').sort());
+  it('has a row for each folder and file of src and for what is built on it, and for no other', () => {
+    expect([...NAMES].sort()).toEqual([...readdirSync('src'), ...OUTSIDE].sort());
+  });
+
+  it('opens no file that no other room imports', () => {
+    expect(needlesslyOpen(readRooms())).toEqual([]);
   });
 
   it('allows some arrows, forbids more, and knows every room that it names', () => {
@@ -87,9 +99,17 @@ describe('the rule', () => {
     expect(planted('events', line)).toHaveLength(1);
   });
 
+  it('finds an import of a file that a room does not open, and of no other', () => {
+    expect(planted('pool', value('../worker/lanes/lane.ts'))).toHaveLength(1);
+    expect(planted('bench', type('../src/service/output/contextFeed.ts'))).toHaveLength(1);
+    expect(planted('worker', value('./lanes/lane.ts'))).toEqual([]);
+    expect(planted('service', value('../events/queries/any.ts'))).toEqual([]);
+    expect(planted('service', value('../domain/any.ts'))).toEqual([]);
+  });
+
   it('holds in the sub-folders of every room', () => {
     const isFound = ({ room, other }: Arrow) =>
-      planted(room, value(specifier(room, other, 1)), 'deep/').length > 0;
+      planted(room, value(specifier(room, other, 'deep/')), 'deep/').length > 0;
     expect(named((arrow) => !isFile(arrow.room) && isFound(arrow))).toEqual(
       named(({ room, mayValues }) => !isFile(room) && !mayValues),
     );
@@ -97,7 +117,8 @@ describe('the rule', () => {
   });
 
   it('finds each reserved package, also below its name, everywhere except in its places', () => {
-    const everywhere = [...NAMES, ...Object.values(PACKAGES).flat()];
+    const rooms = NAMES.filter((room) => !OUTSIDE.includes(room));
+    const everywhere = [...rooms, ...Object.values(PACKAGES).flat()];
     for (const [name, places] of Object.entries(PACKAGES)) {
       const others = everywhere.filter(
         (place) => !places.some((own) => place === own || place.startsWith(`${own}/`)),
@@ -113,6 +134,9 @@ describe('the rule', () => {
   it('names file, import and what is allowed', () => {
     expect(planted('worker', value('../pool/pool.ts'))).toEqual([
       'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, async, events, kernel.',
+    ]);
+    expect(planted('gateway.ts', value('./schema/types.ts'))).toEqual([
+      'src/gateway.ts imports ./schema/types.ts: schema opens only index.ts, context.ts to other rooms.',
     ]);
   });
 
