@@ -1,3 +1,5 @@
+import { createOneAtATime, type OneAtATime } from './oneAtATime.ts';
+
 /** Runs tasks of the same name one at a time, in the order of the calls. */
 export interface InOrder {
   /** @returns what the task gives, or null without running it if too many of this name are waiting */
@@ -6,21 +8,17 @@ export interface InOrder {
 
 /** @param maxWaiting how many tasks of one name may wait or run at the same time */
 export function createInOrder(maxWaiting: number): InOrder {
-  const queues = new Map<string, { last: Promise<unknown>; count: number }>();
+  const queues = new Map<string, { readonly run: OneAtATime; count: number }>();
   return {
     run: (name, task) => {
-      const queue = queues.get(name) ?? { last: Promise.resolve(), count: 0 };
+      const queue = queues.get(name) ?? { run: createOneAtATime(), count: 0 };
       if (queue.count >= maxWaiting) return null;
       queues.set(name, queue);
       queue.count += 1;
-      const done = queue.last.then(task);
-      queue.last = done
-        .catch(() => undefined)
-        .finally(() => {
-          queue.count -= 1;
-          if (queue.count === 0) queues.delete(name);
-        });
-      return done;
+      return queue.run(task).finally(() => {
+        queue.count -= 1;
+        if (queue.count === 0) queues.delete(name);
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Tells a client that asked for it how far a call is. */
+import { createOneAtATime } from '../../async/oneAtATime.ts';
 import type { BoundService } from '../boundService.ts';
 import type { Notify } from './mcpCall.ts';
 
@@ -21,7 +22,7 @@ export function reportProgress(
   const begun = performance.now();
   let last = -1;
   let line = '';
-  let telling = Promise.resolve();
+  const inOrder = createOneAtATime();
   let outputs: AsyncIterableIterator<unknown> | null = null;
   let isClosed = false;
 
@@ -31,7 +32,7 @@ export function reportProgress(
     last = Math.max(seconds, last + 1);
     const progress = last;
     // A client that has gone gets nothing, and that is no failure of the call.
-    telling = telling.then(() => notify(progress, line)).catch(() => undefined);
+    inOrder(() => notify(progress, line)).catch(() => undefined);
   }
 
   async function read(executionId: string, after: number): Promise<void> {
@@ -53,7 +54,7 @@ export function reportProgress(
       isClosed = true;
       clearInterval(timer);
       await outputs?.return?.();
-      await telling;
+      await inOrder(async () => undefined);
     },
   };
 }

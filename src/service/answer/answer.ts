@@ -5,6 +5,7 @@
  * operations check the tenant.
  */
 
+import { createOneAtATime } from '../../async/oneAtATime.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionFiles } from '../../domain/executionFiles.ts';
@@ -76,15 +77,6 @@ export function answer(
   const whole = createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
   const hides = principal.role === 'AUDITOR' && !deps.config.auditorSeesCode;
   return hides ? withoutContent(whole) : whole;
-}
-
-function createOneAtATime(): Answer['inTurn'] {
-  let last: Promise<unknown> = Promise.resolve();
-  return (read) => {
-    const mine = last.then(read);
-    last = mine.catch(() => null);
-    return mine;
-  };
 }
 
 export interface AnswerDeps {

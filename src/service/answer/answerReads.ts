@@ -52,19 +52,19 @@ export function createAnswerReads(
   const maxBytes = config.maxResponseBytes;
   return {
     sessions: async (ids) => {
-      const sessions = inOrder(ids, await queries.sessions(ids));
+      const sessions = byIds(ids, await queries.sessions(ids));
       return sessions.map((session) => (session && sees(principal, session) ? session : null));
     },
     sessionTimes: (session) => ({
       expiresAt: session.closedAt === null ? expiryOf(session, config.sessionMaxLifeMs) : null,
       idleTimeoutMs: session.idleTimeoutMs ?? config.sessionIdleTimeoutMs,
     }),
-    contexts: async (ids) => inOrder(ids, await queries.contexts(ids)),
+    contexts: async (ids) => byIds(ids, await queries.contexts(ids)),
     openContexts: async (ids) => {
       const contexts = await queries.openContexts(ids);
       return ids.map((id) => contexts.filter(({ sessionId }) => sessionId === id));
     },
-    workers: async (ids) => inOrder(ids, await queries.workers(ids)),
+    workers: async (ids) => byIds(ids, await queries.workers(ids)),
     environments: async (ids) => {
       const versions = await queries.environmentVersions(ids);
       return versions.map((version) => version && viewOf(principal, version));
@@ -86,7 +86,7 @@ export function createAnswerReads(
   };
 }
 
-function inOrder<Id extends string, T extends { readonly id: Id }>(
+function byIds<Id extends string, T extends { readonly id: Id }>(
   ids: readonly Id[],
   things: readonly T[],
 ): (T | null)[] {

@@ -22,10 +22,7 @@ export const interrupt = operation({
   answer: z.object({
     /** Whether this execution was running or queued at the agent. */
     interrupted: z.boolean(),
-    /**
-     * False: the agent has never received the execution, and will not run it if it arrives later. Agents older than
-     * this field do not send it. A missing field counts as `true`, since nothing can be concluded from it.
-     */
-    known: z.boolean().default(true),
+    /** False: the agent has never received the execution, and will not run it if it arrives later. */
+    known: z.boolean(),
   }),
 });
