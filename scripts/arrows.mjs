@@ -6,8 +6,8 @@
 
 /**
  * A room is a folder of `src/`, a file in it, or a folder beside it that is built on it. From rooms in `types`, only
- * types may be imported. Not transitive. `open` are the files, and folders with a slash, that other rooms may import;
- * without it, all of them.
+ * types may be imported. Neither `may` nor `types` is transitive. `open` lists the files, and the folders with a slash
+ * at their end, that other rooms may import. Without `open`, they may import every file of the room.
  */
 export const ROOMS = {
   domain: { may: [] },
@@ -194,7 +194,7 @@ export const ROOMS = {
     open: ['run.ts'],
   },
   'cli.ts': { may: ['cli', 'process'] },
-  // What is built on the program, beside it. Tests may import any file.
+  // The rooms beside `src/`, which are built on it. Tests are no room, and may import any file.
   testkit: {
     may: ['domain', 'async', 'process', 'postgres', 'events', 'runtime', 'kernel'],
     open: [

@@ -1,6 +1,6 @@
 /**
- * Checks that every import of the program and of what is built around it (bench, chaos, testkit) is allowed by
- * `arrows.mjs`, and that no files import each other in a circle.
+ * Checks that `arrows.mjs` allows every import in `src/`, bench, chaos and testkit, and that there are no import
+ * cycles.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
@@ -40,8 +40,8 @@ export function needlesslyOpen(sources) {
 }
 
 /**
- * One sentence for every circle of files that import each other, also if only types are imported: to understand one of
- * them, one has to read them all.
+ * One sentence for every import cycle, even if only types are imported: to understand one file of a cycle, a reader has
+ * to read all of them.
  * @param {Record<string, string>} sources path -> text
  * @returns {string[]}
  */
@@ -149,7 +149,7 @@ function readSources(folder) {
   );
 }
 
-/** All that the arrows hold for. Tests may import any file. */
+/** The sources of all rooms. Tests are left out, because they may import any file. */
 export function readRooms() {
   return Object.assign({}, ...['src', 'chaos', 'bench', 'testkit'].map(readSources));
 }

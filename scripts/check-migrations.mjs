@@ -35,8 +35,8 @@ await runScript(async () => {
 });
 
 /**
- * A migration is three things, which a merge may separate: its SQL, its snapshot, and its entry in the journal. drizzle-kit
- * looks only at the snapshots.
+ * A migration consists of its SQL, its snapshot, and its entry in the journal. A merge may keep only some of them, and
+ * drizzle-kit looks only at the snapshots.
  * @throws SetupError that names what does not belong together
  */
 function requireComplete(folder) {

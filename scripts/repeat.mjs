@@ -69,7 +69,7 @@ function asked() {
   return { words: positionals, times, isBesideLoad: values['beside-load'] };
 }
 
-/** What one run consists of. The agent's tests are not vitest's: agentChecks runs the modules that AGENT_TESTS names. */
+/** The parts of one run. The agent's tests are not tests of vitest: agentChecks runs the modules in AGENT_TESTS. */
 async function planOf(words) {
   const parts = await matchingParts(words);
   const modules = agentModules(words);
@@ -123,7 +123,7 @@ function resultsOf(report) {
   return { passed, failed };
 }
 
-/** The name of a test; of agentChecks the names of the agent's tests in the report that it shows. */
+/** The name of a failed test. If it is agentChecks, the names of the failed tests in the agent's report. */
 function namesOf({ fullName, failureMessages }) {
   const inAgent = [...failureMessages.join('\n').matchAll(/^(?:FAIL|ERROR): \w+ \(([\w.]+)/gm)];
   return inAgent.length > 0 ? inAgent.map(([, name]) => name) : [fullName];

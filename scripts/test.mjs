@@ -39,7 +39,7 @@ await runScript(async () => {
 });
 
 async function runAll() {
-  // Then vitest.config.ts leaves out what has passed already (test/unchanged.ts).
+  // With this, vitest.config.ts leaves out test files that have passed and not changed since (test/unchanged.ts).
   process.env.CELLHOUSE_TEST_CHANGED = '1';
   await prepareFor(['int', 'e2e']);
   await report('npm run check', spawn(process.execPath, ['scripts/check.mjs'], inherited()));

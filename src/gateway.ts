@@ -158,7 +158,7 @@ export async function openInstallation(
   return { database, engine, ...parts, environments: composeEnvironments({ ...deps, images }) };
 }
 
-/** Creates what builds environments, without starting it. */
+/** Creates the part that builds environments, without starting it. */
 export function composeEnvironments(deps: {
   readonly config: Config;
   readonly database: Database;
@@ -220,7 +220,7 @@ export interface ServiceParts {
   readonly refusals: Refusals;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
-  /** Records what is kept in memory alone. Idempotent. */
+  /** Records what is so far only in memory: uses of tokens, refusals, and how far readers have come. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -246,7 +246,7 @@ export function composeService(
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
-  // Read once, when it is first needed. Another token in the file counts from the next start of the gateway.
+  // The token is read once, when it is first needed. A changed file takes effect at the next start of the gateway.
   let read: string | null = null;
   const token = () => {
     read ??= config.authToken ?? tokenOf(config.dataDir);
@@ -307,7 +307,7 @@ export function composeService(
   };
 }
 
-/** Creates what seals the events, without starting it. */
+/** Creates the audit keeper, which seals the events, without starting it. */
 export function composeAudit(config: Config, database: Database, logger: Logger): AuditKeeper {
   return createAuditKeeper({ database, heads: createAuditHeads(config.dataDir), logger });
 }

@@ -25,7 +25,7 @@ export interface OwnDatabase {
 }
 
 /**
- * Makes a database on the shared server, with its `url` for DATABASE_URL. Null: there is no shared server, as in a bench.
+ * Makes a database on the shared server. Its `url` is for DATABASE_URL. Null: there is no shared server, as in a bench.
  * @param options as of {@link createDatabase}
  */
 export async function makeDatabase(

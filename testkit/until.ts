@@ -1,7 +1,7 @@
 import { pollUntil } from '../src/async/pollUntil.ts';
 
 const LOOK_INTERVAL_MS = 50;
-/** Ends a wait in vain. Generous, because six workers may start together beside other tests. */
+/** Limit of a wait for a condition that is never met. Generous: six workers may start together beside other tests. */
 const LOOK_LIMIT_MS = 60_000;
 
 /**

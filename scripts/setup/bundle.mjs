@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** It is 9 MB of text for one page, and stays a package, which is loaded when the page is asked for. */
+/**
+ * This package has 9 MB of text for one page. It is not bundled, so that it is loaded only when the page is requested.
+ */
 const PACKAGES = ['@graphql-yoga/render-graphiql'];
 
 /** What dockerode loads for an engine behind SSH and for BuildKit's sessions. Cellhouse has neither. */
@@ -15,7 +17,7 @@ const ABSENT = fileURLToPath(new URL('absent.cjs', import.meta.url));
  * @param {string} dist a folder with what TypeScript has made of `src/`
  */
 export async function bundle(dist) {
-  // Set-up is loaded before there are any packages.
+  // Imported here, because this file is loaded before any package is installed.
   const { build, stop } = await import('esbuild');
   try {
     await build({
@@ -29,7 +31,7 @@ export async function bundle(dist) {
       target: 'node20',
       external: PACKAGES,
       alias: Object.fromEntries(LEFT_OUT.map((name) => [name, ABSENT])),
-      // Packages that are CommonJS ask for Node's own modules with it.
+      // CommonJS packages load Node's own modules with `require`.
       banner: {
         js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
       },
@@ -37,12 +39,12 @@ export async function bundle(dist) {
       logLevel: 'warning',
     });
   } finally {
-    // Otherwise its process would live as long as this one, which may be the gateway.
+    // Otherwise the process of esbuild would live as long as this one, which may be the gateway.
     await stop();
   }
 }
 
-/** Each module finds what is beside `dist/` from the place that it had, although all are in `cli.js` now. */
+/** Gives each module the `import.meta.url` that it had before, so that it still finds files by their relative paths. */
 function ownAddresses(dist) {
   return {
     name: 'own-addresses',

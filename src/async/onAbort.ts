@@ -1,6 +1,7 @@
 /**
- * Calls the listener once, when the signal is aborted: now, if it is already, which `addEventListener` would not tell.
- * Returns a function that takes the listener back.
+ * Calls the listener once, when the signal is aborted. If the signal is already aborted, the listener is called
+ * immediately; `addEventListener` would never call it.
+ * @returns a function that removes the listener
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {

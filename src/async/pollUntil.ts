@@ -3,7 +3,7 @@ import { pause } from './pause.ts';
 type NotYet = null | undefined | false;
 
 /**
- * Calls `poll` until it returns a truthy value: for changes that no event reports. The first call is immediate.
+ * Calls `poll` until it returns a truthy value. Meant for changes that no event reports. The first call is immediate.
  * @returns that value; null if there was none within `limitMs`
  */
 export async function pollUntil<T>(

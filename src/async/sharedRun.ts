@@ -1,6 +1,6 @@
 /**
- * Runs `work` once for all who wait for it together. A call during a run waits for the next run, which begins after it,
- * and shares that with all others who wait. So each caller gets the outcome of a run that began after its call.
+ * Lets concurrent callers share runs of `work`. A call during a run waits for the next run, and all calls that wait
+ * share that run. So each caller gets the outcome of a run that began after its call.
  */
 export function sharedRun<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<unknown> | null = null;

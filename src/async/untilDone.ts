@@ -1,9 +1,9 @@
 import { pause } from './pause.ts';
 
 /**
- * Attempts something until it succeeds or the signal is aborted. After each failure before that, `onFailure` reports it
- * and says how long to wait, in ms.
- * @returns what the attempt gave; null if the signal was aborted first
+ * Repeats `attempt` until it succeeds or the signal is aborted. After each failure, `onFailure` reports the error and
+ * returns how long to wait, in ms. A failure after the abort is not reported.
+ * @returns the result of the attempt; null if the signal was aborted first
  */
 export async function untilDone<T>(
   signal: AbortSignal,

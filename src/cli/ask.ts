@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline';
 
-/** Asks whoever runs the command. Resolves with the line that was typed; with '' if there is none any more. */
+/** Asks the person at the terminal. Resolves with the line that was typed, or with '' if the input has ended. */
 export type Ask = (question: string) => Promise<string>;
 
-/** Null: input or output is no terminal, so nobody would see the question, or answer it. */
+/** Null: input or output is not a terminal, so nobody could see or answer the question. */
 export function askAtTerminal(
   input: NodeJS.ReadableStream & { readonly isTTY?: boolean } = process.stdin,
   output: NodeJS.WritableStream & { readonly isTTY?: boolean } = process.stdout,

@@ -39,7 +39,7 @@ function withoutRepeats(heads: readonly AuditHead[]): AuditHead[] {
   return [...new Map(heads.map((head) => [JSON.stringify(head), head])).values()];
 }
 
-/** What the operator reads: each finding, then the sums. */
+/** The lines for the operator: each finding, then the totals. */
 export function report(verified: Verified, seconds: number): string[] {
   const { findings, findingCount, events, position, unsealed, outsideHeads, chainId } = verified;
   const more = findingCount - findings.length;

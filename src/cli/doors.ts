@@ -15,10 +15,13 @@ import { listeningUrl } from './gatewayUrl.ts';
 import { openSecretSink } from './secretSink.ts';
 import { CLI, type TokenDeps } from './token.ts';
 
-/** Of hosts that start a command on this machine. */
+/** The program that hosts on this machine start as a command. */
 const PROGRAM = fileURLToPath(new URL('../cli.js', import.meta.url));
 
-/** `cellhouse doors`: makes a token for each door, and shows what to paste into each client. @param words after `doors` */
+/**
+ * `cellhouse doors`: makes a token for each door, and shows what to paste into each client.
+ * @param words the arguments after `doors`
+ */
 export async function doors(words: readonly string[]): Promise<void> {
   const asked = doorsArguments(words);
   const config = loadConfig(process.env);
@@ -70,7 +73,8 @@ function requestOf(
 ) {
   const role = userUuid === null && userPrefix === null ? ('TENANT' as const) : ('USER' as const);
   const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
-  // A sandbox of E2B is a user, so one user's token names them all: they begin with that user, and are reached by this door alone.
+  // Each sandbox of E2B is a user of its own, whose name begins with the name of the token's user. So the token is for
+  // a prefix. It works at this door only.
   const users =
     door === 'e2b' && userUuid !== null
       ? { userUuid: null, userPrefix: userUuid }

@@ -7,15 +7,15 @@ import { durationOf, wrong } from './tokenArguments.ts';
 export interface DoorsArguments {
   /** Null: all that are open. */
   readonly door: ServedDoor | null;
-  /** Of the tokens: the name of the door is added to it. */
+  /** The first part of the tokens' names. The name of the door is added to it. */
   readonly name: string;
   readonly tenant: string | null;
   readonly userUuid: string | null;
   readonly userPrefix: string | null;
   readonly expiresInMs: number | null;
-  /** Under which clients reach the gateway, without a slash at its end. Null: HOST and PORT. */
+  /** The URL under which clients reach the gateway, without a slash at its end. Null: HOST and PORT. */
   readonly url: string | null;
-  /** Where the lines go, which have secrets. Null: the terminal. */
+  /** The file for the lines, which contain secrets. Null: the terminal. */
   readonly outputPath: string | null;
 }
 

@@ -78,6 +78,6 @@ async function refuseBesideOthers(leases: Leases): Promise<void> {
   );
   if (isAlone) return;
   throw new Error(
-    `Other gateways of this installation run (${others.join(', ')}: what gateway-id in a DATA_DIR says). Stop those first, then repeat this; nothing is ended yet but the gateway here.`,
+    `Other gateways of this installation are running: ${others.join(', ')}. The file gateway-id in a DATA_DIR contains the id of its gateway. Stop those gateways first, then repeat this. So far, nothing has been ended except the gateway on this DATA_DIR.`,
   );
 }

@@ -1,4 +1,4 @@
-/** `cellhouse environment`: creates, lists, shows, removes and builds environments, as a client of a running gateway. */
+/** `cellhouse environment`: creates, lists, shows, removes and builds environments as a client of a running gateway. */
 import { pause } from '../async/pause.ts';
 import { type EnvironmentArguments, environmentArguments } from './environmentArguments.ts';
 import {

@@ -109,7 +109,7 @@ interface Given {
   list(option: string): readonly string[];
 }
 
-/** Words before the first option, or behind a flag or a single value, are names. */
+/** A word is a name if it comes before the first option, after a flag, or after the value of a single-value option. */
 function parse(words: readonly string[], options: Options): Given {
   const names: string[] = [];
   const values = new Map<string, string[]>();
@@ -150,7 +150,7 @@ function numberOf(given: string | undefined): number | null {
   return Number(given);
 }
 
-/** A folder is one of this machine, where the gateway is, too. */
+/** A folder is resolved on this machine, so the gateway must run here, too. */
 function indexOf(given: string | undefined): string | null {
   if (given === undefined) return null;
   return /^[a-z+]+:\/\//.test(given) ? given : resolve(given);

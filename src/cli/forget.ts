@@ -32,7 +32,7 @@ export interface ForgetDeps {
   readonly config: Pick<Config, 'logLevel'>;
   readonly address: DatabaseAddress;
   readonly print: (line: string) => void;
-  /** Null: nobody is there who could be asked. */
+  /** Null: there is no terminal to ask at. */
   readonly ask: Ask | null;
 }
 
@@ -53,7 +53,7 @@ export async function runForget(
     if (!isConfirmed) await requireConfirmation(owner, ask);
     const { tokens, sessions } = await endOwner(deps, owner);
     print(
-      `Revoked ${tokens} tokens and ended ${sessions} sessions. Waiting until nothing goes on.`,
+      `Revoked ${tokens} tokens and ended ${sessions} sessions. Waiting until all running work has ended.`,
     );
     await untilEnded(deps, owner);
   } finally {
@@ -69,14 +69,14 @@ export async function runForget(
   );
 }
 
-/** What is about to be forgotten. Of a tenant all of its users are, which is easily overlooked. */
+/** What is about to be forgotten. A tenant is forgotten with all of its users, which is easily overlooked. */
 function announcement(owner: Owner, held: Held): string {
   const { users, sessions, openSessions, contexts, notebooks, executions, outputBytes } = held;
   const whom = owner.userUuid === null ? `, with all of its users (${users} had sessions)` : '';
   return `This forgets ${nameOf(owner)}${whom}: ${sessions} sessions, of which ${openSessions} are open, ${contexts} contexts, ${notebooks} notebooks, ${executions} executions with ${outputBytes} bytes of output, ${held.fileChanges} changes of files, ${held.tokens} tokens and ${held.quotas} quotas. It cannot be undone.`;
 }
 
-/** The name is typed, because who types it has read it. @throws Error unless it was */
+/** Makes the operator type the name, because then it has been read. @throws Error if it is not typed */
 async function requireConfirmation(owner: Owner, ask: Ask | null): Promise<void> {
   if (ask === null)
     throw new Error('Nothing was forgotten. Confirm with --yes, or call this at a terminal.');

@@ -1,4 +1,4 @@
-/** Which gateway a command is a client of, and how it asks it. */
+/** Finds the gateway that a command is a client of, and calls it. */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -32,7 +32,10 @@ export function tokenIn(file: string | undefined, env: Env): string {
   return checked(file === undefined ? env.CELLHOUSE_TOKEN : contentOf('--token-file', file));
 }
 
-/** The same, or else the token that the gateway with these settings has made. @throws Error */
+/**
+ * The token of {@link tokenIn}, or else that of the gateway with these settings.
+ * @throws Error that says what is wrong
+ */
 export function operatorsTokenIn(file: string | undefined, env: Env): string {
   if (file !== undefined || env.CELLHOUSE_TOKEN !== undefined) return tokenIn(file, env);
   const { authToken, dataDir } = loadConfig(env);
@@ -43,7 +46,7 @@ function checked(given: string | undefined): string {
   const token = given?.trim();
   if (!token)
     throw new Error('There is no token. Set CELLHOUSE_TOKEN, or name a file: --token-file FILE.');
-  // No header can have it: each request would fail, with an error that shows the token.
+  // No header can contain such characters: each request would fail, with an error that shows the token.
   if (!/^[!-~]+$/.test(token)) throw new Error('The token has characters that no token has.');
   return token;
 }

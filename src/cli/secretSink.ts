@@ -6,7 +6,7 @@ const MODE = 0o600;
 /** Where the secret of a token goes. It is opened before the token is made, so that no secret is lost. */
 export interface SecretSink {
   write(secret: string): Promise<void>;
-  /** Nothing was made: leaves nothing behind. */
+  /** Must be called if no token was made. Removes the file. */
   cancel(): Promise<void>;
 }
 

@@ -18,7 +18,7 @@ import { openSecretSink } from './secretSink.ts';
 import { tableOf } from './tableOf.ts';
 import { type SecretArguments, type TokenArguments, tokenArguments } from './tokenArguments.ts';
 
-/** Who the command is for the audit. */
+/** The principal of the command, as the audit records it. */
 export const CLI: Principal = {
   ...AUTH_TOKEN_HOLDER,
   tokenId: CLI_ACTOR.token,
@@ -98,7 +98,7 @@ async function withSecret(
   print(`${where}, and nowhere else. Token ${made.token.name}: ${made.token.id}`);
 }
 
-/** Of a token that is named by its id, or by a name that only one valid token has. @throws Error */
+/** The id of the token with this id, or of the only valid token with this name. @throws Error if there is none */
 async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<string> {
   const all = await tokens(deps, CLI);
   if (all.some(({ id }) => id === given)) return given;
@@ -132,7 +132,7 @@ function stateOf({ revokedAt, expiresAt }: UsedToken): string {
 
 function list(all: readonly UsedToken[], isJson: boolean, print: (line: string) => void): void {
   if (isJson) {
-    // Not the hashes, which say nothing and would look like secrets.
+    // The hashes are left out, because they tell nothing and look like secrets.
     for (const { secretSha256: _s, formerSha256: _f, version: _v, ...shown } of all)
       print(JSON.stringify(shown));
     return;

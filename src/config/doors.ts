@@ -1,4 +1,4 @@
-/** The doors: other wires than GraphQL. */
+/** Which doors are open, and under which names. A door is a protocol beside GraphQL. */
 import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
 import { optional, text } from './setting.ts';
 
@@ -30,7 +30,7 @@ function listOf(given: string): string[] {
   return given.split(',').map((part) => part.trim());
 }
 
-/** In the order of the domain, each once. Undefined: one is unknown. */
+/** The doors with these names, each once, in the order of SERVED_DOORS. Undefined: a name is unknown. */
 function doorsIn(names: readonly string[]): readonly ServedDoor[] | undefined {
   const known = SERVED_DOORS.filter((door) => names.includes(door));
   return known.length === new Set(names).size ? known : undefined;

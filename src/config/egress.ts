@@ -52,7 +52,7 @@ export const EGRESS = {
     min: 1,
     max: 65_536,
   }),
-  /** Null: as many as all. */
+  /** Null: as many as all tenants together. */
   egressMaxTenantConnections: optionalInteger({
     name: 'EGRESS_MAX_TENANT_CONNECTIONS',
     text: 'How many of them the workers of one tenant may have, so that none takes all.',
@@ -60,7 +60,7 @@ export const EGRESS = {
     min: 1,
     max: 65_536,
   }),
-  /** Null: pip's own. */
+  /** Null: pip's default index. */
   pipIndexUrl: optional<string, null>({
     name: 'PIP_INDEX_URL',
     text: 'The index that pip uses in sessions, if `EGRESS_ALLOW` lists anything. `EGRESS_ALLOW` must list its host, too. All code can read it.',
@@ -115,7 +115,7 @@ function isPlainUrl(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && `${url.username}${url.password}` === '';
 }
 
-/** As Node's resolver takes it. */
+/** Whether Node's resolver accepts the text as a DNS server. */
 function isServer(text: string): boolean {
   return isIP(text) !== 0 || parseTarget(text, DNS_PORT)?.host.kind === 'address';
 }

@@ -1,7 +1,7 @@
 /** How long executions run, and how many wait. */
 import { bytes, integer, milliseconds } from './setting.ts';
 
-/** One day: agents take no longer limit. */
+/** One day, the longest time limit that agents accept. */
 const MAX_AGENT_LIMIT_MS = 86_400_000;
 
 export const EXECUTIONS = {

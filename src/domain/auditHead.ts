@@ -1,20 +1,26 @@
-/** The head of the audit chain at the end of a day. It is known to more than the database, so nobody can change it. */
+/**
+ * The head of the audit chain at the end of a day. Gateways keep copies outside of the database, so a change in the
+ * database is noticed.
+ */
 export interface AuditHead {
-  /** The id of the chain, which is another one in each database. */
+  /** The id of the chain. Each database has its own. */
   readonly chainId: string;
-  /** The day (UTC), `2026-01-31`, or `-infinity` where the chain reached the present for the first time. */
+  /**
+   * The day (UTC), such as `2026-01-31`. `-infinity`: the head at which the chain had sealed every existing event for
+   * the first time.
+   */
   readonly day: string;
-  /** The position of the last event up to which the head counts. */
+  /** The position of the last event that the head covers. */
   readonly position: number;
   /** In hexadecimal. */
   readonly head: string;
 }
 
-/** What a gateway knows of the chain. */
+/** What a gateway knows about the audit chain. */
 export interface AuditStatus {
-  /** How many events the chain does not have yet. */
+  /** How many events are not sealed yet. */
   readonly unsealedEvents: number;
-  /** How many heads of this gateway's own file the database does not have, or has with another content. */
+  /** How many heads in this gateway's own file are missing or different in the database. */
   readonly differingHeads: number;
 }
 
@@ -35,7 +41,7 @@ export function parseAuditHead(line: string): AuditHead | null {
   }
 }
 
-/** Whether both say the same of the same day. */
+/** Whether both heads agree about chain, position and hash. The days are not compared. */
 export function isSameHead(one: AuditHead, other: AuditHead): boolean {
   return (
     one.chainId === other.chainId && one.position === other.position && one.head === other.head

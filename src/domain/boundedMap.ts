@@ -1,6 +1,6 @@
 /**
- * A Map with at most `max` entries. `set` makes its entry the youngest. If there is one too many then, the oldest is
- * removed.
+ * A Map with at most `max` entries. `set` makes its entry the youngest. If there are then more than `max`, the oldest
+ * is removed.
  */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #max: number;

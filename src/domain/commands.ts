@@ -6,7 +6,7 @@ export interface RunningCommand {
   readonly code: string;
 }
 
-/** A command that was found by what it is called. */
+/** A command that was found by its process id or its label. */
 export interface FoundCommand {
   readonly execution: Execution;
   /** Seq of the last stored output; 0 if there is none. */

@@ -12,14 +12,17 @@
  * context may end without a request: with its session, or because it could not be made.
  *
  * Each context has a stream of its own, because every execute guards its session's version, and contexts must not raise
- * that. The commit that creates one guards the session, so none is made in a closed session.
+ * that. The commit that creates a context guards the session, so no context is created in a closed session.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
 import type { CloseReason, KernelRestartReason } from './session.ts';
 
 export type ContextStatus = 'STARTING' | 'READY' | 'ENDING' | 'ENDED';
-/** `failed`: the worker could not make it. Otherwise its user deleted it, or its session was closed for this reason. */
+/**
+ * `failed`: the worker could not make the context. `deleted`: its user deleted it. Otherwise: why its session was
+ * closed.
+ */
 export type ContextEndReason = 'deleted' | 'failed' | CloseReason;
 
 export type ContextEvent =
@@ -36,7 +39,7 @@ export type ContextEvent =
         /** Absolute. Null: the home. */
         workingDirectory: string | null;
         /**
-         * From 0, below MAX_CONTEXTS. No two open contexts of a session have the same slot: so gateways that create
+         * From 0, below MAX_CONTEXTS. No two open contexts of a session have the same slot. So gateways that create
          * contexts at the same time cannot make more than the limit.
          */
         slot: number;
@@ -86,7 +89,8 @@ export type ContextCommand = { readonly at: string } & (
 type Created = Extract<ContextEvent, { type: 'ContextCreated' }>['data'];
 
 /**
- * The events that a command on a context records. Pure. What is recorded already is not recorded again.
+ * The events that a command on a context records. Pure. Empty if the context has ended, or if the fact is recorded
+ * already.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideContext(command: ContextCommand, context: Context | null): ContextEvent[] {

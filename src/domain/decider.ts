@@ -1,4 +1,4 @@
-/** What the rules of every entity share. */
+/** Types and errors that the rules of all entities share. */
 
 /** A fact. `at` is the time when it became true (ISO 8601, UTC), by the clock of the process that saw it. */
 export type Event<Type extends string, Data> = {

@@ -1,6 +1,6 @@
 /**
  * Every entity that has events, in one table. A new entity needs a file beside this one (events, state, `evolve`,
- * `decide`), a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
+ * `decide`), a row in `EntityTypes` and one in `ENTITIES`, and a table in `src/events/projections/projections.ts`.
  */
 import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Environment, type EnvironmentEvent, evolveEnvironment } from './environment.ts';
@@ -94,19 +94,19 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
   },
   quota: {
     evolve: evolveQuota,
-    // Like a token, it holds until another is set.
+    // A quota never ends: it holds until another is set.
     endedAt: null,
     eventTypes: { QuotaSet: true, QuotaReset: true },
   },
   token: {
     evolve: evolveToken,
-    // Who could do what is asked for as long as there are records. So a token is never pruned.
+    // Auditors ask who could do what for as long as there are records. So a token is never pruned.
     endedAt: null,
     eventTypes: { TokenCreated: true, TokenRotated: true, TokenRevoked: true },
   },
   removal: {
     evolve: evolveRemoval,
-    // It says for ever why the events before it are gone, or empty.
+    // A removal explains forever why earlier events are missing or empty.
     endedAt: null,
     eventTypes: { HistoryPruned: true, DataForgotten: true },
   },

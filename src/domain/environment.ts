@@ -1,6 +1,6 @@
 /**
- * The life of one version of an environment: what a worker's image has beside the packages of the worker image. The
- * engine builds it on the worker image. Each version has a stream of its own, and versions of a name count from 1.
+ * The life of one version of an environment: what a worker's image contains in addition to the worker image. The engine
+ * builds it on the worker image. Each version has a stream of its own, and versions of a name count from 1.
  *
  * ```
  *  (none) --request--> BUILDING --record build--> READY
@@ -22,7 +22,7 @@ export interface EnvironmentSpec {
   readonly index: string | null;
   /** The text of a script that runs after the packages are installed. */
   readonly setup: string | null;
-  /** Modules that every kernel finds imported. */
+  /** Modules that are already imported when a kernel starts. */
   readonly preload: readonly string[];
 }
 
@@ -36,12 +36,15 @@ export interface InstalledPackage {
 export type EnvironmentState = 'BUILDING' | 'READY' | 'FAILED';
 
 /**
- * `asked`: an operator asked for it. `base-changed`: the worker image is another one than that of the version before.
- * `image-lost`: the engine has no longer the image of the version before.
+ * `asked`: an operator asked for it. `base-changed`: the previous version is built on another worker image.
+ * `image-lost`: the engine no longer has the image of the previous version.
  */
 export type EnvironmentReason = 'asked' | 'base-changed' | 'image-lost';
 
-/** `removed`: an operator removed the environment. `superseded`: a newer version serves, and no worker is left. */
+/**
+ * `removed`: an operator removed the environment. `superseded`: a newer version serves, and no worker of this version
+ * is left.
+ */
 export type EnvironmentRemoveReason = 'removed' | 'superseded';
 
 /** What is known of a version before it is built. */
@@ -53,7 +56,7 @@ interface EnvironmentFacts {
   readonly spec: EnvironmentSpec;
   /** The id of the worker image that it is built on. */
   readonly baseImageId: string;
-  /** Over the spec, the worker image, and what the folder of its index holds. In hexadecimal. */
+  /** Hash of the spec, the id of the worker image, and the content of the index if that is a folder. In hexadecimal. */
   readonly hash: string;
 }
 
@@ -63,7 +66,7 @@ export type EnvironmentEvent =
       'EnvironmentBuilt',
       {
         imageId: string;
-        /** Of the image, with those of the worker image. */
+        /** Size of the image, that of the worker image included. */
         bytes: number;
         packages: readonly InstalledPackage[];
       }
@@ -73,7 +76,7 @@ export type EnvironmentEvent =
       {
         /** One sentence. */
         failure: string;
-        /** What the build printed last. */
+        /** The last lines that the build printed. */
         lastLines: string;
       }
     >
@@ -83,7 +86,7 @@ export type EnvironmentEvent =
 export interface Environment extends EnvironmentFacts {
   readonly id: EnvironmentId;
   readonly version: number;
-  /** As it was before its removal. */
+  /** A removal does not change it. */
   readonly state: EnvironmentState;
   readonly requestedAt: Date;
   /** When its build succeeded or failed. */
@@ -109,8 +112,8 @@ export type EnvironmentCommand = { readonly at: string } & (
 );
 
 /**
- * The events that a command on a version records. Pure. What is removed is not removed again, and a build that ends
- * after its version was removed records nothing.
+ * The events that a command on a version records. Pure. A version that was removed records nothing more, not even the
+ * end of its build.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideEnvironment(
@@ -196,8 +199,8 @@ function requested(
 }
 
 /**
- * A name that images, kernelspecs and commands can have as it is: lower case, and a letter or digit at both ends. So
- * `science-2` is one.
+ * The name of an environment is used unchanged in the names of images and kernelspecs, and in commands. So it is in
+ * lower case, with a letter or digit at both ends, such as `science-2`.
  */
 const ENVIRONMENT_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 

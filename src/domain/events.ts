@@ -35,7 +35,7 @@ export interface EventMetadata {
    * events it is the id of the first event of their commit. Null for events recorded before correlation ids existed.
    */
   readonly correlationId: string | null;
-  /** Who caused it. Null: no caller, but a gateway by itself, or it is older than actors. */
+  /** Who caused it. Null if a gateway caused it by itself, or if the event was recorded before actors existed. */
   readonly actor: Actor | null;
 }
 
@@ -45,11 +45,11 @@ export interface Actor {
   readonly token: string;
   readonly role: Role;
   readonly tenant: string;
-  /** The wire by which the call came. */
+  /** The protocol through which the call came. */
   readonly door: Door | 'cli';
 }
 
-/** Whoever may run the command `cellhouse` may read the database, so may do everything. */
+/** A person who can run the command `cellhouse` can also access the database. So the command may do everything. */
 export const CLI_ACTOR = {
   token: 'cli',
   role: 'OPERATOR',

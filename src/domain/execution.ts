@@ -48,7 +48,7 @@ export type ExecutionEvent =
   | Event<
       'InterruptRequested',
       {
-        /** What a command gets. Left out: SIGINT, as every cell. */
+        /** The signal that a command gets. Left out: SIGINT, which is what a cell always gets. */
         signal?: InterruptSignal;
       }
     >
@@ -56,9 +56,11 @@ export type ExecutionEvent =
   | Event<
       'ExecutionStarted',
       {
-        /** The number of the cell. Left out if it has none, or its worker does not tell. */
+        /** The number of the cell. Left out if it has none, or if its worker does not report it. */
         executionCount?: number;
-        /** The process of a command, in its worker. Left out for a cell, or if its worker does not tell. */
+        /**
+         * The process id of a command, as seen in its worker. Left out for a cell, or if the worker does not report it.
+         */
         pid?: number;
       }
     >
@@ -79,25 +81,28 @@ export type ExecutionEvent =
         peakMemoryBytes: number | null;
         outputBytes: number;
         /**
-         * What its kept outputs count as stored: their content, and 64 bytes for each of them and each value nested in
-         * it.
+         * How many bytes of the quota STORED_BYTES its kept outputs use: their content, and 64 bytes for each output
+         * and for each value nested in it.
          */
         storedOutputBytes: number;
         /**
-         * Exit code of a command. Of a cell: exit code of the kernel if it died during this execution; negative for a
-         * signal. Since schema version 2.
+         * For a command: its exit code. For a cell: the exit code of its kernel if that died during this execution,
+         * negative for a signal. Since schema version 2.
          */
         exitCode: number | null;
         /** The signal that ended a command, such as `SIGKILL`. Left out for cells, and for commands that exited. */
         signal?: string | null;
-        /** What it changed in the home. Null if it never ran, or if its agent did not say. */
+        /** The files that it changed in the home. Null if it never ran, or if the agent did not report them. */
         files: ExecutionFiles | null;
-        /** It was cancelled because this execution, sent with `stopOnError`, did not end OK. Otherwise left out. */
+        /**
+         * The execution, sent with `stopOnError`, that did not end OK and thereby cancelled this one. Otherwise left
+         * out.
+         */
         stoppedBy?: ExecutionId;
       }
     >;
 
-/** What a command may get in place of SIGINT. SIGKILL leaves it no grace time. */
+/** The signals that a command may get in place of SIGINT. SIGKILL leaves it no grace time. */
 export type InterruptSignal = 'SIGTERM' | 'SIGKILL';
 
 /** The facts about an ended execution that metrics count. */
@@ -121,9 +126,12 @@ export interface Execution {
   readonly requestedAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
-  /** From its start on, if its worker tells it then. The end counts, if that has one. */
+  /**
+   * The number of the cell. It is known from the start if the worker reports it then. A number that the end reports
+   * replaces it.
+   */
   readonly executionCount: number | null;
-  /** Of a command's own process, from its start on. Null if its worker does not tell, and for cells. */
+  /** The process id of a command, from its start on. Null for cells, and if the worker does not report it. */
   readonly pid: number | null;
   readonly errorName: string | null;
   readonly errorValue: string | null;
@@ -134,13 +142,16 @@ export interface Execution {
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
-  /** Null: it has not ended, or at a gateway of a release that did not count. */
+  /** Null if it has not ended, or if it ended at a gateway of a release that did not count this. */
   readonly storedOutputBytes: number | null;
   readonly files: ExecutionFiles | null;
   readonly language: Language;
   /** Null: the session's default context, or a command. */
   readonly contextId: ContextId | null;
-  /** Of a command that exited. Null for a cell, even if its kernel died: that code is in ExecutionFinished. */
+  /**
+   * The exit code of a command that exited. Null for a cell: if its kernel died, that code is only in
+   * ExecutionFinished.
+   */
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** Whether its session is not idle while it runs. */
@@ -176,9 +187,9 @@ export interface Ending {
 export interface Start {
   /** By the worker's clock. */
   readonly at: string;
-  /** The number of the cell, if the worker tells. */
+  /** The number of the cell, if the worker reports it. */
   readonly executionCount?: number;
-  /** The process of the command, if the worker tells. */
+  /** The process id of the command, if the worker reports it. */
   readonly pid?: number;
 }
 
@@ -210,7 +221,7 @@ export type ExecutionCommand =
   | {
       readonly type: 'FinishExecution';
       readonly at: string;
-      /** Null if it never began. Used if no start is recorded yet. */
+      /** The beginning, which is recorded if it is not recorded yet. Null if the execution never began. */
       readonly start: Start | null;
       readonly ending: Ending;
     };
@@ -258,7 +269,7 @@ function interrupt(
   return { type: 'InterruptRequested', data };
 }
 
-/** Input has one end, and every byte has one place. */
+/** Input is closed at most once, and each piece must begin where the recorded input ends. */
 function sendInput(
   { type: _, ...data }: Extract<ExecutionCommand, { type: 'SendInput' }>,
   { options, inputBytes, inputClosed }: Execution,

@@ -1,6 +1,7 @@
 /**
- * What an execution changed in the user's home, as its worker compared it. Paths are relative to the home. The worker
- * runs code that may be hostile, so this is what the worker says, unlike the record of what the API wrote.
+ * The files that an execution changed in the user's home, as its worker reports them. Paths are relative to the home.
+ * The worker runs code that may be hostile, so its report may be wrong. The record of what the API wrote is the
+ * gateway's own.
  */
 
 export type FileChangeKind = 'CREATED' | 'MODIFIED' | 'DELETED';
@@ -32,11 +33,11 @@ export interface ExecutionFiles {
   /** Sorted by path. Null exactly if `reason` is set. */
   readonly changes: readonly FileChange[] | null;
   readonly reason: NoChangesReason | null;
-  /** Whether other code or the API may have made some of the changes: it ran at the same time. */
+  /** Whether other code or the API may have made some of the changes, because it ran at the same time. */
   readonly shared: boolean;
 }
 
-/** The comparison that nobody could make. */
+/** The result when the changes are not known. */
 export function unknownFiles(reason: NoChangesReason): ExecutionFiles {
   return { changes: null, reason, shared: false };
 }

@@ -1,6 +1,6 @@
 /**
- * What a request may ask beside its code. A field with its default is left out of the event, so the event of plain code
- * is the one that releases without these fields record.
+ * The options of a request to run code. A field with its default is left out of the event. So a request without options
+ * records the same event as in releases that did not have these fields.
  */
 import type { ContextId } from './ids.ts';
 import type { UserExpression } from './userExpressions.ts';
@@ -18,7 +18,7 @@ export interface ExecutionOptions {
   readonly language?: 'BASH';
   /** Left out for the session's default context, and for commands, which have none. */
   readonly contextId?: ContextId;
-  /** Absolute. Left out: where the context or the home is. */
+  /** Absolute. Left out: the working directory of the context, or the home. */
   readonly workingDirectory?: string;
   /** Sorted. The values are in no event. Left out if there are none. */
   readonly environmentVariableNames?: readonly string[];
@@ -26,21 +26,30 @@ export interface ExecutionOptions {
   readonly allowInput?: true;
   /** Whether a command keeps its session from falling idle. Left out if not; cells always do. */
   readonly keepAlive?: true;
-  /** Left out if a command has no terminal. */
+  /** The terminal of a command. Left out if it has none. */
   readonly pty?: Terminal;
-  /** Whether what is queued behind it is cancelled when it does not end OK. Left out if not. */
+  /** Whether the executions queued behind it are cancelled if it does not end OK. Left out if not. */
   readonly stopOnError?: true;
-  /** What its caller calls it. It means nothing here. Left out if nobody calls it anything. */
+  /** A label that the caller chose. It has no effect, but a command can be found by it. Left out if there is none. */
   readonly label?: string;
-  /** Whether a cell has no number and shows no result. Left out if it has. */
+  /** Whether a cell gets no number and shows no result. Left out if not. */
   readonly silent?: true;
-  /** Whether a cell is in the history of its kernel, and takes a number. Left out if so, or if it is silent. */
+  /**
+   * False if a cell stays out of its kernel's history and takes no number. Otherwise left out, and also if the cell is
+   * silent.
+   */
   readonly storeHistory?: false;
-  /** What is evaluated after a cell that has ended well. It is code, so it is only in the event. Left out if there is none. */
+  /**
+   * Expressions to evaluate after the cell if it ends OK. They are code, so they are only in the event. Left out if
+   * there are none.
+   */
   readonly userExpressions?: readonly UserExpression[];
 }
 
-/** What only whoever runs it needs. It is one column, null for plain code. */
+/**
+ * Options that matter mainly to the gateway that runs the execution. They are one column of the row, which is null if
+ * there are none.
+ */
 export type StoredOptions = Pick<
   ExecutionOptions,
   | 'workingDirectory'

@@ -5,38 +5,43 @@
 
 import { WORKER_HOME } from './worker.ts';
 
-/** Linux' limit for one name. */
+/** Linux's limit for one name. */
 const MAX_NAME_BYTES = 255;
-/** Linux' limit for a path that a program passes on (PATH_MAX), less the NUL at its end. The worker counts from the root. */
+/**
+ * Linux's limit for a path that a program passes to the kernel (PATH_MAX), without the NUL at its end. It applies to
+ * the path from the root, which is what the worker uses.
+ */
 const MAX_PATH_BYTES = 4_095;
 const HOME_BYTES = WORKER_HOME.length + 1;
 const SLASH = 0x2f;
 
 export interface FilePath {
   /**
-   * Relative to the home, or absolute. Without `.`, empty and `..` components and without a slash at the end: except `.`,
-   * which is the home, and `/`.
+   * Relative to the home, or absolute. It has no `.`, `..` or empty components, and no slash at the end. The only
+   * exceptions are `.`, which is the home, and `/`.
    */
   readonly bytes: Buffer;
-  /** The same for people, messages and the audit: bytes that are not UTF-8 are written as `\xNN`. */
+  /** The path as text for people, messages and the audit: bytes that are not UTF-8 are written as `\xNN`. */
   readonly text: string;
   /** Whether `text` is exactly the path. */
   readonly isUtf8: boolean;
 }
 
-/** A path that cannot be used: the sentence continues "path ...", e.g. "must not contain U+0000". */
+/**
+ * A path that cannot be used. `problem` continues a sentence that begins with "path", e.g. "must not contain U+0000".
+ */
 export interface BadPath {
   readonly problem: string;
   readonly limit?: number;
 }
 
-/** The path of a text. A text with lone surrogates has no UTF-8, so it is refused. */
+/** Parses a path that is given as text. Lone surrogates cannot be encoded in UTF-8, so they are refused. */
 export function parsePathText(text: string): FilePath | BadPath {
   if (!text.isWellFormed()) return { problem: 'must not contain lone surrogates' };
   return parsePathBytes(Buffer.from(text));
 }
 
-/** The path of bytes, without needless slashes and `.` components. */
+/** Parses a path that is given as bytes. Removes needless slashes and `.` components. */
 export function parsePathBytes(given: Buffer): FilePath | BadPath {
   if (given.length > MAX_PATH_BYTES) return tooLong('is', given.length, MAX_PATH_BYTES);
   if (given.includes(0)) return { problem: 'must not contain U+0000' };
@@ -64,8 +69,8 @@ export function isBadPath(path: FilePath | BadPath): path is BadPath {
 }
 
 /**
- * Whether the path is the home or the root itself: neither can be written, moved or deleted. To delete one would empty
- * it, and then fail.
+ * Whether the path is the home or the root itself. Neither can be written, moved or deleted: a deletion would first
+ * empty it, and then fail.
  */
 export function isWhole({ text }: FilePath): boolean {
   return text === '.' || text === '/' || text === WORKER_HOME;

@@ -50,7 +50,8 @@ export function isBadFileUrl(url: FileUrl | BadFileUrl): url is BadFileUrl {
 /** The URL of a file. The counterpart of {@link parseFileUrl}. @param path `.` is the home */
 export function fileUrlOf(userUuid: string, path: Buffer): string {
   const text = path.toString('latin1');
-  // Clients and proxies take a `.` in a URL away, so it is refused there.
+  // Clients and proxies remove a `.` from a URL, and `parseFileUrl` refuses it. So the URL of the home has an empty
+  // path.
   const names = text === '.' ? [''] : text.split('/').map(percentEncoded);
   return `${FILES_PREFIX}${encodeURIComponent(userUuid)}/${names.join('/')}`;
 }

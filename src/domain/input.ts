@@ -1,7 +1,7 @@
 /** Input that a user sends to an execution while it runs: standard input of a command, answers to `input()` of a cell. */
 import { isUtf8 } from 'node:buffer';
 
-/** Some input, as recorded. It is what a user made run, so it is recorded like code. */
+/** A piece of input, as recorded. Input can make code do things, so it is recorded like code. */
 export interface InputPiece {
   /** How many bytes of input were before it. */
   readonly offset: number;

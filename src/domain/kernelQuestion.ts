@@ -1,15 +1,18 @@
-/** What a kernel can be asked while it runs nothing, and what it answers. It is no execution, and is recorded nowhere. */
+/**
+ * Questions to a kernel that runs nothing at the moment, and its answers. They are not executions, and are not
+ * recorded.
+ */
 
 export type KernelQuestion =
   | CodeQuestion<'complete'>
   | (CodeQuestion<'inspect'> & {
-      /** 1: with the source. */
+      /** 1: with the source code. */
       readonly detail: 0 | 1;
     })
   | { readonly type: 'isComplete'; readonly code: string }
   | HistoryQuestion;
 
-/** About the place of a cursor in code. */
+/** A question about code at the place of a cursor. */
 interface CodeQuestion<Type> {
   readonly type: Type;
   readonly code: string;
@@ -17,29 +20,31 @@ interface CodeQuestion<Type> {
   readonly cursor: number;
 }
 
-/** What cells the present kernel of the context has run. Silent cells are not among them. */
+/** Asks for the cells that the current kernel of the context has run, without silent ones. */
 export interface HistoryQuestion {
   readonly type: 'history';
   /** The last `count` cells, those from `start` to before `stop`, or the last `count` that match `pattern`. */
   readonly access: 'tail' | 'range' | 'search';
-  /** Whether code comes as it was sent. Otherwise as plain Python, without IPython's own syntax. */
+  /**
+   * Whether code is returned as it was sent. Otherwise it is returned as plain Python, without IPython's own syntax.
+   */
   readonly raw: boolean;
-  /** Whether results come, too. */
+  /** Whether results are returned, too. */
   readonly output: boolean;
   readonly count?: number | undefined;
   readonly start?: number | undefined;
   readonly stop?: number | undefined;
-  /** With the wildcards of file names. */
+  /** May contain the wildcards of file names. */
   readonly pattern?: string | undefined;
-  /** Whether equal cells are told once. */
+  /** Whether equal cells are returned only once. */
   readonly unique?: boolean | undefined;
-  /** 0, the default: the present kernel. Of any other, nothing is known. */
+  /** 0, the default, is the current kernel. Nothing is known about any other. */
   readonly session?: number | undefined;
 }
 
-/** A question, and whose kernel is asked. */
+/** A question, and the context whose kernel is asked. */
 export interface AskedKernel {
-  /** Null: that of the default context. */
+  /** Null: the default context. */
   readonly contextId: string | null;
   readonly question: KernelQuestion;
 }
@@ -48,7 +53,7 @@ export type KernelAnswer =
   | {
       readonly type: 'complete';
       readonly matches: readonly string[];
-      /** What a match replaces, in code points. */
+      /** The part of the code that a match replaces, in Unicode code points. */
       readonly cursorStart: number;
       readonly cursorEnd: number;
     }
@@ -61,7 +66,7 @@ export type KernelAnswer =
   | {
       readonly type: 'isComplete';
       readonly status: 'complete' | 'incomplete' | 'invalid' | 'unknown';
-      /** What the next line begins with. */
+      /** The indentation of the next line. */
       readonly indent: string;
     }
   | { readonly type: 'history'; readonly entries: readonly PastCell[] };
@@ -71,11 +76,11 @@ export interface PastCell {
   /** The number of the cell. */
   readonly line: number;
   readonly input: string;
-  /** Null also if results were not asked for. */
+  /** The result. Null if there is none, or if results were not asked for. */
   readonly output: string | null;
 }
 
-/** What a kernel says of itself when it starts, before any user code runs in it. Unknown text is empty. */
+/** What a kernel reports about itself when it starts, before any user code runs in it. Unknown text is empty. */
 export interface KernelFacts {
   /** The version of Jupyter's protocol. */
   readonly protocolVersion: string;

@@ -1,6 +1,6 @@
 /**
- * The life of a notebook: a document, or a console, that a Jupyter client works on, and the context that runs its cells.
- * Jupyter calls this a session. The document itself is the client's, or a file of the worker.
+ * The life of a notebook: a document, or a console, that a Jupyter client works on, and the context that runs its
+ * cells. Jupyter calls this a session. The document itself is stored by the client, or is a file in the worker.
  *
  * ```
  *  (none) --open--> open --change--> open --close--> closed
@@ -13,13 +13,13 @@ import type { ContextId, NotebookId, SessionId } from './ids.ts';
 export const NOTEBOOK_TYPES = ['notebook', 'console', 'file'] as const;
 export type NotebookType = (typeof NOTEBOOK_TYPES)[number];
 
-/** What a client says of a notebook, and may change. */
+/** Facts about a notebook that its client states, and may change. */
 export interface NotebookFacts {
-  /** As the client names it. Nothing here opens it. */
+  /** The path as the client names it. The gateway never opens it. */
   readonly path: string;
   readonly name: string;
   readonly type: NotebookType;
-  /** Of the default context: the id of its session. */
+  /** For the default context, the id of its session. */
   readonly contextId: ContextId | SessionId;
   /** Whose context it is. */
   readonly userUuid: string;
@@ -48,7 +48,7 @@ export type NotebookCommand = { readonly at: string } & (
 type Opened = Omit<Extract<NotebookEvent, { type: 'NotebookOpened' }>['data'], 'at'>;
 
 /**
- * The events that a command on a notebook records. Pure. One that is closed changes no more.
+ * The events that a command on a notebook records. Pure. A closed notebook records nothing more.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideNotebook(

@@ -23,11 +23,11 @@ export type Output =
 export interface InputRequest {
   readonly kind: 'input';
   readonly prompt: string;
-  /** Whether the answer is secret: `getpass` asks. */
+  /** Whether the answer is secret, because `getpass` asks for it. */
   readonly password: boolean;
 }
 
-/** What was evaluated after a cell, by name. */
+/** The results of the expressions that were evaluated after a cell, by name. */
 export interface ExpressionResults {
   readonly kind: 'expressions';
   readonly results: Readonly<Record<string, ExpressionResult>>;
@@ -37,7 +37,7 @@ export interface ExpressionResults {
 export interface StreamOutput {
   readonly kind: 'stream';
   readonly name: 'stdout' | 'stderr';
-  /** Of bytes that are not UTF-8: what can be shown of them. */
+  /** For bytes that are not UTF-8, as much as can be shown as text. */
   readonly text: string;
   /** The bytes. Left out if they are the text in UTF-8. */
   readonly base64?: string;
@@ -52,7 +52,7 @@ export interface RichOutput {
   readonly executionCount: number | null;
 }
 
-/** The text of a value of {@link RichOutput.data}, which may be a string or a list of lines. Null: it is no text. */
+/** The text of a value of {@link RichOutput.data}, which may be a string or a list of lines. Null if it is not text. */
 export function mimeText(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((line) => typeof line === 'string'))
@@ -82,9 +82,7 @@ export interface OutputPage {
   readonly limit: number | null;
 }
 
-/**
- * The last output that a reader got: the reader wants what follows. Seq 0 stands before the execution's first output.
- */
+/** The last output that a reader got. The reader continues after it. Seq 0 is before the execution's first output. */
 export interface OutputCursor {
   readonly executionId: ExecutionId;
   readonly seq: number;

@@ -2,7 +2,10 @@ import { jsonText } from './exactJson.ts';
 import type { Finish, Output } from './output.ts';
 import type { ExpressionResult } from './userExpressions.ts';
 
-/** What each output costs beside its content, as a row and in memory (measured: 280 bytes). So tiny ones count, too. */
+/**
+ * What each output costs in addition to its content, as a row and in memory (measured: 280 bytes). It makes tiny
+ * outputs count, too.
+ */
 export const ITEM_OVERHEAD_BYTES = 256;
 
 /**

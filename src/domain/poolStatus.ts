@@ -17,7 +17,7 @@ export interface EnvironmentWorkers extends WorkerNumbers {
 
 /** The pool's status, as shown by the API, health checks and metrics. */
 export interface PoolStatus extends WorkerNumbers {
-  /** Those of environments, which count in the numbers of the pool, too. One without workers is absent. */
+  /** The workers of environments, which the pool's numbers include. An environment without workers is absent. */
   readonly environments: readonly EnvironmentWorkers[];
   readonly waitingRequests: number;
   readonly minIdleWorkers: number;

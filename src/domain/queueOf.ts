@@ -6,9 +6,9 @@ import type { ContextId } from './ids.ts';
 export type Queue = 'commands' | ContextId | null;
 
 /**
- * The queue of an execution. The executions of a queue have one limit together, and `stopOnError` cancels what is behind
- * it in its queue. In a context's queue, one waits for the other; commands only wait for a place. The database counts
- * by the same rule (`migrations/sql/cellhouse_commit.sql`).
+ * The queue of an execution. All executions of a queue share one limit. `stopOnError` cancels the executions behind it
+ * in its queue. The executions of a context run one after another. Commands wait only while too many of them run. The
+ * database counts by the same rule (`migrations/sql/cellhouse_commit.sql`).
  */
 export function queueOf(execution: Pick<Execution, 'language' | 'contextId'>): Queue {
   return isCommand(execution) ? 'commands' : execution.contextId;

@@ -1,6 +1,6 @@
 /**
- * Quotas: how much a tenant, or one of its users, may use. A setting holds for all of them. What an operator sets for one
- * has a stream of its own, and holds instead of the setting:
+ * Quotas: how much a tenant, or one of its users, may use. A setting holds for all of them. A quota that an operator
+ * sets for a single one replaces the setting, and has a stream of its own:
  *
  * ```
  *  (none) --set--> SET --set--> SET
@@ -14,7 +14,7 @@ import { DomainError } from './errors.ts';
 import type { QuotaId } from './ids.ts';
 import { userKey } from './session.ts';
 
-/** What is counted in the commit, over all gateways. */
+/** Kinds that are counted in the commit, over all gateways. */
 const COUNTED_KINDS = [
   'OPEN_SESSIONS',
   'QUEUED_EXECUTIONS',
@@ -22,20 +22,20 @@ const COUNTED_KINDS = [
   'EXECUTIONS_PER_MINUTE',
 ] as const;
 
-/** What is known when an execution has ended. */
+/** Kinds whose use is known only when an execution has ended. */
 export const USAGE_KINDS = ['CPU_SECONDS_PER_DAY', 'OUTPUT_BYTES_PER_DAY'] as const;
 
-/** What is limited. */
+/** All kinds of quotas. */
 export const QUOTA_KINDS = [...COUNTED_KINDS, ...USAGE_KINDS, 'STORED_BYTES'] as const;
 
 export type CountedKind = (typeof COUNTED_KINDS)[number];
 export type UsageKind = (typeof USAGE_KINDS)[number];
 export type QuotaKind = (typeof QUOTA_KINDS)[number];
 
-/** More than any installation has of anything that is limited. */
+/** The highest limit. No installation uses as much of anything. */
 export const MAX_QUOTA = 1_000_000_000_000_000;
 
-/** Whose use is counted. */
+/** The tenant or user whose use is counted. */
 export interface QuotaOwner {
   readonly tenant: string;
   /** Null: all users of the tenant together. */
@@ -52,7 +52,7 @@ export const QUOTA_SCOPES = ['TENANT', 'USER'] as const;
 
 export type QuotaScope = (typeof QUOTA_SCOPES)[number];
 
-/** Which quota it is. */
+/** What identifies a quota. */
 interface QuotaName {
   quotaId: QuotaId;
   tenant: string;
@@ -79,7 +79,7 @@ export interface Quota {
   readonly tenant: string;
   readonly userUuid: string | null;
   readonly kind: QuotaKind;
-  /** Null: no limit, or none that is set. */
+  /** Null: no limit. Also null after a reset (see `isSet`). */
   readonly maximum: number | null;
   /** False: the setting holds. */
   readonly isSet: boolean;
@@ -92,7 +92,7 @@ export type QuotaCommand =
   | ({ readonly type: 'SetQuota' } & DataOf<'QuotaSet'>)
   | ({ readonly type: 'ResetQuota' } & DataOf<'QuotaReset'>);
 
-/** The events that a command on a quota records. Pure. None if it is so already. */
+/** The events that a command on a quota records. Pure. Empty if the quota is in the wanted state already. */
 export function decideQuota(command: QuotaCommand, quota: Quota | null): QuotaEvent[] {
   const isSet = quota?.isSet ?? false;
   if (command.type === 'ResetQuota') {
@@ -103,7 +103,7 @@ export function decideQuota(command: QuotaCommand, quota: Quota | null): QuotaEv
   return isSet && quota?.maximum === data.limit ? [] : [{ type: 'QuotaSet', data }];
 }
 
-/** The quota after `event`. Pure. It accepts every recorded event: each one has all of the state. */
+/** The quota after `event`. Pure. It accepts every recorded event, because each one contains the whole state. */
 export function evolveQuota(state: Quota | null, { type, data }: QuotaEvent): Quota {
   const { quotaId: id, tenant, userUuid, kind, at } = data;
   const version = (state?.version ?? 0) + 1;
@@ -112,7 +112,10 @@ export function evolveQuota(state: Quota | null, { type, data }: QuotaEvent): Qu
   return { id, version, tenant, userUuid, kind, maximum, isSet, setAt: new Date(at) };
 }
 
-/** The same owner and kind always have the same id, so that there is one quota of them. A UUID of version 8. */
+/**
+ * The id of the quota of an owner and kind, a UUID of version 8. It is computed from them, so that there is only one
+ * such quota.
+ */
 export function quotaIdOf(tenant: string, userUuid: string | null, kind: QuotaKind): QuotaId {
   const hex = hash('sha256', JSON.stringify([tenant, userUuid, kind]), 'hex');
   const parts = [
@@ -140,16 +143,16 @@ export interface ExceededQuota {
   readonly limit: number;
   /** How much is used without the call. */
   readonly used: number;
-  /** Null: time alone frees nothing. */
+  /** Null if waiting alone frees nothing. */
   readonly retryAfterMs: number | null;
   /**
-   * When the quota is free again (ISO 8601). Null: when something of the tenant or user has ended, or for what is stored,
-   * when it was deleted.
+   * When the quota is free again (ISO 8601). Null if no time is known: a session or execution must end first or, for
+   * STORED_BYTES, something must be deleted.
    */
   readonly until: string | null;
 }
 
-/** What of, after a number. */
+/** The unit of each kind, as it follows a number in a message. */
 export const QUOTA_WORDS: Readonly<Record<QuotaKind, string>> = {
   OPEN_SESSIONS: 'open sessions',
   QUEUED_EXECUTIONS: 'queued executions',

@@ -1,6 +1,6 @@
 /**
- * For each event of a user or tenant, which of its fields stay when they are forgotten. Hashes of code and files go, too:
- * whoever has the same code or file could find out who had it.
+ * Says for each event which of its fields stay when its user or tenant is forgotten. Hashes of code and files are
+ * removed, too: somebody with the same code or file could find out who had it.
  */
 import type { EventOf, StreamKind } from './entities.ts';
 import type { EventMetadata } from './events.ts';
@@ -14,12 +14,15 @@ import {
 } from './redactedFacts.ts';
 import { type Fates, type Names, redacted } from './redaction.ts';
 
-/** The entities that belong to a tenant, and mostly to one of its users. A new entity is one of them. */
+/**
+ * The entities that belong to a tenant, and mostly to one of its users. A new entity counts as one of them unless it is
+ * excluded here.
+ */
 export type OwnedKind = Exclude<StreamKind, 'worker' | 'removal' | 'environment'>;
 type OwnedEvent = EventOf<OwnedKind>;
 type DataOf<T extends OwnedEvent['type']> = Extract<OwnedEvent, { readonly type: T }>['data'];
 
-/** Whose it is, and the worker on which it ran. */
+/** Fields that name the owner, the session and the worker. */
 const OWNER = {
   at: 'stays',
   tenant: 'tenant',
@@ -30,7 +33,7 @@ const OWNER = {
 const ONLY_TIME = { at: 'stays' } as const;
 const QUOTA = {
   at: 'stays',
-  // It is a hash of the names.
+  // The id is a hash of the names of the tenant and the user.
   quotaId: 'id',
   tenant: 'tenant',
   userUuid: 'userUuid',
@@ -42,7 +45,7 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
     ...OWNER,
     followsLoss: 'stays',
     options: {
-      // The name of an environment is the operator's word.
+      // The name of an environment stays: an operator chose it.
       keeps: ({ idleTimeoutMs, maxLifeMs, environment }) => ({
         metadata: {},
         environmentVariableNames: [],
@@ -126,16 +129,18 @@ export function redactedData(
   data: Readonly<Record<string, unknown>>,
   names: Names,
 ): Record<string, unknown> {
-  // Of a type that is not in the table, only the time is known to say nothing.
+  // If a type is not in the table, only its time is certain to say nothing about the user.
   const fates = Object.hasOwn(EVENTS, type) ? EVENTS[type as OwnedEvent['type']] : ONLY_TIME;
   return redacted(fates, data, names);
 }
 
-/** As in the database: what older events do not have is left out. */
+/** Metadata as stored: older events lack the optional fields. */
 export type StoredMetadata = Pick<EventMetadata, 'gatewayId' | 'causationId'> &
   Partial<Pick<EventMetadata, 'correlationId' | 'actor'>>;
 
-/** The stored metadata of an event, with another name of the tenant, if its actor was of that tenant. Pure. */
+/**
+ * The stored metadata of an event. If its actor belongs to `tenant`, the pseudonym replaces the tenant's name. Pure.
+ */
 export function redactedMetadata(
   metadata: StoredMetadata,
   { tenant, pseudonym }: { readonly tenant: string; readonly pseudonym: string },

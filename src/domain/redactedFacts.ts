@@ -1,6 +1,6 @@
-/** What becomes of facts that events (`redactedEvents.ts`) and rows (`redactedStates.ts`) have under the same names. */
+/** The fates of fields that events (`redactedEvents.ts`) and rows (`redactedStates.ts`) have under the same names. */
 
-/** What an execution was asked for. */
+/** Fields of the request of an execution. */
 export const EXECUTION_REQUEST = {
   codeSha256: { becomes: '' },
   codeBytes: 'stays',

@@ -1,6 +1,6 @@
 /**
- * For each row of a user or tenant, which of its fields stay when they are forgotten. A row agrees with what follows from
- * its events without their content (`redactedEvents.ts`); that of a pruned stream has no events any more.
+ * Says for each row which of its fields stay when its user or tenant is forgotten. The redacted row must equal the
+ * state that follows from the redacted events (`redactedEvents.ts`). The row of a pruned stream has no events any more.
  */
 import type { StateOf } from './entities.ts';
 import type { OwnedKind } from './redactedEvents.ts';
@@ -14,7 +14,7 @@ import {
 } from './redactedFacts.ts';
 import { type Fates, type Names, redacted } from './redaction.ts';
 
-/** Whose it is, and where it ran. */
+/** Fields that name the row, the owner, the session and the worker. */
 const OWNER = {
   id: 'stays',
   version: 'stays',

@@ -1,16 +1,16 @@
 /**
- * What is left of an event or a row when its user or tenant is forgotten. For each field, a table says its fate
- * (`redactedEvents.ts`, `redactedStates.ts`). The compiler refuses a field without one, and what is found beside the
- * table goes.
+ * What is left of an event or a row when its user or tenant is forgotten. Tables (`redactedEvents.ts`,
+ * `redactedStates.ts`) give the fate of each field. The compiler refuses a table that lacks a field. A stored field
+ * that is not in its table is removed.
  */
 
-/** The names under which a stream goes on. */
+/** The names that a stream has after its owner is forgotten. */
 export interface Names {
-  /** Of the tenant. It is the present one if only a user is forgotten. */
+  /** The tenant's name. It does not change if only a user is forgotten. */
   readonly tenant: string;
-  /** Of the user. Null if the stream is of no single user. */
+  /** The user's name. Null if the stream does not belong to a single user. */
   readonly userUuid: string | null;
-  /** Of the stream. It is another one only where the present one follows from the user. */
+  /** The stream's id. It changes only if it was computed from the user's name. */
   readonly id: string;
 }
 
@@ -37,7 +37,10 @@ type AnyFate =
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** `fields` as the table has it. Fields that are not there, such as those of later versions, are not added. Pure. */
+/**
+ * Applies the table to `fields`. A field that is not in the table is left out. A field of the table that `fields` does
+ * not have, such as one of a later version, is not added. Pure.
+ */
 export function redacted(table: object, fields: Fields, names: Names): Record<string, unknown> {
   const fates = table as Readonly<Record<string, AnyFate>>;
   return Object.fromEntries(

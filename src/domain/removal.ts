@@ -1,11 +1,12 @@
 /**
- * A piece of history that was removed: pruned, because it was old, or forgotten with its user or tenant. Of what is
- * forgotten, the events stay without their content. The audit chain still holds.
+ * The removal of a part of the history, which was pruned because it was old, or forgotten with its user or tenant.
+ * Forgotten events stay, without their content. The audit chain still holds.
  *
  * ```
  *  (none) --record--> RECORDED
  * ```
- * It is recorded in the transaction that removes, so there is no removal without an event, and no event without one.
+ * A removal is recorded in the transaction that carries it out. So there is no removal without its event, and no event
+ * without its removal.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, RemovalId } from './ids.ts';
@@ -21,15 +22,15 @@ export type RemovalEvent =
         /** Only streams that ended before this time were removed. */
         before: string;
         streams: number;
-        /** How many events were deleted: those of `event_removals`. */
+        /** How many events were deleted. `event_removals` lists them. */
         events: number;
         outputs: number;
         /**
-         * The executions of which this has deleted what they kept, so that each gateway knows what became free. Left out
-         * if there are none.
+         * The executions whose stored content was deleted, so that each gateway can subtract it from the stored bytes.
+         * Left out if there are none.
          */
         executionIds?: readonly ExecutionId[];
-        /** Whether what was deleted was first written to a file. */
+        /** Whether the deleted rows were first written to a file. */
         isArchived: boolean;
         /** A hash over the positions of the deleted events, in hexadecimal (`src/events/chain/leaf.ts`). */
         digest: string;
@@ -40,14 +41,16 @@ export type RemovalEvent =
       {
         removalId: RemovalId;
         scope: ForgottenScope;
-        /** What the user or the tenant is called from now on. The former name is nowhere. */
+        /** The name that replaces that of the user or tenant. The former name is not stored. */
         pseudonym: string;
         streams: number;
-        /** How many events lost their content: those of `event_removals`. */
+        /** How many events lost their content. `event_removals` lists them. */
         events: number;
         /** How many outputs were deleted. */
         outputs: number;
-        /** The executions that keep nothing any more. Left out if there are none. Their rows have the pseudonym. */
+        /**
+         * The executions whose stored content was deleted. Left out if there are none. Their rows have the pseudonym.
+         */
         executionIds?: readonly ExecutionId[];
         /** A hash over the positions of these events and what is left of each, in hexadecimal. */
         digest: string;
@@ -59,7 +62,7 @@ export interface Removal {
   readonly id: RemovalId;
   readonly version: number;
   readonly reason: 'pruned' | 'forgotten';
-  /** Null: whatever its age, because it was forgotten. */
+  /** Null if the history was forgotten, which does not depend on its age. */
   readonly before: Date | null;
   readonly streams: number;
   readonly events: number;
@@ -67,7 +70,7 @@ export interface Removal {
   readonly isArchived: boolean;
   readonly digest: string;
   readonly removedAt: Date;
-  /** Of the forgotten user or tenant. Null if it was pruned. */
+  /** That of the forgotten user or tenant. Null if the history was pruned. */
   readonly pseudonym: string | null;
 }
 
@@ -93,7 +96,7 @@ export function decideRemoval(command: RemovalCommand, removal: Removal | null):
 
 /**
  * The removal after `event`. Pure. It accepts every recorded event.
- * @throws Error if the stream has another beginning
+ * @throws Error for an event of another type
  */
 export function evolveRemoval(state: Removal | null, event: RemovalEvent): Removal {
   const version = (state?.version ?? 0) + 1;

@@ -2,15 +2,17 @@ import type { Language, Terminal } from './executionOptions.ts';
 import type { UserExpression } from './userExpressions.ts';
 
 /**
- * What a request asks to run. A repeated request under the same idempotency key must agree in every field. How long the
- * caller waits and how long the code may run are no such fields: a repeated call keeps the limits of the first.
+ * What a request asks to run. A repeated request under the same idempotency key must agree in every field. The caller's
+ * wait and the code's time limit are not among the fields: a repeated call keeps the limits of the first.
  *
  * A field that has its default is left out, so that releases with more fields and releases with fewer agree about a
  * request that uses none of them.
  */
 export interface RequestFacts {
   readonly code: string;
-  /** As the request names it. The default context by its id, and by no id, are two requests. */
+  /**
+   * The context as the request names it. A request with the id of the default context differs from one without an id.
+   */
   readonly contextId?: string;
   readonly language?: 'BASH';
   readonly keepAlive?: 'true';
@@ -29,7 +31,7 @@ export interface RequestFacts {
   readonly pty?: string;
 }
 
-/** What of a request can be one of its facts. */
+/** The parts of a request from which its facts are made. */
 export interface Comparable {
   readonly code: string;
   /** Null: the default context. */

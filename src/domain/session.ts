@@ -15,7 +15,10 @@ import { NO_OPTIONS, type SessionOptions } from './sessionOptions.ts';
 export type KernelRestartReason = 'timeout' | 'user' | 'died' | 'oom';
 export type CloseReason = 'released' | 'idle' | 'expired' | 'worker-lost' | 'shutdown';
 
-/** As events have them: a field that was added later is missing in older ones, and the environment if there is none. */
+/**
+ * Options as events contain them. Older events lack the fields that were added later. `environment` is left out if
+ * there is none.
+ */
 type RecordedOptions = Omit<SessionOptions, 'egressAllow' | 'environment'> &
   Partial<Pick<SessionOptions, 'egressAllow' | 'environment'>>;
 
@@ -27,7 +30,7 @@ export type SessionEvent =
         tenant: string;
         userUuid: string;
         workerId: WorkerId;
-        /** The user's previous session ended for another reason than their own release: its variables are lost. */
+        /** Whether the user's previous session ended, and so lost its variables, without the user's release. */
         followsLoss: boolean;
         /** Left out for a session that was opened without options. */
         options?: RecordedOptions;

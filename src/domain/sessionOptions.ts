@@ -1,4 +1,7 @@
-/** What a caller may ask of a session when it opens. Nothing of it changes afterwards, except when its life ends. */
+/**
+ * The options that a caller may set when a session opens. They never change afterwards. Only the end of its life can be
+ * moved.
+ */
 
 export interface SessionOptions {
   /** The caller's own notes. Lists can be filtered by them. */
@@ -11,7 +14,10 @@ export interface SessionOptions {
   readonly maxLifeMs: number | null;
   /** The hosts that its code may reach, as rules in alphabetical order. Null: all that its tenant may reach. */
   readonly egressAllow: readonly string[] | null;
-  /** The name of the environment whose worker it gets: that of its newest version then. Null: of no environment. */
+  /**
+   * The name of the environment whose worker the session gets. The worker has the newest version at that time. Null: no
+   * environment.
+   */
   readonly environment: string | null;
 }
 
@@ -25,7 +31,7 @@ export const NO_OPTIONS: SessionOptions = {
   environment: null,
 };
 
-/** Whether any option was given, so that the session is not a plain one. */
+/** Whether no option was given, so that the session is a plain one. */
 export function isPlain(options: SessionOptions): boolean {
   return differences(options, NO_OPTIONS).length === 0;
 }

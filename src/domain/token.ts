@@ -1,29 +1,29 @@
 /**
- * The life of a token: what lets its holder call Cellhouse.
+ * The life of a token, which lets its holder call Cellhouse.
  *
  * ```
  *  (none) --create--> valid --rotate--> valid
  *                     valid --revoke--> revoked
  * ```
- * A token that has expired is not revoked: its row says when it ends, and nothing needs to happen then. Of the secret,
- * only its SHA-256 is kept. A secret is random and longer than anybody can guess, so its hash tells nothing.
+ * An expired token needs no event: its row says when it expires. Only the SHA-256 of the secret is kept. A secret is
+ * random and too long to guess, so its hash reveals nothing.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { TokenId } from './ids.ts';
 
 export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
-/** What the holder of a token may do, before anything else about them is known. */
+/** The role of a token, which says what its holder may do. */
 export type Role = (typeof ROLES)[number];
 
-/** The wires of programs that already speak something else. `src/doors` has a folder for each. */
+/** The protocols for programs that do not speak GraphQL. `src/doors` has a folder for each. */
 export const SERVED_DOORS = ['predecessor', 'mcp', 'jupyter', 'e2b'] as const;
 export type ServedDoor = (typeof SERVED_DOORS)[number];
 
 export const DOORS = ['graphql', 'files', ...SERVED_DOORS] as const;
-/** A wire that callers come by. */
+/** A protocol through which callers come. */
 export type Door = (typeof DOORS)[number];
 
-/** `forgotten`: its user or tenant was. */
+/** `forgotten`: its user or tenant was forgotten. */
 export type TokenRevokeReason = 'revoked' | 'forgotten';
 
 export type TokenEvent =
@@ -36,9 +36,9 @@ export type TokenEvent =
         tenant: string;
         /** The only user it is for. At most one of this and `userPrefix` is set, and only for the role USER. */
         userUuid: string | null;
-        /** It is for all users whose name begins so. */
+        /** The token is for all users whose name begins with this prefix. */
         userPrefix: string | null;
-        /** The only wire it works on. Null: all. */
+        /** The only protocol that it works with. Null: all. */
         door: Door | null;
         expiresAt: string | null;
         /** Base64. */
@@ -83,7 +83,7 @@ export type TokenCommand = { readonly at: string } & (
 type Created = Extract<TokenEvent, { type: 'TokenCreated' }>['data'];
 
 /**
- * The events that a command on a token records. Pure. One that is revoked is not revoked again.
+ * The events that a command on a token records. Pure. A revoked token is not revoked again.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideToken(command: TokenCommand, token: Token | null): TokenEvent[] {

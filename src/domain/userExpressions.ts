@@ -1,10 +1,10 @@
-/** What a notebook asks to have evaluated beside a cell, after the cell has ended well. */
+/** An expression that a notebook wants to have evaluated after a cell that ended OK. */
 export interface UserExpression {
   readonly name: string;
   readonly code: string;
 }
 
-/** What became of one of them. */
+/** The result of one expression. */
 export type ExpressionResult =
   | {
       readonly status: 'ok';

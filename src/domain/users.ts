@@ -1,7 +1,7 @@
-/** Some users of a tenant: a single one, or all whose name begins so. */
+/** Some users of a tenant: a single one, or all whose name begins with `prefix`. */
 export type Users = { readonly uuid: string } | { readonly prefix: string };
 
-/** The user, if it is a single one. Null: there are several. @param users null: all of a tenant */
+/** The user, if `users` is a single one. Null if there may be several. @param users null: all users of a tenant */
 export function singleUser(users: Users | null): string | null {
   return users !== null && 'uuid' in users ? users.uuid : null;
 }
@@ -10,7 +10,7 @@ export function isAmong(users: Users, userUuid: string): boolean {
   return 'uuid' in users ? users.uuid === userUuid : userUuid.startsWith(users.prefix);
 }
 
-/** The users that are among both. Null: there are none. */
+/** The users that belong to both. Null if there are none. */
 export function both(one: Users, other: Users): Users | null {
   if ('uuid' in one) return isAmong(other, one.uuid) ? one : null;
   if ('uuid' in other) return isAmong(one, other.uuid) ? other : null;

@@ -1,4 +1,4 @@
-/** Who waits for a worker: what gateways tell each other, so that all of them keep to one order. */
+/** The users who wait for a worker. Gateways tell each other who waits, so that all of them keep to one order. */
 
 /** The place of one user among all who wait. All calls of a user share it. */
 export interface WaitingPlace {
@@ -11,7 +11,7 @@ export interface WaitingPlace {
   readonly environment: string | null;
 }
 
-/** What waits at one gateway. */
+/** The calls that wait at one gateway. */
 export interface WaitingHere {
   /** How many calls of each tenant wait. */
   readonly calls: ReadonlyMap<string, number>;

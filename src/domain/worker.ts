@@ -16,7 +16,10 @@
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { EnvironmentId, PoolId, SessionId, WorkerId } from './ids.ts';
 
-/** The home of user code in a worker, and its working folder at the start of each kernel. The image has it, too. */
+/**
+ * The home of user code in a worker, and its working folder at the start of each kernel. The worker image contains the
+ * same path.
+ */
 export const WORKER_HOME = '/home/user';
 
 export interface WorkerLimits {
@@ -39,7 +42,10 @@ export type WorkerEvent =
         imageId: string;
         runtime: string;
         limits: WorkerLimits;
-        /** The version of the environment whose image it has. Left out: that of none. */
+        /**
+         * The version of the environment whose image it has. Left out if it has the worker image, without an
+         * environment.
+         */
         environmentId?: EnvironmentId;
       }
     >
@@ -70,7 +76,7 @@ export interface Worker {
   readonly imageId: string;
   readonly runtime: string;
   readonly limits: WorkerLimits;
-  /** The version of the environment whose image it has. Null: it has the worker image, of no environment. */
+  /** The version of the environment whose image it has. Null if it has the worker image, without an environment. */
   readonly environmentId: EnvironmentId | null;
   readonly containerId: string | null;
   readonly socketPath: string | null;

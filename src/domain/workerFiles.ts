@@ -1,11 +1,13 @@
-/** What a worker tells of its files, and asks them. Everything in it comes from a hostile worker. */
+/** The operations on the files of a worker, and their answers. The answers come from a worker that may be hostile. */
 import type { Readable } from 'node:stream';
 
 export type FileKind = 'file' | 'directory' | 'link' | 'other';
 
 /** One file, folder, link, or anything else, as it was when the worker looked. */
 export interface FileEntry {
-  /** Relative to the home if it is in there (`.` is the home itself), else absolute. Escaped if it is not UTF-8. */
+  /**
+   * Relative to the home if it is inside the home (`.` is the home itself), else absolute. Escaped if it is not UTF-8.
+   */
   readonly path: string;
   /** The exact bytes of `path`. */
   readonly pathBytes: Buffer;
@@ -26,7 +28,7 @@ export interface FileEntry {
   readonly group: string;
   /** Where a link leads, escaped if it is not UTF-8; null if this is no link. */
   readonly target: string | null;
-  /** What a link leads to in the end. Null: nothing that its user may see, or this is no link. */
+  /** The final target of a link. Null if it is nothing that its user may see, or if this is not a link. */
   readonly leadsTo: LinkEnd | null;
 }
 
@@ -80,9 +82,9 @@ export type WorkerPath = string | Uint8Array;
 
 /** How a worker writes an entity tag. Text of another form is never that of a file. */
 export const ETAG = /^"[0-9a-f-]{1,100}"$/;
-/** In a precondition: whatever is there. */
+/** In a precondition: any version of the file. */
 export const ANY_VERSION = '*';
-/** In a precondition: no file has this entity tag. */
+/** In a precondition: an entity tag that no file has. */
 export const NO_VERSION = '""';
 
 export interface FilePrecondition {
@@ -93,9 +95,9 @@ export interface FilePrecondition {
 }
 
 export interface ReadFileOptions extends FilePrecondition {
-  /** The first byte; if negative, so many bytes before the end. 0 by default. */
+  /** The first byte. A negative one counts from the end. 0 by default. */
   readonly offset?: number;
-  /** At most so many bytes; to the end by default. */
+  /** The most bytes to read. By default, to the end. */
   readonly length?: number;
 }
 
@@ -108,21 +110,21 @@ export interface FileContent {
   /** The bytes of the part. */
   readonly length: number;
   /**
-   * Exactly `length` bytes, or an error: also when the file shrinks meanwhile, or nothing moves for the time of
-   * silence. The caller reads it to its end or destroys it.
+   * Gives exactly `length` bytes, or an error. It is also an error if the file shrinks meanwhile, or if no byte arrives
+   * within the idle time limit. The caller reads it to its end or destroys it.
    */
   readonly body: Readable;
   /**
-   * Lets the next pieces of `body` use the memory of this one. Only for a whole piece that nobody looks at any more. A
-   * caller that never calls this gets new memory for each piece.
+   * Lets the next pieces of `body` use the memory of this one. Only for a whole piece that is no longer used. A caller
+   * that never calls this gets new memory for each piece.
    */
   giveBack(piece: Buffer): void;
 }
 
 export interface UploadOptions {
-  /** The number of bytes, if it is known. Any other number of bytes then is an abort. */
+  /** The number of bytes, if it is known. A body with another number of bytes then counts as aborted. */
   readonly length?: number;
-  /** Is called with each piece of the body that the worker has received. Nobody looks at that piece any more. */
+  /** Called with each piece of the body that the worker has received. The piece is no longer used. */
   readonly giveBack?: (piece: Buffer) => void;
 }
 
@@ -134,7 +136,7 @@ export interface WriteFileOptions extends FilePrecondition, UploadOptions {
 }
 
 export interface ListedFile extends FileEntry {
-  /** As `after`, it gives the entries behind this one. */
+  /** Passed as `after`, it gives the entries that follow this one. */
   readonly position: string;
 }
 
@@ -144,7 +146,10 @@ export interface FileListing {
   readonly next: string | null;
 }
 
-/** A file or folder with another name is a `rename` of the old name and a `create` of the new one, as with inotify. */
+/**
+ * If a file or folder gets another name, that is a `rename` of the old name and a `create` of the new one, as with
+ * inotify.
+ */
 export const FOLDER_EVENT_TYPES = ['create', 'write', 'remove', 'rename', 'chmod'] as const;
 export type FolderEventType = (typeof FOLDER_EVENT_TYPES)[number];
 
@@ -152,52 +157,57 @@ export interface FolderEvent {
   readonly type: FolderEventType;
   /** Relative to the watched folder, which is `.` itself. Escaped if it is not UTF-8. */
   readonly name: string;
-  /** What is there by now. Null if nothing is, if another thing may be, or if entries are not asked for. */
+  /**
+   * The entry that is there by now. Null if there is none, if it may be another one, or if entries were not asked for.
+   */
   readonly entry: FileEntry | null;
 }
 
 export interface FolderEvents {
-  /** First what is gone, each entry before its folder. Then what is there, each folder before its entries. */
+  /**
+   * First the entries that are gone, each before its folder. Then the entries that are there, each folder before its
+   * content.
+   */
   readonly events: readonly FolderEvent[];
-  /** Whether more is known already, so that it is worth asking again at once. */
+  /** Whether more events are known already, so that the caller should ask again immediately. */
   readonly hasMore: boolean;
 }
 
-/** The limit of a worker. */
+/** The most watchers that one worker can have. */
 export const MAX_WATCHERS = 16;
-/** The limit of one watcher: files, folders and all else in the folder. */
+/** The most entries that one watcher can watch: files, folders and everything else in the folder. */
 export const MAX_WATCHED_ENTRIES = 10_000;
-/** The same for the bytes of their paths from the folder. */
+/** The most bytes that the paths of these entries, relative to the folder, may have together. */
 export const MAX_WATCHED_PATH_BYTES = 1_048_576;
-/** How long a watcher that nobody asks can be kept at most. */
+/** The longest time that a watcher can be kept while nobody asks it. */
 export const MAX_WATCHER_KEEP_MS = 86_400_000;
 
 export interface WatcherOptions {
   /** Also watches what is in the folders below. */
   readonly recursive: boolean;
-  /** Tells events with what is there by then. */
+  /** Whether events contain the entry that is there by then. */
   readonly entries: boolean;
   /** How long the watcher is kept if nobody asks it. */
   readonly keepMs: number;
 }
 
-/** The watchers of one worker. It rejects as {@link WorkerFiles} does. */
+/** The watchers of one worker. Its methods reject as those of {@link WorkerFiles} do. */
 export interface FolderWatchers {
   /**
    * Watches a folder from now on. @returns the watcher's id, which nobody can guess
    */
   watch(path: WorkerPath, options: WatcherOptions, signal?: AbortSignal): Promise<string>;
-  /** What has happened since the last answer. The worker looks now. Each event is told once. */
+  /** The events since the last answer. The worker looks at the folder only now. Each event is returned once. */
   watchedEvents(watcherId: string, signal?: AbortSignal): Promise<FolderEvents>;
   unwatch(watcherId: string, signal?: AbortSignal): Promise<void>;
 }
 
 /**
  * The files of one worker. Every method rejects with {@link FileRefusedError}, with the reason of `signal` when that
- * aborts, or with the connection's error. All need no lease. Limits of time are limits of silence.
+ * aborts, or with the connection's error. No method needs a lease. Time limits apply only while nothing is transferred.
  */
 export interface WorkerFiles extends FolderWatchers {
-  /** Looks at a path; at a link itself unless `follow` is set. */
+  /** The entry of a path. For a link, the link itself unless `follow` is set. */
   stat(path: WorkerPath, options?: { follow?: boolean }, signal?: AbortSignal): Promise<FileEntry>;
   /** One page of what is in a folder, and down to `depth` levels below. A folder comes before what is in it. */
   list(
@@ -233,8 +243,8 @@ export interface WorkerFiles extends FolderWatchers {
     signal?: AbortSignal,
   ): Promise<FileEntry>;
   /**
-   * Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Counts what was in it. A link
-   * has its own entity tag and that of what it leads to.
+   * Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Resolves with the number of
+   * deleted files and their bytes. In a precondition, a link has two entity tags: its own and that of its target.
    */
   remove(
     path: WorkerPath,
@@ -251,8 +261,9 @@ export interface WorkerFiles extends FolderWatchers {
     signal?: AbortSignal,
   ): Promise<{ body: Readable }>;
   /**
-   * Unpacks a tar archive into a folder, which is made if it is not there. Only files and folders may be in the archive.
-   * If this rejects, files that came before are there, each whole. @returns what the files have in all
+   * Unpacks a tar archive into a folder, which is made if it is not there. Only files and folders may be in the
+   * archive. If this rejects, the files before the failure are there, each complete.
+   * @returns the number of files and their bytes in all
    */
   writeArchive(
     path: WorkerPath,

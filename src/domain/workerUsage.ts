@@ -1,15 +1,15 @@
-/** What a worker uses, as its agent tells. */
+/** What a worker uses, as its agent reports it. */
 export interface WorkerUsage {
-  /** A clock of the worker that never goes back. Two answers give the CPU time of the time between them. */
+  /** The time of a clock in the worker that never goes back. With it, two answers give the CPU load between them. */
   readonly clockMs: number;
-  /** Since its start. */
+  /** CPU time since its start. */
   readonly cpuMs: number;
   /** Memory in use, without file cache that could be reclaimed. The files on its disks are part of it. */
   readonly memoryBytes: number;
   readonly memoryLimitBytes: number;
   /** File cache that could be reclaimed. */
   readonly cacheBytes: number;
-  /** What all disks that user code can write to hold. */
+  /** Bytes on all disks that user code can write to. */
   readonly diskBytes: number;
   readonly diskLimitBytes: number;
   /** How many processes were killed because memory ran out. */

@@ -1,14 +1,17 @@
-/** Connects to one of the addresses that a target stands for. */
+/** Connects to one of the addresses of a target. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type Address, addressText } from '../domain/egress/address.ts';
 import type { Target } from '../domain/egress/target.ts';
 import { failedToReach } from './egressRefusal.ts';
 
-/** More addresses of one name are not tried. */
+/** How many addresses of one name are tried. */
 const MAX_ADDRESSES = 6;
 
-/** Tries each address for its share of the time. IPv4 first: a machine without IPv6 may lose what it sends by it. */
+/**
+ * Tries each address for an equal share of the time. IPv4 addresses come first, because a machine without a working
+ * IPv6 route may silently lose packets.
+ */
 export async function connectToOne(
   target: Target,
   addresses: readonly Address[],
@@ -31,10 +34,10 @@ export async function connectToOne(
   );
 }
 
-/** The reason of a signal whose time to resolve and connect is over. */
+/** The time to resolve the name and connect, or to connect to one address, is over. */
 export class ConnectTimeoutError extends Error {}
 
-/** Why nothing more is tried. Null: it may be. */
+/** The error if the signal was aborted, so that nothing more is tried. Null: it was not aborted. */
 export function reasonOf({ aborted, reason }: AbortSignal, target: Target): unknown {
   if (!aborted) return null;
   return reason instanceof ConnectTimeoutError
@@ -49,13 +52,13 @@ async function connectTo(
   signal: AbortSignal,
 ): Promise<Socket> {
   const { family } = address;
-  // Never a name: it would be resolved again.
+  // Always an address, never a name. A name would be resolved again, perhaps to an address that is not allowed.
   const socket = connect({ host: addressText(address), port, family, allowHalfOpen: true });
   socket.setNoDelay(true);
   const timer = setTimeout(() => socket.destroy(new ConnectTimeoutError()), limitMs);
   try {
     await once(socket, 'connect', { signal });
-    // Whoever uses it hears of its end by `close`.
+    // The user of the socket learns of a failure from `close`.
     socket.on('error', () => undefined);
     return socket;
   } catch (error: unknown) {

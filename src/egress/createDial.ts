@@ -1,8 +1,8 @@
 /**
- * The only way out: from what code asks for to a connected socket.
+ * The only path for connections from code to hosts. It turns a requested target into a connected socket.
  *
  * ```
- *  asked --listed?--> recorded --> resolved, once --each address allowed?--> that address dialled --> socket
+ *  asked --listed?--> recorded --> resolved once --every address allowed?--> one address dialled --> socket
  * ```
  */
 import type { Socket } from 'node:net';
@@ -24,7 +24,7 @@ import { isOwnAddress } from './ownAddresses.ts';
 import { createPlaces } from './places.ts';
 import type { Traffic } from './traffic.ts';
 
-/** Whose code it is. */
+/** The session whose code opens the connection. */
 export type EgressSession = Pick<Session, 'id' | 'tenant' | 'egressAllow'>;
 
 export interface DialDeps {
@@ -41,9 +41,9 @@ export interface DialDeps {
 }
 
 /**
- * A connection to the target. Its bytes are counted until it closes.
- * @param gone aborted when nobody wants it any more
- * @throws EgressRefusal; the reason of `gone`; the database's error, or that it does not answer
+ * Opens a connection to the target. Its bytes are counted until it closes.
+ * @param gone aborted when nobody wants the connection any more
+ * @throws EgressRefusal; the reason of `gone`; the database's error, also if the database does not answer
  */
 export type Dial = (session: EgressSession, target: Target, gone: AbortSignal) => Promise<Socket>;
 
@@ -112,7 +112,7 @@ interface List {
   readonly rules: readonly EgressRule[];
 }
 
-/** The lists that apply to the session. Each must have the target, and the addresses that it stands for. */
+/** The lists that apply to the session. Each of them must allow the target and all of its addresses. */
 function listsOf(
   { egressAllow, tenantEgressAllow }: DialDeps['config'],
   session: EgressSession,
@@ -125,7 +125,9 @@ function listsOf(
   return lists;
 }
 
-/** They were checked when the session was opened. What cannot be read any more allows nothing. */
+/**
+ * Parses the session's rules, which were checked when the session was opened. Rules that fail to parse allow nothing.
+ */
 function rulesOf(texts: readonly string[]): readonly EgressRule[] {
   return parseRules(texts.join(' ')) ?? [];
 }

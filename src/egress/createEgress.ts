@@ -1,4 +1,4 @@
-/** What user code may reach outside its worker: the proxy, and what is recorded of it. */
+/** Connects user code to hosts outside its worker, by a proxy, and records the connections. */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { repeat } from '../async/repeat.ts';
@@ -12,9 +12,9 @@ import { createEgressLog } from './egressLog.ts';
 import { createProxy } from './proxy/createProxy.ts';
 import { createTraffic } from './traffic.ts';
 
-/** How often counts are stored, and idle connections looked for. */
+/** How often counts are stored, and idle connections are ended. */
 const INTERVAL_MS = 1_000;
-/** How long a gateway that stops waits for the database. What is left then is not recorded. */
+/** How long a stopping gateway waits for the database. Counts that are not stored by then are lost. */
 const CLOSE_LIMIT_MS = 2_000;
 
 export interface EgressDeps {
@@ -32,7 +32,7 @@ export interface EgressDeps {
   readonly queries: Pick<Queries, 'recordEgress'>;
   readonly logger: Logger;
   readonly now: () => Date;
-  /** A clock that is never set, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   readonly clock: () => number;
 }
 
@@ -42,11 +42,11 @@ export interface Egress {
   readonly maxConnections: number;
   /** Serves a connection of the session's code. */
   serve(session: EgressSession, stream: Duplex): void;
-  /** Records what is left. Connections end with their workers' streams, before. Idempotent. */
+  /** Stores the remaining counts. The workers' streams, and so all connections, must have ended before. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Null: EGRESS_ALLOW lists nothing, so there is no way out. */
+/** Null: EGRESS_ALLOW is empty, so code may reach nothing. */
 export function createEgress(deps: EgressDeps): Egress | null {
   const { config, logger } = deps;
   if (config.egressAllow.length === 0) return null;
@@ -57,7 +57,7 @@ export function createEgress(deps: EgressDeps): Egress | null {
     clock: deps.clock,
   });
   const dial = createDial({ config, lookup: createLookup(config.egressDns), traffic });
-  const onError = (err: unknown) => logger.error({ err }, 'could not serve a connection of code');
+  const onError = (err: unknown) => logger.error({ err }, 'could not serve an egress connection');
   const { egressConnectTimeoutMs: headTimeoutMs } = config;
   const proxy = createProxy({ headTimeoutMs, dial, traffic, onError });
   const closing = new AbortController();
@@ -65,7 +65,7 @@ export function createEgress(deps: EgressDeps): Egress | null {
   async function record(): Promise<void> {
     traffic.look();
     await log.record().catch((err: unknown) => {
-      logger.warn({ err }, 'could not record what code has reached');
+      logger.warn({ err }, 'could not store the counts of egress connections');
     });
   }
 

@@ -4,19 +4,20 @@ import { type Address, parseAddress } from '../domain/egress/address.ts';
 import { createLookupQueue, type Lookup, type LookupQueueDeps } from './lookupQueue.ts';
 
 /**
- * The system's resolver blocks one of Node's four threads for each name, which files and hashes of the gateway need,
- * too. A server that does not answer blocks it for many seconds. So a session has one of two.
+ * The system's resolver blocks one of Node's four worker threads for each name, and for many seconds if a DNS server
+ * does not answer. The gateway needs these threads for files and hashes, too. So at most two names are resolved at a
+ * time, and one per session.
  */
 const SYSTEM = { maxRunning: 2, maxOfAsker: 1 };
-/** Servers that are asked directly block nothing. A name takes two questions, and a socket for each server. */
+/** Servers that are asked directly block no thread. Each name takes two queries, and a socket for each server. */
 const SERVERS = { maxRunning: 64, maxOfAsker: 8 };
-/** As many as connections in all, unless the installation has raised those. */
+/** The same as the default of EGRESS_MAX_TOTAL_CONNECTIONS. */
 const MAX_WAITING = 1_024;
-/** For each of two attempts. */
+/** Limit of each attempt. */
 const SERVER_TIMEOUT_MS = 2_000;
 const SERVER_TRIES = 2;
 
-/** @param servers with or without a port. None: the system's resolver, with its `/etc/hosts` */
+/** @param servers with or without a port. Empty: the system's resolver, which reads `/etc/hosts` */
 export function createLookup(servers: readonly string[]): Lookup {
   const own =
     servers.length === 0
@@ -44,7 +45,7 @@ async function bySystem(name: string): Promise<readonly Address[]> {
   return addresses(found.map(({ address }) => address));
 }
 
-/** An address that cannot be read, such as one with a zone, is a failure: what is not understood is not dialled. */
+/** @throws Error for an address that cannot be parsed, such as one with a zone. Such an address is never dialled. */
 function addresses(texts: readonly string[]): readonly Address[] {
   return texts.map((text) => {
     const address = parseAddress(text);

@@ -1,6 +1,6 @@
 /**
- * Counts connections for the audit: by session, host, port, outcome and minute. Each session has a bounded number of rows
- * in a minute, whatever its code asks for.
+ * Counts connections for the audit: by session, host, port, outcome and minute. The number of rows of a session per
+ * minute is bounded, however many targets its code asks for.
  */
 import type { EgressCount, EgressKey } from '../domain/egress/egressCount.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
@@ -8,26 +8,31 @@ import { isUndone } from '../events/store/databaseErrors.ts';
 import { tooMany } from './egressRefusal.ts';
 
 const MS_PER_MINUTE = 60_000;
-/** Code that asks for more different targets in a minute gets none of them: each must have its row. */
+/**
+ * A session's code can reach this many different targets in a minute. Each has a row, so any further one is refused.
+ */
 const MAX_ALLOWED_KEYS = 256;
-/** What is refused beyond that is counted together, without its host. */
+/** Further refused targets in a minute are counted together, without host and port. */
 const MAX_REFUSED_KEYS = 32;
-/** While the database is away, what comes beyond so many rows is counted without its host, and without further minutes. */
+/**
+ * If this many rows wait because the database is away, further connections are counted in one minute and without host
+ * and port.
+ */
 const MAX_WAITING_ROWS = 10_000;
 /** How many rows are stored at once. */
 const SLICE_ROWS = 1_000;
 
 export interface EgressLog {
   /**
-   * Counts a connection that is about to be made. Resolves when its row is stored, so that no connection is without one.
-   * @param signal aborted when the connection will not be made: then it is not counted
+   * Counts a connection that is about to be made. Resolves when its row is stored, so that every connection has a row.
+   * @param signal aborted when the connection will not be made. It is then not counted
    * @throws EgressRefusal if the session has too many targets in this minute; the database's error; the signal's reason
    */
   begin(key: EgressKey, signal: AbortSignal): Promise<void>;
-  /** Counts what was refused or failed. */
+  /** Counts a connection that was refused or failed. */
   refused(key: EgressKey): void;
   addBytes(key: EgressKey, sentBytes: number, receivedBytes: number): void;
-  /** Stores what was counted. */
+  /** Stores the counts. */
   record(): Promise<void>;
 }
 
@@ -38,12 +43,14 @@ export interface EgressLogDeps {
 
 export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
   const counts = new Map<string, EgressCount>();
-  /** How many rows are being stored. They come back if this fails. */
+  /** How many rows are being stored. If that fails, they are put back. */
   let storing = 0;
-  /** The minute of what is counted while too many rows wait. Null: there are not too many. */
+  /** The minute under which connections are counted while too many rows wait. Null: not too many rows wait. */
   let fullSince: number | null = null;
   let minute = 0;
-  /** Of this minute: the keys whose rows are stored or being stored, and how many of each kind a session has. */
+  /**
+   * For this minute: the rows that are or will be stored by key, the known keys, and their number by session and kind.
+   */
   let stored = new Map<string, Promise<void>>();
   let seen = new Set<string>();
   let perSession = new Map<string, number>();
@@ -104,7 +111,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     }
   }
 
-  /** Takes out the rows that have waited longest. */
+  /** Removes and returns the rows that have waited longest. */
   function takeSlice(): readonly EgressCount[] {
     const taken = [...counts].slice(0, SLICE_ROWS);
     for (const [text] of taken) counts.delete(text);
@@ -126,7 +133,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     try {
       await queries.recordEgress(rows);
     } catch (error: unknown) {
-      // If it may have been done, the counts are given up: never too many.
+      // If the commit may have succeeded, the counts are dropped. A count may be too low, but never too high.
       if (isUndone(error)) putBack(rows);
       throw error;
     } finally {
@@ -158,7 +165,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
       row.receivedBytes += receivedBytes;
     },
     record: async () => {
-      // Not what is counted meanwhile: that is for the next time.
+      // Rows that are added meanwhile are stored by the next call.
       for (let left = counts.size; left > 0; left -= SLICE_ROWS) await storeSlice();
     },
   };

@@ -2,7 +2,7 @@ import type { EgressOutcome } from '../domain/egress/egressCount.ts';
 import type { Target } from '../domain/egress/target.ts';
 import { authorityOf } from '../domain/egress/target.ts';
 
-/** Why code does not get a connection: an answer of HTTP with one sentence. */
+/** The reason why code gets no connection. It is sent to the code as an HTTP answer with one sentence. */
 export class EgressRefusal extends Error {
   readonly status: number;
   readonly outcome: EgressOutcome;
@@ -15,7 +15,7 @@ export class EgressRefusal extends Error {
   }
 }
 
-/** Whose list does not have the target. */
+/** The owner of the list that does not allow the target. */
 export type Lister = 'installation' | 'tenant' | 'session';
 
 const LIST: Readonly<Record<Lister, string>> = {
@@ -45,7 +45,7 @@ export function malformed(status = 400): EgressRefusal {
   return new EgressRefusal(
     status,
     'malformed',
-    'This proxy takes CONNECT host:port and http://host/ with plain names and addresses of EGRESS_ALLOW, and nothing else.',
+    'This proxy accepts only CONNECT host:port and http://host/, with a plain host name or address from EGRESS_ALLOW.',
   );
 }
 
@@ -53,7 +53,7 @@ export function tooMany(what: string): EgressRefusal {
   return new EgressRefusal(503, 'too-many', what);
 }
 
-/** @param cause what the resolver or the socket said */
+/** @param cause the error of the resolver or the socket */
 export function failedToReach(
   target: Target,
   outcome: 'unresolved' | 'unreachable' | 'timed-out',

@@ -1,8 +1,9 @@
 /**
- * Whose name is looked up next. Askers take turns, so that the slow names of one do not stop the others:
+ * Decides which name is looked up next. Askers take turns, so that slow names of one asker do not block the others. A
+ * name goes through these states:
  *
  * ```
- *  asked --> waits for a turn of whoever asks --> looked up --> answers all who ask for it
+ *  asked --> waits for a turn of one of its askers --> looked up --> answers all of its askers
  *              \--nobody asks any more--> forgotten
  * ```
  */
@@ -10,8 +11,8 @@ import type { Address } from '../domain/egress/address.ts';
 import { tooMany } from './egressRefusal.ts';
 
 /**
- * All addresses of a name.
- * @param asker who takes turns with others: a session
+ * Looks up all addresses of a name.
+ * @param asker the session that asks
  * @param signal aborted when the answer is not wanted any more
  * @throws EgressRefusal if too many names wait; the signal's reason; the resolver's error if the name has no address
  */
@@ -22,19 +23,21 @@ export type Lookup = (
 ) => Promise<readonly Address[]>;
 
 export interface LookupQueueDeps {
-  /** Looks up one name. It cannot be stopped, so what nobody wants any more counts until its end. */
+  /**
+   * Looks up one name. A lookup cannot be stopped, so it counts as running until its end, even if nobody waits for it.
+   */
   readonly resolve: (name: string) => Promise<readonly Address[]>;
   /** How many names are looked up at the same time. */
   readonly maxRunning: number;
-  /** How many of them in turns of the same asker. */
+  /** How many of these may be lookups of the same asker. */
   readonly maxOfAsker: number;
-  /** How many names wait. */
+  /** How many names may wait. */
   readonly maxWaiting: number;
 }
 
 interface Asked {
   readonly name: string;
-  /** By each connection that waits for the name: who asks. */
+  /** The asker of each connection that waits for the name. */
   readonly waiters: Map<Waiter, string>;
   isRunning: boolean;
 }
@@ -43,9 +46,9 @@ type Answer = PromiseSettledResult<readonly Address[]>;
 type Waiter = (answer: Answer) => void;
 
 export function createLookupQueue(deps: LookupQueueDeps): Lookup {
-  /** By name. Equal names are looked up once for all who ask at that time. */
+  /** By name. Askers that ask for the same name at the same time share one lookup. */
   const asked = new Map<string, Asked>();
-  /** Who asks for names that wait, and for which. Whose turn it is comes first. */
+  /** The waiting names of each asker. The asker whose turn is next comes first. */
   const turns = new Map<string, Set<Asked>>();
   const running = new Map<string, number>();
   let [runningInAll, waiting] = [0, 0];

@@ -2,8 +2,8 @@ import { networkInterfaces } from 'node:os';
 import { type Address, addressText, embeddedIn, parseAddress } from '../domain/egress/address.ts';
 
 /**
- * Whether it is an address of this machine, whose services may trust what comes from the machine itself, or one that a
- * translator or a tunnel would send there.
+ * Whether packets to the address reach this machine: it is an address of the machine itself, or a translator or tunnel
+ * would map it to one. Services of the machine may trust connections from the machine itself.
  */
 export function isOwnAddress(address: Address): boolean {
   const text = addressText(embeddedIn(address) ?? address);

@@ -1,11 +1,11 @@
 import type { Config } from '../config/config.ts';
 import { tooMany } from './egressRefusal.ts';
 
-/** How many connections this gateway has, in all and of each tenant. */
+/** Limits the connections of this gateway, in total and of each tenant. */
 export interface Places {
   /**
-   * Takes a place for a connection, and gives what frees it, which is to be called once.
-   * @throws EgressRefusal if there is none
+   * Takes a place for a connection. Returns the function that frees the place. It must be called once.
+   * @throws EgressRefusal if no place is free
    */
   take(tenant: string): () => void;
 }

@@ -1,29 +1,29 @@
-/** The open connections of this gateway: what they have moved, and which of them are idle. */
+/** Follows the open connections of this gateway: counts their bytes, and ends those that are idle. */
 import type { Socket } from 'node:net';
 import type { EgressKey, EgressOutcome, EgressTotals } from '../domain/egress/egressCount.ts';
 import type { EgressLog } from './egressLog.ts';
 
 /**
- * Code that has ended what it sends may be gone: nobody can tell, until something is sent to it. So a host that does not
- * answer gets less time then.
+ * The idle limit of a connection whose code has stopped sending. Such code may be gone, which shows only when the host
+ * sends something. So a silent host gets less time.
  */
 const HALF_CLOSED_TIMEOUT_MS = 30_000;
 
 export interface Traffic {
   readonly totals: EgressTotals;
-  /** As {@link EgressLog.begin}. */
+  /** See {@link EgressLog.begin}. */
   begin(key: EgressKey, signal: AbortSignal): Promise<void>;
   refused(key: EgressKey): void;
   /** Counts the socket's bytes until it closes. */
   follow(key: EgressKey, socket: Socket): void;
-  /** Counts what has moved since the last time, and ends connections on which nothing has for too long. */
+  /** Counts the bytes since the last call, and ends connections that were idle for too long. */
   look(): void;
 }
 
 export interface TrafficDeps {
   readonly log: EgressLog;
   readonly idleTimeoutMs: number;
-  /** A clock that is never set, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   readonly clock: () => number;
 }
 
@@ -45,7 +45,7 @@ export function createTraffic({ log, idleTimeoutMs, clock }: TrafficDeps): Traff
   const limitOf = ({ socket }: Followed) =>
     socket.writableEnded ? Math.min(idleTimeoutMs, HALF_CLOSED_TIMEOUT_MS) : idleTimeoutMs;
 
-  /** @returns whether anything has moved */
+  /** Counts the new bytes of one connection. @returns whether there were any */
   function add(each: Followed): boolean {
     const sent = each.socket.bytesWritten - each.sent;
     const received = each.socket.bytesRead - each.received;

@@ -1,22 +1,22 @@
 /**
- * What a build prints, stored in pieces as the output of its version: `seq` counts from 1, and the last item is the
- * finish. A build that begins anew goes on after what is stored.
+ * Stores the output of a build in pieces, as the output of its version. `seq` counts from 1, and the last item is the
+ * finish. A further attempt at the build appends to the stored output.
  */
 import type { EnvironmentId, ExecutionId } from '../domain/ids.ts';
 import type { Finish, Output, OutputItem } from '../domain/output.ts';
 import type { Database } from '../events/database.ts';
 
-/** How long text waits for more, so that a page of lines is one row. */
+/** How long text waits for more text, so that many lines become one row. */
 const STORE_INTERVAL_MS = 250;
 /** A piece is stored at once when it has grown to this size. */
 const MAX_PIECE_CHARS = 64 * 1024;
-/** Of all attempts, so much is kept from the beginning, and of each so much from its end. A gap says what is missing. */
+/** How much is kept from the beginning of the log, over all attempts, and from the end of each attempt. */
 const MAX_LOG_CHARS = 4 * 1024 * 1024;
 const MAX_END_CHARS = 64 * 1024;
-/** So begins what the gateway says of each attempt. Attempts are counted by it. */
+/** The gateway's first line of each attempt begins with this text. Attempts are counted by it. */
 const BEGINNING = 'The build begins';
 
-/** The outputs of a version are those of its build. */
+/** The id under which the log of a version's build is stored, like the output of an execution. */
 export function logOf(id: EnvironmentId): ExecutionId {
   return id as string as ExecutionId;
 }
@@ -24,17 +24,17 @@ export function logOf(id: EnvironmentId): ExecutionId {
 export interface BuildLog {
   /** How many attempts there were before this one. */
   readonly formerAttempts: number;
-  /** Text of the build. */
+  /** Adds text that the build printed. */
   add(text: string): void;
-  /** A line of the gateway's own. */
+  /** Adds a line of the gateway. */
   say(line: string): void;
   /** The last lines of the build, for the event. */
   lastLines(): string;
-  /** Stores what is left of a build that is broken off, and may begin anew. */
+  /** Stores the remaining text of an interrupted build, which may be attempted again. */
   breakOff(): Promise<void>;
   /**
-   * Stores what is left, except for the end, which it gives: that belongs into the commit that says how the build ended.
-   * @param failure why it failed. Null: it has not
+   * Stores the remaining text. Returns the last items, which belong into the commit that records the end of the build.
+   * @param failure why the build failed. Null: it succeeded
    */
   end(failure: string | null): Promise<readonly OutputItem[]>;
 }
@@ -70,7 +70,7 @@ export async function openBuildLog(
   function take(outputs: readonly Output[]): void {
     if (outputs.length === 0) return;
     const items = numbered(outputs);
-    // One after the other. A failure is that of `breakOff` or `end`.
+    // Commits are made one after the other. If one fails, `breakOff` or `end` throws its error.
     storing = storing.then(() => store.commit({ streams: [], outputs: items }));
     storing.catch(() => undefined);
   }
@@ -108,7 +108,7 @@ export async function openBuildLog(
   return {
     formerAttempts: former.attempts,
     add: (text) => {
-      // Twice the size, so that it is cut seldom.
+      // It grows to twice the size before it is cut, so that cutting is rare.
       end = (end.length > 2 * MAX_END_CHARS ? end.slice(-MAX_END_CHARS) : end) + text;
       if (kept + text.length > MAX_LOG_CHARS) {
         dropped += text.length;
@@ -149,7 +149,9 @@ function line(text: string): Output {
   return { kind: 'stream', name: 'stderr', text: `${text}\n` };
 }
 
-/** Without what the engine says of its own containers and layers. PostgreSQL takes no NUL, so that is left out. */
+/**
+ * The last lines, without the engine's lines about containers and layers, and without NUL, which PostgreSQL rejects.
+ */
 function lastLinesOf(text: string): string {
   const all = text.replaceAll('\0', '').trimEnd().split('\n');
   const lines = all.filter((each) => !each.startsWith(' ---> '));

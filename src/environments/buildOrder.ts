@@ -4,14 +4,16 @@ import type { EnvironmentId } from '../domain/ids.ts';
 
 const RETRY = { firstMs: 5_000, maxMs: 300_000 };
 
-/** Whose build begins next. A version whose attempt has failed is passed over for a while, so that others are built. */
+/**
+ * Decides which build begins next. A version whose attempt failed is passed over for a while, so that others are built.
+ */
 export interface BuildOrder {
-  /** Of those that wait, in their order. Null: none, or all of them are passed over. */
+  /** The first of the waiting versions that is not passed over. Null: there is none. */
   next(waiting: readonly Environment[]): Environment | null;
   failed(id: EnvironmentId): void;
 }
 
-/** @param nowMs of a clock that never goes back */
+/** @param nowMs a monotonic clock */
 export function createBuildOrder(nowMs: () => number): BuildOrder {
   let failures = new Map<EnvironmentId, { readonly count: number; readonly dueAtMs: number }>();
   return {

@@ -1,4 +1,4 @@
-/** Builds one version: makes its folder, lets the engine build it, tries the image, and records what has become of it. */
+/** Builds one version: makes its folder, lets the engine build it, tests the image, and records the result. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -26,7 +26,7 @@ import { INDEX_FOLDER, type Recipe, recipeOf } from './recipe.ts';
 import { TrialError, tryImage } from './trial.ts';
 
 const MIB = 1024 * 1024;
-/** How often a build is begun that the end of a gateway or of the engine breaks off. */
+/** How many times a build is attempted if gateways or the engine stop during it. */
 export const MAX_ATTEMPTS = 20;
 
 export interface BuildDeps {
@@ -35,25 +35,26 @@ export interface BuildDeps {
   readonly images: Images;
   readonly runtime: Runtime;
   readonly poolId: PoolId;
-  /** In which builds are tried. */
+  /** The pool of the workers that test built images. */
   readonly trialPoolId: PoolId;
   readonly limits: WorkerLimits;
-  /** Whether no other gateway can have begun the same build. */
+  /** Whether this gateway still holds the builder's lease, so that no other gateway can have begun the same build. */
   readonly isBuilder: () => boolean;
-  /** Holds a folder for the build. */
+  /** The folder for the temporary folders of builds. */
   readonly folder: string;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly logger: Logger;
 }
 
-/** The environment cannot be built as it is: the message says why. */
+/** The build failed because of the environment itself. The message gives the reason. */
 class BuildFailedError extends Error {}
 
 /**
  * Resolves when the version is READY or FAILED, or was removed.
- * @throws the reason of the signal, and what is no fault of the environment, such as an engine or a database that is
- * away: the version is still BUILDING then, and another call begins it anew, {@link MAX_ATTEMPTS} times at most
+ * @throws the reason of the signal, and errors that are not the environment's fault, such as that of an engine or a
+ * database that is away. The version is then still BUILDING, and another call attempts the build again. There are at
+ * most {@link MAX_ATTEMPTS} attempts
  */
 export async function buildVersion(
   deps: BuildDeps,
@@ -75,7 +76,7 @@ export async function buildVersion(
     await record(deps, version, end, outputs);
   } catch (error: unknown) {
     const isLast = log.formerAttempts + 1 >= MAX_ATTEMPTS;
-    // The failure of a gateway that was paused may be the doing of the next one, which removes what it has left.
+    // If this gateway was paused, the next builder may have caused the failure, because it removes leftovers of builds.
     if (signal.aborted || !deps.isBuilder() || !(isLast || isFinal(error))) {
       if (!signal.aborted) log.say(failureOf(error));
       await log.breakOff().catch(() => undefined);
@@ -89,7 +90,7 @@ export async function buildVersion(
   }
 }
 
-/** Gives the work a signal that is aborted when its time is over, too. */
+/** Runs `work` with a signal that is aborted with `signal`, or when ENVIRONMENT_BUILD_TIMEOUT_MS are over. */
 async function withinTime<T>(
   { config: { environmentBuildTimeoutMs: limitMs } }: BuildDeps,
   signal: AbortSignal,
@@ -136,7 +137,7 @@ async function built(
         throw error instanceof BuildStepError ? stepFailed(error, recipe, log) : error;
       });
     await requireSize(deps, image, baseImageId);
-    log.say('A worker of the image is started, and its kernel asked for 1+1.');
+    log.say('The image is tested: a worker starts from it, and its kernel computes 1+1.');
     const packages = await tryImage(
       { ...deps, poolId: deps.trialPoolId },
       image.imageId,
@@ -152,7 +153,7 @@ async function built(
   }
 }
 
-/** The folder of the build, with the files of the index as they are now. @throws BuildFailedError */
+/** Fills the build's folder, including a copy of the index folder as it is now. @throws BuildFailedError */
 async function writeFolder(
   folder: string,
   version: Environment,
@@ -188,7 +189,7 @@ export function imageNameOf({ id, name, number }: Pick<Environment, 'id' | 'name
 function stepFailed(error: BuildStepError, { failures }: Recipe, log: BuildLog): BuildFailedError {
   const what = failures[error.step - 1] ?? 'The engine could not build it';
   const last = log.lastLines().split('\n').at(-1)?.trim();
-  // Of a program that failed, its last line says more than the engine, which repeats the whole command.
+  // If a program failed, its last line is more useful than the engine's message, which only repeats the command.
   const why = error.exitCode === null ? error.message : last;
   const exit = error.exitCode === null ? '' : `, exit code ${error.exitCode}`;
   return new BuildFailedError(`${what}${exit}${why ? `: ${why}` : ''}`, { cause: error });
@@ -206,18 +207,18 @@ async function requireSize(
   );
 }
 
-/** Whether a further attempt would fail, too. An engine or a database that is away is no fault of the environment. */
+/** Whether another attempt would fail, too. It may succeed if only the engine or the database was away. */
 function isFinal(error: unknown): boolean {
   if (isEngineAway(error)) return false;
   return error instanceof BuildFailedError || error instanceof RuntimeError || isOfEngine(error);
 }
 
-/** What the engine has refused, such as a network that it does not have. */
+/** Whether the engine refused a request, for example because a network does not exist. */
 function isOfEngine(error: unknown): boolean {
   return error instanceof Error && 'statusCode' in error;
 }
 
-/** One sentence. */
+/** The error's message as one sentence, without NUL, which PostgreSQL rejects. */
 function failureOf(error: unknown): string {
   const message = messageOf(error).replaceAll('\0', '').trim();
   return /[.!?]$/.test(message) ? message : `${message}.`;
@@ -247,7 +248,7 @@ async function record(
   await decideAndCommit(store, {
     load: () => queries.environmentVersion(id),
     decide: (state) => {
-      // It was removed, or another gateway has built it while this one was paused.
+      // The version was removed, or another gateway has built it while this gateway was paused.
       if (state?.state !== 'BUILDING' || state.removedAt !== null) return UNCHANGED;
       const events = decideEnvironment({ ...end, at: now().toISOString() }, state);
       return commitChanges({

@@ -3,8 +3,8 @@ import type { EnvironmentSpec } from '../domain/environment.ts';
 import { digestOfFolder } from './indexFolder.ts';
 
 /**
- * A hash over all that goes into a build, in hexadecimal: the spec, the worker image, and what the folder of the index
- * holds. What a URL leads to is not in it.
+ * The hexadecimal hash of everything that goes into a build: the spec, the worker image, and the contents of the index
+ * folder. If the index is a URL, the packages behind it are not included.
  * @throws Error if the folder cannot be read
  */
 export async function contentHash(spec: EnvironmentSpec, baseImageId: string): Promise<string> {
@@ -12,7 +12,7 @@ export async function contentHash(spec: EnvironmentSpec, baseImageId: string): P
   return hashOf(spec, baseImageId, index?.startsWith('/') ? await digestOfFolder(index) : null);
 }
 
-/** @param folder the digest of the folder of its index. Null: it has none. */
+/** @param folder the digest of the index folder. Null: the spec has no index folder, or it cannot be read */
 export function hashOf(spec: EnvironmentSpec, baseImageId: string, folder: string | null): string {
   const { apt, pip, index, setup, preload } = spec;
   return hash('sha256', JSON.stringify([baseImageId, apt, pip, index, setup, preload, folder]));

@@ -1,6 +1,6 @@
 /**
- * Environments of an installation. One gateway builds for all, one version at a time: the one with the lease
- * `environments`. If it dies, another takes the lease and begins its build anew.
+ * The environments of an installation. The gateway with the lease `environments`, called the builder, builds for all
+ * gateways, one version at a time. If it dies, another gateway takes the lease and begins the build again.
  *
  * ```
  *  waiting --lease acquired--> builder --lease lost, closed--> waiting
@@ -23,17 +23,20 @@ import { contentHash } from './contentHash.ts';
 import { removeTrials } from './trial.ts';
 import { noteUses, pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
 
-/** How often each gateway tries to become the builder, and the builder looks for what is to be built. */
+/** How often each gateway tries to become the builder, and the builder looks for versions to build. */
 const POLL_INTERVAL_MS = 1_000;
-/** How often the builder looks for another worker image, and for images that nothing needs. */
+/** How often the builder looks for a new worker image, and for images that are not needed any more. */
 const UPKEEP_INTERVAL_MS = 30_000;
-/** The same while workers have images that nothing else needs. */
+/** The interval while only workers still use some images. These images can be removed soon. */
 const WORKERS_POLL_INTERVAL_MS = 5_000;
-/** After a failure, so that an engine that is away is not asked all the time. */
+/** The pause after a failed round, so that an engine that is away is not asked all the time. */
 const RETRY_INTERVAL_MS = 5_000;
-/** How long `close()` waits for a build to be broken off. */
+/** How long `close()` waits for a running build to stop. */
 const CLOSE_TIMEOUT_MS = 5_000;
-/** How often images that serve count as used. `scripts/setup/pruneImages.mjs` removes those that nobody used for 30 days. */
+/**
+ * How often the builder marks the images of serving versions as used. `scripts/setup/pruneImages.mjs` removes images
+ * that were unused for 30 days.
+ */
 const USE_INTERVAL_MS = 86_400_000;
 const BUILDER_LEASE = 'environments';
 
@@ -51,7 +54,7 @@ export interface Environments {
   /** See {@link contentHash}. */
   hashOf(spec: EnvironmentSpec, baseImageId: string): Promise<string>;
   start(): void;
-  /** Breaks off the build that is under way. Idempotent. */
+  /** Stops the running build, which another gateway can begin again. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -102,7 +105,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     upkeepDueAt = performance.now() + intervalMs;
   }
 
-  /** Nothing is built on an engine that is away. Any other failure of the upkeep is no reason to build nothing. */
+  /** Rethrows the error if the engine is away, because then nothing can be built. Other failures do not stop builds. */
   function failedUpkeep(error: unknown): void {
     if (isEngineAway(error)) throw error;
     const details = { error: messageOf(error) };
@@ -141,7 +144,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
         await round().catch((error: unknown) => {
           if (signal.aborted) return;
           pauseMs = RETRY_INTERVAL_MS;
-          // It says whether the engine answers again.
+          // The next round begins with the upkeep, which shows whether the engine answers again.
           upkeepDueAt = 0;
           const details = { error: messageOf(error) };
           logger.error(details, 'a round of the environments failed; the next one tries again');
@@ -177,7 +180,10 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
 
 class RemovedError extends Error {}
 
-/** The pool of workers on trial. It follows from the pool's id, so that every gateway finds what another has left. */
+/**
+ * The pool of the workers that test built images. Its id is derived from the pool's id, so that every gateway finds the
+ * workers that another gateway left behind.
+ */
 export function trialPoolOf(poolId: PoolId): PoolId {
   const digits = hash('sha256', `trials ${poolId}`);
   return [8, 12, 16, 20, 32]

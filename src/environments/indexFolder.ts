@@ -1,25 +1,28 @@
-/** The folder of an index: wheels and source archives on the gateway's machine. */
+/** The index folder of an environment: wheels and source archives on the gateway's machine. */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-/** Of a folder that is meant for something else, such as `/var/lib`, not everything is read and copied. */
+/** These limits stop the gateway from copying a folder that is not an index, such as `/var/lib`. */
 const MAX_FILES = 10_000;
 const GIB = 1024 ** 3;
 const MAX_GIB = 16;
-/** The names that pip looks at. Whatever else lies there, such as the log of a server, does not count. */
+/** The file names that pip considers. Other files in the folder, such as a server's log, are ignored. */
 const ARCHIVE = /\.(whl|zip|tar|tar\.(gz|bz2|xz|lz|lzma)|tgz|tbz|txz|tlz)$/i;
 
 export interface FolderOptions {
-  /** Ends the reading. Left out: nothing does. */
+  /** Aborting it ends the reading. */
   readonly signal?: AbortSignal;
-  /** In bytes. */
+  /** Limit of the archives' total size. Left out: 16 GiB. */
   readonly maxBytes?: number;
 }
 
-/** Its archives, and links to archives. pip looks at none of the folders in it. @throws Error if it has too many */
+/**
+ * The names of the archives in the folder, and of links to archives. Subfolders are ignored, as by pip.
+ * @throws Error if there are too many archives, or if they are too large
+ */
 async function archivesOf(
   folder: string,
   { signal, maxBytes = MAX_GIB * GIB }: FolderOptions,
@@ -42,8 +45,8 @@ async function archivesOf(
 }
 
 /**
- * A hash over the names and contents of its archives, in hexadecimal.
- * @throws Error if it cannot be read or is too large, or the reason of the signal
+ * The hexadecimal hash of the names and contents of the folder's archives.
+ * @throws Error if the folder cannot be read or is too large; the reason of the signal
  */
 export async function digestOfFolder(folder: string, options: FolderOptions = {}): Promise<string> {
   const digest = createHash('sha256');
@@ -55,7 +58,7 @@ export async function digestOfFolder(folder: string, options: FolderOptions = {}
   return digest.digest('hex');
 }
 
-/** Copies its archives into a new folder, so that they cannot change any more. @throws as {@link digestOfFolder} */
+/** Copies the folder's archives into a new folder, so that they cannot change. @throws as {@link digestOfFolder} */
 export async function copyFolder(
   folder: string,
   to: string,

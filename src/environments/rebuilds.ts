@@ -1,14 +1,14 @@
 import type { Environment } from '../domain/environment.ts';
 
-/** After a failure, so much time for what may have been away: an index, a mirror, room on the disk. */
+/** The first pause after a failure. An index, a mirror or disk space may be available again after it. */
 const FIRST_PAUSE_MS = 300_000;
 const MAX_FAILURES = 8;
 
 /**
- * Whether the gateway may ask for a version in the place of `former` by itself. What failed may have failed for a reason
- * that passes, so it is asked for again, each time after twice the time, up to 8 times on one worker image. Then
- * it is left to an operator.
- * @param versions all that are not removed
+ * Whether the gateway itself may request a version to replace `former`. The reason of a failure may be temporary, so a
+ * failed build is requested again. The pause doubles each time. After {@link MAX_FAILURES} failures on one worker
+ * image, only an operator can request the build again.
+ * @param versions all versions that are not removed
  */
 export function mayRebuild(
   versions: readonly Environment[],
@@ -20,7 +20,7 @@ export function mayRebuild(
     ({ name, number }) => name === former.name && number > former.number,
   );
   if (newer.some(({ state }) => state === 'BUILDING')) return false;
-  // What an operator asked for may be something else.
+  // Versions that an operator requested do not count, because their spec may differ.
   const failures = newer.filter(
     (each) =>
       each.state === 'FAILED' && each.reason !== 'asked' && each.baseImageId === baseImageId,

@@ -1,40 +1,40 @@
 /**
- * The steps in which an environment is built on the worker image. Pure. Packages of pip are installed in a stage of
- * their own, so that what the folder of the index holds is in no layer of the image.
+ * The steps that build an environment on the worker image. Pure. pip packages are installed in a separate build stage,
+ * so that no layer of the image contains the index folder.
  */
 import type { EnvironmentSpec } from '../domain/environment.ts';
 
-/** Where the build puts what it copies, and from where all of it is gone at the end. */
+/** The temporary folder for files that the build copies into the image. The last step removes it. */
 const COPIED = '/tmp/cellhouse';
-/** The packages of the worker image, while the environment is built. */
+/** The list of the worker image's own packages. It exists only during the build. */
 const BASE_PACKAGES = '/usr/share/cellhouse/base-packages';
-/** What is installed beside them, as JSON, in every worker of the environment. */
+/** The list of all other installed packages, as JSON, in every worker of the environment. */
 export const INSTALLED = '/usr/share/cellhouse/installed.json';
 const PRELOAD = '/usr/share/cellhouse/preload.txt';
 
 export interface Recipe {
   /** The Dockerfile. */
   readonly text: string;
-  /** Further files of the folder, by name. */
+  /** The contents of the other files in the build's folder, by name. */
   readonly files: Readonly<Record<string, string>>;
-  /** For each step, from 1, what has failed if it fails: a part of a sentence. */
+  /** For each step, a sentence without a full stop that describes its failure. The first entry is that of step 1. */
   readonly failures: readonly string[];
 }
 
 export interface RecipeParts {
   readonly spec: EnvironmentSpec;
   readonly baseImageId: string;
-  /** The step that says whose every layer is. */
+  /** The step that labels every layer with its pool and environment. */
   readonly labels: string;
 }
 
-/** The name of the folder of the index in the folder of the build. */
+/** The name of the copied index folder in the build's folder. */
 export const INDEX_FOLDER = 'index';
 
 export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
   const steps: [string, string][] = [
-    [`FROM ${baseImageId} AS debian`, 'The worker image is not there'],
-    [labels, 'The image cannot have labels'],
+    [`FROM ${baseImageId} AS debian`, 'The worker image does not exist'],
+    [labels, 'The engine could not label the image'],
     [`RUN ${baseSteps(spec)}`, 'apt could not install the Debian packages'],
   ];
   const files: Record<string, string> = {};
@@ -59,7 +59,7 @@ export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
       ],
     );
   }
-  steps.push([`RUN ${lastSteps()}`, 'What is installed cannot be listed']);
+  steps.push([`RUN ${lastSteps()}`, 'The installed packages cannot be listed']);
   return {
     text: linesOf(steps.map(([step]) => step)),
     files,
@@ -96,7 +96,7 @@ function pipSteps(index: string | null): [string, string][] {
   ];
   if (isFolder) steps.push([`COPY ${INDEX_FOLDER} ${packages}`, COPY_FAILED]);
   const from = isFolder ? `--no-index --find-links ${packages}` : urlOptions(index);
-  // No file and no variable of the image may name another index.
+  // pip must ignore configuration files and variables of the image, because they could name another index.
   const pip = 'PIP_CONFIG_FILE=/dev/null python3 -m pip --isolated install';
   const quiet =
     '--no-input --no-cache-dir --disable-pip-version-check --root-user-action=ignore --progress-bar off';
@@ -111,14 +111,14 @@ function pipSteps(index: string | null): [string, string][] {
   ];
 }
 
-/** An operator who names an index without TLS trusts it. pip would ignore it. */
+/** An operator who configures an index without TLS trusts it. Without `--trusted-host`, pip would ignore the index. */
 function urlOptions(index: string | null): string {
   if (index === null) return '';
   const { protocol, host } = new URL(index);
   return `--index-url '${index}'${protocol === 'http:' ? ` --trusted-host '${host}'` : ''}`;
 }
 
-/** As in the worker image, nothing in a worker may gain privileges by being executed. */
+/** Removes all setuid and setgid bits, as in the worker image, so that no program of a worker can gain privileges. */
 function lastSteps(): string {
   return [
     `python3 -m cellhouse_kernel.installed ${BASE_PACKAGES} > ${INSTALLED}`,

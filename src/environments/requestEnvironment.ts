@@ -20,13 +20,13 @@ export interface EnvironmentRequest {
   readonly reason: EnvironmentReason;
   readonly baseImageId: string;
   readonly hash: string;
-  /** Whether a new version is made even if the newest good one is the same. */
+  /** Whether a new version is requested even if the newest version that has not failed has the same hash. */
   readonly isRebuild: boolean;
 }
 
 /**
- * Records that a version is wanted, with the next number. If the newest version that has not failed is the same, it is
- * that one, and nothing is recorded.
+ * Records the request for a new version, with the next number. If the newest version that has not failed has the same
+ * hash, returns that version and records nothing, unless `isRebuild` is set.
  */
 export async function requestEnvironment(
   { database: { queries, store }, newId, now }: RequestDeps,

@@ -1,6 +1,6 @@
 /**
- * Starts a worker of an image, inside of all walls, and lets its kernel say what is installed. So an environment in
- * which no worker or kernel can start fails its build, and not the first session.
+ * Tests an image: starts a worker in the full sandbox, and lets its kernel list the installed packages. So if no worker
+ * or kernel can start in an environment, the build fails and not the first session.
  */
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -16,30 +16,30 @@ import type { OutputMessage, ReplyMessage } from '../kernel/frames/messages.ts';
 import { isEngineAway, type Runtime } from '../runtime/runtime.ts';
 import { INSTALLED } from './recipe.ts';
 
-/** A worker starts in about a second. One whose preloaded modules are slow may take longer. */
+/** A worker starts in about a second, or later if its preloaded modules are slow. */
 const START_TIMEOUT_MS = 120_000;
-/** How soon a container is found to have ended. */
+/** How often the container is inspected, to notice its end. */
 const POLL_INTERVAL_MS = 500;
 const EXECUTION_TIMEOUT_MS = 60_000;
 const GRACE_MS = 1_000;
 /** A list of thousands of packages has some hundred KiB. */
 const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
-/** If this gateway dies, its worker ends soon. The next gateway that builds removes it. */
+/** If this gateway dies, the worker ends by itself after this time. The next builder removes its container. */
 const ORPHAN_TIMEOUT_MS = 60_000;
 
-/** What a kernel is asked: it prints the sum, and what is installed. */
+/** The code of the test. It prints the sum and the list of installed packages. */
 export const TRIAL_CODE = `print(1 + 1, open(${JSON.stringify(INSTALLED)}).read())`;
 
 export interface TrialDeps {
   readonly runtime: Runtime;
-  /** Not the pool's own, whose gateways would take the worker for a stranger. */
+  /** A pool for tests only. In the installation's pool, a sweep would remove the worker as a stranger. */
   readonly poolId: PoolId;
   readonly limits: WorkerLimits;
   readonly newId: NewId;
   readonly logger: Logger;
 }
 
-/** The worker or its kernel did not answer as every other does. */
+/** The worker or its kernel did not answer as expected. */
 export class TrialError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -47,7 +47,10 @@ export class TrialError extends Error {
   }
 }
 
-/** @returns what the build has installed @throws TrialError, the engine's error, or the reason of the signal */
+/**
+ * @returns the packages that the build has installed
+ * @throws TrialError, the engine's error, or the reason of the signal
+ */
 export async function tryImage(
   deps: TrialDeps,
   imageId: string,
@@ -71,8 +74,9 @@ export async function tryImage(
 }
 
 /**
- * Removes the workers that a trial has left, such as one whose gateway died. Call it only while nothing is built.
- * @returns whether some are left
+ * Removes workers that earlier tests left behind, for example because their gateway died. Call it only while nothing is
+ * built.
+ * @returns whether some could not be removed
  */
 export async function removeTrials({
   runtime,
@@ -88,7 +92,7 @@ export async function removeTrials({
     await runtime.remove({ poolId, workerId, containerId }).catch((error: unknown) => {
       if (isEngineAway(error)) throw error;
       isLeft = true;
-      logger.warn({ workerId, error: messageOf(error) }, 'a worker on trial is not removed');
+      logger.warn({ workerId, error: messageOf(error) }, 'could not remove a test worker');
     });
   return isLeft;
 }
@@ -106,12 +110,12 @@ async function untilStarted(
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     if (seen === undefined || seen?.isRunning) return;
     const exitCode = seen?.end?.exitCode ?? 'unknown';
-    waiting.abort(new TrialError(`a worker of it ended while it started (exit code ${exitCode})`));
+    waiting.abort(new TrialError(`its worker ended while it started (exit code ${exitCode})`));
   };
   const timer = setInterval(poll, POLL_INTERVAL_MS);
   try {
     await within(START_TIMEOUT_MS, address.untilOpen(waiting.signal), () => {
-      throw new TrialError(`no kernel of it answered within ${START_TIMEOUT_MS} ms`);
+      throw new TrialError(`its worker was not ready within ${START_TIMEOUT_MS} ms`);
     });
   } finally {
     clearInterval(timer);
@@ -120,7 +124,7 @@ async function untilStarted(
   }
 }
 
-/** What the code printed. */
+/** Runs the test code in the worker's kernel, and returns what it printed. */
 async function answerOf(
   { newId, logger }: TrialDeps,
   address: AgentAddress,
@@ -150,10 +154,10 @@ async function answerOf(
   signal.addEventListener('abort', stop, { once: true });
   try {
     const reply = await within(EXECUTION_TIMEOUT_MS + GRACE_MS, replied, () => {
-      throw new TrialError(`a kernel of it has not answered 1+1 for ${EXECUTION_TIMEOUT_MS} ms`);
+      throw new TrialError(`its kernel did not finish the test within ${EXECUTION_TIMEOUT_MS} ms`);
     });
     if (reply.status === 'ok') return printed;
-    throw new TrialError(`a kernel of it cannot say 1+1 (${reasonOf(reply)})`);
+    throw new TrialError(`its kernel could not run the test (${reasonOf(reply)})`);
   } finally {
     signal.removeEventListener('abort', stop);
     await channel?.close();

@@ -1,4 +1,4 @@
-/** What one gateway does for all environments beside building them. */
+/** The builder's work for environments besides builds: requests rebuilds, and removes what is not needed any more. */
 import type { Logger } from 'pino';
 import {
   decideEnvironment,
@@ -27,8 +27,9 @@ export interface EnvironmentUpkeepDeps extends RequestDeps {
 }
 
 /**
- * Asks for each environment to be built anew whose newest good version is built on another worker image than the present
- * one, or whose image the engine has no longer. The former version serves meanwhile, as far as it can.
+ * Requests a rebuild of each environment whose newest READY version is built on an old worker image, or whose image no
+ * longer exists on the engine. Until the rebuild is done, new sessions still get the former version if its image
+ * exists.
  */
 export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
   const versions = await deps.database.queries.environments();
@@ -39,11 +40,11 @@ export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
     const reason = await reasonToBuild(deps, newest, baseImageId);
     if (reason === null || !mayRebuild(versions, newest, baseImageId, deps.now())) continue;
     const hash = await contentHash(spec, baseImageId).catch((error: unknown) => {
-      // Its build says to everybody that the folder cannot be read.
+      // The build is requested all the same. Its failure shows all users that the folder cannot be read.
       deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
       return hashOf(spec, baseImageId, null);
     });
-    // A former one is that of a gateway with another worker image.
+    // An older READY version with this hash means that another gateway uses another worker image.
     const others = versions.filter((each) => each.name === name && each.id !== newest.id);
     if (others.some((each) => each.state === 'READY' && each.hash === hash)) continue;
     const request = { name, spec, reason, baseImageId, hash, isRebuild: true };
@@ -52,7 +53,7 @@ export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
   }
 }
 
-/** @returns false if an operator removes the former version meanwhile. Then nothing is built in its place. */
+/** @returns false if an operator removed the former version meanwhile. Then nothing is built in its place */
 async function requestInPlaceOf(
   deps: EnvironmentUpkeepDeps,
   formerId: EnvironmentId,
@@ -67,7 +68,7 @@ async function requestInPlaceOf(
   return false;
 }
 
-/** Null: it need not be built again. */
+/** The reason for a rebuild. Null: none is needed. */
 async function reasonToBuild(
   { images }: EnvironmentUpkeepDeps,
   { baseImageId: builtOn, imageId }: Environment,
@@ -83,7 +84,10 @@ function goodVersions(versions: readonly Environment[]): Environment[] {
   return ready.filter((each, at) => ready.findIndex(({ name }) => name === each.name) === at);
 }
 
-/** Removes versions in whose place a newer one serves. @returns whether some wait until no worker of them is left */
+/**
+ * Removes versions that a newer version has replaced.
+ * @returns whether some must wait for a build or their workers to end
+ */
 export async function removeSuperseded(deps: EnvironmentUpkeepDeps): Promise<boolean> {
   const versions = await deps.database.queries.environments();
   const serving = new Map(goodVersions(versions).map((each) => [each.name, each.number]));
@@ -96,7 +100,7 @@ export async function removeSuperseded(deps: EnvironmentUpkeepDeps): Promise<boo
   return unused.length < former.length;
 }
 
-/** Resolves with the version after it. Null: there is none. */
+/** Removes a version. Resolves with its state afterwards. Null: there is no such version. */
 export async function removeVersion(
   { database: { queries, store }, now }: Pick<RequestDeps, 'database' | 'now'>,
   id: EnvironmentId,
@@ -115,9 +119,9 @@ export async function removeVersion(
 }
 
 /**
- * Removes every image of the pool that is of no READY version and of no worker: of removed versions, and what builds
- * have left that were broken off. Call it only while nothing is built.
- * @returns whether some wait for the end of a worker
+ * Removes every image of the pool that neither a version nor a worker needs: images of removed versions, and leftovers
+ * of interrupted builds. Call it only while nothing is built.
+ * @returns whether some images could not be removed yet, for example because a worker uses them
  */
 export async function pruneImages(deps: EnvironmentUpkeepDeps): Promise<boolean> {
   const { database, images, poolId } = deps;
@@ -132,7 +136,7 @@ export async function pruneImages(deps: EnvironmentUpkeepDeps): Promise<boolean>
   const used = new Set(await queries.imagesOfWorkers());
   let isWaiting = false;
   for (const { imageId, environmentId } of listed) {
-    // What a build has left that begins anew is used by it again.
+    // An interrupted build reuses its leftovers when it is attempted again.
     if (environmentId !== null && building.has(environmentId)) continue;
     if (needed.has(imageId)) continue;
     if (used.has(imageId) || !(await isRemoved(deps, imageId))) isWaiting = true;
@@ -140,18 +144,18 @@ export async function pruneImages(deps: EnvironmentUpkeepDeps): Promise<boolean>
   return isWaiting;
 }
 
-/** One image that the engine cannot remove is no reason to leave the others. */
+/** Removes one image. If that fails, logs the error and returns false, so that the others are removed, too. */
 async function isRemoved(
   { images, logger }: EnvironmentUpkeepDeps,
   imageId: string,
 ): Promise<boolean> {
   return await images.remove(imageId).catch((error: unknown) => {
-    logger.warn({ error: messageOf(error) }, 'an image that nothing needs is not removed');
+    logger.warn({ error: messageOf(error) }, 'could not remove an unused image');
     return false;
   });
 }
 
-/** Records that the images of all versions that serve are used, although they may have no workers. */
+/** Marks the images of all serving versions as used, even if no worker uses them now. */
 export async function noteUses({
   database: { queries },
   images,

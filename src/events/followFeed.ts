@@ -1,23 +1,23 @@
 /**
- * Keeps a read model: what was read from the database, brought up to date by the events that are heard.
+ * Keeps a read model: rows that were read from the database, brought up to date by the events of the feed.
  *
- * While something is read, events go on. One that was heard meanwhile may or may not be contained in what was read. So
- * it is applied again afterwards, and `apply` must be repeatable: it compares positions or versions.
+ * Events also arrive during a read, and its rows may or may not contain them. So they are applied again after the read.
+ * Therefore `apply` must be idempotent: it compares positions or versions.
  */
 import type { RecordedEvent } from '../domain/events.ts';
 
 export interface Followed {
-  /** Takes in an event that was heard. */
+  /** Applies an event of the feed. */
   apply(event: RecordedEvent): void;
   /**
-   * Reads something, lets `take` put it into the model, and applies what was heard since the read began. Several reads
-   * may be under way. A failure of `read` changes nothing, and is thrown.
+   * Reads rows, lets `take` put them into the model, and applies the events that have arrived since the read began.
+   * Several reads may run at the same time. If `read` fails, the model does not change, and the error is thrown.
    */
   read<Rows>(read: () => Promise<Rows>, take: (rows: Rows) => void): Promise<void>;
 }
 
 export function followFeed(apply: (event: RecordedEvent) => void): Followed {
-  /** For each read under way, what was heard since it began. */
+  /** For each running read, the events that have arrived since it began. */
   const heard = new Set<RecordedEvent[]>();
   return {
     apply: (event) => {

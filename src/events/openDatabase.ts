@@ -1,4 +1,7 @@
-/** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
+/**
+ * The entry point to all durable data: opens the database and everything that works on it, and closes it in reverse
+ * order.
+ */
 import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
 import type { GatewayId } from '../domain/ids.ts';
@@ -75,7 +78,7 @@ function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients 
     commits: make('commits', COMMIT_LIMITS),
     reads: make('reads', { maxConnections: READ_CONNECTIONS }),
     leases: make('leases', LEASE_LIMITS),
-    // The answer decides who is let in, so it must wait neither behind others nor for a connection that is half open.
+    // The answer decides who is let in. So it must not wait behind other reads, or for a half-open connection.
     tokens: make('tokens', LEASE_LIMITS),
     listener: make('listener'),
   };
@@ -116,7 +119,7 @@ function assemble(
   let closed: Promise<void> | null = null;
   return {
     gatewayId,
-    // Commits need no wrapper: they wait for an absent database by themselves.
+    // Commits need no wrapper: they are retried by the store itself.
     store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
     queries: { ...allPatient(queries, patience), recordRefusedCalls: queries.recordRefusedCalls },
     leases: { ...leases, ...allPatient(asked(leases), patience) },

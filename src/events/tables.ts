@@ -124,8 +124,9 @@ export const sessions = pgTable(
 );
 
 /**
- * When an open session was last used other than by an execution, such as by the transfer of a file. No projection: the
- * row follows from no event, and goes with the session's end (`migrations/sql/cellhouse_session_ends.sql`).
+ * When an open session was last used other than by an execution, such as by the transfer of a file. Not a projection:
+ * the row does not follow from events. It is deleted when the session ends
+ * (`migrations/sql/cellhouse_session_ends.sql`).
  */
 export const sessionUses = pgTable('session_uses', {
   sessionId: uuid('session_id').primaryKey(),
@@ -133,8 +134,8 @@ export const sessionUses = pgTable('session_uses', {
 });
 
 /**
- * When an environment was last asked for, by its name. No projection: it only says of which environments workers are
- * kept idle.
+ * When an environment was last asked for, by its name. Not a projection: it only decides for which environments idle
+ * workers are kept.
  */
 export const environmentUses = pgTable('environment_uses', {
   name: text('name').primaryKey(),
@@ -142,13 +143,14 @@ export const environmentUses = pgTable('environment_uses', {
 });
 
 /**
- * How far those that follow a context have come, by their own account. No projection: nothing of it is an event. A row
- * goes some time after the end of its session. The reader is a hash, because its name is a client's word.
+ * How far the followers of a context have read, as they have acknowledged it. Not a projection: the row does not follow
+ * from events. It is deleted some time after the end of its session. `reader` is a hash of a name, because a client
+ * chose the name.
  */
 export const contextReaders = pgTable(
   'context_readers',
   {
-    /** That of the session for its default context. */
+    /** For the default context, the id of its session. */
     contextId: uuid('context_id').notNull(),
     reader: text('reader').notNull(),
     sessionId: uuid('session_id').notNull(),
@@ -162,8 +164,8 @@ export const contextReaders = pgTable(
 );
 
 /**
- * The environment variables of open sessions. No projection, so that no event holds a value: the rows are written with
- * the opening, and go with the session's end (`migrations/sql/cellhouse_session_ends.sql`).
+ * The environment variables of open sessions. Not a projection, so that no event holds a value. The rows are written
+ * when the session opens, and deleted when it ends (`migrations/sql/cellhouse_session_ends.sql`).
  */
 export const sessionVariables = pgTable(
   'session_variables',
@@ -178,8 +180,8 @@ export const sessionVariables = pgTable(
 );
 
 /**
- * The values of environment variables of unfinished executions. No projection: the events have only the names. Deleted
- * by a trigger when the execution ends (`migrations/sql/cellhouse_execution_ends.sql`).
+ * The values of environment variables of unfinished executions. Not a projection: the events have only the names.
+ * Deleted by a trigger when the execution ends (`migrations/sql/cellhouse_execution_ends.sql`).
  */
 export const executionVariables = pgTable(
   'execution_variables',
@@ -194,8 +196,8 @@ export const executionVariables = pgTable(
 );
 
 /**
- * Secret input of unfinished executions: answers to `getpass`. No projection: the events have only the place and the
- * length. Deleted by the same trigger.
+ * Secret input of unfinished executions: answers to `getpass`. Not a projection: the events have only the offset and
+ * the length. Deleted by the same trigger.
  */
 export const executionInputs = pgTable(
   'execution_inputs',
@@ -210,7 +212,7 @@ export const executionInputs = pgTable(
 );
 
 /**
- * Sessions with options whose user has accepted their end by `release`, although nobody had released them before. No
+ * Sessions with options that have ended by themselves, and whose user has then accepted that with `release`. Not a
  * projection: a closed session has no further events, so that it can be pruned.
  */
 export const acceptedEnds = pgTable('accepted_ends', {
@@ -251,7 +253,7 @@ export const contexts = pgTable(
   ],
 );
 
-/** What Jupyter clients work on, and the contexts that run it. */
+/** The documents and consoles that Jupyter clients work on, and the contexts that run their cells. */
 export const notebooks = pgTable(
   'notebooks',
   {
@@ -281,7 +283,7 @@ export const quotas = pgTable('quotas', {
   /** NULL: all users of the tenant together. */
   userUuid: text('user_uuid'),
   kind: text('kind').notNull(),
-  /** NULL: no limit, or none that is set. */
+  /** NULL: no limit. Also NULL after a reset. */
   maximum: count('maximum'),
   /** False: it was reset, so the setting holds. */
   isSet: boolean('is_set').notNull().default(true),
@@ -316,7 +318,7 @@ export const executions = pgTable(
     cpuMs: doublePrecision('cpu_ms'),
     peakMemoryBytes: count('peak_memory_bytes'),
     outputBytes: count('output_bytes').notNull(),
-    /** What it changed in the home, as its worker says. NULL where nobody said. */
+    /** The files that it changed in the home, as its worker reports. NULL if nobody reported them. */
     files: jsonb('files'),
     /** The position of its ExecutionRequested, which gives the order of acceptance. Not part of the state. */
     requestedPosition: count('requested_position').notNull(),
@@ -327,12 +329,12 @@ export const executions = pgTable(
     keepsAlive: boolean('keeps_alive').notNull().default(true),
     inputBytes: count('input_bytes').notNull().default(0),
     inputClosed: boolean('input_closed').notNull().default(false),
-    /** What only whoever runs it needs. NULL for plain code. */
+    /** Options that matter mainly to the gateway that runs it. NULL if there are none. */
     options: jsonb('options'),
     stoppedBy: uuid('stopped_by'),
     /** NULL: it has not ended. */
     storedOutputBytes: count('stored_output_bytes'),
-    /** Of a command's own process, in its worker. NULL for cells, and where nobody said. */
+    /** The process id of a command in its worker. NULL for cells, and if the worker did not report it. */
     pid: integer('pid'),
   },
   (table) => [
@@ -342,7 +344,8 @@ export const executions = pgTable(
     index('executions_session_idx').on(table.sessionId, table.finishedAt),
     index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
     index('executions_tenant_idx').on(table.tenant, table.requestedPosition),
-    // A gateway that starts reads what was used today. Rows that ended late are late in the table, so that few blocks fit.
+    // A gateway that starts reads what was used today. Executions that ended recently are near the end of the table, so
+    // that few blocks match.
     index('executions_finished_idx').using('brin', table.finishedAt),
     // The quotas of a tenant or of a user count what is unfinished.
     index('executions_open_idx')
@@ -382,7 +385,7 @@ export const fileChanges = pgTable(
   ],
 );
 
-/** What lets callers in. Of a secret, only its SHA-256 is here. */
+/** The tokens that let callers in. Only the SHA-256 of a secret is stored. */
 export const tokens = pgTable(
   'tokens',
   {
@@ -409,15 +412,18 @@ export const tokens = pgTable(
 );
 
 /**
- * When the holder of a token last called, to the minute. No projection: the row follows from no event, so that a call
- * costs no commit.
+ * When the holder of a token last called, to the minute. Not a projection: the row does not follow from events, so that
+ * a call costs no commit.
  */
 export const tokenUses = pgTable('token_uses', {
   tokenId: uuid('token_id').primaryKey(),
   usedAt: time('used_at').notNull(),
 });
 
-/** How many calls were refused in a minute, for the audit. No projection: a refused call records nothing but its count. */
+/**
+ * How many calls were refused in a minute, for the audit. Not a projection: nothing but the number of refused calls is
+ * recorded.
+ */
 export const refusedCalls = pgTable(
   'refused_calls',
   {
@@ -430,7 +436,10 @@ export const refusedCalls = pgTable(
   (table) => [primaryKey({ columns: [table.minute, table.token, table.operation, table.code] })],
 );
 
-/** What code has reached in a minute, for the audit. No projection: a connection records nothing but its count. */
+/**
+ * The connections that code asked for in a minute, for the audit. Not a projection: nothing but their numbers is
+ * recorded.
+ */
 export const egressCounts = pgTable(
   'egress_counts',
   {
@@ -529,7 +538,10 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
-/** What all gateways of this database know and no caller may. The first gateway that needs a secret makes it. */
+/**
+ * Secrets that all gateways of this database share, and that no caller may know. The first gateway that needs a secret
+ * makes it.
+ */
 export const secrets = pgTable('secrets', {
   name: text('name').primaryKey(),
   value: text('value').notNull(),
@@ -561,9 +573,12 @@ export const eventLinks = pgTable(
     position: count('position').primaryKey(),
     /** The salted hash of the event's columns. */
     leaf: bytes('leaf').notNull(),
-    /** NULL once the event is deleted, another once it is emptied, so that nobody can find by guessing what was there. */
+    /**
+     * NULL once the event is deleted. Replaced once the event is emptied. So nobody can find out by guessing what it
+     * contained.
+     */
     salt: bytes('salt'),
-    /** Whose event it is. NULL if it is nobody's, such as that of a worker without a session. */
+    /** The tenant that the event belongs to. NULL if there is none, such as for a worker without a session. */
     tenant: text('tenant'),
     /** The event's number among those of its tenant: from 1, without holes. */
     number: count('number'),
@@ -615,13 +630,16 @@ export const environments = pgTable(
     removeReason: text('remove_reason'),
   },
   (table) => [
-    // Two gateways that are asked at the same time get two versions.
+    // Two gateways cannot give the same number when they are asked at the same time.
     unique('environments_number_key').on(table.name, table.number),
     index('environments_present_idx').on(table.name).where(sql`${table.removedAt} is null`),
   ],
 );
 
-/** For each event that a removal has deleted or emptied, its position: what the digest of the removal is made of. */
+/**
+ * The position of each event that a removal has deleted or emptied. The digest of the removal is a hash over these
+ * rows.
+ */
 export const eventRemovals = pgTable(
   'event_removals',
   {
@@ -636,8 +654,8 @@ export const eventRemovals = pgTable(
 );
 
 /**
- * Who is being forgotten, and what they are called from then on. A `cellhouse forget` that was killed goes on with the
- * same names, and the last step of one deletes them. So nobody can find out who was meant.
+ * The users and tenants that are being forgotten, with their pseudonyms. After a crash, `cellhouse forget` continues
+ * with the same pseudonyms. At the end, it deletes them, so that nobody can find out who was meant.
  */
 export const pseudonyms = pgTable(
   'pseudonyms',
@@ -659,13 +677,13 @@ export const chainHead = pgTable('chain_head', {
   position: count('position').notNull(),
   /** The hash over all links up to this position. */
   head: bytes('head').notNull(),
-  /** The day that is not closed yet. NULL until the chain has reached the present for the first time. */
+  /** The day that is not closed yet. NULL until the chain has sealed every existing event for the first time. */
   openDay: date('open_day'),
 });
 
 /** The head of the chain at the end of each day (UTC) on which a gateway ran. Append-only. */
 export const chainDays = pgTable('chain_days', {
-  /** `-infinity`: where the chain reached the present for the first time. */
+  /** `-infinity`: when the chain had sealed every existing event for the first time. */
   day: date('day').primaryKey(),
   position: count('position').notNull(),
   head: bytes('head').notNull(),

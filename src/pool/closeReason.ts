@@ -1,7 +1,7 @@
 import type { CloseReason } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 
-/** Why a session is closed whose worker ends for this reason. */
+/** The reason for which a session is closed when its worker ends for `reason`. */
 export function closeReason(reason: Worker['endReason']): CloseReason {
   switch (reason) {
     case 'released':

@@ -1,4 +1,4 @@
-/** Contexts end with their session. The default context has no stream, and ends without a trace of its own. */
+/** Contexts end with their session. The default context has no event stream, so no event records its end. */
 import { type Context, decideContext } from '../domain/context.ts';
 import type { CloseReason } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
@@ -18,8 +18,8 @@ export interface EndLeftContextsDeps {
 }
 
 /**
- * Ends the contexts that were created while their session's end was being recorded. The commit of a creation requires
- * an open session, so there are none after this.
+ * Ends the contexts that were created while their session's end was being recorded. A context can be created only in an
+ * open session, so no further context appears after this.
  */
 export async function endLeftContexts(
   { database: { queries, store }, now }: EndLeftContextsDeps,

@@ -44,11 +44,13 @@ export const UNSETTLED_STATES = [
   'LOST',
 ] as const;
 
-/** What must hold when the end of a session is recorded. Otherwise it stays open: whatever came meanwhile wins. */
+/**
+ * The conditions under which the end of a session is recorded. If one of them does not hold, the session stays open.
+ */
 export interface EndCondition {
   /** The session must not have been used since then. The commit checks it. */
   readonly idleSince?: Date;
-  /** Whether the session, as it is recorded now, is still to end. */
+  /** Whether the session must still end, given its recorded state. */
   readonly isDue?: (session: Session) => boolean;
 }
 
@@ -58,7 +60,7 @@ export type WorkerEnd =
       readonly type: 'RetireWorker';
       readonly reason: RetireReason;
       readonly condition?: EndCondition;
-      /** Who asked for it. Absent: a gateway by itself. */
+      /** Who requested the end. Absent: a gateway decided it. */
       readonly actor?: Actor;
     }
   | {
@@ -118,7 +120,8 @@ export async function carryOutEnd(
     const containerId = ended?.containerId ?? knownContainerId;
     if (ended?.state === 'RETIRED' || ended?.state === 'LOST')
       await settleWorker(deps, { ...ended, containerId });
-    // Another gateway has removed it. If this one has taken its lease, it would renew it forever.
+    // Another gateway has removed the worker. If this gateway has taken the worker's lease, it must release it, or it
+    // would renew the lease forever.
     else if (ended?.state === 'REMOVED') await deps.heldWorkers.drop(workerId);
   } catch (error: unknown) {
     deps.onUnsettled(workerId, error);
@@ -152,8 +155,9 @@ export async function recordEnd(
   try {
     const outcome = await decideAndCommit(store, {
       load: async () => {
-        // The worker comes first. A session that opens after this read changes the worker, too, so the commit is
-        // refused. If the session were read first, the worker could end and leave a session open that it got since.
+        // The worker is read first. A session that opens after this read changes the worker, too, so the commit is
+        // refused. If the session were read first, a session could open unnoticed between the two reads, and would stay
+        // open although its worker ends.
         const worker = await queries.worker(workerId);
         const [session, contexts] = await Promise.all([
           queries.openSessionOfWorker(workerId),

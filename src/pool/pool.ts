@@ -1,6 +1,6 @@
 /**
- * All workers of one installation: makes them, hands them out, watches them, ends them. This file composes the parts in
- * this folder, each of which does one of these things.
+ * Makes, hands out, watches and ends all workers of one installation. This file composes the parts in this folder, each
+ * of which does one of these things.
  */
 import type { Logger } from 'pino';
 import { within } from '../async/within.ts';
@@ -41,7 +41,7 @@ import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
 
-/** Limit of a question to the engine while a worker is claimed. All users who wait for a worker wait with it. */
+/** Limit of a question to the engine while a worker is claimed. Other users who wait for a worker wait for it, too. */
 const IMAGE_TIMEOUT_MS = 1_000;
 
 export interface PoolDeps {
@@ -55,7 +55,7 @@ export interface PoolDeps {
   readonly messageCounts: MessageCounts;
   /** The number of clients that follow the output of the execution, or of its user, on this gateway. */
   readonly followers: (execution: Execution) => number;
-  /** Serves what code wants of the outside. Null: nothing may be reached. */
+  /** Serves the outgoing connections of code in workers. Null: code may reach nothing. */
   readonly egress: EgressServer | null;
   readonly newId: NewId;
   readonly now: () => Date;
@@ -77,24 +77,27 @@ export interface Pool {
   claim: Supply['claim'];
   /** See {@link agentOf}. */
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
-  /** Asks a kernel of a worker, whoever holds it. Null: there is no answer. Never throws. */
+  /** Asks a kernel of a worker, whichever gateway holds the worker. Null: there is no answer. Never throws. */
   askKernel(worker: Worker, asked: AskedKernel): Promise<KernelAnswer | null>;
-  /** What the worker's kernels are. Null: it does not tell. @throws the error of the connection to it */
+  /** The facts about the worker's kernels. Null: its agent does not report them. @throws the connection's error */
   kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
-  /** What the worker uses now, whoever holds it. @throws the error of the connection to it */
+  /** The resources that the worker uses now, whichever gateway holds it. @throws the connection's error */
   usageOf(worker: Worker): Promise<WorkerUsage>;
-  /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
+  /**
+   * The optional features of the worker's agent: those added since the first release.
+   * @throws the connection's error
+   */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
-  /** The same for a claim. Null: it did not answer at once, and is offered to no claim here for a while. */
+  /** Like `featuresOf`, for a claim. Null: the worker did not answer in time. No claim here gets it for a while. */
   featuresInTime(worker: Worker): Promise<ReadonlySet<string> | null>;
   /**
    * Whether the environment has a version that serves new sessions. If so, workers of it are kept idle for a while.
-   * @param name that of the environment
+   * @param name the environment's name
    */
   askFor(name: string): Promise<boolean>;
   /**
-   * Whether workers made now get the image of this one, so that they can do no more than it.
-   * @throws the engine's error, or an error if it does not answer at once
+   * Whether a new worker would get the same image as this one, and so have no further features.
+   * @throws the engine's error, or an error if the engine does not answer in time
    */
   hasPresentImage(worker: Worker): Promise<boolean>;
   /** Whether the worker's agent is known to have a feature. If not, {@link featuresOf} asks it. */
@@ -231,7 +234,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     onOpen: (worker) => {
       supply.workerIdle();
       cpuYield.reached(worker.id);
-      // So a claim need not ask. One that does not answer is asked again by whoever needs to know.
+      // The answer is remembered, so a claim need not ask. If this fails, the next caller of `features` asks again.
       features.of(worker).catch(() => undefined);
     },
   });
@@ -308,7 +311,7 @@ function listen(
     heldWorkers.apply(recorded);
     cpuYield.apply(recorded);
     const { event, streamKind, streamId, metadata } = recorded;
-    // A command only records the end of a worker, and leaves the rest to a gateway.
+    // The command line only records the end of a worker. A gateway must carry it out.
     if (event.type === 'WorkerRetired' && metadata.actor?.door === 'cli') keeping.sweepSoon();
     if (event.type === 'SessionOpened') supply.served(event.data);
     if (streamKind === 'environment') {
@@ -324,7 +327,7 @@ function listen(
   });
   const offWaiting = wakeUps.onWaiting(() => {
     changed();
-    // Another gateway's users may have found a worker, so that the turn of one who waits here has come.
+    // Users of another gateway may have got their workers, so it may now be the turn of a user who waits here.
     supply.workerIdle();
   });
   return () => {
@@ -334,7 +337,9 @@ function listen(
   };
 }
 
-/** Records the end of an idle worker, and carries it out in the background. One that a session has by now stays. */
+/**
+ * Records the end of an idle worker, and carries it out in the background. A worker that has a session by now stays.
+ */
 async function retireIdle(ending: EndWorkerDeps, { id }: Worker): Promise<void> {
   const condition = { isDue: () => false };
   await recordEnd(ending, id, { type: 'RetireWorker', reason: 'recycled', condition });

@@ -32,7 +32,7 @@ export interface EngineToAsk {
 /**
  * The installation's pool. The first call creates it. A pool belongs to one engine, because on any other engine all of
  * its containers would look lost.
- * @throws Error that says what to do, if no engine answers or another engine than the pool's
+ * @throws Error that says what to do, if no engine answers, or if the engine is not the pool's
  */
 export async function poolOfEngine(
   queries: Pick<Queries, 'knownPool' | 'poolIdentity'>,

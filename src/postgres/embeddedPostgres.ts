@@ -16,7 +16,10 @@ export interface EmbeddedPostgresDeps {
   /** Created if it is missing. */
   readonly dataDir: string;
   readonly logger: Pick<Logger, 'info'>;
-  /** Of a server that this starts. By default {@link MAX_CONNECTIONS}, enough for the gateways of one machine. */
+  /**
+   * Limit of connections for a server that this call starts. By default {@link MAX_CONNECTIONS}, which is enough for
+   * the gateways of one machine.
+   */
   readonly maxConnections?: number;
 }
 

@@ -5,7 +5,7 @@ import { layoutOf } from './layout.ts';
 import { isAlive } from './processes.ts';
 import { readStatus } from './serverStatus.ts';
 
-/** A look only reads one small file and makes one system call. */
+/** Each check reads one small file and makes one system call. */
 const POLL_INTERVAL_MS = 1_000;
 
 /**

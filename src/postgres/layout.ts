@@ -40,7 +40,10 @@ export function socketOf({ socketDir }: Pick<Layout, 'socketDir'>): string {
   return join(socketDir, `.s.PGSQL.${PORT}`);
 }
 
-/** Beside the data. If that path is too long for a socket, a folder with a unique name in `/run` or `/tmp`. */
+/**
+ * The folder of the socket is next to the data. If that path is too long for a socket, it is a folder with a unique
+ * name in `/run` (as root) or in the folder for temporary files.
+ */
 function socketDirFor(root: string): string {
   const beside = join(root, 'run');
   if (Buffer.byteLength(socketOf({ socketDir: beside })) <= MAX_SOCKET_PATH_BYTES) return beside;

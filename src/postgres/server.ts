@@ -57,7 +57,7 @@ export async function startServer(
 
 /**
  * Waits until the starting or running server accepts connections. Resolves with null if there is no server left because
- * it failed or was stopped. `isOver` returns true once a server that has not appeared yet can no longer appear.
+ * it failed or was stopped. `isOver` is asked while there is no server. It returns true once none can appear any more.
  */
 export async function waitUntilReady(
   layout: Layout,
@@ -97,8 +97,9 @@ async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean>
 }
 
 /**
- * Removes what a killed server has left and what would prevent the next start: its surviving processes, which still
- * hold its shared memory, and the pid file and the socket's lock, whose process id another process may have by now.
+ * Removes what a killed server has left behind and what would prevent the next start. Its surviving processes still
+ * hold its shared memory. Its pid file and the lock of its socket contain a process id that another process may have by
+ * now.
  */
 async function clearRemains(layout: Layout): Promise<void> {
   const { survivors } = findClusterProcesses(layout.data);
@@ -113,7 +114,7 @@ async function clearRemains(layout: Layout): Promise<void> {
   }
 }
 
-/** Every user who can enter this folder can connect. So a folder that another user has created there is refused. */
+/** Every user who can enter this folder can connect. So a folder that belongs to another user is refused. */
 function prepareSocketDir(path: string, user: ServerUser): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const uid = user?.uid ?? process.getuid?.();
@@ -153,7 +154,7 @@ function settingsFor(layout: Layout, maxConnections: number): Record<string, str
     unix_socket_permissions: '0700',
     max_connections: `${maxConnections}`,
     shared_buffers: '128MB',
-    // The gateway logs failed statements. In this file they would reveal users' data.
+    // The gateway logs failed statements. In the server's log they would reveal users' data.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
     log_checkpoints: 'off',

@@ -10,7 +10,7 @@ export function auditHeadsPath(dataDir: string): string {
   return join(dataDir, 'audit-heads');
 }
 
-/** All heads in a file, in its order. Other lines are skipped, so it may be a log. @throws Error if it cannot be read */
+/** All heads in a file, in order. Other lines are skipped, so it may be a log. @throws Error if it cannot be read */
 export async function readAuditHeads(path: string): Promise<AuditHead[]> {
   const lines = (await readFile(path, 'utf8')).split('\n');
   return lines.flatMap((line) => parseAuditHead(line) ?? []);

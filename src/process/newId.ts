@@ -14,8 +14,8 @@ let seq = 0;
 export const newId: NewId = <T extends AnyId>() => {
   const bytes = nextRandom();
   const now = Date.now();
-  // Within a millisecond, and while the clock is behind, ids are counted. The count has 32 bits and begins in the lower
-  // half, so it has room for two thousand million.
+  // A counter orders the ids within a millisecond, and while the clock is behind the last id. It has 32 bits and begins
+  // in the lower half, so it has room for at least two thousand million ids.
   seq = now > lastMs ? bytes.readUInt32BE() >>> 1 : seq + 1;
   lastMs = Math.max(now, lastMs);
   return v7({ random: bytes, msecs: lastMs, seq }) as T;

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-/** Interval between samples of the event loop's lag. Each wakes the process, and measures the lag plus this interval. */
+/**
+ * The interval between samples of the event loop's lag. A sample wakes the process, and is the lag plus this interval.
+ */
 const LOOP_RESOLUTION_MS = 20;
 
 /**

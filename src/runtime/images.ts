@@ -1,15 +1,15 @@
 /**
- * The interface to whatever makes images for workers. An image that is made here belongs to a pool and to a version of
- * one of its environments, and so do the layers that a build leaves behind.
+ * The interface to the builder of worker images. Each image belongs to a pool and to a version of one of the pool's
+ * environments. So does every layer that a build leaves behind.
  */
 import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 
 export interface ImageBuild {
   readonly poolId: PoolId;
   readonly environmentId: EnvironmentId;
-  /** Holds the `Dockerfile`, whose first step is {@link Images.labels}, and all that it copies. */
+  /** Holds the `Dockerfile` and all files that it copies. The step after `FROM` is {@link Images.labels}. */
   readonly folder: string;
-  /** `repository:tag`, which the image gets once all of it is built. */
+  /** `repository:tag`. The image gets this name when the whole build has succeeded. */
   readonly name: string;
   readonly memoryMb: number;
   readonly cpus: number;
@@ -18,19 +18,19 @@ export interface ImageBuild {
 }
 
 export interface BuildListener {
-  /** What the build prints, as it comes. */
+  /** Receives the output of the build as it arrives. */
   readonly onText: (text: string) => void;
-  /** Ends the build. */
+  /** Aborting it ends the build. */
   readonly signal: AbortSignal;
 }
 
 export interface BuiltImage {
   readonly imageId: string;
-  /** With those of the images below it. */
+  /** The size of the image, including the images that it is built on. */
   readonly bytes: number;
 }
 
-/** An image that belongs to a pool, or the last layer of a build that was broken off. */
+/** An image that belongs to a pool, or the last layer of an interrupted build. */
 export interface ListedImage {
   readonly imageId: string;
   /** Read from its label. Null if the label is missing or is not an id. */
@@ -39,9 +39,9 @@ export interface ListedImage {
 
 /** A step of the build has failed. */
 export class BuildStepError extends Error {
-  /** Its number, from 1. 0: none had begun. */
+  /** The number of the step, from 1. 0: no step had begun. */
   readonly step: number;
-  /** Null if it was not a program that failed. */
+  /** The exit code of the program that failed. Null: the failure was not that of a program. */
   readonly exitCode: number | null;
   constructor(step: number, message: string, exitCode: number | null) {
     super(message);
@@ -57,12 +57,18 @@ export interface Images {
   labels(of: Pick<ImageBuild, 'poolId' | 'environmentId'>): string;
   /** @throws BuildStepError, RuntimeError, or the reason of the signal */
   build(build: ImageBuild, listener: BuildListener): Promise<BuiltImage>;
-  /** The size of an image, with those of the images below it. Null: there is no such image. */
+  /** The size of an image, including the images that it is built on. Null: there is no such image. */
   bytesOf(imageId: string): Promise<number | null>;
   /** The images of the pool that no other image is built on. */
   list(poolId: PoolId): Promise<ListedImage[]>;
-  /** Names the image anew: the engine records the time, by which old images are found. No error if there is no such image. */
+  /**
+   * Tags the image again. The engine records the time of the tag, by which unused images are found later. No error if
+   * there is no such image.
+   */
   noteUse(imageId: string, name: string): Promise<void>;
-  /** Removes the image and the layers that nothing else needs. Resolves with false while a container uses the image. */
+  /**
+   * Removes the image and the layers that nothing else needs. Resolves with false if a container uses the image, or if
+   * another image is built on it.
+   */
   remove(imageId: string): Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 /**
- * The interface to whatever runs workers. It is small on purpose: another runtime only has to implement these few
- * calls. The runtime limits the time of every call, and retries none.
+ * The interface to the system that runs workers, such as a Docker engine. It is small on purpose: another runtime only
+ * has to implement these few calls. The runtime limits the time of every call, and retries none.
  */
 
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -75,12 +75,12 @@ export class RuntimeError extends Error {
   }
 }
 
-/** Whether no engine answers, or another than the pool's does. In both cases nothing is known about containers. */
+/** Whether no engine answers, or the engine is not the pool's. In both cases nothing is known about containers. */
 export function isEngineAway(error: unknown): boolean {
   return error instanceof RuntimeError && ['engine-away', 'other-engine'].includes(error.kind);
 }
 
-/** The error, with a message for the operator, when the engine that answers is not the one that the workers are on. */
+/** The error if the engine that answers is not the one that the workers are on. Its message is for the operator. */
 export function otherEngine(engineId: string, found: Engine, address: string): RuntimeError {
   return new RuntimeError(
     'other-engine',

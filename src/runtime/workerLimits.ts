@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { WorkerLimits } from '../domain/worker.ts';
 
-/** What each worker may use, by the settings. */
+/** The configured resource limits of each worker. */
 export function workerLimits(config: Config): WorkerLimits {
   return {
     memoryMb: config.workerMemoryMb,

@@ -1,4 +1,4 @@
-/** The handlers of the server's port: every path over HTTP, and GraphQL over WebSocket. */
+/** The handlers of the server's port: all paths over HTTP, and the WebSockets of GraphQL and of the doors. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 } from 'uuid';
@@ -22,9 +22,9 @@ import type { ServerDeps } from './serverDeps.ts';
 import { createUpgrade } from './webSocket/upgrade.ts';
 import { createWebSockets, type WebSockets } from './webSocket/webSockets.ts';
 
-/** One machine may have many sessions, and show a key to each of them. */
+/** How many right keys are remembered for each address. One machine may use many sessions, each with its own key. */
 const MAX_GOOD_KEYS = 128;
-/** So that what is remembered stays below 50 MB. */
+/** How many addresses are remembered. With {@link MAX_GOOD_KEYS}, this keeps each limiter of keys below 50 MB. */
 const MAX_ADDRESSES_OF_KEYS = 4_096;
 
 export interface HandlersDeps extends ServerDeps {
@@ -36,7 +36,7 @@ export interface Handlers {
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
   readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly webSockets: WebSockets;
-  /** Ends what streams at doors: it goes on at another gateway. */
+  /** Ends the streams of doors. Their clients continue at another gateway. */
   stopDoors(): void;
   /** Ends the handlers' background work. */
   close(): void;
@@ -52,7 +52,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
   const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);
   const failedKeys = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
-  // Each lookup of a signature takes time for each open session, so each counts.
+  // The lookup of a signature tries every open session, so each lookup counts as an attempt.
   const ofSignatures = { ...ofKeys, maxTogether: 1 };
   const failedSignatures = createFailedLogins(config.authFailuresPerMinute, clock, ofSignatures);
   const authenticate = createAuthenticate({ ...deps, failedLogins });

@@ -16,7 +16,7 @@ export interface ServerDeps
   > {
   readonly config: Config;
   readonly service: Service;
-  /** Those that are on. */
+  /** The doors that DOORS opens. */
   readonly doors: readonly OpenDoor[];
   /** AUTH_TOKEN. */
   readonly token: string;

@@ -13,7 +13,7 @@ export function contentOf(content: Content): Buffer {
   return optionalContentOf(content);
 }
 
-/** The same for a call that may have neither: then there are no bytes. @throws BAD_USER_INPUT */
+/** Like {@link contentOf}, but a call with neither is allowed, and has no bytes. @throws BAD_USER_INPUT */
 export function optionalContentOf({ text, base64 }: Content): Buffer {
   if (text != null && base64 != null) refuse('base64', 'must not be given beside text', {});
   if (text != null) {

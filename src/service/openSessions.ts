@@ -11,17 +11,19 @@ import type { Queries } from '../events/queries/createQueries.ts';
 export interface OpenSessions {
   /** The user's open session. The cache is limited by the size of the pool, because each open session has a worker. */
   get(tenant: string, userUuid: string): Session | null;
-  /** How many of the open sessions are such. */
+  /** The number of open sessions that satisfy `isWanted`. */
   count(isWanted: (session: Session) => boolean): number;
-  /** All open sessions. */
   all(): Iterable<Session>;
-  /** Calls the listener once, when this gateway hears that the open session has ended. Returns a function that takes it back. */
+  /**
+   * Calls the listener once, when this gateway learns that the open session has ended. Returns a function that removes
+   * the listener.
+   */
   onEnd(sessionId: string, listener: () => void): () => void;
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
-   * Whether the open session's default context has had an execution. Reads the database until it has. If two gateways
-   * ask at the same time, both may hear that it had none: only a commit decides which execution is the first
+   * Whether the open session's default context has had an execution. Each call reads the database until the answer is
+   * true. If two gateways ask at the same time, both may get false: only a commit decides which execution is the first
    * ({@link Commit.isFirstExecution}).
    */
   hasExecution(session: Session): Promise<boolean>;
@@ -36,10 +38,10 @@ export function createOpenSessions(
   const byId = new Map<string, Session>();
   /** The open sessions that are known to have had an execution. */
   const used = new Set<string>();
-  /** By session. */
+  /** By session id. */
   const endListeners = new Map<string, Set<() => void>>();
 
-  /** Takes a session in. If a newer state of it is known, that one stays. Either is the user's open session from now on. */
+  /** Caches a session, unless a newer version of it is cached. From now on, it is the user's open session. */
   function put(session: Session): void {
     const known = byId.get(session.id);
     const newest = known && known.version > session.version ? known : session;
@@ -98,14 +100,15 @@ export function createOpenSessions(
       if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
         if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
       }
-      // A read that is under way keeps what is heard, and code may be large.
+      // A read under way buffers each event that it gets. Events of executions may contain much code, so
+      // only events of sessions are passed on.
       if (streamKind === 'session') feed.apply(recorded);
     },
     load: () => readInto(() => queries.openSessions()),
   };
 }
 
-/** Only such an execution tells of a loss: no other context and no command had variables that could be lost. */
+/** Only such an execution reports lost variables: no other context and no command had any that could be lost. */
 function isInDefaultContext({ language, contextId }: ExecutionOptions): boolean {
   return language === undefined && contextId === undefined;
 }

@@ -2,18 +2,18 @@ import { DOORS, type Door, type Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
 import { NEVER, type TokenEnd } from './access/tokenEnd.ts';
 
-/** Who makes a call: what their token says. */
+/** The caller, as the token identifies it. */
 export interface Principal {
   readonly tokenId: string;
   readonly role: Role;
   readonly tenant: string;
-  /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
+  /** The users of the tenant that the caller acts for. Null: all of them; never null for the role USER. */
   readonly users: Users | null;
-  /** The wire that the call comes by. */
+  /** The wire over which the call arrives. */
   readonly door: Door | 'cli';
   /** The end of the token. */
   readonly tokenEnd: TokenEnd;
-  /** The holder shows a key to one session (`access/sessionKeys.ts`), and can open no other. */
+  /** The caller presents a key to one session (`access/sessionKeys.ts`), and cannot open another. */
   readonly isOfSession?: true;
 }
 
@@ -29,14 +29,14 @@ export const AUTH_TOKEN_HOLDER: Principal = {
 
 export type ByDoor = Readonly<Record<Door, Principal>>;
 
-/** One principal for each wire that the same holder calls by. A principal is made once, so that it can be a key. */
+/** The principals of one holder, one for each wire. Each is created only once, because maps have it as their key. */
 export function byDoor(holder: Omit<Principal, 'door'>): ByDoor {
   return Object.fromEntries(DOORS.map((door) => [door, { ...holder, door }])) as ByDoor;
 }
 
 export const AUTH_TOKEN_BY_DOOR: ByDoor = byDoor(AUTH_TOKEN_HOLDER);
 
-/** Whether something that belongs to this user of this tenant exists for the principal. */
+/** Whether the principal sees what belongs to this user of this tenant. */
 export function sees(
   principal: Principal,
   owner: { readonly tenant: string; readonly userUuid: string },

@@ -29,8 +29,8 @@ export type Operations = {
 
 export interface Service extends Operations {
   /**
-   * For a gateway that stops: from now on the service waits for no execution's end. A waiting call that must not be
-   * repeated fails with SHUTTING_DOWN, and its code keeps running (unlessStopping.ts).
+   * Must be called when the gateway stops. From now on, no call waits for an execution to end. A waiting call that must
+   * not be repeated fails with SHUTTING_DOWN, and its code keeps running (unlessStopping.ts).
    */
   stopWaiting(): void;
 }
@@ -40,7 +40,7 @@ export function createService(
   deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'tokenEnd' | 'requireSealed'>,
 ): Service {
   const stopping = new AbortController();
-  // One for each waiting call. Node would warn of a leak from the eleventh on.
+  // Each waiting call adds a listener. From the eleventh on, Node would warn of a leak.
   setMaxListeners(0, stopping.signal);
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
   const all: ServiceDeps = {
@@ -61,7 +61,7 @@ export function createService(
   };
 }
 
-/** Every call of every protocol passes here, so what a principal may do is checked here, and refusals are counted. */
+/** Wraps an operation, so that each call first checks what the principal may do, and counts a refusal. */
 function bind(
   name: keyof typeof OPERATIONS,
   operation: Operation,

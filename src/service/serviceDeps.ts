@@ -34,7 +34,7 @@ export interface ServiceDeps {
   readonly fileTransfers: FileTransfers;
   /** See requireSealed.ts. All calls that wait for it share the work. */
   readonly requireSealed: () => Promise<void>;
-  /** The calls with input for each execution, by its id. */
+  /** Queues the calls that send input: one queue for each execution and tenant. */
   readonly inputCalls: InOrder;
   readonly newId: NewId;
   /** Makes the secret of a token. */
@@ -42,6 +42,6 @@ export interface ServiceDeps {
   readonly now: () => Date;
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */
   readonly stopping: AbortSignal;
-  /** Of the caller's token. */
+  /** The end of the caller's token. */
   readonly tokenEnd: TokenEnd;
 }

@@ -2,11 +2,11 @@ import type { Database } from '../events/database.ts';
 import { listenForNews } from '../events/wakeUps/eventNews.ts';
 
 /**
- * How long a caller waits until its request to a kernel is carried out. On a busy machine, a kernel without a fork
- * server takes some seconds to start, and so may a take-over before it.
+ * How long a caller waits until its request to a kernel is carried out. On a busy machine, the start of a kernel
+ * without a fork server takes some seconds. A take-over before the start may take as long.
  */
 export const CARRY_OUT_LIMIT_MS = 30_000;
-/** The event feed reports changes. Reads at this interval cover the case that the feed was interrupted when one came. */
+/** The event feed reports changes. If it was interrupted, a read at this interval finds the change that it missed. */
 const POLL_INTERVAL_MS = 5_000;
 
 export interface Awaited<State> {
@@ -14,11 +14,11 @@ export interface Awaited<State> {
   readonly read: () => Promise<State>;
   /** Whether the wait is over. */
   readonly isDone: (state: State) => boolean;
-  /** What to resolve with after {@link CARRY_OUT_LIMIT_MS}. Or it throws. */
+  /** Called after {@link CARRY_OUT_LIMIT_MS}. Returns the state to resolve with, or throws. */
   readonly whenLate: (state: State) => State;
 }
 
-/** Resolves with the first state of the stream that is as wanted. @throws what `whenLate` throws */
+/** Resolves with the first state of the stream for which `isDone` is true. @throws what `whenLate` throws */
 export async function untilCarriedOut<State>(
   { wakeUps }: Pick<Database, 'wakeUps'>,
   { streamId, read, isDone, whenLate }: Awaited<State>,

@@ -45,7 +45,7 @@ export function validateWholeNumber(
   return validateNumber(field, value, range);
 }
 
-/** How long a call waits for a worker. Null or left out: as long as it may. @throws BAD_USER_INPUT */
+/** How long a call waits for a worker. Null or left out: the maximum. @throws BAD_USER_INPUT */
 export function validateWait(
   waitMs: number | null | undefined,
   { workerWaitTimeoutMs: max }: Pick<Config, 'workerWaitTimeoutMs'>,

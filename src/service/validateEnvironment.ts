@@ -4,7 +4,7 @@ import { WORKER_HOME } from '../domain/worker.ts';
 import { validatePath } from './files/filePaths.ts';
 import { refuse, validateName } from './validate.ts';
 
-/** What every shell can use. */
+/** A name that every shell accepts. */
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 export interface EnvironmentVariable {

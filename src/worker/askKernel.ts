@@ -24,7 +24,7 @@ export async function askKernel(
     return said?.answer == null ? null : readAnswer(asked.question, said.answer);
   } catch (error: unknown) {
     const details = { error: messageOf(error), workerId: worker.id };
-    deps.logger.debug(details, 'a kernel was asked, and gave no answer');
+    deps.logger.debug(details, 'a kernel did not answer a question');
     return null;
   }
 }

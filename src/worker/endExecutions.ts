@@ -23,8 +23,8 @@ export interface EndExecutionsDeps {
 
 /**
  * Ends the executions of a worker that is recorded as retired or lost. The gateway that holds the worker ends them. If
- * no gateway holds it, this gateway takes the lease and ends them. @throws Error if they have not ended within {@link
- * HOLDER_LIMIT_MS}
+ * no gateway holds it, this gateway takes the lease and ends them.
+ * @throws Error if they have not ended within {@link HOLDER_LIMIT_MS}
  */
 export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Promise<void> {
   const { leases, queries, wakeUps } = deps.database;

@@ -8,9 +8,9 @@ import {
 } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './storing/batch.ts';
 
-/** The ending that follows from an answer of the kernel, or of the agent in its place. */
+/** Derives the ending from the reply to an execution. If the kernel cannot reply, the agent replies in its place. */
 export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
-  // It was interrupted before the kernel began it.
+  // An execution that was interrupted before the kernel began it counts as cancelled.
   const isCancelled = outcome.status === 'INTERRUPTED' && outcome.startedAt === null;
   return {
     status: isCancelled ? 'CANCELLED' : outcome.status,
@@ -31,8 +31,8 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
 }
 
 /**
- * The ending if no answer will come, because the execution was cancelled or its worker is gone.
- * @param progress null if it never reached the kernel
+ * The ending of an execution that gets no reply, because it was cancelled or its worker is gone.
+ * @param progress null if the execution never reached the kernel
  */
 export function endingWithoutAnswer(
   status: Extract<EndStatus, 'CANCELLED' | 'WORKER_LOST'>,

@@ -26,8 +26,8 @@ export interface FinishingDeps {
 export interface Finishing {
   finish(job: Job, ending: Ending, at: Date): void;
   /**
-   * Ends a job as CANCELLED. The next one of its lane waits until that is stored, so that no later holder can send the
-   * cancelled code.
+   * Ends a job as CANCELLED. The next job in its lane waits until the end is stored, so that no later holder can send
+   * the cancelled code.
    */
   cancel(job: Job): void;
   /** Takes a job out of its lane, and discards all that is kept for it. The caller must add its end to the batch. */

@@ -1,7 +1,7 @@
 /**
  * Acts for one worker while this gateway holds its lease: runs its session's executions, and stores their output and
- * results. Each lane runs one execution at a time, in the order in which they were accepted. Lanes do not wait for each
- * other, except that only so many commands run at the same time.
+ * results. Each lane runs one execution at a time, in the order in which they were accepted. Lanes are independent of
+ * each other, except that at most `maxCommands` commands run at the same time.
  *
  * ```
  *  connecting <--> open --session closed--> ending --all stored--> closed

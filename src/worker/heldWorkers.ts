@@ -36,7 +36,7 @@ export interface HeldWorkers {
   adopt(worker: Worker): Promise<HeldWorker | null>;
   /** Stops acting for a worker that has ended, and releases its lease. */
   drop(id: WorkerId): Promise<void>;
-  /** Applies a recorded event of any gateway to the workers. Events must come in order. */
+  /** Passes an event that any gateway recorded to the worker that it is about. Events must come in order. */
   apply(event: RecordedEvent): void;
   /** Stops acting for all workers without ending their executions, so that another gateway can continue. */
   close(drainMs: number): Promise<void>;

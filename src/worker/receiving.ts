@@ -40,8 +40,8 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
   }
 
   /**
-   * Begins a command that the former holder has sent, even if no place is free for it here yet. Places may become free
-   * in a different order than they did there. The agent's message shows that the command runs.
+   * Begins a command that the former holder has sent, even if all places for commands are taken here. Places may become
+   * free in another order here than at the former holder. The agent's message shows that the command runs.
    */
   function begunBefore(lane: Lane): Job | undefined {
     const { next } = lane;

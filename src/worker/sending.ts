@@ -34,7 +34,7 @@ export interface Sending {
    * variables.
    */
   goOn(): void;
-  /** The same for one lane. Called when the kernel of its context is ready. */
+  /** Like {@link Sending.goOn}, for one lane. Called when the kernel of the lane's context is ready. */
   goOnIn(lane: Lane): void;
   /**
    * Begins the lane's next execution, if one is due. If the lane is empty, begins waiting commands while places are
@@ -76,7 +76,7 @@ export function createSending(deps: SendingDeps): Sending {
   async function sendWithValues(job: Job): Promise<void> {
     const { id } = job.execution;
     const environment = await valuesOf(id);
-    // The answer to the interrupt tells what to do.
+    // The agent's answer to the interrupt decides whether the execution is cancelled (`operations/interrupt.ts`).
     if (isInterruptPending(id)) return;
     const isWanted = heldBack.delete(id);
     // If there are no values, the execution has ended or this gateway no longer acts for the worker. If the agent is

@@ -27,7 +27,7 @@ export function isAbout(held: HeldWorker, recorded: RecordedEvent): boolean {
   return workerOf(recorded) === held.workerId;
 }
 
-/** Passes an event about a held worker ({@link isAbout}) to it, whoever recorded the event. */
+/** Passes an event to the held worker that it is about ({@link isAbout}), whichever gateway recorded the event. */
 export function tell(held: HeldWorker, recorded: RecordedEvent): void {
   const { event } = recorded;
   switch (event.type) {

@@ -3,7 +3,10 @@ import type { Worker } from '../domain/worker.ts';
 import type { WorkerUsage } from '../domain/workerUsage.ts';
 import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 
-/** What the worker uses now. Any gateway may ask, with or without the lease. @throws the connection's error */
+/**
+ * The resources that the worker uses now. Any gateway may ask, with or without the lease.
+ * @throws the connection's error
+ */
 export async function usageOf(
   addressOf: (worker: Worker) => AgentAddress | null,
   worker: Worker,

@@ -6,7 +6,7 @@
  * ```
  *  nothing to give --session with variables--> giving --answered--> given
  * ```
- * An execution may have variables of its own, which are sent with its code. Nobody keeps them.
+ * An execution may have variables of its own, which are sent with its code. The agent does not keep those.
  */
 import type { Logger } from 'pino';
 import { untilDone } from '../async/untilDone.ts';
@@ -27,7 +27,7 @@ export interface VariableDeliveryDeps {
   readonly read: (id: SessionId) => Promise<Values>;
   /** The execution's own variables. Null: it has ended. */
   readonly readOfExecution: (id: ExecutionId) => Promise<Values>;
-  /** Called once, when the agent has them. */
+  /** Called once, when the agent has the session's variables. */
   readonly onGiven: () => void;
 }
 
@@ -60,7 +60,7 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
     onGiven();
   }
 
-  /** Null once it is closed. */
+  /** Retries the attempt until it succeeds. Null: the delivery was closed first. */
   async function persistently<T>(what: object, attempt: () => Promise<T>): Promise<T | null> {
     return await untilDone(closing.signal, attempt, (error) => {
       const details = { error: messageOf(error), ...what };

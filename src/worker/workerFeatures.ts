@@ -9,7 +9,7 @@ import type { KernelFacts } from '../domain/kernelQuestion.ts';
 import type { Worker } from '../domain/worker.ts';
 import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 
-/** How long a claim waits for the answer. All users who claim a worker at the same time wait with it. */
+/** How long a claim waits for the answer. Other users who wait for a worker wait for this answer, too. */
 const CLAIM_ASK_MS = 500;
 /** How long a worker that did not answer a claim in time is not offered to other claims. */
 const SILENT_MS = 5_000;
@@ -20,8 +20,8 @@ export interface WorkerFeatures {
   /** The facts about the worker's kernels. Null: its agent does not report them. @throws the connection's error */
   kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
   /**
-   * The same as {@link WorkerFeatures.of} for a claim, which must not wait long. Null: the worker has not answered
-   * within {@link CLAIM_ASK_MS}, and from now on it is one of the {@link WorkerFeatures.silent} workers. Never throws.
+   * Like {@link WorkerFeatures.of}, for a claim, which must not wait long. Null: the worker has not answered within
+   * {@link CLAIM_ASK_MS}. It is then one of the {@link WorkerFeatures.silent} workers. Never throws.
    */
   inTime(worker: Worker): Promise<ReadonlySet<string> | null>;
   /** The workers that have not answered a claim in the last {@link SILENT_MS}. */
@@ -62,7 +62,7 @@ export function createWorkerFeatures(
     known.set(worker.id, asking);
     try {
       const answer = await asking;
-      // It may have been forgotten meanwhile.
+      // `forget` may have been called meanwhile.
       if (known.get(worker.id) === asking) told.set(worker.id, answer.features);
       return answer;
     } catch (error: unknown) {

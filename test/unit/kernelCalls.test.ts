@@ -137,14 +137,6 @@ describe('the agent over HTTP', () => {
     ]);
   });
 
-  it('is assumed to know the request if it does not say', async () => {
-    answerWith(200, '{"interrupted":false}');
-    expect(await call('interrupt', { msgId: 'e1', requestId: 'r1' })).toEqual({
-      interrupted: false,
-      known: true,
-    });
-  });
-
   it('refuses a stale epoch, which becomes FencedByWorkerError', async () => {
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow(
@@ -175,7 +167,7 @@ describe('the agent over HTTP', () => {
   it('is reached through any duplex stream, and so is its channel', async () => {
     const { open, untilOpen } = socketAddress(agent.socketPath);
     const address = { open: () => noSocket(open()), untilOpen };
-    answerWith(200, '{"interrupted":true}');
+    answerWith(200, '{"interrupted":true,"known":true}');
     const through = createAgentCalls({ address, epoch: 5, signal: aborter.signal });
     expect(await through('interrupt', { msgId: 'e1', requestId: 'r1' })).toMatchObject({
       interrupted: true,
@@ -190,12 +182,12 @@ describe('the agent over HTTP', () => {
   });
 
   it('is not read on when its answer is too long', async () => {
-    answerWith(200, `{"interrupted":true,"x":"${'x'.repeat(1_000_000)}"}`);
+    answerWith(200, `{"interrupted":true,"known":true,"x":"${'x'.repeat(1_000_000)}"}`);
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow('too long');
   });
 
   it('leaves no listener on the signal, after any number of calls', async () => {
-    answerWith(200, '{"interrupted":true}');
+    answerWith(200, '{"interrupted":true,"known":true}');
     for (let n = 0; n < 20; n += 1) await call('interrupt', { msgId: 'e1', requestId: `r${n}` });
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r' })).rejects.toThrow(

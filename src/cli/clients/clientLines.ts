@@ -1,4 +1,4 @@
-/** Where the gateway is, and with which token. */
+/** The address of the gateway, and a token for it. */
 export interface At {
   /** Of the gateway, without a slash at its end. */
   readonly url: string;

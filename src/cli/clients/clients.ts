@@ -21,7 +21,7 @@ const PATHS: Readonly<Record<ServedDoor, string>> = {
   e2b: '/e2b',
 };
 
-/** The addresses of a door, and the lines for each client. It has the token. */
+/** The addresses of a door, and the lines for each client. The text contains the token. */
 export function clientsText(door: ServedDoor, at: At): string {
   const path = PATHS[door];
   const addresses = `${at.url}${path}\n${at.url}/t/${at.token}${path} (for clients that can send no header)`;

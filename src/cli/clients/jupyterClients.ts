@@ -13,7 +13,7 @@ export const JUPYTER_CLIENTS: readonly ClientLines[] = [
   },
   {
     client: 'nbclient, nbconvert',
-    // Without the second address it would take the first one in small letters, and so change the token.
+    // Without the second address, the client would use the first one in lower case, which changes the token.
     lines: (at) => `export JUPYTER_GATEWAY_URL=${addressWithToken(at)}
 export JUPYTER_GATEWAY_WS_URL=${addressWithToken(at).replace('http', 'ws')}
 jupyter nbconvert --to notebook --execute notebook.ipynb \\

@@ -1,6 +1,7 @@
 /**
- * Copies messages of the Model Context Protocol between a host and a gateway, in both eras of the protocol. Each request of
- * the host is an HTTP request of its own, so nothing is kept of a gateway that stops: the next request finds another one.
+ * Copies messages of the Model Context Protocol between a host and a gateway, in both eras of the protocol. Each
+ * request of the host is an HTTP request of its own, so the bridge depends on no single gateway: after one has stopped,
+ * the next request reaches another one.
  */
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from '@modelcontextprotocol/client';
 import { cutOff, type Failure, failureOf } from './failures.ts';
@@ -8,9 +9,9 @@ import { cutOff, type Failure, failureOf } from './failures.ts';
 export interface BridgeDeps {
   /** Where the host is. */
   readonly host: Transport;
-  /** Over HTTP: a request that is aborted is closed, by which the gateway knows that it is cancelled. */
+  /** Works over HTTP: aborting a request closes its connection, which tells the gateway that the call is cancelled. */
   readonly gateway: Transport;
-  /** Tells the user of what no answer can tell. */
+  /** Shows the user a problem that cannot be reported as the answer to a request. */
   readonly say: (line: string) => void;
 }
 
@@ -19,14 +20,14 @@ interface Running {
   readonly cancel: AbortController;
 }
 
-/** Copies until the host closes its side. What it waits for then is cancelled. Every request is answered or cancelled. */
+/** Copies until the host closes its side, then cancels the open requests. Every request is answered or cancelled. */
 export async function bridge({ host, gateway, say }: BridgeDeps): Promise<void> {
   const running = new Map<unknown, Running>();
   const ended = new Promise<void>((resolve) => {
     host.onclose = resolve;
   });
 
-  /** A host that does not take it has gone, which ends everything. */
+  /** Sends the host a message. If that fails, the host has gone, and `onclose` ends everything. */
   const tell = (message: JSONRPCMessage) => void host.send(message).catch(() => undefined);
 
   async function forward(request: JSONRPCRequest): Promise<void> {
@@ -74,7 +75,7 @@ export async function bridge({ host, gateway, say }: BridgeDeps): Promise<void> 
   await gateway.close();
 }
 
-/** In the former era, each request after `initialize` has a header with the revision that it agreed on. */
+/** In the former era, each request after `initialize` has a header with the revision that `initialize` agreed on. */
 function agree(gateway: Transport, answer: JSONRPCMessage): void {
   if ('result' in answer && typeof answer.result.protocolVersion === 'string')
     gateway.setProtocolVersion?.(answer.result.protocolVersion);

@@ -1,4 +1,4 @@
-/** What a host is answered if the gateway has no answer for it. */
+/** The errors that a host gets for requests that no gateway has answered. */
 import { SdkHttpError } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import { messageOf } from '../../domain/errors.ts';
@@ -12,7 +12,7 @@ export interface Failure {
 
 /** None of the protocol's own codes fits. */
 const SERVER_ERROR = -32_000;
-/** With these, no connection was made, so nothing was sent. */
+/** The error codes that say that no connection was made, so nothing was sent. */
 const NOT_SENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
 const UNKNOWN_EFFECT = 'Whether the call had an effect is not known.';
 const REFUSAL = z.object({
@@ -24,7 +24,7 @@ export function cutOff(): Failure {
   return failure(`The gateway closed the connection before it answered. ${UNKNOWN_EFFECT}`);
 }
 
-/** For a request that the client's HTTP transport failed with. */
+/** For a request that the HTTP transport could not complete. @param error what it threw */
 export function failureOf(error: unknown): Failure {
   if (error instanceof SdkHttpError) return mcpFailureOf(error);
   const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
@@ -34,7 +34,7 @@ export function failureOf(error: unknown): Failure {
   return failure(`The connection to the gateway failed (${what}). ${UNKNOWN_EFFECT}`);
 }
 
-/** The gateway's own words, if it is one that answered. */
+/** The gateway's own error, if a gateway has answered. */
 function mcpFailureOf({ status, data: { text } }: SdkHttpError): Failure {
   const refusal = REFUSAL.safeParse(parsed(text));
   if (refusal.success) return refusal.data.error;

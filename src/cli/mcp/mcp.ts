@@ -7,8 +7,8 @@ import { mcpArguments } from './mcpArguments.ts';
 const MAX_MESSAGE_BYTES = 100_000_000;
 
 /**
- * `cellhouse mcp`: the gateway's door for MCP, for hosts that only start commands. Standard output has nothing but messages
- * of the protocol. It ends when standard input does.
+ * `cellhouse mcp`: connects hosts that only start commands to the gateway's MCP door. Standard output contains only
+ * messages of the protocol. The command ends when standard input ends.
  * @param words the arguments after `mcp`
  */
 export async function mcp(words: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Addresses and networks as numbers, so that each has one form: `::ffff:10.0.0.1` is 10.0.0.1. Which of them are no host of
- * the internet, also where they are written in another address.
+ * IP addresses and networks as numbers, so that each has only one form: `::ffff:10.0.0.1` is 10.0.0.1. This file also
+ * says which of them are not hosts on the internet, even if they are embedded in another address.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -18,7 +18,7 @@ export interface Network {
 const BITS = { 4: 32, 6: 128 } as const;
 const MAPPED_PREFIX = 0xffffn;
 
-/** The address. Null if the text is none in the usual form: `127.1`, `0x7f000001` and `fe80::1%eth0` are none. */
+/** The address in a text. Null if it is not in the usual form: `127.1`, `0x7f000001` and `fe80::1%eth0` are not. */
 export function parseAddress(text: string): Address | null {
   if (isIPv4(text)) return { family: 4, value: valueOfIPv4(text) };
   if (!isIPv6(text) || text.includes('%')) return null;
@@ -27,13 +27,16 @@ export function parseAddress(text: string): Address | null {
   return isMapped ? { family: 4, value: value & 0xffff_ffffn } : { family: 6, value };
 }
 
-/** The network in a text such as `10.0.0.0/8`; an address alone is a network of one. Null if it is none. */
+/**
+ * The network in a text such as `10.0.0.0/8`. A single address is a network of one address. Null if the text is no
+ * network.
+ */
 export function parseNetwork(text: string): Network | null {
   const [, written = '', mask] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const base = parseAddress(written);
   if (base === null) return null;
   const size = BITS[base.family];
-  // A mask of a mapped address counts the bits of IPv6.
+  // The prefix length of an IPv4-mapped address counts the bits of IPv6.
   const skipped = isIPv6(written) && base.family === 4 ? BITS[6] - BITS[4] : 0;
   const bits = mask === undefined ? size : Number(mask) - skipped;
   return bits >= 0 && bits <= size ? { base, bits } : null;
@@ -62,19 +65,19 @@ export function isSingle({ base, bits }: Network): boolean {
   return bits === BITS[base.family];
 }
 
-/** Whether nothing may ever be sent there: it is the address of nobody, or of many. */
+/** Whether nothing may ever be sent to the address, because it is unspecified, multicast or reserved. */
 export function isNobody(address: Address): boolean {
   return NOBODY.some((network) => isIn(network, address));
 }
 
-/** Whether the network has only such addresses. */
+/** Whether {@link isNobody} is true for every address of the network. */
 export function isNobodyNetwork(network: Network): boolean {
   return NOBODY.some((outer) => isWithin(outer, network));
 }
 
 /**
- * Whether it is no address of one host of the internet: private, loopback, link-local, metadata, for documentation and so
- * on. An address of NAT64 or 6to4 is what the address of IPv4 in it is.
+ * Whether the address is not that of a single host on the internet. Such addresses are private, loopback, link-local,
+ * for metadata, for documentation and so on. A NAT64 or 6to4 address is judged by the IPv4 address in it.
  */
 export function isSpecial(address: Address): boolean {
   const inside = embeddedIn(address);
@@ -88,7 +91,10 @@ export function isSpecialNetwork(network: Network): boolean {
   return embeddedIn(network.base) === null && SPECIAL.some((outer) => isWithin(outer, network));
 }
 
-/** The address of IPv4 to which a translator or a tunnel would send it. Null: it is not such an address. */
+/**
+ * The IPv4 address to which a NAT64 translator or a 6to4 tunnel would send packets for this address. Null for other
+ * addresses.
+ */
 export function embeddedIn(address: Address): Address | null {
   if (isIn(NAT64, address)) return { family: 4, value: address.value & 0xffff_ffffn };
   if (isIn(SIX_TO_FOUR, address))
@@ -108,7 +114,7 @@ function valueOfIPv6(text: string): bigint {
   return [...first, ...zeros, ...last].reduce((value, group) => (value << 16n) | group, 0n);
 }
 
-/** The last group may be two groups written as an address of IPv4. */
+/** The last group may be two groups, written as an IPv4 address. */
 function groupsOf(part: string): bigint[] {
   if (part === '') return [];
   return part.split(':').flatMap((group) => {
@@ -135,7 +141,7 @@ const SIX_TO_FOUR = network('2002::/16');
 
 const NOBODY = networks('0.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '::/128', 'ff00::/8');
 
-/** The registries of special addresses of IANA, and what clouds use for metadata outside of them. */
+/** IANA's registries of special-purpose addresses, and addresses outside of them that clouds use for metadata. */
 const SPECIAL = [
   ...NOBODY,
   ...networks('10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'),
@@ -143,7 +149,7 @@ const SPECIAL = [
   ...networks('198.51.100.0/24', '203.0.113.0/24'),
   // Azure's metadata and DNS.
   ...networks('168.63.129.16/32'),
-  // Everything that is not 2000::/3, which is all that was given to hosts.
+  // Everything outside of 2000::/3, the only range from which IANA assigns addresses of hosts.
   ...networks('::/3', '4000::/2', '8000::/1'),
   // Teredo and other protocols; documentation.
   ...networks('2001::/23', '2001:db8::/32', '3fff::/20'),

@@ -1,8 +1,8 @@
 import type { SessionId } from '../ids.ts';
 
 /**
- * What became of a connection that code asked for. Of an `allowed` one, the host is listed, so it was resolved and dialled;
- * if that fails, it has one of the last four outcomes, too.
+ * What became of a connection that user code asked for. `allowed`: the host is listed, so it was resolved and dialled.
+ * If that failed, the connection is counted again, under one of the last four outcomes.
  */
 export type EgressOutcome =
   | 'allowed'
@@ -23,10 +23,10 @@ export interface EgressTotals {
   readonly open: number;
 }
 
-/** What is counted together. */
+/** The key of a count. Connections with the same key are counted together. */
 export interface EgressKey {
   readonly sessionId: SessionId;
-  /** As it was asked for, in its usual form. Empty: what was asked for names none. */
+  /** The host as code asked for it, in its usual form. Empty if the request names no host. */
   readonly host: string;
   /** 0 if there is no host. */
   readonly port: number;

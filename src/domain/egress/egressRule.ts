@@ -1,6 +1,6 @@
 /**
  * What user code may reach outside its worker: rules such as `pypi.org`, `*.example.org:8443`, `9.9.9.9` or
- * `10.0.0.0/8:5432`. A name is reached by rules with names only, and an address by rules with addresses.
+ * `10.0.0.0/8:5432`. Only rules with names allow a name, and only rules with addresses allow an address.
  */
 import {
   type Address,
@@ -18,17 +18,17 @@ import {
 import { isHostName, type Target } from './target.ts';
 
 export interface EgressRule {
-  /** As it is stored and shown: in small letters. */
+  /** The rule as it is stored and shown, in lower case. */
   readonly text: string;
   readonly host: HostPattern;
   readonly ports: readonly number[];
-  /** Whether the rule names its port. Only such a rule reaches addresses that are private or the machine's own. */
+  /** Whether the rule names its port. Only such a rule allows private addresses and those of the gateway's machine. */
   readonly hasPort: boolean;
 }
 
 type HostPattern =
   | { readonly kind: 'name'; readonly name: string }
-  /** Every name that ends so. Empty: every name. */
+  /** Every name that ends with `end`. If `end` is empty: every name. */
   | { readonly kind: 'suffix'; readonly end: string }
   | { readonly kind: 'network'; readonly network: Network };
 
@@ -38,7 +38,7 @@ const DEFAULT_PORTS: readonly number[] = [80, 443];
 const RULE_FORMS =
   'a host such as pypi.org, *.example.org, example.org:8443, 9.9.9.9, 10.0.0.0/8:5432 or [::1]:8080';
 
-/** The rule, or what is wrong with the text: the end of a sentence about it, from "must" on. */
+/** The rule, or the problem of the text: the end of a sentence about the text, from "must" on. */
 export function parseRule(text: string): EgressRule | { readonly problem: string } {
   const written = text.trim().toLowerCase();
   const [address, addressPort] = splitPort(written);
@@ -55,7 +55,7 @@ export function parseRule(text: string): EgressRule | { readonly problem: string
   return problem === null ? rule : { problem };
 }
 
-/** The rules in a text, which are separated by commas or white space. Undefined if one of them is none. */
+/** The rules in a text, separated by commas or white space. Undefined if one of them is invalid. */
 export function parseRules(text: string): readonly EgressRule[] | undefined {
   const rules: EgressRule[] = [];
   for (const part of text.split(/[\s,]+/).filter((each) => each !== '')) {
@@ -66,7 +66,7 @@ export function parseRules(text: string): readonly EgressRule[] | undefined {
   return rules;
 }
 
-/** Whether a rule names the target. Whatever a name stands for must pass {@link mayDial}, too. */
+/** Whether a rule lists the target. Each address of a listed name must also pass {@link mayDial}. */
 export function isListed(rules: readonly EgressRule[], { host, port }: Target): boolean {
   return rules.some((rule) => {
     if (!rule.ports.includes(port)) return false;
@@ -76,8 +76,8 @@ export function isListed(rules: readonly EgressRule[], { host, port }: Target): 
 }
 
 /**
- * Whether the address may be dialled for a listed target: it is a host of the internet, or listed as an address with this
- * port.
+ * Whether the address may be dialled for a listed target. It must be a host on the internet. Otherwise a rule with this
+ * port must list the address itself, or a special network that contains it.
  * @param isOwn whether it is an address of the gateway's machine
  */
 export function mayDial(
@@ -126,13 +126,13 @@ function problemOf({ host, hasPort }: EgressRule): string | null {
   if (host.kind !== 'network') return null;
   const { network } = host;
   if (isNobodyNetwork(network))
-    return 'must be no address of nobody (0.0.0.0) or of many (multicast)';
+    return 'must not be an unspecified (0.0.0.0), multicast or reserved address';
   if (isSpecialNetwork(network) && !hasPort)
     return 'must have a port: the address is private, loopback or link-local';
   return null;
 }
 
-/** Splits off `:port`. An address of IPv6 has its colons in brackets if a port follows. */
+/** Splits off `:port`. An IPv6 address is in brackets if a port follows. */
 function splitPort(text: string): readonly [host: string, port: string | null] {
   const bracketed = /^\[([^\]]*)\](\/\d{1,3})?(?::(.*))?$/.exec(text);
   if (bracketed) {

@@ -1,4 +1,7 @@
-/** What user code asks to reach. Every form has one spelling, or is refused: no other part may read it in another way. */
+/**
+ * The host and port that user code asks to reach. Each target has exactly one accepted spelling, so that no two parts
+ * of the program can read it differently.
+ */
 import { type Address, addressText, parseAddress } from './address.ts';
 
 export interface Target {
@@ -10,10 +13,10 @@ export interface Target {
 
 const MAX_NAME_CHARS = 253;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
-/** How some programs read a name: as a number of an address of IPv4, in decimal, octal or hexadecimal. */
+/** A label that some programs read as a number of an IPv4 address, in decimal, octal or hexadecimal. */
 const NUMBER = /^(?:\d+|0x[0-9a-f]*)$/;
 
-/** Whether it is a name in small letters that nobody can take for an address. */
+/** Whether the text is a host name in lower case that no program reads as an address. */
 export function isHostName(text: string): boolean {
   const labels = text.split('.');
   const last = labels.at(-1) ?? '';
@@ -23,9 +26,9 @@ export function isHostName(text: string): boolean {
 }
 
 /**
- * The target of an authority such as `pypi.org:443` or `[2001:db8::1]`. Null if it is none: it names a user, has a port that
- * is no number, or spells an address in an unusual way (`127.1`, `0x7f.1`, `017700000001`, `fe80::1%eth0`).
- * @param defaultPort null: it must have a port
+ * The target of an authority such as `pypi.org:443` or `[2001:db8::1]`. Null if it names a user, if its port is not a
+ * number, or if it spells an address in an unusual way (`127.1`, `0x7f.1`, `017700000001`, `fe80::1%eth0`).
+ * @param defaultPort null if the authority must have a port
  */
 export function parseTarget(authority: string, defaultPort: number | null): Target | null {
   const parts = /^(\[[^\]@]*\]|[^[\]:@]*)(?::(\d{1,5}))?$/.exec(authority);
@@ -46,7 +49,7 @@ export function hostText({ host }: Target): string {
   return host.kind === 'name' ? host.name : addressText(host.address);
 }
 
-/** The target as `Host` names it. @param defaultPort the port that is left out */
+/** The target as the header `Host` names it. @param defaultPort the port that is left out */
 export function authorityOf(target: Target, defaultPort: number | null): string {
   const { host, port } = target;
   const text = hostText(target);

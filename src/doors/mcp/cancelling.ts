@@ -1,7 +1,8 @@
 /**
- * Cancelling in the protocol's former era. There, a client that cancels a call sends a notification with the id of its
- * request, as a request of its own, and keeps the stream of the call open. Ids begin anew with each client. So each client
- * gets a session id from `initialize`, which means nothing but this: whose id it is.
+ * Cancellation in the protocol's former era. A client cancels a call by a notification with the id of the call's
+ * request. The notification is an HTTP request of its own, and the stream of the call stays open. Different clients use
+ * the same ids. So each client gets a session id from `initialize`, which only tells the ids of different clients
+ * apart.
  */
 import { withAbort } from '../../async/withAbort.ts';
 import type { DoorCall } from '../openDoor.ts';
@@ -9,7 +10,7 @@ import type { DoorCall } from '../openDoor.ts';
 export const SESSION_HEADER = 'mcp-session-id';
 
 export interface Cancelling {
-  /** Carries out the work of a message with the signal that the client has gone, or has cancelled it. */
+  /** Calls `work` for a message. Its signal is aborted when the client has gone, or has cancelled the message. */
   during<T>(call: DoorCall, message: unknown, work: (gone: AbortSignal) => Promise<T>): Promise<T>;
 }
 

@@ -30,7 +30,7 @@ Pass the session_id of a result to later calls to keep variables, imports and fi
 Show figures with matplotlib (plt.show()): they come back as images.
 A result with status "running" is no failure: call get_execution with its execution_id. Keep printed output short: long output is cut in the middle.`;
 
-/** Lists never change while a gateway runs, and say nothing of the caller. */
+/** Lists never change while a gateway runs, and are the same for all callers. */
 const LISTS = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
 /** The server that answers one request. */

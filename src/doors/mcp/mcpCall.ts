@@ -12,7 +12,7 @@ export interface McpCall extends Pick<DoorCall, 'service' | 'principal' | 'gone'
 /** How a tool tells its progress. Null: the client did not ask. */
 export type Notify = ((progress: number, message: string) => Promise<void>) | null;
 
-/** How to tell the client of `context` how far a call is. */
+/** Returns the function that reports progress to the client of `context`. Null: the client did not ask for it. */
 export function notifyOf({ mcpReq }: ServerContext): Notify {
   const progressToken = mcpReq._meta?.progressToken;
   if (progressToken === undefined) return null;

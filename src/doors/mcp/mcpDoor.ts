@@ -8,13 +8,13 @@ import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
 import type { MakeServer, McpHandler } from './mcpHandler.ts';
 
-/** What a JSON-RPC error of the HTTP level has: none of the protocol's own codes fits. */
+/** The JSON-RPC code of errors at the HTTP level. None of the protocol's own codes fits. */
 const SERVER_ERROR = -32_000;
 const INTERNAL_ERROR = -32_603;
-/** Every request has this address: nothing asks for it, and the real one is not ours to trust. */
+/** The URL of every Fetch request. Nothing uses it, and the real one contains what a client wrote into `Host`. */
 const ADDRESS = 'http://cellhouse/mcp';
 
-/** What a client in a page sends. */
+/** The headers that a client in a web page sends. */
 const CORS_HEADERS = [
   ...['content-type', 'authorization', 'x-auth-token', 'x-api-key'],
   ...['mcp-protocol-version', 'mcp-method', 'mcp-name', 'mcp-session-id', 'last-event-id'],
@@ -23,7 +23,7 @@ const CORS_HEADERS = [
 
 /** @param makeServer makes the server of a request. By default, the one of Cellhouse */
 export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor {
-  // The packages cost a tenth of a second and 30 MB: who never calls this door does not pay.
+  // Loading the packages takes a tenth of a second and 30 MB, so they are loaded at the first request.
   let loading: Promise<McpHandler> | null = null;
   const load = () => {
     loading ??= import('./mcpHandler.ts').then(({ createHandler }) =>
@@ -37,7 +37,7 @@ export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor
     mounts: { '/mcp': '' },
     credentials: { headers: ['authorization', 'x-auth-token', 'x-api-key'], isInQuery: false },
     cors: {
-      // GET and DELETE are refused, but clients of the former era try, and must be able to read that.
+      // GET and DELETE are refused, but clients of the former era try them, and must be able to read the refusal.
       methods: 'POST, GET, DELETE',
       headers: CORS_HEADERS.join(', '),
       exposed: 'Mcp-Session-Id, Retry-After',
@@ -69,14 +69,14 @@ async function answer(
   });
 }
 
-/** Nothing is pushed, and nothing is kept that could be deleted. */
+/** Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session: there are none. */
 function notAllowed({ res }: DoorCall): void {
   const refusal = { status: 405, code: 'BAD_USER_INPUT', message: 'Method not allowed.' };
   const { status, headers, body } = refuse({ ...refusal, headers: { Allow: 'POST' } });
   res.writeHead(status, headers).end(body);
 }
 
-/** @param isEndless it never ends by itself, so a stop ends it */
+/** @param isEndless whether the response never ends by itself, so that a stop of the gateway must end it */
 async function send(
   { res, stopping, onStream }: DoorCall,
   response: Response,
@@ -102,7 +102,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The handler says so in its own words.
+    // The handler reports this error itself.
     return undefined;
   }
 }
@@ -118,7 +118,7 @@ function headersOf(headers: DoorCall['req']['headers']): Headers {
   return all;
 }
 
-/** On this wire, also what never became a message is an error of JSON-RPC. */
+/** In MCP, every refusal is a JSON-RPC error, even if the request was never read as a message. */
 function refuse({ status, code, message, details, headers }: Refusal): RefusalAnswer {
   const error = {
     code: status >= 500 && code === 'INTERNAL' ? INTERNAL_ERROR : SERVER_ERROR,

@@ -13,7 +13,7 @@ const LINKS_SINCE = '2025-06-18';
 
 export type MakeServer = (call: McpCall) => McpServer;
 
-/** Answers one request. @param body undefined: the request has none that is JSON */
+/** Answers one request. @param body the parsed body. Undefined: the body is not JSON */
 export interface McpHandler {
   fetch(request: Request, body: unknown, call: DoorCall): ReturnType<McpHttpHandler['fetch']>;
 }
@@ -30,14 +30,14 @@ export function createHandler(
     {
       legacy: 'stateless',
       responseMode: 'auto',
-      // Requests that are refused, and clients that go away: nothing of the gateway has failed.
+      // This reports refused requests and clients that went away. Neither is a failure of the gateway.
       onerror: (err) => deps.logger.debug({ err }, 'An MCP request was not carried out.'),
     },
   );
   return {
     fetch: (request, parsedBody, call) =>
       fetch(request, {
-        // The handler hands it to the factory, and looks at nothing but the scopes.
+        // The handler passes this object to the factory. The handler itself uses only the scopes.
         authInfo: { token: '', clientId: call.principal.tokenId, scopes: [], extra: { call } },
         ...(parsedBody !== undefined && { parsedBody }),
       }),

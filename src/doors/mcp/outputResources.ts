@@ -1,4 +1,4 @@
-/** The whole output of an execution, and its images, as resources: what a result has had to leave out. */
+/** The whole output of an execution, and its images, as resources. A result may have left out a part of them. */
 import {
   type McpServer,
   type ReadResourceResult,
@@ -12,10 +12,10 @@ import { IMAGE_TEMPLATE, OUTPUT_TEMPLATE } from './result/outputUris.ts';
 import { imageOf, shownText } from './result/shownData.ts';
 import { orMasked } from './toolErrors.ts';
 
-/** Of the text of a resource. What is beyond is named. A host takes a whole message into memory. */
+/** The longest text of a resource, because a host takes a whole message into memory. A note replaces the rest. */
 const MAX_TEXT_CHARS = 8_388_608;
 
-/** Makes them known to a server, for the request that it was made for. */
+/** Registers the resources with the server that answers this call. */
 export function registerOutputResources(server: McpServer, { service, deps }: McpCall): void {
   server.registerResource(
     'output',

@@ -1,4 +1,4 @@
-/** Tells a client that asked for it how far a call is. */
+/** Reports the progress of a call to a client that asked for it. */
 import { createOneAtATime } from '../../async/oneAtATime.ts';
 import type { BoundService } from '../boundService.ts';
 import type { Notify } from './mcpCall.ts';
@@ -8,13 +8,13 @@ const INTERVAL_MS = 15_000;
 const MAX_MESSAGE_CHARS = 200;
 
 export interface Progress {
-  /** From now on, what is told has the last line of this execution's output after `after`. */
+  /** From now on, reports contain the last line of this execution's output after the seq `after`. */
   follow(executionId: string, after: number): void;
-  /** After this, nothing more is told. */
+  /** Ends the reports. */
   close(): Promise<void>;
 }
 
-/** Tells the seconds that have passed: at once, and then at each interval. */
+/** Reports the seconds that have passed: at once, and then at each interval. */
 export function reportProgress(
   service: Pick<BoundService, 'followExecution'>,
   notify: NonNullable<Notify>,
@@ -28,7 +28,7 @@ export function reportProgress(
 
   function tell(): void {
     const seconds = Math.round((performance.now() - begun) / 1_000);
-    // It must rise each time.
+    // The protocol requires that the value rises with each report.
     last = Math.max(seconds, last + 1);
     const progress = last;
     // A client that has gone gets nothing, and that is no failure of the call.
@@ -47,7 +47,7 @@ export function reportProgress(
   const timer = setInterval(tell, INTERVAL_MS);
   return {
     follow(executionId, after) {
-      // What fails here fails in the call itself, too.
+      // If this fails, the call itself fails too, and reports it.
       read(executionId, after).catch(() => undefined);
     },
     async close() {

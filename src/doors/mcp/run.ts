@@ -1,4 +1,4 @@
-/** Runs code for a tool, or waits for code that runs, as long as a host has patience. */
+/** Runs code for a tool, or waits for running code, for no longer than a host waits for an answer. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
@@ -21,8 +21,8 @@ export interface RunRequest
 }
 
 /**
- * Runs code, and gives its result. If the wait ends first, or the gateway stops, the result says that it goes on. If the
- * client goes away first, nobody knows of the execution, so it is interrupted.
+ * Runs code, and returns its result. If the wait ends first, or the gateway stops, the result says that the code goes
+ * on. If the client goes away first, the execution is interrupted, because nobody knows of it.
  */
 export async function run(
   call: McpCall,
@@ -32,7 +32,7 @@ export async function run(
   const { service, gone, stopping } = call;
   const { userUuid } = session.place;
   const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
-    // To make a context takes a while, which is a part of the host's patience.
+    // Creating a context takes a while, and counts as a part of the wait.
     const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
     const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id, 0) };
     return await service.executeUntil({ ...request, userUuid, contextId }, wait);
@@ -63,7 +63,7 @@ export async function poll(
   return await resultOfExecution(call, execution, { sessionId, after });
 }
 
-/** Calls `work` with the end of the client's patience, and tells the client of progress until then. */
+/** Calls `work` with a signal for the end of the wait, and reports progress to the client until `work` has settled. */
 async function waiting(
   { service, gone }: McpCall,
   waitSeconds: number = DEFAULT_WAIT_SECONDS,

@@ -1,24 +1,28 @@
-/** Which session a client means, and what it calls the session of an execution. */
+/** Finds the session that a client means, and the id by which a client knows the session of an execution. */
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { singleUser } from '../../domain/users.ts';
 import { type Place, placeOf } from '../shared/place.ts';
 import type { McpCall } from './mcpCall.ts';
 
-/** The client's session, and where that is. */
+/** A session as a client names it, and its place in the service. */
 export interface ClientSession {
-  /** What the client passes to get here again. */
+  /** The `session_id` that the client passes to use this session again. */
   readonly id: string;
   readonly place: Place;
 }
 
-/** Those of Open WebUI and of whoever can set a header for each chat. */
+/**
+ * Headers that name the session of a chat: the first one for any client that can set it, the second one of Open WebUI.
+ */
 const SESSION_HEADERS = ['x-session-id', 'x-openwebui-chat-id'] as const;
 const USER_HEADER = 'x-user-id';
 /** What the default context of a token for one user is called. */
 const DEFAULT_ID = 'default';
 
-/** The session that a call means: the argument, else a header, else that of the token's one user, else a new one. */
+/**
+ * The session that the argument names, else a header, else the default one of the token's only user, else a new one.
+ */
 export function sessionOf(
   call: Pick<McpCall, 'principal' | 'headers' | 'deps'>,
   given: string | undefined,
@@ -26,7 +30,7 @@ export function sessionOf(
   return sessionNamed(call, nameIn(call, given) ?? call.deps.newId());
 }
 
-/** The same for a call that makes no session. @throws BAD_USER_INPUT if it means a new one */
+/** Like {@link sessionOf}, for a call that may not begin a session. @throws BAD_USER_INPUT if no session is named */
 export function openedSessionOf(
   call: Pick<McpCall, 'principal' | 'headers'>,
   given: string | undefined,
@@ -56,9 +60,9 @@ function sessionNamed(
 }
 
 /**
- * What the client calls the session of an execution. Null: nothing that it can pass, because the session belongs to
- * another door or to another of the client's users, its name was too long, its context is not open, or it is a command of one
- * user, which is in no context.
+ * The id by which the client knows the session of an execution. Null: there is no id that the client can pass. Then the
+ * session belongs to another door, or to another of the client's users; or its name was too long, so it was replaced by
+ * a hash; or its context is not open; or, for a token for one user, the execution is a command, which is in no context.
  */
 export async function idOfSession(
   { principal, headers, service }: Pick<McpCall, 'principal' | 'headers' | 'service'>,
@@ -77,7 +81,7 @@ function isForOneUser({ users }: McpCall['principal']): boolean {
   return singleUser(users) !== null;
 }
 
-/** So that two users who chose the same id do not meet: what is encoded has no colon. */
+/** Separates users who chose the same id. The encoded user contains no colon, so the first colon ends it. */
 function userPrefix(headers: McpCall['headers']): string {
   const user = textOf(headers[USER_HEADER]);
   return user === null ? '' : `${encodeURIComponent(user.toWellFormed())}:`;

@@ -8,8 +8,9 @@ import { DomainError } from '../../domain/errors.ts';
 import type { DoorDeps } from '../openDoor.ts';
 
 /**
- * The answer of `work`. A failure is a result with `isError` and a text, not an error of JSON-RPC: hosts show that to no
- * model. What is no expected error is logged once, and the text has only the id under which it is logged.
+ * The answer of `work`. A failure becomes a result with `isError` and a text, not a JSON-RPC error, because hosts do
+ * not show JSON-RPC errors to a model. An unexpected error is logged once, and the text contains only the id of the log
+ * entry.
  */
 export async function orError(
   { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
@@ -29,7 +30,8 @@ export async function orError(
 }
 
 /**
- * The same for a resource, whose failures are errors of JSON-RPC: the server would send the message of any error.
+ * The same for a resource, whose failures are JSON-RPC errors. An unexpected error is masked, because the server would
+ * send its message to the client.
  * @throws ProtocolError
  */
 export async function orMasked<T>(

@@ -1,4 +1,4 @@
-/** Schemas of tools, converted to JSON Schema once: a server is made for each request, and converts its tools again. */
+/** Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again. */
 import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 

@@ -1,9 +1,9 @@
-/** Answers that the proxy gives by itself. */
+/** Answers of the proxy itself, not of a host. */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EgressRefusal } from '../egressRefusal.ts';
 
-/** What code is told of a failure. @param error anything: what is no refusal is not told */
+/** The refusal that code gets for an error. An error that is not a refusal becomes a general one without details. */
 export function egressRefusalOf(error: unknown): EgressRefusal {
   if (error instanceof EgressRefusal) return error;
   return new EgressRefusal(
@@ -13,7 +13,9 @@ export function egressRefusalOf(error: unknown): EgressRefusal {
   );
 }
 
-/** Clients such as pip show only the first line of a refused CONNECT, so the sentence is there, too. */
+/**
+ * Writes the sentence into the status line, too, because clients such as pip show only that line of a refused CONNECT.
+ */
 export function respondRefused(res: ServerResponse, { status, message }: EgressRefusal): void {
   res.sendDate = false;
   res.writeHead(status, message, {
@@ -24,7 +26,7 @@ export function respondRefused(res: ServerResponse, { status, message }: EgressR
   res.end(`${message}\n`);
 }
 
-/** The same on a connection that has left the server of HTTP. */
+/** Like {@link respondRefused}, on a connection that the HTTP server has handed over. */
 export function writeRefused(stream: Duplex, { status, message }: EgressRefusal): void {
   if (!stream.writable) {
     stream.destroy();

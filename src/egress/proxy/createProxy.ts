@@ -1,11 +1,11 @@
 /**
- * The proxy: a server of HTTP without a port. Each connection of code is one stream, and carries one request:
+ * The proxy: an HTTP server without a port. Each connection of code is one stream, and carries one request:
  *
  * ```
  *  served --CONNECT--> dialled --> raw bytes both ways --> closed
  *     |  --Upgrade--> dialled --> sent --101--> raw bytes both ways --> closed
  *     |  --other--> dialled --> sent --> answered --> closed
- *     +--no whole head in time, a second request, not HTTP--> closed
+ *     +--head incomplete in time, a second request, not HTTP--> closed
  * ```
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -26,12 +26,12 @@ export interface ProxyDeps {
   readonly headTimeoutMs: number;
   readonly dial: Dial;
   readonly traffic: Pick<Traffic, 'refused'>;
-  /** Called with failures that are nobody's fault but the gateway's. */
+  /** Called with failures of the gateway, which neither the code nor the host has caused. */
   readonly onError: (error: unknown) => void;
 }
 
 export interface Proxy {
-  /** Serves a connection of the session's code. The stream is the proxy's from now on. */
+  /** Serves a connection of the session's code. The proxy owns the stream from now on. */
   serve(session: EgressSession, stream: Duplex): void;
 }
 
@@ -47,7 +47,7 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
   const server = createServer({ insecureHTTPParser: false, maxHeaderSize: MAX_HEAD_BYTES });
   server.maxRequestsPerSocket = 1;
 
-  /** The stream's only request. Null: it had one before, and is closed. */
+  /** Begins the stream's only request. Null: the stream had a request before, so it is destroyed. */
   function begin(stream: Duplex): Served | null {
     const found = served.get(stream);
     if (!found || found.hasBegun) {
@@ -64,7 +64,7 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
     return await dial(of.session, target, of.gone.signal);
   }
 
-  /** Counts what was refused, and gives what code is told. If code has given up, that is no failure of the host. */
+  /** Counts a refusal, and returns it for the code. If the code has disconnected, nothing is counted. */
   function refuse(error: unknown, { session, gone }: Served, target: Target | undefined) {
     const refusal = egressRefusalOf(error);
     if (gone.signal.aborted && error === gone.signal.reason) return refusal;

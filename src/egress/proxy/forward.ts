@@ -1,4 +1,4 @@
-/** Passes one request on to its host, over a connection of its own. */
+/** Forwards one request to its host, over a separate connection. */
 import { type ClientRequest, type IncomingMessage, request, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
@@ -11,14 +11,14 @@ import { join } from './join.ts';
 
 const HTTP_PORT = 80;
 
-/** Whether the request says how long its body is in at most one way that everybody reads alike. */
+/** Whether the request gives the length of its body in at most one way, which all programs interpret alike. */
 export function hasPlainBody({ headers }: IncomingMessage): boolean {
   const { 'transfer-encoding': encoding, 'content-length': length } = headers;
   if (encoding === undefined) return length === undefined || /^\d{1,15}$/.test(length);
   return encoding.toLowerCase() === 'chunked' && length === undefined;
 }
 
-/** Sends the request, and its answer to `res`. */
+/** Sends the request to the host, and the host's answer to `res`. */
 export function forward(
   req: IncomingMessage,
   res: ServerResponse,
@@ -42,7 +42,7 @@ export function forward(
   else pipeline(req, call, () => undefined);
 }
 
-/** The same for a request that asks to go on with another protocol, such as WebSocket. */
+/** Like {@link forward}, for a request to switch to another protocol, such as WebSocket. */
 export function forwardUpgrade(
   req: IncomingMessage,
   { stream, head }: { readonly stream: Duplex; readonly head: Buffer },
@@ -76,7 +76,7 @@ export function forwardUpgrade(
   call.end();
 }
 
-/** @throws EgressRefusal if a header has a character that none may have. The socket is closed then. */
+/** @throws EgressRefusal if a header has a character that is not allowed. The socket is then closed. */
 function callHost(
   req: IncomingMessage,
   { target, path }: AskedUrl,
@@ -104,16 +104,16 @@ function passAnswer(answer: IncomingMessage, res: ServerResponse): void {
     res.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', [
       ...passedOn(answer.rawHeaders),
       ...body,
-      // Said aloud, so that Node ends the connection at once.
+      // The explicit header makes Node end the connection at once.
       ...['Connection', 'close'],
     ]);
   } catch {
-    // The host's answer has a character that no header may have.
+    // A header of the host's answer has a character that is not allowed.
     answer.destroy();
     failed(res);
     return;
   }
-  // A body that breaks off must not look like a whole one: the pipeline destroys the answer, and its connection.
+  // A truncated body must not look complete. So the pipeline destroys `res` and its connection if the body breaks off.
   pipeline(answer, res, () => undefined);
 }
 
@@ -123,7 +123,7 @@ function failed(res: ServerResponse): void {
 }
 
 function brokenOff(): EgressRefusal {
-  return new EgressRefusal(502, 'unreachable', 'The host gave no valid answer of HTTP.');
+  return new EgressRefusal(502, 'unreachable', 'The host gave no valid HTTP answer.');
 }
 
 function headOf({ statusMessage, rawHeaders, headers }: IncomingMessage): string {

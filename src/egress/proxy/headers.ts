@@ -1,6 +1,6 @@
 /** Which headers a proxy passes on (RFC 9110, 7.6.1). */
 
-/** Of one connection only, or made anew here. */
+/** Headers that are valid for one connection only, or that the proxy sets itself. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -17,8 +17,8 @@ const NOT_PASSED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The headers that are passed on, in their order, as names and values by turns. Left out are those of one connection, those
- * that `Connection` names, `Host`, and what says how long the body is.
+ * The headers to forward, in their order, as alternating names and values. Left out are headers of one connection,
+ * headers that `Connection` names, `Host`, and the headers for the length of the body.
  */
 export function passedOn(rawHeaders: readonly string[]): string[] {
   const pairs = pairsOf(rawHeaders);

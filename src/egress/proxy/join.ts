@@ -10,7 +10,7 @@ export function join(one: Duplex, other: Duplex): void {
 
 function endWith(one: Duplex, other: Duplex): void {
   const end = () => {
-    // What it has sent may still be on its way to the other.
+    // Bytes of `one` may still be on their way to `other`, so `other` is ended and not destroyed.
     if (one.readableEnded && !one.errored) other.end();
     else other.destroy();
   };

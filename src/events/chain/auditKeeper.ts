@@ -1,7 +1,7 @@
 /**
- * Seals events beside the commits, and takes the head of each closed day out of the database. One gateway seals for all:
- * the one with the lease `audit`. Every gateway writes the heads of closed days to its log and to its own file, where
- * nobody can change them by changing the database, and compares that file with the database.
+ * Seals events in the background, and copies the head of each closed day out of the database. Only the gateway with the
+ * lease `audit` seals. Every gateway writes the heads of closed days to its log and to a file of its own, which a
+ * change of the database does not reach. It also compares this file with the database.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -11,13 +11,13 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../database.ts';
 import { PAGE_PAUSES, sealAll } from './sealAll.ts';
 
-/** How long an event may stay unsealed. Somebody who changes it within that time is not found out. */
+/** How long an event may stay unsealed. A change within that time is not detected. */
 const SEAL_INTERVAL_MS = 10_000;
 /** How often each gateway looks for closed days. */
 const POLL_INTERVAL_MS = 60_000;
 /** How long `close()` waits for a page that is being sealed. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** So many days are named in the log if heads differ. */
+/** How many days the log names if heads differ. */
 const NAMED_DAYS = 5;
 const AUDIT_LEASE = 'audit';
 
@@ -39,7 +39,10 @@ export interface AuditKeeperDeps {
 }
 
 export interface AuditKeeper {
-  /** As of the last look, which is at most SEAL_INTERVAL_MS ago if the database answers. */
+  /**
+   * `unsealedEvents` is as of the last round, at most SEAL_INTERVAL_MS ago if the database answers. `differingHeads` is
+   * as of the last comparison, at most POLL_INTERVAL_MS earlier.
+   */
   status(): AuditStatus;
   start(): void;
   /** Idempotent. */

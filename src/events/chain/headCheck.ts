@@ -5,9 +5,9 @@ import type { ChainEnd } from './readChain.ts';
 
 export interface HeadCheckDeps {
   readonly end: ChainEnd;
-  /** What the database says, in order of positions. */
+  /** The heads of closed days in the database, in order of positions. */
   readonly days: readonly AuditHead[];
-  /** What is known outside of it. */
+  /** The heads that are known outside of the database. */
   readonly outside: readonly AuditHead[];
   readonly add: (finding: string) => void;
 }
@@ -17,7 +17,7 @@ export interface HeadCheck {
   head(): Buffer;
   /** Call this for each link, before {@link HeadCheck.after}. */
   before(position: number): void;
-  /** The head with the link at `position`. */
+  /** Takes the head that includes the link at `position`. */
   after(position: number, head: Buffer): void;
   /** Call this after the last link. */
   end(): void;
@@ -81,7 +81,7 @@ export function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): Hea
 const nameOf = ({ day, position }: AuditHead) =>
   `${day === '-infinity' ? 'the beginning of the chain' : day} (position ${position})`;
 
-/** The known heads by their position. What was never asked for is left over. */
+/** The known heads by their position. `rest` returns the heads whose positions were never asked for. */
 function createKnown(days: readonly AuditHead[], outside: readonly AuditHead[]) {
   const byPosition = new Map<number, { fromDatabase: AuditHead[]; fromOutside: AuditHead[] }>();
   const entry = (position: number) => {

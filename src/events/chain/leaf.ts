@@ -28,7 +28,7 @@ function leafText(event: EventText): string {
   return `${position}\n${eventId}\n${streamId}\n${version}\n${type}\n${schemaVersion}\n${recordedAt}\n${metadata}\n${data}`;
 }
 
-/** Whole milliseconds, of digits alone: a number could not hold every time of PostgreSQL. */
+/** Whole milliseconds as digits, because a JavaScript number cannot hold every one of PostgreSQL's times. */
 function millisecondsOf(seconds: string): string {
   const [, sign = '', whole = '', decimals = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(seconds) ?? [];
   // Infinity has no digits.
@@ -47,10 +47,13 @@ export function nextHead(head: Uint8Array, position: number, leaf: Uint8Array): 
   return createHash('sha256').update(head).update(bigEndian(position)).update(leaf).digest();
 }
 
-/** In place of a leaf, for an event of which nothing is left. */
+/** Takes the place of the leaf of an event that was deleted. */
 const NOTHING_LEFT = Buffer.alloc(32);
 
-/** The digest of a removal: a hash over each position, in order, with the leaf of what is left of its event. */
+/**
+ * The digest of a removal: a hash over the positions of its events, in order, each with the leaf of what is left of the
+ * event.
+ */
 export function createRemovalDigest() {
   const digest = createHash('sha256');
   return {

@@ -1,4 +1,7 @@
-/** What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that the database could define. */
+/**
+ * What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that somebody could have defined
+ * in the database.
+ */
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { REMOVAL_TYPES } from '../../domain/removal.ts';
 import type { Sql } from '../connection/client.ts';
@@ -6,18 +9,21 @@ import type { EventText } from './leaf.ts';
 
 /** Links of one page. With their events, at 1 MiB of code each, they are 100 MiB in memory. */
 const PAGE_LINKS = 100;
-/** Of events without a link, so many are named. */
+/** How many events without a link are named. */
 const NAMED_EVENTS = 100;
 
 export interface ChainLink {
   readonly position: number;
   readonly leaf: Buffer;
   readonly salt: Buffer | null;
-  /** Null if it is not there. */
+  /** Null if the event is missing. */
   readonly event: EventText | null;
 }
 
-/** Where the chain says that it ends. `openDay` is null until it has reached the present for the first time. */
+/**
+ * The end of the chain, as the database records it. `openDay` is null until the chain has sealed every existing event
+ * for the first time.
+ */
 export interface ChainEnd {
   readonly chainId: string;
   readonly position: number;
@@ -37,7 +43,9 @@ export async function readDays(sql: Sql, chainId: string): Promise<AuditHead[]> 
     FROM chain_days ORDER BY position, day`;
 }
 
-/** All links in order, page by page. The transaction must be a single one. */
+/**
+ * All links in order, page by page. The caller must run all of it in one transaction, because it reads from a cursor.
+ */
 export async function* readLinks(sql: Sql): AsyncGenerator<ChainLink[]> {
   await sql`
     DECLARE links NO SCROLL CURSOR FOR
@@ -87,7 +95,7 @@ export async function readUnsealedRemovals(sql: Sql, headPosition: number): Prom
 }
 
 export interface Unlinked {
-  /** Up to the head: the first of them, in order. */
+  /** The first of the events up to the head, in order. */
   readonly inserted: readonly { readonly position: number; readonly type: string }[];
   /** How many events are above the head. */
   readonly unsealed: number;

@@ -3,11 +3,11 @@ import { createRemovalDigest } from './leaf.ts';
 import type { EventRemoval } from './readChain.ts';
 
 export interface RemovalCheck {
-  /** Takes the removals of a page of events, in order. Gives them by their positions. */
+  /** Counts the removals of a page of events, in order. Returns them by their positions. */
   take(removals: readonly EventRemoval[]): ReadonlyMap<number, readonly EventRemoval[]>;
-  /** Takes the data of an event HistoryPruned or DataForgotten, as JSON. */
+  /** Notes what an event HistoryPruned or DataForgotten says. `data` is its data as JSON. */
   learn(data: string): void;
-  /** Compares both. Call this after the last event. */
+  /** Compares what was counted with what the events say. Call this after the last event. */
   end(): void;
 }
 

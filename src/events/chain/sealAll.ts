@@ -1,7 +1,7 @@
 import { pause } from '../../async/pause.ts';
 import type { Queries } from '../queries/createQueries.ts';
 
-/** Events in one transaction: about 10 ms of work of another connection. */
+/** Events in one transaction: about 10 ms of work for the database. */
 const PAGE_EVENTS = 500;
 
 /** Pauses as long as the last page took, so that a long history leaves half of a CPU to the commits. */
@@ -9,7 +9,7 @@ export const PAGE_PAUSES = 1;
 
 export interface SealingOptions {
   readonly gatewayId: string;
-  /** Length of the pause after a page, in times of that page. */
+  /** Length of the pause after a page, as a multiple of the time that the page took. */
   readonly pauses: number;
   /** Asked before each page. */
   readonly isOver: () => boolean;

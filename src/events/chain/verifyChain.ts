@@ -38,13 +38,13 @@ export interface Verified {
   readonly outsideHeads: number;
   /** One sentence each, for the operator: at most 1,000. */
   readonly findings: readonly string[];
-  /** All of them. 0: nobody has changed, removed or inserted anything, as far as the heads go. */
+  /** The number of all findings. 0: as far as the heads show, nobody has changed, removed or inserted an event. */
   readonly findingCount: number;
 }
 
 /**
  * @param outside heads of this chain from a gateway's file or log
- * @throws Error when the database is away, or its tables have another form
+ * @throws Error when the database is away, or has no tables of Cellhouse yet
  */
 export async function verifyChain(
   address: DatabaseAddress,
@@ -70,7 +70,7 @@ function createFindings() {
 }
 
 async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified> {
-  // This process may be slow, and nobody waits for the transaction.
+  // This process may be slow, and no other transaction waits for this one.
   await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
   await requireTables(sql);
   const { add, all } = createFindings();
@@ -109,7 +109,10 @@ function isRemoval({ type }: EventText): boolean {
   return REMOVAL_TYPES.some((each) => each === type);
 }
 
-/** What is wrong with an event, after "Event 5". Null if it is as it was when it was sealed, or removed as recorded. */
+/**
+ * The problem of an event: the end of a sentence that begins with "Event 5". Null if the event is unchanged since it
+ * was sealed, or was removed as recorded.
+ */
 function problemOf(
   { leaf, salt, event }: ChainLink,
   removals: readonly EventRemoval[],

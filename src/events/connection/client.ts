@@ -135,10 +135,12 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
   return Object.assign(tellErrorWithClose(socket), { host: host[0] });
 }
 
-/** One that fails. postgres.js would never settle the next query but one, if it got none at all. */
+/**
+ * A socket that fails at once. If postgres.js got no socket at all, it would never settle the query after the next one.
+ */
 function deadSocket(): net.Socket {
   const socket = tellErrorWithClose(new net.Socket());
-  // By then postgres.js listens.
+  // By then, postgres.js has added its listeners.
   setImmediate(() => socket.destroy(new Error('The connection was lost.')));
   return socket;
 }

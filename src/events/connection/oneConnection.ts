@@ -13,8 +13,8 @@ export interface OneConnection extends Client {
 }
 
 /**
- * Runs the `work` of a command, or of a long read, on one connection, and closes it. A lost connection is not replaced:
- * the rest of a transaction would run on the new one, each statement for itself.
+ * Runs the `work` of a command, or of a long read, on one connection, and closes it. A lost connection is not replaced.
+ * Otherwise the rest of a transaction would run on the new connection, each statement by itself.
  * @throws Error as `work` does, or one that says that the connection was lost, with the code CONNECTION_CLOSED
  */
 export async function onOneConnection<T>(
@@ -30,7 +30,7 @@ export async function onOneConnection<T>(
   try {
     return await work({ ...client, transaction });
   } catch (cause: unknown) {
-    // It is refused only by a connection that is gone, and its transaction with it.
+    // ROLLBACK fails only if the connection is lost. Then its transaction is over, too.
     await sql`ROLLBACK`.catch(() => {
       isLost = true;
       throw Object.assign(new Error(LOST, { cause }), { code: 'CONNECTION_CLOSED' });
@@ -45,8 +45,8 @@ export async function onOneConnection<T>(
  * Runs `work` in a transaction of a client that has one connection, and does not reconnect. If `work` fails, the
  * transaction stays open, and the caller must roll it back or close the client.
  *
- * `sql.begin` of postgres.js would not do. When the connection is lost it still writes ROLLBACK to it, from a timer, and
- * the TypeError ends the process.
+ * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to it, from a
+ * timer. That throws a TypeError, which ends the process.
  * @param mode after BEGIN, e.g. `READ ONLY`
  */
 export async function inTransaction<T>(

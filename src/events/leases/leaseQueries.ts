@@ -67,8 +67,8 @@ export async function renewLeases(
 }
 
 /**
- * Writes which schema version the gateway knows. The epoch of its lease shows whether the row is of this process: a
- * gateway of another release, on the same data directory, takes the lease with a higher one.
+ * Writes which schema version the gateway knows. The epoch of its lease shows whether the row belongs to this process:
+ * a gateway of another release that starts on the same data directory gets a higher epoch.
  */
 export async function writeRelease(
   { sql, answered }: Client,
@@ -113,7 +113,7 @@ export async function readOtherGateways(
   return rows.map(({ holder }) => holder);
 }
 
-/** Rounded up, so that the lease has expired by then. */
+/** In ms, rounded up, so that the lease has expired by then. */
 export async function readNextExpiry(
   { sql, answered }: Client,
   own: string,

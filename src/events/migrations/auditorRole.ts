@@ -1,7 +1,7 @@
 /**
  * The role of PostgreSQL for auditors: `cellhouse_auditor` reads the views of the schema `audit`, and nothing else. The
- * statements may be run again at any time, and must be after an update that adds a view or a column. Only a superuser may
- * run them all.
+ * statements may be run again at any time. They must be run again after an update that adds a view or a column. Only a
+ * superuser may run all of them.
  */
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { onOneConnection } from '../connection/oneConnection.ts';
@@ -40,7 +40,10 @@ END $$`,
   ];
 }
 
-/** Columns with what users wrote or what their code printed: an exception's message may be anything that code has read. */
+/**
+ * Columns with content that users wrote or that their code produced. An exception's message may contain anything that
+ * the code has read.
+ */
 const HIDDEN =
   "('executions', 'code'), ('executions', 'user_expressions'), ('executions', 'error_value'), ('inputs', 'text'), ('inputs', 'base64')";
 
@@ -53,7 +56,7 @@ const databaseStatement = (owner: string) => `DO $$ BEGIN
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO ${AUDITOR}', current_database());
 END $$`;
 
-/** By default, every role may take advisory locks, with which it could stop all commits, and make large objects. */
+/** By default, every role may create large objects, and take advisory locks, which could stop all commits. */
 const functionsStatement = (owner: string) => `DO $$ DECLARE f regprocedure; BEGIN
   FOR f IN SELECT p.oid FROM pg_proc p
     WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^(pg_(try_)?advisory_|lo_|lowrite$|loread$)'
@@ -77,7 +80,7 @@ END $$`;
 
 /**
  * Makes the role in a database, or brings it up to date there.
- * @param address of a superuser
+ * @param address the database, with a superuser as its user
  */
 export async function makeAuditor(
   address: DatabaseAddress,

@@ -47,8 +47,9 @@ export async function requireTables(sql: Sql): Promise<void> {
 }
 
 /**
- * The tables of a database begin with the first migration of all releases. Those that were made by other migrations are
- * from before the first release. @throws Error, with a message for the operator, if it has such tables
+ * All releases have the same first migration. Tables that another first migration made are from before the first
+ * release.
+ * @throws Error, with a message for the operator, if it has such tables
  */
 export async function refuseUnreleased(sql: Sql, { folder }: Release): Promise<void> {
   const [table] = await sql<{ isThere: boolean; hasMigrations: boolean }[]>`

@@ -1,18 +1,18 @@
 /**
- * The first use of what gateways of a former release would do wrongly, because they do not look at what they do not know.
- * It makes them stop: from then on, the database is too new for them. A rolling update in which nobody uses it stops no
- * gateway.
+ * Handles the first use of a feature that gateways of an earlier release would get wrong, because they ignore what they
+ * do not know. The first use makes these gateways stop: from then on, the database is too new for them. A rolling
+ * update in which nobody uses the feature stops no gateway.
  *
- * A gateway of the former release that was paused all the while has lost its leases. When it goes on, it notices within
- * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
+ * An earlier gateway that was paused during this time has lost its leases. When it resumes, it notices within 2 s that
+ * it must stop. Until then, it can still take over a worker that has no gateway just then.
  */
 import { pause } from '../../async/pause.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Client } from '../connection/client.ts';
 
-/** What is used, and the first schema version whose gateways know it. */
+/** The features, each with the first schema version whose gateways know it. */
 export const FIRST_USES = {
-  /** Tokens beside AUTH_TOKEN: a gateway without them would turn their holders away. */
+  /** Tokens other than AUTH_TOKEN. A gateway that does not know them would refuse their holders. */
   tokens: 45,
 } as const;
 /**
@@ -20,21 +20,24 @@ export const FIRST_USES = {
  * old (`watchCompatibility`); one more second is for its query.
  */
 const NOTICED_MS = 3_000;
-/** Longer than all of them need to stop: 2 s to notice, and another 2 s until the lease of one that was killed expires. */
+/**
+ * Longer than all earlier gateways need to stop: 2 s to notice, and another 2 s until the lease of a killed one
+ * expires.
+ */
 const WAIT_LIMIT_MS = 5_000;
 const POLL_INTERVAL_MS = 200;
 
 export interface FirstUse {
   /**
-   * Resolves when no gateway that does not know this can be at work any more. After the first time, it asks nobody.
+   * Resolves when every gateway that does not know the feature has stopped. After the first time, it needs no query.
    * @throws POOL_INITIALIZING while such a gateway is alive
    */
   allow(what: keyof typeof FIRST_USES): Promise<void>;
 }
 
-/** @param closing aborted when the database is being closed: then nothing is waited for */
+/** @param closing aborted when the database is being closed: then there are no more pauses between queries */
 export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
-  /** No gateway of a lower version is at work. */
+  /** It is known that no gateway of a lower version than this is running. */
   let allowed = 0;
   const asking = new Map<number, Promise<void>>();
 
@@ -59,7 +62,7 @@ export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
   };
 }
 
-/** Keeps gateways that are too old from starting, and makes those that run stop. */
+/** Keeps gateways that are too old from starting, and makes running ones stop. */
 async function raise({ sql, answered }: Client, version: number): Promise<void> {
   await answered(sql`
     UPDATE schema_versions SET compatible_from = ${version}, raised_at = clock_timestamp()
@@ -67,8 +70,8 @@ async function raise({ sql, answered }: Client, version: number): Promise<void> 
 }
 
 /**
- * A database that was made by a release which knows the use never had a gateway that was just starting then, so there
- * is nothing to wait for.
+ * Whether no gateway of a lower version can be running. A database that was made by a release which knows the feature
+ * never had such gateways, so there is no wait for gateways that are just starting.
  */
 async function isClear({ sql, answered }: Client, version: number): Promise<boolean> {
   const [row] = await answered(sql<{ isClear: boolean }[]>`

@@ -18,7 +18,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
  * @throws Error with the cause, or with a message for the operator if this release cannot work on this database
  */
 export async function migrate(address: DatabaseAddress, release: Release): Promise<void> {
-  // One connection holds the lock and runs the migrations. On another one, nobody would hold it.
+  // The connection that holds the lock also runs the migrations. A new connection would not hold the lock.
   const client = createClient(address, {
     name: 'migrate',
     maxConnections: 1,
@@ -37,7 +37,7 @@ export async function migrate(address: DatabaseAddress, release: Release): Promi
     await upgrade(client.sql, release);
     isDone = true;
   } finally {
-    // The lock is released with the connection, and with it what a failed transaction has done.
+    // Closing the connection releases the lock, and rolls back a failed transaction.
     await client.close(isDone ? CLOSE_TIMEOUT_MS : 0);
   }
 }
@@ -65,9 +65,9 @@ async function bringUp(sql: Sql, release: Release): Promise<void> {
 }
 
 /**
- * Applies the migrations that are not in the table of those that were, as Drizzle's own `migrate` does. Each is a
- * transaction of its own. In a single one, each would keep its locks until the last has run, and other gateways, which
- * lock the same tables in another order, would come to a deadlock with it.
+ * Applies the migrations that were not applied yet, in the same way as Drizzle's own `migrate`. Each is a transaction
+ * of its own. In a single transaction, each migration would keep its locks until the last one has run. Other gateways
+ * lock the same tables in another order, so there would be deadlocks.
  */
 async function changeTables(sql: Sql, migrationsFolder: string): Promise<void> {
   const [is] = await sql<{ begun: boolean }[]>`

@@ -27,7 +27,10 @@ import { readAfter } from '../store/readEvents.ts';
 import { rowJson } from './projectionJson.ts';
 import { PROJECTIONS, type Projection } from './projections.ts';
 
-/** Statements for so many events cost little beside the folding. The events fit into memory, at 1 MiB of code each. */
+/**
+ * With pages of this size, the statements cost little compared with the folding. The events of a page fit into memory,
+ * at 1 MiB of code each.
+ */
 const PAGE_EVENTS = 1_000;
 
 export interface Rebuilt {

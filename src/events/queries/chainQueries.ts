@@ -5,8 +5,8 @@ export function createChainQueries({ sql, answered }: Client) {
   return {
     /**
      * Seals at most `limit` events, or 16 MiB of them, and closes a day if one is over
-     * (`migrations/sql/cellhouse_seal.sql`). Resolves with how many events were sealed: less than `limit` when there are no
-     * more, and `limit` if the page ended at its bytes.
+     * (`migrations/sql/cellhouse_seal.sql`). Resolves with how many events were sealed: less than `limit` when there
+     * are no more. If the byte limit ended the page, it is also `limit`.
      */
     sealEvents: async (gatewayId: string, limit: number): Promise<number> => {
       const [row] = await answered(sql<{ sealed: number }[]>`
@@ -14,7 +14,10 @@ export function createChainQueries({ sql, answered }: Client) {
       return row?.sealed ?? 0;
     },
 
-    /** How many events have no link yet. Positions that were deleted before there was a chain count until they are passed. */
+    /**
+     * How many events have no link yet. Positions whose events were deleted before the chain existed also count, until
+     * sealing has passed them.
+     */
     unsealedEvents: async (): Promise<number> => {
       const [row] = await answered(sql<{ count: number }[]>`
         SELECT coalesce((SELECT max(position) FROM events), 0) - coalesce((SELECT position FROM chain_head), 0)
@@ -22,7 +25,10 @@ export function createChainQueries({ sql, answered }: Client) {
       return row?.count ?? 0;
     },
 
-    /** The day that is open, if it is not over for some time: the clock of the database was set back, or was wrong before. */
+    /**
+     * The open day, if it is in the future: the clock of the database was set back, or was wrong before. Otherwise
+     * null.
+     */
     openDayAhead: async (): Promise<string | null> => {
       const [row] = await answered(sql<{ day: string }[]>`
         SELECT open_day::text AS day FROM chain_head

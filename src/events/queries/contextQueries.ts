@@ -6,7 +6,7 @@ import type { Client } from '../connection/client.ts';
 import { decodeJson } from '../store/jsonText.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
-/** What happens in a session's contexts. */
+/** The activity of a session's kernels. */
 export interface KernelActivity {
   readonly sessionId: SessionId;
   /** When an execution of the session ended last. Null: none has. */
@@ -21,7 +21,7 @@ export interface KernelActivity {
 export interface ContextExecution {
   readonly execution: Execution;
   readonly code: string;
-  /** That of its request. */
+  /** The position of the execution's request. */
   readonly position: number;
 }
 
@@ -29,9 +29,9 @@ export interface ContextExecution {
 export interface ContextExecutions {
   readonly session: Session;
   readonly contextId: string;
-  /** From this position on also those that have ended. Null: none of them. */
+  /** Ended executions are included from this position on. Null: no ended ones. */
   readonly from: number | null;
-  /** How many of those that have ended, and how much of their code: the latest. */
+  /** Limits for the ended executions, of which the latest are read: their number, and the bytes of their code. */
   readonly maxEnded: { readonly count: number; readonly codeBytes: number };
 }
 

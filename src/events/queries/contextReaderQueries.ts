@@ -3,24 +3,24 @@ import type { SessionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import { firstOrNull } from './rows.ts';
 
-/** A follower of a context that comes back under the same name. */
+/** A follower of a context that has a name, under which it can come back. */
 export interface ContextReader {
   readonly sessionId: SessionId;
-  /** The id of the session for its default context. */
+  /** The id of the context. For the default context, that of the session. */
   readonly contextId: string;
-  /** A hash of what it calls itself. */
+  /** A hash of the follower's name. */
   readonly reader: string;
 }
 
 export type ReachedPlace = ContextReader & ContextPlace;
 
-/** How many readers of a context are remembered: those that came further last. */
+/** How many readers of a context are remembered: those that have read on most recently. */
 const MAX_READERS = 32;
 
 /** How far the readers of contexts have come, as they have acknowledged it. */
 export function createContextReaderQueries({ sql, answered }: Client) {
   return {
-    /** Null: nothing is known of it. */
+    /** How far the reader has come. Null if that is not known. */
     readerPlace: async ({ contextId, reader }: ContextReader): Promise<ContextPlace | null> =>
       firstOrNull(
         await answered(sql<ContextPlace[]>`
@@ -28,7 +28,10 @@ export function createContextReaderQueries({ sql, answered }: Client) {
           WHERE context_id = ${contextId} AND reader = ${reader}`),
       ),
 
-    /** Records how far readers have come. Nobody goes back, and nothing is recorded for a session that has ended. */
+    /**
+     * Records how far readers have come. A reader's place never moves back. Nothing is recorded for a session that has
+     * ended.
+     */
     recordReaders: async (places: readonly ReachedPlace[]): Promise<void> => {
       // Always in the same order, so that two gateways never wait for each other.
       await answered(sql`

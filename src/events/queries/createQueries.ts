@@ -25,7 +25,7 @@ import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
 
 export interface QueriesDeps {
-  /** Of the client's database. */
+  /** The address of the client's database. */
   readonly address: DatabaseAddress;
   readonly newId: NewId;
   readonly freshOutputs: FreshOutputs;

@@ -4,9 +4,9 @@ import type { Client } from '../connection/client.ts';
 export function createEgressQueries({ sql, answered }: Client) {
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, in the same order of rows. It is not repeated by
-     * itself: if the answer is lost, they may have been added or not. Counts of a session whose user was forgotten
-     * meanwhile are added without their hosts.
+     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. A
+     * call must not be repeated after a lost answer: the counts may have been added or not. Counts of a session whose
+     * user was forgotten meanwhile are added without their hosts.
      */
     recordEgress: async (rows: readonly EgressCount[]): Promise<void> => {
       await answered(sql`

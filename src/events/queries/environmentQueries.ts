@@ -11,7 +11,7 @@ export interface ServingEnvironment {
   readonly imageId: string;
 }
 
-/** How much is stored of the log of a build. */
+/** The stored size of the log of a build. */
 export interface BuildLogSize {
   readonly lastSeq: number;
   readonly bytes: number;
@@ -24,7 +24,7 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
     environmentVersion: async (id: EnvironmentId): Promise<Environment | null> =>
       firstOrNull(await answered(sql<Environment[]>`SELECT * FROM environments WHERE id = ${id}`)),
 
-    /** The versions with these ids, in the order of the ids. Null for an id of none. */
+    /** The versions with these ids, in the order of the ids. Null for an id that no version has. */
     environmentVersions: async (
       ids: readonly EnvironmentId[],
     ): Promise<readonly (Environment | null)[]> => {
@@ -40,8 +40,8 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
         SELECT * FROM environments WHERE removed_at IS NULL ORDER BY name, number DESC`),
 
     /**
-     * The versions that wait for their build, in the order of their turns: those that nobody has begun, then those whose
-     * attempts ended first.
+     * The versions that wait for their build, in the order of their turns: first those that were never begun, then
+     * those whose last attempt ended first.
      */
     environmentsToBuild: async (): Promise<Environment[]> =>
       await answered(sql<Environment[]>`
@@ -51,9 +51,13 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
         WHERE e.state = 'BUILDING' AND e.removed_at IS NULL
         ORDER BY last.at NULLS FIRST, e.requested_at, e.id`),
 
-    /** What is stored of the log of a build. @param beginning what the gateway's line of each attempt begins with */
+    /**
+     * The stored size of the log of a build.
+     * @param beginning how the line begins that the gateway writes for each attempt
+     */
     buildLogSize: async (log: ExecutionId, beginning: string): Promise<BuildLogSize> => {
-      // What a build prints is no "stderr", and its quotes are escaped. It may have a NUL, so that `->>` would fail.
+      // The output of the build itself is never "stderr", and quotes in it are escaped. It may contain a NUL, on which
+      // `->>` would fail.
       const [row] = await answered(sql<BuildLogSize[]>`
         SELECT coalesce(max(seq), 0) AS last_seq, coalesce(sum(bytes), 0)::float8 AS bytes,
           (count(*) FILTER (WHERE body::text LIKE '%"stderr"%'
@@ -62,7 +66,7 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       return row ?? { lastSeq: 0, bytes: 0, attempts: 0 };
     },
 
-    /** Those of one name. */
+    /** The versions of one name that are not removed, the newest first. */
     versionsOf: async (name: string): Promise<Environment[]> =>
       await answered(sql<Environment[]>`
         SELECT * FROM environments WHERE name = ${name} AND removed_at IS NULL ORDER BY number DESC`),
@@ -81,7 +85,10 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
       return rows.map(({ imageId }) => imageId);
     },
 
-    /** Of every name that has one, the newest version that is READY and not removed. By name. */
+    /**
+     * For each name, the newest version that is READY and not removed, in the order of names. A name without such a
+     * version is absent.
+     */
     servingEnvironments: async (): Promise<ServingEnvironment[]> =>
       await answered(sql<ServingEnvironment[]>`
         SELECT DISTINCT ON (name) id, name, number, image_id FROM environments

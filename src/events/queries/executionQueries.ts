@@ -16,7 +16,7 @@ export interface UnfinishedExecution {
   readonly lastSeq: number;
 }
 
-/** What of its first event is read, too. */
+/** Columns that are not in the row of an execution: two from its first event, and the seq of its last output. */
 interface RequestRow {
   readonly code: unknown;
   readonly userExpressions: unknown;
@@ -35,7 +35,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return row ? toExecution(row) : null;
     },
 
-    /** Whose it is, and the position at which it was requested. Null if there is no such execution. */
+    /** The owner of an execution, and the position of its request. Null if there is no such execution. */
     executionPlace: async (
       id: ExecutionId,
     ): Promise<{ tenant: string; userUuid: string; position: number } | null> =>
@@ -98,8 +98,8 @@ export function createExecutionQueries({ sql, answered }: Client) {
     },
 
     /**
-     * The command of a session with this process id or label: the one that runs, else the last one that has ended not
-     * longer than `endedWithinMs` ago. The system gives a process id again only after many others.
+     * The command of a session with this process id or label: the one that runs, else the latest of those that have
+     * ended within the last `endedWithinMs`. The system reuses a process id only after many others.
      */
     commandNamed: async (
       sessionId: SessionId,
@@ -119,7 +119,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return { execution: toExecution(execution), lastSeq };
     },
 
-    /** The values of its environment variables. Null if there are none any more: it has ended. */
+    /** The values of its environment variables. Null if there are none, because they are deleted when it ends. */
     executionVariables: async (
       id: ExecutionId,
     ): Promise<Readonly<Record<string, string>> | null> => {
@@ -130,8 +130,8 @@ export function createExecutionQueries({ sql, answered }: Client) {
     },
 
     /**
-     * Deletes what belongs to executions that have ended. Their end deletes it, too, unless a rebuild of the projections
-     * was what ended them.
+     * Deletes the variables and secret inputs of executions that have ended. A trigger does this at their end, too, but
+     * not if a rebuild of the projections ended them.
      */
     deleteLeftOfExecutions: async (): Promise<void> => {
       for (const table of ['execution_variables', 'execution_inputs'])

@@ -53,7 +53,10 @@ export function createHistoryQueries({ sql, answered }: Client) {
       return rows.map(toExecution);
     },
 
-    /** The same for the events of a tenant, with their numbers among these as positions. Those not sealed are left out. */
+    /**
+     * Like `streamPage`, but for the holder of a tenant's events: each event has its number among those of the tenant
+     * as its position. Events that are not sealed yet are left out.
+     */
     tenantStreamPage: async (
       tenant: string,
       { kind, id }: { readonly kind: StreamKind; readonly id: string },

@@ -33,8 +33,8 @@ interface InputRow {
 export function createInputQueries({ sql, answered }: Client) {
   return {
     /**
-     * The first pieces of an execution's input that have bytes in `range`, in order and without holes. Empty if there are
-     * none. A piece has at most 64 KiB, so they have at most 128 KiB beside the range.
+     * The first pieces of an execution's input that have bytes in `range`, in order and without holes. Empty if there
+     * are none. A piece has at most 64 KiB, so they have at most 128 KiB outside of the range.
      * @param from the version from which to look; all bytes of the range are in events of this version or later ones
      */
     inputIn: async (id: ExecutionId, range: InputRange, from: number): Promise<ReadInput[]> => {

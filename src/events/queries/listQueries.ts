@@ -178,7 +178,10 @@ export function createListQueries({ sql, answered }: Client) {
       return { edges, isCut: edges.length < (rows[0]?.lastNth ?? 0) };
     },
 
-    /** The same for the events of a tenant, with their numbers among these as positions. Those not sealed are left out. */
+    /**
+     * Like `eventPage`, but only the events of a tenant: each has its number among these as its position. Events that
+     * are not sealed yet are left out.
+     */
     tenantEventPage: async (
       tenant: string,
       types: readonly string[] | null,

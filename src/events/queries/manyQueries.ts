@@ -66,8 +66,8 @@ function ofEntities({ sql, answered }: Client) {
     },
 
     /**
-     * The wire by which each execution was requested. Null if its event is older than actors. An execution whose events
-     * were pruned is left out.
+     * The protocol through which each execution was requested. Null if its event has no actor. An execution whose
+     * events were pruned is left out.
      */
     doors: async (ids: readonly ExecutionId[]): Promise<ReadonlyMap<string, string | null>> => {
       const streams = ids.map((id) => streamIdOf('execution', id));

@@ -6,7 +6,7 @@ import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { onOneConnection } from '../connection/oneConnection.ts';
 import { isOf } from './isOf.ts';
 
-/** How much of an owner's has not ended. */
+/** How many things of an owner have not ended. */
 export interface Unfinished {
   readonly sessions: number;
   readonly contexts: number;
@@ -16,7 +16,7 @@ export interface Unfinished {
   readonly workers: number;
 }
 
-/** What there is of an owner, whether it has ended or not. */
+/** How much there is of an owner, whether it has ended or not. */
 export interface Held {
   readonly users: number;
   readonly sessions: number;
@@ -24,7 +24,7 @@ export interface Held {
   readonly contexts: number;
   readonly notebooks: number;
   readonly executions: number;
-  /** What the executions have printed and shown, in bytes. */
+  /** The output of the executions, in bytes. */
   readonly outputBytes: number;
   readonly fileChanges: number;
   readonly tokens: number;
@@ -32,9 +32,9 @@ export interface Held {
 }
 
 /**
- * What `cellhouse forget` removes, and waits for. Where all rows of the owner are read, the statement has no limit: an
- * owner with the longest history must be forgotten, too.
- * @param address of the same database
+ * Reads for `cellhouse forget`: what it removes, and what it waits for. Statements that read all rows of the owner have
+ * no time limit, because an owner with a very long history must be forgotten, too.
+ * @param address that of the same database
  */
 export function createOwnerQueries({ sql, answered }: Client, address: DatabaseAddress) {
   const unlimited = <T>(read: (one: Sql) => Promise<T>): Promise<T> =>

@@ -11,7 +11,7 @@ export type QueuePlace = Pick<Execution, 'sessionId' | 'language' | 'contextId'>
 
 /** How much is used of the quotas of unfinished executions. */
 export interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QUEUED_EXECUTIONS'> {
-  /** Whether an execution more in the lane would run, and not wait. */
+  /** Whether one more execution in the lane would run at once instead of waiting. */
   readonly isLaneFree: boolean;
 }
 
@@ -19,7 +19,7 @@ export interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QU
 export interface DayUse {
   /** The beginning of the day (UTC), by the clock of the database. */
   readonly day: Date;
-  /** The last event that is contained. */
+  /** The position of the last event that is included. */
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
@@ -38,9 +38,9 @@ export function createQuotaQueries({ sql, answered }: Client) {
     },
 
     /**
-     * What executions have used that ended today. One statement, so that all of it is as of one position.
-     * @param cpus how many a worker may use: an execution without an answer counts as if it had used all of them, for no
-     * longer than its time limit
+     * What the executions that ended today have used. It is one statement, so that everything is as of one position.
+     * @param cpus how many CPUs a worker may use. An execution with unknown CPU time counts as if it had used all of
+     * them while it ran, but for no longer than its time limit
      */
     dayUse: async (cpus: number): Promise<DayUse> => {
       const today = sql`date_trunc('day', now(), 'UTC')`;
@@ -82,7 +82,7 @@ export function createQuotaQueries({ sql, answered }: Client) {
       };
     },
 
-    /** The same, only of what is unfinished. */
+    /** Like `quotaUse`, but only for unfinished executions. */
     unfinishedUse: async (
       owner: QuotaOwner,
       maxCommands: number,
@@ -101,7 +101,10 @@ export function createQuotaQueries({ sql, answered }: Client) {
     },
   };
 
-  /** The lanes that are in use, with how many executions of each do not wait. */
+  /**
+   * The lanes that are in use. `count` is the number of unfinished executions of a lane, `lanes` how many of them can
+   * run at the same time.
+   */
   function unfinished({ tenant, userUuid }: QuotaOwner, maxCommands: number) {
     return sql`
       SELECT x.session_id, x.language, x.context_id, count(*) AS count,

@@ -3,7 +3,10 @@ import type { Client } from '../connection/client.ts';
 /** How many calls of one minute were refused for the same reason. */
 export interface RefusedCalls {
   readonly minute: Date;
-  /** Its id; `auth-token`; `unknown`, for those that let nobody in. */
+  /**
+   * The id of the token, or `auth-token`. `unknown` stands for tokens that let nobody in, `other` for the calls beyond
+   * the limit of rows in a minute.
+   */
   readonly token: string;
   readonly operation: string;
   readonly code: string;
@@ -13,8 +16,8 @@ export interface RefusedCalls {
 export function createRefusalQueries({ sql, answered }: Client) {
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, in the same order of rows. It is not repeated by
-     * itself: if the answer is lost, they may have been added or not.
+     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. A
+     * call must not be repeated after a lost answer: the counts may have been added or not.
      */
     recordRefusedCalls: async (rows: readonly RefusedCalls[]): Promise<void> => {
       await answered(sql`

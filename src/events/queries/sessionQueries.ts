@@ -52,9 +52,9 @@ function many({ sql, answered }: Client) {
     },
 
     /**
-     * Open sessions that are idle, oldest first: opened before their idle time began, with no unfinished execution, none
-     * that finished in it, and no other use in it. Of a command that does not keep its session alive, only the request
-     * is a use.
+     * Open sessions that are idle, oldest first. They were opened before their idle time began, have no unfinished
+     * execution, and had neither the end of an execution nor another use in that time. Of a command that does not keep
+     * its session alive, only the request counts as a use.
      */
     idleSessions: async (
       { at, timeoutMs, isOwnOnly }: IdleRule,
@@ -98,9 +98,9 @@ export interface IdleRule {
 function uses({ sql, answered }: Client) {
   return {
     /**
-     * Records that an open session is used at `at`, other than by an execution. False: the session is closed, and
-     * nothing was recorded. A session that is just being closed is waited for, so a use and an end as idle never both
-     * succeed.
+     * Records that an open session is used at `at`, other than by an execution. Resolves with false, and records
+     * nothing, if the session is closed. If the session is just being closed, this waits for the outcome. So a use and
+     * an end as idle never both succeed.
      */
     touchSession: async (id: SessionId, at: Date): Promise<boolean> => {
       const { count } = await answered(sql`
@@ -119,7 +119,7 @@ function uses({ sql, answered }: Client) {
         ON CONFLICT (name) DO UPDATE SET asked_at = greatest(u.asked_at, excluded.asked_at)`);
     },
 
-    /** The names of environments that were asked for since then, the last first. */
+    /** The names of environments that were asked for at `since` or later, the most recent first. */
     environmentsAskedSince: async (since: Date): Promise<string[]> => {
       const rows = await answered(sql<{ name: string }[]>`
         SELECT name FROM environment_uses WHERE asked_at >= ${since} ORDER BY asked_at DESC, name`);
@@ -139,7 +139,9 @@ function uses({ sql, answered }: Client) {
       );
     },
 
-    /** The values of the session's environment variables. Null if it has none any more: it has ended. */
+    /**
+     * The values of the session's environment variables. Null if there are none, because they are deleted when it ends.
+     */
     sessionVariables: async (id: SessionId): Promise<Readonly<Record<string, string>> | null> => {
       const rows = await answered(sql<{ name: string; value: string }[]>`
         SELECT name, value FROM session_variables WHERE session_id = ${id}`);
@@ -148,8 +150,8 @@ function uses({ sql, answered }: Client) {
     },
 
     /**
-     * Deletes what belongs to sessions that are not open. Their end deletes most of it, too, unless a rebuild of the
-     * projections was what closed them.
+     * Deletes the variables, uses and readers of sessions that are not open, and the readers of ended contexts. A
+     * trigger deletes variables and uses when a session ends, but not if a rebuild of the projections closed it.
      */
     deleteLeftOfSessions: async (): Promise<void> => {
       await answered(sql`

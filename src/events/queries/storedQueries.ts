@@ -1,4 +1,4 @@
-/** How much the records of executions keep (decision 0048). */
+/** How many bytes the records of executions take (decision 0048). */
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import { quotaOwnerKey } from '../../domain/quota.ts';
@@ -6,9 +6,9 @@ import type { Client } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
 
-/** What the records of executions keep, as of a position. */
+/** How many bytes the records of executions take, as of a position. */
 export interface StoredUse {
-  /** The last event that is contained. */
+  /** The position of the last event that is included. */
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly StoredOfUser[];
@@ -26,15 +26,15 @@ const PAGE_BLOCKS = 8_192;
 
 /** @param address of the same database: the long read has a connection of its own, so it holds up no others */
 export function createStoredQueries({ sql, answered }: Client, address: DatabaseAddress) {
-  /** Of executions `x`. What was pruned keeps its row. */
+  /** Columns for executions `x`. A pruned execution keeps its row. */
   const stored = sql`
     x.tenant, x.user_uuid,
     sum(x.code_bytes + x.input_bytes + coalesce(x.stored_output_bytes, 0))::float8 AS bytes`;
 
-  /** What was forgotten keeps its row, too, with its sizes. Its code has no hash any more. */
+  /** A forgotten execution keeps its row, too, with its sizes. But its code has no hash any more. */
   const isKept = sql`x.code_sha256 <> ''`;
 
-  /** Sums of the users in a range of blocks. */
+  /** The sum of each user over a range of blocks. */
   const readPage = async (one: OneConnection, from: number, to: number) =>
     await one.answered(one.sql<StoredOfUser[]>`
       SELECT ${stored} FROM executions x
@@ -44,8 +44,8 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
 
   return {
     /**
-     * What all executions keep that are neither pruned nor forgotten. It reads the whole table once, in the order of its
-     * blocks, as of one snapshot.
+     * The bytes of all executions that are neither pruned nor forgotten. This reads the whole table once, in the order
+     * of its blocks, as of one snapshot.
      * @param pageBlocks how many blocks one statement reads
      */
     storedUse: async (pageBlocks = PAGE_BLOCKS): Promise<StoredUse> =>
@@ -59,7 +59,10 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
         }, 'ISOLATION LEVEL REPEATABLE READ READ ONLY'),
       ),
 
-    /** What these executions have kept, whether or not they are pruned meanwhile, unless they are forgotten. They have ended. */
+    /**
+     * The bytes of these executions, which must have ended. Executions that were pruned meanwhile count, forgotten ones
+     * do not.
+     */
     storedOf: async (executionIds: readonly ExecutionId[]): Promise<StoredOfUser[]> =>
       await answered(sql<StoredOfUser[]>`
         SELECT ${stored} FROM executions x
@@ -68,12 +71,13 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
 }
 
 type Start = Pick<StoredUse, 'position' | 'unfinished'> & {
-  /** How many blocks the table has. What is in later ones came later. */
+  /** How many blocks the table has. Rows in later blocks are added later. */
   readonly blocks: number;
 };
 
 async function readStart({ sql, answered }: OneConnection): Promise<Start> {
-  // Whether an execution is pruned is looked up for each. Otherwise, each page would read all that was ever pruned.
+  // These settings make PostgreSQL look up for each single execution whether it is pruned. Otherwise, each page would
+  // read the whole table of pruned streams.
   await answered(
     sql`SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`,
   );

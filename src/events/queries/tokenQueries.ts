@@ -2,7 +2,7 @@ import type { TokenId } from '../../domain/ids.ts';
 import type { Token, UsedToken } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
-/** More events than this are not searched for changes of tokens. They are some seconds of a busy installation. */
+/** The most events that are searched for changes of tokens: some seconds of a busy installation. */
 const MAX_SEARCHED_EVENTS = 10_000;
 
 /** Tokens as of a position, or newer. */
@@ -80,7 +80,7 @@ export function createTokenQueries({ sql, answered }: Client) {
       return row?.count ?? 0;
     },
 
-    /** The one whose secret, or whose former secret, has this SHA-256 (base64). Null: there is none. */
+    /** The token whose secret, or former secret, has this SHA-256 (base64). Null if there is none. */
     tokenBySecret: async (secretSha256: string): Promise<Token | null> => {
       const [token] = await answered(sql<Token[]>`
         SELECT * FROM tokens WHERE secret_sha256 = ${secretSha256} OR former_sha256 = ${secretSha256}`);

@@ -31,7 +31,7 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
       return identity;
     },
 
-    /** The secret of this name, which is the same for all gateways: the first call of all stores what it proposes. */
+    /** The secret of this name, which is the same for all gateways: the very first call stores the proposed value. */
     sharedSecret: async (name: string, proposed: string): Promise<string> => {
       await answered(sql`
         INSERT INTO secrets (name, value) VALUES (${name}, ${proposed}) ON CONFLICT DO NOTHING`);

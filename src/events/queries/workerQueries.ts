@@ -29,7 +29,7 @@ export interface IdleWanted {
   /** Null: those of no environment. */
   readonly environments: readonly (EnvironmentId | null)[];
   readonly preferred: readonly WorkerId[];
-  /** At most so many of each environment. */
+  /** The most workers of each environment. */
   readonly limit: number;
 }
 
@@ -39,8 +39,8 @@ export function createWorkerQueries({ sql, answered }: Client) {
       firstOrNull(await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ${id}`)),
 
     /**
-     * A worker, and the boot id that its agent had when something of it was last stored. The boot id is null if nothing
-     * was stored yet.
+     * A worker, and the boot id of its agent as of the last stored message. The boot id is null if no message was
+     * stored yet.
      */
     workerAndBoot: async (
       id: WorkerId,

@@ -2,11 +2,11 @@
  * Deletes old history: outputs, and the events of streams that have ended. The rows of the projections stay forever,
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
- * A stream is deleted whole or not at all. One transaction deletes its events and outputs, notes that a rebuild must leave
- * its row alone, and records what it has done (HistoryPruned), so that the audit chain still holds. Everything is sealed
- * before, and only streams are deleted whose last event is. Counts of refused calls
- * and of what code has reached go, too, and are not archived. The
- * stream of the newest event always stays: the next position is counted from that event.
+ * A stream is deleted whole or not at all. One transaction deletes its events and outputs, notes that a rebuild must
+ * leave its row alone, and records what it has done (HistoryPruned), so that the audit chain still holds. All events
+ * are sealed first, and only streams whose last event is sealed are deleted. The stream of the newest event always
+ * stays: the next position is counted from that event. Old counts of refused calls and of egress are deleted, too. They
+ * are not archived.
  */
 
 import type { PendingQuery, Row } from 'postgres';
@@ -28,7 +28,10 @@ import { bytesInEvents, type Sized, withinBytes } from './withinBytes.ts';
 
 /** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
-/** Their events and outputs are read for the archive. It may be 16 MiB of input and 10 MB of output for each. */
+/**
+ * Limit for their events and outputs, which are read for the archive. Each stream may have 16 MiB of input and 10 MB of
+ * output.
+ */
 const BATCH_BYTES = 64 * 1024 * 1024;
 
 export interface PruneOptions {
@@ -63,7 +66,7 @@ export async function pruneHistory(
   address: DatabaseAddress,
   options: PruneOptions,
 ): Promise<Pruned> {
-  // A page of `forget`, or a rebuild, which are waited for, may take long.
+  // This waits for a page of `forget` and for the end of a rebuild, which may take long.
   const client = { name: 'prune', statementTimeoutMs: 0, lockTimeoutMs: 0 };
   return await onOneConnection(address, client, (connection) => pruneAll(connection, options));
 }

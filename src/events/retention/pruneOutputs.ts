@@ -15,7 +15,8 @@ export async function outputLines(sql: Sql, executionIds: readonly string[]): Pr
 
 /**
  * Deletes the outputs of finished executions. The finish stays. The last output before it becomes a gap that says how
- * many bytes are gone, so that readers notice. Where such a gap is, it stays: it says more than another one could.
+ * many bytes are gone, so that readers notice. A gap from an earlier removal stays as it is: it knows the original
+ * size, and a new one would not.
  * @returns how many outputs there were
  */
 export async function pruneOutputs(
@@ -27,7 +28,8 @@ export async function pruneOutputs(
     WITH last AS (
       SELECT o.execution_id, max(o.seq) AS seq, sum(o.bytes) AS bytes, count(*) AS count
       FROM output_events o WHERE o.execution_id = ANY (${executionIds}::uuid[])
-        -- Nothing is looked for in other kinds: their JSON may have a character that is no text in PostgreSQL.
+        -- The bodies of other kinds are not searched: their JSON may contain a character that the type text of
+        -- PostgreSQL refuses.
         AND CASE o.kind WHEN 'finish' THEN false
           WHEN 'gap' THEN o.body ->> 'reason' <> ALL (${[...GAP_REASONS]}::text[]) ELSE true END
       GROUP BY o.execution_id

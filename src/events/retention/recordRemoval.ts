@@ -27,9 +27,9 @@ export interface RemovedEvent {
 }
 
 /**
- * Notes which events were deleted or emptied, replaces their salts, so that nobody can find what they were by guessing,
- * and records the removal. It must be the last statement of the transaction that has removed them, because it takes the
- * append lock.
+ * Records a removal, and notes which events were deleted or emptied. It also replaces their salts, so that nobody can
+ * find out by guessing what they contained. It must be the last step of the transaction that has removed them, because
+ * it takes the append lock.
  * @param events in any order
  */
 export async function recordRemoval(

@@ -1,4 +1,7 @@
-/** What makes a row's events and outputs large. Versions of environments have outputs, other kinds than executions nothing. */
+/**
+ * The sizes of a row's events and outputs. Executions have all of them, versions of environments only the output, other
+ * kinds none.
+ */
 export interface Sized {
   readonly codeBytes?: number;
   readonly inputBytes?: number;
@@ -6,8 +9,8 @@ export interface Sized {
 }
 
 /**
- * The first of these rows, as many as have together at most `maxBytes` of what `bytesOf` counts. The very first is taken
- * even if it alone has more.
+ * The first of these rows, as long as their sizes (`bytesOf`) add up to at most `maxBytes`. The very first is taken
+ * even if it alone is larger.
  */
 export function withinBytes<Row>(
   rows: readonly Row[],
@@ -22,7 +25,7 @@ export function withinBytes<Row>(
   return end < 0 ? rows : rows.slice(0, Math.max(1, end));
 }
 
-/** Of code and input, which are in the events of an execution. */
+/** The bytes of code and input, which are in the events of an execution. */
 export function bytesInEvents({ codeBytes = 0, inputBytes = 0 }: Sized): number {
   return codeBytes + inputBytes;
 }

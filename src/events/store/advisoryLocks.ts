@@ -6,12 +6,12 @@ export const LOCK_CLASS = 1_667_788_661;
  */
 export const COMMITS = 1;
 /**
- * A rebuild holds it from its first look at an event to its end. Whatever changes recorded events takes it, too: the
- * rebuild would write back what it has read before.
+ * A rebuild holds it from its first look at an event to its end. Everything that changes recorded events takes it, too.
+ * Otherwise the rebuild would write back rows from events that it has read before.
  */
 export const REBUILD = 4;
 /**
- * Whoever removes events holds it for each page. Two of them would lock the same events in different orders, and come to
- * a deadlock.
+ * A removal of events holds it for each page. Without it, two removals could lock the same events in different orders,
+ * which is a deadlock.
  */
 export const REMOVAL = 5;

@@ -38,8 +38,10 @@ type Column = string | number;
 /** Index of the bodies in {@link outputColumns}. */
 const BODY = 3;
 
-/** Parameters of {@link COMMIT_SQL} for a group. For the same group they are always the same, except `isRepeated` and
- * what the quotas need not count. */
+/**
+ * Parameters of {@link COMMIT_SQL} for a group. For the same group, they are always the same, except for `isRepeated`
+ * and the quotas that need no new count.
+ */
 export function commitParameters(
   group: readonly PreparedCommit[],
   gatewayId: string,
@@ -142,7 +144,7 @@ function keyRows(group: readonly PreparedCommit[]): string[] {
 function eventRows(group: readonly PreparedCommit[], gatewayId: string): string[] {
   const rows: string[] = [];
   for (const { commit, events } of group) {
-    // Of events without an actor, nothing is stored.
+    // Without an actor, nothing is stored in this field.
     const { actor } = commit;
     for (const { eventId, kind, id, version, event, causationId, correlationId, data } of events) {
       const row = JSON.stringify({

@@ -42,7 +42,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const quotaCounts = createQuotaCounts();
   const queue = createCommitQueue(commitGroup, isRefusal);
 
-  /** Null for a commit whose asker was let in no more. */
+  /** The result is null for a commit whose asker is no longer let in. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
     const { commits: client, logger, freshOutputs } = deps;
     const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };

@@ -48,7 +48,7 @@ export function isTransient(error: unknown): boolean {
   return CONNECTION_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** Of them, those of a connection that was not made. Nothing was sent. */
+/** Those of {@link CONNECTION_CODES} which mean that no connection was made, so nothing was sent. */
 const NOT_CONNECTED = new Set([
   'CONNECT_TIMEOUT',
   'ECONNREFUSED',

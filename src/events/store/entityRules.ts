@@ -15,8 +15,8 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
 }
 
 /**
- * For each context of a session, and for its commands, if they get executions under a limit or must have no unknown
- * ones: how many they get, the lowest limit of their commits, and whether one of them must be its first.
+ * A row for each queue that gets executions under a limit, or that must have no unknown executions. It says how many
+ * executions are added, the lowest limit of their commits, and whether an added one must be the first.
  */
 export function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {
@@ -40,7 +40,7 @@ function queueColumns(execution: Execution): Record<string, string> {
   };
 }
 
-/** The same for each pool that gets workers. */
+/** A row for each pool that gets workers under a limit: how many are added, and the lowest limit. */
 export function workerLimits(group: Group): string | null {
   return limitRows(group, ({ commit: { streams, maxWorkers }, states }, add) => {
     for (const [index, { stream, state }] of streams.entries()) {
@@ -77,7 +77,7 @@ interface Limit {
 
 type AddLimit = (of: Readonly<Record<string, string>>, limit: Limit) => void;
 
-/** A row for each session or pool that has a limit: how many are added to it, and the strictest limit. */
+/** A row for each queue or pool that has a limit: how many are added to it, and the strictest limit. */
 function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddLimit) => void) {
   const limits = new Map<string, LimitRow>();
   const add: AddLimit = (

@@ -55,7 +55,7 @@ export interface ExecutionVariables {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** How many unfinished executions there are beside `of`, with itself: in its context, or of the session's commands. */
+/** The number of unfinished executions in the queue of `of`, itself included (see `queueOf`). */
 export interface QueueSize {
   readonly of: Execution;
   readonly count: number;
@@ -69,9 +69,9 @@ export interface SecretInput {
   readonly bytes: Buffer;
 }
 
-/** The quotas of whoever opens a session or requests an execution. */
+/** The quotas that apply to the opening of a session or the request of an execution. */
 export interface CommitQuotas {
-  /** Of the tenant, of the user, or of both. */
+  /** Those of the tenant, of the user, or of both. */
   readonly of: readonly QuotaLimits[];
   /** How many commands of a session run at the same time. The others are queued. */
   readonly maxCommands: number;
@@ -88,9 +88,9 @@ export interface Commit {
   readonly sessionVariables?: SessionVariables;
   /** The environment variables of an execution that this commit requests. No event has them. */
   readonly executionVariables?: ExecutionVariables;
-  /** The content of the input that this commit records without it. */
+  /** The content of the secret input that this commit records. No event has it. */
   readonly secretInput?: SecretInput;
-  /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
+  /** The most unfinished executions that a queue of a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
   /** There must be no other unfinished executions than these before the commit ({@link LimitError}). */
   readonly knownQueues?: readonly QueueSize[];
@@ -112,15 +112,17 @@ export interface Commit {
   readonly causationId?: EventId | 'first-event';
   /** Who caused all its events. Absent: a gateway by itself. */
   readonly actor?: Actor;
-  /** Must be let in when the commit is sent ({@link AskerGoneError}). Absent: nobody need be. */
+  /**
+   * The caller who must still be let in when the commit is sent ({@link AskerGoneError}). Absent: no such condition.
+   */
   readonly asker?: Asker;
 }
 
-/** Whoever asks for something that begins. */
+/** A caller whose commit begins something new, and who may lose the right to do so. */
 export interface Asker {
-  /** Whether it is let in no more. */
+  /** Whether the caller is no longer let in. */
   readonly isOver: boolean;
-  /** Null: `isOver` is true to the fact. Else resolves when it is again. */
+  /** Null if `isOver` is up to date. Otherwise a promise that resolves when it is. */
   fresh(): Promise<void> | null;
 }
 
@@ -179,7 +181,7 @@ export class LimitError extends Error {
   }
 }
 
-/** The asker of the commit is let in no more. Nothing was written that had not been sent before. */
+/** The asker of the commit is no longer let in. Nothing was written, except perhaps by an earlier attempt. */
 export class AskerGoneError extends Error {
   constructor() {
     super('The asker of the commit is let in no more.');
@@ -203,10 +205,10 @@ export class DatabaseAwayError extends DomainError {
 export interface EventStore {
   /**
    * Writes a commit. Commits that wait at the same time share one transaction, but each succeeds or fails on its own.
-   * Resolves once the commit is durable (`synchronous_commit`). After a lost connection it is sent again, and its event
-   * ids show whether it was written already.
-   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError, QuotaError or AskerGoneError; DatabaseAwayError if the
-   * database stays away
+   * Resolves once the commit is durable (`synchronous_commit`). After a lost connection it is sent again. Its event ids
+   * show whether it was written already.
+   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError, QuotaError or AskerGoneError;
+   * DatabaseAwayError if the database stays away
    */
   commit(commit: Commit): Promise<Committed>;
   /** Position of the newest event; 0 if there is none. */

@@ -1,10 +1,10 @@
 import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
 import type { CommitQuotas } from './eventStore.ts';
 
-/** Counts of so many owners are kept. Without its count, an owner is counted anew. */
+/** How many counts are kept. If a count is missing, the owner is counted anew. */
 const MAX_KEPT = 10_000;
 
-/** Of whom and what. */
+/** The owner and the kind of a count. */
 export interface QuotaOf extends QuotaOwner {
   readonly kind: CountedKind;
 }
@@ -18,17 +18,18 @@ export interface QuotaCount extends QuotaOf {
 }
 
 /**
- * What was counted last, and when. An event raises a count by one at most. So until as many events have followed as are
- * left to the limit, whoever recorded them, it cannot have been reached, and nothing need be counted.
+ * The last counts, each with the position at which it was taken. An event raises a count by at most one, whichever
+ * gateway recorded it. So if n are left up to the limit, the limit holds for the next n events, and nothing has to be
+ * counted until then.
  */
 export interface QuotaCounts {
-  /** The last position at which the limit holds whatever has happened. 0: that is not known. */
+  /** The last position up to which the limit certainly holds. 0 if that is not known. */
   until(of: QuotaOf, limit: number): number;
   /** @param position of the last event that was counted */
   learn(counts: readonly QuotaCount[], position: number): void;
   /**
-   * What `make` gives, which depends on the counts, these quotas and `key` alone. It is remembered until something is
-   * learned, which is seldom while no limit is near.
+   * The result of `make`, which must depend only on the counts, these quotas and `key`. It is cached until `learn` is
+   * called, which happens rarely while no limit is near.
    */
   remembered(quotas: CommitQuotas, key: string, make: () => QuotaRows): QuotaRows;
 }
@@ -52,7 +53,7 @@ export function createQuotaCounts(): QuotaCounts {
       made = new WeakMap();
       for (const { count, ...of } of counts) {
         const key = keyOf(of);
-        // The oldest are the first.
+        // Deleted first, so that the oldest counts come first in the map.
         kept.delete(key);
         kept.set(key, { count, position });
       }

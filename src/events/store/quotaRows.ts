@@ -21,7 +21,7 @@ interface Row {
   readonly until: number;
 }
 
-/** The kinds of each list, and where their limits are. */
+/** The kinds of each list, each with the column of its limit. */
 const LISTS: Readonly<
   Record<keyof QuotaLists, Partial<Record<CountedKind, 'maximum' | 'running' | 'queued'>>>
 > = {
@@ -40,7 +40,7 @@ export function quotaRows(group: readonly PreparedCommit[], counts: QuotaCounts)
   const [first, ...others] = commits;
   if (first?.quotas === undefined) return [null, null];
   if (others.length > 0) return rowsOf(commits, counts);
-  // The same user asks for the same again and again.
+  // The result is cached, because a user often sends the same kind of request again.
   const { sessions, executions } = newOnes(first);
   const key = `${sessions} ${executions}`;
   return counts.remembered(first.quotas, key, () => rowsOf(commits, counts));
@@ -62,7 +62,7 @@ function rowsOf(commits: readonly Commit[], counts: QuotaCounts): QuotaRows {
   return until === Number.POSITIVE_INFINITY ? [null, null] : [JSON.stringify(filled), until];
 }
 
-/** What the commit adds of what is counted. */
+/** How many sessions and executions the commit adds. */
 function newOnes({ streams }: Commit) {
   const countNew = (kind: string) =>
     streams.filter(({ stream, state }) => stream === kind && state === null).length;

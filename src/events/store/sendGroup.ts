@@ -22,18 +22,18 @@ export interface SendGroupDeps {
   readonly closing: AbortSignal;
 }
 
-/** What the database has of a group. */
+/** The part of a group that the database has. */
 export interface SentGroup {
   /** Null: no commit of the group was sent. */
   readonly result: CommitResult | null;
-  /** All of the group but those whose askers were let in no more. */
+  /** All commits of the group except those whose askers are no longer let in. */
   readonly committed: readonly PreparedCommit[];
 }
 
 /**
  * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
  * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
- * nothing twice. Before each attempt, commits leave the group whose askers are not let in any more.
+ * nothing twice. Before each attempt, commits whose askers are no longer let in are left out of the group.
  * @throws the server's refusal unchanged, or DatabaseAwayError when the database stays away: the group may have been
  * written or not
  */
@@ -44,7 +44,7 @@ export async function sendGroup(
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
-  /** Whether each attempt was of the whole group. */
+  /** Whether every attempt so far has sent the whole group. */
   let wasWhole = true;
   for (let attempt = 0; ; attempt += 1) {
     const standing = await whoStands(group);
@@ -53,7 +53,7 @@ export async function sendGroup(
     try {
       const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
-      // That was an earlier attempt, perhaps of other members.
+      // The database has found an earlier attempt, perhaps with other members of the group.
       if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
       const { committed, firstPosition } = await committedOf(
         client,

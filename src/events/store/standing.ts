@@ -4,12 +4,12 @@ import type { Client } from '../connection/client.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /**
- * How long a group waits until it is known who is still let in. That is looked up four times a second, so it takes longer
- * only while the database does not answer. Others in the group wait meanwhile.
+ * How long a group waits to learn who is still let in. That is looked up four times a second, so the answer takes
+ * longer only while the database does not respond. The other commits of the group wait meanwhile.
  */
 const KNOWN_WITHIN_MS = 1_000;
 
-/** The commits of the group whose askers are let in now. Those without an asker are. */
+/** The commits of the group whose askers are let in now. Commits without an asker are among them. */
 export async function whoStands(
   group: readonly PreparedCommit[],
 ): Promise<readonly PreparedCommit[]> {
@@ -21,9 +21,9 @@ export async function whoStands(
 }
 
 /**
- * The commits of the group that were in the transaction of the event at `position`, and the position of their first event.
- * Another attempt may have sent others of the group, whose positions are elsewhere. Commits without events have no asker,
- * so they were in each.
+ * The commits of the group that were in the transaction of the event at `position`, and the position of their first
+ * event. Another attempt may have sent other commits of the group, which then have other positions. Commits without
+ * events have no asker, so every attempt contained them.
  */
 export async function committedOf(
   { sql, answered }: Client,

@@ -2,7 +2,10 @@ import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { WakeUps } from './wakeUps.ts';
 
-/** Says when to look again for an awaited fact. An event that comes between two calls of `next` is not missed. */
+/**
+ * Tells a caller that waits for a fact when to look for it again. An event that comes between two calls of `next` is
+ * not missed.
+ */
 export interface EventNews {
   /** Resolves once a relevant event has come since the last call (or the start), at the latest after `limitMs`. */
   next(limitMs: number): Promise<void>;

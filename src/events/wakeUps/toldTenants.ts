@@ -1,4 +1,4 @@
-/** How a gateway's row of `waiting_requests` tells who waits there. */
+/** The format in which a gateway's row of `waiting_requests` says who waits there. */
 import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 
 /** The hash of the user, the time, and the name of the environment, if one is waited for. */

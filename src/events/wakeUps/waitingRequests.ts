@@ -1,6 +1,6 @@
 /**
- * What waits for a worker, over all gateways: how many calls, and whose. Each gateway writes what waits there into its
- * row. Only the rows of live gateways count.
+ * The calls that wait for a worker at all gateways: how many, and whose. Each gateway writes the calls that wait there
+ * into a row of its own. Only the rows of live gateways count.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -13,18 +13,21 @@ import { placesOf, type ToldTenants, toldTenants } from './toldTenants.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
-  /** What waits here has changed. Other gateways learn of it a little later: `read` is called then, and by `total`. */
+  /**
+   * Reports that the calls which wait here have changed. Other gateways learn of it a little later. `read` must return
+   * the calls that wait at the time when it is called.
+   */
   set(read: () => WaitingHere): void;
-  /** What waits here must go on waiting, so other gateways learn of it now. */
+  /** Reports that the calls which wait here cannot be served at once, so other gateways learn of them now. */
   tellNow(): void;
   /**
    * How many calls wait at all live gateways together.
-   * @param tenant only its calls
+   * @param tenant counts only the calls of this tenant
    */
   total(tenant?: string): Promise<number>;
-  /** Who waits at other live gateways, as they have told. Read from the database if that may have changed. */
+  /** The users who wait at other live gateways. They are read from the database only if they may have changed. */
   elsewhere(): Promise<readonly WaitingPlace[]>;
-  /** This user has a session now, so does not wait anywhere, whatever gateways have told. */
+  /** Reports that this user has a session now, and so no longer waits at any gateway. */
   served(user: string): void;
 }
 
@@ -170,7 +173,7 @@ async function writeWaiting(
   tenants: string,
 ): Promise<void> {
   const notification = JSON.stringify({ g: gatewayId, p: 0, x: [], s: [], w: true });
-  // Without a row, nothing waits. So whatever opens the database only for a moment leaves none.
+  // A gateway without a row has no waiting calls. So a process that opens the database only for a moment leaves no row.
   const written =
     count === 0
       ? sql`UPDATE waiting_requests SET count = 0, tenants = ${tenants}::text::jsonb

@@ -14,8 +14,8 @@ export interface WakeUps {
   /** Calls `wake` when outputs of any execution of the session may have been added, and at each poll. */
   onSessionOutput(sessionId: SessionId, wake: () => void): () => void;
   /**
-   * Calls `wake` when what waits at other gateways has changed. At each poll it may have changed: a notification can be
-   * lost, and a gateway can have died.
+   * Calls `wake` when the calls that wait at other gateways have changed (`told`). It also calls it at each poll
+   * (`possible`), because a notification can be lost, and a gateway can have died.
    */
   onWaiting(wake: (change: 'told' | 'possible') => void): () => void;
   close(): Promise<void>;

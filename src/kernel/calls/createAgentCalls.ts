@@ -23,11 +23,11 @@ export type CallAgent = <Name extends OperationName>(
 export interface AgentCallsDeps {
   readonly address: AgentAddress;
   readonly epoch: number;
-  /** Ends every call that is under way. */
+  /** Aborting it ends every call that is under way. */
   readonly signal: AbortSignal;
 }
 
-/** The error of a refusal that is about the gateway, and not about what it asks for. */
+/** The agent's error code for a request under an epoch that is no longer the highest. */
 const STALE_EPOCH = 'stale_epoch';
 
 /** The body of a refusal: the agent's reason. */

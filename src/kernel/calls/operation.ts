@@ -2,11 +2,13 @@ import type { z } from 'zod';
 
 /** Time limit of an operation that the agent answers from memory. */
 export const QUICK_TIMEOUT_MS = 5_000;
-/** Of one that starts or ends a kernel. A kernel that is not forked takes some seconds to start on a busy machine. */
+/**
+ * Time limit of an operation that starts or ends a kernel. An unforked kernel takes seconds to start on a busy machine.
+ */
 export const KERNEL_TIMEOUT_MS = 30_000;
 
 /**
- * One thing that a gateway may ask of an agent over HTTP (docs/worker-protocol.md, "Operations"). Its key in
+ * One operation that a gateway may request from an agent over HTTP (docs/worker-protocol.md, "Operations"). Its key in
  * `operationTable.ts` is its name and its path. docs/decisions/0020-worker-operations-are-rows.md describes how an
  * operation that streams bytes will fit in.
  */
@@ -18,7 +20,7 @@ export interface Operation<Input, Answer> {
   readonly method: 'GET' | 'POST';
   /** Limit from dialling to the last byte of the answer. */
   readonly timeoutMs: number;
-  /** Left out: an answer is a few short fields. */
+  /** Left out: 64 KiB, enough for an answer of a few short fields. */
   readonly maxAnswerBytes?: number;
   /** The fields of the request, under the names of the protocol. The epoch is not among them. */
   readonly request: (input: Input) => Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
-/** An answer is a few short fields, far below this, unless a request expects more. */
+/** The default limit. Most answers are a few short fields and far smaller. */
 const MAX_ANSWER_BYTES = 65_536;
 
 export interface AgentRequest {

@@ -15,8 +15,8 @@ import { createLiveness, type Liveness } from './liveness.ts';
 import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
 /**
- * Limit from dialling to the answer to the upgrade, which a stopped agent never gives, and from there to the hello,
- * which the agent sends immediately.
+ * Limit of each of two steps: from dialling to the answer to the upgrade, and from there to the hello. A stopped agent
+ * never answers the upgrade. A running agent sends the hello immediately.
  */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Limit of bytes sent but not read by the peer: enough for a few of the largest requests. An agent always reads. */

@@ -44,7 +44,7 @@ export interface KernelChannelDeps {
    */
   readonly onHello?: (hello: Hello, isNewBoot: boolean) => void;
   /**
-   * Called at each connection, after `onHello`. The owner must send every request again that has no outcome yet; a
+   * Called at each connection, after `onHello`. The owner must send again every request that has no outcome yet. A
    * repeated `msgId` is harmless.
    */
   readonly onOpen?: () => void;
@@ -69,7 +69,7 @@ export interface KernelChannel {
   readonly lastSeq: number;
   /** Works in any state of the connection. Closing the channel aborts pending calls. */
   readonly call: CallAgent;
-  /** Sends the request now. Returns false, and sends nothing, if the channel is not open: wait for `onOpen` then. */
+  /** Sends the request now. If the channel is not open, returns false and sends nothing. Then wait for `onOpen`. */
   execute(request: ExecuteMessage): boolean;
   /**
    * Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored.

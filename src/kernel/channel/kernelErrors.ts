@@ -1,7 +1,10 @@
 /** The agent refused a call, or its answer has an unexpected body. */
 export class KernelHttpError extends Error {
   readonly status: number;
-  /** The agent's error code (docs/worker-protocol.md, "Operations"). Null if it gave none. */
+  /**
+   * The agent's error code (docs/worker-protocol.md, "Operations"). Null: it gave none. `not_as_agreed`: the body of
+   * its answer is unexpected.
+   */
   readonly code: string | null;
   constructor(status: number, code: string | null, call: string) {
     super(`The worker answered ${call} with HTTP ${status}${code === null ? '' : ` (${code})`}.`);

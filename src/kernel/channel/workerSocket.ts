@@ -46,7 +46,8 @@ export function closeSocket(socket: WebSocket): Promise<void> {
       resolve();
     });
     if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-    // A socket that is already closing needs nothing more. `ws` throws if one is resumed whose upgrade was refused.
+    // A socket that is already closing needs nothing more. `ws` throws if a socket whose upgrade was refused is
+    // resumed.
     if (socket.readyState !== WebSocket.OPEN) return;
     // A paused socket would never read the peer's close frame.
     socket.resume();

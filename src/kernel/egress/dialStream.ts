@@ -1,41 +1,44 @@
-/** Dials one stream to a worker's agent, on which code there can reach this gateway (docs/worker-protocol.md, "Egress"). */
+/**
+ * Dials one stream to a worker's agent. Code in the worker can use the stream to reach this gateway
+ * (docs/worker-protocol.md, "Egress").
+ */
 import { type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
 /** Limit from dialling to the answer: a stopped agent never answers. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** The first byte that the agent sends on a stream that it has given to code. */
+/** The byte that the agent sends first when it gives a stream to code. */
 const TAKEN = 1;
 
 /** Why a stream ended before it was taken. */
 export type NotTaken =
-  /** Another gateway has the worker, or its agent has no egress. No further attempt would help. */
+  /** The agent refused the stream. 404: it has no egress. 409: another gateway has the worker. */
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'lost'; readonly error: Error; readonly parkedMs: number };
 
 export interface StreamEvents {
-  /** Code has it. What the code sends is read from the stream, and nothing before that. */
+  /** Code in the worker has the stream. Every byte that is still unread comes from the code. */
   readonly onTaken: () => void;
-  /** Called once, and only before `onTaken`. Not called after `abandon()`. */
+  /** Called once if the stream ends before code has it. Not called after `onTaken` or `abandon()`. */
   readonly onNotTaken: (why: NotTaken) => void;
 }
 
 export interface DialledStream {
-  /** The owner's from `onTaken` on. */
+  /** Belongs to the owner after `onTaken`. */
   readonly stream: Duplex;
-  /** Ends it, unless it was taken. */
+  /** Destroys the stream, unless it was taken. */
   abandon(): void;
 }
 
-/** Dials immediately. An `error` of the stream is caught, whoever has it: a `close` follows. */
+/** Dials immediately. Errors of the stream are caught here, even after it was taken. Each is followed by `close`. */
 export function dialStream(
   address: AgentAddress,
   epoch: number,
   events: StreamEvents,
 ): DialledStream {
   const stream = address.open();
-  // Code may end what it sends and still read.
+  // Code may stop sending and still read.
   stream.allowHalfOpen = true;
   let isOver = false;
   let parkedAt = Number.POSITIVE_INFINITY;
@@ -51,7 +54,7 @@ export function dialStream(
     end({ kind: 'lost', error, parkedMs: Math.max(0, performance.now() - parkedAt) });
 
   const timer = setTimeout(
-    () => lose(new Error('The worker does not answer the dialling of a stream.')),
+    () => lose(new Error('The worker did not answer the request for a stream.')),
     HANDSHAKE_TIMEOUT_MS,
   );
   stream.on('error', lose);
@@ -89,7 +92,7 @@ export function dialStream(
       }
     };
     stream.on('readable', onReadable);
-    // A parked stream that ends is of no use; without this its half that can be written would keep it open.
+    // A parked stream that the agent has ended is useless. Without this, its writable side would keep it open.
     stream.once('end', () => lose(new Error('The worker closed a stream.')));
   }
 

@@ -1,5 +1,5 @@
 /**
- * Keeps streams parked at a worker's agent, so that code in the worker reaches this gateway at once.
+ * Keeps idle streams parked at a worker's agent, so that code in the worker reaches this gateway without delay.
  *
  * ```
  *  dialling --101--> parked --0x01--> taken (the owner's) --> closed
@@ -14,33 +14,34 @@ import { backOffMs } from '../../async/backOffMs.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { type DialledStream, dialStream, type NotTaken } from './dialStream.ts';
 
-/** As many connections of code begin without waiting for a dialling, which takes about a millisecond. */
+/** This many connections of code can begin without waiting for a new stream, which takes about a millisecond. */
 const SPARE_STREAMS = 4;
 /** The first pause after a loss is short: code may be waiting. A worker that comes back is reached within a second. */
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
-/** After a stream that was parked for so long, the next loss starts with the short pause again. */
+/** If a stream was parked for at least this long before it was lost, the pauses start with the short one again. */
 const STABLE_AFTER_MS = 1_000;
 /** HTTP statuses that another attempt would not change: the agent has no egress; a newer gateway has the worker. */
 const NO_EGRESS = 404;
 const FINAL_STATUSES = [NO_EGRESS, 409];
-/** So many failures one after another, in some seconds, are told. */
+/** After this many failures in a row, which take some seconds, `onFailing` is called. */
 const TOLD_FAILURES = 8;
 
 export interface EgressStreamsDeps {
   readonly address: AgentAddress;
   /** This gateway's lease epoch for the worker. */
   readonly epoch: number;
-  /** The most streams that are parked, dialled or taken at the same time. Code beyond that waits in the worker. */
+  /** How many streams may be parked, dialled or taken at the same time. Further connections wait in the worker. */
   readonly maxConnections: number;
   /**
-   * Gets each connection of code as a stream, which the callback owns: it reads what the code sends, and writes what the
-   * code gets. Half-open: the end of one direction does not end the other, so whoever has read the end must end or
-   * destroy the stream. Its errors are caught; `close` is emitted in any case.
+   * Receives each connection of code as a stream, and owns the stream from then on. Bytes that are read from it come
+   * from the code. Bytes that are written to it go to the code. The end of one direction does not end the other, so an
+   * owner that has read to the end must end or destroy the stream. Errors of the stream are caught. `close` is always
+   * emitted.
    */
   readonly onStream: (stream: Duplex) => void;
   /**
-   * Called at most once, with why code has no way out: the agent has no egress, or streams are lost again and again. Not
-   * called if a newer gateway has the worker.
+   * Called at most once, with the reason why code has no egress: the agent does not support it, or streams are lost
+   * repeatedly. Not called if a newer gateway has the worker.
    */
   readonly onFailing?: (why: NotTaken) => void;
   /** From 0 to below 1, for the back-off's jitter. */
@@ -50,7 +51,7 @@ export interface EgressStreamsDeps {
 export interface EgressStreams {
   /** How many connections code has now. */
   readonly taken: number;
-  /** Destroys all streams, also those that code has, and dials no more. Idempotent. */
+  /** Destroys all streams, including those that code uses, and stops dialling. Idempotent. */
   close(): void;
 }
 
@@ -93,7 +94,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
       taken.delete(stream);
       fill();
     });
-    // Code waits for this one, and for none that is dialled in its place.
+    // The code waits for this stream. So it is handed over before its replacement is dialled.
     deps.onStream(stream);
     fill();
   }
@@ -104,7 +105,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
     deps.onFailing?.(why);
   }
 
-  /** One pause for all that were lost in the meantime. */
+  /** All streams that are lost during a pause share that pause. */
   function pauseAfter(why: NotTaken): void {
     const isFinal = why.kind === 'refused' && FINAL_STATUSES.includes(why.status);
     if (why.kind === 'refused' && why.status === NO_EGRESS) tell(why);

@@ -10,13 +10,13 @@ export interface ExecuteMessage {
   /** How long code may ignore the interrupt after a timeout before its kernel is replaced. */
   readonly graceMs: number;
   readonly maxOutputBytes: number;
-  /** It is code for a shell. */
+  /** The code is a shell command, not a cell. */
   readonly isCommand?: true;
-  /** By name. Left out: none. */
+  /** The execution's own environment variables, by name. Left out: none. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Absolute. Left out: the present folder of the context, or for a command the home. */
+  /** An absolute path. Left out: the context's current folder, or the home folder for a command. */
   readonly workingDirectory?: string;
-  /** Whether it may wait for input. */
+  /** Whether the code may wait for input. */
   readonly allowInput?: true;
   readonly silent?: true;
   readonly storeHistory?: false;
@@ -26,7 +26,7 @@ export interface ExecuteMessage {
   /** Left out: the default context, or a command. */
   readonly context?: {
     readonly id: string;
-    /** As when it was made. */
+    /** The folder that the context was created with. Null: the home folder. */
     readonly workingDirectory: string | null;
   };
 }

@@ -6,7 +6,10 @@ import type { ErrorFacts, ReplyMessage } from '../frames/messages.ts';
  */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';
-  /** Both are null unless `status` is ERROR. May hold anything a Python `str` can (U+0000, lone surrogates). */
+  /**
+   * `errorName` and `errorValue` are null unless `status` is ERROR. They may hold anything that a Python `str` can
+   * (U+0000, lone surrogates).
+   */
   readonly errorName: string | null;
   /** Shortened; the error output has more of the text. */
   readonly errorValue: string | null;
@@ -20,7 +23,7 @@ export interface ExecutionOutcome {
   readonly finishedAt: number;
   /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
-  /** What its kept outputs count as stored (`executionProgress.ts`). */
+  /** The size that the kept outputs count as stored (`storedOutputBytes` in `executionProgress.ts`). */
   readonly storedOutputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;
@@ -28,7 +31,7 @@ export interface ExecutionOutcome {
   readonly exitCode: number | null;
   /** The signal that ended a command, otherwise null. */
   readonly signal: string | null;
-  /** What the agent says that it changed in the home. Null if the agent did not say. */
+  /** The agent's report of the files that the execution changed in the home folder. Null if it sent none. */
   readonly files: ExecutionFiles | null;
 }
 
@@ -58,7 +61,7 @@ export function judgeReply(reply: ReplyMessage, isCommand: boolean): Judgement {
   }
 }
 
-/** The agent says how a command's process ended, and not whether that is an error. Exit code 0 is none. */
+/** The agent reports how a command's process ended, but not whether that is an error. Exit code 0 is not an error. */
 function judgeCommand({ verdict }: ReplyMessage): Judgement {
   const { exitCode = null, signal = null } = verdict ?? {};
   if (exitCode === 0 && signal === null) return { status: 'OK', error: null };

@@ -25,7 +25,7 @@ export interface ExecutionProgress {
   readonly executionId: ExecutionId;
   readonly startedAt: number | null;
   readonly isDone: boolean;
-  /** The name in the last error output, as JSON text, because it may contain what jsonb refuses. */
+  /** The name in the last error output, as JSON text, because it may contain characters that jsonb refuses. */
   readonly lastErrorNameJson: string | null;
   readonly producedBytes: number;
   readonly keptBytes: number;
@@ -46,9 +46,9 @@ export interface Received {
   readonly outputs: readonly Output[];
   /** This message shows that the kernel has begun the execution; no earlier one did. */
   readonly started: boolean;
-  /** The number that the cell begins with. Left out if it does not begin here, or if the kernel has not told. */
+  /** The execution count of a cell that begins with this message. Left out otherwise, or if it is unknown. */
   readonly executionCount?: number;
-  /** The process of a command that begins here. Left out otherwise, or if the agent has not told. */
+  /** The process id of a command that begins with this message. Left out otherwise, or if it is unknown. */
   readonly pid?: number;
   /** Set exactly once, together with the last outputs. */
   readonly done: ExecutionOutcome | null;
@@ -72,10 +72,10 @@ export function startProgress(executionId: ExecutionId): ExecutionProgress {
   };
 }
 
-/** What of an execution says how its messages are to be understood. */
+/** The properties of an execution that determine how its messages are interpreted. */
 export interface ReceivedFor {
   readonly maxOutputBytes: number;
-  /** False if left out: it is a cell. */
+  /** Left out: the execution is a cell. */
   readonly isCommand?: boolean;
 }
 
@@ -112,7 +112,7 @@ function begin(progress: ExecutionProgress, message: StatusMessage, isCommand: b
     ...unchanged({ ...progress, startedAt }),
     started: true,
     ...(executionCount !== undefined && { executionCount }),
-    // A kernel runs user code, so what it says of processes is nothing.
+    // A kernel runs user code, so a process id from a kernel is ignored.
     ...(isCommand && pid !== undefined && { pid }),
   };
 }
@@ -201,8 +201,8 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage, isCommand: boo
 }
 
 /**
- * What the kept outputs of an execution count as stored: their content, and {@link BYTES_PER_ITEM} for each of them and
- * each value nested in it. Both are known without a look at what is stored.
+ * The size that the kept outputs of an execution count as stored: their content, and {@link BYTES_PER_ITEM} for each
+ * output and each value nested in it. The progress has all of these numbers, so the stored outputs need not be read.
  * @param last outputs that are not in the progress
  */
 export function storedOutputBytes(

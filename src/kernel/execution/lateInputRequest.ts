@@ -6,10 +6,10 @@ const MAX_LATE_INPUT_REQUESTS = 1_000;
 const MAX_LATE_PROMPT_CHARS = 100;
 
 /**
- * What is kept of a request for input for which the output limit has no room: code that asks waits, so somebody must
- * hear of it. Null: it is one too many. The last one counts as a request for a password, because whoever answers a later
- * one, of which nobody hears, may be answering a password.
- * @param count how many were kept so before
+ * Shortens a request for input that exceeds the output limit. Such a request is kept, because the code waits for an
+ * answer. Null: the maximum number of these requests is reached, so this one is dropped. The last kept request counts
+ * as a request for a password. Later requests are not reported, and an answer to one of them may be a password.
+ * @param count how many requests were kept in this way before
  */
 export function lateInputRequest(
   { kind, prompt, password }: InputRequest,

@@ -32,11 +32,11 @@ export interface StatusMessage extends MessageBase {
   readonly pid?: number;
 }
 
-/** What became of a context beside the default one. */
+/** A new state of a context other than the default one. */
 export interface ContextMessage extends MessageBase {
   readonly type: 'context';
   readonly contextId: string;
-  /** `failed`: no kernel could be started, and the next request for it tries again. */
+  /** `failed`: no kernel could be started. The next request for the context tries again. */
   readonly state: 'ready' | 'ended' | 'failed';
 }
 

@@ -2,8 +2,10 @@ import { jsonText } from '../../domain/exactJson.ts';
 import type { Output } from '../../domain/output.ts';
 import type { ExpressionResult } from '../../domain/userExpressions.ts';
 
-/** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, bytes as
- * they are, other values as JSON. */
+/**
+ * How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, bytes as they are, other values
+ * as JSON.
+ */
 export function outputBytes(output: Output): number {
   switch (output.kind) {
     case 'stream':
@@ -47,7 +49,10 @@ function valuesBytes(values: Readonly<Record<string, unknown>>): number {
   return bytes;
 }
 
-/** What an output, or a value nested in it, takes beside its content: about that much is its row, and its place in memory. */
+/**
+ * How many bytes each output, and each value nested in it, counts in addition to its content. This is about what a row
+ * in the database or an object in memory takes.
+ */
 export const BYTES_PER_ITEM = 64;
 
 /** How many values an output holds once it is parsed: itself, and each value in the lists and objects of its data. */

@@ -103,7 +103,7 @@ function readStatus(base: Base, content: JsonObject): Frame {
   return { type: 'message', message, isMalformed: false };
 }
 
-/** The agent gives it no parent. A kernel cannot send it: what comes from a kernel has one. */
+/** The agent sends this message without a parent. So no kernel can forge it: every message of a kernel has a parent. */
 function readContext(base: Base, content: JsonObject): Frame {
   const contextId = readId(content.context_id);
   const { state } = content;

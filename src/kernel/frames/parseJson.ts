@@ -8,7 +8,7 @@ import { endOfText, parseExactly } from '../../domain/exactJson.ts';
  */
 const MAX_JSON_VALUES = 500_000;
 
-/** Parses `text`, with every digit of its whole numbers. Undefined if it is not JSON or holds too many values. */
+/** Parses `text`, and keeps every digit of its integers. Undefined if it is not JSON or holds too many values. */
 export function parseJson(text: string): unknown {
   if (!holdsAtMost(MAX_JSON_VALUES, text)) return undefined;
   try {

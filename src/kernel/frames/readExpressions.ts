@@ -8,7 +8,7 @@ import { boundedMetadata, isKeepableData } from './richData.ts';
 const MAX_EXPRESSIONS = 64;
 const MAX_NAME_CHARS = 128;
 
-/** What was evaluated beside a cell. Null: it cannot be kept. */
+/** The results of the expressions that were evaluated after a cell. Null: they are malformed or exceed the limits. */
 export function readExpressions({ results }: JsonObject): ExpressionResults | null {
   if (!isJsonObject(results)) return null;
   const entries = Object.entries(results);

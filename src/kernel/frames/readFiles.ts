@@ -8,7 +8,7 @@ import { unknownFiles } from '../../domain/executionFiles.ts';
 import { storableText } from '../../domain/storableText.ts';
 import { isJsonObject, readSize, readTime } from './jsonValue.ts';
 
-/** More changes are of no use to a reader, and become part of an event and a row. The agent has the same limit. */
+/** The list becomes part of an event and a row, and no reader needs more changes. The agent has the same limit. */
 const MAX_CHANGES = 1_000;
 /** Size of the whole list as JSON, for the same reason. A usual change has about 100 bytes. */
 const MAX_CHANGES_BYTES = 65_536;
@@ -65,7 +65,7 @@ function isoTime(ms: number | null): string | null {
   return ms === null || ms > LAST_TIME_MS ? null : new Date(ms).toISOString();
 }
 
-/** The table's entry of that name. Names that every object has, such as `constructor`, are none of the table. */
+/** The table's own entry of that name. Inherited names such as `constructor` do not count. */
 function own<T>(table: Readonly<Record<string, T>>, name: unknown): T | null {
   return typeof name === 'string' && Object.hasOwn(table, name) ? (table[name] ?? null) : null;
 }

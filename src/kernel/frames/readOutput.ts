@@ -89,7 +89,7 @@ function readStream({ name, text, base64 }: JsonObject): Output | null {
   return base64 === undefined ? { kind: 'stream', name, text } : readBytes(name, base64);
 }
 
-/** The text is made here: so it is that of the bytes, whatever the worker says. */
+/** Decodes the text from the bytes. The worker's own text is ignored, because it may differ from the bytes. */
 function readBytes(name: 'stdout' | 'stderr', base64: unknown): Output | null {
   if (typeof base64 !== 'string') return null;
   const bytes = Buffer.from(base64, 'base64');
@@ -119,7 +119,7 @@ function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | 
   return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
 }
 
-/** Whatever it looks like, the code waits: so it is told in any case. A flag of another type counts as secret. */
+/** Reports a malformed request, too, because the code waits. If `password` is not a boolean, it counts as true. */
 function readInputRequest({ prompt, password }: JsonObject): InputRequest {
   return {
     kind: 'input',

@@ -1,4 +1,4 @@
-/** The bounds of a value by MIME type, and of what hints at how to show it. */
+/** The bounds of a displayed object: of its data by MIME type, and of its metadata. */
 import { jsonText } from '../../domain/exactJson.ts';
 import { type JsonObject, nestsAtMost } from './jsonValue.ts';
 

@@ -1,4 +1,4 @@
-/** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
+/** Makes one worker, from the recorded request until its kernel answers and this gateway acts for it. */
 import { within } from '../../async/within.ts';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import {
@@ -36,7 +36,7 @@ export interface CreateWorkerDeps {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** A worker that is wanted. */
+/** A worker to be requested. */
 export interface WantedWorker {
   readonly workerId: WorkerId;
   /** Null: a worker of no environment. */

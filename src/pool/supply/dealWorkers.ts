@@ -24,8 +24,8 @@ export interface Dealt<T> {
 }
 
 /**
- * Gives the idle workers of each environment to the users of this gateway whose turns come first. The workers that are
- * left are for users of other gateways who have such turns. A worker that is overdue goes to the next user of this
+ * Gives the idle workers of each environment to the users of this gateway whose turns come first. The other workers are
+ * left for users of other gateways whose turns have come. A worker that is overdue goes to the next user of this
  * gateway who waits for its environment. No worker goes to a user of another environment.
  */
 export function dealWorkers<T extends WaitingPlace>(dealing: Dealing<T>): Dealt<T> {

@@ -6,8 +6,8 @@ import type { ServingEnvironment } from '../../events/queries/environmentQueries
 import type { Serving } from './supplyState.ts';
 
 /**
- * How often a use of an environment is recorded at most. Far less than the time for which the environment then counts
- * as in use.
+ * The use of an environment is recorded at most once in this time. It is far shorter than the time for which a recorded
+ * use keeps the environment in use.
  */
 const RECORD_INTERVAL_MS = 60_000;
 

@@ -22,14 +22,14 @@ interface Line<T> {
 }
 
 /**
- * What became of a turn. A place is passed over if no worker of its environment can be had now. Its tenant then holds
- * no more than before.
+ * The result of a turn. A place is passed over if it cannot get a worker of its environment now. The turn then does not
+ * count as a session of its tenant.
  */
 export type Turn = 'served' | 'passed over';
 
 /**
- * Gives the places in the order of their turns. Two gateways that know the same give the same order. The caller may
- * pass back what became of each place; otherwise the place counts as served.
+ * Yields the places in the order of their turns. Two gateways with the same input yield the same order. The caller may
+ * pass back the result of each turn. Without a result, the turn counts as served.
  */
 export function* fairOrder<T extends WaitingPlace>(
   waiting: readonly T[],

@@ -35,7 +35,7 @@ export interface SupplyState extends Shares {
   readonly failing: ReadonlySet<string | null>;
 }
 
-/** Which idle worker makes way: an outdated one, or one of this environment. */
+/** The idle worker that ends to make room for another: an outdated one, or one of this environment. */
 export type Way = 'outdated' | { readonly of: string | null };
 
 /** A worker to be made. */
@@ -73,12 +73,12 @@ export function planSupply(state: SupplyState): SupplyPlan {
 
 const NONE: Stock = { idle: 0, starting: 0, underWay: 0 };
 
-/** Room, and idle workers that nobody waits for. */
+/** Hands out the room, and the idle workers that nobody waits for. */
 function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   const wanted = countByEnvironment(waiting);
   let { room, outdated } = state;
   const spare = new Map<string | null, number>();
-  /** How many workers users wait for that are neither idle nor being made, by environment. */
+  /** By environment, how many workers are missing: users wait for them, and they are neither idle nor being made. */
   const unmade = new Map<string | null, number>();
   for (const [environment, count] of wanted) {
     const { idle, starting } = state.stock.get(environment) ?? NONE;
@@ -104,8 +104,8 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   return {
     takeRoom,
     /**
-     * Null: there is neither room nor an idle worker that may make way. No idle worker makes way for an environment of
-     * which enough workers are idle or being made.
+     * Null: there is neither room nor an idle worker that may make way. If enough workers of the environment are idle
+     * or being made, no idle worker makes way for it.
      */
     take: (environment: string | null): Wanted | null => {
       const missing = unmade.get(environment) ?? 0;
@@ -118,9 +118,9 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
 }
 
 /**
- * Gives each waiting user, in the order of the turns, an idle worker, one that is being made, or room for another. This
- * gateway makes at most as many workers of an environment as users wait for here, whoever gets them in the end. Further
- * room is left for the gateways where the other users wait.
+ * In the order of the turns, assigns to each waiting user an idle worker, a worker that is being made, or room for a
+ * new one. This gateway makes at most as many workers of an environment as its own users need, although users of other
+ * gateways may get them. Further room is left for the gateways where the other users wait.
  */
 function forWaiting(
   state: SupplyState,
@@ -148,7 +148,7 @@ function forWaiting(
   return { make, isLeft: left > 0 && needed.isLeft() };
 }
 
-/** The idle workers and those being made, as far as no waiting user has been given them. */
+/** The workers that are idle or being made, and that are not assigned to a waiting user yet. */
 function createStock(stock: SupplyState['stock']) {
   const left = new Map(
     [...stock].map(([environment, { idle, starting, underWay }]) => [

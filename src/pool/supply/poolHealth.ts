@@ -54,7 +54,8 @@ interface Failure {
 export function createPoolHealth({ now, onChange }: PoolHealthDeps): PoolHealth {
   let away: PoolDegradation | null = null;
   /**
-   * By environment. Null has the failures that affect all environments, and those of workers without an environment.
+   * By environment. The key null stands for failures that affect all environments, and for those of workers without an
+   * environment.
    */
   const failures = new Map<string | null, Failure>();
 

@@ -174,7 +174,7 @@ export function createRefill(deps: RefillDeps): Refill {
   };
 }
 
-/** Finds an idle worker to make way for each wanted worker that needs one. No idle worker is used twice. */
+/** For each wanted worker that needs room, finds an idle worker to end. No idle worker is used twice. */
 async function findWays(
   { idleOf }: RefillDeps,
   { idsOf }: KnownSupply,
@@ -207,13 +207,13 @@ function countOf<T>(values: Iterable<T>): Map<T, number> {
   return counts;
 }
 
-/** Remembers since when room is left for other gateways. Calls `onOver` when it was left for long enough. */
+/** Remembers since when room is left for other gateways. Calls `onOver` when it was left for {@link FAIR_YIELD_MS}. */
 function createYielding(onOver: () => void) {
   let since: number | null = null;
   let timer: NodeJS.Timeout | undefined;
   return {
     isOver: () => since !== null && performance.now() - since >= FAIR_YIELD_MS,
-    /** Whether room is left now. */
+    /** Records whether room is left now. */
     note: (isLeft: boolean) => {
       if (isLeft && since !== null) return;
       clearTimeout(timer);

@@ -42,7 +42,7 @@ export interface SupplyDeps
   readonly environments: Environments;
   /** Idle workers of each environment that can be claimed now, best first, at most `limit` of each. */
   readonly candidates: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
-  /** Is given the requests that wait at this gateway, and knows those that wait at others. */
+  /** Publishes the requests that wait at this gateway, and knows those that wait at other gateways. */
   readonly waiting: Pick<WaitingRequests, 'set' | 'tellNow' | 'elsewhere' | 'served'>;
   /** Called when the number of waiting requests or the `degradation` has changed. */
   readonly onChange: () => void;
@@ -54,7 +54,7 @@ export interface SupplyDeps
 export interface WorkerFor {
   readonly tenant: string;
   readonly userUuid: string;
-  /** Its name. Null: none. */
+  /** The environment's name. Null: the user needs a worker without an environment. */
   readonly environment: string | null;
 }
 
@@ -158,7 +158,7 @@ async function findIdle(
 /** This many characters are enough to tell waiting users apart. */
 const USER_HASH_LENGTH = 16;
 
-/** Other gateways are told a hash, so that no table for waiting requests names users. */
+/** Other gateways get a hash of the user, so that the database holds no names of waiting users. */
 function whoIs({ tenant, userUuid }: Omit<WorkerFor, 'environment'>): Omit<Who, 'environment'> {
   const user = hash('sha256', userKey(tenant, userUuid), 'hex').slice(0, USER_HASH_LENGTH);
   return { tenant, user };

@@ -6,7 +6,7 @@ import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQ
 import type { Shares } from './fairOrder.ts';
 import type { Stock, SupplyState, Way } from './planSupply.ts';
 
-/** An environment is in use while it has sessions, and for this long after one of them was last asked for. */
+/** An environment is in use while it has sessions, and for this long after it was last asked for. */
 const IN_USE_MS = 3_600_000;
 
 export interface SupplyStateDeps {
@@ -97,7 +97,7 @@ async function minimums(
   return least;
 }
 
-/** Whether its idle workers are for new sessions. */
+/** Whether idle workers of this environment version may serve new sessions. */
 function isServing({ environmentId, name }: EnvironmentCounts, serving: Serving): boolean {
   return name === null || serving.get(name)?.id === environmentId;
 }

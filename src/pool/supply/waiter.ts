@@ -11,7 +11,7 @@ export interface Waiter extends WaitingPlace {
   giveUp(error: Error): void;
 }
 
-/** A request of the user with this place. Its caller gets `outcome`. */
+/** Creates a waiting request of the user with this place. `outcome` is the promise for the request's caller. */
 export function createWaiter<T>(
   place: WaitingPlace,
   attempt: (worker: Worker) => Promise<T>,

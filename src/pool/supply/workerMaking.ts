@@ -1,4 +1,4 @@
-/** Makes workers for this gateway: knows their settings and which of them are under way, and ends those that fail. */
+/** Makes workers for this gateway: knows their settings, tracks those being made, and ends those that fail. */
 import { withAbort } from '../../async/withAbort.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';

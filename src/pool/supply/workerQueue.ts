@@ -24,7 +24,8 @@ const LAST_CHANCE_MS = 2_000;
  */
 const FAIR_YIELD_MS = 200;
 /**
- * How many users other gateways are told of at most. That is more than the workers that become idle at the same time.
+ * At most this many waiting users are reported to other gateways. It is more than the workers that become idle at the
+ * same time.
  */
 const MAX_PLACES_TOLD = 128;
 
@@ -71,8 +72,8 @@ export interface WorkerQueue {
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves with its result. If somebody else
    * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
    * If its environment serves no sessions any more, it is rejected with a ConcurrencyError on `open-session`.
-   * @param onGone tells when nobody wants the worker any more. The request then leaves its place; an attempt that is
-   * under way goes on
+   * @param onGone reports that nobody wants the worker any more. The request then leaves the queue, but an attempt that
+   * is under way continues
    * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`; the error that `onGone` passes
    */
   claim<T>(
@@ -221,7 +222,7 @@ function firstTurns(users: readonly Waiter[], weights: Shares['weights']): Waiti
     .map(({ tenant, user, since, environment }) => ({ tenant, user, since, environment }));
 }
 
-/** Remembers since when workers are left for other gateways. Calls `onOverdue` when one was left for long enough. */
+/** Remembers since when workers are left for other gateways. Calls `onOverdue` when one is due here instead. */
 function createYielding(onOverdue: () => void) {
   let leftSince = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;

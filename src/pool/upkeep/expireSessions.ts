@@ -1,6 +1,6 @@
 /**
- * Ends sessions whose life is over. All ends of a round are recorded first, at once: from then on the sessions are
- * closed, and no call gets into them. Removing their containers, which is slow, follows in the background.
+ * Ends sessions whose lifetime is over. Each round first records all ends at once. From then on the sessions are
+ * closed, and no call reaches them. Removing their containers is slow, so it follows in the background.
  */
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
@@ -13,9 +13,9 @@ export interface ExpiryDeps {
   readonly queries: Pick<Queries, 'expiredSessions'>;
   readonly logger: Logger;
   readonly now: () => Date;
-  /** The life of a session that has none of its own. */
+  /** The lifetime of a session that does not define its own. */
   readonly sessionMaxLifeMs: number;
-  /** Records the session's end, if it is still due then: its life may just have been made longer. */
+  /** Records the session's end if it is still due. The session's lifetime may just have been extended. */
   readonly record: (
     session: Session,
     isDue: (session: Session) => boolean,

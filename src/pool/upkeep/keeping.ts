@@ -90,7 +90,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     },
     start: async (isEngineAway) => {
       await upkeep.start();
-      // Otherwise `poolStatus` would report the absence only once the event stream could not be opened.
+      // Otherwise `poolStatus` would report the outage only after opening the event stream has failed.
       if (isEngineAway) supply.engineAway('engine-away');
       const settled = isEngineAway ? adoptLive(deps) : reconcile(reconciling);
       // A worker that cannot be reconciled must not keep the gateway from serving the others.

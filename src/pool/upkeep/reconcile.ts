@@ -9,7 +9,7 @@
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
  * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
- * | none, REMOVED | any | it is a stranger, although it has this pool's label: removed |
+ * | none, REMOVED | any | the container is a stranger, although it has this pool's label: removed |
  *
  * The maker of a worker is the gateway that makes it. It takes the worker's lease before it records the request. So if
  * another gateway can take that lease, the maker is gone. Containers without this pool's label are never touched.

@@ -1,8 +1,8 @@
 /**
  * One gateway of a pool, the keeper, does the upkeep for all: finds workers that died unnoticed, ends sessions that are
- * idle or too old, and deletes old idempotency keys. The keeper is the gateway with the lease `upkeep`; every gateway
- * tries to get it at each look. Work that needs the engine runs beside the looks, so that an engine that does not
- * answer does not delay the takeover of workers.
+ * idle or too old, and deletes old idempotency keys. The keeper is the gateway with the lease `upkeep`. Every gateway
+ * tries to get the lease in each round. Work that needs the engine runs outside the rounds, so that an engine that does
+ * not answer does not delay the takeover of workers.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -38,7 +38,7 @@ export interface UpkeepDeps
   readonly logger: Logger;
   readonly recyclingIntervalMs: number;
   readonly idempotencyTtlMs: number;
-  /** Takes over workers that no gateway acts for. Every gateway does it at each look. */
+  /** Takes over workers that no gateway acts for. Every gateway does it in each round. */
   readonly adoptOrphans: () => Promise<void>;
   /** Called on the keeper only. */
   readonly sweep: () => Promise<void>;
@@ -81,8 +81,8 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     nextRoundMs = POLL_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
-    // Look again when the next lease of another gateway expires, so that a dead gateway is replaced soon. Live
-    // gateways renew their leases long before.
+    // The next round begins at the latest when a lease of another gateway expires, so that a dead gateway is replaced
+    // soon. Live gateways renew their leases long before.
     nextRoundMs = Math.min(POLL_INTERVAL_MS, (await leases.othersExpireInMs()) ?? POLL_INTERVAL_MS);
     deps.onRound();
     if (isOver()) return;
@@ -90,7 +90,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     recycling.doIfDue();
   }
 
-  /** Apart from the looks, so that nothing that a look waits for delays the end of a session. */
+  /** Runs outside the rounds, so that nothing that a round waits for delays the end of a session. */
   async function expire(): Promise<void> {
     if (isOver()) return;
     await expiry.round().catch(async (error: unknown) => {

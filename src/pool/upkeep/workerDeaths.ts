@@ -13,8 +13,8 @@ export interface WorkerDeathsDeps extends EndWorkerDeps {
 
 export interface WorkerDeaths {
   /**
-   * Call this when the engine reports the end of a container. If it belonged to a live worker, that worker is lost. If
-   * the engine no longer takes calls, it is stopping, and has ended the container itself.
+   * Call this when the engine reports the end of a container. If the container belonged to a live worker, that worker
+   * is lost. An engine that no longer takes calls is stopping, so it has ended the container itself.
    */
   containerEnded(containerId: string, exitCode: number | null): Promise<void>;
   /** Call this when a worker's agent does not answer. The worker is lost even if its container runs. */
@@ -37,7 +37,7 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
       if (!worker || deps.isInTheMaking(worker.id)) return;
       await loseEnded(worker).catch(async (error: unknown) => {
         if (!isEngineAway(error)) throw error;
-        deps.logger.warn({ workerId: worker.id }, 'the engine ended a worker as it stopped');
+        deps.logger.warn({ workerId: worker.id }, 'the engine stopped and ended a worker');
         await endWorker(
           deps,
           worker,

@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 const MAX_OPEN_FILES = 1024;
 /** A worker's log holds only a few lines of the agent. The limit bounds what a bug could write to the host's disk. */
 const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
-/** The agent needs them to start the kernel under another user and to signal it. The kernel itself keeps none. */
+/** The agent needs these to start the kernel as another user and to signal it. The kernel itself keeps none of them. */
 const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
 
 /**
@@ -55,9 +55,9 @@ const SANDBOX_TASKS = 256;
 const SANDBOX_MEMORY_MB = 128;
 
 /**
- * CPU shares of a worker, and of one whose code has been running for long. Every worker gets `full` explicitly, so that
- * a worker whose share was lowered and restored equals all others: the engine cannot unset a share again
- * (docs/decisions/0016-floods-make-way.md).
+ * The CPU shares of a worker: normally `full`, and `yielding` while a long execution runs in it. Every worker gets
+ * `full` explicitly, because the engine cannot unset a share. So a worker whose share was lowered and restored equals
+ * all others (docs/decisions/0016-floods-make-way.md).
  */
 export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Record<
   CpuShare,
@@ -70,7 +70,7 @@ const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 /** The home belongs to the image's user. Otherwise programs would distrust it, as git does. */
 const OWNED_BY_USER = 'uid=64002,gid=64002,mode=0700';
 
-/** Docker's create options for one worker. @param socketFolder the host's folder for its agent's socket */
+/** Docker's create options for one worker. @param socketFolder the folder on the host for the agent's socket */
 export function containerSpec(
   spec: WorkerSpec,
   socketFolder: string,

@@ -1,4 +1,4 @@
-/** What the engine's failures mean. */
+/** Classifies failures of the engine and of the disk. */
 import { within } from '../../async/within.ts';
 import { hasCode, messageOf } from '../../domain/errors.ts';
 import { RuntimeError } from '../runtime.ts';

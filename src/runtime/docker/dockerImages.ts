@@ -17,17 +17,19 @@ import { otherEngine, RuntimeError } from '../runtime.ts';
 import { askEngine } from './askEngine.ts';
 import { engineCall, statusOf } from './dockerErrors.ts';
 
-/** As `scripts/setup/pruneImages.mjs` knows it: the kind of an image that Cellhouse has built. */
+/** The label for the kind of an image that Cellhouse has built. `scripts/setup/pruneImages.mjs` reads it, too. */
 const KIND_LABEL = 'cellhouse.image';
 const KIND = 'environment';
 const ENVIRONMENT_LABEL = 'cellhouse.environment';
-/** Not the label of workers: the containers of a build have the labels of its layers, and a sweep would remove them. */
+/**
+ * Not the pool label of workers: a build's containers inherit the labels of its layers, and a sweep would remove them.
+ */
 const OWNER_LABEL = 'cellhouse.environment-pool';
 
 /** An engine that has not answered by then counts as away. Removing a large image takes seconds. */
 const ENGINE_CALL_TIMEOUT_MS = 60_000;
 const MIB = 1024 * 1024;
-/** The engine's own measure of the time of one CPU, in microseconds. */
+/** The CFS scheduling period. A build's CPU quota is a multiple of it. */
 const CPU_PERIOD_US = 100_000;
 
 export interface DockerImagesDeps {
@@ -42,7 +44,7 @@ interface Parts extends DockerImagesDeps {
 }
 
 export function createDockerImages(deps: DockerImagesDeps): Images {
-  // Without a limit of time for the silence of a connection: a step of a build may print nothing for minutes.
+  // This client has no inactivity timeout, because a build step may print nothing for minutes.
   const parts = { ...deps, docker: new Docker({ socketPath: deps.socketPath }) };
   return {
     labels: ({ poolId, environmentId }) =>
@@ -77,10 +79,10 @@ async function buildImage(
     const stream = await startBuild(parts, build, signal);
     await readBuild(stream, onText);
   } catch (error: unknown) {
-    // The engine ends a build whose connection ends, so nothing of it goes on.
+    // The engine stops a build when its connection ends, so an aborted build does not continue.
     signal.throwIfAborted();
     if (error instanceof BuildStepError) throw error;
-    // Gives the error the kind that the engine's failures have.
+    // Turns the error into a RuntimeError if its kind is known.
     throw await engineCall(ENGINE_CALL_TIMEOUT_MS, Promise.reject(error)).catch((e: unknown) => e);
   }
   const { Id, Size } = await answerOf(parts, (docker) => docker.getImage(build.name).inspect());
@@ -97,7 +99,7 @@ async function startBuild(
   const stream = await docker.buildImage(context, {
     t: name,
     version: '1',
-    // Of a step that failed, too.
+    // Removes the container of a failed step, too.
     forcerm: true,
     networkmode: network,
     memory: memoryMb * MIB,
@@ -107,7 +109,7 @@ async function startBuild(
     abortSignal: signal,
   });
   const readable = stream instanceof Readable ? stream : new Readable().wrap(stream);
-  // Whoever reads it hears of its failure. One after that must not end the process.
+  // The reader receives an error of the stream. A later error must not end the process.
   return readable.on('error', () => undefined);
 }
 
@@ -118,8 +120,8 @@ interface Entry {
 }
 
 /**
- * Reads to the end, so that nothing of the stream is left that could still fail.
- * @throws BuildStepError if the engine has told of a failure
+ * Reads the stream to its end, so that it cannot fail later.
+ * @throws BuildStepError if the engine reported a failure
  */
 async function readBuild(stream: Readable, onText: (text: string) => void): Promise<void> {
   let step = 0;
@@ -135,7 +137,7 @@ async function readBuild(stream: Readable, onText: (text: string) => void): Prom
   if (failure !== null) throw failure;
 }
 
-/** One JSON value a line. `readline` would not tell of a connection that breaks. */
+/** Reads one JSON value per line. `readline` would not report a broken connection. */
 async function* entriesOf(stream: Readable): AsyncGenerator<Entry> {
   let rest = '';
   for await (const piece of stream.setEncoding('utf8')) {
@@ -183,7 +185,7 @@ async function remove(parts: Parts, imageId: string): Promise<boolean> {
     return true;
   } catch (error: unknown) {
     if (isMissing(error) || statusOf(error) === 404) return true;
-    // A container has it, or another image needs it.
+    // A container uses the image, or another image is built on it.
     if (statusOf(error) === 409) return false;
     throw new Error(`The image ${imageId} could not be removed (${messageOf(error)}).`, {
       cause: error,

@@ -1,7 +1,7 @@
 /**
  * Makes sure that the engine at the socket is the one that the pool's workers are on. On any other engine, every
- * container and so every session would look lost. Therefore the engine's id is checked before any other request, and
- * an answer counts only if the engine has stayed meanwhile.
+ * container and so every session would look lost. Therefore the engine's id is checked before any other request. An
+ * answer counts only if the engine has not gone away during the request.
  *
  * ```
  *  unknown --its id is that of the pool's engine--> confirmed --it goes away--> unknown
@@ -29,7 +29,8 @@ export interface EngineIdentity {
    */
   confirmed(): Promise<Engine>;
   /**
-   * The answer to `call`, which asks the engine at the socket. It must be the pool's engine before and after the call.
+   * Makes `call` to the engine at the socket, and returns its answer. The engine must be the pool's before and after
+   * it.
    * @throws RuntimeError `engine-away`, `other-engine`
    */
   during<T>(call: () => Promise<T>): Promise<T>;

@@ -41,7 +41,7 @@ const SOCKETS =
   'accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg ' +
   'sendto setsockopt shutdown';
 const MACHINE = 'getrandom sysinfo uname';
-/** For the helper of files only: each kernel forbids them to itself (worker-image/agent/cellhouse_kernel/no_watching.py). */
+/** Only the file helper uses these. Each kernel gives them up (worker-image/agent/cellhouse_kernel/no_watching.py). */
 const WATCHING = 'inotify_add_watch inotify_init1 inotify_rm_watch';
 
 /** <sys/socket.h>, <netinet/in.h>, <linux/netlink.h> */
@@ -52,7 +52,7 @@ const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
-/** The other bits of a socket's type are flags. */
+/** Selects the type from the type argument of socket(2). The other bits of the argument are flags. */
 const SOCK_TYPE_MASK = 0xf;
 const ANY_PROTOCOL = 0;
 const IPPROTO_TCP = 6;
@@ -105,7 +105,7 @@ export function seccompProfile(): string {
   });
 }
 
-/** Unix, TCP and UDP sockets, and the netlink socket that lists interfaces. Others could load kernel modules. */
+/** Allows Unix, TCP and UDP sockets, and the netlink socket that lists interfaces. Others could load kernel modules. */
 function socketRules(): Rule[] {
   const type = (kind: number) => masked(1, SOCK_TYPE_MASK, kind);
   const internet = [AF_INET, AF_INET6].flatMap((family) =>

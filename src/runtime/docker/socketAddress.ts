@@ -17,7 +17,9 @@ export function socketAddress(path: string): AgentAddress {
   };
 }
 
-/** In this order: the socket does not exist yet; nobody listens on it yet, or any more; its backlog is full. */
+/**
+ * In this order: the socket does not exist yet; no process listens on it yet, or no longer does; its backlog is full.
+ */
 const NOT_YET = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
 
 async function canConnect(path: string, signal: AbortSignal): Promise<boolean> {

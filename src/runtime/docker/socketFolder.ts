@@ -21,7 +21,8 @@ export function socketIn(folder: string): string {
 
 /**
  * Creates the folder. The pool's folder above it is closed to all other users of the host. The worker's folder is open
- * to all, because the gateway may lack the right to give it to the agent's uid. @throws RuntimeError `disk-full`
+ * to all, because the gateway may lack the right to give it to the agent's uid.
+ * @throws RuntimeError `disk-full`
  */
 export async function makeSocketFolder(folder: string): Promise<void> {
   const poolFolder = dirname(folder);

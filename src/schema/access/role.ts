@@ -1,4 +1,3 @@
-/** `Role`. */
 import { builder } from '../builder.ts';
 
 export const Role = builder.enumType('Role', {

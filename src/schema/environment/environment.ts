@@ -1,4 +1,4 @@
-/** `Environment`, and the operations on environments, which are for operators, except to see which there are. */
+/** `Environment`, and the operations on environments. Everybody may list them; all else is for operators. */
 import type { InstalledPackage } from '../../domain/environment.ts';
 import type { EnvironmentView } from '../../service/environments/environments.ts';
 import { builder } from '../builder.ts';

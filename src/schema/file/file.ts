@@ -115,7 +115,7 @@ function contentOf(
   return whole.inTurn(() => service.fileText(principal, file, { maxBytes, charge }));
 }
 
-/** The times that a DateTime can represent (`scalars.ts`). A file's time may be any. */
+/** The times that a DateTime can represent (`scalars.ts`). A file's time may lie outside of them. */
 const FIRST_MS = Date.parse('0001-01-02T00:00:00.000Z');
 const LAST_MS = Date.parse('9999-12-30T23:59:59.999Z');
 

@@ -27,13 +27,13 @@ export interface DoorHandlers {
   readonly doorCounts: DoorCounts;
   readonly doorSockets: DoorSockets;
   /**
-   * For a server that stops: doors end their streams, and WebSockets are closed with 1012. Resolves when these are
-   * closed. Idempotent.
+   * Must be called when the server stops. Ends the streams of doors, and closes their WebSockets with 1012. Resolves
+   * when the WebSockets are closed. Idempotent.
    */
   stop(): Promise<void>;
 }
 
-/** What serves the doors: each request, each WebSocket, and their numbers. */
+/** Creates the handlers of the doors' requests and WebSockets, and the counters for both. */
 export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
   const { config, service, doors } = deps;
   const stopping = createTokenEnd(() => null);

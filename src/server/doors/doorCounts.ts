@@ -1,8 +1,8 @@
 import type { ServedDoor } from '../../domain/token.ts';
 
-/** What has come to the doors since the start. */
+/** Counts the answers of the doors since the start, by door and status. */
 export interface DoorCounts {
-  /** An answer ended. */
+  /** Counts an answer that has ended. */
   count(door: ServedDoor, status: number): void;
   readonly answers: Iterable<{
     readonly door: string;
@@ -11,7 +11,7 @@ export interface DoorCounts {
   }>;
 }
 
-/** A door has few statuses, so this stays small whoever calls. */
+/** A door answers with few different statuses, so the map stays small, whatever clients send. */
 export function createDoorCounts(): DoorCounts {
   const counts = new Map<string, { door: ServedDoor; status: number; count: number }>();
   return {

@@ -1,4 +1,4 @@
-/** Files that come and go through a door. They are moved like those of `/files/`, and count there. */
+/** Uploads and downloads through a door. They work like those of `/files/`, and are counted with them. */
 import type { ServerResponse } from 'node:http';
 import type { DoorCall, DoorRequest } from '../../doors/openDoor.ts';
 import type { Refusal } from '../../doors/shared/refusal.ts';

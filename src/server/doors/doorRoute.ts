@@ -1,4 +1,4 @@
-/** Answers HTTP requests to doors: everything that is decided before a door sees a request, and what its errors become. */
+/** Answers HTTP requests to doors: checks each request before the door sees it, and answers for a door that fails. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
@@ -17,7 +17,7 @@ import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';
 import type { HostCheck } from './hostCheck.ts';
 
-/** Answers a request, if it is one for a door, and returns whether it was. */
+/** Answers the request if it is for a door. Resolves with whether it was. */
 export type DoorRoute = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
 
 export interface DoorRouteDeps extends EnterDoorDeps {
@@ -35,7 +35,10 @@ export interface DoorRouteDeps extends EnterDoorDeps {
   readonly logger: Logger;
 }
 
-/** Checks in this order: name of the host and page (403), what needs no token, the token (401). Then the door answers. */
+/**
+ * Checks in this order: `Host` and `Origin` (403), whether the request needs a token, the token (401). Then the door
+ * answers.
+ */
 export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
   const cors = new Map<ServedDoor, Cors>(
     deps.doors.map((door) => [door.name, createCors(deps.corsOrigins, door.cors)]),
@@ -110,14 +113,14 @@ async function answer(
   }
 }
 
-/** What is asked may tell secrets, so paths are not logged. */
+/** Paths are not logged, because they may contain secrets. */
 function fail(deps: DoorRouteDeps, door: OpenDoor, call: DoorCall, error: unknown): void {
   const { req, res, path } = call;
   const { logger, newErrorId } = deps;
   if (res.destroyed || (req.destroyed && !req.complete)) {
     logger.debug({ err: error, door: door.name }, 'A client went away.');
   } else if (res.headersSent) {
-    // The client notices, because the end is missing.
+    // The end of the answer is missing, so the client notices the failure.
     logger.error({ err: error, door: door.name }, 'An answer of a door could not be completed.');
     res.destroy();
   } else {
@@ -150,5 +153,5 @@ function refuseAt(
 const NOTHING_HERE: Refusal = {
   status: 404,
   code: 'NOT_FOUND',
-  message: 'No door is here. DOORS says which are open.',
+  message: 'No door is at this path. DOORS lists the open doors.',
 };

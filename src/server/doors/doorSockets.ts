@@ -1,4 +1,4 @@
-/** WebSockets of doors: whatever is the same for each, so that a door only gets messages, and sends some. */
+/** The WebSockets of all doors. This file does what they have in common, so a door only receives and sends messages. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -18,7 +18,9 @@ import { createTokenGate } from './tokenGate.ts';
 const POLICY_VIOLATION = 1008;
 /** How long a door may prepare for the stop of the gateway. */
 const PREPARE_LIMIT_MS = 1_000;
-/** How many messages of one connection wait to come in. In bytes, they may be as large as one message may be. */
+/**
+ * How many received messages of one connection may wait for a token check. Together they have at most MAX_BODY_BYTES.
+ */
 const MAX_HELD = 256;
 
 export interface DoorSockets {
@@ -49,7 +51,7 @@ export function createDoorSockets(deps: DoorSocketsDeps): DoorSockets {
     perMessageDeflate: false,
     handleProtocols: (_offered, req) => chosen.get(req) ?? false,
   });
-  /** What is to be done before they are closed. */
+  /** For each WebSocket, what its door does before a stop closes it. */
   const prepares = new Map<WebSocket, () => Promise<void>>();
   let isClosing = false;
 
@@ -111,7 +113,7 @@ function serve(
     off();
   });
   const isOpen = () => webSocket.readyState === webSocket.OPEN;
-  /** While nobody knows whether the token is still valid, nothing comes in and nothing goes out. */
+  /** While it is unknown whether the token is still valid, no message is delivered or sent. */
   const [into, out] = [createTokenGate(tokenEnd), createTokenGate(tokenEnd)];
   const held = { messages: 0, bytes: 0 };
   const socket: DoorSocket = {

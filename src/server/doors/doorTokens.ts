@@ -15,7 +15,7 @@ export interface WithoutToken {
   readonly inQuery: string | null;
 }
 
-/** Takes a token out of `req.url`. For good: what comes later sees the rest alone. */
+/** Removes the token from `req.url` for good, so that no later code sees it there. */
 export function takeToken(req: IncomingMessage): WithoutToken {
   const url = req.url ?? '/';
   const inPath = PATH_TOKEN.exec(url);
@@ -27,7 +27,9 @@ export function takeToken(req: IncomingMessage): WithoutToken {
   return { path, query, inPath: inPath ? decoded(inPath[1] ?? '') : null, inQuery };
 }
 
-/** The token that counts: that in the path, else the first in a header that the door knows, else that in the query. */
+/**
+ * The token to check: the one in the path, else the first in a header that the door accepts, else the one in the query.
+ */
 export function tokenGiven(
   { inPath, inQuery }: WithoutToken,
   { headers }: IncomingMessage,
@@ -50,7 +52,7 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    // A percent sign that begins no escape: it is right as it is, or no token at all.
+    // A percent sign begins no valid escape. The text is checked as it is, and refused if it is not a token.
     return part;
   }
 }

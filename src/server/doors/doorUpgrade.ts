@@ -10,7 +10,7 @@ import type { FindDoor, FoundDoor } from './findDoor.ts';
 import type { HostCheck } from './hostCheck.ts';
 import type { SocketsOfTokens } from './socketsOfTokens.ts';
 
-/** Upgrades a request, if it is one for a door, and returns whether it was. */
+/** Upgrades the request if it is for a door. Returns whether it was. */
 export type DoorUpgradeRoute = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 
 export interface DoorUpgradeDeps extends EnterDoorDeps {
@@ -22,7 +22,7 @@ export interface DoorUpgradeDeps extends EnterDoorDeps {
   readonly logger: Logger;
 }
 
-/** Checks the same as for other requests (doorRoute.ts), in the same order. */
+/** Checks `Host`, `Origin` and the token, in the same order as for other requests (doorRoute.ts). */
 export function createDoorUpgrade(deps: DoorUpgradeDeps): DoorUpgradeRoute {
   return (req, socket, head) => {
     const found = deps.findDoor(req);

@@ -16,7 +16,7 @@ export interface EnterDoorDeps {
   readonly stopping: Stopping;
 }
 
-/** Looks at the token of a request to a door, or at what it shows instead, before the door sees anything of it. */
+/** Authenticates a request by its token, or by its key or signature, before the door sees the request. */
 export async function enterDoor(
   { authenticate, authenticateKey, addressOf, bindService, stopping }: EnterDoorDeps,
   { door, path, taken }: FoundDoor,

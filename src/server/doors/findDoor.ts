@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { OpenDoor } from '../../doors/openDoor.ts';
 import { takeToken, type WithoutToken } from './doorTokens.ts';
 
-/** The door that serves a request, and where in it. */
+/** The door that serves a request, and the path inside the door. */
 export interface FoundDoor {
   readonly door: OpenDoor;
   /** Inside the door. */
@@ -10,10 +10,10 @@ export interface FoundDoor {
   readonly taken: WithoutToken;
 }
 
-/** `elsewhere`: the request is none for a door. Null: it has a token in its path, and nothing is there. */
+/** `elsewhere`: the request is not for a door. Null: its path begins with a token, but no door is at the rest. */
 export type FindDoor = (req: IncomingMessage) => FoundDoor | 'elsewhere' | null;
 
-/** Finds doors by path, and takes the token out of the URL of what is found. */
+/** Finds doors by path. Removes the token from the request's URL, unless the result is `elsewhere`. */
 export function createFindDoor(doors: readonly OpenDoor[]): FindDoor {
   const mounts = doors.flatMap((door) =>
     Object.entries(door.mounts).map(([prefix, inside]) => ({ door, prefix, inside })),

@@ -4,13 +4,14 @@ import type { Config } from '../../config/config.ts';
 import type { Refusal } from '../../doors/shared/refusal.ts';
 import { createOriginCheck } from '../http/cors.ts';
 
-/** The refusal of a request that comes under a foreign name, or from a foreign page. Null: neither. */
+/** The refusal of a request whose `Host` or `Origin` is not allowed. Null: both are allowed. */
 export type HostCheck = (req: Pick<IncomingMessage, 'headers'>) => Refusal | null;
 
 /**
- * Doors need no page of the web. A page can make its own name mean this machine (DNS rebinding), but the browser then
- * sends that name as `Host`. An address cannot be made to mean another one, so addresses are allowed. If HOST is
- * loopback, no name but `localhost` is expected. Otherwise ALLOWED_HOSTS says which.
+ * Keeps web pages of other sites away from the doors. A page can make the name of its own server resolve to this
+ * machine (DNS rebinding), but the browser still sends that name as `Host`. An address cannot be redirected so, so all
+ * addresses are allowed, and `localhost` is, too. ALLOWED_HOSTS lists the other allowed names. If it is unset, every
+ * name is allowed, but none if HOST is loopback.
  */
 export function createHostCheck({
   host,
@@ -27,7 +28,9 @@ export function createHostCheck({
   };
 }
 
-/** Without port, in lower case. Null: there is no `Host`, so it is no browser. */
+/**
+ * The name in a `Host` header, without its port, in lower case. Null: there is no `Host`, so the client is no browser.
+ */
 function nameOf(header: string | undefined): string | null {
   if (header === undefined) return null;
   return header
@@ -47,7 +50,7 @@ function isLoopback(host: string): boolean {
 const FOREIGN_HOST: Refusal = {
   status: 403,
   code: 'FORBIDDEN',
-  message: 'No door is open under this name of the host. ALLOWED_HOSTS lists the names.',
+  message: 'The doors are not open under this host name. ALLOWED_HOSTS lists the allowed names.',
 };
 const FOREIGN_ORIGIN: Refusal = {
   status: 403,

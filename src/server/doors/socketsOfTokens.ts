@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../../doors/shared/refusal.ts';
 
-/** More than one person has notebooks open. A token for many users has many kernels, each with a WebSocket or a few. */
+/** More than one person needs. A token for many users may have many kernels, each with one or a few WebSockets. */
 const MAX_SOCKETS_OF_TOKEN = 1_000;
 
 const TOO_MANY: Refusal = {
@@ -10,9 +10,12 @@ const TOO_MANY: Refusal = {
   message: `This token has ${MAX_SOCKETS_OF_TOKEN} WebSockets open at this gateway. Close some first.`,
 };
 
-/** How many WebSockets each token has open, or is opening, so that none takes all memory. */
+/** Counts the WebSockets that each token has open, or is opening, so that no token takes all memory. */
 export interface SocketsOfTokens {
-  /** Counts the socket until it is closed. It must not be destroyed yet. @returns why it may not be opened. Null: it may */
+  /**
+   * Counts the socket until it is closed. The socket must not be destroyed yet.
+   * @returns the refusal if the token has too many sockets; null if the socket may be opened
+   */
   enter(tokenId: string, socket: Duplex): Refusal | null;
 }
 

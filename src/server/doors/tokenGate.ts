@@ -1,9 +1,9 @@
 import type { TokenEnd } from '../../service/access/tokenEnd.ts';
 
-/** Null: pass now. Else a promise to wait for before passing. Those that wait pass in the order of their calls. */
+/** Null: go on now. Otherwise, wait for the promise first. Promises resolve in the order of the calls. */
 export type TokenGate = () => Promise<void> | null;
 
-/** Holds up what comes while nobody knows whether the token is still valid. */
+/** Delays messages while it is unknown whether the token is still valid. */
 export function createTokenGate({ fresh }: Pick<TokenEnd, 'fresh'>): TokenGate {
   let last: Promise<void> | null = null;
   return () => {

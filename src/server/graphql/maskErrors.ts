@@ -95,7 +95,10 @@ function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError
   });
 }
 
-/** Gives validation errors the same code, and takes values out of their messages. They bypass the mask, and Yoga would use its own code. */
+/**
+ * Gives validation errors the same code, and removes values from their messages. These errors bypass the mask, and Yoga
+ * would give them its own code.
+ */
 export function useOneCode(): Plugin {
   return {
     onValidate: () => (validation) => {

@@ -7,15 +7,16 @@ import { exactly } from './exactResults.ts';
 import { type ErrorMask, withoutHttp } from './maskErrors.ts';
 import type { ServerContext } from './serverContext.ts';
 
-/** How long a stream whose token has ended may take to say so. */
+/** How long a stream may take to send its last event after its token has ended. */
 const LAST_EVENT_MS = 250;
 
 type Results = AsyncIterator<ExecutionResult>;
 
 /**
  * Ends a stream's source when its connection is closed, also if that happened before the source existed. If the source
- * fails, or the caller's token ends, sends the error as the last event and cuts the connection; Yoga would leave it open and silent. The stream is
- * not completed, because it is not over: the client resubscribes from its last seq.
+ * fails, or the caller's token ends, the error is sent as the last event, and then the connection is cut. Yoga would
+ * leave it open and silent. The stream is not completed, because it is not over: the client resubscribes from its last
+ * seq.
  */
 export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
   return {
@@ -66,14 +67,14 @@ function tellingFailure(
   };
 }
 
-/** The stream says that its token has ended, if its client reads. */
+/** Ends the source, so that the stream sends its last event. Cuts the connection if the client does not read that. */
 function endSoon(source: Results, res: ServerResponse): void {
   void source.return?.();
   const timer = setTimeout(() => res.destroy(), LAST_EVENT_MS);
   res.once('close', () => clearTimeout(timer));
 }
 
-/** Called when the event after the last is pulled: the last is written by then, or when the connection drains. */
+/** Cuts the connection once the last event is written. That is now, or when the connection has drained. */
 function cut(res: ServerResponse): Promise<never> {
   const end = () => setImmediate(() => res.destroy());
   if (res.writableNeedDrain) res.once('drain', end);

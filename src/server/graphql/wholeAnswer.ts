@@ -1,7 +1,7 @@
 /**
- * Answers requests whose answer is a single piece, as most are. They pass through Yoga and all its plugins, but not
- * through Yoga's adapter for Node, which wraps each request in Fetch objects, streams and abort signals that nothing
- * here uses.
+ * Answers requests whose answer is a single piece. Most requests are of this kind. They pass through Yoga and all its
+ * plugins, but not through Yoga's adapter for Node. The adapter wraps each request in Fetch objects, streams and abort
+ * signals that nothing here uses.
  * Checked against graphql-yoga 5.24.1.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';

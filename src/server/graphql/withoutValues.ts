@@ -1,6 +1,6 @@
 /**
- * The message of one of GraphQL's own errors without the value that it is about. GraphQL repeats a value that does not
- * fit its type. But it may be that of an environment variable, and clients write messages into their logs.
+ * Removes the refused value from the message of one of GraphQL's own errors. GraphQL repeats a value that does not fit
+ * its type. The value may be a secret in an environment variable, and clients write messages into their logs.
  * Checked against graphql 16.15.0.
  */
 export function withoutValues(message: string): string {

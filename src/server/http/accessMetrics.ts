@@ -1,9 +1,9 @@
-/** The metrics of who is turned away. */
+/** The metrics of refused callers. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FailedLogins } from './failedLogins.ts';
 
 export interface AccessCounts {
-  /** Of each kind of secret. */
+  /** One for each kind of secret: tokens, keys and signatures. */
   readonly failedLogins: readonly Pick<FailedLogins, 'count' | 'limited'>[];
   /** Refused calls by code. */
   readonly refusals: { readonly totals: ReadonlyMap<string, number> };

@@ -11,22 +11,22 @@ import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, type Principal } from '../../ser
 import type { FailedLogins } from './failedLogins.ts';
 import type { Given } from './givenToken.ts';
 
-/** What secrets of ours look like (tokenSecret.ts). Nothing else is asked for in the database. */
+/** The form of our secrets (tokenSecret.ts). Only texts of this form are looked up in the database. */
 const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
 
-/** What comes by a door, and from where. */
+/** The door that a call uses, and the address that it comes from. */
 export interface CallOrigin {
   readonly door: Door;
   readonly address: string;
 }
 
-/** Who shows this token (null: none), or the refusal of a call that no token lets in there. */
+/** Resolves with the holder of the token, or with the refusal of the call. `given` is null if the call has no token. */
 export type Authenticate = (
   given: Given | null,
   origin: CallOrigin,
 ) => Promise<Principal | Refusal>;
 
-/** The same for a key to one session, or a signature by one. */
+/** The same for a key to one session, or for a signature that was made with such a key. */
 export type AuthenticateKey = (shown: KeyShown, origin: CallOrigin) => Promise<Principal | Refusal>;
 
 export interface AuthenticateDeps {
@@ -63,9 +63,9 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
 }
 
 export interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'refusals'> {
-  /** Of keys, which are many more than tokens: one for each session of the caller. */
+  /** Counts wrong keys. A caller has many more keys than tokens: one for each of its sessions. */
   readonly failedKeys: FailedLogins;
-  /** Of signatures. A page may have many at once that have expired, and says nothing of tokens. */
+  /** Counts wrong signatures, apart from tokens and keys: a page may send many expired signatures at once. */
   readonly failedSignatures: FailedLogins;
   readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
 }
@@ -86,7 +86,7 @@ export function createAuthenticateKey(deps: AuthenticateKeyDeps): AuthenticateKe
   };
 }
 
-/** Looks somebody up by a secret, unless too many wrong ones have come from the address. */
+/** Looks up the holder of a secret, unless the address has sent too many wrong secrets. */
 async function attempt<Found extends object>(
   { failedLogins, refusals }: Pick<AuthenticateDeps, 'failedLogins' | 'refusals'>,
   { address, hash }: { readonly address: string; readonly hash: string },
@@ -96,7 +96,7 @@ async function attempt<Found extends object>(
     refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
     return refusal;
   };
-  // Before anything is looked up, so that guesses are answered without having been tried.
+  // This comes before the lookup, so that a guess beyond the limit is not tried at all.
   const waitMs = failedLogins.attempt(address, hash);
   if (waitMs !== null) return refused(tooMany(waitMs));
   let found: Found | null;
@@ -135,7 +135,7 @@ function tooMany(retryAfterMs: number): Refusal {
   };
 }
 
-/** Nobody can say whether the token is right. @throws what is no DomainError */
+/** The refusal if the lookup itself has failed. @throws the error, unless it is a DomainError */
 function unavailable(error: unknown): Refusal {
   if (!(error instanceof DomainError)) throw error;
   return refusalOf(error);
@@ -154,8 +154,8 @@ function without(message: string): Refusal {
 }
 
 /**
- * Why a right token does not let in here. Null: it does. URLs are kept by proxies, histories and logs of clients, so only
- * what can do least may stand in one.
+ * The refusal of a right token at this door. Null: the token is accepted. Proxies, browser histories and logs keep
+ * URLs, so a URL may contain only a token that works at a single door.
  */
 function notHere(
   { door: its, by }: Holder,

@@ -1,15 +1,17 @@
-/** Whose request it is, by address: what failed authentications are counted by. */
+/** Finds the address of the client that sent a request. Failed authentications are counted by this address. */
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
 import { networksOf } from '../../config/networks.ts';
 
-/** Gives the address that a request comes from, in a form that is the same for all who could change it freely. */
+/**
+ * Returns the address that a request comes from. Of an IPv6 address, it is only the network (see {@link networkOf}).
+ */
 export type AddressOf = (req: Pick<IncomingMessage, 'socket' | 'headers'>) => string;
 
 /**
- * A client can write anything into `X-Forwarded-For`, but not what a proxy appends. So if the peer is a trusted proxy,
- * the address is the last entry that is none. Otherwise it is the peer.
- * @param trustedProxies addresses, or networks as `10.0.0.0/8`
+ * A client can write anything into `X-Forwarded-For`, but it cannot change what a proxy appends. So if the peer is a
+ * trusted proxy, the address is the last entry that is not a trusted proxy. Otherwise it is the peer's address.
+ * @param trustedProxies addresses, or networks such as `10.0.0.0/8`
  */
 export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
   const trusted = networksOf(trustedProxies);
@@ -22,12 +24,12 @@ export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
     const client = passed
       .map((entry) => plain(entry.trim()))
       .findLast((address) => !isTrusted(address));
-    // What is no address comes from a proxy that adds something else. All of its clients count as one.
+    // Some proxies append something other than an address. All clients of such a proxy count as one.
     return client === undefined || isIP(client) === 0 ? peer : networkOf(client);
   };
 }
 
-/** An IPv4 address that a socket for both families shows as `::ffff:1.2.3.4`, as itself. */
+/** A socket for both families shows the IPv4 address `1.2.3.4` as `::ffff:1.2.3.4`. This removes the prefix. */
 function plain(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -1,4 +1,4 @@
-/** The metrics of what code reaches outside its workers. */
+/** The metrics of the connections that user code makes to the outside. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { EgressTotals } from '../../domain/egress/egressCount.ts';
 

@@ -1,14 +1,15 @@
 /**
- * Limits how many wrong tokens an address may send. An address that has sent too many gets no answer about any further
- * one: not even a right one is looked up, because otherwise a guess could still be tried. Only the tokens that have been
- * right from this very address lately go on working, so neighbours behind the same address are not locked out.
+ * Limits how many wrong tokens an address may send. After too many, no further token of that address is looked up, not
+ * even a right one: otherwise a guess could still be tried. Only tokens that were right from this same address lately
+ * still work, so neighbours behind the same address are not locked out.
  */
 
 import { BoundedMap } from '../../domain/boundedMap.ts';
 
 /**
- * How many addresses are remembered. An entry takes 200 bytes, or 700 with several good tokens, so all take at most 45 MB.
- * An attacker who makes the gateway forget an address gains nothing: each address has attempts of its own.
+ * How many addresses are remembered. An entry takes 200 bytes, or 700 bytes with several good tokens. So all entries
+ * take at most 45 MB. An attacker who makes the gateway forget an address gains nothing: each address has its own
+ * attempts.
  */
 const MAX_ADDRESSES = 65_536;
 /** How many good tokens are remembered for each address. */
@@ -21,25 +22,26 @@ const MAX_TOGETHER = 100;
 const MS_PER_MINUTE = 60_000;
 
 interface Entry {
-  /** How many wrong tokens it may send, at the time `at`. */
+  /** How many wrong tokens the address might still send, as of the time `at`. */
   credit: number;
   at: number;
-  /** Hashes of tokens that have been right from there. */
+  /** Hashes of tokens that were right when this address sent them. */
   readonly good: BoundedMap<string, true>;
 }
 
 export interface FailedLogins {
   /**
-   * Before a token (its hash) is looked up: how long this address must wait before it may show it. Null: it may now. The
-   * attempt counts as a wrong one until it has succeeded, so that attempts at the same time do not count as one, unless
-   * they are with the same token. Each attempt that may be made must end with one of the next three.
+   * Must be called with a token's hash before the token is looked up. Returns how many ms this address must wait before
+   * it may send the token. Null: the token may be looked up now. An attempt counts as wrong until it has succeeded. So
+   * attempts at the same time count separately, unless they are with the same token. Each attempt that may be made must
+   * end with `succeeded`, `failed` or `undecided`.
    */
   attempt(address: string, hash: string): number | null;
   /** The token was right. */
   succeeded(address: string, hash: string): void;
-  /** The token was wrong. If it was right before, it counts only from now on. */
+  /** The token was wrong. If it was right before, this attempt did not count yet, and is counted now. */
   failed(address: string, hash: string): void;
-  /** Nobody could say whether the token is right, so it counts as neither. */
+  /** The lookup has failed, so the token counts neither as right nor as wrong. */
   undecided(address: string, hash: string): void;
   /** Wrong tokens so far. */
   readonly count: number;
@@ -52,12 +54,16 @@ export interface FailedLogins {
 export interface FailedLoginsLimits {
   /** How many lookups of one token at the same time count as one attempt. 1: each counts. */
   readonly maxTogether?: number;
-  /** How much is remembered. */
+  /** How many good tokens are remembered for each address. */
   readonly maxGood?: number;
+  /** How many addresses are remembered. */
   readonly maxAddresses?: number;
 }
 
-/** @param perMinute wrong tokens that an address may send a minute, and at once @param clock in ms */
+/**
+ * @param perMinute how many wrong tokens an address may send in a minute, or all at once
+ * @param clock in ms
+ */
 export function createFailedLogins(
   perMinute: number,
   clock: () => number,
@@ -68,7 +74,7 @@ export function createFailedLogins(
   }: FailedLoginsLimits = {},
 ): FailedLogins {
   const entries = new BoundedMap<string, Entry>(maxAddresses);
-  /** Tokens that count as wrong until the first of their lookups ends, each with the number of lookups that have begun. */
+  /** Tokens that are being looked up, each with the number of its lookups. They count as wrong until a lookup ends. */
   const tried = new Map<string, number>();
   let count = 0;
 
@@ -86,13 +92,13 @@ export function createFailedLogins(
     return entry;
   }
 
-  /** Adds attempts. An address owes none, so that it may send one as soon as the time of one has passed. */
+  /** Adds attempts. The credit is never negative, so an address gets its next attempt after the time of one attempt. */
   function add(entry: Entry, attempts: number): void {
     entry.credit = Math.min(perMinute, Math.max(0, creditOf(entry) + attempts));
     entry.at = clock();
   }
 
-  /** The attempts with this token were no wrong ones. */
+  /** Gives back the attempts with this token, because they were not wrong. */
   function takeBack(address: string, hash: string): void {
     const attempt = attemptOf(address, hash);
     const lookups = tried.get(attempt);

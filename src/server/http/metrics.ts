@@ -16,7 +16,7 @@ import { tenantMetrics } from './tenantMetrics.ts';
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
-/** How finely the event loop's delay is sampled. Each sample is the delay plus this. */
+/** The interval between samples of the event loop's delay. Each sample is the delay plus this interval. */
 const LOOP_RESOLUTION_MS = 20;
 
 const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
@@ -35,7 +35,7 @@ export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
    */
   readonly onExecutionEnded: (listener: (end: ExecutionEnd) => void) => () => void;
   readonly messageCounts: () => Readonly<MessageCounts>;
-  /** What `/files/` has moved. */
+  /** Counts of files that were uploaded and downloaded, by `/files/` and by doors. */
   readonly fileCounts: () => Readonly<FileCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;

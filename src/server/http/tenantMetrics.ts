@@ -1,4 +1,4 @@
-/** What `/metrics` shows the holder of a token of one tenant: numbers of that tenant alone. */
+/** The metrics that `/metrics` shows to a token of one tenant: only numbers of that tenant. */
 import { Gauge, Registry } from 'prom-client';
 import type { MetricsView } from '../../service/pool/metrics.ts';
 

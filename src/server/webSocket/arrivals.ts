@@ -1,13 +1,14 @@
 /**
- * Tells what has arrived at a client. A WebSocket answers a ping with its payload (RFC 6455, 5.5.3), and everything that
- * was sent before the ping has come before it. A client may answer only the last of several pings, so numbers count.
+ * Finds out what has arrived at a client. A WebSocket answers a ping with the payload of the ping (RFC 6455, 5.5.3),
+ * and everything that was sent before the ping has arrived before it. Pings are numbered, because a client may answer
+ * only the last of several.
  */
 import type { WebSocket } from 'ws';
 
 export interface Arrivals {
   /** Resolves with whether everything sent before has arrived. False: the socket was closed first. */
   arrived(): Promise<boolean>;
-  /** The payload for any other ping. */
+  /** The payload for pings that other code sends on this socket. Their answers count, too. */
   payload(): string;
 }
 

@@ -23,12 +23,12 @@ export interface OperationsDeps {
 /** State of one connection. */
 export interface SocketExtra {
   readonly headers: IncomingHttpHeaders;
-  /** Where it comes from. */
+  /** The address of the client. */
   readonly address: string;
   principal: Principal | null;
   /** Closes the connection when the token ends. */
   readonly holdTo: (token: Principal['tokenEnd']) => void;
-  /** Closes the connection, because nobody can say at the moment whose it is. */
+  /** Closes the connection, because its token cannot be checked at the moment. */
   readonly tryLater: () => void;
   /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
   readonly calls: Map<string, () => void>;
@@ -64,7 +64,8 @@ export function webSocketOperations(
   ): Promise<ExecutionArgs | GraphQLError[]> {
     const { principal } = extra;
     if (!principal) throw new Error('An operation on a connection without a principal.');
-    // Only if need be: those that come at the same time are counted below one after the other.
+    // Waits only if necessary. After a wait, all operations that arrived together count when the first is checked
+    // below. If they are too many, all of them are refused.
     const known = principal.tokenEnd.fresh();
     if (known !== null) await known;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)

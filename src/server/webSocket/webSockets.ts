@@ -27,7 +27,7 @@ import {
 
 /** Time for a client to send `connection_init` with its token. */
 const INIT_TIMEOUT_MS = 10_000;
-/** Of graphql-ws: its client does not reconnect after it. */
+/** A close code of graphql-ws. Its client does not reconnect after it. */
 const UNAUTHORIZED = 4401;
 const INTERNAL_ERROR = 4500;
 
@@ -44,7 +44,10 @@ export interface WebSockets {
   /** Takes over an upgrade request. */
   handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   readonly count: number;
-  /** From now on, closes each connection with 1012 as soon as no call is in flight on it. Streams go on elsewhere. */
+  /**
+   * From now on, closes each connection with 1012 as soon as no call is in flight on it. Clients continue their streams
+   * at another gateway.
+   */
   retire(): void;
   /** Closes every connection with 1012. Idempotent. */
   close(): Promise<void>;
@@ -89,7 +92,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       headers: req.headers,
       address: deps.addressOf(req),
       principal: null,
-      // Before the streams end, so that none of them is completed.
+      // The connection is closed before its streams end, so that none of them is completed.
       holdTo: (token) => {
         socket.once(
           'close',

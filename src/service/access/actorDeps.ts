@@ -7,8 +7,8 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { tokenEnded } from './tokenEnd.ts';
 
 /**
- * The dependencies of the operations that a principal calls: what these commit has the principal as its actor, so no
- * operation can forget it. They are made once for each principal.
+ * Returns a function that gives each principal its own dependencies. Every commit through them has the principal as its
+ * actor, so no operation can forget it. The dependencies of a principal are created once.
  */
 export function createActorDeps(deps: ServiceDeps): (principal: Principal) => ServiceDeps {
   const made = new WeakMap<Principal, ServiceDeps>();
@@ -27,7 +27,7 @@ function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
   return { ...deps, database, pool, tokenEnd: principal.tokenEnd };
 }
 
-/** The same pool for the holder of a key to one session, which opens no other in its place. */
+/** The same pool, but `claim` fails: the holder of a key to one session must not open another in its place. */
 function withoutClaims(pool: ServiceDeps['pool']): ServiceDeps['pool'] {
   const claim = () =>
     Promise.reject(new DomainError('SESSION_ENDED', 'The session of this key has ended.'));
@@ -51,8 +51,8 @@ export function withActor(database: Database, principal: Principal): Database {
 }
 
 /**
- * Nothing begins for a token that has ended, e.g. after a wait for a worker or for the database. Input that runs on is
- * not given, either. What has begun is recorded to its end.
+ * Whether the commit creates a stream or sends input. Such a commit fails if the token has ended, e.g. during a wait
+ * for a worker or for the database. Other commits do not fail: what has begun is recorded to its end.
  */
 function isBeginning({ streams }: Commit): boolean {
   return streams.some(
@@ -60,7 +60,7 @@ function isBeginning({ streams }: Commit): boolean {
   );
 }
 
-/** What the metadata of an event says of who caused it. */
+/** The actor in the metadata of an event: who caused it. */
 export function actorOf({ tokenId, role, tenant, door }: Principal): Actor {
   return { token: tokenId, role, tenant, door };
 }

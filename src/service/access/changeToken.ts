@@ -5,7 +5,8 @@ import { notFound } from '../notFound.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /**
- * Records a command on a token. Resolves with the token after it, which is as before if there was nothing to record.
+ * Records what a command on a token changes. Resolves with the token afterwards, which is unchanged if the command
+ * changes nothing.
  * @throws NOT_FOUND
  */
 export async function changeToken(

@@ -7,7 +7,7 @@ import { type TokenRequest, validateToken } from './validateToken.ts';
 
 export interface TokenWithSecret {
   readonly token: UsedToken;
-  /** Nothing keeps it: this is the only time that it can be read. */
+  /** It is stored nowhere, so this is the only time that it can be read. */
   readonly secret: string;
 }
 
@@ -24,7 +24,7 @@ export async function createToken(
   request: TokenRequest,
 ): Promise<TokenWithSecret> {
   const { tenant, ...asked } = validateToken(request, now());
-  // Gateways of the former release would let its holder in nowhere.
+  // A gateway of an earlier release would refuse the token.
   await database.firstUse.allow('tokens');
   if ((await database.queries.tokenCount()) >= maxTokens) throw tooMany(maxTokens);
   const [id, secret] = [newId<Token['id']>(), newSecret()];
@@ -40,7 +40,7 @@ export async function createToken(
   return { token: { ...(states[0] as Token), lastUsedAt: null }, secret };
 }
 
-/** Those who make tokens at the same time may exceed the limit by as many, which costs a little memory. */
+/** Calls at the same time may together exceed the limit by their number, which costs a little memory. */
 function tooMany(limit: number): DomainError {
   return new DomainError(
     'QUOTA_EXCEEDED',

@@ -1,11 +1,11 @@
-/** Finds out whose key something was signed with that does not name its session. */
+/** Finds the key that made a signature, when the signed request does not name its session. */
 import { BoundedMap } from '../../domain/boundedMap.ts';
 import type { Door } from '../../domain/token.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { Principal } from '../principal.ts';
 import { givesKeysAt, type KnownToken } from './tokenBook.ts';
 
-/** How many signatures are remembered that were right: a page may ask for the same files again and again. */
+/** How many valid signatures are remembered. A page may ask for the same files again and again. */
 const MAX_REMEMBERED = 1_000;
 
 /** Something that was signed with a key to a session. */
@@ -16,10 +16,10 @@ export interface Signed {
   readonly names: SessionNames;
 }
 
-/** How a door names the users of its sessions: each begins with what the holder of the token begins all of them with. */
+/** How a door names the users of its sessions: all names of one holder of a token have the same prefix. */
 export interface SessionNames {
   readonly prefixOf: (holder: Principal) => string;
-  /** The prefix of a user that the door may have named. Null: it has not. */
+  /** The prefix of a user's name that has the form of this door. Null: the name does not have it. */
   readonly prefixIn: (userUuid: string) => string | null;
 }
 
@@ -31,13 +31,15 @@ export interface Signer {
 export interface FindSignerDeps {
   readonly keyOf: (token: KnownToken, secretSha256: string, userUuid: string) => string;
   readonly sessions: Pick<OpenSessions, 'all' | 'get'>;
-  /** All that let somebody in now, as far as this gateway knows. */
+  /** All tokens that are valid now, as far as this gateway knows. */
   readonly tokens: () => readonly KnownToken[];
-  /** Resolves when this gateway knows every session and token that was there before. */
+  /** Resolves when this gateway knows every session and token that existed before the call. */
   readonly catchUp: () => Promise<void>;
 }
 
-/** Each open session is tried with each token that may have a key to it. Null: it is none of them. */
+/**
+ * Tries each open session with each token that may have a key to it. The result is null if no key made the signature.
+ */
 export function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSignerDeps) {
   const lately = new BoundedMap<string, { readonly tokenId: string; readonly userUuid: string }>(
     MAX_REMEMBERED,

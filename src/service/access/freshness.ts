@@ -1,9 +1,9 @@
-/** How old what a gateway knows of tokens is. */
+/** The age of what a gateway knows about tokens. */
 
 /**
- * Older than this, it may have missed that a token was revoked. There is a look each 250 ms (watchTokens.ts), so that
- * happens only while the database is slow or away, or when the process was stopped. Both and one piece of a download
- * take less than a second.
+ * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
+ * every 250 ms (watchTokens.ts), so its knowledge becomes stale only while the database is slow or away, or after the
+ * process was stopped. This time, that interval and one piece of a download together take less than a second.
  */
 export const STALE_MS = 600;
 
@@ -11,14 +11,14 @@ export interface Freshness {
   readonly isFresh: boolean;
   /** Null while it is fresh. Else resolves as soon as it is again. */
   wait(): Promise<void> | null;
-  /** What is known is as of this time of the clock. */
+  /** Sets the time of the clock at which the knowledge was current. */
   knownAsOf(at: number): void;
 }
 
 /** @param clock in ms. It goes on while the process is stopped. */
 export function createFreshness(clock: () => number): Freshness {
   let asOf = Number.NEGATIVE_INFINITY;
-  /** All that wait share it. */
+  /** All waiting callers share it. */
   let waiting: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
   const isFresh = () => clock() - asOf < STALE_MS;
   return {

@@ -3,7 +3,7 @@ import type { UsedToken } from '../../domain/token.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** The caller's own token. Null: it is AUTH_TOKEN, of which nothing is recorded. */
+/** The caller's own token. Null for AUTH_TOKEN, which is not recorded. */
 export async function me(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,
   { tokenId }: Principal,

@@ -13,10 +13,13 @@ export interface Permission<Args extends readonly unknown[] = readonly never[]> 
   readonly roles: readonly Role[];
   /**
    * The user that the arguments name. For a user that the principal does not act for, the answer is `others`. Absent:
-   * the arguments name the id of something, or nobody, and the operation looks only at what the principal sees.
+   * the arguments name no user, though perhaps an id. The operation itself then shows only what the principal sees.
    */
   readonly user?: (...args: Args) => string;
-  /** What a call for another's user answers: the same as for a user that never came. Absent: NOT_FOUND. */
+  /**
+   * The answer for a user that the principal does not act for: the same as for a user that does not exist. Absent:
+   * NOT_FOUND.
+   */
   readonly others?: null | readonly [];
 }
 
@@ -24,13 +27,13 @@ export type Permissions = {
   readonly [Name in keyof typeof OPERATIONS]: Permission<Arguments<(typeof OPERATIONS)[Name]>>;
 };
 
-/** Those who run code and change files. */
+/** The roles that may run code and change files. */
 const CALLERS = ['OPERATOR', 'TENANT', 'USER'] as const;
-/** Those who may know that something happened. */
+/** The roles that may know that something happened. */
 const READERS = [...CALLERS, 'AUDITOR'] as const;
-/** What these show is of all users of a tenant. */
+/** The roles for operations that show all users of a tenant. */
 const WHOLE_TENANT = ['OPERATOR', 'TENANT', 'AUDITOR'] as const;
-/** What these show is of all tenants. */
+/** The role for operations that show or change something of all tenants. */
 const OPERATORS = ['OPERATOR'] as const;
 
 const named = { user: (userUuid: string) => userUuid };
@@ -107,7 +110,7 @@ export const PERMISSIONS: Permissions = {
   sessionKey: { roles: CALLERS, ...named },
   quotas: { roles: READERS },
   setQuota: { roles: OPERATORS },
-  // Whoever opens a session may choose one. What it is made of is shown to operators only.
+  // Every caller that opens a session may choose an environment. Only operators see its specification.
   environments: { roles: READERS },
   environment: { roles: READERS },
   createEnvironment: { roles: OPERATORS },

@@ -9,8 +9,9 @@ export interface Instead {
 }
 
 /**
- * Whether the principal may make this call: null if so, else the answer that it gets.
- * @throws DomainError FORBIDDEN if the role may not call the operation; NOT_FOUND for another's user
+ * Null if the principal may make this call. Otherwise the answer that it gets instead.
+ * @throws DomainError FORBIDDEN if the role may not call the operation; NOT_FOUND for a user that the principal does
+ * not act for
  */
 export function insteadOf(
   name: string,

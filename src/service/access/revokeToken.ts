@@ -3,7 +3,10 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { changeToken } from './changeToken.ts';
 
-/** Revokes a token: within a second, it lets nobody in at any gateway. Does nothing if it is revoked. @throws NOT_FOUND */
+/**
+ * Revokes a token: within a second, every gateway refuses it. Does nothing if it is revoked already.
+ * @throws NOT_FOUND
+ */
 export async function revokeToken(
   deps: Pick<ServiceDeps, 'database' | 'now'>,
   _principal: Principal,

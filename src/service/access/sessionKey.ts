@@ -3,8 +3,9 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
 /**
- * A secret that lets whoever shows it act for this one user, and open no session: for clients that put a secret where the
- * token of the caller must not be, such as in the URL of a file. It ends with the token. @throws BAD_USER_INPUT
+ * The key to this user's session. The holder of the key acts for this user only, and cannot open a session. A client
+ * uses the key where the token must not appear, such as in the URL of a file. The key ends with the caller's token.
+ * @throws BAD_USER_INPUT
  */
 export function sessionKey(
   { sessionKeys }: Pick<ServiceDeps, 'sessionKeys'>,

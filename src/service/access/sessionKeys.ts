@@ -1,6 +1,6 @@
 /**
- * Keys to single sessions. A key derives from a token, a secret that all gateways share, and the user of the session, so
- * nothing is stored: any gateway knows it, it is the same whenever it is asked for, and it ends with its token.
+ * Keys to single sessions. A key is derived from a token, a secret that all gateways share, and the user of the
+ * session. So no key is stored. Any gateway can compute a key, it is the same each time, and it ends with its token.
  */
 
 import { createHmac, randomBytes } from 'node:crypto';
@@ -19,11 +19,13 @@ import { tokenEnded } from './tokenEnd.ts';
 /** The name of the secret in the table `secrets`. */
 const SECRET_NAME = 'session-keys';
 const SECRET_BYTES = 32;
-/** How many holders are remembered. Each is some kilobytes, with the service that is bound to it. */
+/** How many holders are remembered. Each takes some kilobytes, with the service that is bound to it. */
 const MAX_HOLDERS = 1_000;
 
 export interface SessionKeys {
-  /** Reads the secret, and makes it if this is the first gateway. Must be awaited before the other methods are called. */
+  /**
+   * Reads the secret, or creates it if this is the first gateway. Must be awaited before any other method is called.
+   */
   load(): Promise<void>;
   /** The key of this principal to this user's session. */
   keyTo(principal: Principal, userUuid: string): Promise<string>;
@@ -36,7 +38,7 @@ export interface SessionKeys {
     door: Door,
     userOf: (holder: Principal) => string,
   ): Promise<Principal | null>;
-  /** The holder of the token whose key made this signature. Null: no valid token has a key that did. */
+  /** The holder of the token whose key made this signature. Null: no key of a valid token made it. */
   signerOf(door: Door, signed: Signed): Promise<Principal | null>;
 }
 
@@ -44,7 +46,7 @@ export interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
   readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh'>;
   readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
-  /** AUTH_TOKEN. */
+  /** The present value of AUTH_TOKEN. */
   readonly authToken: () => string;
 }
 
@@ -84,8 +86,8 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   }
 
   /**
-   * The holder of a token, narrowed to the session of one user. The same object each time, because services that are
-   * bound to a holder are remembered by it.
+   * The holder of a token, narrowed to the session of one user. Returns the same object each time, because it is the
+   * key under which the service that is bound to the holder is cached.
    */
   function narrowed(holder: Principal, userUuid: string): Principal {
     const name = JSON.stringify([holder.tokenId, holder.door, userUuid]);

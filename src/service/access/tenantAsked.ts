@@ -3,7 +3,7 @@ import type { Principal } from '../principal.ts';
 import { validateWord } from './validateToken.ts';
 
 /**
- * The tenant that a call is about: that of the caller, if it names none.
+ * The tenant that a call asks for. If the call names no tenant, it is the caller's.
  * @param what what is asked for, such as `the quotas`
  * @throws FORBIDDEN for another tenant, unless the caller is an operator; BAD_USER_INPUT
  */

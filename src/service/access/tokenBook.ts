@@ -1,6 +1,6 @@
 /**
- * The tokens that let callers in, kept in memory, so that a check costs no round trip. What changes anywhere comes with
- * its event; `refresh` finds what no event brought.
+ * The valid tokens, kept in memory so that a check costs no round trip. Events report the changes of all gateways.
+ * `refresh` finds the changes that no event has reported.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { TokenId } from '../../domain/ids.ts';
@@ -12,38 +12,44 @@ import { createFreshness } from './freshness.ts';
 import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts';
 import type { TokenUses } from './tokenUses.ts';
 
-/** Whom a token lets in. */
+/** The holder of a token. */
 export interface Holder {
-  /** The only wire that it is for. Null: all. */
+  /** The only wire on which the token is valid. Null: all. */
   readonly door: Door | null;
   readonly by: ByDoor;
 }
 
-/** A token by its id, for what derives from it. */
+/** A valid token, from which session keys are derived. */
 export interface KnownToken {
   readonly id: string;
   readonly holder: Holder;
   /** SHA-256 (base64) of its secrets that are valid now. The present one comes first. */
   readonly secrets: readonly string[];
-  /** Its holder counts as calling now. */
+  /** Counts the token as used now. */
   readonly use: () => void;
 }
 
 export interface TokenBook {
   /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
   readonly isFresh: boolean;
-  /** The holder of the secret with this SHA-256 (base64), who counts as calling now. Null: it lets nobody in now, as far as this gateway knows. */
+  /**
+   * The holder of the secret with this SHA-256 (base64). Counts the token as used now. Null: the secret is not valid
+   * now, as far as this gateway knows.
+   */
   holderOf(secretSha256: string): Holder | null;
-  /** Asks the database for the token with this hash, which another gateway may have changed a moment ago. Null: there is none. */
+  /**
+   * Like {@link holderOf}, but first reads the token from the database: another gateway may have changed it a moment
+   * ago. Null: the secret is not valid.
+   */
   read(secretSha256: string): Promise<Holder | null>;
-  /** The token with this id. Null: it lets nobody in now, as far as this gateway knows. */
+  /** The token with this id. Null: it is not valid now, as far as this gateway knows. */
   tokenOf(id: string): KnownToken | null;
-  /** The same, of the database. */
+  /** Like {@link tokenOf}, but first reads the token from the database. */
   readToken(id: TokenId): Promise<KnownToken | null>;
-  /** All tokens that let somebody in now, as far as this gateway knows. */
+  /** All tokens that are valid now, as far as this gateway knows. */
   known(): Iterable<KnownToken>;
   apply(event: RecordedEvent): void;
-  /** Reads all tokens that are neither revoked nor expired. The others end. */
+  /** Reads all tokens that are neither revoked nor expired. All other tokens in memory end. */
   reload(): Promise<void>;
   /** Ends the tokens that have expired, and reads those that have changed. @throws if the database does not answer */
   refresh(): Promise<void>;
@@ -74,9 +80,9 @@ export function createTokenBook({
   const freshness = createFreshness(clock);
   const byId = new Map<string, Entry>();
   const byHash = new Map<string, Entry>();
-  /** All changes up to this position are in the book. Null: that is not known. */
+  /** All changes up to this position are known here. Null: the position is unknown. */
   let position: number | null = null;
-  /** Those that were revoked since the start. A read that was under way then may still give them as valid. */
+  /** The tokens that were revoked since the start. A read that was under way may still return them as valid. */
   const revoked = new Set<string>();
 
   function put(token: Token): void {
@@ -117,7 +123,7 @@ export function createTokenBook({
     return entry ? known(entry) : null;
   }
 
-  /** @param read a read that began after this call */
+  /** @param read must query the database anew: a token that its result lacks ends, so the result must not be older */
   async function readAll(read: TokenReads['validTokens']): Promise<void> {
     const before = [...byId.values()];
     const found = await read();
@@ -177,7 +183,7 @@ export function createTokenBook({
     refresh: async () => {
       endExpired();
       const beganAt = clock();
-      // Without tokens there is nothing to end. One that is made elsewhere is read at its first use.
+      // Without tokens, there is nothing to end. A token that another gateway has created is read at its first use.
       if (byId.size > 0) await readChanged();
       else position = null;
       freshness.knownAsOf(beganAt);
@@ -185,9 +191,9 @@ export function createTokenBook({
   };
 }
 
-/** Whether keys to sessions that derive from the token are for this door. */
+/** Whether the session keys that are derived from the token are valid at this door. */
 export function givesKeysAt(door: Door, { holder }: KnownToken): boolean {
-  // Only who runs code is given keys (permissions.ts).
+  // Only the roles that run code get keys (permissions.ts).
   const runsCode = holder.by[door].role !== 'AUDITOR';
   return runsCode && (holder.door === null || holder.door === door);
 }
@@ -207,7 +213,7 @@ function newEntry(token: Token, fresh: TokenEnd['fresh']): Entry {
   };
 }
 
-/** The former secret, too, which may still be valid. */
+/** The hashes of the present secret and of the former one, which may still be valid. */
 function hashesOf({ secretSha256, formerSha256 }: Token): string[] {
   return formerSha256 === null ? [secretSha256] : [secretSha256, formerSha256];
 }

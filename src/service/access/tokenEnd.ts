@@ -3,11 +3,14 @@ import { DomainError } from '../../domain/errors.ts';
 /** When a token ends, everything that its holder has open ends with it. */
 export interface TokenEnd {
   readonly isOver: boolean;
-  /** Calls the listener once: when it ends, or now if it has. Returns a function that takes the listener back. */
+  /**
+   * Calls the listener once: when the token ends, or now if it has ended. Returns a function that removes the listener.
+   */
   on(listener: () => void): () => void;
   /**
-   * Null: as of less than a second ago, the token was valid. Else a promise to wait for before anything more is given:
-   * it resolves when this gateway knows again which tokens are valid. Those that are not have ended then.
+   * Null if the token is known to have been valid less than a second ago. Otherwise a promise, which must be awaited
+   * before the holder gets anything more. It resolves when this gateway knows again which tokens are valid. By then,
+   * all other tokens have ended.
    */
   fresh(): Promise<void> | null;
 }
@@ -18,7 +21,7 @@ export interface OpenTokenEnd extends TokenEnd {
 
 /**
  * A plain set of listeners: one token may have thousands of streams open, which is more than AbortSignal is made for.
- * @param fresh as above
+ * @param fresh see {@link TokenEnd.fresh}
  */
 export function createTokenEnd(fresh: TokenEnd['fresh']): OpenTokenEnd {
   const listeners = new Set<() => void>();
@@ -44,14 +47,14 @@ export function createTokenEnd(fresh: TokenEnd['fresh']): OpenTokenEnd {
 /** AUTH_TOKEN never ends. */
 export const NEVER: TokenEnd = { isOver: false, on: () => () => {}, fresh: () => null };
 
-/** What a call gets whose token has ended meanwhile. */
+/** The error for a call whose token has ended. */
 export function tokenEnded(): DomainError {
   return new DomainError('UNAUTHENTICATED', 'The token was revoked, or has expired.');
 }
 
 /**
- * The outcome of `work`, or a failure as soon as the token ends. The work itself is not stopped: what it has begun goes on,
- * and nothing more begins (actorDeps.ts).
+ * Settles like `work`, but fails as soon as the token ends. The work itself is not stopped: what it has begun goes on,
+ * but it can begin nothing more (actorDeps.ts).
  * @throws DomainError UNAUTHENTICATED
  */
 export function untilTokenEnd<T>(tokenEnd: TokenEnd, work: Promise<T>): Promise<T> {

@@ -4,9 +4,9 @@ import type { Counted } from './recordCounts.ts';
 /** How often the uses are recorded. They are known to the minute. */
 const RECORD_INTERVAL_MS = 60_000;
 
-/** When tokens were last used, which costs a call nothing but a look into a set. */
+/** The times at which tokens were last used. A use costs its call only an insertion into a set. */
 export interface TokenUses extends Counted {
-  /** The holder of this token calls now. */
+  /** Counts the token as used now. */
   use(tokenId: string): void;
 }
 

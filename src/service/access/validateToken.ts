@@ -1,4 +1,4 @@
-/** Checks what a new token is to be. */
+/** Checks the request for a new token. */
 import { isPlainName } from '../../domain/plainName.ts';
 import { DOORS, type Door, type Role } from '../../domain/token.ts';
 import { refuse, validateUserUuid } from '../validate.ts';
@@ -14,7 +14,7 @@ export interface TokenRequest {
   readonly expiresAt?: Date | null | undefined;
 }
 
-/** What is valid of a request. @throws BAD_USER_INPUT */
+/** The validated request, with null for what is left out. @throws BAD_USER_INPUT */
 export function validateToken(request: TokenRequest, now: Date) {
   const { name, role, expiresAt = null } = request;
   const [userUuid, userPrefix] = validateUsers(request);
@@ -30,7 +30,7 @@ export function validateToken(request: TokenRequest, now: Date) {
   };
 }
 
-/** The role USER names one user or a prefix, the others neither. */
+/** A token with the role USER names one user or a prefix. Any other token names neither. */
 function validateUsers({ role, ...given }: TokenRequest): [string | null, string | null] {
   const { userUuid = null, userPrefix = null } = given;
   const count = [userUuid, userPrefix].filter((name) => name !== null).length;

@@ -3,14 +3,14 @@ import { repeat } from '../../async/repeat.ts';
 import type { TokenBook } from './tokenBook.ts';
 
 /**
- * How often a gateway looks whether tokens have changed. With STALE_MS of the book, a token that is revoked ends
- * everywhere within a second, whatever happens to a gateway's connections.
+ * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (freshness.ts), a
+ * revoked token ends at every gateway within a second, whatever happens to a gateway's connections.
  */
 const POLL_INTERVAL_MS = 250;
 
 /**
- * Keeps the book up to date, also while no events come. Nothing else is waited for here, so that nothing delays a look.
- * Returns a function that stops it.
+ * Keeps the tokens in memory up to date, even while no events arrive. It waits for nothing else, so that nothing delays
+ * a check. Returns a function that stops it.
  */
 export function watchTokens(book: Pick<TokenBook, 'refresh'>, logger: Logger): () => void {
   const closing = new AbortController();
@@ -21,11 +21,11 @@ export function watchTokens(book: Pick<TokenBook, 'refresh'>, logger: Logger): (
   async function poll(): Promise<void> {
     try {
       await book.refresh();
-      if (isFailing) logger.info('Looks again whether tokens have changed');
+      if (isFailing) logger.info('Could check again whether tokens have changed');
       isFailing = false;
     } catch (err: unknown) {
       if (!isFailing && !signal.aborted)
-        logger.warn({ err }, 'Could not look whether tokens have changed');
+        logger.warn({ err }, 'Could not check whether tokens have changed');
       isFailing = true;
     }
   }

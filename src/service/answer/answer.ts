@@ -37,7 +37,7 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
-  /** The version of the environment that the worker is of. Null: it is of none. Not counted. */
+  /** The version of the worker's environment. Null: the worker has no environment. Not counted. */
   environmentOf(worker: Worker): Promise<EnvironmentView | null>;
   /** When the session ends by itself. Not counted. */
   sessionTimes(session: Session): SessionTimes;
@@ -56,7 +56,10 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   ): Promise<Assembled[Name]>;
   /** The exception that ended the execution. Null unless its status is ERROR. */
   error(execution: Execution): Promise<PythonError | null>;
-  /** What it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not say. */
+  /**
+   * The files that it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not
+   * report them.
+   */
   files(execution: Execution): ExecutionFiles | null;
   /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;

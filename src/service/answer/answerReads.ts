@@ -24,7 +24,7 @@ export interface AnswerReads {
   openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
   /** Null if there is no such worker. */
   workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
-  /** Null for an id of none. */
+  /** Null if there is no such version. */
   environments(ids: readonly EnvironmentId[]): Promise<readonly (EnvironmentView | null)[]>;
   /** The times at which the session ends by itself. Reads nothing. */
   sessionTimes(session: Session): SessionTimes;

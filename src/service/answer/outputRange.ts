@@ -8,11 +8,11 @@ export interface OutputRange {
   readonly first?: number | null | undefined;
 }
 
-/** More than any execution has. The database has no place for a larger one. */
+/** No execution has as many outputs. PostgreSQL's `integer` holds no larger number. */
 const MAX_SEQ = 2 ** 31 - 1;
 const FROM_ZERO = { min: 0, max: MAX_SEQ };
 
-/** @throws BAD_USER_INPUT naming what is negative, or too large */
+/** @throws BAD_USER_INPUT, with the field that is negative or too large */
 export function validateOutputRange({ after, first }: OutputRange): {
   readonly after: number;
   readonly limit: number | null;

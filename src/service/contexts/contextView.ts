@@ -34,7 +34,10 @@ export function viewOf(context: Context): ContextView {
   };
 }
 
-/** Those of an open session, the default one first. @param others its open contexts beside that */
+/**
+ * The views of the open contexts of a session, the default one first.
+ * @param others the contexts beside the default one
+ */
 export function viewsOf(session: Session, others: readonly Context[]): ContextView[] {
   return [defaultView(session), ...others.map(viewOf)];
 }

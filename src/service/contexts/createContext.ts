@@ -18,16 +18,16 @@ import { sessionForContexts } from './sessionForContexts.ts';
 import { untilContext } from './untilContext.ts';
 import { type AskedContext, type ContextRequest, validateContext } from './validateContext.ts';
 
-/** What a call without a name leaves behind when its gateway stops. */
+/** Tells the caller of a call without a name what goes on when the gateway stops. */
 const IS_MADE =
   'The context is being made, and `contexts` lists it. The call had no name, so sending it again would make another one.';
 
 type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>;
 
 /**
- * Creates a context in the user's session, and resolves when its kernel is ready, or after 30 s with the context as it is.
- * Opens a session if there is none. A name makes the call safe to repeat: if an open context has it, that one is given.
- * Works on any gateway.
+ * Creates a context in the user's session. Resolves when its kernel is ready, or after 30 s with the context as it is.
+ * Opens a session if there is none. A name makes the call safe to repeat: if an open context has the name, the call
+ * resolves with that context. Works on any gateway.
  * @throws BAD_USER_INPUT, also if the open context of that name begins in another folder; CONTEXT_LIMIT,
  * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, POOL_EXHAUSTED, and the errors of `fileErrors.ts`
  */
@@ -87,7 +87,7 @@ async function create(
 }
 
 /**
- * Any free one, so that few of several calls at the same time want the same one.
+ * A random free slot, so that calls at the same time seldom choose the same one.
  * @throws CONTEXT_LIMIT
  */
 function freeSlot(open: readonly Context[], { maxContexts }: Config): number {
@@ -117,7 +117,7 @@ async function untilEnded({ database }: CreateContextDeps, { id }: Context): Pro
 
 async function untilReady({ database }: CreateContextDeps, { id }: Context): Promise<Context> {
   const isReady = ({ status }: Context) => status === 'READY';
-  // No error if it takes long: a caller who repeats the call would get one context more each time.
+  // A long start is no error: a caller who repeated the call would get another context each time.
   const context = await untilContext(database, id, isReady, null);
   if (context.endReason === null) return context;
   if (context.endReason === 'failed') throw failed(id);

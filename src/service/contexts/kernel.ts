@@ -4,8 +4,8 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { type KernelView, kernelViews, type OpenKernel } from './kernelView.ts';
 
 /**
- * The open context with this id, whoever's it is. Null if the id is unknown, malformed, or that of something that has
- * ended or that the principal does not see.
+ * The open context with this id, of any user that the principal sees. Otherwise null, also if the id is malformed or
+ * the context has ended.
  */
 export async function kernel(
   deps: Pick<ServiceDeps, 'database'>,
@@ -18,7 +18,7 @@ export async function kernel(
   return view ?? null;
 }
 
-/** The open context with this id. That of a default context is the id of its session. */
+/** The open context with this id. A default context has the id of its session. */
 async function openKernel(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,
   given: string,

@@ -5,14 +5,14 @@ import type { KernelActivity } from '../../events/queries/contextQueries.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextView, defaultView, viewOf } from './contextView.ts';
 
-/** An open context, whose it is, and what it is doing. */
+/** An open context, its owner, and its activity. */
 export interface KernelView {
   readonly context: ContextView;
   readonly tenant: string;
   readonly userUuid: string;
   /** The name of the environment of its session. Null: none. */
   readonly environment: string | null;
-  /** When something ended in its session last, or when it was made. */
+  /** When an execution last ended in its session. If none has since the context was created: when it was created. */
   readonly lastActivityAt: Date;
   /** Its executions that have not ended, in the order of acceptance. */
   readonly unfinished: readonly ExecutionId[];

@@ -3,7 +3,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type KernelView, kernelViews } from './kernelView.ts';
 
-/** How many sessions are looked at. Each holds a worker, so an installation has fewer. */
+/** The most sessions that are read. Each holds a worker, so an installation has fewer. */
 const MAX_SESSIONS = 1_000;
 
 /** The open contexts of these users, the default one of each session first. */

@@ -15,9 +15,9 @@ export function parseContextId(given: string | null | undefined): ContextId | nu
 }
 
 /**
- * The open context that a request names in the user's open session, which is then the one in memory. Null: the default
- * one.
- * @throws NOT_FOUND if it is another session's, has ended or is being deleted
+ * The open context that a request names in the user's open session. If it names one, `sessions` knows that session
+ * afterwards. Null: the default context.
+ * @throws NOT_FOUND if the context belongs to another session, has ended or is being deleted
  */
 export async function contextNamed(
   { database, sessions }: Pick<ServiceDeps, 'database' | 'sessions'>,
@@ -42,7 +42,7 @@ export function isDefaultOf(session: Session, id: string): boolean {
   return session.id === id;
 }
 
-/** For a request that names a context which is not open, or whose session is not. */
+/** The error for a request that names a context which is not open, or whose session is not open. */
 export function noContext(id: string): DomainError {
   return notFound('open context', id);
 }

@@ -5,7 +5,8 @@ import { validatePath } from '../files/filePaths.ts';
 import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
 
 /**
- * @param directory absolute; null: the home, which is there
+ * Resolves if the directory exists.
+ * @param directory absolute; null: the home, which always exists
  * @throws FILE_NOT_FOUND, NOT_A_DIRECTORY, and the other errors of `fileErrors.ts`
  */
 export async function requireDirectory(

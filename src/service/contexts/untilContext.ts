@@ -5,10 +5,10 @@ import type { Database } from '../../events/database.ts';
 import { CARRY_OUT_LIMIT_MS, untilCarriedOut } from '../untilCarriedOut.ts';
 
 /**
- * Resolves with the context once it is as wanted, or has ended.
- * @param late what has not happened within {@link CARRY_OUT_LIMIT_MS}, as a sentence. Null: then it resolves with the
- * context as it is
- * @throws POOL_INITIALIZING after that time
+ * Resolves with the context once `isAsWanted` is true, or the context has ended.
+ * @param late the beginning of the error's message, such as `The kernel was not replaced`. Null: after
+ * {@link CARRY_OUT_LIMIT_MS}, resolves with the context as it is
+ * @throws POOL_INITIALIZING after {@link CARRY_OUT_LIMIT_MS}, unless `late` is null
  */
 export async function untilContext(
   database: Pick<Database, 'queries' | 'wakeUps'>,

@@ -13,7 +13,7 @@ export interface ContextRequest {
   readonly workingDirectory?: string | null | undefined;
 }
 
-/** What a context shall be. */
+/** The properties that a new context is to have. */
 export interface AskedContext {
   readonly name: string | null;
   /** Absolute. Null: the home. */
@@ -34,7 +34,7 @@ function validateContextName(name: string): string {
   return name;
 }
 
-/** The home is where a context begins anyway. */
+/** Null for the home, because a context begins there anyway. */
 function validateContextDirectory(given: string): string | null {
   const directory = validateDirectory(given);
   return directory === WORKER_HOME ? null : directory;

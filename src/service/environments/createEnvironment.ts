@@ -11,8 +11,8 @@ import {
 } from './validateEnvironmentSpec.ts';
 
 /**
- * Asks for a new version of an environment, which one of the gateways then builds. If the newest version that has not
- * failed is the same, it is that one.
+ * Requests a new version of an environment, which one of the gateways then builds. If the newest version that has not
+ * failed has the same content, resolves with that version instead, unless a rebuild is asked for.
  * @throws BAD_USER_INPUT
  */
 export async function createEnvironment(

@@ -4,10 +4,10 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateEnvironmentName } from './validateEnvironmentSpec.ts';
 
-/** A version of an environment as its principal may see it. */
+/** A version of an environment as a principal may see it. */
 export interface EnvironmentView {
   readonly environment: Environment;
-  /** Whether what it was made of may be seen: a script may contain what is for operators only. */
+  /** Whether the principal may see its specification. A set-up script may contain what only operators may know. */
   readonly isWhole: boolean;
 }
 
@@ -21,7 +21,7 @@ export async function environments(
 }
 
 /**
- * The newest version of a name, or the one with this number. Null: there is none that is not removed.
+ * The newest version of a name, or the one with this number. Null: there is none, or it was removed.
  * @throws BAD_USER_INPUT for what cannot be a name
  */
 export async function environment(

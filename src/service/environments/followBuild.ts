@@ -8,8 +8,8 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { requireVersion } from './environments.ts';
 
 /**
- * What the build of a version has printed after `after`, and what it prints from now on, up to its end. That is told by
- * the end of the items: the finish is not among them.
+ * The output of the build of a version after `after`: first the stored output, then live output up to the end of the
+ * build. The items then end. The finish is not among them.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */
 export async function followBuild(
@@ -26,8 +26,8 @@ export async function followBuild(
 }
 
 /**
- * Without the finish: there is no execution whose end it could tell. A version that is removed while it is built has none,
- * so its removal ends the items, too.
+ * The items up to the finish, without it: a finish belongs to an execution, and a build has none. If a version is
+ * removed while it is built, no finish comes. So its removal ends the items, too.
  */
 function upToTheEnd(
   { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
@@ -37,7 +37,7 @@ function upToTheEnd(
   const off = wakeUps.onEvent(({ event, streamId }) => {
     if (event.type === 'EnvironmentRemoved' && streamId === id) void closeIfBroken();
   });
-  /** The log of one that is built has an end, to which it is read. */
+  /** If the build has ended, its log has a finish. The items then go on up to that, even after the removal. */
   async function closeIfBroken(): Promise<void> {
     const removed = await queries.environmentVersion(id).catch(() => null);
     if (removed === null || removed.state === 'BUILDING') await close();

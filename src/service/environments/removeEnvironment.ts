@@ -6,7 +6,7 @@ import { type EnvironmentView, viewOf } from './environments.ts';
 import { validateEnvironmentName } from './validateEnvironmentSpec.ts';
 
 /**
- * Removes all versions of an environment. Open sessions stay on theirs, and a build that is under way is broken off.
+ * Removes all versions of an environment. Open sessions keep their version. A build that is under way is cancelled.
  * Resolves with the newest version.
  * @throws NOT_FOUND, BAD_USER_INPUT
  */
@@ -21,7 +21,7 @@ export async function removeEnvironment(
   // The oldest first, so that none of them serves in between.
   for (const { id } of former.reverse()) await removeVersion({ database, now }, id, 'removed');
   const removed = await removeVersion({ database, now }, newest.id, 'removed');
-  // A gateway may have asked for another one meanwhile, in the place of one of these.
+  // Meanwhile, a gateway may have requested another version that replaces one of these.
   for (const { id, reason } of await versionsOf(name))
     if (reason !== 'asked') await removeVersion({ database, now }, id, 'removed');
   return viewOf(principal, removed ?? newest);

@@ -18,10 +18,13 @@ const MAX_ENTRIES = 1_000;
 const MAX_ENTRY_CHARS = 1_000;
 const MAX_SETUP_CHARS = 262_144;
 
-/** A URL is recorded, and everybody who reads the records would see it. */
+/** URLs are recorded, so everybody who reads the records would see the password. */
 const PASSWORD = 'must not contain a password';
 
-/** As Debian names packages, with an architecture or a version behind it. apt takes a dash at the end for a removal. */
+/**
+ * The name of a Debian package, with an optional architecture and version. It must not end with a dash, which apt would
+ * take for a removal.
+ */
 const DEBIAN_PACKAGE = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$/;
 const MODULE = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
 
@@ -91,7 +94,7 @@ function validateIndex(index: string): string {
   validateName('index', index, MAX_ENTRY_CHARS);
   if (index.startsWith('/')) return index;
   const url = URL.canParse(index) ? new URL(index) : null;
-  // It is a word of a command in the build.
+  // The URL becomes a quoted word of a shell command in the build.
   if (url === null || !/^https?:$/.test(url.protocol) || /['\s\\]/.test(index))
     refuse('index', 'must be an http:// or https:// URL, or a folder that begins with /', {});
   if (url?.username || url?.password) refuse('index', PASSWORD, {});

@@ -32,7 +32,7 @@ export interface InputRequest {
   readonly offset?: number | null | undefined;
   readonly text?: string | null | undefined;
   readonly base64?: string | null | undefined;
-  /** Whether the input ends with it. */
+  /** Whether the input ends after these bytes. */
   readonly close?: boolean | null | undefined;
   /** How many more bytes follow in further calls. Unless there is room for them, too, nothing is recorded. */
   readonly followingBytes?: number | undefined;

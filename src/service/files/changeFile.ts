@@ -1,4 +1,4 @@
-/** Records a change of a file before it is made, makes it, and records what became of it (docs/events.md). */
+/** Records a change of a file before it is made, makes it, and records its outcome (docs/events.md). */
 import { DomainError } from '../../domain/errors.ts';
 import {
   decideFileChange,
@@ -29,7 +29,7 @@ export type FileOutcome = WithoutTime<
 >;
 type WithoutTime<Command> = Command extends unknown ? Omit<Command, 'at'> : never;
 
-/** What a change gives its caller, and what is recorded of it. */
+/** The result of a change for its caller, and the outcome to record. */
 export interface Changed<T> {
   readonly result: T;
   readonly outcome: FileOutcome;
@@ -122,18 +122,18 @@ async function recordFailure(
   change: FileChange,
   { error, mayHaveHappened }: { readonly error: unknown; readonly mayHaveHappened: boolean },
 ): Promise<void> {
-  // If the client went away, nobody is there to get a code.
+  // An error without a code means that the client went away. No caller gets a code then.
   const code = error instanceof DomainError ? error.code : 'ABORTED';
   try {
     await record(deps, change, { type: 'RecordFailure', code, mayHaveHappened });
   } catch (unrecorded: unknown) {
-    // Such as a database that is away. The caller is told that, as after a change that succeeded.
+    // E.g. the database is away. The caller gets this error, as it would after a change that succeeded.
     if (unrecorded instanceof DomainError) throw unrecorded;
     throw new AggregateError([error, unrecorded], 'A failed change of a file was not recorded.');
   }
 }
 
-/** Whether a change that failed for this reason may have been made, or a part of it. */
+/** Whether a change that failed with this cause may have been made, at least in part. */
 function mayHave(operation: FileOperation, cause: unknown): boolean {
   if (cause === undefined || wasNeverConnected(cause)) return false;
   if (operation === 'extract' || operation === 'delete') {

@@ -9,8 +9,8 @@ import { requireSession } from './sessionFiles.ts';
 /**
  * Deletes a file, a link, or a folder with all that is in it. Resolves with false if nothing was there, or if the user
  * has no open session.
- * @param versions which versions may be deleted: the worker checks it in the step in which it deletes. A link has its
- * own version and that of what it leads to.
+ * @param versions the versions that may be deleted. The worker checks them in the same step in which it deletes. A link
+ * has two versions: its own, and that of its target.
  * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, PRECONDITION_FAILED, and the other errors of `fileErrors.ts`
  */
 export async function deleteFile(

@@ -1,4 +1,4 @@
-/** What a caller is told when a file operation fails. */
+/** The errors that a caller gets when a file operation fails. */
 import { DomainError, type ErrorCode, hasCode, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { FilePath } from '../../domain/filePath.ts';
 import { quoted } from '../../domain/quoted.ts';
@@ -10,7 +10,7 @@ import {
   MAX_WATCHERS,
 } from '../../domain/workerFiles.ts';
 
-/** The client ended its upload before the last byte. Nobody is there to be told. */
+/** The client ended its upload before the last byte. No caller is left to get an error. */
 export class UploadAbortedError extends Error {
   constructor(options?: ErrorOptions) {
     super('The client went away while sending a file.', options);
@@ -45,12 +45,12 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
   },
   not_empty: {
     code: 'FILE_EXISTS',
-    what: 'is, or would replace, a folder that is not empty, or that code changes meanwhile',
+    what: 'is, or would replace, a folder that is not empty or that code is changing',
   },
   exists: { code: 'FILE_EXISTS', what: 'exists already' },
   precondition_failed: {
     code: 'PRECONDITION_FAILED',
-    what: 'is not in the version that the call asks for',
+    what: 'does not have the version that the call requires',
   },
   too_large: { code: 'FILE_TOO_LARGE', what: 'is too large for this' },
   disk_full: {
@@ -87,14 +87,14 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
   },
   too_many_watched: {
     code: 'FILE_TOO_LARGE',
-    what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, or more than ${MAX_WATCHED_PATH_BYTES} bytes of paths, as many as one watcher watches`,
+    what: `cannot be watched: there are more than ${MAX_WATCHED_ENTRIES} files and folders, or more than ${MAX_WATCHED_PATH_BYTES} bytes of paths. One watcher watches no more`,
   },
 };
 
 /** The error for a refusal of the worker. */
 export function refusedError(refusal: FileRefusedError, path: FilePath): DomainError {
   const { code, what: general, mayRetry } = TOLD[refusal.code];
-  // What is wrong with an archive, only the worker knows. It talks to its own user.
+  // Only the worker knows what is wrong with an archive. Its message goes only to the user of its session.
   const what = refusal.code === 'bad_archive' ? `${general} (${refusal.message})` : general;
   const details = {
     ...(code === 'BAD_USER_INPUT' && { field: 'path' }),
@@ -103,7 +103,7 @@ export function refusedError(refusal: FileRefusedError, path: FilePath): DomainE
   return new DomainError(code, `${quoted(path.text)} ${what}.`, details, { cause: refusal });
 }
 
-/** Whether a file operation failed because nothing is there. Also if the session has ended meanwhile. */
+/** Whether a file operation failed because nothing is there. True also if the session has ended meanwhile. */
 export function isMissing(error: unknown): boolean {
   return (
     error instanceof DomainError && (error.code === 'FILE_NOT_FOUND' || error.code === 'NOT_FOUND')
@@ -144,8 +144,9 @@ export function wasNeverConnected(error: unknown): boolean {
 }
 
 /**
- * Refusals before anything is done. All others may leave a part of an archive extracted, or of a folder deleted. What an
- * archive does not find has vanished meanwhile, because it makes its folders.
+ * Refusals before anything is done. After any other refusal, a part of an archive may be extracted, or a part of a
+ * folder deleted. For an archive, `not_found` is not one of these: extraction makes its folders, so a folder that it
+ * does not find has vanished meanwhile.
  */
 const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
   'bad_request',

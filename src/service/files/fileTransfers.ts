@@ -1,4 +1,4 @@
-/** The places for files that this gateway sends and receives at the same time. */
+/** Limits how many files this gateway sends and receives at the same time. */
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 
 export interface FileTransfers {

@@ -24,8 +24,8 @@ export interface FolderRequest extends PageRequest {
 }
 
 /**
- * What is in a folder: names in the order of their bytes, each folder before what is in it. Links are listed and not
- * followed. A page may be shorter than requested; `hasNextPage` says whether more follows.
+ * The entries of a folder, in the order of the bytes of their names, each folder before its own entries. Links are
+ * listed but not followed. A page may be shorter than requested; `hasNextPage` says whether more follows.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, and the errors of `fileErrors.ts`
  */
 export async function files(

@@ -6,12 +6,12 @@ import { tooLarge, UploadAbortedError } from './fileErrors.ts';
 export interface Measured {
   /** The same bytes. Fails with UploadAbortedError if the source fails, or with FILE_TOO_LARGE. */
   readonly body: Readable;
-  /** Of the bytes that have passed so far. Call it once, at the end. */
+  /** The size and the hash of the bytes that have passed so far. Call it once, at the end. */
   readonly result: () => { readonly size: number; readonly sha256: string };
 }
 
 /**
- * Passes an upload on as fast as it is read, and computes its size and hash: what a worker says of itself is no fact.
+ * Passes an upload on as fast as it is read, and computes its size and hash. A worker's own figures are not trusted.
  */
 export function measured(source: Readable, maxBytes: number): Measured {
   const hash = createHash('sha256');
@@ -30,12 +30,12 @@ export function measured(source: Readable, maxBytes: number): Measured {
       done(error === null || error instanceof DomainError ? error : asAborted(error, source));
     },
   });
-  // The error reaches whoever reads `body`.
+  // The reader of `body` gets the error.
   pipeline(source, body, () => {});
   return { body, result: () => ({ size, sha256: hash.digest('hex') }) };
 }
 
-/** Only a source that broke was aborted by the client. Other errors come from the reader. */
+/** An error of the source means that the client aborted the upload. Any other error comes from the reader. */
 function asAborted(error: Error, source: Readable): Error {
   return source.errored === error ? new UploadAbortedError({ cause: error }) : error;
 }

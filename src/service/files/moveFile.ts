@@ -16,7 +16,7 @@ export interface MoveRequest {
 }
 
 /**
- * Moves a file or folder, in one step that nobody sees half of (a file also to another disk of the worker).
+ * Moves a file or folder, so that nobody ever sees half of it. A file can also be moved to another disk of the worker.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILE_NOT_FOUND, FILE_EXISTS, and the other errors of
  * `fileErrors.ts`
  */

@@ -19,13 +19,13 @@ export interface WriteArchiveRequest extends UploadOptions {
 export interface ExtractedArchive {
   /** The number of files in it, as the worker reports. */
   readonly files: number;
-  /** Of the archive's bytes, in hexadecimal, as this gateway computed it. */
+  /** The hash of the archive's bytes, in hexadecimal, as this gateway computed it. */
   readonly sha256: string;
 }
 
 /**
- * Unpacks a tar archive into a folder. Opens a session if the user has none. If it fails, the files that came before are
- * there, each whole.
+ * Unpacks a tar archive into a folder. Opens a session if the user has none. If it fails, the files that were already
+ * unpacked stay, each complete.
  * @throws like {@link writeContent}
  */
 export async function writeArchive(

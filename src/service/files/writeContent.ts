@@ -25,14 +25,15 @@ export interface WrittenFile {
   readonly file: FileView;
   /** Whether nothing was there before. */
   readonly created: boolean;
-  /** Of the bytes that were sent, in hexadecimal, as this gateway computed it. */
+  /** The hash of the bytes that were sent, in hexadecimal, as this gateway computed it. */
   readonly sha256: string;
 }
 
 /**
  * Writes a file, and makes the folders above it. Opens a session if the user has none. Nobody sees half of the file
  * under its name: if `source` fails, or the disk is full, what was there stays whole.
- * @param source is read as fast as the worker takes it, and not at all if the worker refuses beforehand
+ * @param source is read as fast as the worker accepts the bytes, and not at all if the worker refuses the call
+ * beforehand
  * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `fileErrors.ts`, and
  * UploadAbortedError if `source` fails
  */
@@ -64,7 +65,7 @@ export async function writeContent(
     );
   } finally {
     end();
-    // If it was never read, nobody else ends it.
+    // A source that was never read is closed nowhere else.
     source.destroy();
   }
 }

@@ -3,15 +3,15 @@ import { recordEnd } from '../../pool/endWorker.ts';
 import { changeToken } from '../access/changeToken.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** How much was open. */
+/** How many tokens were revoked, and how many sessions were ended. */
 export interface EndedOwner {
   readonly tokens: number;
   readonly sessions: number;
 }
 
 /**
- * Revokes the tokens of a user or tenant, then records the end of their sessions. Gateways carry it out. A token for
- * users with a prefix is nobody's alone, and stays.
+ * Revokes the tokens of a user or tenant, then records the end of their sessions. Gateways carry it out. If one user is
+ * forgotten, a token for a prefix stays, because it also serves other users.
  */
 export async function endOwner(
   deps: Pick<ServiceDeps, 'database' | 'now'>,

@@ -9,7 +9,7 @@ const POLL_INTERVAL_MS = 250;
 const LIMIT_MS = 90_000;
 /** A gateway that has just died counts as running until its lease expires, and one that starts announces itself soon. */
 const NO_GATEWAY_LIMIT_MS = 5_000;
-/** A live gateway records what became of a change right after the worker is gone, so it gets this time from then on. */
+/** How long a live gateway has, once the worker is gone, to record the outcome of a change. It needs only a moment. */
 const CHANGE_GRACE_MS = 2_000;
 /** Changes without an outcome that are ended in one commit. */
 const PAGE_CHANGES = 100;
@@ -17,9 +17,9 @@ const PAGE_CHANGES = 100;
 type Deps = Pick<ServiceDeps, 'database' | 'now'>;
 
 /**
- * Resolves when nothing of the owner's is under way any more, in any gateway or container. A change of a file whose
- * gateway was killed gets its end here.
- * @throws Error, with a message for the operator, if something goes on
+ * Resolves when nothing of this owner is under way any more, in any gateway or container. If the gateway of a file
+ * change was killed, this function records the end of the change.
+ * @throws Error, with a message for the operator, if something does not end
  */
 export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
   const { queries, leases } = deps.database;
@@ -39,8 +39,8 @@ export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
     aloneSince = isAlone ? (aloneSince ?? now) : null;
     const left = JSON.stringify({ ...others, fileChanges });
     if (aloneSince !== null && now > aloneSince + NO_GATEWAY_LIMIT_MS)
-      throw new Error(`No gateway runs that could end what goes on: ${left}. ${AGAIN}`);
-    if (now > startedAt + LIMIT_MS) throw new Error(`It has not ended: ${left}. ${AGAIN}`);
+      throw new Error(`No gateway is running that could end what is unfinished: ${left}. ${AGAIN}`);
+    if (now > startedAt + LIMIT_MS) throw new Error(`Some of it has not ended: ${left}. ${AGAIN}`);
     await pause(POLL_INTERVAL_MS);
   }
 }
@@ -48,7 +48,10 @@ export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
 const AGAIN =
   'Nothing is forgotten yet. Start a gateway, make sure that its engine answers, then repeat this.';
 
-/** Nobody knows whether they happened. After this, a gateway that was only paused cannot record it either. */
+/**
+ * Records that nobody knows whether these changes were made. Afterwards, a gateway that was only paused cannot record
+ * an outcome any more.
+ */
 async function endChanges({ database: { queries, store }, now }: Deps, owner: Owner) {
   await decideAndCommit(store, {
     load: () => queries.pendingChangesOf(owner, PAGE_CHANGES),

@@ -9,7 +9,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 export interface PoolAt extends WorkerNumbers {
   readonly at: Date;
   readonly workers: readonly Worker[];
-  /** Those of environments, by version. One without workers is absent. */
+  /** The numbers of workers of each version of an environment. A version without workers is absent. */
   readonly environments: readonly EnvironmentWorkers[];
 }
 

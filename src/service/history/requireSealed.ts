@@ -2,14 +2,14 @@ import { DomainError } from '../../domain/errors.ts';
 import { sealAll } from '../../events/chain/sealAll.ts';
 import type { Database } from '../../events/database.ts';
 
-/** A long history from before there were numbers takes longer. The audit keeper goes on with it. */
+/** A long history from a release without these numbers takes longer. The audit keeper then continues. */
 const SEAL_LIMIT_MS = 5_000;
 /** Numbering a long history takes minutes, so clients ask seldom. */
 const RETRY_NUMBERING_AFTER_MS = 10_000;
 
 /**
- * Numbers the events that were recorded until now among those of their tenants: sealing does that (decision 0051). An
- * event that is not sealed yet has no number, and is not listed for a tenant.
+ * Seals the events that were recorded until now. Sealing numbers each event among the events of its tenant (decision
+ * 0051). An event that is not sealed yet has no number, and is not listed for a tenant.
  * @throws POOL_INITIALIZING while a long history is being numbered
  */
 export async function requireSealed({

@@ -4,7 +4,10 @@ import type { ListPage, PageRequest } from '../lists/page.ts';
 import { type Principal, sees } from '../principal.ts';
 import { type StreamPageDeps, streamPage } from './streamPage.ts';
 
-/** The events of a session. Null if there is no such session, or if the principal does not see it. @throws BAD_USER_INPUT */
+/**
+ * The events of a session. Null if there is no such session, or if the principal does not see it.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
 export async function sessionEvents(
   deps: StreamPageDeps,
   principal: Principal,

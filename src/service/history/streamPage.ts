@@ -11,8 +11,9 @@ export interface Stream {
 }
 
 /**
- * The events of one worker or session, in order. Everybody but an operator sees those of their tenant, with their
- * numbers among these as positions: of a worker, those since it has had a session.
+ * The events of one worker or session, in order. An operator sees all of them. Everybody else sees those of their
+ * tenant: of a worker, the events since it got its session. Their positions are then their numbers among the tenant's
+ * events.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 export async function streamPage(

@@ -7,7 +7,7 @@ import { validateUserUuid } from '../validate.ts';
 import { openSessionOf } from './openSessionOf.ts';
 import { validateQuestion } from './validateQuestion.ts';
 
-/** Somebody types, and waits for it. */
+/** Short, because a user who types waits for the answer. */
 const ANSWER_LIMIT_MS = 2_000;
 
 export interface KernelRequest {
@@ -18,9 +18,10 @@ export interface KernelRequest {
 }
 
 /**
- * Asks a kernel of the user's open session, while that runs nothing. Null, within {@link ANSWER_LIMIT_MS}: there is no
- * answer, because there is no session, the kernel runs code or is not ready, or it takes too long. It is recorded
- * nowhere, opens no session, and is no use of the session (docs/decisions/0062-questions-are-no-executions.md).
+ * Asks a kernel of the user's open session a question, while the kernel runs nothing. Resolves within
+ * {@link ANSWER_LIMIT_MS}. Null: there is no session, the kernel runs code or is not ready, or the answer takes too
+ * long. A question is not recorded, opens no session, and does not count as a use of the session
+ * (docs/decisions/0062-questions-are-no-executions.md).
  * @throws BAD_USER_INPUT; NOT_FOUND for a context that is not open
  */
 export async function askKernel(

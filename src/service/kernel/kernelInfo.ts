@@ -6,8 +6,8 @@ import { validateUserUuid } from '../validate.ts';
 import { openSessionOf } from './openSessionOf.ts';
 
 /**
- * What the kernels of the user's open session are. The worker is asked once, so it does not matter what runs. Null: there
- * is no open session.
+ * The facts about the kernels of the user's open session. Each worker is asked only once, even while code runs. Null:
+ * there is no open session, or its worker does not report them.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
  */
 export async function kernelInfo(

@@ -1,7 +1,7 @@
 import type { HistoryQuestion, KernelQuestion } from '../../domain/kernelQuestion.ts';
 import { refuse, validateWholeNumber } from '../validate.ts';
 
-/** Far more than a cell of a notebook has. An agent takes as many characters. */
+/** Far more than a cell of a notebook has. An agent accepts as many characters. */
 const MAX_CODE_BYTES = 262_144;
 const MAX_PATTERN_CHARS = 1_000;
 const MAX_COUNT = 2 ** 31 - 1;

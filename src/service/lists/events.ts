@@ -10,9 +10,9 @@ export interface EventFilter {
 }
 
 /**
- * Events in the order in which they were recorded: all for an operator, and those of their tenant for everybody else.
- * These have their numbers among the events of the tenant as positions and cursors, which tell nothing of others. A page
- * ends early at MAX_RESPONSE_BYTES.
+ * Events in the order in which they were recorded. An operator sees all of them. Everybody else sees those of their
+ * tenant. Positions and cursors are then numbers among the events of the tenant, so they reveal nothing of other
+ * tenants. A page ends early at MAX_RESPONSE_BYTES.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 export async function events(
@@ -38,7 +38,7 @@ export async function events(
   };
 }
 
-/** The hash of a token's secret is for operators, who make tokens, and for verifying the chain. */
+/** Leaves out the hash of a token's secret. Operators, who make tokens, see it, and verifying the chain needs it. */
 function withoutHash(recorded: RecordedEvent): RecordedEvent {
   const { event } = recorded;
   if (event.type !== 'TokenCreated' && event.type !== 'TokenRotated') return recorded;

@@ -43,7 +43,7 @@ export async function executions(
   );
 }
 
-/** A cursor is the id of an execution: positions would tell how much all tenants do. */
+/** A cursor is the id of an execution. A position would reveal how many events all tenants record. */
 async function positionOf(
   { queries }: ServiceDeps['database'],
   principal: Principal,

@@ -16,7 +16,7 @@ export interface SessionFilter {
   readonly isOpen?: boolean | null | undefined;
   /** Only sessions that were opened at this time or later. */
   readonly from?: Date | null | undefined;
-  /** Only sessions with the environment of this name. A name that is null: only those without one. */
+  /** Only sessions with the environment of this name. If the name is null: only sessions without an environment. */
   readonly environment?: { readonly name: string | null } | null | undefined;
   /** Only sessions whose metadata have all these pairs. */
   readonly metadata?: unknown;
@@ -25,8 +25,8 @@ export interface SessionFilter {
 }
 
 /**
- * The sessions of a tenant, the last opened first unless the filter says otherwise. A cursor is a place in a list of
- * either order, and with any filter.
+ * The sessions of a tenant, the last opened first unless the filter says otherwise. A cursor is valid in either order
+ * and with any filter.
  * @throws BAD_USER_INPUT; FORBIDDEN for another tenant
  */
 export async function sessions(

@@ -7,7 +7,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { requireNotebook } from './notebooks.ts';
 import { type NotebookRequest, validateNotebook } from './validateNotebook.ts';
 
-/** What is left out stays. */
+/** Fields that are left out stay unchanged. */
 export type NotebookChanges = Partial<NotebookRequest & { readonly contextId: string }>;
 
 /** Gives an open notebook another path, name, type or context. @throws BAD_USER_INPUT, NOT_FOUND */

@@ -5,7 +5,7 @@ import { notFound } from '../notFound.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** How many of them are listed. */
+/** The most notebooks that are listed. */
 const MAX_NOTEBOOKS = 1_000;
 
 /** The open notebooks of these users whose context is open, too, oldest first. */

@@ -7,7 +7,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type NotebookRequest, validateNotebook } from './validateNotebook.ts';
 
-/** How many notebooks one user, or all sessions of one token, may have open at a time. */
+/** How many notebooks one user may have open at a time. */
 const MAX_OPEN_NOTEBOOKS = 500;
 
 /**

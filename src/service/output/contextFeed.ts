@@ -1,8 +1,8 @@
 /**
- * What happens in one context, as the feed of events tells it. An execution is given when it has begun, or has ended
- * without that; until then it waits here. Restarts are given before executions that wait, and the end of the context
- * after them. Nothing is read from the database but what was unfinished when the feed began, and what its follower has
- * missed.
+ * The news of one context, from the event feed. An execution is returned once it has begun, or has ended without having
+ * begun. Until then it waits here. Restarts are returned before waiting executions, and the end of the context after
+ * them. Only two things are read from the database: the executions that were unfinished when the feed began, and those
+ * that its follower has missed.
  */
 import { type ContextPlace, WHOLE } from '../../domain/contextPlace.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -17,10 +17,13 @@ import type { KernelView } from '../contexts/kernelView.ts';
 /** How much may wait for a follower that is slower than the executions. */
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
-/** How many executions that ended while a follower was away it is given: the latest. The other half is for new ones. */
+/**
+ * How many of the executions that ended while a follower was away are returned to it: the latest. The other half of the
+ * places is for new executions.
+ */
 const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 
-/** What happens to a kernel beside its executions. */
+/** What happens to a kernel apart from its executions. */
 export type KernelNews =
   | { readonly type: 'restarting' }
   | { readonly type: 'restarted'; readonly kernelRestarts: number; readonly byUser: boolean }
@@ -29,21 +32,21 @@ export type KernelNews =
 export interface Tracked {
   readonly execution: Execution;
   readonly code: string;
-  /** That of its request: executions are given in this order. */
+  /** The position of the event of its request. Executions are returned in this order. */
   readonly position: number;
 }
 
 export interface ContextFeed {
   /** The position of the first execution that was there when the feed began. Null: there was none. */
   readonly first: number | null;
-  /** What comes next. Null: the follower has gone. @throws DomainError if the follower is too far behind */
+  /** The next news or execution. Null: the follower has gone. @throws DomainError if the follower is too far behind */
   next(): Promise<KernelNews | Tracked | null>;
-  /** The execution when it has ended. Null: the follower has gone first. */
+  /** Resolves with the execution once it has ended. Null: the follower has gone before. */
   ended(id: ExecutionId): Promise<Execution | null>;
   close(): void;
 }
 
-/** @param after how far the follower has come before. Null: what has ended is not given */
+/** @param after the place that the follower has reached before. Null: executions that have ended are not returned */
 export async function createContextFeed(
   { queries, wakeUps }: Pick<Database, 'queries' | 'wakeUps'>,
   { context }: KernelView,
@@ -68,14 +71,14 @@ export async function createContextFeed(
     if (waiting.size > MAX_WAITING || codeBytes > MAX_WAITING_CODE_BYTES) fallBehind();
   }
 
-  /** A follower that sends to a slow reader asks for nothing meanwhile, so what it misses is dropped now. */
+  /** Frees the memory at once: a follower that is sending to a slow reader may not call `next` for a long time. */
   function fallBehind(): void {
     isTooFarBehind = true;
     waiting.clear();
     off();
   }
 
-  /** False: it is no execution of this context. */
+  /** Applies an event to its execution. False: the execution is not tracked here, or the event is not the next one. */
   function change(id: ExecutionId, event: ExecutionEvent, version: number): boolean {
     const tracked = waiting.get(id);
     const before = tracked?.execution ?? given.get(id);
@@ -91,10 +94,10 @@ export async function createContextFeed(
     return { type: 'restarted', kernelRestarts, byUser: reason === 'user' };
   }
 
-  /** Each follower gets the events of all contexts. Only those of its own may wake it. */
+  /** A feed gets the events of all contexts. Only those of its own context may wake its follower. */
   const take = (recorded: RecordedEvent) => void (takes(recorded) && wake());
 
-  /** Whether it tells something of this context. */
+  /** Takes in an event. Returns whether the event is about this context. */
   function takes({ event, streamId, version, position }: RecordedEvent): boolean {
     const isContext = streamId === contextId;
     switch (event.type) {
@@ -158,12 +161,12 @@ export async function createContextFeed(
       },
     );
   } catch (error: unknown) {
-    // Nobody gets the feed, so nobody would close it, and it would keep every event.
+    // The caller gets no feed that it could close, so the listener would stay for ever.
     off();
     throw error;
   }
 
-  /** Sleeps until an event of this context is heard, or the follower has gone. */
+  /** Resolves when an event of this context arrives, or the follower has gone. */
   async function untilWoken(): Promise<void> {
     await new Promise<void>((resolve) => {
       wake = resolve;
@@ -207,7 +210,7 @@ export async function createContextFeed(
   };
 }
 
-/** What is unfinished, and what a follower who comes back has missed, in order. */
+/** The executions that are unfinished, and those that a returning follower has missed, in order. */
 async function atTheBeginning(
   queries: Database['queries'],
   session: Session,

@@ -1,6 +1,6 @@
 /**
- * How far those that follow contexts under a name have come. What they acknowledge is recorded together, and not at once:
- * a reader whose gateway is killed may be told again what it acknowledged last.
+ * The places that named readers of contexts have reached. Acknowledgements are recorded together, a little later. If a
+ * gateway is killed before that, its reader may get again what it acknowledged last.
  */
 import { createHash } from 'node:crypto';
 import { within } from '../../async/within.ts';
@@ -13,17 +13,19 @@ import type {
 
 /** How often a gateway records, at most: one statement for all of its readers. */
 const RECORD_INTERVAL_MS = 100;
-/** After a failure. */
+/** The interval after a failure. */
 const RETRY_MS = 1_000;
 /** How long a gateway that stops waits for the database, which may be away. */
 const CLOSE_LIMIT_MS = 2_000;
 
 export interface ContextReaders {
-  /** How far it has come, at any gateway. Null: it is new. */
+  /** The place that the reader has reached, at any gateway. Null: the reader is new. */
   find(reader: ContextReader): Promise<ContextPlace | null>;
-  /** Resolves when the place of a new reader is recorded. Of very many readers of a context, the oldest are forgotten. */
+  /**
+   * Resolves when the place of a new reader is recorded. If a context has very many readers, the oldest are forgotten.
+   */
   begin(reader: ContextReader, place: ContextPlace): Promise<void>;
-  /** It has come as far as this. */
+  /** Must be called when the reader has reached this place. */
   reached(reader: ContextReader, place: ContextPlace): void;
   /** Resolves when everything that was reached is recorded. */
   recorded(): Promise<void>;
@@ -39,7 +41,7 @@ export interface ContextReadersDeps {
   readonly logger: { warn(fields: object, message: string): void };
 }
 
-/** @param name what the reader calls itself, in whatever characters */
+/** @param name the reader's name, of any characters */
 export function readerOf(
   { id: contextId, sessionId }: { readonly id: string; readonly sessionId: string },
   name: string,
@@ -61,7 +63,10 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
     if (known === undefined || !isTold(place, known)) waiting.set(key, place);
   }
 
-  /** Records all that waits, after the statement that is under way. @throws what the database throws; nothing is lost then */
+  /**
+   * Records all places that wait, after the statement that is under way.
+   * @throws what the database throws; the places then wait again
+   */
   function record(): Promise<void> {
     const mine = recording.then(recordWaiting);
     recording = mine.catch(() => undefined);
@@ -82,7 +87,7 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
   }
 
   function warn(err: unknown): void {
-    logger.warn({ err }, 'Could not record how far readers of kernels have come');
+    logger.warn({ err }, 'Could not record the places of the readers of contexts');
   }
 
   function recordIn(ms: number): void {
@@ -102,7 +107,7 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
 
   return {
     find: async (reader) => {
-      // Whoever asks must see what this gateway knows already.
+      // The answer must include the places that this gateway has not recorded yet.
       await record();
       return await queries.readerPlace(reader);
     },

@@ -12,38 +12,40 @@ import { type ContextFeed, createContextFeed, type KernelNews } from './contextF
 import { readerOf } from './contextReaders.ts';
 import { outputsUntil } from './outputsUntil.ts';
 
-/** What happens to an execution. If it ends before it has begun, only its end is told. */
+/** What happens to an execution. If it ends before it has begun, only its end is reported. */
 export type ExecutionNews =
   | { readonly type: 'begun'; readonly execution: Execution; readonly code: string }
   | { readonly type: 'output'; readonly execution: Execution; readonly item: OutputItem }
   | { readonly type: 'ended'; readonly execution: Execution };
 
-/** Where a piece of news is among all that a follower is told. */
+/** The place of a piece of news among all news of its context. */
 export interface Placed {
-  /** How far a follower who was told this has come. */
+  /** The place that a follower has reached with this piece of news. */
   readonly place: ContextPlace;
   /**
-   * The follower has acknowledged it before. It is given nevertheless, because what comes next of the same execution may
-   * need it.
+   * Whether the follower has already acknowledged it. It is reported again, because later news of the same execution
+   * may need it.
    */
   readonly isTold: boolean;
 }
 
-/** What a follower of a context is told. */
+/** A piece of news that a follower of a context gets. */
 export type ContextNews = KernelNews | (ExecutionNews & Placed);
 
 export interface FollowContextOptions {
   /** Aborted when the follower goes. The news end then. */
   readonly gone: AbortSignal;
-  /** What the follower calls itself. When it comes back, it is told what it has missed. Null: nothing is remembered. */
+  /**
+   * The follower's name. A follower that returns under the same name gets what it missed. Null: nothing is remembered.
+   */
   readonly reader: string | null;
 }
 
 export interface FollowedContext {
   readonly kernel: KernelView;
-  /** Pulled, so that nothing but requests piles up for a slow follower. They end after `gone`. */
+  /** The follower pulls the news, so only requested executions pile up if it is slow. The news end after `gone`. */
   readonly news: AsyncIterable<ContextNews>;
-  /** The follower has got the news with this place, and all before. */
+  /** Must be called when the follower has got the news with this place, and all news before it. */
   reached(place: ContextPlace): void;
   /** Resolves when every gateway knows what the follower has reached. */
   recorded(): Promise<void>;
@@ -55,10 +57,10 @@ type FollowContextDeps = Pick<
 >;
 
 /**
- * All that happens in a context from now on: its executions one after the other, each from its beginning to its end with
- * its outputs, those that run or wait already as well; restarts; its end. A reader that comes back is also told of the
- * executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md). Until the follower goes, the session
- * does not end as idle. Resolves when nothing more can be missed.
+ * Reports all that happens in a context from now on: its executions, its restarts and its end. Executions come one
+ * after the other, each from its beginning to its end, with its outputs. Those that already run or wait are included. A
+ * reader that returns also gets the executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md).
+ * Until the follower goes, the session does not end as idle. Resolves when nothing more can be missed.
  * @throws NOT_FOUND; from `news`, QUEUE_FULL if the follower is too far behind
  */
 export async function followContext(
@@ -72,7 +74,7 @@ export async function followContext(
   if (found === null) throw noContext(contextId);
   const reader = name === null ? null : readerOf(found.context, name);
   const reached = reader && (await contextReaders.find(reader));
-  // Whatever is accepted from now on is told.
+  // Every execution that is accepted after this position is reported.
   const now = reader && reached === null ? await database.store.lastPosition() : 0;
   const feed = await createContextFeed(database, found, gone, reached);
   onAbort(gone, feed.close);
@@ -90,7 +92,7 @@ export async function followContext(
   };
 }
 
-/** A follower is a use of the session, as long as it is there. */
+/** Counts the follower as a use of the session until it goes. */
 async function countAsUse(
   deps: FollowContextDeps,
   { tenant, userUuid, context }: KernelView,
@@ -101,7 +103,7 @@ async function countAsUse(
   gone.addEventListener('abort', deps.sessionUses.attend(session), { once: true });
 }
 
-/** Where a new reader begins: before everything that it will be told. */
+/** The place where a new reader begins: before all news that it will get. */
 function firstPlace({ first }: ContextFeed, now: number): ContextPlace {
   return first === null ? { position: now, seq: WHOLE } : { position: first, seq: NOT_BEGUN };
 }
@@ -109,7 +111,7 @@ function firstPlace({ first }: ContextFeed, now: number): ContextPlace {
 interface Following {
   readonly feed: ContextFeed;
   readonly gone: AbortSignal;
-  /** How far the follower had come before. */
+  /** The place that the follower had reached before. */
   readonly told: ContextPlace | null;
 }
 

@@ -22,7 +22,8 @@ export async function outputPage(
   if (!sees(principal, execution)) throw notFound('execution', execution.id);
   const read = () => database.queries.outputs({ executionId: execution.id, seq: after }, PAGE);
   const page = await read();
-  // This gateway may know of nothing more for once (freshOutputs.ts), although another has stored the rest and the end.
+  // After each commit, memory may answer once that nothing more is there (freshOutputs.ts), although another gateway
+  // has stored the rest and the end. The second call then reads the database.
   const isBehind = page.items.length === 0 && !page.isEnd && execution.finishedAt !== null;
   return isBehind ? await read() : page;
 }

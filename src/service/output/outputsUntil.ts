@@ -5,13 +5,13 @@ import type { TokenEnd } from '../access/tokenEnd.ts';
 import { type FollowDeps, followOutput } from './followOutput.ts';
 
 export interface OutputReader {
-  /** Of the reader's token. */
+  /** The end of the reader's token. */
   readonly tokenEnd: TokenEnd;
   /** Aborted when the reader goes. */
   readonly gone: AbortSignal;
 }
 
-/** All outputs of an execution, until the last one or until the reader goes. The finish is none of them. */
+/** All outputs of an execution, until the last one or until the reader goes. The finish is not among them. */
 export async function* outputsUntil(
   deps: FollowDeps,
   executionId: ExecutionId,

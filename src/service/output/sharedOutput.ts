@@ -21,7 +21,7 @@ export interface OutputSource {
 export interface SharedOutput {
   /**
    * Live output after a cursor, pulled page by page. Ends when the stream ends.
-   * @param tokenEnd of the follower's token. Left out: nothing is kept from the follower.
+   * @param tokenEnd the end of the follower's token. Left out: the token never ends.
    */
   follow(
     source: OutputSource,

@@ -4,7 +4,8 @@ import type { Principal } from '../principal.ts';
 import { type StatusDeps, statusFor } from './statusFor.ts';
 
 /**
- * The status as the principal may know it, now, and then each time it has changed. A slow reader misses intermediate states, but never the latest.
+ * The status that the principal may see: the present one, and then a new one after each change. A slow reader misses
+ * intermediate states, but never the latest.
  */
 export function followPoolStatus(
   deps: StatusDeps,

@@ -3,7 +3,7 @@ import type { Principal } from '../principal.ts';
 import type { QuotaView } from '../quotas/quotas.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** What `/metrics` shows: all of this gateway and the pool, or only what one tenant does. */
+/** The numbers that `/metrics` shows: those of this gateway and the pool, or only those of one tenant. */
 export type MetricsView =
   | { readonly of: 'installation'; readonly pool: PoolStatus }
   | {
@@ -17,7 +17,7 @@ export type MetricsView =
 
 type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'>;
 
-/** What the principal may know of all numbers at once. An operator knows all; others know those of their tenant. */
+/** The numbers that the principal may see. An operator sees all of them; others see those of their tenant. */
 export async function metrics(
   { pool, sessions, database, quotas }: MetricsDeps,
   { role, tenant }: Principal,

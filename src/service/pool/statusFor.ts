@@ -4,8 +4,8 @@ import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /**
- * The pool as the principal may know it. An operator sees all of it. Everybody else sees the workers of their own
- * sessions and the waiting calls of their tenant, as if there were no other tenant: nobody learns what others do.
+ * The status of the pool that the principal may see. An operator sees all of it. Everybody else sees the workers of the
+ * sessions that they see, and the waiting calls of their tenant. They see nothing of other tenants.
  */
 export async function statusFor(
   { pool, sessions, database, config, quotas }: StatusDeps,

@@ -1,11 +1,11 @@
 /**
- * What was used today, kept in memory. It follows from the ends of executions, of all gateways, so it is exact up to the
- * event that was heard last. A day is a day in UTC, by the clock of the database. A gateway whose clock is ahead ends it
- * earlier for its own calls, and for no others.
+ * The CPU time and the output that were used today, kept in memory. They are summed up from the ends of executions at
+ * all gateways, so they are exact up to the last event received. A day is a day in UTC, by the clock of the database. A
+ * gateway whose clock is ahead ends the day earlier, but only for its own calls.
  *
- * If a worker gave no answer, nobody knows how much CPU time its execution has used: its session was released, or the
- * worker was lost. Then it counts as if it had used all that it could while it ran. Otherwise a release right before the
- * end would make it free. It ran no longer than its time limit, however late its loss was noticed.
+ * If the session was released or the worker was lost, the CPU time of an execution is unknown. Then the execution
+ * counts as if it had used all CPUs while it ran. Otherwise a release right before its end would make it free. It
+ * counts for no longer than its time limit, however late the loss was noticed.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
@@ -22,11 +22,11 @@ const MS_PER_SECOND = 1_000;
 export interface DailyUse {
   usedBy(owner: QuotaOwner, now: Date): Use;
   apply(event: RecordedEvent): void;
-  /** Reads what was used until now. Before that, nothing counts as used. */
+  /** Reads today's use. Until this has resolved, nothing counts as used. */
   load(): Promise<void>;
 }
 
-/** @param cpus how many a worker may use */
+/** @param cpus how many CPUs a worker may use */
 export function createDailyUse(queries: Pick<Queries, 'dayUse'>, cpus: number): DailyUse {
   let known: KnownUse | null = null;
   const feed = followFeed((event) => known?.apply(event));
@@ -46,7 +46,7 @@ export function createDailyUse(queries: Pick<Queries, 'dayUse'>, cpus: number): 
 type KnownUse = Pick<DailyUse, 'usedBy' | 'apply'>;
 
 function createKnownUse(read: DayUse, cpus: number): KnownUse {
-  /** Those that have not ended yet, by stream: whose they are, and how long they may run. */
+  /** The owner and the time limit of each unfinished execution, by stream id. */
   const unfinished = new Map<string, Omit<DayUse['unfinished'][number], 'id'>>();
   const used = new Map<string, Use>();
   let day = '';
@@ -78,7 +78,7 @@ function createKnownUse(read: DayUse, cpus: number): KnownUse {
     apply: ({ event, streamId, position, recordedAt }) => {
       if (position <= read.position) return;
       if (event.type === 'ExecutionRequested') {
-        // Without its code.
+        // Only these fields are kept, because the code may be large.
         const { tenant, userUuid, timeoutMs } = event.data;
         unfinished.set(streamId, { tenant, userUuid, timeoutMs });
       }

@@ -1,7 +1,9 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { Principal } from '../principal.ts';
 
-/** What a call gives. The holder of a token for some users is not told how much all others of the tenant use. */
+/**
+ * The outcome of a call. If a quota of the tenant refuses it, a caller with the role USER is not told the tenant's use.
+ */
 export function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Promise<T> {
   if (principal.role !== 'USER') return outcome;
   return outcome.catch((error: unknown) => {
@@ -9,7 +11,7 @@ export function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Pro
   });
 }
 
-/** Also one that was made of a QuotaError, for instance to say which cell of a batch was refused. */
+/** Any such DomainError, and not only a QuotaError: a batch wraps it in an error that names the refused cell. */
 function isOfTenant(error: unknown): error is DomainError {
   return (
     error instanceof DomainError &&

@@ -1,19 +1,19 @@
-/** The limits that each user has, ready for use: each call asks several times, and they seldom change. */
+/** A cache of the limits of each user: each call asks for them several times, and they seldom change. */
 import { BoundedMap } from '../../domain/boundedMap.ts';
 import { type Limits, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
 import type { CommitQuotas } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import type { LimitsInForce } from './limitsInForce.ts';
 
-/** So many users are remembered. */
+/** How many users are remembered. */
 const MAX_KEPT = 10_000;
 
 export interface LimitedUsers {
   /** The limits of the user's tenant and of the user, as far as there are any. */
   of(user: SessionOwner): readonly QuotaLimits[];
-  /** The same as a commit gets them. Null: there are none. */
+  /** The same limits, as the argument of a commit. Null: there are none. */
   quotasOf(user: SessionOwner): CommitQuotas | null;
-  /** The limits have changed. */
+  /** Must be called when limits have changed. */
   forget(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The limits in force, kept in memory, so that a call costs no round trip for them. What an operator sets anywhere comes
- * with its event.
+ * The limits in force, kept in memory, so that a call costs no round trip for them. An event reports each limit that an
+ * operator sets, at whichever gateway.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
@@ -17,11 +17,11 @@ export interface LimitsInForce {
   /** The limits of the tenant, and those of the user. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
-  /** Takes in quotas that were read. What is newer stays. */
+  /** Adds quotas that were read. A newer version of a quota that is known already stays. */
   put(quotas: readonly Quota[]): void;
 }
 
-/** @param defaults the limits by setting, of each tenant and of each user */
+/** @param defaults the limits from the settings, for each tenant and for each user */
 export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits>>): LimitsInForce {
   const byId = new Map<string, Quota>();
   /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
@@ -58,9 +58,9 @@ export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits
     },
     apply: ({ streamId, version, event }) => {
       if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
-      // A stream begins again if its owner was forgotten: the former one goes on under another id.
+      // If its owner was forgotten, a stream begins again: the former stream now has another id.
       if (version === 1) byId.delete(streamId);
-      // An event has all of the state, so one that was missed is of no account.
+      // Each event has the whole state, so a missed event does not matter.
       put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
     },
     put: (quotas) => {

@@ -12,8 +12,8 @@ export interface QuotasRequest {
 }
 
 /**
- * Every kind of quota of a tenant or a user, with its limit and what is used. A user of whom others have the token has
- * none.
+ * Every kind of quota of a tenant or a user, with its limit and its use. Empty for a user that the principal does not
+ * act for.
  * @throws FORBIDDEN for another tenant, unless the caller is an operator; BAD_USER_INPUT
  */
 export async function quotas(

@@ -35,7 +35,10 @@ function retryAfterMs(until: Date | null, now: Date): number {
   return until === null ? RETRY_AFTER_MS : until.getTime() - now.getTime();
 }
 
-/** When what is used of this kind is forgotten. Null: when something ends, or is deleted. Days are days in UTC. */
+/**
+ * When the use of this kind starts again from zero. Null: it falls only when something ends or is deleted. Days are in
+ * UTC.
+ */
 function endOf(kind: QuotaKind, now: Date): Date | null {
   if (kind === 'EXECUTIONS_PER_MINUTE') return nextMultiple(now, MINUTE_MS);
   return USAGE_KINDS.some((usage) => usage === kind) ? nextMultiple(now, DAY_MS) : null;

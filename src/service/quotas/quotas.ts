@@ -1,4 +1,4 @@
-/** The quotas in force. The commit decides, because only there the counts are exact. */
+/** The quotas in force. The commit decides, because the counts are exact only there. */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
   type CountedKind,
@@ -21,7 +21,7 @@ import { createRecentRefusals } from './recentRefusals.ts';
 import { createStoredBytes, limitsStored } from './storedBytes.ts';
 
 export interface QuotasDeps {
-  /** The limits by setting, of each tenant and of each user. */
+  /** The limits from the settings, for each tenant and for each user. */
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
@@ -32,7 +32,7 @@ export interface QuotasDeps {
     'quotaUse' | 'unfinishedUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'
   >;
   readonly now: () => Date;
-  /** A clock that is never set, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   readonly clock: () => number;
 }
 
@@ -51,9 +51,9 @@ export interface Quotas {
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
-   * Carries out a commit that opens a session of this user, or requests an execution. If a quota refuses it, that is
+   * Carries out a commit that opens a session of this user, or requests an execution. A refusal by a quota is
    * remembered.
-   * @param commit gets what the commit must have for the quotas: nothing without a limit
+   * @param commit gets the quotas that the commit must check, or an empty object if there is no limit
    */
   committing<T>(
     owner: SessionOwner,
@@ -61,29 +61,33 @@ export interface Quotas {
   ): Promise<T>;
   /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
   limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
-  /** The limit by setting. Null: none. @param userUuid null: of tenants */
+  /** The limit from the settings. Null: none. @param userUuid null: the limit of tenants */
   setting(kind: QuotaKind, userUuid: string | null): number | null;
   /** All kinds, with what is used now. @param userUuid null: the tenant, with all of its users */
   views(tenant: string, userUuid: string | null): Promise<readonly QuotaView[]>;
   /**
-   * A call that will be refused must not wait for a worker, so it is checked before.
-   * @param kinds what the call adds one of
+   * Checks the quotas before a call waits for a worker, so that no call waits that will be refused.
+   * @param kinds the call adds one of each of these
    * @throws QuotaError if there is no room now
    */
   requireRoom(owner: SessionOwner, kinds: readonly CountedKind[]): Promise<void>;
   /**
-   * Of what executions have used today, and of what they keep, this gateway knows what it has heard. With a limit of
-   * stored bytes, the first calls may have to wait until it has read what is stored.
+   * Checks what executions have used today, and how many bytes they have stored, as far as this gateway has received
+   * the events. With a limit of stored bytes, the first calls may have to wait until the stored bytes have been read.
    * @throws QuotaError if a limit is reached
    */
   requireUsage(owner: SessionOwner): Promise<void>;
   /**
-   * Does the same for an execution in an open session, if one was refused a moment ago. Otherwise, only the commit looks.
+   * Like {@link requireRoom}, for an execution in an open session. Checks only if another one was refused a moment ago.
+   * Otherwise only the commit checks.
    * @param lane where the execution would run or wait
    * @throws QuotaError if there is no room now
    */
   requireRoomAgain(owner: SessionOwner, lane: QueuePlace): Promise<void>;
-  /** Why an execution is refused, if this gateway remembers that this minute's are used up. Null: it does not. */
+  /**
+   * The error for a further execution of this minute, if this gateway knows that their quota is used up. Otherwise
+   * null.
+   */
   knownRefusal(owner: SessionOwner): QuotaError | null;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What commits were refused for, kept in memory. A client at its limit often tries again at once. Each refused commit
- * writes rows that are rolled back, and its group is sent again in parts, so it costs everybody who commits at this
- * gateway.
+ * The quotas that recently refused a commit, kept in memory. A client at its limit often tries again at once. Each
+ * refused commit writes rows that are rolled back, and its group is sent again in parts. So a refused commit slows down
+ * all other commits of this gateway.
  */
 import { BoundedMap } from '../../domain/boundedMap.ts';
 import {
@@ -12,8 +12,8 @@ import {
 } from '../../domain/quota.ts';
 
 /**
- * A limit of running or queued executions is free again when one of them ends. For this long after a refusal, a call asks
- * for room before it commits.
+ * A limit of running or queued executions has room again when one of them ends. For this long after a refusal, a call
+ * asks for room before it commits.
  */
 const RECENT_MS = 1_000;
 /** How many owners are remembered. A call of any other owner is refused by its commit. */

@@ -16,7 +16,7 @@ export interface QuotaRequest {
   readonly kind: QuotaKind;
   /** Null or left out: no limit, whatever the setting says. */
   readonly limit?: number | null | undefined;
-  /** True: the setting holds again, and there is no `limit`. */
+  /** True: the setting holds again, and `limit` must be left out. */
   readonly reset?: boolean | null | undefined;
   /** Null or left out: the caller's. */
   readonly tenant?: string | null | undefined;
@@ -25,8 +25,8 @@ export interface QuotaRequest {
 }
 
 /**
- * Sets a limit in place of the setting, or lets the setting hold again. It holds at every gateway when its event is heard there. What is used already
- * stays, even above the limit.
+ * Sets a limit in place of the setting, or lets the setting hold again. The change holds at a gateway as soon as that
+ * has received its event. Existing use stays, even above the limit.
  * @throws BAD_USER_INPUT
  */
 export async function setQuota(

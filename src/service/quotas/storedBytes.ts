@@ -1,7 +1,8 @@
 /**
- * What the records of executions keep, in memory: their code from when they are accepted, input from when it is recorded,
- * and output from when they end, until they are pruned or forgotten. It follows from the events of all gateways, so it is exact up to
- * the event that was heard last. It begins with all of history, so nothing is read or kept before somebody asks.
+ * The bytes that the records of executions take, summed up in memory. Code counts from its acceptance, input from when
+ * it is recorded, and output from the end of its execution, until they are pruned or forgotten. The sums follow the
+ * events of all gateways, so they are exact up to the last event received. They include all of the history, which takes
+ * long to read. So nothing is read or kept before the first call needs it.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
@@ -27,7 +28,7 @@ type StoredBytesDeps = Pick<Queries, 'storedUse' | 'storedOf'>;
 
 /** What is stored, up to an event. */
 interface Stored {
-  /** The position of the last event that was part of the reading. */
+  /** The position of the last event that the read included. */
   readonly readAt: number;
   usedBy(owner: QuotaOwner): number;
   apply(event: RecordedEvent): void;
@@ -35,7 +36,7 @@ interface Stored {
 
 export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
   let known: Stored | null = null;
-  /** The position of the last removal of which nobody knows how much it has freed. */
+  /** The position of the last removal that has freed an unknown number of bytes. */
   let lostAt = 0;
   let reading: Promise<void> | null = null;
   const feed = followFeed((event) => known?.apply(event));
@@ -53,7 +54,7 @@ export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
 
   const isStale = () => known !== null && known.readAt < lostAt;
 
-  /** Whoever asks later reads again, and is told what fails. */
+  /** Reads again until the sums are not stale. A failure is ignored, because the next call reads again. */
   function refresh(): void {
     read().then(
       () => isStale() && refresh(),
@@ -61,7 +62,7 @@ export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
     );
   }
 
-  /** Until it is read again, more is known to be stored than there is, never less. */
+  /** Until the next read, the sums may be too high, but never too low. */
   function onLost(position: number): void {
     lostAt = Math.max(lostAt, position);
     refresh();
@@ -85,7 +86,7 @@ interface Executed extends QuotaOwner {
 }
 
 interface StoredDeps extends Pick<StoredBytesDeps, 'storedOf'> {
-  /** The removal at this position has freed something, and nobody knows how much and whose it was. */
+  /** The removal at this position has freed an unknown number of bytes of unknown owners. */
   onLost(position: number): void;
 }
 
@@ -109,7 +110,7 @@ function createStored(
     }
   }
 
-  /** An event of a removal names executions, and not whose they are. Their rows stay. */
+  /** The event of a pruning names executions, but not their owners. The owners are read from the rows, which stay. */
   async function free(executionIds: Parameters<typeof storedOf>[0]): Promise<void> {
     for (const use of await storedOf(executionIds)) add(use, -use.bytes);
   }
@@ -133,14 +134,14 @@ function createStored(
       } else if (event.type === 'HistoryPruned' && event.data.executionIds) {
         free(event.data.executionIds).catch(() => onLost(position));
       } else if (event.type === 'DataForgotten' && event.data.executionIds) {
-        // Whose it was is known nowhere any more.
+        // The owners are not recorded anywhere any more.
         onLost(position);
       }
     },
   };
 }
 
-/** Whether anybody has a limit of what is stored. */
+/** Whether any tenant or user has a limit of stored bytes. */
 export function limitsStored(
   defaults: Readonly<Record<QuotaScope, Limits>>,
   set: readonly Quota[],

@@ -8,8 +8,8 @@ import { validateUserUuid, validateWholeNumber } from '../validate.ts';
 type Deps = Pick<ServiceDeps, 'database' | 'config' | 'now'>;
 
 /**
- * Moves the end of the life of the user's open session to `lifeMs` from now: later or earlier than before. It may live
- * LONGEST_SESSION_LIFE_MS from its opening at most.
+ * Moves the end of the life of the user's open session to `lifeMs` from now: later or earlier than before. A session
+ * may live at most LONGEST_SESSION_LIFE_MS from its opening.
  * @throws BAD_USER_INPUT, NOT_FOUND
  */
 export async function extendSession(
@@ -21,15 +21,15 @@ export async function extendSession(
   const longest = deps.config.longestSessionLifeMs;
   return await changeLife(deps, principal, { userUuid, lifeMs }, (session, at) => {
     const livedMs = at.getTime() - session.openedAt.getTime();
-    // A session may live longer than this by the settings, and can always be made to end earlier.
+    // The settings may allow a session a longer life than this. Its end can always be moved to now.
     validateWholeNumber('lifeMs', lifeMs, { min: 0, max: Math.max(0, longest - livedMs) });
     return new Date(at.getTime() + lifeMs);
   });
 }
 
 /**
- * The user's open session lives for `lifeMs` from now at least. Its end never comes earlier by this, and no later than
- * LONGEST_SESSION_LIFE_MS from its opening.
+ * Makes the user's open session live for at least `lifeMs` from now, but at most LONGEST_SESSION_LIFE_MS from its
+ * opening. Never moves its end to an earlier time.
  * @throws BAD_USER_INPUT, NOT_FOUND
  */
 export async function prolongSession(
@@ -46,7 +46,7 @@ export async function prolongSession(
   });
 }
 
-/** @param endOf when it ends from now on. Null: as before. Pure */
+/** @param endOf returns the new end of the session's life. Null: unchanged. Pure */
 async function changeLife(
   { database: { queries, store }, config, now }: Deps,
   { tenant }: Principal,

@@ -62,7 +62,7 @@ async function find(
 ): Promise<Session> {
   const isOpen = await queries.touchSession(id, now());
   const session = isOpen ? await queries.session(id) : null;
-  // What this gateway knew is old: the session has ended.
+  // The session that this gateway knew has ended.
   if (!session || session.closedAt !== null) throw new ConcurrencyError('session');
   const different = differences(session, asked.options);
   different.push(...(await differentVariables(queries, session, asked)));
@@ -74,7 +74,7 @@ async function find(
   );
 }
 
-/** The variables that both have, with other values. */
+/** The variables that both the session and the request have, with different values. */
 async function differentVariables(
   queries: InSessionDeps['database']['queries'],
   { id, environmentVariableNames }: Session,

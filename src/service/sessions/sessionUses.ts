@@ -4,12 +4,12 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 
 /** The longest time for which a recorded use stands for further uses of the same session on this gateway. */
 const MAX_INTERVAL_MS = 5_000;
-/** Uses are recorded at least so often within the session's idle time. */
+/** How many times uses are recorded within the session's idle time, at least. */
 const USES_IN_IDLE_TIME = 4;
 
-/** How often a use that lasts is told: four times in the shortest idle time. It is recorded less often. */
+/** How often a lasting use calls `use`: four times in the shortest idle time. It is recorded less often. */
 const HOLD_INTERVAL_MS = 250;
-/** The same for what may last for days, unless the session's idle time is short. */
+/** The same for a use that may last for days, unless the session's idle time is short. */
 const ATTEND_INTERVAL_MS = 60_000;
 
 /** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
@@ -25,7 +25,7 @@ export interface SessionUses {
    * be recorded is tried again. Once the session is closed, nothing more is recorded.
    */
   hold(session: UsedSession): () => void;
-  /** The same, for somebody who may stay for days: it is recorded now, and then at most each minute. */
+  /** Like {@link hold}, for a use that may last for days: it is recorded now, and then at most once a minute. */
   attend(session: UsedSession): () => void;
 }
 
@@ -42,7 +42,7 @@ export function createSessionUses({
   sessionIdleTimeoutMs,
   now,
 }: SessionUsesDeps): SessionUses {
-  /** For each session, when its last use was recorded, in this order. */
+  /** The time of the last recorded use of each session. The least recently recorded session comes first. */
   const recorded = new Map<SessionId, number>();
   /** Uses that are being recorded. Further ones of the same session wait for them. */
   const recording = new Map<SessionId, Promise<boolean>>();

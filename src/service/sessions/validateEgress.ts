@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { type EgressRule, notCovered, parseRule } from '../../domain/egress/egressRule.ts';
 import { refuse } from '../validate.ts';
 
-/** More than a session needs, and few enough that each connection looks through all of them. */
+/** More than a session needs, and few enough to compare each connection with all of them. */
 const MAX_ENTRIES = 64;
 /** A host name, and a port. */
 const MAX_ENTRY_CHARS = 260;

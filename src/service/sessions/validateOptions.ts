@@ -10,7 +10,7 @@ import {
 } from '../validateEnvironment.ts';
 import { type EgressLimits, validateEgress } from './validateEgress.ts';
 
-/** As for the settings of the same times: the upkeep looks once a second. */
+/** The same as for the corresponding settings, because upkeep checks these times once a second. */
 const MIN_TIME_MS = 1_000;
 const MAX_METADATA_KEY_CHARS = 128;
 /** No environment has a longer name (`domain/environment.ts`). */

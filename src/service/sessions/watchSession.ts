@@ -6,15 +6,19 @@ import { validateUserUuid } from '../validate.ts';
 
 export interface WatchedSession {
   readonly session: Session;
-  /** Whether this gateway has heard that it has ended. */
+  /** Whether this gateway knows that the session has ended. */
   readonly hasEnded: boolean;
-  /** Calls the listener once, as soon as this gateway hears of its end at whatever gateway. Returns a function that takes it back. */
+  /**
+   * Calls the listener once, as soon as this gateway learns that the session has ended, at whichever gateway. Returns a
+   * function that removes the listener.
+   */
   onEnd(listener: () => void): () => void;
 }
 
 /**
- * The user's open session, and news of its end. Costs no read if this gateway knows the session, so it may have ended a
- * moment ago: what is done in it then fails. @throws BAD_USER_INPUT, NOT_FOUND without an open session
+ * The user's open session, and a notice of its end. If this gateway knows the session, nothing is read. So the session
+ * may have ended a moment ago, and then the caller's next operation in it fails.
+ * @throws BAD_USER_INPUT, NOT_FOUND without an open session
  */
 export async function watchSession(
   { sessions }: Pick<ServiceDeps, 'sessions'>,

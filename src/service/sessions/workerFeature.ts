@@ -2,14 +2,17 @@ import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** What the workers of earlier releases lack, in words. */
+/** The features that workers of earlier releases lack, in words. */
 export const FEATURES = {
   processes: 'the process ids and signals of commands',
 } as const;
 
 export type WorkerFeature = keyof typeof FEATURES;
 
-/** Whether the worker's agent can do it. Asked once for each worker. @throws POOL_INITIALIZING if it does not answer */
+/**
+ * Whether the worker's agent has the feature. Each worker is asked once.
+ * @throws POOL_INITIALIZING if it does not answer
+ */
 export async function hasFeature(
   { pool }: Pick<ServiceDeps, 'pool'>,
   worker: Worker,
@@ -22,7 +25,7 @@ export async function hasFeature(
   }
 }
 
-/** For a worker that did not answer a call which can be sent again. */
+/** The error for a worker that did not answer a call which can be sent again. */
 export function workerAway(cause: unknown): DomainError {
   return new DomainError(
     'POOL_INITIALIZING',
@@ -32,7 +35,7 @@ export function workerAway(cause: unknown): DomainError {
   );
 }
 
-/** For an open session whose worker lacks it. A worker keeps its image for life. */
+/** The error for an open session whose worker lacks the feature. A worker keeps its image for life. */
 export function lacksFeature(feature: WorkerFeature): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',

@@ -5,8 +5,8 @@ import { validateUserUuid } from '../validate.ts';
 import { workerAway } from './workerFeature.ts';
 
 /**
- * What the worker of the user's open session uses now. The worker itself tells it, so a hostile one may tell anything.
- * Asking is no use of the session. Null: there is no open session.
+ * The resources that the worker of the user's open session uses now. The worker reports them itself, so a hostile one
+ * may report anything. The call does not count as a use of the session. Null: there is no open session.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
  */
 export async function workerUsage(

@@ -9,13 +9,14 @@ export interface WatchRequest {
   readonly path: GivenPath;
   /** Whether to watch what is in the folders below, too. */
   readonly isRecursive: boolean;
-  /** Whether events come with what is there by then. */
+  /** Whether each event contains the entry that is there when the event is reported. */
   readonly hasEntries: boolean;
 }
 
 /**
- * Watches a folder from now on, until the watcher is removed, or nobody has asked it for `keepMs`. It lives in the worker,
- * so any gateway can be asked for its events. An asked watcher is a use of the session; an unasked one is not.
+ * Watches a folder from now on, until the watcher is removed, or has not been asked for its events for `keepMs`. It
+ * lives in the worker, so any gateway can ask it. Each question counts as a use of the session; the watcher alone does
+ * not.
  * @returns the id of the watcher
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, NOT_A_DIRECTORY, FILES_BUSY if there are too many watchers,
  * FILE_TOO_LARGE if there is too much in the folder, and the errors of `fileErrors.ts`

@@ -7,27 +7,30 @@ import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import type { WatchRequest } from './createWatcher.ts';
 
-/** A worker is asked so often. People take it for at once. */
+/** How often a worker is asked. Short enough to seem immediate to people. */
 const ASK_INTERVAL_MS = 250;
-/** A look at a large folder costs the worker's CPU, so looks take at most so large a part of the time. */
+/** The largest share of the time that scans may take: a scan of a large folder costs CPU time of the worker. */
 const LOOKS_SHARE = 0.1;
 /** Far shorter than KEEP_MS: a worker that was slow once must not drop the watcher. */
 const MAX_PAUSE_MS = 5_000;
-/** If this gateway is killed, the watcher that it leaves is dropped soon. Longer than any answer takes. */
+/**
+ * After this time without a question, the worker drops a watcher that a killed gateway left. Longer than any answer
+ * takes.
+ */
 const KEEP_MS = 300_000;
 
 export interface FolderFollower {
   /** Aborted when the follower goes. */
   readonly gone: AbortSignal;
-  /** From now on, nothing is missed. */
+  /** Called when the watcher is set up: from then on, nothing is missed. */
   started(): Promise<void>;
-  /** What has happened, in order. Nothing more is asked before it resolves. */
+  /** Called with new events, in order. The worker is not asked again before this resolves. */
   told(events: readonly FolderEvent[]): Promise<void>;
 }
 
 /**
- * Tells what happens in a folder, until the follower goes. Until then, the session does not end as idle. As
- * {@link watcherEvents} otherwise.
+ * Reports what happens in a folder, until the follower goes. Until then, the session does not end as idle. Otherwise
+ * like {@link watcherEvents}.
  * @throws what {@link createWatcher} throws; FILES_UNAVAILABLE if events may have been missed
  */
 export async function followFolder(
@@ -48,7 +51,7 @@ export async function followFolder(
     } catch (error: unknown) {
       if (!follower.gone.aborted) throw asMissed(error);
     } finally {
-      // If this fails, the worker drops it by itself.
+      // If this fails, the worker drops the watcher by itself after KEEP_MS.
       await files.unwatch(watcherId).catch(() => undefined);
     }
   });
@@ -68,12 +71,12 @@ async function tellEvents(
   }
 }
 
-/** How long to wait for the next question, after one that took so long. */
+/** How long to wait before the next question, after one that took `tookMs`. */
 export function pauseAfter(tookMs: number): number {
   return Math.min(MAX_PAUSE_MS, Math.max(ASK_INTERVAL_MS, tookMs / LOOKS_SHARE));
 }
 
-/** A watcher is gone with the helper that kept it, and with it what it had not told yet. */
+/** If the file helper has restarted, the watcher is gone, and so are the events that it had not reported yet. */
 function asMissed(error: unknown): unknown {
   if (!(error instanceof FileRefusedError) || error.code !== 'no_watcher') return error;
   return new FileRefusedError('unavailable', error.message);

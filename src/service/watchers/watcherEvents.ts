@@ -10,8 +10,8 @@ export interface WatcherRequest {
 }
 
 /**
- * What has happened in a watched folder since this was asked last. Each event is told once, at most 1,000 in an answer.
- * What comes and goes between two questions is not told, and writes in between are one.
+ * The events in a watched folder since the last call. Each event is reported once, at most 1,000 in an answer. A file
+ * that appears and vanishes between two calls is not reported. Several writes between two calls are one event.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILE_NOT_FOUND if there is no such watcher, FILE_TOO_LARGE
  * while there is too much in the folder, and the errors of `fileErrors.ts`
  */

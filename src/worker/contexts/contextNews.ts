@@ -22,9 +22,9 @@ export interface ContextNews {
    * ignored.
    */
   receive(message: ContextMessage): void;
-  /** Its kernel is ready. */
+  /** The context's kernel is ready. */
   ready(id: ContextId, at: number): void;
-  /** Its kernel is being replaced. */
+  /** The context's kernel is being replaced. */
   kernelReplaced(id: ContextId, news: Pick<StatusMessage, 'at' | 'reason'>): void;
   /** The context has ended. Its unfinished executions end as CANCELLED, because the agent will not run them. */
   ended(id: ContextId, reason: ContextEndReason, at: Date): void;

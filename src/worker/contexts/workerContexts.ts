@@ -11,11 +11,11 @@ export interface WorkerContexts {
   get(id: string): Context | undefined;
   /** When the kernel of this lane was last replaced. Null: never, or the lane is not that of a context. */
   kernelRestartedAt(lane: LaneKey): Date | null;
-  /** Whether its kernel is ready, which may not be recorded yet. */
+  /** Whether the context's kernel is ready. This may not be recorded yet. */
   isReady(id: ContextId): boolean;
-  /** The agent has reported that its kernel is ready. */
+  /** The agent has reported that the context's kernel is ready. */
   nowReady(id: ContextId): void;
-  /** It has ended, which may not be recorded yet. */
+  /** The context has ended. This may not be recorded yet. */
   nowEnded(id: ContextId): void;
   /** Whether the context has not ended. An end that is not recorded yet counts, too. */
   isOpen(id: ContextId): boolean;
@@ -25,7 +25,7 @@ export interface WorkerContexts {
   isOpenFor(execution: Execution): boolean;
   /** Whether the execution's code may be sent: its context has a kernel, and is not being deleted. */
   mayRun(execution: Execution): boolean;
-  /** What the agent must know of the execution's context. */
+  /** The fields of the execute message that name the execution's context. */
   namedIn(execution: Execution): Pick<ExecuteMessage, 'context'>;
   /** Replaces the state with one that was read, or that a commit returned. */
   put(context: Context): void;

@@ -1,12 +1,12 @@
 /**
  * Hands the recorded input of a worker's executions to its agent, each byte once and in order. The agent counts the
- * bytes that it has taken, and skips bytes that it has already. So a successor asks for the count and goes on from
- * there, and deliveries need not be recorded (docs/decisions/0043-input-has-an-offset.md).
+ * bytes that it has taken, and skips bytes that it already has. The next holder of the worker asks for that count and
+ * continues there. So deliveries need not be recorded (docs/decisions/0043-input-has-an-offset.md).
  *
  * ```
  *  idle --input is recorded, and the execution runs--> delivering --all is taken--> idle
  *                                                          |
- *                                                          +--the agent runs it no more--> forgotten
+ *                                                          +--the agent no longer runs it--> forgotten
  * ```
  */
 import type { Logger } from 'pino';
@@ -20,10 +20,7 @@ import { createInputReader, type InputReader } from './inputReader.ts';
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;
-/**
- * An agent that has no room waits before it answers. This pause only limits how often an agent that does not wait is
- * asked.
- */
+/** An agent without room waits before it answers. This pause limits the calls to an agent that answers at once. */
 const FULL_PAUSE_MS = 100;
 
 export interface InputDeliveryDeps {

@@ -1,4 +1,4 @@
-/** The lanes of one worker, and which execution is in which. */
+/** The lanes of one worker, and the lane of each unfinished execution. */
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
@@ -38,9 +38,9 @@ export interface Lanes {
   readonly areCommandsHeldUp: boolean;
   /** Nothing that waits for this job may begin until the returned function is called. */
   holdUp(job: Job): () => void;
-  /** The lane of this name. Undefined: nothing of it is left to continue or to report. */
+  /** The lane of this name. Undefined: the lane has nothing left to continue or to report. */
   at(key: LaneKey): Lane | undefined;
-  /** The same, but creates the lane if it does not exist. */
+  /** Like {@link Lanes.at}, but creates the lane if it does not exist. */
   made(key: LaneKey): Lane;
   /** Forgets a lane without jobs, and any loss that it was still to report. Never forgets the default lane. */
   forget(key: LaneKey): void;
@@ -74,8 +74,8 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   /** How many ends of commands must be stored before another command may begin. */
   let commandHolds = 0;
   /**
-   * The executions that were read before the event feed reported them, most of them at the start. The event feed may
-   * report these, too, each at most once (`events/wakeUps/createWakeUps.ts`). This set tells them from all others.
+   * The executions that were read from the database before the event feed reported them, most of them at the start. The
+   * event feed may still report each of them once (`events/wakeUps/createWakeUps.ts`). `add` ignores these reports.
    */
   const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
 

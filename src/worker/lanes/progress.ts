@@ -43,7 +43,7 @@ export function splitProgress({ progress }: Pick<Cursor, 'progress'>) {
   return { ofDefault, ofOthers: Object.entries(lanes) };
 }
 
-/** The progress to store. If no other lane has any, it is the default lane's own, unchanged. */
+/** The progress to store. If no other lane has progress, this is the default lane's progress, unchanged. */
 export function joinedProgress(
   ofDefault: LaneProgress,
   lanes: ReadonlyMap<LaneKey, { readonly progress: LaneProgress }>,

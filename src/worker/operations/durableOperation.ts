@@ -8,8 +8,9 @@ import type { Lanes } from '../lanes/lanes.ts';
 import type { Job } from '../storing/batch.ts';
 
 /**
- * An operation on a worker that must survive the gateway that was asked: the event that requests it, the event that
- * answers it, and what the gateway that holds the worker does (docs/decisions/0013-commands-are-events.md).
+ * An operation on a worker that must survive the gateway that accepted the request. It consists of the event that
+ * requests it, the event that answers it, and the work of the gateway that holds the worker
+ * (docs/decisions/0013-commands-are-events.md).
  */
 export interface DurableOperation extends RequestRule {
   /**
@@ -19,11 +20,11 @@ export interface DurableOperation extends RequestRule {
   carryOut(worker: OperatedWorker, request: RecordedEvent): Promise<void>;
 }
 
-/** What a durable operation may do with the held worker. */
+/** The parts of a held worker that a durable operation may use. */
 export interface OperatedWorker {
   readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'at'>;
   readonly contexts: Pick<WorkerContexts, 'get' | 'isOpen'>;
-  /** Records what the agent reports about a context only in its answer to a call. */
+  /** Records the facts about a context that the agent gives in its answer to a call. */
   readonly contextNews: Pick<ContextNews, 'ready' | 'ended' | 'kernelReplaced'>;
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */
@@ -37,7 +38,7 @@ export interface OperatedWorker {
 
 type EventOf<Type extends DomainEvent['type']> = Extract<DomainEvent, { readonly type: Type }>;
 
-/** Returns `row` unchanged, with the type of its request narrowed to one event type. */
+/** Returns `row` unchanged. The type of the event that `row.carryOut` receives follows from `row.request`. */
 export function durableOperation<Type extends DomainEvent['type']>(
   row: RequestRule & {
     readonly request: Type;

@@ -5,8 +5,8 @@ import type { OperatedWorker } from './durableOperation.ts';
 /**
  * Records the end of a context that the agent does not have any more. The agent may have reported the end to a former
  * holder, or never had the context.
- * @throws Error if executions began before the kernel of the context was gone, and the agent has yet to report their
- * ends. The operation is then tried again later
+ * @throws Error if the agent has yet to report the end of an execution that began before the context's kernel was gone.
+ * The operation is then tried again later
  */
 export async function endContext(
   worker: OperatedWorker,

@@ -1,6 +1,6 @@
 import { refusalCode } from '../../kernel/channel/kernelErrors.ts';
 
-/** Null: the agent did not answer, or gave no reason. */
+/** The codes of refusals that may be temporary. Null: the agent did not answer, or gave no code. */
 const PASSING_CODES: ReadonlySet<string | null> = new Set([
   null,
   'internal',

@@ -25,7 +25,7 @@ export const restartContext = durableOperation({
   },
 });
 
-/** Makes a context that has no kernel, because none could be started before. */
+/** Starts a kernel for a context that has none, because an earlier start failed. */
 async function makeAgain(
   worker: OperatedWorker,
   { id: contextId, workingDirectory }: Context,
@@ -33,7 +33,7 @@ async function makeAgain(
   try {
     await worker.call('contexts', { contextId, workingDirectory });
   } catch (error: unknown) {
-    // If none can be started now either, for example because the folder is gone, the next execution tries again.
+    // If this start fails, too, for example because the folder is gone, the next execution tries again.
     if (mayPass(error)) throw error;
   }
   worker.contextNews.kernelReplaced(contextId, { at: worker.now().getTime(), reason: 'user' });

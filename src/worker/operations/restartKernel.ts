@@ -1,6 +1,6 @@
 import { durableOperation } from './durableOperation.ts';
 
-/** Replaces the kernel. Two simultaneous requests may be answered by one new kernel. */
+/** Replaces the kernel of the default context. Two simultaneous requests may be answered by one new kernel. */
 export const restartKernel = durableOperation({
   request: 'KernelRestartRequested',
   answer: { type: 'KernelRestarted', data: { reason: 'user' }, answers: 'at-least-one' },

@@ -13,15 +13,15 @@ export interface AddStoppedDeps {
   readonly takeOut: (job: Job) => void;
   /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
   readonly readUnfinished: () => Promise<readonly Execution[]>;
-  /** The batch that is stored after the one that is passed. */
+  /** The batch that will be stored after the given one. */
   readonly next: () => Batch;
   readonly now: () => Date;
 }
 
 /**
- * Adds to a batch the ends of all executions that are queued behind its {@link Batch.stops} and have not begun,
- * whichever gateway accepted them. Until the batch is stored, nothing in these queues begins (`finishing.ts`). May be
- * called again with the same batch.
+ * Ends all executions that are queued behind the batch's {@link Batch.stops} and have not begun, whichever gateway
+ * accepted them. Adds these ends to the batch. Until the batch is stored, nothing in these queues begins
+ * (`finishing.ts`). May be called again with the same batch.
  *
  * A command that the former holder may have sent is interrupted instead, because only the agent knows whether it runs.
  * @returns the sizes of the queues as they were read. If another execution is accepted before the batch is stored, the
@@ -36,7 +36,8 @@ export async function addStopped(
   return batch.stops.flatMap(({ execution: of }) => {
     const queue = unfinished.filter((each) => queueOf(each) === queueOf(of));
     const place = queue.findIndex(({ id }) => id === of.id);
-    // Its end is already stored: by an earlier attempt whose answer was lost, or by the gateway that ended its worker.
+    // The end of this job is already stored: by an earlier attempt whose answer was lost, or by the gateway that ended
+    // the worker.
     if (place < 0) return [];
     for (const each of queue.slice(place + 1)) addOne(deps, batch, { execution: each, by: of.id });
     return [{ of, count: queue.length }];

@@ -43,8 +43,8 @@ export function batchCommit(
 }
 
 /**
- * The sizes of the queues, and a guard of the session. A commit that accepts an execution guards the session, too, so
- * it and this commit happen one after the other. A session that has ended accepts no executions, so it needs no guard.
+ * The sizes of the queues, and a guard of the session. A commit that accepts an execution guards the session, too. So
+ * the two commits are serialised. A session that has ended accepts no executions, so it needs no guard.
  */
 function closedQueues(knownQueues: readonly QueueSize[], session: Session | null) {
   const openSessions =

@@ -52,7 +52,7 @@ export interface WriterDeps {
   }) => void;
   /** Called when another gateway holds the worker. Nothing more is written. */
   readonly onFenced: () => void;
-  /** The number of clients that follow this worker's output here. */
+  /** The number of clients that follow a running execution on this gateway: the highest over all executions. */
   readonly followers: () => number;
   readonly holdBack: (isHeld: boolean) => void;
 }

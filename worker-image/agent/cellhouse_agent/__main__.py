@@ -1,7 +1,7 @@
 """`python3 -I -m cellhouse_agent` runs the agent.
 
-It gives up root before it imports the rest. Before it knows anything, it forks the helper that acts on files, and the
-spawner that makes commands.
+It gives up root before it imports the rest. It forks the file helper and the command spawner while it still has no
+secret, thread or descriptor that they must not have.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Asks the idle kernel of a lane a question, and waits for the answer for a short time.
 
-Answering may run code of the user: a `__dir__`, a property, a transformer of input. It is no execution: it has no
-frames, its output is dropped, and an execution that comes meanwhile waits until the kernel is free again or the time is
-over.
+Answering can run user code: a `__dir__`, a property, an input transformer. But a question is not an execution: it has
+no frames, and its output is dropped. An execution that arrives meanwhile waits until the kernel is free again, or until
+the time of the question is over.
 
 States of a question: asked -> given up (its time is over: the kernel got SIGINT) -> over (the kernel is free again).
 """
@@ -99,7 +99,7 @@ class Answering:
         return True
 
     def drop(self) -> None:
-        """The kernel has ended, or is about to."""
+        """Drop the question: the kernel has ended, or is about to end."""
         if self._asked:
             self._asked.end()
             self._asked = None

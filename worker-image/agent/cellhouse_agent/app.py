@@ -38,7 +38,7 @@ EXIT_ORPHANED = 86
 
 
 class Beside(NamedTuple):
-    """The processes that were forked before the agent knew anything."""
+    """The processes that were forked before the agent had any secret, thread or descriptor of its own."""
 
     helper: Forked
     spawner: Forked

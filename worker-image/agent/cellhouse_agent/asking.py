@@ -1,8 +1,8 @@
 """Answers the questions of one cell (cellhouse_kernel/asking.py), each with a line of its input.
 
-States of a question: asked -> answered. The kernel asks one after another, and gives each a higher number. A question
-that an interrupt has ended is asked again with the next text and the old number: if it was answered meanwhile, the
-kernel has the line already.
+States of a question: asked -> answered. The kernel asks one question after another, and gives each a higher number. If
+an interrupt ends the waiting, the next question has the same number with the next prompt. If that number was answered
+already, the kernel has the line, and no other is sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_NUMBER = 2**53
 
 
 class Asking:
-    """Between the input and the kernel that runs the cell."""
+    """Passes lines of the input to the kernel that runs the cell."""
 
     def __init__(self, buffer: InputBuffer, kernel: Kernel, msg_id: str) -> None:
         self._buffer = buffer
@@ -40,7 +40,7 @@ class Asking:
         return prompt, is_password
 
     def _look(self) -> None:
-        # Code may ask without reading the answers. Those must not pile up here.
+        # # Code may ask without reading the answers, and they must not pile up here.
         self._kernel.when_sent(self._answer)
 
     def _answer(self) -> None:

@@ -7,7 +7,7 @@ from cellhouse_agent.wire import JsonObject
 
 
 def code_content(code: str, may_ask: bool, options: CellOptions) -> JsonObject:
-    """Its content: the code, how it is run, and whether somebody can answer when it asks."""
+    """The content of the message: the code, how it is run, and whether somebody can answer its questions."""
     return {
         "code": code,
         "silent": options.silent,
@@ -19,7 +19,7 @@ def code_content(code: str, may_ask: bool, options: CellOptions) -> JsonObject:
 
 
 def code_metadata(end_key: str, surroundings: Surroundings | None) -> JsonObject:
-    """Its metadata: what the last message about it carries, and what only this code finds around it."""
+    """The metadata of the message: the key that ends the execution, and the surroundings of this code alone."""
     metadata: JsonObject = {"end_key": end_key}
     if surroundings:
         metadata["surroundings"] = surroundings.for_kernel()

@@ -20,9 +20,9 @@ class Config:
     replay_buffer_bytes: int
     max_message_bytes: int
     cpus: int
-    # Whether code has a way out, through the gateway.
+    # # Whether code can reach the network, through the gateway.
     has_egress: bool
-    # The index that pip uses with it; empty: pip's own.
+    # # The package index that pip then uses. If it is empty, pip uses its default.
     pip_index_url: str
 
 

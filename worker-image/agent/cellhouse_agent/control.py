@@ -9,7 +9,7 @@ MAX_PACKET_BYTES = 4_096
 
 
 def receive(control: socket.socket) -> bytes | None:
-    """The next packet; None if there is none yet, and an empty one if none follows. The socket does not block."""
+    """The next packet; None if none has arrived yet, b"" at the end of the connection. `control` does not block."""
     try:
         return control.recv(MAX_PACKET_BYTES)
     except BlockingIOError:

@@ -19,7 +19,7 @@ class DiskUse:
 
 
 def disk_use(folders: Sequence[str] = FOLDERS) -> DiskUse:
-    """What the disks hold now. Folders on the same disk count once, and those that do not exist not at all."""
+    """What the disks hold now. Folders on the same disk count once; missing folders do not count."""
     seen: set[int] = set()
     used, limit = 0, 0
     for folder in folders:

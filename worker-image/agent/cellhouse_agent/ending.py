@@ -70,7 +70,7 @@ class Unstarted(NamedTuple):
     evalue: str
 
     def end(self, execution: Record, is_other_kernel: bool) -> None:
-        """Write the last frames, which are the only ones.
+        """Write the frames of the request: only the last ones.
 
         `is_other_kernel`: the request was accepted for an earlier kernel.
         """

@@ -177,7 +177,7 @@ class Executor:
     async def run(self, kernel: Kernel) -> None:
         """
         Serve for ever, beginning with a ready default kernel.
-        Raises whatever makes it impossible to tell how an execution ended.
+        Raises any error that makes it impossible to tell how an execution ended.
         """
         self._kernel_facts = kernel.facts
         default = asyncio.create_task(self._default.run(kernel))

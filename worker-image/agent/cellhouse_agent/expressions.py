@@ -7,7 +7,7 @@ from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
 
 
 def check_results(content: JsonObject, asked: dict[str, str]) -> JsonObject:
-    """The results, with exactly the fields that each has; raises MalformedMessage for one that nobody asked for."""
+    """The results, reduced to the fields that a result has; raises MalformedMessage for one that nobody asked for."""
     if not content.keys() <= asked.keys():
         raise MalformedMessage("not asked for")
     return {"results": {name: _result(result) for name, result in content.items()}}

@@ -69,8 +69,8 @@ class ForkServer:
         self._control = control
         self._output = output
         self._loop = asyncio.get_running_loop()
-        # The reapers that it has been asked for, which it makes one after another. Those that nobody waits for any more
-        # stay until it has answered, so that no answer is taken for another one's.
+        # # The requests for reapers, which it makes one after another. A request that nobody waits for any more stays
+        # here until it is answered, so that its answer is not taken for that of another request.
         self._orders: deque[asyncio.Future[int]] = deque()
         self._silence: asyncio.TimerHandle | None = None
         self._on_ready = on_ready

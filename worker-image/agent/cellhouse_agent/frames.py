@@ -35,7 +35,7 @@ class FrameWriter:
         execution_count: int | None = None,
         pid: int | None = None,
     ) -> None:
-        """An execution's iopub `status`. With the number of the cell, or the process of the command, if known."""
+        """An execution's iopub `status`, with the number of the cell or the process of the command, if known."""
         content: JsonObject = {"execution_state": state}
         if execution_count is not None:
             content["execution_count"] = execution_count
@@ -55,7 +55,7 @@ class FrameWriter:
         self._buffer.append(self._frame("iopub", "status", NO_PARENT, dump(content)))
 
     def context(self, content: JsonObject) -> None:
-        """Something has become of a context."""
+        """Report that the state of a context has changed."""
         self._buffer.append(self._frame("iopub", "cellhouse_context", NO_PARENT, dump(content)))
 
     def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
@@ -67,7 +67,7 @@ class FrameWriter:
         return True
 
     def late_question(self, parent: bytes, content: bytes) -> None:
-        """Code asks for input, beyond the limit of its output. The caller counts these."""
+        """Report a question for input although there is no room for output. The caller limits how many there are."""
         frame = self._frame("iopub", "cellhouse_input_request", parent, content)
         self._buffer.append(frame, owner=parent)
 

@@ -35,7 +35,7 @@ class GatewayGate:
         self._on_takeover: list[Callable[[], None]] = []
 
     def on_takeover(self, react: Callable[[], None]) -> None:
-        """Have this called whenever a higher epoch than before is admitted."""
+        """Call `react` whenever a higher epoch than before is admitted."""
         self._on_takeover.append(react)
 
     def admit(self, epoch: int) -> None:

@@ -7,8 +7,8 @@ time must not lose its variables because of that. So the agent looks at the kern
 
     sleeps         all time since the last look counts: the kernel could have ended, and did something else
     wants a CPU    the time counts in which the kernel ran, or in which it and all that it has started used the whole
-                   CPU limit. So CPU time that its own children take from the kernel counts, because the code started
-                   them, and none that another context uses
+                   CPU limit. CPU time that its own children take from the kernel counts, because the code started
+                   them. CPU time that another context uses does not count
 
 Code can make its own kernel wait for a CPU, for example by a low priority. So MAX_STRETCH limits even that wait.
 """

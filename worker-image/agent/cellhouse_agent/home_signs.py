@@ -1,4 +1,4 @@
-"""Signs of changes in the home: the helper's inotify, which the agent can look at without taking anything from it."""
+"""Shows whether the home may have changed: the agent looks at the helper's inotify queue, and takes nothing from it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Changes that the API made in between are left out.
 
 Executions may run at the same time. Nobody knows which of them made a change, so each reports all changes, as shared.
 
-States: blind --renewed--> seeing --look--> seeing. Whatever goes wrong makes it blind, with the reason.
+States: blind --renewed--> seeing --look--> seeing. Any failure makes it blind, with a reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cellhouse_agent.look import Look
 from cellhouse_agent.other_code import OtherCode
 from cellhouse_agent.wire import JsonObject
 
-# A look takes some milliseconds. On a machine that is too busy for it, the code's end does not wait for ever.
+# # A look takes some milliseconds. On a machine that is too busy for it, the end of an execution waits only this long.
 LOOK_TIMEOUT_SECONDS = 1.0
 # A home with too many entries is looked at again no more often than this.
 RENEW_PAUSE_SECONDS = 1.0
@@ -139,7 +139,7 @@ class HomeWatch:
         self._signs.set(None)
 
     def _share(self) -> None:
-        """Somebody else may change something from now on."""
+        """Mark all open Looks as shared: from now on, others may change something, too."""
         for look in self._open:
             look.is_shared = True
 
@@ -193,9 +193,9 @@ class HomeWatch:
             self._blind = "helper_away"
 
     def _renew_if_useful(self) -> None:
-        """Renew if that may help. If something changed since there were too many entries, there may be fewer now."""
+        """Renew if that may help: if there were too many entries, a change since then may have left fewer."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
-        # If the last look is usable again, it was made in the middle of the execution.
+        # # If there is a usable look by now, it was made in the middle of the execution.
         if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
 

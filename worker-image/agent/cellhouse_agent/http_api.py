@@ -42,7 +42,7 @@ class ApiHandler(RequestHandler):
 
 
 class UnknownHandler(ApiHandler):
-    """Answers on every path that is no operation's."""
+    """Answers on every unknown path."""
 
     def prepare(self) -> None:
         """Refuse, whatever the method."""

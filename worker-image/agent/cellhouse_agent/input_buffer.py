@@ -1,6 +1,7 @@
 """The input of one execution: bytes that a gateway has sent, counted from the first, until somebody reads them.
 
-States: open -> closed (nothing more is taken). Either can be dropped, too: what comes is taken and forgotten.
+States: open -> closed (nothing more is taken). An open or closed buffer can be dropped, too: then it is empty, and
+input that is still taken is thrown away.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-# What nobody has read yet. A gateway keeps the rest, so this need only cover the time that it takes to send more.
+# # The most bytes that wait to be read. A gateway keeps the rest, so these need only last until it has sent more.
 MAX_UNREAD_BYTES = 1_048_576
 
 
@@ -21,7 +22,7 @@ class OutOfOrder(Exception):
 
 
 class InputBuffer:
-    """A queue of bytes between a gateway and whoever reads the input."""
+    """A queue of bytes between a gateway and the reader of the input."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -37,7 +38,7 @@ class InputBuffer:
         return self.is_closed and not self._unread
 
     def take(self, offset: int, data: bytes, is_last: bool) -> bool:
-        """Take what is not known yet and fits; returns whether something is left. Raises OutOfOrder.
+        """Take the bytes that are new and fit; returns whether new bytes are left. Raises OutOfOrder.
 
         With the last byte of the last part, the input is closed.
         """
@@ -61,7 +62,7 @@ class InputBuffer:
         await self._has_room.wait()
 
     def watch(self, watch: Callable[[], None]) -> None:
-        """Call this now, and whenever there is more to read, or the end."""
+        """Call `watch` now, and whenever there is more to read or the input ends."""
         self._watch = watch
         watch()
 
@@ -70,14 +71,14 @@ class InputBuffer:
         return bytes(self._unread[:max_bytes])
 
     def skip(self, count: int) -> None:
-        """These have been read."""
+        """Remove this many bytes, which have been read."""
         del self._unread[:count]
         self._has_room.set()
 
     def take_line(self) -> tuple[bytes, bool] | None:
-        """Read a line, and whether that is all of it; None if it has not come yet.
+        """Read a line; returns it and whether it is complete, or None if it has not arrived yet.
 
-        Of a line that does not fit, pieces are read. The last line may have no newline. After it, all lines are empty.
+        A line that does not fit is read in pieces. The last line may have no newline. After it, all lines are empty.
         """
         end = self._unread.find(b"\n") + 1
         if not end:
@@ -89,7 +90,7 @@ class InputBuffer:
         return line, self.is_closed or line.endswith(b"\n")
 
     def drop(self) -> None:
-        """Nobody reads any more."""
+        """Throw all input away: nobody reads any more."""
         self._watch = None
         self._is_dropped = True
         self.skip(len(self._unread))

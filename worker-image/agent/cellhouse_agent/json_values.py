@@ -1,4 +1,4 @@
-"""Tells without parsing whether a JSON text holds too many values: as objects they take twenty times the memory."""
+"""Tells without parsing whether a JSON text has too many values: parsed values take twenty times the memory."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class KernelProcess:
         return self.exit_code
 
     def keep(self, task: asyncio.Task[int]) -> None:
-        """Keep this task as long as this object."""
+        """Refer to this task as long as this object lives, so that it is not collected."""
         self._task = task
 
     def interrupt(self) -> None:
@@ -118,7 +118,7 @@ class KernelProcess:
             send_signal(self.pid, self._start, signal.SIGKILL)
 
     def end_if_deaf(self) -> None:
-        """Its link has ended. If it is not ending too, kill it soon: nothing can be asked of it any more."""
+        """The link has ended. If the process does not end, too, kill it soon: it can take no more requests."""
         asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._kill_deaf)
 
     def _kill_deaf(self) -> None:

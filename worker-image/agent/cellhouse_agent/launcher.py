@@ -92,7 +92,7 @@ class KernelLauncher:
 
     async def _run_server(self) -> bool:
         """Run one fork server until it ends; returns whether it became ready."""
-        # Until it is decided what becomes of the first one, there is no kernel, and so no code of the user.
+        # # Until the first fork server is ready or has failed, there is no kernel, and so no user code.
         is_first = not self._is_decided.is_set()
         server = await ForkServer.start(self._execute, self._environment, is_first, self._set_ready)
         self._server = server
@@ -118,7 +118,7 @@ class KernelLauncher:
 
 
 def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What commands find in theirs, unless they are given more: what a kernel's code finds."""
+    """The environment of commands, before their own variables: the one that code in a kernel finds."""
     environment = kernel_environment(cpus, further)
     return {**environment, "PATH": with_users_programs(environment["PATH"])}
 

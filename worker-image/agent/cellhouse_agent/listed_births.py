@@ -28,7 +28,7 @@ class ListedBirths:
             raise
 
     def any(self) -> bool:
-        """Whether that has changed since the last look; also true if it can no longer be seen."""
+        """Whether processes or charged times have changed since the last look; also true if they cannot be read."""
         try:
             seen = (frozenset(os.listdir("/proc")), [_children_ticks(stat) for stat in self._stats])
         except OSError:

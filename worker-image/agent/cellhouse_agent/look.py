@@ -7,7 +7,7 @@ import json
 from cellhouse_agent.wire import Json, JsonObject
 from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
 
-# What two changes of a path amount to, where that is not the later one. None: the file was made and removed again.
+# # What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {
     ("created", "modified"): "created",
     ("created", "deleted"): None,
@@ -16,7 +16,7 @@ TOGETHER: dict[tuple[Json, Json], str | None] = {
 
 
 class Look:
-    """Open from the execution's beginning to its report. While it is open, it gets what every look finds."""
+    """The changes during one execution. While it is open, until the report, it gets what every look finds."""
 
     def __init__(self, reason: str | None, is_shared: bool, api_changes: int) -> None:
         # Why it is unknown what has changed; None if it is known.

@@ -1,4 +1,4 @@
-"""What makes the kernels of contexts, and the commands."""
+"""The functions that make the kernels of contexts, and the commands."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cellhouse_agent.wire import KernelMessage
 
 
 def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str | None) -> Kernel:
-    """Of a worker without contexts."""
+    """Makes no kernel: this worker has no contexts beside the default one."""
     raise TooManyContexts
 
 
 async def no_command(_script: Script, _standard: Standard) -> Command:
-    """Of a worker without commands."""
+    """Makes no command: this worker runs none."""
     raise NotBegun("This worker runs no commands")
 
 
 class Makers(NamedTuple):
-    """Of one worker."""
+    """How one worker makes the kernels of its contexts, and its commands."""
 
     kernel: MakeKernel = no_kernel
     command: OrderCommand = no_command

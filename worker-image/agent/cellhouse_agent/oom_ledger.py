@@ -13,19 +13,19 @@ from collections.abc import Callable
 
 from cellhouse_agent.usage import Usage
 
-# How long a count waits for the end that it explains: Linux frees the memory of the process first. After that, it was
-# another process that was killed.
+# # How long a count waits for the end that it explains: Linux frees the memory of the process first. An older count
+# belongs to another process.
 MAX_AGE_SECONDS = 2.0
 
 
 class OomLedger:
-    """The counts that have explained nothing yet. `look` now and then, so that their age is known."""
+    """The counts that explain no end yet. Call `look` now and then, so that the age of each count is known."""
 
     def __init__(self, usage: Usage, clock: Callable[[], float] = time.monotonic) -> None:
         self._usage = usage
         self._clock = clock
         self._known = usage.oom_kills()
-        # When each was seen.
+        # # When each count was seen first.
         self._unused: deque[float] = deque()
 
     def look(self) -> None:
@@ -37,7 +37,7 @@ class OomLedger:
             self._unused.popleft()
 
     def forget(self) -> None:
-        """Kills until now explain no end that comes later."""
+        """Forget the kills until now: they explain no later end."""
         self._known = self._usage.oom_kills()
         self._unused.clear()
 

@@ -47,7 +47,7 @@ class OutputTail:
         return bool(data)
 
     def close(self) -> None:
-        """Stop reading. Whoever still writes gets SIGPIPE or EPIPE."""
+        """Stop reading. A process that still writes gets SIGPIPE or EPIPE."""
         if not self._is_closed:
             self._is_closed = True
             self._loop.remove_reader(self._fd)

@@ -81,7 +81,7 @@ def check_output(msg_type: str, content: JsonObject) -> JsonObject:
 
 
 def dropped_bytes(content: JsonObject) -> int:
-    """How much the kernel itself cut from an output that no message could hold."""
+    """How many bytes the kernel itself cut from an output, because no message could hold them."""
     name = "cellhouse_dropped_bytes"
     return _count(content, name) if name in content else 0
 
@@ -92,7 +92,7 @@ def utf8(text: str) -> bytes:
 
 
 def cut_utf8(data: bytes, max_bytes: int) -> bytes:
-    """The longest head of at most `max_bytes` that does not split a character."""
+    """The longest prefix of at most `max_bytes` that does not split a character."""
     if len(data) <= max_bytes:
         return data
     end = max_bytes

@@ -23,10 +23,11 @@ class ProcessEntry(NamedTuple):
     parent: int
     # In clock ticks since boot. A process id and a start name a process for ever.
     start: int
-    # CPU time of its threads, and of the children that it has waited for, with theirs, in clock ticks.
+    # # In clock ticks: the CPU time of its threads, and that of the children that it has waited for and of their
+    # children.
     own_ticks: int = 0
     children_ticks: int = 0
-    # Memory that it shares with others included.
+    # # This includes memory that it shares with others.
     resident_pages: int = 0
 
 
@@ -80,7 +81,7 @@ def entry_of(fields: list[str]) -> ProcessEntry:
 
 
 def below(root: int, table: dict[int, ProcessEntry]) -> dict[int, int]:
-    """The starts of all descendants of a process, without itself."""
+    """All descendants of a process, without itself: their ids and starts."""
     children: dict[int, list[int]] = {}
     for pid, entry in table.items():
         children.setdefault(entry.parent, []).append(pid)

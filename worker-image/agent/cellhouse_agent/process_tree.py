@@ -7,7 +7,7 @@ that nothing is left. Nothing else proves the end. In particular, a process that
 threads that still run: its main thread has ended.
 
 A killed process needs a CPU to end, and its code may have lowered its priority while other trees keep all CPUs busy. So
-only time in which none of them waits for a CPU counts until the worker is given up.
+towards the deadline, after which the worker is given up, only time counts in which none of them waits for a CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The agent's side of one reaper: learns from it what becomes of a kernel or command and of all that this starts.
+"""The agent's side of one reaper, which reports the ends of a kernel or command and of all processes that it starts.
 
 cellhouse_kernel/reaper.py and cellhouse_kernel/below_reaper.py describe the packets. States:
 
@@ -92,7 +92,7 @@ class Reaper:
         return look_below(self.pid, self.start)
 
     def hear(self) -> None:
-        """Take what it has said by now."""
+        """Take all packets that it has sent by now."""
         while self._receive():
             pass
 
@@ -150,5 +150,5 @@ class Reaper:
     def _refuse(self, reason: str) -> None:
         if not self._made.done():
             self._made.set_exception(NoChild(reason))
-            # If nobody waits, nobody needs to know.
+            # # If nobody waits, asyncio must not log that the exception was never retrieved.
             self._made.exception()

@@ -1,4 +1,4 @@
-"""What a gateway is told of one execution, as frames and within the limits of its request.
+"""What a gateway learns about one execution: its frames, within the limits of its request.
 
 States: made -> started (`busy`) -> written (the gaps, `idle` and the reply).
 """
@@ -14,7 +14,8 @@ from cellhouse_agent.outputs import cut_utf8, split_utf8, utf8
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, dump
 
-# The most bytes of one frame that are not text. Its text and its base64 together take up to four times as much.
+# # The most bytes of one frame that are not text. Their text (six bytes of JSON for each, at most) and their base64
+# together take less than eight times as much.
 MAX_BINARY_PIECE_BYTES = 65_536
 # How many questions for input are reported when there is no room for output, and how much of each prompt. Even if each
 # character takes twelve bytes in JSON, the prompts take less than 2 MB.
@@ -56,7 +57,7 @@ class Record:
         self._stop_after(head, data)
 
     def keep_bytes(self, name: str, data: bytes) -> None:
-        """The same for bytes that are no text: their frames have both what can be shown of them, and the bytes."""
+        """Like `keep_stream`, for bytes that are not text. Their frames have what can be shown as text, and base64."""
         head = data[: self._room()]
         for start in range(0, len(head), MAX_BINARY_PIECE_BYTES):
             piece = head[start : start + MAX_BINARY_PIECE_BYTES]
@@ -99,7 +100,7 @@ class Record:
             self._stop_keeping("replay_overflow" if has_room else "output_limit", len(body))
 
     def drop(self, reason: str, size: int) -> None:
-        """Count an output that cannot be kept. Those that follow can."""
+        """Count an output that cannot be kept. Later outputs still can."""
         self.output_bytes += size
         self._drop(reason, size)
 

@@ -10,11 +10,11 @@ from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
 # Identifiers are UUIDs; this leaves room for clients with longer ones.
 MAX_ID_CHARACTERS = 128
 MAX_EPOCH = 2**53
-# Of a number in a query: as many as MAX_EPOCH has.
+# # The most digits of a number in a query: as many as MAX_EPOCH has.
 MAX_NUMBER_DIGITS = 16
-# Linux accepts no longer path.
+# # The longest path that Linux accepts.
 MAX_PATH_BYTES = 4_095
-# Linux stores no more.
+# # Linux stores a number of 16 bits.
 MAX_TERMINAL_SIDE = 65_535
 
 
@@ -27,7 +27,7 @@ class Context:
 
 
 class TerminalSize(NamedTuple):
-    """In characters."""
+    """The size of a terminal, in characters."""
 
     columns: int
     rows: int
@@ -35,7 +35,7 @@ class TerminalSize(NamedTuple):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What only one execution finds around it. None: the folder that it would be in anyway."""
+    """The environment variables and the folder of one execution alone. None: the folder that it would be in anyway."""
 
     environment: dict[str, str]
     working_directory: str | None
@@ -57,7 +57,7 @@ class Command(Surroundings):
 
 @dataclass(frozen=True)
 class CellOptions:
-    """How a kernel runs a cell, in Jupyter's words, and what it evaluates after it, by name."""
+    """How a kernel runs a cell, in Jupyter's terms, and the expressions that it then evaluates, by their names."""
 
     silent: bool = False
     store_history: bool = True
@@ -78,16 +78,16 @@ class ExecuteRequest:
     context: Context | None = None
     # None: the code is Python, for the kernel of the context.
     command: Command | None = None
-    # Of code for a kernel. None: it asks for none.
+    # # Only for code in a kernel. None: the request names no surroundings.
     surroundings: Surroundings | None = None
-    # Whether somebody can answer when its code asks.
+    # Whether somebody can answer when its code asks for input.
     allows_asking: bool = False
-    # Of code for a kernel.
+    # Only for code in a kernel.
     options: CellOptions = CellOptions()
 
     @property
     def takes_input(self) -> bool:
-        """Whether there can be input for it."""
+        """Whether the execution can get input."""
         return self.command.has_input if self.command else self.allows_asking
 
 

@@ -36,7 +36,7 @@ class RestartWaiters:
         self._waiting = []
 
     def refuse(self, error: NoContext | NoKernel) -> None:
-        """There will be none."""
+        """Refuse all callers: no fresh kernel will come."""
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(error)

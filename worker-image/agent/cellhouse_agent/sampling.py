@@ -13,10 +13,10 @@ from cellhouse_agent.usage import Usage
 
 # The time between two samples.
 SAMPLE_SECONDS = 0.05
-# The next samples wait at least this many times the CPU time that these took: many processes take long to look at.
+# # The pause after samples is at least this many times their CPU time: it takes long to look at many processes.
 SAMPLE_PAUSE_SHARE = 50
 
-# The same snapshot at each call.
+# # Returns the same snapshot at each call.
 type TakeSnapshot = Callable[[], Snapshot]
 
 
@@ -24,11 +24,11 @@ class Sampler(Protocol):
     """Takes the samples of one execution."""
 
     def sample(self, take: TakeSnapshot) -> None:
-        """Take one."""
+        """Take a sample."""
 
 
 class Sampling:
-    """Has all samplers take their samples together, so that one look at all processes is enough."""
+    """Takes the samples of all samplers together, so that one look at all processes is enough."""
 
     def __init__(self, oom: OomLedger, usage: Usage) -> None:
         self._oom = oom
@@ -43,13 +43,13 @@ class Sampling:
         return not self._samplers
 
     def add(self, sampler: Sampler) -> None:
-        """From now on, until `remove`. May be called again."""
+        """Take samples for this sampler from now on, until `remove`. May be called again."""
         self._samplers.add(sampler)
         if not self._timer:
             self._sample()
 
     def remove(self, sampler: Sampler) -> None:
-        """May be called again."""
+        """Take no more samples for this sampler. May be called again."""
         self._samplers.discard(sampler)
         if self._timer and not self._samplers:
             self._timer.cancel()
@@ -69,7 +69,7 @@ class Sampling:
                 sampler.sample(take)
             self._oom.look()
         finally:
-            # The first is longer on a busy machine, and the second comes in steps of 10 ms under gVisor.
+            # # On a busy machine, more time passes by the clock. Under gVisor, CPU time comes in steps of 10 ms.
             took = min(self._loop.time() - began, time.thread_time() - used)
             pause = SAMPLE_PAUSE_SHARE * took
             self._timer = self._loop.call_later(max(SAMPLE_SECONDS, pause), self._sample)

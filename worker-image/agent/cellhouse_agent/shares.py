@@ -9,7 +9,7 @@ MAX_SHARE = 0.5
 
 
 class Run:
-    """Frames of one owner that follow each other. With only one lane, that is nearly all that an execution writes."""
+    """Consecutive frames of one owner. With only one lane, nearly all frames of an execution are consecutive."""
 
     __slots__ = ("owner", "last_seq")
 
@@ -19,12 +19,12 @@ class Run:
 
 
 class Shares:
-    """An owner is an execution, as the header by which its frames name it."""
+    """Counts what each owner holds. An owner is an execution, named by the parent header of its frames."""
 
     def __init__(self) -> None:
         self._running: set[bytes] = set()
         self._held: dict[bytes, int] = {}
-        # In the order of their frames, and each frame is in one of them.
+        # # The runs in the order of their frames. Each held frame is in one of them.
         self._runs: deque[Run] = deque()
 
     def begin(self, owner: bytes) -> None:
@@ -32,7 +32,7 @@ class Shares:
         self._running.add(owner)
 
     def end(self, owner: bytes) -> None:
-        """It will write no more."""
+        """This execution writes no more."""
         self._running.discard(owner)
 
     def may_hold(self, owner: bytes, size_bytes: int, capacity_bytes: int) -> bool:
@@ -42,7 +42,7 @@ class Shares:
         return self._held.get(owner, 0) + size_bytes <= MAX_SHARE * capacity_bytes
 
     def add(self, owner: bytes, seq: int, size_bytes: int) -> None:
-        """The next frame is held."""
+        """Count the next frame, which is held from now on."""
         self._held[owner] = self._held.get(owner, 0) + size_bytes
         if self._runs and self._runs[-1].owner == owner:
             self._runs[-1].last_seq = seq
@@ -50,7 +50,7 @@ class Shares:
             self._runs.append(Run(owner, seq))
 
     def free(self, seq: int, size_bytes: int) -> None:
-        """The oldest frame is held no more."""
+        """Stop counting the oldest frame, which is held no more."""
         owner = self._runs[0].owner
         if self._runs[0].last_seq == seq:
             self._runs.popleft()

@@ -18,9 +18,9 @@ class Snapshot(NamedTuple):
 
     table: dict[int, ProcessEntry]
     own_ms: dict[int, float]
-    # With that of the children that it has waited for.
+    # # This includes the CPU time of the children that a process has waited for.
     used_ms: dict[int, float]
-    # What the container has used, and no process was charged for.
+    # # CPU time that the container has used, but that no process was charged for.
     uncharged_ms: float
 
 
@@ -39,7 +39,7 @@ def clock_ms(pid: int) -> float:
 
 
 def _own_ms(pid: int, entry: ProcessEntry) -> float:
-    """The same, or if it is gone by now, what a look has shown."""
+    """Like `clock_ms`. If the process is gone by now, the time in its entry."""
     try:
         return clock_ms(pid)
     except OSError:

@@ -111,7 +111,7 @@ class TreeMeter:
                 self._births = ListedBirths(self._pid, self._reaper.pid)
 
     def _quick_use(self) -> TreeUse | None:
-        """Without a look, if none is needed."""
+        """Measure without a look at all processes. None if that look is needed."""
         if not self._is_prepared and not self._is_closed:
             self._prepare()
         has_births = self._births is None or self._births.any()

@@ -21,7 +21,7 @@ ENDED_STATES = ("Z", "X")
 
 
 def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
-    """Every process that runs as this user, those that wait to be reaped left out."""
+    """Every process that runs as this user, except those that wait to be reaped."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and _runs_as(int(entry), uid):
             yield int(entry)
@@ -61,14 +61,14 @@ def _status(pid: int) -> _Status:
 
 
 def kill_strays(reaper: int, start: int) -> None:
-    """Kill the user's processes that are below no reaper but this one, which is lost, now."""
+    """Kill now the processes of the user that are below no reaper other than this one, which is lost."""
     kill_processes(lambda: _look(reaper, start).strays)
 
 
 async def end_strays(reaper: int, start: int) -> None:
-    """The same, and return when all processes of the user are below other reapers. Raises UnkillableProcesses.
+    """Like `kill_strays`, but return when all processes of the user are below other reapers.
 
-    Nothing else proves the end, since nobody waits for strays but init.
+    Nothing else proves the end, since only init waits for strays. Raises UnkillableProcesses.
     """
 
     def has_ended() -> bool:
@@ -81,14 +81,14 @@ async def end_strays(reaper: int, start: int) -> None:
 class _Look(NamedTuple):
     """What one look at all processes of the user shows."""
 
-    # The starts of those that have only each other, init and the lost reaper above them.
+    # # The processes that have only each other, init and the lost reaper above them, with their starts.
     strays: dict[int, int]
-    # Whether nobody can tell of some what is above them, because a parent has ended during the look.
+    # # Whether it is unknown what is above some processes, because a parent has ended during the look.
     is_vague: bool
 
 
 def _look(reaper: int, start: int) -> _Look:
-    """A reaper hangs up some time before its end, and its processes become children of init only then."""
+    """Look for strays. A reaper hangs up before its end, and its processes become children of init only at its end."""
     table = all_processes()
     entry = table.get(reaper)
     # Its process id may have been given to another process since.
@@ -107,7 +107,7 @@ def _look(reaper: int, start: int) -> _Look:
 
 
 def _first_above(pid: int, users: set[int], table: dict[int, ProcessEntry]) -> int:
-    """The nearest process above it that is not the user's; any other if they were seen at different moments."""
+    """The nearest process above it that is not the user's; an arbitrary one if `table` is inconsistent."""
     for _ in users:
         pid = table[pid].parent
         if pid not in users:

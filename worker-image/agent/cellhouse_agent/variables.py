@@ -1,8 +1,8 @@
 """The environment variables of a session, which its kernels get over their links, never at their start.
 
-So they are in the environment of the kernel and of what it starts: processes of its user, which have no privileges. The
-agent, the fork server and the helper for files never have them: LD_PRELOAD, PYTHONPATH and BASH_ENV would run code
-there.
+So they are in the environments of the kernel and of the processes that it starts, which run as its user and have no
+privileges. The agent, the fork server and the helper for files never have them: LD_PRELOAD, PYTHONPATH and BASH_ENV
+would run code there.
 """
 
 from __future__ import annotations

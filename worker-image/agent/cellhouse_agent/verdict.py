@@ -10,7 +10,7 @@ from cellhouse_agent.wire import JsonObject
 
 @dataclass(frozen=True)
 class Verdict:
-    """`restart_reason` is set when a fresh kernel must take over; `exit_code` is that of a dead one."""
+    """`restart_reason` is set when a fresh kernel must take over; `exit_code` is that of a dead kernel."""
 
     outcome: str
     reply: JsonObject

@@ -31,7 +31,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class Assembled:
-    """The bytes of messages. If they were too large, only the first packet, and the size of all."""
+    """The bytes of messages. If these are too large, `data` is only the first packet, but `size_bytes` counts all."""
 
     data: bytes
     size_bytes: int
@@ -52,7 +52,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Made once: with such options, json.loads and json.dumps make new ones at each call and take twice as long.
+# # Made once: with such options, json.loads and json.dumps make a new coder at each call and take twice as long.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
@@ -102,7 +102,7 @@ def pack_request(
 
 
 def split_messages(assembled: Assembled) -> Iterator[tuple[list[memoryview], int]]:
-    """The parts of each message, and its size. If they were too large, only the head of the first.
+    """The parts of each message, and its size. If the messages are too large, only the head of the first one.
 
     The parts are views: each copy of a large message takes time. Raises MalformedMessage at bytes that are no message,
     and when there are too many messages.

@@ -18,11 +18,11 @@ from cellhouse_kernel.no_watching import forbid_watching
 from cellhouse_kernel.privileges import forbid_new_privileges, give_up_own_privileges
 from cellhouse_kernel.yielding import yield_to_agent
 
-# The socket to the agent, and in its place the order, until the program is executed.
+# # The socket to the agent. Once an order has come, this is the order, until the program is executed.
 ORDERS = ORDER = 3
 # The descriptors that come with an order.
 GIVEN = 4
-# What Python or the spawner ignores; a program that is executed would ignore it, too.
+# # Signals that Python or the spawner ignores. A program that is executed would ignore them, too.
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -31,7 +31,9 @@ class _Failed(Exception):
 
 
 def become_command(orders: int) -> NoReturn:
-    """Wait at this socket for an order, then execute what it says, or say in it why not. The process ends in any case.
+    """Wait at this socket for an order and execute its program, or write into the order why that failed.
+
+    The process ends in any case.
 
     An order comes in a packet with four descriptors: the order, and those for standard input, output and error.
     """
@@ -43,7 +45,7 @@ def become_command(orders: int) -> NoReturn:
         _keep_only(orders)
         _prepare()
         _take_order()
-        # One that has come since the fork ends the process now.
+        # # A SIGINT that has come since the fork ends the process now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         with _step("prepare"):
             give_up_own_privileges(KERNEL_UID)
@@ -59,7 +61,7 @@ def become_command(orders: int) -> NoReturn:
 
 
 def _keep_only(orders: int) -> None:
-    """Keep this socket, as ORDERS, and nothing else. The spawner's own socket is standard input."""
+    """Keep only this socket, as ORDERS. Standard input is the spawner's own socket, so it is replaced, too."""
     os.dup2(orders, ORDERS)
     os.dup2(1, 0)
     os.closerange(ORDERS + 1, os.sysconf("SC_OPEN_MAX"))
@@ -130,5 +132,5 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _bytes(text: str) -> bytes:
-    """As the user's code has it, also if it is not Unicode."""
+    """The bytes that the user's code means by this text, even if it is not Unicode."""
     return text.encode("utf-8", "surrogatepass")

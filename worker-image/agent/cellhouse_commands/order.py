@@ -4,7 +4,7 @@ The agent writes an order, as a JSON object: {"argv": [...], "environment": {...
 "terminal": {"columns": 80, "rows": 24} or null}. The command's process reads it, and puts one of these in its place
 before it executes the program:
 
-    {"begun": {"cpu_ms": 1.5, "max_rss_bytes": 9000000}}   it does so now; what it has used itself until then
+    {"begun": {"cpu_ms": 1.5, "max_rss_bytes": 9000000}}   it executes the program now; what it has used itself so far
     {"failed": {"step": "enter", "errno": 2}}              it could not, and ends with NOT_BEGUN
 
 The process closes the file when it executes the program, and no other process of the user can open it.
@@ -17,10 +17,11 @@ import json
 import os
 from typing import Any
 
-# The exit code of a process that could not execute the program. It says so only together with `failed`.
+# # The exit code of a process that could not execute the program. Only together with `failed` does it mean that.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
-# What an order's descriptors come with, and the answer of the process that has taken them. Not empty: that is the end.
+# # The packet that brings an order's descriptors, and the answer of the process that has taken them. It is not empty,
+# since an empty packet means the end of the connection.
 PACKET = b"order"
 
 type Content = dict[str, Any]
@@ -49,7 +50,7 @@ def write_order(order: int, content: Content) -> None:
 
 
 def seal_order(order: int) -> None:
-    """From now on, nobody can take it: a command's process that cannot say that it begins ends instead."""
+    """Let nobody write to it any more. A process that then cannot write that it begins ends instead."""
     fcntl.fcntl(order, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
 
 

@@ -1,9 +1,9 @@
 """The spawner's loop: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
 
-A packet has no content but two descriptors: the socket over which the process gets its order (child.py), and its
-reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. It never answers: the
-reaper's socket says what has become of them. If the spawner dies before it has taken the packet, that socket closes
-without a word.
+The content of a packet says nothing. With it come two descriptors: the socket over which the process gets its order
+(child.py), and its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. The
+spawner never answers: the reaper's socket says what has become of them. If the spawner dies before it has taken the
+packet, that socket closes without a packet.
 
 The spawner keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread,
 and no memory of any command.
@@ -37,7 +37,7 @@ class Descriptors(NamedTuple):
 def serve(control: socket.socket) -> NoReturn:
     """Make processes until the agent hangs up."""
     signal.signal(signal.SIGCHLD, _reap)
-    # An interrupt that reaches a command's process before that has its order waits for it.
+    # # An interrupt that reaches a command's process before its order stays pending until the order has come.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     while True:
         try:
@@ -48,7 +48,8 @@ def serve(control: socket.socket) -> NoReturn:
             packet = b""
         if not packet:
             os._exit(0)
-        # With fewer, this process has no room for them. They are closed, and so is the reaper's socket.
+        # # Fewer descriptors: this process has no room for more. Those that came are closed, and so is the reaper's
+        # socket.
         if len(descriptors) == len(Descriptors._fields):
             _make(Descriptors(*descriptors))
         for descriptor in descriptors:
@@ -75,8 +76,8 @@ def _make(given: Descriptors) -> None:
 
 
 def _say(control: int, number: int) -> None:
-    """In the name of the reaper that could not be made."""
-    # If the agent is gone, that is noticed by itself.
+    """Tell the agent that the reaper could not be made, in its place."""
+    # # If the agent is gone, `serve` finds that out.
     with suppress(OSError):
         os.write(control, f'{{"failed": {{"errno": {number}}}}}'.encode())
 
@@ -84,7 +85,7 @@ def _say(control: int, number: int) -> None:
 def _run_forked(given: Descriptors) -> NoReturn:
     """Never return to the loop, whatever happens."""
     try:
-        # Before the fork of the process, whose end its reaper must see.
+        # # Done before the reaper forks the process, since the reaper must see the end of the process.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         go_below_reaper(given.control, is_quick=True)
         become_command(given.orders)

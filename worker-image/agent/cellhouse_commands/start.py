@@ -1,4 +1,4 @@
-"""Starts the spawner: a fork of the agent that knows nothing yet, or else a fresh interpreter (__main__.py)."""
+"""Starts the spawner: an early fork of the agent (early_fork.py), or else a fresh interpreter (__main__.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cellhouse_commands.spawner import serve
 from cellhouse_kernel.capabilities import set_capabilities
 from cellhouse_kernel.early_fork import CONTROL, Forked, fork_early, ignore_interrupts
 
-# To become the kernel's user, without any capability. Unlike the agent, it signals nobody.
+# # These let a process become the kernel's user, without any capability. Unlike the agent, the spawner signals nobody.
 KEPT_CAPABILITIES = (CAP_SETGID, CAP_SETUID, CAP_SETPCAP)
 
 

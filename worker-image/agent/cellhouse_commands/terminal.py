@@ -16,7 +16,8 @@ import struct
 
 # <asm-generic/ioctls.h>. The module `termios` is not needed for anything else.
 TIOCSWINSZ = 0x5414
-# What the terminal comes with, and the answer of an agent that has taken it. Not empty: that would be the end.
+# # The packet that brings the terminal, and the answer of an agent that has taken it. It is not empty, since an empty
+# packet means the end of the connection.
 PACKET = b"terminal"
 
 
@@ -28,7 +29,8 @@ def open_terminal(columns: int, rows: int) -> None:
     master, slave = os.openpty()
     set_size(slave, columns, rows)
     with socket.socket(fileno=0) as agent:
-        # With an end of its own, the agent can tell a terminal that nobody has open now from one that is over.
+        # # The agent gets both ends. While it has the slave end open, a read finds no end just because nobody else has
+        # it open.
         socket.send_fds(agent, [PACKET], [master, slave])
         os.close(master)
         if not agent.recv(len(PACKET)):
@@ -38,5 +40,5 @@ def open_terminal(columns: int, rows: int) -> None:
 
 
 def set_size(terminal: int, columns: int, rows: int) -> None:
-    """Set its size; the group in the foreground gets SIGWINCH if it is another one. Raises OSError."""
+    """Set its size; if that is a new one, the group in the foreground gets SIGWINCH. Raises OSError."""
     fcntl.ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

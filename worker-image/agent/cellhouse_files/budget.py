@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 MAX_ENTRIES = 10_000
-# Looking at the clock costs as much as looking at a file, so it is done for every so many entries.
+# # Looking at the clock costs as much as looking at a file, so it is done only once for this many entries.
 ENTRIES_PER_LOOK_AT_CLOCK = 32
 
 
@@ -18,10 +18,10 @@ class TooMuch(Exception):
 
 
 class Budget:
-    """So much CPU time for this thread, from now on.
+    """An amount of CPU time that this thread may spend from now on.
 
-    gVisor counts CPU time in steps of 10 ms, each of which goes to the thread that happens to run. So as much time must
-    also have passed by the clock.
+    gVisor counts CPU time in steps of 10 ms, each of which goes to the thread that happens to run. So the budget is
+    used up only when the same amount of time has also passed by the clock.
     """
 
     def __init__(self, cpu_ms: float) -> None:

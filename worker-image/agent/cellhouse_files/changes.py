@@ -19,7 +19,7 @@ from cellhouse_files.home_tree import HomeTree
 from cellhouse_files.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from cellhouse_files.seen import Folder, Seen
 
-# Code that has ended waits for its answer this long at most, in CPU time.
+# # The most CPU time of a look. The end of an execution waits for it.
 LOOK_CPU_MS = 5.0
 # Nobody waits for a renewed look.
 RENEW_CPU_MS = 100.0
@@ -53,13 +53,13 @@ class HomeChanges:
 
     @property
     def descriptor(self) -> int | None:
-        """Readable as soon as there may be changes. None without inotify: then there may always be some."""
+        """Readable as soon as there may be changes. None without inotify: then there may be changes at any time."""
         return self._inotify.descriptor if self._inotify else None
 
     def renew(self, cpu_ms: float = RENEW_CPU_MS) -> None:
         """Look at everything, so that the next look has something to compare with. Raises TooMuch or OSError."""
         self._forget()
-        # A fresh one has no watches of folders that are gone.
+        # # A fresh instance of inotify has no watches of folders that are gone.
         self.close()
         self._begin_watching()
         tree = HomeTree(self._home, self._parts, self._inotify)
@@ -70,7 +70,7 @@ class HomeChanges:
             self._check_watches(tree)
 
     def look(self, cpu_ms: float = LOOK_CPU_MS) -> list[Change]:
-        """The changes since the last look, sorted by path. Raises TooMuch or OSError, and then knows no look."""
+        """The changes since the last look, sorted by path. Raises TooMuch or OSError: then there is no last look."""
         tree = self._tree
         if tree is None:
             raise TooMuch("no_earlier_look")
@@ -126,17 +126,17 @@ class HomeChanges:
             try:
                 self._inotify = Inotify()
             except OSError:
-                # Other workers use up what their common user may have. A look then compares everything.
+                # # Other workers have used up the quota of the user that all share. A look then compares everything.
                 self._inotify = None
 
     def _forget(self) -> None:
-        """Know no look any more. The watches stay, so that the descriptor still tells of changes."""
+        """Forget the last look. The watches stay, so that the descriptor still tells of changes."""
         self._tree = None
         self._dirty.clear()
         self._has_lost_events = False
 
     def _check_watches(self, tree: HomeTree) -> None:
-        """If there are no more watches to be had, do without."""
+        """Do without inotify if a folder could not be watched."""
         if self._inotify and not tree.watches.are_complete:
             self._inotify.close()
             self._inotify = None
@@ -164,7 +164,7 @@ class HomeChanges:
 
 
 def _differences(recorded: Iterable[tuple[Folder, str, Seen | None]]) -> list[Change]:
-    """What differs from what was recorded. A path may have had two files, in one folder after the other."""
+    """What differs from the record. A path may occur twice, if its folder was replaced by another of the same name."""
     before: dict[str, Seen | None] = {}
     now: dict[str, Seen | None] = {}
     for folder, name, was in recorded:

@@ -19,7 +19,7 @@ OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O
 
 
 class HomeTree:
-    """Looks at one folder, as far as its names are not those of parts."""
+    """Looks at one folder and what is in it, except `parts`: the names of files that the API is writing."""
 
     def __init__(self, home: bytes, parts: Container[bytes], inotify: Inotify | None) -> None:
         self._home = home
@@ -42,7 +42,7 @@ class HomeTree:
             return
         fd = self._open(folder)
         if fd is None:
-            # Another thing is in its place. That is an event of the folder above.
+            # # Something else is in its place. The folder above has an event for that.
             return
         try:
             depth = len(folder.names())
@@ -114,8 +114,8 @@ class HomeTree:
         try:
             fd = os.open(folder.name, OPEN_FOLDER, dir_fd=parent_fd)
         except OSError:
-            # It was replaced, which is another event. Or code has forbidden it: what was in it is still there, as far
-            # as anybody can see.
+            # # It was replaced, which is another event. Or code has forbidden it: as far as anybody can see, its
+            # entries are still there.
             return
         try:
             if os.fstat(fd).st_ino == folder.inode:
@@ -128,7 +128,7 @@ class HomeTree:
         return name.startswith(PART_PREFIX) and os.fsencode(name) in self._parts
 
     def _open(self, folder: Folder) -> int | None:
-        """Open a folder by the names that lead to it; None if that is not possible, or leads to another."""
+        """Open a folder by the names that lead to it; None if that fails, or if they lead to another folder."""
         fd = os.open(self._home, OPEN_FOLDER)
         try:
             for name in folder.names():
@@ -148,7 +148,7 @@ class HomeTree:
 
 
 def _entries_in(fd: int, budget: Budget) -> list[os.DirEntry[str]]:
-    """The entries of a folder. No more of them are held than may count."""
+    """The entries of a folder. Raises TooMuch if there are more than MAX_ENTRIES."""
     found = []
     with os.scandir(fd) as entries:
         for entry in entries:

@@ -2,8 +2,8 @@
 
 Linux asks for the file-system uid when a file is touched, and for the real and saved uid when a process is signalled or
 traced. So a process that only changes its file-system ids may do with files what the user may do, and user code can
-neither signal nor trace it. gVisor has no file-system ids of their own: there, the effective ids change. The real and
-saved ones stay, and signals depend on those.
+neither signal nor trace it. gVisor has no separate file-system ids: there, the effective ids change. The real and saved
+ones stay, and signals depend on those.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _set_file_system_ids(uid: int) -> bool:
 
 
 def verify_acts_as(uid: int) -> None:
-    """Raise IdentityRefused unless files see this user, nobody else does, and no privilege is left."""
+    """Raise IdentityRefused unless this process is this user for files, and for nothing else, and has no privilege."""
     uids, gids = _ids("Uid"), _ids("Gid")
     problems = [name for name, held in capability_sets()._asdict().items() if held]
     for real, effective, saved, file_system in (uids, gids):

@@ -60,7 +60,7 @@ class Parts:
         return name, descriptor
 
     def remove(self, folder: int, name: bytes) -> None:
-        """The part has its final name by now, or nobody wants it."""
+        """Remove a part. Its file has the final name by now, or was given up."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
         self._forget(name)

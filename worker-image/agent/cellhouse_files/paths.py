@@ -77,7 +77,7 @@ def open_path(path: bytes, flags: int) -> int:
 
     It waits for nothing: a FIFO without another end, or a terminal, is opened at once.
     """
-    # openat2 refuses flags that make no difference.
+    # # openat2 refuses flags that have no effect together with O_PATH.
     waiting = 0 if flags & os.O_PATH else os.O_NONBLOCK | os.O_NOCTTY
     fd = _open(path, flags | os.O_CLOEXEC | waiting)
     if os.fstat(fd).st_dev in _pseudo_devices():
@@ -87,7 +87,7 @@ def open_path(path: bytes, flags: int) -> int:
 
 
 def open_folder(path: bytes) -> int:
-    """Open a folder to name things in it."""
+    """Open a folder, only to reach the entries in it."""
     return open_path(path, os.O_PATH | os.O_DIRECTORY)
 
 
@@ -100,7 +100,7 @@ def place_of(path: bytes) -> Place:
 
 
 def place_behind_links(path: bytes) -> Place:
-    """The same, but where the links at the end of the path lead, as when a file is opened to write."""
+    """Like `place_of`, but follows the links at the end of the path, as when a file is opened to write."""
     for _ in range(MAX_LINKS):
         place = place_of(path)
         try:

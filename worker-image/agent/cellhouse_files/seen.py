@@ -53,5 +53,5 @@ def is_left_out(name: str) -> bool:
 
 
 def seen_in(status: os.stat_result) -> Seen:
-    """What counts of a file's metadata."""
+    """The part of a file's metadata that shows whether it was modified."""
     return Seen(status.st_size, status.st_mtime_ns, status.st_ino)

@@ -30,7 +30,7 @@ class SeenTree:
             yield folder, name, was
 
     def place_of(self, path: str) -> tuple[Folder, str]:
-        """The folder and the name to look at for a path: of itself, or of the first folder above it that is new."""
+        """The folder and the name to look at for a path: its own, or those of the first unknown folder above it."""
         *above, name = path.split("/")
         folder = self.root
         for part in above:
@@ -41,13 +41,13 @@ class SeenTree:
         return folder, name
 
     def add_folder(self, parent: Folder, name: str, inode: int) -> Folder:
-        """There is a folder of this name now."""
+        """Note that there is a folder of this name."""
         folder = parent.folders[name] = Folder(parent, name, inode)
         self._count(1)
         return folder
 
     def set_file(self, folder: Folder, name: str, seen: Seen | None) -> None:
-        """There is a file of this name now, or none."""
+        """Note what file has this name now; None: no file has it."""
         was = folder.files.get(name)
         if was == seen:
             return
@@ -62,7 +62,7 @@ class SeenTree:
             self._count(1)
 
     def drop(self, parent: Folder, name: str, budget: Budget) -> None:
-        """The folder of this name, if there is one, is gone, or is another one now."""
+        """Forget the folder of this name, if one is known: it is gone, or was replaced by another one."""
         folder = parent.folders.pop(name, None)
         if folder is None:
             return
@@ -77,7 +77,7 @@ class SeenTree:
             self.drop(folder, inner, budget)
 
     def forget(self, parent: Folder, name: str, budget: Budget) -> None:
-        """Nothing that counts has this name now."""
+        """Forget the file or folder of this name: nothing that counts has the name any more."""
         self.set_file(parent, name, None)
         self.drop(parent, name, budget)
 

@@ -27,10 +27,10 @@ from cellhouse_files.turns import Scheduler, Task, TaskTimedOut, Turns
 MAX_PACKET_BYTES = 131_072
 # An answer that is longer comes as a file in memory.
 MAX_DESCRIPTORS = 1
-# How long an operation waits for whoever reads from it or writes to it.
+# # How long an operation waits for the process at the other end of its pipe.
 SILENCE_SECONDS = 60.0
 
-# Operations that may change the home. Code that runs meanwhile shares its changes with them.
+# # Operations that may change the home. The changes of code that runs meanwhile are reported as shared.
 CHANGING = frozenset(
     {"write", "finish_write", "give_up_write", "make_folder", "move", "delete", "write_archive"}
 )
@@ -48,7 +48,7 @@ class Answer:
 
     @classmethod
     def in_memory(cls, text: str) -> Answer:
-        """Its size, and a file in memory with the text, for it may be long; raises OSError."""
+        """An answer whose text may be long: the text in a file in memory, and its size. Raises OSError."""
         encoded = text.encode()
         memory = os.memfd_create("answer")
         try:
@@ -116,7 +116,7 @@ class Helper:
         except Refused as refused:
             told = _refusal(number, refused)
         except TaskTimedOut:
-            told = _refusal(number, Refused("timed_out", "Nobody went on."))
+            told = _refusal(number, Refused("timed_out", "Nothing moved for a while."))
         except OSError as error:
             told = _refusal(number, refusal_of(error))
         # A defect costs one operation, not the helper.

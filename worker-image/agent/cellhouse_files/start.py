@@ -1,4 +1,4 @@
-"""Starts the helper: a fork of the agent that knows nothing yet, or else a fresh interpreter (__main__.py)."""
+"""Starts the helper: an early fork of the agent (early_fork.py), or else a fresh interpreter (__main__.py)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class State:
         self._count = secrets.randbits(NUMBER_BITS)
 
     def keep(self, writing: Writing) -> int:
-        """Returns the number that stands for the writing."""
+        """Keep a writing; returns the number by which `take` finds it."""
         self._count += 1
         self._writings[self._count] = writing
         return self._count
@@ -44,7 +44,7 @@ class State:
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:
-        """An operation that may change what is at this place ends. Its folder may be closed meanwhile."""
+        """Note that an operation may change what is at this place. In this context, its folder may be closed."""
         path = path_of(place)
         try:
             yield
@@ -53,6 +53,6 @@ class State:
                 self._touched.append(path[len(self._home_path) + 1 :])
 
     def absorb(self) -> None:
-        """What the operations have touched is no change by code. Call it after each that is in CHANGING."""
+        """Do not report what operations have touched as changes by code. Call this after each operation in CHANGING."""
         touched, self._touched = self._touched, []
         self.home.absorb(touched)

@@ -22,22 +22,22 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class Precondition:
-    """Entity tags of which the target must have one, or none. `*` stands for whatever is there."""
+    """The target must have one of the tags `if_match`, and none of `if_none_match`. `*` stands for any tag."""
 
     if_match: tuple[str, ...] | None = None
     if_none_match: tuple[str, ...] | None = None
 
     def check(self, *found: os.stat_result | None) -> None:
-        """Raise Refused unless what is there (None: nothing) is as the caller expects. A link has the tags of two."""
+        """Raise Refused unless what is there (None: nothing) has the right tags. For a link, its target counts, too."""
         present = {etag_of(status) for status in found if status}
         if self.if_match is not None and not has_tag(self.if_match, present):
-            raise Refused("precondition_failed", "The file is another by now.")
+            raise Refused("precondition_failed", "The file has changed.")
         if self.if_none_match is not None and has_tag(self.if_none_match, present):
             raise Refused("precondition_failed", "The file exists already.")
 
 
 def has_tag(tags: tuple[str, ...], present: Set[str]) -> bool:
-    """Whether what has the tags `present` (nothing has none) is among them."""
+    """Whether one of the tags `present` is among `tags`. There are none if nothing is there."""
     return bool(present) and (ANY in tags or not present.isdisjoint(tags))
 
 
@@ -55,7 +55,7 @@ def target_status(place: Place) -> os.stat_result | None:
 
 
 class Writing:
-    """Owns `place.folder`, and closes it at its end. `descriptor` is open to write, and belongs to whoever takes it."""
+    """Owns `place.folder`, and closes it at its end. `descriptor` is open to write, and the caller must close it."""
 
     def __init__(self, path: bytes, place: Place, precondition: Precondition, parts: Parts) -> None:
         self.path = path

@@ -77,7 +77,7 @@ class Asking:
         return line.removesuffix(b"\n").decode("utf-8", "surrogateescape")
 
     def _answer(self) -> list[dict[str, Any]]:
-        """The pieces of the answer to the last question; none before all have come."""
+        """The pieces of the answer to the last question; an empty list until all have come."""
         answers = self._inbox.answers(self._msg_id)
         pieces = [answer for answer in answers if answer["number"] == self._number]
         return pieces if pieces and pieces[-1]["whole"] else []

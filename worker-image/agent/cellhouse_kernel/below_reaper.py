@@ -64,7 +64,7 @@ def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoRe
 
 
 def _take_descriptors(control: int) -> None:
-    """Keep nothing but the socket, which has no process on its other end but the agent."""
+    """Keep no descriptor but the socket to the agent. Standard output and error lead nowhere."""
     os.dup2(control, reaper.CONTROL)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)

@@ -1,4 +1,4 @@
-"""Takes requests from the link and has them handled, one at a time, with as little in between as possible.
+"""Takes requests from the link and handles them, one at a time, with as little in between as possible.
 
 For each request, ipykernel switches to its control thread and back, sleeps before it replies, and hands each message
 to another thread. Here requests, replies and outputs share one ordered path, so none of that is needed.
@@ -72,7 +72,7 @@ class LinkKernel(CellKernel):
         self._publish_status("starting", "shell")
 
     def _receive(self) -> None:
-        """Take a packet. If it completes a request, that begins."""
+        """Take a packet. If it completes a request, the request begins."""
         self._inbox.receive()
         if self._inbox.has_messages and not self._is_serving:
             # The request begins here, not in the loop's next turn.
@@ -101,7 +101,7 @@ class LinkKernel(CellKernel):
         return task if is_own else None
 
     async def dispatch_shell(self, msg: Message) -> None:
-        """Have a request handled, between its `busy` and its `idle`."""
+        """Handle a request, between its `busy` and its `idle`."""
         if msg["msg_type"] == ANSWER_TYPE:
             # The code that asked no longer waits for this answer.
             return

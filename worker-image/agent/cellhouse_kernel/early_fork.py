@@ -1,6 +1,6 @@
-"""Forks the agent's other processes before the agent knows anything: that costs a millisecond, and shares its memory.
+"""Forks the agent's other processes at its start: that costs a millisecond, and shares its memory.
 
-Later the agent has descriptors and memory that those processes must not have, so a replacement is executed.
+Later, the agent has descriptors and secrets that those processes must not have. So a replacement is executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Forked(NamedTuple):
 
 
 def fork_early(run: Callable[[], None]) -> Forked:
-    """Fork a process that does this and ends; call it before the agent has any thread, secret or descriptor of its own.
+    """Fork a process that calls `run` and ends. The agent must not have a thread, secret or descriptor yet.
 
     Raises OSError.
     """

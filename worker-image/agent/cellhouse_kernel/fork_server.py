@@ -1,4 +1,4 @@
-"""`python3 -I -m cellhouse_kernel.fork_server [first]` has imported everything and forks kernels on demand.
+"""`python3 -I -m cellhouse_kernel.fork_server [first]` imports everything, and then forks kernels on demand.
 
 It is executed with a kernel's environment, so that it contains nothing of the agent's environment. It changes to the
 agent's user, with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET

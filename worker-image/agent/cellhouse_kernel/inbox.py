@@ -19,11 +19,11 @@ _decode = json.JSONDecoder().decode
 
 
 class _Content(NamedTuple):
-    """It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
+    """What an inbox holds. It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
 
-    # Of the last packet that is in it.
+    # # The number of the last packet in it.
     number: int
-    # Of a message that is not complete.
+    # # The fragments of a message that is not complete yet.
     fragments: tuple[bytes, ...]
     messages: tuple[Message, ...]
 
@@ -45,7 +45,8 @@ class Inbox:
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT))
 
     def receive_while_code_runs(self) -> None:
-        """The same, but an interrupt at any instruction loses nothing: a packet stays in the link until it is here."""
+        """Like `receive`, but an interrupt loses nothing, whenever it comes: a packet stays in the link until it is
+        here."""
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT | socket.MSG_PEEK))
         self._link.recv(1, socket.MSG_DONTWAIT)
 

@@ -1,4 +1,4 @@
-"""Takes inotify from user code. The container has it for the helper of files only (cellhouse_files/inotify.py).
+"""Takes inotify away from user code: the container has it only for the helper for files (cellhouse_files/inotify.py).
 
 Its quota counts per user on the whole host, and all workers' code has the same user, so one session could use up
 everybody's.
@@ -43,7 +43,7 @@ class _Program(ctypes.Structure):
 
 
 def forbid_watching() -> None:
-    """Forbid inotify to this thread and to whatever it starts, for ever; raises OSError or WatchingAllowed.
+    """Forbid inotify to this thread and to all that it starts, for ever; raises OSError or WatchingAllowed.
 
     The process needs PR_SET_NO_NEW_PRIVS.
     """

@@ -8,12 +8,12 @@ SOCK_SEQPACKET socket from which it never reads. Each packet is one JSON object:
     {"exited": {"code": -9, ...}}   the process has ended; another process may get its id
     {"empty": {...}}                nothing is left below the reaper, which ends
 
-If nothing is left when the process has ended, one packet says both. Both have also "cpu_ms", the CPU time of all that
+If nothing is left when the process has ended, one packet says both. Both also have "cpu_ms", the CPU time of all that
 has ended below the reaper, and "max_rss_bytes", the most memory that a process had. In `exited`, only the process and
 the children that it has waited for count; in `empty`, all processes.
 
-below_reaper.py describes the packets that come before these. It imports almost nothing, because there is one reaper for
-each kernel.
+below_reaper.py describes the packets that come before these. This module imports almost nothing, because there is one
+reaper for each kernel.
 """
 
 import os

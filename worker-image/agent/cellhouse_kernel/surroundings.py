@@ -1,8 +1,8 @@
 """The surroundings of code: its environment variables and the folder that it is in.
 
-A session has variables, and a context a folder: these are there from the kernel's start. One execution may ask for
-others: the kernel sets them before the code, and restores the former ones after it. No frame of that is on
-the stack of the code, so no traceback shows it.
+A session has variables, and a context has a folder: these are there from the kernel's start. One execution may ask for
+others: the kernel sets them before the code, and restores the former ones after it. The kernel's functions that do this
+are not on the stack of the code, so no traceback shows them.
 
 The process has only one environment and one folder: threads and tasks of earlier code see those of
 the execution, too, while it runs.
@@ -61,7 +61,10 @@ class Surroundings:
         self._may_have_moved = False
 
     def put_on(self) -> None:
-        """Raises CellNotStarted. An interrupt may end it anywhere: `take_off` undoes what was done by then."""
+        """Enter the folder and set the variables; raises CellNotStarted.
+
+        An interrupt may end this anywhere: `take_off` undoes what was done by then.
+        """
         if self._directory is not None:
             self._folder = _here()
             self._may_have_moved = True

@@ -1,4 +1,4 @@
-"""Tracebacks short enough to be formatted: IPython looks at every frame, and a million take it minutes."""
+"""Makes tracebacks short enough to be formatted: IPython looks at every frame, so a million frames take it minutes."""
 
 from __future__ import annotations
 

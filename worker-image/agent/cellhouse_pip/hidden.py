@@ -1,4 +1,4 @@
-"""Says which of the packages that pip has just installed for the user no kernel imports.
+"""Finds packages that pip has just installed for the user, but that no kernel imports.
 
 A kernel looks for packages of the image first. So if the image has a package, too, kernels keep the image's version.
 """
@@ -18,7 +18,7 @@ MAX_NAMED = 10
 
 
 class Hidden(NamedTuple):
-    """A package that was installed, and the version of the image. None: it is not known."""
+    """A package that was installed, and the version that the image has. None: that version is not known."""
 
     name: str
     version: str
@@ -72,7 +72,7 @@ class Installed:
                 if folder.suffix == ".dist-info"
             }
         except OSError:
-            # There is none yet.
+            # # There is no such folder yet.
             return {}
 
 

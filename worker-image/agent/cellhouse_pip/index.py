@@ -1,7 +1,7 @@
 """Says why pip reaches no index of packages, and what to do.
 
-A worker has no network. It has a way out only if the gateway lets it have one, through a proxy that refuses what the
-setting EGRESS_ALLOW does not list.
+A worker has no network. If the gateway allows it, code reaches other hosts through the gateway's proxy, which refuses
+those that the setting EGRESS_ALLOW does not list.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ NO_WAY_OUT = (
 
 
 def proxy_of(environment: Mapping[str, str]) -> str | None:
-    """The address of the way out, if there is one."""
+    """The address of the proxy, if there is one."""
     return next((environment[name] for name in PROXY_VARIABLES if environment.get(name)), None)
 
 
 def no_index_note(arguments: list[str]) -> str | None:
-    """What to say after a command with these arguments has failed; None if that was not for want of an index."""
+    """What to say after a command with these arguments has failed; None if the failure has another reason than an
+    index."""
     command = next((name for name in arguments if name in FETCHING), None)
     if not command:
         return None
@@ -62,7 +63,7 @@ def _refusal(proxy: str, url: str) -> str | None:
             return None
         return " ".join(answer.read(MAX_ANSWER_BYTES).decode(errors="replace").split())
     except (OSError, http.client.HTTPException):
-        # It has told pip the same, and pip has said so.
+        # # pip has met the same error, and has reported it.
         return None
     finally:
         connection.close()

@@ -2,11 +2,11 @@ import type { ContextPlace } from '../../../domain/contextPlace.ts';
 import type { FollowedContext } from '../../../service/output/followContext.ts';
 import type { DoorSocket } from '../../doorSocket.ts';
 
-/** Between two questions to a client whether all has arrived. What arrived after the last answer may be sent again. */
+/** How often a client is asked whether all has arrived. What has arrived after its last answer may be sent again. */
 const INTERVAL_MS = 100;
 
 export interface Acknowledged {
-  /** From now on, each place that the client has reached is told to its context. */
+  /** From now on, reports each place that the client has reached to the followed context. */
   tell(followed: Pick<FollowedContext, 'reached' | 'recorded'>): void;
   /** Everything up to this place is sent. */
   sent(place: ContextPlace): void;
@@ -14,10 +14,10 @@ export interface Acknowledged {
   settle(): Promise<void>;
 }
 
-/** How far the client of a connection has come. While nothing is sent, it is not asked. */
+/** Finds out how far the client of a connection has come. The client is asked only after something was sent. */
 export function createAcknowledged(socket: DoorSocket): Acknowledged {
   let reader: Pick<FollowedContext, 'reached' | 'recorded'> | null = null;
-  /** What the client has not been asked for. */
+  /** The last place that was sent, unless the client has been asked about it. */
   let last: ContextPlace | null = null;
   let asking: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -45,7 +45,7 @@ export function createAcknowledged(socket: DoorSocket): Acknowledged {
       reader = followed;
     },
     sent: (place) => {
-      // What is sent to a socket that closes does not go out.
+      // A closing socket sends nothing more.
       if (!socket.isOpen) return;
       last = place;
       askSoon();

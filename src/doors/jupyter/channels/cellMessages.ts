@@ -1,4 +1,4 @@
-/** The messages that tell what happens in a kernel. */
+/** Makes the messages that report what happens in a kernel. */
 import type { Execution } from '../../../domain/execution.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import type { Fields } from '../../shared/fields.ts';
@@ -16,23 +16,25 @@ import type { Outgoing } from './outbox.ts';
 export interface Asked {
   /** The request that the execution answers. */
   readonly header: Header;
-  /** Whether this connection's client has sent it: only it gets replies and requests for input. */
+  /**
+   * Whether the client of this connection has sent the request. Only that client gets replies and requests for input.
+   */
   readonly isOurs: boolean;
 }
 
 export interface CellMessages {
   /**
-   * What to send for a piece of news. The same execution gives messages with the same ids at every gateway and to every
+   * The messages for one piece of news. The messages of an execution have the same ids at every gateway and for every
    * client.
    */
   of(news: ExecutionNews, asked: Asked): Outgoing[];
 }
 
-/** Takes the news of one context in their order. */
+/** Must be called with the news of one context, in order. */
 export function createCellMessages(): CellMessages {
   /** The last error among the outputs of the present execution. */
   let shown: ErrorContent | null = null;
-  /** What was evaluated beside it, which only the reply tells. */
+  /** The results of its user expressions, which only the reply contains. */
   let expressions: Fields = {};
 
   return {
@@ -91,8 +93,8 @@ export function createCellMessages(): CellMessages {
 }
 
 /**
- * The number that a cell shows. Outside of the history, it is the number of the next cell, as from a stock kernel, whose
- * reply then has that of the last one.
+ * The number that a cell shows. A cell that is not stored in the history shows the number of the next cell, as with a
+ * stock kernel. In its reply, a stock kernel then has the number of the last cell.
  */
 function shownCount({ executionCount, options, finishedAt, status }: Execution): number {
   const isReplied = finishedAt !== null && status !== 'WORKER_LOST';

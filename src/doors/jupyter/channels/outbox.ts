@@ -24,7 +24,7 @@ export interface OutboxDeps {
   readonly maxMessageBytes: number;
 }
 
-/** What a client takes that says nothing of itself: Python's `websockets`, as Open WebUI uses it, closes at more. */
+/** The limit for a client that does not identify itself. Python's `websockets`, as in Open WebUI, closes at more. */
 export const PLAIN_CLIENT_BYTES = 1024 * 1024;
 
 export function createOutbox(deps: OutboxDeps): Outbox {
@@ -51,7 +51,7 @@ function sessionOf(kernelId: string, kernelRestarts: number): string {
 }
 
 /**
- * A note takes the place of what is displayed, and of the traceback of an error. The text of the error comes whole, because
+ * Replaces displayed data, or the traceback of an error, with a note. The text of an error is sent whole, because
  * programs read it. Nothing else is large: streams come in pieces, and cells are limited.
  */
 function shortened(message: Message, limit: number): Message {

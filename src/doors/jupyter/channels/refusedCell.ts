@@ -11,7 +11,7 @@ const BUSY: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-/** What a client is shown for a cell that was not accepted. Nothing of it has run. @throws what is no DomainError */
+/** The error that a client gets for a cell that was not accepted, and so did not run. @throws any other error again */
 export function refusedCell(error: unknown): ErrorContent & Record<string, unknown> {
   if (!(error instanceof DomainError)) throw error;
   const { code, message: evalue } = error;

@@ -1,15 +1,15 @@
-/** Requests of one connection, carried out one after the other in the order in which they came, or beside each other. */
+/** Carries out the requests of one connection: one after the other, in the order of arrival, or concurrently. */
 
-/** How many requests may wait, and how much memory they take. A notebook sends a cell at a time, or all of its cells. */
+/** How many requests may wait, and how much memory they may take. A notebook sends one cell at a time, or all cells. */
 const MAX_WAITING = 2_000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
-/** How many may be carried out beside the others. A client sends an interrupt or an input, and waits for what it does. */
+/** How many requests may run beside the others. A client sends an interrupt or an input, and waits for its effect. */
 const MAX_BESIDE = 64;
 
 export interface RequestQueue {
-  /** False: too many wait already, and this one is dropped. */
+  /** Returns false if too many requests wait already. Then this request is dropped. */
   add(bytes: number, run: () => Promise<void>): boolean;
-  /** The same for a request that must not wait for others: it is carried out beside them. */
+  /** The same for a request that must not wait for the others. It runs beside them. */
   addBeside(bytes: number, run: () => Promise<void>): boolean;
 }
 

@@ -22,18 +22,20 @@ export interface RequestsDeps {
   readonly newId: () => string;
   readonly now: () => Date;
   readonly out: Outbox;
-  /** Gets the header of each request for an execution before it is sent on, under its key ({@link keyOf}). */
+  /**
+   * The header of each execute request is put here before the request is passed on. Keys are those of {@link keyOf}.
+   */
   readonly asked: Map<string, Header>;
 }
 
 export interface Requests {
-  /** Resolves when the request is answered; that for an execution, when it is accepted. */
+  /** Resolves when the request is answered. For an execute request, resolves when the execution is accepted. */
   take(request: Request): Promise<void>;
-  /** For each output of an execution, so that an answer to a request for input finds it. */
+  /** Must be called with each output, so that an input reply finds the execution that waits for it. */
   onOutput(news: Extract<ExecutionNews, { type: 'output' }>, isOurs: boolean): void;
 }
 
-/** What is answered, and by which channel and type of message. Null: nothing but the two states. */
+/** The content of a reply. Null: there is no reply, only the two states busy and idle. */
 type Answer = Fields | null;
 
 export function createRequests(deps: RequestsDeps): Requests {
@@ -83,7 +85,7 @@ export function createRequests(deps: RequestsDeps): Requests {
       waiting = null;
       await service.sendInput({ executionId, text });
     } catch (error: unknown) {
-      // The protocol has no answer to an answer.
+      // The protocol has no reply to an input reply, so the error is shown as output.
       const { evalue } = refusedCell(error);
       const text = `[Cellhouse: ${evalue}]\n`;
       await send(header, { channel: 'iopub', type: 'stream', content: { name: 'stderr', text } });
@@ -102,7 +104,7 @@ export function createRequests(deps: RequestsDeps): Requests {
     return { status: 'ok' };
   }
 
-  /** There are no comms: what a client opens is closed at once, and it is told why. */
+  /** There are no comms. A comm that a client opens is closed at once, with the reason. */
   async function refuseComm({ header, content }: Request): Promise<Answer> {
     const comm_id = String(content.comm_id ?? '');
     const data = { message: 'Cellhouse has no comm messages. Widgets are shown as text.' };
@@ -110,7 +112,7 @@ export function createRequests(deps: RequestsDeps): Requests {
     return null;
   }
 
-  /** A client can do nothing before it has this answer, so a worker that is away for a moment must not be its end. */
+  /** A client can do nothing before it has this answer, so it gets one even while the worker is away for a moment. */
   async function tellKernel(): Promise<Answer> {
     try {
       return kernelInfo(await service.kernelInfo(userUuid));
@@ -129,7 +131,7 @@ export function createRequests(deps: RequestsDeps): Requests {
     return kind.reply(told, content);
   }
 
-  // A map, because the type is a client's word: an object would also have `constructor` and the like.
+  // A map, because the client chooses the type: an object would also have `constructor` and the like.
   const handlers = new Map<string, (request: Request) => Promise<Answer> | Answer>([
     ['kernel_info_request', tellKernel],
     ['comm_info_request', () => ({ status: 'ok', comms: {} })],
@@ -152,7 +154,7 @@ export function createRequests(deps: RequestsDeps): Requests {
       const { header } = request;
       if (header.msg_type === 'execute_request') return await execute(request);
       if (header.msg_type === 'input_reply') return await inputReply(request);
-      // Also a request that is not known has the two states, so that no client waits for ever.
+      // An unknown request also gets the two states, so that no client waits forever.
       await send(header, status('busy'));
       await answer(request, await answerTo(request));
       await send(header, status('idle'));

@@ -1,6 +1,6 @@
 /**
- * One WebSocket to a kernel. It tells all that happens in the kernel, whoever asked for it, and takes requests. When it is
- * closed, whatever runs goes on.
+ * Serves one WebSocket to a kernel. It reports everything that happens in the kernel, whichever client caused it, and
+ * takes requests. When it is closed, running code goes on.
  */
 import type { Logger } from 'pino';
 import { DomainError, messageOf } from '../../../domain/errors.ts';
@@ -22,7 +22,7 @@ const INTERNAL_ERROR = 1011;
 const TRY_AGAIN_LATER = 1013;
 
 export interface ChannelsDeps extends Omit<RequestsDeps, 'out' | 'asked'> {
-  /** What the client calls itself. Null: nothing. */
+  /** The session id that the client gave itself. Null: it gave none. */
   readonly clientSession: string | null;
   readonly socket: DoorSocket;
   readonly logger: Logger;
@@ -40,7 +40,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     kernelRestarts: kernel.context.kernelRestarts,
     maxMessageBytes: isPlain ? PLAIN_CLIENT_BYTES : Number.POSITIVE_INFINITY,
   });
-  /** The headers of requests for executions that this connection has sent, by their keys ({@link keyOf}). */
+  /** The headers of the execute requests that came over this connection, by their keys ({@link keyOf}). */
   const asked = new Map<string, Header>();
   const requests = createRequests({ ...deps, out, asked });
 
@@ -64,7 +64,7 @@ export function serveChannels(deps: ChannelsDeps): void {
       case 'restarting':
         return;
       case 'restarted':
-        // Nobody has asked for it, so clients must be told to forget what they wait for.
+        // No client has asked for this restart, so clients must be told to forget what they wait for.
         if (!news.byUser) await unsolicited('restarting');
         out.restarted(news.kernelRestarts);
         await unsolicited('starting');
@@ -85,7 +85,7 @@ export function serveChannels(deps: ChannelsDeps): void {
 
   function askedFor(execution: Parameters<typeof parentHeaderOf>[0]): Asked {
     const asker = askerOf(execution);
-    // Two clients may choose the same id of a message, but then they call themselves differently.
+    // Two clients may choose the same message id, but then their session ids differ.
     const sent = asker === null ? undefined : asked.get(keyOf(asker, kernel.context.id));
     const isOurs = sent !== undefined || (asker !== null && asker.session === clientSession);
     return { header: sent ?? parentHeaderOf(execution), isOurs };
@@ -105,7 +105,8 @@ export function serveChannels(deps: ChannelsDeps): void {
     }
   }
 
-  // No request is carried out before everything that follows from it is heard.
+  // No request is carried out before this connection follows the kernel. Otherwise it might miss effects of the
+  // request.
   const following = follow();
   const queue = createRequestQueue(following);
   const telling = following.then(async (news) => {
@@ -128,7 +129,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     try {
       const request = decode(frame);
       const run = () => requests.take(request).catch(fail);
-      // What interrupts, or answers, must not wait for what is interrupted or waits for the answer.
+      // An interrupt or an input reply must not wait for the request that it interrupts or answers.
       const isUrgent = request.channel === 'control' || request.channel === 'stdin';
       const add = isUrgent ? queue.addBeside : queue.add;
       if (!add(Buffer.byteLength(frame), run))

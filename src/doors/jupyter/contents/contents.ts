@@ -24,7 +24,7 @@ import { copyOf, homePath, inFolder, nameIn, untitled } from './names.ts';
 /** The most names of a folder that are listed. Clients show all of them. */
 const MAX_LISTED = 10_000;
 const PAGE = 1_000;
-/** In the model of the home. */
+/** The note in the model of the home. */
 const NOTE = 'These files end with the session of their user. Save elsewhere what is to stay.';
 const EMPTY_NOTEBOOK = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
 
@@ -69,7 +69,7 @@ async function get(rest: RestCall): Promise<void> {
   answerJson(call.res, 200, isHome ? { ...model, note: NOTE } : model);
 }
 
-/** By the name that was asked for, where a link leads to another. */
+/** The view under the requested path, even if a link led to a file of another path. */
 function named({ userUuid, entry }: FileView, path: string): FileView {
   return { userUuid, entry: { ...entry, path, name: nameIn(path) } };
 }
@@ -104,7 +104,7 @@ async function listed({ call, userUuid }: Home, path: string): Promise<FileEntry
   return entries;
 }
 
-/** A large file comes in pieces: from 1 on, and the last is -1. */
+/** A client sends a large file in chunks. The first has the number 1, and the last has the number -1. */
 async function save(rest: RestCall): Promise<void> {
   const home = homeOf(rest);
   const { call, userUuid, path } = home;
@@ -130,7 +130,7 @@ async function saved(
   return (await call.service.writeFile({ userUuid, path, base64, append })).entry;
 }
 
-/** A new file without a name, or a copy. */
+/** Makes an untitled file, notebook or folder, or a copy of a file. */
 async function make(rest: RestCall): Promise<void> {
   const home = homeOf(rest);
   const { call, userUuid, path } = home;

@@ -74,8 +74,8 @@ export function folderModel(entry: FileEntry, entries: readonly FileEntry[]): Co
 
 /**
  * A file with its content.
- * @param format as asked for; null: as text if it is UTF-8
- * @throws BAD_USER_INPUT if it is no notebook, or no text, although that was asked for
+ * @param format the requested one. Null: text if the file is UTF-8, otherwise base64
+ * @throws BAD_USER_INPUT if a notebook was asked for and the file is not JSON, or text was and the file is not UTF-8
  */
 export function fileModel(
   entry: FileEntry,
@@ -104,14 +104,14 @@ function notebookIn(bytes: Buffer): unknown {
   }
 }
 
-/** What a client saves. Null: a folder. @throws BAD_USER_INPUT */
+/** The bytes of the file that a client saves. Null: it saves a folder. @throws BAD_USER_INPUT */
 export function savedBytes(
   type: ContentsType,
   format: string | null,
   content: unknown,
 ): Buffer | null {
   if (type === 'directory') return null;
-  // One space, as Jupyter's own files have, so that they can be compared line by line.
+  // Indented by one space, as in Jupyter's own files, so that both can be compared line by line.
   if (type === 'notebook') return Buffer.from(`${JSON.stringify(content ?? null, null, 1)}\n`);
   if (typeof content !== 'string') throw bad('content must be a string.');
   return Buffer.from(content, format === 'base64' ? 'base64' : 'utf8');

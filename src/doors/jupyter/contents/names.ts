@@ -1,4 +1,4 @@
-/** Names that a Jupyter server gives to what is new, and paths as its clients write them. */
+/** Names for new files, as a Jupyter server chooses them, and paths as its clients write them. */
 import type { ContentsType } from './model.ts';
 
 const UNTITLED = { directory: 'Untitled Folder', notebook: 'Untitled', file: 'untitled' } as const;
@@ -28,9 +28,10 @@ function firstFree(taken: ReadonlySet<string>, nth: (n: number) => string): stri
   return nth(n);
 }
 
-/** A path of the client: from the home, with or without a slash before it. */
+/** The path from the home. A client may write slashes before and after it. */
 export function homePath(path: string): string {
-  // No pattern: looking for slashes at the end would begin again at each slash, and a path may be megabytes of them.
+  // Not a regular expression: a search for trailing slashes would begin again at each slash, and a path may have
+  // millions.
   let start = 0;
   while (path[start] === '/') start += 1;
   let end = path.length;
@@ -38,7 +39,7 @@ export function homePath(path: string): string {
   return path.slice(start, end) || '.';
 }
 
-/** A name in a folder. */
+/** The path of a name in a folder. */
 export function inFolder(folder: string, name: string): string {
   return folder === '.' ? name : `${folder}/${name}`;
 }

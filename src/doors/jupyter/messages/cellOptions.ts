@@ -1,7 +1,7 @@
 import type { ExecuteRequest } from '../../../service/execute/validateRequest.ts';
 import { type Fields, isFields } from '../../shared/fields.ts';
 
-/** How a client wants its cell to be run. What it leaves out is as in Jupyter's protocol. */
+/** How a client wants its cell to be run. Missing options have the defaults of Jupyter's protocol. */
 export function cellOptions(
   content: Fields,
 ): Pick<

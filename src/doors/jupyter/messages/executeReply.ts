@@ -1,4 +1,4 @@
-/** How an execution's end is told: an error that its outputs have not shown, and the reply. */
+/** What clients get at an execution's end: an error that its outputs have not shown, and the reply. */
 import type { EndStatus, Execution } from '../../../domain/execution.ts';
 import type { Fields } from '../../shared/fields.ts';
 import type { ErrorContent } from './outputMessage.ts';
@@ -14,9 +14,9 @@ export interface EndOfCell {
 export interface ToldOfCell {
   /** The last error among its outputs. */
   readonly shown: ErrorContent | null;
-  /** What was evaluated beside it. */
+  /** The results of its user expressions. */
   readonly expressions: Fields;
-  /** Its number. */
+  /** Its execution count. */
   readonly count: number;
 }
 
@@ -27,14 +27,14 @@ export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCel
         unshown: null,
         reply: { status: 'ok', execution_count: count, payload: [], user_expressions: expressions },
       };
-    // It never ran: it was stopped by the error of another, or interrupted before its turn.
+    // It never ran: it was cancelled because of an error of another cell, or interrupted before its turn.
     case 'CANCELLED':
       return { unshown: null, reply: { status: 'aborted' } };
     case 'ERROR':
     case 'INTERRUPTED':
     case 'TIMEOUT':
     case 'WORKER_LOST': {
-      // What the time limit did to the code may look like an error of its own.
+      // The interrupt at the time limit may look like an error of the code itself.
       const isShown = shown !== null && ended.status !== 'TIMEOUT';
       const error = isShown ? shown : errorOf(ended);
       const unshown = isShown ? null : error;
@@ -45,7 +45,7 @@ export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCel
   }
 }
 
-/** For an end that no output tells. */
+/** The error for an end that no output has shown. */
 function errorOf({ status, errorName, errorValue, timeoutMs }: Ended): ErrorContent {
   const traceback: string[] = [];
   switch (status) {

@@ -2,7 +2,7 @@ import type { KernelFacts } from '../../../domain/kernelQuestion.ts';
 import type { Fields } from '../../shared/fields.ts';
 import { PROTOCOL_VERSION } from './parentHeader.ts';
 
-/** What is true of a kernel that does not tell: its worker is away. */
+/** The facts that hold for a kernel that cannot be asked, because its worker is away. */
 const UNTOLD: KernelFacts = {
   protocolVersion: '',
   implementation: 'ipython',
@@ -18,7 +18,10 @@ const UNTOLD: KernelFacts = {
   },
 };
 
-/** What a kernel says of itself. Null: nothing. The version of the protocol is that of this door's messages. */
+/**
+ * The reply to `kernel_info_request`. It has the protocol version of this door's messages.
+ * @param facts as the kernel reports them. Null: it could not be asked
+ */
 export function kernelInfo(facts: KernelFacts | null): Fields {
   const { implementation, implementationVersion, banner, language } = facts ?? UNTOLD;
   return {

@@ -33,7 +33,7 @@ export function messageOf({ channel, type, content }: Sent, facts: MessageFacts)
   return { channel, header, parent_header: facts.parent ?? {}, metadata: {}, content };
 }
 
-/** A reply to a request, on the channel by which that came. */
+/** A reply to a request. @param channel that of the request */
 export function reply(channel: Channel, type: string, content: Fields): Sent {
   return { channel, type, content };
 }

@@ -38,7 +38,7 @@ export function outputMessage(
   }
 }
 
-/** An error as messages and replies hold it. */
+/** An error as messages and replies contain it. */
 export interface ErrorContent {
   readonly ename: string;
   readonly evalue: string;
@@ -53,7 +53,7 @@ export function errorContent({
   return { ename: name, evalue: value, traceback };
 }
 
-/** What was evaluated beside a cell, as its reply holds it. */
+/** The results of a cell's user expressions, as its reply contains them. */
 export function expressionsContent({
   results,
 }: Extract<Output, { kind: 'expressions' }>): Readonly<Record<string, unknown>> {

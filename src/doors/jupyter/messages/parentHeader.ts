@@ -1,20 +1,21 @@
 /**
- * Which request an execution answers. Every message of the execution names it, at every gateway and to every client: so
- * it is kept in the execution's idempotency key, which also makes a repeated request run nothing twice.
+ * Finds the request that an execution answers. Every message of the execution names that request, at every gateway and
+ * to every client. So the request is kept in the execution's idempotency key. Because of the key, a repeated request
+ * does not run its code twice.
  */
 import type { Execution } from '../../../domain/execution.ts';
 import { isFields } from '../../shared/fields.ts';
 import type { Header } from '../wire/message.ts';
 
-/** Says that the rest of an idempotency key is this door's. */
+/** An idempotency key with this prefix was made by this door. */
 const KEY_PREFIX = 'jupyter:';
 const KEY_ENTRIES = 3;
 export const PROTOCOL_VERSION = '5.3';
 
-/** What tells one request from another. */
+/** The fields that identify a request. */
 export type Asker = Pick<Header, 'msg_id' | 'session'>;
 
-/** Kernels may belong to the same user, and a client may send a request with the same header to each of them. */
+/** The kernel is in the key, because a client may send requests with the same header to several kernels of one user. */
 export function keyOf({ msg_id, session }: Asker, kernelId: string): string {
   return KEY_PREFIX + JSON.stringify([session, msg_id, kernelId]);
 }
@@ -23,14 +24,14 @@ export function keyOf({ msg_id, session }: Asker, kernelId: string): string {
 export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey'>): Asker | null {
   if (!key?.startsWith(KEY_PREFIX)) return null;
   const entries = entriesIn(key.slice(KEY_PREFIX.length));
-  // Before there was a kernel in the key, there were two.
+  // Keys of earlier releases have two entries, without the kernel.
   if (entries.length > KEY_ENTRIES) return null;
   const [session, msg_id] = entries;
   if (typeof session !== 'string' || typeof msg_id !== 'string') return null;
   return { msg_id, session };
 }
 
-/** Anybody may use any key for an execution. */
+/** The text may be anything, because callers choose idempotency keys themselves. */
 function entriesIn(json: string): unknown[] {
   try {
     const value: unknown = JSON.parse(json);
@@ -40,7 +41,9 @@ function entriesIn(json: string): unknown[] {
   }
 }
 
-/** The parent header of the execution's messages. One that came by another door is a request of nobody here. */
+/**
+ * The parent header of the execution's messages. If it came by another door, the header names a request of no client.
+ */
 export function parentHeaderOf(
   execution: Pick<Execution, 'id' | 'idempotencyKey' | 'requestedAt'>,
 ): Header {

@@ -1,8 +1,8 @@
-/** Requests that the kernel itself answers while it is idle, in Jupyter's words and in those of the service. */
+/** Translates requests that the kernel itself answers while it is idle, between Jupyter's protocol and the service. */
 import type { KernelAnswer, KernelQuestion } from '../../../domain/kernelQuestion.ts';
 import type { Fields } from '../../shared/fields.ts';
 
-/** Null: the kernel does not answer now. Then the answer is that nothing is known. */
+/** Null: the kernel does not answer now. Then the reply says that nothing is known. */
 type Told = KernelAnswer | null;
 
 /** One kind of request. */

@@ -1,7 +1,7 @@
 /**
- * The two ways in which messages are put into WebSocket frames
- * (https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html): by default a text frame of JSON;
- * with the subprotocol {@link V1_PROTOCOL} a binary frame that begins with the offsets of its parts.
+ * The two encodings of messages in WebSocket frames
+ * (https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html). The default is a text frame of
+ * JSON. With the subprotocol {@link V1_PROTOCOL}, it is a binary frame that begins with the offsets of its parts.
  */
 import { jsonText } from '../../../domain/exactJson.ts';
 import { isFields } from '../../shared/fields.ts';
@@ -30,7 +30,7 @@ export function framesOf(protocol: string): Frames {
     : { encode: encodeLegacy, decode: decodeLegacy };
 }
 
-/** `msg_id` and `msg_type` are there twice, because some clients read them at the top. */
+/** `msg_id` and `msg_type` are also at the top level, because some clients read them there. */
 function encodeLegacy(message: Message): string {
   const { msg_id, msg_type } = message.header;
   return jsonText({ ...message, msg_id, msg_type, buffers: [] });
@@ -78,7 +78,7 @@ function decodeV1(frame: string | Buffer): Request {
   return readMessage({ channel, header, parent_header, metadata, content });
 }
 
-/** An offset. What is too large for a number is beyond every frame. */
+/** Reads an offset. One that is too large for an exact number is rounded, but it is beyond every frame anyway. */
 function word(frame: Buffer, nth: number): number {
   return Number(frame.readBigUInt64LE(nth * WORD_BYTES));
 }

@@ -27,10 +27,10 @@ export interface Message {
   readonly content: Fields;
 }
 
-/** A message of a client, whose parent nobody looks at except for `input_reply`. */
+/** A message of a client. Its parent header may be anything. */
 export type Request = Omit<Message, 'parent_header'> & { readonly parent_header: Fields };
 
-/** What cannot be a message. Its text is for the client and contains nothing of the message. */
+/** A frame is not a valid message. The error text is for the client, and contains nothing of the frame. */
 export class MessageError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -38,7 +38,9 @@ export class MessageError extends Error {
   }
 }
 
-/** Longest `msg_id` and `session`. Real ones are UUIDs, some with a process id and a count behind. */
+/**
+ * Longest `msg_id`, `msg_type` and `session`. Real ids are UUIDs, some of them followed by a process id and a count.
+ */
 const MAX_ID_CHARS = 100;
 /** Longest other text of a header. */
 const MAX_HEADER_TEXT_CHARS = 256;
@@ -83,7 +85,7 @@ function readHeader(header: unknown): Header {
   };
 }
 
-/** As text. Jupyter Server's client of gateways (nbclient, nbconvert) sends the seconds since 1970. */
+/** The date as text. Jupyter Server's gateway client, which nbclient and nbconvert use, sends seconds since 1970. */
 function dateIn(header: Fields): string {
   const { date } = header;
   if (typeof date !== 'number') return text(header, 'date', MAX_HEADER_TEXT_CHARS);

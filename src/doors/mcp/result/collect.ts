@@ -6,14 +6,14 @@ import { createKeptText, type KeptText } from './keptText.ts';
 import { imageUri } from './outputUris.ts';
 import { type Image, imageOf, shownText } from './shownData.ts';
 
-/** More in one result cost a model more than they say. */
+/** The most images in one result. More images would cost a model more than they tell it. */
 const MAX_IMAGES = 5;
 /** 1 MiB of base64. Hosts refuse larger messages. */
 export const MAX_IMAGE_CHARS = 1_048_576;
-/** Of an exception's text, beside its traceback. */
+/** The longest message of an exception, beside its traceback. */
 const MAX_MESSAGE_CHARS = 2_000;
 const MAX_NAME_CHARS = 200;
-/** Of what is missing. Each takes a line. */
+/** The most notes about missing output. Each note takes a line. */
 const MAX_NOTES = 10;
 
 /** An image in a result. */
@@ -37,13 +37,13 @@ export interface Collected {
   readonly images: readonly ShownImage[];
   /** How many images there were, those left out included. */
   readonly imageCount: number;
-  /** What is missing, in words. */
+  /** A note for each piece of output that is missing. */
   readonly missing: readonly string[];
   /** The seq of the last output that was gathered. */
   readonly lastSeq: number;
 }
 
-/** Gathers what is stored after `after`. */
+/** Gathers the output that is stored after the seq `after`. */
 export async function collect(
   service: Pick<BoundService, 'outputPage'>,
   execution: Execution,
@@ -134,7 +134,7 @@ function takeRich(gathered: Gathered, output: RichOutput, uri: string): void {
   } else gathered.stdout.add(`${text}\n`);
 }
 
-/** An update takes the place of the image that it updates. @param uri of the image, for when it is left out */
+/** An update replaces the image that it updates. @param uri of the image, which a note names if it is left out */
 function takeImage(gathered: Gathered, image: ShownImage, uri: string): void {
   const { images, missing } = gathered;
   gathered.imageCount += 1;

@@ -1,14 +1,14 @@
 /** Text of any length, of which only the beginning and the end are kept, as a terminal would show it. */
 import { renderedText } from '../../../service/answer/renderedText.ts';
 
-/** What one result may have of all its texts together. Hosts cut or refuse results of more than some 25,000 tokens. */
+/** How long all texts of one result may be together. Hosts cut or refuse results of more than some 25,000 tokens. */
 export const MAX_RESULT_CHARS = 30_000;
 const HEAD_SHARE = 2 / 3;
 const HEAD_CHARS = MAX_RESULT_CHARS * HEAD_SHARE;
 const TAIL_CHARS = MAX_RESULT_CHARS - HEAD_CHARS;
 /**
- * A longer text is drawn in parts, so that memory has a limit. A cursor that moves up out of its part stays at its top.
- * Far below what can be drawn at once.
+ * A longer text is rendered in parts, to limit memory. A cursor that would move up out of its part stays at the top of
+ * that part. The limit is far below what `renderedText` accepts.
  */
 const MAX_UNDRAWN_CHARS = 262_144;
 
@@ -16,9 +16,9 @@ export interface KeptText {
   add(text: string): void;
   /** Forgets everything, as `clear_output` does. */
   clear(): void;
-  /** How many characters were kept or cut. */
+  /** The length of the whole text, including characters that were cut. */
   readonly chars: number;
-  /** The text with at most `limit` characters of its own: of a longer one the beginning and the end. */
+  /** The text with at most `limit` of its characters. In a longer text, a note replaces the middle. */
   cutTo(limit: number): string;
 }
 

@@ -1,4 +1,4 @@
-/** What resources are called. */
+/** The URIs of resources. */
 
 /** The template of {@link outputUri}. */
 export const OUTPUT_TEMPLATE = 'cellhouse://executions/{execution_id}/output';
@@ -10,7 +10,7 @@ export function outputUri(executionId: string): string {
   return `cellhouse://executions/${executionId}/output`;
 }
 
-/** One of its images. @param seq that of the output that has it */
+/** An image of an execution. @param seq of the output that contains the image */
 export function imageUri(executionId: string, seq: number): string {
   return `cellhouse://executions/${executionId}/images/${seq}`;
 }

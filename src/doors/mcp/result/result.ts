@@ -1,4 +1,4 @@
-/** The result of code, as a tool gives it: text that can be read by itself, images, and the same as data. */
+/** The result of code, as a tool returns it: a text that is complete by itself, images, and the same facts as data. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Execution } from '../../../domain/execution.ts';
@@ -44,14 +44,14 @@ type Result = z.infer<typeof RESULT>;
 export interface Ran {
   readonly execution: Execution;
   readonly collected: Collected;
-  /** What the client calls it. Null: nothing that it can pass. */
+  /** The id by which the client knows the session. Null: there is no id that the client can pass. */
   readonly sessionId: string | null;
   /** Whether the client knows links to resources. */
   readonly knowsLinks: boolean;
   readonly now: Date;
 }
 
-/** Results of code that failed, or was stopped, are errors to a host: with all that the code has printed. */
+/** A result of code that failed or was stopped is an error for the host. It contains what the code printed before. */
 export function resultOf(ran: Ran): CallToolResult {
   const { collected, execution } = ran;
   const data = dataOf(ran);
@@ -99,7 +99,7 @@ function durationOf({ runMs, startedAt, finishedAt }: Execution, now: Date): num
   return Math.max(0, now.getTime() - startedAt.getTime());
 }
 
-/** The text of a result has everything that its data have: older hosts show only this. */
+/** The text contains everything that the data contain, because older hosts show only the text. */
 function textOf(data: Result, { missing }: Collected): string {
   const parts = [
     data.stdout,

@@ -1,4 +1,4 @@
-/** What of a rich output a model gets to see. Pure. */
+/** Chooses the part of a rich output that a model gets to see. Pure. */
 import { mimeText, type RichOutput } from '../../../domain/output.ts';
 
 export interface Image {
@@ -7,7 +7,7 @@ export interface Image {
   readonly mimeType: 'image/png' | 'image/jpeg';
 }
 
-/** Longer HTML and SVG say a model less than they cost. */
+/** Longer markup, such as HTML and SVG, costs a model more than it tells it. */
 const MAX_MARKUP_CHARS = 2_000;
 const IMAGES = ['image/png', 'image/jpeg'] as const;
 /** In the order of preference. */
@@ -24,13 +24,13 @@ export function imageOf({ data }: RichOutput): Image | null {
   return null;
 }
 
-/** Code may show anything as an image. A host refuses the whole result for one that is no base64. */
+/** Code may show anything as an image. If one image is not base64, a host refuses the whole result. */
 function isBase64(value: string): boolean {
   const digits = value.replace(/={1,2}$/, '');
   return value !== '' && value.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(digits);
 }
 
-/** Its text: the plain one, unless that says nothing and short markup says more. Null: it has none. */
+/** The text of an output: its plain text, or short markup if the plain text says nothing. Null: it has no text. */
 export function shownText({ data }: RichOutput): string | null {
   const plain = mimeText(data['text/plain']);
   if (plain !== null && !SAYS_NOTHING.test(plain)) return plain;

@@ -6,7 +6,7 @@ import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } 
 
 /** How long code of an MCP client may run if the call does not say. */
 const DEFAULT_TIMEOUT_SECONDS = 60;
-/** The same for its highest limit. More than MAX_EXECUTION_TIMEOUT_MS is refused by the service. */
+/** The highest limit that a call may set. The service refuses more than MAX_EXECUTION_TIMEOUT_MS. */
 const MAX_TIMEOUT_SECONDS = 300;
 
 /** Runs Python in the session's kernel. */

@@ -1,4 +1,4 @@
-/** What can be done with code that runs. */
+/** The tools for running code. */
 import { z } from 'zod';
 import type { Execution } from '../../../domain/execution.ts';
 import { singleUser } from '../../../domain/users.ts';
@@ -11,7 +11,7 @@ import { type ClientSession, openedSessionOf } from '../session.ts';
 import { failed } from '../toolErrors.ts';
 import { answered, EXECUTION_ID, SESSION_ID, type Tool, tool, WAIT_SECONDS } from './tool.ts';
 
-/** More can hardly run at once in one session. */
+/** How many running and how many queued executions one call may stop. A session can hardly have more. */
 const MAX_INTERRUPTED = 100;
 
 /** Waits for code that a result left running. */
@@ -68,8 +68,9 @@ async function wasStopped(service: BoundService, id: string): Promise<boolean> {
 }
 
 /**
- * What runs or waits in a session, what waits first: so that nothing begins when what runs is stopped. The contexts of one
- * user are sessions of their own. Commands are in no context, so they are stopped with the default one.
+ * The queued executions of a session, then its running ones. Queued ones come first, so that none of them begins when a
+ * running one is stopped. With a token for one user, each context is a session of its own. Commands are in no context,
+ * so they are stopped with the default one.
  */
 async function unfinished(
   { service, principal }: Pick<McpCall, 'service' | 'principal'>,

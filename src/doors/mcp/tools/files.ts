@@ -9,10 +9,9 @@ const MAX_DEPTH = 5;
 const KINDS = ['file', 'directory', 'link', 'other'] as const satisfies readonly FileKind[];
 
 const PATH = z.string().min(1).describe('Relative to /home/user, or absolute.');
-/** For each tool that only looks. */
+/** The annotations of tools that only read. */
 export const LOOKS = { readOnlyHint: true, openWorldHint: false } as const;
 
-/** Lists a folder. */
 export const listFiles: Tool = tool({
   name: 'list_files',
   title: 'List files',
@@ -47,7 +46,6 @@ export const listFiles: Tool = tool({
   },
 });
 
-/** Writes a file. */
 export const writeFile: Tool = tool({
   name: 'write_file',
   title: 'Write a file',

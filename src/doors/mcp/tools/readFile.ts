@@ -7,9 +7,9 @@ import { openedSessionOf } from '../session.ts';
 import { LOOKS } from './files.ts';
 import { SESSION_ID, type Tool, tool } from './tool.ts';
 
-/** Of an image, which is only shown as a whole. In base64 it is 1 MiB. */
+/** The largest image. Images are only shown as a whole. In base64, this is 1 MiB. */
 const MAX_IMAGE_BYTES = 786_432;
-/** Of bytes that a program asks for in base64. */
+/** The most bytes that one call returns in base64. */
 const MAX_BINARY_BYTES = 786_432;
 const IMAGES: readonly (readonly [mimeType: string, begins: Buffer])[] = [
   ['image/png', Buffer.from('89504e470d0a1a0a', 'hex')],
@@ -96,7 +96,7 @@ function text({ entry: { path, size }, offset }: FileContent, read: Buffer): Cal
 function wholeChars(bytes: Buffer, limit: number): number {
   if (bytes.length <= limit) return bytes.length;
   let end = limit;
-  // A byte that goes on with a character begins with the bits 10. Text has at most three of them in a row.
+  // A byte that continues a character begins with the bits 10. A character has at most three such bytes.
   while (end > limit - 4 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return end;
 }

@@ -5,7 +5,10 @@ import { sessionOf } from '../session.ts';
 import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
-/** Of an hour, get_execution tells the rest. More than MAX_COMMAND_TIMEOUT_MS is refused by the service. */
+/**
+ * One hour. Most of it is longer than a host waits: then get_execution waits for the rest. The service refuses more
+ * than MAX_COMMAND_TIMEOUT_MS.
+ */
 const MAX_TIMEOUT_SECONDS = 3_600;
 
 /** Runs a shell command in the session's container. */

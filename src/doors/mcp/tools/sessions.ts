@@ -1,4 +1,4 @@
-/** What can be done with a session. */
+/** The tools for sessions. */
 import { z } from 'zod';
 import { openContextOf } from '../../shared/place.ts';
 import { openedSessionOf } from '../session.ts';
@@ -26,7 +26,6 @@ export const restartSession: Tool = tool({
   },
 });
 
-/** Ends the session. */
 export const releaseSession: Tool = tool({
   name: 'release_session',
   title: 'End the session',

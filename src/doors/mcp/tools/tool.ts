@@ -1,4 +1,4 @@
-/** What a tool is: what a model is told of it, and what it does. */
+/** A tool: the description for a model, and the function that carries it out. */
 import type { CallToolResult, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { type McpCall, type Notify, notifyOf } from '../mcpCall.ts';
@@ -7,7 +7,7 @@ import { orError } from '../toolErrors.ts';
 import { toolSchema } from '../toolSchema.ts';
 
 export interface Tool {
-  /** Makes the tool known to a server, for the request that it was made for. */
+  /** Registers the tool with the server that answers this call. */
   register(server: McpServer, call: McpCall): void;
 }
 
@@ -46,7 +46,7 @@ export function tool<Input extends z.ZodType, Output extends z.ZodType>({
   };
 }
 
-/** An answer that is data, which hosts that know only text get as JSON. */
+/** An answer that consists of data. It also has the data as JSON text, for hosts that know only text. */
 export function answered(data: Readonly<Record<string, unknown>>): CallToolResult {
   return { content: [{ type: 'text', text: JSON.stringify(data) }], structuredContent: data };
 }
@@ -67,7 +67,7 @@ export const WAIT_SECONDS = z
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
 
-/** What tools say of themselves that run what they are given. */
+/** The annotations of tools that run the code or command that they are given. */
 export const RUNS_CODE: ToolAnnotations = {
   readOnlyHint: false,
   destructiveHint: false,

@@ -8,8 +8,8 @@ import type { OneConnection } from '../../connection/oneConnection.ts';
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Tables that may be empty. ANALYZE leaves the statistics of an empty table as they are, so these get a row of nobody for
- * as long as it takes, which no other transaction sees.
+ * Tables that may be empty. ANALYZE leaves the statistics of an empty table as they are, so each of these gets a dummy
+ * row meanwhile, which no other transaction sees.
  */
 const OFTEN_EMPTY: readonly {
   readonly table: string;

@@ -3,15 +3,15 @@ import { type EventText, leafOf } from '../../chain/leaf.ts';
 import type { Sql } from '../../connection/client.ts';
 import type { RemovedEvent } from '../recordRemoval.ts';
 
-/** As `cellhouse_seal` makes them. */
+/** As long as the salts that `cellhouse_seal` makes. */
 const SALT_BYTES = 16;
 
 /** What is left of an event. */
 export interface EmptiedEvent {
   readonly position: number;
-  /** Null: as it is. */
+  /** Null: unchanged. */
   readonly stream_id: string | null;
-  /** Null: as it is. */
+  /** Null: unchanged. */
   readonly data: unknown;
   readonly metadata: unknown;
 }

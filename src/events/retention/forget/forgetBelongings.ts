@@ -4,7 +4,7 @@ import type { Sql } from '../../connection/client.ts';
 import { pruneOutputs } from '../pruneOutputs.ts';
 
 /**
- * Forgets what belongs to rows of one kind and is in other tables. Most of it went with their end.
+ * Forgets data in other tables that belongs to rows of one kind. Most of it was already deleted when they ended.
  * @returns how many outputs were deleted
  */
 export async function forgetBelongings(
@@ -43,7 +43,7 @@ export async function forgetBelongings(
   }
 }
 
-/** What code asked for is its user's word. How much it was stays. */
+/** The hosts that code asked for came from its user, so they are removed. The amounts stay. */
 async function forgetHosts(sql: Sql, sessionIds: readonly string[]): Promise<void> {
   await sql`
     WITH gone AS (

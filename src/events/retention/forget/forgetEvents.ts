@@ -30,8 +30,8 @@ export interface SingleEvents {
 }
 
 /**
- * Forgets single events of streams that go on under their name, page by page. A page is one transaction, which records
- * what it has removed.
+ * Forgets single events, page by page, in streams that keep their names. A page is one transaction, which also records
+ * the removal.
  */
 export async function forgetEvents(
   connection: OneConnection,

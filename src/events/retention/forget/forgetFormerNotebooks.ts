@@ -5,8 +5,9 @@ import type { Forgetting, Forgotten } from './forgetting.ts';
 import { nameOf } from './pseudonyms.ts';
 
 /**
- * A notebook that is moved to the context of another user is theirs from then on. Its events before that are still of the
- * former user, with what they called it. The row has nothing of them: each of these events has all of the facts.
+ * Forgets the earlier events of notebooks that were moved to the context of another user. Such a notebook belongs to
+ * the other user from then on, but its earlier events still contain the former user's id and names. Its row contains
+ * nothing of the former user, because each event replaces all facts.
  */
 export async function forgetFormerNotebooks(
   connection: OneConnection,

@@ -1,9 +1,9 @@
 /**
  * Forgets a user or a tenant: what they ran, sent and got, their files' names and their variables. The rows stay under
- * another name, with what the audit and the usage need: when something ran, how it ended, and at what cost. Gateways may
- * serve meanwhile.
+ * another name, with what the audit and the usage need: when something ran, how it ended, and at what cost. Gateways
+ * may serve meanwhile.
  *
- * Everything of the owner must have ended before. Each step can be repeated, so if it is killed, it is called again.
+ * Everything of the owner must have ended before. Each step can be repeated: after a crash, just call this again.
  */
 import type { GatewayId, NewId } from '../../../domain/ids.ts';
 import type { Owner } from '../../../domain/owner.ts';
@@ -33,7 +33,7 @@ export async function forgetHistory(
   address: DatabaseAddress,
   { owner, newId }: ForgetOptions,
 ): Promise<Forgotten> {
-  // A rebuild, which is waited for, may take minutes.
+  // This waits for a running rebuild, which may take minutes.
   const client = { name: 'forget', statementTimeoutMs: 0, lockTimeoutMs: 0 };
   return await onOneConnection(address, client, async (connection) => {
     await requireSameRelease(connection.sql, readRelease());
@@ -47,7 +47,7 @@ export async function forgetHistory(
   });
 }
 
-/** Seals every event that is there. Only what is sealed is changed, so that the chain can tell that it was. */
+/** Seals all existing events. Only sealed events are changed, so that the chain can show that they were. */
 async function sealedPosition(connection: OneConnection, gatewayId: GatewayId): Promise<number> {
   await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
   const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
@@ -66,12 +66,12 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
     total = sumOf(total, await forgetFormerNotebooks(connection, forgetting));
   }
   const { sql } = connection;
-  // Not those of what was accepted meanwhile: a call that is sent again must still find it.
+  // Keys of executions that were accepted meanwhile stay: a repeated call must still find its execution.
   await sql`
     DELETE FROM idempotency_keys t
     WHERE ${isOf(sql, owner)} AND NOT EXISTS (
       SELECT FROM executions x WHERE x.id = t.execution_id AND x.tenant = t.tenant AND x.user_uuid = t.user_uuid)`;
-  // A gateway that was killed has left who waited there.
+  // The row of a killed gateway still says who waited there.
   await sql`
     DELETE FROM waiting_requests w WHERE NOT EXISTS (
       SELECT FROM leases l WHERE l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp())`;

@@ -1,6 +1,7 @@
 /**
- * Forgets the rows of one kind of entity, with their events and what else there is of them, page by page. A page is one
- * transaction, which records what it has removed. Rows that are done have another owner, so a page is never done twice.
+ * Forgets the rows of one kind of entity, with their events and everything else that belongs to them, page by page. A
+ * page is one transaction, which also records the removal. Rows that are done have another owner, so no row is
+ * forgotten twice.
  */
 import type { EntityState } from '../../../domain/entities.ts';
 import { streamIdOf } from '../../../domain/events.ts';
@@ -32,7 +33,10 @@ import { nameOf, type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
 
 /** Rows of one transaction: enough to be quick, and few enough to block nobody. */
 const PAGE_ROWS = 200;
-/** Their events are read, with what they contain. It may be 16 MiB of input for each (MAX_INPUT_BYTES). */
+/**
+ * Limit for the content of their events, which is read into memory. Each row may have 16 MiB of input
+ * (MAX_INPUT_BYTES).
+ */
 const PAGE_BYTES = 64 * 1024 * 1024;
 
 export async function forgetRows(
@@ -94,7 +98,7 @@ function namesOf(row: Row, pseudonyms: Pseudonyms, { tenant }: Owner, id: string
   };
 }
 
-/** The next page, in ascending order of ids. Only what has ended, so that no gateway works with what is changed here. */
+/** The next page, in ascending order of ids. Only rows that have ended, so that no gateway works with them. */
 async function ended(
   sql: Sql,
   kind: OwnedKind,
@@ -112,7 +116,7 @@ async function ended(
     ORDER BY t.id LIMIT ${PAGE_ROWS} FOR NO KEY UPDATE OF t`;
 }
 
-/** The column that says that nothing more happens to it. */
+/** The column that is not null once nothing more happens to an entity. Null for kinds without such a column. */
 const ENDED_AT: Readonly<Record<OwnedKind, string | null>> = {
   session: PROJECTIONS.session.endedAt,
   context: PROJECTIONS.context.endedAt,
@@ -134,7 +138,8 @@ async function emptyStreams(
   const stored = await sql<StoredEvent[]>`
     SELECT position, stream_id, type, data, metadata FROM events
     WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
-  // A row that was just being changed, such as a quota's, was waited for: its newest event has no link yet.
+  // If a row was just being changed, such as that of a quota, the query above has waited for it. Its newest event is
+  // not sealed yet.
   if (stored.some(({ position }) => position > sealed))
     throw actedMeanwhile(PROJECTIONS[kind].table);
   const emptied = stored.flatMap(({ position, streamId, type, data, metadata }) => {
@@ -151,7 +156,7 @@ async function emptyStreams(
   return await emptyEvents(sql, emptied);
 }
 
-/** Of a notebook that was another user's before. */
+/** Whether an event of a notebook is from the time when it belonged to another user. */
 function isOfOther({ userUuid }: StoredEvent['data'], owner: Owner): boolean {
   return owner.userUuid !== null && typeof userUuid === 'string' && userUuid !== owner.userUuid;
 }

@@ -1,6 +1,6 @@
 /**
- * A tenant's name is also where its own rows and streams are not: in the metadata of what its tokens have caused, and in
- * the links of the audit chain.
+ * A tenant's name is not only in its own rows and streams. It is also in the metadata of the events that its tokens
+ * have caused, and in the links of the audit chain.
  */
 import type { Owner } from '../../../domain/owner.ts';
 import { redactedMetadata } from '../../../domain/redactedEvents.ts';
@@ -12,7 +12,10 @@ import { pseudonymsFor } from './pseudonyms.ts';
 
 const PAGE_LINKS = 5_000;
 
-/** Events of workers, for example, and of other tenants, if an operator of this one caused them. */
+/**
+ * Renames the tenant in the metadata of other events that its tokens caused. These are, for example, events of workers,
+ * or of other tenants if an operator of this tenant caused them.
+ */
 export async function forgetActors(
   connection: OneConnection,
   forgetting: Forgetting,
@@ -23,7 +26,7 @@ export async function forgetActors(
     after: (sql, position, limit) => sql<StoredEvent[]>`
       SELECT position, stream_id, type, data, metadata FROM events
       WHERE position > ${position} AND position <= ${sealed} AND metadata -> 'actor' ->> 'tenant' = ${tenant}
-        -- What was removed by the command, whose tenant is always the same.
+        -- Removals are recorded by the cellhouse command, whose actor always has the same tenant.
         AND stream_id NOT LIKE 'removal-%'
       ORDER BY position LIMIT ${limit}`,
     left: ({ position, metadata }, names) => {
@@ -34,7 +37,10 @@ export async function forgetActors(
   });
 }
 
-/** The tenant of a link and its number there are no part of the hash. Numbers stay dense, in the same order. */
+/**
+ * Renames the tenant in its links. A link's tenant and number are not part of its hash. The numbers stay without gaps,
+ * in the same order.
+ */
 export async function renameLinks({ transaction }: OneConnection, owner: Owner): Promise<void> {
   for (;;) {
     const count = await transaction((sql) => renamePage(sql, owner));
@@ -45,7 +51,7 @@ export async function renameLinks({ transaction }: OneConnection, owner: Owner):
 /** @returns how many links it renamed */
 async function renamePage(sql: Sql, owner: Owner): Promise<number> {
   await lockForgetting(sql);
-  // Sealing, which counts on from the newest number, waits.
+  // Sealing continues from the newest number, so it must wait.
   await sql`SELECT FROM chain_head FOR UPDATE`;
   const { tenant: pseudonym } = await pseudonymsFor(sql, owner, []);
   const { count } = await sql`

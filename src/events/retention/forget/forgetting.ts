@@ -31,8 +31,8 @@ export function sumOf(one: Forgotten, other: Forgotten): Forgotten {
 }
 
 /**
- * Forgets page by page: `forgetPage` gets where the former page ended (null: nowhere yet), and gives where its own ended.
- * A page is one transaction. Null ends it: nothing is left.
+ * Forgets page by page. A page is one transaction. `forgetPage` gets the end of the previous page (null at first), and
+ * returns the end of its own, or null when nothing is left.
  */
 export async function inPages<Place>(
   { transaction }: OneConnection,
@@ -51,15 +51,15 @@ export async function inPages<Place>(
 }
 
 /**
- * Must be the first statement of each transaction. It waits for a rebuild, which would write back the rows of events that
- * it has read before, and then for its own turn among removals and commits.
+ * Must be the first step of each transaction. It waits for a running rebuild, which would otherwise write back rows
+ * from events that it has read before. Then it waits for its turn among removals and commits.
  */
 export async function lockForgetting(sql: Sql): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REBUILD})`;
   await lockRemoval(sql);
 }
 
-/** What every removal of the owner's says. */
+/** The fields that all removals of the owner have in common. */
 export function removalOf({ userUuid }: Owner, { tenant, users }: Pseudonyms) {
   const type = 'RecordForgetting' as const;
   return userUuid === null
@@ -67,7 +67,7 @@ export function removalOf({ userUuid }: Owner, { tenant, users }: Pseudonyms) {
     : { type, scope: 'USER' as const, pseudonym: nameOf(users, userUuid) };
 }
 
-/** What the operator is told if `table` has something of the owner that is newer than the command. */
+/** The error for the operator if `table` has something of the owner that is newer than the command. */
 export function actedMeanwhile(table: string): Error {
   return new Error(
     `There is something new in ${table}: somebody has acted for them meanwhile. Make sure that nobody does, then repeat this.`,

@@ -1,6 +1,7 @@
 /**
- * What the forgotten are called. A name is random, so nobody can compute it, and it is the same for all that a user has
- * left. Until everything is done it is in the table `pseudonyms`, so that a `forget` that was killed goes on with it.
+ * The names that replace those of forgotten users and tenants. A pseudonym is random, so nobody can compute it.
+ * Everything that a user has left gets the same one. It stays in the table `pseudonyms` until everything is done, so
+ * that a `forget` after a crash continues with it.
  */
 import { randomBytes } from 'node:crypto';
 import type { Owner } from '../../../domain/owner.ts';
@@ -18,7 +19,7 @@ export interface Pseudonyms {
   readonly users: ReadonlyMap<string, string>;
 }
 
-/** Gives a name to everybody who has none yet. */
+/** Resolves with the pseudonyms. Makes one for everybody who has none yet. */
 export async function pseudonymsFor(
   sql: Sql,
   { tenant, userUuid }: Owner,
@@ -40,14 +41,14 @@ export async function pseudonymsFor(
   return { tenant: userUuid === null ? nameOf(names, TENANT_ITSELF) : null, users: names };
 }
 
-/** @throws Error if there is none, which is a defect */
+/** The pseudonym of a name. @throws Error if there is none, which is a defect */
 export function nameOf(names: ReadonlyMap<string, string>, of: string): string {
   const name = names.get(of);
   if (name === undefined) throw new Error('A pseudonym was deleted while it was used.');
   return name;
 }
 
-/** After this, nobody can find out who was meant. */
+/** Deletes the pseudonyms of an owner. After this, nobody can find out who was meant. */
 export async function forgetPseudonyms(sql: Sql, owner: Owner): Promise<void> {
   await sql`DELETE FROM pseudonyms t WHERE ${isOf(sql, owner)}`;
 }

@@ -2,15 +2,15 @@ import { z } from 'zod';
 import type { AskedKernel, KernelAnswer, KernelQuestion } from '../../../domain/kernelQuestion.ts';
 import { operation } from '../operation.ts';
 
-/** A little more than the agent gives its kernel. */
+/** A little more than the time that the agent gives its kernel. */
 const ASK_TIMEOUT_MS = 2_000;
-/** The agent's limits are 131,072 bytes of text and 1,000 texts. In JSON, a byte takes at most six. */
+/** The agent's limits are 131,072 bytes of text and 1,000 texts. JSON takes at most six bytes for a byte of text. */
 const MAX_ANSWER_BYTES = 1_048_576;
 const MAX_ITEMS = 1_000;
 const MAX_INDENT_CHARS = 256;
 const MAX_DATA_TYPES = 2;
 
-/** Asks a kernel that runs nothing. Null: it is busy, has not answered in time, or not as it should. */
+/** Asks an idle kernel. The answer is null if the kernel is busy, or if its answer is late or malformed. */
 export const ask = operation({
   method: 'POST',
   timeoutMs: ASK_TIMEOUT_MS,
@@ -92,7 +92,7 @@ const answers = {
     .transform((answer) => ({ type: 'history' as const, ...answer })),
 } satisfies Record<KernelQuestion['type'], z.ZodType<KernelAnswer>>;
 
-/** The answer to this question in what the agent says. Null if there is none in it. */
+/** Reads the answer to this question from the agent's JSON. Null if it holds no valid answer. */
 export function readAnswer(question: KernelQuestion, said: unknown): KernelAnswer | null {
   const { data } = answers[question.type].safeParse(said);
   if (!data) return null;

@@ -3,11 +3,11 @@ import { KERNEL_TIMEOUT_MS, operation } from '../operation.ts';
 
 interface MakeContext {
   readonly contextId: string;
-  /** The absolute path of the folder in which its kernels begin. Null: the home. */
+  /** The absolute path of the folder in which the context's kernels start. Null: the home folder. */
   readonly workingDirectory: string | null;
 }
 
-/** Makes a context, unless it is there. The agent answers when its kernel is ready. */
+/** Creates a context, unless it exists. The agent answers when the context's kernel is ready. */
 export const contexts = operation({
   method: 'POST',
   timeoutMs: KERNEL_TIMEOUT_MS,

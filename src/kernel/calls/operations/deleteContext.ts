@@ -15,6 +15,6 @@ export const deleteContext = operation({
     context_id: contextId,
     request_id: requestId,
   }),
-  /** False: the agent had no such context, and says nothing more of it. */
+  /** False: the agent had no such context, and sends no further message about it. */
   answer: z.object({ deleted: z.boolean() }),
 });

@@ -54,7 +54,7 @@ export const health = operation({
       status: z.literal('ok'),
       boot_id: z.string(),
       kernel: z.enum(['idle', 'busy', 'restarting']),
-      /** What it can do that older agents cannot. */
+      /** The agent's features that older agents lack. */
       features: z.array(z.string()),
       kernel_info: kernelFacts.nullable().catch(null),
     })

@@ -8,7 +8,7 @@ export const MAX_CALL_INPUT_BYTES = 32_768;
 
 interface Input {
   readonly msgId: string;
-  /** How many bytes of input were before it. The agent skips what it has. */
+  /** The position of the first byte in the execution's input. The agent skips bytes that it already has. */
   readonly offset: number;
   readonly bytes: Buffer;
   /** Whether the input ends with these bytes. */
@@ -26,11 +26,13 @@ export const input = operation({
     close,
   }),
   answer: z.object({
-    /** False: it has ended, or has not arrived. */
+    /** False: the execution has ended, or has not reached the agent. */
     known: z.boolean(),
-    /** How many bytes the agent has taken for this execution in all. It may be a part of what was sent. */
+    /**
+     * How many bytes of this execution's input the agent has taken in total. It may take only some of the bytes sent.
+     */
     accepted: z.number(),
-    /** Whether it has taken the end of the input. */
+    /** Whether the agent has taken the end of the input. */
     closed: z.boolean(),
   }),
 });

@@ -6,7 +6,7 @@ interface Interrupt {
   readonly msgId: string;
   /** A request with the same id interrupts only once, however often it is sent. */
   readonly requestId: string;
-  /** What a command gets. Left out: SIGINT. An agent without the feature `processes` ignores it. */
+  /** The signal for a command. Left out: SIGINT. An agent without the feature `processes` ignores this field. */
   readonly signal?: InterruptSignal;
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Terminal } from '../../../domain/executionOptions.ts';
 import { operation, QUICK_TIMEOUT_MS } from '../operation.ts';
 
-/** Gives the terminal of a command another size. */
+/** Resizes the terminal of a command. */
 export const resize = operation({
   method: 'POST',
   timeoutMs: QUICK_TIMEOUT_MS,

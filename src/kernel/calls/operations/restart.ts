@@ -8,7 +8,7 @@ interface Restart {
   readonly contextId?: string;
 }
 
-/** Replaces the kernel. The agent answers when the new kernel is ready. */
+/** Replaces the kernel of a context. The agent answers when the new kernel is ready. */
 export const restart = operation({
   method: 'POST',
   timeoutMs: KERNEL_TIMEOUT_MS,

@@ -18,7 +18,7 @@ export const usage = operation({
       oom_kills: z.number(),
     })
     .transform((counters) => ({
-      /** A clock that never goes back, so that two answers give the CPU time of the time between them. */
+      /** The time of a monotonic clock. Two answers show how much CPU time was used in the time between them. */
       clockMs: counters.clock_ms,
       cpuMs: counters.cpu_ms,
       memoryBytes: counters.memory_bytes,

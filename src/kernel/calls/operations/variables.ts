@@ -6,8 +6,8 @@ interface Variables {
 }
 
 /**
- * Sets environment variables in the kernel, before the code that is sent next, and in every kernel after it. Repeating
- * the call changes nothing.
+ * Sets the environment variables of the session. Kernels have them before they run any code that is sent after the
+ * answer. Every later kernel has them, too. Repeating the call changes nothing.
  */
 export const variables = operation({
   method: 'POST',

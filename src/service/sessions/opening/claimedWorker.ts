@@ -7,8 +7,8 @@ import { FEATURES, type WorkerFeature } from '../workerFeature.ts';
 
 /**
  * Resolves if the claimed worker has the features.
- * @throws ConcurrencyError (`stream`) if the claim goes on with another worker: this one does not answer, or is ended
- * as {@link replaceOlder} says; what that throws
+ * @throws ConcurrencyError (`stream`) if the worker does not answer, so that the claim goes on with another one; what
+ * {@link replaceOlder} throws if the worker lacks a feature
  */
 export async function requireOfClaimed(
   { pool }: Pick<ServiceDeps, 'pool'>,
@@ -23,8 +23,8 @@ export async function requireOfClaimed(
 }
 
 /**
- * Ends an idle worker that a former release has left, so that the claim gets another one. A worker of the present image
- * stays, because any other would lack the same.
+ * Ends an idle worker that an earlier release has left, so that the claim gets another one. A worker with the present
+ * image stays, because any other worker would lack the same feature.
  * @param lacks what the worker lacks, in words
  * @throws ConcurrencyError (`stream`) if the worker is ended; BAD_USER_INPUT if the image lacks it;
  * WORKER_START_FAILED if the engine cannot be asked for its image
@@ -45,12 +45,12 @@ async function replaceOlder(
   if (isPresent && worker.environmentId !== null)
     throw new DomainError(
       'BAD_USER_INPUT',
-      `The workers of this environment have no ${lacks}: it was built on the image of an earlier release. After an update it is built again by itself, unless that fails (see its versions); then they have.`,
+      `The workers of this environment lack ${lacks}: it was built on the image of an earlier release. After an update, it is built again by itself, unless that fails (see its versions). New workers then have what is missing.`,
     );
   if (isPresent)
     throw new DomainError(
       'BAD_USER_INPUT',
-      `The workers of this installation have no ${lacks}: WORKER_IMAGE names an image of an earlier release. The operator can change that.`,
+      `The workers of this installation lack ${lacks}: WORKER_IMAGE names an image of an earlier release. The operator can change that.`,
     );
   await pool.retireIdle(worker);
   throw new ConcurrencyError('stream');

@@ -13,8 +13,8 @@ export type InSessionDeps = Pick<
 >;
 
 /**
- * Limit of the read before the claim. A database that takes longer is away, and then the caller's own limit must hold,
- * which the claim keeps.
+ * Limit of the read before the claim. A database that takes longer is away. The call then goes on to the claim, which
+ * keeps the caller's own limit.
  */
 const EARLY_READ_MS = 1_000;
 
@@ -24,11 +24,13 @@ export interface InSession<T> {
   readonly open: (session: Session) => Promise<T>;
   /** Commits the streams of the opening, and acts in the new session. Called again if somebody else took the worker. */
   readonly fresh: (opening: Opening) => Promise<T>;
-  /** What `fresh` adds of the kinds that quotas limit. */
+  /** The kinds of quota of which `fresh` uses one more. */
   readonly adds: readonly CountedKind[];
   /** How long to wait for a worker, in milliseconds. */
   readonly waitForWorkerMs: number;
-  /** The options that a new session gets. Null: none, and none is opened in place of one that had options. */
+  /**
+   * The options of a new session. Null: none; the call then fails if the last session had options and was not released.
+   */
   readonly options: SessionOptions | null;
 }
 
@@ -46,7 +48,7 @@ export async function inSession<T>(
   const { tenant, userUuid } = owner;
   const session = deps.sessions.get(tenant, userUuid);
   if (session) return await open(session);
-  // Read before the claim, too: a call that will be refused must not wait for a worker.
+  // The commit checks this again. It is checked before the claim, too, so that no call waits that will be refused.
   const checked = requireMayOpen(deps, owner, { adds, options });
   await within(EARLY_READ_MS, checked, () => undefined);
   const environment = options?.environment ?? null;
@@ -68,7 +70,7 @@ async function requireMayOpen(
   try {
     await deps.quotas.requireRoom(owner, adds);
   } catch (error: unknown) {
-    // Perhaps it is the user's own session, opened meanwhile, for which there is no more room.
+    // Perhaps the user's own session was opened meanwhile, and has taken the last place.
     await lastSessionOf(deps, owner, options);
     throw error;
   }

@@ -6,7 +6,7 @@ import { decideWorker, type Worker } from '../../../domain/worker.ts';
 import type { Database } from '../../../events/database.ts';
 import { ConcurrencyError, type StreamAppend } from '../../../events/store/eventStore.ts';
 
-/** Whose session. */
+/** The owner of a session. */
 export interface SessionOwner {
   readonly tenant: string;
   readonly userUuid: string;
@@ -32,7 +32,7 @@ export interface Opening {
 /**
  * The events that open a session of the user with this worker. Nothing is recorded yet: the caller commits them,
  * together with whatever the session is opened for. If another writer is first, that commit throws a ConcurrencyError.
- * @param asked the options that the user asks for. Null: the user asks for no session, but for something in it
+ * @param asked the options that the user asks for. Null: the call does not ask for a session, but needs one
  * @throws ConcurrencyError (`open-session`) if the user has an open session; SESSION_ENDED as {@link lastSessionOf}
  */
 export async function openingOf(
@@ -65,8 +65,9 @@ export async function openingOf(
 
 /**
  * The user's last session, which has ended. Null if there was none.
- * @throws ConcurrencyError (`open-session`) if it is open; SESSION_ENDED if it had options, was not released, and the
- * user does not ask for another: a plain session must not silently take its place
+ * @param asked as for {@link openingOf}
+ * @throws ConcurrencyError (`open-session`) if it is open; SESSION_ENDED if it had options and was not released, and
+ * `asked` is null: a session without options must not silently take its place
  */
 export async function lastSessionOf(
   { database: { queries } }: OpeningDeps,

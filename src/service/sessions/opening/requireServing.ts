@@ -6,8 +6,8 @@ import type { ServiceDeps } from '../../serviceDeps.ts';
 const RETRY_BUILDING_AFTER_MS = 5_000;
 
 /**
- * Resolves if the environment has a version that serves new sessions. That it was asked for is remembered, so that
- * workers of it are kept idle.
+ * Resolves if the environment has a version that serves new sessions. The pool then keeps idle workers of the
+ * environment for a while.
  * @throws NOT_FOUND, ENVIRONMENT_NOT_READY
  */
 export async function requireServing(

@@ -18,7 +18,7 @@ from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
 from cellhouse_commands.order import PACKET, Content, make_order, read_order, seal_order
 
-# A process that waits takes its order within milliseconds. On the busiest machine, it is the last to get the CPU.
+# # A waiting process takes its order within milliseconds. On an overloaded machine, it is the last to get the CPU.
 TAKEN_TIMEOUT_SECONDS = 30.0
 # After a process has recorded its own size, it grows by at most this much before it executes the program.
 SIZE_MARGIN_BYTES = 1_048_576
@@ -39,7 +39,7 @@ class NotTaken(NotBegun):
 
 
 class Command:
-    """Owns the order, and the agent's ends of two sockets: that to the reaper, and that for the order."""
+    """Owns the order, and the agent's ends of two sockets: one to the reaper, and one for the order."""
 
     def __init__(self, control: socket.socket, orders: socket.socket) -> None:
         self.reaper = Reaper(None, control)
@@ -91,7 +91,10 @@ class Command:
             return False
 
     def _has_begun(self) -> bool:
-        """Whether the process has replaced the order, as it does before it runs code. After this, it no longer can."""
+        """Whether the process has replaced the order, as it does before it runs the code.
+
+        This seals the order, so a process that has not replaced it can no longer do so.
+        """
         seal_order(self._order)
         return "argv" not in self._content()
 
@@ -128,7 +131,7 @@ class Command:
         try:
             os.killpg(self._pid, number)
         except (ProcessLookupError, PermissionError):
-            # It is not the leader of a group yet, and has no children then.
+            # # The process does not lead a group yet, so it has no children.
             if self._start is not None:
                 send_signal(self._pid, self._start, number)
 

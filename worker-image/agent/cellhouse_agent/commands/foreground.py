@@ -22,7 +22,8 @@ def foreground_of(leader: int) -> int | None:
 def beside_leader(leader: int, below: dict[int, int]) -> dict[int, int]:
     """The processes of `below` that are in the foreground group, unless the leader is in it, too.
 
-    If the system does not show that group: those of the session that are not in the leader's group.
+    If the system does not report the foreground group, these are the processes of the session outside the leader's
+    group.
     """
     foreground = foreground_of(leader)
     found = {}

@@ -8,7 +8,7 @@ import os
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.user_pipes import TO_READ, open_to_user
 
-# Written at a time: what a pipe holds, if nobody has changed that.
+# # The most bytes of one write: the default capacity of a pipe.
 WRITE_BYTES = 65_536
 # At the beginning of a line, this tells a terminal's reader that it has read everything. Elsewhere it only lets the
 # reader have the unfinished line.
@@ -83,7 +83,7 @@ class PipeWriter(InputWriter):
         super().begin()
 
     def close(self) -> None:
-        """The command finds the end of its input."""
+        """Close the pipe, so that the command finds the end of its input. May be called twice."""
         self._close_reading()
         writing = self._descriptor
         super().close()

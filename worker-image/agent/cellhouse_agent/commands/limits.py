@@ -16,9 +16,9 @@ class Limits:
         self._deadline = 0.0
         self._interrupted: asyncio.Future[None] = self._loop.create_future()
         self._killed = asyncio.Event()
-        # What its processes get first.
+        # # The signal that its processes get first.
         self.signal: signal.Signals = signal.SIGINT
-        # `timeout` or `interrupted` if that came before the step that was awaited last; otherwise `finished`.
+        # # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`.
         self.outcome = "finished"
 
     @property
@@ -27,7 +27,7 @@ class Limits:
         return self._interrupted.done()
 
     def interrupt(self, number: signal.Signals) -> None:
-        """May be called again."""
+        """Interrupt the command with this signal. May be called again: SIGKILL then ends the grace time."""
         if number == signal.SIGKILL:
             self._killed.set()
         if not self.is_interrupted:
@@ -50,7 +50,7 @@ class Limits:
         return step.done()
 
     async def give_grace(self, exit_watch: asyncio.Future[None], grace_ms: int) -> None:
-        """Return when this is done, the grace time is over, or SIGKILL was asked for."""
+        """Return when `exit_watch` is done, the grace time is over, or SIGKILL was asked for."""
         killing = asyncio.ensure_future(self._killed.wait())
         try:
             watches: list[asyncio.Future[Any]] = [exit_watch, killing]

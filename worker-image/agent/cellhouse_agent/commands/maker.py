@@ -1,4 +1,4 @@
-"""Has commands made, each from a process that has waited for its order.
+"""Makes commands, each from a process that has waited for its order.
 
 A process is made before there is an order for it, so that a command need not wait for two forks (decision 0045). The
 first is made for the first command, so a worker without commands spends no memory on one.
@@ -16,11 +16,12 @@ from cellhouse_agent.log import log_event
 from cellhouse_commands.order import Content
 from cellhouse_kernel.early_fork import Forked
 
-# Linux limits the descriptors that are on their way in sockets of one user, and all workers' agents have the same user.
+# # Linux limits how many descriptors of one user may be in flight in sockets, and all workers' agents have the same
+# user.
 MAX_ORDERS_UNDER_WAY = 4
 # An order that was not taken is given to another process.
 MAX_ATTEMPTS = 3
-# How long after an order a process is made for the next one, so that the command itself gets the CPU first.
+# # The pause between an order and the making of the next process, so that the command gets the CPU first.
 PREPARE_PAUSE_SECONDS = 0.01
 
 
@@ -36,7 +37,7 @@ class CommandMaker:
         self._pause: asyncio.TimerHandle | None = None
 
     async def order(self, script: Script, standard: Standard) -> Command:
-        """Have a command made. Raises NotBegun. See `withdrawn`."""
+        """Make a command. Raises NotBegun. `withdrawn` cancels this without losing a command that has begun."""
         if problem := script.problem():
             raise NotBegun(problem)
         content = script.content(self._environment)
@@ -88,7 +89,7 @@ class CommandMaker:
             self._waiting = asyncio.create_task(self._make_early())
 
     async def _make_early(self) -> Command | None:
-        # The next order tries again, and says why there can be none.
+        # # The next order tries again, and reports why no process can be made.
         with suppress(NotBegun):
             return await self._spawner.make()
         return None

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 
-# Read at a time. Then other work of the agent gets its turn.
+# # The most bytes of one read. After it, other work of the agent gets its turn.
 READ_BYTES = 65_536
 # The size of a pipe, if the system does not report it: the most that Linux allows a user by default.
 MAX_PIPE_BYTES = 1_048_576
-# Of UTF-8.
+# # The length of the longest UTF-8 character.
 MAX_CHARACTER_BYTES = 4
 
 # Takes bytes, and whether they are text.
@@ -52,7 +52,7 @@ class OutputReader:
         """Hook: hand on what was gathered."""
 
     def close(self) -> None:
-        """Read no more. Whoever still writes gets SIGPIPE or EPIPE."""
+        """Read no more. A process that still writes gets SIGPIPE or EPIPE."""
         if self._reading >= 0:
             self._loop.remove_reader(self._reading)
             os.close(self._reading)
@@ -66,7 +66,7 @@ class OutputReader:
             return MAX_PIPE_BYTES
 
     def _read(self) -> int:
-        """Take what is there, up to READ_BYTES; returns how much."""
+        """Read what is available, up to READ_BYTES; returns the number of bytes."""
         try:
             data = os.read(self._reading, READ_BYTES)
         except BlockingIOError:
@@ -117,7 +117,7 @@ class OutputPipe(OutputReader):
 
 
 def split_incomplete(data: bytes) -> tuple[bytes, bytes]:
-    """The data up to its last complete character, and the rest: the beginning of another one."""
+    """The data up to its last complete character, and the beginning of an incomplete one."""
     for length in range(1, min(MAX_CHARACTER_BYTES, len(data) + 1)):
         last = data[-length]
         if last & 0xC0 == 0x80:

@@ -1,8 +1,8 @@
 """One command's run: from the order to its last frame, within its limits.
 
-States: ordered -> running (`busy` is written) -> ended (its own process has) -> written. At its limit, a
-command gets SIGINT; an interrupt sends it the requested signal instead. It gets SIGKILL at the end of the grace time.
-Whatever it has started ends with it.
+States: ordered -> running (`busy` is written) -> ended (its own process has ended) -> written. At its limit, a command
+gets SIGINT; an interrupt sends it the requested signal instead. It gets SIGKILL at the end of the grace time. All
+processes that it has started end with it.
 
 A command has no variables to lose, so its grace time is not stretched on a busy machine (grace.py).
 """
@@ -35,7 +35,7 @@ from cellhouse_agent.wire import JsonObject
 if TYPE_CHECKING:
     from cellhouse_agent.commands.terminal import Terminal
 
-# Has a command made, with these descriptors. Raises NotBegun.
+# # Makes a command with these descriptors. Raises NotBegun.
 type OrderCommand = Callable[[Script, Standard], Awaitable[Command]]
 
 
@@ -48,9 +48,9 @@ class CommandRun:
         self._loop = asyncio.get_running_loop()
         self._record = Record(request, parts.writer)
         self._limits = Limits(request.timeout_ms)
-        # While it runs.
+        # # Set while the command runs.
         self._command: Command | None = None
-        # While it has its grace time.
+        # # Set during its grace time.
         self._ending: Command | None = None
         # The size of its terminal: the requested one, or the last one that was set.
         self._size = request.command.terminal if request.command else None
@@ -84,7 +84,7 @@ class CommandRun:
         self._parts.ended(self.request.msg_id)
 
     async def run(self, order: OrderCommand, script: Script) -> None:
-        """Run it to its last frame. Raises whatever makes the agent unable to tell how it ended."""
+        """Run it to its last frame. Raises any error that leaves the agent unable to tell how it ended."""
         home = self._parts.home
         look = home.begin(self._parts.quiet_kernels()) if home else None
         self._limits.begin()

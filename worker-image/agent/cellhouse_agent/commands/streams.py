@@ -35,7 +35,7 @@ class Streams(Protocol):
 
 
 class Pipes:
-    """One for each output, and one for the input if there is any."""
+    """A pipe for each output, and one for the input if there is any."""
 
     def __init__(self, take: TakeOutput, buffer: InputBuffer | None) -> None:
         """Raises OSError."""

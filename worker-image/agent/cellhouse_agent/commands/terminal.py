@@ -91,7 +91,7 @@ class Terminal:
             self._reader.read_rest()
 
     def close(self) -> None:
-        """See Streams. Whoever still has it open gets SIGHUP."""
+        """See Streams. A process that still has it open gets SIGHUP."""
         self._close_sockets()
         self._buffer.drop()
         if self._writer:
@@ -103,7 +103,7 @@ class Terminal:
             os.close(self._ends.pop())
 
     def _receive(self) -> None:
-        """Take the terminal, if it has come and was not taken yet."""
+        """Take the terminal, if the process has sent it and it was not taken yet."""
         if self._ours.fileno() < 0:
             return
         try:
@@ -114,7 +114,7 @@ class Terminal:
             ends = []
         self._ends = list(ends)
         try:
-            # If there are fewer, the process has ended before it had a terminal, or the agent has no descriptor left.
+            # # Fewer ends: the process has ended before it had a terminal, or the agent has no descriptor left.
             if len(self._ends) == ENDS:
                 self._open(self._ends[0])
                 # Nothing can fail any more: let the process execute its program.
@@ -126,7 +126,7 @@ class Terminal:
             pass
         except OSError as error:
             log_event("no_terminal", reason=str(error.strerror))
-        # Without an answer, a process that waits for one does not begin.
+        # # A process that gets no answer does not execute its program.
         self.close()
 
     def _open(self, end: int) -> None:

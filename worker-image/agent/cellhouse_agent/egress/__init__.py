@@ -1,1 +1,1 @@
-"""The way out (docs/worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""
+"""Egress (docs/worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""

@@ -1,9 +1,9 @@
-"""Gives each connection of code to the worker's loopback a stream of the gateway.
+"""Joins each connection that code makes to the listener with a stream that the gateway has dialled.
 
-The gateway has dialled the streams before, and they are parked here. States of a stream: parked -> taken -> closed.
-When code comes, a parked stream is taken: it gets TAKEN, so that the gateway dials another one, and is joined with the
-connection of the code (link.py). Code that comes when none is parked waits. A connection that has waited for too long,
-or that finds too many waiting, is closed. A newer gateway's epoch closes all streams of the former.
+The gateway dials streams in advance, and they are parked here. States of a stream: parked -> taken -> closed. When code
+connects, a parked stream is taken: it gets TAKEN, so that the gateway dials another one, and is joined with the
+connection of the code (link.py). If no stream is parked, the connection waits. A connection is closed if it has waited
+for too long, or if too many are waiting already. A higher epoch of a gateway closes all streams of the former gateway.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from cellhouse_agent.egress.link import BLOCK_BYTES, Link
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.log import log_event
 
-# The first byte of a stream that was taken. All after it is between code and gateway.
+# # The first byte of a stream that was taken. All bytes after it are between the code and the gateway.
 TAKEN = b"\x01"
-# Parked and taken streams together: twice as many descriptors, a fraction of those that the agent may have. The gateway
-# has a limit of its own, which is not higher.
+# # The most streams, parked and taken together. They need twice as many descriptors, a fraction of those that the agent
+# may have. The gateway has a limit of its own, which is not higher.
 MAX_STREAMS = 256
-# Code that comes faster than the gateway dials waits for milliseconds, and while a gateway is replaced, for seconds.
+# # Connections wait for milliseconds if code connects faster than the gateway dials, and for seconds while a gateway is
+# replaced.
 MAX_WAITING = 64
 WAIT_SECONDS = 10.0
-# What Linux keeps for us while the agent does something else.
+# # How many connections Linux queues while the agent does something else.
 BACKLOG = 128
-# Code that floods the listener gets no more of the agent's time at once.
+# # After this many connections, other work of the agent gets its turn, even if code floods the listener.
 MAX_ACCEPTS_AT_ONCE = 16
 # How long no connection is accepted when the agent has no descriptor for one.
 PAUSE_SECONDS = 0.5
@@ -71,7 +72,7 @@ class Egress:
         self._join_waiting()
 
     def close_streams(self) -> None:
-        """Another gateway has the worker: close what the former has dialled. Code that waits is for the next one."""
+        """Another gateway has the worker: close the streams of the former. Waiting connections are for the new one."""
         for stream in [*self._parked]:
             self._drop_parked(stream)
         for link in [*self._links]:
@@ -109,7 +110,7 @@ class Egress:
             code.close()
             return
         code.setblocking(False)
-        # What the gateway sends in pieces would wait for acknowledgements that are delayed by 40 ms.
+        # # Otherwise small pieces from the gateway would wait for acknowledgements, which are delayed by 40 ms.
         code.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._waiting[code] = self._loop.call_later(WAIT_SECONDS, self._give_up, code)
         self._join_waiting()

@@ -1,4 +1,4 @@
-"""Where code is told to go: the environment variables that the usual clients read."""
+"""The environment variables that send the usual clients through the egress listener."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 # Only code in this worker can reach it: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
-# Servers that code itself has started.
+# # These hosts are never proxied: they are servers that code itself has started.
 NEVER_OUT = "localhost,127.0.0.1,::1"
 
 
 def egress_environment(pip_index_url: str) -> dict[str, str]:
-    """What kernels and commands have in their environment. `pip_index_url` may be empty.
+    """The variables that kernels and commands get. `pip_index_url` may be empty.
 
     pip, git, curl, requests and urllib read the first six.
     """
@@ -28,7 +28,7 @@ def egress_environment(pip_index_url: str) -> dict[str, str]:
 
 
 def _index(url: str) -> dict[str, str]:
-    """The index, which pip would not use without TLS unless it is told to. Whoever has named it knows."""
+    """The index. Without TLS, pip uses only a host that is marked as trusted: the operator has chosen it."""
     parts = urlsplit(url)
     trusted = (
         {"PIP_TRUSTED_HOST": parts.netloc.rpartition("@")[2]} if parts.scheme == "http" else {}

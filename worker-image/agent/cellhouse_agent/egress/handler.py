@@ -35,7 +35,7 @@ class EgressHandler(ApiHandler):
         self.egress.require_room()
         stream = detached_socket(self)
         try:
-            # A socket that nothing was sent over has room for it.
+            # # Nothing was sent over this socket yet, so its buffer has room.
             stream.send(ACCEPTED)
         except OSError:
             stream.close()
@@ -44,7 +44,7 @@ class EgressHandler(ApiHandler):
 
 
 def egress_routes(services: Services) -> list[tuple[str, type[EgressHandler], dict[str, Any]]]:
-    """The handler at its path. None if code has no way out: then the path is unknown."""
+    """The route of the handler. Without egress there is no route, so the path is unknown."""
     if not services.egress:
         return []
     return [("/egress", EgressHandler, {"egress": services.egress, "gate": services.gate})]

@@ -68,7 +68,7 @@ class _Direction:
         self._loop.add_reader(self._source.fileno(), self._read)
 
     def stop(self) -> None:
-        """Wait for nothing more. The sockets are still open, or this has been called before."""
+        """Stop copying in this direction. The sockets must still be open, unless `stop` was called before."""
         if self._source.fileno() >= 0 and not self.is_over:
             self._loop.remove_reader(self._source.fileno())
             self._loop.remove_writer(self._target.fileno())

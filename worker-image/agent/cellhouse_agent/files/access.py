@@ -1,4 +1,4 @@
-"""Who may use this worker's files: any gateway that knows the worker's session and the agent's start."""
+"""Who may use this worker's files: any gateway that knows the worker's session id and the agent's boot id."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 from cellhouse_agent.files.helper import FileRefused
 
-# Each takes a connection and a descriptor or two. A reader that has stopped reading counts until it is cut.
+# # Each operation takes a connection and a descriptor or two. One whose client has stopped reading counts until it is
+# cut.
 MAX_PARALLEL = 32
 
 
 class OtherWorker(Exception):
-    """The caller means another worker, or an earlier life of this one; `reason` is the error of the answer."""
+    """The caller means another worker, or an earlier start of this one; `reason` is the error of the answer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -20,7 +21,7 @@ class OtherWorker(Exception):
 
 
 class FilesAccess:
-    """Lets callers in. The first session that is named is the worker's for ever."""
+    """Checks callers. The first session id that a caller names is the worker's for ever."""
 
     def __init__(self, boot_id: str) -> None:
         self._boot_id = boot_id

@@ -58,7 +58,7 @@ class Body:
             await self._fill()
 
     async def _fill(self) -> None:
-        """Receive more, after what is not read yet."""
+        """Receive more bytes, behind those that are not read yet."""
         left = self._end - self._start
         self._view[:left] = bytes(self._view[self._start : self._end])
         self._start, self._end = 0, left

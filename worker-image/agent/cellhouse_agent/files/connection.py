@@ -88,7 +88,7 @@ class Connection:
         return received
 
     async def say_goodbye(self) -> None:
-        """Let the other side read the answer: if bytes of it were unread, a close would take the answer away."""
+        """Let the other side read the answer. A close with unread bytes of the other side would discard the answer."""
         buffer = bytearray(RECEIVE_BYTES)
         with contextlib.suppress(OSError, TimeoutError):
             self._socket.shutdown(socket.SHUT_WR)

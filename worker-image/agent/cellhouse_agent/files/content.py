@@ -36,7 +36,7 @@ class ContentHandler(TransferHandler):
                     await connection.send_head(200, {**headers, "Content-Length": str(count)})
                     await connection.send_file(answer.descriptor, first, count)
             except Cut:
-                # The caller misses bytes, and so knows.
+                # # The caller gets fewer bytes than were announced, and so knows.
                 return
             finally:
                 connection.close()
@@ -44,7 +44,7 @@ class ContentHandler(TransferHandler):
             os.close(answer.descriptor)
 
     async def receive(self) -> None:
-        """Write the file: its part first, which then takes its place."""
+        """Write the body into a part file, which then replaces the file (cellhouse_files/writing.py)."""
         query = self.query
         flags = {name: query.flag(name) for name in ("make_parents", "append")}
         fields = {"path": query.path(), **flags, **self.preconditions()}
@@ -78,7 +78,7 @@ def part_of(size: int, offset: int, length: int) -> tuple[int, int]:
 
 
 def write_all(descriptor: int, piece: memoryview) -> None:
-    """Write to a file on a disk in memory, which waits for nothing; raises FileRefused."""
+    """Write to a file. Its disk is in memory, so the write does not block. Raises FileRefused."""
     while piece:
         try:
             piece = piece[os.write(descriptor, piece) :]

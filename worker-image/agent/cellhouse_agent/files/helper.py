@@ -1,6 +1,7 @@
 """Asks the helper that acts on files as the user (cellhouse_files/server.py describes the protocol).
 
-States: starting -> ready -> ended. One that has ended is replaced; whatever it was asked is refused as `unavailable`.
+States: starting -> ready -> ended. A helper that has ended is replaced; its open operations are refused as
+`unavailable`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class FilesHelper:
         self.changes = 0
         self.on_ready: Callable[[], None] = _nobody_asked
         self.on_ended: Callable[[], None] = _nobody_asked
-        # Where the helper notes which parts of files it has: those of one that was killed are removed by the next.
+        # # The memory in which the helper notes its part files. If it is killed, the next helper removes those files.
         self._parts: int | None = make_memory()
         self._upkeep = asyncio.create_task(keep_process(first, MODULE, self._serve))
 
@@ -75,7 +76,7 @@ class FilesHelper:
             raise FileRefused("timed_out", "The file operation took too long.") from error
 
     async def stream(self, do: str, fields: Fields, descriptor: int | None = None) -> Answered:
-        """The same for an operation that reads from or writes to a pipe, and so may take any time.
+        """Like `ask`, for an operation that reads from or writes to a pipe, and so may take any time.
 
         `descriptor` is the helper's end of the pipe, and stays the caller's. If the caller is cancelled, the operation
         ends. Raises FileRefused.
@@ -129,7 +130,7 @@ class FilesHelper:
         except BlockingIOError as error:
             raise FileRefused("busy", "Too many file operations wait.") from error
         except OSError as error:
-            raise FileRefused("unavailable", "The file operations start again.") from error
+            raise FileRefused("unavailable", "The helper for files is being restarted.") from error
 
     async def _serve(self, control: socket.socket) -> None:
         """Take the answers of one helper until it ends."""
@@ -146,7 +147,7 @@ class FilesHelper:
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(
-                        FileRefused("unavailable", "The file operations have just ended.")
+                        FileRefused("unavailable", "The helper for files has just ended.")
                     )
             self.on_ended()
         log_event("files_helper_ended")
@@ -167,7 +168,7 @@ class FilesHelper:
         message = json.loads(packet)
         if "ready" in message:
             self._control = control
-            # If the helper has died already, that is noticed by itself.
+            # # If the helper has died already, the next read of the socket shows it.
             with contextlib.suppress(FileRefused):
                 self._send(TAKE_OVER, self._parts)
             self._is_ready.set()

@@ -35,7 +35,7 @@ class Pipe:
                 os.close(end)
 
     async def read(self) -> bytes:
-        """The next bytes; none at the end."""
+        """The next bytes; b"" at the end."""
         while True:
             try:
                 return os.read(self._reading, PIECE_BYTES)

@@ -1,4 +1,4 @@
-"""Reads the query of a file request. What is malformed raises MalformedMessage, which names the parameter."""
+"""Reads the query of a file request. A malformed parameter raises MalformedMessage, which names it."""
 
 from __future__ import annotations
 

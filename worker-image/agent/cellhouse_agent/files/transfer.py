@@ -14,7 +14,7 @@ from cellhouse_agent.files.handlers import FilesHandler
 from cellhouse_agent.files.helper import Fields, FileRefused
 from cellhouse_agent.wire import MalformedMessage
 
-# So the caller learns of a refusal before it has sent a body.
+# # Every PUT must expect this, so that the caller learns of a refusal before it has sent a body.
 EXPECTATION = "100-continue"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -51,9 +51,10 @@ class TransferHandler(FilesHandler):
     async def take_body(
         self, take: Callable[[AsyncIterator[memoryview]], Awaitable[Fields]]
     ) -> None:
-        """Hand the pieces of the body to `take`, and answer with what that returns. A cut has no answer.
+        """Hand the pieces of the body to `take`, and answer with what that returns. A cut connection gets no answer.
 
-        `take` is called in any case, so that it gives up what was begun. The body is asked for with the first piece.
+        `take` is called in any case, so that it gives up what was begun. Its request for the first piece sends
+        CONTINUE.
         """
         connection = Connection(self)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellhouse_agent.files.handlers import FilesHandler
 from cellhouse_agent.wire import MalformedMessage
 
-# How long a watcher that nobody asks is kept, if the caller does not say it, and at most.
+# # How long a watcher is kept while nobody asks it: the default, and the most that a caller may demand.
 KEEP_MS = 3_600_000
 MAX_KEEP_MS = 86_400_000
 
@@ -24,7 +24,7 @@ class WatchHandler(FilesHandler):
 
 
 class EventsHandler(FilesHandler):
-    """POST /files/watch/events: a POST, since each event is told once."""
+    """POST /files/watch/events: a POST, since each event is reported only once."""
 
     async def post(self) -> None:
         """What has happened since the last answer."""

@@ -12,7 +12,7 @@ from cellhouse_agent.wire import JsonObject
 
 
 class Asked(NamedTuple):
-    """Which kernel is asked what. None: that of the default context."""
+    """The question, and the context whose kernel is asked. None: the default context."""
 
     context_id: str | None
     question: Question

@@ -16,13 +16,13 @@ def read(body: JsonObject) -> dict[str, str]:
 async def set_variables(services: Services, variables: dict[str, str]) -> JsonObject:
     """Give these to the kernel before the next code, and to every kernel after it.
 
-    None at all change nothing. A gateway asks so whether the operation is known, and another one may have opened the
-    session of this worker meanwhile.
+    Without any variable, nothing changes. A gateway sends such a request to learn whether the agent knows the
+    operation. Meanwhile, another gateway may have opened the session of this worker, with variables that must stay.
     """
     if variables:
         services.executor.set_variables(variables)
     return {"count": len(variables)}
 
 
-# Not remembered: it may be repeated, and a remembered answer would keep nothing that is not kept anyway.
+# # Not remembered: repeating the request has no further effect.
 VARIABLES = Operation("variables", "POST", read, set_variables)

@@ -31,7 +31,7 @@ END = b"\0" * (2 * BLOCK_BYTES)
 ZIP_PIECE_BYTES = 262_144
 # The least that deflate can do: the archive is made while somebody waits.
 ZIP_LEVEL = 1
-# Zip has two seconds as its smallest unit of time, begins in 1980, and ends in 2107. Code can set any time.
+# # In a zip archive, times have steps of two seconds, and are from 1980 to 2107. Code can give a file any time.
 ZIP_FIRST_YEAR = 1980
 LAST_SECOND = 2**32
 
@@ -143,7 +143,7 @@ def _members(folder: int, parts: Parts) -> Iterator[Found]:
 
 
 def _open(found: Found) -> tuple[int, int]:
-    """Open a file of the tree, and tell its size now; raises Refused if it is none any more."""
+    """Open a file of the tree; returns its size, too. Raises Refused if it is not a regular file any more."""
     file = os.open(found.name, FILE_FLAGS, dir_fd=found.folder)
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""Reads from and writes to a pipe by turns: whoever is at its other end may be slow."""
+"""Reads from and writes to a pipe in turns (turns.py), since the process at the other end may be slow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import select
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns, Wait
 
-# About what a pipe holds.
+# # About the capacity of a pipe.
 PIECE_BYTES = 65_536
 SEND_BYTES = 1_048_576
-# So many pieces of a fast stream are a turn.
+# # After this many pieces of a fast stream, other operations have a turn.
 PIECES_PER_TURN = 16
 
 

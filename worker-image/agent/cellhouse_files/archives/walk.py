@@ -72,7 +72,7 @@ def _level(prefix: bytes, here: int) -> _Level:
 
 
 def _look(prefix: bytes, here: int, name: bytes) -> Found | None:
-    """What has this name; None if it has vanished."""
+    """The entry of this name; None if it has vanished."""
     path = prefix + name
     if len(path) > MAX_PATH_BYTES:
         raise Refused("too_large", f"A path has more than {MAX_PATH_BYTES} bytes.")

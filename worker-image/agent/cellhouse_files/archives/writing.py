@@ -1,6 +1,6 @@
 """Unpacks a tar archive into a folder. Only files and folders come out of it, each below the folder.
 
-It is refused as a whole when it begins with something else; what came before stays, each file whole.
+An archive is refused at the first member that is anything else. The files that came before it stay, each of them whole.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from cellhouse_files.writing import Precondition, Writing
 
 # More than a worker's disk holds. Headers without a member count, too.
 MAX_MEMBERS = 100_000
-# Of a long name, or of a member's further properties.
+# # The most bytes of a long name, or of a member's PAX properties.
 MAX_EXTRA_BYTES = 65_536
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A file of an archive can be read and replaced by its user.
+# # Whatever mode the archive gives to a file, its user can read and write it.
 LEAST_MODE = 0o600
 MAX_FILE_BYTES = 2**62
 # In seconds since 1970: the year 2242.
@@ -58,7 +58,7 @@ def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns
 
 
 class Unpacking:
-    """Counts the files and their bytes. Owns `root`."""
+    """Unpacks one archive, and counts the files and their bytes. Owns `root`."""
 
     def __init__(self, state: State, path: bytes, root: int, source: Source) -> None:
         self._state = state
@@ -107,7 +107,7 @@ class Unpacking:
                 raise Refused("bad_archive", "A file in the archive has no name.")
             yield from self._unpack_file(header, parts, size)
         else:
-            # Links could lead out of the folder; devices and the like are nothing for a user.
+            # # Links could lead out of the folder, and a user has no use for devices and the like.
             raise Refused("bad_archive", "The archive has something that is no file or folder.")
 
     def _unpack_file(self, header: Header, parts: list[bytes], size: int) -> Turns[None]:
@@ -143,7 +143,7 @@ class Unpacking:
             try:
                 os.mkdir(part, NEW_FOLDER_MODE, dir_fd=self._folder)
             except FileExistsError:
-                # A folder, or the next step fails.
+                # # If this is not a folder, the next step fails.
                 pass
             below = os.open(part, FOLDER_FLAGS, dir_fd=self._folder)
             os.close(self._folder)
@@ -185,7 +185,7 @@ def _records(data: bytes) -> dict[bytes, bytes]:
 
 
 def _size(text: bytes | None, size: int) -> int:
-    """The size of a member: that of its properties, if they have one."""
+    """The size of a member: the one in its PAX properties, if they have one."""
     if text is not None:
         if not text.isdigit() or len(text) > 19:
             raise Refused("bad_archive", "A size in the archive is malformed.")

@@ -15,7 +15,7 @@ from cellhouse_files.turns import Turns
 
 
 def renew_look(state: State, _fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Look at everything. `reason` says why that was not possible; with a descriptor that tells of further changes."""
+    """Look at everything. `reason` says why that failed. The descriptor, if there is one, tells of further changes."""
     yield from ()
     reason = None
     try:

@@ -93,7 +93,7 @@ def give_up_write(state: State, fields: Fields, _descriptor: int | None) -> Turn
 
 
 def take_over_parts(state: State, _fields: Fields, descriptor: int | None) -> Turns[Answer]:
-    """Remove what a helper that was killed has left. The agent's first order, with the memory of all helpers."""
+    """Remove the parts that a killed helper has left: the agent's first order, with the memory that helpers share."""
     yield from ()
     if descriptor is None:
         raise Refused("busy", "There is no descriptor.")

@@ -45,7 +45,7 @@ def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[
 
 
 def _behind(path: bytes, status: os.stat_result) -> os.stat_result | None:
-    """What a link leads to: a reader has been shown the tag of that. None if this is no link, or leads nowhere."""
+    """The target of a link: its tag is what a reader has got. None if this is not a link, or leads nowhere."""
     if not stat.S_ISLNK(status.st_mode):
         return None
     try:
@@ -76,7 +76,7 @@ class Removal:
     def remove_tree(self, name: bytes, folder: int, status: os.stat_result) -> Turns[None]:
         """Delete the folder that has this status with one descriptor, however deep it is.
 
-        The way up is '..', which must be where it was.
+        It goes up by '..', which must still be the same folder.
         """
         levels = [(name, os.fstat(folder))]
         here = os.open(name, FOLDER_FLAGS, dir_fd=folder)
@@ -140,7 +140,8 @@ class Removal:
 def _up(here: int, above: os.stat_result) -> int:
     """Open the folder above, which must be where it was. `here` is closed unless this fails.
 
-    A part is deleted by now, so the refusal is none of those after which the gateway may say that nothing has happened.
+    Some entries are deleted by now, so it refuses with a code after which the gateway does not say that nothing was
+    done.
     """
     try:
         there = os.open(b"..", FOLDER_FLAGS, dir_fd=here)

@@ -1,4 +1,4 @@
-"""Makes folders, and moves what is there."""
+"""Makes folders."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns, Wait
 
-# Of one answer. A longer listing comes in pages.
+# # The limits of one answer. A longer listing comes in pages.
 MAX_PAGE_ENTRIES = 1_000
 MAX_PAGE_BYTES = 4 * 1_048_576
 MAX_DEPTH = 32
@@ -65,7 +65,7 @@ def _position(after: str | None) -> tuple[bytes, ...]:
 
 
 def position_of(names: tuple[bytes, ...]) -> str:
-    """What `after` takes to go on behind this entry."""
+    """The value of `after` with which a listing goes on behind this entry."""
     return base64.urlsafe_b64encode(b"/".join(names)).decode()
 
 
@@ -109,7 +109,8 @@ class Listing:
         try:
             position = self._position_in(names)
             while True:
-                # Of those that an earlier page had, and one more than fits, to know whether more follow.
+                # # As many names as fit, and two more: an earlier page may have had the first, and the last shows
+                # whether more follow.
                 count = self._limit - len(self._entries) + 2
                 found = yield from self._names_after(reading, position, count)
                 for name in found:
@@ -124,7 +125,7 @@ class Listing:
             os.close(reading)
 
     def _position_in(self, names: tuple[bytes, ...]) -> bytes:
-        """The first name of this folder that is not behind us."""
+        """The name in this folder at which the listing goes on."""
         count = len(names)
         return self._after[count] if self._after[:count] == names != self._after else b""
 
@@ -148,7 +149,7 @@ class Listing:
         return heapq.nsmallest(count, names)
 
     def _add(self, folder: int, names: tuple[bytes, ...]) -> Generator[Wait | None, None, None]:
-        """Add an entry unless a page before had it, and what is below it."""
+        """Add an entry, unless an earlier page had it, and the entries below it."""
         path = b"/".join((self._root.rstrip(b"/"), *names))
         try:
             entry = look_at(path, folder, names[-1])

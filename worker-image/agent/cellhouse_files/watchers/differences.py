@@ -89,7 +89,7 @@ def _departures(moves: _Moves, after: Snapshot) -> list[Event]:
 
 
 def _is_replaced(node: Node, path: bytes, moves: _Moves) -> bool:
-    """Whether what is there now has taken the place at once, which is no removal."""
+    """Whether another entry has taken its place at once. That is not a removal."""
     return path in moves.origins or (node.is_file and moves.arrived[path].is_file)
 
 

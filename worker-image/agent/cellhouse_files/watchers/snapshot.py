@@ -12,7 +12,8 @@ from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns
 
-# Of one watcher. Each costs some hundred bytes and its path for as long as the watcher lives, and time at every look.
+# # The limits of one watcher. Each entry costs some hundred bytes and its path while the watcher lives, and time at
+# each look.
 MAX_WATCHED_ENTRIES = 10_000
 MAX_WATCHED_PATH_BYTES = 1_048_576
 # A turn is some milliseconds. Opening a folder takes as long as looking at some entries.
@@ -67,7 +68,7 @@ type Snapshot = dict[bytes, Node]
 
 
 def node_of(status: os.stat_result) -> Node:
-    """What counts of an entry's metadata."""
+    """The part of an entry's metadata that watchers compare."""
     return Node(
         status.st_mode,
         status.st_dev,
@@ -94,10 +95,10 @@ class Look:
         self._effort = 0
 
     def run(self, before: Snapshot) -> Turns[Snapshot]:
-        """What is there; raises OSError or Refused.
+        """Look at everything; raises OSError or Refused.
 
-        What is in a folder below that cannot be read is taken from `before`: the user may not, or it has gone
-        meanwhile, or has another name. The next look tells of that.
+        If a folder below cannot be read, its entries are taken from `before`: the user may not read it, or it was
+        removed or renamed meanwhile. The next look tells of that.
         """
         yield from self._look_into(ROOT)
         while self._pending:
@@ -107,7 +108,7 @@ class Look:
             except OSError:
                 self._closed.add(folder)
             except Refused as refused:
-                # What is no disk of the session's is left out.
+                # # File systems that are not the session's are left out.
                 if refused.code == TOO_MANY:
                     raise
         yield from self._keep(before)
@@ -142,7 +143,7 @@ class Look:
         return is_whole and os.fstat(fd).st_mtime_ns == status.st_mtime_ns
 
     def _go_back_to(self, found: int, pending: int, path_bytes: int) -> None:
-        """Forget what was added since there was only so much."""
+        """Forget everything that was added after these numbers were taken."""
         while len(self._found) > found:
             self._found.popitem()
         del self._pending[pending:]
@@ -162,7 +163,7 @@ class Look:
             raise Refused(TOO_MANY, "There are too many entries.")
 
     def _keep(self, before: Snapshot) -> Turns[None]:
-        """Nobody has seen what is in a closed folder, so nothing has changed in it, as far as anybody can tell."""
+        """Take entries of unreadable folders from `before`: as far as anybody can tell, they have not changed."""
         closed = {
             folder
             for folder in self._closed
@@ -210,7 +211,7 @@ def _nodes_in(
         except FileNotFoundError:
             yield name, None
         except PermissionError:
-            # The folder may be listed, and no more.
+            # # The user may list the folder, but not look at its entries.
             raise
         except OSError:
             continue

@@ -18,22 +18,23 @@ from cellhouse_files.watchers.snapshot import Look, Snapshot
 
 
 class Wish(NamedTuple):
-    """What whoever makes a watcher wants of it."""
+    """The options of a watcher, from the caller that makes it."""
 
     path: bytes
     is_recursive: bool
-    # Whether events are told with what is there by then.
+    # # Whether each event is reported with the entry that has its name by then.
     has_entries: bool
     # How long it is kept if nobody asks it.
     keep_seconds: float
 
 
 class Watcher:
-    """Of one folder. `hidden`: names that do not count."""
+    """Watches one folder. `hidden`: names that do not count."""
 
     def __init__(self, wish: Wish, hidden: Container[bytes]) -> None:
         self.wish = wish
-        # Fetched from the left. Nothing is looked at while there are some, so they are at most those of one look.
+        # # Events are fetched from the left. While some are left, there is no other look, so they are at most those of
+        # one look.
         self.events: deque[Event] = deque()
         self._hidden = hidden
         self._snapshot: Snapshot = {}
@@ -77,11 +78,11 @@ class Watcher:
         return [self.events.popleft() for _ in range(min(limit, len(self.events)))]
 
     def give_back(self, events: list[Event]) -> None:
-        """These were not told, after all."""
+        """Put these events back: they were not reported after all."""
         self.events.extendleft(reversed(events))
 
     def use(self) -> None:
-        """Somebody asks."""
+        """Keep the watcher for another `keep_seconds`, since somebody asks it."""
         self._kept_until = time.monotonic() + self.wish.keep_seconds
 
     def _look_at_all(self) -> Turns[Snapshot]:

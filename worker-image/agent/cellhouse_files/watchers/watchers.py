@@ -13,7 +13,7 @@ ID_BYTES = 10
 
 
 class Watchers:
-    """Keeps each watcher until it is ended, or until nobody has asked it for its time."""
+    """Keeps each watcher until it is ended, or until nobody has asked it for its `keep_seconds`."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, Watcher] = {}
@@ -23,7 +23,7 @@ class Watchers:
         self._require_room()
         yield from watcher.begin()
         self._require_room()
-        # Nobody guesses it, and a helper that replaces this one gives no id again.
+        # # Nobody can guess the id, and a helper that replaces this one does not give it again.
         watcher_id = "w" + secrets.token_hex(ID_BYTES)
         self._watchers[watcher_id] = watcher
         return watcher_id

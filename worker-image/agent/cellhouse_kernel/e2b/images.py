@@ -16,8 +16,8 @@ from cellhouse_kernel.forked_child import is_forked_child
 
 
 def display_images() -> None:
-    """Do so from now on."""
-    # It is there already if matplotlib is.
+    """Display images from now on, as described above."""
+    # # If matplotlib is imported, so is Pillow.
     image_class: Any = importlib.import_module("PIL.Image").Image
     save = image_class.save
 
@@ -36,7 +36,7 @@ def display_images() -> None:
 
 
 def _display(image: Any) -> None:
-    """Display it if that is possible. Saving is not to fail for it."""
+    """Display it if that is possible. Saving must not fail because of it."""
     if not is_forked_child():
         with suppress(Exception):
             display(image)

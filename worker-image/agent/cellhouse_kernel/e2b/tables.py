@@ -10,7 +10,7 @@ from cellhouse_kernel.e2b.values import Json, JsonMaker, key_of
 def columns_of(table: Any) -> dict[str, Json]:
     """The values of each column, by its name. Raises ValueError if the table is too large.
 
-    If several columns have the same name, it has those of the last one.
+    If several columns have the same name, the values are those of the last one.
     """
     rows, columns = table.shape
     maker = TableMaker()

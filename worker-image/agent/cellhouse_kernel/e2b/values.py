@@ -1,7 +1,7 @@
 """Python's values as JSON.
 
-An output with too many values, or too deep, is not kept (docs/worker-protocol.md). Then its text would be lost, too,
-which any other kernel shows. So what is made here stays well within these limits.
+An output with too many values, or too deep, is not kept (docs/worker-protocol.md). Then its text, which any other
+kernel shows, would be lost, too. So what is made here stays well within these limits.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 
 
 class Budget:
-    """How much may still be made. Raises ValueError when that is used up."""
+    """How much may still be made."""
 
     def __init__(self) -> None:
         self._values = MAX_VALUES
         self._characters = MAX_CHARACTERS
 
     def take(self, values: int = 1, characters: int = 0) -> None:
-        """Make this much."""
+        """Spend this much; raises ValueError."""
         self.check(values)
         self._values -= values
         self._characters -= characters
@@ -43,7 +43,7 @@ class Budget:
             raise ValueError("too much text")
 
     def check(self, values: int) -> None:
-        """Look whether this much could be made."""
+        """Raise ValueError if so many values cannot be made."""
         if values > self._values:
             raise ValueError("too many values")
 
@@ -100,7 +100,7 @@ class JsonMaker:
         return text
 
 
-# Stands for a value that has no plain one.
+# # Stands for a value that has no plain form in JSON.
 NOT_PLAIN: Any = object()
 
 
@@ -122,12 +122,12 @@ def plain_of(value: Any) -> Any:
 
 
 def iso_of(value: datetime.date | datetime.time) -> str | None:
-    """A date or a time in its ISO form; None for the one of pandas that is no time, and is not equal to itself."""
+    """A date or a time in its ISO form; None for NaT of pandas, which is not equal to itself."""
     return value.isoformat() if value == value else None
 
 
 def _plain_of_library(value: Any) -> Any:
-    """For those of numpy and pandas."""
+    """Like `plain_of`, for values of numpy and pandas."""
     numpy: Any = sys.modules.get("numpy")
     if numpy and isinstance(value, numpy.datetime64):
         return None if numpy.isnat(value) else str(value)

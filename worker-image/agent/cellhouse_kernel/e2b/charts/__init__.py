@@ -1,4 +1,4 @@
-"""What a figure of matplotlib is a picture of, as E2B's clients understand it: one of seven types of charts.
+"""Describes a figure of matplotlib as data, in the form that E2B's clients expect: one of seven types of charts.
 
 It needs matplotlib, so it is imported when there is a figure. Checked against matplotlib 3.10.1, pandas 2.2.3.
 """

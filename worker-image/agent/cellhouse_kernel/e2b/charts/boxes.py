@@ -1,7 +1,7 @@
 """Boxes and whiskers.
 
-matplotlib draws a filled box as a path, and the rest as lines. Which of the lines are whose median and whiskers can
-only be told by where they are.
+matplotlib draws a filled box as a path, and the rest as lines. Only the position of a line tells whether it is the
+median or a whisker, and of which box.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from cellhouse_kernel.e2b.charts.labels import labels_of, tick_labels_of
 from cellhouse_kernel.e2b.values import Budget, Json
 
-# Its label, its five numbers, its list of outliers and all of them.
+# # The label of a box, its five numbers, its list of outliers, and the object that has all of them.
 VALUES_OF_A_BOX = 8
 # Lines that touch are computed in the same way, so they differ by less than this.
 TOLERANCE = 1e-9
@@ -42,7 +42,7 @@ class Box(NamedTuple):
     high: float
 
     def spans(self, across: Iterable[float]) -> bool:
-        """Whether all this is on its strip."""
+        """Whether all these positions are on the strip of the box."""
         return all(self.left <= place <= self.right for place in across)
 
     def holds(self, value: float) -> bool:
@@ -51,7 +51,8 @@ class Box(NamedTuple):
 
 
 def box_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The boxes, in order. Raises ValueError if one has no median or no whiskers: then it is something else."""
+    """The boxes, in order. Raises ValueError if one has no median or no whiskers: then this is another kind of
+    chart."""
     boxes = [_bounds_of(patch) for patch in axes.patches]
     lines = [_line_of(line) for line in axes.lines]
     is_horizontal = _are_horizontal(boxes, lines)
@@ -114,7 +115,7 @@ def _numbers_of(box: Box, lines: list[Line]) -> dict[str, Json]:
 
 
 def _outliers(lines: list[Line], lowest: float, highest: float) -> list[Json]:
-    """The values that are beyond the whiskers, from points at one place of the strip. The mean is one, but within."""
+    """The values beyond the whiskers, of points at one place of the strip. The mean is such a point, but not beyond."""
     return [
         value
         for line in lines

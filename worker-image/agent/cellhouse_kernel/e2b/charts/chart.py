@@ -21,7 +21,7 @@ Chart = dict[str, Json]
 def chart_of(figure: Any) -> Chart | None:
     """The chart of a figure, several in one if it has several axes; None if nothing is drawn.
 
-    Raises whatever happens if something else was drawn than its type says, and ValueError if it is too much.
+    Raises ValueError if it is too much, and any exception if something was drawn that the type does not have.
     """
     axes = figure.get_axes()
     if not any(each.has_data() for each in axes):
@@ -40,12 +40,12 @@ def _chart_of_axes(axes: Any, budget: Budget) -> Chart:
 
 
 def _type_of(axes: Any) -> tuple[str, Any]:
-    """The type, and what reads the rest of such a chart."""
+    """The type, and the function that reads the rest of such a chart."""
     # All that was drawn, but for texts.
     lists = (axes.lines, axes.patches, axes.collections, axes.images, axes.tables, axes.artists)
     drawn = [each for artists in lists for each in artists]
     if axes.name == "3d":
-        # What it knows of positions is where they are on the picture.
+        # # Its positions are those on the picture, not those of the data.
         return "unknown", None
     if _are_all(drawn, Line2D):
         return "line", line_chart

@@ -6,9 +6,9 @@ from typing import Any
 
 from cellhouse_kernel.e2b.values import Budget, Json
 
-# Its label, its angle, its radius and the three of them.
+# # The label, the angle and the radius of a slice, and the object that has all three.
 VALUES_OF_A_SLICE = 4
-# matplotlib computes angles with single precision. These digits are left if the largest one has none before the point.
+# # matplotlib computes angles with single precision. An angle of one digit before the point has this many exact digits.
 DIGITS = 8
 
 
@@ -24,6 +24,6 @@ def pie_chart(axes: Any, budget: Budget) -> dict[str, Json]:
 
 
 def _rounded(angle: float) -> float:
-    """Without the digits that are due to the precision: the larger the angle, the fewer are left."""
+    """The angle without inexact digits: each further digit before the point makes one digit less exact."""
     exponent = int(f"{angle:e}".partition("e")[2])
     return float(f"{angle:.{max(1, DIGITS - exponent)}g}")

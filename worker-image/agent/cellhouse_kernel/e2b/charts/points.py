@@ -17,7 +17,7 @@ from cellhouse_kernel.e2b.values import Budget, Json, iso_of
 
 # The name that matplotlib gives to a line without one.
 _NAMELESS = re.compile(r"_child(\d+)$")
-# Its two coordinates and the pair of them.
+# # The two coordinates of a point, and the pair of them.
 VALUES_OF_A_POINT = 3
 
 
@@ -46,7 +46,7 @@ def is_grid_line(line: Any) -> bool:
 
 
 def _points_of(line: Any) -> Iterable[Any]:
-    """As they were given, not as they are drawn: dates and categories are numbers there."""
+    """The points as they were given, not as they are drawn: drawn dates and categories are numbers."""
     return zip(line.get_xdata(), line.get_ydata())
 
 
