@@ -40,7 +40,7 @@ class Asking:
         return prompt, is_password
 
     def _look(self) -> None:
-        # # Code may ask without reading the answers, and they must not pile up here.
+        # Code may ask without reading the answers, and they must not pile up here.
         self._kernel.when_sent(self._answer)
 
     def _answer(self) -> None:

@@ -20,9 +20,9 @@ class Config:
     replay_buffer_bytes: int
     max_message_bytes: int
     cpus: int
-    # # Whether code can reach the network, through the gateway.
+    # Whether code can reach the network, through the gateway.
     has_egress: bool
-    # # The package index that pip then uses. If it is empty, pip uses its default.
+    # The package index that pip then uses. If it is empty, pip uses its default.
     pip_index_url: str
 
 

@@ -10,8 +10,8 @@ from tornado.web import RequestHandler
 def detached_socket(handler: RequestHandler) -> socket.socket:
     """The handler's connection, which the caller owns. It does not block."""
     stream = handler.detach()
-    # # tornado watches and closes its own descriptor, so the caller gets a duplicate. If the client has hung up,
-    # tornado has no descriptor left. Then the caller gets a new socket, over which nothing can be sent.
+    # tornado watches and closes its own descriptor, so the caller gets a duplicate. If the client has hung up, tornado
+    # has no descriptor left. Then the caller gets a new socket, over which nothing can be sent.
     taken: socket.socket = socket.socket(socket.AF_UNIX) if stream.closed() else stream.socket.dup()
     stream.close()
     taken.setblocking(False)

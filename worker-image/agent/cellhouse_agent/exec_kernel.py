@@ -29,6 +29,6 @@ async def exec_kernel(environment: Mapping[str, str]) -> KernelProcess:
         raise OSError(errno.ECHILD, f"the reaper: {error}") from error
     finally:
         pipes.close()
-    # # asyncio kills a child process when nothing refers to it any more, so this task keeps the reaper alive.
+    # asyncio kills a child process when nothing refers to it any more, so this task keeps the reaper alive.
     process.keep(asyncio.create_task(reaper.wait()))
     return process

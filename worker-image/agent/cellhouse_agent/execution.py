@@ -20,7 +20,7 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply, told
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# # If a kernel could run for this long but has not said `busy`, it counts as stuck: a leftover of an earlier execution
+# If a kernel could run for this long but has not said `busy`, it counts as stuck: a leftover of an earlier execution
 # keeps it busy. A leftover is code that only pretended to be over, or a task that never yields. If MAX_BUSY_SHARE of
 # the time limit is shorter, it applies instead.
 MAX_BUSY_SECONDS = 1.0
@@ -53,7 +53,7 @@ class Execution(Record):
         # It says that threads or tasks still run in it, now that this code has ended.
         self.leaves_code = False
         self.reply: JsonObject | None = None
-        # # None if its code may not ask for input.
+        # None if its code may not ask for input.
         self.asking: Asking | None = None
 
     def accept(self, channel: str, message: KernelMessage) -> None:

@@ -69,7 +69,7 @@ class ForkServer:
         self._control = control
         self._output = output
         self._loop = asyncio.get_running_loop()
-        # # The requests for reapers, which it makes one after another. A request that nobody waits for any more stays
+        # The requests for reapers, which it makes one after another. A request that nobody waits for any more stays
         # here until it is answered, so that its answer is not taken for that of another request.
         self._orders: deque[asyncio.Future[int]] = deque()
         self._silence: asyncio.TimerHandle | None = None

@@ -20,7 +20,7 @@ from cellhouse_agent.look import Look
 from cellhouse_agent.other_code import OtherCode
 from cellhouse_agent.wire import JsonObject
 
-# # A look takes some milliseconds. On a machine that is too busy for it, the end of an execution waits only this long.
+# A look takes some milliseconds. On a machine that is too busy for it, the end of an execution waits only this long.
 LOOK_TIMEOUT_SECONDS = 1.0
 # A home with too many entries is looked at again no more often than this.
 RENEW_PAUSE_SECONDS = 1.0
@@ -195,7 +195,7 @@ class HomeWatch:
     def _renew_if_useful(self) -> None:
         """Renew if that may help: if there were too many entries, a change since then may have left fewer."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
-        # # If there is a usable look by now, it was made in the middle of the execution.
+        # If there is a usable look by now, it was made in the middle of the execution.
         if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-# # The most bytes that wait to be read. A gateway keeps the rest, so these need only last until it has sent more.
+# The most bytes that wait to be read. A gateway keeps the rest, so these need only last until it has sent more.
 MAX_UNREAD_BYTES = 1_048_576
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cellhouse_agent.wire import JsonObject
 
-# # The longest text that is passed on. The banner is the longest text of a kernel.
+# The longest text that is passed on. The banner is the longest text of a kernel.
 MAX_FACT_CHARACTERS = 1_000
 OF_KERNEL = ("protocol_version", "implementation", "implementation_version", "banner")
 OF_LANGUAGE = (

@@ -12,8 +12,8 @@ from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild, Reaper
 from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 
-# # A reaper makes its kernel within milliseconds, or within a tenth of a second if an interpreter must start first.
-# While thirty workers start on two cores, it waits far longer for a CPU.
+# A reaper makes its kernel within milliseconds, or within a tenth of a second if an interpreter must start first. While
+# thirty workers start on two cores, it waits far longer for a CPU.
 CHILD_TIMEOUT_SECONDS = 30.0
 
 
@@ -31,7 +31,7 @@ class KernelPipes:
             socket.AF_UNIX, socket.SOCK_SEQPACKET
         )
         self.reaper_control = self._their_control.fileno()
-        # # The pipe is made last: if a step fails, the sockets close by themselves, but a pipe would not.
+        # The pipe is made last: if a step fails, the sockets close by themselves, but a pipe would not.
         self._output, self.kernel_output = os.pipe2(os.O_CLOEXEC)
         self._is_over = False
         open_to_user(self.kernel_output, TO_WRITE)

@@ -92,7 +92,7 @@ class KernelLauncher:
 
     async def _run_server(self) -> bool:
         """Run one fork server until it ends; returns whether it became ready."""
-        # # Until the first fork server is ready or has failed, there is no kernel, and so no user code.
+        # Until the first fork server is ready or has failed, there is no kernel, and so no user code.
         is_first = not self._is_decided.is_set()
         server = await ForkServer.start(self._execute, self._environment, is_first, self._set_ready)
         self._server = server

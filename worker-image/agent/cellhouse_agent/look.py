@@ -7,7 +7,7 @@ import json
 from cellhouse_agent.wire import Json, JsonObject
 from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
 
-# # What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
+# What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {
     ("created", "modified"): "created",
     ("created", "deleted"): None,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from cellhouse_agent.usage import Usage
 
-# # How long a count waits for the end that it explains: Linux frees the memory of the process first. An older count
+# How long a count waits for the end that it explains: Linux frees the memory of the process first. An older count
 # belongs to another process.
 MAX_AGE_SECONDS = 2.0
 
@@ -25,7 +25,7 @@ class OomLedger:
         self._usage = usage
         self._clock = clock
         self._known = usage.oom_kills()
-        # # When each count was seen first.
+        # When each count was seen first.
         self._unused: deque[float] = deque()
 
     def look(self) -> None:

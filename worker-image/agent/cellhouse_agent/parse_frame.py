@@ -22,7 +22,7 @@ from cellhouse_agent.wire import JsonObject, MalformedMessage, load_object
 
 # Header fields that are sent back as `parent_header`.
 ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version")
-# # The most expressions that are evaluated after a cell.
+# The most expressions that are evaluated after a cell.
 MAX_EXPRESSIONS = 64
 # One day: the longest limit that a gateway may set.
 MAX_LIMIT_MS = 86_400_000

@@ -32,5 +32,5 @@ def _open_handle(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError:
-        # # The system has no such handles (gVisor), or the process has ended.
+        # The system has no such handles (gVisor), or the process has ended.
         return None

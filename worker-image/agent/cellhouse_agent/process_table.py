@@ -23,11 +23,11 @@ class ProcessEntry(NamedTuple):
     parent: int
     # In clock ticks since boot. A process id and a start name a process for ever.
     start: int
-    # # In clock ticks: the CPU time of its threads, and that of the children that it has waited for and of their
+    # In clock ticks: the CPU time of its threads, and that of the children that it has waited for and of their
     # children.
     own_ticks: int = 0
     children_ticks: int = 0
-    # # This includes memory that it shares with others.
+    # This includes memory that it shares with others.
     resident_pages: int = 0
 
 

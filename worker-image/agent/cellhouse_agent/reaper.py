@@ -150,5 +150,5 @@ class Reaper:
     def _refuse(self, reason: str) -> None:
         if not self._made.done():
             self._made.set_exception(NoChild(reason))
-            # # If nobody waits, asyncio must not log that the exception was never retrieved.
+            # If nobody waits, asyncio must not log that the exception was never retrieved.
             self._made.exception()

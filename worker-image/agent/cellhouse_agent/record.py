@@ -14,7 +14,7 @@ from cellhouse_agent.outputs import cut_utf8, split_utf8, utf8
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, dump
 
-# # The most bytes of one frame that are not text. Their text (six bytes of JSON for each, at most) and their base64
+# The most bytes of one frame that are not text. Their text (six bytes of JSON for each, at most) and their base64
 # together take less than eight times as much.
 MAX_BINARY_PIECE_BYTES = 65_536
 # How many questions for input are reported when there is no room for output, and how much of each prompt. Even if each

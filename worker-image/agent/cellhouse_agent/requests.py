@@ -10,11 +10,11 @@ from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
 # Identifiers are UUIDs; this leaves room for clients with longer ones.
 MAX_ID_CHARACTERS = 128
 MAX_EPOCH = 2**53
-# # The most digits of a number in a query: as many as MAX_EPOCH has.
+# The most digits of a number in a query: as many as MAX_EPOCH has.
 MAX_NUMBER_DIGITS = 16
-# # The longest path that Linux accepts.
+# The longest path that Linux accepts.
 MAX_PATH_BYTES = 4_095
-# # Linux stores a number of 16 bits.
+# Linux stores a number of 16 bits.
 MAX_TERMINAL_SIDE = 65_535
 
 
@@ -78,7 +78,7 @@ class ExecuteRequest:
     context: Context | None = None
     # None: the code is Python, for the kernel of the context.
     command: Command | None = None
-    # # Only for code in a kernel. None: the request names no surroundings.
+    # Only for code in a kernel. None: the request names no surroundings.
     surroundings: Surroundings | None = None
     # Whether somebody can answer when its code asks for input.
     allows_asking: bool = False

@@ -13,10 +13,10 @@ from cellhouse_agent.usage import Usage
 
 # The time between two samples.
 SAMPLE_SECONDS = 0.05
-# # The pause after samples is at least this many times their CPU time: it takes long to look at many processes.
+# The pause after samples is at least this many times their CPU time: it takes long to look at many processes.
 SAMPLE_PAUSE_SHARE = 50
 
-# # Returns the same snapshot at each call.
+# Returns the same snapshot at each call.
 type TakeSnapshot = Callable[[], Snapshot]
 
 
@@ -69,7 +69,7 @@ class Sampling:
                 sampler.sample(take)
             self._oom.look()
         finally:
-            # # On a busy machine, more time passes by the clock. Under gVisor, CPU time comes in steps of 10 ms.
+            # On a busy machine, more time passes by the clock. Under gVisor, CPU time comes in steps of 10 ms.
             took = min(self._loop.time() - began, time.thread_time() - used)
             pause = SAMPLE_PAUSE_SHARE * took
             self._timer = self._loop.call_later(max(SAMPLE_SECONDS, pause), self._sample)

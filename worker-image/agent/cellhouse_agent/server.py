@@ -16,7 +16,7 @@ from cellhouse_agent.files.routes import file_routes
 from cellhouse_agent.http_api import UnknownHandler, operation_routes
 from cellhouse_agent.services import Services
 
-# # More than the protocol allows, so that the agent can read a frame that is somewhat too large and answer with a code.
+# More than the protocol allows, so that the agent can read a frame that is somewhat too large and answer with a code.
 # Beyond this, tornado sends the close code and cuts the connection.
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
 # The largest body is that of POST /variables, each of whose bytes may be escaped with six characters.

@@ -22,5 +22,5 @@ class Services:
     gate: GatewayGate
     usage: Usage
     files: FilesHelper
-    # # None: there is no egress.
+    # None: there is no egress.
     egress: Egress | None = None

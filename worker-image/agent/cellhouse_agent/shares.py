@@ -24,7 +24,7 @@ class Shares:
     def __init__(self) -> None:
         self._running: set[bytes] = set()
         self._held: dict[bytes, int] = {}
-        # # The runs in the order of their frames. Each held frame is in one of them.
+        # The runs in the order of their frames. Each held frame is in one of them.
         self._runs: deque[Run] = deque()
 
     def begin(self, owner: bytes) -> None:

@@ -18,9 +18,9 @@ class Snapshot(NamedTuple):
 
     table: dict[int, ProcessEntry]
     own_ms: dict[int, float]
-    # # This includes the CPU time of the children that a process has waited for.
+    # This includes the CPU time of the children that a process has waited for.
     used_ms: dict[int, float]
-    # # CPU time that the container has used, but that no process was charged for.
+    # CPU time that the container has used, but that no process was charged for.
     uncharged_ms: float
 
 

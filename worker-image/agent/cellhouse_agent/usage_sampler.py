@@ -6,7 +6,7 @@ from cellhouse_agent.sampling import TakeSnapshot
 from cellhouse_agent.tree_meter import NOISE_MS, TreeMeter, TreeUse
 from cellhouse_agent.trees import Trees
 
-# # Uncharged CPU time is ignored if it is less than this share of the execution's CPU time.
+# Uncharged CPU time is ignored if it is less than this share of the execution's CPU time.
 UNCHARGED_SHARE = 0.05
 
 
@@ -16,7 +16,7 @@ class PeakSampler:
     def __init__(self, meter: TreeMeter, trees: Trees) -> None:
         self._meter = meter
         self._trees = trees
-        # # The most memory in any sample so far.
+        # The most memory in any sample so far.
         self.peak_bytes = 0
 
     def watch(self) -> None:

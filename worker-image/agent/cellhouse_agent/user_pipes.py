@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-# # These modes are for every user, since the pipes belong to the agent's user.
+# These modes are for every user, since the pipes belong to the agent's user.
 TO_READ = 0o444
 TO_WRITE = 0o222
 

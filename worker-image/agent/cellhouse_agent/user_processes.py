@@ -81,9 +81,9 @@ async def end_strays(reaper: int, start: int) -> None:
 class _Look(NamedTuple):
     """What one look at all processes of the user shows."""
 
-    # # The processes that have only each other, init and the lost reaper above them, with their starts.
+    # The processes that have only each other, init and the lost reaper above them, with their starts.
     strays: dict[int, int]
-    # # Whether it is unknown what is above some processes, because a parent has ended during the look.
+    # Whether it is unknown what is above some processes, because a parent has ended during the look.
     is_vague: bool
 
 

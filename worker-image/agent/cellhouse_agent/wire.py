@@ -52,7 +52,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# # Made once: with such options, json.loads and json.dumps make a new coder at each call and take twice as long.
+# Made once: with such options, json.loads and json.dumps make a new coder at each call and take twice as long.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))

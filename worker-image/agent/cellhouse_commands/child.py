@@ -18,11 +18,11 @@ from cellhouse_kernel.no_watching import forbid_watching
 from cellhouse_kernel.privileges import forbid_new_privileges, give_up_own_privileges
 from cellhouse_kernel.yielding import yield_to_agent
 
-# # The socket to the agent. Once an order has come, this is the order, until the program is executed.
+# The socket to the agent. Once an order has come, this is the order, until the program is executed.
 ORDERS = ORDER = 3
 # The descriptors that come with an order.
 GIVEN = 4
-# # Signals that Python or the spawner ignores. A program that is executed would ignore them, too.
+# Signals that Python or the spawner ignores. A program that is executed would ignore them, too.
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -45,7 +45,7 @@ def become_command(orders: int) -> NoReturn:
         _keep_only(orders)
         _prepare()
         _take_order()
-        # # A SIGINT that has come since the fork ends the process now.
+        # A SIGINT that has come since the fork ends the process now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         with _step("prepare"):
             give_up_own_privileges(KERNEL_UID)

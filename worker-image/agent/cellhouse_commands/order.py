@@ -17,10 +17,10 @@ import json
 import os
 from typing import Any
 
-# # The exit code of a process that could not execute the program. Only together with `failed` does it mean that.
+# The exit code of a process that could not execute the program. Only together with `failed` does it mean that.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
-# # The packet that brings an order's descriptors, and the answer of the process that has taken them. It is not empty,
+# The packet that brings an order's descriptors, and the answer of the process that has taken them. It is not empty,
 # since an empty packet means the end of the connection.
 PACKET = b"order"
 

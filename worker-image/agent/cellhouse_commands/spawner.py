@@ -37,7 +37,7 @@ class Descriptors(NamedTuple):
 def serve(control: socket.socket) -> NoReturn:
     """Make processes until the agent hangs up."""
     signal.signal(signal.SIGCHLD, _reap)
-    # # An interrupt that reaches a command's process before its order stays pending until the order has come.
+    # An interrupt that reaches a command's process before its order stays pending until the order has come.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     while True:
         try:
@@ -48,7 +48,7 @@ def serve(control: socket.socket) -> NoReturn:
             packet = b""
         if not packet:
             os._exit(0)
-        # # Fewer descriptors: this process has no room for more. Those that came are closed, and so is the reaper's
+        # Fewer descriptors: this process has no room for more. Those that came are closed, and so is the reaper's
         # socket.
         if len(descriptors) == len(Descriptors._fields):
             _make(Descriptors(*descriptors))
@@ -77,7 +77,7 @@ def _make(given: Descriptors) -> None:
 
 def _say(control: int, number: int) -> None:
     """Tell the agent that the reaper could not be made, in its place."""
-    # # If the agent is gone, `serve` finds that out.
+    # If the agent is gone, `serve` finds that out.
     with suppress(OSError):
         os.write(control, f'{{"failed": {{"errno": {number}}}}}'.encode())
 
@@ -85,7 +85,7 @@ def _say(control: int, number: int) -> None:
 def _run_forked(given: Descriptors) -> NoReturn:
     """Never return to the loop, whatever happens."""
     try:
-        # # Done before the reaper forks the process, since the reaper must see the end of the process.
+        # Done before the reaper forks the process, since the reaper must see the end of the process.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         go_below_reaper(given.control, is_quick=True)
         become_command(given.orders)

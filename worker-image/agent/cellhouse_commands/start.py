@@ -10,7 +10,7 @@ from cellhouse_commands.spawner import serve
 from cellhouse_kernel.capabilities import set_capabilities
 from cellhouse_kernel.early_fork import CONTROL, Forked, fork_early, ignore_interrupts
 
-# # These let a process become the kernel's user, without any capability. Unlike the agent, the spawner signals nobody.
+# These let a process become the kernel's user, without any capability. Unlike the agent, the spawner signals nobody.
 KEPT_CAPABILITIES = (CAP_SETGID, CAP_SETUID, CAP_SETPCAP)
 
 

@@ -16,7 +16,7 @@ import struct
 
 # <asm-generic/ioctls.h>. The module `termios` is not needed for anything else.
 TIOCSWINSZ = 0x5414
-# # The packet that brings the terminal, and the answer of an agent that has taken it. It is not empty, since an empty
+# The packet that brings the terminal, and the answer of an agent that has taken it. It is not empty, since an empty
 # packet means the end of the connection.
 PACKET = b"terminal"
 
@@ -29,8 +29,8 @@ def open_terminal(columns: int, rows: int) -> None:
     master, slave = os.openpty()
     set_size(slave, columns, rows)
     with socket.socket(fileno=0) as agent:
-        # # The agent gets both ends. While it has the slave end open, a read finds no end just because nobody else has
-        # it open.
+        # The agent gets both ends. While it has the slave end open, its reads do not fail when no other process has the
+        # terminal open.
         socket.send_fds(agent, [PACKET], [master, slave])
         os.close(master)
         if not agent.recv(len(PACKET)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 MAX_ENTRIES = 10_000
-# # Looking at the clock costs as much as looking at a file, so it is done only once for this many entries.
+# Looking at the clock costs as much as looking at a file, so it is done only once for this many entries.
 ENTRIES_PER_LOOK_AT_CLOCK = 32
 
 

@@ -19,7 +19,7 @@ from cellhouse_files.home_tree import HomeTree
 from cellhouse_files.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from cellhouse_files.seen import Folder, Seen
 
-# # The most CPU time of a look. The end of an execution waits for it.
+# The most CPU time of a look. The end of an execution waits for it.
 LOOK_CPU_MS = 5.0
 # Nobody waits for a renewed look.
 RENEW_CPU_MS = 100.0
@@ -59,7 +59,7 @@ class HomeChanges:
     def renew(self, cpu_ms: float = RENEW_CPU_MS) -> None:
         """Look at everything, so that the next look has something to compare with. Raises TooMuch or OSError."""
         self._forget()
-        # # A fresh instance of inotify has no watches of folders that are gone.
+        # A fresh instance of inotify has no watches of folders that are gone.
         self.close()
         self._begin_watching()
         tree = HomeTree(self._home, self._parts, self._inotify)
@@ -126,7 +126,7 @@ class HomeChanges:
             try:
                 self._inotify = Inotify()
             except OSError:
-                # # Other workers have used up the quota of the user that all share. A look then compares everything.
+                # Other workers have used up the quota of the user that all share. A look then compares everything.
                 self._inotify = None
 
     def _forget(self) -> None:

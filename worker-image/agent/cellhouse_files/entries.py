@@ -16,7 +16,7 @@ type Facts = dict[str, str | int | float | None]
 type Entry = dict[str, str | int | float | Facts | None]
 
 NS_PER_MS = 1_000_000
-# # The most names of users, and of groups, that are remembered. A worker's files belong to a few of them.
+# The most names of users, and of groups, that are remembered. A worker's files belong to a few of them.
 MAX_KNOWN_NAMES = 64
 
 

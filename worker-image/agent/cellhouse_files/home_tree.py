@@ -42,7 +42,7 @@ class HomeTree:
             return
         fd = self._open(folder)
         if fd is None:
-            # # Something else is in its place. The folder above has an event for that.
+            # Something else is in its place. The folder above has an event for that.
             return
         try:
             depth = len(folder.names())
@@ -114,8 +114,8 @@ class HomeTree:
         try:
             fd = os.open(folder.name, OPEN_FOLDER, dir_fd=parent_fd)
         except OSError:
-            # # It was replaced, which is another event. Or code has forbidden it: as far as anybody can see, its
-            # entries are still there.
+            # It was replaced, which is another event. Or code has forbidden it: as far as anybody can see, its entries
+            # are still there.
             return
         try:
             if os.fstat(fd).st_ino == folder.inode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-# # Its memory is a few MiB. If a tree would take more, the operation fails.
+# Its memory is a few MiB. If a tree would take more, the operation fails.
 MAX_MEMORY_BYTES = 256 * 1_048_576
 # A few for each operation that is under way.
 MAX_OPEN_FILES = 256

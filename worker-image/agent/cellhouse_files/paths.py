@@ -77,7 +77,7 @@ def open_path(path: bytes, flags: int) -> int:
 
     It waits for nothing: a FIFO without another end, or a terminal, is opened at once.
     """
-    # # openat2 refuses flags that have no effect together with O_PATH.
+    # openat2 refuses flags that have no effect together with O_PATH.
     waiting = 0 if flags & os.O_PATH else os.O_NONBLOCK | os.O_NOCTTY
     fd = _open(path, flags | os.O_CLOEXEC | waiting)
     if os.fstat(fd).st_dev in _pseudo_devices():

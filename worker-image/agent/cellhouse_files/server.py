@@ -27,10 +27,10 @@ from cellhouse_files.turns import Scheduler, Task, TaskTimedOut, Turns
 MAX_PACKET_BYTES = 131_072
 # An answer that is longer comes as a file in memory.
 MAX_DESCRIPTORS = 1
-# # How long an operation waits for the process at the other end of its pipe.
+# How long an operation waits for the process at the other end of its pipe.
 SILENCE_SECONDS = 60.0
 
-# # Operations that may change the home. The changes of code that runs meanwhile are reported as shared.
+# Operations that may change the home. The changes of code that runs meanwhile are reported as shared.
 CHANGING = frozenset(
     {"write", "finish_write", "give_up_write", "make_folder", "move", "delete", "write_archive"}
 )

@@ -7,7 +7,7 @@ import os
 from cellhouse_files.inotify import Inotify
 from cellhouse_files.seen import Folder
 
-# # Watches count per user on the whole host: by default, a user has 65,536 or more, and 128 instances of inotify.
+# Watches count per user on the whole host: by default, a user has 65,536 or more, and 128 instances of inotify.
 MAX_WATCHES = 512
 
 
@@ -44,7 +44,7 @@ class Watches:
             self.are_complete = False
             return
         finally:
-            # # While a process has a folder as its working folder, the folder stays, and so does its watch.
+            # While a process has a folder as its working folder, the folder stays, and so does its watch.
             os.chdir("/")
         self._folders[folder.watch] = folder
 

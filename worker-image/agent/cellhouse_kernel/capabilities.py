@@ -26,8 +26,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 MAX_CAPABILITIES = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# # A process makes some hundred calls when it gives up its privileges. So the arguments of each call are converted in
-# C.
+# A process makes some hundred calls when it gives up its privileges. So the arguments of each call are converted in C.
 _raw_prctl = _libc.prctl
 _raw_prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
@@ -103,7 +102,7 @@ def _answers(*question: int) -> dict[int, int]:
     answers: dict[int, int] = {}
     for bit in range(MAX_CAPABILITIES):
         answer = _prctl(*question, bit)
-        # # The system knows all capabilities up to its last one.
+        # The system knows all capabilities up to its last one.
         if answer < 0:
             break
         answers[bit] = answer

@@ -21,9 +21,9 @@ _decode = json.JSONDecoder().decode
 class _Content(NamedTuple):
     """What an inbox holds. It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
 
-    # # The number of the last packet in it.
+    # The number of the last packet in it.
     number: int
-    # # The fragments of a message that is not complete yet.
+    # The fragments of a message that is not complete yet.
     fragments: tuple[bytes, ...]
     messages: tuple[Message, ...]
 
@@ -45,8 +45,7 @@ class Inbox:
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT))
 
     def receive_while_code_runs(self) -> None:
-        """Like `receive`, but an interrupt loses nothing, whenever it comes: a packet stays in the link until it is
-        here."""
+        """Like `receive`, but no interrupt loses anything: a packet stays in the link until it is here."""
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT | socket.MSG_PEEK))
         self._link.recv(1, socket.MSG_DONTWAIT)
 

@@ -36,9 +36,9 @@ PYTHON = "/usr/bin/python3"
 FIRST_FORK_SERVER = "first"
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
-# # The packages that the environment has installed with pip.
+# The packages that the environment has installed with pip.
 OWN_PACKAGES = f"/usr/local/lib/{VERSION}/dist-packages"
-# # The packages that the user has installed with pip, and the programs that came with them.
+# The packages that the user has installed with pip, and the programs that came with them.
 USERS_PACKAGES = f"{HOME}/.local/lib/{VERSION}/site-packages"
 USERS_PROGRAMS = f"{HOME}/.local/bin"
 

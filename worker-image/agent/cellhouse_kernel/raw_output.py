@@ -100,8 +100,7 @@ class RawOutput:
                 pipe.read_last(has_more)
 
     def renew(self) -> None:
-        """Get ready for the next execution. Output that comes through the former pipes from now on belongs to
-        nobody."""
+        """Get ready for the next execution. Later output through the former pipes belongs to nobody."""
         has_births = not self._births or self._births.any()
         if has_births or not all(pipe.is_as_renewed() for pipe in self._pipes):
             self._renew_pipes()

@@ -61,8 +61,8 @@ class RawPipe:
         try:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
-            # # User code has used up all descriptors. The old pipe stays, since an execution must not fail for want of
-            # a new pipe: it may be the one that closes descriptors. The next execution gets a new pipe again.
+            # User code has used up all descriptors. The old pipe stays, since an execution must not fail for want of a
+            # new pipe: it may be the one that closes descriptors. The next execution gets a new pipe again.
             self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading

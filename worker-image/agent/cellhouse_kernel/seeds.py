@@ -14,5 +14,5 @@ def refresh_seeds() -> None:
         numpy_random.seed()
     process: Any = sys.modules.get("multiprocessing.process")
     if process:
-        # # With this key, one process of user code proves to another that both belong to the same program.
+        # With this key, one process of user code proves to another that both belong to the same program.
         process.current_process().authkey = os.urandom(32)

@@ -72,7 +72,7 @@ class Installed:
                 if folder.suffix == ".dist-info"
             }
         except OSError:
-            # # There is no such folder yet.
+            # There is no such folder yet.
             return {}
 
 

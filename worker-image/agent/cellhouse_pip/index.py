@@ -34,8 +34,7 @@ def proxy_of(environment: Mapping[str, str]) -> str | None:
 
 
 def no_index_note(arguments: list[str]) -> str | None:
-    """What to say after a command with these arguments has failed; None if the failure has another reason than an
-    index."""
+    """What to say after a command with these arguments has failed; None if it had another reason than an index."""
     command = next((name for name in arguments if name in FETCHING), None)
     if not command:
         return None
@@ -63,7 +62,7 @@ def _refusal(proxy: str, url: str) -> str | None:
             return None
         return " ".join(answer.read(MAX_ANSWER_BYTES).decode(errors="replace").split())
     except (OSError, http.client.HTTPException):
-        # # pip has met the same error, and has reported it.
+        # pip has met the same error, and has reported it.
         return None
     finally:
         connection.close()

@@ -17,7 +17,7 @@ FAILED = 1
 def main(arguments: list[str]) -> int:
     """Run pip with these arguments; returns its exit code."""
     if not proxy_of(os.environ):
-        # # There is no proxy, so another attempt does not help.
+        # There is no proxy, so another attempt does not help.
         os.environ.setdefault("PIP_RETRIES", "0")
     installed = Installed()
     code = int(pip(arguments))

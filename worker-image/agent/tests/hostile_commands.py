@@ -8,9 +8,10 @@ import unittest
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
 
-# Probes of the agent and of what else is the worker's. Those of files and of the host say the same of any process.
+# Probes that attack the agent and other parts of the worker. Those of files and of the host have the same result in any
+# process.
 THEMES = ("agent", "privileges")
-# As the test in TypeScript does for cells (test/support/probes.ts).
+# Runs the probes of a theme, as test/support/probes.ts does for cells.
 ATTACK = """
 import json, os, sys
 sys.dont_write_bytecode = True
@@ -42,7 +43,7 @@ class Hostile(WithCommands):
                     self.assertIn("held", verdict, verdict)
 
     async def slow_output(self, msg_id: str, code: str) -> str:
-        """What a command writes that may take long in all, but not long to its next line."""
+        """Run a command that may take long as a whole, but not between two lines; returns what it writes."""
         self.executor.submit(command(msg_id, code, timeout_ms=ALL_PROBES_MS))
         while not self.has_replied(msg_id):
             async with asyncio.timeout(PATIENCE_SECONDS):

@@ -108,7 +108,7 @@ class CellInput(WithExecutor):
         return [(f["content"]["prompt"], f["content"]["password"]) for f in frames]
 
     async def asked(self, msg_id: str, count: int) -> None:
-        """Wait until a cell has asked so often."""
+        """Wait until a cell has asked this many questions."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self.questions(msg_id)) < count:
                 await self.buffer.wait_for(self.buffer.last_seq + 1)
@@ -271,7 +271,7 @@ class CellInput(WithExecutor):
         self.begin("1", STORM)
         for number in range(400):
             await self.sender.send("1", f"{number}\n".encode())
-            # Some pauses are longer than any time to the next interrupt: so there are enough, however fast the machine.
+            # Some pauses are longer than any time to the next interrupt, so there are enough interrupts on any machine.
             await asyncio.sleep(number % 12 * 0.0005)
         await self.sender.send("1", is_last=True)
         outcome, error, text = await self.ended("1")
@@ -324,7 +324,7 @@ class CellInput(WithExecutor):
         self.assertEqual(await self.ended("2"), ("finished", None, "a b\n"))
 
     async def test_many_lines(self) -> None:
-        # Beside much else, each line is a long wait for the CPU.
+        # On a busy machine, each line waits long for the CPU.
         self.begin("1", "print(sum(int(input()) for _ in range(500)))", timeout_ms=60_000)
         await self.sender.send("1", b"".join(b"%d\n" % number for number in range(500)))
         self.assertEqual(await self.ended("1"), ("finished", None, f"{sum(range(500))}\n"))

@@ -16,7 +16,7 @@ SHORT_MS = 1_000
 
 
 def asking(**expressions: str) -> CellOptions:
-    """A cell with these beside it."""
+    """The options of a cell after which these expressions are evaluated."""
     return CellOptions(user_expressions=expressions)
 
 

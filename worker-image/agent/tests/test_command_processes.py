@@ -38,7 +38,7 @@ print(json.dumps({
 # A command is made within some milliseconds. Each spawner that has not lived long is replaced after a longer pause.
 KILL_DELAYS_SECONDS = (0.0, 0.001, 0.002, 0.004, 0.008)
 WAIT = "echo $$ $PPID; exec sleep 60"
-# Half as long, so that a reaper which keeps its privileges is still there to be looked at.
+# Half as long as WAIT, so that a reaper that keeps its privileges is still there to be looked at.
 GIVEN_UP_SECONDS = 30.0
 
 
@@ -66,7 +66,7 @@ class Processes(WithCommands):
     """With a spawner that was executed."""
 
     async def show(self, msg_id: str) -> dict[str, Any]:
-        """What a command finds itself to be."""
+        """What a command finds out about itself."""
         code = f"exec python3 -I -c '{SHOW}'"
         shown: dict[str, Any] = json.loads(await self.output(msg_id, code))
         return shown
@@ -88,11 +88,11 @@ class Processes(WithCommands):
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(int(status.get(name, "0"), 16), 0, name)
         self.assertEqual((status["Groups"].strip(), status.get("NoNewPrivs", "1")), ("", "1"))
-        # Python itself ignores two of them.
+        # Python itself ignores these two.
         self.assertEqual({*shown["ignored"]}, {signal.SIGPIPE, signal.SIGXFSZ})
         self.assertEqual(shown["blocked"], [])
         self.assertEqual(shown["descriptors"][:3], [0, 1, 2])
-        # The last is that of the look itself.
+        # The last one is open only for the listing.
         self.assertEqual(len(shown["descriptors"]), 4)
         self.assertEqual((shown["niceness"], shown["oom"]), (KERNEL_NICENESS, KERNEL_OOM_SCORE))
         pid, group, session, parent = shown["ids"]
@@ -110,7 +110,7 @@ class Processes(WithCommands):
         await self.wrote("1", b"\n")
         _, reaper = map(int, self.written("1").split())
         spawner = await self.spawner()
-        # The reaper gives up what it has when it has told of its child, which may run by then.
+        # The reaper gives up its privileges only after it has reported its child, which may run by then.
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVEN_UP_SECONDS):
                 while status_of(reaper)["CapEff"] != mask(()):
@@ -167,7 +167,7 @@ class Processes(WithCommands):
 
 
 class Forked(Processes):
-    """The same with a spawner that was forked from this process, as the agent's first one."""
+    """Like Processes, but with a spawner that was forked from this process, as the agent's first one."""
 
     async def asyncSetUp(self) -> None:
         self.first = fork_spawner(before=lambda: become_user(AGENT_UID))
@@ -183,7 +183,7 @@ def _makes_commands(pid: int) -> bool:
 
 
 def mask(capabilities: tuple[int, ...]) -> str:
-    """As in /proc/<pid>/status."""
+    """The mask of these capabilities, as in /proc/<pid>/status."""
     return f"{sum(1 << number for number in capabilities):016x}"
 
 

@@ -1,4 +1,4 @@
-"""The variables of code that has a way out."""
+"""The environment variables of code that has egress."""
 
 import unittest
 
@@ -6,7 +6,7 @@ from cellhouse_agent.egress.environment import egress_environment
 
 
 class TestEgressEnvironment(unittest.TestCase):
-    """What of it depends on the index."""
+    """The variables that depend on the index."""
 
     def test_pip_trusts_an_index_without_tls_which_was_named(self) -> None:
         for index, pip in {

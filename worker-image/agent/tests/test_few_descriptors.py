@@ -33,11 +33,11 @@ ALL_ELSE = 128
 
 
 def open_descriptors() -> list[int]:
-    """Those of this process that are not yet to be closed by Python."""
+    """The descriptors of this process, without those that Python closes when it collects garbage."""
     gc.collect()
     with os.scandir("/proc/self/fd") as entries:
         found = [int(entry.name) for entry in entries]
-    # One was that of the look.
+    # One was open only for the listing.
     return [each for each in found if os.path.exists(f"/proc/self/fd/{each}")]
 
 
@@ -107,7 +107,7 @@ class FewForCommands(WithCommands):
             if has_run:
                 os.remove("/tmp/ran")
             ends.append((report["ename"] or report["signal"], report["evalue"], has_run))
-        # Both its ends, and one more to write to it.
+        # The agent needs three: both ends, and a duplicate of its own end to read from.
         reason = "It could not open a terminal: Too many open files"
         self.assertEqual(ends[:3], [("CommandNotStarted", reason, False)] * 3)
         self.assertEqual(ends[3:], [("SIGINT", None, True)] * 2)
@@ -128,7 +128,7 @@ class FewForCommands(WithCommands):
                 found.append((bool(poll.poll(0)), process.recv(len(PACKET))))
             terminal.close()
             os.close(slave)
-        # Both its ends, and one more to write to it.
+        # The agent needs three: both ends, and a duplicate of its own end to read from.
         self.assertEqual(found, [(True, b"")] * 3 + [(False, PACKET)])
 
     async def begun_or_ended(self, msg_id: str) -> None:

@@ -12,7 +12,7 @@ NOBODYS_ID = 54_321
 
 
 class Owners(WithFiles):
-    """Whose a file is."""
+    """The owner of a file."""
 
     async def test_an_entry_has_the_names_of_its_owner_and_its_group(self) -> None:
         await self.write("file", b"x")

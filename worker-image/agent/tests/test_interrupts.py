@@ -35,7 +35,7 @@ def once(event):
 kept = 0
 """
 LOOP = "print('began')\nkept = 1\nwhile True: pass"
-# What takes that long between a request and its first line: a callback, the kernel's own steps, or those of IPython.
+# What is held up between a request and its first line: a callback, the kernel's own steps, or those of IPython.
 EARLY = {
     "a callback before the code": "once('pre_execute')",
     "the kernel": "hold_before(shell.kernel, 'do_execute')",
@@ -65,7 +65,7 @@ class InterruptsTest(WithExecutor):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not interrupt.called:
                     await asyncio.sleep(0.01)
-        # An interrupt may have ended the waiting already. This does not wait for a reader.
+        # An interrupt may have ended the waiting already. With O_RDWR, the opening does not wait for a reader.
         writing = os.open(GO, os.O_RDWR)
         outcome, text = await self.outcome(name)
         os.close(writing)

@@ -60,7 +60,7 @@ class LaneTest(Frames):
             await self.helper.wait_ready()
         pairs = zip(self.lanes, self.kernels, strict=True)
         self.work = [asyncio.create_task(lane.run(kernel)) for lane, kernel in pairs]
-        # What the kernels' starts have made in the home is seen by then.
+        # After these executions, the helper has seen what the starts of the kernels have made in the home.
         for lane in self.lanes:
             await self.run_in(lane, f"first {id(lane)}", "1")
 

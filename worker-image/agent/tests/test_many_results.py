@@ -4,7 +4,7 @@ from tests.with_executor import WithExecutor
 
 # What `Out`, `_1`, `_2`, ... hold at most: IPython's default.
 DEFAULT = 1_000
-# In its place.
+# What the test sets in place of the default.
 KEPT_RESULTS = 100
 MORE = 5
 VALUE = f"""

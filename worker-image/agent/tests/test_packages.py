@@ -57,7 +57,7 @@ class TestPackages(WithKernels):
         await super().asyncSetUp()
 
     def plant_for_all(self) -> None:
-        """As an environment might, until the test ends."""
+        """Plant what an environment might have, until the test ends."""
         names = {*os.listdir(OWN_PACKAGES)}
         plant(OWN_PACKAGES)
         for name in {*os.listdir(OWN_PACKAGES)} - names:
@@ -96,7 +96,7 @@ class TestPackages(WithKernels):
         self.addCleanup(shutil.rmtree, Path(OWN_PACKAGES, "further"))
         with open(Path(OWN_PACKAGES, "for_test.pth"), "a", encoding="utf-8") as file:
             file.write("further\n")
-        # The first fork server has begun before.
+        # The first fork server began before this was planted.
         await self.launcher.wait_ready()
         os.kill(fork_server_pid(), signal.SIGKILL)
         for is_forked in (False, True):

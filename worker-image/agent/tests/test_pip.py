@@ -19,12 +19,12 @@ from tests.with_kernels import WithPreloadedKernels
 from tests.with_wheels import make_wheel
 
 REFUSAL = "pypi.test is not listed in EGRESS_ALLOW."
-# pip's own answer to whoever asks for what is not there.
+# pip's own message about a package that it does not find.
 NOT_FOUND = "ERROR: No matching distribution found for for-test"
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A way out that leads nowhere."""
+    """A proxy that refuses every connection."""
 
     def do_CONNECT(self) -> None:
         """Refuse."""
@@ -39,7 +39,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 @contextmanager
 def refusing_proxy() -> Iterator[str]:
-    """Its address."""
+    """Run such a proxy; yields its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -83,7 +83,7 @@ class TestPip(WithPip):
     def test_what_the_image_hides_is_said_in_one_line(self) -> None:
         make_wheel(self.folder, "numpy", "99.1", {"numpy/__init__.py": ""})
         make_wheel(self.folder, "for_test", "1.0", {"for_test.py": ""})
-        # The image has its module, but not its name.
+        # The image has a module of this package, but no package of its name.
         make_wheel(self.folder, "own_json", "1.0", {"json/__init__.py": "", "own_json.py": ""})
         code, said = self.install("numpy==99.1", "for_test", "own_json")
         self.assertEqual(code, 0, said)
@@ -104,7 +104,7 @@ class TestPip(WithPip):
             code, said = self.pip("install", "for_test-1.0-py3-none-any.whl", program=program)
             self.assertEqual(code, 0, said)
             self.assertNotIn("Note:", said)
-        # Elsewhere, no kernel looks.
+        # No kernel looks for packages in other folders.
         make_wheel(self.folder, "numpy", "99.1", {"numpy/__init__.py": ""})
         code, said = self.install("--target", "/tmp/for-test-target", "numpy")
         self.addCleanup(shutil.rmtree, "/tmp/for-test-target")
@@ -116,7 +116,7 @@ class TestPip(WithPip):
         self.assertEqual(code, 1)
         self.assertEqual(said.splitlines()[-2:], [NOT_FOUND, f"Note: {NO_WAY_OUT}"])
         self.assertNotIn("Retrying", said)
-        # Not where an index would not help.
+        # It does not say so where an index would not help.
         for arguments in (
             ["list", "--pre"],
             ["show", "for-test"],

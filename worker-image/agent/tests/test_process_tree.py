@@ -28,7 +28,7 @@ COMET_PROCESSES = 4
 # In place of KILL_DEADLINE_SECONDS.
 DEADLINE_SECONDS = 0.5
 QUIET = "say('there'); time.sleep(60)"
-# What a process may do so that its end does not end it.
+# What code may do so that it outlives the end of its tree.
 HIDING = {
     "a session of its own": "os.fork() and os._exit(0); leave_session()",
     "a double fork": "(os.fork() and os._exit(0)); leave_session(); (os.fork() and os._exit(0))",
@@ -94,7 +94,7 @@ class GivingUp(unittest.IsolatedAsyncioTestCase):
     """process_tree.end_processes, for processes that no signal reaches."""
 
     async def end(self, code: str, seconds: float) -> None:
-        """Kill this code, which ends `seconds` later. A process of another start gets no signal."""
+        """Try to end this code, which counts as ended after `seconds`. With a wrong start, it gets no signal."""
         process = await asyncio.create_subprocess_exec("/usr/bin/python3", "-c", code, stdout=PIPE)
         assert process.stdout
         await process.stdout.readline()

@@ -284,7 +284,7 @@ class FormTest(unittest.TestCase):
                 question_of(body)
 
     def test_long_answers_are_cut(self) -> None:
-        """Text at its end, a page in HTML as a whole, and of a history the oldest."""
+        """Text loses its end, a page in HTML is left out as a whole, and a history loses its oldest entries."""
         inspect = question_of(asked("inspect_request", code="a", cursor_pos=0)).read
         long = "é" * MAX_INSPECTION_BYTES
         data: JsonObject = {"text/plain": long, "text/html": long, "image/png": "x"}

@@ -24,7 +24,7 @@ TIMEOUT_MS = 60_000
 
 
 class SilentKernel:
-    """It says nothing, and of each second it runs `cpu_share`."""
+    """A kernel that says nothing, and that runs for `cpu_share` of each second."""
 
     cpus = 1.0
     has_exited = False
@@ -40,23 +40,23 @@ class SilentKernel:
         return CpuUse(self._clock() * self._cpu_share, self._wants_cpu)
 
     def interrupt(self) -> None:
-        """SIGINT comes."""
+        """Note when SIGINT comes."""
         self.interrupted_at.append(self._clock())
 
 
 class Sampler:
-    """Of an execution that uses nothing."""
+    """The sampler of an execution that uses nothing."""
 
     def watch(self) -> None:
         """Do nothing."""
 
     def cpu_ms(self) -> float:
-        """Nothing."""
+        """The CPU time of the execution."""
         return 0.0
 
 
 def supervision_of(kernel: SilentKernel, changed: asyncio.Event) -> Supervision:
-    """Of a request that was just sent to this kernel."""
+    """The supervision of a request that was just sent to this kernel."""
     request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, TIMEOUT_MS, 500, 100)
     writer = FrameWriter(ReplayBuffer(1_000_000), "boot", 16_777_216)
     execution = Execution(request, writer, asyncio.get_running_loop().time)
@@ -102,7 +102,7 @@ class EarlyInterruptTest(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(work.cancel)
 
     async def hear(self, msg_type: str, content: JsonObject) -> None:
-        """The kernel says something, and what is due is done."""
+        """Let the kernel say something, and the supervision act on it."""
         message = KernelMessage(msg_type, "m1", content, 10)
         self.supervision.execution.accept("iopub", message)
         if self.supervision.needs_look:

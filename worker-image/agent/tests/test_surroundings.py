@@ -59,7 +59,7 @@ class SurroundingsTest(WithExecutor):
     def submit(
         self, msg_id: str, code: str, environment: dict[str, str], directory: str | None = None
     ) -> None:
-        """Have code run in surroundings of its own."""
+        """Submit code that runs in surroundings of its own."""
         found = Surroundings(environment, directory)
         limits = (30_000, LONG_GRACE_MS, 1_000_000)
         self.executor.submit(

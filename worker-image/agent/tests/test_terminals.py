@@ -28,7 +28,7 @@ signal.set_wakeup_fd(writing)
 for number in (signal.SIGINT, signal.SIGCONT, signal.SIGWINCH): signal.signal(number, lambda *_: None)
 print("leads" if os.getpgid(0) == os.getsid(0) else "job", flush=True)
 """
-# Is told of a new size, and of an interrupt, in the foreground of a shell with job control.
+# Prints each new size, and ends at an interrupt, in the foreground of a shell with job control.
 IN_FOREGROUND = (
     SIGNALLED
     + """
@@ -73,7 +73,7 @@ class Terminals(WithCommands):
         owner = "stat -c %U $(tty); ls /proc/self/fd | wc -w"
         lines = await self.shown("1", f"{tests}; {owner}")
         self.assertEqual(lines[:5], ["is 0", "is 1", "is 2", "33 77", "xterm-256color"])
-        # The last is that of the look itself.
+        # The last one is open only for the listing.
         self.assertEqual(lines[5:], ["user", "4"])
         self.assertRegex((await self.shown("2", "tty"))[0], "^/dev/pts/[0-9]+$")
         self.assertEqual(self.written("1", "stderr"), b"")
@@ -143,7 +143,7 @@ class Terminals(WithCommands):
             self.assertTrue(self.executor.commands.resize("2", TerminalSize(10, 5)))
             await self.report("2")
         self.assertEqual(self.written("2"), b"5 10\r\n")
-        # While it is being made.
+        # Its size can also change while it is being made.
         await self.begin("3", "sleep 0.5; stty size")
         for columns in range(10, 20):
             self.executor.commands.resize("3", TerminalSize(columns, 5))
@@ -236,7 +236,7 @@ class Terminals(WithCommands):
 
 
 def _kill_alone(group: int, number: int, killpg: Callable[[int, int], None] = os.killpg) -> None:
-    """Let a group take an interrupt before anything else comes: two at once are one for a process."""
+    """Let a group take an interrupt before anything else comes: a process takes two pending interrupts as one."""
     killpg(group, number)
     if number == signal.SIGINT:
         wait_until_idle()

@@ -50,7 +50,7 @@ until_closed(lambda _: fork(burn))
 time.sleep(0.1)
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 """
-# Until it has been sampled.
+# Code waits for this file, which is made once the execution has been sampled.
 SAMPLED = Path("/tmp/for-test-sampled")
 HOLD = f"""
 print("on", flush=True)
@@ -90,7 +90,7 @@ class TreeUsageTest(WithExecutor):
         return dict(report)
 
     async def sampled(self, *msg_ids: str) -> None:
-        """Wait until all these, which run, are on, and have then been sampled. Let them end."""
+        """Wait until all these executions have printed `on` and have then been sampled, and let them end."""
         for msg_id in msg_ids:
             await self.printed(msg_id, "on")
         seen: set[PeakSampler] = set()

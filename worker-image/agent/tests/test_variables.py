@@ -28,7 +28,7 @@ class VariablesTest(WithExecutor):
     """With a real kernel."""
 
     async def seen(self, msg_id: str) -> None:
-        """The kernel and what it starts have all variables, and its own modules come from where they did."""
+        """Check that the kernel and what it starts have all variables, and that it still has its own modules."""
         _, text = await self.run_code(msg_id, SEEN % list(VARIABLES))
         # The loader complains about LD_PRELOAD on stderr, which comes first or last.
         own, child, zone, path = json.loads(

@@ -23,8 +23,9 @@ for p in /proc/[0-9]*; do
 done
 echo tried
 """
-# The time limit of a command, and much less than the agent waits for a process that takes no order.
+# The time limit of a command.
 LIMIT_MS = 500
+# Much less than the agent waits for a process that takes no order.
 SOON_SECONDS = 15.0
 
 
@@ -55,7 +56,7 @@ class Waiting(WithCommands):
     async def test_user_code_cannot_touch_it(self) -> None:
         wait = "echo on; until [ -e /tmp/go ]; do sleep 0.05; done"
         self.executor.submit(command("1", f"{wait}; {SIGNAL_OTHERS}"))
-        # Its own process waits no more.
+        # The process of this command waits no more.
         await self.wrote("1", b"on\n")
         waiting = await self.waiting()
         status = status_of(waiting)
@@ -94,7 +95,7 @@ class Waiting(WithCommands):
                 report = await self.report(how)
             self.assertEqual((report["outcome"], report["ename"]), (how, "CommandNotStarted"))
             self.assertIsNone(report["started_at"])
-            # It had got the order. It never begins.
+            # The process had got the order, but the command never begins.
             os.kill(waiting, signal.SIGCONT)
             await self.gone(waiting)
             self.assertFalse(os.path.exists("/tmp/ran"))
@@ -114,7 +115,7 @@ class Waiting(WithCommands):
 
 
 def _waiting() -> Iterator[int]:
-    """All processes that wait. They have what it takes to become the user, which nothing that they execute can have."""
+    """All processes that wait: they have the capabilities to become the user, and an empty bounding set."""
     for pid in all_processes():
         with suppress(OSError):
             status = status_of(pid)

@@ -1,9 +1,10 @@
 """Clocks that do not depend on how busy the machine is.
 
-A limit of some hundred milliseconds is over before code has begun if the machine is busy. So such code has a limit of
-LIMIT_MS, and its test lets that pass when the code says that it is where the limit is to hit it.
+On a busy machine, a limit of some hundred milliseconds is over before code has begun. So such code has a limit of
+LIMIT_MS. When the code says that it has reached the place at which the limit should hit it, the test lets the limit
+pass.
 
-What waits for nothing but time runs in a loop whose time passes at once.
+A test that waits for nothing but time runs in a loop whose time passes at once.
 """
 
 import asyncio
@@ -19,12 +20,12 @@ def pass_limit() -> None:
     """From now on, it is LIMIT_MS later for all that waits in this event loop."""
     loop = asyncio.get_running_loop()
     before = loop.time
-    # mypy takes the clock for a method that stays what it is.
+    # mypy would not allow an assignment to a method.
     setattr(loop, "time", lambda: before() + LIMIT_MS / 1000)
 
 
 class _Hurried(selectors.DefaultSelector):
-    """Where another would sleep until the next timer, it says that the time has come."""
+    """Instead of sleeping until the next timer, it moves its clock to that time."""
 
     now = 0.0
 
@@ -37,12 +38,12 @@ class _Hurried(selectors.DefaultSelector):
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):
-    """An event loop in which no timer is late, and none takes any time. For what waits for no other process."""
+    """An event loop in which no timer is late, and none takes any time. For tests that wait for no other process."""
 
     def __init__(self) -> None:
         self._hurried = _Hurried()
         super().__init__(self._hurried)
 
     def time(self) -> float:
-        """What has passed is the sum of all waits."""
+        """The sum of all waits so far."""
         return self._hurried.now

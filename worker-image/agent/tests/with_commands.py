@@ -60,7 +60,7 @@ class WithCommands(Frames):
                 await asyncio.sleep(0.01)
 
     async def run_command(self, msg_id: str, code: str, **how: Any) -> dict[str, Any]:
-        """Run a command; returns the report on it, with the name of an error that the agent made of it."""
+        """Run a command; returns the report on it, and name and text of the error in its reply, if there is one."""
         self.executor.submit(command(msg_id, code, **how))
         return await self.report(msg_id)
 

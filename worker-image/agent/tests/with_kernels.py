@@ -14,7 +14,7 @@ from tests.preloaded import PreloadedLauncher, is_preloaded
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
-# In the command of a fork server that was executed.
+# A part of the command line of a fork server that was executed.
 FORK_SERVER = " -m cellhouse_kernel.fork_server"
 
 
@@ -41,7 +41,7 @@ class WithKernels(unittest.IsolatedAsyncioTestCase):
 
 
 class WithPreloadedKernels(WithKernels):
-    """The same with fork servers that need not import anything, for tests of something else."""
+    """Like WithKernels, but the fork servers need not import anything: for tests that are about something else."""
 
     launcher: PreloadedLauncher
 

@@ -9,7 +9,10 @@ from tests.with_executor import PATIENCE_SECONDS
 
 
 def wait_until_idle() -> None:
-    """Block, with the agent, until each process of the user sleeps or is stopped; there must be one."""
+    """Block this process, which is the agent, too, until each process of the user sleeps or is stopped.
+
+    There must be such a process.
+    """
     end = time.monotonic() + PATIENCE_SECONDS
     while not (states := [_state(pid) for pid in user_processes()]) or {*states} - {"S", "T"}:
         assert time.monotonic() < end, states

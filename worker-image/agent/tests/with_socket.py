@@ -1,4 +1,4 @@
-"""What tests that ask as a gateway does share."""
+"""A base for tests that send requests as a gateway does."""
 
 import asyncio
 import json

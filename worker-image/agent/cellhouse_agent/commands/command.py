@@ -18,7 +18,7 @@ from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
 from cellhouse_commands.order import PACKET, Content, make_order, read_order, seal_order
 
-# # A waiting process takes its order within milliseconds. On an overloaded machine, it is the last to get the CPU.
+# A waiting process takes its order within milliseconds. On an overloaded machine, it is the last to get the CPU.
 TAKEN_TIMEOUT_SECONDS = 30.0
 # After a process has recorded its own size, it grows by at most this much before it executes the program.
 SIZE_MARGIN_BYTES = 1_048_576
@@ -131,7 +131,7 @@ class Command:
         try:
             os.killpg(self._pid, number)
         except (ProcessLookupError, PermissionError):
-            # # The process does not lead a group yet, so it has no children.
+            # The process does not lead a group yet, so it has no children.
             if self._start is not None:
                 send_signal(self._pid, self._start, number)
 

@@ -8,7 +8,7 @@ import os
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.user_pipes import TO_READ, open_to_user
 
-# # The most bytes of one write: the default capacity of a pipe.
+# The most bytes of one write: the default capacity of a pipe.
 WRITE_BYTES = 65_536
 # At the beginning of a line, this tells a terminal's reader that it has read everything. Elsewhere it only lets the
 # reader have the unfinished line.

@@ -16,9 +16,9 @@ class Limits:
         self._deadline = 0.0
         self._interrupted: asyncio.Future[None] = self._loop.create_future()
         self._killed = asyncio.Event()
-        # # The signal that its processes get first.
+        # The signal that its processes get first.
         self.signal: signal.Signals = signal.SIGINT
-        # # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`.
+        # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`.
         self.outcome = "finished"
 
     @property

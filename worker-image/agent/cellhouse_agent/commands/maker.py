@@ -16,12 +16,11 @@ from cellhouse_agent.log import log_event
 from cellhouse_commands.order import Content
 from cellhouse_kernel.early_fork import Forked
 
-# # Linux limits how many descriptors of one user may be in flight in sockets, and all workers' agents have the same
-# user.
+# Linux limits how many descriptors of one user may be in flight in sockets, and all workers' agents have the same user.
 MAX_ORDERS_UNDER_WAY = 4
 # An order that was not taken is given to another process.
 MAX_ATTEMPTS = 3
-# # The pause between an order and the making of the next process, so that the command gets the CPU first.
+# The pause between an order and the making of the next process, so that the command gets the CPU first.
 PREPARE_PAUSE_SECONDS = 0.01
 
 
@@ -89,7 +88,7 @@ class CommandMaker:
             self._waiting = asyncio.create_task(self._make_early())
 
     async def _make_early(self) -> Command | None:
-        # # The next order tries again, and reports why no process can be made.
+        # The next order tries again, and reports why no process can be made.
         with suppress(NotBegun):
             return await self._spawner.make()
         return None

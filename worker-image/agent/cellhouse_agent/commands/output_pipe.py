@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 
-# # The most bytes of one read. After it, other work of the agent gets its turn.
+# The most bytes of one read. After it, other work of the agent gets its turn.
 READ_BYTES = 65_536
 # The size of a pipe, if the system does not report it: the most that Linux allows a user by default.
 MAX_PIPE_BYTES = 1_048_576
-# # The length of the longest UTF-8 character.
+# The length of the longest UTF-8 character.
 MAX_CHARACTER_BYTES = 4
 
 # Takes bytes, and whether they are text.

@@ -35,7 +35,7 @@ from cellhouse_agent.wire import JsonObject
 if TYPE_CHECKING:
     from cellhouse_agent.commands.terminal import Terminal
 
-# # Makes a command with these descriptors. Raises NotBegun.
+# Makes a command with these descriptors. Raises NotBegun.
 type OrderCommand = Callable[[Script, Standard], Awaitable[Command]]
 
 
@@ -48,9 +48,9 @@ class CommandRun:
         self._loop = asyncio.get_running_loop()
         self._record = Record(request, parts.writer)
         self._limits = Limits(request.timeout_ms)
-        # # Set while the command runs.
+        # Set while the command runs.
         self._command: Command | None = None
-        # # Set during its grace time.
+        # Set during its grace time.
         self._ending: Command | None = None
         # The size of its terminal: the requested one, or the last one that was set.
         self._size = request.command.terminal if request.command else None

@@ -19,7 +19,7 @@ from cellhouse_kernel.early_fork import Forked
 MODULE = "cellhouse_commands"
 # A spawner that has ended is replaced within a second, unless there is no process or memory for another one.
 READY_TIMEOUT_SECONDS = 10.0
-# # Making a process takes milliseconds. A spawner that is silent for this long is stuck, even on the busiest machine.
+# Making a process takes milliseconds. A spawner that is silent for this long is stuck, even on the busiest machine.
 MADE_TIMEOUT_SECONDS = 30.0
 
 

@@ -114,7 +114,7 @@ class Terminal:
             ends = []
         self._ends = list(ends)
         try:
-            # # Fewer ends: the process has ended before it had a terminal, or the agent has no descriptor left.
+            # Fewer ends: the process has ended before it had a terminal, or the agent has no descriptor left.
             if len(self._ends) == ENDS:
                 self._open(self._ends[0])
                 # Nothing can fail any more: let the process execute its program.
@@ -126,7 +126,7 @@ class Terminal:
             pass
         except OSError as error:
             log_event("no_terminal", reason=str(error.strerror))
-        # # A process that gets no answer does not execute its program.
+        # A process that gets no answer does not execute its program.
         self.close()
 
     def _open(self, end: int) -> None:

@@ -17,18 +17,18 @@ from cellhouse_agent.egress.link import BLOCK_BYTES, Link
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.log import log_event
 
-# # The first byte of a stream that was taken. All bytes after it are between the code and the gateway.
+# The first byte of a stream that was taken. All bytes after it are between the code and the gateway.
 TAKEN = b"\x01"
-# # The most streams, parked and taken together. They need twice as many descriptors, a fraction of those that the agent
+# The most streams, parked and taken together. They need twice as many descriptors, a fraction of those that the agent
 # may have. The gateway has a limit of its own, which is not higher.
 MAX_STREAMS = 256
-# # Connections wait for milliseconds if code connects faster than the gateway dials, and for seconds while a gateway is
+# Connections wait for milliseconds if code connects faster than the gateway dials, and for seconds while a gateway is
 # replaced.
 MAX_WAITING = 64
 WAIT_SECONDS = 10.0
-# # How many connections Linux queues while the agent does something else.
+# How many connections Linux queues while the agent does something else.
 BACKLOG = 128
-# # After this many connections, other work of the agent gets its turn, even if code floods the listener.
+# After this many connections, other work of the agent gets its turn, even if code floods the listener.
 MAX_ACCEPTS_AT_ONCE = 16
 # How long no connection is accepted when the agent has no descriptor for one.
 PAUSE_SECONDS = 0.5
@@ -110,7 +110,7 @@ class Egress:
             code.close()
             return
         code.setblocking(False)
-        # # Otherwise small pieces from the gateway would wait for acknowledgements, which are delayed by 40 ms.
+        # Otherwise small pieces from the gateway would wait for acknowledgements, which are delayed by 40 ms.
         code.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._waiting[code] = self._loop.call_later(WAIT_SECONDS, self._give_up, code)
         self._join_waiting()

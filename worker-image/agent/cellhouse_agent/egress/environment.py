@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 # Only code in this worker can reach it: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
-# # These hosts are never proxied: they are servers that code itself has started.
+# These hosts are never proxied: they are servers that code itself has started.
 NEVER_OUT = "localhost,127.0.0.1,::1"
 
 
@@ -28,7 +28,7 @@ def egress_environment(pip_index_url: str) -> dict[str, str]:
 
 
 def _index(url: str) -> dict[str, str]:
-    """The index. Without TLS, pip uses only a host that is marked as trusted: the operator has chosen it."""
+    """The index. pip refuses one without TLS unless its host is trusted, and the operator has chosen this one."""
     parts = urlsplit(url)
     trusted = (
         {"PIP_TRUSTED_HOST": parts.netloc.rpartition("@")[2]} if parts.scheme == "http" else {}

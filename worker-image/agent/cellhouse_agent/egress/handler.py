@@ -35,7 +35,7 @@ class EgressHandler(ApiHandler):
         self.egress.require_room()
         stream = detached_socket(self)
         try:
-            # # Nothing was sent over this socket yet, so its buffer has room.
+            # Nothing was sent over this socket yet, so its buffer has room.
             stream.send(ACCEPTED)
         except OSError:
             stream.close()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from cellhouse_agent.files.helper import FileRefused
 
-# # Each operation takes a connection and a descriptor or two. One whose client has stopped reading counts until it is
+# Each operation takes a connection and a descriptor or two. One whose client has stopped reading counts until it is
 # cut.
 MAX_PARALLEL = 32
 

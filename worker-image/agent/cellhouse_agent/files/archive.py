@@ -27,7 +27,7 @@ class ArchiveHandler(TransferHandler):
             pipe.close(pipe.writing)
             first = await pipe.read()
             if not first:
-                # # Nothing has been sent yet, so a refusal can still be the answer.
+                # Nothing has been sent yet, so a refusal can still be the answer.
                 await making
             await self._send_chunks(pipe, first, making)
         finally:

@@ -36,7 +36,7 @@ class ContentHandler(TransferHandler):
                     await connection.send_head(200, {**headers, "Content-Length": str(count)})
                     await connection.send_file(answer.descriptor, first, count)
             except Cut:
-                # # The caller gets fewer bytes than were announced, and so knows.
+                # The caller gets fewer bytes than were announced, and so knows.
                 return
             finally:
                 connection.close()

@@ -62,7 +62,7 @@ class FilesHelper:
         self.changes = 0
         self.on_ready: Callable[[], None] = _nobody_asked
         self.on_ended: Callable[[], None] = _nobody_asked
-        # # The memory in which the helper notes its part files. If it is killed, the next helper removes those files.
+        # The memory in which the helper notes its part files. If it is killed, the next helper removes those files.
         self._parts: int | None = make_memory()
         self._upkeep = asyncio.create_task(keep_process(first, MODULE, self._serve))
 
@@ -168,7 +168,7 @@ class FilesHelper:
         message = json.loads(packet)
         if "ready" in message:
             self._control = control
-            # # If the helper has died already, the next read of the socket shows it.
+            # If the helper has died already, the next read of the socket shows it.
             with contextlib.suppress(FileRefused):
                 self._send(TAKE_OVER, self._parts)
             self._is_ready.set()

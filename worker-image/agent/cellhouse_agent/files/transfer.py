@@ -14,7 +14,7 @@ from cellhouse_agent.files.handlers import FilesHandler
 from cellhouse_agent.files.helper import Fields, FileRefused
 from cellhouse_agent.wire import MalformedMessage
 
-# # Every PUT must expect this, so that the caller learns of a refusal before it has sent a body.
+# Every PUT must expect this, so that the caller learns of a refusal before it has sent a body.
 EXPECTATION = "100-continue"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellhouse_agent.files.handlers import FilesHandler
 from cellhouse_agent.wire import MalformedMessage
 
-# # How long a watcher is kept while nobody asks it: the default, and the most that a caller may demand.
+# How long a watcher is kept while nobody asks it: the default, and the most that a caller may demand.
 KEEP_MS = 3_600_000
 MAX_KEEP_MS = 86_400_000
 

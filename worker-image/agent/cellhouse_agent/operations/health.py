@@ -6,9 +6,9 @@ from cellhouse_agent.operations.operation import Operation, no_fields
 from cellhouse_agent.services import Services
 from cellhouse_agent.wire import Json, JsonObject
 
-# # A gateway may use these features only if they are listed: an older agent would ignore its request.
+# A gateway may use these features only if they are listed: an older agent would ignore its request.
 FEATURES = ("processes",)
-# # Listed only if the agent has egress: a listener for code, and streams of the gateway behind it.
+# Listed only if the agent has egress: a listener for code, and streams of the gateway behind it.
 EGRESS_FEATURE = "egress"
 
 

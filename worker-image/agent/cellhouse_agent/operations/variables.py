@@ -24,5 +24,5 @@ async def set_variables(services: Services, variables: dict[str, str]) -> JsonOb
     return {"count": len(variables)}
 
 
-# # Not remembered: repeating the request has no further effect.
+# Not remembered: repeating the request has no further effect.
 VARIABLES = Operation("variables", "POST", read, set_variables)

@@ -31,7 +31,7 @@ END = b"\0" * (2 * BLOCK_BYTES)
 ZIP_PIECE_BYTES = 262_144
 # The least that deflate can do: the archive is made while somebody waits.
 ZIP_LEVEL = 1
-# # In a zip archive, times have steps of two seconds, and are from 1980 to 2107. Code can give a file any time.
+# In a zip archive, times have steps of two seconds, and are from 1980 to 2107. Code can give a file any time.
 ZIP_FIRST_YEAR = 1980
 LAST_SECOND = 2**32
 

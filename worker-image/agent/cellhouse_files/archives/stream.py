@@ -8,10 +8,10 @@ import select
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns, Wait
 
-# # About the capacity of a pipe.
+# About the capacity of a pipe.
 PIECE_BYTES = 65_536
 SEND_BYTES = 1_048_576
-# # After this many pieces of a fast stream, other operations have a turn.
+# After this many pieces of a fast stream, other operations have a turn.
 PIECES_PER_TURN = 16
 
 

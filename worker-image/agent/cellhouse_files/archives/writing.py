@@ -33,10 +33,10 @@ from cellhouse_files.writing import Precondition, Writing
 
 # More than a worker's disk holds. Headers without a member count, too.
 MAX_MEMBERS = 100_000
-# # The most bytes of a long name, or of a member's PAX properties.
+# The most bytes of a long name, or of a member's PAX properties.
 MAX_EXTRA_BYTES = 65_536
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# # Whatever mode the archive gives to a file, its user can read and write it.
+# Whatever mode the archive gives to a file, its user can read and write it.
 LEAST_MODE = 0o600
 MAX_FILE_BYTES = 2**62
 # In seconds since 1970: the year 2242.
@@ -107,7 +107,7 @@ class Unpacking:
                 raise Refused("bad_archive", "A file in the archive has no name.")
             yield from self._unpack_file(header, parts, size)
         else:
-            # # Links could lead out of the folder, and a user has no use for devices and the like.
+            # Links could lead out of the folder, and a user has no use for devices and the like.
             raise Refused("bad_archive", "The archive has something that is no file or folder.")
 
     def _unpack_file(self, header: Header, parts: list[bytes], size: int) -> Turns[None]:
@@ -143,7 +143,7 @@ class Unpacking:
             try:
                 os.mkdir(part, NEW_FOLDER_MODE, dir_fd=self._folder)
             except FileExistsError:
-                # # If this is not a folder, the next step fails.
+                # If this is not a folder, the next step fails.
                 pass
             below = os.open(part, FOLDER_FLAGS, dir_fd=self._folder)
             os.close(self._folder)

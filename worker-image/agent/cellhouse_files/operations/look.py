@@ -17,7 +17,7 @@ from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns, Wait
 
-# # The limits of one answer. A longer listing comes in pages.
+# The limits of one answer. A longer listing comes in pages.
 MAX_PAGE_ENTRIES = 1_000
 MAX_PAGE_BYTES = 4 * 1_048_576
 MAX_DEPTH = 32
@@ -109,8 +109,8 @@ class Listing:
         try:
             position = self._position_in(names)
             while True:
-                # # As many names as fit, and two more: an earlier page may have had the first, and the last shows
-                # whether more follow.
+                # As many names as fit, and two more: an earlier page may have had the first, and the last shows whether
+                # more follow.
                 count = self._limit - len(self._entries) + 2
                 found = yield from self._names_after(reading, position, count)
                 for name in found:

@@ -16,7 +16,7 @@ from cellhouse_files.turns import Turns
 from cellhouse_files.watchers.differences import CHMOD, CREATE, WRITE, Event
 from cellhouse_files.watchers.watcher import Watcher, Wish
 
-# # The limits of one answer. The rest comes with the next one.
+# The limits of one answer. The rest comes with the next one.
 MAX_TOLD_EVENTS = 1_000
 MAX_TOLD_BYTES = 4 * 1_048_576
 ENTRIES_PER_TURN = 100
@@ -47,7 +47,7 @@ def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[
         has_more = json.dumps(bool(rest or watcher.events))
         answer = Answer.in_memory(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}')
     except BaseException:
-        # # Nobody has got these events, so they are kept. This may also be because the caller has gone away.
+        # Nobody has got these events, so they are kept. This may also be because the caller has gone away.
         watcher.give_back(taken)
         raise
     watcher.give_back(rest)

@@ -12,8 +12,8 @@ from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns
 
-# # The limits of one watcher. Each entry costs some hundred bytes and its path while the watcher lives, and time at
-# each look.
+# The limits of one watcher. Each entry costs some hundred bytes and its path while the watcher lives, and time at each
+# look.
 MAX_WATCHED_ENTRIES = 10_000
 MAX_WATCHED_PATH_BYTES = 1_048_576
 # A turn is some milliseconds. Opening a folder takes as long as looking at some entries.
@@ -108,7 +108,7 @@ class Look:
             except OSError:
                 self._closed.add(folder)
             except Refused as refused:
-                # # File systems that are not the session's are left out.
+                # File systems that are not the session's are left out.
                 if refused.code == TOO_MANY:
                     raise
         yield from self._keep(before)
@@ -211,7 +211,7 @@ def _nodes_in(
         except FileNotFoundError:
             yield name, None
         except PermissionError:
-            # # The user may list the folder, but not look at its entries.
+            # The user may list the folder, but not look at its entries.
             raise
         except OSError:
             continue

@@ -22,7 +22,7 @@ class Wish(NamedTuple):
 
     path: bytes
     is_recursive: bool
-    # # Whether each event is reported with the entry that has its name by then.
+    # Whether each event is reported with the entry that has its name by then.
     has_entries: bool
     # How long it is kept if nobody asks it.
     keep_seconds: float
@@ -33,7 +33,7 @@ class Watcher:
 
     def __init__(self, wish: Wish, hidden: Container[bytes]) -> None:
         self.wish = wish
-        # # Events are fetched from the left. While some are left, there is no other look, so they are at most those of
+        # Events are fetched from the left. While some are left, there is no other look, so they are at most those of
         # one look.
         self.events: deque[Event] = deque()
         self._hidden = hidden

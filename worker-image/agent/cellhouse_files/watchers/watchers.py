@@ -23,7 +23,7 @@ class Watchers:
         self._require_room()
         yield from watcher.begin()
         self._require_room()
-        # # Nobody can guess the id, and a helper that replaces this one does not give it again.
+        # Nobody can guess the id, and a helper that replaces this one does not give it again.
         watcher_id = "w" + secrets.token_hex(ID_BYTES)
         self._watchers[watcher_id] = watcher
         return watcher_id

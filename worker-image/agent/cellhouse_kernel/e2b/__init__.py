@@ -1,8 +1,7 @@
 """What a kernel shows in a sandbox of E2B beyond what any other kernel shows: charts, tables, JSON and pictures.
 
 The variables of a session say whether it is a sandbox. They come over the link before the session's first code, once
-for each
-kernel. So a kernel of another session never does anything for this, not even for its cells.
+for each kernel. So a kernel of another session never does anything for this, not even for its cells.
 """
 
 from __future__ import annotations

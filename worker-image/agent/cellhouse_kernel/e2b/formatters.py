@@ -19,7 +19,7 @@ from cellhouse_kernel.e2b.values import Json, json_of
 
 DATA = "e2b/data"
 CHART = "e2b/chart"
-# # IPython shows a thousand items of a list as text, and E2B shows all. The text of more items than these may be too
+# IPython shows a thousand items of a list as text, and E2B shows all. The text of more items than these may be too
 # large to be kept. Then the output would have no text at all.
 MAX_SHOWN_ITEMS = 100_000
 
@@ -79,7 +79,7 @@ class ChartFormatter(ClassFormatter):
 
     def show(self, obj: Any) -> Any:
         """The chart; None if the figure is blank."""
-        # # Imported only when there is a figure.
+        # Imported only when there is a figure.
         return importlib.import_module("cellhouse_kernel.e2b.charts").chart_of(obj)
 
 

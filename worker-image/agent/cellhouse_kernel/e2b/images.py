@@ -17,7 +17,7 @@ from cellhouse_kernel.forked_child import is_forked_child
 
 def display_images() -> None:
     """Display images from now on, as described above."""
-    # # If matplotlib is imported, so is Pillow.
+    # If matplotlib is imported, so is Pillow.
     image_class: Any = importlib.import_module("PIL.Image").Image
     save = image_class.save
 

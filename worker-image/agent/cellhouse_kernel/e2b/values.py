@@ -100,7 +100,7 @@ class JsonMaker:
         return text
 
 
-# # Stands for a value that has no plain form in JSON.
+# Stands for a value that has no plain form in JSON.
 NOT_PLAIN: Any = object()
 
 

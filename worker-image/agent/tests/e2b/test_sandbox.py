@@ -6,7 +6,7 @@ from tests.with_executor import LONG_GRACE_MS, WithExecutor
 
 LIST, PLAIN = "[1]", {"text/plain": "[1]"}
 MORE = {**PLAIN, "application/json": [1]}
-# What the kernel is made of, as far as it could show more.
+# Prints the parts of a kernel that could show more.
 PARTS = """
 import sys
 from PIL import Image

@@ -8,7 +8,7 @@ from tests.with_executor import WithExecutor, request
 SANDBOX = {"E2B_SANDBOX": "true"}
 SHOWN_TYPES = ("execute_result", "display_data")
 PROBLEM_TYPES = ("error", "stream", "cellhouse_gap")
-# As a gateway has it.
+# The limit that a gateway sets.
 MAX_OUTPUT_BYTES = 33_554_432
 
 
@@ -32,7 +32,7 @@ class WithSandbox(WithExecutor):
         return [f["content"]["data"] for f in frames if f["header"]["msg_type"] in SHOWN_TYPES]
 
     async def shown(self, code: str) -> dict[str, Any]:
-        """The only thing that it has shown."""
+        """Run code that shows a single thing; returns what it has shown."""
         (data,) = await self.run_cell(code)
         # An interpreter of E2B gives it to its clients as JSON.
         json.dumps(data, allow_nan=False)

@@ -13,13 +13,12 @@ from cellhouse_kernel.e2b.values import Budget, Json
 
 # The name that matplotlib gives to a group without one.
 _NAMELESS = re.compile(r"_container(\d+)$")
-# # The label, the group and the value of a bar, and the object that has all three.
+# The label, the group and the value of a bar, and the object that has all three.
 VALUES_OF_A_BAR = 4
 
 
 def bar_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The bars of each group, in order. A bar has the label of the tick of the same number; without one, it is left
-    out.
+    """The bars of each group, in order. A bar has the label at the tick of its number; without one, it is left out.
 
     So the bars of a histogram have labels that say nothing of them, as with E2B.
     """

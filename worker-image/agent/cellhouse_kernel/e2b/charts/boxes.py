@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from cellhouse_kernel.e2b.charts.labels import labels_of, tick_labels_of
 from cellhouse_kernel.e2b.values import Budget, Json
 
-# # The label of a box, its five numbers, its list of outliers, and the object that has all of them.
+# The label of a box, its five numbers, its list of outliers, and the object that has all of them.
 VALUES_OF_A_BOX = 8
 # Lines that touch are computed in the same way, so they differ by less than this.
 TOLERANCE = 1e-9
@@ -51,8 +51,7 @@ class Box(NamedTuple):
 
 
 def box_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The boxes, in order. Raises ValueError if one has no median or no whiskers: then this is another kind of
-    chart."""
+    """The boxes, in order. Raises ValueError if one has no median or whiskers: then this is another kind of chart."""
     boxes = [_bounds_of(patch) for patch in axes.patches]
     lines = [_line_of(line) for line in axes.lines]
     is_horizontal = _are_horizontal(boxes, lines)

@@ -45,7 +45,7 @@ def _type_of(axes: Any) -> tuple[str, Any]:
     lists = (axes.lines, axes.patches, axes.collections, axes.images, axes.tables, axes.artists)
     drawn = [each for artists in lists for each in artists]
     if axes.name == "3d":
-        # # Its positions are those on the picture, not those of the data.
+        # Its positions are those on the picture, not those of the data.
         return "unknown", None
     if _are_all(drawn, Line2D):
         return "line", line_chart

@@ -6,9 +6,9 @@ from typing import Any
 
 from cellhouse_kernel.e2b.values import Budget, Json
 
-# # The label, the angle and the radius of a slice, and the object that has all three.
+# The label, the angle and the radius of a slice, and the object that has all three.
 VALUES_OF_A_SLICE = 4
-# # matplotlib computes angles with single precision. An angle of one digit before the point has this many exact digits.
+# matplotlib computes angles with single precision. An angle of one digit before the point has this many exact digits.
 DIGITS = 8
 
 

@@ -17,7 +17,7 @@ from cellhouse_kernel.e2b.values import Budget, Json, iso_of
 
 # The name that matplotlib gives to a line without one.
 _NAMELESS = re.compile(r"_child(\d+)$")
-# # The two coordinates of a point, and the pair of them.
+# The two coordinates of a point, and the pair of them.
 VALUES_OF_A_POINT = 3
 
 

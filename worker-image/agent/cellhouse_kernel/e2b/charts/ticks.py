@@ -44,7 +44,7 @@ def _are_categories(places: list[float], labels: list[str]) -> bool:
 def _has_dates(axis: Any) -> bool:
     # Before matplotlib 3.10 it was an attribute.
     converter = axis.get_converter() if hasattr(axis, "get_converter") else axis.converter
-    # # The converters of pandas are of the latter class, too.
+    # The converters of pandas are of the latter class, too.
     return isinstance(converter, (dates._SwitchableDateConverter, dates.DateConverter))
 
 
