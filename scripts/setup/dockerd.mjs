@@ -91,8 +91,8 @@ export async function waitForEngine(end, advice) {
 }
 
 /**
- * Removes what a killed engine has left and what would mislead the next one: pid files whose numbers other processes
- * may have by now, and the socket of a containerd that is gone, for which dockerd would wait.
+ * Removes files of a killed engine that would mislead the next one. These are pid files, whose numbers other processes
+ * may have by now, and the socket of a containerd that is gone. dockerd would wait for an answer on that socket.
  */
 async function clearRemains(places) {
   rmSync(places.pidFile, { force: true });

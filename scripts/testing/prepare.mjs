@@ -3,8 +3,9 @@ import { setUp, setUpCode } from '../setup/setUp.mjs';
 import { ensureTestTools } from '../setup/testTools.mjs';
 
 /**
- * The set-up of `npm start` and what only tests need. Tests find the image of workers in WORKER_IMAGE.
- * @param {Iterable<string>} parts only the unit tests do without an engine
+ * Does the set-up of `npm start`, and installs what only tests need. Tests find the worker image's name in
+ * WORKER_IMAGE.
+ * @param {Iterable<string>} parts the parts that will run. Only the unit tests do not need an engine
  */
 export async function prepareFor(parts) {
   if ([...parts].every((part) => part === 'unit')) return await setUpCode();

@@ -131,7 +131,7 @@ interface LogEvent {
   };
 }
 
-/** Prints the log up to its end. After a lost connection it goes on. @throws Error if the build has failed */
+/** Prints the log up to its end, and continues after a lost connection. @throws Error if the build has failed */
 async function watch(
   at: GatewayAddress,
   { name, version }: Environment,

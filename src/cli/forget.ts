@@ -76,7 +76,7 @@ function announcement(owner: Owner, held: Held): string {
   return `This forgets ${nameOf(owner)}${whom}: ${sessions} sessions, of which ${openSessions} are open, ${contexts} contexts, ${notebooks} notebooks, ${executions} executions with ${outputBytes} bytes of output, ${held.fileChanges} changes of files, ${held.tokens} tokens and ${held.quotas} quotas. It cannot be undone.`;
 }
 
-/** Makes the operator type the name, because then it has been read. @throws Error if it is not typed */
+/** Makes the operator type the name, which shows that it was read. @throws Error if it is not typed */
 async function requireConfirmation(owner: Owner, ask: Ask | null): Promise<void> {
   if (ask === null)
     throw new Error('Nothing was forgotten. Confirm with --yes, or call this at a terminal.');

@@ -98,7 +98,10 @@ async function withSecret(
   print(`${where}, and nowhere else. Token ${made.token.name}: ${made.token.id}`);
 }
 
-/** The id of the token with this id, or of the only valid token with this name. @throws Error if there is none */
+/**
+ * The id of the token with this id, or of the only valid token with this name.
+ * @throws Error if no token or several match
+ */
 async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<string> {
   const all = await tokens(deps, CLI);
   if (all.some(({ id }) => id === given)) return given;

@@ -14,12 +14,6 @@ export const SESSIONS = {
     fallback: 86_400_000,
     min: 1_000,
   }),
-  recyclingIntervalMs: milliseconds({
-    name: 'RECYCLING_INTERVAL_MS',
-    text: 'How often the gateway looks for idle sessions. It looks once a second for those with an idle time of their own.',
-    fallback: 300_000,
-    min: 100,
-  }),
   longestSessionLifeMs: milliseconds({
     name: 'LONGEST_SESSION_LIFE_MS',
     text: 'The longest life, counted from the opening of a session, that openSession and extendSession may give it. It is also the longest idle time.',

@@ -1,5 +1,6 @@
 /**
- * The life of a context: a kernel of a session beside its default one. The default context has no stream of its own.
+ * The life of a context: a kernel of a session in addition to the default one. The default context has no stream of its
+ * own.
  *
  * ```
  *  (none) --create--> STARTING --ready--> READY --delete requested--> ENDING --end--> ENDED

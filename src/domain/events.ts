@@ -10,7 +10,10 @@ export type DomainEvent = EventOf<StreamKind>;
 
 /** An event as stored. */
 export interface RecordedEvent<E extends DomainEvent = DomainEvent> {
-  /** The event's place in the commit order of all streams, from 1. A reader that got n never gets a smaller one. */
+  /**
+   * The event's place in the commit order of all streams, from 1. A reader that has got position n never gets a smaller
+   * one later.
+   */
   readonly position: number;
   readonly streamKind: StreamKind;
   readonly streamId: string;
@@ -31,8 +34,9 @@ export interface EventMetadata {
   readonly causationId: EventId | null;
   /**
    * Joins events that belong together. It is the execution's id for all events of an execution, and for events of other
-   * streams in the same commit: SessionOpened and WorkerAssigned beside ExecutionRequested, for example. For all other
-   * events it is the id of the first event of their commit. Null for events recorded before correlation ids existed.
+   * streams in the same commit: SessionOpened and WorkerAssigned together with ExecutionRequested, for example. For all
+   * other events it is the id of the first event of their commit. Null for events recorded before correlation ids
+   * existed.
    */
   readonly correlationId: string | null;
   /** Who caused it. Null if a gateway caused it by itself, or if the event was recorded before actors existed. */

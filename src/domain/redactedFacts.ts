@@ -59,6 +59,6 @@ export const TOKEN = {
   userPrefix: { becomes: null },
   door: 'stays',
   expiresAt: 'stays',
-  // The secret is random, so its hash tells nothing.
+  // The secret is random, so its hash reveals nothing.
   secretSha256: 'stays',
 } as const;

@@ -30,7 +30,7 @@ export type SessionEvent =
         tenant: string;
         userUuid: string;
         workerId: WorkerId;
-        /** Whether the user's previous session ended, and so lost its variables, without the user's release. */
+        /** Whether the user's previous session ended without the user's release, so that its variables are lost. */
         followsLoss: boolean;
         /** Left out for a session that was opened without options. */
         options?: RecordedOptions;

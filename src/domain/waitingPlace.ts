@@ -3,7 +3,7 @@
 /** The place of one user among all who wait. All calls of a user share it. */
 export interface WaitingPlace {
   readonly tenant: string;
-  /** The same text for the same user at every gateway. It does not tell who the user is. */
+  /** The same text for the same user at every gateway. It does not reveal who the user is. */
   readonly user: string;
   /** When the first of the user's calls began to wait, in milliseconds since 1970, by the clock of its gateway. */
   readonly since: number;

@@ -147,8 +147,7 @@ export interface FileListing {
 }
 
 /**
- * If a file or folder gets another name, that is a `rename` of the old name and a `create` of the new one, as with
- * inotify.
+ * A renamed file or folder is reported as a `rename` of the old name and a `create` of the new one, as with inotify.
  */
 export const FOLDER_EVENT_TYPES = ['create', 'write', 'remove', 'rename', 'chmod'] as const;
 export type FolderEventType = (typeof FOLDER_EVENT_TYPES)[number];

@@ -49,7 +49,8 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
   let fullSince: number | null = null;
   let minute = 0;
   /**
-   * For this minute: the rows that are or will be stored by key, the known keys, and their number by session and kind.
+   * For this minute: the write of each key's row, the keys that were admitted, and how many keys of each kind a session
+   * has.
    */
   let stored = new Map<string, Promise<void>>();
   let seen = new Set<string>();

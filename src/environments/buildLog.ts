@@ -10,7 +10,10 @@ import type { Database } from '../events/database.ts';
 const STORE_INTERVAL_MS = 250;
 /** A piece is stored at once when it has grown to this size. */
 const MAX_PIECE_CHARS = 64 * 1024;
-/** How much is kept from the beginning of the log, over all attempts, and from the end of each attempt. */
+/**
+ * How much is kept from the beginning of the log, over all attempts, and from the end of each attempt. A gap event
+ * stands for the text between them.
+ */
 const MAX_LOG_CHARS = 4 * 1024 * 1024;
 const MAX_END_CHARS = 64 * 1024;
 /** The gateway's first line of each attempt begins with this text. Attempts are counted by it. */

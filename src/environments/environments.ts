@@ -128,7 +128,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
         buildOrder.failed(id);
         if (isEngineAway(error)) throw error;
         const details = { name, number, error: messageOf(error) };
-        logger.error(details, 'a build was broken off; it begins anew later');
+        logger.error(details, 'a build was interrupted; it is attempted again later');
       } finally {
         building = null;
         offLost();

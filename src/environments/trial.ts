@@ -65,7 +65,7 @@ export async function tryImage(
   });
   try {
     const address = runtime.addressOf({ socketPath: made.location });
-    if (address === null) throw new TrialError('Its worker has no address.');
+    if (address === null) throw new TrialError('its worker has no address');
     await untilStarted(runtime, made.containerId, address, signal);
     return installed(await answerOf(deps, address, signal));
   } finally {
@@ -182,7 +182,7 @@ function installed(printed: string): readonly InstalledPackage[] {
     if (sum !== '2 ') throw new Error(`1+1 is ${printed.slice(0, 100)}`);
     return installedSchema.parse(JSON.parse(list));
   } catch (cause: unknown) {
-    const message = `a kernel of it does not say what is installed (${messageOf(cause)})`;
+    const message = `its kernel does not say what is installed (${messageOf(cause)})`;
     throw new TrialError(message, { cause });
   }
 }

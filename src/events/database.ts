@@ -26,7 +26,7 @@ export interface Database {
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
   readonly firstUse: FirstUse;
-  /** Reads that wait neither behind others nor longer than 2 s. */
+  /** Reads of tokens on a connection of their own. They do not wait behind other reads, and fail after 2 s. */
   readonly tokenReads: TokenReads;
   /**
    * Resolves with a message for the operator when a later release has changed the database so that this release is too

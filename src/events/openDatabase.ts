@@ -62,7 +62,7 @@ export async function openDatabase(
 const COMMIT_LIMITS = { statementTimeoutMs: 7_500, answerTimeoutMs: 10_000 };
 /**
  * A lease lives for 2 s, so a renewal that takes longer has failed. A half-open connection must be found within that
- * time, or this gateway loses all its leases.
+ * time. Otherwise this gateway loses all its leases.
  */
 const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
 

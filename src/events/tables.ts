@@ -220,7 +220,7 @@ export const acceptedEnds = pgTable('accepted_ends', {
   acceptedAt: time('accepted_at').notNull().defaultNow(),
 });
 
-/** Contexts beside the default one of each session. */
+/** Contexts in addition to the default one of each session. */
 export const contexts = pgTable(
   'contexts',
   {

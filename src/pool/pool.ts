@@ -28,13 +28,7 @@ import { usageOf } from '../worker/usageOf.ts';
 import type { EgressServer } from '../worker/workerEgress.ts';
 import { createWorkerFeatures, type WorkerFeatures } from '../worker/workerFeatures.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
-import {
-  carryOutEnd,
-  type EndCondition,
-  type EndWorkerDeps,
-  endWorker,
-  recordEnd,
-} from './endWorker.ts';
+import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
 import { createEnvironments, type Environments } from './supply/environments.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
@@ -179,7 +173,7 @@ export function createPool(deps: PoolDeps): Pool {
     },
     hasTold: parts.features.hasTold,
     retireIdle: (worker) => retireIdle(ending, worker),
-    closeSession: (session, reason, actor) => closeSession(ending, session, reason, { actor }),
+    closeSession: (session, reason, actor) => closeSession(ending, session, reason, actor),
     filesOf: (session) =>
       openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
     status: async () => ({
@@ -272,16 +266,6 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     supply,
     closing,
     logger,
-    closeSession: async (session, reason, condition) => {
-      await closeSession(ending, session, reason, { condition });
-    },
-    recordExpiry: ({ workerId }, isDue) =>
-      recordEnd(ending, workerId, {
-        type: 'RetireWorker',
-        reason: 'expired',
-        condition: { isDue },
-      }),
-    carryOutEnd: (workerId) => carryOutEnd(ending, workerId),
   });
   const cpuYield = createCpuYield({
     heldWorkers,
@@ -346,15 +330,15 @@ async function retireIdle(ending: EndWorkerDeps, { id }: Worker): Promise<void> 
   void carryOutEnd(ending, id);
 }
 
-/** Null if the session was closed already, or if the condition does not hold. */
+/** Null if the session was closed already. */
 async function closeSession(
   ending: EndWorkerDeps,
   { workerId }: Session,
   reason: RetireReason,
-  more: { readonly condition?: EndCondition; readonly actor?: Actor } = {},
+  actor: Actor,
 ): Promise<Session | null> {
   const worker = await ending.database.queries.worker(workerId);
-  const why = { type: 'RetireWorker', reason, ...more } as const;
+  const why = { type: 'RetireWorker', reason, actor } as const;
   return worker && (await endWorker(ending, worker, why));
 }
 

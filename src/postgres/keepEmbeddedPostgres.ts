@@ -9,8 +9,8 @@ import { readStatus } from './serverStatus.ts';
 const POLL_INTERVAL_MS = 1_000;
 
 /**
- * Until `close()`, starts the embedded server again whenever it has died, because nobody else does. Running code goes
- * on in the workers meanwhile.
+ * Until `close()`, starts the embedded server again whenever it has died. No other process does this. Meanwhile, code
+ * keeps running in the workers.
  */
 export function keepEmbeddedPostgres(
   deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },

@@ -3,7 +3,7 @@ import type { Database } from '../events/database.ts';
 import { DURABLE_OPERATIONS } from './operations/durableOperations.ts';
 
 /**
- * Reads what is recorded of a worker when its lease is taken, and the event position of that state. The position is
+ * Reads the recorded state of a worker when its lease is taken, and the event position of that state. The position is
  * read first, so that the state includes everything that was committed up to it.
  */
 export async function readTakenOver({ queries, store }: Database, id: WorkerId) {

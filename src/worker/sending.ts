@@ -58,8 +58,8 @@ export function createSending(deps: SendingDeps): Sending {
   } = deps;
   /**
    * The executions whose code is held back, for one of two reasons. If an interrupt is pending, the former holder may
-   * have sent the code already, and the agent's answer to the interrupt says whether the agent has it. Otherwise, the
-   * values of the execution's environment variables are still being read.
+   * have sent the code already. The agent's answer to the interrupt shows whether the agent has the code. Otherwise,
+   * the values of the execution's environment variables are still being read.
    */
   const heldBack = new Set<ExecutionId>();
 

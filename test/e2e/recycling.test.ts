@@ -10,7 +10,6 @@ let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await startTestGateway({
     SESSION_IDLE_TIMEOUT_MS: '2000',
-    RECYCLING_INTERVAL_MS: '200',
     MIN_IDLE_WORKERS: '1',
     MAX_TOTAL_WORKERS: '8',
   });

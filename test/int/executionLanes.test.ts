@@ -100,9 +100,10 @@ describe('the first execution of a session', () => {
 describe('a session', () => {
   const hourAgo = () => new Date(Date.now() - HOUR_MS);
   const halfHourAgo = () => new Date(Date.now() - HOUR_MS / 2);
-  const rule = () => ({ at: new Date(), timeoutMs: HOUR_MS / 2, isOwnOnly: false });
   const isIdle = async ({ id }: Session) =>
-    (await queries.idleSessions(rule(), 1_000)).some((session) => session.id === id);
+    (await queries.idleSessions(new Date(), HOUR_MS / 2, 1_000)).some(
+      (session) => session.id === id,
+    );
   const close = (session: Session) => {
     const data = { at: new Date().toISOString(), reason: 'idle' as const };
     const closed = onSession(session, { type: 'SessionClosed', data });

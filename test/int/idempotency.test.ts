@@ -201,7 +201,7 @@ it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {
     database: await own.open(),
     runtime: runtime.runtime,
     socketDir,
-    settings: { IDEMPOTENCY_TTL_MS: '5000', RECYCLING_INTERVAL_MS: '100' },
+    settings: { IDEMPOTENCY_TTL_MS: '5000' },
   });
   const run = (code: string) =>
     gateway.service

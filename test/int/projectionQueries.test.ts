@@ -170,11 +170,9 @@ describe('sessions', () => {
         options: { ...NO_OPTIONS, idleTimeoutMs: 1_000, maxLifeMs: 143 },
       }),
     );
-    const rule = { at: msLater(150), timeoutMs: 50, isOwnOnly: false };
-    const since = await queries.idleSessions(rule, 10);
+    const since = await queries.idleSessions(msLater(150), 50, 10);
     expect(ids(since)).toEqual([unused.id, idle.id, usedBefore.id, short.id]);
-    expect(ids(await queries.idleSessions(rule, 1))).toEqual([unused.id]);
-    expect(ids(await queries.idleSessions({ ...rule, isOwnOnly: true }, 10))).toEqual([short.id]);
+    expect(ids(await queries.idleSessions(msLater(150), 50, 1))).toEqual([unused.id]);
     const expired = await queries.expiredSessions(msLater(150), 148, 10);
     expect(ids(expired)).toEqual([unused.id, idle.id, busy.id, long.id]);
     expect(ids(await queries.expiredSessions(msLater(149), 1_000, 10))).toEqual([]);

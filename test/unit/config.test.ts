@@ -51,7 +51,6 @@ describe('the configuration', () => {
       environmentBuildCpus: 1,
       sessionIdleTimeoutMs: 3_600_000,
       sessionMaxLifeMs: 86_400_000,
-      recyclingIntervalMs: 300_000,
       longestSessionLifeMs: 604_800_000,
       maxSessionMetadataKeys: 64,
       maxSessionMetadataBytes: 16_384,

@@ -265,7 +265,9 @@ describe('a rule', () => {
       '[ff02::1]:80',
       '255.255.255.255:1',
     ])
-      expect(parseRule(text)).toEqual({ problem: expect.stringContaining('must not be an unspecified') });
+      expect(parseRule(text)).toEqual({
+        problem: expect.stringContaining('must not be an unspecified'),
+      });
   });
 
   it('lets a private address be dialled only if it is listed as an address, with that port', () => {

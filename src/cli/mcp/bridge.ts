@@ -9,7 +9,7 @@ import { cutOff, type Failure, failureOf } from './failures.ts';
 export interface BridgeDeps {
   /** Where the host is. */
   readonly host: Transport;
-  /** Works over HTTP: aborting a request closes its connection, which tells the gateway that the call is cancelled. */
+  /** Works over HTTP. Aborting a request closes its connection, which tells the gateway that the call is cancelled. */
   readonly gateway: Transport;
   /** Shows the user a problem that cannot be reported as the answer to a request. */
   readonly say: (line: string) => void;

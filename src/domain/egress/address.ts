@@ -149,7 +149,7 @@ const SPECIAL = [
   ...networks('198.51.100.0/24', '203.0.113.0/24'),
   // Azure's metadata and DNS.
   ...networks('168.63.129.16/32'),
-  // Everything outside of 2000::/3, the only range from which IANA assigns addresses of hosts.
+  // Everything outside of 2000::/3, the only range from which IANA assigns addresses to hosts.
   ...networks('::/3', '4000::/2', '8000::/1'),
   // Teredo and other protocols; documentation.
   ...networks('2001::/23', '2001:db8::/32', '3fff::/20'),

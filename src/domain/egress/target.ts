@@ -1,6 +1,6 @@
 /**
- * The host and port that user code asks to reach. Each target has exactly one accepted spelling, so that no two parts
- * of the program can read it differently.
+ * The host and port that user code asks to reach. A target is brought into one form, and unusual spellings of addresses
+ * are refused, so that no two parts of the program read it differently.
  */
 import { type Address, addressText, parseAddress } from './address.ts';
 

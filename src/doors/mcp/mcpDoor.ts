@@ -11,7 +11,7 @@ import type { MakeServer, McpHandler } from './mcpHandler.ts';
 /** The JSON-RPC code of errors at the HTTP level. None of the protocol's own codes fits. */
 const SERVER_ERROR = -32_000;
 const INTERNAL_ERROR = -32_603;
-/** The URL of every Fetch request. Nothing uses it, and the real one contains what a client wrote into `Host`. */
+/** The URL of every request to the handler. Nothing uses it, and a real one would contain the client's `Host`. */
 const ADDRESS = 'http://cellhouse/mcp';
 
 /** The headers that a client in a web page sends. */
@@ -69,7 +69,9 @@ async function answer(
   });
 }
 
-/** Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session: there are none. */
+/**
+ * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. There are neither.
+ */
 function notAllowed({ res }: DoorCall): void {
   const refusal = { status: 405, code: 'BAD_USER_INPUT', message: 'Method not allowed.' };
   const { status, headers, body } = refuse({ ...refusal, headers: { Allow: 'POST' } });

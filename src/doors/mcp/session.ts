@@ -81,7 +81,9 @@ function isForOneUser({ users }: McpCall['principal']): boolean {
   return singleUser(users) !== null;
 }
 
-/** Separates users who chose the same id. The encoded user contains no colon, so the first colon ends it. */
+/**
+ * A prefix for session ids, so that users who chose the same id get different sessions. An encoded user has no colon.
+ */
 function userPrefix(headers: McpCall['headers']): string {
   const user = textOf(headers[USER_HEADER]);
   return user === null ? '' : `${encodeURIComponent(user.toWellFormed())}:`;

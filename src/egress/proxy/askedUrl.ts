@@ -1,6 +1,6 @@
 import { parseTarget, type Target } from '../../domain/egress/target.ts';
 
-/** What a request to a proxy asks for. */
+/** The parsed URL of a request to the proxy. */
 export interface AskedUrl {
   readonly target: Target;
   /** The path and query that are sent to the host. */

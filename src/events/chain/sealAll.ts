@@ -1,7 +1,7 @@
 import { pause } from '../../async/pause.ts';
 import type { Queries } from '../queries/createQueries.ts';
 
-/** Events in one transaction: about 10 ms of work for the database. */
+/** Events in one transaction. Sealing them takes the database about 10 ms. */
 const PAGE_EVENTS = 500;
 
 /** Pauses as long as the last page took, so that a long history leaves half of a CPU to the commits. */

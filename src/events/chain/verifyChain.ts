@@ -1,6 +1,6 @@
 /**
  * Checks every event against the audit chain, and the chain against heads that are known outside of the database. It
- * changes nothing, and it may run beside gateways.
+ * changes nothing, and may run while gateways serve.
  */
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { REMOVAL_TYPES } from '../../domain/removal.ts';
@@ -56,7 +56,6 @@ export async function verifyChain(
   );
 }
 
-/** Collects findings. */
 function createFindings() {
   const findings: string[] = [];
   let findingCount = 0;

@@ -25,8 +25,8 @@ export interface LeasesDeps {
 interface Held {
   readonly epoch: number;
   /**
-   * No other gateway can have the lease before this time (`performance.now()`). The lease's life counts from before the
-   * request was sent.
+   * No other gateway can have the lease before this time (`performance.now()`). The time to live is counted from before
+   * the request was sent, so this is never too late.
    */
   validUntil: number;
 }
@@ -35,7 +35,7 @@ interface Held {
 export function createLeases(deps: LeasesDeps): Leases {
   const { client, gatewayId, version } = deps;
   const held = createHeldLeases(deps);
-  /** The epoch of an announcement whose release is not written yet. */
+  /** The epoch of the lease `gateway-<id>`, as long as the schema version is not written yet. */
   let announcing: number | null = null;
   const acquire = (name: string) =>
     held.hold(

@@ -24,8 +24,8 @@ export interface FreshOutputs {
   read(after: OutputCursor | null, items: readonly SizedItem[]): void;
   /**
    * The execution's outputs after `after`, or null if they must be read. "Nothing yet" is answered only once after each
-   * commit of this gateway, so that no later than the second request, outputs that another gateway may have stored
-   * meanwhile are read.
+   * commit of this gateway. The second request reads from the database, where another gateway may have stored outputs
+   * meanwhile.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** The same, but it continues with the executions that the user ran next. Such a stream has no end. */

@@ -33,8 +33,8 @@ export interface QueriesDeps {
 
 /**
  * All queries on the tables. An answer shows what was committed when it was read. A caller that acts on it commits with
- * the version (or guard) that it saw, and queries again on a ConcurrencyError. States come from
- * projections. Only {@link createHistoryQueries} folds events.
+ * the version (or guard) that it saw, and queries again on a ConcurrencyError. States come from projections; only
+ * {@link createHistoryQueries} folds events.
  */
 export type Queries = ReturnType<typeof createQueries>;
 

@@ -119,7 +119,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return { execution: toExecution(execution), lastSeq };
     },
 
-    /** The values of its environment variables. Null if there are none, because they are deleted when it ends. */
+    /** The values of its environment variables. Null if there are none: they are deleted when the execution ends. */
     executionVariables: async (
       id: ExecutionId,
     ): Promise<Readonly<Record<string, string>> | null> => {

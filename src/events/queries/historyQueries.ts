@@ -54,8 +54,8 @@ export function createHistoryQueries({ sql, answered }: Client) {
     },
 
     /**
-     * Like `streamPage`, but for the holder of a tenant's events: each event has its number among those of the tenant
-     * as its position. Events that are not sealed yet are left out.
+     * Like `streamPage`, but only for events of a tenant: each has its number among the events of the tenant as its
+     * position. Events that are not sealed yet are left out.
      */
     tenantStreamPage: async (
       tenant: string,

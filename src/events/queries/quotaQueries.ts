@@ -6,7 +6,7 @@ import type { Client } from '../connection/client.ts';
 /** How much is used of each quota that is counted in the commit. */
 export type QuotaUse = Readonly<Record<CountedKind, number>>;
 
-/** Where an execution runs or waits for others. */
+/** The facts of an execution that determine its lane. */
 export type QueuePlace = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
 
 /** How much is used of the quotas of unfinished executions. */

@@ -28,7 +28,6 @@ function single({ sql, answered }: Client) {
           ORDER BY opened_at DESC, id DESC LIMIT 1`),
       ),
 
-    /** The open session that the worker serves. */
     openSessionOfWorker: async (workerId: WorkerId): Promise<Session | null> =>
       firstOrNull(
         await answered(sql<Session[]>`
@@ -56,16 +55,12 @@ function many({ sql, answered }: Client) {
      * execution, and had neither the end of an execution nor another use in that time. Of a command that does not keep
      * its session alive, only the request counts as a use.
      */
-    idleSessions: async (
-      { at, timeoutMs, isOwnOnly }: IdleRule,
-      limit: number,
-    ): Promise<Session[]> =>
+    idleSessions: async (at: Date, timeoutMs: number, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT s.* FROM sessions s, LATERAL (
           SELECT ${at}::timestamptz - coalesce(s.idle_timeout_ms, ${timeoutMs}) * interval '1 ms' AS since
         ) idle
         WHERE s.closed_at IS NULL AND s.opened_at < idle.since
-          ${isOwnOnly ? sql`AND s.idle_timeout_ms IS NOT NULL` : sql``}
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at IS NULL
             AND (e.keeps_alive OR e.requested_at >= idle.since))
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= idle.since
@@ -83,16 +78,6 @@ function many({ sql, answered }: Client) {
           AND coalesce(expires_at, opened_at + ${maxLifeMs} * interval '1 ms') <= ${at}
         ORDER BY opened_at, id LIMIT ${limit}`),
   };
-}
-
-/** When sessions are idle. */
-export interface IdleRule {
-  /** The time that counts as now. */
-  readonly at: Date;
-  /** The idle time of sessions that have none of their own. */
-  readonly timeoutMs: number;
-  /** Whether only sessions with an idle time of their own are wanted. */
-  readonly isOwnOnly: boolean;
 }
 
 function uses({ sql, answered }: Client) {
@@ -140,7 +125,8 @@ function uses({ sql, answered }: Client) {
     },
 
     /**
-     * The values of the session's environment variables. Null if there are none, because they are deleted when it ends.
+     * The values of the session's environment variables. Null if there are none: they are deleted when the session
+     * ends.
      */
     sessionVariables: async (id: SessionId): Promise<Readonly<Record<string, string>> | null> => {
       const rows = await answered(sql<{ name: string; value: string }[]>`

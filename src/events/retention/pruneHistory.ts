@@ -203,7 +203,6 @@ function sizesOf(sql: Sql, kind: Projection['kind']): Fragment {
   }
 }
 
-/** A part of a query. */
 type Fragment = PendingQuery<Row[]>;
 
 /**

@@ -6,7 +6,7 @@ export const LOCK_CLASS = 1_667_788_661;
  */
 export const COMMITS = 1;
 /**
- * A rebuild holds it from its first look at an event to its end. Everything that changes recorded events takes it, too.
+ * A rebuild holds it from its first read of an event to its end. Everything that changes recorded events takes it, too.
  * Otherwise the rebuild would write back rows from events that it has read before.
  */
 export const REBUILD = 4;

@@ -73,7 +73,7 @@ class SocketConnection implements Connection {
       intervalMs: deps.pingIntervalMs,
       ping: () => this.#socket.ping(),
       isPaused: () => this.#isPaused,
-      onSilence: () => this.end(new Error('The worker gives no sign of life.')),
+      onSilence: () => this.end(new Error('The worker does not answer pings.')),
     });
     this.#listen();
     // The `handshakeTimeout` of `ws` works only if the connection is a socket, so this deadline is our own.
@@ -83,7 +83,7 @@ class SocketConnection implements Connection {
   send(frame: string): boolean {
     if (this.#phase !== 'open' || this.#socket.readyState !== WebSocket.OPEN) return false;
     if (this.#socket.bufferedAmount + frame.length > MAX_UNREAD_BYTES) {
-      this.end(new Error('The worker does not read what it is sent.'));
+      this.end(new Error('The worker does not read its messages.'));
       return false;
     }
     this.#socket.send(frame);
@@ -149,7 +149,7 @@ class SocketConnection implements Connection {
     if (this.#phase === 'ended') return;
     clearTimeout(this.#deadline);
     this.#liveness.start();
-    this.#deadline = this.#endLater(new KernelProtocolError('The worker said no hello.'));
+    this.#deadline = this.#endLater(new KernelProtocolError('The worker sent no hello.'));
   }
 
   #open(hello: Hello): void {

@@ -61,7 +61,7 @@ export function createSequence(cursor: {
     },
     place: (seq) => {
       if (seq !== expected)
-        return new KernelProtocolError(`Message ${seq} came where ${expected} must come.`);
+        return new KernelProtocolError(`Message ${seq} arrived, but ${expected} was expected.`);
       expected += 1;
       if (seq <= last) return 'duplicate';
       last = seq;

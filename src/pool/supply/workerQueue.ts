@@ -61,7 +61,7 @@ export type OnGone = (leave: (error: Error) => void) => () => void;
 export interface WorkerQueue {
   /** The number of waiting requests. */
   readonly waiting: number;
-  /** What other gateways need to know of the waiting requests. */
+  /** The waiting requests, as they are reported to other gateways. */
   here(): WaitingHere;
   /**
    * The waiting users who still need a worker. A user whose request is being served does not count. That worker may no
@@ -222,7 +222,10 @@ function firstTurns(users: readonly Waiter[], weights: Shares['weights']): Waiti
     .map(({ tenant, user, since, environment }) => ({ tenant, user, since, environment }));
 }
 
-/** Remembers since when workers are left for other gateways. Calls `onOverdue` when one is due here instead. */
+/**
+ * Remembers since when workers are left for other gateways. Calls `onOverdue` when one was left for
+ * {@link FAIR_YIELD_MS}.
+ */
 function createYielding(onOverdue: () => void) {
   let leftSince = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;

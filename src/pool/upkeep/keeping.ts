@@ -4,13 +4,11 @@ import type { Config } from '../../config/config.ts';
 import type { WorkerId } from '../../domain/ids.ts';
 import type { RuntimeListener } from '../../runtime/runtime.ts';
 import { createBackground } from '../background.ts';
-import type { EndWorkerDeps } from '../endWorker.ts';
+import { carryOutEnd, type EndWorkerDeps, recordEnd } from '../endWorker.ts';
 import type { Supply } from '../supply/supply.ts';
 import type { WorkerMaking } from '../supply/workerMaking.ts';
 import { adoptLive, createOrphanAdoption } from './adoptOrphans.ts';
-import type { ExpiryDeps } from './expireSessions.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
-import type { RecycleDeps } from './recycleSessions.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createWorkerDeaths } from './workerDeaths.ts';
 
@@ -18,9 +16,6 @@ export interface KeepingDeps extends EndWorkerDeps {
   readonly config: Config;
   readonly making: WorkerMaking;
   readonly supply: Pick<Supply, 'workerIdle' | 'workerMissing' | 'engineAway' | 'engineBack'>;
-  readonly closeSession: RecycleDeps['closeSession'];
-  readonly recordExpiry: ExpiryDeps['record'];
-  readonly carryOutEnd: ExpiryDeps['carryOut'];
   /** Aborted when the pool closes. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
@@ -64,8 +59,9 @@ export function createKeeping(deps: KeepingDeps): Keeping {
       reconcile: (worker) => reconcileWorker(reconciling, worker, null),
     }),
     sweep: () => reconcile(reconciling),
-    record: deps.recordExpiry,
-    carryOut: deps.carryOutEnd,
+    recordEnd: (workerId, reason, condition) =>
+      recordEnd(deps, workerId, { type: 'RetireWorker', reason, condition }),
+    carryOutEnd: (workerId) => carryOutEnd(deps, workerId),
     onRound: () => {
       supply.workerIdle();
       supply.workerMissing();

@@ -1,6 +1,6 @@
 /**
  * One gateway of a pool, the keeper, does the upkeep for all: finds workers that died unnoticed, ends sessions that are
- * idle or too old, and deletes old idempotency keys. The keeper is the gateway with the lease `upkeep`. Every gateway
+ * idle or too old, and deletes rows that nobody needs any more. The keeper is the gateway with the lease `upkeep`. Every gateway
  * tries to get the lease in each round. Work that needs the engine runs outside the rounds, so that an engine that does
  * not answer does not delay the takeover of workers.
  */
@@ -10,8 +10,7 @@ import { repeat } from '../../async/repeat.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
-import { createExpiry, type ExpiryDeps } from './expireSessions.ts';
-import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
+import { createDueSessions, type DueSessionsDeps } from './endDueSessions.ts';
 
 /**
  * How often each gateway looks for orphans and tries to become the keeper. A dead gateway's workers are taken over
@@ -19,24 +18,22 @@ import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
  */
 const POLL_INTERVAL_MS = 500;
 /**
- * How often the keeper looks for sessions whose life is over. A session ends within 1 s of that time, or within 4 s if
+ * How often the keeper looks for sessions whose lifetime is over. A session ends within 1 s of then, or within 4 s if
  * the keeper has just died.
  */
 const EXPIRY_INTERVAL_MS = 250;
-/** How often the keeper looks for idle sessions among those with an idle time of their own, which may be short. */
-const OWN_IDLE_INTERVAL_MS = 1_000;
+/** How often the keeper looks for idle sessions. */
+const IDLE_INTERVAL_MS = 1_000;
+/** How often the keeper deletes rows that nobody needs any more. */
+const CLEANING_INTERVAL_MS = 10_000;
 /** The engine reports deaths immediately. The sweep catches those that it did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
 /** How long `close()` waits for work in progress. After that, it abandons the work: all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
-export interface UpkeepDeps
-  extends Omit<RecycleDeps, 'queries' | 'isOver'>,
-    Omit<ExpiryDeps, 'queries'> {
+export interface UpkeepDeps extends Omit<DueSessionsDeps, 'queries'> {
   readonly database: Database;
-  readonly logger: Logger;
-  readonly recyclingIntervalMs: number;
   readonly idempotencyTtlMs: number;
   /** Takes over workers that no gateway acts for. Every gateway does it in each round. */
   readonly adoptOrphans: () => Promise<void>;
@@ -63,12 +60,9 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const isKeeper = () => leases.isHeld(UPKEEP_LEASE);
   const isOver = () => closing.signal.aborted || !isKeeper();
   const sweeping = createChore(deps.logger, SWEEP_INTERVAL_MS, deps.sweep);
-  const expiry = createExpiry({ ...deps, queries });
-  const recycleOwn = () => recycleSessions({ ...deps, queries, isOver }, true);
-  const recyclingOwn = createChore(deps.logger, OWN_IDLE_INTERVAL_MS, recycleOwn);
-  const recycling = createChore(deps.logger, deps.recyclingIntervalMs, async () => {
-    await recycleSessions({ ...deps, queries, isOver }, false);
-    if (isOver()) return;
+  const dueSessions = createDueSessions({ ...deps, queries });
+  const endingIdle = createChore(deps.logger, IDLE_INTERVAL_MS, dueSessions.endIdle);
+  const cleaning = createChore(deps.logger, CLEANING_INTERVAL_MS, async () => {
     await queries.deleteIdempotencyKeys(new Date(deps.now().getTime() - deps.idempotencyTtlMs));
     await queries.deleteRemovedWorkersCursors();
     await queries.deleteLeftOfSessions();
@@ -87,17 +81,17 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     deps.onRound();
     if (isOver()) return;
     sweeping.doIfDue();
-    recycling.doIfDue();
+    cleaning.doIfDue();
   }
 
   /** Runs outside the rounds, so that nothing that a round waits for delays the end of a session. */
-  async function expire(): Promise<void> {
+  async function endSessions(): Promise<void> {
     if (isOver()) return;
-    await expiry.round().catch(async (error: unknown) => {
+    await dueSessions.endExpired().catch(async (error: unknown) => {
       goOn(deps.logger, error);
       await pause(POLL_INTERVAL_MS, closing.signal);
     });
-    recyclingOwn.doIfDue();
+    endingIdle.doIfDue();
   }
 
   async function keepRounds(): Promise<void> {
@@ -115,11 +109,11 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      rounds = Promise.all([keepRounds(), repeat(EXPIRY_INTERVAL_MS, closing.signal, expire)]);
+      rounds = Promise.all([keepRounds(), repeat(EXPIRY_INTERVAL_MS, closing.signal, endSessions)]);
     },
     close: async () => {
       closing.abort();
-      const chores = [sweeping, recycling, recyclingOwn, expiry].map((chore) => chore.done());
+      const chores = [sweeping, cleaning, endingIdle, dueSessions].map((chore) => chore.done());
       const all = Promise.all([rounds, ...chores]);
       await within(CLOSE_TIMEOUT_MS, all, () => undefined);
     },

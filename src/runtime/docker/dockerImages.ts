@@ -29,7 +29,7 @@ const OWNER_LABEL = 'cellhouse.environment-pool';
 /** An engine that has not answered by then counts as away. Removing a large image takes seconds. */
 const ENGINE_CALL_TIMEOUT_MS = 60_000;
 const MIB = 1024 * 1024;
-/** The CFS scheduling period. A build's CPU quota is a multiple of it. */
+/** The CFS scheduling period of a build's containers. Their CPU quota is given for this period. */
 const CPU_PERIOD_US = 100_000;
 
 export interface DockerImagesDeps {
@@ -131,7 +131,7 @@ async function readBuild(stream: Readable, onText: (text: string) => void): Prom
       failure = new BuildStepError(step, error.trim(), errorDetail?.code ?? null);
     if (text === undefined) continue;
     step = Number(/^Step (\d+)\/\d+ : /.exec(text)?.[1] ?? step);
-    // The engine itself colours what programs write to standard error.
+    // The engine adds colour codes to the standard error of programs.
     onText(stripVTControlCharacters(text));
   }
   if (failure !== null) throw failure;

@@ -29,8 +29,7 @@ export interface EngineIdentity {
    */
   confirmed(): Promise<Engine>;
   /**
-   * Makes `call` to the engine at the socket, and returns its answer. The engine must be the pool's before and after
-   * it.
+   * Makes `call` to the engine, and returns its answer. The engine must be the pool's before and after the call.
    * @throws RuntimeError `engine-away`, `other-engine`
    */
   during<T>(call: () => Promise<T>): Promise<T>;

@@ -51,7 +51,7 @@ export function createDoorSockets(deps: DoorSocketsDeps): DoorSockets {
     perMessageDeflate: false,
     handleProtocols: (_offered, req) => chosen.get(req) ?? false,
   });
-  /** For each WebSocket, what its door does before a stop closes it. */
+  /** For each WebSocket, the function by which its door prepares for the stop. */
   const prepares = new Map<WebSocket, () => Promise<void>>();
   let isClosing = false;
 

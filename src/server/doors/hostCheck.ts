@@ -9,8 +9,8 @@ export type HostCheck = (req: Pick<IncomingMessage, 'headers'>) => Refusal | nul
 
 /**
  * Keeps web pages of other sites away from the doors. A page can make the name of its own server resolve to this
- * machine (DNS rebinding), but the browser still sends that name as `Host`. An address cannot be redirected so, so all
- * addresses are allowed, and `localhost` is, too. ALLOWED_HOSTS lists the other allowed names. If it is unset, every
+ * machine (DNS rebinding), but the browser still sends that name as `Host`. Nobody can redirect an address in this way,
+ * so all addresses are allowed. So is `localhost`. ALLOWED_HOSTS lists the other allowed names. If it is unset, every
  * name is allowed, but none if HOST is loopback.
  */
 export function createHostCheck({

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../../doors/shared/refusal.ts';
 
-/** More than one person needs. A token for many users may have many kernels, each with one or a few WebSockets. */
+/** Far more than one person needs. A token for many users may have many kernels, each with one or a few WebSockets. */
 const MAX_SOCKETS_OF_TOKEN = 1_000;
 
 const TOO_MANY: Refusal = {

@@ -26,7 +26,7 @@ const MAX_AGE_SECONDS = 600;
 export interface CorsRules {
   readonly methods: string;
   readonly headers: string;
-  /** Headers of answers beside those that every page may read. */
+  /** Headers of answers that pages may read, besides those that browsers show to every page. */
   readonly exposed: string;
 }
 

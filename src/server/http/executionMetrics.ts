@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 
-/** From the time that a warm worker takes for `1+1` to that of batch work. Events record times in milliseconds. */
+/** From the time that `1+1` takes in a warm worker to the time of batch work. Events record times in milliseconds. */
 const BUCKETS_S = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
 ];

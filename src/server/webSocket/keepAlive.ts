@@ -7,7 +7,7 @@ const SILENCE_LIMIT_MS = 60_000;
 
 /**
  * Sends pings, and cuts a connection that is silent for {@link SILENCE_LIMIT_MS}. The returned function ends this.
- * @param payload returns the payload of a ping, which is also that of its answer
+ * @param payload returns the payload of a ping. The answer to the ping has the same payload
  */
 export function keepAlive(socket: WebSocket, payload: () => string = () => ''): () => void {
   let silentMs = 0;

@@ -68,7 +68,7 @@ export function createInputDelivery(deps: InputDeliveryDeps): InputDelivery {
     deps.isRunning(id) &&
     !isAllTaken(each);
 
-  /** Asks for the agent's count, or sends what follows it. */
+  /** Asks for the agent's count of bytes. If it is known, sends the bytes that follow. */
   async function step(id: ExecutionId, each: Delivery): Promise<void> {
     const offset = each.taken ?? 0;
     const bytes = each.taken === null ? Buffer.alloc(0) : await each.reader.read(offset);

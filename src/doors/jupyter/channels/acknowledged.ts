@@ -2,7 +2,10 @@ import type { ContextPlace } from '../../../domain/contextPlace.ts';
 import type { FollowedContext } from '../../../service/output/followContext.ts';
 import type { DoorSocket } from '../../doorSocket.ts';
 
-/** How often a client is asked whether all has arrived. What has arrived after its last answer may be sent again. */
+/**
+ * The pause before a client is asked again whether all has arrived. What arrived after its last answer may be sent
+ * again.
+ */
 const INTERVAL_MS = 100;
 
 export interface Acknowledged {
@@ -10,7 +13,7 @@ export interface Acknowledged {
   tell(followed: Pick<FollowedContext, 'reached' | 'recorded'>): void;
   /** Everything up to this place is sent. */
   sent(place: ContextPlace): void;
-  /** Resolves when it is recorded how much of what was sent has arrived. */
+  /** Asks the client once more, and resolves when its answer is recorded. */
   settle(): Promise<void>;
 }
 

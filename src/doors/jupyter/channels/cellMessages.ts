@@ -94,7 +94,7 @@ export function createCellMessages(): CellMessages {
 
 /**
  * The number that a cell shows. A cell that is not stored in the history shows the number of the next cell, as with a
- * stock kernel. In its reply, a stock kernel then has the number of the last cell.
+ * stock kernel. The stock kernel's reply then has the number of the last cell.
  */
 function shownCount({ executionCount, options, finishedAt, status }: Execution): number {
   const isReplied = finishedAt !== null && status !== 'WORKER_LOST';

@@ -11,7 +11,10 @@ const BUSY: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-/** The error that a client gets for a cell that was not accepted, and so did not run. @throws any other error again */
+/**
+ * The error that a client gets for a cell that was not accepted, and so did not run.
+ * @throws `error`, unless it is a DomainError
+ */
 export function refusedCell(error: unknown): ErrorContent & Record<string, unknown> {
   if (!(error instanceof DomainError)) throw error;
   const { code, message: evalue } = error;

@@ -6,7 +6,7 @@ import type { ErrorContent } from './outputMessage.ts';
 type Ended = Pick<Execution, 'status' | 'errorName' | 'errorValue' | 'timeoutMs'>;
 
 export interface EndOfCell {
-  /** To be shown before the reply. Null if the outputs have shown it, or if there is none. */
+  /** The error to show before the reply. Null if the outputs have shown it, or if there is none. */
   readonly unshown: ErrorContent | null;
   readonly reply: Fields;
 }

@@ -14,7 +14,7 @@ export interface Sent {
 
 export interface MessageFacts {
   readonly id: string;
-  /** Names the kernel until its next restart: clients drop what they wait for when it changes. */
+  /** Identifies the kernel until its next restart. When it changes, clients drop what they wait for. */
   readonly session: string;
   readonly at: Date;
   /** The request that it answers. Null: none. */

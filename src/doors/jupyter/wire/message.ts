@@ -27,7 +27,7 @@ export interface Message {
   readonly content: Fields;
 }
 
-/** A message of a client. Its parent header may be anything. */
+/** A message of a client. Nothing uses its parent header. */
 export type Request = Omit<Message, 'parent_header'> & { readonly parent_header: Fields };
 
 /** A frame is not a valid message. The error text is for the client, and contains nothing of the frame. */

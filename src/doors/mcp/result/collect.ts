@@ -1,4 +1,4 @@
-/** Gathers what an execution has printed and shown, so far or in all, with a limit of memory. */
+/** Gathers what an execution has printed and shown so far, in limited memory. */
 import type { Execution } from '../../../domain/execution.ts';
 import type { Output, OutputItem, RichOutput } from '../../../domain/output.ts';
 import type { BoundService } from '../../boundService.ts';

@@ -51,7 +51,7 @@ export const readFile: Tool = tool({
 function binary({ entry, offset }: FileContent, bytes: Buffer): CallToolResult {
   const end = offset + bytes.length;
   return {
-    content: [{ type: 'text', text: `${bytes.length} bytes of ${entry.path} are in the data.` }],
+    content: [{ type: 'text', text: `content_base64 has ${bytes.length} bytes of ${entry.path}.` }],
     structuredContent: {
       path: entry.path,
       size: entry.size,

@@ -6,8 +6,8 @@ import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } 
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
 /**
- * One hour. Most of it is longer than a host waits: then get_execution waits for the rest. The service refuses more
- * than MAX_COMMAND_TIMEOUT_MS.
+ * One hour, which is far longer than a host waits. get_execution returns what follows after the wait. The service
+ * refuses more than MAX_COMMAND_TIMEOUT_MS.
  */
 const MAX_TIMEOUT_SECONDS = 3_600;
 
