@@ -94,32 +94,32 @@ it('a use that lasts is recorded until it ends, also while recording fails, or u
   const session = { id: newId<SessionId>(), idleTimeoutMs: 1_000 };
   const letGo = uses.hold(session);
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(touchSession).toHaveBeenCalledTimes(20);
+  expect(touchSession).toHaveBeenCalledTimes(21);
   touchSession.mockRejectedValueOnce(new Error('away'));
   await vi.advanceTimersByTimeAsync(500);
-  expect(touchSession).toHaveBeenCalledTimes(22);
+  expect(touchSession).toHaveBeenCalledTimes(23);
   await vi.advanceTimersByTimeAsync(249);
   letGo();
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(touchSession).toHaveBeenCalledTimes(22);
+  expect(touchSession).toHaveBeenCalledTimes(23);
 
   uses.hold(session);
   touchSession.mockResolvedValueOnce(false);
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(touchSession).toHaveBeenCalledTimes(23);
+  expect(touchSession).toHaveBeenCalledTimes(25);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it('somebody who stays is a use at once, each minute, and when they go', async () => {
+it('a use that lasts for long is recorded at once, each minute, and at its end', async () => {
   const { uses, touchSession } = usesOfOpenSessions();
   const session = { id: newId<SessionId>(), idleTimeoutMs: null };
-  const go = uses.attend(session);
+  const letGo = uses.hold(session);
   await vi.advanceTimersByTimeAsync(3_599_000);
   expect(touchSession).toHaveBeenCalledTimes(60);
-  go();
+  letGo();
   await vi.advanceTimersByTimeAsync(3_600_000);
   expect(touchSession).toHaveBeenCalledTimes(61);
-  uses.attend({ ...session, idleTimeoutMs: 1_000 });
+  uses.hold({ ...session, idleTimeoutMs: 1_000 });
   touchSession.mockResolvedValue(false);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(touchSession).toHaveBeenCalledTimes(63);

@@ -66,7 +66,7 @@ function ofEntities({ sql, answered }: Client) {
     },
 
     /**
-     * The protocol through which each execution was requested. Null if its event has no actor. An execution whose
+     * The protocol through which each execution was requested. Null if its event names no actor. An execution whose
      * events were pruned is left out.
      */
     doors: async (ids: readonly ExecutionId[]): Promise<ReadonlyMap<string, string | null>> => {

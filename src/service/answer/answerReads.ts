@@ -79,8 +79,7 @@ export function createAnswerReads(
     },
     vias: async (ids) => {
       const doors = await queries.doors(ids);
-      // Before calls had actors, GraphQL was the only wire.
-      return ids.map((id) => (doors.has(id) ? (doors.get(id) ?? 'graphql') : 'unknown'));
+      return ids.map((id) => doors.get(id) ?? 'unknown');
     },
     outputs: (pages) => queries.outputPages(pages, maxBytes),
   };

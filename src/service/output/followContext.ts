@@ -100,7 +100,7 @@ async function countAsUse(
 ): Promise<void> {
   const session = await openSessionOf(deps, { tenant, userUuid });
   if (session?.id !== context.sessionId || gone.aborted) return;
-  gone.addEventListener('abort', deps.sessionUses.attend(session), { once: true });
+  gone.addEventListener('abort', deps.sessionUses.hold(session), { once: true });
 }
 
 /** The place where a new reader begins: before all news that it will get. */

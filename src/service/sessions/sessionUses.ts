@@ -7,10 +7,8 @@ const MAX_INTERVAL_MS = 5_000;
 /** How many times uses are recorded within the session's idle time, at least. */
 const USES_IN_IDLE_TIME = 4;
 
-/** How often a lasting use calls `use`: four times in the shortest idle time. It is recorded less often. */
-const HOLD_INTERVAL_MS = 250;
-/** The same for a use that may last for days, unless the session's idle time is short. */
-const ATTEND_INTERVAL_MS = 60_000;
+/** The longest time between two records of a lasting use, which may last for days. */
+const HOLD_INTERVAL_MS = 60_000;
 
 /** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
 export interface SessionUses {
@@ -21,12 +19,11 @@ export interface SessionUses {
    */
   use(session: UsedSession): Promise<boolean>;
   /**
-   * Counts as a use from now until the returned function is called, even if nothing moves meanwhile. A use that cannot
-   * be recorded is tried again. Once the session is closed, nothing more is recorded.
+   * Counts as a use from now until the returned function is called, even if nothing moves meanwhile. It is recorded now,
+   * at the end, and in between once a minute or four times in the session's idle time. A use that cannot be recorded is
+   * tried again. Once the session is closed, nothing more is recorded.
    */
   hold(session: UsedSession): () => void;
-  /** Like {@link hold}, for a use that may last for days: it is recorded now, and then at most once a minute. */
-  attend(session: UsedSession): () => void;
 }
 
 type UsedSession = Pick<Session, 'id' | 'idleTimeoutMs'>;
@@ -54,7 +51,7 @@ export function createSessionUses({
     }
   }
 
-  async function record(id: SessionId, at: Date): Promise<boolean> {
+  async function store(id: SessionId, at: Date): Promise<boolean> {
     const isOpen = await queries.touchSession(id, at);
     // A key goes to the end of a map only if it is new.
     recorded.delete(id);
@@ -77,30 +74,22 @@ export function createSessionUses({
     if (usedMs !== undefined && at.getTime() - usedMs < intervalMs) return true;
     const underWay = recording.get(id);
     if (underWay) return await underWay;
-    const recordingNow = record(id, at).finally(() => recording.delete(id));
+    const recordingNow = store(id, at).finally(() => recording.delete(id));
     recording.set(id, recordingNow);
     return await recordingNow;
   }
 
-  function useEach(ms: number, session: UsedSession) {
-    const tell = async () => {
+  function hold(session: UsedSession): () => void {
+    const record = async () => {
       if (!(await use(session).catch(() => true))) clearInterval(timer);
     };
-    const timer = setInterval(() => void tell(), ms);
-    const end = () => {
+    const timer = setInterval(() => void record(), intervalOf(session, HOLD_INTERVAL_MS));
+    void record();
+    return () => {
       clearInterval(timer);
-      void tell();
+      void record();
     };
-    return { tell, end };
   }
 
-  return {
-    use,
-    hold: (session) => useEach(HOLD_INTERVAL_MS, session).end,
-    attend: (session) => {
-      const { tell, end } = useEach(intervalOf(session, ATTEND_INTERVAL_MS), session);
-      void tell();
-      return end;
-    },
-  };
+  return { use, hold };
 }

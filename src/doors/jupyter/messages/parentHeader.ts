@@ -24,8 +24,7 @@ export function keyOf({ msg_id, session }: Asker, kernelId: string): string {
 export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey'>): Asker | null {
   if (!key?.startsWith(KEY_PREFIX)) return null;
   const entries = entriesIn(key.slice(KEY_PREFIX.length));
-  // Keys of earlier releases have two entries, without the kernel.
-  if (entries.length > KEY_ENTRIES) return null;
+  if (entries.length !== KEY_ENTRIES) return null;
   const [session, msg_id] = entries;
   if (typeof session !== 'string' || typeof msg_id !== 'string') return null;
   return { msg_id, session };
