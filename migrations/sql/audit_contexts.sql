@@ -32,7 +32,7 @@ COMMENT ON COLUMN audit.contexts.ready_ms IS 'Milliseconds from its creation to 
 COMMENT ON COLUMN audit.contexts.kernel_restarts IS 'How often its kernel was replaced.';
 COMMENT ON COLUMN audit.contexts.ended_at IS 'When it ended; NULL while it is open.';
 COMMENT ON COLUMN audit.contexts.end_reason IS 'Why it ended: deleted, failed (its kernel could not be made), or the close_reason of its session; NULL while it is open.';
-COMMENT ON COLUMN audit.contexts.actor_token IS 'The token of the call that created it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.contexts.actor_token IS 'The token of the call that created it: its id (audit.tokens), or auth-token. NULL once its events were pruned.';
 COMMENT ON COLUMN audit.contexts.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.contexts.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.contexts.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

@@ -26,7 +26,7 @@ COMMENT ON COLUMN audit.environments.environment_id IS 'The version. Its stream 
 COMMENT ON COLUMN audit.environments.name IS 'The name of the environment, which all of its versions have.';
 COMMENT ON COLUMN audit.environments.number IS 'The version among those of the name, from 1.';
 COMMENT ON COLUMN audit.environments.state IS 'BUILDING, READY or FAILED, as it was before its removal.';
-COMMENT ON COLUMN audit.environments.reason IS 'asked by an operator; base-changed: the worker image is another one than that of the version before; image-lost: the engine has no longer the image of the version before.';
+COMMENT ON COLUMN audit.environments.reason IS 'asked by an operator; base-changed: the worker image differs from that of the version before; image-lost: the engine no longer has the image of the version before.';
 COMMENT ON COLUMN audit.environments.spec IS 'What was asked for: apt, pip, index, setup (the text of the script) and preload.';
 COMMENT ON COLUMN audit.environments.base_image_id IS 'The worker image that it is built on.';
 COMMENT ON COLUMN audit.environments.hash IS 'Over all that goes into the build, in hexadecimal.';

@@ -78,7 +78,7 @@ COMMENT ON COLUMN audit.executions.is_stopping_on_error IS 'Whether what was que
 COMMENT ON COLUMN audit.executions.working_directory IS 'The folder that it asked to begin in; NULL if it asked for none.';
 COMMENT ON COLUMN audit.executions.environment_variable_names IS 'The names of the environment variables that it alone had. Their values are stored only until it has ended, and nowhere in this schema.';
 COMMENT ON COLUMN audit.executions.stopped_by IS 'The execution whose end cancelled this one, because it was sent with stopOnError and did not end OK; otherwise NULL.';
-COMMENT ON COLUMN audit.executions.actor_token IS 'The token of the call that sent it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.executions.actor_token IS 'The token of the call that sent it: its id (audit.tokens), or auth-token. NULL once its events were pruned.';
 COMMENT ON COLUMN audit.executions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.executions.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.executions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

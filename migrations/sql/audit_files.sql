@@ -1,5 +1,5 @@
--- Changes of files, by whoever caused them. What the API changed, the gateway knows. What an execution changed, its worker
--- says, and an execution that changed nothing has no row.
+-- Changes of files by the API, as the gateway recorded them, and by executions, as their workers reported them. An
+-- execution that changed nothing has no row.
 CREATE OR REPLACE VIEW audit.files AS SELECT
   'api'::text AS source,
   f.id AS change_id,
@@ -87,7 +87,7 @@ COMMENT ON COLUMN audit.files.first_position IS 'Position of its first event. It
 COMMENT ON COLUMN audit.files.reason IS 'Why nobody knows what an execution changed (docs/files.md); otherwise NULL.';
 COMMENT ON COLUMN audit.files.is_shared IS 'Whether other code or the API may have made the change, because it ran at the same time; NULL for a call of a client.';
 COMMENT ON COLUMN audit.files.modified_at IS 'The file''s time of modification, which code can set to any time; NULL for a call of a client, and for a deleted file.';
-COMMENT ON COLUMN audit.files.actor_token IS 'The token of the call, or of the call that sent the code: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.files.actor_token IS 'The token of the call, or of the call that sent the code: its id (audit.tokens), or auth-token. NULL once its events were pruned.';
 COMMENT ON COLUMN audit.files.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.files.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.files.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

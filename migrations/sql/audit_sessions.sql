@@ -57,7 +57,7 @@ COMMENT ON COLUMN audit.sessions.environment_variable_names IS 'The names of its
 COMMENT ON COLUMN audit.sessions.idle_timeout_ms IS 'Its own idle time in milliseconds; NULL for that of the settings.';
 COMMENT ON COLUMN audit.sessions.max_life_ms IS 'The life in milliseconds that it was opened with; NULL for that of the settings.';
 COMMENT ON COLUMN audit.sessions.expires_at IS 'When its life ends or would have ended, as last changed; NULL if the settings alone decided.';
-COMMENT ON COLUMN audit.sessions.actor_token IS 'The token of the call that opened it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.sessions.actor_token IS 'The token of the call that opened it: its id (audit.tokens), or auth-token. NULL once its events were pruned.';
 COMMENT ON COLUMN audit.sessions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.sessions.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql, files, or the name of a door.';

@@ -23,9 +23,9 @@ COMMENT ON VIEW audit.tokens IS 'One row for each token that was ever made: whom
 COMMENT ON COLUMN audit.tokens.token_id IS 'The token. Its stream of events is token-<id>.';
 COMMENT ON COLUMN audit.tokens.name IS 'What its maker called it.';
 COMMENT ON COLUMN audit.tokens.role IS 'OPERATOR, TENANT, USER or AUDITOR.';
-COMMENT ON COLUMN audit.tokens.tenant IS 'Whose things its holder sees.';
+COMMENT ON COLUMN audit.tokens.tenant IS 'The tenant whose data its holder sees.';
 COMMENT ON COLUMN audit.tokens.user_uuid IS 'The only user that it is for; NULL for several.';
-COMMENT ON COLUMN audit.tokens.user_prefix IS 'It is for users whose name begins so; NULL for one, or for all.';
+COMMENT ON COLUMN audit.tokens.user_prefix IS 'It is for users whose names begin with this; NULL for one, or for all.';
 COMMENT ON COLUMN audit.tokens.door IS 'The only wire that it works on; NULL for all.';
 COMMENT ON COLUMN audit.tokens.created_at IS 'When it was made.';
 COMMENT ON COLUMN audit.tokens.expires_at IS 'From then on it lets nobody in; NULL if it does not end by itself.';

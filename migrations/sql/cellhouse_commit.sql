@@ -16,7 +16,7 @@
 --   CH004: a session would have too many unfinished executions. DETAIL: how many.
 --   CH005: the pool would have too many workers. DETAIL: how many.
 --   CH006: a session that should be idle is not. DETAIL: the session.
---   CH007: a session has had an execution, although one that is added should be its first. DETAIL: the session.
+--   CH007: an added execution should be the first of its session, but the session has had one. DETAIL: the session.
 --   CH008: a quota would be exceeded (cellhouse_require_quotas.sql).
 --
 -- The function is written to be cheap:
@@ -143,7 +143,7 @@ BEGIN
           AND (x.language = 'BASH') = coalesce(l.is_command, false)
           AND (l.is_command OR x.context_id IS NOT DISTINCT FROM l.context_id)
       ) together
-    -- A scalar subquery: of an EXISTS, the planner may make a hash of all sessions.
+    -- This is a scalar subquery, because the planner may turn an EXISTS into a hash of all sessions.
     WHERE together.count > l.maximum OR (l.is_first AND (
       l.added > 1 OR (
         SELECT x.session_id FROM executions x

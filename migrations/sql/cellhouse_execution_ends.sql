@@ -1,6 +1,6 @@
--- Deletes what belongs to an unfinished execution and is no projection, in the transaction that ends the execution. A
--- trigger does it, so that it happens whichever release of the gateway ends it. Plain code has none of it, and its end
--- calls nothing.
+-- Deletes the rows that belong to an unfinished execution outside the projections, in the transaction that ends the
+-- execution. A trigger does it, so that it happens whichever release of the gateway ends the execution. Executions of
+-- plain code have no such rows, so their ends do not call the function.
 CREATE OR REPLACE FUNCTION cellhouse_execution_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM execution_variables v WHERE v.execution_id = NEW.id;

@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION cellhouse_position_at(p_at timestamptz, p_last bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   v_step bigint := 1;
-  -- An event at v_low or before was recorded earlier, or there is none; the one at v_high, or after it, was not.
+  -- Every event at v_low or below was recorded before p_at. Every event at v_high or above was recorded at p_at or later.
   v_low bigint := p_last;
   v_high bigint := p_last + 1;
   v_middle bigint;

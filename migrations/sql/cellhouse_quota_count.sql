@@ -1,5 +1,5 @@
--- One count of cellhouse_require_quotas, as JSON for its result. Raises CH008 if the count has been raised above its
--- limit (null: none).
+-- One count of cellhouse_require_quotas, as JSON for its result. Raises CH008 if the group raises the count above
+-- its limit. If the limit is null, there is no limit.
 CREATE OR REPLACE FUNCTION cellhouse_quota_count(
   p_kind text, p_tenant text, p_user_uuid text,
   p_maximum bigint,

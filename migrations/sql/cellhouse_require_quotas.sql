@@ -3,8 +3,8 @@
 -- change a count until this group is committed or refused. Each statement sees everything that was committed before.
 -- All counts are made from the rows of sessions and executions; nothing is stored for them.
 --
--- A group is refused only for a kind that it raises itself. So a limit that was lowered below the present count stops
--- nobody from running what needs no more of it.
+-- A group is refused only for a kind of quota whose count it raises. So if a limit is lowered below the present count,
+-- calls that do not raise that count still succeed.
 --
 -- SQLSTATE CH008: a quota would be exceeded. DETAIL: JSON with kind, scope (TENANT or USER), limit, used (without this
 -- group), retryAfterMs and until (null: at any time).
@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION cellhouse_require_quotas(
 -- What was counted: a list of {kind, tenant, userUuid, count}. Null: nothing.
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
-  -- When a caller may try again whose refusal ends with somebody's session or execution.
+  -- The retry time for a quota that becomes free when a session or an execution ends.
   c_retry_after_ms CONSTANT integer := 1000;
   v_counted json[] := '{}';
   v_row record;
@@ -59,7 +59,7 @@ BEGIN
             SELECT u.unfinished, u.unfinished_before, least(u.unfinished, u.lanes) AS running,
               least(u.unfinished_before, u.lanes) AS running_before
             FROM (
-              -- Either part has a condition on its scope alone, so that only one of them is carried out.
+              -- Each part begins with a condition on the quota's scope alone, so only the part for that scope is carried out.
               SELECT count(*) AS unfinished, count(*) FILTER (WHERE x.requested_position < p_first) AS unfinished_before,
                 CASE x.language WHEN 'BASH' THEN q.max_commands ELSE 1 END AS lanes
               FROM executions x WHERE q.user_uuid IS NULL AND x.tenant = q.tenant AND x.finished_at IS NULL
@@ -88,7 +88,7 @@ BEGIN
     v_from := cellhouse_position_at(v_minute, p_last);
     FOR v_row IN
       SELECT q.tenant, q.user_uuid, q.added, q.maximum, (
-        -- Either part has a condition on its scope alone, so that only one of them is carried out.
+        -- Each part begins with a condition on the quota's scope alone, so only the part for that scope is carried out.
         SELECT sum(part.count)::bigint FROM (
           SELECT count(*) AS count FROM executions x
           WHERE q.user_uuid IS NULL AND x.tenant = q.tenant AND x.requested_position >= v_from
