@@ -5,7 +5,7 @@
  * are over and its kernel is replaced. The baseline is a stock kernel that its own manager restarts.
  */
 import { randomUUID } from 'node:crypto';
-import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../src/kernel/agent/createAgentCalls.ts';
 import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
 import { workerImage } from '../testkit/workerImage.ts';

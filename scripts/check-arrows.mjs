@@ -114,8 +114,8 @@ function isAt(path, entry) {
   return path === entry || (entry.endsWith('/') && path.startsWith(entry));
 }
 
-function refusedFile(path, file, isTypeOnly) {
-  const [from, to] = [roomOf(path), roomOf(file)];
+function refusedFile(importer, file, isTypeOnly) {
+  const [from, to] = [roomOf(importer), roomOf(file)];
   if (from === to) return null;
   const { may, types = [] } = ROOMS[from] ?? { may: [] };
   if (!may.includes(to) && !(isTypeOnly && types.includes(to)))
@@ -123,8 +123,9 @@ function refusedFile(path, file, isTypeOnly) {
       ? `${from} may import only types from ${to}.`
       : `${from} may import from ${may.join(', ') || 'no other room'}.`;
   const { open } = ROOMS[to] ?? {};
-  if (open === undefined || open.some((entry) => isAt(pathInRoom(file), entry))) return null;
-  return `${to} opens only ${open.join(', ')} to other rooms.`;
+  const path = pathInRoom(file);
+  if (open === undefined || open.some((entry) => isAt(path, entry))) return null;
+  return `${to} does not open ${path} to other rooms (scripts/arrows.mjs).`;
 }
 
 function refusedPackage(path, target) {

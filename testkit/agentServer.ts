@@ -7,7 +7,7 @@ import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { PoolId, WorkerId } from '../src/domain/ids.ts';
-import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../src/kernel/agent/createAgentCalls.ts';
 import { newId } from '../src/process/newId.ts';
 import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';

@@ -8,7 +8,7 @@
  * ```
  */
 import type { WorkerId } from '../domain/ids.ts';
-import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
 import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
 import { FencedByWorkerError } from '../kernel/channel/kernelErrors.ts';
 import type { KernelMessage } from '../kernel/frames/messages.ts';

@@ -1,7 +1,7 @@
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
-import { type CallAgent, createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
+import { type CallAgent, createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 
 export interface AgentOfDeps {

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 import type { AskedKernel, KernelAnswer } from '../domain/kernelQuestion.ts';
 import type { Worker } from '../domain/worker.ts';
-import { readAnswer } from '../kernel/calls/operations/ask.ts';
+import { readAnswer } from '../kernel/agent/operations.ts';
 import { type AgentOfDeps, agentOf } from './agentOf.ts';
 
 export interface AskKernelDeps extends AgentOfDeps {

@@ -5,7 +5,7 @@ import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.
 import type { Queue } from '../domain/queueOf.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
-import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
 import { type AgentLink, openAgentLink } from './agentLink.ts';
 import type { ContextNews } from './contexts/contextNews.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';

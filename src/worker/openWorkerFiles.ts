@@ -3,7 +3,7 @@ import type { Session } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { WorkerFiles } from '../domain/workerFiles.ts';
 import type { Database } from '../events/database.ts';
-import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 import { createWorkerFiles } from '../kernel/files/createWorkerFiles.ts';
 
 export interface OpenWorkerFilesDeps {

@@ -1,7 +1,7 @@
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { WorkerUsage } from '../domain/workerUsage.ts';
-import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 
 /**
  * The resources that the worker uses now. Any gateway may ask, with or without the lease.

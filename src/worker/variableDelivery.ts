@@ -13,7 +13,7 @@ import { untilDone } from '../async/untilDone.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ExecutionId, SessionId } from '../domain/ids.ts';
 import type { Session } from '../domain/session.ts';
-import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
 
 type Values = Readonly<Record<string, string>> | null;
 

@@ -7,7 +7,7 @@ import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { KernelFacts } from '../domain/kernelQuestion.ts';
 import type { Worker } from '../domain/worker.ts';
-import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 
 /** How long a claim waits for the answer. Other users who wait for a worker wait for this answer, too. */
 const CLAIM_ASK_MS = 500;

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
-import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
+import { type CallAgent, createAgentCalls } from '../../src/kernel/agent/createAgentCalls.ts';
 import { startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { until } from '../../testkit/until.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
+import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { type EgressStreams, openEgressStreams } from '../../src/kernel/egress/egressStreams.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';

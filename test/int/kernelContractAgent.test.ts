@@ -1,8 +1,8 @@
 /** What the agent does for the pool beside running code: limits, seqs, epochs and measurements. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import { AGENT_OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
-import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
+import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
+import { AGENT_OPERATIONS, type OperationName } from '../../src/kernel/agent/operations.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { recordChannel } from '../../testkit/channelRecorder.ts';

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { FileEntry, WorkerFiles, WorkerPath } from '../../src/domain/workerFiles.ts';
-import { createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
+import { createAgentCalls } from '../../src/kernel/agent/createAgentCalls.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';

@@ -136,7 +136,7 @@ describe('the rule', () => {
       'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, async, events, kernel.',
     ]);
     expect(planted('gateway.ts', value('./schema/types.ts'))).toEqual([
-      'src/gateway.ts imports ./schema/types.ts: schema opens only index.ts, context.ts to other rooms.',
+      'src/gateway.ts imports ./schema/types.ts: schema does not open types.ts to other rooms (scripts/arrows.mjs).',
     ]);
   });
 

@@ -1,7 +1,7 @@
 /** What a gateway keeps of input that code does not read. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/calls/operations/input.ts';
+import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/agent/operations.ts';
 import { createInputReader, type InputReader } from '../../src/worker/input/inputReader.ts';
 import { collectGarbage } from '../support/collectGarbage.ts';
 

@@ -15,7 +15,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
-import { type CallAgent, createAgentCalls } from '../calls/createAgentCalls.ts';
+import { type CallAgent, createAgentCalls } from '../agent/createAgentCalls.ts';
 import { type ExecuteMessage, executeRequestFrame } from '../execution/executeRequest.ts';
 import type { Hello, KernelMessage } from '../frames/messages.ts';
 import { type Connection, openConnection } from './connection.ts';

@@ -15,7 +15,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { CallAgent } from '../../kernel/calls/createAgentCalls.ts';
+import type { CallAgent } from '../../kernel/agent/createAgentCalls.ts';
 import { createInputReader, type InputReader } from './inputReader.ts';
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */

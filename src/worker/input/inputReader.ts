@@ -1,7 +1,7 @@
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { ReadInput } from '../../events/queries/inputQueries.ts';
-import { MAX_CALL_INPUT_BYTES } from '../../kernel/calls/operations/input.ts';
+import { MAX_CALL_INPUT_BYTES } from '../../kernel/agent/operations.ts';
 
 /**
  * Reads the recorded input of one execution in pieces that fit into a call to the agent. It keeps one piece until the

@@ -1,4 +1,4 @@
-"""All operations. The gateway's own table is `src/kernel/calls/operationTable.ts`."""
+"""All operations. The gateway's own table is `src/kernel/agent/operations.ts`."""
 
 from __future__ import annotations
 

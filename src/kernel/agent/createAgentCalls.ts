@@ -1,15 +1,15 @@
+import { request } from 'node:http';
 import { z } from 'zod';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
-import type { Operation } from './operation.ts';
 import {
   AGENT_OPERATIONS,
   type AnswerOf,
   type InputOf,
+  type Operation,
   type OperationName,
-} from './operationTable.ts';
-import { requestAgent } from './requestAgent.ts';
+} from './operations.ts';
 
 /**
  * Asks an agent to do something, under this gateway's epoch. @throws FencedByWorkerError if another gateway has the
@@ -20,7 +20,7 @@ export type CallAgent = <Name extends OperationName>(
   input: InputOf<Name>,
 ) => Promise<AnswerOf<Name>>;
 
-export interface AgentCallsDeps {
+interface AgentCallsDeps {
   readonly address: AgentAddress;
   readonly epoch: number;
   /** Aborting it ends every call that is under way. */
@@ -55,4 +55,63 @@ export function createAgentCalls({ address, epoch, signal }: AgentCallsDeps): Ca
     if (parsed.success) return parsed.data;
     throw new KernelHttpError(answer.status, 'not_as_agreed', `${method} ${path}`);
   };
+}
+
+/** The default limit. Most answers are a few short fields and far smaller. */
+const MAX_ANSWER_BYTES = 65_536;
+
+interface AgentRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly timeoutMs: number;
+  readonly maxAnswerBytes?: number | undefined;
+  /** Null: the request has no body. */
+  readonly body: unknown | null;
+}
+
+interface AgentAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Makes one HTTP request over its own connection. @throws the connection's error, after `timeoutMs` at the latest */
+export function requestAgent(
+  address: AgentAddress,
+  { method, path, timeoutMs, maxAnswerBytes = MAX_ANSWER_BYTES, body }: AgentRequest,
+  signal: AbortSignal,
+): Promise<AgentAnswer> {
+  const text = body === null ? '' : JSON.stringify(body);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+  return new Promise((resolve, reject) => {
+    const call = request({
+      createConnection: () => address.open(),
+      method,
+      path,
+      headers: body === null ? {} : headers,
+      signal,
+    });
+    // Not AbortSignal.any: in Node 20 each combined signal leaks a reference on `signal`, which lives as long as the
+    // worker.
+    const timer = setTimeout(() => {
+      call.destroy(
+        new Error(`The worker did not answer ${method} ${path} within ${timeoutMs} ms.`),
+      );
+    }, timeoutMs);
+    call.on('close', () => clearTimeout(timer));
+    call.on('error', reject);
+    call.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > maxAnswerBytes) response.destroy(new Error('The answer is too long.'));
+        else chunks.push(chunk);
+      });
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
+    });
+    call.end(text);
+  });
 }
