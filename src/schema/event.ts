@@ -1,6 +1,6 @@
 /** `Event`, and the queries that list events. */
 import type { Actor as ActorFacts, RecordedEvent } from '../domain/events.ts';
-import { Role } from './access/role.ts';
+import { Role } from './access.ts';
 import { builder } from './builder.ts';
 import { connectionOf, pageArgs } from './connection.ts';
 

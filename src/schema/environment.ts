@@ -1,8 +1,8 @@
 /** `Environment`, and the operations on environments. Everybody may list them; all else is for operators. */
-import type { InstalledPackage } from '../../domain/environment.ts';
-import type { EnvironmentView } from '../../service/environments/environments.ts';
-import { builder } from '../builder.ts';
-import { OutputEvent } from '../execution/outputEvent.ts';
+import type { InstalledPackage } from '../domain/environment.ts';
+import type { EnvironmentView } from '../service/environments/environments.ts';
+import { builder } from './builder.ts';
+import { OutputEvent } from './output.ts';
 
 const EnvironmentState = builder.enumType('EnvironmentState', {
   description: 'What has become of the build of a version.',

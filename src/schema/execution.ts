@@ -1,13 +1,116 @@
-import type { Execution as ExecutionRow } from '../../domain/execution.ts';
-import { isCommand } from '../../domain/executionOptions.ts';
-import { builder } from '../builder.ts';
-import { Session } from '../session/session.ts';
-import { Context } from '../session/sessionContext.ts';
-import { ExecutionError } from './executionError.ts';
-import { ExecutionFiles } from './executionFiles.ts';
-import { ExecutionStatus } from './executionStatus.ts';
-import { Language } from './language.ts';
-import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
+/** `Execution`, its parts and its queries. */
+import type { Execution as ExecutionRow } from '../domain/execution.ts';
+import type {
+  FileChange as Change,
+  ExecutionFiles as Comparison,
+} from '../domain/executionFiles.ts';
+import { isCommand } from '../domain/executionOptions.ts';
+import { builder } from './builder.ts';
+import { connectionOf, pageArgs } from './connection.ts';
+import { ExecutionError, ExecutionFinished, OutputEvent } from './output.ts';
+import { Context, METADATA_FILTER, Session, TENANT_FILTER } from './session.ts';
+
+const ExecutionStatus = builder.enumType('ExecutionStatus', {
+  description: 'Whether an execution is queued or running, or how it ended.',
+  values: {
+    QUEUED: {
+      description:
+        'Accepted. It runs after those before it in its context. A command runs as soon as one of MAX_COMMANDS places is free.',
+    },
+    RUNNING: { description: 'The kernel has started it, or the command has begun.' },
+    OK: { description: 'The code ended without an exception, or the command with exit code 0.' },
+    ERROR: {
+      description:
+        'The code ended with an exception, the kernel died, or the command ended in another way than with exit code 0. See `error`.',
+    },
+    TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
+    INTERRUPTED: {
+      description: '`interrupt`, `restartKernel` or `deleteContext` ended it while it ran.',
+    },
+    WORKER_LOST: { description: 'Its container was lost.' },
+    CANCELLED: {
+      description:
+        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `stopOnError` did not end OK.',
+    },
+  } as const,
+});
+
+export const Language = builder.enumType('Language', {
+  description: 'What runs the code.',
+  values: {
+    PYTHON: { description: 'Python: a cell, run by the kernel of a context.' },
+    BASH: {
+      description:
+        'Bash: a command, with processes of its own, beside all cells and other commands.',
+    },
+  } as const,
+});
+
+/** The size of a terminal that a command gets. */
+export const TerminalInput = builder.inputType('TerminalInput', {
+  description: 'The size of a terminal, in characters.',
+  fields: (t) => ({
+    columns: t.int({ required: true, description: 'The length of a line: 1 to 65,535.' }),
+    rows: t.int({ required: true, description: 'The number of lines: 1 to 65,535.' }),
+  }),
+});
+
+// `ExecutionFiles`: what an execution changed in the home.
+
+const FileChangeKind = builder.enumType('FileChangeKind', {
+  description: 'What happened to a file. A move is a DELETED and a CREATED.',
+  values: {
+    CREATED: { description: 'It is there now, and was not before.' },
+    MODIFIED: {
+      description: 'Its size, its time of modification or the file under its name is another.',
+    },
+    DELETED: { description: 'It was there before, and is not now.' },
+  } as const,
+});
+
+const FileChange = builder.objectRef<Change>('FileChange').implement({
+  description: 'A file of the home that was created, modified or deleted.',
+  fields: (t) => ({
+    path: t.exposeString('path', {
+      description:
+        'The path, relative to the home. Bytes that are not UTF-8 are written as \\xNN, and a backslash as two.',
+    }),
+    change: t.expose('change', { type: FileChangeKind, description: 'What happened to it.' }),
+    size: t.exposeFloat('size', {
+      nullable: true,
+      description: 'Its size now, in bytes. Null if it is deleted.',
+    }),
+    modifiedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'Its time of modification, as the file says: code can set it to any time. Null if it is deleted, or if the time is before 1970 or after the year 9999.',
+      resolve: ({ modifiedAt }) => (modifiedAt === null ? null : new Date(modifiedAt)),
+    }),
+  }),
+});
+
+const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement({
+  description:
+    'Which files an execution changed in the home: the difference between their metadata before and after it. Folders, links, `__pycache__` and folders that begin with a dot are left out.',
+  fields: (t) => ({
+    changes: t.field({
+      type: [FileChange],
+      nullable: true,
+      description: 'The changes, sorted by path. Null if nobody knows; `reason` says why.',
+      resolve: ({ changes }) => changes,
+    }),
+    reason: t.exposeString('reason', {
+      nullable: true,
+      description:
+        'Why there is no list: too-many-entries, too-deep, too-slow, too-many-changes, kernel-replaced, no-earlier-look, helper-away, worker-lost, session-ended or malformed. Null if there is one.',
+    }),
+    shared: t.exposeBoolean('shared', {
+      description:
+        'Whether other code or the API may have made some of the changes, because it ran at the same time.',
+    }),
+  }),
+});
 
 export const Execution = builder.objectRef<ExecutionRow>('Execution').implement({
   description: 'One run of code in a session.',
@@ -208,3 +311,30 @@ builder.objectField(ExecutionFinished, 'execution', (t) =>
     },
   }),
 );
+
+// The queries of executions.
+
+builder.queryFields((t) => ({
+  execution: t.field({
+    type: Execution,
+    nullable: true,
+    description: 'The execution with this id. Null if there is none.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the execution.' }) },
+    resolve: (_root, { id }, { service, principal }) => service.execution(principal, id),
+  }),
+  executions: t.field({
+    type: connectionOf('Execution', Execution),
+    description: 'Executions, the last accepted first.',
+    args: {
+      tenant: t.arg.string(TENANT_FILTER),
+      userUuid: t.arg.string({ description: 'Only of this user.' }),
+      status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
+      from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
+      to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
+      metadata: t.arg(METADATA_FILTER),
+      ...pageArgs,
+    },
+    resolve: (_root, { first, after, ...filter }, { service, principal }) =>
+      service.executions(principal, filter, { first, after }),
+  }),
+}));
