@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pause } from '../src/async/pause.ts';
 import { type Verified, verifyChain } from '../src/events/chain/verifyChain.ts';
-import { createAuditHeads } from '../src/process/auditHeads.ts';
+import { createAuditHeads } from '../src/process/dataDir.ts';
 import { runCli } from '../testkit/runCli.ts';
 import type { Client } from './clients/createUser.ts';
 import type { Operator } from './clients/operator.ts';

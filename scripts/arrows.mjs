@@ -16,13 +16,7 @@ export const ROOMS = {
   process: { may: ['domain'] },
   postgres: {
     may: ['domain', 'async'],
-    open: [
-      'embeddedPostgres.ts',
-      'keepEmbeddedPostgres.ts',
-      'layout.ts',
-      'processes.ts',
-      'socketAddress.ts',
-    ],
+    open: ['embeddedPostgres.ts', 'cluster.ts', 'server.ts'],
   },
   events: {
     may: ['domain', 'async'],

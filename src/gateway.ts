@@ -18,13 +18,17 @@ import type { Database } from './events/database.ts';
 import { openDatabase } from './events/openDatabase.ts';
 import { createPool, type Pool } from './pool/pool.ts';
 import { type EngineToAsk, poolOfEngine } from './pool/poolOfEngine.ts';
-import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
-import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
-import { createAuditHeads } from './process/auditHeads.ts';
-import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
+import { ensureEmbeddedPostgres, keepEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import {
+  createAuditHeads,
+  gatewayIdOf,
+  makeDataDir,
+  newSecret,
+  tokenOf,
+  tokenPath,
+} from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
-import { newSecret } from './process/tokenSecret.ts';
 import { askEngine } from './runtime/docker/askEngine.ts';
 import { createDockerImages } from './runtime/docker/dockerImages.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';

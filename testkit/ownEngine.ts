@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { hasCode } from '../src/domain/errors.ts';
-import { signal } from '../src/postgres/processes.ts';
+import { signal } from '../src/postgres/server.ts';
 import { putImageFiles, sendImage } from './engineImage.ts';
 import { until } from './until.ts';
 

@@ -1,6 +1,6 @@
 /** Finds secrets of tokens in places that must not contain any: logs, tables, files and lists of processes. */
 
-/** As src/process/tokenSecret.ts makes them. */
+/** As src/process/dataDir.ts makes them. */
 const SECRET = /ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40}/g;
 /** A shorter AUTH_TOKEN is not looked for: it may be part of any text. Only tests have one so short. */
 const MIN_OWN_CHARS = 16;

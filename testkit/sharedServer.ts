@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { DatabaseAddress } from '../src/events/connection/databaseAddress.ts';
-import type { SocketAddress } from '../src/postgres/socketAddress.ts';
+import type { SocketAddress } from '../src/postgres/embeddedPostgres.ts';
 
 /** The environment variable that contains the server, a {@link SharedServer} as JSON. */
 export const SERVER_VARIABLE = 'CELLHOUSE_TEST_SERVER';

@@ -1,6 +1,6 @@
 /** Faults of a worker's container, its agent and its kernel. */
 import { messageOf } from '../../src/domain/errors.ts';
-import { signal } from '../../src/postgres/processes.ts';
+import { signal } from '../../src/postgres/server.ts';
 import { containerProcesses } from '../world/containerProcesses.ts';
 import {
   type Candidate,

@@ -2,12 +2,12 @@
 import { pino } from 'pino';
 import { type Client, createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import { layoutOf, socketOf } from '../../src/postgres/cluster.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { layoutOf, socketOf } from '../../src/postgres/layout.ts';
-import { findClusterProcesses, signal } from '../../src/postgres/processes.ts';
+import { findClusterProcesses, signal } from '../../src/postgres/server.ts';
 
 const CLOSE_TIMEOUT_MS = 1_000;
 

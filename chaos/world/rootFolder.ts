@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { stopEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
-import { signal } from '../../src/postgres/processes.ts';
+import { signal } from '../../src/postgres/server.ts';
 import { until } from '../../testkit/until.ts';
 
 /** Short, because the workers' sockets are below it, and a socket's path may have at most 107 bytes. */

@@ -3,7 +3,7 @@ import { loadConfig } from '../config/config.ts';
 import type { AuditHead } from '../domain/auditHead.ts';
 import { type Verified, verifyChain } from '../events/chain/verifyChain.ts';
 import { databaseAddress } from '../gateway.ts';
-import { createAuditHeads, readAuditHeads } from '../process/auditHeads.ts';
+import { createAuditHeads, readAuditHeads } from '../process/dataDir.ts';
 import { parseOptions } from './parseOptions.ts';
 
 /**

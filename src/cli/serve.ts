@@ -1,9 +1,8 @@
 import { loadServeConfig } from '../config/config.ts';
 import { startGateway } from '../gateway.ts';
-import { limitHeapGrowth } from '../process/limitHeapGrowth.ts';
-import { optimizeEarly } from '../process/optimizeEarly.ts';
 import { createProcessMetrics } from '../process/processMetrics.ts';
 import { onStopSignals } from '../process/stopSignals.ts';
+import { limitHeapGrowth, optimizeEarly } from '../process/tuneV8.ts';
 
 /**
  * `cellhouse serve`: starts a gateway and returns while it serves. The gateway stops at a stop signal, or when a later

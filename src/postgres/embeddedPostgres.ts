@@ -4,15 +4,35 @@
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { installBinaries } from './binaries.ts';
-import { DATABASE, ensureCluster, ROLE } from './cluster.ts';
-import { type Layout, layoutOf } from './layout.ts';
-import { startServer, stopServer, waitUntilReady } from './server.ts';
-import type { ServerStatus } from './serverStatus.ts';
-import { chooseServerUser } from './serverUser.ts';
-import type { SocketAddress } from './socketAddress.ts';
+import { repeat } from '../async/repeat.ts';
+import {
+  chooseServerUser,
+  DATABASE,
+  ensureCluster,
+  installBinaries,
+  type Layout,
+  layoutOf,
+  ROLE,
+} from './cluster.ts';
+import {
+  isAlive,
+  readStatus,
+  type ServerStatus,
+  startServer,
+  stopServer,
+  waitUntilReady,
+} from './server.ts';
 
-export interface EmbeddedPostgresDeps {
+/** Where the embedded PostgreSQL listens, in the form of client options. No password is needed: see `cluster.ts`. */
+export interface SocketAddress {
+  /** The folder of its Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly username: string;
+}
+
+interface EmbeddedPostgresDeps {
   /** Created if it is missing. */
   readonly dataDir: string;
   readonly logger: Pick<Logger, 'info'>;
@@ -67,4 +87,40 @@ async function startFresh(
   const elapsedMs = Math.round(performance.now() - startedAt);
   logger.info({ postgresPid: status.pid, cluster, elapsedMs }, 'embedded PostgreSQL started');
   return status;
+}
+
+/** Each check reads one small file and makes one system call. */
+const POLL_INTERVAL_MS = 1_000;
+
+/**
+ * Until `close()`, starts the embedded server again whenever it has died. No other process does this. Meanwhile, code
+ * keeps running in the workers.
+ */
+export function keepEmbeddedPostgres(
+  deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
+): { close(): Promise<void> } {
+  const closing = new AbortController();
+  const kept = keep(deps, closing.signal);
+  return {
+    close: async () => {
+      closing.abort();
+      await kept;
+    },
+  };
+}
+
+async function keep(
+  deps: Parameters<typeof keepEmbeddedPostgres>[0],
+  signal: AbortSignal,
+): Promise<void> {
+  const layout = layoutOf(deps.dataDir);
+  const poll = async () => {
+    const status = readStatus(layout);
+    if (status !== null && isAlive(status.pid)) return;
+    deps.logger.warn('the embedded PostgreSQL has died; starting it again');
+    await ensureEmbeddedPostgres(deps).catch((error: unknown) =>
+      deps.logger.error({ err: error }, 'could not start the embedded PostgreSQL; trying again'),
+    );
+  };
+  await repeat(POLL_INTERVAL_MS, signal, poll);
 }

@@ -1,7 +1,9 @@
-/** What a gateway keeps in its DATA_DIR besides the embedded PostgreSQL: its identity, the token, and the lock. */
+/** Files of a gateway's DATA_DIR: its identity, the token, and the heads of the audit chain. */
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { open, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type AuditHead, parseAuditHead } from '../domain/auditHead.ts';
 import { hasCode } from '../domain/errors.ts';
 import { type GatewayId, parseId } from '../domain/ids.ts';
 import { newId } from './newId.ts';
@@ -56,4 +58,63 @@ function readOrMake(path: string, make: () => string): string {
     rmSync(aside);
   }
   return readFileSync(path, 'utf8').trim();
+}
+
+// The only place where the secrets of tokens are made.
+
+/** Makes a secret that nobody can guess. It is injected wherever secrets are made. */
+type NewSecret = () => string;
+
+const SECRET_BYTES = 32;
+/** Clients of E2B accept no other length. 160 random bits cannot be guessed either. */
+const E2B_SECRET_BYTES = 20;
+
+/** The production {@link NewSecret}: `ch_` and 43 characters that need no quoting anywhere. */
+export const newSecret: NewSecret = () => `ch_${randomBytes(SECRET_BYTES).toString('base64url')}`;
+
+/** A secret as clients of E2B want it: `e2b_` and 40 hexadecimal digits. */
+export const newE2bSecret: NewSecret = () => `e2b_${randomBytes(E2B_SECRET_BYTES).toString('hex')}`;
+
+// The heads of the audit chain outside of the database: the file `audit-heads` in a gateway's DATA_DIR.
+
+const MODE = 0o600;
+
+export function auditHeadsPath(dataDir: string): string {
+  return join(dataDir, 'audit-heads');
+}
+
+/** All heads in a file, in order. Other lines are skipped, so it may be a log. @throws Error if it cannot be read */
+export async function readAuditHeads(path: string): Promise<AuditHead[]> {
+  const lines = (await readFile(path, 'utf8')).split('\n');
+  return lines.flatMap((line) => parseAuditHead(line) ?? []);
+}
+
+/** A gateway's own file. A file that is missing has no heads. */
+export function createAuditHeads(dataDir: string) {
+  const path = auditHeadsPath(dataDir);
+  return {
+    read: async (): Promise<AuditHead[]> => {
+      try {
+        return await readAuditHeads(path);
+      } catch (error: unknown) {
+        if (hasCode(error, 'ENOENT')) return [];
+        throw error;
+      }
+    },
+
+    /** Resolves when the heads are on the disk. */
+    append: async (heads: readonly AuditHead[]): Promise<void> => {
+      const file = await open(path, 'a', MODE);
+      try {
+        // The empty line ends a part of a line that a killed gateway may have left.
+        const lines = heads.map((head) => JSON.stringify(head));
+        await file.appendFile(`\n${lines.join('\n')}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      const folder = await open(dirname(path), 'r');
+      await folder.sync().finally(() => folder.close());
+    },
+  };
 }

@@ -19,7 +19,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type AuditKeeper, createAuditKeeper } from '../../src/events/chain/auditKeeper.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import type { Database } from '../../src/events/database.ts';
-import { auditHeadsPath, createAuditHeads, readAuditHeads } from '../../src/process/auditHeads.ts';
+import { auditHeadsPath, createAuditHeads, readAuditHeads } from '../../src/process/dataDir.ts';
 import {
   becomesIdle,
   commitOne,

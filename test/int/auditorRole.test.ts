@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { createClient } from '../../src/events/connection/client.ts';
 import { auditorStatements, makeAuditor } from '../../src/events/migrations/auditorRole.ts';
-import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
+import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { addHistory, seal } from '../support/auditChain.ts';
 import { useDatabase } from '../support/database.ts';
 

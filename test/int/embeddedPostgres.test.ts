@@ -18,13 +18,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import postgres from 'postgres';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { layoutOf } from '../../src/postgres/cluster.ts';
+import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { layoutOf } from '../../src/postgres/layout.ts';
-import { findClusterProcesses, isAlive } from '../../src/postgres/processes.ts';
-import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
+import { findClusterProcesses, isAlive } from '../../src/postgres/server.ts';
 
 const logger = pino({ level: 'silent' });
 const parent = mkdtempSync(join(tmpdir(), 'cellhouse-embedded-'));

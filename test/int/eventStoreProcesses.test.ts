@@ -12,11 +12,11 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
+import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import { makeOwnedFolder } from '../support/ownedServers.ts';

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { layoutOf } from '../../src/postgres/cluster.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { layoutOf } from '../../src/postgres/layout.ts';
-import { findClusterProcesses } from '../../src/postgres/processes.ts';
+import { findClusterProcesses } from '../../src/postgres/server.ts';
 import { seedCluster } from '../../testkit/seedCluster.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy } from './databaseProxy.ts';

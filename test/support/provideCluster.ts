@@ -6,11 +6,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { layoutOf, socketOf } from '../../src/postgres/cluster.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { layoutOf, socketOf } from '../../src/postgres/layout.ts';
 import { CLUSTER_VARIABLE, seedCluster } from '../../testkit/seedCluster.ts';
 import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
 import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';

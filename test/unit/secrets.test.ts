@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { newE2bSecret, newSecret } from '../../src/process/tokenSecret.ts';
+import { newE2bSecret, newSecret } from '../../src/process/dataDir.ts';
 import { secretsIn } from '../../testkit/secrets.ts';
 
 it('secrets are found wherever they stand in a text, and nothing else is', () => {

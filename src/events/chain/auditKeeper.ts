@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const NAMED_DAYS = 5;
 const AUDIT_LEASE = 'audit';
 
-/** Heads outside of the database (`src/process/auditHeads.ts`). */
+/** Heads outside of the database (`src/process/dataDir.ts`). */
 export interface AuditHeads {
   read(): Promise<AuditHead[]>;
   /** Resolves when the heads are on the disk. */
