@@ -8,11 +8,10 @@ import { runCli } from '../testkit/runCli.ts';
 import type { Client } from './clients/createUser.ts';
 import type { Operator } from './clients/operator.ts';
 import type { CallRecord } from './history.ts';
-import { isAsItShould, type RestRecord, type RestSnapshot } from './rest.ts';
+import { isAsItShould, type RestRecord, type RestSnapshot } from './history.ts';
 import { stopwatch } from './stopwatch.ts';
 import type { World } from './world/createWorld.ts';
-import { readRest } from './world/readRest.ts';
-import { readSetQuotas } from './world/readStore.ts';
+import { readRest, readSetQuotas } from './world/readState.ts';
 
 /** Longer than a sweep interval (30 s) plus the longest time limit in making a worker (120 s). */
 const REST_LIMIT_MS = 180_000;

@@ -1,10 +1,9 @@
 /** The report of a run: a table by kind of fault, then one line. */
 import { endOfKernel, endOfWorker } from './check/causes.ts';
 import { replayed } from './check/checkQuotas.ts';
-import { factsOf, ofType } from './check/facts.ts';
-import { groupBy } from './check/groupBy.ts';
-import type { Violation } from './check/violation.ts';
-import { readsInput } from './clients/inputText.ts';
+import type { Violation } from './check/facts.ts';
+import { factsOf, groupBy, ofType } from './check/facts.ts';
+import { readsInput } from './clients/inputs.ts';
 import type { CallRecord, FaultRecord, History, TokenTry } from './history.ts';
 
 /** Cells that a healthy service answers within milliseconds. The other kinds run longer by themselves. */

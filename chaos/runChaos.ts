@@ -1,13 +1,19 @@
 /** One run: creates the world, lets users and the nemesis act, heals it, waits for rest, and returns the history. */
 
 import { bringToRest } from './bringToRest.ts';
-import { createAccess, createDoorAccess, userName } from './clients/access.ts';
-import { changeQuotas } from './clients/changeQuotas.ts';
-import { createJupyterUser } from './clients/createJupyterUser.ts';
-import { createMcpUser } from './clients/createMcpUser.ts';
 import { type Client, createUser, type User } from './clients/createUser.ts';
-import { ENVIRONMENTS, environmentOf } from './clients/environments.ts';
-import { createOperator, type Operator } from './clients/operator.ts';
+import { createJupyterUser } from './clients/jupyter.ts';
+import { createMcpUser } from './clients/mcp.ts';
+import {
+  changeQuotas,
+  createAccess,
+  createDoorAccess,
+  createOperator,
+  ENVIRONMENTS,
+  environmentOf,
+  type Operator,
+  userName,
+} from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
 import type {
   CallRecord,
@@ -15,18 +21,18 @@ import type {
   FaultRecord,
   FileRecord,
   History,
+  InputRecord,
   StreamRecord,
   TokenTry,
   WatchRecord,
   Wire,
 } from './history.ts';
-import type { InputRecord } from './inputRecord.ts';
 import type { Options } from './options.ts';
 import { createRandom, type Random } from './random.ts';
 import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
 import { quotaChoices } from './world/quotas.ts';
-import { readEvents, readKeptInputs, readOutputs, readTransactions } from './world/readStore.ts';
+import { readEvents, readKeptInputs, readOutputs, readTransactions } from './world/readState.ts';
 
 const MS_A_MINUTE = 60_000;
 const LONG_RUN_MINUTES = 10;

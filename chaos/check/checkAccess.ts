@@ -1,6 +1,6 @@
 /** Checks that no gateway let in the holder of a token that was revoked a second before, and that they were asked. */
 import type { History } from '../history.ts';
-import { lost, type Violation } from './violation.ts';
+import { lost, type Violation } from './facts.ts';
 
 /** Of so many tries, faults may have kept all from an answer. */
 const MAX_UNANSWERED = 6;

@@ -11,14 +11,16 @@ import {
 import { hasEndedByItself } from './checkCommands.ts';
 import {
   callsWithin,
+  doubled,
   type ExecutionFacts,
   type Facts,
+  groupBy,
+  lost,
   ofType,
   type SessionFacts,
+  type Violation,
   type WorkerFacts,
 } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { doubled, lost, type Violation } from './violation.ts';
 
 /** Cells that reach their own time limit. For `deaf` the kernel is replaced, too. */
 const ENDLESS: readonly (CellKind | null)[] = ['endless', 'runaway', 'deaf'];

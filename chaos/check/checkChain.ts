@@ -1,6 +1,6 @@
 /** Checks what `cellhouse audit verify` has found, and that it has looked at every event. */
 import type { History } from '../history.ts';
-import { lost, type Violation } from './violation.ts';
+import { lost, type Violation } from './facts.ts';
 
 export function checkChain({ events, rest }: History): Violation[] {
   const { serving, down } = rest.audit;

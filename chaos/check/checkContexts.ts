@@ -4,9 +4,16 @@
  */
 import type { CallRecord } from '../history.ts';
 import { endOfKernel } from './causes.ts';
-import { type ContextFacts, callsWithin, type Facts } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { doubled, lost, orphan, type Violation } from './violation.ts';
+import {
+  type ContextFacts,
+  callsWithin,
+  doubled,
+  type Facts,
+  groupBy,
+  lost,
+  orphan,
+  type Violation,
+} from './facts.ts';
 
 export function checkContexts(facts: Facts): Violation[] {
   // Without a name, each call makes another one.

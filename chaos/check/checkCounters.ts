@@ -4,8 +4,7 @@
  */
 
 import type { ExecutionFacts, Facts } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { doubled, lost, type Violation } from './violation.ts';
+import { doubled, groupBy, lost, type Violation } from './facts.ts';
 
 export function checkCounters(facts: Facts): Violation[] {
   const marked = facts.executions.filter(({ mark }) => mark !== null);

@@ -5,8 +5,7 @@
  */
 import type { CallRecord } from '../history.ts';
 import type { Facts } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { lost, type Violation } from './violation.ts';
+import { groupBy, lost, type Violation } from './facts.ts';
 
 /** A client that has asked so long in vain would do so for ever. */
 const TELLING_LIMIT_MS = 60_000;

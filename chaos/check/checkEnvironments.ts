@@ -1,6 +1,6 @@
 /** Checks that each session has a worker of the environment in which it was opened, and no other. */
 import type { History } from '../history.ts';
-import { lost, type Violation } from './violation.ts';
+import { lost, type Violation } from './facts.ts';
 
 export function checkEnvironments({ events }: History): Violation[] {
   const names = new Map<string, string>();

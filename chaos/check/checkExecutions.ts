@@ -2,9 +2,8 @@
 
 import type { CallRecord } from '../history.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
-import { groupBy } from './groupBy.ts';
+import { doubled, groupBy, lost, type Violation } from './facts.ts';
 import { wasOpen } from './openContexts.ts';
-import { doubled, lost, type Violation } from './violation.ts';
 
 /** Calls that are answered with an execution. */
 const OF_EXECUTIONS: readonly CallRecord['operation'][] = ['execute', 'submit', 'interrupt'];

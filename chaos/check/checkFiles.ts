@@ -6,9 +6,16 @@
 import { FILE_NAMES } from '../clients/files.ts';
 import { LIST_NAME } from '../clients/shellCells.ts';
 import type { FileRecord } from '../history.ts';
-import { type Facts, LATE_EFFECT_MS, ofType } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { doubled, lost, orphan, type Violation } from './violation.ts';
+import {
+  doubled,
+  type Facts,
+  groupBy,
+  LATE_EFFECT_MS,
+  lost,
+  ofType,
+  orphan,
+  type Violation,
+} from './facts.ts';
 
 /** What others make in a home: the nemesis, to fill a disk; IPython; commands. */
 const OTHER_NAMES = ['fill', '.ipython', LIST_NAME];

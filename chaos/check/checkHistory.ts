@@ -10,13 +10,12 @@ import { checkDoors } from './checkDoors.ts';
 import { checkEnvironments } from './checkEnvironments.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
-import { checkInput } from './checkInput.ts';
+import { checkInput, checkStreams } from './checkOutput.ts';
 import { checkQuotas } from './checkQuotas.ts';
 import { checkRest } from './checkRest.ts';
 import { checkStore } from './checkStore.ts';
-import { checkStreams } from './checkStreams.ts';
+import type { Violation } from './facts.ts';
 import { factsOf } from './facts.ts';
-import type { Violation } from './violation.ts';
 
 export function checkHistory(history: History): Violation[] {
   const facts = factsOf(history);

@@ -7,10 +7,8 @@ import type { ReplayedEvent } from '../../testkit/quotaCounting.ts';
 import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
 import type { History } from '../history.ts';
 import { MAX_COMMANDS } from '../world/quotas.ts';
-import { type Facts, ofType } from './facts.ts';
-import { groupBy } from './groupBy.ts';
-import { knownUntil } from './knownUntil.ts';
-import { doubled, type Violation } from './violation.ts';
+import { knownUntil } from './checkOutput.ts';
+import { doubled, type Facts, groupBy, ofType, type Violation } from './facts.ts';
 
 export function checkQuotas({ history }: Facts): Violation[] {
   const { exceeded } = replayed(history);

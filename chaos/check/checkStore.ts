@@ -1,7 +1,6 @@
 /** Checks what must always be true of the event store: an order without holes, and nothing after an end. */
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
-import { type Facts, ofType } from './facts.ts';
-import { doubled, lost, type Violation } from './violation.ts';
+import { doubled, type Facts, lost, ofType, type Violation } from './facts.ts';
 
 const LAST: readonly DomainEvent['type'][] = [
   'ContextEnded',

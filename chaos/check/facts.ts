@@ -1,11 +1,34 @@
 /** Derives the executions, sessions and workers of a run from the events in its history. */
-
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
 import { keyInCode, type RunMark, runMarkOf } from '../clients/cells.ts';
 import { type CommandMark, commandMarkOf } from '../clients/shellCells.ts';
 import type { CallRecord, CellKind, History, StoredOutput } from '../history.ts';
-import { groupBy } from './groupBy.ts';
+
+/**
+ * Something that must not happen. `lost`: an execution, output, state or session was lost, or its cause or order.
+ * `doubled`: something happened or was reported twice. `orphan`: something was left over at rest.
+ */
+export interface Violation {
+  readonly type: 'lost' | 'doubled' | 'orphan';
+  readonly what: string;
+}
+
+export const lost = (what: string): Violation => ({ type: 'lost', what });
+export const doubled = (what: string): Violation => ({ type: 'doubled', what });
+export const orphan = (what: string): Violation => ({ type: 'orphan', what });
+
+/** `Map.groupBy`, which Node 20 lacks. Items keep their order, and keys are in the order of their first item. */
+export function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
 
 export interface ExecutionFacts {
   readonly id: string;
@@ -33,7 +56,7 @@ export interface ExecutionFacts {
   readonly hasGap: boolean;
 }
 
-export interface ExecutionEnd {
+interface ExecutionEnd {
   readonly status: EndStatus;
   readonly errorName: string | null;
   readonly stateLost: boolean;

@@ -3,7 +3,7 @@
  * the token that the client has by then.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answered } from '../answered.ts';
+import type { Answered } from '../history.ts';
 import type { Random } from '../random.ts';
 
 /** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */

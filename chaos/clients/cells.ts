@@ -6,7 +6,7 @@
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type Cell, type CellKind, type CommandKind, FILLER } from '../history.ts';
-import { INPUT_LINES, PASSWORD_EVERY, readsInput } from './inputText.ts';
+import { INPUT_LINES, PASSWORD_EVERY, readsInput } from './inputs.ts';
 import {
   INPUT_TIMEOUT_MS,
   isCommandKind,

@@ -1,16 +1,16 @@
 /** One user: a client that performs one random action after the other until it is stopped. */
 import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
-import type { Access } from './access.ts';
 import type { Acting } from './acting.ts';
 import { ACTS } from './acts.ts';
 import { untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, createCalls } from './calls.ts';
 import { cellsOf } from './cells.ts';
-import { opening } from './environments.ts';
 import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
 import { live } from './live.ts';
+import type { Access } from './operator.ts';
+import { opening } from './operator.ts';
 import { watchUser } from './watchUser.ts';
 
 export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {

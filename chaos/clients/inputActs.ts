@@ -1,10 +1,10 @@
 /** What a user does with code that reads. `check/checkInput.ts` judges what comes of it. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { InputRecord } from '../inputRecord.ts';
+import type { InputRecord } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Act, Acting } from './acting.ts';
 import type { Piece } from './inputs.ts';
-import { inputTextOf } from './inputText.ts';
+import { inputTextOf } from './inputs.ts';
 
 /** This share of pieces ends anywhere, even within a letter. The others end with a line. */
 const SPLIT_SHARE = 0.5;

@@ -1,16 +1,172 @@
 /** Who makes and revokes the tokens of users, and sets their quotas, with AUTH_TOKEN. */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../src/async/pause.ts';
 import type { QuotaKind, QuotaOwner } from '../../src/domain/quota.ts';
-import { type ClientDeps, untilAnswered } from './attempts.ts';
+import type { Wire } from '../history.ts';
+import type { Random } from '../random.ts';
+import { type Attempt, type ClientDeps, type Credentials, untilAnswered } from './attempts.ts';
 import { attempt, type Request } from './calls.ts';
 
-export interface NewToken {
+// Raises and lowers quotas, by `setQuota` at any gateway, while users act and the nemesis strikes.
+
+const PAUSE_MEAN_MS = 1_500;
+/** Only so many are not as the setting says, so that most users can do something at any time. */
+const MAX_CHANGED = 6;
+
+/** A quota that is changed, and what it may become. Null: no limit. */
+export interface QuotaChoice {
+  readonly quota: QuotaName;
+  readonly limits: readonly (number | null)[];
+}
+
+interface ChangeDeps {
+  readonly operator: Pick<Operator, 'setQuota' | 'resetQuota'>;
+  readonly quotas: readonly QuotaChoice[];
+  readonly random: Random;
+}
+
+/**
+ * Changes quotas until `signal` is aborted, and then lets all settings hold again. Resolves with the changes that could
+ * not be made.
+ */
+export async function changeQuotas(
+  { operator, quotas, random }: ChangeDeps,
+  signal: AbortSignal,
+): Promise<string[]> {
+  /** The oldest change is the first. */
+  const changed = new Set<QuotaName>();
+  const failures: string[] = [];
+
+  async function attempt(work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => failures.push(`quota: ${String(error)}`));
+  }
+
+  async function reset(quota: QuotaName): Promise<void> {
+    changed.delete(quota);
+    await attempt(operator.resetQuota(quota));
+  }
+
+  async function set({ quota, limits }: QuotaChoice): Promise<void> {
+    changed.delete(quota);
+    changed.add(quota);
+    await attempt(operator.setQuota(quota, random.pick(limits) ?? null));
+  }
+
+  while (!signal.aborted) {
+    await pause(random.waitMs(PAUSE_MEAN_MS), signal);
+    const choice = random.pick(quotas);
+    if (signal.aborted || !choice) break;
+    await set(choice);
+    const [oldest] = changed;
+    if (oldest && changed.size > MAX_CHANGED) await reset(oldest);
+  }
+  for (const quota of changed) await reset(quota);
+  return failures;
+}
+
+// The token of one user, which is replaced again and again.
+
+const TENANTS = ['default', 'acme', 'globex'] as const;
+/** How many kinds of tokens there are. */
+const KINDS = 3;
+
+export interface Access extends Credentials {
+  /** Gives the user another token, and then revokes the former one. Resolves with the secret of that. */
+  replace(): Promise<string>;
+}
+
+/** @param index the user's number: it decides on the tenant, and on what the token says of its holder */
+export async function createAccess(
+  operator: Operator,
+  user: string,
+  index: number,
+): Promise<Access> {
+  return await accessFor(operator, wishOf(user, index));
+}
+
+/**
+ * For the one user of a door, who is called like it. Nobody else is in that user's tenant: else its quotas, which are
+ * tight, would not suffice for all.
+ */
+export async function createDoorAccess(operator: Operator, door: Wire): Promise<Access> {
+  const wish = { name: door, tenant: door, role: 'USER', userUuid: door, door } as const;
+  return await accessFor(operator, wish);
+}
+
+async function accessFor(operator: Operator, wish: TokenWish): Promise<Access> {
+  let current = await operator.createToken(wish);
+  return {
+    get token() {
+      return current.secret;
+    },
+    replace: async () => {
+      const former = current;
+      current = await operator.createToken(wish);
+      await operator.revokeToken(former.id);
+      return former.secret;
+    },
+  };
+}
+
+/** The name of the user with this number. */
+export function userName(index: number): string {
+  return `user${index}`;
+}
+
+/** The tenant of the user with this number. The tenants of users with one kind of token differ, and the other way round. */
+export function tenantOf(index: number): string {
+  return TENANTS[(index + Math.floor(index / KINDS)) % TENANTS.length] ?? '';
+}
+
+function wishOf(user: string, index: number): TokenWish {
+  const kinds = [
+    { role: 'USER', userUuid: user },
+    { role: 'USER', userPrefix: user },
+    { role: 'TENANT' },
+  ] as const;
+  const kind = kinds[index % KINDS];
+  if (!kind) throw new RangeError(`No user has the number ${index}.`);
+  return { name: user, tenant: tenantOf(index), ...kind };
+}
+
+// The environments of a run, and the sessions of users in them.
+
+/** Their builds need no network. */
+export const ENVIRONMENTS = [
+  { name: 'science', setup: 'printf science > /usr/local/share/which' },
+  { name: 'art', setup: 'printf art > /usr/local/share/which' },
+] as const;
+
+const OPEN = 'mutation Open($input: OpenSessionInput!) { done: openSession(input: $input) { id } }';
+
+/** The environment of the user with this number. Null: none. */
+export function environmentOf(index: number): string | null {
+  return [null, ...ENVIRONMENTS.map(({ name }) => name)][index % (1 + ENVIRONMENTS.length)] ?? null;
+}
+
+/** Opens the user's session in the environment. It may be repeated. */
+export function opening(userUuid: string, environment: string): Attempt<unknown> {
+  const request = {
+    query: OPEN,
+    variables: { input: { userUuid, environment } },
+    answerOf: ({ done }: Readonly<Record<string, unknown>>) => done,
+  };
+  return async (url, token, signal) => {
+    const outcome = await attempt(url, token, request, signal);
+    // A session in no environment is open: of a call before, for which no answer had come.
+    const isOpen = 'failure' in outcome && outcome.failure === 'SESSION_OPTIONS_DIFFER';
+    return isOpen ? { answer: null } : outcome;
+  };
+}
+
+interface NewToken {
   readonly id: string;
   readonly secret: string;
 }
 
 /** The values of `CreateTokenInput`. */
-export interface TokenWish {
+interface TokenWish {
   readonly name: string;
   readonly role: 'TENANT' | 'USER';
   readonly tenant: string;
@@ -38,7 +194,7 @@ export interface Operator {
 }
 
 /** The values of `CreateEnvironmentInput`. */
-export interface EnvironmentWish {
+interface EnvironmentWish {
   readonly name: string;
   readonly setup: string;
 }

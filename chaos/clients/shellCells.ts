@@ -7,7 +7,7 @@
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import type { Cell, CellKind, CommandKind } from '../history.ts';
 import { CALL_LIMIT_MS } from './attempts.ts';
-import { readsInput } from './inputText.ts';
+import { readsInput } from './inputs.ts';
 
 /** The file of the list, in the home. */
 export const LIST_NAME = 'ran';

@@ -1,6 +1,7 @@
 /** The quotas of a run. They are tight, so that calls are refused, but nobody is refused for ever. */
-import { tenantOf, userName } from '../clients/access.ts';
-import type { QuotaChoice } from '../clients/changeQuotas.ts';
+
+import type { QuotaChoice } from '../clients/operator.ts';
+import { tenantOf, userName } from '../clients/operator.ts';
 import type { Quotas } from '../history.ts';
 
 const EXECUTIONS_PER_MINUTE = 30;

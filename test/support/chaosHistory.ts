@@ -5,8 +5,9 @@
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import { FILE_NAMES } from '../../chaos/clients/files.ts';
-import { inputTextOf, readsInput } from '../../chaos/clients/inputText.ts';
+import { inputTextOf, readsInput } from '../../chaos/clients/inputs.ts';
 import { exitCodeOf, isCommandKind } from '../../chaos/clients/shellCells.ts';
+import type { InputRecord, RestRecord, RestSnapshot } from '../../chaos/history.ts';
 import {
   type CallRecord,
   type CellKind,
@@ -20,8 +21,6 @@ import {
   type WatchRecord,
   type Wire,
 } from '../../chaos/history.ts';
-import type { InputRecord } from '../../chaos/inputRecord.ts';
-import type { RestRecord, RestSnapshot } from '../../chaos/rest.ts';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';

@@ -1,6 +1,6 @@
 /** The input of a handmade history: two pieces that are cut within a line, and the end. */
-import { inputTextOf } from '../../chaos/clients/inputText.ts';
-import type { InputRecord } from '../../chaos/inputRecord.ts';
+import { inputTextOf } from '../../chaos/clients/inputs.ts';
+import type { InputRecord } from '../../chaos/history.ts';
 import type { InputPiece } from '../../src/domain/input.ts';
 
 const CUT = 30;

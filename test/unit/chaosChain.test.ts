@@ -1,7 +1,7 @@
 /** Tests what the checker of chaos runs finds of the audit chain. */
 import { expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
-import type { RestRecord } from '../../chaos/rest.ts';
+import type { RestRecord } from '../../chaos/history.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();

@@ -1,8 +1,7 @@
 /** Tests what the checker of chaos runs finds of input, each time in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
-import { inputTextOf } from '../../chaos/clients/inputText.ts';
-import type { History } from '../../chaos/history.ts';
-import type { InputRecord } from '../../chaos/inputRecord.ts';
+import { inputTextOf } from '../../chaos/clients/inputs.ts';
+import type { History, InputRecord } from '../../chaos/history.ts';
 import type { InputPiece } from '../../src/domain/input.ts';
 import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 

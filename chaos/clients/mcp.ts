@@ -2,17 +2,18 @@
  * The calls of a host of MCP, each by a connection of its own. MCP has no idempotency keys, so a call that runs code is not
  * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
  */
-import type { Answered } from '../answered.ts';
-import type { Cell } from '../history.ts';
-import { type CallAnswer, type CallRecord, compact } from '../history.ts';
+
+import type { Answered } from '../history.ts';
+import { type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
+import { type Act, type ActingAtDoor, submitAndInterrupt } from './acting.ts';
 import { untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
+import { cellsOf } from './cells.ts';
+import type { Client } from './createUser.ts';
+import { live } from './live.ts';
 import { callTool, ERAS, type ToolCall } from './mcpClient.ts';
 
-export type McpCalls = Pick<
-  Calls,
-  'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel'
->;
+type McpCalls = Pick<Calls, 'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel'>;
 
 /** Less than an attempt may take: code that goes on is asked for again, at any gateway. */
 const WAIT_SECONDS = 4;
@@ -23,7 +24,7 @@ const FOLLOW_LIMIT_MS = 150_000;
 /** What a token for one user calls that user's session. */
 const SESSION = { session_id: 'default' };
 
-export function createMcpCalls(deps: CallsDeps): McpCalls {
+function createMcpCalls(deps: CallsDeps): McpCalls {
   const answered = <Answer>(call: ToolCall<Answer>): Promise<Answered<Answer>> =>
     untilAnswered(deps, (url, token, signal) => {
       const era = deps.random.pick(ERAS) ?? 'legacy';
@@ -148,4 +149,51 @@ function toldOf(data: Readonly<Record<string, unknown>>): Told {
 
 function told({ nextSeq: _, ...answer }: Told): CallAnswer {
   return answer;
+}
+
+// What a user of MCP does. The checks are those of all cells and commands.
+
+const MCP_ACTS: readonly Act<ActingAtDoor<McpCalls>>[] = [
+  { weight: 40, act: ({ name, calls, cell }) => calls.execute(name, cell('counter')) },
+  { weight: 20, act: ({ name, calls, cell }) => calls.execute(name, cell('stream')) },
+  { weight: 12, act: ({ name, calls, cell }) => calls.execute(name, cell('shell')) },
+  { weight: 8, act: ({ name, calls, cell }) => calls.execute(name, cell('shell-stream')) },
+  { weight: 8, act: (user) => submitAndInterrupt(user, 'endless') },
+  { weight: 5, act: ({ name, calls, cell }) => calls.execute(name, cell('runaway')) },
+  { weight: 12, act: severalAtOnce },
+  { weight: 3, act: ({ name, calls }) => calls.release(name) },
+  { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
+];
+
+/** As a host does whose model calls several tools at once. */
+async function severalAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Promise<void> {
+  await Promise.all([
+    calls.execute(name, cell('stream')),
+    calls.execute(name, cell('counter')),
+    calls.execute(name, cell('shell')),
+  ]);
+}
+
+// A user of the door for MCP, whose token is for this door only.
+
+/** A call without an answer is not repeated, so the last one gets further chances with other cells. */
+const MAX_AUDITS = 3;
+
+/** The user starts acting immediately. */
+export function createMcpUser(deps: CallsDeps & { readonly name: string }): Client {
+  const { name, random } = deps;
+  const calls = createMcpCalls(deps);
+  const cell = cellsOf(name);
+  const acting = { name, calls, random, cell };
+  const life = live(deps, async () => await random.pickWeighted(MCP_ACTS)?.act(acting));
+
+  async function audit(): Promise<CallRecord> {
+    await calls.execute(name, cell('ledger'));
+    for (let count = 1; ; count += 1) {
+      const call = await calls.execute(name, cell('audit'));
+      if (call.answer !== null || count === MAX_AUDITS) return call;
+    }
+  }
+
+  return { name, stop: life.stop, audit, release: () => calls.release(name) };
 }
