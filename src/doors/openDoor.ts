@@ -10,9 +10,9 @@ import type { ServedDoor } from '../domain/token.ts';
 import type { Signed } from '../service/access/findSigner.ts';
 import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Principal } from '../service/principal.ts';
+import type { Refusal, RefusalAnswer } from '../service/refusal.ts';
 import type { BoundService } from './boundService.ts';
 import type { DoorSocket } from './doorSocket.ts';
-import type { Refusal, RefusalAnswer } from './shared/refusal.ts';
 
 /** A door that is on. */
 export interface OpenDoor {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { RefusalAnswer } from '../shared/refusal.ts';
+import type { RefusalAnswer } from '../../service/refusal.ts';
 
 export function answerJson(
   res: ServerResponse,

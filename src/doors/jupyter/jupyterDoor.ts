@@ -3,8 +3,8 @@
  * answers for any kernel.
  */
 import { DomainError } from '../../domain/errors.ts';
+import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
 import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, OpenRequest } from '../openDoor.ts';
-import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { serveChannels } from './channels/serveChannels.ts';
 import { createConnections } from './connections.ts';
 import { kernelsOf } from './kernels.ts';
@@ -78,7 +78,7 @@ function handleOpen({ method, path, res }: OpenRequest): boolean {
 function refuse({ status, code, message, headers }: Refusal): RefusalAnswer {
   const isForbidden = status === 401 || code === 'CONTEXT_LIMIT' || code === 'QUOTA_EXCEEDED';
   return {
-    status: isForbidden ? 403 : code === 'CONTEXT_FAILED' ? 503 : status,
+    status: isForbidden ? 403 : status,
     headers: { ...ANSWER_HEADERS, ...headers },
     body: errorBody(message),
   };

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { DomainError } from '../../domain/errors.ts';
+import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
-import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
 import type { MakeServer, McpHandler } from './mcpHandler.ts';
 

@@ -5,6 +5,7 @@ import {
   ProtocolErrorCode,
 } from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
+import { secondsToRetry } from '../../service/refusal.ts';
 import type { DoorDeps } from '../openDoor.ts';
 
 /**
@@ -55,11 +56,8 @@ export function failed(text: string): CallToolResult {
   return { content: [{ type: 'text', text }], isError: true };
 }
 
-function textOf({ code, message, details }: DomainError): string {
-  const { retryAfterMs } = details;
-  const retry =
-    typeof retryAfterMs === 'number'
-      ? ` Try again in ${Math.max(1, Math.ceil(retryAfterMs / 1_000))} s.`
-      : '';
-  return `${code}: ${message}${retry}`;
+function textOf(error: DomainError): string {
+  const seconds = secondsToRetry(error);
+  const retry = seconds === null ? '' : ` Try again in ${seconds} s.`;
+  return `${error.code}: ${error.message}${retry}`;
 }

@@ -1,4 +1,4 @@
-import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
+import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
 import { missing, unprocessable } from './readFields.ts';
 import {
   detail,

@@ -1,7 +1,7 @@
 /** Uploads and downloads through a door. They work like those of `/files/`, and are counted with them. */
 import type { ServerResponse } from 'node:http';
 import type { DoorCall, DoorRequest } from '../../doors/openDoor.ts';
-import type { Refusal } from '../../doors/shared/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import type { FileCounts } from '../http/files/fileCounts.ts';
 import type { FilesService } from '../http/files/fileRequests.ts';
 import { createFreePiece, type FreePiece } from '../http/files/freePiece.ts';

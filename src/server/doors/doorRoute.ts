@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import type { ServedDoor } from '../../domain/token.ts';
 import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
-import { type Refusal, refusalOf } from '../../doors/shared/refusal.ts';
+import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
 import { type Cors, createCors } from '../http/cors.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { limitArrival } from '../http/limitArrival.ts';
@@ -115,8 +115,8 @@ async function answer(
 
 /** Paths are not logged, because they may contain secrets. */
 function fail(deps: DoorRouteDeps, door: OpenDoor, call: DoorCall, error: unknown): void {
-  const { req, res, path } = call;
-  const { logger, newErrorId } = deps;
+  const { req, res } = call;
+  const { logger } = deps;
   if (res.destroyed || (req.destroyed && !req.complete)) {
     logger.debug({ err: error, door: door.name }, 'A client went away.');
   } else if (res.headersSent) {
@@ -124,21 +124,20 @@ function fail(deps: DoorRouteDeps, door: OpenDoor, call: DoorCall, error: unknow
     logger.error({ err: error, door: door.name }, 'An answer of a door could not be completed.');
     res.destroy();
   } else {
-    refuseAt({ door, path }, req, res, refusalFor(error, deps) ?? internal(newErrorId(), error));
-  }
-
-  function internal(errorId: string, err: unknown): Refusal {
-    logger.error({ err, errorId, door: door.name }, 'Answering a request to a door failed.');
-    const [code, message] = ['INTERNAL', 'Internal error'];
-    return { status: 500, code, message, details: { errorId } };
+    call.refuse(refusalFor(error, deps, door));
   }
 }
 
-function refusalFor(error: unknown, { maxBodyBytes }: DoorRouteDeps): Refusal | null {
+function refusalFor(
+  error: unknown,
+  { logger, newErrorId }: DoorRouteDeps,
+  { name }: OpenDoor,
+): Refusal {
   if (error instanceof DomainError) return refusalOf(error);
-  if (!(error instanceof BodyTooLargeError)) return null;
-  const { message } = error;
-  return { status: 413, code: 'BAD_USER_INPUT', message, details: { limit: maxBodyBytes } };
+  if (error instanceof BodyTooLargeError) return error.refusal;
+  const errorId = newErrorId();
+  logger.error({ err: error, errorId, door: name }, 'Answering a request to a door failed.');
+  return internalRefusal(errorId);
 }
 
 function refuseAt(

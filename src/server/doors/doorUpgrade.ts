@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
-import { type Refusal, refusalOf } from '../../doors/shared/refusal.ts';
+import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
 import type { FindDoor, FoundDoor } from './findDoor.ts';
@@ -60,7 +60,7 @@ function refusalFor({ logger, newErrorId }: DoorUpgradeDeps, { door }: FoundDoor
   if (error instanceof DomainError) return refusalOf(error);
   const errorId = newErrorId();
   logger.error({ err: error, errorId, door: door.name }, 'An upgrade at a door failed.');
-  return { status: 500, code: 'INTERNAL', message: 'Internal error', details: { errorId } };
+  return internalRefusal(errorId);
 }
 
 function refuseAt({ door, path }: FoundDoor, socket: Duplex, refusal: Refusal): void {

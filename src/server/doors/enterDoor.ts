@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { BoundService } from '../../doors/boundService.ts';
 import type { DoorRequest, Stopping } from '../../doors/openDoor.ts';
-import type { Refusal } from '../../doors/shared/refusal.ts';
 import type { Principal } from '../../service/principal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import { type Authenticate, type AuthenticateKey, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
 import { tokenGiven } from './doorTokens.ts';

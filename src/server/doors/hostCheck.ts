@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Config } from '../../config/config.ts';
-import type { Refusal } from '../../doors/shared/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import { createOriginCheck } from '../http/cors.ts';
 
 /** The refusal of a request whose `Host` or `Origin` is not allowed. Null: both are allowed. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Refusal } from '../../doors/shared/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 
 /** Far more than one person needs. A token for many users may have many kernels, each with one or a few WebSockets. */
 const MAX_SOCKETS_OF_TOKEN = 1_000;

@@ -1,7 +1,7 @@
 /** Handles `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Refusal } from '../../doors/shared/refusal.ts';
 import type { Principal } from '../../service/principal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import { type Authenticate, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
 import type { Compress } from '../http/compress.ts';
@@ -70,7 +70,7 @@ async function answer(
     }
   } catch (error: unknown) {
     if (!(error instanceof BodyTooLargeError)) throw error;
-    refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));
+    refuse(req, res, error.refusal);
   }
 }
 
@@ -88,7 +88,3 @@ const UNSUPPORTED_MEDIA_TYPE: Refusal = {
   code: 'BAD_USER_INPUT',
   message: 'The body must be JSON: send `Content-Type: application/json`.',
 };
-
-function bodyTooLarge(message: string, limit: number): Refusal {
-  return { status: 413, code: 'BAD_USER_INPUT', message, details: { limit } };
-}

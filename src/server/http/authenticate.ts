@@ -3,11 +3,11 @@ import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import { type Door, SERVED_DOORS } from '../../domain/token.ts';
 import type { KeyShown } from '../../doors/openDoor.ts';
-import { type Refusal, refusalOf } from '../../doors/shared/refusal.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
 import type { SessionKeys } from '../../service/access/sessionKeys.ts';
 import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
+import { type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { FailedLogins } from './failedLogins.ts';
 import type { Given } from './givenToken.ts';
 
@@ -126,12 +126,11 @@ const UNAUTHENTICATED = {
 const WRONG: Refusal = { ...UNAUTHENTICATED, message: 'The token is wrong.' };
 
 function tooMany(retryAfterMs: number): Refusal {
+  const message =
+    'Too many wrong tokens have come from this address. No token is tried for a while.';
   return {
+    ...refusalOf(new DomainError('UNAUTHENTICATED', message, { retryAfterMs })),
     status: 429,
-    code: 'UNAUTHENTICATED',
-    message: 'Too many wrong tokens have come from this address. No token is tried for a while.',
-    details: { retryAfterMs },
-    headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) },
   };
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
-import { refusalOf } from '../../doors/shared/refusal.ts';
+import { refusalOf } from '../../service/refusal.ts';
 import type { DoorRoute } from '../doors/doorRoute.ts';
 import { type Authenticate, isRefusal } from './authenticate.ts';
 import type { AddressOf } from './clientAddress.ts';

@@ -1,10 +1,15 @@
 /** Reads a request's body up to a limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Refusal } from '../../service/refusal.ts';
 
 export class BodyTooLargeError extends Error {
-  constructor(limitBytes: number) {
-    super(`The body is larger than ${limitBytes} bytes (MAX_BODY_BYTES).`);
+  readonly refusal: Refusal;
+
+  constructor(limit: number) {
+    super(`The body is larger than ${limit} bytes (MAX_BODY_BYTES).`);
     this.name = 'BodyTooLargeError';
+    const { message } = this;
+    this.refusal = { status: 413, code: 'BAD_USER_INPUT', message, details: { limit } };
   }
 }
 

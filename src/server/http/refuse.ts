@@ -1,6 +1,6 @@
 /** Refuses a request whose body may still be arriving. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Refusal, RefusalAnswer } from '../../doors/shared/refusal.ts';
+import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
 
 /** How long a client that is still sending its body has to read the refusal before the connection ends. */
 const LINGER_MS = 1_000;

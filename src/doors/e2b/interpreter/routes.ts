@@ -1,8 +1,8 @@
 /** The code interpreter of a sandbox: what E2B serves at port 49999. */
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
+import { refusalOf } from '../../../service/refusal.ts';
 import type { DoorDeps } from '../../openDoor.ts';
 import { findRoute, type Route } from '../../shared/findRoute.ts';
-import { refusalOf } from '../../shared/refusal.ts';
 import { answerJson } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
 import { answerRefusal, answerUnprocessable } from './answer.ts';

@@ -1,7 +1,7 @@
 /** Answers of `/files/`: their statuses, headers and JSON bodies. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DomainError } from '../../../domain/errors.ts';
-import type { Refusal } from '../../../doors/shared/refusal.ts';
+import type { Refusal } from '../../../service/refusal.ts';
 import { sendRefusal } from '../refuse.ts';
 import { FILE_ANSWER_HEADERS } from './fileHeaders.ts';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
-import { refusalOf } from '../../../doors/shared/refusal.ts';
+import { internalRefusal, refusalOf } from '../../../service/refusal.ts';
 import { type Authenticate, isRefusal } from '../authenticate.ts';
 import type { AddressOf } from '../clientAddress.ts';
 import type { Cors } from '../cors.ts';
@@ -119,12 +119,7 @@ function fail(
   }
   const errorId = newErrorId();
   logger.error({ err: error, errorId, method: req.method }, 'Answering a file request failed.');
-  refuseFile(req, res, {
-    status: 500,
-    code: 'INTERNAL',
-    message: 'Internal error',
-    details: { errorId },
-  });
+  refuseFile(req, res, internalRefusal(errorId));
 }
 
 const UNAVAILABLE = 'The files of a worker could not be reached.';

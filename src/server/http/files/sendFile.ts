@@ -4,8 +4,8 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/workerFiles.ts';
-import { type Refusal, refusalOf } from '../../../doors/shared/refusal.ts';
 import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
+import { type Refusal, refusalOf } from '../../../service/refusal.ts';
 import { badRequest, refuseFile } from './fileAnswers.ts';
 import {
   conditionsOf,

@@ -1,5 +1,5 @@
 import { DomainError, type ErrorCode } from '../../../../domain/errors.ts';
-import { type Refusal, refusalOf } from '../../../shared/refusal.ts';
+import { type Refusal, refusalOf } from '../../../../service/refusal.ts';
 
 /** Where envd has another status than the other doors: its clients know what each of these means. */
 const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {

@@ -1,4 +1,4 @@
-import type { DomainError, ErrorCode } from '../../domain/errors.ts';
+import type { DomainError, ErrorCode } from '../domain/errors.ts';
 
 /** A request that is not carried out, and why. */
 export interface Refusal {
@@ -18,8 +18,8 @@ export interface RefusalAnswer {
   readonly body: string;
 }
 
-/** The status of each error. Codes that are not here are defects: 500. */
-const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
+/** The status of each error, wherever an answer has one. */
+const STATUSES: Readonly<Record<ErrorCode, number>> = {
   BAD_USER_INPUT: 400,
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
@@ -37,9 +37,11 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   CONTEXT_LIMIT: 409,
   INPUT_OUT_OF_ORDER: 409,
   INPUT_CLOSED: 409,
+  INPUT_LIMIT: 409,
   PRECONDITION_FAILED: 412,
   FILE_TOO_LARGE: 413,
   QUOTA_EXCEEDED: 429,
+  INTERNAL: 500,
   FILES_BUSY: 503,
   FILES_UNAVAILABLE: 503,
   ENVIRONMENT_NOT_READY: 503,
@@ -54,15 +56,25 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
 };
 
 /** The refusal that an expected error becomes, with `Retry-After` if the error says when to try again. */
-export function refusalOf({ code, message, details }: DomainError): Refusal {
-  const { retryAfterMs } = details;
-  const seconds =
-    typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : 0;
+export function refusalOf(error: DomainError): Refusal {
+  const { code, message, details } = error;
+  const seconds = secondsToRetry(error);
   return {
-    status: STATUSES[code] ?? 500,
+    status: STATUSES[code],
     code,
     message,
     details,
-    ...(seconds > 0 && { headers: { 'Retry-After': String(seconds) } }),
+    ...(seconds !== null && { headers: { 'Retry-After': String(seconds) } }),
   };
+}
+
+/** In how many whole seconds the caller should try again. Null: the error does not say. */
+export function secondsToRetry({ details }: DomainError): number | null {
+  const { retryAfterMs } = details;
+  return typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : null;
+}
+
+/** The refusal that any other error becomes, which is logged under this id. */
+export function internalRefusal(errorId: string): Refusal {
+  return { status: 500, code: 'INTERNAL', message: 'Internal error', details: { errorId } };
 }
