@@ -10,9 +10,10 @@ import type { ServedDoor } from '../domain/token.ts';
 import type { Signed } from '../service/access/findSigner.ts';
 import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Principal } from '../service/principal.ts';
-import type { Refusal, RefusalAnswer } from '../service/refusal.ts';
+import type { Refusal } from '../service/refusal.ts';
 import type { BoundService } from './boundService.ts';
 import type { DoorSocket } from './doorSocket.ts';
+import type { JsonAnswer } from './shared/jsonAnswer.ts';
 
 /** A door that is on. */
 export interface OpenDoor {
@@ -31,7 +32,7 @@ export interface OpenDoor {
    * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that
    * {@link handle} threw.
    */
-  refuse(refusal: Refusal, request: Pick<DoorRequest, 'method' | 'path'>): RefusalAnswer;
+  refuse(refusal: Refusal, request: Pick<DoorRequest, 'method' | 'path'>): JsonAnswer;
   /**
    * Whether the body is a file: it may take any time to arrive, as long as something moves. Absent: no request has one.
    */

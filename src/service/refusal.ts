@@ -11,13 +11,6 @@ export interface Refusal {
   readonly isTokenMissing?: true;
 }
 
-/** A refusal in the form of one wire. */
-export interface RefusalAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
 /** The status of each error, wherever an answer has one. */
 const STATUSES: Readonly<Record<ErrorCode, number>> = {
   BAD_USER_INPUT: 400,

@@ -77,7 +77,7 @@ export async function startEnvd(
 
 /** The form of the E2B door. */
 const REFUSING: Pick<OpenDoor, 'refuse' | 'isUpload'> = {
-  refuse: ({ status, message, headers }) => errorAnswer(status, message, headers),
+  refuse: errorAnswer,
   isUpload: ({ method, path }) => method === 'POST' && path === '/files',
 };
 

@@ -32,8 +32,8 @@ export function testDoor(): OpenDoor & Seen {
     cors: { methods: 'POST', headers: 'x-api-key', exposed: 'X-Exposed' },
     refuse: ({ status, code, message, headers }, { path }) => ({
       status,
-      headers: { 'Content-Type': 'application/json', ...headers },
-      body: JSON.stringify({ form: 'of the test', code, message, path }),
+      headers,
+      body: { form: 'of the test', code, message, path },
     }),
     handleOpen: ({ path, res }) => {
       if (path !== '/open') return false;

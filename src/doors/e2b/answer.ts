@@ -1,40 +1,20 @@
 import type { ServerResponse } from 'node:http';
-import type { RefusalAnswer } from '../../service/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
+import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
 
-export function answerJson(
-  res: ServerResponse,
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const text = JSON.stringify(body);
-  res.writeHead(status, {
-    ...headers,
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
-  });
-  res.end(text);
-}
+export { answerJson };
 
 export function answerError(res: ServerResponse, status: number, message: string): void {
-  answerJson(res, status, errorBody(status, message));
+  answerJson(res, status, errorAnswer({ status, message }).body);
 }
 
 /** Clients compare `code` with numbers, so it is the status. */
-function errorBody(status: number, message: string): object {
-  return { code: status, message };
-}
-
-export function errorAnswer(
-  status: number,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): RefusalAnswer {
-  return {
-    status,
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    body: JSON.stringify(errorBody(status, message)),
-  };
+export function errorAnswer({
+  status,
+  message,
+  headers,
+}: Pick<Refusal, 'status' | 'message' | 'headers'>): JsonAnswer {
+  return { status, headers, body: { code: status, message } };
 }
 
 /** What E2B's proxy says of a sandbox that is not there: clients take it for killed, and nothing else. */

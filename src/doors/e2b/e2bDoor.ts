@@ -35,7 +35,7 @@ export function createE2bDoor(deps: DoorDeps): OpenDoor {
       headers: CORS_HEADERS.join(', '),
       exposed: 'x-next-token, retry-after',
     },
-    refuse: ({ status, message, headers }) => errorAnswer(status, message, headers),
+    refuse: errorAnswer,
     isUpload: ({ method, path }) => method === 'POST' && plain(path) === '/files',
     handleOpen,
     handle: async (call) => {

@@ -3,8 +3,9 @@
  * answers for any kernel.
  */
 import { DomainError } from '../../domain/errors.ts';
-import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, OpenRequest } from '../openDoor.ts';
+import type { JsonAnswer } from '../shared/jsonAnswer.ts';
 import { serveChannels } from './channels/serveChannels.ts';
 import { createConnections } from './connections.ts';
 import { kernelsOf } from './kernels.ts';
@@ -75,7 +76,7 @@ function handleOpen({ method, path, res }: OpenRequest): boolean {
 }
 
 /** Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. */
-function refuse({ status, code, message, headers }: Refusal): RefusalAnswer {
+function refuse({ status, code, message, headers }: Refusal): JsonAnswer {
   const isForbidden = status === 401 || code === 'CONTEXT_LIMIT' || code === 'QUOTA_EXCEEDED';
   return {
     status: isForbidden ? 403 : status,

@@ -3,8 +3,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { DomainError } from '../../domain/errors.ts';
-import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
+import type { JsonAnswer } from '../shared/jsonAnswer.ts';
 import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
 import type { MakeServer, McpHandler } from './mcpHandler.ts';
 
@@ -57,7 +58,7 @@ async function answer(
   newSession: () => string,
 ): Promise<void> {
   const { req, method } = call;
-  if (method !== 'POST') return notAllowed(call);
+  if (method !== 'POST') return call.refuse(NOT_ALLOWED);
   const text = await call.readBody();
   const body = parsed(text);
   await cancelling.during(call, body, async (gone) => {
@@ -72,11 +73,12 @@ async function answer(
 /**
  * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. There are neither.
  */
-function notAllowed({ res }: DoorCall): void {
-  const refusal = { status: 405, code: 'BAD_USER_INPUT', message: 'Method not allowed.' };
-  const { status, headers, body } = refuse({ ...refusal, headers: { Allow: 'POST' } });
-  res.writeHead(status, headers).end(body);
-}
+const NOT_ALLOWED: Refusal = {
+  status: 405,
+  code: 'BAD_USER_INPUT',
+  message: 'Method not allowed.',
+  headers: { Allow: 'POST' },
+};
 
 /** @param isEndless whether the response never ends by itself, so that a stop of the gateway must end it */
 async function send(
@@ -121,15 +123,11 @@ function headersOf(headers: DoorCall['req']['headers']): Headers {
 }
 
 /** In MCP, every refusal is a JSON-RPC error, even if the request was never read as a message. */
-function refuse({ status, code, message, details, headers }: Refusal): RefusalAnswer {
+function refuse({ status, code, message, details, headers }: Refusal): JsonAnswer {
   const error = {
     code: status >= 500 && code === 'INTERNAL' ? INTERNAL_ERROR : SERVER_ERROR,
     message,
     data: { ...details, code },
   };
-  return {
-    status,
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', error, id: null }),
-  };
+  return { status, body: { jsonrpc: '2.0', error, id: null }, headers };
 }

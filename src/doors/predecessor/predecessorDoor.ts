@@ -1,11 +1,11 @@
 /** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/doors/predecessor.md). */
-import type { ServerResponse } from 'node:http';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
+import { answerJson } from '../shared/jsonAnswer.ts';
 import { executeCode } from './executeCode.ts';
 import { refusalAnswer } from './refusalAnswer.ts';
 import { releaseUser } from './releaseUser.ts';
-import { detail, type Reply } from './reply.ts';
-import { status } from './status.ts';
+import type { Reply } from './reply.ts';
+import { poolStatus } from './status.ts';
 
 interface Endpoint {
   readonly method: string;
@@ -16,7 +16,7 @@ export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
   const endpoints: ReadonlyMap<string, Endpoint> = new Map([
     ['/execute', { method: 'POST', answer: (call) => executeCode(call, settings) }],
     ['/release', { method: 'POST', answer: releaseUser }],
-    ['/status', { method: 'GET', answer: status }],
+    ['/status', { method: 'GET', answer: poolStatus }],
   ]);
   return {
     name: 'predecessor',
@@ -28,23 +28,15 @@ export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
     handleOpen: ({ method, path, res }) => {
       const endpoint = endpoints.get(path);
       if (endpoint?.method === method) return false;
-      if (endpoint === undefined) send(res, detail(404, 'Not Found'));
-      else send(res.setHeader('Allow', endpoint.method), detail(405, 'Method Not Allowed'));
+      if (endpoint === undefined) answerJson(res, 404, { detail: 'Not Found' });
+      else answerJson(res, 405, { detail: 'Method Not Allowed' }, { Allow: endpoint.method });
       return true;
     },
     handle: async (call) => {
       const endpoint = endpoints.get(call.path);
       if (endpoint === undefined) throw new Error(`${call.path} is no path of the door.`);
-      send(call.res, await endpoint.answer(call));
+      const { status, body } = await endpoint.answer(call);
+      answerJson(call.res, status, body);
     },
   };
-}
-
-function send(res: ServerResponse, { status: code, body }: Reply): void {
-  const text = JSON.stringify(body);
-  res.writeHead(code, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
-  });
-  res.end(text);
 }

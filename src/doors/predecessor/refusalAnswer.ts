@@ -1,4 +1,5 @@
-import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
+import type { Refusal } from '../../service/refusal.ts';
+import type { JsonAnswer } from '../shared/jsonAnswer.ts';
 import { missing, unprocessable } from './readFields.ts';
 import {
   detail,
@@ -23,14 +24,8 @@ const REPLIES: Readonly<Record<string, Reply>> = {
 /** The names of the fields here. */
 const FIELDS: Readonly<Record<string, string>> = { userUuid: 'user_uuid', code: 'code' };
 
-export function refusalAnswer(refusal: Refusal): RefusalAnswer {
-  const { status, body } = replyTo(refusal);
-  const { headers } = refusal;
-  return {
-    status,
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  };
+export function refusalAnswer(refusal: Refusal): JsonAnswer {
+  return { ...replyTo(refusal), headers: refusal.headers };
 }
 
 function replyTo({ status, code, message, details, isTokenMissing }: Refusal): Reply {

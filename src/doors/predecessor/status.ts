@@ -2,7 +2,7 @@ import type { DoorCall } from '../openDoor.ts';
 import type { Reply } from './reply.ts';
 
 /** `GET /status`: the numbers of workers, as far as the caller may know them. @throws DomainError */
-export async function status({ service }: DoorCall): Promise<Reply> {
+export async function poolStatus({ service }: DoorCall): Promise<Reply> {
   const pool = await service.poolStatus();
   return {
     status: 200,

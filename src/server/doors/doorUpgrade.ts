@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
+import { type WrittenJson, writtenJson } from '../../doors/shared/jsonAnswer.ts';
 import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
@@ -27,7 +28,8 @@ export function createDoorUpgrade(deps: DoorUpgradeDeps): DoorUpgradeRoute {
   return (req, socket, head) => {
     const found = deps.findDoor(req);
     if (found === 'elsewhere') return false;
-    if (found === null || found.door.upgrade === undefined) endWith(socket, 404, {}, '');
+    if (found === null || found.door.upgrade === undefined)
+      endWith(socket, 404, { headers: { 'Content-Length': 0 }, text: '' });
     else {
       upgrade(deps, found, { req, socket, head }).catch((error: unknown) =>
         refuseAt(found, socket, refusalFor(deps, found, error)),
@@ -64,20 +66,13 @@ function refusalFor({ logger, newErrorId }: DoorUpgradeDeps, { door }: FoundDoor
 }
 
 function refuseAt({ door, path }: FoundDoor, socket: Duplex, refusal: Refusal): void {
-  const { status, headers, body } = door.refuse(refusal, { method: 'GET', path });
-  endWith(socket, status, headers, body);
+  const answer = door.refuse(refusal, { method: 'GET', path });
+  endWith(socket, answer.status, writtenJson(answer));
 }
 
-function endWith(
-  socket: Duplex,
-  status: number,
-  headers: Readonly<Record<string, string>>,
-  body: string,
-): void {
-  const lines = Object.entries({
-    ...headers,
-    Connection: 'close',
-    'Content-Length': String(Buffer.byteLength(body)),
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+function endWith(socket: Duplex, status: number, { headers, text }: WrittenJson): void {
+  const lines = Object.entries({ ...headers, Connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${text}`);
 }

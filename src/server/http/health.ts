@@ -1,5 +1,6 @@
 /** Serves `/livez` and `/readyz`. Neither needs a token. */
 import type { ServerResponse } from 'node:http';
+import { answerJson } from '../../doors/shared/jsonAnswer.ts';
 
 export interface Readiness {
   /**
@@ -14,7 +15,7 @@ export interface Readiness {
 
 /** Answers 200. It only shows that the process runs. */
 export function serveLivez(res: ServerResponse): void {
-  sendJson(res, 200, { status: 'ok' });
+  answerJson(res, 200, { status: 'ok' }, HEADERS);
 }
 
 /** Answers 200 if calls can be served, even if degraded, otherwise 503. The body gives the reasons. */
@@ -26,15 +27,10 @@ export async function serveReadyz(
   const { status, reasons }: Readiness = isStopping
     ? { status: 'not ready', reasons: ['The gateway is stopping.'] }
     : await readiness();
-  sendJson(res, status === 'not ready' ? 503 : 200, { status, reasons });
+  answerJson(res, status === 'not ready' ? 503 : 200, { status, reasons }, HEADERS);
 }
 
-function sendJson(res: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
-  res.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-  });
-  res.end(body);
-}
+const HEADERS = {
+  'Content-Type': 'application/json; charset=utf-8',
+  'Cache-Control': 'no-store',
+} as const;

@@ -1,6 +1,7 @@
 /** Refuses a request whose body may still be arriving. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Refusal, RefusalAnswer } from '../../service/refusal.ts';
+import { type JsonAnswer, writtenJson } from '../../doors/shared/jsonAnswer.ts';
+import type { Refusal } from '../../service/refusal.ts';
 
 /** How long a client that is still sending its body has to read the refusal before the connection ends. */
 const LINGER_MS = 1_000;
@@ -11,7 +12,7 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
   sendRefusal(req, res, {
     status,
     headers: { ...headers, 'Content-Type': `${mediaTypeFor(req)}; charset=utf-8` },
-    body: JSON.stringify({ errors: [{ message, extensions: { ...details, code } }] }),
+    body: { errors: [{ message, extensions: { ...details, code } }] },
   });
 }
 
@@ -19,23 +20,16 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
  * Sends the answer. The rest of the request's body is discarded. If the body has not arrived
  * completely, the connection is closed.
  */
-export function sendRefusal(
-  req: IncomingMessage,
-  res: ServerResponse,
-  { status, headers, body }: RefusalAnswer,
-): void {
+export function sendRefusal(req: IncomingMessage, res: ServerResponse, answer: JsonAnswer): void {
   const isSending = !req.complete && hasBody(req);
-  res.writeHead(status, {
-    ...headers,
-    'Content-Length': Buffer.byteLength(body),
-    ...(isSending && { Connection: 'close' }),
-  });
+  const { text, headers } = writtenJson(answer);
+  res.writeHead(answer.status, { ...headers, ...(isSending && { Connection: 'close' }) });
   if (!isSending) {
-    res.end(body);
+    res.end(text);
     return;
   }
   // Closing while data is still arriving would reset the connection, and the client might never see the refusal.
-  res.write(body);
+  res.write(text);
   const timer = setTimeout(finish, LINGER_MS);
   function finish(): void {
     clearTimeout(timer);

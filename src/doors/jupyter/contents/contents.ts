@@ -5,7 +5,7 @@ import type { FileEntry } from '../../../domain/workerFiles.ts';
 import type { FileView } from '../../../service/files/fileView.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import type { Fields } from '../../shared/fields.ts';
-import { answerJson, answerNothing } from '../rest/answer.ts';
+import { answerJson, answerNothing, errorBody } from '../rest/answer.ts';
 import { bad, bodyOf, textOf } from '../rest/body.ts';
 import type { RestCall, RestRoute } from '../rest/route.ts';
 import {
@@ -56,7 +56,7 @@ function homeOf({ call, kernels, id }: RestCall): Home {
 }
 
 function noCheckpoints({ call }: RestCall): void {
-  answerJson(call.res, 501, { message: 'There are no checkpoints.', reason: null });
+  answerJson(call.res, 501, errorBody('There are no checkpoints.'));
 }
 
 async function get(rest: RestCall): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { jsonText } from '../../../domain/exactJson.ts';
+import { answerJson as answer } from '../../shared/jsonAnswer.ts';
 
 /** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
 export const ANSWER_HEADERS = {
@@ -14,7 +14,7 @@ export function answerJson(
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  res.writeHead(status, { ...ANSWER_HEADERS, ...headers }).end(jsonText(body));
+  answer(res, status, body, { ...ANSWER_HEADERS, ...headers });
 }
 
 export function answerText(res: ServerResponse, text: string): void {
@@ -26,6 +26,6 @@ export function answerNothing(res: ServerResponse): void {
 }
 
 /** Every refusal of a Jupyter server looks so. */
-export function errorBody(message: string): string {
-  return JSON.stringify({ message, reason: null });
+export function errorBody(message: string): object {
+  return { message, reason: null };
 }

@@ -5,7 +5,7 @@ import { findRoute } from '../../shared/findRoute.ts';
 import type { Connections } from '../connections.ts';
 import { CONTENTS_ROUTES } from '../contents/contents.ts';
 import { kernelsOf } from '../kernels.ts';
-import { answerJson, answerNothing } from './answer.ts';
+import { answerJson, answerNothing, errorBody } from './answer.ts';
 import { bodyOf, textOf } from './body.ts';
 import { askedSpec, environmentsOf } from './kernelSpecs.ts';
 import { jupyterTime, KERNEL_NAME, kernelModel, kernelSpec } from './models.ts';
@@ -48,8 +48,7 @@ export async function serveRest(
 }
 
 function notAllowed({ res }: DoorCall, methods: readonly string[]): void {
-  const body = { message: 'Method Not Allowed', reason: null };
-  answerJson(res, 405, body, { Allow: methods.join(', ') });
+  answerJson(res, 405, errorBody('Method Not Allowed'), { Allow: methods.join(', ') });
 }
 
 async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {

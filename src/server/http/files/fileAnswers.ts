@@ -1,6 +1,7 @@
 /** Answers of `/files/`: their statuses, headers and JSON bodies. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DomainError } from '../../../domain/errors.ts';
+import { answerJson as answer } from '../../../doors/shared/jsonAnswer.ts';
 import type { Refusal } from '../../../service/refusal.ts';
 import { sendRefusal } from '../refuse.ts';
 import { FILE_ANSWER_HEADERS } from './fileHeaders.ts';
@@ -10,8 +11,8 @@ export function refuseFile(req: IncomingMessage, res: ServerResponse, refusal: R
   const { status, code, message, details, headers } = refusal;
   sendRefusal(req, res, {
     status,
-    headers: { ...FILE_ANSWER_HEADERS, ...headers, 'Content-Type': JSON_TYPE },
-    body: JSON.stringify({ ...details, code, message }),
+    headers: { ...JSON_HEADERS, ...headers },
+    body: { ...details, code, message },
   });
 }
 
@@ -22,17 +23,10 @@ export function answerJson(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = JSON.stringify(value);
-  res.writeHead(status, {
-    ...FILE_ANSWER_HEADERS,
-    ...headers,
-    'Content-Type': JSON_TYPE,
-    'Content-Length': Buffer.byteLength(body),
-  });
-  res.end(body);
+  answer(res, status, value, { ...JSON_HEADERS, ...headers });
 }
 
-const JSON_TYPE = 'application/json; charset=utf-8';
+const JSON_HEADERS = { ...FILE_ANSWER_HEADERS, 'Content-Type': 'application/json; charset=utf-8' };
 
 /** A bad header or option of a request. @param field the name of the header or option */
 export function badRequest(field: string, message: string): DomainError {
