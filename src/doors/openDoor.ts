@@ -24,26 +24,32 @@ export interface OpenDoor {
    */
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
-  /** What a request shows instead of a token. Null: a token. Absent: every request shows a token. */
-  keyShown?(request: UnknownRequest): KeyShown | null;
   /** What pages of CORS_ORIGINS may send, and may read of answers. */
   readonly cors: DoorCors;
   /**
-   * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that
-   * {@link handle} threw.
+   * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that was
+   * thrown while the request was handled.
    */
-  refuse(refusal: Refusal, request: Pick<DoorRequest, 'method' | 'path'>): JsonAnswer;
-  /**
-   * Whether the body is a file: it may take any time to arrive, as long as something moves. Absent: no request has one.
-   */
-  isUpload?(request: Pick<DoorRequest, 'method' | 'path'>): boolean;
-  /** Answers a request that needs no token, and returns true; false: it does need one. Absent: all do. */
-  handleOpen?(request: OpenRequest): boolean;
-  /** Answers a request. A DomainError is refused. Any other error is logged and masked. */
-  handle(call: DoorCall): Promise<void>;
-  /** Absent: the door has no WebSockets. @throws DomainError, which is refused before the upgrade */
+  refuse(refusal: Refusal): JsonAnswer;
+  /** Called once for each request, before anybody looks at who calls. */
+  enter(request: UnknownRequest): Entry;
+  /** Absent: the door has no WebSockets, which need a token. @throws DomainError, which is refused before the upgrade */
   upgrade?(request: DoorRequest): Promise<DoorUpgrade>;
 }
+
+/** What a request is for, and who may make it. */
+export type Entry =
+  /** Anybody: nothing can be there, or no token would help. */
+  | { readonly type: 'open'; readonly answer: (res: ServerResponse) => void }
+  | {
+      readonly type: 'guarded';
+      /** What the request shows instead of a token. Absent: a token. */
+      readonly shown?: KeyShown;
+      /** Whether the body is a file: it may take any time to arrive, as long as something moves. */
+      readonly isUpload?: boolean;
+      /** Answers the request. A DomainError is refused. Any other error is logged and masked. */
+      readonly handle: (call: DoorCall) => Promise<void>;
+    };
 
 /** Where a caller of the door may put the token. The path `/t/<token>/...` works at each door. */
 export interface DoorCredentials {
@@ -61,17 +67,12 @@ export interface DoorCors {
 }
 
 /** A request whose token nobody has looked at. */
-export interface OpenRequest {
+export interface UnknownRequest {
   /** Its `url` has no token: one in the path or the query was taken out before. */
   readonly req: IncomingMessage;
-  readonly res: ServerResponse;
   readonly method: string;
   /** Inside the door, without query. It is as it was sent, so parts of it may be percent-encoded. */
   readonly path: string;
-}
-
-/** An {@link OpenRequest} with its query. */
-export interface UnknownRequest extends Omit<OpenRequest, 'res'> {
   /** Without the token. */
   readonly query: URLSearchParams;
 }

@@ -2,7 +2,6 @@
 
 import { errorAnswer } from '../../src/doors/e2b/answer.ts';
 import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
-import type { OpenDoor } from '../../src/doors/openDoor.ts';
 import { memoryService } from './memoryService.ts';
 import { openSession } from './states.ts';
 import { secretOf, testDoor, tokensFor } from './testDoor.ts';
@@ -37,7 +36,7 @@ export async function startEnvd(
   parts: Parameters<typeof memoryService>[0] = {},
 ): Promise<EnvdServer> {
   let streams = 0;
-  const door = Object.assign(testDoor(), REFUSING);
+  const door = Object.assign(testDoor(), { refuse: errorAnswer });
   const session = openSession();
   door.answer = (call) =>
     handle({
@@ -74,12 +73,6 @@ export async function startEnvd(
       post(name, 'application/connect+json', frameOf(message), headers),
   };
 }
-
-/** The form of the E2B door. */
-const REFUSING: Pick<OpenDoor, 'refuse' | 'isUpload'> = {
-  refuse: errorAnswer,
-  isUpload: ({ method, path }) => method === 'POST' && path === '/files',
-};
 
 /** A message as clients frame it. */
 export function frameOf(message: object, flags = 0): Uint8Array<ArrayBuffer> {

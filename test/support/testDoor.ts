@@ -30,19 +30,18 @@ export function testDoor(): OpenDoor & Seen {
     mounts: { '/here': '', '/alias': '/inside' },
     credentials: { headers: ['x-auth-token', 'authorization', 'x-api-key'], isInQuery: true },
     cors: { methods: 'POST', headers: 'x-api-key', exposed: 'X-Exposed' },
-    refuse: ({ status, code, message, headers }, { path }) => ({
+    refuse: ({ status, code, message, headers }) => ({
       status,
       headers,
-      body: { form: 'of the test', code, message, path },
+      body: { form: 'of the test', code, message },
     }),
-    handleOpen: ({ path, res }) => {
-      if (path !== '/open') return false;
-      res.end('open');
-      return true;
-    },
-    handle: (call) => {
-      seen.calls.push(call);
-      return seen.answer(call);
+    enter: ({ method, path }) => {
+      if (path === '/open') return { type: 'open', answer: (res) => res.end('open') };
+      const handle = (call: DoorCall) => {
+        seen.calls.push(call);
+        return seen.answer(call);
+      };
+      return { type: 'guarded', isUpload: method === 'POST' && path === '/files', handle };
     },
     upgrade: async () => ({
       protocol: 'test.protocol',

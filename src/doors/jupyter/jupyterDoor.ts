@@ -2,9 +2,10 @@
  * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/doors/jupyter.md). Any gateway
  * answers for any kernel.
  */
+import type { ServerResponse } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';
 import type { Refusal } from '../../service/refusal.ts';
-import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, OpenRequest } from '../openDoor.ts';
+import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, UnknownRequest } from '../openDoor.ts';
 import type { JsonAnswer } from '../shared/jsonAnswer.ts';
 import { serveChannels } from './channels/serveChannels.ts';
 import { createConnections } from './connections.ts';
@@ -38,8 +39,11 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
       exposed: 'location',
     },
     refuse,
-    handleOpen,
-    handle: (call) => serveRest(rest, call),
+    enter: (request) => {
+      const answer = openAnswerTo(request);
+      if (answer !== null) return { type: 'open', answer };
+      return { type: 'guarded', handle: (call) => serveRest(rest, call) };
+    },
     upgrade: async (request): Promise<DoorUpgrade> => {
       const [, id] = CHANNELS_PATH.exec(request.path) ?? [];
       if (id === undefined) throw new DomainError('NOT_FOUND', 'Nothing is here.');
@@ -65,14 +69,12 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
 
 /**
  * Clients ask for the version before they have a token, and VS Code for the page `/tree`: a server that redirects from it
- * is one with a password.
+ * is one with a password. Null: a token is needed.
  */
-function handleOpen({ method, path, res }: OpenRequest): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false;
-  if (path === '/api') answerJson(res, 200, { version: API_VERSION });
-  else if (PAGES.test(path)) answerText(res, NO_PAGES);
-  else return false;
-  return true;
+function openAnswerTo({ method, path }: UnknownRequest): ((res: ServerResponse) => void) | null {
+  if (method !== 'GET' && method !== 'HEAD') return null;
+  if (path === '/api') return (res) => answerJson(res, 200, { version: API_VERSION });
+  return PAGES.test(path) ? (res) => answerText(res, NO_PAGES) : null;
 }
 
 /** Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. */

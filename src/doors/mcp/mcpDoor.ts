@@ -44,10 +44,13 @@ export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor
       exposed: 'Mcp-Session-Id, Retry-After',
     },
     refuse,
-    handle: async (call) => {
-      if (call.path !== '') throw new DomainError('NOT_FOUND', 'MCP is at /mcp itself.');
-      await answer(await load(), cancelling, call, deps.newId);
-    },
+    enter: () => ({
+      type: 'guarded',
+      handle: async (call) => {
+        if (call.path !== '') throw new DomainError('NOT_FOUND', 'MCP is at /mcp itself.');
+        await answer(await load(), cancelling, call, deps.newId);
+      },
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/doors/predecessor.md). */
-import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
+import type { DoorCall, DoorDeps, Entry, OpenDoor } from '../openDoor.ts';
 import { answerJson } from '../shared/jsonAnswer.ts';
 import { executeCode } from './executeCode.ts';
 import { refusalAnswer } from './refusalAnswer.ts';
@@ -24,19 +24,23 @@ export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
     credentials: { headers: ['x-auth-token'], isInQuery: false },
     cors: { methods: 'GET, POST, OPTIONS', headers: 'content-type, x-auth-token', exposed: '' },
     refuse: refusalAnswer,
-    // That there is no such path or method needed no token.
-    handleOpen: ({ method, path, res }) => {
+    enter: ({ method, path }) => {
       const endpoint = endpoints.get(path);
-      if (endpoint?.method === method) return false;
-      if (endpoint === undefined) answerJson(res, 404, { detail: 'Not Found' });
-      else answerJson(res, 405, { detail: 'Method Not Allowed' }, { Allow: endpoint.method });
-      return true;
-    },
-    handle: async (call) => {
-      const endpoint = endpoints.get(call.path);
-      if (endpoint === undefined) throw new Error(`${call.path} is no path of the door.`);
-      const { status, body } = await endpoint.answer(call);
-      answerJson(call.res, status, body);
+      if (endpoint?.method !== method) return noEndpoint(endpoint);
+      return {
+        type: 'guarded',
+        handle: async (call) => {
+          const { status, body } = await endpoint.answer(call);
+          answerJson(call.res, status, body);
+        },
+      };
     },
   };
+}
+
+/** That there is no such path or method needed no token. */
+function noEndpoint(endpoint: Endpoint | undefined): Entry {
+  const [status, detail] = endpoint ? [405, 'Method Not Allowed'] : [404, 'Not Found'];
+  const headers = endpoint && { Allow: endpoint.method };
+  return { type: 'open', answer: (res) => answerJson(res, status, { detail }, headers) };
 }

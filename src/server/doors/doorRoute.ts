@@ -14,7 +14,7 @@ import { type GuardedReader, guardReader, watchReader } from '../http/watchReade
 import type { DoorCounts } from './doorCounts.ts';
 import type { DoorFiles } from './doorFiles.ts';
 import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
-import type { FindDoor, FoundDoor } from './findDoor.ts';
+import type { FindDoor } from './findDoor.ts';
 import type { HostCheck } from './hostCheck.ts';
 
 /** Answers the request if it is for a door. Resolves with whether it was. */
@@ -50,39 +50,37 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
       refuse(req, res, NOTHING_HERE);
       return true;
     }
-    if (!isUpload(found, req)) limitArrival(req);
+    const { door } = found;
+    const entry = door.enter(found.request);
+    if (entry.type === 'open' || !entry.isUpload) limitArrival(req);
     const reader = guardReader(res);
-    res.once('close', () => deps.counts.count(found.door.name, res.statusCode));
-    const refused = (refusal: Refusal) => refuseAt(found, req, res, refusal);
+    res.once('close', () => deps.counts.count(door.name, res.statusCode));
+    const refused = (refusal: Refusal) => sendRefusal(req, res, door.refuse(refusal));
     const foreign = deps.hostCheck(req);
     if (foreign !== null) refused(foreign);
-    else if (!cors.get(found.door.name)?.(req, res) && !isAnsweredOpenly(found, req, res)) {
-      const request = await enterDoor(deps, found, req);
+    else if (cors.get(door.name)?.(req, res)) return true;
+    else if (entry.type === 'open') entry.answer(res);
+    else {
+      const request = await enterDoor(deps, found, entry.shown);
       if ('status' in request) refused(request);
-      else await answer(deps, found.door, request, { res, reader });
+      else await answer(deps, request, { door, handle: entry.handle, res, reader, refused });
     }
     return true;
   };
 }
 
-function isAnsweredOpenly({ door, path }: FoundDoor, req: IncomingMessage, res: ServerResponse) {
-  return door.handleOpen?.({ req, res, method: req.method ?? 'GET', path }) ?? false;
-}
-
-function isUpload({ door, path }: FoundDoor, { method = 'GET' }: IncomingMessage): boolean {
-  return door.isUpload?.({ method, path }) ?? false;
-}
-
 interface Answering {
+  readonly door: OpenDoor;
+  readonly handle: (call: DoorCall) => Promise<void>;
   readonly res: ServerResponse;
   readonly reader: GuardedReader;
+  readonly refused: (refusal: Refusal) => void;
 }
 
 async function answer(
   deps: DoorRouteDeps,
-  door: OpenDoor,
   request: DoorRequest,
-  { res, reader }: Answering,
+  { door, handle, res, reader, refused }: Answering,
 ): Promise<void> {
   const { req, principal, stopping } = request;
   const end = deps.inFlight.begin();
@@ -95,7 +93,6 @@ async function answer(
     if (!res.writableFinished && !isOurs) gone.abort();
   });
   watchReader(res, deps.slowReaderTimeoutMs);
-  const refused = (refusal: Refusal) => refuseAt({ door, path: request.path }, req, res, refusal);
   const call: DoorCall = {
     ...request,
     ...deps.files(request, res, refused),
@@ -107,7 +104,7 @@ async function answer(
     refuse: refused,
   };
   try {
-    await door.handle(call);
+    await handle(call);
   } catch (error: unknown) {
     fail(deps, door, call, error);
   }
@@ -138,15 +135,6 @@ function refusalFor(
   const errorId = newErrorId();
   logger.error({ err: error, errorId, door: name }, 'Answering a request to a door failed.');
   return internalRefusal(errorId);
-}
-
-function refuseAt(
-  { door, path }: Pick<FoundDoor, 'door' | 'path'>,
-  req: IncomingMessage,
-  res: ServerResponse,
-  refusal: Refusal,
-): void {
-  sendRefusal(req, res, door.refuse(refusal, { method: req.method ?? 'GET', path }));
 }
 
 const NOTHING_HERE: Refusal = {

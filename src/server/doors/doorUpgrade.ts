@@ -48,7 +48,7 @@ async function upgrade(
   const refused = (refusal: Refusal) => refuseAt(found, socket, refusal);
   const foreign = deps.hostCheck(req);
   if (foreign !== null) return refused(foreign);
-  const request = await enterDoor(deps, found, req);
+  const request = await enterDoor(deps, found);
   if ('status' in request) return refused(request);
   if (socket.destroyed) return;
   const tooMany = deps.socketsOfTokens.enter(request.principal.tokenId, socket);
@@ -65,8 +65,8 @@ function refusalFor({ logger, newErrorId }: DoorUpgradeDeps, { door }: FoundDoor
   return internalRefusal(errorId);
 }
 
-function refuseAt({ door, path }: FoundDoor, socket: Duplex, refusal: Refusal): void {
-  const answer = door.refuse(refusal, { method: 'GET', path });
+function refuseAt({ door }: FoundDoor, socket: Duplex, refusal: Refusal): void {
+  const answer = door.refuse(refusal);
   endWith(socket, answer.status, writtenJson(answer));
 }
 

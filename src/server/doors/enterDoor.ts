@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { BoundService } from '../../doors/boundService.ts';
-import type { DoorRequest, Stopping } from '../../doors/openDoor.ts';
+import type { DoorRequest, KeyShown, Stopping } from '../../doors/openDoor.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from '../../service/refusal.ts';
 import { type Authenticate, type AuthenticateKey, isRefusal } from '../http/authenticate.ts';
@@ -16,19 +15,17 @@ export interface EnterDoorDeps {
   readonly stopping: Stopping;
 }
 
-/** Authenticates a request by its token, or by its key or signature, before the door sees the request. */
+/** Authenticates a request by its token, or by the key or signature that it shows. */
 export async function enterDoor(
   { authenticate, authenticateKey, addressOf, bindService, stopping }: EnterDoorDeps,
-  { door, path, taken }: FoundDoor,
-  req: IncomingMessage,
+  { door, request, taken }: FoundDoor,
+  shown?: KeyShown,
 ): Promise<DoorRequest | Refusal> {
+  const { req } = request;
   const origin = { door: door.name, address: addressOf(req) };
-  const request = { req, method: req.method ?? 'GET', path, query: taken.query };
-  const shown = door.keyShown?.(request) ?? null;
-  const principal =
-    shown === null
-      ? await authenticate(tokenGiven(taken, req, door.credentials), origin)
-      : await authenticateKey(shown, origin);
+  const principal = shown
+    ? await authenticateKey(shown, origin)
+    : await authenticate(tokenGiven(taken, req, door.credentials), origin);
   if (isRefusal(principal)) return principal;
   return { ...request, principal, service: bindService(principal), stopping };
 }

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { OpenDoor } from '../../doors/openDoor.ts';
+import type { OpenDoor, UnknownRequest } from '../../doors/openDoor.ts';
 import { takeToken, type WithoutToken } from './doorTokens.ts';
 
-/** The door that serves a request, and the path inside the door. */
+/** The door that serves a request. */
 export interface FoundDoor {
   readonly door: OpenDoor;
-  /** Inside the door. */
-  readonly path: string;
+  readonly request: UnknownRequest;
   readonly taken: WithoutToken;
 }
 
@@ -19,18 +18,19 @@ export function createFindDoor(doors: readonly OpenDoor[]): FindDoor {
     Object.entries(door.mounts).map(([prefix, inside]) => ({ door, prefix, inside })),
   );
 
-  function mountOf(path: string): Pick<FoundDoor, 'door' | 'path'> | null {
-    const mount = mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
-    if (mount === undefined) return null;
-    return { door: mount.door, path: `${mount.inside}${path.slice(mount.prefix.length)}` };
+  function mountOf(path: string) {
+    return mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
   }
 
   return (req) => {
     const [path = '/'] = (req.url ?? '/').split('?', 1);
     const hasToken = path.startsWith('/t/');
-    if (!hasToken && mountOf(path) === null) return 'elsewhere';
+    if (!hasToken && mountOf(path) === undefined) return 'elsewhere';
     const taken = takeToken(req);
-    const found = mountOf(taken.path);
-    return found && { ...found, taken };
+    const mount = mountOf(taken.path);
+    if (mount === undefined) return null;
+    const inside = `${mount.inside}${taken.path.slice(mount.prefix.length)}`;
+    const request = { req, method: req.method ?? 'GET', path: inside, query: taken.query };
+    return { door: mount.door, request, taken };
   };
 }
