@@ -107,7 +107,7 @@ export const ROOMS = {
     open: [
       'service.ts',
       'principal.ts',
-      'operations.ts',
+      'refusal.ts',
       'openSessions.ts',
       'validateEnvironment.ts',
       'access/actorDeps.ts',
@@ -156,7 +156,7 @@ export const ROOMS = {
   schema: { may: ['domain', 'service'], open: ['index.ts', 'context.ts'] },
   doors: {
     may: ['domain', 'async', 'service'],
-    open: ['doors.ts', 'openDoor.ts', 'boundService.ts', 'doorSocket.ts', 'shared/refusal.ts'],
+    open: ['doors.ts', 'openDoor.ts', 'doorSocket.ts', 'shared/jsonAnswer.ts'],
   },
   server: {
     may: ['domain', 'async', 'service', 'schema', 'doors', 'config', 'process'],

@@ -11,7 +11,7 @@ import type { Signed } from '../service/access/findSigner.ts';
 import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Principal } from '../service/principal.ts';
 import type { Refusal } from '../service/refusal.ts';
-import type { BoundService } from './boundService.ts';
+import type { BoundService } from '../service/service.ts';
 import type { DoorSocket } from './doorSocket.ts';
 import type { JsonAnswer } from './shared/jsonAnswer.ts';
 

@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';
 import { sharedRun } from '../async/sharedRun.ts';
 import { DomainError } from '../domain/errors.ts';
-import { createActorDeps } from './access/actorDeps.ts';
+import { actorDeps } from './access/actorDeps.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
 import { NEVER, tokenEnded, untilTokenEnd } from './access/tokenEnd.ts';
@@ -17,17 +17,26 @@ import type { Principal } from './principal.ts';
 import { hideTenantUse } from './quotas/hideTenantUse.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
 
-/** An operation without its first parameter, the dependencies. */
-type Bound<Of> = Of extends (deps: never, ...args: infer Args) => infer Result
+type Own<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => infer Result
   ? (...args: Args) => Result
   : never;
 
+/** Each operation as a method for one caller. */
+export type BoundService = {
+  readonly [Name in keyof typeof OPERATIONS]: Own<(typeof OPERATIONS)[Name]>;
+};
+
 /** Each operation as a method whose first argument is the principal. */
 export type Operations = {
-  readonly [Name in keyof typeof OPERATIONS]: Bound<(typeof OPERATIONS)[Name]>;
+  readonly [Name in keyof BoundService]: (
+    principal: Principal,
+    ...args: Parameters<BoundService[Name]>
+  ) => ReturnType<BoundService[Name]>;
 };
 
 export interface Service extends Operations {
+  /** The service for one caller. It is made once for each principal, and a token has one principal for each door. */
+  boundTo(principal: Principal): BoundService;
   /**
    * Must be called when the gateway stops. From now on, no call waits for an execution to end. A waiting call that must
    * not be repeated fails with SHUTTING_DOWN, and its code keeps running (unlessStopping.ts).
@@ -50,41 +59,52 @@ export function createService(
     stopping: stopping.signal,
     tokenEnd: NEVER,
   };
-  const depsOf = createActorDeps(all);
-  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
+  const made = new WeakMap<Principal, BoundService>();
+  const boundTo = (principal: Principal) => {
+    const known = made.get(principal);
+    if (known) return known;
+    const own = bind(all, principal);
+    made.set(principal, own);
+    return own;
+  };
+  const operations = Object.keys(OPERATIONS).map((name) => [
     name,
-    bind(name as keyof typeof OPERATIONS, operation, all, depsOf),
+    (principal: Principal, ...args: never[]) =>
+      (boundTo(principal)[name as keyof BoundService] as Method)(...args),
   ]);
   return {
-    ...(Object.fromEntries(bound) as Operations),
+    ...(Object.fromEntries(operations) as Operations),
+    boundTo,
     stopWaiting: () => stopping.abort(),
   };
 }
 
-/** Wraps an operation, so that each call first checks what the principal may do, and counts a refusal. */
-function bind(
-  name: keyof typeof OPERATIONS,
-  operation: Operation,
-  { refusals }: ServiceDeps,
-  depsOf: (principal: Principal) => ServiceDeps,
-): Bound<Operation> {
-  const permission: Permission = PERMISSIONS[name];
-  return (principal, ...args) => {
+type Method = (...args: never[]) => unknown;
+
+/** Every call of every protocol passes here, so what a principal may do is checked here, and refusals are counted. */
+function bind(all: ServiceDeps, principal: Principal): BoundService {
+  const deps = actorDeps(all, principal);
+  const bound = Object.entries<Operation>(OPERATIONS).map(([name, operation]) => {
+    const permission: Permission = PERMISSIONS[name as keyof BoundService];
     const count = (error: unknown) => {
-      if (error instanceof DomainError) refusals.add(principal.tokenId, name, error.code);
+      if (error instanceof DomainError) all.refusals.add(principal.tokenId, name, error.code);
     };
-    try {
-      if (principal.tokenEnd.isOver) throw tokenEnded();
-      const instead = insteadOf(name, permission, principal, args);
-      if (instead !== null) return Promise.resolve(instead.answer);
-      const result = operation(depsOf(principal), principal, ...args);
-      if (!(result instanceof Promise)) return result;
-      const answer = hideTenantUse(principal, untilTokenEnd(principal.tokenEnd, result));
-      answer.catch(count);
-      return answer;
-    } catch (error: unknown) {
-      count(error);
-      throw error;
-    }
-  };
+    const method: Method = (...args) => {
+      try {
+        if (principal.tokenEnd.isOver) throw tokenEnded();
+        const instead = insteadOf(name, permission, principal, args);
+        if (instead !== null) return Promise.resolve(instead.answer);
+        const result = operation(deps, principal, ...args);
+        if (!(result instanceof Promise)) return result;
+        const answer = hideTenantUse(principal, untilTokenEnd(principal.tokenEnd, result));
+        answer.catch(count);
+        return answer;
+      } catch (error: unknown) {
+        count(error);
+        throw error;
+      }
+    };
+    return [name, method];
+  });
+  return Object.fromEntries(bound) as BoundService;
 }

@@ -11,7 +11,7 @@ import { unlessStopping } from '../../src/service/execute/unlessStopping.ts';
 import { type ExecuteRequest, hasKey } from '../../src/service/execute/validateRequest.ts';
 import { OPERATIONS } from '../../src/service/operations.ts';
 import type { Principal } from '../../src/service/principal.ts';
-import type { Operations, Service } from '../../src/service/service.ts';
+import type { BoundService, Operations, Service } from '../../src/service/service.ts';
 
 /** Low enough to reach in a test. */
 export const MAX_RESPONSE_BYTES = 262_144;
@@ -48,7 +48,7 @@ export function memoryService(given: MemoryParts = {}): Service {
     outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
   };
   const refusing = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, refuse]));
-  return {
+  const operations: Operations = {
     ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
     metrics: async () => ({ of: 'installation', pool: POOL_STATUS }),
@@ -61,6 +61,15 @@ export function memoryService(given: MemoryParts = {}): Service {
           execute(principal, request, onAccepting),
         ),
       ),
+  };
+  return {
+    ...operations,
+    boundTo: (principal) => {
+      const own = Object.entries<(...args: never[]) => unknown>(operations).map(
+        ([name, operation]) => [name, operation.bind(null, principal as never)],
+      );
+      return Object.fromEntries(own) as BoundService;
+    },
     stopWaiting: () => stopping.abort(),
   };
 }

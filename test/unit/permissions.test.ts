@@ -32,7 +32,7 @@ const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };
 
 /** Without dependencies, an operation that is reached fails in some other way than by a refusal. */
-const service = createService({ refusals: { add: () => {} } } as never as Parameters<
+const service = createService({ refusals: { add: () => {} }, database: {} } as never as Parameters<
   typeof createService
 >[0]);
 

@@ -3,7 +3,7 @@ import { DomainError } from '../../domain/errors.ts';
 import { singleUser, type Users } from '../../domain/users.ts';
 import type { KernelView } from '../../service/contexts/kernelView.ts';
 import type { Principal } from '../../service/principal.ts';
-import type { BoundService } from '../boundService.ts';
+import type { BoundService } from '../../service/service.ts';
 import { sessionPrefixOf } from '../shared/place.ts';
 
 /** Where the kernels of a caller are. */

@@ -6,7 +6,7 @@ import {
   ResourceTemplate,
 } from '@modelcontextprotocol/server';
 import type { Execution } from '../../domain/execution.ts';
-import type { BoundService } from '../boundService.ts';
+import type { BoundService } from '../../service/service.ts';
 import type { McpCall } from './mcpCall.ts';
 import { IMAGE_TEMPLATE, OUTPUT_TEMPLATE } from './result/outputUris.ts';
 import { imageOf, shownText } from './result/shownData.ts';

@@ -1,6 +1,6 @@
 /** Reports the progress of a call to a client that asked for it. */
 import { createOneAtATime } from '../../async/oneAtATime.ts';
-import type { BoundService } from '../boundService.ts';
+import type { BoundService } from '../../service/service.ts';
 import type { Notify } from './mcpCall.ts';
 
 /** Often enough for clients that wait 30 s or 60 s since the last progress. */

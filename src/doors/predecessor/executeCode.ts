@@ -2,7 +2,7 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { Output } from '../../domain/output.ts';
-import type { BoundService } from '../boundService.ts';
+import type { BoundService } from '../../service/service.ts';
 import type { DoorCall, DoorSettings } from '../openDoor.ts';
 import { contextOf } from '../shared/place.ts';
 import { placeOfUser } from './placeOfUser.ts';

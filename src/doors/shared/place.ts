@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
-import type { BoundService } from '../boundService.ts';
+import type { BoundService } from '../../service/service.ts';
 
 export interface Place {
   readonly userUuid: string;

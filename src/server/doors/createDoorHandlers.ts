@@ -1,5 +1,4 @@
 import type { Config } from '../../config/config.ts';
-import { createBindService } from '../../doors/boundService.ts';
 import { createTokenEnd } from '../../service/access/tokenEnd.ts';
 import type { Service } from '../../service/service.ts';
 import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
@@ -11,7 +10,7 @@ import { createFindDoor } from './findDoor.ts';
 import { createHostCheck } from './hostCheck.ts';
 import { createSocketsOfTokens } from './socketsOfTokens.ts';
 
-type Made = 'findDoor' | 'hostCheck' | 'counts' | 'files' | 'bindService' | 'stopping';
+type Made = 'findDoor' | 'hostCheck' | 'counts' | 'files' | 'stopping';
 type Limits = 'corsOrigins' | 'maxBodyBytes' | 'slowReaderTimeoutMs';
 
 export interface DoorHandlersDeps
@@ -35,13 +34,12 @@ export interface DoorHandlers {
 
 /** Creates the handlers of the doors' requests and WebSockets, and the counters for both. */
 export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
-  const { config, service, doors } = deps;
+  const { config, doors } = deps;
   const stopping = createTokenEnd(() => null);
   const shared = {
     ...{ ...deps, ...config },
     doors,
     stopping,
-    bindService: createBindService(service),
     findDoor: createFindDoor(doors),
     hostCheck: createHostCheck(config),
   };

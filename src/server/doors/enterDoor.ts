@@ -1,7 +1,6 @@
-import type { BoundService } from '../../doors/boundService.ts';
 import type { DoorRequest, KeyShown, Stopping } from '../../doors/openDoor.ts';
-import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from '../../service/refusal.ts';
+import type { Service } from '../../service/service.ts';
 import { type Authenticate, type AuthenticateKey, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
 import { tokenGiven } from './doorTokens.ts';
@@ -11,13 +10,13 @@ export interface EnterDoorDeps {
   readonly authenticate: Authenticate;
   readonly authenticateKey: AuthenticateKey;
   readonly addressOf: AddressOf;
-  readonly bindService: (principal: Principal) => BoundService;
+  readonly service: Pick<Service, 'boundTo'>;
   readonly stopping: Stopping;
 }
 
 /** Authenticates a request by its token, or by the key or signature that it shows. */
 export async function enterDoor(
-  { authenticate, authenticateKey, addressOf, bindService, stopping }: EnterDoorDeps,
+  { authenticate, authenticateKey, addressOf, service, stopping }: EnterDoorDeps,
   { door, request, taken }: FoundDoor,
   shown?: KeyShown,
 ): Promise<DoorRequest | Refusal> {
@@ -27,5 +26,5 @@ export async function enterDoor(
     ? await authenticateKey(shown, origin)
     : await authenticate(tokenGiven(taken, req, door.credentials), origin);
   if (isRefusal(principal)) return principal;
-  return { ...request, principal, service: bindService(principal), stopping };
+  return { ...request, principal, service: service.boundTo(principal), stopping };
 }

@@ -7,21 +7,10 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { tokenEnded } from './tokenEnd.ts';
 
 /**
- * Returns a function that gives each principal its own dependencies. Every commit through them has the principal as its
- * actor, so no operation can forget it. The dependencies of a principal are created once.
+ * Gives a principal its own dependencies. Every commit through them has the principal as its actor, so no
+ * operation can forget it.
  */
-export function createActorDeps(deps: ServiceDeps): (principal: Principal) => ServiceDeps {
-  const made = new WeakMap<Principal, ServiceDeps>();
-  return (principal) => {
-    const known = made.get(principal);
-    if (known) return known;
-    const own = depsOf(deps, principal);
-    made.set(principal, own);
-    return own;
-  };
-}
-
-function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
+export function actorDeps(deps: ServiceDeps, principal: Principal): ServiceDeps {
   const database = withActor(deps.database, principal);
   const pool = principal.isOfSession ? withoutClaims(deps.pool) : deps.pool;
   return { ...deps, database, pool, tokenEnd: principal.tokenEnd };

@@ -2,7 +2,7 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { KernelView } from '../../../service/contexts/kernelView.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
-import type { BoundService } from '../../boundService.ts';
+import type { BoundService } from '../../../service/service.ts';
 import type { Fields } from '../../shared/fields.ts';
 import type { Kernels } from '../kernels.ts';
 import { cellOptions } from '../messages/cellOptions.ts';

@@ -1,7 +1,7 @@
 /** Gathers what an execution has printed and shown so far, in limited memory. */
 import type { Execution } from '../../../domain/execution.ts';
 import type { Output, OutputItem, RichOutput } from '../../../domain/output.ts';
-import type { BoundService } from '../../boundService.ts';
+import type { BoundService } from '../../../service/service.ts';
 import { createKeptText, type KeptText } from './keptText.ts';
 import { imageUri } from './outputUris.ts';
 import { type Image, imageOf, shownText } from './shownData.ts';
