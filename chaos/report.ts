@@ -1,8 +1,7 @@
 /** The report of a run: a table by kind of fault, then one line. */
 import { endOfKernel, endOfWorker } from './check/causes.ts';
 import { replayed } from './check/checkQuotas.ts';
-import type { Violation } from './check/facts.ts';
-import { factsOf, groupBy, ofType } from './check/facts.ts';
+import { factsOf, groupBy, ofType, type Violation } from './check/facts.ts';
 import { readsInput } from './clients/inputs.ts';
 import type { CallRecord, FaultRecord, History, TokenTry } from './history.ts';
 

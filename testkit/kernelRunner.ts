@@ -6,9 +6,12 @@ import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelChannelDeps } from '../src/kernel/channel/kernelChannel.ts';
-import type { ExecuteMessage } from '../src/kernel/execution/executeRequest.ts';
-import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
-import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
+import {
+  type ExecuteMessage,
+  type ExecutionOutcome,
+  receive,
+  startProgress,
+} from '../src/kernel/execution.ts';
 import type { KernelMessage } from '../src/kernel/frames/messages.ts';
 import { newId } from '../src/process/newId.ts';
 import { type RecordedChannel, recordChannel } from './channelRecorder.ts';

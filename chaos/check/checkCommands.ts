@@ -5,8 +5,7 @@
 import { FETCHED, fetchKeyOf } from '../clients/cells.ts';
 import { exitCodeOf, isCommandKind, keysOf } from '../clients/shellCells.ts';
 import { endOfCommand } from './causes.ts';
-import type { ExecutionFacts, Facts } from './facts.ts';
-import { doubled, lost, type Violation } from './facts.ts';
+import { doubled, type ExecutionFacts, type Facts, lost, type Violation } from './facts.ts';
 
 /** Whether it was neither ended by anybody nor killed, so that all its output must be there. */
 export function hasEndedByItself({ ends, cell }: ExecutionFacts): boolean {

@@ -3,8 +3,14 @@
  * key. This shows whether anything ran twice, without a record, or out of the order in which it was accepted.
  */
 
-import type { ExecutionFacts, Facts } from './facts.ts';
-import { doubled, groupBy, lost, type Violation } from './facts.ts';
+import {
+  doubled,
+  type ExecutionFacts,
+  type Facts,
+  groupBy,
+  lost,
+  type Violation,
+} from './facts.ts';
 
 export function checkCounters(facts: Facts): Violation[] {
   const marked = facts.executions.filter(({ mark }) => mark !== null);

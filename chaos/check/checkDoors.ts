@@ -4,8 +4,7 @@
  * what their calls were told, is checked as for everybody.
  */
 import type { CallRecord } from '../history.ts';
-import type { Facts } from './facts.ts';
-import { groupBy, lost, type Violation } from './facts.ts';
+import { type Facts, groupBy, lost, type Violation } from './facts.ts';
 
 /** A client that has asked so long in vain would do so for ever. */
 const TELLING_LIMIT_MS = 60_000;

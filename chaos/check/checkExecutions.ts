@@ -1,8 +1,14 @@
 /** Checks that every answer to a client matches the records, and that each execution has exactly one end. */
 
 import type { CallRecord } from '../history.ts';
-import type { ExecutionFacts, Facts } from './facts.ts';
-import { doubled, groupBy, lost, type Violation } from './facts.ts';
+import {
+  doubled,
+  type ExecutionFacts,
+  type Facts,
+  groupBy,
+  lost,
+  type Violation,
+} from './facts.ts';
 import { wasOpen } from './openContexts.ts';
 
 /** Calls that are answered with an execution. */

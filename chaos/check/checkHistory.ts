@@ -14,8 +14,7 @@ import { checkInput, checkStreams } from './checkOutput.ts';
 import { checkQuotas } from './checkQuotas.ts';
 import { checkRest } from './checkRest.ts';
 import { checkStore } from './checkStore.ts';
-import type { Violation } from './facts.ts';
-import { factsOf } from './facts.ts';
+import { factsOf, type Violation } from './facts.ts';
 
 export function checkHistory(history: History): Violation[] {
   const facts = factsOf(history);

@@ -1,6 +1,5 @@
 /** Checks the state at rest: nothing may be unfinished, unknown or held. */
-import type { History } from '../history.ts';
-import { isAsItShould, type RestSnapshot, type WorkerProcesses } from '../history.ts';
+import { type History, isAsItShould, type RestSnapshot, type WorkerProcesses } from '../history.ts';
 import { lost, orphan, type Violation } from './facts.ts';
 
 export function checkRest({ rest, exits }: History): Violation[] {

@@ -1,7 +1,6 @@
 /** The calls of a careful client. Those that run code carry an idempotency key, so repeating them is always safe. */
 
-import type { Answered, Cell } from '../history.ts';
-import { type CallAnswer, type CallRecord, compact } from '../history.ts';
+import { type Answered, type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
 import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
 
 /** Codes of errors after which repeating the call is useless. */

@@ -9,8 +9,7 @@ import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
 import { live } from './live.ts';
-import type { Access } from './operator.ts';
-import { opening } from './operator.ts';
+import { type Access, opening } from './operator.ts';
 import { watchUser } from './watchUser.ts';
 
 export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { InputRecord } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Act, Acting } from './acting.ts';
-import type { Piece } from './inputs.ts';
-import { inputTextOf } from './inputs.ts';
+import { inputTextOf, type Piece } from './inputs.ts';
 
 /** This share of pieces ends anywhere, even within a letter. The others end with a line. */
 const SPLIT_SHARE = 0.5;

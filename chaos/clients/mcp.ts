@@ -3,8 +3,7 @@
  * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
  */
 
-import type { Answered } from '../history.ts';
-import { type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
+import { type Answered, type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
 import { type Act, type ActingAtDoor, submitAndInterrupt } from './acting.ts';
 import { untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';

@@ -5,8 +5,7 @@ import {
   StreamableHTTPClientTransport,
   type VersionNegotiationMode,
 } from '@modelcontextprotocol/client';
-import type { Outcome } from './attempts.ts';
-import { wayItBroke } from './attempts.ts';
+import { type Outcome, wayItBroke } from './attempts.ts';
 import { FINAL_CODES } from './calls.ts';
 
 export const ERAS: readonly VersionNegotiationMode[] = ['legacy', { pin: '2026-07-28' }];

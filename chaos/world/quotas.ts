@@ -1,7 +1,6 @@
 /** The quotas of a run. They are tight, so that calls are refused, but nobody is refused for ever. */
 
-import type { QuotaChoice } from '../clients/operator.ts';
-import { tenantOf, userName } from '../clients/operator.ts';
+import { type QuotaChoice, tenantOf, userName } from '../clients/operator.ts';
 import type { Quotas } from '../history.ts';
 
 const EXECUTIONS_PER_MINUTE = 30;

@@ -6,8 +6,7 @@ import type { Finish, Output } from '../../src/domain/output.ts';
 import type { Client } from '../../src/events/connection/client.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
 import type { QuotaName } from '../clients/operator.ts';
-import type { RestSnapshot, WorkerProcesses } from '../history.ts';
-import { compact, type StoredOutput } from '../history.ts';
+import { compact, type RestSnapshot, type StoredOutput, type WorkerProcesses } from '../history.ts';
 import { containerProcesses } from './containerProcesses.ts';
 import type { World } from './createWorld.ts';
 

@@ -1,11 +1,11 @@
 /** How executions end: with an answer from the worker, or without one. */
 import type { Ending, EndStatus } from '../domain/execution.ts';
 import { unknownFiles } from '../domain/executionFiles.ts';
-import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
 import {
+  type ExecutionOutcome,
   type ExecutionProgress,
   storedOutputBytes,
-} from '../kernel/execution/executionProgress.ts';
+} from '../kernel/execution.ts';
 import type { Job } from './storing/batch.ts';
 
 /** Derives the ending from the reply to an execution. If the kernel cannot reply, the agent replies in its place. */

@@ -1,7 +1,7 @@
 import type { Ending } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId } from '../domain/ids.ts';
-import { receive } from '../kernel/execution/executionProgress.ts';
+import { receive } from '../kernel/execution.ts';
 import type { KernelMessage, StatusMessage } from '../kernel/frames/messages.ts';
 import type { ContextNews } from './contexts/contextNews.ts';
 import { endingOf } from './endings.ts';

@@ -5,7 +5,7 @@
  */
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import type { ExecuteMessage } from '../kernel/execution/executeRequest.ts';
+import type { ExecuteMessage } from '../kernel/execution.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';

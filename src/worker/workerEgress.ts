@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { Session } from '../domain/session.ts';
-import type { NotTaken } from '../kernel/egress/dialStream.ts';
-import { type EgressStreams, openEgressStreams } from '../kernel/egress/egressStreams.ts';
+import { type EgressStreams, type NotTaken, openEgressStreams } from '../kernel/egressStreams.ts';
 
 /** Serves the connections that code in workers opens. */
 export interface EgressServer {

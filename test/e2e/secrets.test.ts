@@ -4,8 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { TestGateway } from '../../testkit/gateway.ts';
-import { postGraphql } from '../../testkit/gateway.ts';
+import { postGraphql, type TestGateway } from '../../testkit/gateway.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { secretsIn } from '../../testkit/secrets.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';

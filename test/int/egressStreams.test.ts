@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
-import { type EgressStreams, openEgressStreams } from '../../src/kernel/egress/egressStreams.ts';
+import { type EgressStreams, openEgressStreams } from '../../src/kernel/egressStreams.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';

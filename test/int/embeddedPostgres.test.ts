@@ -19,9 +19,9 @@ import { pino } from 'pino';
 import postgres from 'postgres';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { layoutOf } from '../../src/postgres/cluster.ts';
-import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import {
   ensureEmbeddedPostgres,
+  type SocketAddress,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { findClusterProcesses, isAlive } from '../../src/postgres/server.ts';

@@ -12,9 +12,9 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
-import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import {
   ensureEmbeddedPostgres,
+  type SocketAddress,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { newId } from '../../src/process/newId.ts';

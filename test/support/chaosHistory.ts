@@ -7,7 +7,6 @@ import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import { FILE_NAMES } from '../../chaos/clients/files.ts';
 import { inputTextOf, readsInput } from '../../chaos/clients/inputs.ts';
 import { exitCodeOf, isCommandKind } from '../../chaos/clients/shellCells.ts';
-import type { InputRecord, RestRecord, RestSnapshot } from '../../chaos/history.ts';
 import {
   type CallRecord,
   type CellKind,
@@ -16,6 +15,9 @@ import {
   FILLER,
   type FileRecord,
   type History,
+  type InputRecord,
+  type RestRecord,
+  type RestSnapshot,
   type StoredOutput,
   type StreamRecord,
   type WatchRecord,

@@ -5,8 +5,7 @@
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import { readRelease } from '../../src/events/migrations/release.ts';
-import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
-import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
+import { ensureEmbeddedPostgres, type SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
 import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';
 

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NotTaken } from '../../src/kernel/egress/dialStream.ts';
-import { type EgressStreams, openEgressStreams } from '../../src/kernel/egress/egressStreams.ts';
+import {
+  type EgressStreams,
+  type NotTaken,
+  openEgressStreams,
+} from '../../src/kernel/egressStreams.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { until } from '../../testkit/until.ts';
 

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
-import { receive, startProgress } from '../../src/kernel/execution/executionProgress.ts';
+import { receive, startProgress } from '../../src/kernel/execution.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';

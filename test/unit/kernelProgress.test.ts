@@ -6,7 +6,7 @@ import {
   type Received,
   receive,
   startProgress,
-} from '../../src/kernel/execution/executionProgress.ts';
+} from '../../src/kernel/execution.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import {
   errorOutput,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UNSTORABLE } from '../../src/domain/storableText.ts';
-import { readFiles } from '../../src/kernel/frames/readFiles.ts';
+import { readFiles } from '../../src/kernel/frames/parseFrame.ts';
 import { fc } from '../support/seeded.ts';
 
 const chart = { path: 'out/chart.png', change: 'created', size: 12_345, modified_at: 1_000 };

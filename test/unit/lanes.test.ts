@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
-import { startProgress } from '../../src/kernel/execution/executionProgress.ts';
+import { startProgress } from '../../src/kernel/execution.ts';
 import type { Lane } from '../../src/worker/lanes/lane.ts';
 import { DEFAULT_LANE } from '../../src/worker/lanes/laneKey.ts';
 import { createLanes, type Lanes } from '../../src/worker/lanes/lanes.ts';

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import type { Answer } from '../../src/service/answer/answer.ts';
-import { withoutContent } from '../../src/service/answer/answer.ts';
+import { type Answer, withoutContent } from '../../src/service/answer/answer.ts';
 
 const shown = withoutContent({
   eventData: (event: RecordedEvent) => event.event.data,

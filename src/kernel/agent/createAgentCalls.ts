@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { z } from 'zod';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
-import { parseJson } from '../frames/parseJson.ts';
+import { parseJson } from '../frames/json.ts';
 import {
   AGENT_OPERATIONS,
   type AnswerOf,

@@ -5,14 +5,181 @@
  *  dialling --upgrade--> greeting --hello--> open --...--> ended (lost | fenced)
  * ```
  */
-import { WebSocket } from 'ws';
+import { type ClientOptions, type RawData, WebSocket } from 'ws';
+import { backOffMs } from '../../async/backOffMs.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { Hello } from '../frames/messages.ts';
+import type { DeliverableFrame } from '../frames/parseFrame.ts';
 import { type Frame, parseFrame } from '../frames/parseFrame.ts';
-import type { DeliverableFrame } from './delivery.ts';
 import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
-import { createLiveness, type Liveness } from './liveness.ts';
-import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
+
+// Dials and closes the WebSocket to a worker. Bounds limit what the peer may send and how long closing takes.
+
+type CreateConnection = NonNullable<ClientOptions['createConnection']>;
+
+/** Time for the close handshake, so that the last message sent (an ack) still arrives. */
+const CLOSE_TIMEOUT_MS = 500;
+/**
+ * The agent's largest message is 16 MiB by default. JSON escapes of non-ASCII text can triple it, and the envelope
+ * comes on top. All fragments of a message count together.
+ */
+const MAX_FRAME_BYTES = 64 * 1_048_576;
+/** A fragment costs memory in addition to its bytes. The agent sends none. */
+const MAX_FRAGMENTS = 1_024;
+
+/**
+ * Dials immediately. `ws` itself drops a peer that sends pings without reading the answers, after 60 pings.
+ * @param after the last seq that is stored; the agent frees all messages up to it
+ */
+function dialWorker(address: AgentAddress, after: number, epoch: number): WebSocket {
+  return new WebSocket(`ws://agent/channels?after=${after}&epoch=${epoch}`, {
+    // `ws` accepts any Duplex, but its types allow only sockets.
+    createConnection: (() => address.open()) as unknown as CreateConnection,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    // Invalid UTF-8 becomes U+FFFD. If it were refused, one bad message would be replayed and end every later
+    // connection.
+    skipUTF8Validation: true,
+  });
+}
+
+function textOf(data: RawData): string {
+  // With the default `binaryType`, `ws` passes a Buffer.
+  return (data as Buffer).toString('utf8');
+}
+
+/** Closes the socket in any state. Resolves when it is closed, which takes at most half a second. */
+function closeSocket(socket: WebSocket): Promise<void> {
+  if (socket.readyState === WebSocket.CLOSED) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+    // A socket that is already closing needs nothing more. `ws` throws if a socket whose upgrade was refused is
+    // resumed.
+    if (socket.readyState !== WebSocket.OPEN) return;
+    // A paused socket would never read the peer's close frame.
+    socket.resume();
+    socket.close(1000);
+  });
+}
+
+/** How often the peer is pinged. A stopped process keeps its socket open, so only silence shows that it is gone. */
+const PING_INTERVAL_MS = 2_000;
+/**
+ * After this many pings without a sign of life, the peer counts as gone. Pings are counted, not time: if this process
+ * itself was stopped, the answers are already in the socket, and are read before the next ping.
+ */
+const MAX_UNANSWERED_PINGS = 3;
+
+interface Liveness {
+  start(): void;
+  /** Call this for everything that arrives from the peer. */
+  sign(): void;
+  close(): void;
+}
+
+/** Pings the peer from `start` on, and calls `onSilence` once if the peer stays silent. */
+function createLiveness(deps: {
+  readonly intervalMs: number | undefined;
+  readonly ping: () => void;
+  /** While reading is paused, answers stay unread, so silence means nothing. */
+  readonly isPaused: () => boolean;
+  readonly onSilence: () => void;
+}): Liveness {
+  let unanswered = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const close = (): void => clearInterval(timer);
+  const check = (): void => {
+    if (deps.isPaused()) {
+      unanswered = 0;
+    } else if (unanswered >= MAX_UNANSWERED_PINGS) {
+      close();
+      deps.onSilence();
+    } else {
+      unanswered += 1;
+      deps.ping();
+    }
+  };
+  return {
+    start: () => {
+      timer = setInterval(check, deps.intervalMs ?? PING_INTERVAL_MS);
+    },
+    sign: () => {
+      unanswered = 0;
+    },
+    close,
+  };
+}
+
+/**
+ * Most outages are over immediately, and code may be waiting, so the first pause is short. A worker that comes back
+ * after a long outage is reached within a second.
+ */
+const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
+/** After a connection that lasted this long, the next loss starts with the short delay again. */
+const STABLE_AFTER_MS = 1_000;
+
+export interface Reconnector {
+  /** A connection failed or ended; the next attempt follows after a delay. */
+  lost(error: Error): void;
+  /** A connection is open. It counts as good after {@link STABLE_AFTER_MS}. */
+  opened(): void;
+  /** The connection has delivered something new, so it counts as good immediately. */
+  proved(): void;
+  close(): void;
+}
+
+/**
+ * Decides when to reconnect (exponential back-off with jitter), and when to report the worker as unreachable. A peer
+ * that accepts connections and drops them immediately counts as unreachable too. The first outage begins at creation.
+ */
+export function createReconnector(deps: {
+  readonly connect: () => void;
+  readonly random: () => number;
+  readonly unreachableAfterMs: number;
+  readonly onUnreachable: (error: Error) => void;
+}): Reconnector {
+  let attempts = 0;
+  let lastError = new Error('The worker has not answered yet.');
+  let retryTimer: NodeJS.Timeout | undefined;
+  let stableTimer: NodeJS.Timeout | undefined;
+  let outageTimer: NodeJS.Timeout | null = null;
+
+  const startOutage = (): void => {
+    outageTimer ??= setTimeout(() => deps.onUnreachable(lastError), deps.unreachableAfterMs);
+  };
+  const proved = (): void => {
+    if (outageTimer === null) return;
+    clearTimeout(outageTimer);
+    outageTimer = null;
+    attempts = 0;
+  };
+
+  startOutage();
+  return {
+    lost: (error) => {
+      lastError = error;
+      clearTimeout(stableTimer);
+      startOutage();
+      retryTimer = setTimeout(deps.connect, backOffMs(BACK_OFF, attempts, deps.random));
+      attempts += 1;
+    },
+    opened: () => {
+      stableTimer = setTimeout(proved, STABLE_AFTER_MS);
+    },
+    proved,
+    close: () => {
+      clearTimeout(retryTimer);
+      clearTimeout(stableTimer);
+      if (outageTimer !== null) clearTimeout(outageTimer);
+    },
+  };
+}
 
 /**
  * Limit of each of two steps: from dialling to the answer to the upgrade, and from there to the hello. A stopped agent
@@ -24,7 +191,7 @@ const MAX_UNREAD_BYTES = 32 * 1_048_576;
 /** The agent's close code when another gateway connects with an equal or higher epoch (docs/worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;
 
-export interface ConnectionDeps {
+interface ConnectionDeps {
   readonly address: AgentAddress;
   readonly after: number;
   readonly epoch: number;

@@ -11,20 +11,128 @@
  * all messages that it is asked to skip. Messages that were delivered before are dropped here. So nothing is lost if
  * this gateway dies after it received a message and before it stored it.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import { type CallAgent, createAgentCalls } from '../agent/createAgentCalls.ts';
-import { type ExecuteMessage, executeRequestFrame } from '../execution/executeRequest.ts';
+import { type ExecuteMessage, executeRequestFrame } from '../execution.ts';
 import type { Hello, KernelMessage } from '../frames/messages.ts';
-import { type Connection, openConnection } from './connection.ts';
-import { createDelivery, type Deliver, type DeliverableFrame } from './delivery.ts';
-import { FencedByWorkerError } from './kernelErrors.ts';
-import { createReconnector, type Reconnector } from './reconnector.ts';
-import { createSequence, type Sequence } from './sequence.ts';
+import type { DeliverableFrame } from '../frames/parseFrame.ts';
+import {
+  type Connection,
+  createReconnector,
+  openConnection,
+  type Reconnector,
+} from './connection.ts';
+import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
 
-export type ChannelState = 'connecting' | 'open' | 'closed';
+/** A channel's position in the numbered messages of one agent. */
+interface Sequence {
+  /** The last seq seen. */
+  readonly last: number;
+  /** The last seq that is stored. */
+  readonly acked: number;
+  /**
+   * Takes in a hello. Results:
+   * - `same-boot`: the agent continues where the cursor stands.
+   * - `new-boot`: the agent was restarted since the cursor, and this connection brings its messages from the first on.
+   * - `ask-again`: the agent was restarted, but this connection asked it to skip messages; connect again.
+   * - an Error: the agent no longer has the message that must come next.
+   */
+  greet(hello: Hello): 'same-boot' | 'new-boot' | 'ask-again' | KernelProtocolError;
+  /** Whether a message is the next one or was seen before. An Error: it must not come at this point. */
+  place(seq: number | null): 'next' | 'duplicate' | KernelProtocolError;
+  /** Records that everything up to `seq` is stored. Returns whether this advances {@link Sequence.acked}. */
+  ack(seq: number): boolean;
+}
+
+function createSequence(cursor: {
+  readonly after: number;
+  /** '' if no agent of this worker has been reached yet. */
+  readonly bootId: string;
+}): Sequence {
+  let { bootId } = cursor;
+  let acked = cursor.after;
+  let last = cursor.after;
+  /** The seq that this connection must bring next, duplicates included. */
+  let expected = cursor.after + 1;
+  /** The agent was restarted, and `greet` has not returned `new-boot` yet. */
+  let isNewBoot = false;
+
+  return {
+    get last() {
+      return last;
+    },
+    get acked() {
+      return acked;
+    },
+    greet: (hello) => {
+      if (bootId !== hello.bootId) {
+        isNewBoot = bootId !== '';
+        bootId = hello.bootId;
+        const asked = acked;
+        acked = 0;
+        last = 0;
+        if (asked !== 0) return 'ask-again';
+      }
+      if (hello.lastSeq < acked || (hello.lastSeq > acked && hello.firstSeq > acked + 1))
+        return new KernelProtocolError(
+          `The worker has messages ${hello.firstSeq} to ${hello.lastSeq}; ${acked + 1} must come next.`,
+        );
+      expected = acked + 1;
+      const answer = isNewBoot ? 'new-boot' : 'same-boot';
+      isNewBoot = false;
+      return answer;
+    },
+    place: (seq) => {
+      if (seq !== expected)
+        return new KernelProtocolError(`Message ${seq} arrived, but ${expected} was expected.`);
+      expected += 1;
+      if (seq <= last) return 'duplicate';
+      last = seq;
+      return 'next';
+    },
+    ack: (seq) => {
+      if (seq <= acked || seq > last) return false;
+      acked = seq;
+      return true;
+    },
+  };
+}
+
+/**
+ * Takes in a frame, counts it, and hands on its message if it is the next in sequence. Returns whether the frame
+ * advanced the channel, or an Error if it must not come at this point.
+ */
+type Deliver = (frame: DeliverableFrame) => boolean | Error;
+
+function createDelivery(deps: {
+  readonly sequence: Sequence;
+  readonly counts: MessageCounts;
+  readonly onMessage: (message: KernelMessage) => void;
+}): Deliver {
+  const { sequence, counts, onMessage } = deps;
+  return (frame) => {
+    const place = sequence.place(frame.type === 'message' ? frame.message.seq : frame.seq);
+    if (place instanceof Error) return place;
+    if (place === 'duplicate') {
+      counts.duplicates += 1;
+      return false;
+    }
+    if (frame.type === 'dropped') {
+      counts[frame.why] += 1;
+    } else {
+      if (frame.isMalformed) counts.invalid += 1;
+      counts.delivered += 1;
+      onMessage(frame.message);
+    }
+    return true;
+  };
+}
+
+type ChannelState = 'connecting' | 'open' | 'closed';
 
 export interface KernelChannelDeps {
   readonly address: AgentAddress;

@@ -9,7 +9,7 @@ import type {
   WorkerPath,
 } from '../../domain/workerFiles.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
-import { parseJson } from '../frames/parseJson.ts';
+import { parseJson } from '../frames/json.ts';
 import { type Download, download } from './download.ts';
 import {
   countSchema,

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { FileRefusedError } from '../../domain/workerFiles.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
-import { parseJson } from '../frames/parseJson.ts';
+import { parseJson } from '../frames/json.ts';
 import { refusalSchema } from './fileAnswers.ts';
 
 /** A page of 1,000 entries has at most 4 MiB (the agent's limit), plus what its JSON adds. */

@@ -3,35 +3,339 @@
  * here throws, and everything that passes is bounded. The checks are written by hand, not with a schema library,
  * because every line that a user prints passes through here.
  */
-import { readErrorFacts } from './errorFacts.ts';
+
+import { isUtf8 } from 'node:buffer';
+import { jsonText } from '../../domain/exactJson.ts';
+import {
+  type ExecutionFiles,
+  type FileChange,
+  type FileChangeKind,
+  type NoChangesReason,
+  unknownFiles,
+} from '../../domain/executionFiles.ts';
+import type { ExpressionResults, InputRequest, Output, RichOutput } from '../../domain/output.ts';
+import { storableText } from '../../domain/storableText.ts';
+import type { ExpressionResult } from '../../domain/userExpressions.ts';
 import {
   isJsonObject,
   type JsonObject,
+  nestsAtMost,
+  parseJson,
   readAmount,
   readCount,
   readInteger,
   readSize,
   readSmallInteger,
   readTime,
-} from './jsonValue.ts';
+} from './json.ts';
 import type {
   AgentVerdict,
   ContextMessage,
+  ErrorFacts,
   Hello,
   KernelMessage,
   KernelState,
   ReplyMessage,
   StatusMessage,
 } from './messages.ts';
-import { parseJson } from './parseJson.ts';
-import { readFiles } from './readFiles.ts';
-import { isOutputType, readOutput } from './readOutput.ts';
+
+// The bounds of a displayed object: of its data by MIME type, and of its metadata.
+
+/** Most MIME types of one displayed object. Rich libraries send about five. */
+const MAX_MIME_TYPES = 64;
+/** Longest MIME type; RFC 6838 allows 127 + 1 + 127. */
+const MAX_MIME_TYPE_CHARS = 255;
+/** Deepest JSON in data or metadata. Chart specifications reach about 20 levels. A stack overflows at thousands. */
+const MAX_JSON_DEPTH = 128;
+/** Most metadata kept with one output, as JSON. Real metadata holds a width and a height. */
+const MAX_METADATA_CHARS = 65_536;
+
+function isKeepableData(data: JsonObject): boolean {
+  const types = Object.keys(data);
+  return (
+    types.length <= MAX_MIME_TYPES &&
+    types.every((type) => type.length <= MAX_MIME_TYPE_CHARS) &&
+    nestsAtMost(MAX_JSON_DEPTH, data)
+  );
+}
+
+/** Metadata that exceeds the bounds is dropped, but the data is kept: metadata only hints at how to show it. */
+function boundedMetadata(metadata: JsonObject): JsonObject {
+  const isKeepable =
+    nestsAtMost(MAX_JSON_DEPTH, metadata) && jsonText(metadata).length <= MAX_METADATA_CHARS;
+  return isKeepable ? metadata : {};
+}
+
+/** Longest exception class name kept: real ones are a few dozen characters. */
+const MAX_ERROR_NAME_CHARS = 1_000;
+/** Longest exception text kept; a megabyte holds any message a person may want to read. */
+const MAX_ERROR_VALUE_CHARS = 1_048_576;
+/** Most traceback text kept, over all lines. IPython itself shortens deep recursions to far less. */
+const MAX_TRACEBACK_CHARS = 4_194_304;
+/** Most traceback entries kept. IPython sends one for each stack frame. */
+const MAX_TRACEBACK_LINES = 10_000;
+
+const UNNAMED_ERROR = 'UnknownError';
+
+/**
+ * The error in the content of an `error` or `execute_reply` message, cut to bounds. Parts that are missing or have a
+ * wrong type become empty: it matters more that there was an error than what it looked like.
+ */
+function readErrorFacts(content: Readonly<Record<string, unknown>>): ErrorFacts {
+  const { ename, evalue, traceback } = content;
+  const name = typeof ename === 'string' ? cutText(ename, MAX_ERROR_NAME_CHARS) : '';
+  return {
+    name: name === '' ? UNNAMED_ERROR : name,
+    value: typeof evalue === 'string' ? cutText(evalue, MAX_ERROR_VALUE_CHARS) : '',
+    traceback: Array.isArray(traceback) ? cutLines(traceback) : [],
+  };
+}
+
+function cutLines(lines: readonly unknown[]): string[] {
+  const kept: string[] = [];
+  let left = MAX_TRACEBACK_CHARS;
+  for (const line of lines) {
+    if (typeof line !== 'string') continue;
+    if (kept.length >= MAX_TRACEBACK_LINES || left <= 0) break;
+    kept.push(cutText(line, left));
+    left -= line.length;
+  }
+  return kept;
+}
+
+/** The first `maxChars` UTF-16 units of `text`, without splitting a surrogate pair, and a note of how much was cut. */
+export function cutText(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text;
+  const end = isHighSurrogate(text.charCodeAt(maxChars - 1)) ? maxChars - 1 : maxChars;
+  return `${text.slice(0, end)}… [${text.length - end} more characters]`;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+/** The agent has the same limits. */
+const MAX_EXPRESSIONS = 64;
+const MAX_NAME_CHARS = 128;
+
+/** The results of the expressions that were evaluated after a cell. Null: they are malformed or exceed the limits. */
+function readExpressions({ results }: JsonObject): ExpressionResults | null {
+  if (!isJsonObject(results)) return null;
+  const entries = Object.entries(results);
+  if (entries.length > MAX_EXPRESSIONS) return null;
+  const read: [string, ExpressionResult][] = [];
+  for (const [name, value] of entries) {
+    const result = name.length <= MAX_NAME_CHARS && isJsonObject(value) ? readResult(value) : null;
+    if (result === null) return null;
+    read.push([name, result]);
+  }
+  return { kind: 'expressions', results: Object.fromEntries(read) };
+}
+
+function readResult(result: JsonObject): ExpressionResult | null {
+  if (result.status !== 'ok') return { status: 'error', ...readErrorFacts(result) };
+  const { data, metadata } = result;
+  if (!isJsonObject(data) || !isKeepableData(data)) return null;
+  return {
+    status: 'ok',
+    data,
+    metadata: isJsonObject(metadata) ? boundedMetadata(metadata) : {},
+  };
+}
+
+/** The list becomes part of an event and a row, and no reader needs more changes. The agent has the same limit. */
+const MAX_CHANGES = 1_000;
+/** Size of the whole list as JSON, for the same reason. A usual change has about 100 bytes. */
+const MAX_CHANGES_BYTES = 65_536;
+/** The last millisecond of the year 9999: PostgreSQL and RFC 3339 read no later time in this form. */
+const LAST_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+const KINDS: Readonly<Record<string, FileChangeKind>> = {
+  created: 'CREATED',
+  modified: 'MODIFIED',
+  deleted: 'DELETED',
+};
+const REASONS: Readonly<Record<string, NoChangesReason>> = {
+  too_many_entries: 'too-many-entries',
+  too_deep: 'too-deep',
+  too_slow: 'too-slow',
+  too_many_changes: 'too-many-changes',
+  kernel_replaced: 'kernel-replaced',
+  no_earlier_look: 'no-earlier-look',
+  helper_away: 'helper-away',
+};
+
+/** What a reply says about changed files. Null if it says nothing. Never throws. */
+export function readFiles(value: unknown): ExecutionFiles | null {
+  if (value === undefined || value === null) return null;
+  if (!isJsonObject(value)) return unknownFiles('malformed');
+  const shared = value.shared === true;
+  if (!Array.isArray(value.changes)) {
+    const reason = own(REASONS, value.reason) ?? 'malformed';
+    return { changes: null, reason, shared };
+  }
+  if (value.changes.length > MAX_CHANGES) return { changes: null, reason: 'malformed', shared };
+  const changes = value.changes.map(readChange);
+  if (!changes.every((change) => change !== null))
+    return { changes: null, reason: 'malformed', shared };
+  return Buffer.byteLength(JSON.stringify(changes)) > MAX_CHANGES_BYTES
+    ? { changes: null, reason: 'too-many-changes', shared }
+    : { changes, reason: null, shared };
+}
+
+function readChange(value: unknown): FileChange | null {
+  if (!isJsonObject(value)) return null;
+  const { path, size, modified_at: modifiedAt } = value;
+  const change = own(KINDS, value.change);
+  if (typeof path !== 'string' || path === '' || change === null) return null;
+  return {
+    path: storableText(path),
+    change,
+    size: readSize(size),
+    modifiedAt: isoTime(readTime(modifiedAt)),
+  };
+}
+
+function isoTime(ms: number | null): string | null {
+  return ms === null || ms > LAST_TIME_MS ? null : new Date(ms).toISOString();
+}
+
+/** The table's own entry of that name. Inherited names such as `constructor` do not count. */
+function own<T>(table: Readonly<Record<string, T>>, name: unknown): T | null {
+  return typeof name === 'string' && Object.hasOwn(table, name) ? (table[name] ?? null) : null;
+}
+
+/** Longest display id. IPython's own have 32 characters. A longer one is ignored. */
+const MAX_DISPLAY_ID_CHARS = 256;
+const MAX_GAP_REASON_CHARS = 64;
+/** Longest prompt of `input()` kept. It is a line that a person reads. */
+const MAX_PROMPT_CHARS = 10_000;
+
+const RICH_KINDS = {
+  execute_result: 'result',
+  display_data: 'display',
+  update_display_data: 'update',
+} as const satisfies Record<string, RichOutput['kind']>;
+
+type OutputType =
+  | keyof typeof RICH_KINDS
+  | 'stream'
+  | 'error'
+  | 'clear_output'
+  | 'cellhouse_gap'
+  | 'cellhouse_input_request'
+  | 'cellhouse_expressions';
+
+/** Whether an iopub `msg_type` carries output. */
+function isOutputType(type: unknown): type is OutputType {
+  switch (type) {
+    case 'stream':
+    case 'execute_result':
+    case 'display_data':
+    case 'update_display_data':
+    case 'error':
+    case 'clear_output':
+    case 'cellhouse_gap':
+    case 'cellhouse_input_request':
+    case 'cellhouse_expressions':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * Reads the output from a message's content. Text is kept exactly. Content that does not match `type`, or is too deep
+ * or too wide to be kept, becomes a gap of the frame's size.
+ */
+function readOutput(
+  type: OutputType,
+  content: JsonObject,
+  frameChars: number,
+): { readonly output: Output; readonly isMalformed: boolean } {
+  const output = readContent(type, content);
+  if (output !== null) return { output, isMalformed: false };
+  return {
+    output: { kind: 'gap', reason: 'malformed', droppedBytes: frameChars },
+    isMalformed: true,
+  };
+}
+
+function readContent(type: OutputType, content: JsonObject): Output | null {
+  switch (type) {
+    case 'stream':
+      return readStream(content);
+    case 'execute_result':
+    case 'display_data':
+    case 'update_display_data':
+      return readRich(RICH_KINDS[type], content);
+    case 'error':
+      return { kind: 'error', ...readErrorFacts(content) };
+    case 'clear_output':
+      return { kind: 'clear', wait: content.wait === true };
+    case 'cellhouse_gap':
+      return readGap(content);
+    case 'cellhouse_input_request':
+      return readInputRequest(content);
+    case 'cellhouse_expressions':
+      return readExpressions(content);
+    default:
+      return type satisfies never;
+  }
+}
+
+function readStream({ name, text, base64 }: JsonObject): Output | null {
+  if (typeof text !== 'string' || (name !== 'stdout' && name !== 'stderr')) return null;
+  return base64 === undefined ? { kind: 'stream', name, text } : readBytes(name, base64);
+}
+
+/** Decodes the text from the bytes. The worker's own text is ignored, because it may differ from the bytes. */
+function readBytes(name: 'stdout' | 'stderr', base64: unknown): Output | null {
+  if (typeof base64 !== 'string') return null;
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.toString('base64') !== base64) return null;
+  const output = { kind: 'stream', name, text: bytes.toString('utf8') } as const;
+  return isUtf8(bytes) ? output : { ...output, base64 };
+}
+
+function readRich(kind: RichOutput['kind'], content: JsonObject): RichOutput | null {
+  const { data, metadata, transient } = content;
+  if (!isJsonObject(data) || !isKeepableData(data)) return null;
+  return {
+    kind,
+    data,
+    metadata: isJsonObject(metadata) ? boundedMetadata(metadata) : {},
+    displayId: isJsonObject(transient) ? readDisplayId(transient.display_id) : null,
+    executionCount: readCount(content.execution_count),
+  };
+}
+
+function readDisplayId(value: unknown): string | null {
+  return typeof value === 'string' && value.length <= MAX_DISPLAY_ID_CHARS ? value : null;
+}
+
+function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | null {
+  if (typeof reason !== 'string' || reason.length > MAX_GAP_REASON_CHARS) return null;
+  return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
+}
+
+/** Reports a malformed request, too, because the code waits. If `password` is not a boolean, it counts as true. */
+function readInputRequest({ prompt, password }: JsonObject): InputRequest {
+  return {
+    kind: 'input',
+    prompt: typeof prompt === 'string' ? cutText(prompt, MAX_PROMPT_CHARS) : '',
+    password: password !== false,
+  };
+}
 
 export type Frame =
   | { readonly type: 'hello'; readonly hello: Hello }
   | { readonly type: 'message'; readonly message: KernelMessage; readonly isMalformed: boolean }
   /** Not handed on: the frame was not understood (`invalid`), or nobody needs its kind (`ignored`). */
   | { readonly type: 'dropped'; readonly seq: number | null; readonly why: 'invalid' | 'ignored' };
+
+/** Every frame that may arrive on an open connection. */
+export type DeliverableFrame = Exclude<Frame, { type: 'hello' }>;
 
 /** Longest id accepted as a parent. Ours have 36 characters, Jupyter's about 70. A longer id matches no request. */
 const MAX_ID_CHARS = 256;

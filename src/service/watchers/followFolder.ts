@@ -1,6 +1,5 @@
 import { pause } from '../../async/pause.ts';
-import type { FolderEvent } from '../../domain/workerFiles.ts';
-import { FileRefusedError, type WorkerFiles } from '../../domain/workerFiles.ts';
+import { FileRefusedError, type FolderEvent, type WorkerFiles } from '../../domain/workerFiles.ts';
 import { validatePath } from '../files/filePaths.ts';
 import { askWorker, requireSession, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import type { Principal } from '../principal.ts';

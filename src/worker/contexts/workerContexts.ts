@@ -2,7 +2,7 @@ import { type Context, type ContextEvent, evolveContext } from '../../domain/con
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ContextId } from '../../domain/ids.ts';
-import type { ExecuteMessage } from '../../kernel/execution/executeRequest.ts';
+import type { ExecuteMessage } from '../../kernel/execution.ts';
 import type { LaneKey } from '../lanes/laneKey.ts';
 
 /** The recorded state of the open contexts of one worker, other than the default one. */

@@ -8,7 +8,7 @@
  * ```
  */
 import type { ExecutionId } from '../../domain/ids.ts';
-import { type ExecutionProgress, startProgress } from '../../kernel/execution/executionProgress.ts';
+import { type ExecutionProgress, startProgress } from '../../kernel/execution.ts';
 import type { Job } from '../storing/batch.ts';
 import { isEmpty, type LaneProgress, underWay } from './progress.ts';
 

@@ -5,7 +5,7 @@ import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { UnfinishedExecution } from '../../events/queries/executionQueries.ts';
 import type { Cursor } from '../../events/store/eventStore.ts';
-import type { ExecutionProgress } from '../../kernel/execution/executionProgress.ts';
+import type { ExecutionProgress } from '../../kernel/execution.ts';
 import type { Job } from '../storing/batch.ts';
 import { createLane, type Lane } from './lane.ts';
 import { DEFAULT_LANE, type LaneKey } from './laneKey.ts';

@@ -5,7 +5,7 @@
 
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Cursor } from '../../events/store/eventStore.ts';
-import type { ExecutionProgress } from '../../kernel/execution/executionProgress.ts';
+import type { ExecutionProgress } from '../../kernel/execution.ts';
 import { DEFAULT_LANE, type LaneKey } from './laneKey.ts';
 
 export interface LaneProgress {

@@ -1,4 +1,4 @@
-"""How much one list of changes holds. The gateway has the same limits (src/kernel/frames/readFiles.ts)."""
+"""How much one list of changes holds. The gateway has the same limits (src/kernel/frames/parseFrame.ts)."""
 
 from __future__ import annotations
 
