@@ -13,7 +13,7 @@ import { createDoors } from './doors/doors.ts';
 import { createEgress, type Egress } from './egress/createEgress.ts';
 import { createEnvironments, type Environments } from './environments/environments.ts';
 import { type AuditKeeper, createAuditKeeper } from './events/chain/auditKeeper.ts';
-import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from './events/connection/client.ts';
 import type { Database } from './events/database.ts';
 import { openDatabase } from './events/openDatabase.ts';
 import { createPool, type Pool } from './pool/pool.ts';

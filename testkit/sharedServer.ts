@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
-import type { DatabaseAddress } from '../src/events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../src/events/connection/client.ts';
 import type { SocketAddress } from '../src/postgres/embeddedPostgres.ts';
 
 /** The environment variable that contains the server, a {@link SharedServer} as JSON. */

@@ -1,6 +1,6 @@
 /** Measures how long each query in docs/audit.md takes, exactly as printed there. */
 import { readFileSync } from 'node:fs';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 import type { Figure } from '../suite/bench.ts';
 import { withSql } from '../support/benchDatabase.ts';
 import { percentile } from '../support/percentile.ts';

@@ -1,8 +1,7 @@
 import { sealAll } from '../../src/events/chain/sealAll.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
-import { createClient } from '../../src/events/connection/client.ts';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
-import { createChainQueries } from '../../src/events/queries/chainQueries.ts';
+import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
+import { createChainQueries } from '../../src/events/queries/listQueries.ts';
 import type { Figure } from '../suite/bench.ts';
 
 const MS_PER_S = 1_000;

@@ -1,6 +1,6 @@
 /** Measures what an execution leaves in PostgreSQL: rows, and bytes including indexes. */
 
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Figure } from '../suite/bench.ts';
 import { withSql } from '../support/benchDatabase.ts';

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { GatewayId } from '../../src/domain/ids.ts';
-import { type Client, createClient } from '../../src/events/connection/client.ts';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import {
+  type Client,
+  createClient,
+  type DatabaseAddress,
+} from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
 import {

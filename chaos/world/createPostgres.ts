@@ -1,7 +1,10 @@
 /** The run's own PostgreSQL: the embedded one, but started and stopped from here. Gateways get it as DATABASE_URL. */
 import { pino } from 'pino';
-import { type Client, createClient } from '../../src/events/connection/client.ts';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import {
+  type Client,
+  createClient,
+  type DatabaseAddress,
+} from '../../src/events/connection/client.ts';
 import { layoutOf, socketOf } from '../../src/postgres/cluster.ts';
 import {
   ensureEmbeddedPostgres,

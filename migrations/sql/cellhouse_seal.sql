@@ -4,7 +4,7 @@
 --   head at position 0: sha256('cellhouse chain 1' || id of the chain)
 -- The text is made of all columns of `events`, in their order, one on each line. recorded_at is in milliseconds since
 -- 1970. The text of jsonb is the same for equal values in all versions of PostgreSQL, and has no raw line breaks. The
--- text must never change: `src/events/chain/leaf.ts` makes the same one, and verifies links of any age with it.
+-- text must never change: `src/events/chain/verifyChain.ts` makes the same one, and verifies links of any age with it.
 
 -- Adds the links of the events after p_after, up to p_to. Returns the head over them.
 CREATE OR REPLACE FUNCTION cellhouse_link_events(p_after bigint, p_to bigint, p_head bytea) RETURNS bytea LANGUAGE plpgsql

@@ -3,7 +3,7 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { CLI_ACTOR } from '../domain/events.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import type { UsedToken } from '../domain/token.ts';
-import type { DatabaseAddress } from '../events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../events/connection/client.ts';
 import { openDatabase } from '../events/openDatabase.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newE2bSecret, newSecret } from '../process/dataDir.ts';

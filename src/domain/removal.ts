@@ -32,7 +32,7 @@ export type RemovalEvent =
         executionIds?: readonly ExecutionId[];
         /** Whether the deleted rows were first written to a file. */
         isArchived: boolean;
-        /** A hash over the positions of the deleted events, in hexadecimal (`src/events/chain/leaf.ts`). */
+        /** A hash over the positions of the deleted events, in hexadecimal (`src/events/chain/verifyChain.ts`). */
         digest: string;
       }
     >

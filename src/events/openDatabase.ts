@@ -6,22 +6,23 @@ import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import { allPatient } from './connection/allPatient.ts';
-import { type Client, type ClientOptions, createClient } from './connection/client.ts';
-import type { DatabaseAddress } from './connection/databaseAddress.ts';
+import {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type DatabaseAddress,
+} from './connection/client.ts';
 import type { Database, DatabaseDeps } from './database.ts';
-import { createLeases } from './leases/createLeases.ts';
-import type { Leases } from './leases/leases.ts';
+import { createLeases, type Leases } from './leases/leases.ts';
 import { createFirstUse } from './migrations/firstUse.ts';
-import { migrate } from './migrations/migrate.ts';
-import { type Release, readRelease } from './migrations/release.ts';
-import { watchCompatibility } from './migrations/watchCompatibility.ts';
+import { migrate, type Release, readRelease, watchCompatibility } from './migrations/migrate.ts';
 import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createTokenQueries } from './queries/tokenQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
-import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
+import { createWakeUps, type FedWakeUps } from './wakeUps/wakeUps.ts';
 
 /** Shared by the reads of all requests. More connections were not faster. */
 const READ_CONNECTIONS = 6;

@@ -1,7 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { PoolId } from '../domain/ids.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
-import type { PoolIdentity } from '../events/queries/upkeepQueries.ts';
+import type { PoolIdentity } from '../events/queries/workerQueries.ts';
 import { type Engine, isEngineAway, otherEngine } from '../runtime/runtime.ts';
 
 /** Even a busy engine answers within this time. */

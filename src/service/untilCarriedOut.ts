@@ -1,5 +1,5 @@
 import type { Database } from '../events/database.ts';
-import { listenForNews } from '../events/wakeUps/eventNews.ts';
+import { listenForNews } from '../events/wakeUps/wakeUps.ts';
 
 /**
  * How long a caller waits until its request to a kernel is carried out. On a busy machine, the start of a kernel

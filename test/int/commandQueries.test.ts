@@ -4,7 +4,7 @@ import type { ContextEvent } from '../../src/domain/context.ts';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
-import type { RequestRule } from '../../src/events/queries/commandQueries.ts';
+import type { RequestRule } from '../../src/events/queries/executionQueries.ts';
 import { newId } from '../../src/process/newId.ts';
 import { DURABLE_OPERATIONS } from '../../src/worker/operations/durableOperations.ts';
 import {

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createClient } from '../../src/events/connection/client.ts';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
 import { until } from '../../testkit/until.ts';
 
 const sockets = new Set<net.Socket>();

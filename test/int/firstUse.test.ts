@@ -2,8 +2,7 @@
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import { FIRST_USES } from '../../src/events/migrations/firstUse.ts';
-import { migrate } from '../../src/events/migrations/migrate.ts';
-import { readRelease } from '../../src/events/migrations/release.ts';
+import { migrate, readRelease } from '../../src/events/migrations/migrate.ts';
 import { newId } from '../../src/process/newId.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 

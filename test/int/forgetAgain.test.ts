@@ -2,7 +2,7 @@
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { type Quota, type QuotaEvent, quotaIdOf } from '../../src/domain/quota.ts';
-import { forgetHistory } from '../../src/events/retention/forget/forgetHistory.ts';
+import { forgetHistory } from '../../src/events/retention/forget.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
 import { newId } from '../../src/process/newId.ts';

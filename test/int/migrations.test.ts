@@ -3,8 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { migrate } from '../../src/events/migrations/migrate.ts';
-import { readRelease, type SqlFile, sha256 } from '../../src/events/migrations/release.ts';
+import { migrate, readRelease, type SqlFile, sha256 } from '../../src/events/migrations/migrate.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { newId } from '../../src/process/newId.ts';

@@ -1,8 +1,7 @@
 /** The connection of a command, or of a long read: its transactions, and what happens when the connection is lost. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, it } from 'vitest';
-import type { Sql } from '../../src/events/connection/client.ts';
-import { onOneConnection } from '../../src/events/connection/oneConnection.ts';
+import { onOneConnection, type Sql } from '../../src/events/connection/client.ts';
 import { commitOne, executionRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 
 export interface CutConnection {
   readonly address: DatabaseAddress;

@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 
 export interface DatabaseProxy {
   readonly address: DatabaseAddress;

@@ -2,8 +2,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient, type Sql } from '../../src/events/connection/client.ts';
-import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
+import {
+  createClient,
+  type DatabaseAddress,
+  type Sql,
+} from '../../src/events/connection/client.ts';
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { makeDatabase } from '../../testkit/sharedServer.ts';

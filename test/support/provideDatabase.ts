@@ -3,8 +3,7 @@
  * Each file makes its own database (see database.ts), mostly as a copy of one that has all tables.
  */
 import type { TestProject } from 'vitest/node';
-import { migrate } from '../../src/events/migrations/migrate.ts';
-import { readRelease } from '../../src/events/migrations/release.ts';
+import { migrate, readRelease } from '../../src/events/migrations/migrate.ts';
 import { ensureEmbeddedPostgres, type SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer, WITH_TABLES } from '../../testkit/sharedServer.ts';
 import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';

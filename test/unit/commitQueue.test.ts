@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
-import { createCommitQueue } from '../../src/events/store/commitQueue.ts';
+import { createCommitQueue } from '../../src/events/store/createEventStore.ts';
 import { type PreparedCommit, prepareCommit } from '../../src/events/store/preparedCommit.ts';
 import { newId } from '../../src/process/newId.ts';
 

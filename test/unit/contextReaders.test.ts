@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SessionId } from '../../src/domain/ids.ts';
-import type { ReachedPlace } from '../../src/events/queries/contextReaderQueries.ts';
+import type { ReachedPlace } from '../../src/events/queries/sessionQueries.ts';
 import { createContextReaders } from '../../src/service/output/contextReaders.ts';
 
 /** The statements that were sent, in their order, and how each is answered. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { STREAM_KINDS } from '../../src/domain/entities.ts';
 import { parseStreamId, streamIdOf } from '../../src/domain/events.ts';
 import { storableText } from '../../src/domain/storableText.ts';
-import { decodeJson, encodeJson } from '../../src/events/store/jsonText.ts';
-import { parseNotification } from '../../src/events/wakeUps/parseNotification.ts';
+import { decodeJson, encodeJson } from '../../src/events/store/preparedCommit.ts';
+import { parseNotification } from '../../src/events/wakeUps/wakeUps.ts';
 import { fc } from '../support/seeded.ts';
 
 /** Matches what `jsonb` refuses in a JSON text: the escape of U+0000, or of half a surrogate pair. */

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { ReadInput } from '../../src/events/queries/inputQueries.ts';
+import type { ReadInput } from '../../src/events/queries/executionQueries.ts';
 import type { CallAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/agent/operations.ts';
 import { createInputDelivery, type InputDelivery } from '../../src/worker/input/inputDelivery.ts';

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { fold } from '../../src/domain/entities.ts';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';
-import { newRowJson, rowJson } from '../../src/events/projections/projectionJson.ts';
+import { newRowJson, rowJson } from '../../src/events/projections/projections.ts';
 import { executionRequested } from '../../testkit/events.ts';
 
 const NEW_COLUMNS = [

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { RefusedCalls } from '../../src/events/queries/refusalQueries.ts';
+import type { RefusedCalls } from '../../src/events/queries/countQueries.ts';
 import { createRefusals, type Refusals } from '../../src/service/access/refusals.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:30.000Z');

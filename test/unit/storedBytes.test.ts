@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { StoredOfUser, StoredUse } from '../../src/events/queries/storedQueries.ts';
+import type { StoredOfUser, StoredUse } from '../../src/events/queries/countQueries.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createStoredBytes } from '../../src/service/quotas/storedBytes.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';

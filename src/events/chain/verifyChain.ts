@@ -2,25 +2,353 @@
  * Checks every event against the audit chain, and the chain against heads that are known outside of the database. It
  * changes nothing, and may run while gateways serve.
  */
+import { createHash } from 'node:crypto';
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { REMOVAL_TYPES } from '../../domain/removal.ts';
-import type { Sql } from '../connection/client.ts';
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
-import { onOneConnection } from '../connection/oneConnection.ts';
-import { requireTables } from '../migrations/compatibility.ts';
-import { createHeadCheck } from './headCheck.ts';
-import { type EventText, leafOf, nextHead } from './leaf.ts';
-import {
-  type ChainLink,
-  type EventRemoval,
-  readChainEnd,
-  readDays,
-  readEventRemovals,
-  readLinks,
-  readUnlinked,
-  readUnsealedRemovals,
-} from './readChain.ts';
-import { createRemovalCheck } from './removalCheck.ts';
+import { type DatabaseAddress, onOneConnection, type Sql } from '../connection/client.ts';
+import { requireTables } from '../migrations/migrate.ts';
+
+// The hashes of the audit chain, as `migrations/sql/cellhouse_seal.sql` defines them. They are computed here a second
+// time, because a database cannot vouch for itself.
+
+/** The columns of `events` as PostgreSQL's own text, without a cast that this database could define. */
+export interface EventText {
+  readonly position: number;
+  readonly eventId: string;
+  readonly streamId: string;
+  readonly version: string;
+  readonly type: string;
+  readonly schemaVersion: string;
+  /** Seconds since 1970, with decimals. */
+  readonly recordedAt: string;
+  readonly metadata: string;
+  readonly data: string;
+}
+
+export function leafOf(salt: Uint8Array, event: EventText): Buffer {
+  return createHash('sha256').update(salt).update(leafText(event)).digest();
+}
+
+function leafText(event: EventText): string {
+  const { position, eventId, streamId, version, type, schemaVersion, metadata, data } = event;
+  const recordedAt = millisecondsOf(event.recordedAt);
+  return `${position}\n${eventId}\n${streamId}\n${version}\n${type}\n${schemaVersion}\n${recordedAt}\n${metadata}\n${data}`;
+}
+
+/** Whole milliseconds as digits, because a JavaScript number cannot hold every one of PostgreSQL's times. */
+function millisecondsOf(seconds: string): string {
+  const [, sign = '', whole = '', decimals = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(seconds) ?? [];
+  // Infinity has no digits.
+  if (whole === '') return seconds;
+  const digits = `${whole}${decimals.padEnd(3, '0').slice(0, 3)}`.replace(/^0+(?=\d)/, '');
+  return digits === '0' ? digits : `${sign}${digits}`;
+}
+
+/** The head at position 0. */
+function firstHead(chainId: string): Buffer {
+  return createHash('sha256').update(`cellhouse chain 1${chainId}`).digest();
+}
+
+/** The head after the link of one more event. */
+function nextHead(head: Uint8Array, position: number, leaf: Uint8Array): Buffer {
+  return createHash('sha256').update(head).update(bigEndian(position)).update(leaf).digest();
+}
+
+/** Takes the place of the leaf of an event that was deleted. */
+const NOTHING_LEFT = Buffer.alloc(32);
+
+/**
+ * The digest of a removal: a hash over the positions of its events, in order, each with the leaf of what is left of the
+ * event.
+ */
+export function createRemovalDigest() {
+  const digest = createHash('sha256');
+  return {
+    /** @param leaf null if the event is deleted */
+    add: (position: number, leaf: Uint8Array | null) => {
+      digest.update(bigEndian(position)).update(leaf ?? NOTHING_LEFT);
+    },
+    /** In hexadecimal. To be called once. */
+    end: () => digest.digest('hex'),
+  };
+}
+
+function bigEndian(position: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(BigInt(position));
+  return bytes;
+}
+
+// What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that somebody could have defined
+// in the database.
+
+/** Links of one page. With their events, at 1 MiB of code each, they are 100 MiB in memory. */
+const PAGE_LINKS = 100;
+/** How many events without a link are named. */
+const NAMED_EVENTS = 100;
+
+interface ChainLink {
+  readonly position: number;
+  readonly leaf: Buffer;
+  readonly salt: Buffer | null;
+  /** Null if the event is missing. */
+  readonly event: EventText | null;
+}
+
+/**
+ * The end of the chain, as the database records it. `openDay` is null until the chain has sealed every existing event
+ * for the first time.
+ */
+interface ChainEnd {
+  readonly chainId: string;
+  readonly position: number;
+  readonly head: string;
+  readonly openDay: string | null;
+}
+
+async function readChainEnd(sql: Sql): Promise<ChainEnd | null> {
+  const [end] = await sql<ChainEnd[]>`
+    SELECT chain_id, position, encode(head, 'hex') AS head, open_day::text FROM chain_head`;
+  return end ?? null;
+}
+
+async function readDays(sql: Sql, chainId: string): Promise<AuditHead[]> {
+  return await sql<AuditHead[]>`
+    SELECT ${chainId}::text AS chain_id, day::text, position, encode(head, 'hex') AS head
+    FROM chain_days ORDER BY position, day`;
+}
+
+/**
+ * All links in order, page by page. The caller must run all of it in one transaction, because it reads from a cursor.
+ */
+async function* readLinks(sql: Sql): AsyncGenerator<ChainLink[]> {
+  await sql`
+    DECLARE links NO SCROLL CURSOR FOR
+    SELECT l.position, l.leaf, l.salt, e.event_id::text, e.stream_id, e.version::text, e.type, e.schema_version::text,
+      extract(epoch FROM e.recorded_at)::text AS recorded_at, e.metadata::text, e.data::text
+    FROM event_links l LEFT JOIN events e ON e.position = l.position ORDER BY l.position`;
+  for (;;) {
+    const rows = await sql.unsafe<LinkRow[]>(`FETCH ${PAGE_LINKS} FROM links`);
+    if (rows.length === 0) return;
+    yield rows.map(({ leaf, salt, ...event }) => {
+      const { position, eventId } = event;
+      return { position, leaf, salt, event: eventId === null ? null : (event as EventText) };
+    });
+  }
+}
+
+type LinkRow = Omit<EventText, 'eventId'> & {
+  readonly eventId: string | null;
+  readonly leaf: Buffer;
+  readonly salt: Buffer | null;
+};
+
+/** What a removal has left of an event. */
+interface EventRemoval {
+  readonly position: number;
+  readonly removalId: string;
+  /** Null: nothing. */
+  readonly leaf: Buffer | null;
+}
+
+/** Removals of the events of one page, in order of positions. */
+async function readEventRemovals(sql: Sql, first: number, last: number): Promise<EventRemoval[]> {
+  return await sql<EventRemoval[]>`
+    SELECT position, removal_id::text, leaf FROM event_removals
+    WHERE position BETWEEN ${first} AND ${last} ORDER BY position, removal_id`;
+}
+
+/** The events of removals that are not sealed yet, as text. */
+async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<string[]> {
+  const rows = await sql<{ data: string }[]>`
+    SELECT data::text AS data FROM events WHERE position > ${headPosition} AND type = ANY (${[...REMOVAL_TYPES]}::text[])`;
+  return rows.map(({ data }) => data);
+}
+
+interface Unlinked {
+  /** The first of the events up to the head, in order. */
+  readonly inserted: readonly { readonly position: number; readonly type: string }[];
+  /** How many events are above the head. */
+  readonly unsealed: number;
+}
+
+/** Events without a link. */
+async function readUnlinked(sql: Sql, headPosition: number): Promise<Unlinked> {
+  const inserted = await sql<{ position: number; type: string }[]>`
+    SELECT e.position, e.type FROM events e LEFT JOIN event_links l ON l.position = e.position
+    WHERE e.position <= ${headPosition} AND l.position IS NULL ORDER BY e.position LIMIT ${NAMED_EVENTS}`;
+  const [above] = await sql<{ unsealed: number }[]>`
+    SELECT count(*) AS unsealed FROM events WHERE position > ${headPosition}`;
+  return { inserted, unsealed: above?.unsealed ?? 0 };
+}
+
+// Compares the heads that are computed from the links with all heads that are known, in one pass.
+
+interface HeadCheckDeps {
+  readonly end: ChainEnd;
+  /** The heads of closed days in the database, in order of positions. */
+  readonly days: readonly AuditHead[];
+  /** The heads that are known outside of the database. */
+  readonly outside: readonly AuditHead[];
+  readonly add: (finding: string) => void;
+}
+
+interface HeadCheck {
+  /** The head over all links so far. */
+  head(): Buffer;
+  /** Call this for each link, before {@link HeadCheck.after}. */
+  before(position: number): void;
+  /** Takes the head that includes the link at `position`. */
+  after(position: number, head: Buffer): void;
+  /** Call this after the last link. */
+  end(): void;
+}
+
+function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck {
+  const known = createKnown(days, outside);
+  /** Up to here, events may have been deleted before there was a chain. */
+  const start = end.openDay === null ? end.position : (days[0]?.position ?? 0);
+  let head = firstHead(end.chainId);
+  let last = 0;
+
+  function compare(): void {
+    const { fromDatabase, fromOutside } = known.at(last);
+    const computed = head.toString('hex');
+    for (const day of fromDatabase) {
+      if (day.head === computed) continue;
+      add(`The links up to ${nameOf(day)} are not those over which the day was closed.`);
+      // Each later day is then judged by itself.
+      head = Buffer.from(day.head, 'hex');
+    }
+    for (const given of fromOutside) {
+      const isTold = fromDatabase.some((day) => day.day === given.day && day.head === given.head);
+      if (given.head !== computed && !isTold)
+        add(`The history up to ${nameOf(given)} is not the one whose head was noted outside.`);
+      if (!fromDatabase.some(({ day }) => day === given.day))
+        add(`The database does not have the day ${given.day}, whose head was noted outside.`);
+    }
+  }
+
+  for (const given of outside)
+    if (given.chainId !== end.chainId)
+      add(`The head of ${given.day} is of another chain (${given.chainId}).`);
+  compare();
+  return {
+    head: () => head,
+    before: (position) => {
+      if (position <= start || position === last + 1) return;
+      const gone =
+        last + 1 === position - 1
+          ? `Link ${last + 1} is`
+          : `Links ${last + 1} to ${position - 1} are`;
+      add(`${gone} missing, with what they stood for.`);
+    },
+    after: (position, next) => {
+      head = next;
+      last = position;
+      compare();
+    },
+    end: () => {
+      for (const day of known.rest())
+        add(`${nameOf(day)} is at a position without a link: cut off.`);
+      if (last !== end.position || head.toString('hex') !== end.head)
+        add(
+          `The head of the database, at ${end.position}, is not that of its links, which end at ${last}.`,
+        );
+    },
+  };
+}
+
+const nameOf = ({ day, position }: AuditHead) =>
+  `${day === '-infinity' ? 'the beginning of the chain' : day} (position ${position})`;
+
+/** The known heads by their position. `rest` returns the heads whose positions were never asked for. */
+function createKnown(days: readonly AuditHead[], outside: readonly AuditHead[]) {
+  const byPosition = new Map<number, { fromDatabase: AuditHead[]; fromOutside: AuditHead[] }>();
+  const entry = (position: number) => {
+    const found = byPosition.get(position) ?? { fromDatabase: [], fromOutside: [] };
+    byPosition.set(position, found);
+    return found;
+  };
+  for (const day of days) entry(day.position).fromDatabase.push(day);
+  for (const day of outside) entry(day.position).fromOutside.push(day);
+  return {
+    at: (position: number) => {
+      const found = byPosition.get(position) ?? { fromDatabase: [], fromOutside: [] };
+      byPosition.delete(position);
+      return found;
+    },
+    rest: () =>
+      [...byPosition.values()].flatMap((each) => [...each.fromDatabase, ...each.fromOutside]),
+  };
+}
+
+// Checks that each removal has deleted or emptied exactly what its event says.
+
+interface RemovalCheck {
+  /** Counts the removals of a page of events, in order. Returns them by their positions. */
+  take(removals: readonly EventRemoval[]): ReadonlyMap<number, readonly EventRemoval[]>;
+  /** Notes what an event HistoryPruned or DataForgotten says. `data` is its data as JSON. */
+  learn(data: string): void;
+  /** Compares what was counted with what the events say. Call this after the last event. */
+  end(): void;
+}
+
+function createRemovalCheck(add: (finding: string) => void): RemovalCheck {
+  const found = new Map<string, ReturnType<typeof countedDigest>>();
+  const recorded = new Map<string, { readonly events: number; readonly digest: string }>();
+
+  function count(removal: EventRemoval): void {
+    const counted = found.get(removal.removalId) ?? countedDigest();
+    found.set(removal.removalId, counted);
+    counted.add(removal);
+  }
+
+  return {
+    take: (removals) => {
+      const byPosition = new Map<number, EventRemoval[]>();
+      for (const removal of removals) {
+        count(removal);
+        const { position } = removal;
+        byPosition.set(position, [...(byPosition.get(position) ?? []), removal]);
+      }
+      return byPosition;
+    },
+    learn: (data) => {
+      const { removalId, events, digest } = JSON.parse(data) as Recorded;
+      recorded.set(removalId, { events, digest });
+    },
+    end: () => {
+      for (const id of found.keys())
+        if (!recorded.has(id)) add(`The removal ${id} was forged: no event says so.`);
+      for (const [id, { events, digest }] of recorded) {
+        const { events: rows, digest: made } = found.get(id)?.end() ?? countedDigest().end();
+        if (rows !== events || made !== digest)
+          add(
+            `The removal ${id} has deleted or emptied ${events} events, but ${rows} are noted for it, or others.`,
+          );
+      }
+    },
+  };
+}
+
+interface Recorded {
+  readonly removalId: string;
+  readonly events: number;
+  readonly digest: string;
+}
+
+function countedDigest() {
+  const digest = createRemovalDigest();
+  let events = 0;
+  return {
+    add: ({ position, leaf }: EventRemoval) => {
+      events += 1;
+      digest.add(position, leaf);
+    },
+    end: () => ({ events, digest: digest.end() }),
+  };
+}
 
 /** Further findings are only counted. */
 const MAX_FINDINGS = 1_000;

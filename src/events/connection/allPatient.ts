@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { isAway } from '../store/databaseErrors.ts';
 import { DatabaseAwayError } from '../store/eventStore.ts';
-import { pauseBetween } from './pauseBetween.ts';
+import { pauseBetween } from './client.ts';
 
 /** Reads are repeated for as long as commits are, so that both give up after the same time. */
 const RETRY_LIMIT_MS = 30_000;

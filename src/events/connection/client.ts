@@ -1,10 +1,77 @@
+/** The connections to PostgreSQL: their settings and limits, and what becomes of a lost one. */
 import net from 'node:net';
 import postgres from 'postgres';
 import { backOffMs } from '../../async/backOffMs.ts';
+import { pause } from '../../async/pause.ts';
 import { within } from '../../async/within.ts';
 import { jsonText, parseExactly } from '../../domain/exactJson.ts';
-import { arrayTypes } from './arrayTypes.ts';
-import type { DatabaseAddress } from './databaseAddress.ts';
+
+/** A connection URL, or its parts (`host` may be the folder of a Unix socket). */
+export type DatabaseAddress =
+  | { readonly url: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly database: string;
+      readonly username: string;
+      readonly password?: string;
+    };
+
+// The one-dimensional array types that this project's parameters and rows use. By default, postgres.js fetches array
+// types from the server on each new connection. If the connection is lost during that query, the rejection is unhandled
+// and ends the whole process (`fetchArrayTypes` in its connection.js is not awaited). So the types are given here, and
+// fetching is off (`fetch_types: false`).
+
+type Item = string | number | null;
+
+/** Object ids of PostgreSQL's catalogue, which never change. */
+const STRINGS = { texts: 1009, uuids: 2951, times: 1185 } as const;
+const NUMBERS = { integers: 1007, bigints: 1016 } as const;
+
+const arrayTypes = {
+  ...typesOf(STRINGS, (text) => text),
+  // Positions, bytes and sequence numbers, all far below 2^53.
+  ...typesOf(NUMBERS, Number),
+};
+
+function typesOf<Name extends string>(
+  oids: Readonly<Record<Name, number>>,
+  itemOf: (text: string) => Item,
+): Record<Name, postgres.PostgresType<Item[]>> {
+  const parse = (literal: string) => parseArray(literal, itemOf);
+  const types = Object.entries<number>(oids).map(([name, oid]) => [
+    name,
+    { to: oid, from: [oid], serialize: serializeArray, parse },
+  ]);
+  return Object.fromEntries(types);
+}
+
+/** The items as an array literal of PostgreSQL. */
+function serializeArray(items: readonly Item[]): string {
+  const quoted = items.map((item) =>
+    item === null ? 'NULL' : `"${String(item).replace(/["\\]/g, '\\$&')}"`,
+  );
+  return `{${quoted.join(',')}}`;
+}
+
+function parseArray(literal: string, itemOf: (text: string) => Item): Item[] {
+  const items = literal.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/gs);
+  return [...items].map(([, quoted, bare]) => {
+    if (quoted !== undefined) return itemOf(quoted.replace(/\\(.)/gs, '$1'));
+    return bare === 'NULL' || bare === undefined ? null : itemOf(bare);
+  });
+}
+
+/** A database that is back should be found immediately. */
+const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
+
+/**
+ * The pause between two attempts. It ends early if `closing` is aborted during it. If `closing` was aborted before, it
+ * has its full length, so that retries are not a tight loop.
+ */
+export async function pauseBetween(attempt: number, closing: AbortSignal): Promise<void> {
+  await pause(backOffMs(BACK_OFF, attempt), closing.aborted ? undefined : closing);
+}
 
 /** Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for one that is stuck. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -196,3 +263,65 @@ async function withDeadline<T>(
 function noAnswer(message: string, options?: ErrorOptions): Error {
   return Object.assign(new Error(message, options), { code: NO_ANSWER });
 }
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** A client with a single connection. Once that is lost, every query fails. */
+export interface OneConnection extends Client {
+  /**
+   * Runs `work` in a transaction. If `work` fails, nothing of it stays.
+   * @param mode after BEGIN, e.g. `READ ONLY`
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>, mode?: string): Promise<T>;
+}
+
+/**
+ * Runs the `work` of a command, or of a long read, on one connection, and closes it. A lost connection is not replaced.
+ * Otherwise the rest of a transaction would run on the new connection, each statement by itself.
+ * @throws Error as `work` does, or one that says that the connection was lost, with the code CONNECTION_CLOSED
+ */
+export async function onOneConnection<T>(
+  address: DatabaseAddress,
+  options: Omit<ClientOptions, 'maxConnections' | 'reconnects'>,
+  work: (connection: OneConnection) => Promise<T>,
+): Promise<T> {
+  const client = createClient(address, { ...options, maxConnections: 1, reconnects: false });
+  const { sql } = client;
+  const transaction: OneConnection['transaction'] = (inside, mode) =>
+    inTransaction(sql, inside, mode);
+  let isLost = false;
+  try {
+    return await work({ ...client, transaction });
+  } catch (cause: unknown) {
+    // ROLLBACK fails only if the connection is lost. Then its transaction is over, too.
+    await sql`ROLLBACK`.catch(() => {
+      isLost = true;
+      throw Object.assign(new Error(LOST, { cause }), { code: 'CONNECTION_CLOSED' });
+    });
+    throw cause;
+  } finally {
+    await client.close(isLost ? 0 : CLOSE_TIMEOUT_MS);
+  }
+}
+
+/**
+ * Runs `work` in a transaction of a client that has one connection, and does not reconnect. If `work` fails, the
+ * transaction stays open, and the caller must roll it back or close the client.
+ *
+ * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to it, from a
+ * timer. That throws a TypeError, which ends the process.
+ * @param mode after BEGIN, e.g. `READ ONLY`
+ */
+export async function inTransaction<T>(
+  sql: Sql,
+  work: (sql: Sql) => Promise<T>,
+  mode = '',
+): Promise<T> {
+  await sql.unsafe(`BEGIN ${mode}`);
+  const result = await work(sql);
+  await sql`COMMIT`;
+  return result;
+}
+
+const LOST =
+  'PostgreSQL could not be reached, or the connection to it was lost. What was done by then stays. Repeat this when the database is back.';

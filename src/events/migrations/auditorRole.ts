@@ -3,9 +3,8 @@
  * statements may be run again at any time. They must be run again after an update that adds a view or a column. Only a
  * superuser may run all of them.
  */
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
-import { onOneConnection } from '../connection/oneConnection.ts';
-import { requireTables } from './compatibility.ts';
+import { type DatabaseAddress, onOneConnection } from '../connection/client.ts';
+import { requireTables } from './migrate.ts';
 
 const AUDITOR = 'cellhouse_auditor';
 /** An auditor must not use up the connections of the gateways. */

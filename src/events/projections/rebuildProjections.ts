@@ -16,16 +16,17 @@ import {
   type StreamKind,
 } from '../../domain/entities.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
-import type { Client } from '../connection/client.ts';
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
-import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
-import { requireSameRelease } from '../migrations/compatibility.ts';
-import { readRelease } from '../migrations/release.ts';
+import {
+  type Client,
+  type DatabaseAddress,
+  type OneConnection,
+  onOneConnection,
+} from '../connection/client.ts';
+import { readRelease, requireSameRelease } from '../migrations/migrate.ts';
 import { COMMITS, LOCK_CLASS, REBUILD } from '../store/advisoryLocks.ts';
-import { jsonArray } from '../store/jsonArray.ts';
+import { jsonArray } from '../store/preparedCommit.ts';
 import { readAfter } from '../store/readEvents.ts';
-import { rowJson } from './projectionJson.ts';
-import { PROJECTIONS, type Projection } from './projections.ts';
+import { PROJECTIONS, type Projection, rowJson } from './projections.ts';
 
 /**
  * With pages of this size, the statements cost little compared with the folding. The events of a page fit into memory,

@@ -1,28 +1,34 @@
 import type { NewId } from '../../domain/ids.ts';
-import type { Client } from '../connection/client.ts';
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import type { Client, DatabaseAddress } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
-import { createChainQueries } from './chainQueries.ts';
-import { createCommandQueries } from './commandQueries.ts';
-import { createContextQueries } from './contextQueries.ts';
-import { createContextReaderQueries } from './contextReaderQueries.ts';
-import { createEgressQueries } from './egressQueries.ts';
+import {
+  createEgressQueries,
+  createQuotaQueries,
+  createRefusalQueries,
+  createStoredQueries,
+} from './countQueries.ts';
 import { createEnvironmentQueries } from './environmentQueries.ts';
-import { createExecutionQueries } from './executionQueries.ts';
-import { createHistoryQueries } from './historyQueries.ts';
-import { createInputQueries } from './inputQueries.ts';
-import { createListQueries } from './listQueries.ts';
-import { createManyQueries } from './manyQueries.ts';
-import { createNotebookQueries } from './notebookQueries.ts';
-import { createOutputQueries } from './outputQueries.ts';
+import {
+  createCommandQueries,
+  createExecutionQueries,
+  createInputQueries,
+  createOutputQueries,
+} from './executionQueries.ts';
+import {
+  createChainQueries,
+  createHistoryQueries,
+  createListQueries,
+  createManyQueries,
+} from './listQueries.ts';
 import { createOwnerQueries } from './ownerQueries.ts';
-import { createQuotaQueries } from './quotaQueries.ts';
-import { createRefusalQueries } from './refusalQueries.ts';
-import { createSessionQueries } from './sessionQueries.ts';
-import { createStoredQueries } from './storedQueries.ts';
+import {
+  createContextQueries,
+  createContextReaderQueries,
+  createNotebookQueries,
+  createSessionQueries,
+} from './sessionQueries.ts';
 import { createTokenQueries } from './tokenQueries.ts';
-import { createUpkeepQueries } from './upkeepQueries.ts';
-import { createWorkerQueries } from './workerQueries.ts';
+import { createUpkeepQueries, createWorkerQueries } from './workerQueries.ts';
 
 export interface QueriesDeps {
   /** The address of the client's database. */

@@ -1,7 +1,7 @@
 import type { Environment } from '../../domain/environment.ts';
 import type { EnvironmentId, ExecutionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import { firstOrNull } from './rows.ts';
+import { firstOrNull } from './listQueries.ts';
 
 /** The version of an environment that new sessions get. */
 export interface ServingEnvironment {

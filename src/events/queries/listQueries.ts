@@ -1,13 +1,18 @@
-import type { RecordedEvent } from '../../domain/events.ts';
+/** Queries of many things at once: pages of lists, and what answers need of many executions. */
+import type { AuditHead } from '../../domain/auditHead.ts';
+import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
+import { parseStreamId, type RecordedEvent, streamIdOf } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import type { PoolId } from '../../domain/ids.ts';
+import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Finish, Output, OutputItem, OutputPage } from '../../domain/output.ts';
+import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
-import type { Client } from '../connection/client.ts';
-import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
-import { numbered } from './historyQueries.ts';
-import { type ExecutionRow, toExecution } from './rows.ts';
+import type { Client, Sql } from '../connection/client.ts';
+import type { FreshOutputs } from '../outputs/freshOutputs.ts';
+import { decodeJson } from '../store/preparedCommit.ts';
+import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/readEvents.ts';
 
 /** An item, and the cursor of its place in the list. */
 export interface Placed<T> {
@@ -211,4 +216,276 @@ export function createListQueries({ sql, answered }: Client) {
       return { edges, isCut: edges.length < (rows[0]?.lastNth ?? 0) };
     },
   };
+}
+
+/** An output of the `nth` page. If its seq is null, the page does not fit within the limit. */
+type PageRow = { readonly nth: number } & (
+  | (Omit<OutputItem, 'output'> & { readonly body: Output | Finish })
+  | { readonly seq: null }
+);
+
+/** Queries that look up many ids in one read. Unless a query says otherwise, its result has no order. */
+export function createManyQueries(client: Client, freshOutputs: FreshOutputs) {
+  return { ...ofEntities(client), ...ofOutputs(client, freshOutputs) };
+}
+
+function ofEntities({ sql, answered }: Client) {
+  return {
+    sessions: async (ids: readonly SessionId[]): Promise<Session[]> =>
+      await answered(sql<Session[]>`SELECT * FROM sessions WHERE id = ANY (${[...ids]}::uuid[])`),
+
+    workers: async (ids: readonly WorkerId[]): Promise<Worker[]> =>
+      await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ANY (${[...ids]}::uuid[])`),
+
+    /**
+     * When an execution of the session was last requested or finished, or when the open session was last used in
+     * another way. Null if it had no use.
+     */
+    lastActivity: async (
+      ids: readonly SessionId[],
+    ): Promise<ReadonlyMap<SessionId, Date | null>> => {
+      // The end of a finished execution is later than its request. So requests matter for unfinished executions only, and
+      // for commands that do not keep their session alive.
+      const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
+        SELECT s.id, greatest(
+          (SELECT max(finished_at) FROM executions WHERE session_id = s.id AND keeps_alive),
+          (SELECT max(requested_at) FROM executions
+            WHERE session_id = s.id AND (finished_at IS NULL OR NOT keeps_alive)),
+          (SELECT used_at FROM session_uses WHERE session_id = s.id)
+        ) AS at FROM unnest(${[...ids]}::uuid[]) s (id)`);
+      return new Map(rows.map(({ id, at }) => [id, at]));
+    },
+
+    /**
+     * The exact code of each execution. Codes are given in the order of `ids` up to `maxBytes` of UTF-8 together;
+     * beyond that, the code is null. An execution whose events were pruned is left out.
+     */
+    codes: async (
+      ids: readonly ExecutionId[],
+      maxBytes: number,
+    ): Promise<ReadonlyMap<ExecutionId, string | null>> => {
+      const rows = await answered(sql<{ id: ExecutionId; isWhole: boolean; code: unknown }[]>`
+        WITH sized AS (
+          SELECT x.id, sum(x.code_bytes) OVER (ORDER BY asked.nth) <= ${maxBytes} AS is_whole
+          FROM unnest(${[...ids]}::uuid[]) WITH ORDINALITY asked (id, nth) JOIN executions x ON x.id = asked.id
+        )
+        SELECT s.id, s.is_whole, CASE WHEN s.is_whole THEN e.data -> 'code' END AS code FROM sized s
+        JOIN events e ON e.stream_id = 'execution-' || s.id AND e.version = 1`);
+      return new Map(
+        rows.map(({ id, isWhole, code }) => [id, isWhole ? String(decodeJson(code)) : null]),
+      );
+    },
+
+    /**
+     * The protocol through which each execution was requested. Null if its event names no actor. An execution whose
+     * events were pruned is left out.
+     */
+    doors: async (ids: readonly ExecutionId[]): Promise<ReadonlyMap<string, string | null>> => {
+      const streams = ids.map((id) => streamIdOf('execution', id));
+      const rows = await answered(sql<{ streamId: string; door: string | null }[]>`
+        SELECT stream_id, metadata -> 'actor' ->> 'door' AS door FROM events
+        WHERE stream_id = ANY (${streams}::text[]) AND version = 1`);
+      return new Map(rows.map(({ streamId, door }) => [parseStreamId(streamId).id, door]));
+    },
+  };
+}
+
+function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
+  return {
+    /**
+     * The outputs of each page, in the order of `pages`: together at most `maxBytes` of stored JSON bodies (UTF-8). A
+     * page that does not fit into the remaining bytes is null as a whole.
+     */
+    outputPages: async (
+      pages: readonly OutputPage[],
+      maxBytes: number,
+    ): Promise<(readonly OutputItem[] | null)[]> => {
+      const fresh = freshOutputs.pages(pages, maxBytes);
+      if (fresh !== null) return fresh;
+      // Sizes are read first, and bodies only for the result: a body can be megabytes.
+      const rows = await answered(sql<PageRow[]>`
+        WITH sized AS (
+          SELECT asked.nth, page.execution_id, page.seq,
+            row_number() OVER (PARTITION BY asked.nth ORDER BY page.seq) AS nth_of_page,
+            sum(page.bytes) OVER (ORDER BY asked.nth, page.seq) AS bytes_until
+          FROM unnest(${pages.map(({ executionId }) => executionId)}::uuid[], ${pages.map(({ after }) => after)}::bigint[],
+            ${pages.map(({ limit }) => limit)}::bigint[]) WITH ORDINALITY asked (id, after, "limit", nth),
+          LATERAL (
+            SELECT execution_id, seq, bytes FROM output_events
+            WHERE execution_id = asked.id AND seq > asked.after ORDER BY seq LIMIT asked."limit"
+          ) page
+        ), judged AS (
+          SELECT *, max(bytes_until) OVER (PARTITION BY nth) <= ${maxBytes} AS is_whole FROM sized
+        )
+        SELECT j.nth, o.execution_id, o.seq, o.at, o.body FROM judged j
+        LEFT JOIN output_events o ON j.is_whole AND o.execution_id = j.execution_id AND o.seq = j.seq
+        WHERE j.is_whole OR j.nth_of_page = 1 ORDER BY j.nth, j.seq`);
+      const items: (OutputItem[] | null)[] = pages.map(() => []);
+      for (const row of rows) {
+        const index = row.nth - 1;
+        if (row.seq === null) items[index] = null;
+        else {
+          const { executionId, seq, at, body } = row;
+          items[index]?.push({ executionId, seq, at, output: body });
+        }
+      }
+      return items;
+    },
+  };
+}
+
+/**
+ * Times in rows come from the gateways' clocks, and the recording times of events from the database's. Rows only narrow
+ * down which streams to fold, so their times may be this far off.
+ */
+const CLOCK_SLACK_MS = 60_000;
+/**
+ * Only the last session that a user opened before a time can be open at that time. The sessions before it are read
+ * because clocks may disagree.
+ */
+const MAX_CANDIDATES = 3;
+
+/** Past states, folded from the events recorded by a given time (by the database's clock). */
+export function createHistoryQueries({ sql, answered }: Client) {
+  return {
+    /** The session that the user had open at `at`. Null if there was none, or if its events were pruned. */
+    sessionAt: async (tenant: string, userUuid: string, at: Date): Promise<Session | null> => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT e.* FROM (
+          SELECT id FROM sessions
+          WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND opened_at <= ${later(at)}
+          ORDER BY opened_at DESC LIMIT ${MAX_CANDIDATES}) s
+        JOIN events e ON e.stream_id = 'session-' || s.id
+        WHERE e.recorded_at <= ${at} AND e.type = ANY (${[...KNOWN_TYPES]}::text[]) ORDER BY e.position`);
+      const sessions = foldAll<Session>(rows);
+      return sessions.find(({ closedAt }) => closedAt === null) ?? null;
+    },
+
+    /** The workers of the pool that were requested and not yet removed at `at`, in the order of their requests. */
+    workersAt: async (poolId: PoolId, at: Date): Promise<Worker[]> => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT e.* FROM workers w JOIN events e ON e.stream_id = 'worker-' || w.id
+        WHERE w.pool_id = ${poolId} AND w.requested_at <= ${later(at)}
+          AND (w.removed_at IS NULL OR w.removed_at >= ${earlier(at)})
+          AND e.recorded_at <= ${at} AND e.type = ANY (${[...KNOWN_TYPES]}::text[]) ORDER BY e.position`);
+      return foldAll<Worker>(rows).filter(({ state }) => state !== 'REMOVED');
+    },
+
+    /** The session's executions that were unfinished at `at` (by the gateways' clocks), in their current state. */
+    unfinishedAt: async (sessionId: SessionId, at: Date): Promise<Execution[]> => {
+      const rows = await answered(sql<ExecutionRow[]>`
+        SELECT * FROM executions x WHERE session_id = ${sessionId} AND requested_at <= ${at}
+          AND (finished_at IS NULL OR finished_at > ${at}) ORDER BY requested_position`);
+      return rows.map(toExecution);
+    },
+
+    /**
+     * Like `streamPage`, but only for events of a tenant: each has its number among the events of the tenant as its
+     * position. Events that are not sealed yet are left out.
+     */
+    tenantStreamPage: async (
+      tenant: string,
+      { kind, id }: { readonly kind: StreamKind; readonly id: string },
+      afterVersion: number,
+      limit: number,
+    ): Promise<RecordedEvent[]> => {
+      const rows = await answered(sql<(EventRow & { number: number })[]>`
+        SELECT e.*, l.number FROM events e JOIN event_links l ON l.position = e.position AND l.tenant = ${tenant}
+        WHERE e.stream_id = ${streamIdOf(kind, id)} AND e.version > ${afterVersion}::bigint
+          AND e.type = ANY (${[...KNOWN_TYPES]}::text[])
+        ORDER BY e.version LIMIT ${limit}`);
+      return rows.map(numbered);
+    },
+
+    /** Events of one stream with a version above `afterVersion`, in order; at most `limit`. */
+    streamPage: async (
+      kind: StreamKind,
+      id: string,
+      afterVersion: number,
+      limit: number,
+    ): Promise<RecordedEvent[]> => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
+          AND type = ANY (${[...KNOWN_TYPES]}::text[])
+        ORDER BY version LIMIT ${limit}`);
+      return rows.map(decodeEvent);
+    },
+  };
+}
+
+/** The event with its number in place of its position among all events. */
+function numbered({ number, ...row }: EventRow & { readonly number: number }): RecordedEvent {
+  return { ...decodeEvent(row), position: number };
+}
+
+const later = (at: Date) => new Date(at.getTime() + CLOCK_SLACK_MS);
+const earlier = (at: Date) => new Date(at.getTime() - CLOCK_SLACK_MS);
+
+/** The states of all streams in these rows, in the order in which the streams began. */
+function foldAll<S extends Worker | Session>(rows: readonly EventRow[]): S[] {
+  const states = new Map<string, EntityState>();
+  for (const { streamKind, streamId, event } of rows.map(decodeEvent))
+    states.set(streamId, fold(streamKind, states.get(streamId) ?? null, [event]));
+  return [...states.values()] as S[];
+}
+
+export function createChainQueries({ sql, answered }: Client) {
+  return {
+    /**
+     * Seals at most `limit` events, or 16 MiB of them, and closes a day if one is over
+     * (`migrations/sql/cellhouse_seal.sql`). Resolves with how many events were sealed: less than `limit` when there
+     * are no more. If the byte limit ended the page, it is also `limit`.
+     */
+    sealEvents: async (gatewayId: string, limit: number): Promise<number> => {
+      const [row] = await answered(sql<{ sealed: number }[]>`
+        SELECT cellhouse_seal(${gatewayId}, ${limit}) AS sealed`);
+      return row?.sealed ?? 0;
+    },
+
+    /**
+     * How many events have no link yet. Positions whose events were deleted before the chain existed also count, until
+     * sealing has passed them.
+     */
+    unsealedEvents: async (): Promise<number> => {
+      const [row] = await answered(sql<{ count: number }[]>`
+        SELECT coalesce((SELECT max(position) FROM events), 0) - coalesce((SELECT position FROM chain_head), 0)
+          AS count`);
+      return row?.count ?? 0;
+    },
+
+    /**
+     * The open day, if it is in the future: the clock of the database was set back, or was wrong before. Otherwise
+     * null.
+     */
+    openDayAhead: async (): Promise<string | null> => {
+      const [row] = await answered(sql<{ day: string }[]>`
+        SELECT open_day::text AS day FROM chain_head
+        WHERE open_day > (clock_timestamp() AT TIME ZONE 'UTC')::date AND open_day < 'infinity'`);
+      return row?.day ?? null;
+    },
+
+    /** The heads of all closed days, in order. */
+    auditHeads: async (): Promise<AuditHead[]> =>
+      await answered(sql<AuditHead[]>`
+        SELECT c.chain_id, d.day::text, d.position, encode(d.head, 'hex') AS head
+        FROM chain_days d, chain_head c ORDER BY d.position, d.day`),
+  };
+}
+
+/** A row of `executions`: the state, and the position of its request, which is not part of the state. */
+export type ExecutionRow = Execution & { readonly requestedPosition: number };
+
+export function toExecution({ requestedPosition: _, ...execution }: ExecutionRow): Execution {
+  return execution;
+}
+
+/** The only row, or null. */
+export function firstOrNull<T>(rows: readonly T[]): T | null {
+  return rows[0] ?? null;
+}
+
+/** Whether a row of the table `t` is the owner's. Without a user, the owner is the whole tenant. */
+export function isOf(sql: Sql, { tenant, userUuid }: Owner) {
+  return sql`
+    (t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text))`;
 }

@@ -1,10 +1,13 @@
 import type { FileChange } from '../../domain/fileChange.ts';
 import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
-import type { Client, Sql } from '../connection/client.ts';
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
-import { onOneConnection } from '../connection/oneConnection.ts';
-import { isOf } from './isOf.ts';
+import {
+  type Client,
+  type DatabaseAddress,
+  onOneConnection,
+  type Sql,
+} from '../connection/client.ts';
+import { isOf } from './listQueries.ts';
 
 /** How many things of an owner have not ended. */
 export interface Unfinished {

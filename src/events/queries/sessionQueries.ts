@@ -1,7 +1,14 @@
-import type { SessionId, WorkerId } from '../../domain/ids.ts';
+/** Queries of sessions, their contexts, and the notebooks and readers of these. */
+import type { Context } from '../../domain/context.ts';
+import type { ContextPlace } from '../../domain/contextPlace.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { ContextId, ExecutionId, NotebookId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Notebook } from '../../domain/notebook.ts';
 import type { Session } from '../../domain/session.ts';
+import type { Users } from '../../domain/users.ts';
 import type { Client } from '../connection/client.ts';
-import { firstOrNull } from './rows.ts';
+import { decodeJson } from '../store/preparedCommit.ts';
+import { type ExecutionRow, firstOrNull, toExecution } from './listQueries.ts';
 
 export function createSessionQueries(client: Client) {
   return { ...single(client), ...many(client), ...uses(client) };
@@ -158,5 +165,166 @@ function uses({ sql, answered }: Client) {
         WHERE session_id = ${id} AND language = 'PYTHON' AND context_id IS NULL LIMIT 1`);
       return rows.length > 0;
     },
+  };
+}
+
+/** The activity of a session's kernels. */
+export interface KernelActivity {
+  readonly sessionId: SessionId;
+  /** When an execution of the session ended last. Null: none has. */
+  readonly lastFinishedAt: Date | null;
+  /** The cells that have not ended, in the order of acceptance, each with its context. */
+  readonly unfinished: readonly {
+    readonly id: ExecutionId;
+    readonly contextId: ContextId | SessionId;
+  }[];
+}
+
+interface ContextExecution {
+  readonly execution: Execution;
+  readonly code: string;
+  /** The position of the execution's request. */
+  readonly position: number;
+}
+
+/** Which executions of a context are read. */
+interface ContextExecutions {
+  readonly session: Session;
+  readonly contextId: string;
+  /** Ended executions are included from this position on. Null: no ended ones. */
+  readonly from: number | null;
+  /** Limits for the ended executions, of which the latest are read: their number, and the bytes of their code. */
+  readonly maxEnded: { readonly count: number; readonly codeBytes: number };
+}
+
+export function createContextQueries({ sql, answered }: Client) {
+  return {
+    /** The cells of a context that have not ended, and some of those that have, in the order of acceptance. */
+    contextExecutions: async ({
+      session: { id, tenant, userUuid, workerId },
+      contextId,
+      from,
+      maxEnded,
+    }: ContextExecutions): Promise<ContextExecution[]> => {
+      const rows = await answered(sql<(ExecutionRow & { code: unknown; position: number })[]>`
+        WITH found AS (
+          SELECT x.id, x.requested_position, x.code_bytes, x.finished_at IS NOT NULL AS has_ended FROM executions x
+          WHERE x.worker_id = ${workerId} AND x.finished_at IS NULL
+            AND x.language = 'PYTHON' AND coalesce(x.context_id, x.session_id) = ${contextId}
+          UNION
+          SELECT x.id, x.requested_position, x.code_bytes, x.finished_at IS NOT NULL FROM executions x
+          WHERE x.tenant = ${tenant} AND x.user_uuid = ${userUuid} AND x.requested_position >= ${from}::bigint
+            AND x.session_id = ${id} AND x.language = 'PYTHON' AND coalesce(x.context_id, x.session_id) = ${contextId}
+        ), counted AS (
+          SELECT id, has_ended, count(*) OVER later AS count, sum(code_bytes) OVER later AS bytes
+          FROM found WINDOW later AS (PARTITION BY has_ended ORDER BY requested_position DESC)
+        )
+        SELECT x.*, x.requested_position AS position, e.data -> 'code' AS code
+        FROM counted c JOIN executions x ON x.id = c.id
+        JOIN events e ON e.stream_id = 'execution-' || x.id AND e.version = 1
+        WHERE NOT c.has_ended OR (c.count <= ${maxEnded.count} AND c.bytes <= ${maxEnded.codeBytes})
+        ORDER BY x.requested_position`);
+      return rows.map(({ code, position, ...row }) => ({
+        execution: toExecution(row),
+        code: String(decodeJson(code)),
+        position,
+      }));
+    },
+
+    /** In no order. */
+    contexts: async (ids: readonly ContextId[]): Promise<Context[]> =>
+      await answered(sql<Context[]>`SELECT * FROM contexts WHERE id = ANY (${[...ids]}::uuid[])`),
+
+    /** The open contexts of each session, without the default one, oldest first. */
+    openContexts: async (ids: readonly SessionId[]): Promise<Context[]> =>
+      await answered(sql<Context[]>`
+        SELECT * FROM contexts WHERE session_id = ANY (${[...ids]}::uuid[]) AND ended_at IS NULL
+        ORDER BY created_at, id`),
+
+    /** The same for the session that the worker serves or has served. */
+    openContextsOfWorker: async (workerId: WorkerId): Promise<Context[]> =>
+      await answered(sql<Context[]>`
+        SELECT * FROM contexts WHERE worker_id = ${workerId} AND ended_at IS NULL
+        ORDER BY created_at, id`),
+
+    /** In no order. */
+    kernelActivity: async (ids: readonly SessionId[]): Promise<KernelActivity[]> =>
+      await answered(sql<KernelActivity[]>`
+        SELECT s.id AS session_id,
+          (SELECT max(x.finished_at) FROM executions x WHERE x.session_id = s.id) AS last_finished_at,
+          (SELECT coalesce(json_agg(json_build_object('id', x.id, 'contextId', coalesce(x.context_id, s.id))
+              ORDER BY x.requested_position), '[]')
+            FROM executions x WHERE x.session_id = s.id AND x.finished_at IS NULL AND x.language = 'PYTHON') AS unfinished
+        FROM sessions s WHERE s.id = ANY (${[...ids]}::uuid[])`),
+  };
+}
+
+/** A follower of a context that has a name, under which it can come back. */
+export interface ContextReader {
+  readonly sessionId: SessionId;
+  /** The id of the context. For the default context, that of the session. */
+  readonly contextId: string;
+  /** A hash of the follower's name. */
+  readonly reader: string;
+}
+
+export type ReachedPlace = ContextReader & ContextPlace;
+
+/** How many readers of a context are remembered: those that have read on most recently. */
+const MAX_READERS = 32;
+
+/** How far the readers of contexts have come, as they have acknowledged it. */
+export function createContextReaderQueries({ sql, answered }: Client) {
+  return {
+    /** How far the reader has come. Null if that is not known. */
+    readerPlace: async ({ contextId, reader }: ContextReader): Promise<ContextPlace | null> =>
+      firstOrNull(
+        await answered(sql<ContextPlace[]>`
+          SELECT position, seq FROM context_readers
+          WHERE context_id = ${contextId} AND reader = ${reader}`),
+      ),
+
+    /**
+     * Records how far readers have come. A reader's place never moves back. Nothing is recorded for a session that has
+     * ended.
+     */
+    recordReaders: async (places: readonly ReachedPlace[]): Promise<void> => {
+      // Always in the same order, so that two gateways never wait for each other.
+      await answered(sql`
+        INSERT INTO context_readers AS r (context_id, reader, session_id, position, seq, reached_at)
+        SELECT n."contextId", n.reader, n."sessionId", n.position, n.seq, clock_timestamp()
+        FROM json_to_recordset(${JSON.stringify(places)}::text::json)
+          AS n ("contextId" uuid, reader text, "sessionId" uuid, position bigint, seq integer)
+        JOIN sessions s ON s.id = n."sessionId" AND s.closed_at IS NULL
+        ORDER BY n."contextId", n.reader
+        ON CONFLICT (context_id, reader) DO UPDATE
+          SET position = excluded.position, seq = excluded.seq, reached_at = excluded.reached_at
+          WHERE (r.position, r.seq) < (excluded.position, excluded.seq)`);
+    },
+
+    /** Forgets the readers of a context beyond {@link MAX_READERS}. */
+    trimReaders: async (contextId: string): Promise<void> => {
+      await answered(sql`
+        DELETE FROM context_readers r USING (
+          SELECT context_id, reader FROM context_readers WHERE context_id = ${contextId}
+          ORDER BY reached_at DESC, reader OFFSET ${MAX_READERS}
+        ) old WHERE r.context_id = old.context_id AND r.reader = old.reader`);
+    },
+  };
+}
+
+export function createNotebookQueries({ sql, answered }: Client) {
+  return {
+    notebook: async (id: NotebookId): Promise<Notebook | null> =>
+      firstOrNull(await answered(sql<Notebook[]>`SELECT * FROM notebooks WHERE id = ${id}`)),
+
+    /** The open notebooks of these users whose context has not ended, oldest first. */
+    openNotebooks: async (tenant: string, users: Users, limit: number): Promise<Notebook[]> =>
+      await answered(sql<Notebook[]>`
+        SELECT n.* FROM notebooks n WHERE n.tenant = ${tenant} AND n.closed_at IS NULL
+          AND ${'uuid' in users ? sql`n.user_uuid = ${users.uuid}` : sql`starts_with(n.user_uuid, ${users.prefix})`}
+          AND (EXISTS (SELECT FROM sessions s WHERE s.id = n.context_id AND s.closed_at IS NULL)
+            OR EXISTS (SELECT FROM contexts c WHERE c.id = n.context_id AND c.ended_at IS NULL))
+        ORDER BY n.id LIMIT ${limit}`),
   };
 }

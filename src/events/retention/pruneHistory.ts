@@ -14,13 +14,15 @@ import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
 import { sealAll } from '../chain/sealAll.ts';
-import type { Sql } from '../connection/client.ts';
-import type { DatabaseAddress } from '../connection/databaseAddress.ts';
-import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
-import { requireSameRelease } from '../migrations/compatibility.ts';
-import { readRelease } from '../migrations/release.ts';
+import {
+  type DatabaseAddress,
+  type OneConnection,
+  onOneConnection,
+  type Sql,
+} from '../connection/client.ts';
+import { readRelease, requireSameRelease } from '../migrations/migrate.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
-import { createChainQueries } from '../queries/chainQueries.ts';
+import { createChainQueries } from '../queries/listQueries.ts';
 import { lockRemoval } from './lockRemoval.ts';
 import { outputLines, pruneOutputs } from './pruneOutputs.ts';
 import { type Remover, recordRemoval } from './recordRemoval.ts';

@@ -1,7 +1,7 @@
 import { CLI_ACTOR } from '../../domain/events.ts';
 import type { GatewayId, NewId, RemovalId } from '../../domain/ids.ts';
 import { decideRemoval, type RemovalCommand } from '../../domain/removal.ts';
-import { createRemovalDigest } from '../chain/leaf.ts';
+import { createRemovalDigest } from '../chain/verifyChain.ts';
 import type { Sql } from '../connection/client.ts';
 import { COMMIT_SQL, commitParameters } from '../store/commitParameters.ts';
 import { prepareCommit } from '../store/preparedCommit.ts';

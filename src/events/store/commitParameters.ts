@@ -1,11 +1,151 @@
+/** The parameters of `cellhouse_commit`. */
+import { STREAM_KINDS, type StreamKind } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import { queueOf } from '../../domain/queueOf.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
-import { guardColumns, idleSessions, unfinishedLimits, workerLimits } from './entityRules.ts';
-import { jsonArray } from './jsonArray.ts';
-import type { PreparedCommit } from './preparedCommit.ts';
-import { projectionRows } from './projectionRows.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { changeJson, newRowJson, PROJECTIONS } from '../projections/projections.ts';
+import { jsonArray, type PreparedCommit } from './preparedCommit.ts';
 import type { QuotaCount, QuotaCounts } from './quotaCounts.ts';
 import { quotaRows } from './quotaRows.ts';
+
+type Rows = Map<StreamKind, string[]>;
+
+/**
+ * Three sets of rows: changed rows, new rows, and new rows that contain the position of an event. Each set is a list of
+ * kinds and a text with a line of JSON for each kind, or two nulls if the set is empty. Kinds always have the same
+ * order, so that groups of several gateways lock rows in the same order.
+ */
+function projectionRows(group: readonly PreparedCommit[]): (StreamKind[] | string | null)[] {
+  const changed: Rows = new Map();
+  const added: Rows = new Map();
+  const placed: Rows = new Map();
+  let position = 1;
+  for (const { commit, states } of group) {
+    for (const [index, { stream, state, events }] of commit.streams.entries()) {
+      const after = states[index];
+      if (after && events.length > 0) {
+        if (state !== null) push(changed, stream, changeJson(stream, state, after));
+        else {
+          const isPlaced = PROJECTIONS[stream].firstPosition !== null;
+          push(isPlaced ? placed : added, stream, newRowJson(stream, after, position));
+        }
+      }
+      position += events.length;
+    }
+  }
+  return [changed, added, placed].flatMap(byKind);
+}
+
+function push(rows: Rows, kind: StreamKind, row: string): void {
+  const others = rows.get(kind);
+  if (others) others.push(row);
+  else rows.set(kind, [row]);
+}
+
+function byKind(rows: Rows): [StreamKind[], string] | [null, null] {
+  const kinds = STREAM_KINDS.filter((kind) => rows.has(kind));
+  if (kinds.length === 0) return [null, null];
+  return [kinds, kinds.map((kind) => jsonArray(rows.get(kind) ?? [])).join('\n')];
+}
+
+// Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit`.
+
+type Group = readonly PreparedCommit[];
+
+/** The sessions that must be open at a given version, as two columns: ids and versions. */
+function guardColumns(group: Group): [readonly string[], readonly number[]] | [null, null] {
+  const guards = group.flatMap(({ commit }) => commit.openSessions ?? []);
+  if (guards.length === 0) return [null, null];
+  return [guards.map(({ id }) => id), guards.map(({ version }) => version)];
+}
+
+/**
+ * A row for each queue that gets executions under a limit, or that must have no unknown executions. It says how many
+ * executions are added, the lowest limit of their commits, and whether an added one must be the first.
+ */
+function unfinishedLimits(group: Group): string | null {
+  return limitRows(group, ({ commit, states }, add) => {
+    const { streams, maxUnfinished: maximum, isFirstExecution: isFirst, knownQueues } = commit;
+    for (const { of, count } of knownQueues ?? [])
+      add(queueColumns(of), { added: 0, maximum: count });
+    for (const [index, { stream, state }] of streams.entries()) {
+      if (stream !== 'execution' || state !== null) continue;
+      add(queueColumns(states[index] as Execution), { maximum, isFirst });
+    }
+  });
+}
+
+/** The queue of an execution, as `cellhouse_commit` takes it. */
+function queueColumns(execution: Execution): Record<string, string> {
+  const queue = queueOf(execution);
+  return {
+    session_id: execution.sessionId,
+    worker_id: execution.workerId,
+    ...(queue === 'commands' ? { is_command: 'true' } : queue && { context_id: queue }),
+  };
+}
+
+/** A row for each pool that gets workers under a limit: how many are added, and the lowest limit. */
+function workerLimits(group: Group): string | null {
+  return limitRows(group, ({ commit: { streams, maxWorkers }, states }, add) => {
+    for (const [index, { stream, state }] of streams.entries()) {
+      if (stream !== 'worker' || state !== null) continue;
+      add({ pool_id: (states[index] as Worker).poolId }, { maximum: maxWorkers });
+    }
+  });
+}
+
+/** The sessions that change and must have been idle since a given time. */
+function idleSessions(group: Group): string | null {
+  return jsonArray(
+    group.flatMap(({ commit: { streams, idleSince } }) => {
+      if (!idleSince) return [];
+      const changed = streams.filter(({ stream, state }) => stream === 'session' && state !== null);
+      return changed.map(({ id }) => JSON.stringify({ id, idle_since: idleSince.toISOString() }));
+    }),
+  );
+}
+
+interface LimitRow {
+  readonly added: number;
+  /** In JSON, Infinity becomes null: any number. */
+  readonly maximum: number;
+  readonly is_first?: true;
+}
+
+interface Limit {
+  /** 1 if it is left out. */
+  readonly added?: number;
+  readonly maximum: number | undefined;
+  readonly isFirst?: boolean | undefined;
+}
+
+type AddLimit = (of: Readonly<Record<string, string>>, limit: Limit) => void;
+
+/** A row for each queue or pool that has a limit: how many are added to it, and the strictest limit. */
+function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddLimit) => void) {
+  const limits = new Map<string, LimitRow>();
+  const add: AddLimit = (
+    of,
+    { added = 1, maximum = Number.POSITIVE_INFINITY, isFirst = false },
+  ) => {
+    const key = Object.values(of).join();
+    const before = limits.get(key) ?? { added: 0, maximum };
+    limits.set(key, {
+      ...of,
+      added: before.added + added,
+      maximum: Math.min(before.maximum, maximum),
+      ...((isFirst || before.is_first) && { is_first: true }),
+    });
+  };
+  for (const prepared of group) eachOf(prepared, add);
+  const rows = [...limits.values()].filter(
+    ({ maximum, is_first: isFirst }) => isFirst || Number.isFinite(maximum),
+  );
+  return jsonArray(rows.map((row) => JSON.stringify(row)));
+}
 
 /**
  * The call of `cellhouse_commit` (`migrations/sql`), with parameters in its order. JSON is made here, not by

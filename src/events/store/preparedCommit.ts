@@ -1,9 +1,50 @@
+/** A commit with everything computed that does not depend on its group. */
 import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
 import { type DomainEvent, streamIdOf } from '../../domain/events.ts';
 import { jsonText } from '../../domain/exactJson.ts';
 import type { EventId, NewId } from '../../domain/ids.ts';
+import { UNSTORABLE } from '../../domain/storableText.ts';
 import type { Commit, StreamAppend } from './eventStore.ts';
-import { encodeJson } from './jsonText.ts';
+
+/** Joins items that are JSON text already into a JSON array. Null if there are none. */
+export function jsonArray(items: readonly string[]): string | null {
+  return items.length > 0 ? `[${items.join(',')}]` : null;
+}
+
+// PostgreSQL's `jsonb` and `text` refuse U+0000 and lone surrogates, but code and its output can contain both. Event
+// data keeps such a string as `{"$escaped": "<its JSON>"}`, which SQL can still read. Everything else is stored
+// unchanged.
+
+const ESCAPE_KEY = '$escaped';
+
+/** `value` as JSON text that a `jsonb` column accepts. {@link decodeJson} returns the same value. */
+export function encodeJson(value: unknown): string {
+  const plain = JSON.stringify(value);
+  // The quick test: most text contains neither these escapes of JSON.stringify nor the ESCAPE_KEY itself.
+  if (!/\\u0000|\\ud[89a-f]|\$escaped/.test(plain)) return plain;
+  return JSON.stringify(value, escapeValue);
+}
+
+/** The value that was given to {@link encodeJson}, from its parsed JSON. */
+export function decodeJson(stored: unknown): unknown {
+  if (Array.isArray(stored)) return stored.map(decodeJson);
+  if (!isRecord(stored)) return stored;
+  const escaped = stored[ESCAPE_KEY];
+  if (typeof escaped === 'string') return JSON.parse(escaped);
+  return Object.fromEntries(Object.entries(stored).map(([key, item]) => [key, decodeJson(item)]));
+}
+
+function escapeValue(_key: string, value: unknown): unknown {
+  const isOdd =
+    typeof value === 'string'
+      ? UNSTORABLE.test(value)
+      : isRecord(value) && Object.hasOwn(value, ESCAPE_KEY);
+  return isOdd ? { [ESCAPE_KEY]: JSON.stringify(value) } : value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
 
 /**
  * A commit with everything that must not change if it is sent again: event ids, versions, states, bytes.
@@ -30,7 +71,7 @@ export interface PreparedCommit {
   readonly bytes: number;
 }
 
-export interface PreparedEvent {
+interface PreparedEvent {
   readonly eventId: EventId;
   readonly kind: StreamKind;
   readonly id: string;
@@ -41,7 +82,7 @@ export interface PreparedEvent {
   readonly data: string;
 }
 
-export interface OutputBody {
+interface OutputBody {
   /**
    * JSON text. U+0000 and lone surrogates are escaped in it. A `json` column keeps these escapes, and all digits of a
    * number.

@@ -8,9 +8,8 @@ import { messageOf } from '../../domain/errors.ts';
 import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
-import { CHANNEL } from './parseNotification.ts';
 import { placesOf, type ToldTenants, toldTenants } from './toldTenants.ts';
-import type { WakeUps } from './wakeUps.ts';
+import { CHANNEL, type WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
   /**

@@ -3,8 +3,13 @@
  * says "look again". A lost wake-up causes a delay of at most one poll interval.
  */
 
+import type { Logger } from 'pino';
+import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
+import type { Client } from '../connection/client.ts';
+import type { OnCommitted, OutputsAdded } from '../store/eventStore.ts';
+import type { KnownEvents } from '../store/readEvents.ts';
 
 export interface WakeUps {
   /** Calls `listener` with every event from now on, each once, in position order. Listeners must not throw or block. */
@@ -19,4 +24,349 @@ export interface WakeUps {
    */
   onWaiting(wake: (change: 'told' | 'possible') => void): () => void;
   close(): Promise<void>;
+}
+
+/** The same name as in `cellhouse_commit`. */
+export const CHANNEL = 'cellhouse';
+
+/** A notification from a gateway to all gateways. */
+interface Notification {
+  readonly gatewayId: string;
+  /** Position of the commit's last event; 0 if it had no events. */
+  readonly position: number;
+  /** Whose outputs grew. `any`: there were too many to name. */
+  readonly outputs: OutputsAdded | 'any';
+  /** Whether the number of calls that wait for a worker has changed at that gateway. */
+  readonly isOfWaiting: boolean;
+}
+
+/** Null for a payload that no gateway has made. The caller then wakes every listener. */
+export function parseNotification(payload: string): Notification | null {
+  try {
+    const parsed: unknown = JSON.parse(payload);
+    if (typeof parsed !== 'object' || parsed === null) return null;
+    const { g, p, x, s, w } = parsed as Record<string, unknown>;
+    if (typeof g !== 'string' || typeof p !== 'number') return null;
+    const isNamed = isTexts(x) && isTexts(s);
+    return {
+      gatewayId: g,
+      position: p,
+      outputs: isNamed ? { executionIds: x, sessionIds: s } : 'any',
+      isOfWaiting: w === true,
+    };
+  } catch (error: unknown) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+type Wake = () => void;
+
+/** The listeners for outputs, by execution and by session. An entry exists only while somebody listens. */
+function createOutputListeners() {
+  const byExecution = new Map<string, Set<Wake>>();
+  const bySession = new Map<string, Set<Wake>>();
+  return {
+    onExecution: (id: string, wake: Wake) => add(byExecution, id, wake),
+    onSession: (id: string, wake: Wake) => add(bySession, id, wake),
+    wake: ({ executionIds, sessionIds }: OutputsAdded) => {
+      for (const id of new Set(executionIds)) callAll(byExecution.get(id));
+      for (const id of new Set(sessionIds)) callAll(bySession.get(id));
+    },
+    wakeAll: () => {
+      for (const wakes of [...byExecution.values(), ...bySession.values()]) callAll(wakes);
+    },
+    clear: () => {
+      byExecution.clear();
+      bySession.clear();
+    },
+  };
+}
+
+function add(map: Map<string, Set<Wake>>, id: string, wake: Wake): () => void {
+  // A new function for each call, so that adding the same listener twice gives two entries.
+  const own: Wake = () => wake();
+  const wakes = map.get(id) ?? new Set<Wake>();
+  map.set(id, wakes.add(own));
+  return () => {
+    wakes.delete(own);
+    if (wakes.size === 0 && map.get(id) === wakes) map.delete(id);
+  };
+}
+
+function callAll(wakes: ReadonlySet<Wake> | undefined): void {
+  // A copy, because listeners may be added or removed during the calls.
+  for (const wake of [...(wakes ?? [])]) wake();
+}
+
+/** Events in one read. Catching up reads page after page until no event is left. */
+const PAGE_EVENTS = 200;
+
+interface EventFeedDeps {
+  readonly logger: Logger;
+  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
+  /** The highest position in any notification so far. Catching up may stop there without another read. */
+  readonly heard: () => number;
+}
+
+/** Passes each event to its listeners once and in the order of positions, whichever way the event arrives. */
+interface EventFeed {
+  /** Position of the last event that was passed on. */
+  readonly position: number;
+  onEvent(listener: (event: RecordedEvent) => void): () => void;
+  /**
+   * Takes events that this process has committed, in order. They are passed on immediately if no event is missing
+   * before them.
+   */
+  committed(events: readonly RecordedEvent[]): void;
+  /**
+   * Reads what is missing. Resolves when all events have been passed on. Only one read runs at a time: a call during a
+   * read makes it look once more.
+   */
+  catchUp(): Promise<void>;
+  startAt(position: number): void;
+  close(): Promise<void>;
+}
+
+function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): EventFeed {
+  const listeners = new Set<(event: RecordedEvent) => void>();
+  let position = 0;
+  let catchingUp: Promise<void> | null = null;
+  let isBehind = false;
+  let isClosed = false;
+
+  function tell(events: readonly RecordedEvent[]): void {
+    for (const event of events) {
+      if (event.position <= position) continue;
+      position = event.position;
+      for (const listener of listeners) {
+        try {
+          listener(event);
+        } catch (error: unknown) {
+          logger.error({ err: error, position }, 'A listener failed on an event');
+        }
+      }
+    }
+  }
+
+  function catchUp(): Promise<void> {
+    isBehind = true;
+    catchingUp ??= readOn().finally(() => {
+      catchingUp = null;
+    });
+    return catchingUp;
+  }
+
+  async function readOn(): Promise<void> {
+    try {
+      while (isBehind && !isClosed) {
+        isBehind = false;
+        const from = position;
+        const page = await readAfter(from, PAGE_EVENTS);
+        tell(page.events);
+        position = Math.max(position, page.position);
+        // A page may be short although more follow. Only an empty page or the notified position is a sure end.
+        isBehind ||= page.position > from && position !== heard();
+      }
+    } catch (error: unknown) {
+      // The next poll starts another attempt.
+      logger.warn({ err: error, position }, 'Events could not be read; trying again');
+    }
+  }
+
+  return {
+    get position() {
+      return position;
+    },
+    onEvent: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    committed: (events) => {
+      const [first] = events;
+      if (first === undefined || first.position <= position) return;
+      if (first.position === position + 1) tell(events);
+      else void catchUp();
+    },
+    catchUp,
+    startAt: (start) => {
+      position = start;
+    },
+    close: async () => {
+      isClosed = true;
+      listeners.clear();
+      await catchingUp;
+    },
+  };
+}
+
+// How listeners learn of events and outputs.
+// `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
+// arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
+// Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
+// the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
+// listeners get each event once and in order, even if the two ways overlap.
+
+/** The longest delay that a lost notification causes. */
+const POLL_INTERVAL_MS = 1_000;
+/**
+ * PostgreSQL notifies within milliseconds. If a notification is still missing after so many polls, the connection is
+ * half-open.
+ */
+const DEAF_AFTER_POLLS = 3;
+
+interface WakeUpsDeps {
+  /** A client for this purpose alone: its connection does nothing but LISTEN. */
+  readonly client: Client;
+  readonly gatewayId: string;
+  readonly logger: Logger;
+  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
+  readonly lastPosition: () => Promise<number>;
+}
+
+export interface FedWakeUps extends WakeUps {
+  /** Called by the store with what this process has committed. */
+  readonly onCommitted: OnCommitted;
+  /** Starts after the current last position: listeners get later events only. Resolves when notifications arrive. */
+  start(): Promise<void>;
+}
+
+export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
+  const { client, gatewayId, logger } = deps;
+  const waitingListeners = new Set<Parameters<WakeUps['onWaiting']>[0]>();
+  const outputs = createOutputListeners();
+  const hearing = createHearing();
+  const feed = createEventFeed({ ...deps, heard: () => hearing.position });
+  let timer: NodeJS.Timeout | null = null;
+
+  function onNotification(payload: string): void {
+    const notification = parseNotification(payload);
+    hearing.heard(notification?.position ?? 0);
+    if (notification?.gatewayId === gatewayId) return;
+    if (notification === null || notification.position > feed.position) void feed.catchUp();
+    wakeOutputs(notification);
+    if (notification === null || notification.isOfWaiting) wakeWaiting('told');
+  }
+
+  function wakeWaiting(change: 'told' | 'possible'): void {
+    for (const listener of waitingListeners) listener(change);
+  }
+
+  function wakeOutputs(notification: Notification | null): void {
+    if (notification === null || notification.outputs === 'any') outputs.wakeAll();
+    else outputs.wake(notification.outputs);
+  }
+
+  /** Called when LISTEN has begun. Earlier commits were not notified, so this looks for them. */
+  async function listening(): Promise<void> {
+    hearing.beginAnew();
+    await feed.catchUp();
+    hearing.heard(feed.position);
+    outputs.wakeAll();
+    wakeWaiting('told');
+  }
+
+  function poll(): void {
+    const { position } = feed;
+    if (hearing.isDeaf(position)) {
+      const details = { position, heard: hearing.position };
+      logger.warn(
+        details,
+        'Notifications from the database have stopped; opening a new connection',
+      );
+      hearing.beginAnew();
+      client.reset();
+    }
+    void feed.catchUp();
+    outputs.wakeAll();
+    wakeWaiting('possible');
+  }
+
+  return {
+    onEvent: feed.onEvent,
+    onOutput: outputs.onExecution,
+    onSessionOutput: outputs.onSession,
+    onWaiting: (listener) => {
+      waitingListeners.add(listener);
+      return () => waitingListeners.delete(listener);
+    },
+    onCommitted: (events, added) => {
+      feed.committed(events);
+      outputs.wake(added);
+    },
+    start: async () => {
+      feed.startAt(await deps.lastPosition());
+      // The last argument runs again after each reconnect: commits made in between were not notified.
+      await client.sql.listen(CHANNEL, onNotification, () => void listening());
+      timer = setInterval(poll, POLL_INTERVAL_MS);
+      timer.unref();
+    },
+    close: async () => {
+      if (timer) clearInterval(timer);
+      waitingListeners.clear();
+      outputs.clear();
+      await feed.close();
+    },
+  };
+}
+
+/** Tells whether notifications still arrive. Every commit is notified, also those of this process. */
+function createHearing() {
+  let position = 0;
+  /** The feed's positions at the last polls, oldest first. */
+  let polled: number[] = [];
+  return {
+    /** The highest position in any notification so far. */
+    get position() {
+      return position;
+    },
+    heard: (at: number) => {
+      position = Math.max(position, at);
+    },
+    isDeaf: (feedPosition: number): boolean => {
+      polled = [...polled, feedPosition].slice(-DEAF_AFTER_POLLS);
+      const [long] = polled;
+      return long !== undefined && polled.length === DEAF_AFTER_POLLS && position < long;
+    },
+    beginAnew: () => {
+      polled = [];
+    },
+  };
+}
+
+/**
+ * Tells a caller that waits for a fact when to look for it again. An event that comes between two calls of `next` is
+ * not missed.
+ */
+interface EventNews {
+  /** Resolves once a relevant event has come since the last call (or the start), at the latest after `limitMs`. */
+  next(limitMs: number): Promise<void>;
+  close(): void;
+}
+
+export function listenForNews(
+  wakeUps: Pick<WakeUps, 'onEvent'>,
+  concerns: (event: RecordedEvent) => boolean,
+): EventNews {
+  let hasNews = false;
+  let wake = () => {};
+  const off = wakeUps.onEvent((event) => {
+    if (!concerns(event)) return;
+    hasNews = true;
+    wake();
+  });
+  return {
+    next: async (limitMs) => {
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (!hasNews) await within(limitMs, news, () => undefined);
+      hasNews = false;
+    },
+    close: off,
+  };
 }

@@ -9,8 +9,7 @@ import { type ClientOptions, type RawData, WebSocket } from 'ws';
 import { backOffMs } from '../../async/backOffMs.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type { Hello } from '../frames/messages.ts';
-import type { DeliverableFrame } from '../frames/parseFrame.ts';
-import { type Frame, parseFrame } from '../frames/parseFrame.ts';
+import { type DeliverableFrame, type Frame, parseFrame } from '../frames/parseFrame.ts';
 import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
 
 // Dials and closes the WebSocket to a worker. Bounds limit what the peer may send and how long closing takes.

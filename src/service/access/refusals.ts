@@ -1,7 +1,7 @@
 /** Counts refused calls, for the audit: however many come, they are a bounded number of rows. */
 
+import type { RefusedCalls } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { RefusedCalls } from '../../events/queries/refusalQueries.ts';
 import { isUndone } from '../../events/store/databaseErrors.ts';
 import type { Counted } from './recordCounts.ts';
 

@@ -1,7 +1,7 @@
 import type { Context } from '../../domain/context.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
-import type { KernelActivity } from '../../events/queries/contextQueries.ts';
+import type { KernelActivity } from '../../events/queries/sessionQueries.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextView, defaultView, viewOf } from './contextView.ts';
 

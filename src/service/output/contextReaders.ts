@@ -9,7 +9,7 @@ import type {
   ContextReader,
   createContextReaderQueries,
   ReachedPlace,
-} from '../../events/queries/contextReaderQueries.ts';
+} from '../../events/queries/sessionQueries.ts';
 
 /** How often a gateway records, at most: one statement for all of its readers. */
 const RECORD_INTERVAL_MS = 100;

@@ -9,8 +9,8 @@ import {
   type QuotaScope,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
+import type { QueuePlace } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { QueuePlace } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createDailyUse } from './dailyUse.ts';

@@ -13,8 +13,8 @@ import {
   quotaOwnerKey,
 } from '../../domain/quota.ts';
 import { followFeed } from '../../events/followFeed.ts';
+import type { StoredUse } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { StoredUse } from '../../events/queries/storedQueries.ts';
 
 export interface StoredBytes {
   /** Bytes of code, input and output. Waits while they are read. */

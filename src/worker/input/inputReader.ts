@@ -1,6 +1,6 @@
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { ReadInput } from '../../events/queries/inputQueries.ts';
+import type { ReadInput } from '../../events/queries/executionQueries.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../kernel/agent/operations.ts';
 
 /**

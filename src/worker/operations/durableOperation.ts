@@ -1,6 +1,6 @@
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
-import type { RequestRule } from '../../events/queries/commandQueries.ts';
+import type { RequestRule } from '../../events/queries/executionQueries.ts';
 import type { CallAgent } from '../../kernel/agent/createAgentCalls.ts';
 import type { ContextNews } from '../contexts/contextNews.ts';
 import type { WorkerContexts } from '../contexts/workerContexts.ts';
