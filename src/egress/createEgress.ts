@@ -5,10 +5,9 @@ import { repeat } from '../async/repeat.ts';
 import { within } from '../async/within.ts';
 import type { Config } from '../config/config.ts';
 import type { EgressTotals } from '../domain/egress/egressCount.ts';
-import type { Queries } from '../events/queries/createQueries.ts';
 import { createDial, type EgressSession } from './createDial.ts';
 import { createLookup } from './createLookup.ts';
-import { createEgressLog } from './egressLog.ts';
+import { createEgressLog, type EgressLogDeps } from './egressLog.ts';
 import { createProxy } from './proxy/createProxy.ts';
 import { createTraffic } from './traffic.ts';
 
@@ -29,7 +28,7 @@ export interface EgressDeps {
     | 'egressConnectTimeoutMs'
     | 'egressIdleTimeoutMs'
   >;
-  readonly queries: Pick<Queries, 'recordEgress'>;
+  readonly queries: EgressLogDeps['queries'];
   readonly logger: Logger;
   readonly now: () => Date;
   /** A monotonic clock, in milliseconds. */

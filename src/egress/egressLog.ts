@@ -37,7 +37,7 @@ export interface EgressLog {
 }
 
 export interface EgressLogDeps {
-  readonly queries: Pick<Queries, 'recordEgress'>;
+  readonly queries: Pick<Queries, 'recordEgress' | 'openEgressCount'>;
   readonly now: () => Date;
 }
 
@@ -102,7 +102,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     const known = stored.get(text);
     if (known) return await known;
     const of = stored;
-    const work = queries.recordEgress([emptyRow(key, minute)]);
+    const work = queries.openEgressCount(key, new Date(minute));
     of.set(text, work);
     try {
       await work;

@@ -122,7 +122,12 @@ function assemble(
     gatewayId,
     // Commits need no wrapper: they are retried by the store itself.
     store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
-    queries: { ...allPatient(queries, patience), recordRefusedCalls: queries.recordRefusedCalls },
+    // What adds to counts must not be repeated: after a lost answer, nobody knows whether it was added.
+    queries: {
+      ...allPatient(queries, patience),
+      recordRefusedCalls: queries.recordRefusedCalls,
+      recordEgress: queries.recordEgress,
+    },
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,

@@ -24,6 +24,10 @@ beforeEach(() => {
         await database();
         stored.push(...given);
       },
+      openEgressCount: async (key, minute) => {
+        await database();
+        stored.push({ ...key, minute, connections: 0, sentBytes: 0, receivedBytes: 0 });
+      },
     },
   });
 });
