@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from cellhouse_agent.recent_ids import RecentIds
 
 # How many executions are remembered after a gateway has stored their end. A gateway sends a request again only until it
 # has stored the end, so these ids are only a safety margin.
@@ -16,8 +16,7 @@ class KnownRequests:
 
     def __init__(self) -> None:
         self._unstored: dict[str, int | None] = {}
-        self._stored: set[str] = set()
-        self._stored_order: deque[str] = deque()
+        self._stored = RecentIds(MAX_STORED_IDS)
 
     def __contains__(self, msg_id: object) -> bool:
         return msg_id in self._unstored or msg_id in self._stored
@@ -43,6 +42,3 @@ class KnownRequests:
         for msg_id in stored:
             del self._unstored[msg_id]
             self._stored.add(msg_id)
-            self._stored_order.append(msg_id)
-        while len(self._stored_order) > MAX_STORED_IDS:
-            self._stored.discard(self._stored_order.popleft())
