@@ -4,12 +4,16 @@ import asyncio
 import os
 import signal
 import unittest
+from unittest import mock
 
-from cellhouse_agent.files.helper import FileRefused, FilesHelper
+from cellhouse_agent.files import helper
+from cellhouse_agent.files.helper import Answered, FileRefused, FilesHelper
 from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_agent.user_processes import user_processes
 from cellhouse_kernel.identity import KERNEL_UID
 from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers
+
+SHORT_TIMEOUT_SECONDS = 0.2
 
 
 class Rights(WithFiles):
@@ -73,6 +77,55 @@ class Death(WithFiles):
         await self.write("file", b"new")
         self.assertEqual(await self.read("file"), b"new")
         await self.refused("unavailable", "finish_write", writing=writing.fields["writing"] + 1)
+
+
+class Stuck(WithFiles):
+    """A helper that is stopped, and takes no order any more."""
+
+    def stop_helper(self) -> int:
+        """Stop the helper until it is killed; returns its pid."""
+        (pid,) = helpers()
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    async def fill_socket(self) -> list[asyncio.Task[Answered]]:
+        """Give orders until the helper's socket is full; returns those that wait for an answer."""
+        waiting: list[asyncio.Task[Answered]] = []
+        while True:
+            order = asyncio.create_task(self.helper.stream("stat", {"path": self.folder}))
+            await asyncio.sleep(0)
+            if order.done():
+                with self.assertRaises(FileRefused) as caught:
+                    order.result()
+                self.assertEqual(caught.exception.code, "busy")
+                return waiting
+            waiting.append(order)
+
+    async def test_it_is_replaced_even_if_its_socket_is_full(self) -> None:
+        stuck = self.stop_helper()
+        with mock.patch.object(helper, "ANSWER_TIMEOUT_SECONDS", SHORT_TIMEOUT_SECONDS):
+            late = asyncio.create_task(self.ask("stat"))
+            await asyncio.sleep(0)
+        waiting = await self.fill_socket()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with self.assertRaises(FileRefused) as caught:
+                await late
+            self.assertEqual(caught.exception.code, "timed_out")
+            for order in waiting:
+                with self.assertRaises(FileRefused) as caught:
+                    await order
+                self.assertEqual(caught.exception.code, "unavailable")
+            await self.helper.wait_ready()
+            await self.ask("stat")
+        self.assertNotIn(stuck, helpers())
+
+    async def test_a_caller_that_is_cancelled_is_cancelled_even_if_its_socket_is_full(self) -> None:
+        self.stop_helper()
+        waiting = await self.fill_socket()
+        for order in waiting:
+            order.cancel()
+        await asyncio.wait(waiting)
+        self.assertTrue(all(order.cancelled() for order in waiting))
 
 
 if __name__ == "__main__":

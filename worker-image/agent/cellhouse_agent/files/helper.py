@@ -115,11 +115,16 @@ class FilesHelper:
         self._parts = None
 
     def _forget(self, number: int, answer: asyncio.Future[Answered]) -> None:
-        """Nobody wants the answer any more."""
+        """Nobody wants the answer any more. Never raises.
+
+        If the helper cannot be told, because its socket is full or it has just ended, an operation that goes on goes on
+        to its end, and its answer is thrown away.
+        """
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             close_descriptor(answer.result().descriptor)
         elif self._control:
-            self._send({"id": number, "end": True}, None)
+            with contextlib.suppress(FileRefused):
+                self._send({"id": number, "end": True}, None)
 
     def _send(self, order: Fields, descriptor: int | None) -> None:
         try:
