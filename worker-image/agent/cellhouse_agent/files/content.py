@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 
 from cellhouse_agent.files.connection import Connection, Cut
-from cellhouse_agent.files.helper import Answered, Fields, FileRefused
+from cellhouse_agent.files.helper import Fields, FileRefused
 from cellhouse_agent.files.transfer import TransferHandler
 from cellhouse_files.refusals import refusal_of
 
@@ -48,11 +48,11 @@ class ContentHandler(TransferHandler):
         query = self.query
         flags = {name: query.flag(name) for name in ("make_parents", "append")}
         fields = {"path": query.path(), **flags, **self.preconditions()}
-        answer = await self.helper.ask("write", fields)
-        await self.take_body(lambda pieces: self._write(answer, pieces))
+        await self.take_body(lambda pieces: self._write(fields, pieces))
 
-    async def _write(self, begun: Answered, pieces: AsyncIterator[memoryview]) -> Fields:
-        """Write what comes, and finish or give up the writing."""
+    async def _write(self, fields: Fields, pieces: AsyncIterator[memoryview]) -> Fields:
+        """Begin a writing, write what comes, and finish or give up the writing."""
+        begun = await self.helper.ask("write", fields)
         writing = {"writing": begun.fields["writing"]}
         descriptor = begun.descriptor
         try:

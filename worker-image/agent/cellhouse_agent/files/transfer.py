@@ -53,8 +53,8 @@ class TransferHandler(FilesHandler):
     ) -> None:
         """Hand the pieces of the body to `take`, and answer with what that returns. A cut connection gets no answer.
 
-        `take` is called in any case, so that it gives up what was begun. Its request for the first piece sends
-        CONTINUE.
+        The request of `take` for the first piece sends CONTINUE. What must be given up when the connection is cut is
+        begun by `take`, and not before, since the connection may be impossible to take over.
         """
         connection = Connection(self)
         try:
