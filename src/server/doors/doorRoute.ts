@@ -83,6 +83,8 @@ async function answer(
   { door, handle, res, reader, refused }: Answering,
 ): Promise<void> {
   const { req, principal, stopping } = request;
+  // The client left during authentication: `close` has been emitted, and the rest of the body never comes.
+  if (res.destroyed) return;
   const end = deps.inFlight.begin();
   const gone = new AbortController();
   const off = principal.tokenEnd.on(() => res.destroy());

@@ -53,6 +53,8 @@ async function answer(
   res: ServerResponse,
 ): Promise<void> {
   const { graphql, inFlight, compress, maxBodyBytes, slowReaderTimeoutMs } = deps;
+  // The client left during authentication: `close` has been emitted, and the rest of the body never comes.
+  if (res.destroyed) return;
   const end = inFlight.begin();
   res.once('close', end);
   guardReader(res);

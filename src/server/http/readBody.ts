@@ -33,6 +33,10 @@ export function readBytes(
   limitBytes: number,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    if (req.destroyed) {
+      reject(clientGone());
+      return;
+    }
     if (Number(req.headers['content-length'] ?? 0) > limitBytes) {
       reject(new BodyTooLargeError(limitBytes));
       return;
@@ -51,7 +55,11 @@ export function readBytes(
       else chunks.push(chunk);
     };
     const done = () => settle(() => resolve(Buffer.concat(chunks)));
-    const gone = () => settle(() => reject(new Error('The client went away while sending.')));
+    const gone = () => settle(() => reject(clientGone()));
     req.on('data', take).on('end', done).on('error', reject).on('close', gone);
   });
+}
+
+function clientGone(): Error {
+  return new Error('The client went away while sending.');
 }

@@ -65,6 +65,8 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
 
 async function answer(deps: FilesRouteDeps, request: FileRequest): Promise<void> {
   const { req, res } = request;
+  // The client left during authentication: `close` has been emitted, and the rest of the body never comes.
+  if (res.destroyed) return;
   const end = deps.inFlight.begin();
   deps.counts.requests += 1;
   const off = request.principal.tokenEnd.on(() => res.destroy());

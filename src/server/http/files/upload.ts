@@ -40,7 +40,7 @@ export function uploadOf(
   function begin(): void {
     isBegun = true;
     if (/^100-continue$/i.test(req.headers.expect ?? '')) res.writeContinue();
-    if (req.destroyed && !req.complete) gone();
+    if (req.destroyed) gone();
     else req.on('data', take).on('end', end).on('error', fail).on('close', gone);
   }
   /** From now on the client is waited for. */
@@ -80,8 +80,9 @@ export function uploadOf(
     waiting = turn;
   }
   const fail = (error: Error) => void body.destroy(error);
+  /** Also if everything has arrived: what nobody had read by then is lost. */
   function gone(): void {
-    if (!req.complete) body.destroy(new Error('The client went away while sending.'));
+    if (!req.readableEnded) body.destroy(new Error('The client went away while sending.'));
   }
   return body;
 }
