@@ -37,14 +37,15 @@ import type { Engine, Runtime } from './runtime/runtime.ts';
 import { workerLimits } from './runtime/workerLimits.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
-import { recordCounts } from './service/access/recordCounts.ts';
-import { createRefusals, type Refusals } from './service/access/refusals.ts';
+import { createRefusals, type Refusals, recordCounts } from './service/access/refusals.ts';
 import { createSessionKeys, type SessionKeys } from './service/access/sessionKeys.ts';
-import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
-import { createTokenUses } from './service/access/tokenUses.ts';
-import { watchTokens } from './service/access/watchTokens.ts';
-import { createFinishWaiters } from './service/execute/finishWaiters.ts';
-import { onOwnEnds } from './service/execute/onOwnEnds.ts';
+import {
+  createTokenBook,
+  createTokenUses,
+  type TokenBook,
+  watchTokens,
+} from './service/access/tokenBook.ts';
+import { createFinishWaiters, onOwnEnds } from './service/execute/finishWaiters.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
 import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';

@@ -9,10 +9,13 @@ import { databaseAddress } from '../gateway.ts';
 import { newE2bSecret, newSecret } from '../process/dataDir.ts';
 import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
-import { createToken, type TokenWithSecret } from '../service/access/createToken.ts';
-import { revokeToken } from '../service/access/revokeToken.ts';
-import { rotateToken } from '../service/access/rotateToken.ts';
-import { tokens } from '../service/access/tokens.ts';
+import {
+  createToken,
+  revokeToken,
+  rotateToken,
+  type TokenWithSecret,
+  tokens,
+} from '../service/access/tokens.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { openSecretSink } from './secretSink.ts';
 import { tableOf } from './tableOf.ts';

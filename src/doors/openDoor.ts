@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
-import type { Signed } from '../service/access/findSigner.ts';
+import type { Signed } from '../service/access/sessionKeys.ts';
 import type { TokenEnd } from '../service/access/tokenEnd.ts';
 import type { Principal } from '../service/principal.ts';
 import type { Refusal } from '../service/refusal.ts';

@@ -1,6 +1,6 @@
 /** Who may do what, and how much: `Token`, `Quota` and `Viewer`. */
 import { DOORS, type UsedToken } from '../domain/token.ts';
-import type { TokenWithSecret } from '../service/access/createToken.ts';
+import type { TokenWithSecret } from '../service/access/tokens.ts';
 import type { Principal } from '../service/principal.ts';
 import type { QuotaView } from '../service/quotas/quotas.ts';
 import { builder } from './builder.ts';

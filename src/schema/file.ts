@@ -1,7 +1,7 @@
 /** `File`, with its queries and changes. */
 import { fileUrlOf } from '../domain/fileUrl.ts';
 import type { FileKind } from '../domain/workerFiles.ts';
-import type { FileView } from '../service/files/fileView.ts';
+import type { FileView } from '../service/files/sessionFiles.ts';
 import { builder } from './builder.ts';
 import { connectionOf, pageArgs } from './connection.ts';
 import type { SchemaContext } from './context.ts';

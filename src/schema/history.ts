@@ -1,7 +1,6 @@
 /** The pool and a session as they were at an earlier time. */
 import type { Worker as WorkerRow } from '../domain/worker.ts';
-import type { PoolAt } from '../service/history/poolAt.ts';
-import type { SessionAt } from '../service/history/sessionAt.ts';
+import type { PoolAt, SessionAt } from '../service/history/history.ts';
 import { builder } from './builder.ts';
 import { Execution } from './execution.ts';
 import { EnvironmentWorkers, WorkerState } from './pool.ts';

@@ -1,6 +1,6 @@
 /** `OutputEvent`, its kinds, and the two subscriptions for output. */
 import type { Finish, Output, OutputItem } from '../domain/output.ts';
-import type { PythonError } from '../service/answer/assembledOutput.ts';
+import type { PythonError } from '../service/answer/renderedText.ts';
 import { builder } from './builder.ts';
 
 type ItemOf<Kind extends (Output | Finish)['kind']> = OutputItem & {

@@ -1,6 +1,6 @@
 /** `Session` and its contexts: opening, changing and ending them. */
 import type { Session as SessionRow } from '../domain/session.ts';
-import type { ContextView } from '../service/contexts/contextView.ts';
+import type { ContextView } from '../service/contexts/contexts.ts';
 import { builder } from './builder.ts';
 import { connectionOf, pageArgs } from './connection.ts';
 import { Environment } from './environment.ts';

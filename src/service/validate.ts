@@ -1,6 +1,14 @@
 /** Checks that several operations share. They throw BAD_USER_INPUT, with the field and the limit. */
 import type { Config } from '../config/config.ts';
 import { DomainError } from '../domain/errors.ts';
+import {
+  type FilePath,
+  isBadPath,
+  isWhole,
+  parsePathBytes,
+  parsePathText,
+} from '../domain/filePath.ts';
+import { WORKER_HOME } from '../domain/worker.ts';
 
 /** A UUID is recommended, but any name up to this length is accepted. */
 const MAX_USER_UUID_CHARS = 128;
@@ -60,4 +68,91 @@ export function refuse(
   details: Readonly<Record<string, unknown>>,
 ): never {
   throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
+}
+
+// Checks environment variables, of a session or of one execution, and the folder that code begins in.
+
+/** A name that every shell accepts. */
+const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export interface EnvironmentVariable {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Values by name. */
+export type Variables = Readonly<Record<string, string>>;
+
+export type VariableLimits = Pick<
+  Config,
+  'maxEnvironmentVariables' | 'maxEnvironmentNameBytes' | 'maxEnvironmentBytes'
+>;
+
+/** @throws BAD_USER_INPUT, with the field `environmentVariables`, and never with a value */
+export function validateVariables(
+  given: readonly EnvironmentVariable[],
+  {
+    maxEnvironmentVariables: maxCount,
+    maxEnvironmentNameBytes,
+    maxEnvironmentBytes,
+  }: VariableLimits,
+): Variables {
+  const field = 'environmentVariables';
+  if (given.length > maxCount) {
+    refuse(field, `has ${given.length} items, at most ${maxCount} are allowed`, {
+      limit: maxCount,
+    });
+  }
+  const variables = new Map<string, string>();
+  let bytes = 0;
+  for (const { name, value } of given) {
+    validateName(field, name, maxEnvironmentNameBytes);
+    if (!VARIABLE_NAME.test(name)) {
+      refuse(field, 'must have names of letters, digits and _ that do not begin with a digit', {});
+    }
+    if (variables.has(name)) refuse(field, `has ${name} twice`, {});
+    validateName(field, value, maxEnvironmentBytes);
+    bytes += name.length + Buffer.byteLength(value);
+    variables.set(name, value);
+  }
+  if (bytes > maxEnvironmentBytes) {
+    refuse(field, `is ${bytes} bytes of UTF-8, at most ${maxEnvironmentBytes} are allowed`, {
+      limit: maxEnvironmentBytes,
+    });
+  }
+  return Object.fromEntries(variables);
+}
+
+/** The absolute path of a folder, which need not exist. @throws BAD_USER_INPUT, with the field `workingDirectory` */
+export function validateDirectory(given: string): string {
+  const field = 'workingDirectory';
+  if (given === '') refuse(field, 'must not be empty; leave it out instead', {});
+  const { text } = validatePath(given, field);
+  if (text === '.') return WORKER_HOME;
+  return text.startsWith('/') ? text : `${WORKER_HOME}/${text}`;
+}
+
+/** A path as a caller gives it: text, or the bytes of a URL. Relative to the home, or absolute. */
+export type GivenPath = string | Buffer;
+
+/** @throws BAD_USER_INPUT */
+export function validatePath(given: GivenPath, field = 'path'): FilePath {
+  const path = typeof given === 'string' ? parsePathText(given) : parsePathBytes(given);
+  if (!isBadPath(path)) return path;
+  const { problem, limit } = path;
+  return refuse(field, problem, limit === undefined ? {} : { limit });
+}
+
+/** A path that a caller may make, delete or move: not the home or the root itself. @throws BAD_USER_INPUT */
+export function validateChangeable(given: GivenPath, field = 'path'): FilePath {
+  const path = validatePath(given, field);
+  if (isWhole(path)) refuse(field, 'must name a file or a folder below the home or the root', {});
+  return path;
+}
+
+/** A path that a caller may make: it must be UTF-8, too. @throws BAD_USER_INPUT */
+export function validateNewPath(given: GivenPath, field = 'path'): FilePath {
+  const path = validateChangeable(given, field);
+  if (!path.isUtf8) refuse(field, 'must be UTF-8', {});
+  return path;
 }

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
-import { CARRY_OUT_LIMIT_MS } from '../../src/service/untilCarriedOut.ts';
+import { CARRY_OUT_LIMIT_MS } from '../../src/service/waiting.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 

@@ -7,7 +7,7 @@ import { DomainError } from '../../src/domain/errors.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import { execute } from '../../src/doors/e2b/interpreter/execute/execute.ts';
 import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
-import type { OwnNews } from '../../src/service/execute/executeFollowed.ts';
+import type { OwnNews } from '../../src/service/execute/execute.ts';
 import { until } from '../../testkit/until.ts';
 import { executionRow } from '../support/memoryService.ts';
 

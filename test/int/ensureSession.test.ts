@@ -13,7 +13,7 @@ import { NEVER } from '../../src/service/access/tokenEnd.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { createQuotas } from '../../src/service/quotas/quotas.ts';
-import { ensureSession } from '../../src/service/sessions/opening/ensureSession.ts';
+import { ensureSession } from '../../src/service/sessions/opening.ts';
 import { createSessionUses } from '../../src/service/sessions/sessionUses.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';

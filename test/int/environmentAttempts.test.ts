@@ -3,7 +3,7 @@ import { logOf, openBuildLog } from '../../src/environments/buildLog.ts';
 import { MAX_ATTEMPTS } from '../../src/environments/buildVersion.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Images } from '../../src/runtime/images.ts';
-import { removeEnvironment } from '../../src/service/environments/removeEnvironment.ts';
+import { removeEnvironment } from '../../src/service/environments/environments.ts';
 import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
 import { commitOne, environmentRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';

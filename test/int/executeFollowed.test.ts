@@ -1,7 +1,7 @@
 /** What the caller of `executeFollowed` is told, at the gateway that holds the worker and at another one. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { OwnNews } from '../../src/service/execute/executeFollowed.ts';
+import type { OwnNews } from '../../src/service/execute/execute.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { useRealService } from '../support/realService.ts';

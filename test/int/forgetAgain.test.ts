@@ -6,8 +6,7 @@ import { forgetHistory } from '../../src/events/retention/forget.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
 import { newId } from '../../src/process/newId.ts';
-import { endOwner } from '../../src/service/forget/endOwner.ts';
-import { untilEnded } from '../../src/service/forget/untilEnded.ts';
+import { endOwner, untilEnded } from '../../src/service/forget.ts';
 import {
   commitOne,
   executionFinished,

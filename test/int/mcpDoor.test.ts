@@ -8,7 +8,7 @@ import { DomainError } from '../../src/domain/errors.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
-import { viewOf } from '../../src/service/contexts/contextView.ts';
+import { viewOf } from '../../src/service/contexts/contexts.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import { openContext, queuedExecution } from '../support/states.ts';

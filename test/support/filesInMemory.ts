@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { FileContent, FileEntry } from '../../src/domain/workerFiles.ts';
-import { validateNewPath, validatePath } from '../../src/service/files/filePaths.ts';
 import type { Operations } from '../../src/service/service.ts';
+import { validateNewPath, validatePath } from '../../src/service/validate.ts';
 
 const HOME = '/home/user';
 

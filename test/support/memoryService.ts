@@ -7,11 +7,11 @@ import { newId } from '../../src/process/newId.ts';
 import { untilTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { createAnswer } from '../../src/service/answer/answer.ts';
 import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
-import { unlessStopping } from '../../src/service/execute/unlessStopping.ts';
 import { type ExecuteRequest, hasKey } from '../../src/service/execute/validateRequest.ts';
 import { OPERATIONS } from '../../src/service/operations.ts';
 import type { Principal } from '../../src/service/principal.ts';
 import type { BoundService, Operations, Service } from '../../src/service/service.ts';
+import { unlessStopping } from '../../src/service/waiting.ts';
 
 /** Low enough to reach in a test. */
 export const MAX_RESPONSE_BYTES = 262_144;

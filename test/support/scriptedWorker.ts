@@ -15,11 +15,10 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { deleteContext } from '../../src/service/contexts/deleteContext.ts';
-import { requestContextRestart } from '../../src/service/contexts/requestContextRestart.ts';
+import { deleteContext, requestContextRestart } from '../../src/service/contexts/contexts.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
-import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts';
-import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
+import { requestInterrupt } from '../../src/service/execute/interrupt.ts';
+import { requestKernelRestart } from '../../src/service/execute/restartKernel.ts';
 import {
   type InputRequest,
   MAX_INPUT_CALLS,

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import { defaultView } from '../../src/service/contexts/contextView.ts';
-import type { KernelView } from '../../src/service/contexts/kernelView.ts';
+import { defaultView } from '../../src/service/contexts/contexts.ts';
+import type { KernelView } from '../../src/service/contexts/kernels.ts';
 import { createContextFeed } from '../../src/service/output/contextFeed.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';

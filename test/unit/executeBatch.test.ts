@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { runCells } from '../../src/service/execute/executeBatch.ts';
+import { runCells } from '../../src/service/execute/execute.ts';
 import { executionRow } from '../support/memoryService.ts';
 
 const config = loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' });

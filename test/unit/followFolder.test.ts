@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { pauseAfter } from '../../src/service/watchers/followFolder.ts';
+import { pauseAfter } from '../../src/service/watchers/watchers.ts';
 
 it('a worker is asked four times a second, less often if it is slow, and never so late that it drops the watcher', () => {
   expect([0, 10, 25, 100, 499, 500, 7_000, 150_000].map(pauseAfter)).toEqual([

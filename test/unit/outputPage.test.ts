@@ -3,7 +3,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputItem, OutputsRead } from '../../src/domain/output.ts';
 import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import type { PreparedCommit } from '../../src/events/store/preparedCommit.ts';
-import { outputPage } from '../../src/service/output/outputPage.ts';
+import { outputPage } from '../../src/service/output/followOutput.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import type { ServiceDeps } from '../../src/service/serviceDeps.ts';
 

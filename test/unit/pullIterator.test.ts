@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pullIterator } from '../../src/service/output/pullIterator.ts';
+import { pullIterator } from '../../src/service/output/sharedOutput.ts';
 import { fc } from '../support/seeded.ts';
 
 /** A growing log that is read in pages. The test wakes its readers. */

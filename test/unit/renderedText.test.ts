@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { newId } from '../../src/process/newId.ts';
-import { shownText } from '../../src/service/answer/assembledOutput.ts';
-import { renderedText } from '../../src/service/answer/renderedText.ts';
+import { renderedText, shownText } from '../../src/service/answer/renderedText.ts';
 import { fc } from '../support/seeded.ts';
 
 describe('renderedText', () => {

@@ -3,8 +3,7 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { TokenId } from '../../src/domain/ids.ts';
 import { evolveToken, type Token, type TokenEvent } from '../../src/domain/token.ts';
 import { newId } from '../../src/process/newId.ts';
-import { STALE_MS } from '../../src/service/access/freshness.ts';
-import { createTokenBook, type TokenBook } from '../../src/service/access/tokenBook.ts';
+import { createTokenBook, STALE_MS, type TokenBook } from '../../src/service/access/tokenBook.ts';
 
 const T0 = Date.parse('2026-01-02T03:00:00.000Z');
 const at = new Date(T0).toISOString();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Owner } from '../../src/domain/owner.ts';
-import { untilEnded } from '../../src/service/forget/untilEnded.ts';
+import { untilEnded } from '../../src/service/forget.ts';
 
 const OWNER: Owner = { tenant: 'a', userUuid: 'ann' };
 const REMOVAL_MS = 1_000;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { untilInitialized } from '../../src/service/execute/untilInitialized.ts';
+import { untilInitialized } from '../../src/service/waiting.ts';
 
 /** A pool that the test initializes. */
 function startingPool() {

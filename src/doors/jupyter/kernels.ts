@@ -1,7 +1,7 @@
 /** The kernels of a caller. A kernel is a context: its id is that of the context. */
 import { DomainError } from '../../domain/errors.ts';
 import { singleUser, type Users } from '../../domain/users.ts';
-import type { KernelView } from '../../service/contexts/kernelView.ts';
+import type { KernelView } from '../../service/contexts/kernels.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../../service/service.ts';
 import { sessionPrefixOf } from '../shared/place.ts';

@@ -2,8 +2,12 @@
  * Which role may call which operation. {@link createService} consults this table at every call of every protocol, and
  * the compiler refuses an operation without a row.
  */
+
+import { DomainError } from '../../domain/errors.ts';
 import type { Role } from '../../domain/token.ts';
+import { notFound } from '../notFound.ts';
 import type { OPERATIONS } from '../operations.ts';
+import { actsFor, type Principal } from '../principal.ts';
 
 type Arguments<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => unknown
   ? Args
@@ -23,7 +27,7 @@ export interface Permission<Args extends readonly unknown[] = readonly never[]> 
   readonly others?: null | readonly [];
 }
 
-export type Permissions = {
+type Permissions = {
   readonly [Name in keyof typeof OPERATIONS]: Permission<Arguments<(typeof OPERATIONS)[Name]>>;
 };
 
@@ -117,3 +121,32 @@ export const PERMISSIONS: Permissions = {
   removeEnvironment: { roles: OPERATORS },
   followBuild: { roles: OPERATORS },
 };
+
+/** What to answer without calling the operation. */
+interface Instead {
+  readonly answer: null | readonly [];
+}
+
+/**
+ * Null if the principal may make this call. Otherwise the answer that it gets instead.
+ * @throws DomainError FORBIDDEN if the role may not call the operation; NOT_FOUND for a user that the principal does
+ * not act for
+ */
+export function insteadOf(
+  name: string,
+  { roles, user, others }: Permission,
+  principal: Principal,
+  args: readonly never[],
+): Instead | null {
+  if (!roles.includes(principal.role)) {
+    throw new DomainError(
+      'FORBIDDEN',
+      `A token with the role ${principal.role} may not call ${name}. Use one of another role.`,
+    );
+  }
+  if (user === undefined) return null;
+  const userUuid = user(...args);
+  if (actsFor(principal, userUuid)) return null;
+  if (others === undefined) throw notFound('user', userUuid);
+  return { answer: others };
+}

@@ -2,15 +2,66 @@
  * The valid tokens, kept in memory so that a check costs no round trip. Events report the changes of all gateways.
  * `refresh` finds the changes that no event has reported.
  */
+
+import type { Logger } from 'pino';
+import { repeat } from '../../async/repeat.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { TokenId } from '../../domain/ids.ts';
 import { type Door, evolveToken, type Token, type TokenEvent } from '../../domain/token.ts';
 import type { TokenReads } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ByDoor, byDoor } from '../principal.ts';
-import { createFreshness } from './freshness.ts';
+import type { Counted } from './refusals.ts';
 import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts';
-import type { TokenUses } from './tokenUses.ts';
+
+// The age of what a gateway knows about tokens.
+
+/**
+ * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
+ * every 250 ms (watchTokens.ts), so its knowledge becomes stale only while the database is slow or away, or after the
+ * process was stopped. This time, that interval and one piece of a download together take less than a second.
+ */
+export const STALE_MS = 600;
+
+interface Freshness {
+  readonly isFresh: boolean;
+  /** Null while it is fresh. Else resolves as soon as it is again. */
+  wait(): Promise<void> | null;
+  /** Sets the time of the clock at which the knowledge was current. */
+  knownAsOf(at: number): void;
+}
+
+/** @param clock in ms. It goes on while the process is stopped. */
+function createFreshness(clock: () => number): Freshness {
+  let asOf = Number.NEGATIVE_INFINITY;
+  /** All waiting callers share it. */
+  let waiting: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+  const isFresh = () => clock() - asOf < STALE_MS;
+  return {
+    get isFresh() {
+      return isFresh();
+    },
+    wait: () => {
+      if (isFresh()) return null;
+      waiting ??= later();
+      return waiting.promise;
+    },
+    knownAsOf: (at) => {
+      asOf = at;
+      if (!isFresh()) return;
+      waiting?.resolve();
+      waiting = null;
+    },
+  };
+}
+
+function later() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 /** The holder of a token. */
 export interface Holder {
@@ -61,7 +112,7 @@ interface Entry {
   readonly tokenEnd: OpenTokenEnd;
 }
 
-export interface TokenBookDeps {
+interface TokenBookDeps {
   readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret' | 'token'>;
   readonly tokenReads: TokenReads;
   readonly uses: Pick<TokenUses, 'use'>;
@@ -227,4 +278,79 @@ function letsIn(token: Token, secretSha256: string, at: Date): boolean {
 
 function hasExpired({ expiresAt }: Token, at: Date): boolean {
   return expiresAt !== null && at >= expiresAt;
+}
+
+/** How often the uses are recorded. They are known to the minute. */
+const RECORD_INTERVAL_MS = 60_000;
+
+/** The times at which tokens were last used. A use costs its call only an insertion into a set. */
+interface TokenUses extends Counted {
+  /** Counts the token as used now. */
+  use(tokenId: string): void;
+}
+
+interface TokenUsesDeps {
+  readonly queries: Pick<Queries, 'recordTokenUses'>;
+  readonly now: () => Date;
+}
+
+export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
+  let used = new Set<string>();
+  let nextAt = now().getTime() + RECORD_INTERVAL_MS;
+
+  async function record(): Promise<void> {
+    if (used.size === 0) return;
+    const ids = [...used];
+    used = new Set();
+    const minute = Math.floor(now().getTime() / RECORD_INTERVAL_MS) * RECORD_INTERVAL_MS;
+    try {
+      await queries.recordTokenUses(ids, new Date(minute));
+    } catch (error: unknown) {
+      for (const id of ids) used.add(id);
+      throw error;
+    }
+  }
+
+  return {
+    use: (tokenId) => void used.add(tokenId),
+    recordSome: async () => {
+      const ms = now().getTime();
+      if (ms < nextAt) return;
+      nextAt = ms + RECORD_INTERVAL_MS;
+      await record();
+    },
+    close: record,
+  };
+}
+
+/**
+ * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (freshness.ts), a
+ * revoked token ends at every gateway within a second, whatever happens to a gateway's connections.
+ */
+const POLL_INTERVAL_MS = 250;
+
+/**
+ * Keeps the tokens in memory up to date, even while no events arrive. It waits for nothing else, so that nothing delays
+ * a check. Returns a function that stops it.
+ */
+export function watchTokens(book: Pick<TokenBook, 'refresh'>, logger: Logger): () => void {
+  const closing = new AbortController();
+  const { signal } = closing;
+  /** Only the first failure is logged: there may be four a second. */
+  let isFailing = false;
+
+  async function poll(): Promise<void> {
+    try {
+      await book.refresh();
+      if (isFailing) logger.info('Could check again whether tokens have changed');
+      isFailing = false;
+    } catch (err: unknown) {
+      if (!isFailing && !signal.aborted)
+        logger.warn({ err }, 'Could not check whether tokens have changed');
+      isFailing = true;
+    }
+  }
+
+  void repeat(POLL_INTERVAL_MS, signal, poll);
+  return () => closing.abort();
 }

@@ -13,15 +13,15 @@ import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import { type ContextView, defaultView, viewOf, viewsOf } from '../contexts/contextView.ts';
+import { type ContextView, defaultView, viewOf, viewsOf } from '../contexts/contexts.ts';
 import type { EnvironmentView } from '../environments/environments.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
 import { createAnswerLoaders } from './answerLoaders.ts';
 import { type AnswerReads, createAnswerReads, type SessionTimes } from './answerReads.ts';
-import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assembledOutput.ts';
 import { type OutputRange, validateOutputRange } from './outputRange.ts';
+import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './renderedText.ts';
 import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
 
 /**

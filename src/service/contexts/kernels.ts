@@ -1,7 +1,217 @@
+/** Open contexts as notebooks know them: as kernels, which can be asked about code without running it. */
+import { within } from '../../async/within.ts';
+import type { Context } from '../../domain/context.ts';
+import { type ContextId, type ExecutionId, parseId, type SessionId } from '../../domain/ids.ts';
+import type {
+  HistoryQuestion,
+  KernelAnswer,
+  KernelFacts,
+  KernelQuestion,
+} from '../../domain/kernelQuestion.ts';
+import type { Session } from '../../domain/session.ts';
 import { both, type Users } from '../../domain/users.ts';
-import type { Principal } from '../principal.ts';
+import type { KernelActivity } from '../../events/queries/sessionQueries.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { type KernelView, kernelViews } from './kernelView.ts';
+import { workerAway } from '../sessions/opening.ts';
+import type { SessionOwner } from '../sessions/validateOptions.ts';
+import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
+import {
+  type ContextView,
+  contextNamed,
+  defaultView,
+  isDefaultOf,
+  parseContextId,
+  viewOf,
+} from './contexts.ts';
+
+/** The user's open session, from memory if this gateway knows it. Null: there is none. */
+export async function openSessionOf(
+  { sessions }: Pick<ServiceDeps, 'sessions'>,
+  { tenant, userUuid }: SessionOwner,
+): Promise<Session | null> {
+  const known = sessions.get(tenant, userUuid);
+  if (known) return known;
+  // Another gateway may have opened it just now.
+  await sessions.refresh(tenant, userUuid);
+  return sessions.get(tenant, userUuid);
+}
+
+/** Far more than a cell of a notebook has. An agent accepts as many characters. */
+const MAX_CODE_BYTES = 262_144;
+const MAX_PATTERN_CHARS = 1_000;
+const MAX_COUNT = 2 ** 31 - 1;
+
+/** @throws BAD_USER_INPUT */
+function validateQuestion(question: KernelQuestion): void {
+  if (question.type === 'history') {
+    validateHistory(question);
+    return;
+  }
+  const bytes = Buffer.byteLength(question.code);
+  if (bytes > MAX_CODE_BYTES)
+    refuse('code', `is ${bytes} bytes of UTF-8, at most ${MAX_CODE_BYTES} are allowed`, {
+      limit: MAX_CODE_BYTES,
+    });
+  if (question.type === 'isComplete') return;
+  const max = [...question.code].length;
+  validateWholeNumber('cursor', question.cursor, { min: 0, max });
+  if (question.type === 'inspect')
+    validateWholeNumber('detail', question.detail, { min: 0, max: 1 });
+}
+
+function validateHistory({ pattern = '', ...numbers }: HistoryQuestion): void {
+  if (pattern.length > MAX_PATTERN_CHARS)
+    refuse(
+      'pattern',
+      `has ${pattern.length} characters, at most ${MAX_PATTERN_CHARS} are allowed`,
+      {
+        limit: MAX_PATTERN_CHARS,
+      },
+    );
+  for (const name of ['count', 'start', 'stop', 'session'] as const) {
+    const value = numbers[name];
+    if (value !== undefined) validateWholeNumber(name, value, { min: -MAX_COUNT, max: MAX_COUNT });
+  }
+}
+
+/** Short, because a user who types waits for the answer. */
+const ANSWER_LIMIT_MS = 2_000;
+
+interface KernelRequest {
+  readonly userUuid: string;
+  /** Null or left out: the default context. */
+  readonly contextId?: string | null | undefined;
+  readonly question: KernelQuestion;
+}
+
+/**
+ * Asks a kernel of the user's open session a question, while the kernel runs nothing. Resolves within
+ * {@link ANSWER_LIMIT_MS}. Null: there is no session, the kernel runs code or is not ready, or the answer takes too
+ * long. A question is not recorded, opens no session, and does not count as a use of the session
+ * (docs/decisions/0062-questions-are-no-executions.md).
+ * @throws BAD_USER_INPUT; NOT_FOUND for a context that is not open
+ */
+export async function askKernel(
+  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'pool'>,
+  { tenant }: Principal,
+  { userUuid, contextId, question }: KernelRequest,
+): Promise<KernelAnswer | null> {
+  const owner = { tenant, userUuid: validateUserUuid(userUuid) };
+  const named = parseContextId(contextId);
+  validateQuestion(question);
+  const answer = async () => {
+    const session = await openSessionOf(deps, owner);
+    if (session === null) return null;
+    await contextNamed(deps, owner, named);
+    const worker = await deps.database.queries.worker(session.workerId);
+    const inContext = named === null || isDefaultOf(session, named) ? null : named;
+    return worker && (await deps.pool.askKernel(worker, { contextId: inContext, question }));
+  };
+  return await within(ANSWER_LIMIT_MS, answer(), () => null);
+}
+
+/**
+ * The facts about the kernels of the user's open session. Each worker is asked only once, even while code runs. Null:
+ * there is no open session, or its worker does not report them.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
+ */
+export async function kernelInfo(
+  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'pool'>,
+  { tenant }: Principal,
+  userUuid: string,
+): Promise<KernelFacts | null> {
+  const session = await openSessionOf(deps, { tenant, userUuid: validateUserUuid(userUuid) });
+  const worker = session && (await deps.database.queries.worker(session.workerId));
+  if (!worker) return null;
+  try {
+    return await deps.pool.kernelFactsOf(worker);
+  } catch (error: unknown) {
+    throw workerAway(error);
+  }
+}
+
+/** An open context, its owner, and its activity. */
+export interface KernelView {
+  readonly context: ContextView;
+  readonly tenant: string;
+  readonly userUuid: string;
+  /** The name of the environment of its session. Null: none. */
+  readonly environment: string | null;
+  /** When an execution last ended in its session. If none has since the context was created: when it was created. */
+  readonly lastActivityAt: Date;
+  /** Its executions that have not ended, in the order of acceptance. */
+  readonly unfinished: readonly ExecutionId[];
+}
+
+/** @param context null: the default one */
+interface OpenKernel {
+  readonly session: Session;
+  readonly context: Context | null;
+}
+
+/** The views of open contexts, in their order. */
+async function kernelViews(
+  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  kernels: readonly OpenKernel[],
+): Promise<KernelView[]> {
+  if (kernels.length === 0) return [];
+  const sessionIds = [...new Set(kernels.map(({ session }) => session.id))];
+  const activities = await queries.kernelActivity(sessionIds);
+  const bySession = new Map(activities.map((activity) => [activity.sessionId, activity]));
+  return kernels.map(({ session, context }) => {
+    const view = context === null ? defaultView(session) : viewOf(context);
+    const { tenant, userUuid, environment } = session;
+    return {
+      context: view,
+      tenant,
+      userUuid,
+      environment,
+      ...activityOf(view, bySession.get(session.id)),
+    };
+  });
+}
+
+function activityOf(
+  { id, createdAt }: ContextView,
+  activity: KernelActivity | undefined,
+): Pick<KernelView, 'lastActivityAt' | 'unfinished'> {
+  const { lastFinishedAt = null, unfinished = [] } = activity ?? {};
+  const isLater = lastFinishedAt !== null && lastFinishedAt > createdAt;
+  return {
+    lastActivityAt: isLater ? lastFinishedAt : createdAt,
+    unfinished: unfinished.filter(({ contextId }) => contextId === id).map((each) => each.id),
+  };
+}
+
+/**
+ * The open context with this id, of any user that the principal sees. Otherwise null, also if the id is malformed or
+ * the context has ended.
+ */
+export async function kernel(
+  deps: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  id: string,
+): Promise<KernelView | null> {
+  const found = await openKernel(deps, id);
+  if (found === null || !sees(principal, found.session)) return null;
+  const [view] = await kernelViews(deps, [found]);
+  return view ?? null;
+}
+
+/** The open context with this id. A default context has the id of its session. */
+async function openKernel(
+  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  given: string,
+): Promise<OpenKernel | null> {
+  const id = parseId<ContextId>(given);
+  if (id === null) return null;
+  const [context] = await queries.contexts([id]);
+  const session = await queries.session(context?.sessionId ?? (given as SessionId));
+  if (session === null || session.closedAt !== null) return null;
+  if (context && (context.endedAt !== null || context.status === 'ENDING')) return null;
+  return { session, context: context ?? null };
+}
 
 /** The most sessions that are read. Each holds a worker, so an installation has fewer. */
 const MAX_SESSIONS = 1_000;

@@ -1,8 +1,7 @@
 import type { Session } from '../../domain/session.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
-import { commitOpening, type EnsureSessionDeps } from '../sessions/opening/ensureSession.ts';
-import { inSession } from '../sessions/opening/inSession.ts';
-import type { SessionOwner } from '../sessions/opening/openingOf.ts';
+import { commitOpening, type EnsureSessionDeps, inSession } from '../sessions/opening.ts';
+import type { SessionOwner } from '../sessions/validateOptions.ts';
 
 /**
  * The user's open session, or a new one, for a context. It counts as a use of the session.

@@ -1,8 +1,172 @@
-import type { Environment } from '../../domain/environment.ts';
+/** The operations on environments: what their workers have installed beside the worker image. */
+import {
+  type Environment,
+  type EnvironmentSpec,
+  isEnvironmentName,
+} from '../../domain/environment.ts';
+import { messageOf } from '../../domain/errors.ts';
+import { quoted } from '../../domain/quoted.ts';
+import { requestEnvironment } from '../../environments/requestEnvironment.ts';
+import { removeVersion } from '../../environments/upkeep.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { validateEnvironmentName } from './validateEnvironmentSpec.ts';
+import { refuse, validateName } from '../validate.ts';
+
+interface EnvironmentInput {
+  readonly name: string;
+  readonly apt?: readonly string[] | null | undefined;
+  readonly pip?: readonly string[] | null | undefined;
+  readonly index?: string | null | undefined;
+  readonly setup?: string | null | undefined;
+  readonly preload?: readonly string[] | null | undefined;
+  /** Whether a new version is built even if the newest one is the same. */
+  readonly rebuild?: boolean | null | undefined;
+}
+
+/** Each is far above what environments have, and keeps the event small. */
+const MAX_ENTRIES = 1_000;
+const MAX_ENTRY_CHARS = 1_000;
+const MAX_SETUP_CHARS = 262_144;
+
+/** URLs are recorded, so everybody who reads the records would see the password. */
+const PASSWORD = 'must not contain a password';
+
+/**
+ * The name of a Debian package, with an optional architecture and version. It must not end with a dash, which apt would
+ * take for a removal.
+ */
+const DEBIAN_PACKAGE = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$/;
+const MODULE = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
+
+/** @throws BAD_USER_INPUT */
+function validateEnvironmentName(name: string): string {
+  if (isEnvironmentName(name)) return name;
+  return refuse(
+    'name',
+    'must be 1 to 63 of the characters a-z 0-9 -, without a dash at its ends',
+    {},
+  );
+}
+
+/** @throws BAD_USER_INPUT */
+function validateEnvironmentSpec(input: EnvironmentInput): EnvironmentSpec {
+  const spec: EnvironmentSpec = {
+    apt: entries('apt', input.apt, 'the name of a Debian package', DEBIAN_PACKAGE),
+    pip: requirements(input.pip ?? []),
+    index: input.index == null ? null : validateIndex(input.index),
+    setup: input.setup == null ? null : validateSetup(input.setup),
+    preload: entries('preload', input.preload, 'the name of a module', MODULE),
+  };
+  const { apt, pip, index, setup, preload } = spec;
+  if (index !== null && pip.length === 0) refuse('index', 'has no use without pip', {});
+  if (apt.length + pip.length + preload.length === 0 && setup === null)
+    refuse('name', 'is not enough: give at least one of apt, pip, setup and preload', {});
+  return spec;
+}
+
+function entries(
+  field: string,
+  given: readonly string[] | null | undefined,
+  what: string,
+  pattern: RegExp,
+): readonly string[] {
+  const list = given ?? [];
+  requireCount(field, list);
+  for (const entry of list)
+    if (entry.length > MAX_ENTRY_CHARS || !pattern.test(entry))
+      refuse(field, `has ${quoted(entry.slice(0, MAX_ENTRY_CHARS))}, which is not ${what}`, {});
+  return list;
+}
+
+/** The lines of a requirements file, without comments and with continued lines joined, as pip reads them. */
+function requirements(given: readonly string[]): readonly string[] {
+  requireCount('pip', given);
+  for (const line of given) validateName('pip', line, MAX_ENTRY_CHARS);
+  const lines = given.join('\n').replaceAll('\\\n', ' ').split('\n');
+  const needed = lines.map((line) => line.replace(/(^|\s)#.*$/, '').trim()).filter((l) => l !== '');
+  for (const line of needed) {
+    // An option could name another index, or another file of the machine.
+    if (line.startsWith('-') || /\p{Cc}/u.test(line))
+      refuse('pip', `has the line ${quoted(line)}, which is not a requirement`, {});
+    if (/:\/\/[^/\s]*@/.test(line)) refuse('pip', PASSWORD, {});
+  }
+  return needed;
+}
+
+function requireCount(field: string, list: readonly string[]): void {
+  if (list.length <= MAX_ENTRIES) return;
+  refuse(field, `has ${list.length} entries, at most ${MAX_ENTRIES} are allowed`, {
+    limit: MAX_ENTRIES,
+  });
+}
+
+function validateIndex(index: string): string {
+  validateName('index', index, MAX_ENTRY_CHARS);
+  if (index.startsWith('/')) return index;
+  const url = URL.canParse(index) ? new URL(index) : null;
+  // The URL becomes a quoted word of a shell command in the build.
+  if (url === null || !/^https?:$/.test(url.protocol) || /['\s\\]/.test(index))
+    refuse('index', 'must be an http:// or https:// URL, or a folder that begins with /', {});
+  if (url?.username || url?.password) refuse('index', PASSWORD, {});
+  return index;
+}
+
+function validateSetup(setup: string): string {
+  validateName('setup', setup, MAX_SETUP_CHARS);
+  return setup;
+}
+
+/**
+ * Requests a new version of an environment, which one of the gateways then builds. If the newest version that has not
+ * failed has the same content, resolves with that version instead, unless a rebuild is asked for.
+ * @throws BAD_USER_INPUT
+ */
+export async function createEnvironment(
+  {
+    database,
+    environments,
+    newId,
+    now,
+  }: Pick<ServiceDeps, 'database' | 'environments' | 'newId' | 'now'>,
+  principal: Principal,
+  input: EnvironmentInput,
+): Promise<EnvironmentView> {
+  const name = validateEnvironmentName(input.name);
+  const spec = validateEnvironmentSpec(input);
+  const baseImageId = await environments.baseImageId();
+  const hash = await environments
+    .hashOf(spec, baseImageId)
+    .catch((error: unknown) =>
+      refuse('index', `cannot be read on the gateway's machine (${messageOf(error)})`, {}),
+    );
+  const facts = { name, spec, reason: 'asked', baseImageId, hash } as const;
+  const isRebuild = input.rebuild ?? false;
+  const version = await requestEnvironment({ database, newId, now }, { ...facts, isRebuild });
+  return viewOf(principal, version);
+}
+
+/**
+ * Removes all versions of an environment. Open sessions keep their version. A build that is under way is cancelled.
+ * Resolves with the newest version.
+ * @throws NOT_FOUND, BAD_USER_INPUT
+ */
+export async function removeEnvironment(
+  { database, now }: Pick<ServiceDeps, 'database' | 'now'>,
+  principal: Principal,
+  name: string,
+): Promise<EnvironmentView> {
+  const { versionsOf } = database.queries;
+  const [newest, ...former] = await versionsOf(validateEnvironmentName(name));
+  if (newest === undefined) throw notFound('environment', name);
+  // The oldest first, so that none of them serves in between.
+  for (const { id } of former.reverse()) await removeVersion({ database, now }, id, 'removed');
+  const removed = await removeVersion({ database, now }, newest.id, 'removed');
+  // Meanwhile, a gateway may have requested another version that replaces one of these.
+  for (const { id, reason } of await versionsOf(name))
+    if (reason !== 'asked') await removeVersion({ database, now }, id, 'removed');
+  return viewOf(principal, removed ?? newest);
+}
 
 /** A version of an environment as a principal may see it. */
 export interface EnvironmentView {

@@ -2,26 +2,170 @@
  * Records a valid request: in the user's open session, or in a new one for which it claims a worker. A new session and
  * its first request are one commit.
  */
-import type { Config } from '../../config/config.ts';
-import { decideExecution, type Execution } from '../../domain/execution.ts';
-import { isCommand } from '../../domain/executionOptions.ts';
-import type { ContextId, ExecutionId } from '../../domain/ids.ts';
-import { QuotaError } from '../../domain/quota.ts';
-import type { Session } from '../../domain/session.ts';
-import { decideAgain } from '../../events/store/decideAndCommit.ts';
-import { LimitError, type StreamAppend } from '../../events/store/eventStore.ts';
-import { contextNamed } from '../contexts/openContext.ts';
-import { requireOfClaimed } from '../sessions/opening/claimedWorker.ts';
-import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
-import type { Opening } from '../sessions/opening/openingOf.ts';
-import { lacksFeature } from '../sessions/workerFeature.ts';
-import { maxUnfinishedOf, queueFull, unfinishedBeside } from './queueLimit.ts';
-import type { RequestHashes } from './requestHash.ts';
-import { missingFeature, neededFeatures, optionsOf, variablesOf } from './requestOptions.ts';
-import { idempotency, underSameKey } from './sameKey.ts';
-import type { ValidRequest } from './validateRequest.ts';
 
-export interface AcceptDeps extends InSessionDeps {
+import type { Config } from '../../config/config.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
+import { decideExecution, type Execution } from '../../domain/execution.ts';
+import { type ExecutionOptions, isCommand } from '../../domain/executionOptions.ts';
+import type { ContextId, ExecutionId } from '../../domain/ids.ts';
+import { queueOf } from '../../domain/queueOf.ts';
+import { QuotaError } from '../../domain/quota.ts';
+import { requestFacts } from '../../domain/requestFacts.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { decideAgain } from '../../events/store/decideAndCommit.ts';
+import {
+  type Commit,
+  type IdempotencyClaim,
+  LimitError,
+  type StreamAppend,
+} from '../../events/store/eventStore.ts';
+import { contextNamed } from '../contexts/contexts.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import {
+  hasFeature,
+  type InSessionDeps,
+  inSession,
+  lacksFeature,
+  requireOfClaimed,
+  type WorkerFeature,
+} from '../sessions/opening.ts';
+import type { Opening } from '../sessions/validateOptions.ts';
+import { untilInitialized } from '../waiting.ts';
+import type { RequestHashes } from './requestHash.ts';
+import { type ExecuteRequest, type ValidRequest, validateRequest } from './validateRequest.ts';
+
+// How many executions may be unfinished: one limit for each context, and one for all commands of a session.
+
+type QueueLimitDeps = Pick<ServiceDeps, 'config' | 'pool'>;
+
+/** How many unfinished executions may share the request's limit, including the request itself. */
+function maxUnfinishedOf(deps: QueueLimitDeps, request: ValidRequest): number {
+  return runningAtOnce(deps, request) + deps.config.maxQueuedExecutions;
+}
+
+/** How many unfinished executions may run at the same time. The others wait. */
+function runningAtOnce({ config }: QueueLimitDeps, request: ValidRequest): number {
+  return isCommand(request) ? config.maxCommands : 1;
+}
+
+/** How many unfinished executions that share the request's limit are known to this gateway. */
+function unfinishedBeside(
+  { pool }: QueueLimitDeps,
+  { workerId }: Session,
+  { language }: ValidRequest,
+  contextId: ContextId | null,
+): number {
+  const queue = queueOf({ language, contextId });
+  return pool.heldWorkers.get(workerId)?.unfinishedIn(queue) ?? 0;
+}
+
+/** @param unfinished how many there are without the request */
+function queueFull(deps: QueueLimitDeps, request: ValidRequest, unfinished: number): DomainError {
+  const limit = deps.config.maxQueuedExecutions;
+  const queued = unfinished - runningAtOnce(deps, request);
+  const what = isCommand(request) ? 'session' : 'context of the session';
+  return new DomainError(
+    'QUEUE_FULL',
+    `This ${what} already has ${queued} queued ${isCommand(request) ? 'commands' : 'executions'}, and at most ${limit} are allowed. Wait until some have finished.`,
+    { limit, queued, retryAfterMs: RETRY_AFTER_MS },
+  );
+}
+
+// The options of a request: how they are recorded, and which features of the worker they need.
+
+/** The options of the request as its event records them. Empty for plain code. */
+function optionsOf(request: ValidRequest, contextId: ContextId | null): ExecutionOptions {
+  const { keepAlive, stopOnError, allowInput, pty, workingDirectory, environmentVariables } =
+    request;
+  const { label, silent, storeHistory, userExpressions } = request;
+  const environmentVariableNames = Object.keys(environmentVariables).sort();
+  return {
+    ...(isCommand(request) && { language: 'BASH' }),
+    ...(contextId !== null && { contextId }),
+    ...(keepAlive && { keepAlive }),
+    ...(stopOnError && { stopOnError }),
+    ...(allowInput && { allowInput }),
+    ...(pty !== null && { pty }),
+    ...(workingDirectory !== null && { workingDirectory }),
+    ...(environmentVariableNames.length > 0 && { environmentVariableNames }),
+    ...(label !== null && { label }),
+    ...(silent && { silent }),
+    ...(!silent && !storeHistory && { storeHistory }),
+    ...(userExpressions.length > 0 && { userExpressions }),
+  };
+}
+
+/** The environment variables of the request. The commit stores them, but no event contains them. */
+function variablesOf(
+  { environmentVariables: values }: ValidRequest,
+  executionId: NonNullable<Commit['executionVariables']>['executionId'],
+): Pick<Commit, 'executionVariables'> {
+  return Object.keys(values).length > 0 ? { executionVariables: { executionId, values } } : {};
+}
+
+/**
+ * A feature that the request needs and the worker lacks. Null: the worker can run the request. @throws
+ * POOL_INITIALIZING
+ */
+async function missingFeature(
+  deps: Pick<ServiceDeps, 'pool'>,
+  worker: Worker,
+  request: ValidRequest,
+): Promise<WorkerFeature | null> {
+  for (const feature of neededFeatures(request))
+    if (!(await hasFeature(deps, worker, feature))) return feature;
+  return null;
+}
+
+/** The features that the request needs. An agent that lacks one of them would ignore that part of the request. */
+function neededFeatures({ isProcess }: ValidRequest): WorkerFeature[] {
+  return isProcess ? ['processes'] : [];
+}
+
+// Calls that are sent again with the idempotency key of an earlier one.
+
+type SameKeyDeps = Pick<ServiceDeps, 'database' | 'requestHashes'>;
+
+/**
+ * The execution that holds the request's idempotency key. Null: none does, or the request has no key.
+ * @throws IDEMPOTENCY_CONFLICT if the key was used for another request
+ */
+async function underSameKey(
+  { database: { queries }, requestHashes }: SameKeyDeps,
+  tenant: string,
+  request: ValidRequest,
+): Promise<Execution | null> {
+  const { userUuid, idempotencyKey: key } = request;
+  if (key === null) return null;
+  const holder = await queries.idempotencyKey(tenant, userUuid, key);
+  if (!holder) return null;
+  const { executionId, requestHash } = holder;
+  const facts = requestFacts(request);
+  const different = requestHashes.differences({ tenant, userUuid, key }, facts, requestHash);
+  if (different.length === 0) return await queries.execution(executionId);
+  throw new DomainError(
+    'IDEMPOTENCY_CONFLICT',
+    `idempotencyKey was used by this user for another request (execution ${executionId}). Different: ${different.join(', ')}. Take a new key.`,
+    { field: 'idempotencyKey', executionId, different },
+  );
+}
+
+/** The claim of the request's idempotency key, for its commit. Empty if the request has no key. */
+function idempotency(
+  { requestHashes }: SameKeyDeps,
+  tenant: string,
+  request: ValidRequest,
+  executionId: ExecutionId,
+): { idempotency?: IdempotencyClaim } {
+  const { idempotencyKey: key, userUuid } = request;
+  if (key === null) return {};
+  const requestHash = requestHashes.of({ tenant, userUuid, key }, requestFacts(request));
+  return { idempotency: { tenant, userUuid, key, requestHash, executionId } };
+}
+
+interface AcceptDeps extends InSessionDeps {
   readonly config: Config;
   readonly requestHashes: RequestHashes;
   /** Called right before the request is recorded. Called again with a new id if another writer was first. */
@@ -33,7 +177,7 @@ export interface AcceptDeps extends InSessionDeps {
  * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT if the session's worker lacks a feature that the
  * request needs; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, QUOTA_EXCEEDED, IDEMPOTENCY_CONFLICT
  */
-export async function acceptExecution(
+async function acceptExecution(
   deps: AcceptDeps,
   tenant: string,
   request: ValidRequest,
@@ -175,4 +319,67 @@ function requestAppend(
     null,
   );
   return { stream: 'execution', id: executionId, state: null, events };
+}
+
+export type AcceptRequestDeps = Pick<
+  ServiceDeps,
+  | 'config'
+  | 'database'
+  | 'pool'
+  | 'sessions'
+  | 'requestHashes'
+  | 'quotas'
+  | 'newId'
+  | 'now'
+  | 'tokenEnd'
+>;
+
+/**
+ * Validates a caller's request and records it. Resolves with the recorded execution.
+ * @param onAccepting called with the execution's id right before the request is recorded. Nothing has happened until
+ * then. Called again with a new id if another writer was first.
+ * @throws BAD_USER_INPUT, POOL_INITIALIZING, and what {@link acceptExecution} throws
+ */
+export async function acceptRequest(
+  deps: AcceptRequestDeps,
+  { tenant }: Principal,
+  request: ExecuteRequest,
+  onAccepting: (id: ExecutionId) => void,
+): Promise<Execution> {
+  const valid = validateRequest(request, deps.config);
+  await untilInitialized(deps.pool);
+  return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
+}
+
+export type RunDeps = AcceptRequestDeps & Pick<ServiceDeps, 'finishWaiters'>;
+
+export interface AcceptedExecution {
+  readonly execution: Execution;
+  /** Must be called when nobody waits for the execution any more. */
+  readonly unfollow: () => void;
+}
+
+/**
+ * Accepts code, and follows the execution from before it is durable. So a caller that waits for it at the gateway that
+ * holds the worker need not read it from the database. If this rejects, nothing is followed.
+ * @param onAccepting called right before the request is recorded. Nothing has happened until then.
+ */
+export async function acceptFollowed(
+  deps: RunDeps,
+  principal: Principal,
+  request: ExecuteRequest,
+  onAccepting: () => void,
+): Promise<AcceptedExecution> {
+  let unfollow = () => {};
+  try {
+    const execution = await acceptRequest(deps, principal, request, (id) => {
+      onAccepting();
+      unfollow();
+      unfollow = deps.finishWaiters.follow(id);
+    });
+    return { execution, unfollow };
+  } catch (error: unknown) {
+    unfollow();
+    throw error;
+  }
 }

@@ -1,9 +1,14 @@
 /** Waits for the ends of executions, and for their beginnings, whichever gateway records them. */
-
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
-import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
+import {
+  type Execution,
+  type ExecutionEnd,
+  type ExecutionEvent,
+  evolveExecution,
+} from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
+import type { Database } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 
 /**
@@ -141,4 +146,19 @@ function isFinished({ finishedAt }: Execution): boolean {
 
 function hasBegun({ startedAt, finishedAt }: Execution): boolean {
   return startedAt !== null || finishedAt !== null;
+}
+
+/**
+ * Calls `listener` with each execution whose end this gateway has recorded. Returns a function that removes the
+ * listener. Every gateway is notified of every end, so ends of other gateways are left out: then the sum of all
+ * gateways' counts is right.
+ */
+export function onOwnEnds(
+  { gatewayId, wakeUps }: Pick<Database, 'gatewayId' | 'wakeUps'>,
+  listener: (end: ExecutionEnd) => void,
+): () => void {
+  return wakeUps.onEvent(({ event, metadata }) => {
+    if (metadata.gatewayId === gatewayId && event.type === 'ExecutionFinished')
+      listener(event.data);
+  });
 }

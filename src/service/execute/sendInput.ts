@@ -2,22 +2,59 @@
  * Input for an execution, on any gateway. It is recorded; the gateway that holds the worker gets the event and delivers
  * it (worker/input/inputDelivery.ts).
  */
+
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
-import { isCommand } from '../../domain/executionOptions.ts';
+import { isCommand, type Terminal } from '../../domain/executionOptions.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
 import { recordedContent } from '../../domain/input.ts';
 import type { Database } from '../../events/database.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import { optionalContentOf } from '../contentOf.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { type CountUseDeps, countUse } from '../sessions/countUse.ts';
+import { workerAway } from '../sessions/opening.ts';
+import { type CountUseDeps, countUse } from '../sessions/sessions.ts';
 import { refuse, validateWholeNumber } from '../validate.ts';
 import { requireExecution } from './execution.ts';
-import { isSameInput } from './isSameInput.ts';
+import { validateTerminal } from './validateRequest.ts';
+
+/**
+ * Whether these bytes are the recorded input at this offset. At least as many bytes must be recorded there. Secret
+ * bytes of an execution that has ended are gone, and count as the same.
+ */
+async function isSameInput(
+  { inputIn }: Pick<Queries, 'inputIn'>,
+  id: ExecutionId,
+  offset: number,
+  bytes: Buffer,
+): Promise<boolean> {
+  const end = offset + bytes.length;
+  let [at, from] = [offset, 1];
+  while (at < end) {
+    const pieces = await inputIn(id, { start: at, end }, from);
+    if (pieces.length === 0) return false;
+    for (const piece of pieces) {
+      const until = Math.min(end, piece.offset + piece.length);
+      if (
+        piece.bytes &&
+        !isWithin(piece.bytes, at - piece.offset, bytes.subarray(at - offset, until - offset))
+      )
+        return false;
+      at = until;
+      from = piece.version;
+      if (at >= end) break;
+    }
+  }
+  return true;
+}
+
+function isWithin(whole: Buffer, start: number, part: Buffer): boolean {
+  return whole.subarray(start, start + part.length).equals(part);
+}
 
 /** The most bytes in one call. A larger input is sent in several calls, so that each is a small event. */
 const MAX_CALL_BYTES = 65_536;
@@ -53,9 +90,7 @@ interface Asked {
   readonly followingBytes: number;
 }
 
-export interface SendInputDeps
-  extends CountUseDeps,
-    Pick<ServiceDeps, 'database' | 'inputCalls' | 'now'> {
+interface SendInputDeps extends CountUseDeps, Pick<ServiceDeps, 'database' | 'inputCalls' | 'now'> {
   readonly config: Pick<Config, 'maxInputBytes'>;
 }
 
@@ -190,4 +225,31 @@ function requireRoom(inputBytes: number, { maxInputBytes: limit }: SendInputDeps
     `The execution would have ${inputBytes} bytes of input, and at most ${limit} are allowed (MAX_INPUT_BYTES). Nothing was recorded.`,
     { limit },
   );
+}
+
+/**
+ * Gives the terminal of a command another size. Not recorded: the latest size wins. It counts as a use of the session.
+ * Works on any gateway.
+ * @returns whether the command runs, and so has the size now
+ * @throws BAD_USER_INPUT, NOT_FOUND; POOL_INITIALIZING if the worker does not answer
+ */
+export async function resizeTerminal(
+  deps: CountUseDeps & Pick<ServiceDeps, 'database' | 'pool'>,
+  principal: Principal,
+  executionId: string,
+  size: Terminal,
+): Promise<boolean> {
+  const terminal = validateTerminal(size);
+  const execution = await requireExecution(deps, principal, executionId);
+  if (!execution.options?.pty) refuse('executionId', 'names an execution without a terminal', {});
+  if (execution.finishedAt !== null) return false;
+  await countUse(deps, execution);
+  const worker = await deps.database.queries.worker(execution.workerId);
+  const call = worker && (await deps.pool.agentOf(worker));
+  if (!call) return false;
+  try {
+    return (await call('resize', { msgId: execution.id, ...terminal })).known;
+  } catch (error: unknown) {
+    throw workerAway(error);
+  }
 }

@@ -2,27 +2,69 @@
  * Checks a caller's request before anything is recorded or a worker is claimed. Each error names the field and the
  * limit.
  */
+
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Language, Terminal } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import type { UserExpression } from '../../domain/userExpressions.ts';
-import { parseContextId } from '../contexts/openContext.ts';
+import { parseContextId } from '../contexts/contexts.ts';
 import {
+  type EnvironmentVariable,
   refuse,
+  type Variables,
+  validateDirectory,
   validateName,
   validateNumber,
   validateUserUuid,
-  validateWait,
-} from '../validate.ts';
-import {
-  type EnvironmentVariable,
-  type Variables,
-  validateDirectory,
   validateVariables,
-} from '../validateEnvironment.ts';
-import { bytesOfExpressions, validateExpressions } from './validateExpressions.ts';
-import { validateTerminal } from './validateTerminal.ts';
+  validateWait,
+  validateWholeNumber,
+} from '../validate.ts';
+
+/** The agent has the same limits. */
+const MAX_EXPRESSIONS = 64;
+const MAX_NAME_CHARS = 128;
+
+/** @throws BAD_USER_INPUT for too many expressions, and for names that are empty, too long or not unique */
+function validateExpressions(expressions: readonly UserExpression[]): readonly UserExpression[] {
+  if (expressions.length > MAX_EXPRESSIONS)
+    refuse(
+      'userExpressions',
+      `has ${expressions.length} entries, at most ${MAX_EXPRESSIONS} are allowed`,
+      {
+        limit: MAX_EXPRESSIONS,
+      },
+    );
+  const names = new Set<string>();
+  for (const { name } of expressions) {
+    if (name === '') refuse('userExpressions.name', 'must not be empty', {});
+    validateName('userExpressions.name', name, MAX_NAME_CHARS);
+    if (names.has(name)) refuse('userExpressions.name', `${JSON.stringify(name)} occurs twice`, {});
+    names.add(name);
+  }
+  return expressions.map(({ name, code }) => ({ name, code }));
+}
+
+/** How many bytes the expressions add to the size of the code. */
+function bytesOfExpressions(expressions: readonly UserExpression[]): number {
+  return expressions.reduce(
+    (sum, { name, code }) => sum + Buffer.byteLength(name) + Buffer.byteLength(code),
+    0,
+  );
+}
+
+/** Linux keeps each in 16 bits. */
+const MAX_CELLS = 65_535;
+
+/** @param within the prefix of the field names in messages @throws BAD_USER_INPUT */
+export function validateTerminal({ columns, rows }: Terminal, within = ''): Terminal {
+  const range = { min: 1, max: MAX_CELLS };
+  return {
+    columns: validateWholeNumber(`${within}columns`, columns, range),
+    rows: validateWholeNumber(`${within}rows`, rows, range),
+  };
+}
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 /** The label is stored in the execution's row, so it must be short. */

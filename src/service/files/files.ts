@@ -1,4 +1,8 @@
+/** Reads files: lists of folders, facts about one file, and short texts. */
+import { buffer } from 'node:stream/consumers';
+import { DomainError } from '../../domain/errors.ts';
 import { quoted } from '../../domain/quoted.ts';
+import type { FileContent } from '../../domain/workerFiles.ts';
 import {
   DEFAULT_PAGE_SIZE,
   type ListPage,
@@ -6,17 +10,88 @@ import {
   type PageRequest,
 } from '../lists/page.ts';
 import type { Principal } from '../principal.ts';
-import { refuse, validateNumber, validateUserUuid } from '../validate.ts';
-import { type GivenPath, validatePath } from './filePaths.ts';
-import type { FileView } from './fileView.ts';
-import { askWorker, requireSession, type SessionFilesDeps } from './sessionFiles.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import {
+  type GivenPath,
+  refuse,
+  validateNumber,
+  validatePath,
+  validateUserUuid,
+} from '../validate.ts';
+import { type ReadContentDeps, readContent } from './archives.ts';
+import {
+  askWorker,
+  type FileView,
+  isMissing,
+  requireSession,
+  type SessionFilesDeps,
+  tooLarge,
+  useOpenSession,
+} from './sessionFiles.ts';
+
+interface FileTextRequest {
+  readonly maxBytes?: number | null | undefined;
+  /** Counts the bytes that are about to be read, and throws if the answer would become too large. */
+  readonly charge: (bytes: number) => void;
+}
+
+/**
+ * The whole content of a small file. Null for a folder or anything else that is no file (a link counts as what it leads
+ * to), and for a file that is gone.
+ * @throws BAD_USER_INPUT; FILE_TOO_LARGE if the file is larger than `maxBytes`; the errors of `fileErrors.ts`
+ */
+export async function fileText(
+  deps: ReadContentDeps & Pick<ServiceDeps, 'config'>,
+  principal: Principal,
+  { userUuid, entry }: FileView,
+  { maxBytes, charge }: FileTextRequest,
+): Promise<Buffer | null> {
+  const { maxFileTextBytes } = deps.config;
+  const limit = validateNumber('maxBytes', maxBytes ?? maxFileTextBytes, {
+    min: 0,
+    max: maxFileTextBytes,
+  });
+  if (entry.kind !== 'file' && entry.kind !== 'link') return null;
+  try {
+    const content = await readContent(deps, principal, { userUuid, path: entry.pathBytes });
+    try {
+      return await wholeOf(content, limit, charge);
+    } finally {
+      content.body.destroy();
+    }
+  } catch (error: unknown) {
+    if (error instanceof DomainError && NO_FILE.has(error.code)) return null;
+    throw error;
+  }
+}
+
+async function wholeOf(
+  { length, body }: FileContent,
+  limit: number,
+  charge: FileTextRequest['charge'],
+): Promise<Buffer> {
+  if (length > limit) {
+    const what = `The file is ${length} bytes (over HTTP, /files/ sends files of any size)`;
+    throw tooLarge(what, limit, 'maxBytes, at most MAX_FILE_TEXT_BYTES');
+  }
+  charge(length);
+  return await buffer(body);
+}
+
+const NO_FILE: ReadonlySet<string> = new Set([
+  'FILE_NOT_FOUND',
+  'NOT_FOUND',
+  'IS_A_DIRECTORY',
+  'NOT_A_DIRECTORY',
+  'NOT_A_FILE',
+]);
 
 /** The worker's own limit. */
 const MAX_DEPTH = 32;
 /** A position holds the names of a path, so none is longer than a path of 4,095 bytes in base64. */
 const MAX_POSITION_CHARS = 8_192;
 
-export interface FolderRequest extends PageRequest {
+interface FolderRequest extends PageRequest {
   readonly userUuid: string;
   readonly path: GivenPath;
   /** How many levels below the folder. 1: only what is in the folder itself. */
@@ -58,4 +133,29 @@ function isPosition(cursor: string): boolean {
     cursor.length <= MAX_POSITION_CHARS &&
     Buffer.from(cursor, 'base64url').toString('base64url') === cursor.replace(/=+$/, '')
   );
+}
+
+/**
+ * The file, folder or link at a path. Null if nothing is there, or if the user has no open session.
+ * @param options `follow`: what a link leads to, instead of the link itself
+ * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, and the other errors of `fileErrors.ts`
+ */
+export async function file(
+  deps: SessionFilesDeps,
+  principal: Principal,
+  userUuid: string,
+  given: GivenPath,
+  options: { readonly follow?: boolean } = {},
+): Promise<FileView | null> {
+  validateUserUuid(userUuid);
+  const path = validatePath(given);
+  const session = await useOpenSession(deps, principal, userUuid);
+  if (!session) return null;
+  try {
+    const entry = await askWorker(deps, session, path, (files) => files.stat(path.bytes, options));
+    return { userUuid, entry };
+  } catch (error: unknown) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
 }

@@ -12,7 +12,7 @@ import type { ContextId, ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import { followFeed } from '../../events/followFeed.ts';
-import type { KernelView } from '../contexts/kernelView.ts';
+import type { KernelView } from '../contexts/kernels.ts';
 
 /** How much may wait for a follower that is slower than the executions. */
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;

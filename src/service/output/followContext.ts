@@ -2,15 +2,13 @@ import { onAbort } from '../../async/onAbort.ts';
 import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/contextPlace.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import { kernel } from '../contexts/kernel.ts';
-import type { KernelView } from '../contexts/kernelView.ts';
-import { noContext } from '../contexts/openContext.ts';
-import { openSessionOf } from '../kernel/openSessionOf.ts';
+import { noContext } from '../contexts/contexts.ts';
+import { type KernelView, kernel, openSessionOf } from '../contexts/kernels.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
 import { readerOf } from './contextReaders.ts';
-import { outputsUntil } from './outputsUntil.ts';
+import { outputsUntil } from './followOutput.ts';
 
 /** What happens to an execution. If it ends before it has begun, only its end is reported. */
 export type ExecutionNews =

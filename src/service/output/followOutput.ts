@@ -1,20 +1,71 @@
 /** Live output: first the stored outputs after a cursor, then new ones, pulled page by page. */
+
+import { onAbort } from '../../async/onAbort.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
-import type { OutputBounds, OutputCursor, OutputItem } from '../../domain/output.ts';
+import type { OutputBounds, OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
 import { type Session, userKey } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
 import type { TokenEnd } from '../access/tokenEnd.ts';
+import { validateOutputRange } from '../answer/outputRange.ts';
+import { requireExecution } from '../execute/execution.ts';
+import { notFound } from '../notFound.ts';
 import type { OpenSessions } from '../openSessions.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 
-/** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
-export const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
+/**
+ * The outputs of an execution after `after` that are stored now, at most a page of them. A caller that reads page by
+ * page holds no more than one page in memory, however much the execution has printed.
+ * @param execution as an operation gave it
+ * @throws NOT_FOUND, BAD_USER_INPUT
+ */
+export async function outputPage(
+  { database }: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  execution: Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'finishedAt'>,
+  after: number,
+): Promise<OutputsRead> {
+  validateOutputRange({ after });
+  if (!sees(principal, execution)) throw notFound('execution', execution.id);
+  const read = () => database.queries.outputs({ executionId: execution.id, seq: after }, PAGE);
+  const page = await read();
+  // After each commit, memory may answer once that nothing more is there (freshOutputs.ts), although another gateway
+  // has stored the rest and the end. The second call then reads the database.
+  const isBehind = page.items.length === 0 && !page.isEnd && execution.finishedAt !== null;
+  return isBehind ? await read() : page;
+}
 
-export interface FollowDeps {
+interface OutputReader {
+  /** The end of the reader's token. */
+  readonly tokenEnd: TokenEnd;
+  /** Aborted when the reader goes. */
+  readonly gone: AbortSignal;
+}
+
+/** All outputs of an execution, until the last one or until the reader goes. The finish is not among them. */
+export async function* outputsUntil(
+  deps: FollowDeps,
+  executionId: ExecutionId,
+  { tokenEnd, gone }: OutputReader,
+): AsyncGenerator<OutputItem> {
+  const items = followOutput(deps, executionId, 0, tokenEnd);
+  const off = onAbort(gone, () => void items.return?.());
+  try {
+    for await (const item of items) if (item.output.kind !== 'finish') yield item;
+  } finally {
+    off();
+  }
+}
+
+/** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
+const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
+
+interface FollowDeps {
   readonly database: Database;
   readonly sharedOutput: SharedOutput;
 }
@@ -34,7 +85,7 @@ export function followOutput(
   return sharedOutput.follow(source, { executionId, seq: after }, tokenEnd);
 }
 
-export interface FollowSessionDeps extends FollowDeps {
+interface FollowSessionDeps extends FollowDeps {
   readonly sessions: OpenSessions;
 }
 
@@ -115,4 +166,35 @@ async function checkedCursor(
     });
   }
   return { executionId, seq: Number(digits) };
+}
+
+/**
+ * An execution's outputs after `after`: first those that are stored, then live ones, up to the finish. The consumer
+ * pulls them, so nothing is buffered for a consumer that does not read. `return()` resolves immediately, even while
+ * `next()` waits.
+ * @throws NOT_FOUND, BAD_USER_INPUT before the first item
+ */
+export async function followExecution(
+  deps: Pick<ServiceDeps, 'database' | 'sharedOutput'>,
+  principal: Principal,
+  executionId: string,
+  after: number,
+): Promise<AsyncIterableIterator<OutputItem>> {
+  validateOutputRange({ after });
+  const { id } = await requireExecution(deps, principal, executionId);
+  return followOutput(deps, id, after, principal.tokenEnd);
+}
+
+/**
+ * The outputs of all executions of a user, in this session and later ones. Starts after `executionId:seq`, or with new
+ * outputs if `after` is null. Never ends by itself.
+ * @throws NOT_FOUND, BAD_USER_INPUT before the first item
+ */
+export async function followSession(
+  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'sharedOutput'>,
+  principal: Principal,
+  userUuid: string,
+  after: string | null,
+): Promise<AsyncIterableIterator<OutputItem>> {
+  return await followSessionOutput(deps, principal, validateUserUuid(userUuid), after);
 }

@@ -1,5 +1,5 @@
 import type { PoolStatus } from '../../domain/poolStatus.ts';
-import { pullIterator } from '../output/pullIterator.ts';
+import { pullIterator } from '../output/sharedOutput.ts';
 import type { Principal } from '../principal.ts';
 import { type StatusDeps, statusFor } from './statusFor.ts';
 

@@ -2,7 +2,7 @@
 import { BoundedMap } from '../../domain/boundedMap.ts';
 import { type Limits, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
 import type { CommitQuotas } from '../../events/store/eventStore.ts';
-import type { SessionOwner } from '../sessions/opening/openingOf.ts';
+import type { SessionOwner } from '../sessions/validateOptions.ts';
 import type { LimitsInForce } from './limitsInForce.ts';
 
 /** How many users are remembered. */

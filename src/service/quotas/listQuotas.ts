@@ -1,4 +1,4 @@
-import { tenantAsked } from '../access/tenantAsked.ts';
+import { tenantAsked } from '../access/tokens.ts';
 import { actsFor, type Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateUserUuid } from '../validate.ts';

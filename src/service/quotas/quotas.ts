@@ -12,7 +12,7 @@ import {
 import type { QueuePlace } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
-import type { SessionOwner } from '../sessions/opening/openingOf.ts';
+import type { SessionOwner } from '../sessions/validateOptions.ts';
 import { createDailyUse } from './dailyUse.ts';
 import { createLimitedUsers } from './limitedUsers.ts';
 import { createLimitsInForce } from './limitsInForce.ts';

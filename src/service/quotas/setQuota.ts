@@ -6,7 +6,7 @@ import {
   quotaIdOf,
 } from '../../domain/quota.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
-import { validateWord } from '../access/validateToken.ts';
+import { validateWord } from '../access/tokens.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';

@@ -1,14 +1,73 @@
 /** Checks the options of a session before a worker is claimed. */
 import type { Config } from '../../config/config.ts';
-import type { SessionOptions } from '../../domain/sessionOptions.ts';
-import { refuse, validateName, validateWholeNumber } from '../validate.ts';
+import { type EgressRule, notCovered, parseRule } from '../../domain/egress/egressRule.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { NewId, SessionId } from '../../domain/ids.ts';
+import { decideSession, endedWithOptions, type Session } from '../../domain/session.ts';
+import { isPlain, type SessionOptions } from '../../domain/sessionOptions.ts';
+import { decideWorker, type Worker } from '../../domain/worker.ts';
+import type { Database } from '../../events/database.ts';
+import { ConcurrencyError, type StreamAppend } from '../../events/store/eventStore.ts';
 import {
   type EnvironmentVariable,
+  refuse,
   type VariableLimits,
   type Variables,
+  validateName,
   validateVariables,
-} from '../validateEnvironment.ts';
-import { type EgressLimits, validateEgress } from './validateEgress.ts';
+  validateWholeNumber,
+} from '../validate.ts';
+
+/** More than a session needs, and few enough to compare each connection with all of them. */
+const MAX_ENTRIES = 64;
+/** A host name, and a port. */
+const MAX_ENTRY_CHARS = 260;
+
+type EgressLimits = Pick<Config, 'egressAllow' | 'tenantEgressAllow'>;
+
+/**
+ * The hosts that a session's code may reach, as rules in alphabetical order. They only narrow what its tenant may reach.
+ * @throws BAD_USER_INPUT, with the field `egressAllow`
+ */
+function validateEgress(
+  given: readonly string[],
+  { egressAllow, tenantEgressAllow }: EgressLimits,
+  tenant: string,
+): readonly string[] {
+  const field = 'egressAllow';
+  if (given.length > MAX_ENTRIES)
+    refuse(field, `has ${given.length} items, at most ${MAX_ENTRIES} are allowed`, {
+      limit: MAX_ENTRIES,
+    });
+  const rules = given.map((text) => ruleOf(field, text));
+  requireCovered(field, rules, egressAllow, 'EGRESS_ALLOW of this installation');
+  const ofTenant = tenantEgressAllow.get(tenant);
+  if (ofTenant) requireCovered(field, rules, ofTenant, 'what this tenant may reach');
+  return [...new Set(rules.map(({ text }) => text))].sort();
+}
+
+function ruleOf(field: string, text: string): EgressRule {
+  if (text.length > MAX_ENTRY_CHARS)
+    return refuse(
+      field,
+      `has an item of ${text.length} characters, at most ${MAX_ENTRY_CHARS} are allowed`,
+      {
+        limit: MAX_ENTRY_CHARS,
+      },
+    );
+  const rule = parseRule(text);
+  return 'problem' in rule ? refuse(field, `has an item that ${rule.problem}`, {}) : rule;
+}
+
+function requireCovered(
+  field: string,
+  rules: readonly EgressRule[],
+  outer: readonly EgressRule[],
+  what: string,
+): void {
+  const missing = rules.flatMap((rule) => notCovered(outer, rule));
+  if (missing.length > 0) refuse(field, `names ${missing.join(', ')}, which is not in ${what}`, {});
+}
 
 /** The same as for the corresponding settings, because upkeep checks these times once a second. */
 const MIN_TIME_MS = 1_000;
@@ -98,4 +157,85 @@ export function validateMetadata(
   }
   // Own keys only, in a fixed order, so that the same metadata always gives the same event.
   return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** The owner of a session. */
+export interface SessionOwner {
+  readonly tenant: string;
+  readonly userUuid: string;
+}
+
+interface OpeningDeps {
+  readonly database: Pick<Database, 'queries'>;
+  readonly newId: NewId;
+  readonly now: () => Date;
+}
+
+/** A session that a commit opens. */
+export interface Opening {
+  readonly owner: SessionOwner;
+  readonly sessionId: SessionId;
+  readonly worker: Worker;
+  /** Whether the variables of an earlier session are lost to the user. */
+  readonly followsLoss: boolean;
+  /** WorkerAssigned, then SessionOpened: two appends for the caller's commit. */
+  readonly streams: readonly [StreamAppend, StreamAppend];
+}
+
+/**
+ * The events that open a session of the user with this worker. Nothing is recorded yet: the caller commits them,
+ * together with whatever the session is opened for. If another writer is first, that commit throws a ConcurrencyError.
+ * @param asked the options that the user asks for. Null: the call does not ask for a session, but needs one
+ * @throws ConcurrencyError (`open-session`) if the user has an open session; SESSION_ENDED as {@link lastSessionOf}
+ */
+export async function openingOf(
+  deps: OpeningDeps,
+  owner: SessionOwner,
+  worker: Worker,
+  asked: SessionOptions | null,
+): Promise<Opening> {
+  const previous = await lastSessionOf(deps, owner, asked);
+  const options = asked && !isPlain(asked) ? asked : null;
+  const at = deps.now().toISOString();
+  const sessionId = deps.newId<SessionId>();
+  const { id: workerId } = worker;
+  const opened = decideSession(
+    { type: 'OpenSession', at, sessionId, ...owner, workerId, previous, options },
+    null,
+  );
+  const assigned = decideWorker({ type: 'AssignWorker', at, sessionId }, worker);
+  return {
+    owner,
+    sessionId,
+    worker,
+    followsLoss: opened.some(({ type, data }) => type === 'SessionOpened' && data.followsLoss),
+    streams: [
+      { stream: 'worker', id: workerId, state: worker, events: assigned },
+      { stream: 'session', id: sessionId, state: null, events: opened },
+    ],
+  };
+}
+
+/**
+ * The user's last session, which has ended. Null if there was none.
+ * @param asked as for {@link openingOf}
+ * @throws ConcurrencyError (`open-session`) if it is open; SESSION_ENDED if it had options and was not released, and
+ * `asked` is null: a session without options must not silently take its place
+ */
+export async function lastSessionOf(
+  { database: { queries } }: OpeningDeps,
+  { tenant, userUuid }: SessionOwner,
+  asked: SessionOptions | null,
+): Promise<Session | null> {
+  const last = await queries.lastSession(tenant, userUuid);
+  if (last === null) return null;
+  if (last.closedAt === null) throw new ConcurrencyError('open-session');
+  const mayReplace = asked !== null || !endedWithOptions(last);
+  if (mayReplace || (await queries.isEndAccepted(last.id))) return last;
+  const { id: sessionId, closedAt, closeReason } = last;
+  throw new DomainError(
+    'SESSION_ENDED',
+    `This user's session had options, and has ended (${closeReason}). A session without them would differ from it. Call openSession to open another with options, or release to go on without.`,
+    { sessionId, closedAt: closedAt.toISOString(), closeReason },
+  );
 }

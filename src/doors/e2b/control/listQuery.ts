@@ -1,5 +1,5 @@
 /** The query of a request for a list of sandboxes. */
-import type { SessionFilter } from '../../../service/lists/sessions.ts';
+import type { SessionFilter } from '../../../service/lists/lists.ts';
 import { refuse } from './body.ts';
 import { environmentOf } from './template.ts';
 

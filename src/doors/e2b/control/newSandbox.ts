@@ -1,5 +1,5 @@
 /** The body of a request for a new sandbox, as options of a session. */
-import type { EnvironmentVariable } from '../../../service/validateEnvironment.ts';
+import type { EnvironmentVariable } from '../../../service/validate.ts';
 import type { DoorSettings } from '../../openDoor.ts';
 import { type Fields, isFields } from '../../shared/fields.ts';
 import { isSet, objectOf, refuse, stringsOf } from './body.ts';

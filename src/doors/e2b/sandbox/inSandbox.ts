@@ -1,7 +1,7 @@
 /** Serves a call on the data plane within its sandbox, however that ends meanwhile. */
 import { DomainError } from '../../../domain/errors.ts';
 import { singleUser } from '../../../domain/users.ts';
-import type { WatchedSession } from '../../../service/sessions/watchSession.ts';
+import type { WatchedSession } from '../../../service/sessions/sessions.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import { answerGone } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';

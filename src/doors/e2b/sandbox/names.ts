@@ -1,6 +1,6 @@
 /** A sandbox is a session. Its id is in the name of the session's user, so every gateway knows which session is meant. */
 import { randomBytes } from 'node:crypto';
-import type { SessionNames } from '../../../service/access/findSigner.ts';
+import type { SessionNames } from '../../../service/access/sessionKeys.ts';
 import type { Principal } from '../../../service/principal.ts';
 import { sessionPrefixOf } from '../../shared/place.ts';
 

@@ -1,6 +1,6 @@
 /** Carries out the requests of one connection. */
 import { DomainError } from '../../../domain/errors.ts';
-import type { KernelView } from '../../../service/contexts/kernelView.ts';
+import type { KernelView } from '../../../service/contexts/kernels.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import type { BoundService } from '../../../service/service.ts';
 import type { Fields } from '../../shared/fields.ts';

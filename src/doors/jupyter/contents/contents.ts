@@ -2,7 +2,7 @@
 import { DomainError } from '../../../domain/errors.ts';
 import { quoted } from '../../../domain/quoted.ts';
 import type { FileEntry } from '../../../domain/workerFiles.ts';
-import type { FileView } from '../../../service/files/fileView.ts';
+import type { FileView } from '../../../service/files/sessionFiles.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import type { Fields } from '../../shared/fields.ts';
 import { answerJson, answerNothing, errorBody } from '../rest/answer.ts';

@@ -1,6 +1,6 @@
 /** What Jupyter's REST API tells (https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html). */
 import type { Notebook } from '../../../domain/notebook.ts';
-import type { KernelView } from '../../../service/contexts/kernelView.ts';
+import type { KernelView } from '../../../service/contexts/kernels.ts';
 
 export const KERNEL_NAME = 'python3';
 /** The Jupyter Server whose API this is. */

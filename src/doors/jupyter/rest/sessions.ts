@@ -1,7 +1,7 @@
 /** Jupyter's sessions: notebooks (src/domain/notebook.ts) and the kernels that run them. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { Notebook } from '../../../domain/notebook.ts';
-import type { KernelView } from '../../../service/contexts/kernelView.ts';
+import type { KernelView } from '../../../service/contexts/kernels.ts';
 import { answerJson, answerNothing } from './answer.ts';
 import { bad, bodyOf, objectOf, textOf } from './body.ts';
 import { type AskedKernelSpec, askedSpec } from './kernelSpecs.ts';

@@ -2,7 +2,7 @@
  * The name of a context says what a client of E2B needs to know of it: the language of its cells, and its folder as the
  * client gave it. Any gateway reads it there. Contexts with other names are Python's.
  */
-import type { ContextView } from '../../../../service/contexts/contextView.ts';
+import type { ContextView } from '../../../../service/contexts/contexts.ts';
 import type { Language } from './languages.ts';
 
 /** The context that bash has without a client making one. */

@@ -1,6 +1,6 @@
 import { DomainError, type ErrorCode } from '../../../../domain/errors.ts';
 import { WORKER_HOME } from '../../../../domain/worker.ts';
-import type { ContextView } from '../../../../service/contexts/contextView.ts';
+import type { ContextView } from '../../../../service/contexts/contexts.ts';
 import type { DoorDeps } from '../../../openDoor.ts';
 import type { SandboxCall } from '../../surface.ts';
 import { readObject, textIn } from '../body.ts';

@@ -1,0 +1,189 @@
+/** Pages of events, executions, sessions and workers. */
+import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import { type ExecutionId, parseId } from '../../domain/ids.ts';
+import { quoted } from '../../domain/quoted.ts';
+import type { Session } from '../../domain/session.ts';
+import { both, type Users } from '../../domain/users.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { tenantAsked } from '../access/tokens.ts';
+import { type Principal, sees } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateMetadata } from '../sessions/validateOptions.ts';
+import { refuse, validateUserUuid } from '../validate.ts';
+import {
+  type ListPage,
+  type PageRequest,
+  parseIdCursor,
+  parsePosition,
+  readBoundedPage,
+  readPage,
+} from './page.ts';
+
+interface EventFilter {
+  readonly types?: readonly string[] | null | undefined;
+}
+
+/**
+ * Events in the order in which they were recorded. An operator sees all of them. Everybody else sees those of their
+ * tenant. Positions and cursors are then numbers among the events of the tenant, so they reveal nothing of other
+ * tenants. A page ends early at MAX_RESPONSE_BYTES.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
+export async function events(
+  { database, config, requireSealed }: Pick<ServiceDeps, 'database' | 'config' | 'requireSealed'>,
+  { role, tenant }: Principal,
+  { types }: EventFilter,
+  request: PageRequest,
+): Promise<ListPage<RecordedEvent>> {
+  const valid = types == null ? null : validateTypes(types);
+  const { queries } = database;
+  const isOperator = role === 'OPERATOR';
+  if (!isOperator) await requireSealed();
+  const page = await readBoundedPage(request, parsePosition, (after, limit) => {
+    const bounds = { limit, maxBytes: config.maxResponseBytes };
+    return isOperator
+      ? queries.eventPage(valid, after ?? 0, bounds)
+      : queries.tenantEventPage(tenant, valid, after ?? 0, bounds);
+  });
+  if (isOperator) return page;
+  return {
+    ...page,
+    edges: page.edges.map(({ item, cursor }) => ({ item: withoutHash(item), cursor })),
+  };
+}
+
+/** Leaves out the hash of a token's secret. Operators, who make tokens, see it, and verifying the chain needs it. */
+function withoutHash(recorded: RecordedEvent): RecordedEvent {
+  const { event } = recorded;
+  if (event.type !== 'TokenCreated' && event.type !== 'TokenRotated') return recorded;
+  const { secretSha256: _, ...data } = event.data;
+  return { ...recorded, event: { ...event, data } as unknown as RecordedEvent['event'] };
+}
+
+/** @throws BAD_USER_INPUT for an unknown type: otherwise a misspelt name would give an empty list */
+function validateTypes(types: readonly string[]): readonly string[] {
+  const unknown = types.find((type) => !EVENT_TYPES.has(type));
+  if (unknown === undefined) return types;
+  const what = `has ${quoted(unknown)}, which is no type of event; docs/events.md names them all`;
+  return refuse('types', what, {});
+}
+
+interface ExecutionFilter {
+  /** Null or left out: that of the caller. */
+  readonly tenant?: string | null | undefined;
+  readonly userUuid?: string | null | undefined;
+  readonly status?: Execution['status'] | null | undefined;
+  /** Requested at this time or later. */
+  readonly from?: Date | null | undefined;
+  /** Requested before this time. */
+  readonly to?: Date | null | undefined;
+  /** Only executions of sessions whose metadata have all these pairs. */
+  readonly metadata?: unknown;
+}
+
+/** The executions of a tenant, the last accepted first. @throws BAD_USER_INPUT; FORBIDDEN for another tenant */
+export async function executions(
+  { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
+  principal: Principal,
+  { tenant, userUuid, status, from, to, metadata }: ExecutionFilter,
+  request: PageRequest,
+): Promise<ListPage<Execution>> {
+  const filter = {
+    tenant: tenantAsked(principal, tenant, 'the executions'),
+    users: principal.users,
+    userUuid: userUuid == null ? null : validateUserUuid(userUuid),
+    status: status ?? null,
+    from: from ?? null,
+    to: to ?? null,
+    metadata: metadata == null ? null : validateMetadata(metadata, config),
+  };
+  return await readPage(
+    request,
+    (cursor) => positionOf(database, principal, cursor),
+    (before, limit) => database.queries.executionPage(filter, before, limit),
+  );
+}
+
+/** A cursor is the id of an execution. A position would reveal how many events all tenants record. */
+async function positionOf(
+  { queries }: ServiceDeps['database'],
+  principal: Principal,
+  cursor: string,
+): Promise<number | null> {
+  const id = parseId<ExecutionId>(cursor);
+  const place = id === null ? null : await queries.executionPlace(id);
+  return place !== null && sees(principal, place) ? place.position : null;
+}
+
+export interface SessionFilter {
+  /** Null or left out: that of the caller. */
+  readonly tenant?: string | null | undefined;
+  readonly userUuid?: string | null | undefined;
+  /** Only sessions of these users. */
+  readonly users?: Users | null | undefined;
+  readonly isOpen?: boolean | null | undefined;
+  /** Only sessions that were opened at this time or later. */
+  readonly from?: Date | null | undefined;
+  /** Only sessions with the environment of this name. If the name is null: only sessions without an environment. */
+  readonly environment?: { readonly name: string | null } | null | undefined;
+  /** Only sessions whose metadata have all these pairs. */
+  readonly metadata?: unknown;
+  /** Whether the first opened come first. Left out: the last opened do. */
+  readonly oldestFirst?: boolean | null | undefined;
+}
+
+/**
+ * The sessions of a tenant, the last opened first unless the filter says otherwise. A cursor is valid in either order
+ * and with any filter.
+ * @throws BAD_USER_INPUT; FORBIDDEN for another tenant
+ */
+export async function sessions(
+  { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
+  principal: Principal,
+  { tenant, userUuid, users: asked, isOpen, metadata, oldestFirst, ...filter }: SessionFilter,
+  request: PageRequest,
+): Promise<ListPage<Session>> {
+  const own = principal.users;
+  const users = own === null || asked == null ? (own ?? asked ?? null) : both(own, asked);
+  const isNobody = users === null && own !== null;
+  const wanted = {
+    tenant: tenantAsked(principal, tenant, 'the sessions'),
+    users,
+    userUuid: userUuid == null ? null : validateUserUuid(userUuid),
+    isOpen: isOpen ?? null,
+    from: filter.from ?? null,
+    environment: filter.environment ?? null,
+    metadata: metadata == null ? null : validateMetadata(metadata, config),
+  };
+  return await readPage(request, parseIdCursor, async (after, limit) => {
+    if (isNobody) return [];
+    const range = { isOldestFirst: oldestFirst ?? false, after, limit };
+    return await database.queries.sessionPage(wanted, range);
+  });
+}
+
+interface WorkerFilter {
+  readonly states?: readonly Worker['state'][] | null | undefined;
+}
+
+/**
+ * The workers of this installation, the last requested first. Everybody but an operator sees those that have a session
+ * of their tenant, or had one.
+ * @throws BAD_USER_INPUT
+ */
+export async function workers(
+  { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  { role, tenant }: Principal,
+  { states }: WorkerFilter,
+  request: PageRequest,
+): Promise<ListPage<Worker>> {
+  const filter = {
+    poolId: pool.id,
+    states: states ?? null,
+    tenant: role === 'OPERATOR' ? null : tenant,
+  };
+  return await readPage(request, parseIdCursor, (before, limit) =>
+    database.queries.workerPage(filter, before, limit),
+  );
+}
