@@ -162,13 +162,13 @@ export function wasNeverConnected(error: unknown): boolean {
 /**
  * Refusals before anything is done. After any other refusal, a part of an archive may be extracted, or a part of a
  * folder deleted. For an archive, `not_found` is not one of these: extraction makes its folders, so a folder that it
- * does not find has vanished meanwhile.
+ * does not find has vanished meanwhile. `busy` is not one either: it can mean that the worker reached a limit of the
+ * system halfway, e.g. had no descriptor left.
  */
 const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
   'bad_request',
   'bad_path',
   'not_found',
-  'busy',
   'precondition_failed',
   'other_session',
   'other_boot',

@@ -9,7 +9,7 @@ import unittest
 from cellhouse_agent.files.helper import FileRefused
 from cellhouse_files.archives.tar_header import FILE, Header, header_bytes
 from cellhouse_files.parts import MAX_PARTS
-from tests.with_archives import WithArchives
+from tests.with_archives import WithArchives, member
 from tests.with_files import PATIENCE_SECONDS, helpers
 
 # Like a part, but the user's own.
@@ -73,6 +73,21 @@ class Seen(WithParts):
         for writing in writings:
             await self.helper.ask("finish_write", {"writing": writing})
         self.assertEqual(len(self.names()), MAX_PARTS)
+
+    async def test_an_archive_may_be_refused_as_busy_halfway(self) -> None:
+        pipe, unpacking = await self.begin_unpacking()
+        await pipe.write(memoryview(member(b"first", b"1")))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.names() != ["first"]:
+                await asyncio.sleep(0.01)
+        self.make_folder("others")
+        for number in range(MAX_PARTS):
+            await self.begin(f"others/{number}")
+        await pipe.write(memoryview(member(b"second", b"2")))
+        with self.assertRaises(FileRefused) as caught:
+            await unpacking
+        self.assertEqual(caught.exception.code, "busy")
+        self.assertEqual(self.names(), ["first", "others"])
 
 
 class Killed(WithParts):
