@@ -75,7 +75,7 @@ class TransfersTest(WithFiles):
         self.assertEqual(os.listdir(self.folder), ["file"])
 
     async def status_with(self, room: int, route: str) -> int:
-        """The status of a transfer for which the agent can open only so many descriptors. It closes all that it opens."""
+        """The status of a transfer for which the agent can open only so many descriptors. It keeps none."""
         before = len(open_descriptors())
         reader, writer = await asyncio.open_unix_connection(self.socket_path)
         async with asyncio.timeout(PATIENCE_SECONDS):
