@@ -79,6 +79,15 @@ it('whose end cannot be recorded because of a defect has both causes', async () 
   });
 });
 
+it('that does not fit does not claim that nothing was changed: an archive is extracted file by file', async () => {
+  await expect(refusedChange('extract', 'disk_full', () => {})).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: expect.stringMatching(
+      /old or its new content. An archive may be extracted in part\.$/,
+    ),
+  });
+});
+
 it.each<[FileOperation, FileRefusalCode, boolean]>([
   ['write', 'disk_full', false],
   ['move', 'not_found', false],

@@ -71,7 +71,7 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
   too_large: { code: 'FILE_TOO_LARGE', what: 'is too large for this' },
   disk_full: {
     code: 'NO_SPACE',
-    what: "does not fit on the worker's disk (WORKER_DISK_MB). What was there is unchanged",
+    what: "does not fit on the worker's disk (WORKER_DISK_MB). Each file has its old or its new content. An archive may be extracted in part",
   },
   busy: {
     code: 'FILES_BUSY',
