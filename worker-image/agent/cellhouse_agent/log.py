@@ -11,20 +11,28 @@ import time
 MAX_MESSAGE_CHARACTERS = 200
 
 _dropped_lines = 0
+# Of a line that is written in part. A pipe takes up to 4,096 bytes (PIPE_BUF) as a whole, but cuts longer lines.
+_rest = b""
 
 
 def log_event(event: str, **fields: str | int | float | bool | None) -> None:
     """Write a line, or count it as dropped when nobody reads the log.
 
     Workers outlive the Docker engine. While it is down, the pipe fills up: a blocking write would stop the worker.
+    If only a part of a line fits, its rest is written before the next line.
     """
-    global _dropped_lines
+    global _dropped_lines, _rest
     line: dict[str, object] = {"time": round(time.time(), 3), "event": event, **fields}
     if _dropped_lines:
         line["dropped_lines"] = _dropped_lines
     try:
         os.set_blocking(1, False)
-        os.write(1, json.dumps(line).encode() + b"\n")
+        if _rest:
+            _rest = _rest[os.write(1, _rest) :]
+        if _rest:
+            raise BlockingIOError
+        data = json.dumps(line).encode() + b"\n"
+        _rest = data[os.write(1, data) :]
     except BlockingIOError:
         _dropped_lines += 1
     except OSError:
