@@ -91,7 +91,7 @@ class ChannelsHandler(WebSocketHandler):
         """Handle a frame, unless a newer connection has replaced this one."""
         if not self.services.gate.is_current(self):
             return
-        if len(message) > MAX_FRAME_BYTES:
+        if _size_of(message) > MAX_FRAME_BYTES:
             self.close(TOO_BIG_CODE, "frame too big")
             return
         try:
@@ -115,3 +115,8 @@ class ChannelsHandler(WebSocketHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log by type only: a message could hold a user's data."""
         log_event("channel_failed", error=type(value).__name__)
+
+
+def _size_of(message: str | bytes) -> int:
+    """The bytes of a frame. tornado has decoded text."""
+    return len(message.encode() if isinstance(message, str) else message)
