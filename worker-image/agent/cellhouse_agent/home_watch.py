@@ -47,6 +47,7 @@ class HomeWatch:
         self._question = asyncio.Lock()
         self._renewal: asyncio.Task[None] | None = None
         self._must_renew_again = False
+        self._is_closed = False
         self._renewed_at = -RENEW_PAUSE_SECONDS
         # A killed kernel may have changed something after its execution's report.
         self._has_lost = False
@@ -126,16 +127,21 @@ class HomeWatch:
         self._has_lost = False
 
     def renew(self) -> None:
-        """Take a fresh look in the background. Running executions get the changes so far."""
+        """Take a fresh look in the background. Running executions get the changes so far. Nothing after `close`."""
+        if self._is_closed:
+            return
         self._must_renew_again = self._renewal is not None
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        """Stop asking the helper."""
+        """Renew no more."""
+        self._is_closed = True
         if self._renewal:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
+            # A task that is cancelled before it begins does not do this itself.
+            self._renewal = None
         self._signs.set(None)
 
     def _share(self) -> None:

@@ -21,7 +21,7 @@ from cellhouse_kernel.identity import KERNEL_UID
 from tests.preloaded import PreloadedLauncher
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
-from tests.with_files import fork_as_agent, helpers
+from tests.with_files import WithFiles, fork_as_agent, helpers
 
 HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
 # Removes everything, so that each test begins with the same home.
@@ -203,3 +203,21 @@ class HomeWatchTest(WithExecutor):
         files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
         self.assertIn(files["reason"], (None, "kernel_replaced"))
         self.assertIn("a", {*await self.files("open('a', 'w').write('2')")})
+
+
+class ClosedTest(WithFiles):
+    """A watch without executions."""
+
+    async def test_a_closed_watch_renews_no_more(self) -> None:
+        for has_begun in (False, True):
+            with self.subTest(has_begun=has_begun):
+                home = HomeWatch(self.helper)
+                home.renew()
+                if has_begun:
+                    await asyncio.sleep(0)
+                # It would be repeated.
+                home.renew()
+                await home.close()
+                self.assertFalse(home.is_renewing)
+                home.renew()
+                self.assertFalse(home.is_renewing)
