@@ -1,18 +1,21 @@
 /** The API of E2B in the words of the service: bodies, queries, networks, figures. */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
+import { FLAG } from '../../src/doors/e2b/control/body.ts';
 import { inWordsOfE2b } from '../../src/doors/e2b/control/inWordsOfE2b.ts';
 import { metadataIn, readListQuery } from '../../src/doors/e2b/control/listQuery.ts';
 import { metricOf } from '../../src/doors/e2b/control/metrics.ts';
 import { detailModel, listedModel, sandboxModel } from '../../src/doors/e2b/control/models.ts';
-import { egressAllowOf } from '../../src/doors/e2b/control/network.ts';
-import { readNewSandbox } from '../../src/doors/e2b/control/newSandbox.ts';
+import { egressAllowOf, NETWORK } from '../../src/doors/e2b/control/network.ts';
+import { NEW_SANDBOX, readNewSandbox } from '../../src/doors/e2b/control/newSandbox.ts';
 import { msOf } from '../../src/doors/e2b/control/seconds.ts';
+import { checked, optionalBody } from '../../src/doors/shared/body.ts';
 
 const ALL = '0.0.0.0/0';
 const ID = 'i0123456789abcdefghij';
 const HOUR_MS = 3_600_000;
-const read = (body: object) => readNewSandbox({ ...body }, ID, { longestSessionLifeMs: HOUR_MS });
+const read = (body: object) =>
+  readNewSandbox(checked(body, NEW_SANDBOX), ID, { longestSessionLifeMs: HOUR_MS });
 
 describe('a new sandbox', () => {
   it('is as the SDKs want it if they say nothing', () => {
@@ -102,6 +105,12 @@ describe('a new sandbox', () => {
 });
 
 describe('a network', () => {
+  const schema = optionalBody({ allow_internet_access: FLAG, network: NETWORK });
+  const egressAllowed = (isInternetAllowed: unknown, given: unknown) => {
+    const body = checked({ allow_internet_access: isInternetAllowed, network: given }, schema);
+    return egressAllowOf(body.allow_internet_access, body.network);
+  };
+
   it.each<[unknown, unknown, readonly string[] | null]>([
     [undefined, undefined, null],
     [true, null, null],
@@ -115,7 +124,7 @@ describe('a network', () => {
     [undefined, { allowOut: [ALL] }, null],
     [false, { allowOut: [ALL], denyOut: [ALL] }, null],
   ])('%j, %j allows %j', (isInternetAllowed, network, allowed) => {
-    expect(egressAllowOf(isInternetAllowed, network)).toEqual(allowed);
+    expect(egressAllowed(isInternetAllowed, network)).toEqual(allowed);
   });
 
   it.each<[unknown, string]>([
@@ -131,7 +140,7 @@ describe('a network', () => {
     [{ allowPublicTraffic: 'x' }, 'network.allowPublicTraffic must be'],
     ['none', 'network must be'],
   ])('%j is refused in words', (network, message) => {
-    expect(() => egressAllowOf(undefined, network)).toThrow(message);
+    expect(() => egressAllowed(undefined, network)).toThrow(message);
   });
 });
 

@@ -1,4 +1,5 @@
 /** `POST /execute`: runs code of a user, and answers with what came of it. */
+import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { Output } from '../../domain/output.ts';
@@ -13,18 +14,19 @@ import { detail, NO_CONNECTION, type Reply } from './reply.ts';
 const MAX_WAIT_FOR_WORKER_MS = 15_000;
 const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
 
+const REQUEST = z.object({ user_uuid: z.string(), code: z.string() });
+
 /** @throws DomainError */
 export async function executeCode(
   call: DoorCall,
   { workerWaitTimeoutMs }: Pick<DoorSettings, 'workerWaitTimeoutMs'>,
 ): Promise<Reply> {
-  const read = await readFields(call, ['user_uuid', 'code']);
-  if ('refused' in read) return read.refused;
+  const request = await readFields(call, REQUEST);
   const { service } = call;
-  const place = placeOfUser(call.principal, read.fields.user_uuid);
+  const place = placeOfUser(call.principal, request.user_uuid);
   const contextId = await contextOf(service, place);
   // Empty code was run, too. The service runs none.
-  const code = read.fields.code || '\n';
+  const code = request.code || '\n';
   const waitForWorkerMs = Math.min(MAX_WAIT_FOR_WORKER_MS, workerWaitTimeoutMs);
   const { userUuid } = place;
   const execution = await service.execute({ userUuid, contextId, code, waitForWorkerMs });

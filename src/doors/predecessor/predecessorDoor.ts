@@ -2,6 +2,7 @@
 import type { DoorCall, DoorDeps, Entry, OpenDoor } from '../openDoor.ts';
 import { answerJson } from '../shared/jsonAnswer.ts';
 import { executeCode } from './executeCode.ts';
+import { misunderstood } from './readFields.ts';
 import { refusalAnswer } from './refusalAnswer.ts';
 import { releaseUser } from './releaseUser.ts';
 import type { Reply } from './reply.ts';
@@ -30,7 +31,7 @@ export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
       return {
         type: 'guarded',
         handle: async (call) => {
-          const { status, body } = await endpoint.answer(call);
+          const { status, body } = await endpoint.answer(call).catch(misunderstood);
           answerJson(call.res, status, body);
         },
       };

@@ -1,18 +1,42 @@
 /** Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said. */
+import type { z } from 'zod';
 import type { DoorCall } from '../openDoor.ts';
+import { BodyError, checked, jsonIn } from '../shared/body.ts';
 import { isFields } from '../shared/fields.ts';
 import { detail, type Reply } from './reply.ts';
-
-export type Fields<Name extends string> = Readonly<Record<Name, string>>;
 
 /** Why a part of the request is not accepted. */
 interface Problem {
   readonly type: string;
   /** Where: `body` or `header`, and the name. */
-  readonly loc: readonly (string | number)[];
+  readonly loc: readonly PropertyKey[];
   readonly msg: string;
   readonly input: unknown;
   readonly ctx?: object;
+}
+
+/** @param schema of an object of strings @throws BodyError, which is answered with {@link misunderstood} */
+export async function readFields<Schema extends z.ZodType>(
+  { req, readBody }: Pick<DoorCall, 'req' | 'readBody'>,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const text = await readBody();
+  const isText = text !== '' && !isJson(req.headers['content-type']);
+  return checked(isText ? text : jsonIn(text), schema);
+}
+
+/** What is answered to a wrong body. @throws any other error */
+export function misunderstood(error: unknown): Reply {
+  if (!(error instanceof BodyError)) throw error;
+  const { body, issues } = error;
+  const problems = issues.map(({ path }): Problem => {
+    const loc = ['body', ...path];
+    const input = isFields(body) ? body[String(path[0])] : body;
+    if (input === undefined) return missing(loc, body ?? null);
+    const [type, msg] = path.length === 0 ? NO_OBJECT : NO_TEXT;
+    return { type, loc, msg, input };
+  });
+  return unprocessable(...(problems.length === 0 ? [NO_JSON] : problems));
 }
 
 /** A request that is not understood. */
@@ -20,34 +44,15 @@ export function unprocessable(...problems: readonly Problem[]): Reply {
   return detail(422, problems);
 }
 
-/** @returns the fields, each a string; or what to answer */
-export async function readFields<const Name extends string>(
-  { req, readBody }: Pick<DoorCall, 'req' | 'readBody'>,
-  names: readonly Name[],
-): Promise<{ readonly fields: Fields<Name> } | { readonly refused: Reply }> {
-  const text = await readBody();
-  if (text === '') return { refused: unprocessable(missing(['body'], null)) };
-  const body = isJson(req.headers['content-type']) ? parsed(text) : { value: text };
-  if (body === null) return { refused: unprocessable(NO_JSON) };
-  if (!isFields(body.value)) return { refused: unprocessable(noObject(body.value)) };
-  const given = body.value;
-  const problems = names.flatMap((name) => problemOf(given, name));
-  if (problems.length > 0) return { refused: unprocessable(...problems) };
-  return { fields: given as Fields<Name> };
-}
-
 export function missing(loc: Problem['loc'], input: unknown): Problem {
   return { type: 'missing', loc, msg: 'Field required', input };
 }
 
-function problemOf(given: Readonly<Record<string, unknown>>, name: string): Problem[] {
-  const loc = ['body', name];
-  if (!Object.hasOwn(given, name)) return [missing(loc, given)];
-  const input = given[name];
-  if (typeof input === 'string') return [];
-  return [{ type: 'string_type', loc, msg: 'Input should be a valid string', input }];
-}
-
+const NO_TEXT = ['string_type', 'Input should be a valid string'] as const;
+const NO_OBJECT = [
+  'model_attributes_type',
+  'Input should be a valid dictionary or object to extract fields from',
+] as const;
 const NO_JSON: Problem = {
   type: 'json_invalid',
   loc: ['body', 0],
@@ -56,20 +61,7 @@ const NO_JSON: Problem = {
   ctx: { error: 'Expecting value' },
 };
 
-function noObject(input: unknown): Problem {
-  const msg = 'Input should be a valid dictionary or object to extract fields from';
-  return { type: 'model_attributes_type', loc: ['body'], msg, input };
-}
-
 /** A body of no type counts as JSON, too. */
 function isJson(type: string | undefined): boolean {
   return type === undefined || /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type);
-}
-
-function parsed(text: string): { readonly value: unknown } | null {
-  try {
-    return { value: JSON.parse(text) };
-  } catch {
-    return null;
-  }
 }

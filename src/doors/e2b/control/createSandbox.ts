@@ -2,18 +2,18 @@
 import { DomainError } from '../../../domain/errors.ts';
 import { singleUser } from '../../../domain/users.ts';
 import type { DoorCall } from '../../openDoor.ts';
+import { readJson } from '../../shared/body.ts';
 import { answerJson } from '../answer.ts';
 import { newSandboxId, userOf } from '../sandbox/names.ts';
-import { bodyOf } from './body.ts';
 import { sandboxModel } from './models.ts';
-import { readNewSandbox } from './newSandbox.ts';
+import { NEW_SANDBOX, readNewSandbox } from './newSandbox.ts';
 import type { ControlCall } from './route.ts';
 import { templateIdOf } from './template.ts';
 
 /** Answers when the sandbox can be used: the SDKs do not ask again. @throws DomainError */
 export async function createSandbox({ call, deps }: ControlCall): Promise<void> {
   const { service, principal, res } = call;
-  const body = await bodyOf(call);
+  const body = await readJson(call, NEW_SANDBOX);
   requireManyUsers(call);
   const sandboxId = newSandboxId();
   const wanted = readNewSandbox(body, sandboxId, deps.settings);

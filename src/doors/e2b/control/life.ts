@@ -1,7 +1,8 @@
 /** How long a sandbox lives: `connect`, `timeout` and `refreshes`. */
 import { DomainError } from '../../../domain/errors.ts';
+import { optionalBody, readJson } from '../../shared/body.ts';
 import { answerJson } from '../answer.ts';
-import { bodyOf } from './body.ts';
+import { SECONDS } from './body.ts';
 import { sandboxModel } from './models.ts';
 import { DEFAULT_TIMEOUT_SECONDS } from './newSandbox.ts';
 import { openSandbox, unlessGone } from './openSandbox.ts';
@@ -11,10 +12,13 @@ import { msOf } from './seconds.ts';
 /** What an absent `duration` stands for. */
 const DEFAULT_REFRESH_SECONDS = 15;
 
+const TIMEOUT = optionalBody({ timeout: SECONDS });
+const DURATION = optionalBody({ duration: SECONDS });
+
 /** The sandbox lives for the timeout from now on at least, and never shorter than before. @throws DomainError */
 export async function connect(request: ControlCall): Promise<void> {
   const { call } = request;
-  const { timeout } = await bodyOf(call);
+  const { timeout } = await readJson(call, TIMEOUT);
   const { sandboxId, userUuid } = await openSandbox(request);
   const lifeMs = msOf('timeout', timeout, range(request, DEFAULT_TIMEOUT_SECONDS));
   const session = await unlessGone(sandboxId, call.service.prolongSession(userUuid, lifeMs));
@@ -28,7 +32,7 @@ export async function connect(request: ControlCall): Promise<void> {
 /** The sandbox ends the timeout from now, be that earlier or later than before. @throws DomainError */
 export async function setTimeoutOf(request: ControlCall): Promise<void> {
   const { call, deps } = request;
-  const { timeout } = await bodyOf(call);
+  const { timeout } = await readJson(call, TIMEOUT);
   const { sandboxId, userUuid } = await openSandbox(request);
   const lifeMs = msOf('timeout', timeout, range(request));
   const changing = call.service.extendSession(userUuid, lifeMs);
@@ -41,7 +45,7 @@ export async function setTimeoutOf(request: ControlCall): Promise<void> {
 /** Keeps the sandbox for the duration from now on at least. @throws DomainError */
 export async function refresh(request: ControlCall): Promise<void> {
   const { call } = request;
-  const { duration } = await bodyOf(call);
+  const { duration } = await readJson(call, DURATION);
   const { sandboxId, userUuid } = await openSandbox(request);
   const lifeMs = msOf('duration', duration, range(request, DEFAULT_REFRESH_SECONDS));
   await unlessGone(sandboxId, call.service.prolongSession(userUuid, lifeMs));

@@ -1,11 +1,20 @@
 /** What a sandbox may reach, in the words of E2B and as an option of a session. */
-import { isSet, listOf, objectOf, refuse } from './body.ts';
+import { z } from 'zod';
+import { FLAG, refuse } from './body.ts';
 
 /** E2B's name for everything. */
 const ALL_TRAFFIC = '0.0.0.0/0';
-/** What the API knows of a network, and does not do here. */
-const UNSUPPORTED = ['rules', 'egressProxy', 'maskRequestHost', 'httpsPorts'];
-const KNOWN = ['allowPublicTraffic', 'allowOut', 'denyOut', ...UNSUPPORTED];
+
+const HOSTS = z
+  .custom<readonly string[]>(
+    (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
+    'must be an array of strings.',
+  )
+  .nullish();
+
+export const NETWORK = z
+  .looseObject({ allowPublicTraffic: FLAG, allowOut: HOSTS, denyOut: HOSTS }, 'must be an object.')
+  .nullish();
 
 /**
  * The option `egressAllow` of the session. Null: all that its tenant may reach. What is allowed stays allowed, whatever is
@@ -14,22 +23,21 @@ const KNOWN = ['allowPublicTraffic', 'allowOut', 'denyOut', ...UNSUPPORTED];
  * @throws BAD_USER_INPUT
  */
 export function egressAllowOf(
-  isInternetAllowed: unknown,
-  given: unknown,
+  isInternetAllowed: boolean | null | undefined,
+  network: z.output<typeof NETWORK>,
 ): readonly string[] | null {
-  const network = objectOf('network', given);
-  for (const [name, value] of Object.entries(network))
-    if (value != null && !isNothing(value) && isRefused(name))
+  const { allowPublicTraffic: _, allowOut, denyOut, ...others } = network ?? {};
+  for (const [name, value] of Object.entries(others))
+    if (value != null && !isNothing(value))
       refuse(`network.${name} is not supported. Only allowOut and denyOut are.`);
-  isSet('network.allowPublicTraffic', network.allowPublicTraffic);
-  const allowed = listOf('network.allowOut', network.allowOut);
-  const denied = listOf('network.denyOut', network.denyOut);
+  const allowed = allowOut ?? [];
+  const denied = denyOut ?? [];
   if (denied.some((each) => each !== ALL_TRAFFIC))
     refuse(
       `network.denyOut may only be "${ALL_TRAFFIC}", all traffic: list what is allowed in network.allowOut instead.`,
     );
   if (allowed.includes(ALL_TRAFFIC)) return null;
-  const isAllDenied = denied.length > 0 || !isOn(isInternetAllowed);
+  const isAllDenied = denied.length > 0 || isInternetAllowed === false;
   if (isAllDenied) return allowed;
   if (allowed.length > 0)
     refuse(
@@ -43,14 +51,6 @@ export function networkFields(egressAllow: readonly string[] | null): object {
   if (egressAllow === null) return {};
   const network = { allowOut: egressAllow, denyOut: [ALL_TRAFFIC] };
   return { network, ...(egressAllow.length === 0 && { allowInternetAccess: false }) };
-}
-
-function isOn(isInternetAllowed: unknown): boolean {
-  return isInternetAllowed == null || isSet('allow_internet_access', isInternetAllowed);
-}
-
-function isRefused(name: string): boolean {
-  return UNSUPPORTED.includes(name) || !KNOWN.includes(name);
 }
 
 /** Such as the rules of a client that has none. */

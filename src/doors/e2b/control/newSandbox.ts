@@ -1,14 +1,39 @@
 /** The body of a request for a new sandbox, as options of a session. */
+import { z } from 'zod';
 import type { EnvironmentVariable } from '../../../service/validate.ts';
 import type { DoorSettings } from '../../openDoor.ts';
-import { type Fields, isFields } from '../../shared/fields.ts';
-import { isSet, objectOf, refuse, stringsOf } from './body.ts';
-import { egressAllowOf } from './network.ts';
+import { optionalBody, texts } from '../../shared/body.ts';
+import { FLAG, SECONDS } from './body.ts';
+import { egressAllowOf, NETWORK } from './network.ts';
 import { msOf } from './seconds.ts';
 import { environmentOf, templateIdOf } from './template.ts';
 
 /** How long a sandbox lives if nothing was said: what the SDKs tell their users. */
 export const DEFAULT_TIMEOUT_SECONDS = 300;
+
+const NO_TEMPLATE = 'must be the name of a template.';
+const NO_PAUSE = 'is not supported: a sandbox cannot be paused.';
+const NO_IAM = 'is not supported.';
+const TEXTS = texts('must be an object of strings.');
+
+/** Fields that are not here are ignored, since new ones come often. */
+export const NEW_SANDBOX = optionalBody({
+  templateID: z.string(NO_TEMPLATE).min(1, NO_TEMPLATE),
+  timeout: SECONDS,
+  metadata: TEXTS,
+  envVars: TEXTS,
+  secure: FLAG,
+  allow_internet_access: FLAG,
+  network: NETWORK,
+  autoPause: FLAG.refine((isOn) => !isOn, `${NO_PAUSE} It ends at its timeout.`),
+  autoResume: z
+    .object({ enabled: FLAG }, 'must be an object.')
+    .nullish()
+    .refine((resume) => !resume?.enabled, NO_PAUSE),
+  mcp: z.null('is not supported.').optional(),
+  iam: z.object({ tokens: z.strictObject({}, NO_IAM).nullish() }, NO_IAM).nullish(),
+  volumeMounts: z.tuple([], 'is not supported: there are no volumes.').nullish(),
+});
 
 export interface NewSandbox {
   readonly environment: string | null;
@@ -20,24 +45,19 @@ export interface NewSandbox {
   readonly egressAllow: readonly string[] | null;
 }
 
-/** Fields that are not here are ignored, since new ones come often. @throws BAD_USER_INPUT */
+/** @throws BAD_USER_INPUT */
 export function readNewSandbox(
-  body: Fields,
+  body: z.output<typeof NEW_SANDBOX>,
   sandboxId: string,
   { longestSessionLifeMs: maxMs }: Pick<DoorSettings, 'longestSessionLifeMs'>,
 ): NewSandbox {
-  refuseUnsupported(body);
-  const { templateID: template } = body;
-  if (typeof template !== 'string' || template === '')
-    return refuse('templateID must be the name of a template.');
-  isSet('secure', body.secure);
-  const environment = environmentOf(template);
+  const environment = environmentOf(body.templateID);
   // A program in a sandbox may hand on its whole environment.
-  const named = { ...stringsOf('envVars', body.envVars), ...givenBy(sandboxId, environment) };
+  const named = { ...body.envVars, ...givenBy(sandboxId, environment) };
   const timeout = { minSeconds: 1, maxMs, defaultSeconds: DEFAULT_TIMEOUT_SECONDS };
   return {
     environment,
-    metadata: stringsOf('metadata', body.metadata),
+    metadata: body.metadata ?? {},
     environmentVariables: Object.entries(named).map(([name, value]) => ({ name, value })),
     maxLifeMs: msOf('timeout', body.timeout, timeout),
     idleTimeoutMs: maxMs,
@@ -52,20 +72,4 @@ function givenBy(sandboxId: string, environment: string | null): Readonly<Record
     E2B_SANDBOX_ID: sandboxId,
     E2B_TEMPLATE_ID: templateIdOf(environment),
   };
-}
-
-function refuseUnsupported({ autoPause, autoResume, ...body }: Fields): void {
-  if (isSet('autoPause', autoPause))
-    refuse('autoPause is not supported: a sandbox cannot be paused. It ends at its timeout.');
-  if (isSet('autoResume.enabled', objectOf('autoResume', autoResume).enabled))
-    refuse('autoResume is not supported: a sandbox cannot be paused.');
-  if (body.mcp != null) refuse('mcp is not supported.');
-  const { iam, volumeMounts } = body;
-  if (iam != null && !hasNoTokens(iam)) refuse('iam is not supported.');
-  if (volumeMounts != null && !(Array.isArray(volumeMounts) && volumeMounts.length === 0))
-    refuse('volumeMounts is not supported: there are no volumes.');
-}
-
-function hasNoTokens(iam: unknown): boolean {
-  return isFields(iam) && Object.keys(objectOf('iam.tokens', iam.tokens)).length === 0;
 }

@@ -9,17 +9,16 @@ export interface SecondsRange {
   readonly defaultSeconds?: number;
 }
 
-/** Whole seconds of a request, in milliseconds. @throws BAD_USER_INPUT */
+/** Seconds of a request, in milliseconds. @throws BAD_USER_INPUT */
 export function msOf(
   name: string,
-  value: unknown,
+  value: number | null | undefined,
   { minSeconds, maxMs, defaultSeconds }: SecondsRange,
 ): number {
   const maxSeconds = Math.floor(maxMs / MS);
   // A server whose sandboxes live shorter than that gives them as long as it can.
   const seconds = value ?? (defaultSeconds && Math.min(defaultSeconds, maxSeconds));
-  const isWhole = typeof seconds === 'number' && Number.isSafeInteger(seconds);
-  if (!isWhole) return refuse(`${name} must be a whole number of seconds.`);
+  if (seconds === undefined) return refuse(`${name} must be a whole number of seconds.`);
   if (seconds < minSeconds || seconds > maxSeconds)
     return refuse(
       `${name} is ${seconds} seconds, but must be from ${minSeconds} to ${maxSeconds}.`,

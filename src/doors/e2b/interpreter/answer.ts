@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { BodyError } from '../../shared/body.ts';
 import { answerJson } from '../answer.ts';
 
 /** Longer phrases are cut: some clients refuse a long head. */
@@ -24,11 +25,14 @@ export function answerRefusal(
   res.end(text);
 }
 
-/** The form in which FastAPI refuses a body. @param field null: the body as a whole */
-export function answerUnprocessable(res: ServerResponse, field: string | null, msg: string): void {
-  res.statusMessage = phraseOf(field === null ? msg : `${field}: ${msg}`);
-  const loc = field === null ? ['body'] : ['body', field];
-  answerJson(res, 422, { detail: [{ type: 'value_error', loc, msg }] });
+/** The form in which FastAPI refuses a body. */
+export function answerUnprocessable(res: ServerResponse, { issues }: BodyError): void {
+  const { path, message: msg } = issues[0] ?? {
+    path: [],
+    message: 'The body should be valid JSON',
+  };
+  res.statusMessage = phraseOf([...path, msg].join(': '));
+  answerJson(res, 422, { detail: [{ type: 'value_error', loc: ['body', ...path], msg }] });
 }
 
 /** HTTP allows printable ASCII only. */

@@ -2,11 +2,11 @@
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import { refusalOf } from '../../../service/refusal.ts';
 import type { DoorDeps } from '../../openDoor.ts';
+import { BodyError } from '../../shared/body.ts';
 import { findRoute, type Route } from '../../shared/findRoute.ts';
 import { answerJson } from '../answer.ts';
 import type { SandboxCall } from '../surface.ts';
 import { answerRefusal, answerUnprocessable } from './answer.ts';
-import { UnprocessableError } from './body.ts';
 import { createContext } from './contexts/createContext.ts';
 import { deleteContext, restartContext } from './contexts/endContext.ts';
 import { openContexts } from './contexts/findContext.ts';
@@ -63,8 +63,7 @@ export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Pr
 /** @throws what is no refusal of the interpreter's own */
 function refuse({ call: { res } }: SandboxCall, error: unknown): void {
   if (error instanceof RefusedError) answerRefusal(res, error.status, error.message);
-  else if (error instanceof UnprocessableError)
-    answerUnprocessable(res, error.field, error.message);
+  else if (error instanceof BodyError) answerUnprocessable(res, error);
   else if (error instanceof DomainError && !GONE.has(error.code)) {
     const { status, message, headers } = refusalOf(error);
     answerRefusal(res, status, message, headers);

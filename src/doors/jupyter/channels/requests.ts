@@ -1,8 +1,10 @@
 /** Carries out the requests of one connection. */
+import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import type { KernelView } from '../../../service/contexts/kernels.ts';
 import type { ExecutionNews } from '../../../service/output/followContext.ts';
 import type { BoundService } from '../../../service/service.ts';
+import { checked } from '../../shared/body.ts';
 import type { Fields } from '../../shared/fields.ts';
 import type { Kernels } from '../kernels.ts';
 import { cellOptions } from '../messages/cellOptions.ts';
@@ -10,10 +12,13 @@ import { kernelInfo } from '../messages/kernelInfo.ts';
 import { reply, status } from '../messages/messages.ts';
 import { keyOf } from '../messages/parentHeader.ts';
 import { QUESTIONS } from '../messages/questions.ts';
-import { textOf } from '../rest/body.ts';
+import { TEXT } from '../rest/body.ts';
 import type { Header, Request } from '../wire/message.ts';
 import type { Outbox } from './outbox.ts';
 import { refusedCell } from './refusedCell.ts';
+
+const CELL = z.object({ code: TEXT });
+const INPUT = z.object({ value: TEXT });
 
 export interface RequestsDeps {
   readonly service: BoundService;
@@ -62,7 +67,7 @@ export function createRequests(deps: RequestsDeps): Requests {
       await service.submit({
         userUuid,
         contextId: context.id,
-        code: textOf(content, 'code') ?? '',
+        code: checked(content, CELL).code ?? '',
         ...cellOptions(content),
         isNotebookCell: true,
         idempotencyKey: key,
@@ -81,7 +86,7 @@ export function createRequests(deps: RequestsDeps): Requests {
     const executionId = waiting;
     if (executionId === null) return;
     try {
-      const text = `${textOf(content, 'value') ?? ''}\n`;
+      const text = `${checked(content, INPUT).value ?? ''}\n`;
       waiting = null;
       await service.sendInput({ executionId, text });
     } catch (error: unknown) {

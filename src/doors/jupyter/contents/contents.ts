@@ -1,15 +1,15 @@
 /** Jupyter's contents API, on the files of the user's session. */
+import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import { quoted } from '../../../domain/quoted.ts';
 import type { FileEntry } from '../../../domain/workerFiles.ts';
 import type { FileView } from '../../../service/files/sessionFiles.ts';
 import type { DoorCall } from '../../openDoor.ts';
-import type { Fields } from '../../shared/fields.ts';
+import { checked, optionalBody, readJson } from '../../shared/body.ts';
 import { answerJson, answerNothing, errorBody } from '../rest/answer.ts';
-import { bad, bodyOf, textOf } from '../rest/body.ts';
+import { bad, TEXT } from '../rest/body.ts';
 import type { RestCall, RestRoute } from '../rest/route.ts';
 import {
-  type ContentsFormat,
   type ContentsModel,
   type ContentsType,
   emptyHome,
@@ -27,6 +27,20 @@ const PAGE = 1_000;
 /** The note in the model of the home. */
 const NOTE = 'These files end with the session of their user. Save elsewhere what is to stay.';
 const EMPTY_NOTEBOOK = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
+
+const TYPE = z
+  .enum(['directory', 'file', 'notebook'], 'must be directory, file or notebook.')
+  .nullish();
+const FORMAT = z.enum(['text', 'base64', 'json'], 'must be text, base64 or json.').nullish();
+/** In a query. */
+const SHOWN = z.object({ type: TYPE, format: FORMAT, content: TEXT });
+const ANYTHING = z.unknown().optional();
+/** A large file comes in pieces: from 1 on, and the last is -1. */
+const SAVED = optionalBody({ type: TYPE, format: TEXT, content: ANYTHING, chunk: ANYTHING });
+const MADE = optionalBody({ type: TYPE, ext: TEXT, copy_from: TEXT });
+const RENAMED = optionalBody({ path: TEXT });
+
+type NewContent = Omit<z.output<typeof SAVED>, 'chunk'>;
 
 export const CONTENTS_ROUTES: readonly RestRoute[] = [
   {
@@ -77,15 +91,16 @@ function named({ userUuid, entry }: FileView, path: string): FileView {
 async function shown(home: Home, view: FileView): Promise<ContentsModel> {
   const { query, service } = home.call;
   const { entry } = view;
-  const type = askedType(query.get('type')) ?? typeOf(entry);
+  const asked = checked(Object.fromEntries(query), SHOWN);
+  const type = asked.type ?? typeOf(entry);
   const isFolder = entry.kind === 'directory';
   if ((type === 'directory') !== isFolder)
     throw bad(`${quoted(entry.path)} is ${isFolder ? 'a' : 'no'} folder.`);
-  if (query.get('content') === '0') return modelOf(entry, type);
+  if (asked.content === '0') return modelOf(entry, type);
   if (isFolder) return folderModel(entry, await listed(home, entry.path));
   const bytes = await service.fileText(view, { charge: () => {} });
   if (bytes === null) throw missing(entry.path);
-  return fileModel(entry, bytes, type, askedFormat(query.get('format')));
+  return fileModel(entry, bytes, type, asked.format ?? null);
 }
 
 async function listed({ call, userUuid }: Home, path: string): Promise<FileEntry[]> {
@@ -108,11 +123,11 @@ async function listed({ call, userUuid }: Home, path: string): Promise<FileEntry
 async function save(rest: RestCall): Promise<void> {
   const home = homeOf(rest);
   const { call, userUuid, path } = home;
-  const body = await bodyOf(call);
-  const isFirst = (body.chunk ?? 1) === 1;
+  const { chunk, ...body } = await readJson(call, SAVED);
+  const isFirst = (chunk ?? 1) === 1;
   const before = await call.service.file(userUuid, path);
   const entry = await saved(home, path, body, !isFirst);
-  const type = askedType(textOf(body, 'type')) ?? typeOf(entry);
+  const type = body.type ?? typeOf(entry);
   const isNew = before === null && isFirst;
   answerJson(call.res, isNew ? 201 : 200, modelOf(entry, type), location(path));
 }
@@ -120,11 +135,10 @@ async function save(rest: RestCall): Promise<void> {
 async function saved(
   { call, userUuid }: Home,
   path: string,
-  body: Fields,
+  { type, format, content }: NewContent,
   append: boolean,
 ): Promise<FileEntry> {
-  const type = askedType(textOf(body, 'type')) ?? typeOf({ kind: 'file', name: path });
-  const bytes = savedBytes(type, textOf(body, 'format'), body.content);
+  const bytes = savedBytes(type ?? typeOf({ kind: 'file', name: path }), format, content);
   if (bytes === null) return (await call.service.makeDirectory(userUuid, path)).entry;
   const base64 = bytes.toString('base64');
   return (await call.service.writeFile({ userUuid, path, base64, append })).entry;
@@ -134,41 +148,44 @@ async function saved(
 async function make(rest: RestCall): Promise<void> {
   const home = homeOf(rest);
   const { call, userUuid, path } = home;
-  const body = await bodyOf(call);
+  const { copy_from: from, type, ext } = await readJson(call, MADE);
   const folder = await call.service.file(userUuid, path, { follow: true });
   if (folder === null && path !== '.') throw missing(path);
   const taken = new Set(folder ? (await listed(home, path)).map(({ name }) => name) : []);
-  const from = textOf(body, 'copy_from');
   const [name, content] =
-    from === null ? fresh(body, taken) : await copied(home, homePath(from), taken);
+    from == null
+      ? fresh(type ?? 'file', ext ?? '.txt', taken)
+      : await copied(home, homePath(from), taken);
   const to = inFolder(path, name);
   const entry = await saved(home, to, content, false);
   answerJson(call.res, 201, modelOf(entry), location(to));
 }
 
-function fresh(body: Fields, taken: ReadonlySet<string>): [string, Fields] {
-  const type = askedType(textOf(body, 'type')) ?? 'file';
-  const name = untitled(type, textOf(body, 'ext') ?? '.txt', taken);
-  return [name, { type, content: type === 'notebook' ? EMPTY_NOTEBOOK : '' }];
+function fresh(type: ContentsType, ext: string, taken: ReadonlySet<string>): [string, NewContent] {
+  const content = type === 'notebook' ? EMPTY_NOTEBOOK : '';
+  return [untitled(type, ext, taken), { type, content }];
 }
 
 async function copied(
   { call, userUuid }: Home,
   from: string,
   taken: ReadonlySet<string>,
-): Promise<[string, Fields]> {
+): Promise<[string, NewContent]> {
   const found = await call.service.file(userUuid, from, { follow: true });
   const bytes = found && (await call.service.fileText(found, { charge: () => {} }));
   if (!bytes) throw missing(from);
   const name = nameIn(from);
-  const content = { type: 'file', format: 'base64', content: bytes.toString('base64') };
-  return [taken.has(name) ? copyOf(name, taken) : name, content];
+  const content = bytes.toString('base64');
+  return [
+    taken.has(name) ? copyOf(name, taken) : name,
+    { type: 'file', format: 'base64', content },
+  ];
 }
 
 async function rename(rest: RestCall): Promise<void> {
   const { call, userUuid, path: from } = homeOf(rest);
-  const given = textOf(await bodyOf(call), 'path');
-  if (given === null) throw bad('Missing field in JSON data: path');
+  const { path: given } = await readJson(call, RENAMED);
+  if (given == null) throw bad('Missing field in JSON data: path');
   const to = homePath(given);
   const { entry } = await call.service.moveFile({ userUuid, from, to });
   answerJson(call.res, 200, modelOf(entry), location(to));
@@ -178,17 +195,6 @@ async function remove(rest: RestCall): Promise<void> {
   const { call, userUuid, path } = homeOf(rest);
   if (!(await call.service.deleteFile(userUuid, path))) throw missing(path);
   answerNothing(call.res);
-}
-
-function askedType(given: string | null): ContentsType | null {
-  if (given === null || given === 'directory' || given === 'file' || given === 'notebook')
-    return given;
-  throw bad('type must be directory, file or notebook.');
-}
-
-function askedFormat(given: string | null): ContentsFormat | null {
-  if (given === null || given === 'text' || given === 'base64' || given === 'json') return given;
-  throw bad('format must be text, base64 or json.');
 }
 
 function location(path: string): Readonly<Record<string, string>> {

@@ -107,7 +107,7 @@ function notebookIn(bytes: Buffer): unknown {
 /** The bytes of the file that a client saves. Null: it saves a folder. @throws BAD_USER_INPUT */
 export function savedBytes(
   type: ContentsType,
-  format: string | null,
+  format: string | null | undefined,
   content: unknown,
 ): Buffer | null {
   if (type === 'directory') return null;

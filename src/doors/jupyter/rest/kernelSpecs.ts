@@ -19,9 +19,9 @@ export type AskedKernelSpec = string | null | undefined;
 /** @param name of a kernel spec @throws BAD_USER_INPUT if there is none of this name */
 export async function askedSpec(
   call: Pick<DoorCall, 'service'>,
-  name: string | null,
+  name: string | null | undefined,
 ): Promise<AskedKernelSpec> {
-  if (name === null || name === '') return undefined;
+  if (!name) return undefined;
   if (name === KERNEL_NAME) return null;
   const names = await environmentsOf(call);
   if (names.includes(name)) return name;

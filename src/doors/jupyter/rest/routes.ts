@@ -1,18 +1,20 @@
 /** Jupyter's REST API. One row for each path and method. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
+import { optionalBody, readJson } from '../../shared/body.ts';
 import { findRoute } from '../../shared/findRoute.ts';
 import type { Connections } from '../connections.ts';
 import { CONTENTS_ROUTES } from '../contents/contents.ts';
 import { kernelsOf } from '../kernels.ts';
 import { answerJson, answerNothing, errorBody } from './answer.ts';
-import { bodyOf, textOf } from './body.ts';
+import { TEXT } from './body.ts';
 import { askedSpec, environmentsOf } from './kernelSpecs.ts';
 import { jupyterTime, KERNEL_NAME, kernelModel, kernelSpec } from './models.ts';
 import type { RestCall, RestRoute } from './route.ts';
 import { folderOf, SESSION_ROUTES } from './sessions.ts';
 
 const ID = '([^/]+)';
+const NEW_KERNEL = optionalBody({ name: TEXT, path: TEXT });
 
 const ROUTES: readonly RestRoute[] = [
   { path: /^\/api\/status$/, methods: { GET: getStatus } },
@@ -90,9 +92,9 @@ async function listKernels({ call, kernels, connections }: RestCall): Promise<vo
 }
 
 async function startKernel({ call, kernels }: RestCall): Promise<void> {
-  const body = await bodyOf(call);
-  const spec = await askedSpec(call, textOf(body, 'name'));
-  const kernel = await kernels.start(folderOf(textOf(body, 'path')), spec);
+  const { name, path } = await readJson(call, NEW_KERNEL);
+  const spec = await askedSpec(call, name);
+  const kernel = await kernels.start(folderOf(path), spec);
   const headers = { Location: `/api/kernels/${kernel.context.id}` };
   answerJson(call.res, 201, kernelModel(kernel, 0), headers);
 }

@@ -1,9 +1,11 @@
 /** Jupyter's sessions: notebooks (src/domain/notebook.ts) and the kernels that run them. */
+import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import type { Notebook } from '../../../domain/notebook.ts';
 import type { KernelView } from '../../../service/contexts/kernels.ts';
+import { optionalBody, readJson } from '../../shared/body.ts';
 import { answerJson, answerNothing } from './answer.ts';
-import { bad, bodyOf, objectOf, textOf } from './body.ts';
+import { bad, TEXT } from './body.ts';
 import { type AskedKernelSpec, askedSpec } from './kernelSpecs.ts';
 import { kernelModel, sessionModel } from './models.ts';
 import type { RestCall, RestRoute } from './route.ts';
@@ -16,8 +18,15 @@ export const SESSION_ROUTES: readonly RestRoute[] = [
   },
 ];
 
+const SESSION = optionalBody({
+  path: TEXT,
+  name: TEXT,
+  type: TEXT,
+  kernel: z.object({ id: TEXT, name: TEXT }, 'must be an object.').nullish(),
+});
+
 /** The folder of a document, in which its kernel begins. Null: the home. */
-export function folderOf(path: string | null): string | null {
+export function folderOf(path: string | null | undefined): string | null {
   const folder = (path ?? '').replace(/^\/+/, '').split('/').slice(0, -1).join('/');
   return folder === '' ? null : folder;
 }
@@ -38,32 +47,25 @@ async function listSessions(rest: RestCall): Promise<void> {
 /** A path that is open already keeps its kernel. */
 async function openSession(rest: RestCall): Promise<void> {
   const { call, kernels } = rest;
-  const body = await bodyOf(call);
-  const path = textOf(body, 'path');
-  if (path === null) throw bad('Missing field in JSON data: path');
-  const kernel = objectOf(body, 'kernel');
-  const spec = await askedSpec(call, textOf(kernel, 'name'));
+  const { path, kernel, name, type } = await readJson(call, SESSION);
+  if (path == null) throw bad('Missing field in JSON data: path');
+  const spec = await askedSpec(call, kernel?.name);
   const open = await call.service.notebooks(kernels.users);
   const found = open.find((each) => each.path === path);
-  const notebook =
-    found ?? (await opened(rest, { ...body, path }, { id: textOf(kernel, 'id'), spec }));
+  const asked = { path, name: name ?? '', type: type ?? 'notebook' };
+  const notebook = found ?? (await opened(rest, asked, { id: kernel?.id, spec }));
   const model = modelOf(rest, notebook, await kernels.find(notebook.contextId));
   answerJson(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
 }
 
 async function opened(
   { call, kernels }: RestCall,
-  body: Readonly<Record<string, unknown>> & { readonly path: string },
-  asked: { readonly id: string | null; readonly spec: AskedKernelSpec },
+  asked: { readonly path: string; readonly name: string; readonly type: string },
+  { id, spec }: { readonly id: string | null | undefined; readonly spec: AskedKernelSpec },
 ): Promise<Notebook> {
-  const { path } = body;
-  const name = textOf(body, 'name') ?? '';
-  const type = textOf(body, 'type') ?? 'notebook';
   const kernel =
-    asked.id === null
-      ? await kernels.start(folderOf(path), asked.spec)
-      : await kernels.find(asked.id);
-  return await call.service.openNotebook({ contextId: kernel.context.id, path, name, type });
+    id == null ? await kernels.start(folderOf(asked.path), spec) : await kernels.find(id);
+  return await call.service.openNotebook({ contextId: kernel.context.id, ...asked });
 }
 
 async function getSession(rest: RestCall): Promise<void> {
@@ -73,23 +75,20 @@ async function getSession(rest: RestCall): Promise<void> {
 
 async function changeSession(rest: RestCall): Promise<void> {
   const { call, kernels, id } = rest;
-  const body = await bodyOf(call);
-  const asked = objectOf(body, 'kernel');
-  const name = textOf(asked, 'name');
-  const spec = await askedSpec(call, name);
+  const { path, kernel: asked, name, type } = await readJson(call, SESSION);
+  const spec = await askedSpec(call, asked?.name);
   const before = await find(rest);
-  const kernelId = textOf(asked, 'id');
   const kernel =
-    kernelId !== null
-      ? await kernels.find(kernelId)
-      : name !== null
+    asked?.id != null
+      ? await kernels.find(asked.id)
+      : asked?.name != null
         ? await kernels.start(folderOf(before.notebook.path), spec)
         : before.kernel;
   const notebook = await call.service.changeNotebook(id, {
     contextId: kernel.context.id,
-    path: textOf(body, 'path') ?? before.notebook.path,
-    name: textOf(body, 'name') ?? before.notebook.name,
-    type: textOf(body, 'type') ?? before.notebook.type,
+    path: path ?? before.notebook.path,
+    name: name ?? before.notebook.name,
+    type: type ?? before.notebook.type,
   });
   if (kernel.context.id !== before.kernel.context.id) await endUnused(rest, before.kernel);
   answerJson(call.res, 200, modelOf(rest, notebook, kernel));

@@ -1,15 +1,19 @@
+import { z } from 'zod';
 import { DomainError, type ErrorCode } from '../../../../domain/errors.ts';
 import { WORKER_HOME } from '../../../../domain/worker.ts';
 import type { ContextView } from '../../../../service/contexts/contexts.ts';
 import type { DoorDeps } from '../../../openDoor.ts';
+import { readJson } from '../../../shared/body.ts';
 import type { SandboxCall } from '../../surface.ts';
-import { readObject, textIn } from '../body.ts';
+import { NO_OBJECT, TEXT } from '../body.ts';
 import { RefusedError } from '../refused.ts';
 import { contextName, type ShownContext, shownContext } from './contextNames.ts';
 import { type Language, requireLanguage } from './languages.ts';
 
 /** Of the digits of an id, those that are random. Names are unique within a session, which has few contexts. */
 const MARK_DIGITS = 12;
+
+const NEW_CONTEXT = z.object({ language: TEXT, cwd: TEXT }, NO_OBJECT);
 
 /** What can be wrong with a folder. */
 const BAD_FOLDER: ReadonlySet<ErrorCode> = new Set([
@@ -27,9 +31,8 @@ export async function createContext(
   sandbox: SandboxCall,
   { newId }: Pick<DoorDeps, 'newId'>,
 ): Promise<ShownContext> {
-  const body = await readObject(sandbox.call);
-  const language = requireLanguage(textIn(body, 'language'));
-  const cwd = textIn(body, 'cwd');
+  const { language: given, cwd } = await readJson(sandbox.call, NEW_CONTEXT);
+  const language = requireLanguage(given);
   const mark = newId().slice(-MARK_DIGITS);
   return shownContext(await contextIn(sandbox, { language, mark, cwd }));
 }

@@ -1,8 +1,11 @@
 /** `POST /execute`: runs code, and tells what happens to it as it happens. */
+import { z } from 'zod';
 import { DomainError } from '../../../../domain/errors.ts';
 import type { Execution } from '../../../../domain/execution.ts';
 import type { DoorDeps } from '../../../openDoor.ts';
+import { readJson, texts } from '../../../shared/body.ts';
 import type { SandboxCall } from '../../surface.ts';
+import { NO_OBJECT, NO_TEXT, TEXT } from '../body.ts';
 import { DEFAULT_BASH_NAME } from '../contexts/contextNames.ts';
 import {
   DEFAULT_CONTEXT,
@@ -14,7 +17,16 @@ import { cellOf, requireLanguage } from '../contexts/languages.ts';
 import { RefusedError } from '../refused.ts';
 import { createCellEvents } from './cellEvents.ts';
 import { openEventStream } from './eventStream.ts';
-import { type InterpreterRequest, readExecuteRequest } from './executeRequest.ts';
+
+const REQUEST = z.object(
+  {
+    code: z.string(NO_TEXT),
+    context_id: TEXT,
+    language: TEXT,
+    env_vars: texts('Input should be a dictionary of strings'),
+  },
+  NO_OBJECT,
+);
 
 /** How code ends whose sandbox or context has ended. */
 const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
@@ -26,12 +38,12 @@ const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
 /**
  * If the client goes away first, its code is interrupted. In any other case in which the connection breaks off, the code
  * goes on. If the sandbox ends meanwhile, the connection is destroyed, because its end would look like success.
- * @throws RefusedError, UnprocessableError, DomainError before the code is accepted
+ * @throws RefusedError, DomainError before the code is accepted
  */
 export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
   const { call, userUuid } = sandbox;
   const { res, gone, service } = call;
-  const request = await readExecuteRequest(sandbox);
+  const request = await readJson(call, REQUEST);
   const context = await contextFor(sandbox, request);
   // To make a context takes a while. Code that nobody waits for any more must not begin.
   if (res.closed) return;
@@ -42,7 +54,10 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
       userUuid,
       contextId: context.id,
       code: cellOf(context.language, request.code),
-      environmentVariables: request.variables,
+      environmentVariables: Object.entries(request.env_vars ?? {}).map(([name, value]) => ({
+        name,
+        value,
+      })),
       isNotebookCell: true,
     },
     closed.signal,
@@ -71,7 +86,7 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
 /** @throws RefusedError */
 async function contextFor(
   sandbox: SandboxCall,
-  { contextId, language: given }: InterpreterRequest,
+  { context_id: contextId, language: given }: z.output<typeof REQUEST>,
 ): Promise<FoundContext> {
   if (contextId !== null && given !== null)
     throw new RefusedError(400, 'Only one of context_id or language can be provided');
