@@ -22,39 +22,56 @@ export async function followBuild(
   validateOutputRange({ after });
   const { id } = await requireVersion(deps, principal, name, version);
   const items = followOutput(deps, logOf(id), after, principal.tokenEnd);
-  return upToTheEnd(deps, id, items);
+  return await upToTheEnd(deps, id, items);
 }
 
 /**
  * The items up to the finish, without it: a finish belongs to an execution, and a build has none. If a version is
  * removed while it is built, no finish comes. So its removal ends the items, too.
  */
-function upToTheEnd(
+async function upToTheEnd(
   { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
   id: EnvironmentId,
   items: AsyncIterableIterator<OutputItem>,
-): AsyncIterableIterator<OutputItem> {
+): Promise<AsyncIterableIterator<OutputItem>> {
+  let failure: { readonly error: unknown } | null = null;
   const off = wakeUps.onEvent(({ event, streamId }) => {
-    if (event.type === 'EnvironmentRemoved' && streamId === id) void closeIfBroken();
+    if (event.type === 'EnvironmentRemoved' && streamId === id) void endIfBroken();
   });
   /** If the build has ended, its log has a finish. The items then go on up to that, even after the removal. */
-  async function closeIfBroken(): Promise<void> {
-    const removed = await queries.environmentVersion(id).catch(() => null);
-    if (removed === null || removed.state === 'BUILDING') await close();
+  async function endIfBroken(): Promise<void> {
+    try {
+      const version = await queries.environmentVersion(id);
+      const isBroken = version === null || (version.state === 'BUILDING' && version.removedAt);
+      if (!isBroken) return;
+    } catch (error: unknown) {
+      failure = { error };
+    }
+    await close();
   }
   async function close(): Promise<IteratorReturnResult<undefined>> {
     off();
     await items.return?.();
     return { done: true, value: undefined };
   }
-  return {
+  // The version may have been removed before anybody listened.
+  await endIfBroken();
+  const followed: AsyncIterableIterator<OutputItem> = {
     [Symbol.asyncIterator]() {
       return this;
     },
     next: async () => {
-      const next = await items.next();
-      return next.done || next.value.output.kind === 'finish' ? await close() : next;
+      try {
+        const next = await items.next();
+        if (!next.done && next.value.output.kind !== 'finish') return next;
+      } catch (error: unknown) {
+        failure ??= { error };
+      }
+      const end = await close();
+      if (failure !== null) throw failure.error;
+      return end;
     },
     return: close,
   };
+  return followed;
 }
