@@ -73,17 +73,25 @@ export async function askGateway<Data>(
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Data> {
-  const response = await post(at, 'application/json', query, variables);
-  return dataOf((await response.json()) as Answer<Data>);
+  return dataOf(await answerIn<Data>(at, await post(at, 'application/json', query, variables)));
 }
 
-/** The events of a subscription, up to its end. @throws as {@link askGateway}; Error if the connection breaks */
+/**
+ * The events of a subscription, up to its end.
+ * @throws as {@link askGateway}; Error if the connection breaks, or if the gateway is away for a while
+ */
 export async function* followGateway<Data>(
   at: GatewayAddress,
   query: string,
   variables: Readonly<Record<string, unknown>>,
 ): AsyncGenerator<Data> {
-  const { body } = await post(at, 'text/event-stream', query, variables);
+  const response = await post(at, 'text/event-stream', query, variables);
+  const { body, headers, status } = response;
+  if (!headers.get('content-type')?.startsWith('text/event-stream')) {
+    const [error] = (await answerIn(at, response)).errors ?? [];
+    // What a token or a query is refused for lasts. What a gateway fails with may pass.
+    throw new (status < 500 ? RefusedError : Error)(error?.message ?? NEITHER);
+  }
   if (body === null) throw new Error(`${at.url} has sent nothing.`);
   for await (const line of createInterface({ input: Readable.fromWeb(body as never) })) {
     if (line === 'event: complete') return;
@@ -109,9 +117,21 @@ async function post(
   }
 }
 
+async function answerIn<Data>({ url }: GatewayAddress, response: Response): Promise<Answer<Data>> {
+  try {
+    return (await response.json()) as Answer<Data>;
+  } catch (cause: unknown) {
+    // Such as a proxy, while the gateway is away.
+    const message = `What answers at ${url} is no gateway: its answer, with status ${response.status}, is no JSON.`;
+    throw new Error(message, { cause });
+  }
+}
+
+const NEITHER = 'The gateway has answered neither with data nor with an error.';
+
 function dataOf<Data>({ data, errors }: Answer<Data>): Data {
   const [error] = errors ?? [];
   if (error) throw new RefusedError(error.message);
-  if (!data) throw new Error('The gateway has answered neither with data nor with an error.');
+  if (!data) throw new Error(NEITHER);
   return data;
 }
