@@ -26,25 +26,27 @@ export async function doors(words: readonly string[]): Promise<void> {
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
   const address = await databaseAddress(config, logger);
-  await runDoors(asked, { config, address, logger, print: (line) => console.log(line) });
+  const print = (line: string) => console.log(line);
+  await runDoors(asked, { config, address, logger, openSink: openSecretSink, print });
 }
 
 /** The work of {@link doors} on a database. If anything fails, no token is left. */
 export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<void> {
-  const { config, address, logger, print } = deps;
+  const { config, address, logger, openSink, print } = deps;
   const open = doorsToShow(asked.door, config);
   const opened = await openDatabase(address, { gatewayId: newId(), logger, newId });
   const database = withActor(opened, CLI);
   const tokenDeps = { config, database, newId, newSecret, now: () => new Date() };
   const made: TokenWithSecret[] = [];
   try {
-    const sink = await openSecretSink(asked.outputPath);
+    const sink = await openSink(asked.outputPath);
     try {
       for (const door of open) {
         const secret = door === 'e2b' ? { newSecret: newE2bSecret } : {};
         made.push(await createToken({ ...tokenDeps, ...secret }, CLI, requestOf(asked, door)));
       }
       await sink.write(made.map((each, at) => textOf(each, open[at], asked, config)).join('\n'));
+      await sink.close();
     } catch (error: unknown) {
       await sink.cancel();
       for (const { token } of made) await revokeToken(tokenDeps, CLI, token.id);

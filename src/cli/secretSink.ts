@@ -3,12 +3,20 @@ import { open, rm } from 'node:fs/promises';
 /** Only the owner may read a secret. */
 const MODE = 0o600;
 
-/** Where the secret of a token goes. It is opened before the token is made, so that no secret is lost. */
+/**
+ * Where the secret of a token goes. It is opened, and a file is written, before the token is made or changed: so that no
+ * secret is lost.
+ */
 export interface SecretSink {
+  /** Makes the secret safe in the file. A terminal shows nothing yet. @throws Error if it cannot be written */
   write(secret: string): Promise<void>;
-  /** Must be called if no token was made. Removes the file. */
+  /** Must be called when the token is made. A terminal shows the secret. */
+  close(): Promise<void>;
+  /** Must be called if no token was made. Removes the file. May follow a failure of the others. */
   cancel(): Promise<void>;
 }
+
+export type OpenSecretSink = (path: string | null) => Promise<SecretSink>;
 
 /**
  * The terminal, or a new file for its owner alone. A pipe or a log would keep the secret where nobody looks for it.
@@ -25,8 +33,12 @@ export async function openSecretSink(
         'The secret is shown on a terminal only, and standard output is none. Give --output FILE: a new file that only you can read.',
       );
     }
+    let shown = '';
     return {
-      write: async (secret) => void stdout.write(`${secret}\n`),
+      write: async (secret) => {
+        shown = `${secret}\n`;
+      },
+      close: async () => void stdout.write(shown),
       cancel: async () => {},
     };
   }
@@ -35,11 +47,14 @@ export async function openSecretSink(
     write: async (secret) => {
       await file.writeFile(`${secret}\n`);
       await file.sync();
-      await file.close();
     },
+    close: () => file.close(),
     cancel: async () => {
-      await file.close();
-      await rm(path, { force: true });
+      try {
+        await file.close();
+      } finally {
+        await rm(path, { force: true });
+      }
     },
   };
 }

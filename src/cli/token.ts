@@ -17,7 +17,8 @@ import {
   tokens,
 } from '../service/access/tokens.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
-import { openSecretSink } from './secretSink.ts';
+import { cleanUp } from './cleanUp.ts';
+import { type OpenSecretSink, openSecretSink } from './secretSink.ts';
 import { tableOf } from './tableOf.ts';
 import { type SecretArguments, type TokenArguments, tokenArguments } from './tokenArguments.ts';
 
@@ -34,13 +35,15 @@ export async function token(words: readonly string[]): Promise<void> {
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
   const address = await databaseAddress(config, logger);
-  await runToken(asked, { config, address, logger, print: (line) => console.log(line) });
+  const print = (line: string) => console.log(line);
+  await runToken(asked, { config, address, logger, openSink: openSecretSink, print });
 }
 
 export interface TokenDeps {
   readonly config: Config;
   readonly address: DatabaseAddress;
   readonly logger: Logger;
+  readonly openSink: OpenSecretSink;
   /** Prints a line, which never has a secret. */
   readonly print: (line: string) => void;
 }
@@ -48,7 +51,7 @@ export interface TokenDeps {
 /** The work of {@link token} on a database. */
 export async function runToken(
   asked: TokenArguments,
-  { config, address, logger, print }: TokenDeps,
+  { config, address, logger, openSink, print }: TokenDeps,
 ): Promise<void> {
   const opened = await openDatabase(address, { gatewayId: newId<GatewayId>(), logger, newId });
   const database = withActor(opened, CLI);
@@ -58,7 +61,7 @@ export async function runToken(
       case 'create': {
         const { secret, expiresInMs, type: _, ...request } = asked;
         const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
-        return await withSecret(secret, print, (newSecret) =>
+        return await withSecret(secret, { openSink, print }, (newSecret) =>
           createToken({ ...deps, newSecret }, CLI, { ...request, expiresAt }),
         );
       }
@@ -70,7 +73,7 @@ export async function runToken(
       }
       case 'rotate': {
         const id = await idOf(deps, asked.token);
-        return await withSecret(asked.secret, print, (newSecret) =>
+        return await withSecret(asked.secret, { openSink, print }, (newSecret) =>
           rotateToken({ ...deps, newSecret }, CLI, id, asked.formerValidMs),
         );
       }
@@ -82,21 +85,30 @@ export async function runToken(
   }
 }
 
-/** Opens the place for the secret first: if it cannot be written, nothing is made. */
+/**
+ * The secret is safe before the token is made or changed. So if it cannot be written, nothing is made, and a token that
+ * was to be rotated keeps its secret.
+ */
 async function withSecret(
   { isForE2b, outputPath }: SecretArguments,
-  print: (line: string) => void,
+  { openSink, print }: Pick<TokenDeps, 'openSink' | 'print'>,
   make: (makeSecret: () => string) => Promise<TokenWithSecret>,
 ): Promise<void> {
-  const sink = await openSecretSink(outputPath);
+  const sink = await openSink(outputPath);
+  const secret = isForE2b ? newE2bSecret() : newSecret();
   let made: TokenWithSecret;
   try {
-    made = await make(isForE2b ? newE2bSecret : newSecret);
+    await sink.write(secret).catch((cause: unknown) => {
+      throw new Error('The secret could not be written, so no token was made or changed.', {
+        cause,
+      });
+    });
+    made = await make(() => secret);
   } catch (error: unknown) {
-    await sink.cancel();
+    await cleanUp(error, [sink.cancel]);
     throw error;
   }
-  await sink.write(made.secret);
+  await sink.close();
   const where = outputPath === null ? 'Above is its secret' : `Its secret is in ${outputPath}`;
   print(`${where}, and nowhere else. Token ${made.token.name}: ${made.token.id}`);
 }

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runDoors } from '../../src/cli/doors.ts';
 import { doorsArguments } from '../../src/cli/doorsArguments.ts';
+import { type OpenSecretSink, openSecretSink } from '../../src/cli/secretSink.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { secretHash } from '../../src/domain/secretHash.ts';
 import { useDatabase } from '../support/database.ts';
@@ -17,13 +18,17 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(line: string, settings: Record<string, string> = {}): Promise<string> {
+async function run(
+  line: string,
+  settings: Record<string, string> = {},
+  openSink: OpenSecretSink = openSecretSink,
+): Promise<string> {
   const lines: string[] = [];
   const config = loadConfig({ SOCKET_DIR: '/run/x', ...settings });
   const print = (each: string) => void lines.push(each);
   const logger = pino({ level: 'silent' });
   const asked = doorsArguments(line.split(' ').filter((word) => word !== ''));
-  await runDoors(asked, { config, address: db.address, logger, print });
+  await runDoors(asked, { config, address: db.address, logger, openSink, print });
   return lines.join('\n');
 }
 

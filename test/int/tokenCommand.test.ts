@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openSecretSink } from '../../src/cli/secretSink.ts';
+import { type OpenSecretSink, openSecretSink } from '../../src/cli/secretSink.ts';
 import { runToken } from '../../src/cli/token.ts';
 import { tokenArguments } from '../../src/cli/tokenArguments.ts';
 import { loadConfig } from '../../src/config/config.ts';
@@ -20,11 +20,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const config = loadConfig({ SOCKET_DIR: '/run/x' });
 const logger = pino({ level: 'silent' });
-async function run(line: string): Promise<string> {
+async function run(line: string, openSink: OpenSecretSink = openSecretSink): Promise<string> {
   const lines: string[] = [];
   const print = (each: string) => void lines.push(each);
   const asked = tokenArguments(line.split(' '));
-  await runToken(asked, { config, address: db.address, logger, print });
+  await runToken(asked, { config, address: db.address, logger, openSink, print });
   return lines.join('\n');
 }
 const rows = () =>
@@ -67,6 +67,8 @@ it('shows the secret on a terminal', async () => {
   const terminal = { isTTY: true, write } as unknown as NodeJS.WriteStream;
   const sink = await openSecretSink(null, terminal);
   await sink.write('ch_x');
+  expect(written).toEqual([]);
+  await sink.close();
   expect(written).toEqual(['ch_x\n']);
 });
 
@@ -76,6 +78,21 @@ it('rotates a token that is named, in the shape that is asked for', async () => 
   const secret = readFileSync(path, 'utf8').trim();
   expect(secret).toMatch(/^e2b_[0-9a-f]{40}$/);
   expect((await rows())[0]?.secretSha256).toBe(secretHash(secret));
+});
+
+it('changes nothing if the disk is full', async () => {
+  const before = await rows();
+  const path = join(folder, 'full');
+  const openFull: OpenSecretSink = async (file) => ({
+    ...(await openSecretSink(file)),
+    write: () => Promise.reject(new Error('ENOSPC')),
+  });
+  for (const line of ['rotate first', 'create --name c --role operator'])
+    await expect(run(`${line} --output ${path}`, openFull)).rejects.toThrow(
+      'The secret could not be written, so no token was made or changed.',
+    );
+  expect(() => statSync(path)).toThrow('ENOENT');
+  expect([...(await rows())]).toEqual([...before]);
 });
 
 it('lists tokens without secrets and hashes', async () => {
