@@ -8,6 +8,7 @@ import { newE2bSecret, newSecret } from '../process/dataDir.ts';
 import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { createToken, revokeToken, type TokenWithSecret } from '../service/access/tokens.ts';
+import { cleanUp } from './cleanUp.ts';
 import { clientsText } from './clients/clients.ts';
 import { type DoorsArguments, doorsArguments } from './doorsArguments.ts';
 import { listeningUrl } from './gatewayUrl.ts';
@@ -30,7 +31,10 @@ export async function doors(words: readonly string[]): Promise<void> {
   await runDoors(asked, { config, address, logger, openSink: openSecretSink, print });
 }
 
-/** The work of {@link doors} on a database. If anything fails, no token is left. */
+/**
+ * The work of {@link doors} on a database. If anything fails, no token is left.
+ * @throws AggregateError that names each token that could not be revoked
+ */
 export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<void> {
   const { config, address, logger, openSink, print } = deps;
   const open = doorsToShow(asked.door, config);
@@ -38,6 +42,7 @@ export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<
   const database = withActor(opened, CLI);
   const tokenDeps = { config, database, newId, newSecret, now: () => new Date() };
   const made: TokenWithSecret[] = [];
+  const revocation = (each: TokenWithSecret) => () => revoke(tokenDeps, each);
   try {
     const sink = await openSink(asked.outputPath);
     try {
@@ -48,8 +53,7 @@ export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<
       await sink.write(made.map((each, at) => textOf(each, open[at], asked, config)).join('\n'));
       await sink.close();
     } catch (error: unknown) {
-      await sink.cancel();
-      for (const { token } of made) await revokeToken(tokenDeps, CLI, token.id);
+      await cleanUp(error, [sink.cancel, ...made.map(revocation)]);
       throw error;
     }
   } finally {
@@ -58,6 +62,17 @@ export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<
   const where =
     asked.outputPath === null ? 'Above are the secrets' : `All is in ${asked.outputPath}`;
   print(`${where}, and nowhere else. Tokens: ${made.map(({ token }) => token.name).join(', ')}`);
+}
+
+/** @throws Error that says how to revoke the token, if that fails */
+async function revoke(
+  deps: Parameters<typeof revokeToken>[0],
+  { token: { id, name } }: TokenWithSecret,
+): Promise<void> {
+  await revokeToken(deps, CLI, id).catch((cause: unknown) => {
+    const message = `The token ${name} is left. Revoke it: cellhouse token revoke ${id}`;
+    throw new Error(message, { cause });
+  });
 }
 
 /** @throws Error if the door is closed, or all are */

@@ -8,6 +8,7 @@ import { runDoors } from '../../src/cli/doors.ts';
 import { doorsArguments } from '../../src/cli/doorsArguments.ts';
 import { type OpenSecretSink, openSecretSink } from '../../src/cli/secretSink.ts';
 import { loadConfig } from '../../src/config/config.ts';
+import { explain } from '../../src/domain/errors.ts';
 import { secretHash } from '../../src/domain/secretHash.ts';
 import { useDatabase } from '../support/database.ts';
 
@@ -73,6 +74,38 @@ it('leaves nothing if it cannot do all of that', async () => {
   await expect(run(`--output ${path}`, limit)).rejects.toThrow('MAX_TOKENS');
   expect(existsSync(path)).toBe(false);
   expect([...(await valid())]).toEqual([...before]);
+});
+
+it('leaves no token if the file can neither be written nor removed', async () => {
+  const before = await valid();
+  const broken: OpenSecretSink = async () => ({
+    write: () => Promise.reject(new Error('ENOSPC')),
+    close: async () => {},
+    cancel: () => Promise.reject(new Error('EIO')),
+  });
+  const failure = await run('', {}, broken).catch((error: AggregateError) => error);
+  expect(failure).toMatchObject({
+    errors: [{ message: 'ENOSPC' }, { errors: [{ message: 'EIO' }] }],
+  });
+  expect([...(await valid())]).toEqual([...before]);
+});
+
+it('revokes all tokens that it can, and names the one that is left', async () => {
+  const before = await valid();
+  const broken: OpenSecretSink = async () => ({
+    write: async () => {
+      await db.sql`UPDATE tokens SET id = gen_random_uuid() WHERE name = 'left-mcp'`;
+      throw new Error('ENOSPC');
+    },
+    close: async () => {},
+    cancel: async () => {},
+  });
+  const failure = await run('--name left', {}, broken).catch((error: AggregateError) => error);
+  expect(explain(failure)).toMatch(
+    /ENOSPC[\s\S]*left-mcp is left. Revoke it: cellhouse token revoke/,
+  );
+  const left = (await valid()).slice(before.length);
+  expect(left.map(({ name }) => name)).toEqual(['left-mcp']);
 });
 
 it('says which arguments are wrong', () => {
