@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
+import { DOORS } from '../domain/token.ts';
 
-const USAGE = `Usage: cellhouse <command>
+export const USAGE = `Usage: cellhouse <command>
 
   serve          start the gateway (npm start also installs and builds what is missing first)
   down           end everything in this installation: sessions, containers, embedded PostgreSQL
@@ -18,7 +19,7 @@ const USAGE = `Usage: cellhouse <command>
                                        those in DATA_DIR
   token create   make a token; its secret is shown once, on a terminal or in a new file
                  --name NAME --role operator|tenant|user|auditor [--tenant NAME]
-                 [--user NAME | --user-prefix PREFIX] [--door graphql|files|predecessor|mcp|jupyter]
+                 [--user NAME | --user-prefix PREFIX] [--door ${DOORS.join('|')}]
                  [--expires-in 30d] [--shape ch|e2b] [--output FILE]
   token list     list all tokens, without secrets [--json]
   token revoke   revoke a token, named by its id or its name
