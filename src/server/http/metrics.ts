@@ -19,13 +19,14 @@ export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 /** The interval between samples of the event loop's delay. Each sample is the delay plus this interval. */
 const LOOP_RESOLUTION_MS = 20;
 
-const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
-  'engine-away',
-  'other-engine',
-  'image-missing',
-  'disk-full',
-  'worker-start-failed',
-];
+/** A record, so that the compiler misses a reason that is not listed. */
+const DEGRADATION_REASONS = {
+  'engine-away': true,
+  'other-engine': true,
+  'image-missing': true,
+  'disk-full': true,
+  'worker-start-failed': true,
+} satisfies Record<PoolDegradation['reason'], true>;
 
 export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
   readonly service: Pick<Service, 'metrics'>;
@@ -123,7 +124,7 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
     max.set(status.maxTotalWorkers);
     idleMin.set(status.minIdleWorkers);
     waiting.set(status.waitingRequests);
-    for (const reason of DEGRADATION_REASONS)
+    for (const reason of Object.keys(DEGRADATION_REASONS))
       degraded.set({ reason }, Number(status.degradation?.reason === reason));
   };
 }
