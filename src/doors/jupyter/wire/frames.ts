@@ -74,8 +74,8 @@ function decodeV1(frame: string | Buffer): Request {
   const [channel, ...rest] = Array.from({ length: PARTS }, (_, nth) =>
     part(frame, word(frame, nth + 1), word(frame, nth + 2), headBytes).toString('utf8'),
   );
-  const [header, parent_header, metadata, content] = rest.map(parsed);
-  return readMessage({ channel, header, parent_header, metadata, content });
+  const [header, _parentHeader, metadata, content] = rest.map(parsed);
+  return readMessage({ channel, header, metadata, content });
 }
 
 /** Reads an offset. One that is too large for an exact number is rounded, but it is beyond every frame anyway. */

@@ -27,8 +27,8 @@ export interface Message {
   readonly content: Fields;
 }
 
-/** A message of a client. Nothing uses its parent header. */
-export type Request = Omit<Message, 'parent_header'> & { readonly parent_header: Fields };
+/** A message of a client. Nothing uses its parent header, so it is not read. */
+export type Request = Omit<Message, 'parent_header'>;
 
 /** A frame is not a valid message. The error text is for the client, and contains nothing of the frame. */
 export class MessageError extends Error {
@@ -54,14 +54,12 @@ const CHANNELS: readonly string[] = ['shell', 'control', 'stdin', 'iopub'];
 export function readMessage(parts: {
   readonly channel?: unknown;
   readonly header?: unknown;
-  readonly parent_header?: unknown;
   readonly metadata?: unknown;
   readonly content?: unknown;
 }): Request {
   return {
     channel: readChannel(parts.channel),
     header: readHeader(parts.header),
-    parent_header: fieldsOf(parts.parent_header),
     metadata: fieldsOf(parts.metadata),
     content: fieldsOf(parts.content),
   };
