@@ -166,7 +166,7 @@ const NOTHING: Assembled = {
 
 /**
  * The answer as an auditor sees it while AUDITOR_SEES_CODE is off: that something happened, when and by whom, but not
- * what it was. Code, output and input are not even read.
+ * what it was. Code, output and input are not even read. Names of files are content, too.
  */
 export function withoutContent(answer: Answer): Answer {
   return {
@@ -174,6 +174,7 @@ export function withoutContent(answer: Answer): Answer {
     code: async () => '',
     assembled: async (_execution, name) => NOTHING[name],
     outputs: async () => [],
+    files: () => null,
     error: async ({ status, errorName }) =>
       status === 'ERROR' ? { name: errorName ?? 'Error', value: '', traceback: [] } : null,
     eventData: (event) => {
@@ -186,11 +187,15 @@ export function withoutContent(answer: Answer): Answer {
   };
 }
 
-/** The fields of event data that have code, output or input. */
+/** The fields of event data that have code, output, input or names of files. */
 const HIDDEN: { readonly [Type in RecordedEvent['event']['type']]?: readonly string[] } = {
   ExecutionRequested: ['code', 'userExpressions'],
-  ExecutionFinished: ['errorValue'],
+  ExecutionFinished: ['errorValue', 'files'],
   InputSent: ['text', 'base64'],
+  FileChangeRequested: ['path', 'toPath'],
+  FileWritten: ['path'],
+  FileMoved: ['path', 'toPath'],
+  FileDeleted: ['path'],
 };
 
 function without(event: RecordedEvent, hidden: readonly string[], data: Data): RecordedEvent {
