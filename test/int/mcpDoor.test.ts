@@ -2,7 +2,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
@@ -22,10 +22,11 @@ const PATH = `/t/${secretOf('mine')}/mcp`;
 async function start(
   parts: Parameters<typeof memoryService>[0] = {},
   users: Readonly<Record<string, string>> = {},
+  settings: Readonly<Record<string, string>> = {},
 ) {
   const log: string[] = [];
   const door = createMcpDoor({
-    settings: loadConfig({ SOCKET_DIR: '/run/x' }),
+    settings: loadConfig({ SOCKET_DIR: '/run/x', ...settings }),
     logger: pino({ level: 'warn' }, { write: (line) => void log.push(line) }),
     newId,
     now: () => new Date(),
@@ -161,4 +162,31 @@ it('Progress of an execution is read from where its client has read', async () =
     _meta: { progressToken: 'p' },
   });
   expect(read).toEqual([['one', 7]]);
+});
+
+describe('What a model is told of the network', () => {
+  const told = async (settings: Readonly<Record<string, string>>) => {
+    const { origin } = await start({}, {}, settings);
+    const params = {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'host', version: '1' },
+    };
+    const text = (await ask(origin, 'initialize', params)) + (await ask(origin, 'tools/list', {}));
+    const count = (part: string) => text.split(part).length - 1;
+    const network = [
+      count('There is no network'),
+      count('Only hosts that the operator has listed'),
+    ];
+    return { network, opens: count('"openWorldHint":true'), unfilled: count('NETWORK') };
+  };
+
+  it('is that there is none if code reaches nothing', async () => {
+    expect(await told({})).toEqual({ network: [3, 0], opens: 0, unfilled: 0 });
+  });
+
+  it('is that it may install packages if EGRESS_ALLOW lists the index', async () => {
+    const seen = await told({ EGRESS_ALLOW: 'pypi.org,files.pythonhosted.org' });
+    expect(seen).toEqual({ network: [0, 3], opens: 2, unfilled: 0 });
+  });
 });

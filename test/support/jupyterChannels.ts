@@ -62,6 +62,7 @@ export async function startChannels() {
     maxExecutionTimeoutMs: 1,
     workerWaitTimeoutMs: 1,
     longestSessionLifeMs: 86_400_000,
+    egressAllow: [],
   };
   const log: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });

@@ -7,7 +7,7 @@ import { listFiles, writeFile } from './tools/files.ts';
 import { readFile } from './tools/readFile.ts';
 import { runCommand } from './tools/runCommand.ts';
 import { releaseSession, restartSession } from './tools/sessions.ts';
-import type { Tool } from './tools/tool.ts';
+import { networkFor, type Tool } from './tools/tool.ts';
 
 /** In the order in which hosts list them. */
 const TOOLS: readonly Tool[] = [
@@ -24,8 +24,8 @@ const TOOLS: readonly Tool[] = [
 
 const SERVER = { name: 'cellhouse', title: 'Cellhouse', version: '1.0.0' } as const;
 
-/** What a host may put into a model's system prompt. */
-const INSTRUCTIONS = `Cellhouse runs Python code and shell commands in a container of its own for each session, without network.
+/** What a host may put into a model's system prompt. NETWORK stands for {@link networkFor}. */
+const INSTRUCTIONS = `Cellhouse runs Python code and shell commands in a container of its own for each session. NETWORK
 Pass the session_id of a result to later calls to keep variables, imports and files. Begin another session only for unrelated work, and end one with release_session when it is done.
 Show figures with matplotlib (plt.show()): they come back as images.
 A result with status "running" is no failure: call get_execution with its execution_id. Keep printed output short: long output is cut in the middle.`;
@@ -36,7 +36,7 @@ const LISTS = { ttlMs: 300_000, cacheScope: 'public' } as const;
 /** The server that answers one request. */
 export function createMcpServer(call: McpCall): McpServer {
   const server = new McpServer(SERVER, {
-    instructions: INSTRUCTIONS,
+    instructions: INSTRUCTIONS.replace('NETWORK', networkFor(call.deps.settings)),
     capabilities: { tools: { listChanged: false }, resources: { listChanged: false } },
     cacheHints: {
       'tools/list': LISTS,

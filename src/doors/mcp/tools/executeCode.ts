@@ -16,7 +16,8 @@ export const executeCode: Tool = tool({
   description: `Runs Python code in a Jupyter kernel and returns what it prints, its last expression's value, its exception, and its figures as images.
 
 Variables, imports and files stay for the next call with the same session_id. Without session_id, a new session begins (unless your host chose one): take session_id from the result and pass it on.
-There is no network: no downloads, no pip install. numpy, pandas, matplotlib, scipy, sympy, scikit-learn, pillow and openpyxl are there.
+NETWORK
+numpy, pandas, matplotlib, scipy, sympy, scikit-learn, pillow and openpyxl are there.
 Files: the working folder is /home/user, with 'write_file', 'read_file' and 'list_files'. It is deleted with the session, which ends when it is unused for long.
 Code that runs longer than wait_seconds goes on: the result has status "running", and get_execution waits for the rest.`,
   input: z.strictObject({

@@ -16,7 +16,7 @@ export const runCommand: Tool = tool({
   name: 'run_command',
   title: 'Run a shell command',
   description:
-    'Runs a bash command in the container of the session, beside its Python kernel, and returns its output and exit code. Files are shared with Python and stay; the current folder and shell variables do not: each command is a new shell in /home/user. There is no network, no root, no package manager and no compiler. A long command goes on as with execute_code.',
+    'Runs a bash command in the container of the session, beside its Python kernel, and returns its output and exit code. Files are shared with Python and stay; the current folder and shell variables do not: each command is a new shell in /home/user. NETWORK There is no root, no apt and no compiler. A long command goes on as with execute_code.',
   input: z.strictObject({
     command: z.string().min(1).describe('For bash -c. Pipes, && and here-documents work.'),
     session_id: SESSION_ID.optional(),
