@@ -2,7 +2,8 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { DomainError } from '../../domain/errors.ts';
+import type { Logger } from 'pino';
+import { DomainError, hasCode } from '../../domain/errors.ts';
 import type { Refusal } from '../../service/refusal.ts';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
 import type { JsonAnswer } from '../shared/jsonAnswer.ts';
@@ -48,7 +49,7 @@ export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor
       type: 'guarded',
       handle: async (call) => {
         if (call.path !== '') throw new DomainError('NOT_FOUND', 'MCP is at /mcp itself.');
-        await answer(await load(), cancelling, call, deps.newId);
+        await answer(await load(), cancelling, call, deps);
       },
     }),
   };
@@ -58,7 +59,7 @@ async function answer(
   handler: McpHandler,
   cancelling: Cancelling,
   call: DoorCall,
-  newSession: () => string,
+  { newId, logger }: DoorDeps,
 ): Promise<void> {
   const { req, method } = call;
   if (method !== 'POST') return call.refuse(NOT_ALLOWED);
@@ -68,8 +69,8 @@ async function answer(
     const headers = headersOf(req.headers);
     const request = new Request(ADDRESS, { method, headers, signal: gone, body: text });
     const response = await handler.fetch(request, body, { ...call, gone });
-    if (methodOf(body) === 'initialize') response.headers.set(SESSION_HEADER, newSession());
-    await send(call, response, methodOf(body) === 'subscriptions/listen');
+    if (methodOf(body) === 'initialize') response.headers.set(SESSION_HEADER, newId());
+    await send({ ...call, gone }, response, methodOf(body) === 'subscriptions/listen', logger);
   });
 }
 
@@ -83,11 +84,15 @@ const NOT_ALLOWED: Refusal = {
   headers: { Allow: 'POST' },
 };
 
-/** @param isEndless whether the response never ends by itself, so that a stop of the gateway must end it */
-async function send(
-  { res, stopping, onStream }: DoorCall,
+/**
+ * Sends the response. A body that fails cuts the connection, so that the client notices, and is logged.
+ * @param isEndless whether the response never ends by itself, so that a stop of the gateway must end it
+ */
+export async function send(
+  { res, gone, stopping, onStream }: Pick<DoorCall, 'res' | 'gone' | 'stopping' | 'onStream'>,
   response: Response,
   isEndless: boolean,
+  logger: Logger,
 ): Promise<void> {
   res.writeHead(response.status, Object.fromEntries(response.headers));
   if (response.body === null) return void res.end();
@@ -97,8 +102,9 @@ async function send(
   try {
     await pipeline(stream, res);
   } catch (error: unknown) {
-    // The client has gone, or the stream was ended above: nobody can be told.
-    if (!res.destroyed && !stream.destroyed) throw error;
+    // Otherwise the client has gone or has cancelled the message, or the stream was ended above.
+    if (!gone.aborted && !hasCode(error, 'ERR_STREAM_PREMATURE_CLOSE'))
+      logger.error({ err: error, door: 'mcp' }, 'An answer of a door could not be completed.');
     res.destroy();
   } finally {
     off();
