@@ -28,6 +28,16 @@ export interface ChannelsDeps extends Omit<RequestsDeps, 'out' | 'asked'> {
   readonly logger: Logger;
 }
 
+/** The room for a reason in a close frame (RFC 6455, section 5.5). */
+const MAX_REASON_BYTES = 123;
+
+/** As much of the text as a close frame has room for, cut between two characters. */
+function startOf(reason: string): string {
+  const bytes = new Uint8Array(MAX_REASON_BYTES);
+  const { read } = new TextEncoder().encodeInto(reason, bytes);
+  return reason.slice(0, read);
+}
+
 /** Takes over an open socket. */
 export function serveChannels(deps: ChannelsDeps): void {
   const { kernel, clientSession, socket, newId, now, logger } = deps;
@@ -51,8 +61,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     const [code, reason] = isExpected
       ? [error.code === 'NOT_FOUND' ? NORMAL : TRY_AGAIN_LATER, messageOf(error)]
       : [INTERNAL_ERROR, 'Internal error'];
-    // A close frame has room for 123 bytes.
-    socket.close(code, reason.slice(0, 120));
+    socket.close(code, startOf(reason));
   }
 
   const acknowledged = createAcknowledged(socket);
