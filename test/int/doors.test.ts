@@ -256,6 +256,25 @@ describe('a request', () => {
     },
   );
 
+  it('is no answer if its client leaves before there is one', async () => {
+    const { door, port, origin } = await start();
+    const left = request({ port, path: '/here', method: 'POST', headers: { 'X-API-Key': MINE } });
+    left.on('error', () => {});
+    let isOver: Promise<void> | null = null;
+    const isHere = new Promise<void>((resolve) => {
+      door.answer = async (call) => {
+        isOver = closed(call);
+        resolve();
+      };
+    });
+    left.end();
+    await isHere;
+    left.destroy();
+    await isOver;
+    const metrics = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
+    expect(await metrics.text()).not.toContain('cellhouse_door_answers_total{');
+  });
+
   it('does not take a client for gone that it cuts because it reads nothing', async () => {
     const { port, door } = await start({ config: { slowReaderTimeoutMs: 300 } });
     door.answer = async ({ res, onStream }) => {

@@ -54,7 +54,10 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
     const entry = door.enter(found.request);
     if (entry.type === 'open' || !entry.isUpload) limitArrival(req);
     const reader = guardReader(res);
-    res.once('close', () => deps.counts.count(door.name, res.statusCode));
+    res.once('close', () => {
+      // Otherwise the client left before there was an answer.
+      if (res.headersSent) deps.counts.count(door.name, res.statusCode);
+    });
     const refused = (refusal: Refusal) => sendRefusal(req, res, door.refuse(refusal));
     const foreign = deps.hostCheck(req);
     if (foreign !== null) refused(foreign);
