@@ -5,6 +5,8 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import { defaultView } from '../../src/service/contexts/contexts.ts';
 import type { KernelView } from '../../src/service/contexts/kernels.ts';
 import { createContextFeed } from '../../src/service/output/contextFeed.ts';
+import { followContext } from '../../src/service/output/followContext.ts';
+import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';
 
@@ -25,7 +27,12 @@ const kernel: KernelView = {
 function world(read: () => Promise<Unfinished> = async () => []) {
   const listeners = new Set<(event: RecordedEvent) => void>();
   const deps = {
-    queries: { session: async () => session, contextExecutions: read },
+    queries: {
+      session: async () => session,
+      contexts: async () => [],
+      kernelActivity: async () => [],
+      contextExecutions: read,
+    },
     wakeUps: {
       onEvent: (listener: (event: RecordedEvent) => void) => {
         listeners.add(listener);
@@ -37,7 +44,7 @@ function world(read: () => Promise<Unfinished> = async () => []) {
   const tell = (event: RecordedEvent) => {
     for (const listener of listeners) listener(event);
   };
-  return { listeners, tell, feed: () => createContextFeed(deps, kernel, gone.signal) };
+  return { deps, listeners, tell, feed: () => createContextFeed(deps, kernel, gone.signal) };
 }
 
 const CLOSED = {
@@ -61,6 +68,17 @@ describe('a feed', () => {
     const open = await feed();
     expect(listeners.size).toBe(1);
     open.close();
+    expect(listeners.size).toBe(0);
+  });
+
+  it('hears nothing more when its follower cannot be counted as a use of the session', async () => {
+    const { deps: database, listeners } = world();
+    const away = new DomainError('DATABASE_UNAVAILABLE', 'The database is away.');
+    const sessions = { get: () => null, refresh: () => Promise.reject(away) };
+    const deps = { database, sessions } as unknown as Parameters<typeof followContext>[0];
+    const { signal } = new AbortController();
+    const following = followContext(deps, ME, session.id, { gone: signal, reader: null });
+    await expect(following).rejects.toBe(away);
     expect(listeners.size).toBe(0);
   });
 

@@ -76,12 +76,13 @@ export async function followContext(
   const now = reader && reached === null ? await database.store.lastPosition() : 0;
   const feed = await createContextFeed(database, found, gone, reached);
   onAbort(gone, feed.close);
-  if (reader && reached === null)
-    await contextReaders.begin(reader, firstPlace(feed, now)).catch((error: unknown) => {
-      feed.close();
-      throw error;
-    });
-  await countAsUse(deps, found, gone);
+  try {
+    if (reader && reached === null) await contextReaders.begin(reader, firstPlace(feed, now));
+    await countAsUse(deps, found, gone);
+  } catch (error: unknown) {
+    feed.close();
+    throw error;
+  }
   return {
     kernel: found,
     news: newsOf(deps, principal, { feed, gone, told: reached }),
