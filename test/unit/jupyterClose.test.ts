@@ -4,7 +4,7 @@ import {
   type ChannelsDeps,
   serveChannels,
 } from '../../src/doors/jupyter/channels/serveChannels.ts';
-import { defaultView } from '../../src/service/contexts/contextView.ts';
+import { defaultView } from '../../src/service/contexts/contexts.ts';
 import { openSession } from '../support/states.ts';
 
 it.each(['é', '€', '😀', 'a'])('a reason of many "%s" fits into a close frame', async (char) => {

@@ -20,7 +20,7 @@ import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import type { EnsureSessionDeps } from '../sessions/opening.ts';
+import { type EnsureSessionDeps, ensureSession } from '../sessions/opening.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
 import {
   refuse,
@@ -35,7 +35,6 @@ import {
   untilCarriedOut,
   untilInitialized,
 } from '../waiting.ts';
-import { sessionForContexts } from './sessionForContexts.ts';
 
 /** A context as callers see it: the default one, which has no stream of its own, looks like the others. */
 export interface ContextView {
@@ -274,7 +273,7 @@ export async function createContext(
   const run = async (onAccepting: () => void) => {
     const context = await decideAgain(async (isAgain) => {
       if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
-      const session = await sessionForContexts(deps, owner, deps.config.workerWaitTimeoutMs);
+      const session = await ensureSession(deps, owner, deps.config.workerWaitTimeoutMs);
       return await findOrCreate(deps, session, asked, onAccepting);
     });
     return viewOf(await untilReady(deps, context));
