@@ -1,4 +1,4 @@
-/** Clients that are gone before their token has been looked up. */
+/** Clients that are gone before their token has been looked up, or before it is the turn of their request. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
@@ -57,3 +57,22 @@ it.each([
     expect(endings.mine?.isOver).toBe(false);
   },
 );
+
+it('a request behind another on its connection is not in flight when the client has left', async () => {
+  const door = testDoor();
+  const { port, origin } = await startTransport(memoryService(), { doors: [door] });
+  const client = connect(port, '127.0.0.1').resume();
+  const areHere = new Promise<void>((resolve) => {
+    door.answer = async () => {
+      if (door.calls.length === 3) resolve();
+    };
+  });
+  const head = `POST /here HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Auth-Token: ${TOKEN}\r\n`;
+  client.write(`${head}Content-Length: 0\r\n\r\n`.repeat(3));
+  await areHere;
+  const areClosed = Promise.all(door.calls.map(({ res }) => once(res, 'close')));
+  client.end();
+  await areClosed;
+  const answer = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
+  expect(await answer.text()).toMatch(/^cellhouse_calls_in_flight 0$/m);
+});
