@@ -167,7 +167,12 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     baseImageId,
     hashOf: contentHash,
     start: () => {
-      working = rm(deps.folder, { recursive: true, force: true }).then(work);
+      working = rm(deps.folder, { recursive: true, force: true })
+        .catch((error: unknown) => {
+          const details = { error: messageOf(error) };
+          logger.warn(details, 'could not remove the folders of interrupted builds; they are left');
+        })
+        .then(work);
     },
     close: async () => {
       off();
