@@ -24,6 +24,7 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
 import { seal } from '../support/auditChain.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 import { NONE_OF_EACH } from '../support/noneOfEach.ts';
@@ -258,6 +259,23 @@ describe('pruneHistory', () => {
     expect(rows.filter(({ table }) => table === 'events')).toHaveLength(9);
     const texts = rows.filter(({ table }) => table === 'output_events').map(({ row }) => row.body);
     expect(texts.map(({ text }) => text)).toEqual(['one\u0000', 'two', 'three']);
+  });
+
+  it('waits for an archive on a slow disk for longer than a transaction may be idle otherwise', async () => {
+    const old = await live('old', OLD);
+    await live('newer', null);
+    const isLate = async () => {
+      const [waiting] = await db.sql<{ isLate: boolean }[]>`
+        SELECT clock_timestamp() - state_change > interval '5.5 s' AS is_late FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'cellhouse prune'`;
+      return waiting === undefined || waiting.isLate;
+    };
+    let isFirst = true;
+    await prune(async () => {
+      if (isFirst) await until('the usual limit to be over', isLate);
+      isFirst = false;
+    });
+    expect(await db.readStream('execution', old.execution.id)).toEqual([]);
   });
 
   it('does not disturb a rebuild: rows without events stay, and all others are made from events', async () => {

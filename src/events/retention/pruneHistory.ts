@@ -155,8 +155,13 @@ async function pruneBatch(
   const outputs = await pruneOutputs(sql, printed, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
   // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
-  // append lock, which the next call takes, because a disk may be slow.
-  if (archive) await archive([...events.flatMap(({ line }) => line ?? []), ...lines]);
+  // append lock, which the next call takes, because a disk may be slow. So it may take long: only other removals and
+  // rebuilds wait for it.
+  if (archive) {
+    await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
+    await archive([...events.flatMap(({ line }) => line ?? []), ...lines]);
+    await sql`SET LOCAL idle_in_transaction_session_timeout TO DEFAULT`;
+  }
   await recordRemoval(
     sql,
     pruning,
