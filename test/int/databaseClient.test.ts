@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
 import { until } from '../../testkit/until.ts';
 
@@ -101,6 +101,22 @@ describe('a connection', () => {
     await new Promise((resolve) => setImmediate(resolve));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
     expect([...(await answer)]).toEqual([{ two: 2 }]);
+    await close(0);
+  });
+
+  it('whose statements have no limit has none for its answers either', async () => {
+    const limits = { name: 'patient', maxConnections: 1, statementTimeoutMs: 0 };
+    const { sql, answered, close } = createClient(address, limits);
+    await answered(sql`SELECT 1`);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const sleeping = once(relay, 'sleep');
+    const answer = answered(sql`SELECT 2 AS two FROM pg_sleep(0.3)`);
+    await sleeping;
+    const given = Promise.allSettled([answer]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.useRealTimers();
+    expect(await given).toMatchObject([{ status: 'fulfilled', value: [{ two: 2 }] }]);
     await close(0);
   });
 

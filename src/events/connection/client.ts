@@ -120,7 +120,10 @@ export interface ClientOptions {
   readonly statementTimeoutMs?: number;
   /** 0: unlimited, for a wait that is intended. @default 5,000 */
   readonly lockTimeoutMs?: number;
-  /** Must be longer than `statementTimeoutMs`. @default 20,000 */
+  /**
+   * Must be longer than `statementTimeoutMs`. 0: unlimited, and only the probes of the connection find out that the
+   * server is gone. @default 20,000, or unlimited if `statementTimeoutMs` is
+   */
   readonly answerTimeoutMs?: number;
   /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
   readonly reconnects?: boolean;
@@ -143,7 +146,7 @@ export interface Client {
 export function createClient(address: DatabaseAddress, options: ClientOptions): Client {
   const sockets = new Set<net.Socket>();
   let isClosed = false;
-  const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
+  const { answerTimeoutMs = options.statementTimeoutMs === 0 ? 0 : ANSWER_TIMEOUT_MS } = options;
   const settings = {
     max: options.maxConnections,
     types: { bigint, json, ...arrayTypes },
@@ -174,7 +177,8 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
   };
   return {
     sql,
-    answered: (query) => withDeadline(query, answerTimeoutMs, reset),
+    answered: async (query) =>
+      await (answerTimeoutMs === 0 ? query : withDeadline(query, answerTimeoutMs, reset)),
     reset,
     close: async (timeoutMs) => {
       await sql.end({ timeout: timeoutMs / MS_PER_S });
