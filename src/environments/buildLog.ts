@@ -5,6 +5,7 @@
 import type { EnvironmentId, ExecutionId } from '../domain/ids.ts';
 import type { Finish, Output, OutputItem } from '../domain/output.ts';
 import type { Database } from '../events/database.ts';
+import { ConcurrencyError } from '../events/store/eventStore.ts';
 
 /** How long text waits for more text, so that many lines become one row. */
 const STORE_INTERVAL_MS = 250;
@@ -60,7 +61,10 @@ export async function openBuildLog(
   let kept = former.bytes;
   let dropped = 0;
   let end = '';
-  let storing: Promise<unknown> = Promise.resolve();
+  /** The items that are not known to be stored, in order. */
+  let unstored: OutputItem[] = [];
+  let mayBeStored = false;
+  let storing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | null = null;
 
   function numbered(outputs: readonly (Output | Finish)[]): OutputItem[] {
@@ -71,11 +75,30 @@ export async function openBuildLog(
   }
 
   function take(outputs: readonly Output[]): void {
-    if (outputs.length === 0) return;
-    const items = numbered(outputs);
-    // Commits are made one after the other. If one fails, `breakOff` or `end` throws its error.
-    storing = storing.then(() => store.commit({ streams: [], outputs: items }));
+    unstored.push(...numbered(outputs));
+    if (unstored.length === 0) return;
+    // Commits are made one after the other. If the last one fails, `breakOff` or `end` throws its error.
+    storing = storing.catch(() => undefined).then(storeRest);
     storing.catch(() => undefined);
+  }
+
+  /** Stores also what an earlier commit could not store. */
+  async function storeRest(): Promise<void> {
+    if (mayBeStored) {
+      const stored = await queries.buildLogSize(executionId, BEGINNING);
+      unstored = unstored.filter(({ seq }) => seq > stored.lastSeq);
+    }
+    const items = [...unstored];
+    if (items.length === 0) return;
+    try {
+      await store.commit({ streams: [], outputs: items });
+    } catch (error: unknown) {
+      // After a conflict, what is stored is of another builder.
+      mayBeStored = !(error instanceof ConcurrencyError);
+      throw error;
+    }
+    mayBeStored = false;
+    unstored = unstored.slice(items.length);
   }
 
   function flush(): void {

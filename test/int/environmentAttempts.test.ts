@@ -78,6 +78,32 @@ describe('a build that is broken off', () => {
     expect(engine.builds).toEqual([]);
   });
 
+  it.each([
+    ['before it was sent', false],
+    ['before its answer came', true],
+  ])('keeps what it printed if the database went away %s', async (_, isStored) => {
+    const { id } = await request('science');
+    const database = await db.open();
+    let isAway = true;
+    const commit: Database['store']['commit'] = async (changes) => {
+      if (!isAway) return await database.store.commit(changes);
+      if (isStored) await database.store.commit(changes);
+      isAway = false;
+      throw new Error('The database is away.');
+    };
+    const store = { ...database.store, commit };
+    const log = await openBuildLog({ ...database, store }, id, now);
+    log.add('one\n');
+    const last = await log.end(null);
+    const start = { executionId: logOf(id), seq: 0 };
+    const { items } = await db.queries.outputs(start, { limit: 100, maxBytes: MIB });
+    expect(items.map(({ seq, output }) => [seq, 'text' in output && output.text])).toEqual([
+      [1, 'The build begins.\n'],
+      [2, 'one\n'],
+    ]);
+    expect(last).toMatchObject([{ seq: 3, output: { kind: 'finish' } }]);
+  });
+
   it('has one limit of its log for all attempts', async () => {
     const { id } = await request('talker');
     const database = await db.open();
