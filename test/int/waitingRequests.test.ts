@@ -1,10 +1,14 @@
 import { once } from 'node:events';
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
+import { createClient } from '../../src/events/connection/client.ts';
+import { createWaitingRequests } from '../../src/events/wakeUps/waitingRequests.ts';
 import { newId } from '../../src/process/newId.ts';
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
+import { createGate } from '../support/gate.ts';
 
 const db = await useDatabase();
 /** This many waiting calls of one tenant. Their places are left out, because these tests do not need them. */
@@ -90,4 +94,38 @@ describe('waiting requests', () => {
     await cut.close();
     await proxy.close();
   });
+});
+
+it('a user who is served while the places are read is not among them, and a second caller waits for the read', async () => {
+  const place = (user: string) => ({ tenant: 'default', user, since: 1, environment: null });
+  const told = async () =>
+    (await db.sql`SELECT FROM waiting_requests WHERE count = 2`).length === 1;
+  there.waiting.set(() => ({
+    calls: new Map([['default', 2]]),
+    places: ['served', 'waiting'].map(place),
+  }));
+  await expect.poll(told).toBe(true);
+  const client = createClient(db.address, { name: 'slow', maxConnections: 1 });
+  const gate = createGate();
+  const slow = createWaitingRequests({
+    client: {
+      ...client,
+      answered: async (query) => {
+        const rows = await client.answered(query);
+        await gate.isOpen;
+        return rows;
+      },
+    },
+    gatewayId: newId<GatewayId>(),
+    leases: { announce: async () => undefined },
+    onWaiting: () => () => undefined,
+    logger: pino({ level: 'silent' }),
+  });
+  const callers = [slow.elsewhere(), slow.elsewhere()];
+  slow.served('served');
+  gate.open();
+  expect(await Promise.all(callers)).toEqual([[place('waiting')], [place('waiting')]]);
+  there.waiting.set(calls(0));
+  await slow.close();
+  await client.close(1_000);
 });

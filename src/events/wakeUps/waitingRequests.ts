@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
+import { sharedRun } from '../../async/sharedRun.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Client } from '../connection/client.ts';
@@ -60,10 +61,9 @@ export function createWaitingRequests(
     },
     tellNow: telling.hurry,
     total: async (tenant) => {
-      if (tenant === undefined)
-        return countOf(read()) + (await readWaitingElsewhere(client, gatewayId));
-      const elsewhere = await readTenantElsewhere(client, gatewayId, tenant);
-      return (read().calls.get(tenant) ?? 0) + elsewhere;
+      const elsewhere = callsOf(await readElsewhere(client, gatewayId), tenant);
+      const { calls } = read();
+      return elsewhere + (tenant === undefined ? countOf(calls) : (calls.get(tenant) ?? 0));
     },
     elsewhere: others.read,
     served: others.served,
@@ -95,7 +95,7 @@ function createTelling(
       if (tenants === told) continue;
       try {
         if (here.calls.size > 0) await leases.announce();
-        await writeWaiting(client, gatewayId, countOf(here), tenants);
+        await writeWaiting(client, gatewayId, countOf(here.calls), tenants);
         told = tenants;
         await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
@@ -138,6 +138,25 @@ function createTelling(
 function createOthers(client: Client, gatewayId: string) {
   let known: readonly WaitingPlace[] = [];
   let isStale = true;
+  let latest: Promise<void> = Promise.resolve();
+  /** The users that were served since the read under way began. Null: none is under way. */
+  let servedMeanwhile: Set<string> | null = null;
+
+  const readAgain = sharedRun(async () => {
+    isStale = false;
+    const served = new Set<string>();
+    servedMeanwhile = served;
+    try {
+      const found = (await readElsewhere(client, gatewayId)).flatMap(placesOf);
+      known = found.filter(({ user }) => !served.has(user));
+    } catch (error: unknown) {
+      isStale = true;
+      throw error;
+    } finally {
+      servedMeanwhile = null;
+    }
+  });
+
   return {
     get areKnown() {
       return known.length > 0;
@@ -146,23 +165,25 @@ function createOthers(client: Client, gatewayId: string) {
       isStale = true;
     },
     read: async () => {
-      if (isStale) {
-        isStale = false;
-        known = await readPlacesElsewhere(client, gatewayId).catch((error: unknown) => {
-          isStale = true;
-          throw error;
-        });
-      }
+      if (isStale) latest = readAgain();
+      await latest;
       return known;
     },
     served: (user: string) => {
+      servedMeanwhile?.add(user);
       if (known.length > 0) known = known.filter((place) => place.user !== user);
     },
   };
 }
 
-function countOf({ calls }: WaitingHere): number {
+function countOf(calls: WaitingHere['calls']): number {
   return [...calls.values()].reduce((sum, count) => sum + count, 0);
+}
+
+function callsOf(told: readonly ToldTenants[], tenant?: string): number {
+  const entries = told.flatMap((tenants) => Object.entries(tenants));
+  const counted = entries.filter(([name]) => tenant === undefined || name === tenant);
+  return counted.reduce((sum, [, { calls }]) => sum + calls, 0);
 }
 
 async function writeWaiting(
@@ -186,33 +207,10 @@ async function writeWaiting(
     SELECT pg_notify(${CHANNEL}, ${notification}) FROM written`);
 }
 
-async function readWaitingElsewhere({ sql, answered }: Client, gatewayId: string): Promise<number> {
-  const [row] = await answered(sql<{ count: number }[]>`
-    SELECT coalesce(sum(w.count), 0)::int AS count FROM waiting_requests w
-    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
-    WHERE w.gateway_id <> ${gatewayId}`);
-  return row?.count ?? 0;
-}
-
-async function readPlacesElsewhere(
-  { sql, answered }: Client,
-  gatewayId: string,
-): Promise<WaitingPlace[]> {
+async function readElsewhere({ sql, answered }: Client, gatewayId: string): Promise<ToldTenants[]> {
   const rows = await answered(sql<{ tenants: ToldTenants }[]>`
     SELECT w.tenants FROM waiting_requests w
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId} AND w.count > 0`);
-  return rows.flatMap(({ tenants }) => placesOf(tenants));
-}
-
-async function readTenantElsewhere(
-  { sql, answered }: Client,
-  gatewayId: string,
-  tenant: string,
-): Promise<number> {
-  const [row] = await answered(sql<{ count: number }[]>`
-    SELECT coalesce(sum((w.tenants -> ${tenant} ->> 'calls')::int), 0)::int AS count FROM waiting_requests w
-    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
-    WHERE w.gateway_id <> ${gatewayId}`);
-  return row?.count ?? 0;
+  return rows.map(({ tenants }) => tenants);
 }
