@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { onAbort } from '../async/onAbort.ts';
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { InstalledPackage } from '../domain/environment.ts';
@@ -104,8 +105,7 @@ async function untilStarted(
   signal: AbortSignal,
 ): Promise<void> {
   const waiting = new AbortController();
-  const stop = () => waiting.abort(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
+  const off = onAbort(signal, () => waiting.abort(signal.reason));
   const poll = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     if (seen === undefined || seen?.isRunning) return;
@@ -119,7 +119,7 @@ async function untilStarted(
     });
   } finally {
     clearInterval(timer);
-    signal.removeEventListener('abort', stop);
+    off();
     waiting.abort();
   }
 }
@@ -130,12 +130,13 @@ async function answerOf(
   address: AgentAddress,
   signal: AbortSignal,
 ): Promise<string> {
+  signal.throwIfAborted();
   const msgId = newId<WorkerId>() as string;
   let printed = '';
-  let stop = () => {};
   let channel: KernelChannel | undefined;
+  let off = () => {};
   const replied = new Promise<ReplyMessage>((resolve, reject) => {
-    stop = () => reject(signal.reason);
+    off = onAbort(signal, () => reject(signal.reason));
     channel = openKernelChannel({
       ...{ address, epoch: 1, after: 0, bootId: '', logger },
       counts: createMessageCounts(),
@@ -151,7 +152,6 @@ async function answerOf(
       },
     });
   });
-  signal.addEventListener('abort', stop, { once: true });
   try {
     const reply = await within(EXECUTION_TIMEOUT_MS + GRACE_MS, replied, () => {
       throw new TrialError(`its kernel did not finish the test within ${EXECUTION_TIMEOUT_MS} ms`);
@@ -159,7 +159,7 @@ async function answerOf(
     if (reply.status === 'ok') return printed;
     throw new TrialError(`its kernel could not run the test (${reasonOf(reply)})`);
   } finally {
-    signal.removeEventListener('abort', stop);
+    off();
     await channel?.close();
   }
 }
