@@ -62,7 +62,8 @@ export interface Pool {
   /**
    * Adopts live workers, ends dead ones, and starts the upkeep. Resolves when all live workers are adopted.
    * @param isEngineAway whether the engine cannot say which workers died. Then every worker recorded as live is
-   * adopted, and the dead ones are ended when the engine is back
+   * adopted, and the dead ones are ended when the engine is back. If the pool is closed meanwhile, nothing more is
+   * started
    */
   start(isEngineAway: boolean): Promise<void>;
   readonly isInitializing: boolean;
@@ -146,7 +147,9 @@ export function createPool(deps: PoolDeps): Pool {
     },
     start: async (isEngineAway) => {
       await database.leases.announce();
+      if (closing.signal.aborted) return;
       await keeping.start(isEngineAway);
+      if (closing.signal.aborted) return;
       isInitializing = false;
       changed();
       watch = runtime.watch(poolId, keeping.engineListener);
