@@ -4,6 +4,7 @@ import type { Database } from '../../src/events/database.ts';
 import { FIRST_USES } from '../../src/events/migrations/firstUse.ts';
 import { migrate, readRelease } from '../../src/events/migrations/migrate.ts';
 import { newId } from '../../src/process/newId.ts';
+import { until } from '../../testkit/until.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 
 const release = readRelease();
@@ -92,4 +93,16 @@ it('is remembered: once allowed, nobody is asked any more', async () => {
   await formerGateway(60_000);
   // It would be refused if it asked.
   await gateway.firstUse.allow('tokens');
+});
+
+it('is refused at once if the database is closed meanwhile', async () => {
+  await formerGateway(60_000);
+  const allowing = gateway.firstUse.allow('tokens');
+  const refused = expect(allowing).rejects.toMatchObject({ code: 'POOL_INITIALIZING' });
+  await until(
+    'it to be raised',
+    async () => (await newest())?.compatibleFrom === FIRST_USES.tokens,
+  );
+  await gateway.close();
+  await refused;
 });

@@ -30,12 +30,12 @@ const POLL_INTERVAL_MS = 200;
 export interface FirstUse {
   /**
    * Resolves when every gateway that does not know the feature has stopped. After the first time, it needs no query.
-   * @throws POOL_INITIALIZING while such a gateway is alive
+   * @throws POOL_INITIALIZING while such a gateway is alive, or if the database is closed meanwhile
    */
   allow(what: keyof typeof FIRST_USES): Promise<void>;
 }
 
-/** @param closing aborted when the database is being closed: then there are no more pauses between queries */
+/** @param closing aborted when the database is being closed: then nobody is waited for any more */
 export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
   /** It is known that no gateway of a lower version than this is running. */
   let allowed = 0;
@@ -45,8 +45,8 @@ export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
     await raise(client, version);
     const limit = performance.now() + WAIT_LIMIT_MS;
     while (!(await isClear(client, version))) {
-      if (performance.now() > limit) throw formerGateway();
-      await pause(POLL_INTERVAL_MS, closing);
+      if (!closing.aborted) await pause(POLL_INTERVAL_MS, closing);
+      if (closing.aborted || performance.now() > limit) throw formerGateway();
     }
     allowed = Math.max(allowed, version);
   }
