@@ -151,6 +151,29 @@ describe('the audit keeper', () => {
       { differing: 1, days: [heads.at(-1)?.day] },
     ]);
   });
+
+  it('says when another day differs, although no more days do', async () => {
+    const dataDir = newDataDir();
+    await addHistory(gateway);
+    await closeDay(db, gateway, 2);
+    await addHistory(gateway);
+    await closeDay(db, gateway, 1);
+    const heads = await gateway.queries.auditHeads();
+    await createAuditHeads(dataDir).append(heads);
+    const [one, other] = heads.slice(-2).map(({ day }) => day);
+    const change = (days: readonly (string | undefined)[]) => db.sql`
+      UPDATE chain_days c SET head = CASE WHEN c.day::text = ANY (${days as string[]}::text[])
+        THEN sha256(h.head) ELSE h.head END
+      FROM heads_before h WHERE h.day = c.day`;
+    await db.sql`CREATE TABLE heads_before AS SELECT day, head FROM chain_days`;
+    await change([one]);
+    const { log } = keep(gateway, dataDir);
+    const told = () => log.filter(({ level }) => level === 50).map(({ days }) => days);
+    await until('it says so', async () => told().length === 1, LIMIT_MS);
+    await change([other]);
+    await until('it says so again', async () => told().length === 2, LIMIT_MS);
+    expect(told()).toEqual([[one], [other]]);
+  });
 });
 
 describe('sealing', () => {

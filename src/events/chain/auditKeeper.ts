@@ -91,7 +91,8 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
 
 function createHeadKeeping({ database, heads, logger, pollIntervalMs }: AuditKeeperDeps) {
   let dueAt = 0;
-  let differing = 0;
+  /** The days whose heads differ. */
+  let differing: readonly string[] = [];
   let ahead: string | null = null;
 
   async function poll(): Promise<void> {
@@ -106,12 +107,12 @@ function createHeadKeeping({ database, heads, logger, pollIntervalMs }: AuditKee
   }
 
   function tell(found: readonly AuditHead[]): void {
-    if (found.length === differing) return;
-    differing = found.length;
-    if (differing === 0) return;
-    const days = found.slice(0, NAMED_DAYS).map(({ day }) => day);
+    const former = new Set(differing);
+    differing = found.map(({ day }) => day);
+    if (differing.length === former.size && differing.every((day) => former.has(day))) return;
+    if (differing.length === 0) return;
     logger.error(
-      { differing, days },
+      { differing: differing.length, days: differing.slice(0, NAMED_DAYS) },
       'The database does not have the audit chain that this gateway has noted in DATA_DIR/audit-heads. Somebody has changed the history, or this is another database. Run: cellhouse audit verify',
     );
   }
@@ -126,7 +127,7 @@ function createHeadKeeping({ database, heads, logger, pollIntervalMs }: AuditKee
   }
 
   return {
-    differing: () => differing,
+    differing: () => differing.length,
     pollIfDue: async () => {
       if (performance.now() < dueAt) return;
       await poll();
