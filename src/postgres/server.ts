@@ -213,12 +213,16 @@ async function clearRemains(layout: Layout): Promise<void> {
   }
 }
 
-/** Every user who can enter this folder can connect. So a folder that belongs to another user is refused. */
+/**
+ * Every user who can enter this folder can connect. So a folder that belongs to another user is refused, and so is a
+ * link.
+ */
 function prepareSocketDir(path: string, user: ServerUser): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const uid = user?.uid ?? process.getuid?.();
   const found = lstatSync(path);
-  if (!found.isDirectory() || (found.uid !== uid && found.uid !== process.getuid?.())) {
+  if (!found.isDirectory()) throw new Error(`${path} is not a folder. Remove it.`);
+  if (found.uid !== uid && found.uid !== process.getuid?.()) {
     throw new Error(`${path} belongs to another user (uid ${found.uid}). Remove it.`);
   }
   if (user !== null) chownSync(path, user.uid, user.gid);
