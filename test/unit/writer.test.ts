@@ -46,3 +46,32 @@ it('a batch that must be read again is stored, although the database is away mea
   await writer.drained();
   expect(steps).toEqual(['conflict', 'away', 'away', 'read', 'stored']);
 });
+
+it('a batch is stored although the channel could not be resumed at first', async () => {
+  const stored: number[] = [];
+  let failures = 1;
+  const deps = {
+    store: {
+      commit: async ({ outputs }: { outputs: readonly unknown[] }) => {
+        stored.push(outputs.length);
+        return { states: [] };
+      },
+    },
+    logger: pino({ level: 'silent' }),
+    stored: () => ENDED_WORKER,
+    addStopped: async () => [],
+    cursor: () => ({}),
+    onStored: () => undefined,
+    followers: () => 1,
+    holdBack: () => {
+      if (failures-- > 0) throw new Error('The channel is gone.');
+    },
+  } as unknown as WriterDeps;
+  const writer = createWriter(deps, 0);
+  const execution = queuedExecution();
+  const job = { execution, code: 'x', isTakenOver: false, nextSeq: 1, stateLost: false };
+  addOutput(writer.batch, job, PRINTED, new Date());
+  writer.added('end');
+  await writer.drained();
+  expect(stored).toEqual([1]);
+});

@@ -91,12 +91,13 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
 
   async function storeDue(): Promise<void> {
     do {
+      // Before the batch is taken: whatever this throws, nothing of the batch is lost.
+      deps.holdBack(false);
       const taken = batch;
       const upTo = additions;
       // The progress in the cursor must match the batch exactly, so both are taken at the same time.
       const cursor = deps.cursor();
       batch = emptyBatch();
-      deps.holdBack(false);
       seq = taken.seq ?? seq;
       await storeUntilDone(deps, taken, { ...cursor, seq }, stopped);
       storedAdditions = upTo;
