@@ -121,6 +121,14 @@ describe('a peer that sends without reading', () => {
     await goesOn();
   });
 
+  it('gets no more bytes than the unread limit, although they are fewer characters', async () => {
+    await opened(1);
+    const code = 'é'.repeat(20 * MEBIBYTE);
+    const limits = { timeoutMs: 1, graceMs: 1, maxOutputBytes: 1 };
+    expect(recorded.channel.execute({ msgId: 'e', code, ...limits })).toBe(false);
+    await goesOn();
+  });
+
   it('may send fifty thousand messages that are ignored', async () => {
     await opened(1);
     const before = liveBytes();

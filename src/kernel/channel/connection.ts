@@ -248,7 +248,7 @@ class SocketConnection implements Connection {
 
   send(frame: string): boolean {
     if (this.#phase !== 'open' || this.#socket.readyState !== WebSocket.OPEN) return false;
-    if (this.#socket.bufferedAmount + frame.length > MAX_UNREAD_BYTES) {
+    if (this.#socket.bufferedAmount + Buffer.byteLength(frame) > MAX_UNREAD_BYTES) {
       this.end(new Error('The worker does not read its messages.'));
       return false;
     }
