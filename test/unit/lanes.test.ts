@@ -84,6 +84,14 @@ describe('an execution that was read at the start', () => {
     expect(lanes.add(first)).toBeNull();
     expect(lanes.countIn('a')).toBe(0);
   });
+
+  it('is forgotten once it was reported, which happens once', () => {
+    const first = unfinished('a');
+    const lanes = lanesFrom(null, first);
+    for (const job of lanes.jobs()) lanes.remove(job);
+    expect(lanes.add(first)).toBeNull();
+    expect(lanes.add(first)).not.toBeNull();
+  });
 });
 
 describe('a lane', () => {

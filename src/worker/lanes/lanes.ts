@@ -75,7 +75,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   let commandHolds = 0;
   /**
    * The executions that were read from the database before the event feed reported them, most of them at the start. The
-   * event feed may still report each of them once (`events/wakeUps/createWakeUps.ts`). `add` ignores these reports.
+   * event feed may still report each of them once (`events/wakeUps/createWakeUps.ts`). `add` ignores that report.
    */
   const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
 
@@ -141,7 +141,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     laneOf: (id) => places.get(id)?.lane,
     add: (next) => {
       const { execution, lastSeq } = next;
-      if (read.has(execution.id)) return null;
+      if (read.delete(execution.id)) return null;
       const nextSeq = lastSeq + 1;
       return put(
         { ...codeOf(next), execution, isTakenOver: false, nextSeq, stateLost: false },
