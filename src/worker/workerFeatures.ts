@@ -66,7 +66,8 @@ export function createWorkerFeatures(
       if (known.get(worker.id) === asking) told.set(worker.id, answer.features);
       return answer;
     } catch (error: unknown) {
-      known.delete(worker.id);
+      // Another question may have begun after `forget`.
+      if (known.get(worker.id) === asking) known.delete(worker.id);
       throw error;
     }
   }

@@ -1,0 +1,34 @@
+/** The questions to workers' agents, of which one is asked again while an earlier one fails. */
+import { Duplex } from 'node:stream';
+import { expect, it } from 'vitest';
+import type { Worker } from '../../src/domain/worker.ts';
+import { createWorkerFeatures } from '../../src/worker/workerFeatures.ts';
+
+const worker = { id: 'worker-1' } as unknown as Worker;
+
+it('the failure of a question from before the worker was forgotten does not forget the one after it', async () => {
+  const asked: Duplex[] = [];
+  const open = () => {
+    // An agent that does not answer.
+    const stream = new Duplex({
+      read: () => undefined,
+      write: (_chunk, _encoding, done) => done(),
+    });
+    asked.push(stream);
+    return stream;
+  };
+  const address = { open, untilOpen: async () => undefined };
+  const features = createWorkerFeatures(
+    () => address,
+    () => new Date(),
+  );
+  const first = features.of(worker);
+  features.forget(worker.id);
+  const second = features.of(worker);
+  asked[0]?.destroy(new Error('gone'));
+  await expect(first).rejects.toThrow();
+  const third = features.of(worker);
+  expect(asked).toHaveLength(2);
+  asked[1]?.destroy(new Error('gone'));
+  for (const each of [second, third]) await expect(each).rejects.toThrow();
+});
