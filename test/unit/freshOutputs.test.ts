@@ -51,7 +51,7 @@ describe('the fresh outputs of an execution', () => {
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [5, 6])));
     expect(fresh.ofExecution(cursor(id, 2), PAGE)).toBeNull();
-    fresh.read(cursor(id, 2), sized(prints(id, [3, 4, 5])));
+    fresh.read(sized(prints(id, [3, 4, 5])));
     expect(fresh.ofExecution(cursor(id, 2), PAGE)?.items).toEqual(prints(id, [3, 4, 5, 6]));
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
   });
@@ -63,7 +63,7 @@ describe('the fresh outputs of an execution', () => {
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toEqual({ items: [], isEnd: false });
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
     // A read proves nothing about later outputs.
-    fresh.read(cursor(id, 1), sized(prints(id, [2])));
+    fresh.read(sized(prints(id, [2])));
     expect(fresh.ofExecution(cursor(id, 2), PAGE)).toBeNull();
     fresh.stored(commitOf([finish(id, 3)]));
     for (const _ of range(2))
@@ -97,18 +97,16 @@ describe('the fresh outputs of an execution', () => {
 });
 
 describe('the fresh outputs of a user', () => {
-  it('go on with the next execution once a read has shown which one that is, and never end', () => {
+  it('never end: after a finish, the next execution must be read', () => {
     const fresh = createFreshOutputs();
     const [first, second] = [newId<ExecutionId>(), newId<ExecutionId>()];
     fresh.stored(commitOf(wholeOf(first, 2)));
     expect(fresh.ofUser(cursor(first), PAGE)).toEqual({ items: wholeOf(first, 2), isEnd: false });
-    // Another execution that waited behind it may be over already.
     expect(fresh.ofUser(cursor(first, 3), PAGE)).toBeNull();
-    fresh.read(cursor(first, 3), sized(prints(second, [1])));
+    fresh.read(sized(prints(second, [1])));
     fresh.stored(commitOf(prints(second, [2])));
-    const both = [...wholeOf(first, 2), ...prints(second, [1, 2])];
-    expect(fresh.ofUser(cursor(first), PAGE)).toEqual({ items: both, isEnd: false });
-    expect(fresh.ofUser(cursor(first, 3), PAGE)?.items).toEqual(prints(second, [1, 2]));
+    expect(fresh.ofUser(cursor(first, 3), PAGE)).toBeNull();
+    expect(fresh.ofUser(cursor(second, 1), PAGE)?.items).toEqual(prints(second, [2]));
     expect(fresh.ofUser(cursor(second, 2), PAGE)).toEqual({ items: [], isEnd: false });
     expect(fresh.ofUser(cursor(second, 2), PAGE)).toBeNull();
     expect(fresh.ofExecution(cursor(first, 3), PAGE)).toEqual({ items: [], isEnd: true });
@@ -117,13 +115,9 @@ describe('the fresh outputs of a user', () => {
   it('are split by execution when one read had several', () => {
     const fresh = createFreshOutputs();
     const [first, second] = [newId<ExecutionId>(), newId<ExecutionId>()];
-    const items = [...wholeOf(first, 1), ...prints(second, [1])];
-    fresh.read(null, sized(items));
-    expect(fresh.ofUser(cursor(first), PAGE)?.items).toEqual(items);
-    expect(fresh.ofExecution(cursor(first), PAGE)).toEqual({
-      items: wholeOf(first, 1),
-      isEnd: true,
-    });
+    fresh.read(sized([...wholeOf(first, 1), ...prints(second, [1])]));
+    expect(fresh.ofUser(cursor(first), PAGE)?.items).toEqual(wholeOf(first, 1));
+    expect(fresh.ofUser(cursor(second), PAGE)?.items).toEqual(prints(second, [1]));
   });
 });
 
@@ -185,7 +179,7 @@ describe('the memory of fresh outputs', () => {
   const half = 'x'.repeat(EXECUTION_BYTES / 2 - ITEM_OVERHEAD_BYTES - 50);
   const keepers: [string, (fresh: FreshOutputs, item: OutputItem) => void][] = [
     ['stored', (fresh, item) => fresh.stored(commitOf([item]))],
-    ['read', (fresh, item) => fresh.read(cursor(item.executionId), sized([item]))],
+    ['read', (fresh, item) => fresh.read(sized([item]))],
   ];
 
   it.each(keepers)('keeps a bounded size of an execution that is %s: the newest', (_how, keep) => {
@@ -265,7 +259,7 @@ it('fresh outputs equal what a read would give, whatever was stored and read her
       for (const each of steps) {
         if (each.type === 'wait') now += each.ms;
         else if (each.type === 'read')
-          fresh.read(cursor(id, each.after), sized(table.slice(each.after).slice(0, each.limit)));
+          fresh.read(sized(table.slice(each.after).slice(0, each.limit)));
         else if (each.type === 'ask') {
           const given = fresh.ofExecution(cursor(id, each.after), { ...PAGE, limit: each.limit });
           if (given === null) continue;

@@ -40,10 +40,7 @@ function growingOutput(pageItems = 100, fresh = createFreshOutputs(), id = execu
       const page = items.slice(from, from + pageItems);
       const isEnd = seen.isEnded && from + page.length >= items.length;
       await new Promise((resolve) => setImmediate(resolve));
-      fresh.read(
-        after,
-        page.map((item) => ({ item, bytes: JSON.stringify(item.output).length })),
-      );
+      fresh.read(page.map((item) => ({ item, bytes: JSON.stringify(item.output).length })));
       return { items: page, isEnd };
     },
     onWake: (wake) => {

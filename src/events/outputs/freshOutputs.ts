@@ -18,17 +18,15 @@ import { createKeptRuns, type KeptRuns, type Run, type SizedItem } from './keptR
 export interface FreshOutputs {
   /** Keeps what this gateway has stored. */
   stored(commit: PreparedCommit): void;
-  /**
-   * Keeps what was read after `after`: outputs of one execution, or of several of a user's executions in their order.
-   */
-  read(after: OutputCursor | null, items: readonly SizedItem[]): void;
+  /** Keeps what was read: outputs of one execution, or of several of a user's executions in their order. */
+  read(items: readonly SizedItem[]): void;
   /**
    * The execution's outputs after `after`, or null if they must be read. "Nothing yet" is answered only once after each
    * commit of this gateway. The second request reads from the database, where another gateway may have stored outputs
    * meanwhile.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
-  /** The same, but it continues with the executions that the user ran next. Such a stream has no end. */
+  /** The same, but the stream has no end: after a finish, the execution that the user ran next must be read. */
   ofUser(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** All outputs of each page. Null if some of them are not in memory, or if they exceed `maxBytes` of stored JSON. */
   pages(pages: readonly OutputPage[], maxBytes: number): (readonly OutputItem[])[] | null;
@@ -40,30 +38,19 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
    * reader got the answer "nothing yet".
    */
   const lastStored = new Map<ExecutionId, number>();
-  /** The execution that the same user ran next, as learned from a read. */
-  const nextOfUser = new Map<ExecutionId, ExecutionId>();
-  const kept = createKeptRuns(now, (gone) => {
-    lastStored.delete(gone);
-    nextOfUser.delete(gone);
-  });
+  const kept = createKeptRuns(now, (gone) => lastStored.delete(gone));
 
   function isFinish(cursor: OutputCursor): boolean {
     const run = kept.withOutput(cursor);
     return run?.items[cursor.seq - run.first]?.item.output.kind === 'finish';
   }
 
-  /** The user's next execution, if the cursor is at the finish of this one. */
-  const nextAfter = (cursor: OutputCursor) =>
-    isFinish(cursor) ? nextOfUser.get(cursor.executionId) : undefined;
-  const following = (after: OutputCursor, isOfUser: boolean) =>
-    follow(kept, after, isOfUser ? nextAfter : () => undefined);
-
   function isNothingYet({ executionId, seq }: OutputCursor): boolean {
     return lastStored.get(executionId) === seq && lastStored.delete(executionId);
   }
 
   function read(after: OutputCursor, bounds: OutputBounds, isOfUser: boolean): OutputsRead | null {
-    const { items } = within(bounds, following(after, isOfUser));
+    const { items } = within(bounds, follow(kept, after));
     const isEnd = !isOfUser && isOver(items, after);
     return items.length > 0 || isEnd || isNothingYet(after) ? { items, isEnd } : null;
   }
@@ -82,14 +69,8 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
         else lastStored.set(run.executionId, run.last);
       }
     },
-    read: (after, items) => {
-      let before = after;
-      for (const run of runsOf(items)) {
-        kept.keep(run);
-        if (before && before.executionId !== run.executionId && isFinish(before))
-          nextOfUser.set(before.executionId, run.executionId);
-        before = { executionId: run.executionId, seq: run.last };
-      }
+    read: (items) => {
+      for (const run of runsOf(items)) kept.keep(run);
     },
     ofExecution: (after, bounds) => read(after, bounds, false),
     ofUser: (after, bounds) => read(after, bounds, true),
@@ -99,7 +80,7 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
       for (const { executionId, after: seq, limit } of pages) {
         const after = { executionId, seq };
         const bounds = { limit: limit ?? Number.POSITIVE_INFINITY, maxBytes: left };
-        const { items, bytes } = within(bounds, following(after, false));
+        const { items, bytes } = within(bounds, follow(kept, after));
         left -= bytes;
         const isWhole = items.length === limit || isOver(items, after);
         if (!isWhole || left < 0) return null;
@@ -111,22 +92,13 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
 }
 
 /** The outputs in memory that follow `after`, up to the first that is missing. */
-function* follow(
-  kept: KeptRuns,
-  after: OutputCursor,
-  nextAfter: (cursor: OutputCursor) => ExecutionId | undefined,
-): Generator<SizedItem> {
-  let { executionId, seq } = after;
+function* follow(kept: KeptRuns, { executionId, seq: after }: OutputCursor): Generator<SizedItem> {
+  let seq = after;
   for (;;) {
     const run = kept.withOutput({ executionId, seq: seq + 1 });
-    const next = run ? undefined : nextAfter({ executionId, seq });
-    if (run) {
-      yield* run.items.slice(seq + 1 - run.first);
-      seq = run.last;
-    } else if (next) {
-      executionId = next;
-      seq = 0;
-    } else return;
+    if (!run) return;
+    yield* run.items.slice(seq + 1 - run.first);
+    seq = run.last;
   }
 }
 

@@ -337,7 +337,7 @@ function ofExecution({ sql, answered }: Client, freshOutputs: FreshOutputs) {
         SELECT o.execution_id, o.seq, o.at, o.body, o.bytes FROM sized s
         JOIN output_events o ON o.execution_id = ${executionId} AND o.seq = s.seq
         WHERE s.bytes_before < ${bounds.maxBytes} ORDER BY o.seq`);
-      const items = remembered(freshOutputs, cursor, rows);
+      const items = remembered(freshOutputs, rows);
       const last = items.at(-1);
       if (last) return { items, isEnd: last.output.kind === 'finish' };
       const end = await outputEnd(executionId);
@@ -387,7 +387,7 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
         SELECT o.execution_id, o.seq, o.at, o.body, o.bytes FROM sized s
         JOIN output_events o ON o.execution_id = s.execution_id AND o.seq = s.seq
         WHERE s.bytes_before < ${bounds.maxBytes} ORDER BY s.requested_position, s.seq`);
-      return { items: remembered(freshOutputs, after, rows), isEnd: false };
+      return { items: remembered(freshOutputs, rows), isEnd: false };
     },
 
     /**
@@ -408,15 +408,11 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   };
 }
 
-function remembered(
-  freshOutputs: FreshOutputs,
-  after: OutputCursor | null,
-  rows: readonly OutputRow[],
-): OutputItem[] {
+function remembered(freshOutputs: FreshOutputs, rows: readonly OutputRow[]): OutputItem[] {
   const sized = rows.map(({ body, bytes, ...item }) => ({
     item: { ...item, output: body },
     bytes,
   }));
-  freshOutputs.read(after, sized);
+  freshOutputs.read(sized);
   return sized.map(({ item }) => item);
 }
