@@ -35,19 +35,6 @@ describe('the quotas of a group', () => {
     expect(rowsOf([session])).toEqual({ lists: null, until: null });
   });
 
-  it('are made once for the same quotas, until something else is added or learned', () => {
-    const counts = createQuotaCounts();
-    const { streams, quotas } = commit([executionRequested()], { RUNNING_EXECUTIONS: 5 });
-    const rows = (more: StreamAppend[] = []) =>
-      quotaRows([prepareCommit({ streams: [...streams, ...more], quotas }, newId)], counts);
-    const first = rows();
-    expect(rows()).toBe(first);
-    expect(rows([executionRequested()])[0]).toContain('"added":2');
-    expect(rows()).toEqual(first);
-    counts.learn([{ ...TENANT, count: 1 }], 10);
-    expect(rows()[1]).toBe(14);
-  });
-
   it('are one row for each owner, with the lowest limits and all that is added', () => {
     const { lists, until } = rowsOf([
       commit([executionRequested()], { RUNNING_EXECUTIONS: 5, EXECUTIONS_PER_MINUTE: 9 }),

@@ -1,5 +1,4 @@
 import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
-import type { CommitQuotas } from './eventStore.ts';
 
 /** How many counts are kept. If a count is missing, the owner is counted anew. */
 const MAX_KEPT = 10_000;
@@ -27,30 +26,16 @@ export interface QuotaCounts {
   until(of: QuotaOf, limit: number): number;
   /** @param position of the last event that was counted */
   learn(counts: readonly QuotaCount[], position: number): void;
-  /**
-   * The result of `make`, which must depend only on the counts, these quotas and `key`. It is cached until `learn` is
-   * called, which happens rarely while no limit is near.
-   */
-  remembered(quotas: CommitQuotas, key: string, make: () => QuotaRows): QuotaRows;
 }
 
 export function createQuotaCounts(): QuotaCounts {
   const kept = new Map<string, { readonly count: number; readonly position: number }>();
-  let made = new WeakMap<CommitQuotas, { readonly key: string; readonly rows: QuotaRows }>();
   return {
     until: (of, limit) => {
       const known = kept.get(keyOf(of));
       return known ? known.position + limit - known.count : 0;
     },
-    remembered: (quotas, key, make) => {
-      const known = made.get(quotas);
-      if (known?.key === key) return known.rows;
-      const rows = make();
-      made.set(quotas, { key, rows });
-      return rows;
-    },
     learn: (counts, position) => {
-      made = new WeakMap();
       for (const { count, ...of } of counts) {
         const key = keyOf(of);
         // Deleted first, so that the oldest counts come first in the map.

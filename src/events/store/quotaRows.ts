@@ -36,19 +36,8 @@ const LISTS: Readonly<
  * some.
  */
 export function quotaRows(group: readonly PreparedCommit[], counts: QuotaCounts): QuotaRows {
-  const commits = group.flatMap(({ commit }) => (commit.quotas ? [commit] : []));
-  const [first, ...others] = commits;
-  if (first?.quotas === undefined) return [null, null];
-  if (others.length > 0) return rowsOf(commits, counts);
-  // The result is cached, because a user often sends the same kind of request again.
-  const { sessions, executions } = newOnes(first);
-  const key = `${sessions} ${executions}`;
-  return counts.remembered(first.quotas, key, () => rowsOf(commits, counts));
-}
-
-function rowsOf(commits: readonly Commit[], counts: QuotaCounts): QuotaRows {
   const lists: QuotaLists = { openSessions: new Map(), executions: new Map(), minute: new Map() };
-  for (const commit of commits) if (commit.quotas) addRows(lists, commit, commit.quotas);
+  for (const { commit } of group) if (commit.quotas) addRows(lists, commit, commit.quotas);
   let until = Number.POSITIVE_INFINITY;
   const filled: Record<string, Row[]> = {};
   for (const list of ['openSessions', 'executions', 'minute'] as const) {
