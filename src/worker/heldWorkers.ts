@@ -1,5 +1,6 @@
 /** The workers that this gateway acts for: one {@link HeldWorker} for each lease that it holds. */
 import type { Logger } from 'pino';
+import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
@@ -32,13 +33,19 @@ export interface HeldWorkersDeps {
 export interface HeldWorkers {
   get(id: WorkerId): HeldWorker | undefined;
   all(): HeldWorker[];
-  /** Takes the worker's lease and starts acting for it. Null if another live gateway acts for it. Idempotent. */
+  /**
+   * Takes the worker's lease and starts acting for it. Null if another live gateway acts for it, or if this gateway is
+   * closing. Idempotent.
+   */
   adopt(worker: Worker): Promise<HeldWorker | null>;
   /** Stops acting for a worker that has ended, and releases its lease. */
   drop(id: WorkerId): Promise<void>;
   /** Passes an event that any gateway recorded to the worker that it is about. Events must come in order. */
   apply(event: RecordedEvent): void;
-  /** Stops acting for all workers without ending their executions, so that another gateway can continue. */
+  /**
+   * Stops acting for all workers without ending their executions, so that another gateway can continue. An adoption
+   * under way gives its lease back.
+   */
   close(drainMs: number): Promise<void>;
 }
 
@@ -51,6 +58,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     WorkerId,
     { promise: Promise<HeldWorker | null>; missed: RecordedEvent[] }
   >();
+
+  let isClosed = false;
 
   const offLost = deps.database.leases.onLost((name) => {
     for (const held of workers.values()) {
@@ -70,6 +79,11 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     const taken = await hold(deps, worker, (id) => workers.delete(id));
     if (taken === null) return null;
     const { held, position } = taken;
+    if (isClosed) {
+      await held.close(0);
+      await deps.database.leases.releaseWorker(worker.id);
+      return null;
+    }
     workers.set(worker.id, held);
     madeAt.set(held, position);
     // Nothing is awaited between `hold` and here, so the missed events are applied before any later one. An event that
@@ -87,6 +101,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
       if (held) return Promise.resolve(held);
       const under = adopting.get(worker.id);
       if (under) return under.promise;
+      if (isClosed) return Promise.resolve(null);
       const missed: RecordedEvent[] = [];
       const promise = takeOver(worker, missed).finally(() => adopting.delete(worker.id));
       adopting.set(worker.id, { promise, missed });
@@ -111,8 +126,14 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
       else for (const { missed } of adopting.values()) missed.push(event);
     },
     close: async (drainMs) => {
+      isClosed = true;
       offLost();
-      await Promise.all([...workers.values()].map((held) => held.close(drainMs)));
+      const underWay = [...adopting.values()].map(({ promise }) => promise);
+      await Promise.all([
+        ...[...workers.values()].map((held) => held.close(drainMs)),
+        // If the database is away, an adoption may take longer. It does not act for the worker then, either.
+        within(drainMs, Promise.allSettled(underWay), () => undefined),
+      ]);
       workers.clear();
     },
   };
