@@ -71,7 +71,7 @@ describe('an environment', () => {
     build.succeed('sha256:science-1');
     const log = textOf(await following);
     expect(log).toMatch(
-      /^The build begins\.\nStep 1\/9 : FROM base\nA worker of the image [\s\S]*Built in \d+ s: /,
+      /^The build begins\.\nStep 1\/9 : FROM base\nThe image is tested: a worker [\s\S]*Built in \d+ s: /,
     );
     const row = await version(first);
     expect(row).toMatchObject({
@@ -270,7 +270,9 @@ describe('an environment', () => {
     expect(log[gap]).toEqual({ kind: 'gap', reason: 'log-limit', droppedBytes: dropped });
     expect(textOf(log.slice(0, gap))).toContain(line.repeat(4_096));
     expect(textOf([log[gap + 1] ?? { kind: 'clear', wait: false }])).toHaveLength(65_536);
-    expect(textOf(log.slice(gap + 1))).toMatch(/x\nthe last line\nA worker of .*\nBuilt in .*\n$/);
+    expect(textOf(log.slice(gap + 1))).toMatch(
+      /x\nthe last line\nThe image is tested: .*\nBuilt in .*\n$/,
+    );
   });
 
   it('keeps the image of a former version as long as a worker has it', async () => {
