@@ -11,9 +11,8 @@ from cellhouse_agent.files.helper import Answered, FileRefused, FilesHelper
 from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_agent.user_processes import user_processes
 from cellhouse_kernel.identity import KERNEL_UID
+from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers
-
-SHORT_TIMEOUT_SECONDS = 0.2
 
 
 class Rights(WithFiles):
@@ -103,10 +102,11 @@ class Stuck(WithFiles):
 
     async def test_it_is_replaced_even_if_its_socket_is_full(self) -> None:
         stuck = self.stop_helper()
-        with mock.patch.object(helper, "ANSWER_TIMEOUT_SECONDS", SHORT_TIMEOUT_SECONDS):
+        with mock.patch.object(helper, "ANSWER_TIMEOUT_SECONDS", LIMIT_MS / 1000):
             late = asyncio.create_task(self.ask("stat"))
             await asyncio.sleep(0)
         waiting = await self.fill_socket()
+        pass_limit()
         async with asyncio.timeout(PATIENCE_SECONDS):
             with self.assertRaises(FileRefused) as caught:
                 await late

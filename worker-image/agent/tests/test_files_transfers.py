@@ -65,6 +65,7 @@ class TransfersTest(WithFiles):
         self.assertEqual(os.listdir(self.path("silent")), [])
 
     async def test_without_a_free_descriptor_a_transfer_fails_and_leaves_nothing(self) -> None:
+        self.enterContext(mock.patch.object(connection, "SILENCE_SECONDS", PATIENCE_SECONDS))
         await self.write("file", b"x" * BODY_BYTES)
         # An upload needs one, a duplicate of the connection, which tornado then closes. A download has the file before.
         for route, expected in (("PUT", [500, 200, 200]), ("GET", [500, 500, 200])):
