@@ -174,7 +174,7 @@ it('refuses while something goes on that no gateway ends', async () => {
   const { tenant, userUuid } = ann;
   await commitOne(gateway.store, sessionOpened({ tenant, userUuid }));
   await commitOne(gateway.store, executionRequested({ tenant, userUuid }));
-  await expect(forgetAnn()).rejects.toThrow(/No gateway runs .*"executions":1/);
+  await expect(forgetAnn()).rejects.toThrow(/No gateway is running .*"executions":1/);
   expect(await searchEverywhere(db, ann.marks)).not.toEqual([]);
   expect(await gateway.queries.openSession(tenant, userUuid)).toBeNull();
 });
