@@ -73,16 +73,12 @@ export const ROOMS = {
   worker: {
     may: ['domain', 'async', 'events', 'kernel'],
     open: [
+      'askAgent.ts',
+      'endExecutions.ts',
       'heldWorker.ts',
       'heldWorkers.ts',
-      'endExecutions.ts',
-      'agentOf.ts',
-      'askKernel.ts',
-      'openWorkerFiles.ts',
-      'usageOf.ts',
+      'lanes.ts',
       'workerEgress.ts',
-      'workerFeatures.ts',
-      'lanes/laneKey.ts',
     ],
   },
   egress: { may: ['domain', 'async', 'events'], types: ['config'], open: ['createEgress.ts'] },
@@ -226,5 +222,5 @@ export const PACKAGES = {
   'graphql-ws': ['server'],
   'prom-client': ['process', 'server'],
   '@fastify/busboy': ['doors/e2b'],
-  '@modelcontextprotocol': ['doors/mcp', 'cli/mcp'],
+  '@modelcontextprotocol': ['doors/mcp', 'cli/mcp.ts'],
 };

@@ -1,7 +1,8 @@
+/** `cellhouse doors`: makes tokens for clients, and prints what to paste into them. */
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
-import type { ServedDoor } from '../domain/token.ts';
+import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
 import { openDatabase } from '../events/openDatabase.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newE2bSecret, newSecret } from '../process/dataDir.ts';
@@ -9,11 +10,56 @@ import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { createToken, revokeToken, type TokenWithSecret } from '../service/access/tokens.ts';
 import { cleanUp } from './cleanUp.ts';
-import { clientsText } from './clients/clients.ts';
-import { type DoorsArguments, doorsArguments } from './doorsArguments.ts';
-import { listeningUrl } from './gatewayUrl.ts';
+import { clientsText } from './clients.ts';
+import { listeningUrl, urlOf } from './gatewayClient.ts';
+import { parseOptions } from './parseOptions.ts';
 import { openSecretSink } from './secretSink.ts';
-import { CLI, type TokenDeps } from './token.ts';
+import { CLI, durationOf, type TokenDeps, wrong } from './token.ts';
+
+/** What `cellhouse doors` is asked to do. */
+export interface DoorsArguments {
+  /** Null: all that are open. */
+  readonly door: ServedDoor | null;
+  /** The first part of the tokens' names. The name of the door is added to it. */
+  readonly name: string;
+  readonly tenant: string | null;
+  readonly userUuid: string | null;
+  readonly userPrefix: string | null;
+  readonly expiresInMs: number | null;
+  /** The URL under which clients reach the gateway, without a slash at its end. Null: HOST and PORT. */
+  readonly url: string | null;
+  /** The file for the lines, which contain secrets. Null: the terminal. */
+  readonly outputPath: string | null;
+}
+
+const text = { type: 'string' } as const;
+const OPTIONS = {
+  ...{ door: text, name: text, tenant: text, user: text, 'user-prefix': text },
+  ...{ 'expires-in': text, url: text, output: text },
+};
+
+/** Parses the words after `cellhouse doors`. @throws Error that says what is wrong, with a correct example */
+export function doorsArguments(words: readonly string[]): DoorsArguments {
+  const { values } = parseOptions(words, { options: OPTIONS });
+  const given = values as Readonly<Record<string, string | undefined>>;
+  if (given.output === '') throw new Error('--output needs the name of a file.');
+  return {
+    door: given.door === undefined ? null : doorOf(given.door),
+    name: given.name ?? 'door',
+    tenant: given.tenant ?? null,
+    userUuid: given.user ?? null,
+    userPrefix: given['user-prefix'] ?? null,
+    expiresInMs: durationOf(given['expires-in'] ?? null),
+    url: given.url === undefined ? null : urlOf('--url', given.url),
+    outputPath: given.output ?? null,
+  };
+}
+
+function doorOf(given: string): ServedDoor {
+  const door = SERVED_DOORS.find((each) => each === given);
+  if (door === undefined) throw wrong(`--door must be one of ${SERVED_DOORS.join(', ')}`, given);
+  return door;
+}
 
 /** The program that hosts on this machine start as a command. */
 const PROGRAM = fileURLToPath(new URL('../cli.js', import.meta.url));

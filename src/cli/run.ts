@@ -92,7 +92,7 @@ async function runCommand(words: readonly string[]): Promise<void> {
     case 'token':
       return await (await import('./token.ts')).token(more);
     case 'mcp':
-      return await (await import('./mcp/mcp.ts')).mcp(more);
+      return await (await import('./mcp.ts')).mcp(more);
     case 'auditor':
       return await (await import('./auditor.ts')).auditor(more);
     case 'audit verify':

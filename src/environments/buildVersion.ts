@@ -20,9 +20,14 @@ import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.
 import { BuildStepError, type BuiltImage, type Images } from '../runtime/images.ts';
 import { isEngineAway, type Runtime, RuntimeError } from '../runtime/runtime.ts';
 import { type BuildLog, openBuildLog } from './buildLog.ts';
-import { hashOf } from './contentHash.ts';
-import { copyFolder, digestOfFolder } from './indexFolder.ts';
-import { INDEX_FOLDER, type Recipe, recipeOf } from './recipe.ts';
+import {
+  copyFolder,
+  digestOfFolder,
+  hashOf,
+  INDEX_FOLDER,
+  type Recipe,
+  recipeOf,
+} from './recipe.ts';
 import { TrialError, tryImage } from './trial.ts';
 
 const MIB = 1024 * 1024;

@@ -17,11 +17,16 @@ import { messageOf } from '../domain/errors.ts';
 import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import { isEngineAway } from '../runtime/runtime.ts';
-import { createBuildOrder } from './buildOrder.ts';
 import { type BuildDeps, buildVersion } from './buildVersion.ts';
-import { contentHash } from './contentHash.ts';
+import { contentHash } from './recipe.ts';
 import { removeTrials } from './trial.ts';
-import { noteUses, pruneImages, removeSuperseded, requestAnew } from './upkeep.ts';
+import {
+  createBuildOrder,
+  noteUses,
+  pruneImages,
+  removeSuperseded,
+  requestAnew,
+} from './upkeep.ts';
 
 /** How often each gateway tries to become the builder, and the builder looks for versions to build. */
 const POLL_INTERVAL_MS = 1_000;

@@ -1,5 +1,7 @@
 /** The builder's work for environments besides builds: requests rebuilds, and removes what is not needed any more. */
+
 import type { Logger } from 'pino';
+import { backOffMs } from '../async/backOffMs.ts';
 import {
   decideEnvironment,
   type Environment,
@@ -11,15 +13,72 @@ import type { EnvironmentId, PoolId } from '../domain/ids.ts';
 import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
 import type { Images } from '../runtime/images.ts';
 import { imageNameOf } from './buildVersion.ts';
-import { contentHash, hashOf } from './contentHash.ts';
-import { mayRebuild } from './rebuilds.ts';
+import { contentHash, hashOf } from './recipe.ts';
 import {
   type EnvironmentRequest,
   type RequestDeps,
   requestEnvironment,
 } from './requestEnvironment.ts';
 
-export interface EnvironmentUpkeepDeps extends RequestDeps {
+const RETRY = { firstMs: 5_000, maxMs: 300_000 };
+
+/**
+ * Decides which build begins next. A version whose attempt failed is passed over for a while, so that others are built.
+ */
+interface BuildOrder {
+  /** The first of the waiting versions that is not passed over. Null: there is none. */
+  next(waiting: readonly Environment[]): Environment | null;
+  failed(id: EnvironmentId): void;
+}
+
+/** @param nowMs a monotonic clock */
+export function createBuildOrder(nowMs: () => number): BuildOrder {
+  let failures = new Map<EnvironmentId, { readonly count: number; readonly dueAtMs: number }>();
+  return {
+    next: (waiting) => {
+      const ids = new Set(waiting.map(({ id }) => id));
+      failures = new Map([...failures].filter(([id]) => ids.has(id)));
+      return waiting.find(({ id }) => (failures.get(id)?.dueAtMs ?? 0) <= nowMs()) ?? null;
+    },
+    failed: (id) => {
+      const count = failures.get(id)?.count ?? 0;
+      failures.set(id, { count: count + 1, dueAtMs: nowMs() + backOffMs(RETRY, count) });
+    },
+  };
+}
+
+/** The first pause after a failure. An index, a mirror or disk space may be available again after it. */
+const FIRST_PAUSE_MS = 300_000;
+const MAX_FAILURES = 8;
+
+/**
+ * Whether the gateway itself may request a version to replace `former`. The reason of a failure may be temporary, so a
+ * failed build is requested again. The pause doubles each time. After {@link MAX_FAILURES} failures on one worker
+ * image, only an operator can request the build again.
+ * @param versions all versions that are not removed
+ */
+export function mayRebuild(
+  versions: readonly Environment[],
+  former: Environment,
+  baseImageId: string,
+  now: Date,
+): boolean {
+  const newer = versions.filter(
+    ({ name, number }) => name === former.name && number > former.number,
+  );
+  if (newer.some(({ state }) => state === 'BUILDING')) return false;
+  // Versions that an operator requested do not count, because their spec may differ.
+  const failures = newer.filter(
+    (each) =>
+      each.state === 'FAILED' && each.reason !== 'asked' && each.baseImageId === baseImageId,
+  );
+  if (failures.length === 0) return true;
+  if (failures.length >= MAX_FAILURES) return false;
+  const lastMs = Math.max(...failures.map(({ finishedAt }) => finishedAt?.getTime() ?? 0));
+  return now.getTime() - lastMs >= FIRST_PAUSE_MS * 2 ** (failures.length - 1);
+}
+
+interface EnvironmentUpkeepDeps extends RequestDeps {
   readonly images: Images;
   readonly poolId: PoolId;
   readonly baseImageId: () => Promise<string>;

@@ -4,7 +4,8 @@
  * left. Every step may be repeated, also by another gateway: an end that is already recorded yields no events, and
  * `settleWorker` continues where the last attempt stopped.
  */
-import type { Context } from '../domain/context.ts';
+
+import { type Context, decideContext } from '../domain/context.ts';
 import type { Actor } from '../domain/events.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
@@ -21,8 +22,54 @@ import { SessionInUseError } from '../events/store/eventStore.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { endExecutions } from '../worker/endExecutions.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
-import { closeReason } from './closeReason.ts';
-import { appendContextEnd, endLeftContexts } from './endContexts.ts';
+
+/** The reason for which a session is closed when its worker ends for `reason`. */
+function closeReason(reason: Worker['endReason']): CloseReason {
+  switch (reason) {
+    case 'released':
+    case 'idle':
+    case 'expired':
+    case 'shutdown':
+      return reason;
+    case 'recycled':
+      return 'idle';
+    default:
+      return 'worker-lost';
+  }
+}
+
+// Contexts end with their session. The default context has no event stream, so no event records its end.
+
+/** The end of a context whose session is closed for this reason. */
+function appendContextEnd(state: Context, reason: CloseReason, at: string) {
+  const events = decideContext({ type: 'EndContext', at, reason }, state);
+  return { stream: 'context', id: state.id, state, events } as const;
+}
+
+interface EndLeftContextsDeps {
+  readonly database: Database;
+  readonly now: () => Date;
+}
+
+/**
+ * Ends the contexts that were created while their session's end was being recorded. A context can be created only in an
+ * open session, so no further context appears after this.
+ */
+export async function endLeftContexts(
+  { database: { queries, store }, now }: EndLeftContextsDeps,
+  worker: Worker,
+): Promise<void> {
+  await decideAndCommit(store, {
+    load: () => queries.openContextsOfWorker(worker.id),
+    decide: (contexts) => {
+      const at = now().toISOString();
+      const reason = closeReason(worker.endReason);
+      return commitChanges({
+        streams: contexts.map((context) => appendContextEnd(context, reason, at)),
+      });
+    },
+  });
+}
 
 export interface EndWorkerDeps {
   readonly database: Database;

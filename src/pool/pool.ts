@@ -19,14 +19,18 @@ import type { WorkerUsage } from '../domain/workerUsage.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { agentOf } from '../worker/agentOf.ts';
-import { type AskKernelDeps, askKernel } from '../worker/askKernel.ts';
+import {
+  type AskKernelDeps,
+  agentOf,
+  askKernel,
+  createWorkerFeatures,
+  openWorkerFiles,
+  usageOf,
+  type WorkerFeatures,
+} from '../worker/askAgent.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
-import { laneOf } from '../worker/lanes/laneKey.ts';
-import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
-import { usageOf } from '../worker/usageOf.ts';
+import { laneOf } from '../worker/lanes.ts';
 import type { EgressServer } from '../worker/workerEgress.ts';
-import { createWorkerFeatures, type WorkerFeatures } from '../worker/workerFeatures.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';

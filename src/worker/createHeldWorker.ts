@@ -1,29 +1,188 @@
+/** Creates a held worker from its parts. */
 import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
+import { evolveExecution } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { Queue } from '../domain/queueOf.ts';
-import type { CloseReason, Session } from '../domain/session.ts';
+import { type CloseReason, evolveSession, type Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
+import type { KernelMessage } from '../kernel/frames/messages.ts';
 import { type AgentLink, openAgentLink } from './agentLink.ts';
-import type { ContextNews } from './contexts/contextNews.ts';
-import type { WorkerContexts } from './contexts/workerContexts.ts';
-import { type Conversation, createConversation } from './conversation.ts';
+import type { Job } from './batch.ts';
+import { createFinishing, type Finishing } from './finishing.ts';
 import type { HeldWorker, HeldWorkerDeps, InputSent, TakenOver } from './heldWorker.ts';
-import { createInputDelivery, type InputDelivery } from './input/inputDelivery.ts';
-import { laneOfContext } from './lanes/laneKey.ts';
-import type { Lanes } from './lanes/lanes.ts';
-import type { OperatedWorker } from './operations/durableOperation.ts';
-import { operationOf } from './operations/durableOperations.ts';
-import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
-import { createRecorded, type Recorded } from './recorded.ts';
-import type { Job } from './storing/batch.ts';
-import type { Writer } from './storing/writer.ts';
+import { createInputDelivery, type InputDelivery } from './inputDelivery.ts';
+import { createLanes, DEFAULT_LANE, type Lanes, laneOfContext } from './lanes.ts';
+import {
+  createPendingOperations,
+  type OperatedWorker,
+  operationOf,
+  type PendingOperations,
+} from './operations.ts';
+import { type ContextNews, createContextNews, createReceiving } from './receiving.ts';
+import { createSending, type Sending, type SendingDeps } from './sending.ts';
 import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
+import { createWorkerContexts, type WorkerContexts } from './workerContexts.ts';
 import { createWorkerEgress, type WorkerEgress } from './workerEgress.ts';
-import type { WorkerSession } from './workerSession.ts';
-import { createWorkerWriter } from './workerWriter.ts';
+import { createWorkerSession, type WorkerSession } from './workerSession.ts';
+import { addStopped, createWriter, reloadSegments, type Writer } from './writer.ts';
+
+interface ConversationDeps extends SendingDeps {
+  readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
+  readonly writer: Writer;
+  readonly input: Pick<InputDelivery, 'begun' | 'ended'>;
+  readonly now: () => Date;
+}
+
+/** The messages between this gateway and one worker's agent, and their effects. */
+interface Conversation {
+  readonly sending: Sending;
+  readonly finishing: Finishing;
+  readonly contextNews: ContextNews;
+  readonly receive: (message: KernelMessage) => void;
+}
+
+export function createConversation(deps: ConversationDeps): Conversation {
+  const sending = createSending(deps);
+  const finishing = createFinishing({ ...deps, sending });
+  const contextNews = createContextNews({ ...deps, sending, finishing });
+  const receive = createReceiving({ ...deps, sending, contextNews, finish: finishing.finish });
+  return { sending, finishing, contextNews, receive };
+}
+
+/** The recorded state of one worker, kept up to date after the takeover. */
+interface Recorded {
+  readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
+  readonly lanes: Lanes;
+}
+
+function createRecorded(
+  deps: Pick<HeldWorkerDeps, 'reloadSession' | 'reloadContexts' | 'laneOf'>,
+  start: TakenOver,
+): Recorded {
+  const session = createWorkerSession(start.session, deps.reloadSession);
+  const contexts = createWorkerContexts(start.contexts, deps.reloadContexts);
+  const lanes = createLanes({
+    ...start,
+    laneOf: deps.laneOf,
+    kernelRestartedAt: (lane) =>
+      lane === DEFAULT_LANE ? session.kernelRestartedAt : contexts.kernelRestartedAt(lane),
+  });
+  return { session, contexts, lanes };
+}
+
+interface WorkerWriterDeps extends HeldWorkerDeps {
+  readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
+  readonly lanes: Lanes;
+  /** A function, because the link is created after the writer. */
+  readonly link: () => AgentLink;
+  readonly takeOut: Finishing['takeOut'];
+  readonly onLost: () => void;
+}
+
+/**
+ * The writer of one worker. It stores the cursor with each commit, and then acknowledges the stored messages to the
+ * agent.
+ */
+function createWorkerWriter(
+  {
+    store,
+    logger,
+    followers,
+    session,
+    contexts,
+    lanes,
+    link,
+    takeOut,
+    onLost,
+    ...reading
+  }: WorkerWriterDeps,
+  { workerId, cursor: { epoch, seq: storedSeq } }: TakenOver,
+): Writer {
+  const stopping = {
+    lanes,
+    takeOut,
+    readUnfinished: () => reading.unfinishedOf(workerId),
+    next: () => writer.batch,
+    now: reading.now,
+  };
+  const writer = createWriter(
+    {
+      store,
+      logger,
+      stored: () => ({ session: session.state, context: contexts.get }),
+      addStopped: (batch) => addStopped(stopping, batch),
+      cursor: () => ({ workerId, epoch, bootId: link().bootId, progress: lanes.progress }),
+      reload: async ({ segments, contextFacts }) => {
+        await reloadSegments(reading, segments);
+        await session.reload();
+        await contexts.reload([...new Set(contextFacts.map(({ contextId }) => contextId))]);
+      },
+      onStored: ({ seq, session: stored, contexts: changed }) => {
+        if (stored !== null) session.put(stored);
+        for (const context of changed) contexts.put(context);
+        if (seq !== null) link().ack(seq);
+      },
+      onFenced: onLost,
+      followers: () => Math.max(0, ...lanes.running().map(({ execution }) => followers(execution))),
+      holdBack: (isHeld) => (isHeld ? link().pause() : link().resume()),
+    },
+    storedSeq,
+  );
+  return writer;
+}
+
+// Finds the held worker that a recorded event is about, and passes the event to it.
+
+/** The worker that an event names, or null if it names none. */
+export function workerOf({ event }: RecordedEvent): WorkerId | null {
+  switch (event.type) {
+    case 'ExecutionRequested':
+    case 'SessionOpened':
+    case 'ContextCreated':
+      return event.data.workerId;
+    default:
+      return null;
+  }
+}
+
+/** Whether the event is about this worker: it names the worker, or is of its session, executions or contexts. */
+export function isAbout(held: HeldWorker, recorded: RecordedEvent): boolean {
+  const { streamKind, streamId } = recorded;
+  if (streamKind === 'session' && held.sessionId === streamId) return true;
+  if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return true;
+  if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return true;
+  return workerOf(recorded) === held.workerId;
+}
+
+/** Passes an event to the held worker that it is about ({@link isAbout}), whichever gateway recorded the event. */
+export function tell(held: HeldWorker, recorded: RecordedEvent): void {
+  const { event } = recorded;
+  switch (event.type) {
+    case 'SessionOpened':
+      held.opened(evolveSession(null, event));
+      break;
+    case 'ExecutionRequested': {
+      const execution = evolveExecution(null, event);
+      const { code, userExpressions } = event.data;
+      held.enqueue({ execution, code, ...(userExpressions && { userExpressions }), lastSeq: 0 });
+      break;
+    }
+    case 'InputSent':
+      held.takeInput({ ...recorded, event });
+      break;
+    case 'SessionClosed':
+      if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
+      break;
+    default:
+      if (operationOf(event.type)) held.carryOut(recorded);
+  }
+}
 
 /** Starts acting for the worker immediately. */
 export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWorker {

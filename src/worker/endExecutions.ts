@@ -4,11 +4,9 @@ import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
 import { listenForNews } from '../events/wakeUps/wakeUps.ts';
-import { endingWithoutAnswer } from './endings.ts';
+import { batchCommit, ENDED_WORKER, emptyBatch, endingWithoutAnswer, segmentOf } from './batch.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
-import { progressIn } from './lanes/progress.ts';
-import { emptyBatch, segmentOf } from './storing/batch.ts';
-import { batchCommit, ENDED_WORKER } from './storing/batchCommit.ts';
+import { progressIn } from './lanes.ts';
 
 /** A live holder ends the executions in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;

@@ -1,14 +1,12 @@
 import type { Ending } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { CloseReason } from '../domain/session.ts';
-import type { WorkerContexts } from './contexts/workerContexts.ts';
-import { endingWithoutAnswer } from './endings.ts';
-import type { InputDelivery } from './input/inputDelivery.ts';
-import type { LaneKey } from './lanes/laneKey.ts';
-import type { Lanes } from './lanes/lanes.ts';
+import { endingWithoutAnswer, type Job, segmentOf } from './batch.ts';
+import type { InputDelivery } from './inputDelivery.ts';
+import type { LaneKey, Lanes } from './lanes.ts';
 import type { Sending } from './sending.ts';
-import { type Job, segmentOf } from './storing/batch.ts';
-import type { Writer } from './storing/writer.ts';
+import type { WorkerContexts } from './workerContexts.ts';
+import type { Writer } from './writer.ts';
 
 export interface FinishingDeps {
   readonly lanes: Lanes;

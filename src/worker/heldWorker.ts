@@ -25,7 +25,7 @@ import type { Queries } from '../events/queries/createQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
 import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
-import type { LaneKey } from './lanes/laneKey.ts';
+import type { LaneKey } from './lanes.ts';
 import type { EgressServer } from './workerEgress.ts';
 
 export interface HeldWorkerDeps {

@@ -8,10 +8,9 @@ import type { WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
-import { createHeldWorker } from './createHeldWorker.ts';
+import { createHeldWorker, isAbout, tell, workerOf } from './createHeldWorker.ts';
 import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
 import { readTakenOver } from './readTakenOver.ts';
-import { isAbout, tell, workerOf } from './tell.ts';
 
 export interface HeldWorkersDeps {
   readonly database: Database;

@@ -1,6 +1,6 @@
 import type { WorkerId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
-import { DURABLE_OPERATIONS } from './operations/durableOperations.ts';
+import { DURABLE_OPERATIONS } from './operations.ts';
 
 /**
  * Reads the recorded state of a worker when its lease is taken, and the event position of that state. The position is

@@ -6,11 +6,10 @@
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
 import type { ExecuteMessage } from '../kernel/execution.ts';
-import type { WorkerContexts } from './contexts/workerContexts.ts';
-import type { Lane } from './lanes/lane.ts';
-import type { Lanes } from './lanes/lanes.ts';
-import type { Job } from './storing/batch.ts';
+import type { Job } from './batch.ts';
+import type { Lane, Lanes } from './lanes.ts';
 import type { VariableDelivery } from './variableDelivery.ts';
+import type { WorkerContexts } from './workerContexts.ts';
 
 export interface SendingDeps {
   readonly lanes: Lanes;

@@ -4,7 +4,7 @@
  * so that the tests are right, and against one that has its kernels from the door.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JUPYTER_CLIENTS } from '../../src/cli/clients/jupyterClients.ts';
+import { JUPYTER_CLIENTS } from '../../src/cli/clients.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import type { JupyterPlace } from '../../testkit/jupyterPlace.ts';
 import { EXTENT } from '../extent.ts';

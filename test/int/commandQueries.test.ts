@@ -6,7 +6,7 @@ import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import type { RequestRule } from '../../src/events/queries/executionQueries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { DURABLE_OPERATIONS } from '../../src/worker/operations/durableOperations.ts';
+import { DURABLE_OPERATIONS } from '../../src/worker/operations.ts';
 import {
   commitOne,
   contextCreated,

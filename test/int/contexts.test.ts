@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/domain/context.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
-import { endLeftContexts } from '../../src/pool/endContexts.ts';
-import { type EndWorkerDeps, recordEnd } from '../../src/pool/endWorker.ts';
+import { type EndWorkerDeps, endLeftContexts, recordEnd } from '../../src/pool/endWorker.ts';
 import {
   becomesIdle,
   commitOne,

@@ -13,7 +13,7 @@ import {
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
-import { bridge } from '../../src/cli/mcp/bridge.ts';
+import { bridge } from '../../src/cli/mcp.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { createMcpServer } from '../../src/doors/mcp/createMcpServer.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { openArchive } from '../../src/cli/archiveFile.ts';
+import { openArchive } from '../../src/cli/prune.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';

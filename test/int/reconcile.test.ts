@@ -16,7 +16,7 @@ import { newId } from '../../src/process/newId.ts';
 import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { DEFAULT_LANE } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE } from '../../src/worker/lanes.ts';
 import {
   commitOne,
   onWorker,

@@ -1,6 +1,6 @@
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from './frames.ts';
 
 /** A step that requests a command names this lane. The command then runs in a lane of its own. */

@@ -10,13 +10,17 @@ import {
 } from '../../src/domain/execution.ts';
 import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
-import { createWorkerContexts } from '../../src/worker/contexts/workerContexts.ts';
-import { createConversation } from '../../src/worker/conversation.ts';
-import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
-import { createLanes, type LanesStart } from '../../src/worker/lanes/lanes.ts';
-import { addStopped } from '../../src/worker/storing/addStopped.ts';
-import { type Batch, emptyBatch } from '../../src/worker/storing/batch.ts';
-import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
+import { type Batch, batchCommit, emptyBatch } from '../../src/worker/batch.ts';
+import { createConversation } from '../../src/worker/createHeldWorker.ts';
+import {
+  createLanes,
+  DEFAULT_LANE,
+  type LaneKey,
+  type LanesStart,
+  laneOf,
+} from '../../src/worker/lanes.ts';
+import { createWorkerContexts } from '../../src/worker/workerContexts.ts';
+import { addStopped } from '../../src/worker/writer.ts';
 import { COMMAND, createLanesAgent, MAX_COMMANDS, type Step } from './lanesAgent.ts';
 import { openContext, openSession, queuedExecution } from './states.ts';
 

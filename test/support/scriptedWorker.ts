@@ -27,7 +27,7 @@ import {
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes.ts';
 import {
   commitOne,
   contextCreated,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
-import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/storing/batch.ts';
+import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/batch.ts';
 import { fc } from '../support/seeded.ts';
 import { queuedExecution } from '../support/states.ts';
 

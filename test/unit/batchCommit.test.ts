@@ -4,13 +4,16 @@ import type { Ending, Execution } from '../../src/domain/execution.ts';
 import type { ContextId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';
-import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/storing/batch.ts';
 import {
+  addOutput,
   batchCommit,
   ENDED_WORKER,
+  emptyBatch,
+  type Job,
   type StoredWorker,
-} from '../../src/worker/storing/batchCommit.ts';
-import { reloadSegments } from '../../src/worker/storing/reloadSegments.ts';
+  segmentOf,
+} from '../../src/worker/batch.ts';
+import { reloadSegments } from '../../src/worker/writer.ts';
 import { openContext, openSession, queuedExecution } from '../support/states.ts';
 
 const requestedAt = new Date('2026-01-02T03:04:05.000Z');

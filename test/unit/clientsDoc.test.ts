@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { clientsMarkdown, clientsText } from '../../src/cli/clients/clients.ts';
+import { clientsMarkdown, clientsText } from '../../src/cli/clients.ts';
 import { SERVED_DOORS } from '../../src/domain/token.ts';
 
 const AT = {

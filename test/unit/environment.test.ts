@@ -8,7 +8,7 @@ import {
   isEnvironmentName,
 } from '../../src/domain/environment.ts';
 import type { EnvironmentId } from '../../src/domain/ids.ts';
-import { hashOf } from '../../src/environments/contentHash.ts';
+import { hashOf } from '../../src/environments/recipe.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 import { fc } from '../support/seeded.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { environmentArguments } from '../../src/cli/environmentArguments.ts';
+import { environmentArguments } from '../../src/cli/environment.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ch-arguments-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
 import type { Worker } from '../../src/domain/worker.ts';
-import { dealWorkers, type IdleWorkers } from '../../src/pool/supply/dealWorkers.ts';
-import { fairOrder, type Shares } from '../../src/pool/supply/fairOrder.ts';
+import {
+  dealWorkers,
+  fairOrder,
+  type IdleWorkers,
+  type Shares,
+} from '../../src/pool/supply/planSupply.ts';
 import { fc } from '../support/seeded.ts';
 import { idleWorker } from '../support/states.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
-import { download } from '../../src/kernel/files/download.ts';
+import { download } from '../../src/kernel/files/transfer.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 
 const MIB = 1_048_576;

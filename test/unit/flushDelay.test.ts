@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { flushDelayMs } from '../../src/worker/storing/flushDelay.ts';
+import { flushDelayMs } from '../../src/worker/writer.ts';
 
 describe('how late output is stored', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { forgetArguments } from '../../src/cli/forgetArguments.ts';
+import { forgetArguments } from '../../src/cli/forget.ts';
 
 describe('forgetArguments', () => {
   it('reads a user, with or without a tenant, or a tenant', () => {

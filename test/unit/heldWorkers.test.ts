@@ -6,7 +6,7 @@ import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { DEFAULT_LANE } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE } from '../../src/worker/lanes.ts';
 import { createGate } from '../support/gate.ts';
 
 const worker = { id: 'worker-1' } as unknown as Worker;

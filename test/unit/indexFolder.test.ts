@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { copyFolder, digestOfFolder } from '../../src/environments/indexFolder.ts';
+import { copyFolder, digestOfFolder } from '../../src/environments/recipe.ts';
 
 let root: string;
 let folder: string;

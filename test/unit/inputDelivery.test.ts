@@ -7,7 +7,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { ReadInput } from '../../src/events/queries/executionQueries.ts';
 import type { CallAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/agent/operations.ts';
-import { createInputDelivery, type InputDelivery } from '../../src/worker/input/inputDelivery.ts';
+import { createInputDelivery, type InputDelivery } from '../../src/worker/inputDelivery.ts';
 import { executionRequested } from '../../testkit/events.ts';
 import { fc } from '../support/seeded.ts';
 

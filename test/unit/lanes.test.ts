@@ -3,10 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
 import { startProgress } from '../../src/kernel/execution.ts';
-import type { Lane } from '../../src/worker/lanes/lane.ts';
-import { DEFAULT_LANE } from '../../src/worker/lanes/laneKey.ts';
-import { createLanes, type Lanes } from '../../src/worker/lanes/lanes.ts';
-import { progressIn } from '../../src/worker/lanes/progress.ts';
+import {
+  createLanes,
+  DEFAULT_LANE,
+  type Lane,
+  type Lanes,
+  progressIn,
+} from '../../src/worker/lanes.ts';
 import { queuedExecution } from '../support/states.ts';
 
 /** In these tests, the idempotency key names the lane. */

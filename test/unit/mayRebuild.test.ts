@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type Environment, evolveEnvironment } from '../../src/domain/environment.ts';
-import { mayRebuild } from '../../src/environments/rebuilds.ts';
+import { mayRebuild } from '../../src/environments/upkeep.ts';
 import { environmentRequested } from '../../testkit/events.ts';
 
 const MINUTE_MS = 60_000;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { mcpArguments } from '../../src/cli/mcp/mcpArguments.ts';
+import { mcpArguments } from '../../src/cli/mcp.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ch-mcp-'));
 afterAll(() => rmSync(folder, { recursive: true }));

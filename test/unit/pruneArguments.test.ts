@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pruneArguments } from '../../src/cli/pruneArguments.ts';
+import { pruneArguments } from '../../src/cli/prune.ts';
 
 describe('pruneArguments', () => {
   it('reads days and a file', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tokenArguments } from '../../src/cli/tokenArguments.ts';
+import { tokenArguments } from '../../src/cli/token.ts';
 
 const words = (line: string) => line.split(' ').filter((word) => word !== '');
 const TERMINAL = { isForE2b: false, outputPath: null };

@@ -2,7 +2,7 @@
 import { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { Worker } from '../../src/domain/worker.ts';
-import { createWorkerFeatures } from '../../src/worker/workerFeatures.ts';
+import { createWorkerFeatures } from '../../src/worker/askAgent.ts';
 
 const worker = { id: 'worker-1' } as unknown as Worker;
 

@@ -3,9 +3,8 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
-import { addOutput } from '../../src/worker/storing/batch.ts';
-import { ENDED_WORKER } from '../../src/worker/storing/batchCommit.ts';
-import { createWriter, type WriterDeps } from '../../src/worker/storing/writer.ts';
+import { addOutput, ENDED_WORKER } from '../../src/worker/batch.ts';
+import { createWriter, type WriterDeps } from '../../src/worker/writer.ts';
 import { queuedExecution } from '../support/states.ts';
 
 const PRINTED: Output = { kind: 'stream', name: 'stdout', text: 'a' };

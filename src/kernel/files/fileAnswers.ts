@@ -1,6 +1,17 @@
 /** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
+
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { ETAG, type FileEntry, type ListedFile } from '../../domain/workerFiles.ts';
+import {
+  ETAG,
+  type FileEntry,
+  FileRefusedError,
+  FOLDER_EVENT_TYPES,
+  type FolderEvent,
+  type ListedFile,
+} from '../../domain/workerFiles.ts';
+import { KernelHttpError } from '../channel/kernelErrors.ts';
+import { parseJson } from '../frames/json.ts';
 
 const base64 = z.string().max(8_192).optional();
 const kind = z.enum(['file', 'directory', 'link', 'other']);
@@ -58,7 +69,7 @@ export const countSchema = z.object({
   files: z.number().int().nonnegative(),
 });
 
-export const refusalSchema = z.object({
+const refusalSchema = z.object({
   error: z.enum([
     'bad_request',
     'bad_path',
@@ -87,3 +98,51 @@ export const refusalSchema = z.object({
   /** Left out by refusals that are not about a file. */
   message: z.string().max(500).optional(),
 });
+
+// Answers that are no success.
+
+/** A page of 1,000 entries has at most 4 MiB (the agent's limit), plus what its JSON adds. */
+const MAX_ANSWER_BYTES = 8 * 1_048_576;
+
+/** The error that a refusal becomes. @param path with its query, which is left out: names do not belong into logs */
+export async function fileErrorOf(
+  { status, body }: { readonly status: number; readonly body: Readable },
+  { method, path }: { readonly method: string; readonly path: string },
+): Promise<Error> {
+  const { success, data } = refusalSchema.safeParse(parseJson(await textOf(body)));
+  // The agent does not know the operation: it is older.
+  const isUnknown = success && data.error === 'not_found' && data.message === undefined;
+  if (success && !isUnknown)
+    return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
+  return new KernelHttpError(status, null, `${method} ${path.split('?', 1)[0]}`);
+}
+
+/** The whole body of an answer. @throws if it is too long or cut */
+export async function textOf(answer: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('The answer of the worker is too long.');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+// Checks what a worker answers about watchers of folders (docs/worker-protocol.md, "Watchers").
+
+export const watcherSchema = z.object({ watcher: z.string().regex(/^[\w-]{1,64}$/) });
+
+const eventSchema = z
+  .object({
+    event: z.enum(FOLDER_EVENT_TYPES),
+    name: z.string().min(1).max(20_000),
+    entry: entrySchema.nullable().default(null),
+  })
+  .transform(({ event: type, ...rest }): FolderEvent => ({ type, ...rest }));
+
+export const watchedSchema = z
+  .object({ events: z.array(eventSchema).max(1_000), has_more: z.boolean() })
+  .transform(({ events, has_more: hasMore }) => ({ events, hasMore }));
+
+export const unwatchedSchema = z.object({});

@@ -4,16 +4,65 @@
  * limit, in the background. After a failure there is a pause. A failure with one environment delays only workers of
  * that environment.
  */
+
 import type { Logger } from 'pino';
+import { backOffMs } from '../../async/backOffMs.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { EnvironmentId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
-import { createBackOffs } from './backOffs.ts';
 import { planSupply, type Wanted } from './planSupply.ts';
 import { type KnownSupply, readSupply, type SupplyStateDeps } from './supplyState.ts';
+
+// The pauses after failures, one for each of several kinds of work.
+
+const BACK_OFF = { firstMs: 500, maxMs: 30_000 };
+
+interface BackOffs<Kind> {
+  /** The kinds that are paused now. */
+  readonly on: ReadonlySet<Kind>;
+  /** How many pauses of this kind there were in a row. */
+  failures(kind: Kind): number;
+  /** Begins a pause. It doubles with each failure in a row. Failures during a pause do not count again. */
+  begin(kind: Kind): void;
+  /** The next failure of this kind counts as the first one. */
+  reset(kind: Kind): void;
+  /** Ends all pauses, and forgets all failures. */
+  end(): void;
+}
+
+/** @param onOver called when a pause has run its full time */
+function createBackOffs<Kind>(random: () => number, onOver: () => void): BackOffs<Kind> {
+  const failures = new Map<Kind, number>();
+  const timers = new Map<Kind, NodeJS.Timeout>();
+  return {
+    get on() {
+      return new Set(timers.keys());
+    },
+    failures: (kind) => failures.get(kind) ?? 0,
+    begin: (kind) => {
+      if (timers.has(kind)) return;
+      const count = failures.get(kind) ?? 0;
+      failures.set(kind, count + 1);
+      const timer = setTimeout(
+        () => {
+          timers.delete(kind);
+          onOver();
+        },
+        backOffMs(BACK_OFF, count, random),
+      );
+      timers.set(kind, timer);
+    },
+    reset: (kind) => void failures.delete(kind),
+    end: () => {
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+      failures.clear();
+    },
+  };
+}
 
 /**
  * A start takes a second of one CPU, with waits for the engine and the disk in between. This many starts at a time keep
@@ -56,7 +105,7 @@ export interface RefillDeps extends SupplyStateDeps {
   readonly logger: Logger;
 }
 
-export interface Refill {
+interface Refill {
   /** Checks whether workers are missing. This is cheap: calls during a check are combined into one further check. */
   check(): void;
   /** Checks without waiting for the back-off, because the cause of earlier failures may be over. */

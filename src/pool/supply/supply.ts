@@ -14,12 +14,11 @@ import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 import type { WaitingRequests } from '../../events/wakeUps/waitingRequests.ts';
 import type { RuntimeFailure } from '../../runtime/runtime.ts';
-import type { IdleWorkers } from './dealWorkers.ts';
 import type { Environments } from './environments.ts';
-import { poolExhausted } from './poolExhausted.ts';
+import type { IdleWorkers } from './planSupply.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
-import { createWorkerQueue, type OnGone, type Who } from './workerQueue.ts';
+import { createWorkerQueue, type OnGone, poolExhausted, type Who } from './workerQueue.ts';
 
 export interface SupplyDeps
   extends Pick<

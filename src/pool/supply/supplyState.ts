@@ -3,8 +3,7 @@ import type { EnvironmentId } from '../../domain/ids.ts';
 import type { WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
-import type { Shares } from './fairOrder.ts';
-import type { Stock, SupplyState, Way } from './planSupply.ts';
+import type { Shares, Stock, SupplyState, Way } from './planSupply.ts';
 
 /** An environment is in use while it has sessions, and for this long after it was last asked for. */
 const IN_USE_MS = 3_600_000;

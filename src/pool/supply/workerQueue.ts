@@ -5,6 +5,8 @@
  */
 
 import { within } from '../../async/within.ts';
+import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import {
   countByEnvironment,
   type WaitingHere,
@@ -12,9 +14,81 @@ import {
 } from '../../domain/waitingPlace.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
-import { dealWorkers, type IdleWorkers } from './dealWorkers.ts';
-import { fairOrder, type Shares } from './fairOrder.ts';
-import { createWaiter, type Waiter } from './waiter.ts';
+import { dealWorkers, fairOrder, type IdleWorkers, type Shares } from './planSupply.ts';
+
+// One waiting request. It may be offered several workers until it has one, or until it gives up.
+
+interface Waiter extends WaitingPlace {
+  readonly isBeingServed: boolean;
+  /** Attempts to take the worker. The request then leaves the queue, unless somebody else took the worker first. */
+  serve(worker: Worker): Promise<void>;
+  giveUp(error: Error): void;
+}
+
+/** Creates a waiting request of the user with this place. `outcome` is the promise for the request's caller. */
+function createWaiter<T>(
+  place: WaitingPlace,
+  attempt: (worker: Worker) => Promise<T>,
+  onLeave: (waiter: Waiter) => void,
+): { readonly waiter: Waiter; readonly outcome: Promise<T> } {
+  let isOver = false;
+  let isBeingServed = false;
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const outcome = new Promise<T>((resolveOutcome, rejectOutcome) => {
+    resolve = resolveOutcome;
+    reject = rejectOutcome;
+  });
+  const settle = (tell: () => void) => {
+    if (isOver) return;
+    isOver = true;
+    onLeave(waiter);
+    tell();
+  };
+  const waiter: Waiter = {
+    ...place,
+    get isBeingServed() {
+      return isBeingServed;
+    },
+    giveUp: (error) => settle(() => reject(error)),
+    serve: async (worker) => {
+      isBeingServed = true;
+      try {
+        const value = await attempt(worker);
+        settle(() => resolve(value));
+      } catch (error: unknown) {
+        const isTaken = error instanceof ConcurrencyError && error.on === 'stream';
+        if (!isTaken) settle(() => reject(error));
+      } finally {
+        isBeingServed = false;
+      }
+    },
+  };
+  return { waiter, outcome };
+}
+
+/**
+ * The error for a request that has waited too long for a worker.
+ * @param degradation why workers cannot be made, if known
+ */
+export function poolExhausted(
+  maxTotalWorkers: number,
+  waitedMs: number,
+  degradation: PoolDegradation | null,
+): DomainError {
+  if (degradation !== null) {
+    return new DomainError(
+      'WORKER_START_FAILED',
+      `No worker was ready within ${waitedMs} ms. ${degradation.message} The operator finds the details in the log.`,
+      { retryAfterMs: RETRY_AFTER_MS },
+    );
+  }
+  return new DomainError(
+    'POOL_EXHAUSTED',
+    `No worker was free within ${waitedMs} ms (the pool has at most ${maxTotalWorkers}). Release sessions that are done, or try again.`,
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
+}
 
 /** Limit of a request's last chance: a few short database queries. If they take longer, the database counts as away. */
 const LAST_CHANCE_MS = 2_000;
@@ -29,7 +103,7 @@ const FAIR_YIELD_MS = 200;
  */
 const MAX_PLACES_TOLD = 128;
 
-export interface WorkerQueueDeps {
+interface WorkerQueueDeps {
   /**
    * Idle workers that can be claimed now, at most as many of each environment as are wanted. An environment that serves
    * no sessions any more is absent.
@@ -58,7 +132,7 @@ export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 /** Calls `leave` when nobody wants a worker for the request any more. Returns a function that ends this. */
 export type OnGone = (leave: (error: Error) => void) => () => void;
 
-export interface WorkerQueue {
+interface WorkerQueue {
   /** The number of waiting requests. */
   readonly waiting: number;
   /** The waiting requests, as they are reported to other gateways. */

@@ -7,10 +7,15 @@ import { createBackground } from '../background.ts';
 import { carryOutEnd, type EndWorkerDeps, recordEnd } from '../endWorker.ts';
 import type { Supply } from '../supply/supply.ts';
 import type { WorkerMaking } from '../supply/workerMaking.ts';
-import { adoptLive, createOrphanAdoption } from './adoptOrphans.ts';
-import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
+import {
+  adoptLive,
+  createOrphanAdoption,
+  createWorkerDeaths,
+  type ReconcileDeps,
+  reconcile,
+  reconcileWorker,
+} from './reconcile.ts';
 import { createUpkeep } from './upkeep.ts';
-import { createWorkerDeaths } from './workerDeaths.ts';
 
 export interface KeepingDeps extends EndWorkerDeps {
   readonly config: Config;

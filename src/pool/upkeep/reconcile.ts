@@ -15,9 +15,11 @@
  * another gateway can take that lease, the maker is gone. Containers without this pool's label are never touched.
  */
 import type { Logger } from 'pino';
-import type { WorkerId } from '../../domain/ids.ts';
-import type { Worker } from '../../domain/worker.ts';
+import type { PoolId, WorkerId } from '../../domain/ids.ts';
+import { isLive, type Worker } from '../../domain/worker.ts';
+import type { Database } from '../../events/database.ts';
 import { isEngineAway, type ListedWorker } from '../../runtime/runtime.ts';
+import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 import {
   type EndWorkerDeps,
   endWorker,
@@ -133,4 +135,117 @@ async function removeStranger(
     'removing a container that has the label of this pool but belongs to no recorded worker',
   );
   await deps.runtime.remove({ poolId: deps.poolId, workerId, containerId });
+}
+
+interface AdoptLiveDeps {
+  readonly database: Database;
+  readonly heldWorkers: HeldWorkers;
+  readonly poolId: PoolId;
+  readonly logger: Logger;
+}
+
+interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
+  /** Reconciles a worker that is not live. Runs in the background, because the engine may be away. */
+  readonly reconcile: (worker: Worker) => Promise<void>;
+  readonly inBackground: (work: Promise<void>) => void;
+}
+
+/**
+ * Takes over every worker that is recorded as live and that no other gateway acts for. Nothing in this file asks the
+ * engine, so code and its output continue while the engine is away. A worker that died meanwhile is found when the
+ * engine is back.
+ */
+export async function adoptLive({
+  database,
+  heldWorkers,
+  logger,
+  poolId,
+}: AdoptLiveDeps): Promise<void> {
+  const workers = await database.queries.workersInStates(poolId, ['IDLE', 'ASSIGNED']);
+  await eachForItself(logger, workers, async (worker) => {
+    await heldWorkers.adopt(worker);
+  });
+}
+
+/** Returns a function that takes over the workers that no live gateway acts for. */
+export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void> {
+  const { leases, queries } = deps.database;
+  const settling = new Set<WorkerId>();
+
+  async function adopt(id: WorkerId): Promise<void> {
+    const worker = await queries.worker(id);
+    if (worker === null) return;
+    if (isLive(worker)) {
+      await deps.heldWorkers.adopt(worker);
+    } else if (!settling.has(id)) {
+      settling.add(id);
+      deps.inBackground(deps.reconcile(worker).finally(() => settling.delete(id)));
+    }
+  }
+
+  return async () => eachForItself(deps.logger, await leases.orphanedWorkers(), adopt);
+}
+
+/** Adopts all items at the same time. A failure is logged and does not affect the others. */
+async function eachForItself<T>(
+  logger: Logger,
+  items: readonly T[],
+  adopt: (item: T) => Promise<void>,
+): Promise<void> {
+  for (const outcome of await Promise.allSettled(items.map(adopt))) {
+    if (outcome.status === 'fulfilled') continue;
+    logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
+  }
+}
+
+// Notices workers that ended by themselves, and ends their sessions and executions.
+
+interface WorkerDeathsDeps extends EndWorkerDeps {
+  readonly logger: Logger;
+  /** Whether this process is making the worker. Its maker notices a death itself. */
+  readonly isInTheMaking: (id: WorkerId) => boolean;
+}
+
+interface WorkerDeaths {
+  /**
+   * Call this when the engine reports the end of a container. If the container belonged to a live worker, that worker
+   * is lost. An engine that no longer takes calls is stopping, so it has ended the container itself.
+   */
+  containerEnded(containerId: string, exitCode: number | null): Promise<void>;
+  /** Call this when a worker's agent does not answer. The worker is lost even if its container runs. */
+  suspect(workerId: WorkerId, why: string): Promise<void>;
+}
+
+export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
+  const { queries } = deps.database;
+
+  async function loseEnded(worker: Worker): Promise<boolean> {
+    const isLost = await loseIfEnded(deps, worker);
+    if (isLost) deps.logger.warn({ workerId: worker.id }, 'a worker ended by itself');
+    return isLost;
+  }
+
+  return {
+    containerEnded: async (containerId, exitCode) => {
+      const live = await queries.workersInStates(deps.poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
+      const worker = live.find((each) => each.containerId === containerId);
+      if (!worker || deps.isInTheMaking(worker.id)) return;
+      await loseEnded(worker).catch(async (error: unknown) => {
+        if (!isEngineAway(error)) throw error;
+        deps.logger.warn({ workerId: worker.id }, 'the engine stopped and ended a worker');
+        await endWorker(
+          deps,
+          worker,
+          loss('engine-restarted', 'The engine was stopped.', exitCode),
+        );
+      });
+    },
+    suspect: async (workerId, why) => {
+      const worker = await queries.worker(workerId);
+      if (!worker || !isLive(worker)) return;
+      if (await loseEnded(worker)) return;
+      deps.logger.error({ workerId, why }, 'a worker does not answer and is ended');
+      await endWorker(deps, worker, loss('unreachable', why));
+    },
+  };
 }

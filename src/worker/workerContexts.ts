@@ -1,9 +1,9 @@
-import { type Context, type ContextEvent, evolveContext } from '../../domain/context.ts';
-import type { RecordedEvent } from '../../domain/events.ts';
-import type { Execution } from '../../domain/execution.ts';
-import type { ContextId } from '../../domain/ids.ts';
-import type { ExecuteMessage } from '../../kernel/execution.ts';
-import type { LaneKey } from '../lanes/laneKey.ts';
+import { type Context, type ContextEvent, evolveContext } from '../domain/context.ts';
+import type { RecordedEvent } from '../domain/events.ts';
+import type { Execution } from '../domain/execution.ts';
+import type { ContextId } from '../domain/ids.ts';
+import type { ExecuteMessage } from '../kernel/execution.ts';
+import type { LaneKey } from './lanes.ts';
 
 /** The recorded state of the open contexts of one worker, other than the default one. */
 export interface WorkerContexts {

@@ -4,13 +4,16 @@
  * gathered. While the database is away, the writer keeps the batch, pauses the channel and retries. It never drops
  * anything.
  */
+
 import type { Logger } from 'pino';
-import { untilDone } from '../../async/untilDone.ts';
-import type { Context } from '../../domain/context.ts';
-import { messageOf } from '../../domain/errors.ts';
-import type { Execution } from '../../domain/execution.ts';
-import type { ExecutionId } from '../../domain/ids.ts';
-import type { Session } from '../../domain/session.ts';
+import { untilDone } from '../async/untilDone.ts';
+import type { Context } from '../domain/context.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Execution } from '../domain/execution.ts';
+import { isCommand } from '../domain/executionOptions.ts';
+import type { ExecutionId } from '../domain/ids.ts';
+import { queueOf } from '../domain/queueOf.ts';
+import type { Session } from '../domain/session.ts';
 import {
   ConcurrencyError,
   type Cursor,
@@ -18,11 +21,157 @@ import {
   FencedError,
   LimitError,
   type QueueSize,
-} from '../../events/store/eventStore.ts';
-import { createAlarm } from './alarm.ts';
-import { type Batch, emptyBatch } from './batch.ts';
-import { batchCommit, type StoredWorker } from './batchCommit.ts';
-import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
+} from '../events/store/eventStore.ts';
+import {
+  type Batch,
+  batchCommit,
+  emptyBatch,
+  endingWithoutAnswer,
+  type Job,
+  type Segment,
+  type StoredWorker,
+  segmentOf,
+} from './batch.ts';
+import type { Lanes } from './lanes.ts';
+
+/** A timer that rings once, at the earliest time requested. */
+interface Alarm {
+  within(ms: number): void;
+  cancel(): void;
+}
+
+function createAlarm(ring: () => void): Alarm {
+  let timer: NodeJS.Timeout | null = null;
+  let ringsAt = 0;
+  const cancel = () => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
+  return {
+    within: (ms) => {
+      const at = Date.now() + ms;
+      if (timer !== null && at >= ringsAt) return;
+      cancel();
+      ringsAt = at;
+      timer = setTimeout(ring, ms);
+    },
+    cancel,
+  };
+}
+
+// How long output may wait before it is stored.
+
+/** The usual wait, which is also how far readers lag behind the worker. */
+const FLUSH_DELAY_MS = 25;
+/** How long the first output after a quiet time waits, so that output and end of a short run share one commit. */
+const FIRST_FLUSH_DELAY_MS = 2;
+/** Sending an event to a follower takes about 0.1 ms of CPU. This delay leaves more than half of the time to others. */
+const FLUSH_DELAY_PER_FOLLOWER_MS = 0.25;
+/** A delay that people still perceive as immediate. */
+const MAX_FLUSH_DELAY_MS = 250;
+
+/**
+ * The delay in milliseconds. It is the same for up to a hundred followers, and grows with their number beyond that.
+ * @param sinceLastMs how long ago output was last stored
+ */
+export function flushDelayMs(sinceLastMs: number, followers: number): number {
+  const wide = Math.min(followers * FLUSH_DELAY_PER_FOLLOWER_MS, MAX_FLUSH_DELAY_MS);
+  const delayMs = Math.max(FLUSH_DELAY_MS, wide);
+  return sinceLastMs >= delayMs ? FIRST_FLUSH_DELAY_MS : delayMs;
+}
+
+interface AddStoppedDeps {
+  readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'ignore'>;
+  /** Takes a job out of its lane (`finishing.ts`). */
+  readonly takeOut: (job: Job) => void;
+  /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
+  readonly readUnfinished: () => Promise<readonly Execution[]>;
+  /** The batch that will be stored after the given one. */
+  readonly next: () => Batch;
+  readonly now: () => Date;
+}
+
+/**
+ * Ends all executions that are queued behind the batch's {@link Batch.stops} and have not begun, whichever gateway
+ * accepted them. Adds these ends to the batch. Until the batch is stored, nothing in these queues begins
+ * (`finishing.ts`). May be called again with the same batch.
+ *
+ * A command that the former holder may have sent is interrupted instead, because only the agent knows whether it runs.
+ * @returns the sizes of the queues as they were read. If another execution is accepted before the batch is stored, the
+ * sizes no longer match, the commit is refused, and the queues must be read again
+ */
+export async function addStopped(
+  deps: AddStoppedDeps,
+  batch: Batch,
+): Promise<readonly QueueSize[]> {
+  if (batch.stops.length === 0) return [];
+  const unfinished = await deps.readUnfinished();
+  return batch.stops.flatMap(({ execution: of }) => {
+    const queue = unfinished.filter((each) => queueOf(each) === queueOf(of));
+    const place = queue.findIndex(({ id }) => id === of.id);
+    // The end of this job is already stored: by an earlier attempt whose answer was lost, or by the gateway that ended
+    // the worker.
+    if (place < 0) return [];
+    for (const each of queue.slice(place + 1)) addOne(deps, batch, { execution: each, by: of.id });
+    return [{ of, count: queue.length }];
+  });
+}
+
+function addOne(
+  { lanes, takeOut, next, now }: AddStoppedDeps,
+  batch: Batch,
+  { execution, by }: { readonly execution: Execution; readonly by: ExecutionId },
+): void {
+  const { id } = execution;
+  if (endsIn(batch, id) || endsIn(next(), id)) return;
+  const known = lanes.find(id);
+  const job = known ?? unheardOf(execution);
+  if (lanes.progressOf(job) !== null || execution.startedAt !== null) return;
+  if (execution.version > job.execution.version) job.execution = execution;
+  if (job.isTakenOver && isCommand(execution)) {
+    segmentOf(batch, job).interruptedAt = now();
+    return;
+  }
+  if (known) takeOut(known);
+  else lanes.ignore(id);
+  // An execution that never ran has lost nothing. The next execution that runs reports the loss.
+  const ending = { ...endingWithoutAnswer('CANCELLED', false, null), stoppedBy: by };
+  segmentOf(batch, job).end = { at: now(), ending };
+}
+
+function endsIn({ segments }: Batch, id: ExecutionId): boolean {
+  return segments.some(({ job, end }) => end !== null && job.execution.id === id);
+}
+
+/**
+ * The job of an execution that the event feed has not reported yet. Its code was not read, because it will not be sent.
+ */
+function unheardOf(execution: Execution): Job {
+  return { execution, code: '', isTakenOver: false, nextSeq: 1, stateLost: false };
+}
+
+interface ReloadDeps {
+  readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
+  /** The seq of the execution's last stored output; 0 if there is none. */
+  readonly lastSeq: (id: ExecutionId) => Promise<number>;
+}
+
+/**
+ * Reads again the executions that another writer may have changed. A commit may have succeeded although its answer was
+ * lost. Outputs that it stored are removed from the segments, so that they are not stored twice.
+ */
+export async function reloadSegments(
+  { reloadExecution, lastSeq }: ReloadDeps,
+  segments: readonly Segment[],
+): Promise<void> {
+  for (const { job, outputs } of segments) {
+    const { id } = job.execution;
+    job.execution = (await reloadExecution(id)) ?? job.execution;
+    const stored = Math.max(0, (await lastSeq(id)) + 1 - job.nextSeq);
+    outputs.splice(0, stored);
+    job.nextSeq += stored;
+  }
+}
 
 /** When this much is unstored, it is stored immediately. */
 const FLUSH_BYTES = 64 * 1024;
