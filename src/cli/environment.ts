@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pause } from '../async/pause.ts';
 import { messageOf } from '../domain/errors.ts';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 import {
   addressOf,
   askGateway,

@@ -2,8 +2,8 @@
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { GatewayId } from '../domain/ids.ts';
-import type { Owner } from '../domain/owner.ts';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
+import type { Owner } from '../domain/users.ts';
 import type { DatabaseAddress } from '../events/connection/client.ts';
 import { openDatabase } from '../events/openDatabase.ts';
 import type { Held } from '../events/queries/ownerQueries.ts';

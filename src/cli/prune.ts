@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 import { pruneHistory } from '../events/retention/pruneHistory.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newId } from '../process/newId.ts';

@@ -4,7 +4,7 @@ import { type Logger, pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import { CLI_ACTOR } from '../domain/events.ts';
 import type { GatewayId } from '../domain/ids.ts';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 import { ROLES, type Role, type UsedToken } from '../domain/token.ts';
 import type { DatabaseAddress } from '../events/connection/client.ts';
 import { openDatabase } from '../events/openDatabase.ts';

@@ -1,8 +1,7 @@
 /** What user code may reach outside its worker. */
 import { isIP } from 'node:net';
-import { type EgressRule, notCovered, parseRules } from '../domain/egress/egressRule.ts';
-import { parseTarget } from '../domain/egress/target.ts';
-import { isPlainName } from '../domain/plainName.ts';
+import { type EgressRule, notCovered, parseRules, parseTarget } from '../domain/egress.ts';
+import { isPlainName } from '../domain/text.ts';
 import { integer, milliseconds, optional, optionalInteger, parseUrl } from './setting.ts';
 
 const DNS_PORT = 53;

@@ -1,6 +1,6 @@
 /** How settings are declared. A declaration has everything about its setting: name, text, default, range and parser. */
 import { resolve } from 'node:path';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 
 /** An environment variable with a value of type `T`. */
 export interface Setting<T> {

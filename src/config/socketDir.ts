@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 import { absolutePath, type Setting, type Surroundings, text } from './setting.ts';
 
 /** The longest path of a Unix socket (sun_path without its final NUL). */

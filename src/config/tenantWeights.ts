@@ -1,4 +1,4 @@
-import { isPlainName } from '../domain/plainName.ts';
+import { isPlainName } from '../domain/text.ts';
 
 const MAX_WEIGHT = 1_000;
 

@@ -15,6 +15,7 @@ import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionFiles } from './executionFiles.ts';
 import {
   type ExecutionOptions,
+  isCommand,
   keepsAlive,
   type Language,
   type StoredOptions,
@@ -22,7 +23,7 @@ import {
 } from './executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
 import type { InputPiece } from './input.ts';
-import { storableText } from './storableText.ts';
+import { storableText } from './text.ts';
 
 export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
 
@@ -184,7 +185,7 @@ export interface Ending {
 }
 
 /** The beginning of an execution, as its worker reports it. */
-export interface Start {
+interface Start {
   /** By the worker's clock. */
   readonly at: string;
   /** The number of the cell, if the worker reports it. */
@@ -423,4 +424,16 @@ function finished(state: Execution, data: Finished): Execution {
     signal: data.signal ?? null,
     stoppedBy: data.stoppedBy ?? null,
   };
+}
+
+/** A queue of one session: all its commands, one of its contexts, or (null) its default context. */
+export type Queue = 'commands' | ContextId | null;
+
+/**
+ * The queue of an execution. All executions of a queue share one limit. `stopOnError` cancels the executions behind it
+ * in its queue. The executions of a context run one after another. Commands wait only while too many of them run. The
+ * database counts by the same rule (`migrations/sql/cellhouse_commit.sql`).
+ */
+export function queueOf(execution: Pick<Execution, 'language' | 'contextId'>): Queue {
+  return isCommand(execution) ? 'commands' : execution.contextId;
 }

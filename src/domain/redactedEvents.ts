@@ -8,11 +8,13 @@ import {
   CONTEXT,
   EXECUTION_END,
   EXECUTION_REQUEST,
+  type Fates,
   FILE_CHANGE,
+  type Names,
   NOTEBOOK,
+  redacted,
   TOKEN,
-} from './redactedFacts.ts';
-import { type Fates, type Names, redacted } from './redaction.ts';
+} from './redaction.ts';
 
 /**
  * The entities that belong to a tenant, and mostly to one of its users. A new entity counts as one of them unless it is

@@ -8,11 +8,13 @@ import {
   CONTEXT,
   EXECUTION_END,
   EXECUTION_REQUEST,
+  type Fates,
   FILE_CHANGE,
+  type Names,
   NOTEBOOK,
+  redacted,
   TOKEN,
-} from './redactedFacts.ts';
-import { type Fates, type Names, redacted } from './redaction.ts';
+} from './redaction.ts';
 
 /** Fields that name the row, the owner, the session and the worker. */
 const OWNER = {

@@ -3,7 +3,6 @@
  * `redactedStates.ts`) give the fate of each field. The compiler refuses a table that lacks a field. A stored field
  * that is not in its table is removed.
  */
-
 /** The names that a stream has after its owner is forgotten. */
 export interface Names {
   /** The tenant's name. It does not change if only a user is forgotten. */
@@ -57,3 +56,68 @@ function after(fate: Exclude<AnyFate, 'goes'>, value: unknown, names: Names): un
   if ('becomes' in fate) return fate.becomes;
   return value === null ? null : fate.keeps(value as never);
 }
+
+// The fates of fields that events (`redactedEvents.ts`) and rows (`redactedStates.ts`) have under the same names.
+
+/** Fields of the request of an execution. */
+export const EXECUTION_REQUEST = {
+  codeSha256: { becomes: '' },
+  codeBytes: 'stays',
+  timeoutMs: 'stays',
+  maxOutputBytes: 'stays',
+  idempotencyKey: { becomes: null },
+  language: 'stays',
+  contextId: 'stays',
+} as const;
+
+/** How an execution ended. */
+export const EXECUTION_END = {
+  status: 'stays',
+  executionCount: 'stays',
+  errorName: { becomes: null },
+  errorValue: { becomes: null },
+  stateLost: 'stays',
+  truncated: 'stays',
+  queuedMs: 'stays',
+  runMs: 'stays',
+  cpuMs: 'stays',
+  peakMemoryBytes: 'stays',
+  outputBytes: 'stays',
+  storedOutputBytes: 'stays',
+  exitCode: 'stays',
+  signal: 'stays',
+  files: { becomes: null },
+  stoppedBy: 'stays',
+} as const;
+
+export const CONTEXT = {
+  name: { becomes: null },
+  workingDirectory: { becomes: null },
+  slot: 'stays',
+} as const;
+
+export const FILE_CHANGE = {
+  operation: 'stays',
+  path: { becomes: '' },
+  toPath: { becomes: null },
+} as const;
+
+export const NOTEBOOK = {
+  path: { becomes: '' },
+  name: { becomes: '' },
+  type: 'stays',
+  contextId: 'stays',
+  userUuid: 'userUuid',
+} as const;
+
+export const TOKEN = {
+  name: { becomes: 'forgotten' },
+  role: 'stays',
+  tenant: 'tenant',
+  userUuid: 'userUuid',
+  userPrefix: { becomes: null },
+  door: 'stays',
+  expiresAt: 'stays',
+  // The secret is random, so its hash reveals nothing.
+  secretSha256: 'stays',
+} as const;

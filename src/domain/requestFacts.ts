@@ -1,5 +1,4 @@
-import type { Language, Terminal } from './executionOptions.ts';
-import type { UserExpression } from './userExpressions.ts';
+import type { Language, Terminal, UserExpression } from './executionOptions.ts';
 
 /**
  * What a request asks to run. A repeated request under the same idempotency key must agree in every field. The caller's

@@ -8,8 +8,14 @@
  * An expired token needs no event: its row says when it expires. Only the SHA-256 of the secret is kept. A secret is
  * random and too long to guess, so its hash reveals nothing.
  */
+import { hash } from 'node:crypto';
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { TokenId } from './ids.ts';
+
+/** The form in which a token's secret is stored: its SHA-256, in base64. */
+export function secretHash(secret: string): string {
+  return hash('sha256', secret, 'base64');
+}
 
 export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
 /** The role of a token, which says what its holder may do. */
@@ -24,7 +30,7 @@ export const DOORS = ['graphql', 'files', ...SERVED_DOORS] as const;
 export type Door = (typeof DOORS)[number];
 
 /** `forgotten`: its user or tenant was forgotten. */
-export type TokenRevokeReason = 'revoked' | 'forgotten';
+type TokenRevokeReason = 'revoked' | 'forgotten';
 
 export type TokenEvent =
   | Event<

@@ -1,3 +1,10 @@
+/** A user of a tenant, or a tenant with all of its users. */
+export interface Owner {
+  readonly tenant: string;
+  /** Null: all users of the tenant. */
+  readonly userUuid: string | null;
+}
+
 /** Some users of a tenant: a single one, or all whose name begins with `prefix`. */
 export type Users = { readonly uuid: string } | { readonly prefix: string };
 

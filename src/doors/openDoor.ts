@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import type { EgressRule } from '../domain/egress/egressRule.ts';
+import type { EgressRule } from '../domain/egress.ts';
 import type { NewId } from '../domain/ids.ts';
 import type { ServedDoor } from '../domain/token.ts';
 import type { Signed } from '../service/access/sessionKeys.ts';

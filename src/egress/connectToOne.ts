@@ -1,8 +1,7 @@
 /** Connects to one of the addresses of a target. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type Address, addressText } from '../domain/egress/address.ts';
-import type { Target } from '../domain/egress/target.ts';
+import { type Address, addressText, type Target } from '../domain/egress.ts';
 import { failedToReach } from './egressRefusal.ts';
 
 /** How many addresses of one name are tried. */

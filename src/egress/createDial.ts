@@ -8,8 +8,14 @@
 import type { Socket } from 'node:net';
 import { withAbort } from '../async/withAbort.ts';
 import type { Config } from '../config/config.ts';
-import { type EgressRule, isListed, mayDial, parseRules } from '../domain/egress/egressRule.ts';
-import { hostText, type Target } from '../domain/egress/target.ts';
+import {
+  type EgressRule,
+  hostText,
+  isListed,
+  mayDial,
+  parseRules,
+  type Target,
+} from '../domain/egress.ts';
 import type { Session } from '../domain/session.ts';
 import { ConnectTimeoutError, connectToOne, reasonOf } from './connectToOne.ts';
 import {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { repeat } from '../async/repeat.ts';
 import { within } from '../async/within.ts';
 import type { Config } from '../config/config.ts';
-import type { EgressTotals } from '../domain/egress/egressCount.ts';
+import type { EgressTotals } from '../domain/egress.ts';
 import { createDial, type EgressSession } from './createDial.ts';
 import { createLookup } from './createLookup.ts';
 import { createEgressLog, type EgressLogDeps } from './egressLog.ts';

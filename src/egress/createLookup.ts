@@ -1,6 +1,6 @@
 /** Resolves names for user code: by the system, or by the servers of EGRESS_DNS. */
 import { lookup, Resolver } from 'node:dns/promises';
-import { type Address, parseAddress } from '../domain/egress/address.ts';
+import { type Address, parseAddress } from '../domain/egress.ts';
 import { createLookupQueue, type Lookup, type LookupQueueDeps } from './lookupQueue.ts';
 
 /**

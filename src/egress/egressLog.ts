@@ -2,7 +2,7 @@
  * Counts connections for the audit: by session, host, port, outcome and minute. The number of rows of a session per
  * minute is bounded, however many targets its code asks for.
  */
-import type { EgressCount, EgressKey } from '../domain/egress/egressCount.ts';
+import type { EgressCount, EgressKey } from '../domain/egress.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 import { isUndone } from '../events/store/databaseErrors.ts';
 import { tooMany } from './egressRefusal.ts';

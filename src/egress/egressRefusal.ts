@@ -1,5 +1,4 @@
-import type { EgressOutcome } from '../domain/egress/egressCount.ts';
-import { authorityOf, type Target } from '../domain/egress/target.ts';
+import { authorityOf, type EgressOutcome, type Target } from '../domain/egress.ts';
 
 /** The reason why code gets no connection. It is sent to the code as an HTTP answer with one sentence. */
 export class EgressRefusal extends Error {

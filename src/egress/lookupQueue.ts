@@ -7,7 +7,7 @@
  *              \--nobody asks any more--> forgotten
  * ```
  */
-import type { Address } from '../domain/egress/address.ts';
+import type { Address } from '../domain/egress.ts';
 import { tooMany } from './egressRefusal.ts';
 
 /**

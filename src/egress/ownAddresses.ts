@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { type Address, addressText, embeddedIn, parseAddress } from '../domain/egress/address.ts';
+import { type Address, addressText, embeddedIn, parseAddress } from '../domain/egress.ts';
 
 /**
  * Whether packets to the address reach this machine: it is an address of the machine itself, or a translator or tunnel

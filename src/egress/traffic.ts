@@ -1,6 +1,6 @@
 /** Follows the open connections of this gateway: counts their bytes, and ends those that are idle. */
 import type { Socket } from 'node:net';
-import type { EgressKey, EgressOutcome, EgressTotals } from '../domain/egress/egressCount.ts';
+import type { EgressKey, EgressOutcome, EgressTotals } from '../domain/egress.ts';
 import type { EgressLog } from './egressLog.ts';
 
 /**

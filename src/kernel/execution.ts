@@ -10,10 +10,9 @@
  * Messages of another parent, and all messages after done, change nothing.
  */
 import type { ExecutionFiles } from '../domain/executionFiles.ts';
-import type { Terminal } from '../domain/executionOptions.ts';
+import type { Terminal, UserExpression } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
 import type { InputRequest, Output } from '../domain/output.ts';
-import type { UserExpression } from '../domain/userExpressions.ts';
 import { BYTES_PER_ITEM, outputBytes, outputItems } from './frames/json.ts';
 import type {
   ErrorFacts,
@@ -150,7 +149,7 @@ export interface ExecutionOutcome {
   readonly finishedAt: number;
   /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
-  /** The size that the kept outputs count as stored (`storedOutputBytes` in `executionProgress.ts`). */
+  /** The size that the kept outputs count as stored (`storedOutputBytes` in `execution.ts`). */
   readonly storedOutputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;

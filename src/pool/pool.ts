@@ -13,9 +13,8 @@ import type { AskedKernel, KernelAnswer, KernelFacts } from '../domain/kernelQue
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
-import type { RetireReason, Worker } from '../domain/worker.ts';
+import type { RetireReason, Worker, WorkerUsage } from '../domain/worker.ts';
 import type { WorkerFiles } from '../domain/workerFiles.ts';
-import type { WorkerUsage } from '../domain/workerUsage.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';

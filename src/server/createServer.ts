@@ -8,9 +8,8 @@
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createHandlers, type Handlers } from './createHandlers.ts';
-import { createInFlight } from './http/inFlight.ts';
 import { listen } from './http/listen.ts';
-import { createOpenAnswers } from './http/openAnswers.ts';
+import { createInFlight, createOpenAnswers } from './http/openAnswers.ts';
 import type { ServerDeps } from './serverDeps.ts';
 
 /** Limit for a request's headers to arrive. The routes limit its body. */
@@ -70,7 +69,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
 function serverOf({ onRequest, onUpgrade }: Pick<Handlers, 'onRequest' | 'onUpgrade'>): Server {
   const server = createHttpServer({
     noDelay: true,
-    // An upload may take longer than any other request (`limitArrival.ts`).
+    // An upload may take longer than any other request (`openAnswers.ts`).
     requestTimeout: 0,
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,

@@ -1,7 +1,7 @@
 /** Ends all that a user or a tenant has, before it is forgotten. */
 import { pause } from '../async/pause.ts';
 import { decideFileChange, type FileChange } from '../domain/fileChange.ts';
-import type { Owner } from '../domain/owner.ts';
+import type { Owner } from '../domain/users.ts';
 import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
 import { recordEnd } from '../pool/endWorker.ts';
 import { changeToken } from './access/tokens.ts';

@@ -1,5 +1,5 @@
 import { DomainError } from '../domain/errors.ts';
-import { quoted } from '../domain/quoted.ts';
+import { quoted } from '../domain/text.ts';
 
 /** The error for a thing that does not exist, or that belongs to another tenant. */
 export function notFound(what: string, name: string): DomainError {

@@ -38,7 +38,7 @@ export interface Service extends Operations {
   boundTo(principal: Principal): BoundService;
   /**
    * Must be called when the gateway stops. From now on, no call waits for an execution to end. A waiting call that must
-   * not be repeated fails with SHUTTING_DOWN, and its code keeps running (unlessStopping.ts).
+   * not be repeated fails with SHUTTING_DOWN, and its code keeps running (waiting.ts).
    */
   stopWaiting(): void;
 }

@@ -18,11 +18,10 @@ import {
   type ExecutionCommand,
 } from '../domain/execution.ts';
 import { unknownFiles } from '../domain/executionFiles.ts';
+import type { UserExpression } from '../domain/executionOptions.ts';
 import type { ContextId, ExecutionId } from '../domain/ids.ts';
-import type { Output, OutputItem, StreamOutput } from '../domain/output.ts';
-import { outputSize } from '../domain/outputSize.ts';
+import { type Output, type OutputItem, outputSize, type StreamOutput } from '../domain/output.ts';
 import { decideSession, type KernelRestartReason, type Session } from '../domain/session.ts';
-import type { UserExpression } from '../domain/userExpressions.ts';
 import type { Commit, QueueSize, StreamAppend } from '../events/store/eventStore.ts';
 import {
   type ExecutionOutcome,

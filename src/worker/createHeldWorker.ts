@@ -1,10 +1,9 @@
 /** Creates a held worker from its parts. */
 import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
-import { evolveExecution } from '../domain/execution.ts';
+import { evolveExecution, type Queue } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
-import type { Queue } from '../domain/queueOf.ts';
 import { type CloseReason, evolveSession, type Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';

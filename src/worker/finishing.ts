@@ -19,7 +19,7 @@ export interface FinishingDeps {
 
 /**
  * Takes jobs out of their lanes, and adds their ends to the next commit. If a job has the option `stopOnError` and its
- * status is not OK, that commit also ends the executions that are queued behind it (`storing/addStopped.ts`).
+ * status is not OK, that commit also ends the executions that are queued behind it (`writer.ts`).
  */
 export interface Finishing {
   finish(job: Job, ending: Ending, at: Date): void;

@@ -1,10 +1,15 @@
 /** The lanes of one worker, and the lane of each unfinished execution. */
 
 import type { RecordedEvent } from '../domain/events.ts';
-import { type Execution, type ExecutionEvent, evolveExecution } from '../domain/execution.ts';
+import {
+  type Execution,
+  type ExecutionEvent,
+  evolveExecution,
+  type Queue,
+  queueOf,
+} from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import { type Queue, queueOf } from '../domain/queueOf.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor } from '../events/store/eventStore.ts';
 import { type ExecutionProgress, startProgress } from '../kernel/execution.ts';

@@ -9,10 +9,9 @@ import type { Logger } from 'pino';
 import { untilDone } from '../async/untilDone.ts';
 import type { Context } from '../domain/context.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { Execution } from '../domain/execution.ts';
+import { type Execution, queueOf } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import { queueOf } from '../domain/queueOf.ts';
 import type { Session } from '../domain/session.ts';
 import {
   ConcurrencyError,

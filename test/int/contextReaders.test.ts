@@ -1,6 +1,6 @@
 /** Those that follow a context under a name, and come back at another gateway: what they are told. */
 import { describe, expect, it } from 'vitest';
-import type { ContextPlace } from '../../src/domain/contextPlace.ts';
+import type { ContextPlace } from '../../src/domain/context.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { ContextNews } from '../../src/service/output/followContext.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';

@@ -8,7 +8,7 @@ import { doorsArguments, runDoors } from '../../src/cli/doors.ts';
 import { type OpenSecretSink, openSecretSink } from '../../src/cli/secretSink.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { explain } from '../../src/domain/errors.ts';
-import { secretHash } from '../../src/domain/secretHash.ts';
+import { secretHash } from '../../src/domain/token.ts';
 import { useDatabase } from '../support/database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ch-doors-'));

@@ -2,8 +2,8 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { DomainError, type ErrorCode } from '../../src/domain/errors.ts';
-import { serveFiles } from '../../src/doors/e2b/envd/files/serveFiles.ts';
-import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
+import { serveFiles } from '../../src/doors/e2b/envd/files.ts';
+import type { SandboxCall } from '../../src/doors/e2b/sandbox.ts';
 import { startEnvd } from '../support/envdServer.ts';
 import { FilesInMemory } from '../support/filesInMemory.ts';
 

@@ -1,7 +1,7 @@
 /** Files of a sandbox with a real worker: filesystem methods, contents, signed URLs, at two gateways. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { signatureOf } from '../../src/doors/e2b/envd/files/signature.ts';
+import { signatureOf } from '../../src/doors/e2b/envd/files.ts';
 import { type Sandbox, useSandboxes } from '../support/e2bSandbox.ts';
 
 const BIG_BYTES = 100 * 1_048_576;

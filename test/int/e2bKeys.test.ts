@@ -1,7 +1,7 @@
 /** Keys to sandboxes at gateways: who comes in, what comes after the end of a sandbox, and how often one may guess. */
 import { expect, it } from 'vitest';
-import { signatureOf } from '../../src/doors/e2b/envd/files/signature.ts';
-import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox/names.ts';
+import { signatureOf } from '../../src/doors/e2b/envd/files.ts';
+import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import {
   AUTH_TOKEN_BY_DOOR,
   AUTH_TOKEN_HOLDER,

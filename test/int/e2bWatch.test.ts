@@ -1,6 +1,6 @@
 /** Watchers of folders in a sandbox of E2B's door, with a real worker, at the gateway that holds it and at another one. */
 import { beforeAll, expect, it } from 'vitest';
-import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox/names.ts';
+import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
 import { allFrames, frameOf, framesOf } from '../support/envdServer.ts';
 import { useRealService } from '../support/realService.ts';

@@ -1,8 +1,7 @@
 /** Limits hold over all gateways: simultaneous commits never exceed them. */
 import { describe, expect, it } from 'vitest';
-import type { Execution } from '../../src/domain/execution.ts';
+import { type Execution, queueOf } from '../../src/domain/execution.ts';
 import type { ContextId, WorkerId } from '../../src/domain/ids.ts';
-import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionEnd } from '../../src/domain/execution.ts';
 import { createProcessMetrics } from '../../src/process/processMetrics.ts';
-import { tenantMetrics } from '../../src/server/http/tenantMetrics.ts';
+import { tenantMetrics } from '../../src/server/http/metrics.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';

@@ -4,7 +4,7 @@ import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
 import type { ContextId, SessionId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
-import { storableText } from '../../src/domain/storableText.ts';
+import { storableText } from '../../src/domain/text.ts';
 import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';

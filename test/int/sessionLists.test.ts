@@ -1,6 +1,6 @@
 /** Lists of sessions: their order, and what they can be filtered by. On a real database. */
 import { beforeAll, expect, it } from 'vitest';
-import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+import { NO_OPTIONS } from '../../src/domain/session.ts';
 import type { SessionFilter } from '../../src/service/lists/lists.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { commitOne, onSession, sessionOpened } from '../../testkit/events.ts';

@@ -6,8 +6,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createRandom } from '../../chaos/random.ts';
-import type { Execution } from '../../src/domain/execution.ts';
-import { queueOf } from '../../src/domain/queueOf.ts';
+import { type Execution, queueOf } from '../../src/domain/execution.ts';
 import type { Database } from '../../src/events/database.ts';
 import { LimitError } from '../../src/events/store/eventStore.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type OpenSecretSink, openSecretSink } from '../../src/cli/secretSink.ts';
 import { runToken, tokenArguments } from '../../src/cli/token.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { secretHash } from '../../src/domain/secretHash.ts';
+import { secretHash } from '../../src/domain/token.ts';
 import { useDatabase } from '../support/database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ch-token-'));

@@ -1,5 +1,5 @@
 /** Processes in a sandbox at two gateways in the process of the test, with a real worker, as raw calls of envd. */
-import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox/names.ts';
+import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
 import { allFrames, frameOf, framesOf } from './envdServer.ts';
 import { useRealService } from './realService.ts';

@@ -1,7 +1,7 @@
 /** The data plane of the E2B door behind the real server, without keys and sandboxes: every call is one of the session. */
 
 import { errorAnswer } from '../../src/doors/e2b/answer.ts';
-import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
+import type { SandboxCall } from '../../src/doors/e2b/sandbox.ts';
 import { memoryService } from './memoryService.ts';
 import { openSession } from './states.ts';
 import { secretOf, testDoor, tokensFor } from './testDoor.ts';

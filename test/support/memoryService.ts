@@ -1,8 +1,7 @@
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem, OutputPage } from '../../src/domain/output.ts';
 import type { PoolStatus } from '../../src/domain/poolStatus.ts';
-import type { Session } from '../../src/domain/session.ts';
-import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+import { NO_OPTIONS, type Session } from '../../src/domain/session.ts';
 import { newId } from '../../src/process/newId.ts';
 import { untilTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { createAnswer } from '../../src/service/answer/answer.ts';

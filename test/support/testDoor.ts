@@ -1,7 +1,6 @@
 /** A door that implements no real protocol. It shows what the server decides before it calls a door. */
 import { once } from 'node:events';
-import { secretHash } from '../../src/domain/secretHash.ts';
-import type { Door, Role } from '../../src/domain/token.ts';
+import { type Door, type Role, secretHash } from '../../src/domain/token.ts';
 import type { DoorSocket } from '../../src/doors/doorSocket.ts';
 import type { DoorCall, OpenDoor } from '../../src/doors/openDoor.ts';
 import type { ServerDeps } from '../../src/server/serverDeps.ts';

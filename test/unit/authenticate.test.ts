@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { secretHash } from '../../src/domain/secretHash.ts';
+import { secretHash } from '../../src/domain/token.ts';
 import { createAuthenticate } from '../../src/server/http/authenticate.ts';
 import { createFailedLogins } from '../../src/server/http/failedLogins.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';

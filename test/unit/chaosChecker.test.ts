@@ -6,7 +6,7 @@ import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos
 import { faultTable, summary, workDone } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
 import type { EnvironmentId } from '../../src/domain/ids.ts';
-import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+import { NO_OPTIONS } from '../../src/domain/session.ts';
 import { newId } from '../../src/process/newId.ts';
 import { environmentRequested } from '../../testkit/events.ts';
 import { foundIn, soundHistory } from '../support/chaosHistory.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AddressOf, createAddressOf } from '../../src/server/http/clientAddress.ts';
+import { type AddressOf, createAddressOf } from '../../src/server/http/authenticate.ts';
 
 const from = (remoteAddress: string, forwarded?: string) =>
   ({

@@ -1,6 +1,6 @@
 /** How a result is written for the clients of E2B: the Python client tells `1` from `1.0`. */
 import { expect, it } from 'vitest';
-import { eventLine } from '../../src/doors/e2b/interpreter/execute/eventLine.ts';
+import { eventLine } from '../../src/doors/e2b/interpreter/eventStream.ts';
 
 const CHART = {
   type: 'line',

@@ -1,14 +1,22 @@
 /** The API of E2B in the words of the service: bodies, queries, networks, figures. */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { FLAG } from '../../src/doors/e2b/control/body.ts';
-import { inWordsOfE2b } from '../../src/doors/e2b/control/inWordsOfE2b.ts';
-import { metadataIn, readListQuery } from '../../src/doors/e2b/control/listQuery.ts';
+import { metadataIn, readListQuery } from '../../src/doors/e2b/control/listSandboxes.ts';
 import { metricOf } from '../../src/doors/e2b/control/metrics.ts';
-import { detailModel, listedModel, sandboxModel } from '../../src/doors/e2b/control/models.ts';
-import { egressAllowOf, NETWORK } from '../../src/doors/e2b/control/network.ts';
-import { NEW_SANDBOX, readNewSandbox } from '../../src/doors/e2b/control/newSandbox.ts';
-import { msOf } from '../../src/doors/e2b/control/seconds.ts';
+import {
+  egressAllowOf,
+  FLAG,
+  msOf,
+  NETWORK,
+  NEW_SANDBOX,
+  readNewSandbox,
+} from '../../src/doors/e2b/control/newSandbox.ts';
+import {
+  detailModel,
+  inWordsOfE2b,
+  listedModel,
+  sandboxModel,
+} from '../../src/doors/e2b/control/sandboxes.ts';
 import { checked, optionalBody } from '../../src/doors/shared/body.ts';
 
 const ALL = '0.0.0.0/0';

@@ -1,7 +1,7 @@
 /** Paths as callers of envd give them, and files as it describes them. */
 import { describe, expect, it } from 'vitest';
-import { sandboxPath } from '../../src/doors/e2b/envd/files/sandboxPath.ts';
-import { entryInfoOf } from '../../src/doors/e2b/envd/filesystem/entryInfo.ts';
+import { sandboxPath } from '../../src/doors/e2b/envd/files.ts';
+import { entryInfoOf } from '../../src/doors/e2b/envd/watchEvents.ts';
 import { entryOf } from '../support/filesInMemory.ts';
 
 describe('a path', () => {

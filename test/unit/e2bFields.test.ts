@@ -7,7 +7,7 @@ import {
   messageIn,
   partIn,
   textIn,
-} from '../../src/doors/e2b/envd/rpc/fields.ts';
+} from '../../src/doors/e2b/envd/rpc.ts';
 
 describe('a field', () => {
   it.each([{}, { a: null }])('that is absent has its default: %j', (message) => {

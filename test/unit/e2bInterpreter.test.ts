@@ -1,16 +1,19 @@
 /** What the interpreter of the door for E2B makes of the outputs and the end of a cell. */
 import { describe, expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
-import { asciiJson } from '../../src/doors/e2b/interpreter/asciiJson.ts';
 import {
+  createCellEvents,
+  createJoinPrints,
+  type PrintEvent,
+  resultEvent,
+} from '../../src/doors/e2b/interpreter/cellEvents.ts';
+import {
+  cellOf,
   contextName,
+  requireLanguage,
   shownContext,
-} from '../../src/doors/e2b/interpreter/contexts/contextNames.ts';
-import { cellOf, requireLanguage } from '../../src/doors/e2b/interpreter/contexts/languages.ts';
-import { createCellEvents } from '../../src/doors/e2b/interpreter/execute/cellEvents.ts';
-import type { PrintEvent } from '../../src/doors/e2b/interpreter/execute/events.ts';
-import { createJoinPrints } from '../../src/doors/e2b/interpreter/execute/joinPrints.ts';
-import { resultEvent } from '../../src/doors/e2b/interpreter/execute/resultEvent.ts';
+} from '../../src/doors/e2b/interpreter/contexts.ts';
+import { asciiJson } from '../../src/doors/e2b/interpreter/eventStream.ts';
 import { executionRow } from '../support/memoryService.ts';
 
 const AT = new Date('2026-01-31T12:00:00.000Z');

@@ -1,13 +1,16 @@
 /** What the E2B door makes of commands, and of what becomes of them. */
 
 import { describe, expect, it } from 'vitest';
-import { codeOf, lineOf } from '../../src/doors/e2b/envd/process/commandLine.ts';
-import { endEventOf } from '../../src/doors/e2b/envd/process/endEvent.ts';
-import { chunksOf } from '../../src/doors/e2b/envd/process/events.ts';
-import { sendInput } from '../../src/doors/e2b/envd/process/input.ts';
-import { runningIn, selectedIn } from '../../src/doors/e2b/envd/process/selected.ts';
-import { startRequestIn } from '../../src/doors/e2b/envd/process/startRequest.ts';
-import type { SandboxCall } from '../../src/doors/e2b/surface.ts';
+import {
+  codeOf,
+  lineOf,
+  runningIn,
+  selectedIn,
+  sendInput,
+  startRequestIn,
+} from '../../src/doors/e2b/envd/process.ts';
+import { chunksOf, endEventOf } from '../../src/doors/e2b/envd/processEvents.ts';
+import type { SandboxCall } from '../../src/doors/e2b/sandbox.ts';
 import type { InputRequest } from '../../src/service/execute/sendInput.ts';
 import { executionRow } from '../support/memoryService.ts';
 import { fc } from '../support/seeded.ts';

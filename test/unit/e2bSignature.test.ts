@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isSignedBy, type Signed, signatureOf } from '../../src/doors/e2b/envd/files/signature.ts';
+import { isSignedBy, type Signed, signatureOf } from '../../src/doors/e2b/envd/files.ts';
 
 const WRITE: Signed = {
   path: 'a/b.txt',

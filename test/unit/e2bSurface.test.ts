@@ -5,9 +5,9 @@ import {
   newSandboxId,
   SANDBOX_NAMES,
   sandboxIdIn,
+  surfaceOf,
   userOf,
-} from '../../src/doors/e2b/sandbox/names.ts';
-import { surfaceOf } from '../../src/doors/e2b/surface.ts';
+} from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 
 const ID = 'i0123456789abcdefghij';

@@ -1,7 +1,7 @@
 /** Events of watchers as E2B's clients get them. */
 import { expect, it } from 'vitest';
 import type { FolderEvent } from '../../src/domain/workerFiles.ts';
-import { eventsOfE2b } from '../../src/doors/e2b/envd/filesystem/watchEvents.ts';
+import { eventsOfE2b } from '../../src/doors/e2b/envd/watchEvents.ts';
 
 const event = (told: string, entry: FolderEvent['entry'] = null): FolderEvent => {
   const [type, name] = told.split(' ') as [FolderEvent['type'], string];

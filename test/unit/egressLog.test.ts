@@ -1,6 +1,6 @@
 /** What is counted while the database is away or slow. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { EgressCount, EgressKey, EgressOutcome } from '../../src/domain/egress/egressCount.ts';
+import type { EgressCount, EgressKey, EgressOutcome } from '../../src/domain/egress.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { createEgressLog, type EgressLog } from '../../src/egress/egressLog.ts';
 

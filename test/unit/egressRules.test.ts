@@ -3,19 +3,19 @@ import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import {
   addressText,
-  isSpecial,
-  parseAddress,
-  parseNetwork,
-} from '../../src/domain/egress/address.ts';
-import {
+  authorityOf,
   type EgressRule,
+  hostText,
   isListed,
+  isSpecial,
   mayDial,
   notCovered,
+  parseAddress,
+  parseNetwork,
   parseRule,
   parseRules,
-} from '../../src/domain/egress/egressRule.ts';
-import { authorityOf, hostText, parseTarget } from '../../src/domain/egress/target.ts';
+  parseTarget,
+} from '../../src/domain/egress.ts';
 import { isOwnAddress } from '../../src/egress/ownAddresses.ts';
 
 function rules(text: string): readonly EgressRule[] {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { STREAM_KINDS } from '../../src/domain/entities.ts';
 import { parseStreamId, streamIdOf } from '../../src/domain/events.ts';
-import { storableText } from '../../src/domain/storableText.ts';
+import { storableText } from '../../src/domain/text.ts';
 import { decodeJson, encodeJson } from '../../src/events/store/preparedCommit.ts';
 import { parseNotification } from '../../src/events/wakeUps/wakeUps.ts';
 import { fc } from '../support/seeded.ts';

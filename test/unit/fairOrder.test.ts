@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
+import type { WaitingPlace } from '../../src/domain/poolStatus.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import {
   dealWorkers,

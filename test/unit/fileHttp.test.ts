@@ -2,14 +2,17 @@ import { parse } from 'content-disposition';
 import { describe, expect, it } from 'vitest';
 import { parsePathBytes } from '../../src/domain/filePath.ts';
 import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/domain/fileUrl.ts';
-import { isMatch, isNoneMatch, versionsIn } from '../../src/server/http/files/fileConditions.ts';
 import {
   archiveHeaders,
   FILE_ANSWER_HEADERS,
+  isMatch,
+  isNoneMatch,
+  mayAnswerRange,
   mediaTypeOf,
+  rangeOf,
   typeHeaders,
-} from '../../src/server/http/files/fileHeaders.ts';
-import { mayAnswerRange, rangeOf } from '../../src/server/http/files/fileRange.ts';
+  versionsIn,
+} from '../../src/server/http/files/fileAnswers.ts';
 import { fc } from '../support/seeded.ts';
 
 describe('the URL of a file', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFreePiece } from '../../src/server/http/files/freePiece.ts';
+import { createFreePiece } from '../../src/server/http/files/fileAnswers.ts';
 
 describe('freeing a piece', () => {
   const free = createFreePiece();

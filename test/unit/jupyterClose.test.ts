@@ -1,9 +1,6 @@
 import { expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import {
-  type ChannelsDeps,
-  serveChannels,
-} from '../../src/doors/jupyter/channels/serveChannels.ts';
+import { type ChannelsDeps, serveChannels } from '../../src/doors/jupyter/serveChannels.ts';
 import { defaultView } from '../../src/service/contexts/contexts.ts';
 import { openSession } from '../support/states.ts';
 

@@ -1,13 +1,13 @@
 /** Files as Jupyter's contents API shows them. */
 import { describe, expect, it } from 'vitest';
 import type { FileEntry } from '../../src/domain/workerFiles.ts';
+import { copyOf, homePath, inFolder, untitled } from '../../src/doors/jupyter/contents.ts';
 import {
   fileModel,
   folderModel,
   modelOf,
   savedBytes,
-} from '../../src/doors/jupyter/contents/model.ts';
-import { copyOf, homePath, inFolder, untitled } from '../../src/doors/jupyter/contents/names.ts';
+} from '../../src/doors/jupyter/contentsModel.ts';
 import { entryOf } from '../support/filesInMemory.ts';
 
 const entry = (name: string, more: Partial<FileEntry> = {}): FileEntry =>

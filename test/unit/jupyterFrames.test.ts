@@ -1,9 +1,8 @@
 /** Messages in WebSocket frames, in both of Jupyter's ways. */
 
 import { describe, expect, it } from 'vitest';
-import { messageOf, status } from '../../src/doors/jupyter/messages/messages.ts';
-import { framesOf, V1_PROTOCOL } from '../../src/doors/jupyter/wire/frames.ts';
-import { MessageError } from '../../src/doors/jupyter/wire/message.ts';
+import { messageOf, status } from '../../src/doors/jupyter/messages.ts';
+import { framesOf, MessageError, V1_PROTOCOL } from '../../src/doors/jupyter/wire.ts';
 import { fc } from '../support/seeded.ts';
 
 const HEADER = {

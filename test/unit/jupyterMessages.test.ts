@@ -2,11 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
-import { createCellMessages } from '../../src/doors/jupyter/channels/cellMessages.ts';
-import { endOfCell } from '../../src/doors/jupyter/messages/executeReply.ts';
-import { outputMessage } from '../../src/doors/jupyter/messages/outputMessage.ts';
-import { askerOf, keyOf, parentHeaderOf } from '../../src/doors/jupyter/messages/parentHeader.ts';
-import { jupyterTime } from '../../src/doors/jupyter/rest/models.ts';
+import { createCellMessages } from '../../src/doors/jupyter/cellMessages.ts';
+import {
+  askerOf,
+  endOfCell,
+  keyOf,
+  outputMessage,
+  parentHeaderOf,
+} from '../../src/doors/jupyter/messages.ts';
+import { jupyterTime } from '../../src/doors/jupyter/rest.ts';
 import { queuedExecution } from '../support/states.ts';
 
 const at = new Date('2026-01-02T03:04:05.678Z');

@@ -1,7 +1,7 @@
 /** What a Jupyter client is sent that takes no large messages. */
 import { expect, it } from 'vitest';
-import { createOutbox, PLAIN_CLIENT_BYTES } from '../../src/doors/jupyter/channels/outbox.ts';
-import type { Sent } from '../../src/doors/jupyter/messages/messages.ts';
+import { createOutbox, PLAIN_CLIENT_BYTES } from '../../src/doors/jupyter/cellMessages.ts';
+import type { Sent } from '../../src/doors/jupyter/messages.ts';
 
 /** The content of a message as it is sent, and its size. */
 async function sent(message: Sent) {

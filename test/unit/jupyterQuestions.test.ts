@@ -1,9 +1,7 @@
 /** Requests of a Jupyter client that the kernel itself answers, and how a client wants its cell to be run. */
 import { describe, expect, it } from 'vitest';
 import type { KernelAnswer } from '../../src/domain/kernelQuestion.ts';
-import { cellOptions } from '../../src/doors/jupyter/messages/cellOptions.ts';
-import { kernelInfo } from '../../src/doors/jupyter/messages/kernelInfo.ts';
-import { QUESTIONS } from '../../src/doors/jupyter/messages/questions.ts';
+import { cellOptions, kernelInfo, QUESTIONS } from '../../src/doors/jupyter/messages.ts';
 
 const past = { session: 0, line: 3, input: 'a', output: '1' };
 

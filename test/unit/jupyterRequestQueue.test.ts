@@ -1,6 +1,6 @@
 /** How many requests of one Jupyter client a gateway keeps. */
 import { describe, expect, it } from 'vitest';
-import { createRequestQueue } from '../../src/doors/jupyter/channels/requestQueue.ts';
+import { createRequestQueue } from '../../src/doors/jupyter/requestQueue.ts';
 
 const MIB = 1024 * 1024;
 const never = () => new Promise<void>(() => undefined);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputSize } from '../../src/domain/outputSize.ts';
+import { outputSize } from '../../src/domain/output.ts';
 import { outputBytes, outputItems } from '../../src/kernel/frames/json.ts';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from '../support/frames.ts';

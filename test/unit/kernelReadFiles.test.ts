@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UNSTORABLE } from '../../src/domain/storableText.ts';
+import { UNSTORABLE } from '../../src/domain/text.ts';
 import { readFiles } from '../../src/kernel/frames/parseFrame.ts';
 import { fc } from '../support/seeded.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { queueOf } from '../../src/domain/execution.ts';
 import { isCommand } from '../../src/domain/executionOptions.ts';
-import { queueOf } from '../../src/domain/queueOf.ts';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes.ts';
 import { EXTENT } from '../extent.ts';
 import { COMMAND, MAX_COMMANDS, PLACES, type Report, type Step } from '../support/lanesAgent.ts';

@@ -3,10 +3,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output, OutputItem } from '../../src/domain/output.ts';
-import { collect, MAX_IMAGE_CHARS } from '../../src/doors/mcp/result/collect.ts';
-import { createKeptText, MAX_RESULT_CHARS, shares } from '../../src/doors/mcp/result/keptText.ts';
-import { RESULT, resultOf } from '../../src/doors/mcp/result/result.ts';
-import { imageOf, shownText } from '../../src/doors/mcp/result/shownData.ts';
+import {
+  collect,
+  createKeptText,
+  imageOf,
+  MAX_IMAGE_CHARS,
+  MAX_RESULT_CHARS,
+  RESULT,
+  resultOf,
+  shares,
+  shownText,
+} from '../../src/doors/mcp/result.ts';
 import { fc } from '../support/seeded.ts';
 
 const ID = '01a220f9-2cac-771c-99e3-637367f5bd96';

@@ -1,7 +1,7 @@
 /** Which workers are made of which environments, and what makes way for them. */
 
 import { describe, expect, it } from 'vitest';
-import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
+import type { WaitingPlace } from '../../src/domain/poolStatus.ts';
 import { planSupply, type Stock, type SupplyState } from '../../src/pool/supply/planSupply.ts';
 import { fc } from '../support/seeded.ts';
 

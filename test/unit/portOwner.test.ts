@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { expect, it } from 'vitest';
-import { whoListens } from '../../src/server/http/portOwner.ts';
+import { whoListens } from '../../src/server/http/listen.ts';
 
 /** Every loopback address that this machine has; IPv6 may be off. */
 const loopback = Object.values(networkInterfaces())

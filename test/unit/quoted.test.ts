@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { quoted } from '../../src/domain/quoted.ts';
+import { quoted } from '../../src/domain/text.ts';
 
 it('a value is quoted on one line, and cut if it is long', () => {
   expect(quoted('a "b"\n\u0000')).toBe(String.raw`"a \"b\"\n\u0000"`);

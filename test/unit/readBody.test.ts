@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { uploadOf } from '../../src/server/http/files/upload.ts';
-import { readBytes } from '../../src/server/http/readBody.ts';
+import { uploadOf } from '../../src/server/http/files/receiveFile.ts';
+import { readBytes } from '../../src/server/http/refuse.ts';
 import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 
 describe.each([

@@ -4,10 +4,10 @@ import {
   type CloseReason,
   decideSession,
   evolveSession,
+  NO_OPTIONS,
   type SessionCommand,
   type SessionEvent,
 } from '../../src/domain/session.ts';
-import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 import { fc } from '../support/seeded.ts';

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { secretHash } from '../../src/domain/secretHash.ts';
 import type { Session } from '../../src/domain/session.ts';
-import type { Door, Role } from '../../src/domain/token.ts';
+import { type Door, type Role, secretHash } from '../../src/domain/token.ts';
 import type { Users } from '../../src/domain/users.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createSessionKeys, type SessionKeys } from '../../src/service/access/sessionKeys.ts';

@@ -1,6 +1,6 @@
 /** Which options of two sessions differ, by name. */
 import { describe, expect, it } from 'vitest';
-import { differences, isPlain, NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+import { differences, isPlain, NO_OPTIONS } from '../../src/domain/session.ts';
 
 const given = {
   metadata: { team: 'red', task: '7' },

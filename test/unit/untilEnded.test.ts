@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Owner } from '../../src/domain/owner.ts';
+import type { Owner } from '../../src/domain/users.ts';
 import { untilEnded } from '../../src/service/forget.ts';
 
 const OWNER: Owner = { tenant: 'a', userUuid: 'ann' };

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
-import { uploadOf } from '../../src/server/http/files/upload.ts';
+import { uploadOf } from '../../src/server/http/files/receiveFile.ts';
 import { createTokenEnd, type OpenTokenEnd } from '../../src/service/access/tokenEnd.ts';
 
 /** Longer than the end of a body takes to arrive. */

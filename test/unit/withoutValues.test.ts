@@ -3,8 +3,7 @@ import { execute, parse, validate } from 'graphql';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { schema } from '../../src/schema/index.ts';
-import { createErrorMask } from '../../src/server/graphql/maskErrors.ts';
-import { withoutValues } from '../../src/server/graphql/withoutValues.ts';
+import { createErrorMask, withoutValues } from '../../src/server/graphql/maskErrors.ts';
 
 const SECRET = 's3cret ": found: null.';
 const NO_STRING = 'String cannot represent a non string value.';

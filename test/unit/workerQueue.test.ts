@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
-import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
+import type { WaitingPlace } from '../../src/domain/poolStatus.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { createWorkerQueue } from '../../src/pool/supply/workerQueue.ts';

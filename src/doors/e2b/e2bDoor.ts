@@ -3,12 +3,10 @@ import type { ServerResponse } from 'node:http';
 import type { DoorDeps, Entry, KeyShown, OpenDoor, UnknownRequest } from '../openDoor.ts';
 import { answerError, answerNoPort, errorAnswer } from './answer.ts';
 import { serveControl } from './control/routes.ts';
-import { hasExpired, isSignedBy } from './envd/files/signature.ts';
+import { hasExpired, isSignedBy } from './envd/files.ts';
 import { serveEnvd } from './envd/routes.ts';
 import { serveInterpreter } from './interpreter/routes.ts';
-import { inSandbox } from './sandbox/inSandbox.ts';
-import { SANDBOX_NAMES, userOf } from './sandbox/names.ts';
-import { type Surface, surfaceOf } from './surface.ts';
+import { inSandbox, SANDBOX_NAMES, type Surface, surfaceOf, userOf } from './sandbox.ts';
 
 const CORS_HEADERS = [
   ...['content-type', 'content-encoding', 'authorization', 'x-api-key', 'x-access-token'],

@@ -7,13 +7,11 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Refusal } from '../../service/refusal.ts';
 import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, UnknownRequest } from '../openDoor.ts';
 import type { JsonAnswer } from '../shared/jsonAnswer.ts';
-import { serveChannels } from './channels/serveChannels.ts';
-import { createConnections } from './connections.ts';
-import { kernelsOf } from './kernels.ts';
-import { ANSWER_HEADERS, answerJson, answerText, errorBody } from './rest/answer.ts';
-import { API_VERSION } from './rest/models.ts';
-import { serveRest } from './rest/routes.ts';
-import { V1_PROTOCOL } from './wire/frames.ts';
+import { createConnections, kernelsOf } from './kernels.ts';
+import { ANSWER_HEADERS, API_VERSION, answerJson, answerText, errorBody } from './rest.ts';
+import { serveRest } from './routes.ts';
+import { serveChannels } from './serveChannels.ts';
+import { V1_PROTOCOL } from './wire.ts';
 
 /** Clients do not come back after it. */
 const NORMAL = 1000;

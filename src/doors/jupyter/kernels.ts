@@ -6,6 +6,40 @@ import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../../service/service.ts';
 import { sessionPrefixOf } from '../shared/place.ts';
 
+/** The open WebSockets of this gateway, by kernel. */
+export interface Connections {
+  of(kernelId: string): number;
+  /**
+   * The returned function takes it out.
+   * @param reader what its client calls itself. An older connection to the kernel with the same name is replaced
+   */
+  add(connection: Connection): () => void;
+}
+
+interface Connection {
+  readonly kernelId: string;
+  readonly reader: string | null;
+  /** Another connection has taken its place. */
+  replaced(): void;
+}
+
+export function createConnections(): Connections {
+  const open = new Set<Connection>();
+  return {
+    of: (kernelId) => [...open].filter((each) => each.kernelId === kernelId).length,
+    add: (connection) => {
+      const { kernelId, reader } = connection;
+      for (const each of open) {
+        if (reader === null || each.kernelId !== kernelId || each.reader !== reader) continue;
+        open.delete(each);
+        each.replaced();
+      }
+      open.add(connection);
+      return () => void open.delete(connection);
+    },
+  };
+}
+
 /** Where the kernels of a caller are. */
 type Place =
   /** A token for one user: contexts of that user's session, beside the default one, which other doors use. */
@@ -13,7 +47,7 @@ type Place =
   /** Any other token: each kernel is the default context of a session of its own, whose user has this prefix. */
   | { readonly type: 'sessions'; readonly prefix: string };
 
-export interface Caller {
+interface Caller {
   readonly principal: Principal;
   readonly service: BoundService;
 }

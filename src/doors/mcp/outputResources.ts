@@ -8,9 +8,8 @@ import {
 import type { Execution } from '../../domain/execution.ts';
 import type { BoundService } from '../../service/service.ts';
 import type { McpCall } from './mcpCall.ts';
-import { IMAGE_TEMPLATE, OUTPUT_TEMPLATE } from './result/outputUris.ts';
-import { imageOf, shownText } from './result/shownData.ts';
-import { orMasked } from './toolErrors.ts';
+import { IMAGE_TEMPLATE, imageOf, OUTPUT_TEMPLATE, shownText } from './result.ts';
+import { orMasked } from './tools/tool.ts';
 
 /** The longest text of a resource, because a host takes a whole message into memory. A note replaces the rest. */
 const MAX_TEXT_CHARS = 8_388_608;

@@ -6,8 +6,7 @@ import type { BoundService } from '../../service/service.ts';
 import { contextOf } from '../shared/place.ts';
 import type { McpCall, Notify } from './mcpCall.ts';
 import { reportProgress } from './progress.ts';
-import { collect } from './result/collect.ts';
-import { resultOf } from './result/result.ts';
+import { collect, resultOf } from './result.ts';
 import { type ClientSession, idOfSession } from './session.ts';
 
 /** Below the 60 s after which most hosts give up. */

@@ -6,9 +6,7 @@ import type { Output } from '../../domain/output.ts';
 import type { BoundService } from '../../service/service.ts';
 import type { DoorCall, DoorSettings } from '../openDoor.ts';
 import { contextOf } from '../shared/place.ts';
-import { placeOfUser } from './placeOfUser.ts';
-import { readFields } from './readFields.ts';
-import { detail, NO_CONNECTION, type Reply } from './reply.ts';
+import { detail, NO_CONNECTION, placeOfUser, type Reply, readFields } from './readFields.ts';
 
 /** Callers gave up after 30 s. Of these, the code may take 10 s. */
 const MAX_WAIT_FOR_WORKER_MS = 15_000;

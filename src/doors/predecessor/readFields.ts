@@ -1,9 +1,36 @@
 /** Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said. */
+
 import type { z } from 'zod';
+import { singleUser } from '../../domain/users.ts';
+import type { Principal } from '../../service/principal.ts';
 import type { DoorCall } from '../openDoor.ts';
-import { BodyError, checked, jsonIn } from '../shared/body.ts';
-import { isFields } from '../shared/fields.ts';
-import { detail, type Reply } from './reply.ts';
+import { BodyError, checked, isFields, jsonIn } from '../shared/body.ts';
+import { type Place, placeOf } from '../shared/place.ts';
+
+/** What the predecessor answered: a status, and an object as JSON. */
+export interface Reply {
+  readonly status: number;
+  readonly body: object;
+}
+
+/** An answer that only says something. */
+export function detail(status: number, text: unknown): Reply {
+  return { status, body: { detail: text } };
+}
+
+export const NO_WORKER = 'No available workers. Please try again later.';
+export const INITIALIZING = 'Worker pool is initializing. Please try again shortly.';
+/** The worker was lost, or the gateway is going: nobody can say whether the code has run to its end. */
+export const NO_CONNECTION = 'Gateway Timeout: Could not connect to the execution worker.';
+export const WRONG_TOKEN = 'Invalid or missing authentication token';
+export const INTERNAL = 'Internal Server Error';
+
+/** Where the code of a `user_uuid` runs. The user that a token is for has the default context. */
+export function placeOfUser(principal: Principal, userUuid: string): Place {
+  const own = singleUser(principal.users);
+  const isOwn = own !== null && (userUuid === own || userUuid === '');
+  return placeOf(principal, isOwn ? null : userUuid);
+}
 
 /** Why a part of the request is not accepted. */
 interface Problem {

@@ -5,7 +5,13 @@
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
 import type { DoorCall } from '../openDoor.ts';
-import { isFields } from './fields.ts';
+
+/** Objects of JSON that clients send. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 /** A body that is not as its route needs it. A wire with no form of its own for this refuses it as BAD_USER_INPUT. */
 export class BodyError extends DomainError {

@@ -1,4 +1,4 @@
-import { parseTarget, type Target } from '../../domain/egress/target.ts';
+import { parseTarget, type Target } from '../../domain/egress.ts';
 
 /** The parsed URL of a request to the proxy. */
 export interface AskedUrl {

@@ -10,7 +10,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { hostText, parseTarget, type Target } from '../../domain/egress/target.ts';
+import { hostText, parseTarget, type Target } from '../../domain/egress.ts';
 import type { Dial, EgressSession } from '../createDial.ts';
 import { malformed } from '../egressRefusal.ts';
 import type { Traffic } from '../traffic.ts';

@@ -2,7 +2,7 @@
 import { type ClientRequest, type IncomingMessage, request, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
-import { authorityOf } from '../../domain/egress/target.ts';
+import { authorityOf } from '../../domain/egress.ts';
 import { EgressRefusal, malformed } from '../egressRefusal.ts';
 import { respondRefused, writeRefused } from './answers.ts';
 import type { AskedUrl } from './askedUrl.ts';

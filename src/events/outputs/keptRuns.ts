@@ -3,8 +3,7 @@
  * {@link MAX_AGE_MS} are never returned, and are dropped at the next call.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
-import type { OutputCursor, OutputItem } from '../../domain/output.ts';
-import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';
+import { ITEM_OVERHEAD_BYTES, type OutputCursor, type OutputItem } from '../../domain/output.ts';
 
 /**
  * Limit for one execution: enough for followers that are seconds apart. A follower further behind reads from the

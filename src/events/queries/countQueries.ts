@@ -1,5 +1,5 @@
 /** Queries that count, for quotas and for the audit. */
-import type { EgressCount, EgressKey } from '../../domain/egress/egressCount.ts';
+import type { EgressCount, EgressKey } from '../../domain/egress.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId, QuotaId } from '../../domain/ids.ts';
 import {

@@ -2,6 +2,7 @@
 import type { FoundCommand, RunningCommand } from '../../domain/commands.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
+import type { UserExpression } from '../../domain/executionOptions.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import { contentOfPiece, type InputPiece } from '../../domain/input.ts';
 import type {
@@ -14,7 +15,6 @@ import type {
   OutputsRead,
 } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
-import type { UserExpression } from '../../domain/userExpressions.ts';
 import type { Client } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { decodeJson } from '../store/preparedCommit.ts';

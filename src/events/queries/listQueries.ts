@@ -5,9 +5,8 @@ import { parseStreamId, type RecordedEvent, streamIdOf } from '../../domain/even
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Finish, Output, OutputItem, OutputPage } from '../../domain/output.ts';
-import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
-import type { Users } from '../../domain/users.ts';
+import type { Owner, Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client, Sql } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';

@@ -1,6 +1,6 @@
 import type { FileChange } from '../../domain/fileChange.ts';
-import type { Owner } from '../../domain/owner.ts';
 import type { Session } from '../../domain/session.ts';
+import type { Owner } from '../../domain/users.ts';
 import {
   type Client,
   type DatabaseAddress,

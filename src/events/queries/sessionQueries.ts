@@ -1,6 +1,5 @@
 /** Queries of sessions, their contexts, and the notebooks and readers of these. */
-import type { Context } from '../../domain/context.ts';
-import type { ContextPlace } from '../../domain/contextPlace.ts';
+import type { Context, ContextPlace } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ContextId, ExecutionId, NotebookId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Notebook } from '../../domain/notebook.ts';

@@ -8,10 +8,10 @@
 import type { EntityState } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { AnyId, ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
-import type { Owner } from '../../domain/owner.ts';
 import { type OwnedKind, redactedData, redactedMetadata } from '../../domain/redactedEvents.ts';
 import { OWNED_KINDS, redactedState } from '../../domain/redactedStates.ts';
 import type { Names } from '../../domain/redaction.ts';
+import type { Owner } from '../../domain/users.ts';
 import { sealAll } from '../chain/sealAll.ts';
 import {
   type DatabaseAddress,

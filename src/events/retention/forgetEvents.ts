@@ -1,7 +1,7 @@
 /** Forgets what is in events: names become pseudonyms, and content goes. */
 import { randomBytes } from 'node:crypto';
-import type { Owner } from '../../domain/owner.ts';
 import type { StoredMetadata } from '../../domain/redactedEvents.ts';
+import type { Owner } from '../../domain/users.ts';
 import { type EventText, leafOf } from '../chain/verifyChain.ts';
 import type { OneConnection, Sql } from '../connection/client.ts';
 import { isOf } from '../queries/listQueries.ts';

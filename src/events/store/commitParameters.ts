@@ -1,8 +1,7 @@
 /** The parameters of `cellhouse_commit`. */
 import { STREAM_KINDS, type StreamKind } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
-import type { Execution } from '../../domain/execution.ts';
-import { queueOf } from '../../domain/queueOf.ts';
+import { type Execution, queueOf } from '../../domain/execution.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { changeJson, newRowJson, PROJECTIONS } from '../projections/projections.ts';

@@ -223,7 +223,7 @@ interface Waiting<R> {
 
 /**
  * Sends one group at a time. Commits that arrive meanwhile form the next group. Commits that touch the same thing never
- * share a group and never overtake each other. Floods let others pass: see bulkPace.ts.
+ * share a group and never overtake each other. Floods let others pass: see createEventStore.ts.
  * @param run commits a whole group and resolves with a result for each member in order. If it rejects, it has done
  * nothing.
  * @param canSplit whether the members of a group that was rejected with this error may be tried one by one

@@ -3,7 +3,7 @@ import { type EntityState, fold, type StreamKind } from '../../domain/entities.t
 import { type DomainEvent, streamIdOf } from '../../domain/events.ts';
 import { jsonText } from '../../domain/exactJson.ts';
 import type { EventId, NewId } from '../../domain/ids.ts';
-import { UNSTORABLE } from '../../domain/storableText.ts';
+import { UNSTORABLE } from '../../domain/text.ts';
 import type { Commit, StreamAppend } from './eventStore.ts';
 
 /** Joins items that are JSON text already into a JSON array. Null if there are none. */

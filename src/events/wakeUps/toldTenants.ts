@@ -1,5 +1,5 @@
 /** The format in which a gateway's row of `waiting_requests` says who waits there. */
-import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
+import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 
 /** The hash of the user, the time, and the name of the environment, if one is waited for. */
 type ToldPlace = readonly [string, number] | readonly [string, number, string];

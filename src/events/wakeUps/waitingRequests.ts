@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import { sharedRun } from '../../async/sharedRun.ts';
 import { messageOf } from '../../domain/errors.ts';
-import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
+import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
 import { placesOf, type ToldTenants, toldTenants } from './toldTenants.ts';

@@ -1,7 +1,7 @@
 /** JSON from a worker, whose numbers keep their digits and whose depth is limited, and the bytes that it takes. */
 import { endOfText, jsonText, parseExactly } from '../../domain/exactJson.ts';
+import type { ExpressionResult } from '../../domain/executionOptions.ts';
 import type { Output } from '../../domain/output.ts';
-import type { ExpressionResult } from '../../domain/userExpressions.ts';
 
 /**
  * Most values (objects, arrays, numbers, texts; not keys) in one frame. Without this limit, 16 MiB of `{},{},...` hold

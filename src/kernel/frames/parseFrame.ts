@@ -13,9 +13,9 @@ import {
   type NoChangesReason,
   unknownFiles,
 } from '../../domain/executionFiles.ts';
+import type { ExpressionResult } from '../../domain/executionOptions.ts';
 import type { ExpressionResults, InputRequest, Output, RichOutput } from '../../domain/output.ts';
-import { storableText } from '../../domain/storableText.ts';
-import type { ExpressionResult } from '../../domain/userExpressions.ts';
+import { storableText } from '../../domain/text.ts';
 import {
   isJsonObject,
   type JsonObject,

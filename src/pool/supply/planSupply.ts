@@ -1,9 +1,9 @@
 /**
  * Decides which workers a gateway makes now: of which environments, and which idle workers make way for them. All
- * gateways use the same order of turns (`fairOrder.ts`), so none of them takes room from a user who waits elsewhere.
+ * gateways use the same order of turns (`planSupply.ts`), so none of them takes room from a user who waits elsewhere.
  * Pure.
  */
-import { countByEnvironment, type WaitingPlace } from '../../domain/waitingPlace.ts';
+import { countByEnvironment, type WaitingPlace } from '../../domain/poolStatus.ts';
 import type { Worker } from '../../domain/worker.ts';
 
 // The order in which waiting users get workers: weighted fair shares of tenants. The next worker goes to the waiting

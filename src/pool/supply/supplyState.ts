@@ -1,6 +1,6 @@
 /** Reads the state that `planSupply` needs, and the ids of the environments in it. */
 import type { EnvironmentId } from '../../domain/ids.ts';
-import type { WaitingPlace } from '../../domain/waitingPlace.ts';
+import type { WaitingPlace } from '../../domain/poolStatus.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
 import type { Shares, Stock, SupplyState, Way } from './planSupply.ts';

@@ -1,17 +1,17 @@
 /**
- * The queue of requests that wait for an idle worker. They are served in the order of `fairOrder.ts`, together with
+ * The queue of requests that wait for an idle worker. They are served in the order of `planSupply.ts`, together with
  * those that wait at other gateways. A user has only one place in the queue, however many requests of that user wait:
  * the session that the first one opens serves them all.
  */
 
 import { within } from '../../async/within.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
-import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import {
   countByEnvironment,
+  type PoolDegradation,
   type WaitingHere,
   type WaitingPlace,
-} from '../../domain/waitingPlace.ts';
+} from '../../domain/poolStatus.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { dealWorkers, fairOrder, type IdleWorkers, type Shares } from './planSupply.ts';

@@ -4,11 +4,9 @@ import type { Service } from '../../service/service.ts';
 import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
 import { createDoorFiles, type DoorFilesDeps } from './doorFiles.ts';
 import { createDoorRoute, type DoorRoute, type DoorRouteDeps } from './doorRoute.ts';
-import { createDoorSockets, type DoorSockets } from './doorSockets.ts';
+import { createDoorSockets, createSocketsOfTokens, type DoorSockets } from './doorSockets.ts';
 import { createDoorUpgrade, type DoorUpgradeRoute } from './doorUpgrade.ts';
-import { createFindDoor } from './findDoor.ts';
-import { createHostCheck } from './hostCheck.ts';
-import { createSocketsOfTokens } from './socketsOfTokens.ts';
+import { createFindDoor, createHostCheck } from './enterDoor.ts';
 
 type Made = 'findDoor' | 'hostCheck' | 'counts' | 'files' | 'stopping';
 type Limits = 'corsOrigins' | 'maxBodyBytes' | 'slowReaderTimeoutMs';

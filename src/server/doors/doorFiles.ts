@@ -2,11 +2,14 @@
 import type { ServerResponse } from 'node:http';
 import type { DoorCall, DoorRequest } from '../../doors/openDoor.ts';
 import type { Refusal } from '../../service/refusal.ts';
-import type { FileCounts } from '../http/files/fileCounts.ts';
-import type { FilesService } from '../http/files/fileRequests.ts';
-import { createFreePiece, type FreePiece } from '../http/files/freePiece.ts';
+import {
+  createFreePiece,
+  type FileCounts,
+  type FilesService,
+  type FreePiece,
+} from '../http/files/fileAnswers.ts';
+import { uploadOf } from '../http/files/receiveFile.ts';
 import { sendFile } from '../http/files/sendFile.ts';
-import { uploadOf } from '../http/files/upload.ts';
 
 export interface DoorFilesDeps {
   readonly service: FilesService;

@@ -6,16 +6,17 @@ import type { ServedDoor } from '../../domain/token.ts';
 import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
 import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
 import { type Cors, createCors } from '../http/cors.ts';
-import type { InFlight } from '../http/inFlight.ts';
-import { limitArrival } from '../http/limitArrival.ts';
-import { BodyTooLargeError, readBody, readBytes } from '../http/readBody.ts';
-import { refuse, sendRefusal } from '../http/refuse.ts';
-import { type GuardedReader, guardReader, watchReader } from '../http/watchReader.ts';
+import {
+  type GuardedReader,
+  guardReader,
+  type InFlight,
+  limitArrival,
+  watchReader,
+} from '../http/openAnswers.ts';
+import { BodyTooLargeError, readBody, readBytes, refuse, sendRefusal } from '../http/refuse.ts';
 import type { DoorCounts } from './doorCounts.ts';
 import type { DoorFiles } from './doorFiles.ts';
-import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
-import type { FindDoor } from './findDoor.ts';
-import type { HostCheck } from './hostCheck.ts';
+import { type EnterDoorDeps, enterDoor, type FindDoor, type HostCheck } from './enterDoor.ts';
 
 /** Answers the request if it is for a door. Resolves with whether it was. */
 export type DoorRoute = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;

@@ -1,4 +1,5 @@
 /** The WebSockets of all doors. This file does what they have in common, so a door only receives and sends messages. */
+
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -7,12 +8,68 @@ import { within } from '../../async/within.ts';
 import type { DoorSocket } from '../../doors/doorSocket.ts';
 import type { DoorUpgrade } from '../../doors/openDoor.ts';
 import type { TokenEnd } from '../../service/access/tokenEnd.ts';
-import { watchArrivals } from '../webSocket/arrivals.ts';
-import { closeSoon, SERVICE_RESTART, TRY_AGAIN_LATER } from '../webSocket/closeSoon.ts';
-import { keepAlive } from '../webSocket/keepAlive.ts';
-import { createReaderWatch } from '../webSocket/readerWatch.ts';
-import { unsentBytes } from '../webSocket/unsentBytes.ts';
-import { createTokenGate } from './tokenGate.ts';
+import type { Refusal } from '../../service/refusal.ts';
+import {
+  closeSoon,
+  createReaderWatch,
+  keepAlive,
+  SERVICE_RESTART,
+  TRY_AGAIN_LATER,
+  unsentBytes,
+  watchArrivals,
+} from '../webSocket/webSockets.ts';
+
+/** Far more than one person needs. A token for many users may have many kernels, each with one or a few WebSockets. */
+const MAX_SOCKETS_OF_TOKEN = 1_000;
+
+const TOO_MANY: Refusal = {
+  status: 429,
+  code: 'TOO_MANY_WEBSOCKETS',
+  message: `This token has ${MAX_SOCKETS_OF_TOKEN} WebSockets open at this gateway. Close some first.`,
+};
+
+/** Counts the WebSockets that each token has open, or is opening, so that no token takes all memory. */
+export interface SocketsOfTokens {
+  /**
+   * Counts the socket until it is closed. The socket must not be destroyed yet.
+   * @returns the refusal if the token has too many sockets; null if the socket may be opened
+   */
+  enter(tokenId: string, socket: Duplex): Refusal | null;
+}
+
+export function createSocketsOfTokens(): SocketsOfTokens {
+  const counts = new Map<string, number>();
+  return {
+    enter: (tokenId, socket) => {
+      const count = counts.get(tokenId) ?? 0;
+      if (count >= MAX_SOCKETS_OF_TOKEN) return TOO_MANY;
+      counts.set(tokenId, count + 1);
+      socket.once('close', () => {
+        const left = (counts.get(tokenId) ?? 1) - 1;
+        if (left === 0) counts.delete(tokenId);
+        else counts.set(tokenId, left);
+      });
+      return null;
+    },
+  };
+}
+
+/** Null: go on now. Otherwise, wait for the promise first. Promises resolve in the order of the calls. */
+type TokenGate = () => Promise<void> | null;
+
+/** Delays messages while it is unknown whether the token is still valid. */
+function createTokenGate({ fresh }: Pick<TokenEnd, 'fresh'>): TokenGate {
+  let last: Promise<void> | null = null;
+  return () => {
+    const known = fresh();
+    if (last === null && known === null) return null;
+    const mine: Promise<void> = Promise.all([last, known]).then(() => {
+      if (last === mine) last = null;
+    });
+    last = mine;
+    return mine;
+  };
+}
 
 /** "Policy Violation" (RFC 6455, 7.4.1): the token has ended. */
 const POLICY_VIOLATION = 1008;
@@ -37,7 +94,7 @@ export interface UpgradeParts {
   readonly head: Buffer;
 }
 
-export interface DoorSocketsDeps {
+interface DoorSocketsDeps {
   readonly maxBodyBytes: number;
   readonly slowReaderTimeoutMs: number;
   readonly logger: Logger;

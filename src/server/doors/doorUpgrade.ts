@@ -5,11 +5,14 @@ import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import { type WrittenJson, writtenJson } from '../../doors/shared/jsonAnswer.ts';
 import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
-import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
-import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
-import type { FindDoor, FoundDoor } from './findDoor.ts';
-import type { HostCheck } from './hostCheck.ts';
-import type { SocketsOfTokens } from './socketsOfTokens.ts';
+import type { DoorSockets, SocketsOfTokens, UpgradeParts } from './doorSockets.ts';
+import {
+  type EnterDoorDeps,
+  enterDoor,
+  type FindDoor,
+  type FoundDoor,
+  type HostCheck,
+} from './enterDoor.ts';
 
 /** Upgrades the request if it is for a door. Returns whether it was. */
 export type DoorUpgradeRoute = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;

@@ -2,20 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from '../../service/refusal.ts';
-import { type Authenticate, isRefusal } from '../http/authenticate.ts';
-import type { AddressOf } from '../http/clientAddress.ts';
+import { type AddressOf, type Authenticate, isRefusal, tokenIn } from '../http/authenticate.ts';
 import type { Compress } from '../http/compress.ts';
 import type { Cors } from '../http/cors.ts';
-import { tokenIn } from '../http/givenToken.ts';
 import type { Route } from '../http/httpRoutes.ts';
-import type { InFlight } from '../http/inFlight.ts';
-import { BodyTooLargeError, readBody } from '../http/readBody.ts';
-import { refuse } from '../http/refuse.ts';
-import { guardReader, watchReader } from '../http/watchReader.ts';
-import { bodyParams } from './bodyParams.ts';
+import { guardReader, type InFlight, watchReader } from '../http/openAnswers.ts';
+import { BodyTooLargeError, readBody, refuse } from '../http/refuse.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
-import type { GraphqlHttp } from './graphqlHttp.ts';
-import { asksForWhole, sendWhole, wholeAnswer } from './wholeAnswer.ts';
+import { asksForWhole, type GraphqlHttp, sendWhole, wholeAnswer } from './graphqlHttp.ts';
+import { bodyParams } from './plugins.ts';
 
 export interface GraphqlRouteDeps {
   readonly graphql: GraphqlHttp;

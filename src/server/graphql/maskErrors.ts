@@ -3,7 +3,21 @@ import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
-import { withoutValues } from './withoutValues.ts';
+
+/**
+ * Removes the refused value from the message of one of GraphQL's own errors. GraphQL repeats a value that does not fit
+ * its type. The value may be a secret in an environment variable, and clients write messages into their logs.
+ * Checked against graphql 16.15.0.
+ */
+export function withoutValues(message: string): string {
+  return (
+    message
+      // `String cannot represent a non string value: 7`
+      .replace(/^(\w+ cannot represent [^:]*): [\s\S]*$/, '$1.')
+      // `Expected value of type "String!", found {a: "b"}.`
+      .replace(/^(Expected value of type "[^"]+"), found [\s\S]*\.$/, '$1.')
+  );
+}
 
 export interface ErrorMask {
   /** Idempotent: a masked error is returned unchanged. */
@@ -12,7 +26,7 @@ export interface ErrorMask {
   isHandled(error: unknown): boolean;
 }
 
-export interface ErrorMaskDeps {
+interface ErrorMaskDeps {
   readonly logger: Logger;
   readonly newErrorId: () => string;
 }

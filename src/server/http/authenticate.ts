@@ -1,7 +1,9 @@
 /** Identifies the caller by the token that it shows. */
+import type { IncomingMessage } from 'node:http';
+import { isIP, isIPv6 } from 'node:net';
+import { networksOf } from '../../config/networks.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { secretHash } from '../../domain/secretHash.ts';
-import { type Door, SERVED_DOORS } from '../../domain/token.ts';
+import { type Door, SERVED_DOORS, secretHash } from '../../domain/token.ts';
 import type { KeyShown } from '../../doors/openDoor.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
 import type { SessionKeys } from '../../service/access/sessionKeys.ts';
@@ -9,13 +11,90 @@ import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
 import { type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { FailedLogins } from './failedLogins.ts';
-import type { Given } from './givenToken.ts';
 
-/** The form of our secrets (tokenSecret.ts). Only texts of this form are looked up in the database. */
+// Finds the address of the client that sent a request. Failed authentications are counted by this address.
+
+/**
+ * Returns the address that a request comes from. Of an IPv6 address, it is only the network (see {@link networkOf}).
+ */
+export type AddressOf = (req: Pick<IncomingMessage, 'socket' | 'headers'>) => string;
+
+/**
+ * A client can write anything into `X-Forwarded-For`, but it cannot change what a proxy appends. So if the peer is a
+ * trusted proxy, the address is the last entry that is not a trusted proxy. Otherwise it is the peer's address.
+ * @param trustedProxies addresses, or networks such as `10.0.0.0/8`
+ */
+export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
+  const trusted = networksOf(trustedProxies);
+  const isTrusted = (address: string) =>
+    isIP(address) !== 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return ({ socket, headers }) => {
+    const peer = plain(socket.remoteAddress ?? '');
+    if (trustedProxies.length === 0 || !isTrusted(peer)) return networkOf(peer);
+    const passed = String(headers['x-forwarded-for'] ?? '').split(',');
+    const client = passed
+      .map((entry) => plain(entry.trim()))
+      .findLast((address) => !isTrusted(address));
+    // Some proxies append something other than an address. All clients of such a proxy count as one.
+    return client === undefined || isIP(client) === 0 ? peer : networkOf(client);
+  };
+}
+
+/** A socket for both families shows the IPv4 address `1.2.3.4` as `::ffff:1.2.3.4`. This removes the prefix. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+/** One machine can have all addresses of its IPv6 network of 64 bits, so they count as one. */
+function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = (address.split('%', 1)[0] ?? '').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const last = tail === '' ? [] : tail.split(':');
+    while (groups.length + last.length < 8) groups.push('0');
+    groups.push(...last);
+  }
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
+
+/** The token that a caller shows, right or wrong. */
+export interface Given {
+  readonly secret: string;
+  /** Whether it stands in the URL, where proxies and histories keep it. */
+  readonly isInUrl: boolean;
+}
+
+type Names = Readonly<Record<string, unknown>>;
+
+/** The token in headers or `connectionParams`. `X-Auth-Token` takes precedence over `Authorization`. */
+export function tokenIn(names: Names): Given | null {
+  const secret = textOf(names, 'x-auth-token') ?? bearerIn(textOf(names, 'authorization'));
+  return secret === null ? null : { secret, isInUrl: false };
+}
+
+/** @param wanted in lower case */
+export function textOf(names: Names, wanted: string): string | null {
+  // Node's headers are already in lower case. `connectionParams` are as the client wrote them.
+  const direct = names[wanted];
+  if (typeof direct === 'string') return direct;
+  for (const [name, value] of Object.entries(names))
+    if (typeof value === 'string' && name.toLowerCase() === wanted) return value;
+  return null;
+}
+
+function bearerIn(value: string | null): string | null {
+  return /^Bearer +(.+)$/i.exec(value ?? '')?.[1]?.trim() ?? null;
+}
+
+/** The form of our secrets (dataDir.ts). Only texts of this form are looked up in the database. */
 const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
 
 /** The door that a call uses, and the address that it comes from. */
-export interface CallOrigin {
+interface CallOrigin {
   readonly door: Door;
   readonly address: string;
 }
@@ -29,7 +108,7 @@ export type Authenticate = (
 /** The same for a key to one session, or for a signature that was made with such a key. */
 export type AuthenticateKey = (shown: KeyShown, origin: CallOrigin) => Promise<Principal | Refusal>;
 
-export interface AuthenticateDeps {
+interface AuthenticateDeps {
   /** AUTH_TOKEN. */
   readonly token: string;
   readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
@@ -62,7 +141,7 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   };
 }
 
-export interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'refusals'> {
+interface AuthenticateKeyDeps extends Pick<AuthenticateDeps, 'refusals'> {
   /** Counts wrong keys. A caller has many more keys than tokens: one for each of its sessions. */
   readonly failedKeys: FailedLogins;
   /** Counts wrong signatures, apart from tokens and keys: a page may send many expired signatures at once. */

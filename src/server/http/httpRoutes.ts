@@ -5,12 +5,10 @@ import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
 import { refusalOf } from '../../service/refusal.ts';
 import type { DoorRoute } from '../doors/doorRoute.ts';
-import { type Authenticate, isRefusal } from './authenticate.ts';
-import type { AddressOf } from './clientAddress.ts';
-import { tokenIn } from './givenToken.ts';
+import { type AddressOf, type Authenticate, isRefusal, tokenIn } from './authenticate.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
-import { limitArrival } from './limitArrival.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
+import { limitArrival } from './openAnswers.ts';
 import { refuse } from './refuse.ts';
 import type { StaticFiles } from './staticFiles.ts';
 

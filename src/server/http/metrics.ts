@@ -1,18 +1,210 @@
 /** `/metrics`, in Prometheus' text format. docs/metrics.md lists all metrics. */
+
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditStatus } from '../../domain/auditHead.ts';
-import type { ExecutionEnd } from '../../domain/execution.ts';
+import type { EgressTotals } from '../../domain/egress.ts';
+import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
+import type { MetricsView } from '../../service/pool/metrics.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
-import { type AccessCounts, addAccess } from './accessMetrics.ts';
-import { addDoors, type DoorView } from './doorMetrics.ts';
-import { addEgress, type EgressView } from './egressMetrics.ts';
-import { createExecutionMetrics } from './executionMetrics.ts';
-import type { FileCounts } from './files/fileCounts.ts';
-import { tenantMetrics } from './tenantMetrics.ts';
+import type { DoorCounts } from '../doors/doorCounts.ts';
+import type { DoorSockets } from '../doors/doorSockets.ts';
+import type { FailedLogins } from './failedLogins.ts';
+import type { FileCounts } from './files/fileAnswers.ts';
+
+// The metrics of refused callers.
+
+interface AccessCounts {
+  /** One for each kind of secret: tokens, keys and signatures. */
+  readonly failedLogins: readonly Pick<FailedLogins, 'count' | 'limited'>[];
+  /** Refused calls by code. */
+  readonly refusals: { readonly totals: ReadonlyMap<string, number> };
+}
+
+function addAccess(registry: Registry, { failedLogins, refusals }: AccessCounts): void {
+  const registers = [registry];
+  new Counter({
+    name: 'cellhouse_failed_logins_total',
+    help: 'Calls and connections with a wrong token.',
+    registers,
+    collect() {
+      this.reset();
+      for (const { count } of failedLogins) this.inc(count);
+    },
+  });
+  new Gauge({
+    name: 'cellhouse_limited_addresses',
+    help: 'Addresses that have sent too many wrong tokens, and must wait.',
+    registers,
+    collect() {
+      this.set(failedLogins.reduce((sum, { limited }) => sum + limited, 0));
+    },
+  });
+  new Counter({
+    name: 'cellhouse_refused_calls_total',
+    help: 'Calls that were refused, by code.',
+    labelNames: ['code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, count] of refusals.totals) this.inc({ code }, count);
+    },
+  });
+}
+
+// The metrics of the doors.
+
+interface DoorView {
+  readonly doorCounts: Pick<DoorCounts, 'answers'>;
+  readonly doorSockets: Pick<DoorSockets, 'count'>;
+}
+
+function addDoors(registry: Registry, { doorCounts, doorSockets }: DoorView): void {
+  const registers = [registry];
+  new Counter({
+    name: 'cellhouse_door_answers_total',
+    help: 'Answers to HTTP requests by door and status. An upgrade to a WebSocket is none.',
+    labelNames: ['door', 'status'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { door, status, count } of doorCounts.answers) this.inc({ door, status }, count);
+    },
+  });
+  new Gauge({
+    name: 'cellhouse_door_websocket_connections',
+    help: 'Open WebSocket connections of doors.',
+    registers,
+    collect() {
+      this.set(doorSockets.count);
+    },
+  });
+}
+
+// The metrics of the connections that user code makes to the outside.
+
+interface EgressView {
+  /** Null: code may reach nothing. */
+  readonly egressTotals: () => EgressTotals | null;
+}
+
+function addEgress(registry: Registry, { egressTotals }: EgressView): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'cellhouse_egress_connections',
+    help: 'Open connections of code to the outside.',
+    registers,
+    collect() {
+      this.set(egressTotals()?.open ?? 0);
+    },
+  });
+  new Counter({
+    name: 'cellhouse_egress_connections_total',
+    help: 'Connections to the outside that code has asked for, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, count] of egressTotals()?.outcomes ?? []) this.inc({ outcome }, count);
+    },
+  });
+  new Counter({
+    name: 'cellhouse_egress_bytes_total',
+    help: 'Bytes that code has exchanged with the outside.',
+    labelNames: ['direction'],
+    registers,
+    collect() {
+      this.reset();
+      const totals = egressTotals();
+      this.inc({ direction: 'sent' }, totals?.sentBytes ?? 0);
+      this.inc({ direction: 'received' }, totals?.receivedBytes ?? 0);
+    },
+  });
+}
+
+/** From the time that `1+1` takes in a warm worker to the time of batch work. Events record times in milliseconds. */
+const BUCKETS_S = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
+];
+const MS_PER_S = 1_000;
+
+/** Every status is reported from the first scrape on, so that an alert can distinguish 0 from unknown. */
+const NONE_ENDED: Readonly<Record<EndStatus, 0>> = {
+  OK: 0,
+  ERROR: 0,
+  TIMEOUT: 0,
+  INTERRUPTED: 0,
+  WORKER_LOST: 0,
+  CANCELLED: 0,
+};
+
+/** Counts executions that ended, and their times. @returns a function that counts one execution */
+function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) => void {
+  const registers = [registry];
+  const histogram = (name: string, help: string) =>
+    new Histogram({ name, help, buckets: BUCKETS_S, registers });
+  const ended = new Counter({
+    name: 'cellhouse_executions_total',
+    help: 'Executions whose end this gateway recorded, by status.',
+    labelNames: ['status'],
+    registers,
+  });
+  const queue = histogram(
+    'cellhouse_execution_queue_seconds',
+    'From the acceptance of an execution to its start, or to its end if it never started.',
+  );
+  const run = histogram(
+    'cellhouse_execution_run_seconds',
+    'From the start of an execution to its end, if it started.',
+  );
+  const total = histogram(
+    'cellhouse_execution_total_seconds',
+    'From the acceptance of an execution to its end.',
+  );
+  for (const [status, none] of Object.entries(NONE_ENDED)) ended.inc({ status }, none);
+  return ({ status, queuedMs, runMs }) => {
+    ended.inc({ status });
+    queue.observe(queuedMs / MS_PER_S);
+    if (runMs !== null) run.observe(runMs / MS_PER_S);
+    total.observe((queuedMs + (runMs ?? 0)) / MS_PER_S);
+  };
+}
+
+// The metrics that `/metrics` shows to a token of one tenant: only numbers of that tenant.
+
+type TenantView = Extract<MetricsView, { readonly of: 'tenant' }>;
+
+/** In Prometheus' text format. */
+export async function tenantMetrics(view: TenantView): Promise<string> {
+  const registry = new Registry();
+  const add = (name: string, help: string, value: number) =>
+    new Gauge({ name: `cellhouse_tenant_${name}`, help, registers: [registry] }).set(value);
+  add('open_sessions', 'Open sessions of the tenant.', view.openSessions);
+  add('waiting_requests', 'Calls of the tenant that wait for a worker.', view.waitingRequests);
+  add(
+    'queued_executions',
+    'Executions of the tenant that wait for their turn.',
+    view.queuedExecutions,
+  );
+  add('running_executions', 'Executions of the tenant that run.', view.runningExecutions);
+  const labelled = (name: string, help: string) =>
+    new Gauge({
+      name: `cellhouse_tenant_${name}`,
+      help,
+      labelNames: ['kind'],
+      registers: [registry],
+    });
+  const limits = labelled('quota_limit', 'The quotas of the tenant, where there are any.');
+  const used = labelled('quota_used', 'What the tenant uses of each kind of quota.');
+  for (const { kind, limit, used: now } of view.quotas) {
+    if (limit !== null) limits.set({ kind }, limit);
+    used.set({ kind }, now);
+  }
+  return await registry.metrics();
+}
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 

@@ -1,8 +1,104 @@
-import type { ServerResponse } from 'node:http';
+/** Answers that are under way: how many there are, how long a request may take to arrive, and whether anybody reads. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { within } from '../../async/within.ts';
+import { hasBody } from './refuse.ts';
+
+// The calls that a stopping server waits for.
+
+export interface InFlight {
+  /** Counts a call. The returned function ends it; repeated calls do nothing. */
+  begin(): () => void;
+  readonly count: number;
+  /** Resolves as soon as no call is in flight, but at the latest after `timeoutMs` or when `signal` is aborted. */
+  untilNone(timeoutMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+export function createInFlight(): InFlight {
+  const calls = new Set<symbol>();
+  const waiting = new Set<() => void>();
+
+  return {
+    begin() {
+      const call = Symbol('call');
+      calls.add(call);
+      return () => {
+        if (!calls.delete(call) || calls.size > 0) return;
+        for (const wake of waiting) wake();
+      };
+    },
+
+    get count() {
+      return calls.size;
+    },
+
+    async untilNone(timeoutMs, signal) {
+      if (calls.size === 0 || signal?.aborted) return;
+      let wake = () => {};
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      waiting.add(wake);
+      signal?.addEventListener('abort', wake, { once: true });
+      await within(timeoutMs, woken, () => undefined);
+      waiting.delete(wake);
+      signal?.removeEventListener('abort', wake);
+    },
+  };
+}
+
+/** Within this time, a request must have arrived as a whole, unless it is an upload of a file. */
+const LIMIT_MS = 60_000;
+
+/**
+ * Ends the connection of a client whose request has not arrived as a whole within a minute, so that slow senders do not
+ * hold connections forever. It must not be called for uploads of files: for them, only silence is limited. (Node's own
+ * `requestTimeout` is the same for all requests of a server.)
+ */
+export function limitArrival(req: IncomingMessage): void {
+  if (!hasBody(req)) return;
+  const timer = setTimeout(() => {
+    if (!req.complete) req.destroy();
+  }, LIMIT_MS);
+  timer.unref();
+  req.once('close', () => clearTimeout(timer));
+}
+
+// Ends the connections of clients that read nothing of their answers.
+
+export interface GuardedReader {
+  /** Whether the client was disconnected because it read nothing. */
+  readonly isCut: boolean;
+}
+
+/**
+ * Call this when a request begins: the time limit of an earlier answer on the same connection may still be active.
+ */
+export function guardReader(res: ServerResponse): GuardedReader {
+  let isCut = false;
+  // The timeout also fires on a connection that is inactive because nothing is there to be sent. That is harmless.
+  res.on('timeout', () => {
+    if (res.writableLength === 0) return;
+    isCut = true;
+    res.destroy();
+  });
+  return {
+    get isCut() {
+      return isCut;
+    },
+  };
+}
+
+/** Starts the time limit. From now on, a client that reads nothing for `timeoutMs` is disconnected. */
+export function watchReader(res: ServerResponse, timeoutMs: number): void {
+  const watch = () => res.setTimeout(timeoutMs);
+  watch();
+  // Yoga removes the time limit when it starts to stream, so set it again.
+  res.on('pipe', watch);
+}
 
 /** Keeps track of the HTTP answers under way. */
-export interface OpenAnswers {
+interface OpenAnswers {
   /** Call this when the request arrives. From then on the answer is closed when its connection breaks. */
   add(res: ServerResponse): void;
   /** From now on each connection ends after its current answer, so that no further request arrives on it. */

@@ -1,4 +1,5 @@
 /** Passes operations that arrive over a WebSocket through the same pipeline as those over HTTP. */
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import {
   type ExecutionArgs,
@@ -8,11 +9,33 @@ import {
 } from 'graphql';
 import type { Context, ServerOptions, SubscribePayload } from 'graphql-ws';
 import { DomainError } from '../../domain/errors.ts';
+import { holds, isBigInt } from '../../domain/exactJson.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { GraphqlHttp } from '../graphql/graphqlHttp.ts';
 import { type ErrorMask, withoutHttp } from '../graphql/maskErrors.ts';
-import type { InFlight } from '../http/inFlight.ts';
-import type { MarkedNumbers } from './markedNumbers.ts';
+import type { InFlight } from '../http/openAnswers.ts';
+
+// Lets graphql-ws send whole numbers that doubles cannot hold. It writes messages with `JSON.stringify`, which refuses
+// a `bigint`, and a replacer would be called for every value of every message. So each `bigint` becomes a string with a
+// mark before the digits, and in the written message each marked string is replaced with its digits.
+
+interface MarkedNumbers {
+  /** The same value, with each `bigint` as a marked string. */
+  marked<T>(value: T): T;
+  /** The message, with each marked string replaced with its digits. */
+  unmarked(message: string): string;
+}
+
+export function createMarkedNumbers(): MarkedNumbers {
+  // The mark never leaves this process, so no user's text contains it.
+  const mark = randomUUID();
+  const markedText = new RegExp(`"${mark}(-?\\d+)"`, 'g');
+  const asText = (_key: string, value: unknown) => (isBigInt(value) ? `${mark}${value}` : value);
+  return {
+    marked: (value) => (holds(value, isBigInt) ? JSON.parse(JSON.stringify(value, asText)) : value),
+    unmarked: (message) => (message.includes(mark) ? message.replace(markedText, '$1') : message),
+  };
+}
 
 export interface OperationsDeps {
   readonly graphql: GraphqlHttp;

@@ -6,24 +6,182 @@
  * while, and cut if it does not even read that. A stream that is not over is never completed: the server closes its
  * connection with 1012, and the client resubscribes from its last seq.
  */
+
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type Authenticate, isRefusal } from '../http/authenticate.ts';
-import type { AddressOf } from '../http/clientAddress.ts';
-import { tokenIn } from '../http/givenToken.ts';
-import { closeSoon, SERVICE_RESTART, TRY_AGAIN_LATER } from './closeSoon.ts';
-import { keepAlive } from './keepAlive.ts';
-import { createMarkedNumbers } from './markedNumbers.ts';
-import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
-import { unsentBytes } from './unsentBytes.ts';
+import { type AddressOf, type Authenticate, isRefusal, tokenIn } from '../http/authenticate.ts';
 import {
+  createMarkedNumbers,
   type OperationsDeps,
   type SocketExtra,
   webSocketOperations,
 } from './webSocketOperations.ts';
+
+/**
+ * The bytes of the current message that the operating system has not taken yet. `bufferedAmount`, `writableLength` and
+ * `bytesWritten` change only when it has taken the whole message. Node's own socket timeout uses this value too, but it
+ * has no public name.
+ */
+export function unsentBytes(
+  socket: Socket & { readonly _handle?: { readonly writeQueueSize: number } | null },
+): number {
+  return socket._handle?.writeQueueSize ?? 0;
+}
+
+/** "Service Restart" (RFC 6455 registry). Clients reconnect after it. */
+export const SERVICE_RESTART = 1012;
+/**
+ * "Try Again Later" (same registry), for a client that reads nothing, or whose token cannot be checked at the moment.
+ * The client may reconnect and resume after its last seq.
+ */
+export const TRY_AGAIN_LATER = 1013;
+/** A connection is cut if the client does not answer our close frame within this time. */
+const CLOSE_TIMEOUT_MS = 500;
+
+/** Closes the socket. After {@link CLOSE_TIMEOUT_MS}, unread data is discarded, including the close frame. */
+export function closeSoon(socket: WebSocket, code: number, reason: string): void {
+  const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.close(code, reason);
+}
+
+// Detects connections that are dead although they were never closed.
+
+const PING_INTERVAL_MS = 15_000;
+/** Generous, because a pong may wait behind output that a slow reader has not read yet. */
+const SILENCE_LIMIT_MS = 60_000;
+
+/**
+ * Sends pings, and cuts a connection that is silent for {@link SILENCE_LIMIT_MS}. The returned function ends this.
+ * @param payload returns the payload of a ping. The answer to the ping has the same payload
+ */
+export function keepAlive(socket: WebSocket, payload: () => string = () => ''): () => void {
+  let silentMs = 0;
+  const heard = () => {
+    silentMs = 0;
+  };
+  const timer = setInterval(() => {
+    silentMs += PING_INTERVAL_MS;
+    if (silentMs > SILENCE_LIMIT_MS) socket.terminate();
+    else if (socket.readyState === socket.OPEN) socket.ping(payload());
+  }, PING_INTERVAL_MS);
+  socket.on('pong', heard).on('message', heard);
+  return () => clearInterval(timer);
+}
+
+// Finds out what has arrived at a client. A WebSocket answers a ping with the payload of the ping (RFC 6455, 5.5.3),
+// and everything that was sent before the ping has arrived before it. Pings are numbered, because a client may answer
+// only the last of several.
+
+interface Arrivals {
+  /** Resolves with whether everything sent before has arrived. False: the socket was closed first. */
+  arrived(): Promise<boolean>;
+  /** The payload for pings that other code sends on this socket. Their answers count, too. */
+  payload(): string;
+}
+
+export function watchArrivals(socket: WebSocket): Arrivals {
+  /** By the number of the ping. */
+  const waiting = new Map<number, (hasArrived: boolean) => void>();
+  let last = 0;
+  socket.on('pong', (data) => {
+    const answered = Number(String(data));
+    for (const [number, resolve] of waiting) {
+      // The answer to a ping that was never sent says nothing.
+      if (!(number <= answered && answered <= last)) continue;
+      waiting.delete(number);
+      resolve(true);
+    }
+  });
+  socket.once('close', () => {
+    for (const resolve of waiting.values()) resolve(false);
+    waiting.clear();
+  });
+  return {
+    arrived: async () => {
+      if (socket.readyState !== socket.OPEN) return false;
+      last += 1;
+      const number = last;
+      socket.ping(String(number));
+      return await new Promise<boolean>((resolve) => waiting.set(number, resolve));
+    },
+    payload: () => String(last),
+  };
+}
+
+// Detects a reader that reads nothing, by comparing how many bytes are still unsent.
+
+/** Checks per timeout. The time of progress between two checks is unknown, so the cut is at most one interval late. */
+const POLLS_PER_TIMEOUT = 4;
+
+interface ReaderWatch {
+  /** Call this when a message is handed to the socket. */
+  sending(): Sending;
+}
+
+interface Sending {
+  /** Call this when the operating system has taken the message, or never will. */
+  readonly taken: () => void;
+  /** Resolves when `taken` is called. */
+  readonly isTaken: Promise<void>;
+}
+
+interface ReaderWatchDeps {
+  readonly timeoutMs: number;
+  /** Unsent bytes of the message being written. It must change even when only a part of the message is taken. */
+  readonly unsentBytes: () => number;
+  /** Called if nothing of a waiting message was taken for `timeoutMs` to 1.25 times `timeoutMs`. */
+  readonly onStuck: () => void;
+}
+
+/** Watches one connection. As long as it takes some bytes now and then, it is only slow, however much is waiting. */
+export function createReaderWatch({
+  timeoutMs,
+  unsentBytes,
+  onStuck,
+}: ReaderWatchDeps): ReaderWatch {
+  let waiting = 0;
+  let unsentBefore = 0;
+  let pollsWithoutMove = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function poll(): void {
+    const unsent = unsentBytes();
+    pollsWithoutMove = unsent === unsentBefore ? pollsWithoutMove + 1 : 0;
+    unsentBefore = unsent;
+    if (pollsWithoutMove < POLLS_PER_TIMEOUT) return;
+    clearInterval(timer);
+    onStuck();
+  }
+
+  function taken(): void {
+    waiting -= 1;
+    pollsWithoutMove = 0;
+    if (waiting === 0) clearInterval(timer);
+  }
+
+  return {
+    sending() {
+      waiting += 1;
+      if (waiting === 1) timer = setInterval(poll, timeoutMs / POLLS_PER_TIMEOUT);
+      let resolve: () => void = () => undefined;
+      const isTaken = new Promise<void>((done) => {
+        resolve = done;
+      });
+      return {
+        isTaken,
+        taken: () => {
+          taken();
+          resolve();
+        },
+      };
+    },
+  };
+}
 
 /** Time for a client to send `connection_init` with its token. */
 const INIT_TIMEOUT_MS = 10_000;
@@ -31,7 +189,7 @@ const INIT_TIMEOUT_MS = 10_000;
 const UNAUTHORIZED = 4401;
 const INTERNAL_ERROR = 4500;
 
-export interface WebSocketsDeps extends OperationsDeps {
+interface WebSocketsDeps extends OperationsDeps {
   readonly authenticate: Authenticate;
   readonly addressOf: AddressOf;
   readonly maxMessageBytes: number;

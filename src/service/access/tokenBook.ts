@@ -18,7 +18,7 @@ import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts'
 
 /**
  * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
- * every 250 ms (watchTokens.ts), so its knowledge becomes stale only while the database is slow or away, or after the
+ * every 250 ms (tokenBook.ts), so its knowledge becomes stale only while the database is slow or away, or after the
  * process was stopped. This time, that interval and one piece of a download together take less than a second.
  */
 export const STALE_MS = 600;
@@ -324,7 +324,7 @@ export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
 }
 
 /**
- * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (freshness.ts), a
+ * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (tokenBook.ts), a
  * revoked token ends at every gateway within a second, whatever happens to a gateway's connections.
  */
 const POLL_INTERVAL_MS = 250;

@@ -1,13 +1,13 @@
 /** The operations on tokens: who may enter, for whom, and until when. */
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
-import { isPlainName } from '../../domain/plainName.ts';
-import { secretHash } from '../../domain/secretHash.ts';
+import { isPlainName } from '../../domain/text.ts';
 import {
   DOORS,
   type Door,
   decideToken,
   type Role,
+  secretHash,
   type Token,
   type TokenCommand,
   type UsedToken,

@@ -1,6 +1,6 @@
 /** The errors for an answer that would be larger than MAX_RESPONSE_BYTES. */
 import { DomainError } from '../../domain/errors.ts';
-import { quoted } from '../../domain/quoted.ts';
+import { quoted } from '../../domain/text.ts';
 
 export interface OutputAdvice {
   /** How to get an execution's output in parts over this protocol. Continues a sentence that begins with "Ask ". */

@@ -10,8 +10,8 @@ import {
 } from '../../domain/context.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import { type ContextId, parseId, type SessionId } from '../../domain/ids.ts';
-import { quoted } from '../../domain/quoted.ts';
 import type { Session } from '../../domain/session.ts';
+import { quoted } from '../../domain/text.ts';
 import { WORKER_HOME } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
@@ -232,7 +232,7 @@ async function recordContextRequest(
 /**
  * Resolves if the directory exists.
  * @param directory absolute; null: the home, which always exists
- * @throws FILE_NOT_FOUND, NOT_A_DIRECTORY, and the other errors of `fileErrors.ts`
+ * @throws FILE_NOT_FOUND, NOT_A_DIRECTORY, and the other errors of `sessionFiles.ts`
  */
 async function requireDirectory(
   deps: SessionFilesDeps,
@@ -260,7 +260,7 @@ type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopp
  * Opens a session if there is none. A name makes the call safe to repeat: if an open context has the name, the call
  * resolves with that context. Works on any gateway.
  * @throws BAD_USER_INPUT, also if the open context of that name begins in another folder; CONTEXT_LIMIT,
- * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, POOL_EXHAUSTED, and the errors of `fileErrors.ts`
+ * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, POOL_EXHAUSTED, and the errors of `sessionFiles.ts`
  */
 export async function createContext(
   deps: CreateContextDeps,
@@ -401,7 +401,7 @@ function isDefault(): DomainError {
 
 /**
  * Asks for a fresh kernel of the context, and resolves with the context when it has got one. Works on any gateway, as
- * a restart of the default kernel does (requestKernelRestart.ts). @throws NOT_FOUND, POOL_INITIALIZING
+ * a restart of the default kernel does (restartKernel.ts). @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
   deps: RequestContextDeps,

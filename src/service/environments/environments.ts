@@ -5,7 +5,7 @@ import {
   isEnvironmentName,
 } from '../../domain/environment.ts';
 import { messageOf } from '../../domain/errors.ts';
-import { quoted } from '../../domain/quoted.ts';
+import { quoted } from '../../domain/text.ts';
 import { requestEnvironment } from '../../environments/requestEnvironment.ts';
 import { removeVersion } from '../../environments/upkeep.ts';
 import { notFound } from '../notFound.ts';

@@ -5,10 +5,9 @@
 
 import type { Config } from '../../config/config.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
-import { decideExecution, type Execution } from '../../domain/execution.ts';
+import { decideExecution, type Execution, queueOf } from '../../domain/execution.ts';
 import { type ExecutionOptions, isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId, ExecutionId } from '../../domain/ids.ts';
-import { queueOf } from '../../domain/queueOf.ts';
 import { QuotaError } from '../../domain/quota.ts';
 import { requestFacts } from '../../domain/requestFacts.ts';
 import type { Session } from '../../domain/session.ts';

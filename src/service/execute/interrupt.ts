@@ -12,7 +12,7 @@ import { requireExecution } from './execution.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
 
 // An interrupt that works on any gateway. The request is recorded as an event. The gateway that holds the worker gets
-// the event and acts on it (pendingOperations.ts). This gateway waits for the execution's end. Gateways never talk to
+// the event and acts on it (operations.ts). This gateway waits for the execution's end. Gateways never talk to
 // each other directly.
 
 /**

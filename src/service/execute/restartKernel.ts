@@ -1,4 +1,4 @@
-/** A kernel restart that works on any gateway, in the same way as an interrupt (requestInterrupt.ts). */
+/** A kernel restart that works on any gateway, in the same way as an interrupt (interrupt.ts). */
 import { DomainError } from '../../domain/errors.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';

@@ -5,9 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import type { Language, Terminal } from '../../domain/executionOptions.ts';
+import type { Language, Terminal, UserExpression } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
-import type { UserExpression } from '../../domain/userExpressions.ts';
 import { parseContextId } from '../contexts/contexts.ts';
 import {
   type EnvironmentVariable,

@@ -29,7 +29,7 @@ interface ReadRequest extends ReadFileOptions {
  * A file's content, or a part of it, as a stream that is read from the worker as fast as the caller reads it. The caller
  * reads `body` to its end or destroys it. It fails if the file shrinks meanwhile.
  * @param signal ends the transfer
- * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILES_BUSY, and the errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILES_BUSY, and the errors of `sessionFiles.ts`
  */
 export async function readContent(
   deps: ReadContentDeps,
@@ -56,7 +56,7 @@ interface ReadArchiveRequest {
  * cleanly only if the archive is complete.
  * @param signal ends the transfer
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, NOT_A_DIRECTORY, FILES_BUSY, and the other errors of
- * `fileErrors.ts`
+ * `sessionFiles.ts`
  */
 export async function readArchive(
   deps: ReadContentDeps,

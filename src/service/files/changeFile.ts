@@ -245,7 +245,7 @@ function mayHave(operation: FileOperation, cause: unknown): boolean {
  * has no open session.
  * @param versions the versions that may be deleted. The worker checks them in the same step in which it deletes. A link
  * has two versions: its own, and that of its target.
- * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, PRECONDITION_FAILED, and the other errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, PRECONDITION_FAILED, and the other errors of `sessionFiles.ts`
  */
 export async function deleteFile(
   deps: ChangeFileDeps,
@@ -288,7 +288,7 @@ interface MadeDirectory extends FileView {
 
 /**
  * Makes a folder, and those above it. A folder that is there already is fine. Opens a session if the user has none.
- * @throws BAD_USER_INPUT, FILE_EXISTS if something else has the name, POOL_EXHAUSTED, and the errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT, FILE_EXISTS if something else has the name, POOL_EXHAUSTED, and the errors of `sessionFiles.ts`
  */
 export async function makeDirectory(
   deps: ChangeFileDeps & SessionToWriteDeps,
@@ -325,7 +325,7 @@ interface MoveRequest {
 /**
  * Moves a file or folder, so that nobody ever sees half of it. A file can also be moved to another disk of the worker.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILE_NOT_FOUND, FILE_EXISTS, and the other errors of
- * `fileErrors.ts`
+ * `sessionFiles.ts`
  */
 export async function moveFile(
   deps: ChangeFileDeps,
@@ -374,7 +374,7 @@ interface WrittenFile {
  * under its name: if `source` fails, or the disk is full, what was there stays whole.
  * @param source is read as fast as the worker accepts the bytes, and not at all if the worker refuses the call
  * beforehand
- * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `fileErrors.ts`, and
+ * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `sessionFiles.ts`, and
  * UploadAbortedError if `source` fails
  */
 export async function writeContent(

@@ -1,7 +1,7 @@
 /** Reads files: lists of folders, facts about one file, and short texts. */
 import { buffer } from 'node:stream/consumers';
 import { DomainError } from '../../domain/errors.ts';
-import { quoted } from '../../domain/quoted.ts';
+import { quoted } from '../../domain/text.ts';
 import type { FileContent } from '../../domain/workerFiles.ts';
 import {
   DEFAULT_PAGE_SIZE,
@@ -38,7 +38,7 @@ interface FileTextRequest {
 /**
  * The whole content of a small file. Null for a folder or anything else that is no file (a link counts as what it leads
  * to), and for a file that is gone.
- * @throws BAD_USER_INPUT; FILE_TOO_LARGE if the file is larger than `maxBytes`; the errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT; FILE_TOO_LARGE if the file is larger than `maxBytes`; the errors of `sessionFiles.ts`
  */
 export async function fileText(
   deps: ReadContentDeps & Pick<ServiceDeps, 'config'>,
@@ -101,7 +101,7 @@ interface FolderRequest extends PageRequest {
 /**
  * The entries of a folder, in the order of the bytes of their names, each folder before its own entries. Links are
  * listed but not followed. A page may be shorter than requested; `hasNextPage` says whether more follows.
- * @throws BAD_USER_INPUT, NOT_FOUND without an open session, and the errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT, NOT_FOUND without an open session, and the errors of `sessionFiles.ts`
  */
 export async function files(
   deps: SessionFilesDeps,
@@ -138,7 +138,7 @@ function isPosition(cursor: string): boolean {
 /**
  * The file, folder or link at a path. Null if nothing is there, or if the user has no open session.
  * @param options `follow`: what a link leads to, instead of the link itself
- * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, and the other errors of `fileErrors.ts`
+ * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, and the other errors of `sessionFiles.ts`
  */
 export async function file(
   deps: SessionFilesDeps,

@@ -3,8 +3,8 @@
 import type { Readable } from 'node:stream';
 import { DomainError, type ErrorCode, hasCode, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { FilePath } from '../../domain/filePath.ts';
-import { quoted } from '../../domain/quoted.ts';
 import type { Session } from '../../domain/session.ts';
+import { quoted } from '../../domain/text.ts';
 import {
   type FileEntry,
   type FileRefusalCode,
@@ -210,7 +210,7 @@ function noSession(userUuid: string): DomainError {
 
 /**
  * Asks the session's worker about the file at `path`. An operation under way keeps the session from ending as idle.
- * @throws NOT_FOUND if the session has ended; the errors of `fileErrors.ts`; an abort, and UploadAbortedError
+ * @throws NOT_FOUND if the session has ended; the errors of `sessionFiles.ts`; an abort, and UploadAbortedError
  */
 export async function askWorker<T>(
   deps: SessionFilesDeps,

@@ -2,8 +2,8 @@
 import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
-import { quoted } from '../../domain/quoted.ts';
 import type { Session } from '../../domain/session.ts';
+import { quoted } from '../../domain/text.ts';
 import { both, type Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { tenantAsked } from '../access/tokens.ts';

@@ -1,6 +1,6 @@
 /** One page of a list: its size, the cursor before it, and whether another page follows. */
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
-import { quoted } from '../../domain/quoted.ts';
+import { quoted } from '../../domain/text.ts';
 import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
 import { refuse, validateNumber } from '../validate.ts';
 

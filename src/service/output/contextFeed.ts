@@ -4,7 +4,7 @@
  * them. Only two things are read from the database: the executions that were unfinished when the feed began, and those
  * that its follower has missed.
  */
-import { type ContextPlace, WHOLE } from '../../domain/contextPlace.ts';
+import { type ContextPlace, WHOLE } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';

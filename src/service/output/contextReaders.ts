@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { within } from '../../async/within.ts';
-import { type ContextPlace, isTold } from '../../domain/contextPlace.ts';
+import { type ContextPlace, isTold } from '../../domain/context.ts';
 import type {
   ContextReader,
   createContextReaderQueries,

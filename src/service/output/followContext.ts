@@ -1,5 +1,5 @@
 import { onAbort } from '../../async/onAbort.ts';
-import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/contextPlace.ts';
+import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { noContext } from '../contexts/contexts.ts';

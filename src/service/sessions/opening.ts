@@ -3,8 +3,7 @@
 import { within } from '../../async/within.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { CountedKind } from '../../domain/quota.ts';
-import type { Session } from '../../domain/session.ts';
-import type { SessionOptions } from '../../domain/sessionOptions.ts';
+import type { Session, SessionOptions } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';

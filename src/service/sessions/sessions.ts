@@ -1,9 +1,14 @@
 /** The operations on sessions. */
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
-import { decideSession, endedWithOptions, expiryOf, type Session } from '../../domain/session.ts';
-import { differences } from '../../domain/sessionOptions.ts';
-import type { WorkerUsage } from '../../domain/workerUsage.ts';
+import {
+  decideSession,
+  differences,
+  endedWithOptions,
+  expiryOf,
+  type Session,
+} from '../../domain/session.ts';
+import type { WorkerUsage } from '../../domain/worker.ts';
 import { decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { actorOf } from '../access/actorDeps.ts';

@@ -1,10 +1,15 @@
 /** Checks the options of a session before a worker is claimed. */
 import type { Config } from '../../config/config.ts';
-import { type EgressRule, notCovered, parseRule } from '../../domain/egress/egressRule.ts';
+import { type EgressRule, notCovered, parseRule } from '../../domain/egress.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { NewId, SessionId } from '../../domain/ids.ts';
-import { decideSession, endedWithOptions, type Session } from '../../domain/session.ts';
-import { isPlain, type SessionOptions } from '../../domain/sessionOptions.ts';
+import {
+  decideSession,
+  endedWithOptions,
+  isPlain,
+  type Session,
+  type SessionOptions,
+} from '../../domain/session.ts';
 import { decideWorker, type Worker } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
 import { ConcurrencyError, type StreamAppend } from '../../events/store/eventStore.ts';

@@ -1,7 +1,7 @@
 /** Watchers: what happens in folders of a session, as E2B's clients ask for it. */
 import { pause } from '../../async/pause.ts';
 import { type FilePath, filePath } from '../../domain/filePath.ts';
-import { quoted } from '../../domain/quoted.ts';
+import { quoted } from '../../domain/text.ts';
 import {
   FileRefusedError,
   type FolderEvent,
@@ -45,7 +45,7 @@ interface WatchRequest {
  * not.
  * @returns the id of the watcher
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, NOT_A_DIRECTORY, FILES_BUSY if there are too many watchers,
- * FILE_TOO_LARGE if there is too much in the folder, and the errors of `fileErrors.ts`
+ * FILE_TOO_LARGE if there is too much in the folder, and the errors of `sessionFiles.ts`
  */
 export async function createWatcher(
   deps: SessionFilesDeps,
@@ -146,7 +146,7 @@ interface WatcherRequest {
  * The events in a watched folder since the last call. Each event is reported once, at most 1,000 in an answer. A file
  * that appears and vanishes between two calls is not reported. Several writes between two calls are one event.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILE_NOT_FOUND if there is no such watcher, FILE_TOO_LARGE
- * while there is too much in the folder, and the errors of `fileErrors.ts`
+ * while there is too much in the folder, and the errors of `sessionFiles.ts`
  */
 export async function watcherEvents(
   deps: SessionFilesDeps,
@@ -162,7 +162,7 @@ export async function watcherEvents(
 /**
  * Ends a watcher.
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILE_NOT_FOUND if there is no such watcher, and the errors
- * of `fileErrors.ts`
+ * of `sessionFiles.ts`
  */
 export async function removeWatcher(
   deps: SessionFilesDeps,

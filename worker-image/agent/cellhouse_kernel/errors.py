@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 # Even with the longest traceback beside it, and every character escaped (6 bytes), a message stays under the 16 MiB
-# that the agent accepts, and below what the gateway keeps (errorFacts.ts).
+# that the agent accepts, and below what the gateway keeps (parseFrame.ts).
 MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.

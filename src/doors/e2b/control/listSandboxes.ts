@@ -1,13 +1,86 @@
 /** `GET /v2/sandboxes`, and `GET /sandboxes` of former days. */
+
 import type { Session } from '../../../domain/session.ts';
+import type { SessionFilter } from '../../../service/lists/lists.ts';
 import type { PageRequest } from '../../../service/lists/page.ts';
 import { sessionPrefixOf } from '../../shared/place.ts';
 import { answerJson } from '../answer.ts';
-import { sandboxIdIn, userOf } from '../sandbox/names.ts';
-import { type ListQuery, metadataIn, readListQuery } from './listQuery.ts';
-import { listedModel } from './models.ts';
-import { beginAnswer, endOf, factsOf } from './openSandbox.ts';
-import type { ControlCall } from './route.ts';
+import { sandboxIdIn, userOf } from '../sandbox.ts';
+import { environmentOf, refuse } from './newSandbox.ts';
+import { beginAnswer, type ControlCall, endOf, factsOf, listedModel } from './sandboxes.ts';
+
+// The query of a request for a list of sandboxes.
+
+const STATES = ['running', 'paused'];
+
+interface ListQuery {
+  /** Nothing is ever paused, so a list of paused sandboxes is empty. */
+  readonly isOfRunning: boolean;
+  readonly filter: Omit<SessionFilter, 'tenant' | 'users' | 'userUuid' | 'isOpen'>;
+  readonly page: { readonly first: number | null; readonly after: string | null };
+}
+
+/** @throws BAD_USER_INPUT */
+export function readListQuery(query: URLSearchParams): ListQuery {
+  const template = textIn(query, 'template');
+  return {
+    isOfRunning: isOfRunning(query),
+    filter: {
+      metadata: metadataIn(query.get('metadata') ?? ''),
+      from: timeIn(query, 'startedAfter'),
+      environment: template === null ? null : { name: environmentOf(template) },
+      oldestFirst: isAscending(textIn(query, 'order')),
+    },
+    page: { first: numberIn(query, 'limit'), after: textIn(query, 'nextToken') },
+  };
+}
+
+/**
+ * A form of its own inside the query, in which SDKs encode each key and each value once more.
+ * @throws BAD_USER_INPUT
+ */
+export function metadataIn(text: string): Readonly<Record<string, string>> {
+  const pairs = [...new URLSearchParams(text)].map((pair) => pair.map(decoded));
+  return Object.fromEntries(pairs);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return refuse('metadata must have keys and values that are percent-encoded UTF-8.');
+  }
+}
+
+/** Several states are separated by commas. Clients of former days repeat the parameter. */
+function isOfRunning(query: URLSearchParams): boolean {
+  const states = query.getAll('state').flatMap((each) => each.split(',').filter((one) => one));
+  if (states.some((state) => !STATES.includes(state)))
+    refuse(`state must be one or both of ${STATES.join(' and ')}.`);
+  return states.length === 0 || states.includes('running');
+}
+
+function isAscending(order: string | null): boolean {
+  if (order !== null && order !== 'asc' && order !== 'desc') refuse('order must be asc or desc.');
+  return order === 'asc';
+}
+
+function timeIn(query: URLSearchParams, name: string): Date | null {
+  const text = textIn(query, name);
+  if (text === null) return null;
+  const time = new Date(text);
+  return Number.isNaN(time.getTime()) ? refuse(`${name} must be a date and time.`) : time;
+}
+
+function numberIn(query: URLSearchParams, name: string): number | null {
+  const text = textIn(query, name);
+  if (text === null) return null;
+  return /^\d{1,9}$/.test(text) ? Number(text) : refuse(`${name} must be a whole number.`);
+}
+
+function textIn(query: URLSearchParams, name: string): string | null {
+  return query.get(name) || null;
+}
 
 /** A page of the sandboxes of this key that live. The header `x-next-token` says where the next one begins. @throws DomainError */
 export async function listSandboxes(request: ControlCall): Promise<void> {

@@ -1,12 +1,17 @@
 /** What sandboxes use. There is no history: an answer has the present figures, or none. */
 import { setTimeout } from 'node:timers/promises';
 import { DomainError } from '../../../domain/errors.ts';
-import type { WorkerUsage } from '../../../domain/workerUsage.ts';
+import type { WorkerUsage } from '../../../domain/worker.ts';
 import { answerJson } from '../answer.ts';
-import { refuse } from './body.ts';
-import { cpuCountOf } from './models.ts';
-import { beginAnswer, factsOf, type OpenSandbox, openSandbox } from './openSandbox.ts';
-import type { ControlCall } from './route.ts';
+import { refuse } from './newSandbox.ts';
+import {
+  beginAnswer,
+  type ControlCall,
+  cpuCountOf,
+  factsOf,
+  type OpenSandbox,
+  openSandbox,
+} from './sandboxes.ts';
 
 /** CPU time is measured over this time. Linux counts a worker's share anew each 100 ms. */
 const CPU_SAMPLE_MS = 200;

@@ -1,12 +1,120 @@
 /** The body of a request for a new sandbox, as options of a session. */
 import { z } from 'zod';
+import { DomainError } from '../../../domain/errors.ts';
 import type { EnvironmentVariable } from '../../../service/validate.ts';
 import type { DoorSettings } from '../../openDoor.ts';
 import { optionalBody, texts } from '../../shared/body.ts';
-import { FLAG, SECONDS } from './body.ts';
-import { egressAllowOf, NETWORK } from './network.ts';
-import { msOf } from './seconds.ts';
-import { environmentOf, templateIdOf } from './template.ts';
+
+// Parts of the bodies of the API.
+
+export const FLAG = z.boolean('must be true or false.').nullish();
+export const SECONDS = z.int('must be a whole number of seconds.').nullish();
+
+export function refuse(message: string): never {
+  throw new DomainError('BAD_USER_INPUT', message, {});
+}
+
+const MS = 1_000;
+
+interface SecondsRange {
+  readonly minSeconds: number;
+  readonly maxMs: number;
+  /** What stands for an absent value. */
+  readonly defaultSeconds?: number;
+}
+
+/** Seconds of a request, in milliseconds. @throws BAD_USER_INPUT */
+export function msOf(
+  name: string,
+  value: number | null | undefined,
+  { minSeconds, maxMs, defaultSeconds }: SecondsRange,
+): number {
+  const maxSeconds = Math.floor(maxMs / MS);
+  // A server whose sandboxes live shorter than that gives them as long as it can.
+  const seconds = value ?? (defaultSeconds && Math.min(defaultSeconds, maxSeconds));
+  if (seconds === undefined) return refuse(`${name} must be a whole number of seconds.`);
+  if (seconds < minSeconds || seconds > maxSeconds)
+    return refuse(
+      `${name} is ${seconds} seconds, but must be from ${minSeconds} to ${maxSeconds}.`,
+    );
+  return seconds * MS;
+}
+
+// A template is an environment. Those that the SDKs name by themselves are sessions without an environment.
+
+/** What E2B calls its own templates. Here they are one. */
+const PLAIN_TEMPLATES: readonly string[] = ['code-interpreter-v1', 'base'];
+/** The id of a template that has several names. */
+const PLAIN_TEMPLATE_ID = 'code-interpreter-v1';
+
+/** The name of the template's environment. Null: it has none. @param template its name, or `<name>:<tag>` */
+export function environmentOf(template: string): string | null {
+  const name = template.split(':', 1)[0] ?? '';
+  return PLAIN_TEMPLATES.includes(name) ? null : template;
+}
+
+/** The id of the template of sessions with this environment. */
+export function templateIdOf(environment: string | null): string {
+  return environment ?? PLAIN_TEMPLATE_ID;
+}
+
+// What a sandbox may reach, in the words of E2B and as an option of a session.
+
+/** E2B's name for everything. */
+const ALL_TRAFFIC = '0.0.0.0/0';
+
+const HOSTS = z
+  .custom<readonly string[]>(
+    (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
+    'must be an array of strings.',
+  )
+  .nullish();
+
+export const NETWORK = z
+  .looseObject({ allowPublicTraffic: FLAG, allowOut: HOSTS, denyOut: HOSTS }, 'must be an object.')
+  .nullish();
+
+/**
+ * The option `egressAllow` of the session. Null: all that its tenant may reach. What is allowed stays allowed, whatever is
+ * denied. What only some of the hosts are denied cannot be said with rules that allow, and is refused.
+ * @param isInternetAllowed `allow_internet_access` of the request
+ * @throws BAD_USER_INPUT
+ */
+export function egressAllowOf(
+  isInternetAllowed: boolean | null | undefined,
+  network: z.output<typeof NETWORK>,
+): readonly string[] | null {
+  const { allowPublicTraffic: _, allowOut, denyOut, ...others } = network ?? {};
+  for (const [name, value] of Object.entries(others))
+    if (value != null && !isNothing(value))
+      refuse(`network.${name} is not supported. Only allowOut and denyOut are.`);
+  const allowed = allowOut ?? [];
+  const denied = denyOut ?? [];
+  if (denied.some((each) => each !== ALL_TRAFFIC))
+    refuse(
+      `network.denyOut may only be "${ALL_TRAFFIC}", all traffic: list what is allowed in network.allowOut instead.`,
+    );
+  if (allowed.includes(ALL_TRAFFIC)) return null;
+  const isAllDenied = denied.length > 0 || isInternetAllowed === false;
+  if (isAllDenied) return allowed;
+  if (allowed.length > 0)
+    refuse(
+      `network.allowOut without "${ALL_TRAFFIC}" in network.denyOut denies nothing. Add it, and only the listed hosts can be reached.`,
+    );
+  return null;
+}
+
+/** The answer to whoever asks for the network of a sandbox, as far as it was narrowed. */
+export function networkFields(egressAllow: readonly string[] | null): object {
+  if (egressAllow === null) return {};
+  const network = { allowOut: egressAllow, denyOut: [ALL_TRAFFIC] };
+  return { network, ...(egressAllow.length === 0 && { allowInternetAccess: false }) };
+}
+
+/** Such as the rules of a client that has none. */
+function isNothing(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
 
 /** How long a sandbox lives if nothing was said: what the SDKs tell their users. */
 export const DEFAULT_TIMEOUT_SECONDS = 300;
@@ -35,7 +143,7 @@ export const NEW_SANDBOX = optionalBody({
   volumeMounts: z.tuple([], 'is not supported: there are no volumes.').nullish(),
 });
 
-export interface NewSandbox {
+interface NewSandbox {
   readonly environment: string | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly environmentVariables: readonly EnvironmentVariable[];

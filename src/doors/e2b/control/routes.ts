@@ -1,16 +1,67 @@
 /** The API of E2B. */
+
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall, DoorDeps } from '../../openDoor.ts';
 import { findRoute } from '../../shared/findRoute.ts';
 import { answerError } from '../answer.ts';
-import { createSandbox } from './createSandbox.ts';
-import { inWordsOfE2b } from './inWordsOfE2b.ts';
-import { connect, refresh, setTimeoutOf } from './life.ts';
 import { listAll, listSandboxes } from './listSandboxes.ts';
 import { metricsOf, metricsOfMany } from './metrics.ts';
-import { NOT_YET_ROUTES } from './notYet.ts';
-import type { ControlRoute } from './route.ts';
-import { getSandbox, killSandbox, updateNetwork } from './sandbox.ts';
+import {
+  type ControlRoute,
+  connect,
+  createSandbox,
+  getSandbox,
+  inWordsOfE2b,
+  killSandbox,
+  openSandbox,
+  refresh,
+  type Serve,
+  setTimeoutOf,
+  updateNetwork,
+} from './sandboxes.ts';
+
+// What the API of E2B has, and Cellhouse has not. A sandbox that is not there is told before that.
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Of a sandbox, with the method of each, and what is not there. */
+const OF_SANDBOXES: Readonly<Record<string, readonly [method: string, what: string]>> = {
+  pause: ['POST', 'A sandbox cannot be paused'],
+  resume: ['POST', 'A sandbox cannot be paused or resumed'],
+  snapshots: ['POST', 'There are no snapshots of sandboxes'],
+  fork: ['POST', 'A sandbox cannot be forked'],
+  logs: ['GET', 'There are no logs of sandboxes; the audit has what was run'],
+};
+
+const OTHERS: Readonly<Record<string, string>> = {
+  snapshots: 'There are no snapshots',
+  templates: 'Templates cannot be made or changed here: a template is an environment of Cellhouse',
+  volumes: 'There are no volumes',
+  secrets: 'There are no secrets',
+  teams: 'There are no teams',
+};
+
+const NOT_YET_ROUTES: readonly ControlRoute[] = [
+  ...Object.entries(OF_SANDBOXES).map(([name, [method, what]]) => ({
+    path: new RegExp(`^(?:/v\\d+)?/sandboxes/([^/]+)/${name}$`),
+    methods: { [method]: refuseOf(what) },
+  })),
+  ...Object.entries(OTHERS).map(([name, what]) => ({
+    path: new RegExp(`^(?:/v\\d+)?/${name}(?:/.*)?$`),
+    methods: Object.fromEntries(METHODS.map((method) => [method, refuse(what)])),
+  })),
+];
+
+function refuseOf(what: string): Serve {
+  return async (request) => {
+    await openSandbox(request);
+    await refuse(what)(request);
+  };
+}
+
+function refuse(what: string): Serve {
+  return async ({ call }) => answerError(call.res, 501, `${what}.`);
+}
 
 const CONTROL_ROUTES: readonly ControlRoute[] = [
   { path: /^\/sandboxes$/, methods: { GET: listAll, POST: createSandbox } },

@@ -1,13 +1,12 @@
 /** The server for files and processes: port 49983 of a sandbox. E2B calls it envd. */
 import type { DoorDeps } from '../../openDoor.ts';
 import { answerError } from '../answer.ts';
-import { rpcNameIn, type SandboxCall } from '../surface.ts';
-import { serveFiles } from './files/serveFiles.ts';
-import { FILESYSTEM_METHODS } from './filesystem/methods.ts';
-import { WATCH_METHODS } from './filesystem/watchMethods.ts';
-import { PROCESS_METHODS } from './process/methods.ts';
-import type { RpcMethods } from './rpc/method.ts';
-import { serveRpc } from './rpc/serveRpc.ts';
+import { rpcNameIn, type SandboxCall } from '../sandbox.ts';
+import { serveFiles } from './files.ts';
+import { FILESYSTEM_METHODS, WATCH_METHODS } from './filesystem.ts';
+import { PROCESS_METHODS } from './process.ts';
+import type { RpcMethods } from './rpc.ts';
+import { serveRpc } from './serveRpc.ts';
 
 /** Each service brings its own rows. */
 const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...WATCH_METHODS, ...PROCESS_METHODS };

@@ -1,6 +1,34 @@
 import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
 import type { BodyError } from '../../shared/body.ts';
 import { answerJson } from '../answer.ts';
+
+// Parts of the bodies of requests. The Python client sends null for what it leaves out.
+
+/** What FastAPI says. */
+export const NO_TEXT = 'Input should be a valid string';
+export const NO_OBJECT = 'The body should be a JSON object';
+
+/** Null: it is absent, null, or empty. */
+export const TEXT = z
+  .string(NO_TEXT)
+  .nullish()
+  .transform((text) => text || null);
+
+/** A request that is refused in words, with a status that clients of E2B know. */
+export class RefusedError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = 'RefusedError';
+    this.status = status;
+  }
+}
+
+export function noContext(id: string): RefusedError {
+  return new RefusedError(404, `Context ${id} not found`);
+}
 
 /** Longer phrases are cut: some clients refuse a long head. */
 const MAX_PHRASE_CHARS = 200;

@@ -5,13 +5,10 @@ import type { DoorDeps } from '../../openDoor.ts';
 import { BodyError } from '../../shared/body.ts';
 import { findRoute, type Route } from '../../shared/findRoute.ts';
 import { answerJson } from '../answer.ts';
-import type { SandboxCall } from '../surface.ts';
-import { answerRefusal, answerUnprocessable } from './answer.ts';
-import { createContext } from './contexts/createContext.ts';
-import { deleteContext, restartContext } from './contexts/endContext.ts';
-import { openContexts } from './contexts/findContext.ts';
-import { execute } from './execute/execute.ts';
-import { RefusedError } from './refused.ts';
+import type { SandboxCall } from '../sandbox.ts';
+import { answerRefusal, answerUnprocessable, RefusedError } from './answer.ts';
+import { createContext, deleteContext, openContexts, restartContext } from './contexts.ts';
+import { execute } from './execute.ts';
 
 /** What is answered as JSON with 200. Undefined: it has been answered already. */
 type Answer = (sandbox: SandboxCall, deps: DoorDeps, id: string) => Promise<unknown>;

@@ -5,11 +5,18 @@ import { singleUser } from '../../../domain/users.ts';
 import type { BoundService } from '../../../service/service.ts';
 import { openContextOf } from '../../shared/place.ts';
 import type { McpCall } from '../mcpCall.ts';
-import { RESULT } from '../result/result.ts';
+import { RESULT } from '../result.ts';
 import { poll } from '../run.ts';
 import { type ClientSession, openedSessionOf } from '../session.ts';
-import { failed } from '../toolErrors.ts';
-import { answered, EXECUTION_ID, SESSION_ID, type Tool, tool, WAIT_SECONDS } from './tool.ts';
+import {
+  answered,
+  EXECUTION_ID,
+  failed,
+  SESSION_ID,
+  type Tool,
+  tool,
+  WAIT_SECONDS,
+} from './tool.ts';
 
 /** How many running and how many queued executions one call may stop. A session can hardly have more. */
 const MAX_INTERRUPTED = 100;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RESULT } from '../result/result.ts';
+import { RESULT } from '../result.ts';
 import { run } from '../run.ts';
 import { sessionOf } from '../session.ts';
 import { RUNS_CODE, SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';

@@ -2,8 +2,7 @@
 import { z } from 'zod';
 import { openContextOf } from '../../shared/place.ts';
 import { openedSessionOf } from '../session.ts';
-import { failed } from '../toolErrors.ts';
-import { answered, SESSION_ID, type Tool, tool } from './tool.ts';
+import { answered, failed, SESSION_ID, type Tool, tool } from './tool.ts';
 
 const INPUT = z.strictObject({ session_id: SESSION_ID.optional() });
 const OUTPUT = z.object({ session_id: z.string(), ok: z.boolean() });

@@ -1,18 +1,94 @@
 /** A tool: the description for a model, and the function that carries it out. */
-import type { CallToolResult, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
+import {
+  type CallToolResult,
+  type McpServer,
+  ProtocolError,
+  ProtocolErrorCode,
+  type StandardSchemaWithJSON,
+  type ToolAnnotations,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import type { DoorSettings } from '../../openDoor.ts';
+import { DomainError } from '../../../domain/errors.ts';
+import { secondsToRetry } from '../../../service/refusal.ts';
+import type { DoorDeps, DoorSettings } from '../../openDoor.ts';
 import { type McpCall, type Notify, notifyOf } from '../mcpCall.ts';
 import { MAX_WAIT_SECONDS } from '../run.ts';
-import { orError } from '../toolErrors.ts';
-import { toolSchema } from '../toolSchema.ts';
+
+// Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again.
+
+/** The same schema, whose JSON form is kept. */
+function toolSchema<Of extends z.ZodType>(
+  schema: Of,
+): StandardSchemaWithJSON<z.input<Of>, z.output<Of>> {
+  const input = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' });
+  const output = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'output' });
+  const { validate } = schema['~standard'];
+  const jsonSchema = { input: () => input, output: () => output };
+  return { '~standard': { version: 1, vendor: 'cellhouse', validate, jsonSchema } };
+}
+
+// What a tool answers when it fails.
+
+/**
+ * The answer of `work`. A failure becomes a result with `isError` and a text, not a JSON-RPC error, because hosts do
+ * not show JSON-RPC errors to a model. An unexpected error is logged once, and the text contains only the id of the log
+ * entry.
+ */
+async function orError(
+  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  tool: string,
+  work: () => Promise<CallToolResult>,
+): Promise<CallToolResult> {
+  try {
+    return await work();
+  } catch (error: unknown) {
+    if (error instanceof DomainError) return failed(textOf(error));
+    const errorId = newId();
+    logger.error({ err: error, errorId, tool }, 'A tool failed.');
+    return failed(
+      `INTERNAL: Internal error ${errorId}. Whether the call had an effect is not known.`,
+    );
+  }
+}
+
+/**
+ * The same for a resource, whose failures are JSON-RPC errors. An unexpected error is masked, because the server would
+ * send its message to the client.
+ * @throws ProtocolError
+ */
+export async function orMasked<T>(
+  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error: unknown) {
+    if (error instanceof ProtocolError) throw error;
+    if (error instanceof DomainError)
+      throw new ProtocolError(ProtocolErrorCode.InternalError, textOf(error));
+    const errorId = newId();
+    logger.error({ err: error, errorId }, 'Reading a resource failed.');
+    throw new ProtocolError(ProtocolErrorCode.InternalError, `Internal error ${errorId}`);
+  }
+}
+
+/** A failure that the model can do something about. */
+export function failed(text: string): CallToolResult {
+  return { content: [{ type: 'text', text }], isError: true };
+}
+
+function textOf(error: DomainError): string {
+  const seconds = secondsToRetry(error);
+  const retry = seconds === null ? '' : ` Try again in ${seconds} s.`;
+  return `${error.code}: ${error.message}${retry}`;
+}
 
 export interface Tool {
   /** Registers the tool with the server that answers this call. */
   register(server: McpServer, call: McpCall): void;
 }
 
-export interface ToolOf<Input extends z.ZodType, Output extends z.ZodType> {
+interface ToolOf<Input extends z.ZodType, Output extends z.ZodType> {
   readonly name: string;
   readonly title: string;
   /** For a model: short and true. NETWORK stands for {@link networkFor}. */

@@ -4,11 +4,14 @@ import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import { filePath, nameOf } from '../../../domain/filePath.ts';
 import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
-import { answerJson, badRequest } from './fileAnswers.ts';
-import { archiveHeaders, FILE_ANSWER_HEADERS } from './fileHeaders.ts';
-import type { FileRequest } from './fileRequests.ts';
-import { lengthOf, requirePlainBody } from './receiveFile.ts';
-import { uploadOf } from './upload.ts';
+import {
+  answerJson,
+  archiveHeaders,
+  badRequest,
+  FILE_ANSWER_HEADERS,
+  type FileRequest,
+} from './fileAnswers.ts';
+import { lengthOf, requirePlainBody, uploadOf } from './receiveFile.ts';
 
 /** Streams the folder while it is read. Nobody knows the length before the end, so the answer comes in chunks. */
 export async function sendArchive(request: FileRequest): Promise<void> {

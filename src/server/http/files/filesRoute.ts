@@ -4,19 +4,19 @@ import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
 import { internalRefusal, refusalOf } from '../../../service/refusal.ts';
-import { type Authenticate, isRefusal } from '../authenticate.ts';
-import type { AddressOf } from '../clientAddress.ts';
+import { type AddressOf, type Authenticate, isRefusal, tokenIn } from '../authenticate.ts';
 import type { Cors } from '../cors.ts';
-import { tokenIn } from '../givenToken.ts';
 import type { Route } from '../httpRoutes.ts';
-import type { InFlight } from '../inFlight.ts';
-import { limitArrival } from '../limitArrival.ts';
-import { guardReader, watchReader } from '../watchReader.ts';
+import { guardReader, type InFlight, limitArrival, watchReader } from '../openAnswers.ts';
 import { receiveArchive, sendArchive } from './archives.ts';
-import { badRequest, refuseFile } from './fileAnswers.ts';
-import type { FileCounts } from './fileCounts.ts';
-import type { FileRequest, FilesService } from './fileRequests.ts';
-import { createFreePiece } from './freePiece.ts';
+import {
+  badRequest,
+  createFreePiece,
+  type FileCounts,
+  type FileRequest,
+  type FilesService,
+  refuseFile,
+} from './fileAnswers.ts';
 import { receiveFile, removeFile } from './receiveFile.ts';
 import { describeFile, sendFile } from './sendFile.ts';
 

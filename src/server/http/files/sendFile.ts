@@ -6,17 +6,21 @@ import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/workerFiles.ts';
 import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
 import { type Refusal, refusalOf } from '../../../service/refusal.ts';
-import { badRequest, refuseFile } from './fileAnswers.ts';
 import {
+  type ByteRange,
+  badRequest,
   conditionsOf,
+  FILE_ANSWER_HEADERS,
   type FileConditions,
+  type FileRequest,
   isMatch,
   isNoneMatch,
+  mayAnswerRange,
+  rangeOf,
+  refuseFile,
+  typeHeaders,
   versionsIn,
-} from './fileConditions.ts';
-import { FILE_ANSWER_HEADERS, typeHeaders } from './fileHeaders.ts';
-import { type ByteRange, mayAnswerRange, rangeOf } from './fileRange.ts';
-import type { FileRequest } from './fileRequests.ts';
+} from './fileAnswers.ts';
 
 /** How often a range is looked for in a file that changes again and again. */
 const MAX_ATTEMPTS = 3;

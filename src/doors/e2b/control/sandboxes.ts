@@ -1,0 +1,313 @@
+/** The life of a sandbox in the API of E2B: it is created, connected to, extended and killed. */
+import { DomainError } from '../../../domain/errors.ts';
+import type { Session } from '../../../domain/session.ts';
+import { singleUser } from '../../../domain/users.ts';
+import type { WorkerLimits } from '../../../domain/worker.ts';
+import type { Answer } from '../../../service/answer/answer.ts';
+import type { DoorCall, DoorDeps } from '../../openDoor.ts';
+import { optionalBody, readJson } from '../../shared/body.ts';
+import type { Route } from '../../shared/findRoute.ts';
+import { answerJson } from '../answer.ts';
+import { isSandboxId, newSandboxId, userOf } from '../sandbox.ts';
+import {
+  DEFAULT_TIMEOUT_SECONDS,
+  msOf,
+  NEW_SANDBOX,
+  networkFields,
+  readNewSandbox,
+  refuse,
+  SECONDS,
+  templateIdOf,
+} from './newSandbox.ts';
+
+/** A request to the API. */
+export interface ControlCall {
+  readonly call: DoorCall;
+  /** What its path names, which need not be there. `''`: it names no sandbox. */
+  readonly sandboxId: string;
+  readonly deps: DoorDeps;
+}
+
+export type ControlRoute = Route<Serve>;
+
+export type Serve = (call: ControlCall) => Promise<void>;
+
+/** What the API calls the fields that the service names in its messages. */
+const NAMES: Readonly<Record<string, string>> = {
+  environmentVariables: 'envVars',
+  egressAllow: 'network.allowOut',
+  environment: 'templateID',
+  first: 'limit',
+  after: 'nextToken',
+};
+
+/** The error, with a message that its caller can relate to the request. */
+export function inWordsOfE2b(error: unknown): unknown {
+  if (!(error instanceof DomainError)) return error;
+  const { code, message, details } = error;
+  const field = String(details.field);
+  const name = Object.hasOwn(NAMES, field) ? NAMES[field] : undefined;
+  if (code !== 'BAD_USER_INPUT' || name === undefined || !message.startsWith(field)) return error;
+  const renamed = name + message.slice(field.length);
+  return new DomainError(code, renamed, { ...details, field: name }, { cause: error });
+}
+
+// `/sandboxes/{id}`: what it is, its end, and its network.
+
+/** @throws DomainError */
+export async function getSandbox(request: ControlCall): Promise<void> {
+  const { call, deps } = request;
+  const { sandboxId, userUuid, session } = await openSandbox(request);
+  const answer = beginAnswer(call);
+  const endAt = endOf(answer, session, deps.now());
+  if (endAt === null) throw gone(sandboxId);
+  const facts = await factsOf(answer, session, { sandboxId, endAt });
+  // Whoever may only look gets no key to use it.
+  const mayUse = call.principal.role !== 'AUDITOR';
+  const key = mayUse ? await call.service.sessionKey(userUuid) : null;
+  answerJson(call.res, 200, detailModel(session, facts, key));
+}
+
+/** @throws DomainError */
+export async function killSandbox({ call, sandboxId }: ControlCall): Promise<void> {
+  const released = await call.service.release(userIn(call, sandboxId));
+  if (released === null) throw gone(sandboxId);
+  call.res.writeHead(204).end();
+}
+
+/** @throws DomainError always: what a session may reach is decided when it opens */
+export async function updateNetwork(request: ControlCall): Promise<void> {
+  await openSandbox(request);
+  refuse('The network of a sandbox is decided when it is created, and cannot be changed.');
+}
+
+// Sandboxes as the API describes them.
+
+/**
+ * The version of E2B's daemon whose features are here. By it, SDKs decide what they ask for: this is the last one before
+ * files have metadata.
+ */
+const ENVD_VERSION = '0.5.7';
+/** Python's SDK demands one. It says nothing. */
+const CLIENT_ID = 'cellhouse';
+
+type Described = Pick<Session, 'environment' | 'openedAt' | 'metadata' | 'egressAllow'>;
+
+/** What every description begins with. */
+function whichOf({ environment }: Pick<Session, 'environment'>, sandboxId: string) {
+  return {
+    templateID: templateIdOf(environment),
+    sandboxID: sandboxId,
+    clientID: CLIENT_ID,
+    envdVersion: ENVD_VERSION,
+  };
+}
+
+/** A sandbox that somebody may now use. @param key to its session */
+export function sandboxModel(
+  session: Pick<Session, 'environment'>,
+  sandboxId: string,
+  key: string,
+): object {
+  const keys = { envdAccessToken: key, trafficAccessToken: key };
+  return { ...whichOf(session, sandboxId), ...keys, domain: null };
+}
+
+interface Facts {
+  readonly sandboxId: string;
+  readonly endAt: Date;
+  readonly limits: WorkerLimits;
+}
+
+/** A sandbox in a list. */
+export function listedModel(
+  session: Pick<Described, 'environment' | 'openedAt' | 'metadata'>,
+  { sandboxId, endAt, limits }: Facts,
+): object {
+  return {
+    ...whichOf(session, sandboxId),
+    startedAt: session.openedAt.toISOString(),
+    endAt: endAt.toISOString(),
+    state: 'running',
+    cpuCount: cpuCountOf(limits),
+    memoryMB: limits.memoryMb,
+    diskSizeMB: limits.diskMb,
+    metadata: session.metadata,
+  };
+}
+
+/** All about a sandbox. @param key to its session. Null: for somebody who may only look */
+export function detailModel(session: Described, facts: Facts, key: string | null): object {
+  return {
+    ...listedModel(session, facts),
+    ...(key !== null && { envdAccessToken: key }),
+    domain: null,
+    ...networkFields(session.egressAllow),
+    lifecycle: { onTimeout: 'kill', autoResume: false },
+  };
+}
+
+/** The API has only whole ones. */
+export function cpuCountOf({ cpus }: Pick<WorkerLimits, 'cpus'>): number {
+  return Math.max(1, Math.ceil(cpus));
+}
+
+// Finds the session of a sandbox.
+
+/** No answer of the API has any output. */
+const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
+/** The worker of an open session is known, so nobody sees these. */
+const NO_LIMITS: WorkerLimits = { cpus: 1, memoryMb: 0, diskMb: 0, pids: 0 };
+
+export interface OpenSandbox {
+  readonly sandboxId: string;
+  readonly userUuid: string;
+  readonly session: Session;
+}
+
+/** A sandbox of this key that lives. @throws NOT_FOUND, also if it is another's or its time is over */
+export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promise<OpenSandbox> {
+  const userUuid = userIn(call, sandboxId);
+  const session = await call.service.session(userUuid);
+  if (session === null || endOf(beginAnswer(call), session, deps.now()) === null)
+    throw gone(sandboxId);
+  return { sandboxId, userUuid, session };
+}
+
+/** The user whose session is the sandbox that the path names. @throws NOT_FOUND if it cannot be one */
+function userIn({ principal }: DoorCall, sandboxId: string): string {
+  if (!isSandboxId(sandboxId)) throw gone(sandboxId);
+  return userOf(principal, sandboxId);
+}
+
+function gone(sandboxId: string): DomainError {
+  return new DomainError('NOT_FOUND', `The sandbox "${sandboxId}" was not found.`);
+}
+
+/** The result of an operation on a session that may have ended meanwhile. @throws NOT_FOUND in words of the API */
+async function unlessGone<T>(sandboxId: string, result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error: unknown) {
+    const isGone = error instanceof DomainError && error.code === 'NOT_FOUND';
+    throw isGone ? gone(sandboxId) : error;
+  }
+}
+
+export function beginAnswer({ service }: DoorCall): Answer {
+  return service.answer(ADVICE);
+}
+
+/** When the session's life ends. Null: it has ended, even if nobody has recorded that yet. */
+export function endOf(answer: Answer, session: Session, now: Date): Date | null {
+  const { expiresAt } = answer.sessionTimes(session);
+  return expiresAt !== null && expiresAt > now ? expiresAt : null;
+}
+
+/** What a description of a sandbox takes. */
+export async function factsOf(
+  answer: Answer,
+  { workerId }: Pick<Session, 'workerId'>,
+  { sandboxId, endAt }: Pick<Facts, 'sandboxId' | 'endAt'>,
+): Promise<Facts> {
+  const worker = await answer.worker(workerId);
+  return { sandboxId, endAt, limits: worker?.limits ?? NO_LIMITS };
+}
+
+// `POST /sandboxes` and `POST /v2/sandboxes`.
+
+/** Answers when the sandbox can be used: the SDKs do not ask again. @throws DomainError */
+export async function createSandbox({ call, deps }: ControlCall): Promise<void> {
+  const { service, principal, res } = call;
+  const body = await readJson(call, NEW_SANDBOX);
+  requireManyUsers(call);
+  const sandboxId = newSandboxId();
+  const wanted = readNewSandbox(body, sandboxId, deps.settings);
+  const userUuid = userOf(principal, sandboxId);
+  const opening = service.openSession({ userUuid, ...wanted });
+  const session = await opening.catch((error: unknown) => {
+    throw asUnknownTemplate(error, wanted.environment);
+  });
+  const key = await service.sessionKey(userUuid).catch(async (error: unknown) => {
+    await service.release(userUuid);
+    throw error;
+  });
+  // Nobody was told its id, so nobody could use or kill it: whether the client left, or this gateway stops.
+  if (res.destroyed) await service.release(userUuid);
+  else answerJson(res, 201, sandboxModel(session, sandboxId, key));
+}
+
+/** @throws FORBIDDEN */
+function requireManyUsers({ principal }: DoorCall): void {
+  if (singleUser(principal.users) === null) return;
+  throw new DomainError(
+    'FORBIDDEN',
+    'This key is for one user, and each sandbox is a session of a user of its own. Use a key for a whole tenant, or for the users with a prefix.',
+  );
+}
+
+function asUnknownTemplate(error: unknown, environment: string | null): unknown {
+  const isUnknown = error instanceof DomainError && error.code === 'NOT_FOUND';
+  if (!isUnknown || environment === null) return error;
+  const message = `The template "${templateIdOf(environment)}" was not found. A template is the name of an environment.`;
+  return new DomainError('NOT_FOUND', message, {}, { cause: error });
+}
+
+// How long a sandbox lives: `connect`, `timeout` and `refreshes`.
+
+/** What an absent `duration` stands for. */
+const DEFAULT_REFRESH_SECONDS = 15;
+
+const TIMEOUT = optionalBody({ timeout: SECONDS });
+const DURATION = optionalBody({ duration: SECONDS });
+
+/** The sandbox lives for the timeout from now on at least, and never shorter than before. @throws DomainError */
+export async function connect(request: ControlCall): Promise<void> {
+  const { call } = request;
+  const { timeout } = await readJson(call, TIMEOUT);
+  const { sandboxId, userUuid } = await openSandbox(request);
+  const lifeMs = msOf('timeout', timeout, range(request, DEFAULT_TIMEOUT_SECONDS));
+  const session = await unlessGone(sandboxId, call.service.prolongSession(userUuid, lifeMs));
+  answerJson(
+    call.res,
+    200,
+    sandboxModel(session, sandboxId, await call.service.sessionKey(userUuid)),
+  );
+}
+
+/** The sandbox ends the timeout from now, be that earlier or later than before. @throws DomainError */
+export async function setTimeoutOf(request: ControlCall): Promise<void> {
+  const { call, deps } = request;
+  const { timeout } = await readJson(call, TIMEOUT);
+  const { sandboxId, userUuid } = await openSandbox(request);
+  const lifeMs = msOf('timeout', timeout, range(request));
+  const changing = call.service.extendSession(userUuid, lifeMs);
+  await unlessGone(sandboxId, changing).catch((error: unknown) => {
+    throw isTooLong(error) ? tooLong(deps.settings.longestSessionLifeMs, error) : error;
+  });
+  call.res.writeHead(204).end();
+}
+
+/** Keeps the sandbox for the duration from now on at least. @throws DomainError */
+export async function refresh(request: ControlCall): Promise<void> {
+  const { call } = request;
+  const { duration } = await readJson(call, DURATION);
+  const { sandboxId, userUuid } = await openSandbox(request);
+  const lifeMs = msOf('duration', duration, range(request, DEFAULT_REFRESH_SECONDS));
+  await unlessGone(sandboxId, call.service.prolongSession(userUuid, lifeMs));
+  call.res.writeHead(204).end();
+}
+
+function range({ deps }: ControlCall, defaultSeconds?: number) {
+  const all = { minSeconds: 0, maxMs: deps.settings.longestSessionLifeMs };
+  return { ...all, ...(defaultSeconds !== undefined && { defaultSeconds }) };
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof DomainError && error.details.field === 'lifeMs';
+}
+
+function tooLong(longestMs: number, cause: unknown): DomainError {
+  const message = `timeout is too long: a sandbox may live ${longestMs / 1_000} seconds at most, counted from its start.`;
+  return new DomainError('BAD_USER_INPUT', message, { field: 'timeout' }, { cause });
+}

@@ -1,0 +1,175 @@
+/** `filesystem.Filesystem`, but for its watchers. */
+
+import { DomainError } from '../../../domain/errors.ts';
+import type { FileEntry, FolderEvent } from '../../../domain/workerFiles.ts';
+import type { Fields } from '../../shared/body.ts';
+import type { SandboxCall } from '../sandbox.ts';
+import { sandboxPath } from './files.ts';
+import { countIn, flagIn, RpcError, type RpcMethods, type RpcStream, textIn } from './rpc.ts';
+import { entryInfoOf, eventsOfE2b } from './watchEvents.ts';
+
+// The watchers of `filesystem.Filesystem`: over a stream, and asked from time to time.
+
+/** How long a watcher that nobody asks is kept. In a sandbox of E2B, it is for as long as the sandbox lives. */
+const KEEP_MS = 3_600_000;
+/** Of one answer. The rest comes with the next one. */
+const MAX_PAGES = 10;
+
+export const WATCH_METHODS: RpcMethods = {
+  'filesystem.Filesystem/WatchDir': {
+    kind: 'stream',
+    keepalive: { keepalive: {} },
+    handle: watchDir,
+  },
+  'filesystem.Filesystem/CreateWatcher': { kind: 'unary', handle: createWatcher },
+  'filesystem.Filesystem/GetWatcherEvents': { kind: 'unary', handle: getWatcherEvents },
+  'filesystem.Filesystem/RemoveWatcher': { kind: 'unary', handle: removeWatcher },
+};
+
+/** What to watch. A flag to watch network mounts, too, is of no consequence: there are none. */
+function asked({ userUuid }: SandboxCall, message: Fields) {
+  return {
+    userUuid,
+    path: sandboxPath(textIn(message, 'path')),
+    isRecursive: flagIn(message, 'recursive') ?? false,
+    hasEntries: flagIn(message, 'includeEntry') ?? false,
+  };
+}
+
+async function watchDir(sandbox: SandboxCall, message: Fields, out: RpcStream): Promise<void> {
+  await sandbox.call.service.followFolder(asked(sandbox, message), {
+    gone: out.gone,
+    started: () => out.send({ start: {} }),
+    told: async (events) => {
+      for (const filesystem of eventsOfE2b(events)) await out.send({ filesystem });
+    },
+  });
+}
+
+async function createWatcher(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const request = { ...asked(sandbox, message), keepMs: KEEP_MS };
+  return { watcherId: await sandbox.call.service.createWatcher(request) };
+}
+
+function namedIn({ userUuid }: SandboxCall, message: Fields) {
+  return { userUuid, watcherId: textIn(message, 'watcherId') };
+}
+
+async function getWatcherEvents(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const events: FolderEvent[] = [];
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const told = await sandbox.call.service.watcherEvents(namedIn(sandbox, message));
+    events.push(...told.events);
+    if (!told.hasMore) break;
+  }
+  return { events: eventsOfE2b(events) };
+}
+
+async function removeWatcher(sandbox: SandboxCall, message: Fields): Promise<object> {
+  await sandbox.call.service.removeWatcher(namedIn(sandbox, message));
+  return {};
+}
+
+/** Of one answer, which is one message and so is kept whole. */
+const MAX_LISTED = 100_000;
+/** Of their paths and names, which repeat each other: JSON may need six bytes for one. */
+const MAX_LISTED_CHARS = 4_194_304;
+const PAGE_SIZE = 1_000;
+
+export const FILESYSTEM_METHODS: RpcMethods = {
+  'filesystem.Filesystem/Stat': { kind: 'unary', handle: stat },
+  'filesystem.Filesystem/ListDir': { kind: 'unary', handle: listDir },
+  'filesystem.Filesystem/MakeDir': { kind: 'unary', handle: makeDir },
+  'filesystem.Filesystem/Move': { kind: 'unary', handle: move },
+  'filesystem.Filesystem/Remove': { kind: 'unary', handle: remove },
+};
+
+async function stat(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const path = sandboxPath(textIn(message, 'path'));
+  const found = await fileAt(sandbox, path);
+  if (found === null) throw new RpcError('not_found', `file not found: ${path}`);
+  return { entry: entryInfoOf(found) };
+}
+
+/** A file or a link. Null: nothing is there. @throws SESSION_ENDED */
+async function fileAt(sandbox: SandboxCall, path: string): Promise<FileEntry | null> {
+  const found = await sandbox.call.service.file(sandbox.userUuid, path);
+  if (found === null) await requireAlive(sandbox);
+  return found?.entry ?? null;
+}
+
+/** The service does not tell a file that is not there from a session that is not. @throws SESSION_ENDED */
+async function requireAlive({ hasEnded }: SandboxCall): Promise<void> {
+  if (await hasEnded()) throw new DomainError('SESSION_ENDED', 'The session has ended.');
+}
+
+/** Folders before what is in them. Links are not followed, but for the folder itself. */
+async function listDir(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  const depth = countIn(message, 'depth') || 1;
+  const entries: object[] = [];
+  let after: string | null = null;
+  let chars = 0;
+  do {
+    const page = await call.service.files({ userUuid, path, depth, first: PAGE_SIZE, after });
+    entries.push(...page.edges.map(({ item }) => entryInfoOf(item.entry)));
+    for (const { item } of page.edges) chars += charsOf(item.entry);
+    if (entries.length > MAX_LISTED || chars > MAX_LISTED_CHARS) throw tooMany(path);
+    if (call.gone.aborted) break;
+    after = page.hasNextPage ? (page.edges.at(-1)?.cursor ?? null) : null;
+  } while (after !== null);
+  return { entries };
+}
+
+function charsOf({ path, name, leadsTo }: FileEntry): number {
+  return path.length + name.length + (leadsTo?.path.length ?? 0);
+}
+
+function tooMany(path: string): RpcError {
+  const message = `${path} has more than ${MAX_LISTED} entries down to this depth, or more than ${MAX_LISTED_CHARS} characters in their paths. List its folders one by one.`;
+  return new RpcError('failed_precondition', message);
+}
+
+async function makeDir(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  const there = await call.service.file(userUuid, path, { follow: true });
+  if (there !== null) throw taken(path, there.entry);
+  const made = await call.service.makeDirectory(userUuid, path).catch(somethingInTheWay);
+  // Somebody else was faster.
+  if (!made.created) throw taken(path, made.entry);
+  return { entry: entryInfoOf(made.entry) };
+}
+
+function taken(path: string, { kind }: FileEntry): RpcError {
+  if (kind === 'directory') {
+    return new RpcError('already_exists', `directory already exists: ${path}`);
+  }
+  const message = `path already exists but it is not a directory: ${path}`;
+  return new RpcError('invalid_argument', message);
+}
+
+function somethingInTheWay(error: unknown): never {
+  if (error instanceof DomainError && error.code === 'FILE_EXISTS') {
+    throw new RpcError('invalid_argument', error.message, { cause: error });
+  }
+  throw error;
+}
+
+/** A file or an empty folder at the destination is replaced, and the folders above it are made. */
+async function move({ call, userUuid }: SandboxCall, message: Fields): Promise<object> {
+  const from = sandboxPath(textIn(message, 'source'));
+  const to = sandboxPath(textIn(message, 'destination'));
+  const how = { overwrite: true, makeParents: true };
+  const { entry } = await call.service.moveFile({ userUuid, from, to, ...how });
+  return { entry: entryInfoOf(entry) };
+}
+
+/** A folder with all that is in it. Nothing there is fine. */
+async function remove(sandbox: SandboxCall, message: Fields): Promise<object> {
+  const { call, userUuid } = sandbox;
+  const path = sandboxPath(textIn(message, 'path'));
+  if (!(await call.service.deleteFile(userUuid, path))) await requireAlive(sandbox);
+  return {};
+}

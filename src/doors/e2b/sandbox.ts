@@ -1,0 +1,150 @@
+/** Serves a call on the data plane within its sandbox, however that ends meanwhile. */
+import { randomBytes } from 'node:crypto';
+import { DomainError } from '../../domain/errors.ts';
+import type { Session } from '../../domain/session.ts';
+import { singleUser } from '../../domain/users.ts';
+import type { SessionNames } from '../../service/access/sessionKeys.ts';
+import type { Principal } from '../../service/principal.ts';
+import type { WatchedSession } from '../../service/sessions/sessions.ts';
+import type { DoorCall, UnknownRequest } from '../openDoor.ts';
+import { sessionPrefixOf } from '../shared/place.ts';
+import { answerGone } from './answer.ts';
+
+// A sandbox is a session. Its id is in the name of the session's user, so every gateway knows which session is meant.
+
+/** The ids that E2B's own proxy accepts. */
+const SANDBOX_ID = /^i[0-9a-z]{20}$/;
+const ID_LETTERS = '0123456789abcdefghijklmnopqrstuvwxyz';
+const ID_LENGTH = 20;
+/** The largest multiple of 36 in a byte: what is above would make some letters more likely than others. */
+const EVEN_BYTES = 252;
+/** How the prefix of every session of this door ends. */
+const PREFIX_END = ':e2b:';
+
+export function isSandboxId(given: string): boolean {
+  return SANDBOX_ID.test(given);
+}
+
+/** An id that nobody can guess: it is part of what a key to the sandbox derives from. */
+export function newSandboxId(): string {
+  let letters = '';
+  while (letters.length < ID_LENGTH)
+    for (const byte of randomBytes(ID_LENGTH))
+      if (byte < EVEN_BYTES) letters += ID_LETTERS[byte % ID_LETTERS.length];
+  return `i${letters.slice(0, ID_LENGTH)}`;
+}
+
+/** The user of the session that is this sandbox of the holder. */
+export function userOf(holder: Principal, sandboxId: string): string {
+  return `${sessionPrefixOf(holder)}${sandboxId}`;
+}
+
+/** The id of the sandbox that is the session of this user. Null: it is none of this door. */
+export function sandboxIdIn(userUuid: string): string | null {
+  const prefix = prefixIn(userUuid);
+  return prefix === null ? null : userUuid.slice(prefix.length);
+}
+
+function prefixIn(userUuid: string): string | null {
+  const end = userUuid.lastIndexOf(PREFIX_END) + PREFIX_END.length;
+  return isSandboxId(userUuid.slice(end)) ? userUuid.slice(0, end) : null;
+}
+
+export const SANDBOX_NAMES: SessionNames = { prefixOf: sessionPrefixOf, prefixIn };
+
+// E2B has three servers: the API, one in each sandbox for code, and one for files and processes. Here all are below one path.
+
+/** A call on the data plane: its key was right, and the session of its sandbox was open when it came. */
+export interface SandboxCall {
+  /** Its service can act in this one session, and opens none. */
+  readonly call: DoorCall;
+  readonly sandboxId: string;
+  /** Of the session. */
+  readonly userUuid: string;
+  readonly session: Session;
+  /** Whether a signature in the URL stands for the key. */
+  readonly isSigned: boolean;
+  /** Whether the session has ended meanwhile. Then a stream must not end as if everything had been said. */
+  hasEnded(): Promise<boolean>;
+  /**
+   * From now on the answer is a stream: it is cut off when the session ends at whatever gateway, or when this gateway
+   * stops, which does not wait for it. Call this before the headers are sent.
+   */
+  onStream(): void;
+}
+
+export type Surface =
+  | { readonly type: 'control' }
+  /** Of a sandbox: code (49999), or files and processes (49983). */
+  | { readonly type: 'interpreter' | 'envd'; readonly sandboxId: string }
+  | { readonly type: 'signed' }
+  | { readonly type: 'no-sandbox' }
+  | { readonly type: 'no-port'; readonly sandboxId: string; readonly port: string };
+
+const INTERPRETER_PORT = '49999';
+const ENVD_PORT = '49983';
+const REST_OF_SANDBOXES = /^\/(?:execute|contexts|files|health)(?:\/|$)/;
+/** `/process.Process/Start`. */
+const RPC = /^\/([a-z]+\.[A-Za-z]+\/[A-Za-z]+)$/;
+
+/** The name of the method that a path calls. Null: it calls none. */
+export function rpcNameIn(path: string): string | null {
+  return RPC.exec(path)?.[1] ?? null;
+}
+
+/** Which of the servers a request is for. */
+export function surfaceOf({
+  req: { headers },
+  path,
+  query,
+}: Pick<UnknownRequest, 'req' | 'path' | 'query'>): Surface {
+  if (!REST_OF_SANDBOXES.test(path) && rpcNameIn(path) === null) return { type: 'control' };
+  if (path === '/files' && query.has('signature')) return { type: 'signed' };
+  const sandboxId = headers['e2b-sandbox-id']?.toString() ?? '';
+  if (sandboxId === '') return { type: 'no-sandbox' };
+  const port = headers['e2b-sandbox-port']?.toString() ?? ENVD_PORT;
+  if (port === INTERPRETER_PORT) return { type: 'interpreter', sandboxId };
+  return port === ENVD_PORT ? { type: 'envd', sandboxId } : { type: 'no-port', sandboxId, port };
+}
+
+/** @param isSigned see {@link SandboxCall} */
+export async function inSandbox(
+  call: DoorCall,
+  isSigned: boolean,
+  serve: (call: SandboxCall) => Promise<void>,
+): Promise<void> {
+  const { res, service, stopping } = call;
+  const userUuid = singleUser(call.principal.users) ?? '';
+  const sandboxId = sandboxIdIn(userUuid) ?? '';
+  const watched = await service.watchSession(userUuid).catch(nothingOpen);
+  if (watched === null) return answerGone(res, sandboxId);
+  const hasEnded = () => hasSessionEnded(call, watched);
+  const offs: (() => void)[] = [];
+  const onStream = () => {
+    call.onStream();
+    const cut = () => void res.destroy();
+    offs.push(watched.onEnd(cut), stopping.on(cut));
+  };
+  try {
+    const { session } = watched;
+    await serve({ call, sandboxId, userUuid, session, isSigned, hasEnded, onStream });
+  } catch (error: unknown) {
+    if (!(error instanceof DomainError) || !(await hasEnded())) throw error;
+    if (res.headersSent) res.destroy();
+    else answerGone(res, sandboxId);
+  } finally {
+    for (const off of offs) off();
+  }
+}
+
+/** This gateway may not have heard of the end yet. */
+async function hasSessionEnded({ service }: DoorCall, watched: WatchedSession): Promise<boolean> {
+  if (watched.hasEnded) return true;
+  const now = await service.session(watched.session.userUuid);
+  return now?.id !== watched.session.id || now.closedAt !== null;
+}
+
+function nothingOpen(error: unknown): null {
+  if (error instanceof DomainError && error.code === 'NOT_FOUND') return null;
+  throw error;
+}

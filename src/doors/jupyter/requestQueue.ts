@@ -1,0 +1,107 @@
+/** Carries out the requests of one connection: one after the other, in the order of arrival, or concurrently. */
+import type { ContextPlace } from '../../domain/context.ts';
+import type { FollowedContext } from '../../service/output/followContext.ts';
+import type { DoorSocket } from '../doorSocket.ts';
+
+/** How many requests may wait, and how much memory they may take. A notebook sends one cell at a time, or all cells. */
+const MAX_WAITING = 2_000;
+const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** How many requests may run beside the others. A client sends an interrupt or an input, and waits for its effect. */
+const MAX_BESIDE = 64;
+
+interface RequestQueue {
+  /** Returns false if too many requests wait already. Then this request is dropped. */
+  add(bytes: number, run: () => Promise<void>): boolean;
+  /** The same for a request that must not wait for the others. It runs beside them. */
+  addBeside(bytes: number, run: () => Promise<void>): boolean;
+}
+
+/** @param first is waited for before the first request. `run` and `first` must not reject. */
+export function createRequestQueue(first: Promise<unknown>): RequestQueue {
+  let waiting = 0;
+  let beside = 0;
+  let bytesOfAll = 0;
+  let last: Promise<unknown> = first;
+  return {
+    add: (bytes, run) => {
+      if (waiting >= MAX_WAITING || bytesOfAll + bytes > MAX_WAITING_BYTES) return false;
+      waiting += 1;
+      bytesOfAll += bytes;
+      last = last.then(run).then(() => {
+        waiting -= 1;
+        bytesOfAll -= bytes;
+      });
+      return true;
+    },
+    addBeside: (bytes, run) => {
+      if (beside >= MAX_BESIDE || bytesOfAll + bytes > MAX_WAITING_BYTES) return false;
+      beside += 1;
+      bytesOfAll += bytes;
+      void first.then(run).then(() => {
+        beside -= 1;
+        bytesOfAll -= bytes;
+      });
+      return true;
+    },
+  };
+}
+
+/**
+ * The pause before a client is asked again whether all has arrived. What arrived after its last answer may be sent
+ * again.
+ */
+const INTERVAL_MS = 100;
+
+interface Acknowledged {
+  /** From now on, reports each place that the client has reached to the followed context. */
+  tell(followed: Pick<FollowedContext, 'reached' | 'recorded'>): void;
+  /** Everything up to this place is sent. */
+  sent(place: ContextPlace): void;
+  /** Asks the client once more, and resolves when its answer is recorded. */
+  settle(): Promise<void>;
+}
+
+/** Finds out how far the client of a connection has come. The client is asked only after something was sent. */
+export function createAcknowledged(socket: DoorSocket): Acknowledged {
+  let reader: Pick<FollowedContext, 'reached' | 'recorded'> | null = null;
+  /** The last place that was sent, unless the client has been asked about it. */
+  let last: ContextPlace | null = null;
+  let asking: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function ask(): Promise<void> {
+    const place = last;
+    last = null;
+    if (place !== null && (await socket.arrived())) reader?.reached(place);
+  }
+
+  function askSoon(): void {
+    if (asking !== null || last === null || reader === null) return;
+    asking = ask();
+    void asking.then(() => {
+      timer = setTimeout(() => {
+        asking = null;
+        askSoon();
+      }, INTERVAL_MS);
+    });
+  }
+
+  socket.onClose(() => clearTimeout(timer));
+  return {
+    tell: (followed) => {
+      reader = followed;
+    },
+    sent: (place) => {
+      // A closing socket sends nothing more.
+      if (!socket.isOpen) return;
+      last = place;
+      askSoon();
+    },
+    settle: async () => {
+      if (reader === null) return;
+      await asking;
+      await ask();
+      await reader.recorded();
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/** What the REST routes of Jupyter share: answers, bodies, models and kernel specs. */
+import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { DomainError } from '../../domain/errors.ts';
+import type { Notebook } from '../../domain/notebook.ts';
+import type { KernelView } from '../../service/contexts/kernels.ts';
+import type { DoorCall } from '../openDoor.ts';
+import type { Route } from '../shared/findRoute.ts';
+import { answerJson as answer } from '../shared/jsonAnswer.ts';
+import type { Connections, Kernels } from './kernels.ts';
+
+/** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
+export const ANSWER_HEADERS = {
+  'Content-Type': 'application/json; charset=UTF-8',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  answer(res, status, body, { ...ANSWER_HEADERS, ...headers });
+}
+
+export function answerText(res: ServerResponse, text: string): void {
+  res.writeHead(200, { ...ANSWER_HEADERS, 'Content-Type': 'text/plain; charset=UTF-8' }).end(text);
+}
+
+export function answerNothing(res: ServerResponse): void {
+  res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+}
+
+/** Every refusal of a Jupyter server looks so. */
+export function errorBody(message: string): object {
+  return { message, reason: null };
+}
+
+/** A field of a body. */
+export const TEXT = z.string('must be a string.').nullish();
+
+export function bad(message: string, options?: ErrorOptions): DomainError {
+  return new DomainError('BAD_USER_INPUT', message, {}, options);
+}
+
+// The kinds of kernels: one of no environment, and one of each environment that serves new sessions.
+
+/** The names of the environments of which kernels can be started, in alphabetical order. */
+export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Promise<string[]> {
+  const versions = await service.environments();
+  const ready = versions.filter(({ environment }) => environment.state === 'READY');
+  const names = new Set(ready.map(({ environment }) => environment.name));
+  // What clients ask for without a choice is of no environment.
+  names.delete(KERNEL_NAME);
+  return [...names].sort();
+}
+
+/** What kernel a client asks for. Undefined: any, because it names none. Null: one of no environment. */
+export type AskedKernelSpec = string | null | undefined;
+
+/** @param name of a kernel spec @throws BAD_USER_INPUT if there is none of this name */
+export async function askedSpec(
+  call: Pick<DoorCall, 'service'>,
+  name: string | null | undefined,
+): Promise<AskedKernelSpec> {
+  if (!name) return undefined;
+  if (name === KERNEL_NAME) return null;
+  const names = await environmentsOf(call);
+  if (names.includes(name)) return name;
+  throw bad(
+    `There is no kernel spec of this name. There are: ${[KERNEL_NAME, ...names].join(', ')}.`,
+  );
+}
+
+// What Jupyter's REST API tells (https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html).
+
+export const KERNEL_NAME = 'python3';
+/** The Jupyter Server whose API this is. */
+export const API_VERSION = '2.15.0';
+
+/** The kernel spec of an environment. @param environment null: of none */
+export function kernelSpec(environment: string | null) {
+  return {
+    name: environment ?? KERNEL_NAME,
+    resources: {},
+    spec: {
+      argv: [],
+      env: {},
+      display_name: `${environment ?? 'Python 3'} (Cellhouse)`,
+      language: 'python',
+      interrupt_mode: 'message',
+      metadata: {},
+    },
+  } as const;
+}
+
+interface KernelModel {
+  readonly id: string;
+  readonly name: string;
+  readonly last_activity: string;
+  readonly execution_state: 'starting' | 'idle' | 'busy';
+  readonly connections: number;
+}
+
+/** @param connections WebSockets of this gateway */
+export function kernelModel(
+  { context, environment, lastActivityAt, unfinished }: KernelView,
+  connections: number,
+): KernelModel {
+  const isBusy = unfinished.length > 0;
+  return {
+    id: context.id,
+    name: environment ?? KERNEL_NAME,
+    last_activity: jupyterTime(lastActivityAt),
+    execution_state: context.status === 'STARTING' ? 'starting' : isBusy ? 'busy' : 'idle',
+    connections,
+  };
+}
+
+export function sessionModel({ id, path, name, type }: Notebook, kernel: KernelModel) {
+  return { id, path, name, type, kernel, notebook: { path, name } };
+}
+
+/** With six digits of a second: clients of the gateway protocol parse no other form. */
+export function jupyterTime(at: Date): string {
+  return at.toISOString().replace('Z', '000Z');
+}
+
+/** A call of this door. */
+export interface RestCall {
+  readonly call: DoorCall;
+  readonly kernels: Kernels;
+  readonly connections: Connections;
+  /** When this gateway began. */
+  readonly startedAt: Date;
+  /** The variable part of the path, decoded. */
+  readonly id: string;
+}
+
+export type RestRoute = Route<(rest: RestCall) => Promise<void> | void>;

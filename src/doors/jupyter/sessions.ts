@@ -1,0 +1,132 @@
+/** Jupyter's sessions: notebooks (src/domain/notebook.ts) and the kernels that run them. */
+import { z } from 'zod';
+import { DomainError } from '../../domain/errors.ts';
+import type { Notebook } from '../../domain/notebook.ts';
+import type { KernelView } from '../../service/contexts/kernels.ts';
+import { optionalBody, readJson } from '../shared/body.ts';
+import {
+  type AskedKernelSpec,
+  answerJson,
+  answerNothing,
+  askedSpec,
+  bad,
+  kernelModel,
+  type RestCall,
+  type RestRoute,
+  sessionModel,
+  TEXT,
+} from './rest.ts';
+
+export const SESSION_ROUTES: readonly RestRoute[] = [
+  { path: /^\/api\/sessions$/, methods: { GET: listSessions, POST: openSession } },
+  {
+    path: /^\/api\/sessions\/([^/]+)$/,
+    methods: { GET: getSession, PATCH: changeSession, DELETE: endSession },
+  },
+];
+
+const SESSION = optionalBody({
+  path: TEXT,
+  name: TEXT,
+  type: TEXT,
+  kernel: z.object({ id: TEXT, name: TEXT }, 'must be an object.').nullish(),
+});
+
+/** The folder of a document, in which its kernel begins. Null: the home. */
+export function folderOf(path: string | null | undefined): string | null {
+  const folder = (path ?? '').replace(/^\/+/, '').split('/').slice(0, -1).join('/');
+  return folder === '' ? null : folder;
+}
+
+async function listSessions(rest: RestCall): Promise<void> {
+  const [notebooks, kernels] = await Promise.all([
+    rest.call.service.notebooks(rest.kernels.users),
+    rest.kernels.list(),
+  ]);
+  const byId = new Map<string, KernelView>(kernels.map((each) => [each.context.id, each]));
+  const models = notebooks.flatMap((notebook) => {
+    const kernel = byId.get(notebook.contextId);
+    return kernel ? [modelOf(rest, notebook, kernel)] : [];
+  });
+  answerJson(rest.call.res, 200, models);
+}
+
+/** A path that is open already keeps its kernel. */
+async function openSession(rest: RestCall): Promise<void> {
+  const { call, kernels } = rest;
+  const { path, kernel, name, type } = await readJson(call, SESSION);
+  if (path == null) throw bad('Missing field in JSON data: path');
+  const spec = await askedSpec(call, kernel?.name);
+  const open = await call.service.notebooks(kernels.users);
+  const found = open.find((each) => each.path === path);
+  const asked = { path, name: name ?? '', type: type ?? 'notebook' };
+  const notebook = found ?? (await opened(rest, asked, { id: kernel?.id, spec }));
+  const model = modelOf(rest, notebook, await kernels.find(notebook.contextId));
+  answerJson(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
+}
+
+async function opened(
+  { call, kernels }: RestCall,
+  asked: { readonly path: string; readonly name: string; readonly type: string },
+  { id, spec }: { readonly id: string | null | undefined; readonly spec: AskedKernelSpec },
+): Promise<Notebook> {
+  const kernel =
+    id == null ? await kernels.start(folderOf(asked.path), spec) : await kernels.find(id);
+  return await call.service.openNotebook({ contextId: kernel.context.id, ...asked });
+}
+
+async function getSession(rest: RestCall): Promise<void> {
+  const { notebook, kernel } = await find(rest);
+  answerJson(rest.call.res, 200, modelOf(rest, notebook, kernel));
+}
+
+async function changeSession(rest: RestCall): Promise<void> {
+  const { call, kernels, id } = rest;
+  const { path, kernel: asked, name, type } = await readJson(call, SESSION);
+  const spec = await askedSpec(call, asked?.name);
+  const before = await find(rest);
+  const kernel =
+    asked?.id != null
+      ? await kernels.find(asked.id)
+      : asked?.name != null
+        ? await kernels.start(folderOf(before.notebook.path), spec)
+        : before.kernel;
+  const notebook = await call.service.changeNotebook(id, {
+    contextId: kernel.context.id,
+    path: path ?? before.notebook.path,
+    name: name ?? before.notebook.name,
+    type: type ?? before.notebook.type,
+  });
+  if (kernel.context.id !== before.kernel.context.id) await endUnused(rest, before.kernel);
+  answerJson(call.res, 200, modelOf(rest, notebook, kernel));
+}
+
+/** As Jupyter Server does: the kernel that a session had ends, unless another session has it. */
+async function endUnused({ call, kernels }: RestCall, { context }: KernelView): Promise<void> {
+  const open = await call.service.notebooks(kernels.users);
+  if (open.every(({ contextId }) => contextId !== context.id)) await kernels.end(context.id);
+}
+
+async function endSession(rest: RestCall): Promise<void> {
+  const { notebook, kernel } = await find(rest);
+  await rest.call.service.closeNotebook(notebook.id);
+  await rest.kernels.end(kernel.context.id);
+  answerNothing(rest.call.res);
+}
+
+interface Found {
+  readonly notebook: Notebook;
+  readonly kernel: KernelView;
+}
+
+/** @throws NOT_FOUND */
+async function find({ call, kernels, id }: RestCall): Promise<Found> {
+  const open = await call.service.notebooks(kernels.users);
+  const notebook = open.find((each) => each.id === id);
+  if (!notebook) throw new DomainError('NOT_FOUND', 'Session not found');
+  return { notebook, kernel: await kernels.find(notebook.contextId) };
+}
+
+function modelOf({ connections }: RestCall, notebook: Notebook, kernel: KernelView) {
+  return sessionModel(notebook, kernelModel(kernel, connections.of(kernel.context.id)));
+}
