@@ -105,7 +105,7 @@ export const ROOMS = {
       'access/actorDeps.ts',
       'access/refusals.ts',
       'access/sessionKeys.ts',
-      'access/tokenBook.ts',
+      'access/tokenCache.ts',
       'access/tokenEnd.ts',
       'access/tokens.ts',
       'answer/answer.ts',

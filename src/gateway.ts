@@ -40,11 +40,11 @@ import type { Readiness } from './server/http/health.ts';
 import { createRefusals, type Refusals, recordCounts } from './service/access/refusals.ts';
 import { createSessionKeys, type SessionKeys } from './service/access/sessionKeys.ts';
 import {
-  createTokenBook,
+  createTokenCache,
   createTokenUses,
-  type TokenBook,
+  type TokenCache,
   watchTokens,
-} from './service/access/tokenBook.ts';
+} from './service/access/tokenCache.ts';
 import { createFinishWaiters, onOwnEnds } from './service/execute/finishWaiters.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
 import { createFileTransfers } from './service/files/fileTransfers.ts';
@@ -218,7 +218,7 @@ export function composePool(deps: {
 
 export interface ServiceParts {
   readonly service: Service;
-  readonly tokenBook: TokenBook;
+  readonly tokenCache: TokenCache;
   readonly sessionKeys: SessionKeys;
   /** AUTH_TOKEN. */
   readonly token: () => string;
@@ -247,7 +247,7 @@ export function composeService(
   const clock = () => performance.now();
   const uses = createTokenUses({ queries: database.queries, now });
   const refusals = createRefusals({ queries: database.queries, now });
-  const tokenBook = createTokenBook({ ...database, uses, now, clock });
+  const tokenCache = createTokenCache({ ...database, uses, now, clock });
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
@@ -257,7 +257,7 @@ export function composeService(
     read ??= config.authToken ?? tokenOf(config.dataDir);
     return read;
   };
-  const sessionKeys = createSessionKeys({ ...database, tokenBook, sessions, authToken: token });
+  const sessionKeys = createSessionKeys({ ...database, tokenCache, sessions, authToken: token });
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
@@ -268,7 +268,7 @@ export function composeService(
   });
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
-    tokenBook.apply(recorded);
+    tokenCache.apply(recorded);
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
     quotas.apply(recorded);
@@ -295,14 +295,14 @@ export function composeService(
   });
   return {
     service,
-    tokenBook,
+    tokenCache,
     sessionKeys,
     token,
     refusals,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), sessionKeys.load()]);
-      await Promise.all([tokenBook.reload(), quotas.load()]);
-      stopWatching = watchTokens(tokenBook, logger);
+      await Promise.all([tokenCache.reload(), quotas.load()]);
+      stopWatching = watchTokens(tokenCache, logger);
       stopRecording = recordCounts([uses, refusals], logger);
     },
     close: async () => {
@@ -328,13 +328,13 @@ export function composeServer(
       readonly processMetrics: () => Promise<string>;
     },
 ): GatewayServer {
-  const { config, database, pool, service, tokenBook, sessionKeys, refusals } = deps;
+  const { config, database, pool, service, tokenCache, sessionKeys, refusals } = deps;
   const { logger, processMetrics } = deps;
   return createServer({
     config,
     service,
     doors: createDoors(config.doors, { logger, newId, now: () => new Date(), settings: config }),
-    tokenBook,
+    tokenCache,
     sessionKeys,
     refusals,
     token: deps.token(),

@@ -174,7 +174,7 @@ function created({ at, contextId: id, ...data }: Created, version: number): Cont
  * How far a follower of a context has read. It gets the executions in the order of acceptance, each from its beginning
  * to its end.
  */
-export interface ContextPlace {
+export interface ContextOffset {
   /** The position of an execution's request. The follower has got everything of the executions before it. */
   readonly position: number;
   /**
@@ -185,12 +185,12 @@ export interface ContextPlace {
 }
 
 /** The follower has got nothing of this execution yet. */
-export const NOT_BEGUN = -1;
+export const NOTHING_DELIVERED = -1;
 /** The follower has got all of this execution, its end included. No output has such a high seq. */
-export const WHOLE = 2_147_483_647;
+export const ALL_DELIVERED = 2_147_483_647;
 
-/** Whether a follower at `reached` has already got the item at `place`. */
-export function isTold(place: ContextPlace, reached: ContextPlace | null): boolean {
-  if (reached === null || place.position > reached.position) return false;
-  return place.position < reached.position || place.seq <= reached.seq;
+/** Whether a follower at `reached` has already got the item at `offset`. */
+export function isDelivered(offset: ContextOffset, reached: ContextOffset | null): boolean {
+  if (reached === null || offset.position > reached.position) return false;
+  return offset.position < reached.position || offset.seq <= reached.seq;
 }

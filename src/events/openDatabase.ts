@@ -5,13 +5,13 @@
 import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
 import type { GatewayId } from '../domain/ids.ts';
-import { allPatient } from './connection/allPatient.ts';
 import {
   type Client,
   type ClientOptions,
   createClient,
   type DatabaseAddress,
 } from './connection/client.ts';
+import { withRetries } from './connection/withRetries.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { createFirstUse } from './migrations/firstUse.ts';
@@ -121,17 +121,17 @@ function assemble(
   return {
     gatewayId,
     // Commits need no wrapper: they are retried by the store itself.
-    store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
+    store: { ...store, ...withRetries({ lastPosition: store.lastPosition }, patience) },
     // What adds to counts must not be repeated: after a lost answer, nobody knows whether it was added.
     queries: {
-      ...allPatient(queries, patience),
+      ...withRetries(queries, patience),
       recordRefusedCalls: queries.recordRefusedCalls,
       recordEgress: queries.recordEgress,
     },
-    leases: { ...leases, ...allPatient(asked(leases), patience) },
+    leases: { ...leases, ...withRetries(asked(leases), patience) },
     wakeUps,
     waiting,
-    firstUse: allPatient(createFirstUse(reads, closing.signal), patience),
+    firstUse: withRetries(createFirstUse(reads, closing.signal), patience),
     tokenReads: createTokenQueries(clients.tokens),
     outdated: compatibility.outdated,
     ping: async () => {

@@ -33,7 +33,10 @@ import type { EgressServer } from '../worker/workerEgress.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
-import { createEnvironments, type Environments } from './supply/environments.ts';
+import {
+  createServingEnvironments,
+  type ServingEnvironments,
+} from './supply/servingEnvironments.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
@@ -99,7 +102,7 @@ export interface Pool {
    */
   hasPresentImage(worker: Worker): Promise<boolean>;
   /** Whether the worker's agent is known to have a feature. If not, {@link featuresOf} asks it. */
-  hasTold(id: WorkerId, feature: string): boolean;
+  isKnownToHave(id: WorkerId, feature: string): boolean;
   /**
    * Ends an idle worker that cannot do what a session needs. Another one is made in its place. If another gateway has
    * opened a session with it meanwhile, it stays.
@@ -177,7 +180,7 @@ export function createPool(deps: PoolDeps): Pool {
       });
       return (await present) === imageId;
     },
-    hasTold: parts.features.hasTold,
+    isKnownToHave: parts.features.isKnownToHave,
     retireIdle: (worker) => retireIdle(ending, worker),
     closeSession: (session, reason, actor) => closeSession(ending, session, reason, actor),
     filesOf: (session) =>
@@ -218,7 +221,7 @@ interface PoolParts {
   readonly ending: EndWorkerDeps;
   readonly asking: AskKernelDeps;
   readonly features: WorkerFeatures;
-  readonly environments: Environments;
+  readonly environments: ServingEnvironments;
 }
 
 /** Creates the parts of a pool. They refer to each other through callbacks, which run only after all parts exist. */
@@ -247,7 +250,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
       keeping.sweepSoon();
     },
   };
-  const environments = createEnvironments({ ...database.queries, now: deps.now });
+  const environments = createServingEnvironments({ ...database.queries, now: deps.now });
   const making = createWorkerMaking({ ...deps, ...ending });
   const supply = createSupply({
     ...deps,

@@ -43,14 +43,14 @@ export async function poolOfEngine(
     const engine = await ask(ENGINE_LIMIT_MS).catch((error: unknown) => {
       throw noEngine(address, error);
     });
-    return heldTo(known ?? (await queries.poolIdentity(engine.id)), engine, address);
+    return requirePoolEngine(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
   const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
     // If this user may not use the engine, the engine is not away, and waiting would not help.
     if (isEngineAway(error)) return null;
     throw noEngine(address, error);
   });
-  return heldTo(known, engine, address);
+  return requirePoolEngine(known, engine, address);
 }
 
 function noEngine(address: string, cause: unknown): Error {
@@ -61,7 +61,7 @@ function noEngine(address: string, cause: unknown): Error {
 }
 
 /** @throws Error if `engine` is not the pool's */
-function heldTo(
+function requirePoolEngine(
   { poolId, engineId }: PoolIdentity,
   engine: Engine | null,
   address: string,

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { OpenDoor } from '../doors/openDoor.ts';
 import type { Refusals } from '../service/access/refusals.ts';
 import type { SessionKeys } from '../service/access/sessionKeys.ts';
-import type { TokenBook } from '../service/access/tokenBook.ts';
+import type { TokenCache } from '../service/access/tokenCache.ts';
 import type { Service } from '../service/service.ts';
 import type { Readiness } from './http/health.ts';
 import type { MetricsDeps } from './http/metrics.ts';
@@ -21,7 +21,7 @@ export interface ServerDeps
   /** AUTH_TOKEN. */
   readonly token: string;
   readonly refusals: Refusals;
-  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
+  readonly tokenCache: Pick<TokenCache, 'isFresh' | 'holderOf' | 'read'>;
   readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
   readonly readiness: () => Promise<Readiness>;
   /** How many subscriptions follow output here. */

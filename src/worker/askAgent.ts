@@ -131,12 +131,12 @@ export interface WorkerFeatures {
   /** The workers that have not answered a claim in the last {@link SILENT_MS}. */
   silent(): WorkerId[];
   /** Whether the worker is known to have this feature. False also if it has not been asked. */
-  hasTold(id: WorkerId, feature: string): boolean;
+  isKnownToHave(id: WorkerId, feature: string): boolean;
   /** Forgets a worker that is gone. */
   forget(id: WorkerId): void;
 }
 
-interface Told {
+interface AgentHealth {
   readonly features: ReadonlySet<string>;
   readonly kernelInfo: KernelFacts | null;
 }
@@ -145,11 +145,11 @@ export function createWorkerFeatures(
   addressOf: (worker: Worker) => AgentAddress | null,
   now: () => Date,
 ): WorkerFeatures {
-  const known = new Map<WorkerId, Promise<Told>>();
+  const known = new Map<WorkerId, Promise<AgentHealth>>();
   const told = new Map<WorkerId, ReadonlySet<string>>();
   const silentSince = new Map<WorkerId, number>();
 
-  async function ask(worker: Worker): Promise<Told> {
+  async function ask(worker: Worker): Promise<AgentHealth> {
     const address = addressOf(worker);
     if (address === null) throw new Error('The worker was never started.');
     const { signal } = new AbortController();
@@ -159,7 +159,7 @@ export function createWorkerFeatures(
     return { features: new Set(features), kernelInfo };
   }
 
-  async function toldBy(worker: Worker): Promise<Told> {
+  async function healthOf(worker: Worker): Promise<AgentHealth> {
     const earlier = known.get(worker.id);
     if (earlier) return await earlier;
     const asking = ask(worker);
@@ -176,11 +176,11 @@ export function createWorkerFeatures(
     }
   }
 
-  const of = async (worker: Worker) => (await toldBy(worker)).features;
+  const of = async (worker: Worker) => (await healthOf(worker)).features;
 
   return {
     of,
-    kernelFactsOf: async (worker) => (await toldBy(worker)).kernelInfo,
+    kernelFactsOf: async (worker) => (await healthOf(worker)).kernelInfo,
     inTime: async (worker) => {
       const answered = of(worker).catch(() => null);
       const features = await within(CLAIM_ASK_MS, answered, () => null);
@@ -192,7 +192,7 @@ export function createWorkerFeatures(
       for (const [id, since] of silentSince) if (since < oldest) silentSince.delete(id);
       return [...silentSince.keys()];
     },
-    hasTold: (id, feature) => told.get(id)?.has(feature) ?? false,
+    isKnownToHave: (id, feature) => told.get(id)?.has(feature) ?? false,
     forget: (id) => {
       known.delete(id);
       told.delete(id);

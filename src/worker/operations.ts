@@ -18,7 +18,7 @@ import type { ContextNews } from './receiving.ts';
 import type { WorkerContexts } from './workerContexts.ts';
 
 /** The codes of refusals that may be temporary. Null: the agent did not answer, or gave no code. */
-const PASSING_CODES: ReadonlySet<string | null> = new Set([
+const TRANSIENT_CODES: ReadonlySet<string | null> = new Set([
   null,
   'internal',
   'busy',
@@ -27,8 +27,8 @@ const PASSING_CODES: ReadonlySet<string | null> = new Set([
 ]);
 
 /** Whether creating a context may succeed if the agent is asked again. False: no kernel can be started for it now. */
-function mayPass(error: unknown): boolean {
-  return PASSING_CODES.has(refusalCode(error));
+function isTransientRefusal(error: unknown): boolean {
+  return TRANSIENT_CODES.has(refusalCode(error));
 }
 
 /**
@@ -86,7 +86,7 @@ const createContext = durableOperation({
       worker.contextNews.ready(contextId, worker.now().getTime());
     } catch (error: unknown) {
       if (!isStarting(worker, contextId)) return;
-      if (mayPass(error)) throw error;
+      if (isTransientRefusal(error)) throw error;
       await fail(worker, contextId, eventId);
     }
   },
@@ -164,7 +164,7 @@ async function makeAgain(
     await worker.call('contexts', { contextId, workingDirectory });
   } catch (error: unknown) {
     // If this start fails, too, for example because the folder is gone, the next execution tries again.
-    if (mayPass(error)) throw error;
+    if (isTransientRefusal(error)) throw error;
   }
   worker.contextNews.kernelReplaced(contextId, { at: worker.now().getTime(), reason: 'user' });
 }

@@ -1,6 +1,6 @@
 /** Those that follow a context under a name, and come back at another gateway: what they are told. */
 import { describe, expect, it } from 'vitest';
-import type { ContextPlace } from '../../src/domain/context.ts';
+import type { ContextOffset } from '../../src/domain/context.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { ContextNews } from '../../src/service/output/followContext.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
@@ -33,7 +33,7 @@ async function follow(contextId: string, reader: string | null, service = other)
   const reading = (async () => {
     for await (const news of followed.news) got.push(news);
   })();
-  const told = () => got.filter((news) => !('isTold' in news && news.isTold)).map(nameOf);
+  const told = () => got.filter((news) => !('isDelivered' in news && news.isDelivered)).map(nameOf);
   return {
     got,
     told,
@@ -45,11 +45,11 @@ async function follow(contextId: string, reader: string | null, service = other)
     /** Acknowledges what has this name, at once and durably, and all before. */
     acknowledge: async (name: string) => {
       const news = got.find((each) => nameOf(each) === name);
-      if (!news || !('place' in news)) throw new Error(`It was not told: ${name}.`);
-      followed.reached(news.place);
-      const { position, seq } = news.place;
+      if (!news || !('offset' in news)) throw new Error(`It was not told: ${name}.`);
+      followed.reached(news.offset);
+      const { position, seq } = news.offset;
       await until('it is recorded', async () =>
-        (await places(contextId)).some((row) => row.position === position && row.seq === seq)
+        (await offsets(contextId)).some((row) => row.position === position && row.seq === seq)
           ? true
           : undefined,
       );
@@ -67,7 +67,7 @@ function nameOf(news: ContextNews): string {
   return news.type === 'begun' ? `begun ${news.code}` : news.type;
 }
 
-const places = (contextId: string) => db.sql<ContextPlace[]>`
+const offsets = (contextId: string) => db.sql<ContextOffset[]>`
   SELECT position, seq FROM context_readers WHERE context_id = ${contextId}`;
 
 /** The id of a context in which a cell has begun. Its reader has acknowledged that, and has gone. */
@@ -108,8 +108,8 @@ describe('A reader', () => {
     await first.go();
     const second = await follow(id, 'silent');
     expect(await second.untilTold('ended')).toEqual(WHOLE_CELL('say once'));
-    expect(second.got.map((news) => 'place' in news && news.place)).toEqual(
-      first.got.map((news) => 'place' in news && news.place),
+    expect(second.got.map((news) => 'offset' in news && news.offset)).toEqual(
+      first.got.map((news) => 'offset' in news && news.offset),
     );
     await second.go();
   });
@@ -132,7 +132,9 @@ describe('A reader', () => {
     );
     expect(second.told()).toEqual(rest);
     // What was told before is given again, for what it explains.
-    const again = second.got.filter((news) => 'isTold' in news && news.isTold).map(nameOf);
+    const again = second.got
+      .filter((news) => 'isDelivered' in news && news.isDelivered)
+      .map(nameOf);
     expect([...again, ...rest]).toEqual(
       last === 'ended' ? rest : [...WHOLE_CELL('say a'), ...WHOLE_CELL('say b')],
     );
@@ -174,7 +176,7 @@ describe('A reader', () => {
     await newer.untilTold('ended');
     await newer.acknowledge('ended');
     const [begun] = older.got;
-    if (begun && 'place' in begun) older.reached(begun.place);
+    if (begun && 'offset' in begun) older.reached(begun.offset);
     await older.go();
     await newer.go();
     // Whoever asks at the same gateway waits for what it has still to record.
@@ -193,10 +195,10 @@ describe('A reader', () => {
       await reader.acknowledge('ended');
       await reader.go();
     }
-    expect(await places(id)).toHaveLength(4);
+    expect(await offsets(id)).toHaveLength(4);
     const nobody = await follow(id, null);
     await nobody.go();
-    expect(await places(id)).toHaveLength(4);
+    expect(await offsets(id)).toHaveLength(4);
   });
 });
 
@@ -223,7 +225,7 @@ describe('What is kept of readers', () => {
   it('is of the latest 32 of a context', async () => {
     const id = await opened();
     for (let n = 0; n < 34; n += 1) await (await follow(id, `reader ${n}`)).go();
-    expect(await places(id)).toHaveLength(32);
+    expect(await offsets(id)).toHaveLength(32);
   });
 
   it('ends with the context and with the session, and does not come back', async () => {
@@ -232,16 +234,18 @@ describe('What is kept of readers', () => {
     const { id } = await one.createContext(AUTH_TOKEN_HOLDER, asked);
     const [inContext, inDefault] = [await follow(id, 'reader'), await follow(sessionId, 'reader')];
     await db.queries.deleteLeftOfSessions();
-    expect([await places(id), await places(sessionId)].map((rows) => rows.length)).toEqual([1, 1]);
+    expect([await offsets(id), await offsets(sessionId)].map((rows) => rows.length)).toEqual([
+      1, 1,
+    ]);
     await one.deleteContext(AUTH_TOKEN_HOLDER, userUuid(), id);
     await db.queries.deleteLeftOfSessions();
-    expect(await places(id)).toEqual([]);
+    expect(await offsets(id)).toEqual([]);
     await expect(follow(id, 'reader')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await one.release(AUTH_TOKEN_HOLDER, userUuid());
     await db.queries.deleteLeftOfSessions();
     const late = { sessionId, contextId: sessionId, reader: 'late', position: 1, seq: 1 };
     await db.queries.recordReaders([late]);
-    expect(await places(sessionId)).toEqual([]);
+    expect(await offsets(sessionId)).toEqual([]);
     await inContext.go();
     await inDefault.go();
   });

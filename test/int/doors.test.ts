@@ -19,8 +19,8 @@ const MINE = secretOf('mine');
 
 async function start(options: TransportOptions = {}) {
   const door: OpenDoor & Seen = testDoor();
-  const { book: tokenBook, endings } = tokensFor({ mine: 'mcp', all: null, other: 'jupyter' });
-  const started = await startTransport(memoryService(), { doors: [door], tokenBook, ...options });
+  const { book: tokenCache, endings } = tokensFor({ mine: 'mcp', all: null, other: 'jupyter' });
+  const started = await startTransport(memoryService(), { doors: [door], tokenCache, ...options });
   const ask = (path: string, headers: Record<string, string> = {}, method = 'POST', body = '') =>
     send(started.port, { path, headers, method, body });
   return { ...started, door, endings, ask };
@@ -363,8 +363,8 @@ describe('a WebSocket', () => {
   it('holds up messages while nobody knows whether its token is valid, as many as one may have', async () => {
     let isKnown = () => {};
     let known: Promise<void> | null = null;
-    const { book: tokenBook } = tokensFor({ mine: 'mcp' }, {}, () => known);
-    const { port, door } = await start({ tokenBook });
+    const { book: tokenCache } = tokensFor({ mine: 'mcp' }, {}, () => known);
+    const { port, door } = await start({ tokenCache });
     const socket = connect(port, `/t/${MINE}/here`);
     const got: string[] = [];
     socket.on('message', (data) => got.push(String(data)));

@@ -9,7 +9,7 @@ import {
 } from '../support/jupyterChannels.ts';
 import { secretOf } from '../support/testDoor.ts';
 
-const NEW = { place: { position: 1, seq: 0 }, isTold: false };
+const NEW = { offset: { position: 1, seq: 0 }, isDelivered: false };
 
 describe('a request', () => {
   it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'no_request'])(

@@ -27,7 +27,7 @@ it.each([
     const door = testDoor();
     const { port, origin } = await startTransport(memoryService(), {
       doors: [door],
-      tokenBook: {
+      tokenCache: {
         ...book,
         isFresh: false,
         read: async (hash) => {

@@ -40,10 +40,10 @@ async function startGateway(parts: Parameters<typeof memoryService>[0] = {}, por
     addFixtures(server);
     return server;
   });
-  const { book: tokenBook } = tokensFor({ mine: 'mcp' });
+  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
   return await startTransport(memoryService(parts), {
     doors: [door],
-    tokenBook,
+    tokenCache,
     config: { port },
   });
 }

@@ -37,8 +37,8 @@ async function url(): Promise<string> {
     addFixtures(server);
     return server;
   });
-  const { book: tokenBook } = tokensFor({ mine: 'mcp' });
-  const { port } = await startTransport(memoryService(), { doors: [door], tokenBook });
+  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
+  const { port } = await startTransport(memoryService(), { doors: [door], tokenCache });
   return `http://127.0.0.1:${port}/t/${secretOf('mine')}/mcp`;
 }
 

@@ -8,7 +8,7 @@ import { DomainError } from '../../src/domain/errors.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
-import { viewOf } from '../../src/service/contexts/contexts.ts';
+import { contextViewOf } from '../../src/service/contexts/contexts.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import { openContext, queuedExecution } from '../support/states.ts';
@@ -31,9 +31,9 @@ async function start(
     newId,
     now: () => new Date(),
   });
-  const { book: tokenBook } = tokensFor({ mine: 'mcp' }, users);
+  const { book: tokenCache } = tokensFor({ mine: 'mcp' }, users);
   const config = { corsOrigins: [PAGE] };
-  const started = await startTransport(memoryService(parts), { doors: [door], tokenBook, config });
+  const started = await startTransport(memoryService(parts), { doors: [door], tokenCache, config });
   return { ...started, doorLog: log };
 }
 
@@ -106,7 +106,7 @@ it('The time to make a context counts as waiting, so that hosts get their answer
     {
       createContext: async () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
-        return viewOf(openContext());
+        return contextViewOf(openContext());
       },
       executeUntil: async (_principal, _request, { until }) => {
         waits.push(!until.aborted);

@@ -7,7 +7,7 @@ import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket } from 'ws';
 import { pause } from '../../src/async/pause.ts';
 import { newId } from '../../src/process/newId.ts';
-import { STALE_MS } from '../../src/service/access/tokenBook.ts';
+import { STALE_MS } from '../../src/service/access/tokenCache.ts';
 import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';

@@ -10,7 +10,7 @@ const UNTIL_AWAY_MS = 30_000;
 
 const start = () =>
   startTransport(memoryService(), {
-    tokenBook: {
+    tokenCache: {
       isFresh: false,
       holderOf: () => null,
       read: () => Promise.reject(new DatabaseAwayError(UNTIL_AWAY_MS)),

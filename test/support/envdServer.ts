@@ -49,10 +49,10 @@ export async function startEnvd(
       },
       ...facts,
     });
-  const { book: tokenBook } = tokensFor({ mine: 'mcp' });
+  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
   const { origin, port, log } = await startTransport(memoryService(parts), {
     doors: [door],
-    tokenBook,
+    tokenCache,
   });
   const ask = (path: string, init: RequestInit = {}) => {
     const headers = { 'X-Api-Key': secretOf('mine'), ...(init.headers as Record<string, string>) };

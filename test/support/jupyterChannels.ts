@@ -67,8 +67,8 @@ export async function startChannels() {
   const log: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });
   const door = createJupyterDoor({ settings, logger, newId, now: () => new Date() });
-  const { book: tokenBook } = tokensFor({ mine: 'jupyter', other: 'jupyter' });
-  const started = await startTransport(service, { doors: [door], tokenBook });
+  const { book: tokenCache } = tokensFor({ mine: 'jupyter', other: 'jupyter' });
+  const started = await startTransport(service, { doors: [door], tokenCache });
   return {
     ...started,
     /** What the door has logged with level warning or higher. */

@@ -58,7 +58,7 @@ export function secretOf(name: string): string {
 }
 
 export interface TestTokens {
-  readonly book: ServerDeps['tokenBook'];
+  readonly book: ServerDeps['tokenCache'];
   readonly endings: Readonly<Record<string, OpenTokenEnd>>;
 }
 

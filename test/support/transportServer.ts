@@ -48,7 +48,7 @@ export interface TransportOptions {
   readonly readiness?: () => Promise<Readiness>;
   readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
   readonly processMetrics?: ServerDeps['processMetrics'];
-  readonly tokenBook?: ServerDeps['tokenBook'];
+  readonly tokenCache?: ServerDeps['tokenCache'];
   readonly doors?: ServerDeps['doors'];
 }
 
@@ -65,7 +65,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
       recordSome: async () => {},
       close: async () => {},
     },
-    tokenBook: options.tokenBook ?? {
+    tokenCache: options.tokenCache ?? {
       isFresh: true,
       holderOf: () => null,
       read: async () => null,

@@ -13,7 +13,7 @@ const WRONG = `ch_${'b'.repeat(43)}`;
 function begin(read: () => Promise<void> = async () => {}) {
   const authenticate = createAuthenticate({
     token: 'of-the-operator',
-    tokenBook: {
+    tokenCache: {
       isFresh: true,
       holderOf: () => null,
       read: async (hash) => {

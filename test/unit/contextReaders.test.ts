@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SessionId } from '../../src/domain/ids.ts';
-import type { ReachedPlace } from '../../src/events/queries/sessionQueries.ts';
+import type { ReaderOffset } from '../../src/events/queries/sessionQueries.ts';
 import { createContextReaders } from '../../src/service/output/contextReaders.ts';
 
 /** The statements that were sent, in their order, and how each is answered. */
-let statements: { readonly places: readonly ReachedPlace[]; end(error?: Error): void }[];
+let statements: { readonly places: readonly ReaderOffset[]; end(error?: Error): void }[];
 const warned: string[] = [];
 const newReaders = () =>
   createContextReaders({
@@ -13,7 +13,7 @@ const newReaders = () =>
         new Promise((resolve, reject) => {
           statements.push({ places, end: (error) => (error ? reject(error) : resolve()) });
         }),
-      readerPlace: async () => null,
+      readerOffset: async () => null,
       trimReaders: async () => undefined,
     },
     logger: { warn: (_fields, message) => warned.push(message) },

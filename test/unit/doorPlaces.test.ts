@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { idOfSession, sessionOf } from '../../src/doors/mcp/session.ts';
-import { placeOf } from '../../src/doors/shared/place.ts';
+import { targetOf } from '../../src/doors/shared/target.ts';
 import { fc } from '../support/seeded.ts';
 
 const holder = { tokenId: 'auth-token', users: null, door: 'mcp' } as const;
@@ -10,16 +10,16 @@ const ann = { ...holder, users: { uuid: 'ann' } } as const;
 
 describe('a place', () => {
   it('has the token and the door in its name', () => {
-    expect(placeOf(holder, 'a')).toEqual({ userUuid: 'auth-token:mcp:a', contextName: null });
-    expect(placeOf({ ...holder, users: { prefix: 'team-' }, door: 'jupyter' }, 'a')).toEqual({
+    expect(targetOf(holder, 'a')).toEqual({ userUuid: 'auth-token:mcp:a', contextName: null });
+    expect(targetOf({ ...holder, users: { prefix: 'team-' }, door: 'jupyter' }, 'a')).toEqual({
       userUuid: 'team-:jupyter:a',
       contextName: null,
     });
   });
 
   it('is a context of the one user of a token', () => {
-    expect(placeOf(ann, 'a')).toEqual({ userUuid: 'ann', contextName: 'a' });
-    expect(placeOf(ann, null)).toEqual({ userUuid: 'ann', contextName: null });
+    expect(targetOf(ann, 'a')).toEqual({ userUuid: 'ann', contextName: 'a' });
+    expect(targetOf(ann, null)).toEqual({ userUuid: 'ann', contextName: null });
   });
 
   it('is another for each id, however long or odd that is', () => {
@@ -30,7 +30,7 @@ describe('a place', () => {
     fc.assert(
       fc.property(odd, odd, (one, two) => {
         for (const who of [holder, ann]) {
-          const [a, b] = [placeOf(who, one), placeOf(who, two)];
+          const [a, b] = [targetOf(who, one), targetOf(who, two)];
           expect(a.userUuid.length).toBeLessThanOrEqual(128);
           expect((a.contextName ?? a.userUuid).isWellFormed()).toBe(true);
           if (one !== two) expect(a).not.toEqual(b);
@@ -60,9 +60,9 @@ describe("an MCP client's session", () => {
 
   it('is the default context of a token for one user, unless it names another', () => {
     const call = callOf({ 'x-user-id': 'bob' }, ann);
-    expect(sessionOf(call, undefined)).toMatchObject({ id: 'default', place: placeOf(ann, null) });
-    expect(sessionOf(call, 'default').place).toEqual(placeOf(ann, null));
-    expect(sessionOf(call, 'a').place).toEqual(placeOf(ann, 'a'));
+    expect(sessionOf(call, undefined)).toMatchObject({ id: 'default', place: targetOf(ann, null) });
+    expect(sessionOf(call, 'default').place).toEqual(targetOf(ann, null));
+    expect(sessionOf(call, 'a').place).toEqual(targetOf(ann, 'a'));
   });
 
   it('is none that a command of one user could be said to be in, which is in no context', async () => {

@@ -1,6 +1,6 @@
 /** How far a client of a kernel has come: only what its WebSocket has answered for counts. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { ContextPlace } from '../../src/domain/context.ts';
+import type { ContextOffset } from '../../src/domain/context.ts';
 import type { DoorSocket } from '../../src/doors/doorSocket.ts';
 import { createAcknowledged } from '../../src/doors/jupyter/requestQueue.ts';
 
@@ -10,7 +10,7 @@ const LATER_MS = 1_000;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const place = (seq: number): ContextPlace => ({ position: 1, seq });
+const place = (seq: number): ContextOffset => ({ position: 1, seq });
 
 /** A connection whose client answers, or whose socket closes, when the test says so. */
 function connected() {

@@ -4,7 +4,7 @@ import { type Door, type Role, secretHash } from '../../src/domain/token.ts';
 import type { Users } from '../../src/domain/users.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createSessionKeys, type SessionKeys } from '../../src/service/access/sessionKeys.ts';
-import type { KnownToken } from '../../src/service/access/tokenBook.ts';
+import type { KnownToken } from '../../src/service/access/tokenCache.ts';
 import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { AUTH_TOKEN_BY_DOOR, byDoor, type Principal } from '../../src/service/principal.ts';
 
@@ -57,7 +57,7 @@ function gateway(authToken = 'the operator'): SessionKeys {
         return shared.get(name) ?? '';
       },
     },
-    tokenBook: {
+    tokenCache: {
       isFresh: true,
       tokenOf: (id) => find(known)(id),
       readToken: async (id) => find(stored)(id),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createTokenUses } from '../../src/service/access/tokenBook.ts';
+import { createTokenUses } from '../../src/service/access/tokenCache.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:30.000Z');
 

@@ -7,7 +7,7 @@ import type { SessionNames } from '../../service/access/sessionKeys.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { WatchedSession } from '../../service/sessions/sessions.ts';
 import type { DoorCall, UnknownRequest } from '../openDoor.ts';
-import { sessionPrefixOf } from '../shared/place.ts';
+import { sessionPrefixOf } from '../shared/target.ts';
 import { answerGone } from './answer.ts';
 
 // A sandbox is a session. Its id is in the name of the session's user, so every gateway knows which session is meant.

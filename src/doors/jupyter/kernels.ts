@@ -4,7 +4,7 @@ import { singleUser, type Users } from '../../domain/users.ts';
 import type { KernelView } from '../../service/contexts/kernels.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../../service/service.ts';
-import { sessionPrefixOf } from '../shared/place.ts';
+import { sessionPrefixOf } from '../shared/target.ts';
 
 /** The open WebSockets of this gateway, by kernel. */
 export interface Connections {
@@ -41,7 +41,7 @@ export function createConnections(): Connections {
 }
 
 /** Where the kernels of a caller are. */
-type Place =
+type Target =
   /** A token for one user: contexts of that user's session, beside the default one, which other doors use. */
   | { readonly type: 'contexts'; readonly userUuid: string }
   /** Any other token: each kernel is the default context of a session of its own, whose user has this prefix. */
@@ -74,7 +74,7 @@ export interface Kernels {
 }
 
 export function kernelsOf({ principal, service }: Caller, newId: () => string): Kernels {
-  const place = placeOfKernels(principal);
+  const place = targetOfKernels(principal);
   const users: Users =
     place.type === 'contexts' ? { uuid: place.userUuid } : { prefix: place.prefix };
   const isHere = ({ context, userUuid }: KernelView) =>
@@ -147,7 +147,7 @@ async function openIn(
   if (!isOpen && isChosen) await service.openSession({ userUuid, environment });
 }
 
-function placeOfKernels(principal: Principal): Place {
+function targetOfKernels(principal: Principal): Target {
   const userUuid = singleUser(principal.users);
   if (userUuid !== null) return { type: 'contexts', userUuid };
   return { type: 'sessions', prefix: sessionPrefixOf(principal) };

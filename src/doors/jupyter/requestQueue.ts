@@ -1,5 +1,5 @@
 /** Carries out the requests of one connection: one after the other, in the order of arrival, or concurrently. */
-import type { ContextPlace } from '../../domain/context.ts';
+import type { ContextOffset } from '../../domain/context.ts';
 import type { FollowedContext } from '../../service/output/followContext.ts';
 import type { DoorSocket } from '../doorSocket.ts';
 
@@ -53,10 +53,10 @@ export function createRequestQueue(first: Promise<unknown>): RequestQueue {
 const INTERVAL_MS = 100;
 
 interface Acknowledged {
-  /** From now on, reports each place that the client has reached to the followed context. */
+  /** From now on, reports each offset that the client has reached to the followed context. */
   tell(followed: Pick<FollowedContext, 'reached' | 'recorded'>): void;
-  /** Everything up to this place is sent. */
-  sent(place: ContextPlace): void;
+  /** Everything up to this offset is sent. */
+  sent(offset: ContextOffset): void;
   /** Asks the client once more, and resolves when its answer is recorded. */
   settle(): Promise<void>;
 }
@@ -64,15 +64,15 @@ interface Acknowledged {
 /** Finds out how far the client of a connection has come. The client is asked only after something was sent. */
 export function createAcknowledged(socket: DoorSocket): Acknowledged {
   let reader: Pick<FollowedContext, 'reached' | 'recorded'> | null = null;
-  /** The last place that was sent, unless the client has been asked about it. */
-  let last: ContextPlace | null = null;
+  /** The last offset that was sent, unless the client has been asked about it. */
+  let last: ContextOffset | null = null;
   let asking: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
 
   async function ask(): Promise<void> {
-    const place = last;
+    const offset = last;
     last = null;
-    if (place !== null && (await socket.arrived())) reader?.reached(place);
+    if (offset !== null && (await socket.arrived())) reader?.reached(offset);
   }
 
   function askSoon(): void {
@@ -91,10 +91,10 @@ export function createAcknowledged(socket: DoorSocket): Acknowledged {
     tell: (followed) => {
       reader = followed;
     },
-    sent: (place) => {
+    sent: (offset) => {
       // A closing socket sends nothing more.
       if (!socket.isOpen) return;
-      last = place;
+      last = offset;
       askSoon();
     },
     settle: async () => {

@@ -85,8 +85,8 @@ export function serveChannels(deps: ChannelsDeps): void {
       default: {
         const who = askedFor(news.execution);
         const all = messages.of(news, who);
-        if (!news.isTold) for (const outgoing of all) await out.send(outgoing);
-        acknowledged.sent(news.place);
+        if (!news.isDelivered) for (const outgoing of all) await out.send(outgoing);
+        acknowledged.sent(news.offset);
         if (news.type === 'output') requests.onOutput(news, who.isOurs);
         if (news.type === 'ended') asked.delete(keyOf(who.header, kernel.context.id));
       }

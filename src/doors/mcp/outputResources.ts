@@ -9,7 +9,7 @@ import type { Execution } from '../../domain/execution.ts';
 import type { BoundService } from '../../service/service.ts';
 import type { McpCall } from './mcpCall.ts';
 import { IMAGE_TEMPLATE, imageOf, OUTPUT_TEMPLATE, shownText } from './result.ts';
-import { orMasked } from './tools/tool.ts';
+import { withMaskedErrors } from './tools/tool.ts';
 
 /** The longest text of a resource, because a host takes a whole message into memory. A note replaces the rest. */
 const MAX_TEXT_CHARS = 8_388_608;
@@ -25,7 +25,7 @@ export function registerOutputResources(server: McpServer, { service, deps }: Mc
       mimeType: 'text/plain',
     },
     ({ href: uri }, { execution_id }) =>
-      orMasked(deps, async () => {
+      withMaskedErrors(deps, async () => {
         const execution = await executionOf(service, uri, execution_id);
         const text = await wholeText(service, execution);
         return { contents: [{ uri, mimeType: 'text/plain', text }] };
@@ -36,7 +36,7 @@ export function registerOutputResources(server: McpServer, { service, deps }: Mc
     new ResourceTemplate(IMAGE_TEMPLATE, { list: undefined }),
     { title: 'Image of an execution', description: 'An image that an execution has shown.' },
     ({ href: uri }, { execution_id, seq }) =>
-      orMasked(deps, async () => {
+      withMaskedErrors(deps, async () => {
         const execution = await executionOf(service, uri, execution_id);
         return await imageAt(service, execution, uri, Number(seq));
       }),

@@ -3,7 +3,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import { onAbort } from '../../async/onAbort.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { BoundService } from '../../service/service.ts';
-import { contextOf } from '../shared/place.ts';
+import { contextOf } from '../shared/target.ts';
 import type { McpCall, Notify } from './mcpCall.ts';
 import { reportProgress } from './progress.ts';
 import { collect, resultOf } from './result.ts';

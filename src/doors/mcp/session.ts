@@ -2,14 +2,14 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { singleUser } from '../../domain/users.ts';
-import { type Place, placeOf } from '../shared/place.ts';
+import { type Target, targetOf } from '../shared/target.ts';
 import type { McpCall } from './mcpCall.ts';
 
 /** A session as a client names it, and its place in the service. */
 export interface ClientSession {
   /** The `session_id` that the client passes to use this session again. */
   readonly id: string;
-  readonly place: Place;
+  readonly place: Target;
 }
 
 /**
@@ -55,8 +55,8 @@ function sessionNamed(
   id: string,
 ): ClientSession {
   if (isForOneUser(principal))
-    return { id, place: placeOf(principal, id === DEFAULT_ID ? null : id) };
-  return { id, place: placeOf(principal, userPrefix(headers) + id) };
+    return { id, place: targetOf(principal, id === DEFAULT_ID ? null : id) };
+  return { id, place: targetOf(principal, userPrefix(headers) + id) };
 }
 
 /**
@@ -72,7 +72,7 @@ export async function idOfSession(
     if (contextId === null) return language === 'BASH' ? null : DEFAULT_ID;
     return (await service.contexts(userUuid)).find(({ id }) => id === contextId)?.name ?? null;
   }
-  const prefix = placeOf(principal, userPrefix(headers)).userUuid;
+  const prefix = targetOf(principal, userPrefix(headers)).userUuid;
   const id = userUuid.slice(prefix.length);
   return userUuid.startsWith(prefix) && id !== '' ? id : null;
 }

@@ -5,8 +5,8 @@ import type { Execution } from '../../domain/execution.ts';
 import type { Output } from '../../domain/output.ts';
 import type { BoundService } from '../../service/service.ts';
 import type { DoorCall, DoorSettings } from '../openDoor.ts';
-import { contextOf } from '../shared/place.ts';
-import { detail, NO_CONNECTION, placeOfUser, type Reply, readFields } from './readFields.ts';
+import { contextOf } from '../shared/target.ts';
+import { detail, NO_CONNECTION, type Reply, readFields, targetOfUser } from './readFields.ts';
 
 /** Callers gave up after 30 s. Of these, the code may take 10 s. */
 const MAX_WAIT_FOR_WORKER_MS = 15_000;
@@ -21,7 +21,7 @@ export async function executeCode(
 ): Promise<Reply> {
   const request = await readFields(call, REQUEST);
   const { service } = call;
-  const place = placeOfUser(call.principal, request.user_uuid);
+  const place = targetOfUser(call.principal, request.user_uuid);
   const contextId = await contextOf(service, place);
   // Empty code was run, too. The service runs none.
   const code = request.code || '\n';

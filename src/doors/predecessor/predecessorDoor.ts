@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Refusal } from '../../service/refusal.ts';
 import type { DoorCall, DoorDeps, Entry, OpenDoor } from '../openDoor.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
-import { openContextOf } from '../shared/place.ts';
+import { openContextOf } from '../shared/target.ts';
 import { executeCode } from './executeCode.ts';
 import {
   detail,
@@ -13,9 +13,9 @@ import {
   misunderstood,
   NO_CONNECTION,
   NO_WORKER,
-  placeOfUser,
   type Reply,
   readFields,
+  targetOfUser,
   unprocessable,
   WRONG_TOKEN,
 } from './readFields.ts';
@@ -25,7 +25,7 @@ const REQUEST = z.object({ user_uuid: z.string() });
 /** `POST /release`: ends what a user has, if there is anything. It says so in any case. @throws DomainError */
 async function releaseUser({ service, principal, ...call }: DoorCall): Promise<Reply> {
   const { user_uuid: user } = await readFields(call, REQUEST);
-  const place = placeOfUser(principal, user);
+  const place = targetOfUser(principal, user);
   const contextId = await openContextOf(service, place);
   if (contextId === null) await service.release(place.userUuid);
   else if (contextId !== undefined) await service.deleteContext(place.userUuid, contextId);

@@ -5,7 +5,7 @@ import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { DoorCall } from '../openDoor.ts';
 import { BodyError, checked, isFields, jsonIn } from '../shared/body.ts';
-import { type Place, placeOf } from '../shared/place.ts';
+import { type Target, targetOf } from '../shared/target.ts';
 
 /** What the predecessor answered: a status, and an object as JSON. */
 export interface Reply {
@@ -26,10 +26,10 @@ export const WRONG_TOKEN = 'Invalid or missing authentication token';
 export const INTERNAL = 'Internal Server Error';
 
 /** Where the code of a `user_uuid` runs. The user that a token is for has the default context. */
-export function placeOfUser(principal: Principal, userUuid: string): Place {
+export function targetOfUser(principal: Principal, userUuid: string): Target {
   const own = singleUser(principal.users);
   const isOwn = own !== null && (userUuid === own || userUuid === '');
-  return placeOf(principal, isOwn ? null : userUuid);
+  return targetOf(principal, isOwn ? null : userUuid);
 }
 
 /** Why a part of the request is not accepted. */

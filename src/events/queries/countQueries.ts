@@ -19,7 +19,7 @@ import {
 type QuotaUse = Readonly<Record<CountedKind, number>>;
 
 /** The facts of an execution that determine its lane. */
-export type QueuePlace = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
+export type QueueKey = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
 
 /** How much is used of the quotas of unfinished executions. */
 interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QUEUED_EXECUTIONS'> {
@@ -98,7 +98,7 @@ export function createQuotaQueries({ sql, answered }: Client) {
     unfinishedUse: async (
       owner: QuotaOwner,
       maxCommands: number,
-      { sessionId, language, contextId }: QueuePlace,
+      { sessionId, language, contextId }: QueueKey,
     ): Promise<UnfinishedUse> => {
       const [row] = await answered(sql<{ running: number; queued: number; isLaneFree: boolean }[]>`
         WITH unfinished AS (${unfinished(owner, maxCommands)})

@@ -14,14 +14,14 @@ import { decodeJson } from '../store/preparedCommit.ts';
 import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/readEvents.ts';
 
 /** An item, and the cursor of its place in the list. */
-export interface Placed<T> {
+export interface Edge<T> {
   readonly item: T;
   readonly cursor: string;
 }
 
 /** At most `limit` items, and fewer if they would exceed `maxBytes`. */
 export interface BoundedPage<T> {
-  readonly edges: Placed<T>[];
+  readonly edges: Edge<T>[];
   /** Whether `maxBytes` ended the page, and not `limit`. */
   readonly isCut: boolean;
 }
@@ -116,7 +116,7 @@ export function createListQueries({ sql, answered }: Client) {
       { tenant, users, userUuid, status, from, to, metadata }: ExecutionFilter,
       before: number | null,
       limit: number,
-    ): Promise<Placed<Execution>[]> => {
+    ): Promise<Edge<Execution>[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
@@ -132,7 +132,7 @@ export function createListQueries({ sql, answered }: Client) {
     sessionPage: async (
       { tenant, users, userUuid, isOpen, from, environment, metadata }: SessionFilter,
       { isOldestFirst, after, limit }: SessionRange,
-    ): Promise<Placed<Session>[]> => {
+    ): Promise<Edge<Session>[]> => {
       const rows = await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
@@ -149,7 +149,7 @@ export function createListQueries({ sql, answered }: Client) {
       { poolId, states, tenant }: WorkerFilter,
       before: string | null,
       limit: number,
-    ): Promise<Placed<Worker>[]> => {
+    ): Promise<Edge<Worker>[]> => {
       const rows = await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId}
           ${states === null ? sql`` : sql`AND state = ANY (${[...states]}::text[])`}

@@ -1,5 +1,5 @@
 /** Queries of sessions, their contexts, and the notebooks and readers of these. */
-import type { Context, ContextPlace } from '../../domain/context.ts';
+import type { Context, ContextOffset } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ContextId, ExecutionId, NotebookId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Notebook } from '../../domain/notebook.ts';
@@ -267,7 +267,7 @@ export interface ContextReader {
   readonly reader: string;
 }
 
-export type ReachedPlace = ContextReader & ContextPlace;
+export type ReaderOffset = ContextReader & ContextOffset;
 
 /** How many readers of a context are remembered: those that have read on most recently. */
 const MAX_READERS = 32;
@@ -276,9 +276,9 @@ const MAX_READERS = 32;
 export function createContextReaderQueries({ sql, answered }: Client) {
   return {
     /** How far the reader has come. Null if that is not known. */
-    readerPlace: async ({ contextId, reader }: ContextReader): Promise<ContextPlace | null> =>
+    readerOffset: async ({ contextId, reader }: ContextReader): Promise<ContextOffset | null> =>
       firstOrNull(
-        await answered(sql<ContextPlace[]>`
+        await answered(sql<ContextOffset[]>`
           SELECT position, seq FROM context_readers
           WHERE context_id = ${contextId} AND reader = ${reader}`),
       ),
@@ -287,7 +287,7 @@ export function createContextReaderQueries({ sql, answered }: Client) {
      * Records how far readers have come. A reader's place never moves back. Nothing is recorded for a session that has
      * ended.
      */
-    recordReaders: async (places: readonly ReachedPlace[]): Promise<void> => {
+    recordReaders: async (places: readonly ReaderOffset[]): Promise<void> => {
       // Always in the same order, so that two gateways never wait for each other.
       await answered(sql`
         INSERT INTO context_readers AS r (context_id, reader, session_id, position, seq, reached_at)

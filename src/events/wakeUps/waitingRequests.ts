@@ -9,7 +9,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
-import { placesOf, type ToldTenants, toldTenants } from './toldTenants.ts';
+import { decodeWaiting, encodeWaiting, type StoredWaiting } from './storedWaiting.ts';
 import { CHANNEL, type WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
@@ -91,7 +91,7 @@ function createTelling(
     while (hasChanged && !closing.signal.aborted) {
       hasChanged = false;
       const here = read();
-      const tenants = JSON.stringify(toldTenants(here));
+      const tenants = JSON.stringify(encodeWaiting(here));
       if (tenants === told) continue;
       try {
         if (here.calls.size > 0) await leases.announce();
@@ -147,7 +147,7 @@ function createOthers(client: Client, gatewayId: string) {
     const served = new Set<string>();
     servedMeanwhile = served;
     try {
-      const found = (await readElsewhere(client, gatewayId)).flatMap(placesOf);
+      const found = (await readElsewhere(client, gatewayId)).flatMap(decodeWaiting);
       known = found.filter(({ user }) => !served.has(user));
     } catch (error: unknown) {
       isStale = true;
@@ -180,7 +180,7 @@ function countOf(calls: WaitingHere['calls']): number {
   return [...calls.values()].reduce((sum, count) => sum + count, 0);
 }
 
-function callsOf(told: readonly ToldTenants[], tenant?: string): number {
+function callsOf(told: readonly StoredWaiting[], tenant?: string): number {
   const entries = told.flatMap((tenants) => Object.entries(tenants));
   const counted = entries.filter(([name]) => tenant === undefined || name === tenant);
   return counted.reduce((sum, [, { calls }]) => sum + calls, 0);
@@ -207,8 +207,11 @@ async function writeWaiting(
     SELECT pg_notify(${CHANNEL}, ${notification}) FROM written`);
 }
 
-async function readElsewhere({ sql, answered }: Client, gatewayId: string): Promise<ToldTenants[]> {
-  const rows = await answered(sql<{ tenants: ToldTenants }[]>`
+async function readElsewhere(
+  { sql, answered }: Client,
+  gatewayId: string,
+): Promise<StoredWaiting[]> {
+  const rows = await answered(sql<{ tenants: StoredWaiting }[]>`
     SELECT w.tenants FROM waiting_requests w
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId} AND w.count > 0`);

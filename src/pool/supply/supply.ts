@@ -14,10 +14,10 @@ import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 import type { WaitingRequests } from '../../events/wakeUps/waitingRequests.ts';
 import type { RuntimeFailure } from '../../runtime/runtime.ts';
-import type { Environments } from './environments.ts';
 import type { IdleWorkers } from './planSupply.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
+import type { ServingEnvironments } from './servingEnvironments.ts';
 import { createWorkerQueue, type OnGone, poolExhausted, type Who } from './workerQueue.ts';
 
 export interface SupplyDeps
@@ -38,7 +38,7 @@ export interface SupplyDeps
     Config,
     'minIdleWorkers' | 'minIdleEnvironmentWorkers' | 'maxTotalWorkers' | 'tenantWeights'
   >;
-  readonly environments: Environments;
+  readonly environments: ServingEnvironments;
   /** Idle workers of each environment that can be claimed now, best first, at most `limit` of each. */
   readonly candidates: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
   /** Publishes the requests that wait at this gateway, and knows those that wait at other gateways. */

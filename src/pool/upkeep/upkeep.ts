@@ -180,7 +180,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   async function endSessions(): Promise<void> {
     if (isOver()) return;
     await dueSessions.endExpired().catch(async (error: unknown) => {
-      goOn(deps.logger, error);
+      logFailedRound(deps.logger, error);
       await pause(POLL_INTERVAL_MS, closing.signal);
     });
     endingIdle.doIfDue();
@@ -190,7 +190,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     for (;;) {
       await pause(nextRoundMs, closing.signal);
       if (closing.signal.aborted) return;
-      await round().catch((error: unknown) => goOn(deps.logger, error));
+      await round().catch((error: unknown) => logFailedRound(deps.logger, error));
     }
   }
 
@@ -221,7 +221,7 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
       if (doing !== null || performance.now() < dueAt) return;
       dueAt = performance.now() + intervalMs;
       doing = work()
-        .catch((error: unknown) => goOn(logger, error))
+        .catch((error: unknown) => logFailedRound(logger, error))
         .finally(() => {
           doing = null;
         });
@@ -235,7 +235,7 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
   };
 }
 
-function goOn(logger: Logger, error: unknown): void {
+function logFailedRound(logger: Logger, error: unknown): void {
   logger.error(
     { error: messageOf(error) },
     'a round of the upkeep failed; the next one tries again',

@@ -86,12 +86,18 @@ export function containerSpec(
     Image: spec.imageId,
     Labels: { [POOL_LABEL]: spec.poolId, [WORKER_LABEL]: spec.workerId },
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    HostConfig: { Runtime: ociRuntime, ...walls(socketFolder), ...resources(spec, isSandboxed) },
+    HostConfig: {
+      Runtime: ociRuntime,
+      ...isolationOptions(socketFolder),
+      ...resources(spec, isSandboxed),
+    },
   };
 }
 
 /** The options that limit what a worker sees and may do. */
-function walls(socketFolder: string): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
+function isolationOptions(
+  socketFolder: string,
+): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
   return {
     NetworkMode: 'none',
     IpcMode: 'private',

@@ -82,17 +82,18 @@ function badBody(message: string): GraphQLError {
 // Writes results over HTTP with all digits of their whole numbers. For WebSockets see
 // src/server/webSocket/webSocketOperations.ts.
 
-/** Handles single answers. Streams pass each of their results to {@link exactly} themselves. */
+/** Handles single answers. Streams pass each of their results to {@link withExactNumbers} themselves. */
 function useExactResults(): Plugin {
   return {
     onResultProcess({ result, setResult }) {
-      if (!(Symbol.asyncIterator in result) && !Array.isArray(result)) setResult(exactly(result));
+      if (!(Symbol.asyncIterator in result) && !Array.isArray(result))
+        setResult(withExactNumbers(result));
     },
   };
 }
 
 /** The result, with the function `stringify`, by which Yoga then writes it. */
-function exactly<Result extends ExecutionResult>(result: Result) {
+function withExactNumbers<Result extends ExecutionResult>(result: Result) {
   return { ...result, stringify: jsonText };
 }
 
@@ -145,7 +146,7 @@ function tellingFailure(
       try {
         const next = await source.next();
         if (next.done && tokenEnd.isOver) throw tokenEnded();
-        return next.done ? next : { done: false, value: exactly(next.value) };
+        return next.done ? next : { done: false, value: withExactNumbers(next.value) };
       } catch (error: unknown) {
         hasFailed = true;
         return { done: false, value: { errors: [withoutHttp(errorMask.mask(error))] } };

@@ -7,7 +7,7 @@ import { type Door, SERVED_DOORS, secretHash } from '../../domain/token.ts';
 import type { KeyShown } from '../../doors/openDoor.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
 import type { SessionKeys } from '../../service/access/sessionKeys.ts';
-import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
+import type { Holder, TokenCache } from '../../service/access/tokenCache.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
 import { type Refusal, refusalOf } from '../../service/refusal.ts';
 import type { FailedLogins } from './failedLogins.ts';
@@ -111,21 +111,21 @@ export type AuthenticateKey = (shown: KeyShown, origin: CallOrigin) => Promise<P
 interface AuthenticateDeps {
   /** AUTH_TOKEN. */
   readonly token: string;
-  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
+  readonly tokenCache: Pick<TokenCache, 'isFresh' | 'holderOf' | 'read'>;
   readonly failedLogins: FailedLogins;
   readonly refusals: Pick<Refusals, 'add'>;
 }
 
 /** Only hashes are compared, so that timing reveals nothing about a secret. */
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
-  const { tokenBook, refusals } = deps;
+  const { tokenCache, refusals } = deps;
   const ownHash = secretHash(deps.token);
   const own: Holder = { door: null, by: AUTH_TOKEN_BY_DOOR };
 
   async function holderOf(given: string, hash: string): Promise<Holder | null> {
     if (hash === ownHash) return own;
-    const known = tokenBook.isFresh ? tokenBook.holderOf(hash) : null;
-    return known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
+    const known = tokenCache.isFresh ? tokenCache.holderOf(hash) : null;
+    return known ?? (SECRET_SHAPE.test(given) ? await tokenCache.read(hash) : null);
   }
 
   return async (given, { door, address }) => {

@@ -14,7 +14,7 @@ const TCP_LISTEN = '0A';
  * The process that listens on a TCP port of this machine, for a message: `process 4711 (node dist/cli.js serve)`. Null
  * if there is none, or if this user may not inspect it.
  */
-export function whoListens(port: number): string | null {
+export function listeningProcess(port: number): string | null {
   const inodes = new Set([
     ...listeners('/proc/net/tcp', port),
     ...listeners('/proc/net/tcp6', port),
@@ -82,7 +82,7 @@ function explain(error: unknown, host: string, port: number): string {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   switch (code) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is in use by ${whoListens(port) ?? 'another process'}. Stop that, or set PORT to another.`;
+      return `Port ${port} on ${host} is in use by ${listeningProcess(port) ?? 'another process'}. Stop that, or set PORT to another.`;
     case 'EACCES':
       return `This user may not open port ${port}. Set PORT to a number above 1023.`;
     case 'EADDRNOTAVAIL':

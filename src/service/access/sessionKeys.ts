@@ -11,7 +11,7 @@ import { type Door, secretHash } from '../../domain/token.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import { AUTH_TOKEN_BY_DOOR, AUTH_TOKEN_HOLDER, actsFor, type Principal } from '../principal.ts';
-import { givesKeysAt, type KnownToken, type TokenBook } from './tokenBook.ts';
+import { givesKeysAt, type KnownToken, type TokenCache } from './tokenCache.ts';
 import { tokenEnded } from './tokenEnd.ts';
 
 // Finds the key that made a signature, when the signed request does not name its session.
@@ -134,14 +134,14 @@ export interface SessionKeys {
 
 interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
-  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh'>;
+  readonly tokenCache: Pick<TokenCache, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh'>;
   readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
   /** The present value of AUTH_TOKEN. */
   readonly authToken: () => string;
 }
 
 export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
-  const { queries, tokenBook, sessions, authToken } = deps;
+  const { queries, tokenCache, sessions, authToken } = deps;
   let shared: Buffer | null = null;
   const holders = new BoundedMap<string, Principal>(MAX_HOLDERS);
   const ownToken: KnownToken = {
@@ -155,9 +155,9 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   const findSigner = createFindSigner({
     keyOf,
     sessions,
-    tokens: () => [ownToken, ...tokenBook.known()],
+    tokens: () => [ownToken, ...tokenCache.known()],
     catchUp: sharedRun(
-      async () => void (await Promise.all([sessions.load(), tokenBook.refresh()])),
+      async () => void (await Promise.all([sessions.load(), tokenCache.refresh()])),
     ),
   });
 
@@ -169,10 +169,10 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
 
   async function tokenOf(id: string): Promise<KnownToken | null> {
     if (id === AUTH_TOKEN_HOLDER.tokenId) return ownToken;
-    const known = tokenBook.isFresh ? tokenBook.tokenOf(id) : null;
+    const known = tokenCache.isFresh ? tokenCache.tokenOf(id) : null;
     if (known !== null) return known;
     const tokenId = parseId<TokenId>(id);
-    return tokenId && (await tokenBook.readToken(tokenId));
+    return tokenId && (await tokenCache.readToken(tokenId));
   }
 
   /**

@@ -13,7 +13,7 @@ import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import { type ContextView, defaultView, viewOf, viewsOf } from '../contexts/contexts.ts';
+import { type ContextView, contextViewOf, defaultView, viewsOf } from '../contexts/contexts.ts';
 import type { EnvironmentView } from '../environments/environments.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -113,7 +113,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
     context: async (sessionId, id) => {
       if (id !== null) {
         const context = await load.context.load(id);
-        return context && viewOf(context);
+        return context && contextViewOf(context);
       }
       const session = await load.session.load(sessionId);
       return session && defaultView(session);

@@ -10,7 +10,7 @@ import type {
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import { type EnvironmentView, viewOf } from '../environments/environments.ts';
+import { type EnvironmentView, environmentViewOf } from '../environments/environments.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -67,7 +67,7 @@ export function createAnswerReads(
     workers: async (ids) => byIds(ids, await queries.workers(ids)),
     environments: async (ids) => {
       const versions = await queries.environmentVersions(ids);
-      return versions.map((version) => version && viewOf(principal, version));
+      return versions.map((version) => version && environmentViewOf(principal, version));
     },
     lastActiveAt: async (sessions) => {
       const times = await queries.lastActivity(sessions.map(({ id }) => id));

@@ -52,7 +52,7 @@ export interface ContextView {
   readonly endReason: ContextEndReason | null;
 }
 
-export function viewOf(context: Context): ContextView {
+export function contextViewOf(context: Context): ContextView {
   return {
     id: context.id,
     sessionId: context.sessionId,
@@ -72,7 +72,7 @@ export function viewOf(context: Context): ContextView {
  * @param others the contexts beside the default one
  */
 export function viewsOf(session: Session, others: readonly Context[]): ContextView[] {
-  return [defaultView(session), ...others.map(viewOf)];
+  return [defaultView(session), ...others.map(contextViewOf)];
 }
 
 /** The default context of a session lives as long as the session. */
@@ -276,7 +276,7 @@ export async function createContext(
       const session = await ensureSession(deps, owner, deps.config.workerWaitTimeoutMs);
       return await findOrCreate(deps, session, asked, onAccepting);
     });
-    return viewOf(await untilReady(deps, context));
+    return contextViewOf(await untilReady(deps, context));
   };
   return await unlessStopping(deps, asked.name !== null, run, IS_MADE);
 }

@@ -19,10 +19,10 @@ import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
 import {
   type ContextView,
   contextNamed,
+  contextViewOf,
   defaultView,
   isDefaultOf,
   parseContextId,
-  viewOf,
 } from './contexts.ts';
 
 /** The user's open session, from memory if this gateway knows it. Null: there is none. */
@@ -160,7 +160,7 @@ async function kernelViews(
   const activities = await queries.kernelActivity(sessionIds);
   const bySession = new Map(activities.map((activity) => [activity.sessionId, activity]));
   return kernels.map(({ session, context }) => {
-    const view = context === null ? defaultView(session) : viewOf(context);
+    const view = context === null ? defaultView(session) : contextViewOf(context);
     const { tenant, userUuid, environment } = session;
     return {
       context: view,

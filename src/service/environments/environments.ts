@@ -143,7 +143,7 @@ export async function createEnvironment(
   const facts = { name, spec, reason: 'asked', baseImageId, hash } as const;
   const isRebuild = input.rebuild ?? false;
   const version = await requestEnvironment({ database, newId, now }, { ...facts, isRebuild });
-  return viewOf(principal, version);
+  return environmentViewOf(principal, version);
 }
 
 /**
@@ -165,7 +165,7 @@ export async function removeEnvironment(
   // Meanwhile, a gateway may have requested another version that replaces one of these.
   for (const { id, reason } of await versionsOf(name))
     if (reason !== 'asked') await removeVersion({ database, now }, id, 'removed');
-  return viewOf(principal, removed ?? newest);
+  return environmentViewOf(principal, removed ?? newest);
 }
 
 /** A version of an environment as a principal may see it. */
@@ -181,7 +181,7 @@ export async function environments(
   principal: Principal,
 ): Promise<readonly EnvironmentView[]> {
   const all = await database.queries.environments();
-  return all.map((environment) => viewOf(principal, environment));
+  return all.map((environment) => environmentViewOf(principal, environment));
 }
 
 /**
@@ -196,10 +196,10 @@ export async function environment(
 ): Promise<EnvironmentView | null> {
   const versions = await database.queries.versionsOf(validateEnvironmentName(name));
   const found = versions.find(({ number }) => version === null || number === version);
-  return found ? viewOf(principal, found) : null;
+  return found ? environmentViewOf(principal, found) : null;
 }
 
-export function viewOf({ role }: Principal, found: Environment): EnvironmentView {
+export function environmentViewOf({ role }: Principal, found: Environment): EnvironmentView {
   return { environment: found, isWhole: role === 'OPERATOR' };
 }
 

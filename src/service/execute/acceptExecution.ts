@@ -260,7 +260,7 @@ function laneOf({ id }: Session, { language }: ValidRequest, contextId: ContextI
  */
 async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
   const needed = neededFeatures(request);
-  const [first] = needed.filter((feature) => !deps.pool.hasTold(workerId, feature));
+  const [first] = needed.filter((feature) => !deps.pool.isKnownToHave(workerId, feature));
   if (first === undefined) return;
   const worker = await deps.database.queries.worker(workerId);
   const missing = worker ? await missingFeature(deps, worker, request) : first;

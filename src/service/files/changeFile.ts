@@ -169,7 +169,7 @@ async function makeOrRecordFailure<T>(
       }
     });
   } catch (error: unknown) {
-    const mayHaveHappened = mayHave(change.operation, cause);
+    const mayHaveHappened = mayHaveChanged(change.operation, cause);
     await recordFailure(deps, change, { error, mayHaveHappened });
     throw error;
   }
@@ -229,7 +229,7 @@ async function recordFailure(
 }
 
 /** Whether a change that failed with this cause may have been made, at least in part. */
-function mayHave(operation: FileOperation, cause: unknown): boolean {
+function mayHaveChanged(operation: FileOperation, cause: unknown): boolean {
   if (cause === undefined || wasNeverConnected(cause)) return false;
   if (operation === 'extract' || operation === 'delete') {
     return mayHaveChangedSome(operation, cause);

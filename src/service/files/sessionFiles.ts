@@ -225,13 +225,13 @@ export async function askWorker<T>(
     if (!files) throw new Error('The worker is gone.');
     return await ask(files);
   } catch (error: unknown) {
-    throw await toCaller(deps, session, path, files, error);
+    throw await callerErrorOf(deps, session, path, files, error);
   } finally {
     letGo();
   }
 }
 
-async function toCaller(
+async function callerErrorOf(
   deps: SessionFilesDeps,
   session: Session,
   path: FilePath,

@@ -1,7 +1,7 @@
 /** One page of a list: its size, the cursor before it, and whether another page follows. */
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
 import { quoted } from '../../domain/text.ts';
-import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
+import type { BoundedPage, Edge } from '../../events/queries/listQueries.ts';
 import { refuse, validateNumber } from '../validate.ts';
 
 export interface PageRequest {
@@ -12,7 +12,7 @@ export interface PageRequest {
 }
 
 export interface ListPage<T> {
-  readonly edges: readonly Placed<T>[];
+  readonly edges: readonly Edge<T>[];
   readonly hasNextPage: boolean;
 }
 
@@ -24,7 +24,7 @@ export const DEFAULT_PAGE_SIZE = 100;
 export async function readPage<T, C>(
   request: PageRequest,
   parse: (cursor: string) => C | null | Promise<C | null>,
-  read: (cursor: C | null, limit: number) => Promise<Placed<T>[]>,
+  read: (cursor: C | null, limit: number) => Promise<Edge<T>[]>,
 ): Promise<ListPage<T>> {
   return await readBoundedPage(request, parse, async (cursor, limit) => ({
     edges: await read(cursor, limit),

@@ -4,7 +4,7 @@
  * them. Only two things are read from the database: the executions that were unfinished when the feed began, and those
  * that its follower has missed.
  */
-import { type ContextPlace, WHOLE } from '../../domain/context.ts';
+import { ALL_DELIVERED, type ContextOffset } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
@@ -46,12 +46,12 @@ export interface ContextFeed {
   close(): void;
 }
 
-/** @param after the place that the follower has reached before. Null: executions that have ended are not returned */
+/** @param after the offset that the follower has reached before. Null: executions that have ended are not returned */
 export async function createContextFeed(
   { queries, wakeUps }: Pick<Database, 'queries' | 'wakeUps'>,
   { context }: KernelView,
   gone: AbortSignal,
-  after: ContextPlace | null = null,
+  after: ContextOffset | null = null,
 ): Promise<ContextFeed> {
   const { id: contextId, sessionId, isDefault } = context;
   const news: KernelNews[] = [];
@@ -215,9 +215,10 @@ async function atTheBeginning(
   queries: Database['queries'],
   session: Session,
   contextId: string,
-  after: ContextPlace | null,
+  after: ContextOffset | null,
 ): Promise<readonly Tracked[]> {
-  const from = after === null ? null : after.seq === WHOLE ? after.position + 1 : after.position;
+  const from =
+    after === null ? null : after.seq === ALL_DELIVERED ? after.position + 1 : after.position;
   return await queries.contextExecutions({ session, contextId, from, maxEnded: MAX_MISSED });
 }
 

@@ -1,14 +1,14 @@
 /**
- * The places that named readers of contexts have reached. Acknowledgements are recorded together, a little later. If a
+ * The offsets that named readers of contexts have reached. Acknowledgements are recorded together, a little later. If a
  * gateway is killed before that, its reader may get again what it acknowledged last.
  */
 import { createHash } from 'node:crypto';
 import { within } from '../../async/within.ts';
-import { type ContextPlace, isTold } from '../../domain/context.ts';
+import { type ContextOffset, isDelivered } from '../../domain/context.ts';
 import type {
   ContextReader,
   createContextReaderQueries,
-  ReachedPlace,
+  ReaderOffset,
 } from '../../events/queries/sessionQueries.ts';
 
 /** How often a gateway records, at most: one statement for all of its readers. */
@@ -19,14 +19,14 @@ const RETRY_MS = 1_000;
 const CLOSE_LIMIT_MS = 2_000;
 
 export interface ContextReaders {
-  /** The place that the reader has reached, at any gateway. Null: the reader is new. */
-  find(reader: ContextReader): Promise<ContextPlace | null>;
+  /** The offset that the reader has reached, at any gateway. Null: the reader is new. */
+  find(reader: ContextReader): Promise<ContextOffset | null>;
   /**
-   * Resolves when the place of a new reader is recorded. If a context has very many readers, the oldest are forgotten.
+   * Resolves when the offset of a new reader is recorded. If a context has very many readers, the oldest are forgotten.
    */
-  begin(reader: ContextReader, place: ContextPlace): Promise<void>;
-  /** Must be called when the reader has reached this place. */
-  reached(reader: ContextReader, place: ContextPlace): void;
+  begin(reader: ContextReader, offset: ContextOffset): Promise<void>;
+  /** Must be called when the reader has reached this offset. */
+  reached(reader: ContextReader, offset: ContextOffset): void;
   /** Resolves when everything that was reached is recorded. */
   recorded(): Promise<void>;
   /** Records what is left, if the database answers within 2 s. */
@@ -36,7 +36,7 @@ export interface ContextReaders {
 export interface ContextReadersDeps {
   readonly queries: Pick<
     ReturnType<typeof createContextReaderQueries>,
-    'readerPlace' | 'recordReaders' | 'trimReaders'
+    'readerOffset' | 'recordReaders' | 'trimReaders'
   >;
   readonly logger: { warn(fields: object, message: string): void };
 }
@@ -51,21 +51,21 @@ export function readerOf(
 }
 
 export function createContextReaders({ queries, logger }: ContextReadersDeps): ContextReaders {
-  let waiting = new Map<string, ReachedPlace>();
+  let waiting = new Map<string, ReaderOffset>();
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   /** The last statement. It never rejects. */
   let recording: Promise<void> = Promise.resolve();
 
-  function keep(place: ReachedPlace): void {
-    const key = `${place.contextId} ${place.reader}`;
+  function keep(offset: ReaderOffset): void {
+    const key = `${offset.contextId} ${offset.reader}`;
     const known = waiting.get(key);
-    if (known === undefined || !isTold(place, known)) waiting.set(key, place);
+    if (known === undefined || !isDelivered(offset, known)) waiting.set(key, offset);
   }
 
   /**
-   * Records all places that wait, after the statement that is under way.
-   * @throws what the database throws; the places then wait again
+   * Records all offsets that wait, after the statement that is under way.
+   * @throws what the database throws; the offsets then wait again
    */
   function record(): Promise<void> {
     const mine = recording.then(recordWaiting);
@@ -74,20 +74,20 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
   }
 
   async function recordWaiting(): Promise<void> {
-    const places = [...waiting.values()];
+    const offsets = [...waiting.values()];
     waiting = new Map();
-    if (places.length === 0) return;
+    if (offsets.length === 0) return;
     try {
-      await queries.recordReaders(places);
+      await queries.recordReaders(offsets);
     } catch (error: unknown) {
-      for (const place of places) keep(place);
+      for (const offset of offsets) keep(offset);
       recordIn(RETRY_MS);
       throw error;
     }
   }
 
   function warn(err: unknown): void {
-    logger.warn({ err }, 'Could not record the places of the readers of contexts');
+    logger.warn({ err }, 'Could not record the offsets of the readers of contexts');
   }
 
   function recordIn(ms: number): void {
@@ -107,17 +107,17 @@ export function createContextReaders({ queries, logger }: ContextReadersDeps): C
 
   return {
     find: async (reader) => {
-      // The answer must include the places that this gateway has not recorded yet.
+      // The answer must include the offsets that this gateway has not recorded yet.
       await record();
-      return await queries.readerPlace(reader);
+      return await queries.readerOffset(reader);
     },
-    begin: async (reader, place) => {
-      keep({ ...reader, ...place });
+    begin: async (reader, offset) => {
+      keep({ ...reader, ...offset });
       await record();
       await queries.trimReaders(reader.contextId);
     },
-    reached: (reader, place) => {
-      keep({ ...reader, ...place });
+    reached: (reader, offset) => {
+      keep({ ...reader, ...offset });
       recordIn(RECORD_INTERVAL_MS);
     },
     recorded: record,

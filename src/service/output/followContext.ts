@@ -1,5 +1,10 @@
 import { onAbort } from '../../async/onAbort.ts';
-import { type ContextPlace, isTold, NOT_BEGUN, WHOLE } from '../../domain/context.ts';
+import {
+  ALL_DELIVERED,
+  type ContextOffset,
+  isDelivered,
+  NOTHING_DELIVERED,
+} from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { noContext } from '../contexts/contexts.ts';
@@ -16,19 +21,19 @@ export type ExecutionNews =
   | { readonly type: 'output'; readonly execution: Execution; readonly item: OutputItem }
   | { readonly type: 'ended'; readonly execution: Execution };
 
-/** The place of a piece of news among all news of its context. */
-export interface Placed {
-  /** The place that a follower has reached with this piece of news. */
-  readonly place: ContextPlace;
+/** The offset of a piece of news among all news of its context. */
+export interface AtOffset {
+  /** The offset that a follower has reached with this piece of news. */
+  readonly offset: ContextOffset;
   /**
    * Whether the follower has already acknowledged it. It is reported again, because later news of the same execution
    * may need it.
    */
-  readonly isTold: boolean;
+  readonly isDelivered: boolean;
 }
 
 /** A piece of news that a follower of a context gets. */
-export type ContextNews = KernelNews | (ExecutionNews & Placed);
+export type ContextNews = KernelNews | (ExecutionNews & AtOffset);
 
 export interface FollowContextOptions {
   /** Aborted when the follower goes. The news end then. */
@@ -43,8 +48,8 @@ export interface FollowedContext {
   readonly kernel: KernelView;
   /** The follower pulls the news, so only requested executions pile up if it is slow. The news end after `gone`. */
   readonly news: AsyncIterable<ContextNews>;
-  /** Must be called when the follower has got the news with this place, and all news before it. */
-  reached(place: ContextPlace): void;
+  /** Must be called when the follower has got the news with this offset, and all news before it. */
+  reached(offset: ContextOffset): void;
   /** Resolves when every gateway knows what the follower has reached. */
   recorded(): Promise<void>;
 }
@@ -86,7 +91,7 @@ export async function followContext(
   return {
     kernel: found,
     news: newsOf(deps, principal, { feed, gone, told: reached }),
-    reached: (place) => reader && contextReaders.reached(reader, place),
+    reached: (offset) => reader && contextReaders.reached(reader, offset),
     recorded: contextReaders.recorded,
   };
 }
@@ -102,16 +107,18 @@ async function countAsUse(
   gone.addEventListener('abort', deps.sessionUses.hold(session), { once: true });
 }
 
-/** The place where a new reader begins: before all news that it will get. */
-function firstPlace({ first }: ContextFeed, now: number): ContextPlace {
-  return first === null ? { position: now, seq: WHOLE } : { position: first, seq: NOT_BEGUN };
+/** The offset where a new reader begins: before all news that it will get. */
+function firstPlace({ first }: ContextFeed, now: number): ContextOffset {
+  return first === null
+    ? { position: now, seq: ALL_DELIVERED }
+    : { position: first, seq: NOTHING_DELIVERED };
 }
 
 interface Following {
   readonly feed: ContextFeed;
   readonly gone: AbortSignal;
-  /** The place that the follower had reached before. */
-  readonly told: ContextPlace | null;
+  /** The offset that the follower had reached before. */
+  readonly told: ContextOffset | null;
 }
 
 async function* newsOf(
@@ -128,8 +135,8 @@ async function* newsOf(
     }
     const { execution, code, position } = next;
     const at = (seq: number) => {
-      const place = { position, seq };
-      return { place, isTold: isTold(place, told) };
+      const offset = { position, seq };
+      return { offset, isDelivered: isDelivered(offset, told) };
     };
     if (execution.startedAt !== null) {
       yield { type: 'begun', execution, code, ...at(0) };
@@ -138,6 +145,6 @@ async function* newsOf(
     }
     const ended = await feed.ended(execution.id);
     if (ended === null) return;
-    yield { type: 'ended', execution: ended, ...at(WHOLE) };
+    yield { type: 'ended', execution: ended, ...at(ALL_DELIVERED) };
   }
 }

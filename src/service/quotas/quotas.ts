@@ -9,7 +9,7 @@ import {
   type QuotaScope,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
-import type { QueuePlace } from '../../events/queries/countQueries.ts';
+import type { QueueKey } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
@@ -83,7 +83,7 @@ export interface Quotas {
    * @param lane where the execution would run or wait
    * @throws QuotaError if there is no room now
    */
-  requireRoomAgain(owner: SessionOwner, lane: QueuePlace): Promise<void>;
+  requireRoomAgain(owner: SessionOwner, lane: QueueKey): Promise<void>;
   /**
    * The error for a further execution of this minute, if this gateway knows that their quota is used up. Otherwise
    * null.

@@ -23,7 +23,7 @@ export async function requireOfClaimed(
   worker: Worker,
   needed: readonly WorkerFeature[],
 ): Promise<void> {
-  if (needed.every((feature) => pool.hasTold(worker.id, feature))) return;
+  if (needed.every((feature) => pool.isKnownToHave(worker.id, feature))) return;
   const features = await pool.featuresInTime(worker);
   if (features === null) throw new ConcurrencyError('stream');
   const missing = needed.find((feature) => !features.has(feature));

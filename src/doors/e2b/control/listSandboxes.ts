@@ -3,7 +3,7 @@
 import type { Session } from '../../../domain/session.ts';
 import type { SessionFilter } from '../../../service/lists/lists.ts';
 import type { PageRequest } from '../../../service/lists/page.ts';
-import { sessionPrefixOf } from '../../shared/place.ts';
+import { sessionPrefixOf } from '../../shared/target.ts';
 import { answerJson } from '../answer.ts';
 import { sandboxIdIn, userOf } from '../sandbox.ts';
 import { environmentOf, refuse } from './newSandbox.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Execution } from '../../../domain/execution.ts';
 import { singleUser } from '../../../domain/users.ts';
 import type { BoundService } from '../../../service/service.ts';
-import { openContextOf } from '../../shared/place.ts';
+import { openContextOf } from '../../shared/target.ts';
 import type { McpCall } from '../mcpCall.ts';
 import { RESULT } from '../result.ts';
 import { poll } from '../run.ts';

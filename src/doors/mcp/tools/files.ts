@@ -14,7 +14,7 @@ const KINDS = ['file', 'directory', 'link', 'other'] as const satisfies readonly
 
 const PATH = z.string().min(1).describe('Relative to /home/user, or absolute.');
 /** The annotations of tools that only read. */
-const LOOKS = { readOnlyHint: true, openWorldHint: false } as const;
+const READ_ONLY = { readOnlyHint: true, openWorldHint: false } as const;
 
 export const listFiles: Tool = tool({
   name: 'list_files',
@@ -36,7 +36,7 @@ export const listFiles: Tool = tool({
     ),
     truncated: z.boolean().describe('Whether there are more.'),
   }),
-  annotations: LOOKS,
+  annotations: READ_ONLY,
   run: async (call, { session_id, path = '.', depth }) => {
     const { userUuid } = openedSessionOf(call, session_id).place;
     const page = await call.service.files({ userUuid, path, depth, first: MAX_ENTRIES });
@@ -108,7 +108,7 @@ export const readFile: Tool = tool({
     content_base64: z.string().nullable(),
     next_offset: z.number().nullable().describe('Where the rest begins. Null: there is none.'),
   }),
-  annotations: LOOKS,
+  annotations: READ_ONLY,
   run: async (call, { session_id, path, offset = 0, as_base64 = false }) => {
     const { userUuid } = openedSessionOf(call, session_id).place;
     const length = as_base64 ? MAX_BINARY_BYTES : MAX_IMAGE_BYTES;

@@ -1,6 +1,6 @@
 /** The tools for sessions. */
 import { z } from 'zod';
-import { openContextOf } from '../../shared/place.ts';
+import { openContextOf } from '../../shared/target.ts';
 import { openedSessionOf } from '../session.ts';
 import { answered, failed, SESSION_ID, type Tool, tool } from './tool.ts';
 

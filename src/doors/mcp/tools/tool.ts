@@ -34,7 +34,7 @@ function toolSchema<Of extends z.ZodType>(
  * not show JSON-RPC errors to a model. An unexpected error is logged once, and the text contains only the id of the log
  * entry.
  */
-async function orError(
+async function withToolErrors(
   { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
   tool: string,
   work: () => Promise<CallToolResult>,
@@ -56,7 +56,7 @@ async function orError(
  * send its message to the client.
  * @throws ProtocolError
  */
-export async function orMasked<T>(
+export async function withMaskedErrors<T>(
   { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -126,7 +126,7 @@ export function tool<Input extends z.ZodType, Output extends z.ZodType>({
             : annotations,
       };
       server.registerTool(name, config, (given, context) =>
-        orError(call.deps, name, () => run(call, given, notifyOf(context))),
+        withToolErrors(call.deps, name, () => run(call, given, notifyOf(context))),
       );
     },
   };

@@ -18,7 +18,7 @@ import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts'
 
 /**
  * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
- * every 250 ms (tokenBook.ts), so its knowledge becomes stale only while the database is slow or away, or after the
+ * every 250 ms (tokenCache.ts), so its knowledge becomes stale only while the database is slow or away, or after the
  * process was stopped. This time, that interval and one piece of a download together take less than a second.
  */
 export const STALE_MS = 600;
@@ -80,7 +80,7 @@ export interface KnownToken {
   readonly use: () => void;
 }
 
-export interface TokenBook {
+export interface TokenCache {
   /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
   readonly isFresh: boolean;
   /**
@@ -112,7 +112,7 @@ interface Entry {
   readonly tokenEnd: OpenTokenEnd;
 }
 
-interface TokenBookDeps {
+interface TokenCacheDeps {
   readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret' | 'token'>;
   readonly tokenReads: TokenReads;
   readonly uses: Pick<TokenUses, 'use'>;
@@ -121,13 +121,13 @@ interface TokenBookDeps {
   readonly clock: () => number;
 }
 
-export function createTokenBook({
+export function createTokenCache({
   queries,
   tokenReads,
   uses,
   now,
   clock,
-}: TokenBookDeps): TokenBook {
+}: TokenCacheDeps): TokenCache {
   const freshness = createFreshness(clock);
   const byId = new Map<string, Entry>();
   const byHash = new Map<string, Entry>();
@@ -324,7 +324,7 @@ export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
 }
 
 /**
- * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (tokenBook.ts), a
+ * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (tokenCache.ts), a
  * revoked token ends at every gateway within a second, whatever happens to a gateway's connections.
  */
 const POLL_INTERVAL_MS = 250;
@@ -333,7 +333,7 @@ const POLL_INTERVAL_MS = 250;
  * Keeps the tokens in memory up to date, even while no events arrive. It waits for nothing else, so that nothing delays
  * a check. Returns a function that stops it.
  */
-export function watchTokens(book: Pick<TokenBook, 'refresh'>, logger: Logger): () => void {
+export function watchTokens(cache: Pick<TokenCache, 'refresh'>, logger: Logger): () => void {
   const closing = new AbortController();
   const { signal } = closing;
   /** Only the first failure is logged: there may be four a second. */
@@ -341,7 +341,7 @@ export function watchTokens(book: Pick<TokenBook, 'refresh'>, logger: Logger): (
 
   async function poll(): Promise<void> {
     try {
-      await book.refresh();
+      await cache.refresh();
       if (isFailing) logger.info('Could check again whether tokens have changed');
       isFailing = false;
     } catch (err: unknown) {

@@ -11,7 +11,7 @@ import type { Serving } from './supplyState.ts';
  */
 const RECORD_INTERVAL_MS = 60_000;
 
-export interface Environments {
+export interface ServingEnvironments {
   /** The serving version of each environment, by name. Read from the database only if it may have changed. */
   serving(): Promise<Serving>;
   /** Whether the environment serves new sessions. If so, it is recorded as asked for. */
@@ -20,13 +20,13 @@ export interface Environments {
   changed(): void;
 }
 
-export interface EnvironmentsDeps {
+export interface ServingEnvironmentsDeps {
   readonly servingEnvironments: () => Promise<ServingEnvironment[]>;
   readonly recordEnvironmentUse: (name: string, at: Date) => Promise<void>;
   readonly now: () => Date;
 }
 
-export function createEnvironments(deps: EnvironmentsDeps): Environments {
+export function createServingEnvironments(deps: ServingEnvironmentsDeps): ServingEnvironments {
   let known: Promise<Serving> | null = null;
   const recordedAt = new Map<string, number>();
 

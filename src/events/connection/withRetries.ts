@@ -19,7 +19,7 @@ type Ask = (...given: never[]) => Promise<unknown>;
  * Wraps functions so that each is repeated while the database is away. Only for functions that may be repeated without
  * harm. They throw DatabaseAwayError after RETRY_LIMIT_MS, or immediately while closing.
  */
-export function allPatient<T extends object>(functions: T, deps: PatienceDeps): T {
+export function withRetries<T extends object>(functions: T, deps: PatienceDeps): T {
   const entries = Object.entries(functions) as [string, Ask][];
   return Object.fromEntries(entries.map(([name, ask]) => [name, patient(ask, deps)])) as T;
 }

@@ -3,7 +3,11 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { TokenId } from '../../src/domain/ids.ts';
 import { evolveToken, type Token, type TokenEvent } from '../../src/domain/token.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTokenBook, STALE_MS, type TokenBook } from '../../src/service/access/tokenBook.ts';
+import {
+  createTokenCache,
+  STALE_MS,
+  type TokenCache,
+} from '../../src/service/access/tokenCache.ts';
 
 const T0 = Date.parse('2026-01-02T03:00:00.000Z');
 const at = new Date(T0).toISOString();
@@ -33,13 +37,13 @@ const changedTokens = async (after: number) => {
   const changed = new Set(changes.slice(after));
   return { tokens: stored.filter(({ id }) => changed.has(id)), position: changes.length };
 };
-let book: TokenBook;
+let book: TokenCache;
 beforeEach(() => {
   stored = [];
   now = later(0);
   [clock, reads, isAway, isFarBehind] = [0, 0, false, false];
   changes = [];
-  book = createTokenBook({
+  book = createTokenCache({
     now: () => now,
     clock: () => clock,
     uses: { use: () => {} },

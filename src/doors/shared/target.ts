@@ -4,7 +4,7 @@ import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../../service/service.ts';
 
-export interface Place {
+export interface Target {
   readonly userUuid: string;
   /** The name of the context. Null: the default one of the session. */
   readonly contextName: string | null;
@@ -18,10 +18,10 @@ const MAX_NAME_CHARS = 128;
  * a session of its own, in which the token and the door have a part: so two tokens never meet, nor do two doors.
  * @param id what the client calls it. Null: nothing; only then is it the default context of the one user
  */
-export function placeOf(
+export function targetOf(
   { users, tokenId, door }: Pick<Principal, 'users' | 'tokenId' | 'door'>,
   id: string | null,
-): Place {
+): Target {
   const userUuid = singleUser(users);
   if (userUuid !== null) return { userUuid, contextName: id === null ? null : shortened('', id) };
   const prefix = sessionPrefixOf({ users, tokenId, door });
@@ -41,7 +41,7 @@ export function sessionPrefixOf({
 /** The id of the place's context, which is made if it is not there. Null: the default one. */
 export async function contextOf(
   service: Pick<BoundService, 'createContext'>,
-  { userUuid, contextName }: Place,
+  { userUuid, contextName }: Target,
 ): Promise<string | null> {
   if (contextName === null) return null;
   return (await service.createContext({ userUuid, name: contextName })).id;
@@ -50,7 +50,7 @@ export async function contextOf(
 /** The id of the place's context. Null: the default one. Undefined: there is no such open context. */
 export async function openContextOf(
   service: Pick<BoundService, 'contexts'>,
-  { userUuid, contextName }: Place,
+  { userUuid, contextName }: Target,
 ): Promise<string | null | undefined> {
   if (contextName === null) return null;
   return (await service.contexts(userUuid)).find(({ name }) => name === contextName)?.id;

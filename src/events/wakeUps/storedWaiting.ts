@@ -2,17 +2,17 @@
 import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 
 /** The hash of the user, the time, and the name of the environment, if one is waited for. */
-type ToldPlace = readonly [string, number] | readonly [string, number, string];
+type StoredPlace = readonly [string, number] | readonly [string, number, string];
 
 /** By tenant: how many calls wait, and the places of their users. */
-export type ToldTenants = Readonly<
-  Record<string, { readonly calls: number; readonly places: readonly ToldPlace[] }>
+export type StoredWaiting = Readonly<
+  Record<string, { readonly calls: number; readonly places: readonly StoredPlace[] }>
 >;
 
-export function toldTenants({ calls, places }: WaitingHere): ToldTenants {
-  const told = new Map<string, ToldPlace[]>();
+export function encodeWaiting({ calls, places }: WaitingHere): StoredWaiting {
+  const told = new Map<string, StoredPlace[]>();
   for (const { tenant, user, since, environment } of places) {
-    const place: ToldPlace = environment === null ? [user, since] : [user, since, environment];
+    const place: StoredPlace = environment === null ? [user, since] : [user, since, environment];
     told.set(tenant, [...(told.get(tenant) ?? []), place]);
   }
   return Object.fromEntries(
@@ -20,7 +20,7 @@ export function toldTenants({ calls, places }: WaitingHere): ToldTenants {
   );
 }
 
-export function placesOf(tenants: ToldTenants): WaitingPlace[] {
+export function decodeWaiting(tenants: StoredWaiting): WaitingPlace[] {
   return Object.entries(tenants).flatMap(([tenant, { places }]) =>
     places.map(([user, since, environment = null]) => ({ tenant, user, since, environment })),
   );
