@@ -39,6 +39,7 @@ export const ROOMS = {
       'store/decideAndCommit.ts',
       'store/eventStore.ts',
       'store/readEvents.ts',
+      'wakeUps/eventNews.ts',
       'wakeUps/waitingRequests.ts',
       'wakeUps/wakeUps.ts',
     ],

@@ -3,7 +3,7 @@ import { onAbort } from '../async/onAbort.ts';
 import { within } from '../async/within.ts';
 import { DomainError, RETRY_AFTER_MS } from '../domain/errors.ts';
 import type { Database } from '../events/database.ts';
-import { listenForNews } from '../events/wakeUps/wakeUps.ts';
+import { listenForNews } from '../events/wakeUps/eventNews.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
 

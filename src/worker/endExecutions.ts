@@ -3,7 +3,7 @@ import { isCommand } from '../domain/executionOptions.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
-import { listenForNews } from '../events/wakeUps/wakeUps.ts';
+import { listenForNews } from '../events/wakeUps/eventNews.ts';
 import { batchCommit, ENDED_WORKER, emptyBatch, endingWithoutAnswer, segmentOf } from './batch.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 import { progressIn } from './lanes.ts';

@@ -2,14 +2,18 @@
 import type { Logger } from 'pino';
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
-import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
+import type { RecordedEvent } from '../domain/events.ts';
+import { streamIdOf } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
-import type { WorkerId } from '../domain/ids.ts';
+import { evolveExecution } from '../domain/execution.ts';
+import type { ContextId, ExecutionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
+import { evolveSession } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
-import { createHeldWorker, isAbout, tell, workerOf } from './createHeldWorker.ts';
+import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
+import { operationOf } from './operations.ts';
 import { readTakenOver } from './readTakenOver.ts';
 
 export interface HeldWorkersDeps {
@@ -177,4 +181,51 @@ async function hold(
     { workerId: id, address, cursor, ...found },
   );
   return { held, position };
+}
+
+// Finds the held worker that a recorded event is about, and passes the event to it.
+
+/** The worker that an event names, or null if it names none. */
+function workerOf({ event }: RecordedEvent): WorkerId | null {
+  switch (event.type) {
+    case 'ExecutionRequested':
+    case 'SessionOpened':
+    case 'ContextCreated':
+      return event.data.workerId;
+    default:
+      return null;
+  }
+}
+
+/** Whether the event is about this worker: it names the worker, or is of its session, executions or contexts. */
+function isAbout(held: HeldWorker, recorded: RecordedEvent): boolean {
+  const { streamKind, streamId } = recorded;
+  if (streamKind === 'session' && held.sessionId === streamId) return true;
+  if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return true;
+  if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return true;
+  return workerOf(recorded) === held.workerId;
+}
+
+/** Passes an event to the held worker that it is about ({@link isAbout}), whichever gateway recorded the event. */
+function tell(held: HeldWorker, recorded: RecordedEvent): void {
+  const { event } = recorded;
+  switch (event.type) {
+    case 'SessionOpened':
+      held.opened(evolveSession(null, event));
+      break;
+    case 'ExecutionRequested': {
+      const execution = evolveExecution(null, event);
+      const { code, userExpressions } = event.data;
+      held.enqueue({ execution, code, ...(userExpressions && { userExpressions }), lastSeq: 0 });
+      break;
+    }
+    case 'InputSent':
+      held.takeInput({ ...recorded, event });
+      break;
+    case 'SessionClosed':
+      if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
+      break;
+    default:
+      if (operationOf(event.type)) held.carryOut(recorded);
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * The requests of users that the gateway that holds a worker carries out. Each request is an event, and is sent again
- * until the agent has answered.
+ * Requests of users that need the worker's agent. The gateway that holds the worker carries them out. Each request is
+ * an event, and is sent again until the agent has answered.
  */
 import type { Logger } from 'pino';
 import { untilDone } from '../async/untilDone.ts';
@@ -214,10 +214,6 @@ export function operationOf(type: DomainEvent['type']): DurableOperation | undef
   return DURABLE_OPERATIONS.find(({ request }) => request === type);
 }
 
-// The requests for durable operations that the agent has not answered yet. Each is recorded before any gateway acts on
-// it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
-// again. That is safe, because the agent carries out a request with the same event id only once.
-
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it (`onUnreachable`). */
 const RETRY_DELAY_MS = 500;
 /**
@@ -232,6 +228,11 @@ interface PendingOperationsDeps {
   readonly carryOut: (request: RecordedEvent) => Promise<void>;
 }
 
+/**
+ * The requests for durable operations that the agent has not answered yet. Each is recorded before any gateway acts on
+ * it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
+ * again. That is safe, because the agent carries out a request with the same event id only once.
+ */
 export interface PendingOperations {
   /** Begins immediately. A request that is already known is ignored, so several sources may report it. */
   add(request: RecordedEvent): void;

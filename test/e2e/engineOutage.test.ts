@@ -32,7 +32,7 @@ const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
 const TIMEOUT_MS = OUTAGE_MS + 120_000;
-/** From the engine's first answer to a full pool, without calls in between. */
+/** The time from the engine's first answer until the pool is full again, while nobody calls. */
 const HEAL_LIMIT_MS = 30_000;
 
 const LINES = 100;
@@ -149,7 +149,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
       const users = await untilRefused('other');
       expect(await execute(gateway, 'kept', 'n')).toMatchObject({ resultText: '1' });
       const other = new Docker({ socketPath: MACHINE_SOCKET });
-      // One that was being made in the instant of the change is removed again.
+      // A worker that was being made when the engines changed is removed again.
       await until('the other engine has no worker', async () => {
         const made = await other.listContainers({ all: true, filters: { label: [pool] } });
         return made.length === 0;

@@ -52,7 +52,7 @@ async function run(code: string, userUuid = 'ann'): Promise<string> {
   return stdout.trim();
 }
 
-/** Runs a program of the host, and gives what it printed. The test's own process must not wait: it has the database. */
+/** Runs a program of the host without blocking the test's own process, and gives what it printed. */
 async function tell(program: string, ...args: readonly string[]): Promise<string> {
   return (await promisify(execFile)(program, args)).stdout;
 }
@@ -316,7 +316,7 @@ describe('a request for a file', () => {
     expect(await installation.sql`SELECT count(*) FROM sessions`).toEqual(before);
   });
 
-  it('that announces too much is refused before it is sent, and any other at the first byte too much', async () => {
+  it('that is too large is refused before its body if it says so, else at the limit', async () => {
     const large = { 'Content-Length': String(MAX_FILE_BYTES + 1), Expect: '100-continue' };
     const socket = connect(gateway.port, '127.0.0.1');
     const headers = Object.entries({ Host: 'x', 'X-Auth-Token': gateway.token, ...large });

@@ -117,7 +117,7 @@ describe.each([
     expect(await ran(kernel, 'print("fresh")')).toMatchObject({ text: 'fresh\n' });
   });
 
-  it('asks the kernel what completes and explains code, whether it is whole, and what ran before', async () => {
+  it('asks the kernel for completions, help, history, and whether code is complete', async () => {
     const kernel = await started();
     const info = await kernel.info;
     expect(info).toMatchObject({
@@ -158,7 +158,7 @@ describe.each([
     }
   });
 
-  it('gets no answer, and waits no longer for it, while a cell runs', async () => {
+  it('gets an empty completion while a cell runs, and does not wait for the cell', async () => {
     const kernel = await started();
     await kernel.info;
     const running = kernel.requestExecute({ code: 'import time; time.sleep(4)' });
@@ -213,7 +213,7 @@ describe.each([
     expect(text).toBe('hello Who? ann\n');
   });
 
-  it('sees what another client runs in the same kernel, and gets no reply of it', async () => {
+  it('sees what another client runs in the same kernel, but not the reply to it', async () => {
     const kernel = await started();
     await kernel.info;
     const watching = alsoTo(kernel);
@@ -334,7 +334,7 @@ it('Files of one user are there to be listed, read, saved, copied, renamed and d
   await expect(others.get('')).rejects.toMatchObject({ response: { status: 404 } });
 });
 
-it("A kernel is nobody else's, and no other context is a kernel", async () => {
+it('A user reaches no kernel of another user, and no context that is not a kernel', async () => {
   const token = await jupyterToken(gateway, 'carl');
   place = { url: `${gateway.url}/jupyter`, token: await jupyterToken(gateway, 'dora') };
   const kernel = await started();

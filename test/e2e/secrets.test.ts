@@ -45,7 +45,7 @@ function commandLines(): string {
     .join('\n');
 }
 
-/** All files below a folder. Sockets are none. */
+/** All regular files below a folder, so no sockets. */
 function filesBelow(path: string): string[] {
   const found = statSync(path);
   if (!found.isDirectory()) return found.isFile() ? [path] : [];
@@ -104,7 +104,7 @@ it('no secret is in a log, a table, a metric, a file of the gateway or a list of
   expect(files.length).toBeGreaterThan(0);
   for (const file of files) expect(secretsIn(readFileSync(file, 'latin1'), own)).toEqual([]);
   expect(await tablesWithSecrets(installation)).toEqual([]);
-  // It would be found.
+  // The search finds a secret that is in a table.
   await installation.sql`UPDATE tokens SET name = ${secrets[0] ?? ''}`;
   expect(await tablesWithSecrets(installation)).toEqual(['tokens']);
 });

@@ -26,7 +26,7 @@ beforeEach(async () => {
 const verify = (outside = heads) => verifyChain(db.address, outside);
 const findings = async (outside = heads) => (await verify(outside)).findings;
 
-/** What the database's own functions make of the events that are there now: a chain that agrees with itself. */
+/** Computes the whole chain anew from the present events, with the database's own functions. */
 async function forgeChain(): Promise<void> {
   const days = await db.sql<{ day: string; position: number }[]>`
     SELECT day::text, position FROM chain_days ORDER BY position, day`;
@@ -109,7 +109,7 @@ describe('audit verify', () => {
     expect(await findings()).toEqual([expect.stringMatching(/^Event 0 .* was inserted/)]);
   });
 
-  it('finds an event that was inserted between two others, which all had to make room', async () => {
+  it('finds an event that was inserted between others, of which the later were moved', async () => {
     await db.sql`UPDATE events SET position = -position - 1 WHERE position >= 27`;
     await db.sql`UPDATE events SET position = -position WHERE position < 0`;
     await db.sql`

@@ -24,7 +24,7 @@ const other = (at: number) => 1 - at;
 const selected = (pid: number) => ({ process: { pid } });
 
 describe.each([0, 1])('at gateway %i', (at) => {
-  it('a process is told with its id, its output and its end', async () => {
+  it('a process reports its id, its output and its end', async () => {
     const code = 'echo $$; echo "$CITY $KIND"; pwd; printf "\\377" >&2; exit 3';
     const process = { cwd: '/tmp', envs: { KIND: 'b c' } };
     const started = await sandbox.shell(at, code, { process });
@@ -42,7 +42,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(events.at(-1)).toEqual({ end: FINE });
   });
 
-  it('is refused in a folder that is none, before it begins', async () => {
+  it('a process is refused before it begins if its folder is missing or is a file', async () => {
     const cmd = { cmd: 'true', args: [] };
     for (const [cwd, why] of [
       ['/not/there', 'does not exist'],
@@ -89,7 +89,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(events.at(-1)).toEqual({ end: FINE });
   });
 
-  it('without input refuses it, and finds the end of it at once', async () => {
+  it('a process started without stdin refuses input, and reads end-of-file at once', async () => {
     const started = await sandbox.shell(at, 'cat; echo end; sleep 60');
     await started.until(wrote('end'));
     const message = selected(started.pid);
@@ -122,7 +122,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(await late.rest()).toEqual([{ end: FINE }]);
   });
 
-  it('a time limit kills it without grace; that of a later connection does not', async () => {
+  it('a time limit of Start kills a process without grace, one of Connect does not', async () => {
     const limited = { 'Connect-Timeout-Ms': '700' };
     const code = "trap '' INT TERM; echo on; while :; do sleep 0.1; done";
     const lasting = await sandbox.shell(at, code);
@@ -174,7 +174,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect((await started.rest()).at(-1)).toEqual({ end: KILLED });
   });
 
-  it('what is not there, or is not asked for rightly, is refused', async () => {
+  it('a call for a process that does not exist, and a malformed call, are refused', async () => {
     const nobody = selected(2_000_000_000);
     const missing = { status: 404, code: 'not_found' };
     for (const [name, more] of [
@@ -200,7 +200,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
   });
 });
 
-it('of a signal that is none, nothing is sent', async () => {
+it('any signal but SIGTERM and SIGKILL is refused, and not sent', async () => {
   const started = await sandbox.shell(0, 'echo on; sleep 60');
   await started.until(wrote('on'));
   const message = selected(started.pid);

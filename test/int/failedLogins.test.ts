@@ -45,7 +45,7 @@ it('an address that has sent too many wrong tokens must wait, but not its neighb
   expect(await statusOf(ask(port, AUTH_TOKEN))).toBe(200);
   const files = (token: string) =>
     fetch(`http://127.0.0.1:${port}/files/ann/a`, { headers: { 'X-Auth-Token': token } });
-  // On all wires together. A call without a token is no guess. A WebSocket sends none in its headers.
+  // The guesses on all wires count together. A call without a token is no guess: a WebSocket has none in its headers.
   for (let time = 0; time < PER_MINUTE - 2; time += 1)
     expect(await statusOf(ask(port, WRONG))).toBe(401);
   expect(await statusOf(ask(port, ''))).toBe(401);
@@ -60,7 +60,7 @@ it('an address that has sent too many wrong tokens must wait, but not its neighb
   });
   expect(await statusOf(ask(port, WRONG, { from: '198.51.100.7' }))).toBe(429);
   expect(await statusOf(files(WRONG))).toBe(429);
-  // Not even a right token is tried, unless it was right from there before.
+  // Not even a valid token is checked, unless this address has used it before.
   expect(await statusOf(ask(port, unused))).toBe(429);
   expect(await closeCode(port, unused)).toBe(4403);
   for (const token of [neighbour, AUTH_TOKEN]) expect(await statusOf(ask(port, token))).toBe(200);
@@ -98,7 +98,7 @@ it('refused calls are counted by token, and recorded', async () => {
     return row?.count as number | null;
   };
   await until('the counts', async () => (await counted('auditor', 'release')) === 3);
-  // Those of the tests above: 6 and 5 at the one gateway, 6 and 1 at the other.
+  // In the tests above, one gateway refused 6 wrong tokens and then 5 calls without a check, the other 6 and 1.
   await until('the counts', async () => (await counted(null, 'authenticate')) === 18);
   expect(
     await db.sql`SELECT 1 FROM events WHERE metadata -> 'actor' ->> 'role' = 'AUDITOR'`,

@@ -122,7 +122,7 @@ describe('pruneHistory', () => {
 
   it('reads at most 64 MiB of code, input and output at a time, but at least one execution', async () => {
     const MIB = 1024 * 1024;
-    // As large as their rows say.
+    // The rows say that these executions have so much output, but none is stored.
     for (const outputBytes of [40 * MIB, 24 * MIB, 1, 200 * MIB, 1]) {
       const requested = executionRequested({ at: OLD.toISOString() });
       const execution = await commitOne<'execution'>(gateway.store, requested);
@@ -138,7 +138,7 @@ describe('pruneHistory', () => {
     expect(pages).toEqual([2, 4, 2, 2]);
   });
 
-  it('deletes a change of a file without an outcome like its session, and its row still says UNKNOWN', async () => {
+  it('deletes an unfinished file change with its session, and its row stays UNKNOWN', async () => {
     const change = async ({ session }: Life) => {
       const requested = fileChangeRequested(session, { at: OLD.toISOString() });
       return await commitOne<'fileChange'>(gateway.store, requested);
@@ -184,7 +184,7 @@ describe('pruneHistory', () => {
   it('deletes only what is sealed', async () => {
     await live('old', OLD);
     await live('newer', null);
-    // A chain that says that it goes only to here.
+    // The head of the chain now says that only the first three events are sealed.
     await seal(gateway);
     await db.sql`UPDATE chain_head SET position = 3`;
     await expect(prune()).rejects.toThrow('event_links_pkey');
@@ -199,7 +199,7 @@ describe('pruneHistory', () => {
       /^The removal .* was forged/,
     ],
     [
-      'one more event was deleted under its name',
+      'one more event was deleted in the name of a recorded removal',
       async () => {
         await db.sql`DELETE FROM events WHERE stream_id LIKE 'session-%'`;
         await db.sql`

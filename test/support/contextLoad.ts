@@ -34,7 +34,7 @@ const ATTEMPT_PAUSE_MS = 100;
 const LIMIT_MS = 120_000;
 
 export function contextLoad(gateways: readonly TestGateway[]) {
-  /** The call's answer, from the first gateway that gives one. A failed expectation is no failure of the call. */
+  /** The call's answer, from the first gateway that gives one. Keep expectations out of `call`, which is repeated. */
   async function persist<T>(call: (at: TestGateway) => Promise<T>): Promise<T> {
     let last: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {

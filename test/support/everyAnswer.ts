@@ -1,4 +1,4 @@
-/** What a kernel answers to test/support/jupyterClients/everyMessage.py, wherever it is. */
+/** What test/support/jupyterClients/everyMessage.py is answered, by Jupyter's own server as by the gateway. */
 import { expect } from 'vitest';
 
 const input = (code: unknown, execution_count: number) => [

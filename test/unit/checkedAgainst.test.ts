@@ -6,7 +6,7 @@ const SOURCES = new URL('../../src/', import.meta.url).pathname;
 const PACKAGES = new URL('../../node_modules/', import.meta.url).pathname;
 const SENTENCE = /Checked against (\S+) (\d[\d.]*\d)/g;
 
-/** The installed version, as far as `checked` gives it: V8's is longer than anybody writes down. */
+/** The installed version. V8's is cut to as many parts as `checked` has, because nobody writes down all of them. */
 function installed(library: string, checked: string): string {
   if (library === 'V8') {
     return process.versions.v8.split('.').slice(0, checked.split('.').length).join('.');

@@ -36,7 +36,7 @@ async function end(name: string): Promise<void> {
 }
 
 describe('names that code asks for', () => {
-  it('are looked up in turns of those who ask, one at a time for each', async () => {
+  it('are looked up for each asker in turn, and for none two at a time', async () => {
     for (const name of ['a1', 'a2', 'a3', 'a4']) void lookup(name, 'a', never());
     for (const name of ['b1', 'b2']) void lookup(name, 'b', never());
     void lookup('c1', 'c', never());
@@ -45,7 +45,7 @@ describe('names that code asks for', () => {
     expect(begun).toEqual(['a1', 'b1', 'b2', 'a2', 'c1', 'a3', 'a4']);
   });
 
-  it('are not looked up for who does not want them any more', async () => {
+  it('are not looked up for an asker who has given up', async () => {
     const gone = new AbortController();
     const all = Array.from({ length: 1_000 }, async (_, at) => {
       // More than may wait: each gives up before the next.
@@ -86,7 +86,7 @@ describe('names that code asks for', () => {
     expect(begun).toEqual(['a1', 'b1', 'same', 'same']);
   });
 
-  it('fail for those who ask for them only', async () => {
+  it('fail only for those who asked for them', async () => {
     const bad = lookup('bad', 'a', never());
     const good = lookup('good', 'a', never());
     void end('bad');

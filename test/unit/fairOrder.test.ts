@@ -6,7 +6,7 @@ import {
   fairOrder,
   type IdleWorkers,
   type Shares,
-} from '../../src/pool/supply/planSupply.ts';
+} from '../../src/pool/supply/fairOrder.ts';
 import { fc } from '../support/seeded.ts';
 import { idleWorker } from '../support/states.ts';
 

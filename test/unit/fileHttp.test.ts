@@ -5,14 +5,16 @@ import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/domain/fileUrl.
 import {
   archiveHeaders,
   FILE_ANSWER_HEADERS,
+  mediaTypeOf,
+  typeHeaders,
+} from '../../src/server/http/files/fileAnswers.ts';
+import {
   isMatch,
   isNoneMatch,
   mayAnswerRange,
-  mediaTypeOf,
   rangeOf,
-  typeHeaders,
   versionsIn,
-} from '../../src/server/http/files/fileAnswers.ts';
+} from '../../src/server/http/files/requestHeaders.ts';
 import { fc } from '../support/seeded.ts';
 
 describe('the URL of a file', () => {

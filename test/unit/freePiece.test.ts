@@ -22,7 +22,7 @@ describe('freeing a piece', () => {
     expect(memory.toString()).toBe('two pieces of one memory');
   });
 
-  it('may be asked again', () => {
+  it('may be repeated', () => {
     const piece = Buffer.alloc(100_000);
     free(piece);
     free(piece);

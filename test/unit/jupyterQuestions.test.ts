@@ -1,7 +1,8 @@
 /** Requests of a Jupyter client that the kernel itself answers, and how a client wants its cell to be run. */
 import { describe, expect, it } from 'vitest';
 import type { KernelAnswer } from '../../src/domain/kernelQuestion.ts';
-import { cellOptions, kernelInfo, QUESTIONS } from '../../src/doors/jupyter/messages.ts';
+import { cellOptions, kernelInfo } from '../../src/doors/jupyter/messages.ts';
+import { QUESTIONS } from '../../src/doors/jupyter/questions.ts';
 
 const past = { session: 0, line: 3, input: 'a', output: '1' };
 

@@ -41,7 +41,7 @@ it('what is set holds in place of the setting, for this tenant or user and kind 
   expect(limits('b', 'ann')).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
 });
 
-it('what is heard late, or read before it was heard, changes nothing that is newer', () => {
+it('an event or a row that arrives after a newer one changes nothing', () => {
   const book = createLimitsInForce(DEFAULTS);
   book.apply(set(3, 30, null));
   book.apply(set(2, 20, null));
@@ -65,7 +65,7 @@ it('what is reset is as if it had never been set', () => {
   expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(8);
 });
 
-it('what is set for a user who was forgotten and has come again holds, although versions begin anew', () => {
+it('a limit of a user who was forgotten and came back holds, although versions restart', () => {
   const book = createLimitsInForce(DEFAULTS);
   for (const version of [1, 2, 3]) book.apply(set(version, version, 'ann'));
   book.apply(set(1, 9, 'ann'));

@@ -10,7 +10,7 @@ const STEP_MS = 1_000;
 beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
 afterEach(() => void vi.useRealTimers());
 
-it('leaves a gateway time to record what became of a change, from when the worker is gone', async () => {
+it('a gateway has time to record the outcome of a change after the worker is gone', async () => {
   const startedAt = performance.now();
   const passedMs = () => performance.now() - startedAt;
   let endedMs: number | null = null;

@@ -1,11 +1,53 @@
 /** Makes the messages of one kernel. */
 
 import type { EndStatus, Execution } from '../../domain/execution.ts';
-import type { KernelAnswer, KernelFacts, KernelQuestion } from '../../domain/kernelQuestion.ts';
+import type { KernelFacts } from '../../domain/kernelQuestion.ts';
 import type { Output } from '../../domain/output.ts';
 import type { ExecuteRequest } from '../../service/execute/validateRequest.ts';
 import { type Fields, isFields } from '../shared/body.ts';
+import { PROTOCOL_VERSION } from './parentHeader.ts';
 import type { Channel, Header, Message } from './wire.ts';
+
+/** In the headers of all messages that a kernel sends. */
+const KERNEL_USERNAME = 'cellhouse';
+
+export interface Sent {
+  readonly channel: Channel;
+  readonly type: string;
+  readonly content: Fields;
+}
+
+export interface MessageFacts {
+  readonly id: string;
+  /** Identifies the kernel until its next restart. When it changes, clients drop what they wait for. */
+  readonly session: string;
+  readonly at: Date;
+  /** The request that it answers. Null: none. */
+  readonly parent: Header | null;
+}
+
+export function messageOf({ channel, type, content }: Sent, facts: MessageFacts): Message {
+  const header = {
+    msg_id: facts.id,
+    msg_type: type,
+    session: facts.session,
+    username: KERNEL_USERNAME,
+    date: facts.at.toISOString(),
+    version: PROTOCOL_VERSION,
+  };
+  return { channel, header, parent_header: facts.parent ?? {}, metadata: {}, content };
+}
+
+/** A reply to a request. @param channel that of the request */
+export function reply(channel: Channel, type: string, content: Fields): Sent {
+  return { channel, type, content };
+}
+
+type KernelStatus = 'starting' | 'idle' | 'busy' | 'restarting' | 'dead';
+
+export function status(state: KernelStatus): Sent {
+  return { channel: 'iopub', type: 'status', content: { execution_state: state } };
+}
 
 /** How a client wants its cell to be run. Missing options have the defaults of Jupyter's protocol. */
 export function cellOptions(
@@ -27,59 +69,6 @@ export function cellOptions(
     silent,
     storeHistory: content.store_history !== false,
     userExpressions,
-  };
-}
-
-// Finds the request that an execution answers. Every message of the execution names that request, at every gateway and
-// to every client. So the request is kept in the execution's idempotency key. Because of the key, a repeated request
-// does not run its code twice.
-
-/** An idempotency key with this prefix was made by this door. */
-const KEY_PREFIX = 'jupyter:';
-const KEY_ENTRIES = 3;
-const PROTOCOL_VERSION = '5.3';
-
-/** The fields that identify a request. */
-type Asker = Pick<Header, 'msg_id' | 'session'>;
-
-/** The kernel is in the key, because a client may send requests with the same header to several kernels of one user. */
-export function keyOf({ msg_id, session }: Asker, kernelId: string): string {
-  return KEY_PREFIX + JSON.stringify([session, msg_id, kernelId]);
-}
-
-/** The request of a Jupyter client that the execution answers. Null: it came by another door. */
-export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey'>): Asker | null {
-  if (!key?.startsWith(KEY_PREFIX)) return null;
-  const entries = entriesIn(key.slice(KEY_PREFIX.length));
-  if (entries.length !== KEY_ENTRIES) return null;
-  const [session, msg_id] = entries;
-  if (typeof session !== 'string' || typeof msg_id !== 'string') return null;
-  return { msg_id, session };
-}
-
-/** The text may be anything, because callers choose idempotency keys themselves. */
-function entriesIn(json: string): unknown[] {
-  try {
-    const value: unknown = JSON.parse(json);
-    return Array.isArray(value) && !isFields(value) ? value : [];
-  } catch {
-    return [];
-  }
-}
-
-/**
- * The parent header of the execution's messages. If it came by another door, the header names a request of no client.
- */
-export function parentHeaderOf(
-  execution: Pick<Execution, 'id' | 'idempotencyKey' | 'requestedAt'>,
-): Header {
-  const asker = askerOf(execution) ?? { msg_id: execution.id, session: '' };
-  return {
-    ...asker,
-    msg_type: 'execute_request',
-    username: '',
-    date: execution.requestedAt.toISOString(),
-    version: PROTOCOL_VERSION,
   };
 }
 
@@ -264,134 +253,4 @@ function iopub(type: string, content: Sent['content']): Sent {
 function gapText({ reason, droppedBytes }: Extract<Output, { kind: 'gap' }>): string {
   const what = droppedBytes === null ? 'Output' : `${droppedBytes} bytes of output`;
   return `\n[Cellhouse: ${what} of this cell were dropped (${reason}).]\n`;
-}
-
-// Translates requests that the kernel itself answers while it is idle, between Jupyter's protocol and the service.
-
-/** Null: the kernel does not answer now. Then the reply says that nothing is known. */
-type Told = KernelAnswer | null;
-
-/** One kind of request. */
-interface Question {
-  readonly question: (content: Fields) => KernelQuestion;
-  readonly reply: (answer: Told, content: Fields) => Fields;
-}
-
-/** By the type of the message. */
-export const QUESTIONS: ReadonlyMap<string, Question> = new Map<string, Question>([
-  ['complete_request', { question: completionIn, reply: completion }],
-  ['inspect_request', { question: inspectionIn, reply: inspection }],
-  ['is_complete_request', { question: wholeIn, reply: whole }],
-  ['history_request', { question: historyIn, reply: history }],
-]);
-
-function completionIn(content: Fields): KernelQuestion {
-  return { type: 'complete', code: codeIn(content), cursor: cursorIn(content) };
-}
-
-function completion(answer: Told, content: Fields): Fields {
-  const cursor = cursorIn(content);
-  const none = { matches: [], cursorStart: cursor, cursorEnd: cursor };
-  const { matches, cursorStart, cursorEnd } = answer?.type === 'complete' ? answer : none;
-  const place = { cursor_start: cursorStart, cursor_end: cursorEnd };
-  return { status: 'ok', matches, ...place, metadata: {} };
-}
-
-function inspectionIn(content: Fields): KernelQuestion {
-  const detail = content.detail_level === 1 ? 1 : 0;
-  return { type: 'inspect', code: codeIn(content), cursor: cursorIn(content), detail };
-}
-
-function inspection(answer: Told): Fields {
-  const { found, data } = answer?.type === 'inspect' ? answer : { found: false, data: {} };
-  return { status: 'ok', found, data, metadata: {} };
-}
-
-function wholeIn(content: Fields): KernelQuestion {
-  return { type: 'isComplete', code: codeIn(content) };
-}
-
-function whole(answer: Told): Fields {
-  if (answer?.type !== 'isComplete') return { status: 'unknown' };
-  const { status, indent } = answer;
-  return { status, ...(status === 'incomplete' && { indent }) };
-}
-
-function historyIn(content: Fields): KernelQuestion {
-  const access = content.hist_access_type;
-  const number = (name: string) => {
-    const value = content[name];
-    return typeof value === 'number' ? value : undefined;
-  };
-  return {
-    type: 'history',
-    access: access === 'range' || access === 'search' ? access : 'tail',
-    raw: content.raw !== false,
-    output: content.output === true,
-    count: number('n'),
-    start: number('start'),
-    stop: number('stop'),
-    session: number('session'),
-    pattern: typeof content.pattern === 'string' ? content.pattern : undefined,
-    unique: content.unique === true,
-  };
-}
-
-function history(answer: Told, content: Fields): Fields {
-  const entries = answer?.type === 'history' ? answer.entries : [];
-  const cells = entries.map(({ session, line, input, output }) =>
-    content.output === true ? [session, line, [input, output]] : [session, line, input],
-  );
-  return { status: 'ok', history: cells };
-}
-
-function codeIn({ code }: Fields): string {
-  return typeof code === 'string' ? code : '';
-}
-
-/** Where the cursor is, in code points. Without one, it is at the end. */
-function cursorIn(content: Fields): number {
-  const { cursor_pos: cursor } = content;
-  return typeof cursor === 'number' ? cursor : [...codeIn(content)].length;
-}
-
-/** In the headers of all messages that a kernel sends. */
-const KERNEL_USERNAME = 'cellhouse';
-
-export interface Sent {
-  readonly channel: Channel;
-  readonly type: string;
-  readonly content: Fields;
-}
-
-export interface MessageFacts {
-  readonly id: string;
-  /** Identifies the kernel until its next restart. When it changes, clients drop what they wait for. */
-  readonly session: string;
-  readonly at: Date;
-  /** The request that it answers. Null: none. */
-  readonly parent: Header | null;
-}
-
-export function messageOf({ channel, type, content }: Sent, facts: MessageFacts): Message {
-  const header = {
-    msg_id: facts.id,
-    msg_type: type,
-    session: facts.session,
-    username: KERNEL_USERNAME,
-    date: facts.at.toISOString(),
-    version: PROTOCOL_VERSION,
-  };
-  return { channel, header, parent_header: facts.parent ?? {}, metadata: {}, content };
-}
-
-/** A reply to a request. @param channel that of the request */
-export function reply(channel: Channel, type: string, content: Fields): Sent {
-  return { channel, type, content };
-}
-
-type KernelStatus = 'starting' | 'idle' | 'busy' | 'restarting' | 'dead';
-
-export function status(state: KernelStatus): Sent {
-  return { channel: 'iopub', type: 'status', content: { execution_state: state } };
 }

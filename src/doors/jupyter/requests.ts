@@ -8,15 +8,9 @@ import type { BoundService } from '../../service/service.ts';
 import { checked, type Fields } from '../shared/body.ts';
 import type { Outbox } from './cellMessages.ts';
 import type { Kernels } from './kernels.ts';
-import {
-  cellOptions,
-  type ErrorContent,
-  kernelInfo,
-  keyOf,
-  QUESTIONS,
-  reply,
-  status,
-} from './messages.ts';
+import { cellOptions, type ErrorContent, kernelInfo, reply, status } from './messages.ts';
+import { keyOf } from './parentHeader.ts';
+import { QUESTIONS } from './questions.ts';
 import { TEXT } from './rest.ts';
 import type { Header, Request } from './wire.ts';
 

@@ -12,7 +12,8 @@ import {
   createOutbox,
   PLAIN_CLIENT_BYTES,
 } from './cellMessages.ts';
-import { askerOf, keyOf, parentHeaderOf, status } from './messages.ts';
+import { status } from './messages.ts';
+import { askerOf, keyOf, parentHeaderOf } from './parentHeader.ts';
 import { createAcknowledged, createRequestQueue } from './requestQueue.ts';
 import { createRequests, type RequestsDeps } from './requests.ts';
 import { framesOf, type Header, MessageError } from './wire.ts';

@@ -20,14 +20,6 @@ import { createQuotaCounts, type QuotaCounts } from './quotaCounts.ts';
 import { readLastPosition } from './readEvents.ts';
 import { committedOf, whoStands } from './standing.ts';
 
-// Slows down workers that print without end, so that they wait for each other and nobody else waits for them. Without
-// this, storing the output of ten such kernels takes all CPU time of the database and the gateway, and the commits of a
-// `1+1` wait behind megabytes (docs/decisions/0016-floods-make-way.md).
-// A worker that has stored more than {@link BURST_BYTES} counts as a flood until it has stored little for some seconds.
-// After a flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood
-// alone does not pause. Floods do not pause either while nobody else commits. Nothing else ever pauses: not charts,
-// long answers or large code.
-
 /** A worker may store this much at a time without being a flood: some charts, or a long table. */
 const BURST_BYTES = 512 * 1024;
 /**
@@ -52,6 +44,15 @@ const RECENT_MS = 250;
 /** Above this number of workers, those without counted bytes are dropped. */
 const MAX_REMEMBERED = 1_000;
 
+/**
+ * Slows down workers that print without end, so that they wait for each other and nobody else waits for them. Without
+ * this, storing the output of ten such kernels takes all CPU time of the database and the gateway, and the commits of a
+ * `1+1` wait behind megabytes (docs/decisions/0016-floods-make-way.md).
+ * A worker that has stored more than {@link BURST_BYTES} counts as a flood until it has stored little for some seconds.
+ * After a flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood
+ * alone does not pause. Floods do not pause either while nobody else commits. Nothing else ever pauses: not charts,
+ * long answers or large code.
+ */
 interface BulkPace {
   isFlood(commit: PreparedCommit): boolean;
   /** Milliseconds until floods may commit again. 0 or less: they may now. */
@@ -121,7 +122,7 @@ interface SendGroupDeps {
 interface SentGroup {
   /** Null: no commit of the group was sent. */
   readonly result: CommitResult | null;
-  /** All commits of the group except those whose askers are no longer let in. */
+  /** All commits of the group except those whose callers (`Asker`) have lost the right to make them. */
   readonly committed: readonly PreparedCommit[];
 }
 
@@ -148,7 +149,7 @@ async function sendGroup(
     try {
       const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
-      // The database has found an earlier attempt, perhaps with other members of the group.
+      // Without quotas, this is the result of an earlier attempt, perhaps with other members of the group.
       if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
       const { committed, firstPosition } = await committedOf(
         client,
@@ -223,7 +224,7 @@ interface Waiting<R> {
 
 /**
  * Sends one group at a time. Commits that arrive meanwhile form the next group. Commits that touch the same thing never
- * share a group and never overtake each other. Floods let others pass: see createEventStore.ts.
+ * share a group and never overtake each other. Floods let others pass ({@link BulkPace}).
  * @param run commits a whole group and resolves with a result for each member in order. If it rejects, it has done
  * nothing.
  * @param canSplit whether the members of a group that was rejected with this error may be tried one by one

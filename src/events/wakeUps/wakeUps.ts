@@ -4,7 +4,6 @@
  */
 
 import type { Logger } from 'pino';
-import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
@@ -204,13 +203,6 @@ function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): EventFeed
   };
 }
 
-// How listeners learn of events and outputs.
-// `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
-// arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
-// Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
-// the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
-// listeners get each event once and in order, even if the two ways overlap.
-
 /** The longest delay that a lost notification causes. */
 const POLL_INTERVAL_MS = 1_000;
 /**
@@ -231,10 +223,19 @@ interface WakeUpsDeps {
 export interface FedWakeUps extends WakeUps {
   /** Called by the store with what this process has committed. */
   readonly onCommitted: OnCommitted;
-  /** Starts after the current last position: listeners get later events only. Resolves when notifications arrive. */
+  /** Starts after the current last position: listeners get later events only. Resolves once LISTEN is active. */
   start(): Promise<void>;
 }
 
+/**
+ * How listeners learn of events and outputs.
+ *
+ * `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
+ * arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
+ * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
+ * the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
+ * listeners get each event once and in order, even if the two ways overlap.
+ */
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
   const waitingListeners = new Set<Parameters<WakeUps['onWaiting']>[0]>();
@@ -335,38 +336,5 @@ function createHearing() {
     beginAnew: () => {
       polled = [];
     },
-  };
-}
-
-/**
- * Tells a caller that waits for a fact when to look for it again. An event that comes between two calls of `next` is
- * not missed.
- */
-interface EventNews {
-  /** Resolves once a relevant event has come since the last call (or the start), at the latest after `limitMs`. */
-  next(limitMs: number): Promise<void>;
-  close(): void;
-}
-
-export function listenForNews(
-  wakeUps: Pick<WakeUps, 'onEvent'>,
-  concerns: (event: RecordedEvent) => boolean,
-): EventNews {
-  let hasNews = false;
-  let wake = () => {};
-  const off = wakeUps.onEvent((event) => {
-    if (!concerns(event)) return;
-    hasNews = true;
-    wake();
-  });
-  return {
-    next: async (limitMs) => {
-      const news = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      if (!hasNews) await within(limitMs, news, () => undefined);
-      hasNews = false;
-    },
-    close: off,
   };
 }

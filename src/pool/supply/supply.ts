@@ -14,7 +14,7 @@ import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 import type { WaitingRequests } from '../../events/wakeUps/waitingRequests.ts';
 import type { RuntimeFailure } from '../../runtime/runtime.ts';
-import type { IdleWorkers } from './planSupply.ts';
+import type { IdleWorkers } from './fairOrder.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
 import type { ServingEnvironments } from './servingEnvironments.ts';

@@ -3,7 +3,8 @@ import type { EnvironmentId } from '../../domain/ids.ts';
 import type { WaitingPlace } from '../../domain/poolStatus.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
-import type { Shares, Stock, SupplyState, Way } from './planSupply.ts';
+import type { Shares } from './fairOrder.ts';
+import type { Stock, SupplyState, Way } from './planSupply.ts';
 
 /** An environment is in use while it has sessions, and for this long after it was last asked for. */
 const IN_USE_MS = 3_600_000;

@@ -14,7 +14,7 @@ import {
 } from '../../domain/poolStatus.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
-import { dealWorkers, fairOrder, type IdleWorkers, type Shares } from './planSupply.ts';
+import { dealWorkers, fairOrder, type IdleWorkers, type Shares } from './fairOrder.ts';
 
 // One waiting request. It may be offered several workers until it has one, or until it gives up.
 

@@ -173,8 +173,8 @@ export function parseContextId(given: string | null | undefined): ContextId | nu
 }
 
 /**
- * The open context that a request names in the user's open session. If it names one, `sessions` knows that session
- * afterwards. Null: the default context.
+ * The open context that a request names in the user's open session. Null: the default context. Unless `id` is null,
+ * `sessions` knows the user's session afterwards.
  * @throws NOT_FOUND if the context belongs to another session, has ended or is being deleted
  */
 export async function contextNamed(
@@ -249,7 +249,7 @@ async function requireDirectory(
   });
 }
 
-/** Tells the caller of a call without a name what goes on when the gateway stops. */
+/** Part of the error when the gateway stops during a call without a name. It says what becomes of the context. */
 const IS_MADE =
   'The context is being made, and `contexts` lists it. The call had no name, so sending it again would make another one.';
 
@@ -368,8 +368,8 @@ function failed(contextId: ContextId): DomainError {
 }
 
 /**
- * Deletes a context of the user's open session, and resolves when its kernel is gone, with all that it has started. What
- * runs in it ends as INTERRUPTED, and what is queued as CANCELLED. Works on any gateway. Idempotent.
+ * Deletes a context of the user's open session, and resolves when its kernel is gone, with all that it has started.
+ * What runs in it ends as INTERRUPTED, and what is queued as CANCELLED. Works on any gateway. Idempotent.
  * @returns false if there was no such open context
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */

@@ -39,7 +39,7 @@ import { type ExecuteRequest, type ValidRequest, validateRequest } from './valid
 
 type QueueLimitDeps = Pick<ServiceDeps, 'config' | 'pool'>;
 
-/** How many unfinished executions may share the request's limit, including the request itself. */
+/** How many unfinished executions the request's queue may have, including the request itself. */
 function maxUnfinishedOf(deps: QueueLimitDeps, request: ValidRequest): number {
   return runningAtOnce(deps, request) + deps.config.maxQueuedExecutions;
 }
@@ -49,7 +49,7 @@ function runningAtOnce({ config }: QueueLimitDeps, request: ValidRequest): numbe
   return isCommand(request) ? config.maxCommands : 1;
 }
 
-/** How many unfinished executions that share the request's limit are known to this gateway. */
+/** How many unfinished executions this gateway knows in the request's queue. */
 function unfinishedBeside(
   { pool }: QueueLimitDeps,
   { workerId }: Session,
@@ -186,7 +186,8 @@ async function acceptExecution(
   return await decideAgain(async (isAgain) => {
     // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
-    // The refusal is read first. Then the next read finds everything that was accepted before the refusal.
+    // The refusal is read before the key. So if an earlier copy of this call was accepted before the refusal, the read
+    // of the key finds that copy.
     const refusal = deps.quotas.knownRefusal(owner);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
@@ -219,8 +220,8 @@ async function requestIn(
 ): Promise<Execution> {
   await requireFeatures(deps, session, request);
   const maxUnfinished = maxUnfinishedOf(deps, request);
-  // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
-  // gateways.
+  // A quick check without the database. It counts recorded executions only, because a held worker knows no others. The
+  // commit checks the limit over all gateways.
   const unfinished = unfinishedBeside(deps, session, request, contextId);
   if (unfinished >= maxUnfinished) throw queueFull(deps, request, unfinished);
   // A call other than an execution may have opened the session after a loss. The session's first execution reports the
@@ -236,8 +237,8 @@ async function requestIn(
         streams: [append],
         openSessions: [{ id: session.id, version: session.version }],
         maxUnfinished,
-        // Only one of two executions that are accepted at the same time is the first, even if it has ended when the
-        // other is recorded.
+        // If two executions are accepted at the same time, only one of them may report the loss. That holds even if it
+        // has ended before the other is recorded.
         isFirstExecution: stateLost,
         ...quotas,
         ...variablesOf(request, append.id),
@@ -359,8 +360,8 @@ export interface AcceptedExecution {
 }
 
 /**
- * Accepts code, and follows the execution from before it is durable. So a caller that waits for it at the gateway that
- * holds the worker need not read it from the database. If this rejects, nothing is followed.
+ * Accepts code, and begins to follow the execution before it is recorded. So if this gateway holds the worker, a caller
+ * gets the end of the execution without a read from the database. If this rejects, nothing is followed.
  * @param onAccepting called right before the request is recorded. Nothing has happened until then.
  */
 export async function acceptFollowed(

@@ -18,8 +18,8 @@ import type { KernelView } from '../contexts/kernels.ts';
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
 /**
- * How many of the executions that ended while a follower was away are returned to it: the latest. The other half of the
- * places is for new executions.
+ * The most executions that a follower gets of those that ended while it was away. It gets the latest ones. They take at
+ * most half of the places, and the other half is for new executions.
  */
 const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 

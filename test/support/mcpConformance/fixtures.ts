@@ -65,7 +65,7 @@ function addTools(server: McpServer): void {
   );
 }
 
-/** Tools that log. In the present era, a client is told only if its request names a level. */
+/** Tools that log. In the protocol's present era, a client gets log messages only if its request names a level. */
 function addLogs(server: McpServer): void {
   for (const name of ['test_tool_with_logging', 'test_logging_tool'])
     server.registerTool(name, { description: 'Logs', inputSchema: NOTHING }, async (_, context) => {

@@ -19,7 +19,7 @@ def code_content(code: str, may_ask: bool, options: CellOptions) -> JsonObject:
 
 
 def code_metadata(end_key: str, surroundings: Surroundings | None) -> JsonObject:
-    """The metadata of the message: the key that ends the execution, and the surroundings of this code alone."""
+    """The metadata of the message: the key that ends the execution, and the variables and folder of this code alone."""
     metadata: JsonObject = {"end_key": end_key}
     if surroundings:
         metadata["surroundings"] = surroundings.for_kernel()

@@ -1,9 +1,9 @@
 """CPU time and memory of a kernel or command, and of all that it has started: the processes below its reaper.
 
-The CPU time is that of the living processes, and of those that their parents have waited for. All others
-end as children of the reaper. So an ended process moves its time up the tree, and none is lost. There is one exception:
-a process that ignores SIGCHLD is not told of its children, and nobody is charged for them. Their time is uncharged: the
-container has used it, and no process has.
+The CPU time is that of the living processes, and of the ended ones that their parents have waited for. If a parent ends
+first, the reaper becomes the parent. So the time of an ended process moves up the tree, and none is lost. There is one
+exception: a process that ignores SIGCHLD is not told of its children, and nobody is charged for them. Their time is
+uncharged: the container has used it, and no process has.
 
 A look at all processes takes about 0.2 ms. It is left out while the process is alone and no other is made.
 """
@@ -27,8 +27,8 @@ from cellhouse_agent.usage import Usage
 from cellhouse_kernel.births import Births
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# Linux shows the times of ended children in whole ticks, and a look is no single moment. So less than this is not
-# uncharged time.
+# Linux shows the times of ended children in whole ticks, and a look takes a while. So a smaller difference is noise,
+# not uncharged time.
 NOISE_MS = 50.0
 
 
@@ -61,7 +61,7 @@ class TreeMeter:
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that its process, or a child that this has waited for, ever had; 0 until it has ended."""
+        """The most memory that its process, or any child it has waited for, ever had; 0 until the process has ended."""
         return self._reaper.child_bytes
 
     def use(self) -> TreeUse | None:
@@ -70,7 +70,7 @@ class TreeMeter:
             return quick
         use = self._look(take_snapshot)
         if self._is_odd(use):
-            # A process that ended during the look was missed or counted twice, unless the next look says the same.
+            # Perhaps a process ended during the look, and was missed or counted twice. So a second look decides.
             use = self._look(take_snapshot)
         self._uncharged_ms = use.uncharged_ms
         return None if self._reaper.is_lost else use

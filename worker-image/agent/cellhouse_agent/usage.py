@@ -10,8 +10,8 @@ from cellhouse_agent.counter_file import CounterFile
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
-# Shorter than the time between two samples of memory. So each sample reads the file, and only reads in between get an
-# older number.
+# Shorter than the time between two samples of memory. So each sample reads the file, and only a measurement between two
+# samples gets an older number.
 # The trees of one sample share a read: without that, a sample of 20 trees takes 1.08 times as long.
 FILE_CACHE_SECONDS = 0.04
 # cgroup v1 writes "no limit" as the largest multiple of a page.
@@ -103,8 +103,8 @@ class CgroupV1Usage:
 class GvisorUsage:
     """gVisor's own counters, in the folders of version 1. CPU time comes in steps of 10 ms, and there are no OOM kills.
 
-    The host's control group is invisible inside. The limit is the machine's memory, since gVisor shows a machine of
-    just that size.
+    The host's control group is invisible inside. The limit is the total in meminfo, since gVisor shows a machine
+    with exactly as much memory as the container may use.
     """
 
     def __init__(self, root: Path, meminfo: Path) -> None:

@@ -1,8 +1,9 @@
 """Finds which files of the home have changed since the last look, by their metadata.
 
-inotify says which names to look at, so a look costs what has changed, not what there is. Without inotify, or when it
-has lost events, the whole home is compared (home_tree.py). Only regular files count. Links, folders of programs and the
-parts of files that the API is writing (parts.py) are left out.
+inotify says which names to look at, so the cost of a look depends on how much has changed, not on the size of the home.
+Without inotify, or when it has lost events, the whole home is compared (home_tree.py). Only regular files count. Links,
+folders in which programs keep caches and settings (seen.py), and the parts of files that the API is writing (parts.py)
+are left out.
 
 States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
 """

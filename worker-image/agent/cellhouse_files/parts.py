@@ -107,7 +107,7 @@ def _notes_in(memory: int) -> Iterator[tuple[int, Note]]:
 
 
 def _remove_noted(note: Note) -> None:
-    """Remove the part, if what has its name is the part; raises OSError or Refused."""
+    """Remove the part, unless its name now belongs to another file; raises OSError or Refused."""
     path = note["path"].encode("latin-1")
     folder_path, _, name = path.rpartition(b"/")
     folder = open_folder(folder_path or b"/")

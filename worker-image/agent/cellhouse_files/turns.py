@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wait:
-    """The operation can go on when this descriptor is ready (a mask of select.poll)."""
+    """The operation can go on when this descriptor is ready for one of `events`, a mask as for select.poll."""
 
     fd: int
     events: int

@@ -198,7 +198,7 @@ class LinkKernel(CellKernel):
         self.shell_channel.outbox.add_message(message)
 
     def finish_output(self) -> None:
-        """Hook: a subclass sends the rest of the output here. The request's code has ended; SIGINT cannot hit it."""
+        """Hook: a subclass sends the rest of the output here. SIGINT cannot hit this: the request's code has ended."""
 
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")

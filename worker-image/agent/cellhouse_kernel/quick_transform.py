@@ -10,7 +10,8 @@ import re
 from IPython.core.inputtransformer2 import TransformerManager
 
 # All code that IPython may have to change has one of these: a beginning that must be removed (blank lines, an indent, a
-# prompt), `?`, `!` and `%` that are no operators, lines that begin with a mark, line ends that are not Python's.
+# prompt), a `?`, a `!` or `%` that is no operator, a line that begins with one of `,;/%!`, or a line end that is not
+# Python's.
 SPECIAL = re.compile(
     r"""
     \A\s | ^[ \t]*(?:>>>|\.\.\.|[,;/%!]) | \.\.\.: | In[ ]\[

@@ -1,4 +1,7 @@
-/** process.Process: a process is a command (docs/decisions/0069-a-command-has-a-process-id.md). */
+/**
+ * envd's service `process.Process`. Its processes are the commands of the session
+ * (docs/decisions/0069-a-command-has-a-process-id.md).
+ */
 
 import { onAbort } from '../../../async/onAbort.ts';
 import { pause } from '../../../async/pause.ts';
@@ -36,16 +39,16 @@ interface CommandLine {
   readonly args: readonly string[];
 }
 
-/** What every other program is recorded with. */
+/** The code of a command that is not one of the SDKs' shell commands begins with this. */
 const EXEC = 'exec -- ';
-/** What no shell looks at twice. */
+/** A word that a shell takes as it is, without quotes. */
 const PLAIN_WORD = /^[\w@%+=:,./-]+$/;
-/** A word as {@link quoted} writes it: plain, or in quotes, between which a quote stands as `'\''`. */
+/** A word as {@link quoted} writes it: plain, or in single quotes. A single quote in the word is written as `'\''`. */
 const WORD = /'(?:[^']|'\\'')*'|[\w@%+=:,./-]+/y;
 
 /**
- * The code of a command. What E2B's SDKs run in a shell is recorded as it was written, without that shell. Any other
- * program takes the place of the shell.
+ * The code of a command. If E2B's SDKs run a text in a shell, the code is that text. For any other program, the code is
+ * an `exec` of the program, which replaces the worker's shell.
  */
 export function codeOf(line: CommandLine): string {
   const code = inShell(line);
@@ -53,13 +56,13 @@ export function codeOf(line: CommandLine): string {
   return EXEC + [line.cmd, ...line.args].map(quoted).join(' ');
 }
 
-/** The program and the arguments that {@link codeOf} has made this code of. */
+/** The inverse of {@link codeOf}: the program and the arguments for this code. */
 export function lineOf(code: string): CommandLine {
   const [cmd, ...args] = code.startsWith(EXEC) ? wordsIn(code.slice(EXEC.length)) : [];
   return cmd === undefined ? { cmd: '/bin/bash', args: ['-l', '-c', code] } : { cmd, args };
 }
 
-/** The code that this is a shell for. Null: it is something else. */
+/** The text that the SDKs' shell runs. Null: the program is not that shell. */
 function inShell({ cmd, args: [login, option, code, ...more] }: CommandLine): string | null {
   const isShell = cmd === '/bin/bash' && login === '-l' && option === '-c' && more.length === 0;
   return isShell && code ? code : null;
@@ -133,7 +136,7 @@ function variablesIn(process: Fields) {
   return Object.keys(envs).map((name) => ({ name, value: textIn(envs, name) }));
 }
 
-/** What of a call is needed to find a process. */
+/** The parts of a call that are needed to find a process. */
 type Asked = Pick<SandboxCall, 'call' | 'userUuid' | 'hasEnded'>;
 
 /** The process that a message selects by its id or its tag: one that runs, or has ended lately. @throws RpcError */
@@ -147,12 +150,12 @@ export async function selectedIn(
     throw new RpcError('invalid_argument', 'process must name a pid or a tag.');
   const found = await service.command(pid === 0 ? { userUuid, label: tag } : { userUuid, pid });
   if (found !== null) return found;
-  // The service does not tell a command that is not there from a session that is not.
+  // The service's answer is null if there is no such command, and also if there is no session.
   if (await hasEnded()) throw new DomainError('SESSION_ENDED', 'The session has ended.');
   return notFound(pid === 0 ? `tag ${tag}` : `pid ${pid}`);
 }
 
-/** The same, if it runs. @throws RpcError */
+/** The running process that a message selects. @throws RpcError, also if the process has ended */
 export async function runningIn(sandbox: Asked, message: Fields): Promise<Execution> {
   const { execution } = await selectedIn(sandbox, message);
   return execution.finishedAt === null ? execution : notFound(`pid ${execution.pid}`);
@@ -162,12 +165,15 @@ function notFound(selector: string): never {
   throw new RpcError('not_found', `process with ${selector} not found`);
 }
 
-/** A client that goes away so shortly before the time limit has measured it from before its request arrived here. */
+/**
+ * A client begins to measure the time limit before its request arrives here, so it gives up a little too early. A
+ * client that goes away this shortly before the limit has given up because of the limit.
+ */
 const EARLY_MS = 2_000;
 
 /**
- * Starts a command, and tells what becomes of it. It outlives the connection, but not the time limit of the call, which is
- * recorded as its own. So the limit holds whatever becomes of this gateway.
+ * Starts a command, and sends its output and its end. The command outlives the connection, but not the time limit of
+ * the call. The limit is recorded with the command, so it holds even if this gateway stops.
  */
 const start: ServerStream = {
   kind: 'stream',
@@ -188,7 +194,8 @@ const start: ServerStream = {
       else if (each.type === 'output') await sendOutput(out, execution, each.item);
       else return out.send(await endEventOf(sandbox, each.execution));
     }
-    // Nobody listens any more. At the time limit, the command gets no grace time.
+    // The client has gone away. If it gave up because of the time limit, the command is killed at the limit, without a
+    // grace time.
     const leftMs = since + (out.timeoutMs ?? Number.POSITIVE_INFINITY) - performance.now();
     if (leftMs > EARLY_MS) return;
     await pause(leftMs);
@@ -205,7 +212,7 @@ function executeRequestOf(
   return { userUuid, language: 'BASH', ...request, ...own } as const;
 }
 
-/** Otherwise the command would have begun before it is clear that it cannot. */
+/** Checks the folder before the start. Otherwise, a command without its folder would begin, and then fail. */
 async function requireFolder(
   { call: { service }, userUuid, hasEnded }: SandboxCall,
   { folder }: StartRequest,
@@ -222,7 +229,7 @@ function refused(folder: string, why: string): RpcError {
   return new RpcError('invalid_argument', `cwd '${folder}' ${why}`);
 }
 
-/** Tells what a process writes from now on, and its end; of one that has ended lately, only that. */
+/** Sends what a process writes from now on, and its end. If the process has ended lately, there is only the end. */
 const connect: ServerStream = {
   kind: 'stream',
   keepalive: KEEPALIVE,
@@ -244,7 +251,7 @@ const connect: ServerStream = {
 /** The service takes no more in one call. */
 const MAX_PIECE_BYTES = 65_536;
 
-/** Input for a process, which is recorded and delivered at whatever gateway. */
+/** Input for a process. It is recorded, so any gateway may take it. */
 export const sendInput: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
@@ -268,7 +275,7 @@ const closeStdin: Unary = {
 };
 
 /**
- * Long input goes in pieces, without those of another call in between, and not at all unless there is room for it.
+ * Sends long input in pieces. No input of another call comes between them. Without room for all, nothing is sent.
  * @throws DomainError INPUT_OUT_OF_ORDER if another call has come in between
  */
 async function send(

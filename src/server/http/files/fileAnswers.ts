@@ -6,7 +6,6 @@ import { create } from 'content-disposition';
 import mime from 'mime';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileUrl } from '../../../domain/fileUrl.ts';
-import { ANY_VERSION, ETAG, NO_VERSION } from '../../../domain/workerFiles.ts';
 import { answerJson as answer } from '../../../doors/shared/jsonAnswer.ts';
 import type { Principal } from '../../../service/principal.ts';
 import type { Refusal } from '../../../service/refusal.ts';
@@ -17,8 +16,9 @@ import { sendRefusal } from '../refuse.ts';
 export type FreePiece = (piece: Buffer) => void;
 
 /**
- * Node has new memory for each piece that it receives over HTTP, and V8 lets some 40 MiB of them gather before it collects
- * them. Handing a piece over to a port that is closed frees its memory at once, and costs less than the collection.
+ * Node has new memory for each piece that it receives over HTTP, and V8 lets some 40 MiB of them gather before it
+ * collects them. Handing a piece over to a port that is closed frees its memory at once, and costs less than the
+ * collection.
  */
 export function createFreePiece(): FreePiece {
   const { port1 } = new MessageChannel();
@@ -30,85 +30,10 @@ export function createFreePiece(): FreePiece {
   };
 }
 
-// The conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
-
-/** The versions that a condition names. `any`: `*`, i.e. whatever is there. */
-type Versions = 'any' | readonly VersionTag[];
-
-interface VersionTag {
-  readonly isWeak: boolean;
-  /** With its quotes. */
-  readonly opaque: string;
-}
-
-const TAG = /^(W\/)?("[\x21\x23-\x7e\x80-\xff]*")$/;
-
-/** The versions in a header. Null if there is no such header; undefined if it is not well formed. */
-export function versionsIn(header: string | undefined): Versions | null | undefined {
-  if (header === undefined) return null;
-  if (header.trim() === '*') return 'any';
-  const tags: VersionTag[] = [];
-  for (const part of header.split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/)) {
-    const text = part.trim();
-    if (text === '') continue;
-    const [, weak, opaque] = TAG.exec(text) ?? [];
-    if (opaque === undefined) return undefined;
-    tags.push({ isWeak: weak !== undefined, opaque });
-  }
-  return tags.length === 0 ? undefined : tags;
-}
-
-/** Whether `If-Match` holds: the file is there, and is one of these versions. Weak tags never match here. */
-export function isMatch(versions: Versions, etag: string | null): boolean {
-  if (etag === null) return false;
-  return versions === 'any' || versions.some(({ isWeak, opaque }) => !isWeak && opaque === etag);
-}
-
-/** Whether `If-None-Match` holds: there is no file, or it is none of these versions. Weak tags count like others. */
-export function isNoneMatch(versions: Versions, etag: string | null): boolean {
-  if (etag === null) return true;
-  return versions !== 'any' && !versions.some(({ opaque }) => opaque === etag);
-}
-
-/** The conditions of a request, in the form that the worker takes. A missing one has no effect. */
-export interface FileConditions {
-  readonly ifMatch?: string;
-  readonly ifNoneMatch?: string;
-}
-
-/** A header that is not well formed. */
-interface BadCondition {
-  readonly badHeader: 'If-Match' | 'If-None-Match';
-}
-
 /**
- * Reads both headers. A weak tag in `If-Match` matches nothing; in `If-None-Match` it counts like the strong one. Tags
- * that no file can have are left out.
+ * On every answer below `/files/`, also on errors. A file may be anything that user code wrote, even HTML with scripts.
+ * It must never become a page of the gateway's origin, where it could use what a signed-in browser may do.
  */
-export function conditionsOf(headers: {
-  readonly 'if-match'?: string | undefined;
-  readonly 'if-none-match'?: string | undefined;
-}): FileConditions | BadCondition {
-  const match = versionsIn(headers['if-match']);
-  if (match === undefined) return { badHeader: 'If-Match' };
-  const noneMatch = versionsIn(headers['if-none-match']);
-  if (noneMatch === undefined) return { badHeader: 'If-None-Match' };
-  return {
-    ...(match && { ifMatch: listed(match === 'any' ? match : match.filter((tag) => !tag.isWeak)) }),
-    ...(noneMatch && { ifNoneMatch: listed(noneMatch) }),
-  };
-}
-
-function listed(versions: Versions): string {
-  if (versions === 'any') return ANY_VERSION;
-  const possible = versions.map(({ opaque }) => opaque).filter((opaque) => ETAG.test(opaque));
-  return possible.join(',') || NO_VERSION;
-}
-
-// The headers of answers with files. A file may be anything that user code wrote, also HTML with a script. It must never
-// become a page of the gateway's origin, where it could use what a signed-in browser may do.
-
-/** On every answer below `/files/`, also on errors. */
 export const FILE_ANSWER_HEADERS = {
   'Content-Disposition': 'attachment',
   // Nothing in the answer runs, sends forms or has an origin.
@@ -169,47 +94,6 @@ export function archiveHeaders(name: string, format: 'tar' | 'zip'): Record<stri
 /** With the name in UTF-8 (RFC 8187), and in ASCII for old clients. Control characters are left out of both. */
 function disposition(name: string, type: 'inline' | 'attachment'): string {
   return create(name.replace(/\p{Cc}/gu, '_'), { type });
-}
-
-// Ranges of a file (RFC 9110, section 14).
-
-/** First and last byte, both included. */
-export interface ByteRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** Longer digits are no place in any file, and would lose digits as a number. */
-const MAX_DIGITS = 15;
-
-/**
- * The part of a file of `size` bytes that a `Range` asks for. `whole`: there is no such header, or it is one that a
- * server may ignore: another unit, several ranges, or not well formed. `none`: no byte of the file is in the range.
- */
-export function rangeOf(header: string | undefined, size: number): ByteRange | 'whole' | 'none' {
-  const [, from = '', to = ''] = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header ?? '') ?? [];
-  if (from === '' && to === '') return 'whole';
-  const [start, end] = [numberOf(from), numberOf(to)];
-  if (from === '') return end === 0 || size === 0 ? 'none' : lastBytes(end, size);
-  if (to !== '' && end < start) return 'whole';
-  if (start >= size) return 'none';
-  return { first: start, last: to === '' ? size - 1 : Math.min(end, size - 1) };
-}
-
-function lastBytes(count: number, size: number): ByteRange {
-  return { first: Math.max(0, size - count), last: size - 1 };
-}
-
-function numberOf(digits: string): number {
-  return digits.length > MAX_DIGITS ? Number.MAX_SAFE_INTEGER : Number(digits);
-}
-
-/**
- * Whether `If-Range` lets a range be answered: it names the current version. A date never does, because a file may change
- * twice in one second.
- */
-export function mayAnswerRange(ifRange: string | undefined, etag: string): boolean {
-  return ifRange === undefined || ifRange.trim() === etag;
 }
 
 /** How many bytes of files this server has moved over HTTP, and how many files it moves now. */

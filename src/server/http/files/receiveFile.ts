@@ -5,15 +5,8 @@ import { DomainError } from '../../../domain/errors.ts';
 import { fileUrlOf } from '../../../domain/fileUrl.ts';
 import { type TokenEnd, tokenEnded } from '../../../service/access/tokenEnd.ts';
 import { hasBody } from '../refuse.ts';
-import {
-  answerJson,
-  badRequest,
-  FILE_ANSWER_HEADERS,
-  type FileRequest,
-  isMatch,
-  isNoneMatch,
-  versionsIn,
-} from './fileAnswers.ts';
+import { answerJson, badRequest, FILE_ANSWER_HEADERS, type FileRequest } from './fileAnswers.ts';
+import { isMatch, isNoneMatch, versionsIn } from './requestHeaders.ts';
 import { checkedConditions } from './sendFile.ts';
 
 /** As long as a worker waits for the next piece of a file. A form also has bytes that go to no worker. */

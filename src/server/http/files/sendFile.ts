@@ -7,20 +7,22 @@ import type { FileContent, FileEntry } from '../../../domain/workerFiles.ts';
 import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
 import { type Refusal, refusalOf } from '../../../service/refusal.ts';
 import {
-  type ByteRange,
   badRequest,
-  conditionsOf,
   FILE_ANSWER_HEADERS,
-  type FileConditions,
   type FileRequest,
+  refuseFile,
+  typeHeaders,
+} from './fileAnswers.ts';
+import {
+  type ByteRange,
+  conditionsOf,
+  type FileConditions,
   isMatch,
   isNoneMatch,
   mayAnswerRange,
   rangeOf,
-  refuseFile,
-  typeHeaders,
   versionsIn,
-} from './fileAnswers.ts';
+} from './requestHeaders.ts';
 
 /** How often a range is looked for in a file that changes again and again. */
 const MAX_ATTEMPTS = 3;

@@ -39,7 +39,7 @@ class OutputReader:
         self._loop.add_reader(self._reading, self._read)
 
     def read_rest(self) -> None:
-        """Read all that was written before now, and no more: another command may have the pipe, too."""
+        """Read all that was written before now, and no more: another command may be writing into the same pipe."""
         size = self._size()
         while size > 0 and self._reading >= 0 and (count := self._read()) > 0:
             size -= count

@@ -1,4 +1,4 @@
-"""`GET /egress`: a gateway dials a stream."""
+"""`GET /egress`: a gateway dials a stream, which is parked until code needs a connection (egress.py)."""
 
 from __future__ import annotations
 

@@ -117,8 +117,8 @@ class FilesHelper:
     def _forget(self, number: int, answer: asyncio.Future[Answered]) -> None:
         """Nobody wants the answer any more. Never raises.
 
-        If the helper cannot be told, because its socket is full or it has just ended, an operation that goes on goes on
-        to its end, and its answer is thrown away.
+        If the helper cannot be told, because its socket is full or it has just ended, an operation that still runs is
+        completed, and its answer is thrown away.
         """
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             close_descriptor(answer.result().descriptor)

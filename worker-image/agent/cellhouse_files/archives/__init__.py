@@ -1,1 +1,1 @@
-"""Folders as archives: tar in both directions, zip only to read."""
+"""Folders as archives: a folder can be read as tar or zip, and be written from tar."""

@@ -22,7 +22,7 @@ class Wish(NamedTuple):
 
     path: bytes
     is_recursive: bool
-    # Whether each event is reported with the entry that has its name by then.
+    # Whether an event is reported together with the entry that has the event's name at the time of the report.
     has_entries: bool
     # How long it is kept if nobody asks it.
     keep_seconds: float

@@ -8,7 +8,7 @@ from cellhouse_kernel.e2b.values import Budget, Json
 
 # The label, the angle and the radius of a slice, and the object that has all three.
 VALUES_OF_A_SLICE = 4
-# matplotlib computes angles with single precision. An angle of one digit before the point has this many exact digits.
+# matplotlib computes angles with single precision. If one digit is before the decimal point, this many are exact.
 DIGITS = 8
 
 
@@ -24,6 +24,6 @@ def pie_chart(axes: Any, budget: Budget) -> dict[str, Json]:
 
 
 def _rounded(angle: float) -> float:
-    """The angle without inexact digits: each further digit before the point makes one digit less exact."""
+    """The angle, rounded to its exact digits: one fewer for each further digit before the decimal point."""
     exponent = int(f"{angle:e}".partition("e")[2])
     return float(f"{angle:.{max(1, DIGITS - exponent)}g}")
