@@ -11,7 +11,7 @@ const AT = {
 const INTRODUCTION = `# What to paste into each client
 
 \`npx cellhouse doors\` shows these lines with the address and a fresh token in place of \`TOKEN\`, which is for one door
-only. This page is made from \`src/cli/clients\`: after a change there, run \`npm run test:unit -- clientsDoc -u\`.
+only. This page is made from \`src/cli/clients.ts\`: after a change there, run \`npm run test:unit -- clientsDoc -u\`.
 `;
 
 it('docs/doors/clients.md has what cellhouse doors shows', async () => {
