@@ -2,8 +2,6 @@ import type { ServerResponse } from 'node:http';
 import type { Refusal } from '../../service/refusal.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
 
-export { answerJson };
-
 export function answerError(res: ServerResponse, status: number, message: string): void {
   answerJson(res, status, errorAnswer({ status, message }).body);
 }

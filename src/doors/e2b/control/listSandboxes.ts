@@ -3,8 +3,8 @@
 import type { Session } from '../../../domain/session.ts';
 import type { SessionFilter } from '../../../service/lists/lists.ts';
 import type { PageRequest } from '../../../service/lists/page.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import { sessionPrefixOf } from '../../shared/target.ts';
-import { answerJson } from '../answer.ts';
 import { sandboxIdIn, userOf } from '../sandbox.ts';
 import { environmentOf, refuse } from './newSandbox.ts';
 import { beginAnswer, type ControlCall, endOf, factsOf, listedModel } from './sandboxes.ts';

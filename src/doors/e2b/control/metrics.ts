@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { WorkerUsage } from '../../../domain/worker.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import { refuse } from './newSandbox.ts';
 import {
   beginAnswer,

@@ -7,7 +7,7 @@ import type { Answer } from '../../../service/answer/answer.ts';
 import type { DoorCall, DoorDeps } from '../../openDoor.ts';
 import { optionalBody, readJson } from '../../shared/body.ts';
 import type { Route } from '../../shared/findRoute.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import { isSandboxId, newSandboxId, userOf } from '../sandbox.ts';
 import {
   DEFAULT_TIMEOUT_SECONDS,

@@ -10,7 +10,7 @@ import { secretHash } from '../../../domain/token.ts';
 import { WORKER_HOME } from '../../../domain/worker.ts';
 import type { UploadOptions } from '../../../domain/workerFiles.ts';
 import type { DoorCall } from '../../openDoor.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import type { SandboxCall } from '../sandbox.ts';
 import { badRequest, eachFile, fileRefusalOf } from './form.ts';
 import { isUser } from './rpc.ts';

@@ -5,7 +5,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { DoorDeps } from '../../openDoor.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import type { SandboxCall } from '../sandbox.ts';
 import {
   compressed,

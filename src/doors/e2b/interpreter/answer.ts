@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { BodyError } from '../../shared/body.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 
 // Parts of the bodies of requests. The Python client sends null for what it leaves out.
 

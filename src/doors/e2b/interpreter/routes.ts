@@ -4,7 +4,7 @@ import { refusalOf } from '../../../service/refusal.ts';
 import type { DoorDeps } from '../../openDoor.ts';
 import { BodyError } from '../../shared/body.ts';
 import { findRoute, type Route } from '../../shared/findRoute.ts';
-import { answerJson } from '../answer.ts';
+import { answerJson } from '../../shared/jsonAnswer.ts';
 import type { SandboxCall } from '../sandbox.ts';
 import { answerRefusal, answerUnprocessable, RefusedError } from './answer.ts';
 import { createContext, deleteContext, openContexts, restartContext } from './contexts.ts';
