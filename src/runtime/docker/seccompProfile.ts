@@ -41,7 +41,7 @@ const SOCKETS =
   'accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg ' +
   'sendto setsockopt shutdown';
 const MACHINE = 'getrandom sysinfo uname';
-/** Only the file helper uses these. Each kernel gives them up (worker-image/agent/cellhouse_kernel/no_watching.py). */
+/** Only the file helper uses these. Each kernel gives them up (worker-image/agent/cellhouse_kernel/privileges.py). */
 const WATCHING = 'inotify_add_watch inotify_init1 inotify_rm_watch';
 
 /** <sys/socket.h>, <netinet/in.h>, <linux/netlink.h> */

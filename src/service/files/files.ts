@@ -126,7 +126,7 @@ export async function files(
   };
 }
 
-/** Positions are names, joined by slashes, in base64url (worker-image/agent/cellhouse_files/operations/look.py). */
+/** Positions are names, joined by slashes, in base64url (worker-image/agent/cellhouse_files/operations/listing.py). */
 function isPosition(cursor: string): boolean {
   return (
     cursor !== '' &&

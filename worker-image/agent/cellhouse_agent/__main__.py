@@ -8,8 +8,8 @@ import os
 import sys
 
 from cellhouse_agent.privileges import become_agent
-from cellhouse_commands.start import fork_spawner
-from cellhouse_files.start import fork_helper
+from cellhouse_commands.spawner import fork_spawner
+from cellhouse_files.helper import fork_helper
 
 if __name__ == "__main__":
     become_agent(os.environ)

@@ -30,7 +30,7 @@ from cellhouse_agent.process_tree import UnkillableProcesses
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
 from cellhouse_agent.usage import UsageUnavailable, find_usage
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_kernel.forking import Forked
 
 EXIT_OK = 0
 EXIT_NO_KERNEL = 70

@@ -1,4 +1,4 @@
-"""Answers the questions of one cell (cellhouse_kernel/asking.py), each with a line of its input.
+"""Answers the questions of one cell (cellhouse_kernel/inbox.py), each with a line of its input.
 
 States of a question: asked -> answered. The kernel asks one question after another, and gives each a higher number. If
 an interrupt ends the waiting, the next question has the same number with the next prompt. If that number was answered

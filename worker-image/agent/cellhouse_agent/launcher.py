@@ -18,8 +18,8 @@ from cellhouse_agent.execute import execute as execute_process
 from cellhouse_agent.fork_server import Execute, ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
-from cellhouse_kernel.identity import HOME
 from cellhouse_kernel.packages import with_users_programs
+from cellhouse_kernel.privileges import HOME
 
 # A dead fork server is replaced after a pause, so that a kernel that must start at that moment has the CPUs first. Each
 # time that a fork server ends before it is ready, the pause doubles, because more attempts would not help.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cellhouse_agent.wire import Json, JsonObject
-from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
+from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES
 
 # What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {

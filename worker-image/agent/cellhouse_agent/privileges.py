@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cellhouse_kernel.capabilities import (
+from cellhouse_kernel.privileges import (
     PR_SET_KEEPCAPS,
     PR_SET_NO_NEW_PRIVS,
     prctl,

@@ -1,6 +1,6 @@
 """The agent's side of one reaper, which reports the ends of a kernel or command and of all processes that it starts.
 
-cellhouse_kernel/reaper.py and cellhouse_kernel/below_reaper.py describe the packets. States:
+cellhouse_kernel/reaper.py and cellhouse_kernel/forking.py describe the packets. States:
 
     starting -> made -> exited -> ended   it exists; it has ended; nothing is left below the reaper
     starting -> failed                    none could be made

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from cellhouse_agent.execute import execute
 from cellhouse_agent.log import log_event
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_kernel.forking import Forked
 from cellhouse_kernel.packages import module_command
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}

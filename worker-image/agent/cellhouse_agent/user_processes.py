@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_agent.process_table import ProcessEntry, all_processes
 from cellhouse_agent.process_tree import end_processes, kill_processes
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 
 # A process whose reaper is lost becomes a child of init.
 INIT = 1

@@ -1,30 +1,59 @@
-"""The spawner's loop: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
+"""The spawner of commands: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
 
 The content of a packet says nothing. With it come two descriptors: the socket over which the process gets its order
-(child.py), and its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. The
+(command.py), and its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. The
 spawner never answers: the reaper's socket says what has become of them. If the spawner dies before it has taken the
 packet, that socket closes without a packet.
 
-The spawner keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread,
-and no memory of any command.
+The spawner is an early fork of the agent (cellhouse_kernel/forking.py), or else a fresh interpreter (__main__.py). It
+keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread, and no memory
+of any command.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-
 # os.wait4 needs it. Imported here, it is in the memory that all reapers share.
 import resource  # noqa: F401
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from cellhouse_commands.child import become_command
-from cellhouse_kernel.below_reaper import go_below_reaper
+from cellhouse_agent.privileges import CAP_SETGID, CAP_SETPCAP, CAP_SETUID
+from cellhouse_commands.command import become_command
+from cellhouse_kernel.forking import (
+    CONTROL,
+    Forked,
+    fork_early,
+    fork_with_reaper,
+    ignore_interrupts,
+)
+from cellhouse_kernel.privileges import set_capabilities
 
+# These let a process become the kernel's user, without any capability. Unlike the agent, the spawner signals nobody.
+KEPT_CAPABILITIES = (CAP_SETGID, CAP_SETUID, CAP_SETPCAP)
 MAX_PACKET_BYTES = 16
+
+
+def fork_spawner(before: Callable[[], None] | None = None) -> Forked:
+    """Fork the spawner, as `fork_early` does. `before` runs in it first."""
+
+    def run() -> None:
+        if before:
+            before()
+        run_spawner()
+
+    return fork_early(run)
+
+
+def run_spawner() -> None:
+    """Make commands for the agent at CONTROL until it hangs up. Then the process ends."""
+    ignore_interrupts()
+    set_capabilities(KEPT_CAPABILITIES)
+    serve(socket.socket(fileno=CONTROL))
 
 
 class Descriptors(NamedTuple):
@@ -87,7 +116,7 @@ def _run_forked(given: Descriptors) -> NoReturn:
     try:
         # Done before the reaper forks the process, since the reaper must see the end of the process.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        go_below_reaper(given.control, is_quick=True)
+        fork_with_reaper(given.control, is_quick=True)
         become_command(given.orders)
     finally:
         os._exit(1)

@@ -12,10 +12,10 @@ import functools
 import os
 import pwd
 import stat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cellhouse_files.refusals import Refused
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 
 HOME = os.fsencode(pwd.getpwuid(KERNEL_UID).pw_dir)
 # Linux's own limits (<linux/limits.h>), less its NUL.
@@ -63,6 +63,11 @@ def absolute(path: bytes) -> bytes:
     if len(whole) > MAX_PATH_BYTES:
         raise Refused("bad_path", f"A path has at most {MAX_PATH_BYTES} bytes.")
     return whole
+
+
+def path_field(fields: dict[str, Any], name: str = "path") -> bytes:
+    """The path in a field of an order, as a path from the root; raises Refused. It has a character for each byte."""
+    return absolute(fields[name].encode("latin-1"))
 
 
 def shown(path: bytes) -> bytes:

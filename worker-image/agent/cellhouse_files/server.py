@@ -8,27 +8,33 @@ Each packet is one JSON object of at most MAX_PACKET_BYTES. Paths in it are text
                       {"id": 7, "done": {...}}                  with a descriptor where the operation gives one
                       {"id": 7, "refused": "not_found", "message": "..."}
 
-The operations are in operations/table.py. When the agent is gone, the helper ends.
+The operations are in helper.py. When the agent is gone, the helper ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from cellhouse_files.home_changes import HomeChanges
+from cellhouse_files.paths import HOME, Place, path_of
 from cellhouse_files.refusals import Refused, refusal_of
-from cellhouse_files.state import State
 from cellhouse_files.turns import Scheduler, Task, TaskTimedOut, Turns
+from cellhouse_files.watchers import Watchers
+from cellhouse_files.writing import Parts, Writing
 
 MAX_PACKET_BYTES = 131_072
 # An answer that is longer comes as a file in memory.
 MAX_DESCRIPTORS = 1
 # How long an operation waits for the process at the other end of its pipe.
 SILENCE_SECONDS = 60.0
+NUMBER_BITS = 48
 
 # Operations that may change the home. The changes of code that runs meanwhile are reported as shared.
 CHANGING = frozenset(
@@ -142,3 +148,48 @@ class Helper:
 
 def _refusal(number: int, refused: Refused) -> Fields:
     return {"id": number, "refused": refused.code, "message": str(refused)}
+
+
+class State:
+    """What the helper keeps between orders: the last look at the home, the files being written, and watchers.
+
+    Each writing that was begun is kept until it is finished or given up.
+    """
+
+    def __init__(self, home: bytes = HOME) -> None:
+        self.parts = Parts()
+        self.home = HomeChanges(home, self.parts)
+        self.watchers = Watchers()
+        self._home_path = home
+        self._touched: list[bytes] = []
+        self._writings: dict[int, Writing] = {}
+        # Numbers of a helper that has died must not come again.
+        self._count = secrets.randbits(NUMBER_BITS)
+
+    def keep(self, writing: Writing) -> int:
+        """Keep a writing; returns the number by which `take` finds it."""
+        self._count += 1
+        self._writings[self._count] = writing
+        return self._count
+
+    def take(self, number: int) -> Writing:
+        """The writing that is about to end; raises Refused if it was begun by a helper that has died."""
+        writing = self._writings.pop(number, None)
+        if writing is None:
+            raise Refused("unavailable", "The file operations have started again.")
+        return writing
+
+    @contextmanager
+    def touching(self, place: Place) -> Iterator[None]:
+        """Note that an operation may change what is at this place. In this context, its folder may be closed."""
+        path = path_of(place)
+        try:
+            yield
+        finally:
+            if path and path.startswith(self._home_path + b"/"):
+                self._touched.append(path[len(self._home_path) + 1 :])
+
+    def absorb(self) -> None:
+        """Do not report what operations have touched as changes by code. Call this after each operation in CHANGING."""
+        touched, self._touched = self._touched, []
+        self.home.absorb(touched)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sys
 
-from cellhouse_kernel.below_reaper import go_below_reaper
-from cellhouse_kernel.forked import Descriptors, run_forked
+from cellhouse_kernel.forking import fork_with_reaper
+from cellhouse_kernel.kernel_process import Descriptors, run_forked
 
 LINK, OUTPUT = 0, 1
 
 
 def main() -> None:
     """Serve, unless the link closes without a first packet."""
-    go_below_reaper(int(sys.argv[1]))
+    fork_with_reaper(int(sys.argv[1]))
     run_forked(Descriptors(LINK, OUTPUT))
 
 

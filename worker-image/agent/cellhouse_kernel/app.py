@@ -15,11 +15,9 @@ from traitlets import Instance, default
 from traitlets.config import Config
 
 from cellhouse_kernel.kernel import Kernel
-from cellhouse_kernel.link import Channel, LinkSession, LinkThread
+from cellhouse_kernel.link import DESCRIPTORS, Channel, LinkSession, LinkThread, follow_starters
 from cellhouse_kernel.outbox import Outbox
-from cellhouse_kernel.parents import follow_starters
 from cellhouse_kernel.raw_output import RAW_OUTPUT
-from cellhouse_kernel.streams import DESCRIPTORS
 
 IMAGE_IPYTHON_DIR = "/usr/share/cellhouse/ipython"
 
@@ -28,7 +26,7 @@ class KernelApp(IPKernelApp):
     """Serves one kernel on the link that `use_link` gave it."""
 
     kernel_class = Kernel  # type: ignore[assignment]
-    outstream_class = "cellhouse_kernel.streams.OrderedOutStream"  # type: ignore[assignment]
+    outstream_class = "cellhouse_kernel.link.OrderedOutStream"  # type: ignore[assignment]
     link = Instance(socket.socket)
 
     @default("ipython_dir")
@@ -45,7 +43,7 @@ class KernelApp(IPKernelApp):
         """Take the kernel's end of the link."""
         self.link = link
         settings = Config()
-        # past_cells.py takes its place. SQLite would need a writable home folder.
+        # kernel.py takes its place. SQLite would need a writable home folder.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
         # See raw_output.py.

@@ -10,7 +10,7 @@ socket. Each packet is one JSON object:
                            {"forked": {"reaper": 12}}           the kernel's reaper exists, and reports the rest
                            {"failed": {"errno": 11}}            the reaper could not be made
 
-Each kernel has a reaper of its own (below_reaper.py), which outlives this process. The kernel waits for a first packet
+Each kernel has a reaper of its own (forking.py), which outlives this process. The kernel waits for a first packet
 on its link, and ends if the link closes without one. So if this process dies in the middle of a fork, the agent only
 has to close its end.
 """
@@ -28,8 +28,8 @@ import sys
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.process_tree import kill_tree
-from cellhouse_kernel.below_reaper import go_below_reaper
-from cellhouse_kernel.forked import Descriptors, run_forked
+from cellhouse_kernel.forking import fork_with_reaper
+from cellhouse_kernel.kernel_process import Descriptors, run_forked
 from cellhouse_kernel.packages import FIRST_FORK_SERVER, find_packages
 from cellhouse_kernel.preload import further_modules, preload
 
@@ -88,7 +88,7 @@ class ForkServer:
             # Otherwise the socket object would later close whatever has its number by then.
             self._control.detach()
             *given, reaper_control = descriptors
-            go_below_reaper(reaper_control)
+            fork_with_reaper(reaper_control)
             return Descriptors(*given)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -4,17 +4,23 @@ Code prints from any thread, from signal handlers and from forked children, and 
 instructions. So each step below can be repeated: a packet that was not noted as sent is sent again under the same
 number, and the agent drops repetitions (see packets.py). A send hands the packet to Linux: it arrives even if this
 process is killed at the next instruction.
+
+Messages are packed as JSON (`pack`). Any Python text gets through, even text that UTF-8 cannot encode: jupyter_client
+writes UTF-8, fails at a lone surrogate, and loses the message. Here an escape stands for it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
 import time
+from typing import Any
+
+from jupyter_client.jsonutil import json_clean, json_default
 
 from cellhouse_kernel.packets import pack_parts, packets
-from cellhouse_kernel.packing import pack
 
 # How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
 # person sees no delay.
@@ -37,6 +43,28 @@ TOGETHER_BYTES = 16_384
 Item = tuple[str, str, str] | bytes
 # Index of an item, and how many characters of it were sent.
 Position = tuple[int, int]
+
+# Made once, before any user code runs: that is quicker, and code that replaces `json.dumps` does not change them.
+_ENCODER = json.JSONEncoder(
+    default=json_default, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+)
+_ASCII_ENCODER = json.JSONEncoder(default=json_default, allow_nan=False, separators=(",", ":"))
+
+
+def pack(message: Any) -> bytes:
+    """One part of a message, as JSON."""
+    try:
+        return _dump(message)
+    except (TypeError, ValueError):
+        # User code may give display data that is not JSON (NaN, bytes): it is cleaned as jupyter_client does it.
+        return _dump(json_clean(message))
+
+
+def _dump(message: Any) -> bytes:
+    try:
+        return _ENCODER.encode(message).encode()
+    except UnicodeEncodeError:
+        return _ASCII_ENCODER.encode(message).encode("ascii")
 
 
 def pack_message(

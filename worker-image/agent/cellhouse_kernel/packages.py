@@ -25,7 +25,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
-from cellhouse_kernel.identity import HOME
+from cellhouse_kernel.privileges import HOME
 
 IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
 # The Python of user code and of the programs that it starts.

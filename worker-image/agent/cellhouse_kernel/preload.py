@@ -4,6 +4,9 @@ The image names the libraries that most code imports (LIBRARIES_FILE), and an en
 (PRELOAD_FILE). These must follow the rules for KERNEL_MODULES, and check_preload.py checks that when the environment is
 built. It cannot check whether the modules of an environment read what user code can write. So they are imported only
 before there is any user code (fork_server.py).
+
+A kernel that was executed imports the same later. Either way, `prepare_imports` surrounds the import of ipykernel, and
+a kernel itself first needs `prepare_environment`.
 """
 
 from __future__ import annotations
@@ -21,14 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prepare_imports
-
 # What a kernel itself is made of. A module must not be preloaded if it starts a thread or keeps a file open when it is
 # imported, because a fork copies neither well. It must not be preloaded either if it reads from where user code can
 # write, because it would do so with the fork server's privileges.
 KERNEL_MODULES = (
     "cellhouse_kernel.app",
-    "cellhouse_kernel.streams",
+    "cellhouse_kernel.link",
     # What ipykernel imports only when a kernel starts.
     "IPython.core.completerlib",
     "faulthandler",
@@ -40,6 +41,10 @@ LIBRARIES_FILE = Path("/usr/share/cellhouse/libraries.txt")
 PRELOAD_FILE = Path("/usr/share/cellhouse/preload.txt")
 # The longest report on one module that failed.
 MAX_REASON_CHARACTERS = 200
+IMAGE_MATPLOTLIB_DIR = Path("/usr/share/cellhouse/matplotlib")
+# A debugger (20 MB, 0.1 s) and completion by analysis of code (5 MB, 0.03 s). Nobody uses them here. IPython's own
+# completion stays.
+UNUSED_MODULES = ("debugpy", "jedi")
 
 
 def preload(further: Iterable[str]) -> list[str]:
@@ -53,7 +58,7 @@ def preload(further: Iterable[str]) -> list[str]:
         with prepare_imports():
             for name in (*KERNEL_MODULES, *modules_in(LIBRARIES_FILE)):
                 importlib.import_module(name)
-            importlib.import_module("cellhouse_kernel.warm_up").warm_up()
+            _warm_up()
         problems = [problem for name in further if (problem := import_problem(name))]
     _forget_matplotlib_folder()
     # The garbage collector writes to the objects that it looks at, which ends the sharing of their memory. From now on,
@@ -115,3 +120,60 @@ def _forget_matplotlib_folder() -> None:
     for name in ("get_configdir", "get_cachedir"):
         find = getattr(matplotlib, name).__wrapped__
         setattr(matplotlib, name, functools.cache(find))
+
+
+def prepare_environment() -> None:
+    """Give matplotlib a writable folder that already holds the image's font cache.
+
+    Matplotlib wants its folder writable and warns otherwise; with the cache of the image in it, the first figure needs
+    no search for fonts. A full or hostile /tmp must not keep a kernel from starting: then matplotlib makes its own.
+    """
+    # IPython names each cell after a file in the temporary folder. Python would look for a folder that it can write to:
+    # on a full disk there is none, and not even code that deletes files would run.
+    tempfile.tempdir = "/tmp"
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="matplotlib-"))
+        link_font_cache(folder)
+    except OSError:
+        return
+    os.environ["MPLCONFIGDIR"] = str(folder)
+
+
+def link_font_cache(folder: Path) -> None:
+    """Put the image's font cache into a folder for matplotlib. Raises OSError when there is no room."""
+    for cache in IMAGE_MATPLOTLIB_DIR.glob("fontlist-*.json"):
+        (folder / cache.name).symlink_to(cache)
+
+
+@contextmanager
+def prepare_imports() -> Iterator[None]:
+    """Keep ipykernel and IPython from loading UNUSED_MODULES, each of which they can do without.
+
+    A module that is None in `sys.modules` raises ImportError, which they take for "not installed". User code can import
+    it afterwards. A module that is imported already comes back.
+    """
+    hidden = {name: sys.modules[name] for name in UNUSED_MODULES if name in sys.modules}
+    for name in UNUSED_MODULES:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in UNUSED_MODULES:
+            del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def _warm_up() -> None:
+    """Do once what is slow the first time: format a traceback as the shell does. A forked kernel then does it quickly.
+
+    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. Without
+    this, the interrupt at a time limit would have to wait for it.
+    """
+    # Imported only while `prepare_imports` is in force.
+    from IPython.core.ultratb import AutoFormattedTB
+
+    formatter = AutoFormattedTB(mode="Context", color_scheme="Linux", tb_offset=1)
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        formatter.structured_traceback(*sys.exc_info())

@@ -12,7 +12,7 @@ If nothing is left when the process has ended, one packet says both. Both also h
 has ended below the reaper, and "max_rss_bytes", the most memory that a process had. In `exited`, only the process and
 the children that it has waited for count; in `empty`, all processes.
 
-below_reaper.py describes the packets that come before these. This module imports almost nothing, because there is one
+forking.py describes the packets that come before these. This module imports almost nothing, because there is one
 reaper for each kernel.
 """
 

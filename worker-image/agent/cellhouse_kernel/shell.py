@@ -1,25 +1,132 @@
-"""IPython's shell, which shows errors correctly whatever user code has done to the process."""
+"""IPython's shell, which shows results and errors correctly whatever user code has done to the process."""
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.zmqshell import ZMQDisplayPublisher
+from IPython.core.magic import Magics, line_magic, magics_class
 from traitlets import Type
 
-from cellhouse_kernel.display import DisplayHook, DisplayPublisher
-from cellhouse_kernel.errors import DROPPED_BYTES_KEY, error_content, name_of, text_of
+from cellhouse_kernel.errors import (
+    DROPPED_BYTES_KEY,
+    chain_of,
+    error_content,
+    inner_frames,
+    name_of,
+    short_chain,
+    text_of,
+)
 from cellhouse_kernel.forked_child import is_forked_child, leave_forked_child
-from cellhouse_kernel.pip_magic import PipMagic
+from cellhouse_kernel.outbox import pack
+from cellhouse_kernel.packages import PYTHON, USERS_PACKAGES
 from cellhouse_kernel.quick_shell import QuickShell
-from cellhouse_kernel.tracebacks import chain_of, inner_frames, short_chain
+
+PIP_COMMAND = f"{PYTHON} -P -m cellhouse_pip"
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class DisplayPublisher(ZMQDisplayPublisher):
+    """`display` and `clear_output`. A display belongs to the execution that asked for it."""
+
+    @property  # type: ignore[override]
+    def parent_header(self) -> dict[str, Any]:
+        """The header of the request that the calling thread or task works for: the same as for prints."""
+        shell: Any = self.shell
+        return dict(shell.kernel._stdout.parent_header)
+
+    @parent_header.setter
+    def parent_header(self, header: dict[str, Any]) -> None:
+        """Nothing to do: the streams get the header too."""
+
+
+class DisplayHook(ZMQShellDisplayHook):
+    """The value of a cell's last line. If its representation fails, the failure is shown as an error."""
+
+    # Plain attributes instead of traits: nobody observes these, and they are set for every cell.
+    parent_header: Any = {}
+    exec_result: Any = None
+
+    def quiet(self) -> bool:
+        """Whether the cell ends in `;`. IPython looks at each token, so it is asked only if there is a `;`."""
+        shell: Any = self.shell
+        inputs = shell.history_manager.input_hist_parsed
+        return bool(inputs and ";" in inputs[-1] and super().quiet())
+
+    def cull_cache(self) -> None:
+        """Drop the oldest result. IPython drops the oldest fifth, warns on stderr, and still keeps all in memory."""
+        shell: Any = self.shell
+        results = shell.user_ns["_oh"]
+        while len(results) >= self.cache_size:
+            number = next(iter(results))
+            result, name = results.pop(number), f"_{number}"
+            for names in (shell.user_ns, shell.user_ns_hidden):
+                # The user may have given the name to something else.
+                if names.get(name) is result:
+                    del names[name]
+
+    def log_output(self, format_dict: Any) -> None:
+        """Keep the result's text for `%history -o`, for as many results as are kept."""
+        super().log_output(format_dict)
+        shell: Any = self.shell
+        texts = shell.history_manager.output_hist_reprs
+        while len(texts) > self.cache_size:
+            del texts[next(iter(texts))]
+
+    def start_displayhook(self) -> None:
+        """Begin a message with only the fields that go over the link. It stays empty if the value displays itself."""
+        self.msg = {
+            "header": {"msg_type": "execute_result"},
+            "parent_header": self.parent_header,
+            "metadata": {},
+            "content": {"data": {}, "metadata": {}},
+        }
+
+    def compute_format_data(self, result: Any) -> Any:
+        """A value's representations. Raises what its `__repr__` raised: without a text there is nothing to show."""
+        shell: Any = self.shell
+        with shell.collected_errors() as errors:
+            data, metadata = super().compute_format_data(result)
+        if errors and "text/plain" not in data:
+            raise errors[-1]
+        for error in errors:
+            shell.showtraceback((type(error), error, error.__traceback__))
+        return data, metadata
+
+
+@magics_class
+class PipMagic(Magics):
+    """`%pip`, with the image's pip (cellhouse_pip). What it installs can be imported at once.
+
+    It takes the place of IPython's, which advises to restart the kernel after every command.
+    """
+
+    @line_magic  # type: ignore[misc]
+    def pip(self, line: str) -> None:
+        """Run pip: `%pip install NAME`."""
+        before = _installed()
+        shell: Any = self.shell
+        shell.system(f"{PIP_COMMAND} {line}")
+        if before - _installed():
+            print("Note: you may need to restart the kernel to use updated packages.")
+
+
+def _installed() -> set[str]:
+    """The names of the folders that describe the versions that the user has installed."""
+    try:
+        return {name for name in os.listdir(USERS_PACKAGES) if name.endswith(".dist-info")}
+    except OSError:
+        # There is no such folder yet.
+        return set()
 
 
 class Shell(QuickShell):
@@ -164,3 +271,45 @@ class Shell(QuickShell):
     def _own_streams(self) -> tuple[tuple[str, Any], ...]:
         kernel: Any = self.kernel
         return ("stdout", kernel._stdout), ("stderr", kernel._stderr)
+
+
+def packed_results(
+    shell: Any, expressions: Mapping[str, str], may_begin: Callable[[], bool]
+) -> bytes:
+    """The value of each of a request's `user_expressions`, by its name, as JSON. One that raises has its error there.
+
+    `may_begin` is false if an interrupt has come already. An interrupt ends all that follow.
+    """
+    results: list[bytes] = []
+    interrupt = None if may_begin() else KeyboardInterrupt()
+    for name, code in expressions.items():
+        try:
+            if interrupt:
+                raise interrupt
+            result = pack(_value(shell, code))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                interrupt = error
+            result = pack(_failure(error))
+        results.append(pack(name) + b":" + result)
+    return b"{" + b",".join(results) + b"}"
+
+
+def _value(shell: Any, code: str) -> dict[str, Any]:
+    with shell.collected_errors() as errors:
+        value = eval(code, shell.user_global_ns, shell.user_ns)
+        if is_forked_child():
+            leave_forked_child(None, None)
+        data, metadata = shell.display_formatter.format(value)
+    if errors:
+        raise errors[0]
+    return {"status": "ok", "data": data, "metadata": metadata}
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if is_forked_child():
+        leave_forked_child(None, error)
+    head = f"{name_of(type(error))}: {text_of(error)}"
+    content = error_content(type(error), error, [head])
+    del content[DROPPED_BYTES_KEY]
+    return {"status": "error", **content}

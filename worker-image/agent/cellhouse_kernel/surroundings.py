@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from cellhouse_kernel.identity import HOME
+from cellhouse_kernel.privileges import HOME
 
 # Taken before any user code runs, which may replace them.
 _open, _close, _fstat, _chdir, _fchdir = os.open, os.close, os.fstat, os.chdir, os.fchdir

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from cellhouse_agent.launcher import KernelLauncher, kernel_environment
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_kernel.fork_server import ForkServer
-from cellhouse_kernel.forked import run_forked
+from cellhouse_kernel.kernel_process import run_forked
 from cellhouse_kernel.packages import IMAGE_PYTHON, find_packages
 from cellhouse_kernel.preload import preload
 

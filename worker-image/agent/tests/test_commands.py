@@ -16,7 +16,7 @@ from cellhouse_agent.requests import Command
 from cellhouse_agent.sampling import TakeSnapshot
 from cellhouse_agent.usage_sampler import PeakSampler
 from cellhouse_agent.user_processes import user_processes
-from cellhouse_kernel.identity import HOME
+from cellhouse_kernel.privileges import HOME
 
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS, request

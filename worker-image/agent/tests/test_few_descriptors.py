@@ -16,7 +16,7 @@ from cellhouse_agent.contexts import MAX_CONTEXTS
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.listed_births import ListedBirths
 from cellhouse_agent.requests import Command, TerminalSize
-from cellhouse_commands.terminal import PACKET
+from cellhouse_commands.command import TERMINAL_PACKET
 
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
@@ -118,18 +118,18 @@ class FewForCommands(WithCommands):
             master, slave = os.openpty()
             terminal = Terminal(lambda *_: None, InputBuffer())
             with socket.socket(fileno=os.dup(terminal.given[0])) as process:
-                socket.send_fds(process, [PACKET], [master, slave])
+                socket.send_fds(process, [TERMINAL_PACKET], [master, slave])
                 os.close(master)
                 terminal.begin()
                 with room_for(room):
                     terminal.read_rest()
                 poll = select.poll()
                 poll.register(slave, 0)
-                found.append((bool(poll.poll(0)), process.recv(len(PACKET))))
+                found.append((bool(poll.poll(0)), process.recv(len(TERMINAL_PACKET))))
             terminal.close()
             os.close(slave)
         # The agent needs three: both ends, and a duplicate of its own end to read from.
-        self.assertEqual(found, [(True, b"")] * 3 + [(False, PACKET)])
+        self.assertEqual(found, [(True, b"")] * 3 + [(False, TERMINAL_PACKET)])
 
     async def begun_or_ended(self, msg_id: str) -> None:
         """Wait until it has written something, or has ended."""

@@ -17,7 +17,7 @@ from cellhouse_files.archives.tar_header import (
     Header,
     header_bytes,
 )
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_archives import END, WithArchives, member
 
 

@@ -4,7 +4,7 @@ import os
 import unittest
 
 from cellhouse_agent.files.helper import FileRefused
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_files import WithFiles
 
 # No user and no group has it.

@@ -8,10 +8,10 @@ import unittest
 import zipfile
 
 from cellhouse_files.operations.delete import REMOVALS_PER_TURN, Removal
-from cellhouse_files.operations.look import Listing
+from cellhouse_files.operations.listing import Listing
 from cellhouse_files.paths import open_folder
 from cellhouse_files.refusals import Refused
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_files import WithFiles
 
 LIMIT = 1_000

@@ -8,7 +8,7 @@ import unittest
 
 from cellhouse_agent.files.helper import FileRefused
 from cellhouse_files.archives.tar_header import FILE, Header, header_bytes
-from cellhouse_files.parts import MAX_PARTS
+from cellhouse_files.writing import MAX_PARTS
 from tests.with_archives import WithArchives, member
 from tests.with_files import PATIENCE_SECONDS, helpers
 

@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 from cellhouse_files.archives.tar_header import FILE, Header, header_bytes
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_archives import WithArchives
 from tests.with_files import PATIENCE_SECONDS
 

@@ -5,9 +5,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from cellhouse_files.parts import Parts
 from cellhouse_files.paths import Place
-from cellhouse_files.writing import Precondition, Writing
+from cellhouse_files.writing import Parts, Precondition, Writing
 
 
 class Finish(unittest.TestCase):

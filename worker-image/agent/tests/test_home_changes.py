@@ -7,12 +7,16 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from cellhouse_files import home_tree, seen_tree
-from cellhouse_files.budget import ENTRIES_PER_LOOK_AT_CLOCK, MAX_ENTRIES, TooMuch
-from cellhouse_files.changes import HomeChanges
-from cellhouse_files.home_tree import MAX_DEPTH
+from cellhouse_files import home_tree
+from cellhouse_files.home_changes import HomeChanges
+from cellhouse_files.home_tree import (
+    ENTRIES_PER_CLOCK_READING,
+    MAX_DEPTH,
+    MAX_ENTRIES,
+    MAX_WATCHES,
+    TooMuch,
+)
 from cellhouse_files.inotify import queued_bytes
-from cellhouse_files.watches import MAX_WATCHES
 
 # Far more CPU time than a look takes, for what does not test the limit.
 PLENTY_MS = 10_000.0
@@ -177,8 +181,7 @@ class Differences(WithHome):
         self.assertEqual(self.look(), {"closed/b": "created"})
 
     def test_a_home_with_too_many_entries_is_unknown_until_it_has_fewer(self) -> None:
-        for module in (home_tree, seen_tree):
-            self.enterContext(mock.patch.object(module, "MAX_ENTRIES", FEW_ENTRIES))
+        self.enterContext(mock.patch.object(home_tree, "MAX_ENTRIES", FEW_ENTRIES))
         for number in range(FEW_ENTRIES + 1):
             (self.folder / str(number)).touch()
         self.assert_too_much("too_many_entries")
@@ -197,7 +200,7 @@ class Differences(WithHome):
         self.assert_too_much("too_deep")
 
     def test_a_look_that_takes_too_long_is_given_up(self) -> None:
-        for number in range(2 * ENTRIES_PER_LOOK_AT_CLOCK):
+        for number in range(2 * ENTRIES_PER_CLOCK_READING):
             (self.folder / str(number)).touch()
         with self.assertRaises(TooMuch) as caught:
             self.home.look(0.0)

@@ -15,8 +15,8 @@ from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.usage import find_usage
-from cellhouse_files import home_tree, seen_tree
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_files import home_tree
+from cellhouse_kernel.privileges import KERNEL_UID
 
 from tests.preloaded import PreloadedLauncher
 from tests.with_clock import LIMIT_MS, pass_limit
@@ -46,8 +46,7 @@ class HomeWatchTest(WithExecutor):
 
     async def asyncSetUp(self) -> None:
         self.count = 0
-        for module in (home_tree, seen_tree):
-            self.enterContext(mock.patch.object(module, "MAX_ENTRIES", FEW_ENTRIES))
+        self.enterContext(mock.patch.object(home_tree, "MAX_ENTRIES", FEW_ENTRIES))
         self.helper = FilesHelper(fork_as_agent())
         self.home = HomeWatch(self.helper)
         self.buffer = ReplayBuffer(10_000_000)

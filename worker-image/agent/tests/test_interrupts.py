@@ -6,7 +6,7 @@ import shutil
 import unittest
 from unittest import mock
 
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import unittest
 
-from cellhouse_kernel.capabilities import capability_sets
-from cellhouse_kernel.identity import KERNEL_UID
-from cellhouse_kernel.privileges import PrivilegesLeft, verify_no_privileges
+from cellhouse_kernel.privileges import (
+    KERNEL_UID,
+    PrivilegesLeft,
+    capability_sets,
+    verify_no_privileges,
+)
 
 SHOW = f"""
 import json, os

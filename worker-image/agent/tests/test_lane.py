@@ -15,7 +15,7 @@ from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.trees import Trees
 from cellhouse_agent.usage import find_usage
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 
 from tests.preloaded import PreloadedLauncher
 from tests.with_executor import PATIENCE_SECONDS, Frames, request

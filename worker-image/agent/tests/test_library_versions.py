@@ -10,10 +10,8 @@ SENTENCE = re.compile(r"Checked against ([^\n]+)\.\n")
 LIBRARY = re.compile(r"(\w+) ([\d.]*\d)")
 # These files must have the sentence.
 FILES = (
-    "cellhouse_kernel/quick_format.py",
     "cellhouse_kernel/quick_shell.py",
-    "cellhouse_kernel/quick_transform.py",
-    "cellhouse_kernel/run_cells.py",
+    "cellhouse_kernel/kernel.py",
 )
 
 

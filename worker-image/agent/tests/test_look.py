@@ -7,7 +7,7 @@ import unittest
 
 from cellhouse_agent.look import Look, merged
 from cellhouse_agent.wire import JsonObject
-from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
+from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES
 
 Home = dict[str, int]
 

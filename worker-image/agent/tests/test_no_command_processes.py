@@ -6,7 +6,7 @@ import signal
 import unittest
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
-from cellhouse_commands.start import fork_spawner
+from cellhouse_commands.spawner import fork_spawner
 
 from tests.with_commands import WithCommands
 

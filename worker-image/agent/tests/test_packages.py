@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 from cellhouse_agent.launcher import kernel_environment
-from cellhouse_kernel.identity import HOME, KERNEL_UID
 from cellhouse_kernel.packages import (
     IMAGE_PYTHON,
     OWN_PACKAGES,
@@ -16,6 +15,7 @@ from cellhouse_kernel.packages import (
     USERS_PACKAGES,
     USERS_PROGRAMS,
 )
+from cellhouse_kernel.privileges import HOME, KERNEL_UID
 from tests.with_kernels import WithKernels, fork_server_pid, was_forked
 
 # Code that is run leaves a mark that tells the user who ran it.

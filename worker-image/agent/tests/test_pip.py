@@ -12,9 +12,10 @@ from pathlib import Path
 from threading import Thread
 
 from cellhouse_agent.launcher import command_environment
-from cellhouse_kernel.identity import HOME, KERNEL_UID
 from cellhouse_kernel.packages import OWN_PACKAGES
-from cellhouse_pip.index import NO_WAY_OUT
+from cellhouse_kernel.privileges import HOME, KERNEL_UID
+from cellhouse_pip.run import NO_WAY_OUT
+
 from tests.with_kernels import WithPreloadedKernels
 from tests.with_wheels import make_wheel
 

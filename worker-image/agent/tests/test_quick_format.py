@@ -5,7 +5,7 @@ from typing import Any
 
 from IPython.core.formatters import DisplayFormatter
 
-from cellhouse_kernel.quick_format import QuickFormatter
+from cellhouse_kernel.quick_shell import QuickFormatter
 
 
 class Derived(int):

@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from cellhouse_kernel.quick_transform import SPECIAL, QuickTransformerManager
+from cellhouse_kernel.quick_shell import SPECIAL, QuickTransformerManager
 
 PLAIN = (
     "",

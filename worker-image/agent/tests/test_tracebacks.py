@@ -4,7 +4,7 @@ import sys
 import unittest
 from types import TracebackType
 
-from cellhouse_kernel.tracebacks import (
+from cellhouse_kernel.errors import (
     INNER_FRAMES,
     MAX_CHAINED,
     OUTER_FRAMES,

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_agent.process_table import all_processes
-from cellhouse_commands.start import KEPT_CAPABILITIES
-from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE
+from cellhouse_commands.spawner import KEPT_CAPABILITIES
+from cellhouse_kernel.privileges import KERNEL_NICENESS, KERNEL_OOM_SCORE
 
 from tests.test_command_processes import mask, status_of
 from tests.with_commands import WithCommands, command

@@ -3,8 +3,7 @@
 import stat
 import unittest
 
-from cellhouse_files.watchers.differences import differences
-from cellhouse_files.watchers.snapshot import ROOT, Node, Snapshot
+from cellhouse_files.snapshots import ROOT, Node, Snapshot, differences
 
 FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
 

@@ -11,23 +11,22 @@ from typing import Any
 from unittest.mock import patch
 
 from cellhouse_agent.files.helper import FileRefused
-from cellhouse_files.operations.watch import tell_events
-from cellhouse_files.parts import Parts
+from cellhouse_files.operations.changes import tell_events
 from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
-from cellhouse_files.state import State
+from cellhouse_files.server import State
+from cellhouse_files.snapshots import FolderScan, Snapshot
 from cellhouse_files.turns import Turns
-from cellhouse_files.watchers.snapshot import Look, Snapshot
-from cellhouse_files.watchers.watcher import Watcher, Wish
-from cellhouse_files.watchers.watchers import MAX_WATCHERS, Watchers
+from cellhouse_files.watchers import MAX_WATCHERS, Watcher, Watchers, WatchOptions
+from cellhouse_files.writing import Parts
 from tests.with_files import WithFiles
 
-SNAPSHOT = "cellhouse_files.watchers.snapshot"
+SNAPSHOT = "cellhouse_files.snapshots"
 # In place of MAX_WATCHED_ENTRIES.
 FEW_ENTRIES = 100
 HOUR_MS = 3_600_000
 FLAT: dict[str, Any] = {"recursive": False, "entries": False, "keep_ms": HOUR_MS}
-TMP = Wish(b"/tmp", False, False, 60.0)
+TMP = WatchOptions(b"/tmp", False, False, 60.0)
 
 
 def finish[Result](turns: Turns[Result]) -> Result:
@@ -266,7 +265,7 @@ class Limits(WithWatchers):
             return open_path(path, flags)
 
         def look(before: Snapshot) -> Snapshot:
-            return finish(Look(self.folder.encode(), True, ()).run(before))
+            return finish(FolderScan(self.folder.encode(), True, ()).run(before))
 
         for name in "abc":
             self.make_folder(name)
@@ -290,13 +289,13 @@ class Limits(WithWatchers):
     async def test_paths_have_a_limit_of_their_bytes(self) -> None:
         self.touch("x" * 100)
         with patch(f"{SNAPSHOT}.MAX_WATCHED_PATH_BYTES", 150):
-            finish(Look(self.folder.encode(), True, ()).run({}))
+            finish(FolderScan(self.folder.encode(), True, ()).run({}))
             self.touch("y" * 100)
             with self.assertRaises(Refused):
-                finish(Look(self.folder.encode(), True, ()).run({}))
+                finish(FolderScan(self.folder.encode(), True, ()).run({}))
 
     async def test_events_that_could_not_be_told_are_told_later(self) -> None:
-        watcher = Watcher(Wish(self.folder.encode(), False, True, 60.0), Parts())
+        watcher = Watcher(WatchOptions(self.folder.encode(), False, True, 60.0), Parts())
         state = State()
         watcher_id = finish(state.watchers.add(watcher))
         self.touch("a")
@@ -358,7 +357,7 @@ class Looks(unittest.TestCase):
             yield None
             return seen
 
-        where = "cellhouse_files.watchers.watcher"
+        where = "cellhouse_files.watchers"
         with (
             patch.object(Watcher, "_look_at_all", look_at_all),
             patch(f"{where}.differences", lambda before, after: [(before, after)]),
@@ -376,7 +375,7 @@ class Looks(unittest.TestCase):
         for times, name in [(1, b"e"), (2, b"d")]:
             with self.subTest(times=times), self.folder() as folder:
                 renames = Renames(folder, times)
-                found = finish(Look(os.fsencode(folder), False, renames).run({}))
+                found = finish(FolderScan(os.fsencode(folder), False, renames).run({}))
                 self.assertEqual(renames.left, 0)
                 self.assertEqual(sorted(found), [b"", name, b"other"])
 
@@ -384,15 +383,15 @@ class Looks(unittest.TestCase):
         with self.folder() as folder:
             for name in ("d", "other"):
                 os.close(os.open(f"{folder}/{name}/in-{name}", os.O_CREAT))
-            before = finish(Look(os.fsencode(folder), True, ()).run({}))
+            before = finish(FolderScan(os.fsencode(folder), True, ()).run({}))
             renames = RenamesTheOther(folder)
-            found = finish(Look(os.fsencode(folder), True, renames).run(before))
+            found = finish(FolderScan(os.fsencode(folder), True, renames).run(before))
             self.assertTrue(renames.has_renamed)
             self.assertEqual(found, before)
 
     def test_a_folder_that_changes_all_the_time_is_looked_at_nevertheless(self) -> None:
         with self.folder() as folder:
-            found = finish(Look(os.fsencode(folder), False, Renames(folder, 1_000)).run({}))
+            found = finish(FolderScan(os.fsencode(folder), False, Renames(folder, 1_000)).run({}))
             self.assertLessEqual({b"", b"other"}, set(found))
 
     def test_a_watcher_that_found_no_room_is_refused(self) -> None:

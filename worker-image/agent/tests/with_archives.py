@@ -6,15 +6,9 @@ import stat
 
 from cellhouse_agent.files.helper import Answered, FileRefused
 from cellhouse_agent.files.pipes import Pipe
-from cellhouse_files.archives.tar_header import (
-    BLOCK_BYTES,
-    FILE,
-    Header,
-    header_bytes,
-    padding,
-)
+from cellhouse_files.archives.tar_header import BLOCK_BYTES, FILE, Header, header_bytes, padding
 from cellhouse_files.paths import MAX_NAME_BYTES
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_files import PATIENCE_SECONDS, WithFiles
 
 END = bytes(2 * BLOCK_BYTES)

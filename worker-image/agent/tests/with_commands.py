@@ -14,7 +14,7 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Command, ExecuteRequest
 from cellhouse_agent.usage import find_usage
 from cellhouse_agent.user_processes import user_processes
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_kernel.forking import Forked
 
 from tests.with_executor import PATIENCE_SECONDS, Frames
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from cellhouse_agent.files.helper import FileRefused, FilesHelper
 from cellhouse_agent.privileges import AGENT_UID, become_user
-from cellhouse_files.start import fork_helper
-from cellhouse_kernel.early_fork import Forked
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_files.helper import fork_helper
+from cellhouse_kernel.forking import Forked
+from cellhouse_kernel.privileges import KERNEL_UID
 
 # Far longer than any of these tests takes.
 PATIENCE_SECONDS = 60.0

@@ -7,7 +7,7 @@ from asyncio.subprocess import PIPE
 
 from cellhouse_agent.process_table import stat_fields
 from cellhouse_agent.reaper import Reaper
-from cellhouse_kernel.identity import KERNEL_UID
+from cellhouse_kernel.privileges import KERNEL_UID
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
@@ -15,8 +15,8 @@ PATIENCE_SECONDS = 60.0
 # the reaper's socket is its argument.
 BEGIN = f"""
 import ctypes, os, signal, sys, threading, time
-from cellhouse_kernel.below_reaper import go_below_reaper
-go_below_reaper(int(sys.argv[1]))
+from cellhouse_kernel.forking import fork_with_reaper
+fork_with_reaper(int(sys.argv[1]))
 os.close(int(sys.argv[1]))
 os.setsid()
 os.setresuid({KERNEL_UID}, {KERNEL_UID}, {KERNEL_UID})

@@ -16,7 +16,7 @@ from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
-from cellhouse_commands.order import PACKET, Content, make_order, read_order, seal_order
+from cellhouse_commands.command import ORDER_PACKET, Content, make_order, read_order, seal_order
 
 # A waiting process takes its order within milliseconds. On an overloaded machine, it is the last to get the CPU.
 TAKEN_TIMEOUT_SECONDS = 30.0
@@ -67,7 +67,7 @@ class Command:
         self._has_terminal = content["terminal"] is not None
         try:
             self._order = make_order(content)
-            socket.send_fds(self._orders, [PACKET], [self._order, *given])
+            socket.send_fds(self._orders, [ORDER_PACKET], [self._order, *given])
             is_taken = await self._is_taken()
         except ConnectionError:
             is_taken = False
@@ -86,7 +86,7 @@ class Command:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TAKEN_TIMEOUT_SECONDS):
-                return await loop.sock_recv(self._orders, len(PACKET)) == PACKET
+                return await loop.sock_recv(self._orders, len(ORDER_PACKET)) == ORDER_PACKET
         except TimeoutError:
             return False
 

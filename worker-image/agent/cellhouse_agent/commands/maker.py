@@ -13,8 +13,8 @@ from cellhouse_agent.commands.command import Command, NotBegun, NotTaken
 from cellhouse_agent.commands.script import Script, Standard
 from cellhouse_agent.commands.spawner import Spawner
 from cellhouse_agent.log import log_event
-from cellhouse_commands.order import Content
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_commands.command import Content
+from cellhouse_kernel.forking import Forked
 
 # Linux limits how many descriptors of one user may be in flight in sockets, and all workers' agents have the same user.
 MAX_ORDERS_UNDER_WAY = 4

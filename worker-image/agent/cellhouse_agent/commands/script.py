@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cellhouse_agent.requests import TerminalSize
-from cellhouse_commands.order import Content
-from cellhouse_kernel.identity import HOME
+from cellhouse_commands.command import Content
+from cellhouse_kernel.privileges import HOME
 
 # Every present terminal emulator understands what programs send to a terminal of this type.
 TERMINAL_TYPE = "xterm-256color"
@@ -30,7 +30,7 @@ class Script(NamedTuple):
         return "The code contains a NUL character" if "\0" in self.code else None
 
     def content(self, environment: dict[str, str]) -> Content:
-        """The order (order.py). `environment` is that of all commands."""
+        """The order (cellhouse_commands/command.py). `environment` is that of all commands."""
         content: Content = {
             "argv": [*SHELL, self.code],
             "environment": {**environment, **self.variables},
@@ -46,7 +46,7 @@ class Script(NamedTuple):
 class Standard(NamedTuple):
     """The descriptors for a command's standard input, output and error, which stay the caller's.
 
-    With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/terminal.py).
+    With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/command.py).
     """
 
     input: int

@@ -13,8 +13,8 @@ from cellhouse_agent.commands.command import Command, NotBegun, NotTaken
 from cellhouse_agent.control import receive
 from cellhouse_agent.log import log_event
 from cellhouse_agent.upkeep import keep_process
-from cellhouse_commands.order import PACKET
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_commands.command import ORDER_PACKET
+from cellhouse_kernel.forking import Forked
 
 MODULE = "cellhouse_commands"
 # A spawner that has ended is replaced within a second, unless there is no process or memory for another one.
@@ -76,7 +76,7 @@ class Spawner:
                 failing.enter_context(control)
                 with its_control:
                     given = [its_orders.fileno(), its_control.fileno()]
-                    socket.send_fds(self._control, [PACKET], given)
+                    socket.send_fds(self._control, [ORDER_PACKET], given)
             failing.pop_all()
             return Command(control, orders)
 

@@ -18,7 +18,7 @@ from cellhouse_agent.commands.streams import TakeOutput
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import TerminalSize
-from cellhouse_commands.terminal import PACKET, set_size
+from cellhouse_commands.command import TERMINAL_PACKET, set_size
 
 ENDS = 2
 # Linux returns at most 4 KB of a terminal's output at a time. So output is gathered for one frame: at most this much,
@@ -107,7 +107,7 @@ class Terminal:
         if self._ours.fileno() < 0:
             return
         try:
-            _, ends, *_ = socket.recv_fds(self._ours, len(PACKET), ENDS)
+            _, ends, *_ = socket.recv_fds(self._ours, len(TERMINAL_PACKET), ENDS)
         except BlockingIOError:
             return
         except ConnectionResetError:
@@ -118,7 +118,7 @@ class Terminal:
             if len(self._ends) == ENDS:
                 self._open(self._ends[0])
                 # Nothing can fail any more: let the process execute its program.
-                self._ours.send(PACKET)
+                self._ours.send(TERMINAL_PACKET)
                 self._close_sockets()
                 return
         except ConnectionError:

@@ -17,9 +17,9 @@ from typing import Any
 
 from cellhouse_agent.log import log_event
 from cellhouse_agent.upkeep import keep_process
-from cellhouse_files.parts import make_memory
 from cellhouse_files.server import CHANGING, MAX_DESCRIPTORS, MAX_PACKET_BYTES
-from cellhouse_kernel.early_fork import Forked
+from cellhouse_files.writing import make_memory
+from cellhouse_kernel.forking import Forked
 
 MODULE = "cellhouse_files"
 # Nobody waits for the answer to the first order.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from cellhouse_files.archives.stream import Sink
 from cellhouse_files.archives.tar_header import (
     BLOCK_BYTES,
     FILE,
@@ -17,14 +18,11 @@ from cellhouse_files.archives.tar_header import (
     header_bytes,
     padding,
 )
-from cellhouse_files.archives.walk import Found, walk
-from cellhouse_files.fields import path_field
-from cellhouse_files.parts import Parts
-from cellhouse_files.paths import open_path
+from cellhouse_files.paths import MAX_PATH_BYTES, open_path, path_field, step
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields
-from cellhouse_files.state import State
-from cellhouse_files.turns import Turns
+from cellhouse_files.server import Answer, Fields, State
+from cellhouse_files.turns import Turns, Wait
+from cellhouse_files.writing import Parts
 
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 END = b"\0" * (2 * BLOCK_BYTES)
@@ -34,6 +32,9 @@ ZIP_LEVEL = 1
 # In a zip archive, times have steps of two seconds, and are from 1980 to 2107. Code can give a file any time.
 ZIP_FIRST_YEAR = 1980
 LAST_SECOND = 2**32
+SEND_BYTES = 1_048_576
+# More than there are files on a worker's disk.
+MAX_MEMBERS = 100_000
 
 
 def read_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
@@ -150,3 +151,110 @@ def _open(found: Found) -> tuple[int, int]:
         os.close(file)
         raise Refused("busy", "A file was exchanged while the folder was read.")
     return file, status.st_size
+
+
+class Sink:
+    """Writes to a pipe in turns, since the process at its other end may be slow.
+
+    Raises BrokenPipeError, an OSError, when nobody reads any more.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes | bytearray) -> Turns[None]:
+        """Write all of it."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                yield Wait(self._fd, select.POLLOUT)
+
+    def send(self, file: int, size: int) -> Turns[None]:
+        """Write exactly this much of a file; raises Refused if it has become shorter."""
+        offset = 0
+        while offset < size:
+            try:
+                sent = os.sendfile(self._fd, file, offset, min(SEND_BYTES, size - offset))
+            except BlockingIOError:
+                yield Wait(self._fd, select.POLLOUT)
+                continue
+            if sent == 0:
+                raise Refused("busy", "A file has become shorter while it was read.")
+            offset += sent
+            yield None
+
+
+class Found(NamedTuple):
+    """One thing in the tree. `folder` is open until the next one is asked for."""
+
+    path: bytes
+    folder: int
+    name: bytes
+    status: os.stat_result
+
+
+class _Level(NamedTuple):
+    prefix: bytes
+    names: Iterator[bytes]
+    status: os.stat_result
+
+
+def walk(folder: int) -> Iterator[Found]:
+    """Everything below an open folder, a folder before what is in it, names sorted. Closes `folder`.
+
+    It needs one descriptor, however deep the tree is, and never follows a link.
+    Raises Refused if there is too much, or if a folder is moved meanwhile.
+    """
+    here = folder
+    try:
+        levels = [_level(b"", here)]
+        count = 0
+        while levels:
+            level = levels[-1]
+            name = next(level.names, None)
+            if name is None:
+                levels.pop()
+                if levels:
+                    here = step(here, b"..")
+                    _demand_same(here, levels[-1].status)
+                continue
+            count += 1
+            if count > MAX_MEMBERS:
+                raise Refused("too_large", f"The folder has more than {MAX_MEMBERS} entries.")
+            found = _entry_at(level.prefix, here, name)
+            if found is None:
+                continue
+            yield found
+            if stat.S_ISDIR(found.status.st_mode):
+                here = step(here, name)
+                levels.append(_level(found.path + b"/", here))
+    finally:
+        os.close(here)
+
+
+def _level(prefix: bytes, here: int) -> _Level:
+    names: list[bytes] = []
+    with os.scandir(here) as entries:
+        for entry in entries:
+            names.append(os.fsencode(entry.name))
+            if len(names) > MAX_MEMBERS:
+                raise Refused("too_large", f"A folder has more than {MAX_MEMBERS} entries.")
+    return _Level(prefix, iter(sorted(names)), os.fstat(here))
+
+
+def _entry_at(prefix: bytes, here: int, name: bytes) -> Found | None:
+    """The entry of this name; None if it has vanished."""
+    path = prefix + name
+    if len(path) > MAX_PATH_BYTES:
+        raise Refused("too_large", f"A path has more than {MAX_PATH_BYTES} bytes.")
+    try:
+        return Found(path, here, name, os.stat(name, dir_fd=here, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _demand_same(here: int, status: os.stat_result) -> None:
+    if not os.path.samestat(os.fstat(here), status):
+        raise Refused("busy", "The folder was moved meanwhile.")

@@ -6,8 +6,8 @@ An archive is refused at the first member that is anything else. The files that 
 from __future__ import annotations
 
 import os
+import select
 
-from cellhouse_files.archives.stream import Source
 from cellhouse_files.archives.tar_header import (
     BLOCK_BYTES,
     CONTIGUOUS,
@@ -22,13 +22,11 @@ from cellhouse_files.archives.tar_header import (
     padding,
     parse_header,
 )
-from cellhouse_files.fields import path_field
-from cellhouse_files.operations.folders import NEW_FOLDER_MODE, make_folders
-from cellhouse_files.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, Place, open_folder
+from cellhouse_files.operations.files import NEW_FOLDER_MODE, make_folders
+from cellhouse_files.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, Place, open_folder, path_field
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields
-from cellhouse_files.state import State
-from cellhouse_files.turns import Turns
+from cellhouse_files.server import Answer, Fields, State
+from cellhouse_files.turns import Turns, Wait
 from cellhouse_files.writing import Precondition, Writing
 
 # More than a worker's disk holds. Headers without a member count, too.
@@ -41,6 +39,10 @@ LEAST_MODE = 0o600
 MAX_FILE_BYTES = 2**62
 # In seconds since 1970: the year 2242.
 LAST_TIME = 2**33
+# About the capacity of a pipe.
+PIECE_BYTES = 65_536
+# After this many pieces of a fast stream, other operations have a turn.
+PIECES_PER_TURN = 16
 
 
 def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
@@ -193,3 +195,50 @@ def _size(text: bytes | None, size: int) -> int:
     if size > MAX_FILE_BYTES:
         raise Refused("bad_archive", "A size in the archive is malformed.")
     return size
+
+
+class Source:
+    """Reads from a pipe in turns, since the process at its other end may be slow.
+
+    It never reads more than it was asked for.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def exactly(self, count: int) -> Turns[bytes]:
+        """The next bytes; raises Refused if the archive ends before."""
+        data = bytearray()
+        while len(data) < count:
+            data += yield from self._some(count - len(data))
+        return bytes(data)
+
+    def copy(self, count: int, target: int) -> Turns[None]:
+        """Write the next bytes to a file; raises OSError when the disk is full."""
+        pieces = 0
+        while count:
+            piece = memoryview((yield from self._some(min(count, PIECE_BYTES))))
+            count -= len(piece)
+            while piece:
+                piece = piece[os.write(target, piece) :]
+            pieces += 1
+            if pieces % PIECES_PER_TURN == 0:
+                yield None
+
+    def skip_rest(self) -> Turns[None]:
+        """Read to the end: what follows the archive's own end is padding."""
+        while (yield from self._read(PIECE_BYTES)):
+            yield None
+
+    def _some(self, count: int) -> Turns[bytes]:
+        data = yield from self._read(count)
+        if not data:
+            raise Refused("bad_archive", "The archive has no end.")
+        return data
+
+    def _read(self, count: int) -> Turns[bytes]:
+        while True:
+            try:
+                return os.read(self._fd, count)
+            except BlockingIOError:
+                yield Wait(self._fd, select.POLLIN)

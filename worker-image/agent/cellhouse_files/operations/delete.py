@@ -7,12 +7,11 @@ import errno
 import os
 import stat
 
-from cellhouse_files.fields import path_field, precondition_field
-from cellhouse_files.paths import FOLDER_FLAGS, open_path, place_of, step
+from cellhouse_files.paths import FOLDER_FLAGS, open_path, path_field, place_of, step
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields
-from cellhouse_files.state import State
+from cellhouse_files.server import Answer, Fields, State
 from cellhouse_files.turns import Turns
+from cellhouse_files.writing import precondition_field
 
 # More than a worker's disks hold. Code that makes files while they are deleted costs an error.
 MAX_DELETIONS = 1_000_000

@@ -16,7 +16,7 @@ def show_more(variables: dict[str, str], shell: Any) -> None:
     if variables.get(SANDBOX_VARIABLE) != "true":
         return
     from cellhouse_kernel.e2b.formatters import add_formatters
-    from cellhouse_kernel.e2b.images import display_images
+    from cellhouse_kernel.e2b.formatters import display_images
 
     if add_formatters(shell.display_formatter):
         display_images()

@@ -1,21 +1,25 @@
-"""E2B's MIME types: `e2b/data` for a table of pandas, `e2b/chart` for a figure of matplotlib, and JSON for lists.
+"""What a sandbox shows more: E2B's MIME types, JSON for lists, and pictures.
 
-What cannot be shown so is shown as in any other kernel: no formatter here raises, and none says why it has no answer.
+`e2b/data` is for a table of pandas, and `e2b/chart` for a figure of matplotlib. What cannot be shown so is shown as in
+any other kernel: no formatter here raises, and none says why it has no answer.
 
 Checked against IPython 8.35.0.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
+from IPython.core.display_functions import display
 from IPython.core.formatters import BaseFormatter
 from traitlets import ObjectName, Unicode
 
-from cellhouse_kernel.e2b.tables import columns_of
-from cellhouse_kernel.e2b.values import Json, json_of
+from cellhouse_kernel.e2b.values import Json, JsonMaker, json_of, key_of
+from cellhouse_kernel.forked_child import is_forked_child
 
 DATA = "e2b/data"
 CHART = "e2b/chart"
@@ -94,3 +98,64 @@ def _json_or_nothing(obj: Any) -> Json:
         return json_of(obj)
     except Exception:
         return None
+
+
+def columns_of(table: Any) -> dict[str, Json]:
+    """The values of each column, by its name. Raises ValueError if the table is too large.
+
+    If several columns have the same name, the values are those of the last one.
+    """
+    rows, columns = table.shape
+    maker = TableMaker()
+    maker.budget.check(rows * columns)
+    made: dict[str, Json] = {}
+    for place, label in enumerate(table.columns):
+        name = _name_of(label)
+        maker.budget.take(1, len(name))
+        made[name] = maker.make(table.iloc[:, place].tolist())
+    return made
+
+
+class TableMaker(JsonMaker):
+    """A table may have values of any kind. Those that JSON does not have are shown as their text."""
+
+    def unknown(self, value: Any) -> Json:
+        """For example a time span, or a decimal number."""
+        return str(value)
+
+
+def _name_of(name: Any) -> str:
+    try:
+        return key_of(name)
+    except TypeError:
+        return str(name)
+
+
+def display_images() -> None:
+    """From now on, display pictures of Pillow when code shows them, and also when it saves them under a name.
+
+    matplotlib saves its figures with Pillow. So a figure is displayed, too, when it is saved as PNG or JPEG.
+    """
+    # If matplotlib is imported, so is Pillow.
+    image_class: Any = importlib.import_module("PIL.Image").Image
+    save = image_class.save
+
+    @functools.wraps(save)
+    def save_and_display(self: Any, fp: Any, *args: Any, **kwargs: Any) -> None:
+        save(self, fp, *args, **kwargs)
+        if isinstance(fp, str):
+            _display_image(self)
+
+    def show(self: Any, title: str | None = None) -> None:
+        """Display this image. There is no window whose title could be set."""
+        _display_image(self)
+
+    image_class.save = save_and_display
+    image_class.show = show
+
+
+def _display_image(image: Any) -> None:
+    """Display it if that is possible. Saving must not fail because of it."""
+    if not is_forked_child():
+        with suppress(Exception):
+            display(image)

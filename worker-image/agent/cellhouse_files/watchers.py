@@ -1,23 +1,27 @@
-"""One watcher: its last snapshot, and the events that nobody has fetched yet.
+"""Watchers of folders: each tells what has changed in its folder since it was asked last.
 
-It looks when it is asked, and only then, so a watcher that nobody asks costs no time. What comes and goes between two
-looks is not told.
+A watcher looks when it is asked, and only then, so a watcher that nobody asks costs no time. What comes and goes
+between two looks is not told.
 """
 
 from __future__ import annotations
 
 import itertools
+import secrets
 import time
 from collections import deque
 from collections.abc import Container
 from typing import NamedTuple
 
+from cellhouse_files.refusals import Refused
+from cellhouse_files.snapshots import Event, FolderScan, Snapshot, differences
 from cellhouse_files.turns import Turns
-from cellhouse_files.watchers.differences import Event, differences
-from cellhouse_files.watchers.snapshot import Look, Snapshot
+
+MAX_WATCHERS = 16
+ID_BYTES = 10
 
 
-class Wish(NamedTuple):
+class WatchOptions(NamedTuple):
     """The options of a watcher, from the caller that makes it."""
 
     path: bytes
@@ -29,10 +33,10 @@ class Wish(NamedTuple):
 
 
 class Watcher:
-    """Watches one folder. `hidden`: names that do not count."""
+    """One watcher: its last snapshot, and the events that nobody has fetched yet. `hidden`: names that do not count."""
 
-    def __init__(self, wish: Wish, hidden: Container[bytes]) -> None:
-        self.wish = wish
+    def __init__(self, options: WatchOptions, hidden: Container[bytes]) -> None:
+        self.options = options
         # Events are fetched from the left. While some are left, there is no other look, so they are at most those of
         # one look.
         self.events: deque[Event] = deque()
@@ -83,8 +87,51 @@ class Watcher:
 
     def use(self) -> None:
         """Keep the watcher for another `keep_seconds`, since somebody asks it."""
-        self._kept_until = time.monotonic() + self.wish.keep_seconds
+        self._kept_until = time.monotonic() + self.options.keep_seconds
 
     def _look_at_all(self) -> Turns[Snapshot]:
-        look = Look(self.wish.path, self.wish.is_recursive, self._hidden)
+        look = FolderScan(self.options.path, self.options.is_recursive, self._hidden)
         return (yield from look.run(self._snapshot))
+
+
+class Watchers:
+    """All watchers of a worker, by their ids. They end with the helper.
+
+    Keeps each watcher until it is ended, or until nobody has asked it for its `keep_seconds`.
+    """
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, Watcher] = {}
+
+    def add(self, watcher: Watcher) -> Turns[str]:
+        """Begin a watcher; returns its id. Raises OSError or Refused."""
+        self._require_room()
+        yield from watcher.begin()
+        self._require_room()
+        # Nobody can guess the id, and a helper that replaces this one does not give it again.
+        watcher_id = "w" + secrets.token_hex(ID_BYTES)
+        self._watchers[watcher_id] = watcher
+        return watcher_id
+
+    def get(self, watcher_id: str) -> Watcher:
+        """The watcher with this id; raises Refused."""
+        self.forget_unused()
+        watcher = self._watchers.get(watcher_id)
+        if watcher is None:
+            raise Refused("no_watcher", "There is no such watcher.")
+        return watcher
+
+    def end(self, watcher_id: str) -> None:
+        """End a watcher; raises Refused."""
+        self.get(watcher_id)
+        del self._watchers[watcher_id]
+
+    def forget_unused(self) -> None:
+        """Drop those that nobody has asked for too long."""
+        for watcher_id in [id for id, watcher in self._watchers.items() if watcher.is_forgotten]:
+            del self._watchers[watcher_id]
+
+    def _require_room(self) -> None:
+        self.forget_unused()
+        if len(self._watchers) >= MAX_WATCHERS:
+            raise Refused("too_many_watchers", f"There are {MAX_WATCHERS} watchers.")

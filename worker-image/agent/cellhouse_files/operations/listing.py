@@ -10,11 +10,9 @@ import os
 from collections.abc import Container, Generator
 
 from cellhouse_files.entries import entry_of, look_at
-from cellhouse_files.fields import path_field
-from cellhouse_files.paths import open_folder, open_path, place_of
+from cellhouse_files.paths import open_folder, open_path, path_field, place_of
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields
-from cellhouse_files.state import State
+from cellhouse_files.server import Answer, Fields, State
 from cellhouse_files.turns import Turns, Wait
 
 # The limits of one answer. A longer listing comes in pages.

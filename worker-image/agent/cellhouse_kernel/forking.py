@@ -1,7 +1,11 @@
-"""Puts a process below a reaper of its own (reaper.py).
+"""How the worker forks its own processes, each with a socket to the agent as standard input.
 
-The reaper is this process, and the process below it is a child that it forks. Before it does the work of reaper.py, it
-tells the agent one of these, each one JSON object in a packet:
+The agent forks some processes at its start (`fork_early`), before it has descriptors and secrets that they must not
+have. That costs a millisecond, and shares the agent's memory. A replacement is executed later.
+
+A kernel and a command get a reaper (reaper.py) of their own (`fork_with_reaper`). The reaper is the process that calls
+this, and the process below it is a child that it forks. Before it does the work of reaper.py, it tells the agent one of
+these, each one JSON object in a packet:
 
     {"made": {"pid": 12, "reaper": 11}}   the child exists
     {"failed": {"errno": 11}}             it could not be made; this process ends
@@ -9,22 +13,64 @@ tells the agent one of these, each one JSON object in a packet:
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from typing import NoReturn
+import socket
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
 
 from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_kernel import reaper
-from cellhouse_kernel.capabilities import PR_SET_CHILD_SUBREAPER, prctl
-from cellhouse_kernel.privileges import give_up_privileges
+from cellhouse_kernel.privileges import PR_SET_CHILD_SUBREAPER, give_up_privileges, prctl
 
+# The socket to the agent, as standard input. An executed process has it there, too.
+CONTROL = 0
 FIRST_OTHER_DESCRIPTOR = 3
 # Isolated (-I) and without `site` (-S), whose import would take half of the reaper's memory.
 INTERPRETER = "/usr/bin/python3"
 FLAGS = ("-I", "-S")
 
 
-def go_below_reaper(control: int, is_quick: bool = False) -> None:
+class Forked(NamedTuple):
+    """A forked process, and the agent's end of the socket to it."""
+
+    pid: int
+    control: socket.socket
+
+
+def fork_early(run: Callable[[], None]) -> Forked:
+    """Fork a process that calls `run` and ends. The agent must not have a thread, secret or descriptor yet.
+
+    Raises OSError.
+    """
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Looking for garbage would write to every page that the two share.
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        _run_forked(theirs, run)
+    theirs.close()
+    return Forked(pid, control)
+
+
+def _run_forked(control: socket.socket, run: Callable[[], None]) -> NoReturn:
+    """Never return to the agent's code, whatever happens."""
+    try:
+        _keep_only(control.detach())
+        os.setsid()
+        os.environ.clear()
+        run()
+    finally:
+        os._exit(1)
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C in a terminal is for the agent, who then hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def fork_with_reaper(control: int, is_quick: bool = False) -> None:
     """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
 
     `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper keeps
@@ -44,7 +90,7 @@ def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoRe
     """Never return to the caller's code, whatever happens."""
     try:
         _ignore_signals()
-        _take_descriptors(control)
+        _keep_only(control)
         if pid < 0:
             reaper.say(f'{{"failed": {{"errno": {problem}}}}}')
             os._exit(1)
@@ -63,9 +109,9 @@ def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoRe
         os._exit(1)
 
 
-def _take_descriptors(control: int) -> None:
+def _keep_only(control: int) -> None:
     """Keep no descriptor but the socket to the agent. Standard output and error lead nowhere."""
-    os.dup2(control, reaper.CONTROL)
+    os.dup2(control, CONTROL)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)

@@ -2,8 +2,8 @@
 
 inotify says which names to look at, so the cost of a look depends on how much has changed, not on the size of the home.
 Without inotify, or when it has lost events, the whole home is compared (home_tree.py). Only regular files count. Links,
-folders in which programs keep caches and settings (seen.py), and the parts of files that the API is writing (parts.py)
-are left out.
+folders in which programs keep caches and settings, and the parts of files that the API is writing (writing.py) are left
+out.
 
 States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
 """
@@ -15,10 +15,8 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from cellhouse_files.budget import Budget, TooMuch
-from cellhouse_files.home_tree import HomeTree
+from cellhouse_files.home_tree import FileState, Folder, HomeTree, ScanBudget, TooMuch
 from cellhouse_files.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
-from cellhouse_files.seen import Folder, Seen
 
 # The most CPU time of a look. The end of an execution waits for it.
 LOOK_CPU_MS = 5.0
@@ -29,14 +27,18 @@ RENEW_CPU_MS = 100.0
 EVENT_BYTES_PER_ENTRY = 96
 # Enough for the events of a small home.
 MIN_EVENT_BYTES = 16_384
+# How much one list of changes holds. The gateway has the same limits (src/kernel/frames/parseFrame.ts).
+MAX_CHANGES = 1_000
+# As JSON.
+MAX_CHANGES_BYTES = 65_536
 
 
 class Change(NamedTuple):
-    """A difference between two looks; `seen` is None if the file is gone. The path is relative to the home."""
+    """A difference between two looks; `file` is None if the file is gone. The path is relative to the home."""
 
     path: str
     kind: str
-    seen: Seen | None
+    file: FileState | None
 
 
 class HomeChanges:
@@ -65,7 +67,7 @@ class HomeChanges:
         self._begin_watching()
         tree = HomeTree(self._home, self._parts, self._inotify)
         try:
-            tree.look_at_all(Budget(cpu_ms))
+            tree.scan_all(ScanBudget(cpu_ms))
             self._tree = tree
         finally:
             self._check_watches(tree)
@@ -75,17 +77,17 @@ class HomeChanges:
         tree = self._tree
         if tree is None:
             raise TooMuch("no_earlier_look")
-        tree.seen.record()
+        tree.index.record()
         try:
-            budget = Budget(cpu_ms)
+            budget = ScanBudget(cpu_ms)
             self._drain(tree, budget)
             if self._inotify is None or self._has_lost_events:
                 self._dirty.clear()
                 self._has_lost_events = False
-                tree.look_at_all(budget)
+                tree.scan_all(budget)
             while self._dirty:
-                tree.look_at_names(*self._dirty.popitem(), budget)
-            return _differences(tree.seen.recorded())
+                tree.scan_names(*self._dirty.popitem(), budget)
+            return _differences(tree.index.recorded())
         except BaseException:
             self._forget()
             raise
@@ -101,15 +103,15 @@ class HomeChanges:
         if tree is None:
             return
         try:
-            budget = Budget(cpu_ms)
+            budget = ScanBudget(cpu_ms)
             self._drain(tree, budget)
             touched: defaultdict[Folder, set[str]] = defaultdict(set)
             for path in paths:
                 budget.spend()
-                folder, name = tree.seen.place_of(os.fsdecode(path))
+                folder, name = tree.index.place_of(os.fsdecode(path))
                 touched[folder].add(name)
             for folder, names in touched.items():
-                tree.look_at_names(folder, names, budget)
+                tree.scan_names(folder, names, budget)
                 self._dirty[folder] -= names
         except (TooMuch, OSError):
             self._forget()
@@ -143,13 +145,13 @@ class HomeChanges:
             self._inotify = None
             self._dirty.clear()
 
-    def _drain(self, tree: HomeTree, budget: Budget) -> None:
+    def _drain(self, tree: HomeTree, budget: ScanBudget) -> None:
         """Note which names the queued events are about."""
         if self._inotify is None:
             return
         if (
             self._inotify.queued_bytes()
-            > MIN_EVENT_BYTES + EVENT_BYTES_PER_ENTRY * tree.seen.entries
+            > MIN_EVENT_BYTES + EVENT_BYTES_PER_ENTRY * tree.index.entries
         ):
             self._inotify.discard()
             self._has_lost_events = True
@@ -164,18 +166,18 @@ class HomeChanges:
                 self._dirty[folder].add(os.fsdecode(name))
 
 
-def _differences(recorded: Iterable[tuple[Folder, str, Seen | None]]) -> list[Change]:
+def _differences(recorded: Iterable[tuple[Folder, str, FileState | None]]) -> list[Change]:
     """What differs from the record. A path may occur twice, if its folder was replaced by another of the same name."""
-    before: dict[str, Seen | None] = {}
-    now: dict[str, Seen | None] = {}
+    before: dict[str, FileState | None] = {}
+    now: dict[str, FileState | None] = {}
     for folder, name, was in recorded:
         path = folder.path(name)
         before[path] = before.get(path) or was
         now[path] = (folder.files.get(name) if folder.is_attached else None) or now.get(path)
     changes = []
     for path, was in sorted(before.items()):
-        seen = now[path]
-        if was != seen:
-            kind = "deleted" if seen is None else "created" if was is None else "modified"
-            changes.append(Change(path, kind, seen))
+        file = now[path]
+        if was != file:
+            kind = "deleted" if file is None else "created" if was is None else "modified"
+            changes.append(Change(path, kind, file))
     return changes
