@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+
 # os.wait4 needs it. Imported here, it is in the memory that all reapers share.
 import resource  # noqa: F401
 import signal

@@ -106,7 +106,7 @@ def named(field: str, value: bytes) -> dict[str, str]:
         return {field: value.decode(errors="backslashreplace"), f"{field}_base64": exact}
 
 
-def look_at(path: bytes, folder: int, name: bytes) -> Entry:
+def entry_at(path: bytes, folder: int, name: bytes) -> Entry:
     """The entry of a name in an open folder, without following a link; raises OSError."""
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else None

@@ -105,11 +105,11 @@ class FolderScan:
         If a folder below cannot be read, its entries are taken from `before`: the user may not read it, or it was
         removed or renamed meanwhile. The next look tells of that.
         """
-        yield from self._look_into(ROOT)
+        yield from self._scan(ROOT)
         while self._pending:
             folder = self._pending.pop()
             try:
-                yield from self._look_into(folder)
+                yield from self._scan(folder)
             except OSError:
                 self._closed.add(folder)
             except Refused as refused:
@@ -119,7 +119,7 @@ class FolderScan:
         yield from self._keep(before)
         return self._found
 
-    def _look_into(self, folder: bytes) -> Turns[None]:
+    def _scan(self, folder: bytes) -> Turns[None]:
         with _opened(self._path, folder) as fd:
             before = (len(self._found), len(self._pending), self._path_bytes)
             try:

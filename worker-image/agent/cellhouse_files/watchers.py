@@ -54,7 +54,7 @@ class Watcher:
 
     def begin(self) -> Turns[None]:
         """Look for the first time; raises OSError or Refused."""
-        self._snapshot = yield from self._look_at_all()
+        self._snapshot = yield from self._scan()
         self.use()
 
     def look(self) -> Turns[None]:
@@ -67,7 +67,7 @@ class Watcher:
             return
         number = next(self._numbers)
         try:
-            after = yield from self._look_at_all()
+            after = yield from self._scan()
         except (FileNotFoundError, NotADirectoryError):
             # The folder is gone, with all that was in it.
             after = {}
@@ -89,9 +89,9 @@ class Watcher:
         """Keep the watcher for another `keep_seconds`, since somebody asks it."""
         self._kept_until = time.monotonic() + self.options.keep_seconds
 
-    def _look_at_all(self) -> Turns[Snapshot]:
-        look = FolderScan(self.options.path, self.options.is_recursive, self._hidden)
-        return (yield from look.run(self._snapshot))
+    def _scan(self) -> Turns[Snapshot]:
+        scan = FolderScan(self.options.path, self.options.is_recursive, self._hidden)
+        return (yield from scan.run(self._snapshot))
 
 
 class Watchers:

@@ -28,7 +28,7 @@ class ListingTest(unittest.TestCase):
         for name in names:
             os.close(os.open(f"{folder}/{name}", os.O_CREAT))
         listing = Listing(os.fsencode(folder), 1, (), LIMIT, hidden=())
-        turns = listing.look_into(open_folder(os.fsencode(folder)), ())
+        turns = listing.add_entries(open_folder(os.fsencode(folder)), ())
         while f'"name": "{names[ENTRIES_PER_TURN - 1]}"' not in listing.page():
             next(turns)
         gone = names[ENTRIES_PER_TURN : 2 * LIMIT]

@@ -359,7 +359,7 @@ class Looks(unittest.TestCase):
 
         where = "cellhouse_files.watchers"
         with (
-            patch.object(Watcher, "_look_at_all", look_at_all),
+            patch.object(Watcher, "_scan", look_at_all),
             patch(f"{where}.differences", lambda before, after: [(before, after)]),
         ):
             watcher = Watcher(TMP, Parts())

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from cellhouse_files.entries import NS_PER_MS, Entry, look_at, named
+from cellhouse_files.entries import NS_PER_MS, Entry, entry_at, named
 from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES, Change
 from cellhouse_files.home_tree import TooMuch
 from cellhouse_files.paths import path_field, place_of
@@ -126,7 +126,7 @@ def _entry(folder: bytes, name: bytes) -> Entry | None:
     try:
         place = place_of(path)
         try:
-            return look_at(path, *place)
+            return entry_at(path, *place)
         finally:
             os.close(place.folder)
     except (OSError, Refused):

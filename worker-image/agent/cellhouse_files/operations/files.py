@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from cellhouse_files.entries import entry_of, etag_of, look_at
+from cellhouse_files.entries import entry_at, entry_of, etag_of
 from cellhouse_files.paths import (
     Place,
     open_file,
@@ -157,7 +157,7 @@ def make_folder(_state: State, fields: Fields, _descriptor: int | None) -> Turns
             status = os.stat(place.name, dir_fd=place.folder)
             if not stat.S_ISDIR(status.st_mode):
                 raise Refused("exists", "Something else has this name.") from None
-        return Answer({"entry": look_at(path, *place), "created": created})
+        return Answer({"entry": entry_at(path, *place), "created": created})
     finally:
         os.close(place.folder)
 
@@ -186,7 +186,7 @@ def move_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[An
             if error.errno != errno.EXDEV:
                 raise
             yield from _move_to_other_disk(old, goal, state.parts)
-        return Answer({"entry": look_at(goal, *new)})
+        return Answer({"entry": entry_at(goal, *new)})
 
 
 def _exists(place: Place) -> bool:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Container, Generator
 
-from cellhouse_files.entries import entry_of, look_at
+from cellhouse_files.entries import entry_at, entry_of
 from cellhouse_files.paths import open_folder, open_path, path_field, place_of
 from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields, State
@@ -37,7 +37,7 @@ def stat_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[A
             os.close(fd)
     place = place_of(path)
     try:
-        return Answer(dict(look_at(path, *place)))
+        return Answer(dict(entry_at(path, *place)))
     finally:
         os.close(place.folder)
 
@@ -48,7 +48,7 @@ def list_folder(state: State, fields: Fields, _descriptor: int | None) -> Turns[
     after = _position(fields.get("after"))
     listing = Listing(path, fields["depth"], after, fields["limit"], hidden=state.parts)
     folder = open_folder(path)
-    yield from listing.look_into(folder, ())
+    yield from listing.add_entries(folder, ())
     return Answer.in_memory(listing.page())
 
 
@@ -96,7 +96,7 @@ class Listing:
         position = json.dumps(position_of(self._last) if self._is_full else None)
         return f'{{"entries": [{", ".join(self._entries)}], "next": {position}}}'
 
-    def look_into(
+    def add_entries(
         self, folder: int, names: tuple[bytes, ...]
     ) -> Generator[Wait | None, None, None]:
         """Add the entries of an open folder, which is closed then."""
@@ -150,7 +150,7 @@ class Listing:
         """Add an entry, unless an earlier page had it, and the entries below it."""
         path = b"/".join((self._root.rstrip(b"/"), *names))
         try:
-            entry = look_at(path, folder, names[-1])
+            entry = entry_at(path, folder, names[-1])
         except FileNotFoundError:
             return
         if names > self._after:
@@ -171,7 +171,7 @@ class Listing:
                     os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
                     dir_fd=folder,
                 )
-                yield from self.look_into(below, names)
+                yield from self.add_entries(below, names)
             except OSError:
                 # It vanished, or the user may not look into it. It is listed itself.
                 return

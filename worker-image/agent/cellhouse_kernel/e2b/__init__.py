@@ -15,8 +15,7 @@ def show_more(variables: dict[str, str], shell: Any) -> None:
     """If these are the variables of a sandbox, have the shell show what E2B's clients expect, from now on."""
     if variables.get(SANDBOX_VARIABLE) != "true":
         return
-    from cellhouse_kernel.e2b.formatters import add_formatters
-    from cellhouse_kernel.e2b.formatters import display_images
+    from cellhouse_kernel.e2b.formatters import add_formatters, display_images
 
     if add_formatters(shell.display_formatter):
         display_images()
