@@ -1,4 +1,4 @@
-"""Looks at one file, or at those in a folder."""
+"""Tells what a path is, and lists folders."""
 
 from __future__ import annotations
 
