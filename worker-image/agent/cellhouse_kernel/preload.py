@@ -58,7 +58,7 @@ def preload(further: Iterable[str]) -> list[str]:
         with prepare_imports():
             for name in (*KERNEL_MODULES, *modules_in(LIBRARIES_FILE)):
                 importlib.import_module(name)
-            _warm_up()
+            importlib.import_module("cellhouse_kernel.warm_up").warm_up()
         problems = [problem for name in further if (problem := import_problem(name))]
     _forget_matplotlib_folder()
     # The garbage collector writes to the objects that it looks at, which ends the sharing of their memory. From now on,
@@ -161,19 +161,3 @@ def prepare_imports() -> Iterator[None]:
         for name in UNUSED_MODULES:
             del sys.modules[name]
         sys.modules.update(hidden)
-
-
-def _warm_up() -> None:
-    """Do once what is slow the first time: format a traceback as the shell does. A forked kernel then does it quickly.
-
-    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. Without
-    this, the interrupt at a time limit would have to wait for it.
-    """
-    # Imported only while `prepare_imports` is in force.
-    from IPython.core.ultratb import AutoFormattedTB
-
-    formatter = AutoFormattedTB(mode="Context", color_scheme="Linux", tb_offset=1)
-    try:
-        raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        formatter.structured_traceback(*sys.exc_info())

@@ -1,0 +1,24 @@
+"""Does once, before there is any kernel, what is slow the first time. A forked kernel then does it quickly.
+
+It is imported only while ipykernel may be. It is small because the syntax tree of this file stays in memory: IPython
+keeps it when it formats a traceback that goes through the file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from IPython.core.ultratb import AutoFormattedTB
+
+
+def warm_up() -> None:
+    """Format a traceback as the shell does.
+
+    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. Without
+    this, the interrupt at a time limit would have to wait for it.
+    """
+    formatter = AutoFormattedTB(mode="Context", color_scheme="Linux", tb_offset=1)
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        formatter.structured_traceback(*sys.exc_info())
