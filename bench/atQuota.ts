@@ -9,9 +9,8 @@ import { parseArgs } from 'node:util';
 import { buildCommit } from '../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult } from './suite/bench.ts';
-import { httpExecute } from './support/httpExecute.ts';
-import { type KeptConnection, keptConnection } from './support/keptConnection.ts';
-import { percentile } from './support/percentile.ts';
+import { percentile } from './suite/statistics.ts';
+import { httpExecute, type KeptConnection, keptConnection } from './support/httpExecute.ts';
 
 /** Samples of each case in each round. */
 const SAMPLES = 150;

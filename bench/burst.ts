@@ -7,9 +7,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
+import { percentile } from './suite/statistics.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';
-import { percentile } from './support/percentile.ts';
 
 const USERS = 30;
 /** Each round keeps two CPUs busy for half a minute. */

@@ -9,11 +9,10 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { containerOf, execute } from '../testkit/interpreter.ts';
-import { rateOf, type StreamCase } from './stream/cases.ts';
-import { BENCH_USER, type Receiver, store, subscriber } from './stream/receivers.ts';
+import { BENCH_USER, type Receiver, rateOf, type StreamCase, store, subscriber } from './stream.ts';
 import type { Bench, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { keptConnection } from './support/keptConnection.ts';
+import { keptConnection } from './support/httpExecute.ts';
 
 /** As many calls as a gateway needs until V8 has compiled its hot functions, as in `execute`. Before the turns. */
 const WARMING_CALLS = 1_000;

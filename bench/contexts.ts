@@ -11,10 +11,9 @@ import { containerOf, createContext, deleteContext, execute } from '../testkit/i
 import type { Bench, BenchResult, Comparison, Samples } from './suite/bench.ts';
 import { percentilesOf } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { listProcesses } from './support/containerProcesses.ts';
 import { startPlainContainers } from './support/newUsers.ts';
-import { pssMib } from './support/pssMib.ts';
-import { USUAL_IMPORTS } from './support/usualImports.ts';
+import { listProcesses, pssMib } from './support/processes.ts';
+import { USUAL_IMPORTS } from './support/stockKernel.ts';
 
 const USER = 'contexts';
 const WARM_UP = 2;

@@ -16,9 +16,8 @@ import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { execute } from '../testkit/interpreter.ts';
 import { workerImage } from '../testkit/workerImage.ts';
 import type { Bench, BenchResult, Comparison, Figure } from './suite/bench.ts';
+import { difference, median } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { difference } from './support/difference.ts';
-import { median } from './support/percentile.ts';
 
 const USER = 'egress';
 const WARM_UP = 20;

@@ -8,13 +8,17 @@
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { containerOf } from '../testkit/interpreter.ts';
-import type { RoundTrip } from './contenders/codeRunner.ts';
-import type { Look } from './soak/figures.ts';
-import { openInspector } from './soak/inspector.ts';
-import { judge, reportVerdicts } from './soak/judge.ts';
-import { headRow, lookRow } from './soak/lookRows.ts';
-import { takeLook } from './soak/takeLook.ts';
 import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
+import type { RoundTrip } from './suite/takeTurns.ts';
+import {
+  headRow,
+  judge,
+  type Look,
+  lookRow,
+  openInspector,
+  reportVerdicts,
+  takeLook,
+} from './support/holdings.ts';
 import { httpExecute } from './support/httpExecute.ts';
 
 /** The share of executes that is not judged, because compilers, caches and connection pools still fill up. */

@@ -11,10 +11,9 @@ import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { poolStatus, release } from '../testkit/interpreter.ts';
 import { until } from '../testkit/until.ts';
 import type { Bench, BenchResult } from './suite/bench.ts';
+import { difference } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { difference } from './support/difference.ts';
-import { httpExecute } from './support/httpExecute.ts';
-import { keptConnection } from './support/keptConnection.ts';
+import { httpExecute, keptConnection } from './support/httpExecute.ts';
 import { WAIT_MS } from './support/newUsers.ts';
 
 /** How much longer `openSession` and the first `1+1` may take together than a later `1+1`. */

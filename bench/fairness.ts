@@ -11,8 +11,8 @@ import { startFlood } from '../testkit/flood.ts';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { processMemory } from '../testkit/processMemory.ts';
 import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
+import { percentile } from './suite/statistics.ts';
 import { httpExecute } from './support/httpExecute.ts';
-import { percentile } from './support/percentile.ts';
 
 /** Samples of each case in each round. Over all rounds, some twenty of them are above the 95th percentile. */
 const SAMPLES = 80;

@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util';
 import type { TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, BenchRun, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { restartHard, startGatewayWithPast } from './support/gatewayWithPast.ts';
-import { usualHistory } from './support/historySize.ts';
+import { restartHard, startGatewayWithPast } from './support/benchDatabase.ts';
+import { usualHistory } from './support/history.ts';
 import { httpExecute } from './support/httpExecute.ts';
 
 const EXECUTIONS = '1000,100000,1000000';

@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
 import { startTestGateway } from '../testkit/gateway.ts';
-import { contenderAt } from './execute/contenders.ts';
+import { contenderAt } from './contenders/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
 

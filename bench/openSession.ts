@@ -8,8 +8,7 @@ import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { httpExecute } from './support/httpExecute.ts';
-import { keptConnection } from './support/keptConnection.ts';
+import { httpExecute, keptConnection } from './support/httpExecute.ts';
 import { leave, serveNewUsers, WAIT_MS } from './support/newUsers.ts';
 
 const OPEN = 'mutation ($input: OpenSessionInput!) { openSession(input: $input) { id } }';

@@ -4,7 +4,7 @@
  */
 import { startAgent } from '../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
-import { startStock } from './execute/contenders.ts';
+import { startStock } from './contenders/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
 

@@ -9,8 +9,8 @@
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, BenchRun, Comparison } from './suite/bench.ts';
+import { difference } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { difference } from './support/difference.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';
 

@@ -7,8 +7,7 @@ import { startAgent } from '../testkit/agentServer.ts';
 import { workerImage } from '../testkit/workerImage.ts';
 import type { Bench } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
-import { startStockKernel } from './support/stockKernel.ts';
-import { USUAL_IMPORTS } from './support/usualImports.ts';
+import { startStockKernel, USUAL_IMPORTS } from './support/stockKernel.ts';
 
 /** Each turn takes seconds. The first turns still read files from the disk. */
 const TURNS = { samples: 20, warmUp: 2 };

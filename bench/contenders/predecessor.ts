@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
-import { keptConnection } from '../support/keptConnection.ts';
-import type { CodeRunner, RoundTrip } from './codeRunner.ts';
+import type { CodeRunner, RoundTrip } from '../suite/takeTurns.ts';
+import { keptConnection } from '../support/httpExecute.ts';
 
 /** Which of the predecessor's avoidable costs the stand-in has. */
 export type PredecessorKind =

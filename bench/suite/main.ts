@@ -4,13 +4,10 @@
  */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { BENCHES } from '../benches.ts';
-import { formatReport } from './formatReport.ts';
-import { judge } from './judge.ts';
+import { judge, readFormer } from './guard.ts';
 import { type Options, parseOptions, UsageError } from './options.ts';
 import { findProvenance } from './provenance.ts';
-import { readFormer } from './readFormer.ts';
-import type { Report } from './report.ts';
-import { runBenches } from './runBenches.ts';
+import { formatReport, type Report, runBenches } from './report.ts';
 
 const say = (line: string) => console.log(line);
 

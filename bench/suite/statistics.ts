@@ -1,7 +1,6 @@
 /** Percentiles of a series of samples, and the confidence interval of the ratio of two series. */
 import { createRandom } from '../../chaos/random.ts';
-import { percentile } from '../support/percentile.ts';
-import type { Samples } from './bench.ts';
+import type { Figure, Samples } from './bench.ts';
 
 export interface Percentiles {
   readonly p50: number;
@@ -87,4 +86,26 @@ function medianAt(values: readonly number[], places: Uint32Array): number {
   const drawn = new Float64Array(places.length);
   for (let at = 0; at < places.length; at += 1) drawn[at] = values[places[at] ?? 0] ?? Number.NaN;
   return percentile(drawn, 50);
+}
+
+/**
+ * The smallest sample that at least `percent` of all do not exceed (nearest rank).
+ * @throws RangeError if there are none
+ */
+export function percentile(samples: ArrayLike<number>, percent: number): number {
+  const sorted = new Float64Array(samples).sort();
+  const found = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)];
+  if (found === undefined) throw new RangeError('There is no sample.');
+  return found;
+}
+
+/** The 50th percentile. @throws RangeError without samples */
+export function median(samples: ArrayLike<number>): number {
+  return percentile(samples, 50);
+}
+
+/** By how many ms the median of the measured side is more than that of its base. */
+export function difference(name: string, base: Samples, measured: Samples, atMost: number): Figure {
+  const value = median(measured.values) - median(base.values);
+  return { name: `${name}, p50`, unit: 'ms', value, target: { atMost } };
 }

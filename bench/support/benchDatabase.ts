@@ -1,8 +1,9 @@
-/** Starts an embedded PostgreSQL for a bench, set up like that of a gateway, but without a gateway. */
+/** An embedded PostgreSQL for a bench, set up like that of a gateway: without one, or with one and a long history. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { pollUntil } from '../../src/async/pollUntil.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import {
   type Client,
@@ -16,6 +17,8 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { newId } from '../../src/process/newId.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { generateHistory, type HistorySize } from './history.ts';
 
 const CLOSE_TIMEOUT_MS = 2_000;
 const logger = pino({ level: 'silent' });
@@ -74,4 +77,63 @@ export async function withSql<T>(
   } finally {
     await client.close(CLOSE_TIMEOUT_MS);
   }
+}
+
+// Starts a gateway whose database holds a long history, and measures its restart.
+
+/** How often `/readyz` is polled. This bounds the precision of `readyMs`. */
+const LOOK_MS = 5;
+const READY_TIMEOUT_MS = 60_000;
+
+/**
+ * Resolves when the gateway serves again.
+ * @throws Error if the history cannot be written; the gateway is destroyed then
+ */
+export async function startGatewayWithPast(
+  size: HistorySize,
+  settings: Readonly<Record<string, string>>,
+  onAdded?: (executions: number) => void,
+): Promise<TestGateway> {
+  const gateway = await startTestGateway(settings);
+  try {
+    // A running gateway would read all the new events.
+    await gateway.kill('SIGKILL');
+    const { dataDir } = gateway;
+    const address = await ensureEmbeddedPostgres({ dataDir, logger: pino({ level: 'silent' }) });
+    await withSql(address, (sql) =>
+      generateHistory(sql, size, onAdded === undefined ? {} : { onAdded }),
+    );
+    await gateway.restart();
+    return gateway;
+  } catch (error: unknown) {
+    await gateway.destroy();
+    throw error;
+  }
+}
+
+/**
+ * Kills the gateway with SIGKILL and starts it again. PostgreSQL and the workers go on meanwhile. Resolves with
+ * `performance.now()` at the start of its process, and the milliseconds from then until `/readyz` answered 200, which
+ * means that every worker is adopted.
+ */
+export async function restartHard(
+  gateway: TestGateway,
+): Promise<{ startedAt: number; readyMs: number }> {
+  await gateway.kill('SIGKILL');
+  const startedAt = performance.now();
+  const starting = gateway.restart();
+  const readyMs = await untilReady(gateway, startedAt);
+  await starting;
+  return { startedAt, readyMs };
+}
+
+async function untilReady({ url }: TestGateway, startedAt: number): Promise<number> {
+  const isReady = await pollUntil({ everyMs: LOOK_MS, limitMs: READY_TIMEOUT_MS }, () =>
+    fetch(`${url}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  if (isReady) return performance.now() - startedAt;
+  throw new Error(`Not ready within ${READY_TIMEOUT_MS} ms.`);
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-export interface StockRun {
+interface StockRun {
   /** The time measured by the kernel's own client. */
   readonly ms: number;
   /** The number of printed characters plus that of shown pictures. */
@@ -13,7 +13,7 @@ export interface StockRun {
   readonly runs: number;
 }
 
-export interface StockKernel {
+interface StockKernel {
   /** Runs code. Resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
   roundTrip(code: string): Promise<number>;
   /** Like `roundTrip`, with the amount of output. @param seconds repeat for this long instead of running once */
@@ -63,3 +63,6 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
     },
   };
 }
+
+/** What a worker's kernel has imported before any code runs. For comparison, the stock kernel imports it too. */
+export const USUAL_IMPORTS = 'import numpy, pandas, matplotlib.pyplot';

@@ -3,9 +3,9 @@
  * predecessor's lock.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { CodeRunner } from '../../bench/contenders/codeRunner.ts';
 import { startPlainJupyterServer } from '../../bench/contenders/jupyterServer.ts';
 import { type PredecessorKind, startPredecessor } from '../../bench/contenders/predecessor.ts';
+import type { CodeRunner } from '../../bench/suite/takeTurns.ts';
 
 /** The first time, most of it goes into building the image. */
 const TIMEOUT_MS = 300_000;

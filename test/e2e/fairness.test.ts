@@ -4,7 +4,7 @@
  */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { median } from '../../bench/support/percentile.ts';
+import { median } from '../../bench/suite/statistics.ts';
 import { CPU_SHARES } from '../../src/runtime/docker/containerSpec.ts';
 import { startFlood } from '../../testkit/flood.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';

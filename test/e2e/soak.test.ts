@@ -1,9 +1,8 @@
-/** The short form of `npm run bench -- soak` (bench/soak/soak.ts): a gateway and its agents do not grow with use. */
+/** The short form of `npm run bench -- soak` (bench/soak.ts): a gateway and its agents do not grow with use. */
 import { expect, it } from 'vitest';
-import { FIGURES } from '../../bench/soak/figures.ts';
-import { plotSvg } from '../../bench/soak/plotSvg.ts';
-import { runSoak } from '../../bench/soak/runSoak.ts';
-import { STEPS } from '../../bench/soak/steps.ts';
+import { plotSvg, runSoak } from '../../bench/soak.ts';
+import { STEPS } from '../../bench/soakLoad.ts';
+import { FIGURES } from '../../bench/support/holdings.ts';
 
 const MINUTES = 2;
 /** Includes the start, the end, and the time until each round is at rest. */

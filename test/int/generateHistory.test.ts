@@ -1,6 +1,6 @@
 /** The generated history for benchmarks is one that a gateway could have made. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { generateHistory } from '../../bench/support/generateHistory.ts';
+import { generateHistory } from '../../bench/support/history.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { commitOne, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';

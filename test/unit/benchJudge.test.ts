@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judge } from '../../bench/suite/judge.ts';
+import { judge } from '../../bench/suite/guard.ts';
 
 interface Rest {
   readonly unit?: string;

@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BENCHES } from '../../bench/benches.ts';
 import type { Bench, BenchResult, BenchRun } from '../../bench/suite/bench.ts';
-import { formatReport } from '../../bench/suite/formatReport.ts';
+import { readFormer } from '../../bench/suite/guard.ts';
 import { parseOptions, SHORT_NAMES, UsageError } from '../../bench/suite/options.ts';
-import { readFormer } from '../../bench/suite/readFormer.ts';
-import { reportBench } from '../../bench/suite/report.ts';
-import { runBenches } from '../../bench/suite/runBenches.ts';
+import { formatReport, reportBench, runBenches } from '../../bench/suite/report.ts';
 
 const RESULT: BenchResult = {
   comparisons: [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { stagesOf } from '../../bench/execute/stagesOf.ts';
-import type { TracedCall, TraceEvent } from '../../bench/execute/trace.ts';
+import type { TracedCall, TraceEvent } from '../../bench/trace/trace.ts';
+import { stagesOf } from '../../bench/trace/traceStages.ts';
 
 const CALL_MS = 100;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isMet, isMoreBetter } from '../../bench/suite/direction.ts';
+import { isMet, isMoreBetter } from '../../bench/suite/report.ts';
 import { percentilesOf, ratioOf } from '../../bench/suite/statistics.ts';
 import { createRandom } from '../../chaos/random.ts';
 

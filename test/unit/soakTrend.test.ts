@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { trendOf } from '../../bench/soak/trend.ts';
+import { trendOf } from '../../bench/support/holdings.ts';
 import { fc } from '../support/seeded.ts';
 
 const MINUTES = 20;
