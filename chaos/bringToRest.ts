@@ -7,8 +7,13 @@ import { createAuditHeads } from '../src/process/dataDir.ts';
 import { runCli } from '../testkit/runCli.ts';
 import type { Client } from './clients/createUser.ts';
 import type { Operator } from './clients/operator.ts';
-import { type CallRecord, isAsItShould, type RestRecord, type RestSnapshot } from './history.ts';
-import { stopwatch } from './stopwatch.ts';
+import {
+  type CallRecord,
+  isAsItShould,
+  type RestRecord,
+  type RestSnapshot,
+  stopwatch,
+} from './history.ts';
 import type { World } from './world/createWorld.ts';
 import { readRest, readSetQuotas } from './world/readState.ts';
 

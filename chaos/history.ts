@@ -3,7 +3,6 @@
  * outputs in the database, and what was left at rest. Times are milliseconds since the epoch, all by this machine's
  * clock.
  */
-
 import type { RecordedEvent } from '../src/domain/events.ts';
 import type { Verified } from '../src/events/chain/verifyChain.ts';
 
@@ -309,4 +308,10 @@ export const FILLER = '.';
 /** Removes the filler from a text, so that histories of loud streams stay small. The length is recorded separately. */
 export function compact(text: string): string {
   return text.replaceAll(FILLER, '');
+}
+
+/** Says how long something took, for a person: `const took = stopwatch()`, later `took()`, e.g. `12.3 s`. */
+export function stopwatch(): () => string {
+  const startedAt = performance.now();
+  return () => `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
 }

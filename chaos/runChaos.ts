@@ -15,21 +15,21 @@ import {
   userName,
 } from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
-import type {
-  CallRecord,
-  ExitRecord,
-  FaultRecord,
-  FileRecord,
-  History,
-  InputRecord,
-  StreamRecord,
-  TokenTry,
-  WatchRecord,
-  Wire,
+import {
+  type CallRecord,
+  type ExitRecord,
+  type FaultRecord,
+  type FileRecord,
+  type History,
+  type InputRecord,
+  type StreamRecord,
+  stopwatch,
+  type TokenTry,
+  type WatchRecord,
+  type Wire,
 } from './history.ts';
 import type { Options } from './options.ts';
 import { createRandom, type Random } from './random.ts';
-import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
 import { quotaChoices } from './world/quotas.ts';
 import { readEvents, readKeptInputs, readOutputs, readTransactions } from './world/readState.ts';

@@ -1,15 +1,17 @@
 /** Checks that every answer to a client matches the records, and that each execution has exactly one end. */
-
 import type { CallRecord } from '../history.ts';
+import { endOfKernel } from './causes.ts';
 import {
+  type ContextFacts,
+  callsWithin,
   doubled,
   type ExecutionFacts,
   type Facts,
   groupBy,
   lost,
+  orphan,
   type Violation,
 } from './facts.ts';
-import { wasOpen } from './openContexts.ts';
 
 /** Calls that are answered with an execution. */
 const OF_EXECUTIONS: readonly CallRecord['operation'][] = ['execute', 'submit', 'interrupt'];
@@ -107,4 +109,162 @@ function checkKeys({ executions, history }: Facts): Violation[] {
       violations.push(doubled(`key ${key} was answered with ${[...ids].join(' and ')}`));
   }
   return violations;
+}
+
+// Checks what ran in each life of a kernel. Each run prints its place in the kernel's list of keys, and the previous
+// key. This shows whether anything ran twice, without a record, or out of the order in which it was accepted.
+
+export function checkCounters(facts: Facts): Violation[] {
+  const marked = facts.executions.filter(({ mark }) => mark !== null);
+  const lives = groupBy(marked, ({ mark }) => mark?.life);
+  return [
+    ...facts.executions.filter(({ isCommand }) => !isCommand).flatMap(checkMark),
+    ...[...lives.values()].flatMap((life) => checkLife(facts, life)),
+    ...marked.filter(({ cell }) => cell === 'audit').flatMap((audit) => checkAudit(facts, audit)),
+  ];
+}
+
+/** Code that ended well has printed its mark. A gap can drop later output, but never the first line. */
+function checkMark({ id, ends, mark }: ExecutionFacts): Violation[] {
+  return ends[0]?.status === 'OK' && mark === null
+    ? [lost(`execution ${id} has lost its first line`)]
+    : [];
+}
+
+function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Violation[] {
+  const violations: Violation[] = [];
+  for (const [index, next] of life.entries()) {
+    const last = life[index - 1];
+    const place = next.mark?.place ?? 0;
+    const lastPlace = last?.mark?.place ?? 0;
+    const name = `${next.key} (life ${next.mark?.life}, place ${place})`;
+    // Executions that did not end well may have run without being able to print their mark.
+    const silent = executions.filter(
+      ({ sessionId, contextId, isCommand, position, mark, ends }) =>
+        sessionId === next.sessionId &&
+        contextId === next.contextId &&
+        !isCommand &&
+        position > (last?.position ?? 0) &&
+        position < next.position &&
+        mark === null &&
+        ends[0]?.status !== 'OK',
+    );
+    if (last && last.sessionId !== next.sessionId)
+      violations.push(lost(`${name} ran in the kernel of another session`));
+    else if (last && last.contextId !== next.contextId)
+      violations.push(lost(`${name} ran in the kernel of another context`));
+    if (next.mark?.previousKey === next.key) violations.push(doubled(`${name} ran twice`));
+    else if (place <= lastPlace)
+      violations.push(
+        lost(`${name} ran before ${last?.key} (place ${lastPlace}), accepted earlier`),
+      );
+    else if (place - lastPlace - 1 > silent.length)
+      violations.push(skipped(executions, next, name, place - lastPlace - 1 - silent.length));
+    else if (place === lastPlace + 1 && last && next.mark?.previousKey !== last.key)
+      violations.push(lost(`${name} ran after ${next.mark?.previousKey}, not after ${last.key}`));
+  }
+  return violations;
+}
+
+/** Something else ran in between: a recorded execution ran again, or one ran that is not recorded. */
+function skipped(
+  executions: readonly ExecutionFacts[],
+  { mark, user }: ExecutionFacts,
+  name: string,
+  count: number,
+): Violation {
+  const isRecorded = executions.some(
+    (each) => each.user === user && each.key === mark?.previousKey,
+  );
+  const what = `${count} more ran before ${name} than are recorded; the last was ${mark?.previousKey}`;
+  return isRecorded ? doubled(what) : lost(what);
+}
+
+/** Checks the kernel's own list of keys, which an audit prints after its mark. */
+function checkAudit({ executions }: Facts, audit: ExecutionFacts): Violation[] {
+  if (audit.ends[0]?.status !== 'OK') return [];
+  const keys = audit.text.split('\n')[1]?.split(' ') ?? [];
+  const known = new Set(executions.map(({ key }) => key));
+  return [
+    ...keys
+      .filter((key, index) => keys.indexOf(key) !== index)
+      .map((key) => doubled(`${key} ran twice in life ${audit.mark?.life}`)),
+    ...keys
+      .filter((key) => !known.has(key))
+      .map((key) => lost(`${key} ran in life ${audit.mark?.life} and is not recorded`)),
+  ];
+}
+
+// Checks that contexts are created once, end once and with a cause, and end with their session. `checkCauses.ts` checks
+// whether each loss of a context's variables was told.
+
+export function checkContexts(facts: Facts): Violation[] {
+  // Without a name, each call makes another one.
+  const withName = facts.contexts.filter((context) => context.name !== null);
+  const named = groupBy(withName, ({ sessionId, name }) => `${name} of session ${sessionId}`);
+  return [
+    ...facts.contexts.flatMap((context) => checkContextEnd(facts, context)),
+    ...[...named].flatMap(([name, contexts]) => checkTwins(name, contexts)),
+    ...facts.history.calls.flatMap((call) => checkContextAnswer(facts, call)),
+  ];
+}
+
+function checkContextEnd(facts: Facts, context: ContextFacts): Violation[] {
+  const { id, user, sessionId, ends } = context;
+  const name = `context ${id} of ${user}`;
+  const [end] = ends;
+  if (ends.length > 1) return [doubled(`${name} has ${ends.length} ends`)];
+  const session = facts.sessions.find((each) => each.id === sessionId);
+  const [close] = session?.closes ?? [];
+  if (!end) return close ? [orphan(`${name} is open, its session is not`)] : [];
+  if (isEndCaused(facts, context, end)) return [];
+  return [lost(`${name} ended as ${end.reason} without a cause`)];
+}
+
+function isEndCaused(
+  facts: Facts,
+  { id, user, sessionId, workerId, createdAt }: ContextFacts,
+  { reason, at }: ContextFacts['ends'][number],
+): boolean {
+  if (reason === 'deleted')
+    return callsWithin(facts, user, ['deleteContext'], [at, at]).some(
+      ({ contextId }) => contextId === id,
+    );
+  if (reason === 'failed') return endOfKernel(facts.history, workerId, [createdAt, at]) !== null;
+  const session = facts.sessions.find((each) => each.id === sessionId);
+  return session?.closes.some((close) => close.reason === reason) ?? false;
+}
+
+/** Of the contexts with one name, each was created after the end of the one before. */
+function checkTwins(name: string, contexts: readonly ContextFacts[]): Violation[] {
+  return contexts.slice(1).flatMap((next, index) => {
+    const [end] = contexts[index]?.ends ?? [];
+    return end && end.at <= next.createdAt ? [] : [doubled(`two contexts are called ${name}`)];
+  });
+}
+
+function checkContextAnswer(
+  { contexts }: Facts,
+  { operation, user, answer }: CallRecord,
+): Violation[] {
+  if (operation !== 'createContext' || answer === null) return [];
+  const created = contexts.find(({ id }) => id === answer.id);
+  if (created?.user !== user)
+    return [lost(`${user} was told context ${answer.id}, which is not recorded as theirs`)];
+  return answer.status === 'READY' ? [] : [lost(`${user} was given a context ${answer.status}`)];
+}
+
+/** Whether a context was open during the whole of a call, so that the call cannot have been refused for it. */
+function wasOpen(
+  facts: Facts,
+  contextId: string,
+  { user, startedAt, endedAt }: CallRecord,
+): boolean {
+  const context = facts.contexts.find(({ id }) => id === contextId);
+  const [end] = context?.ends ?? [];
+  if (!context || context.user !== user || (end && end.at <= endedAt)) return false;
+  // It is closed from the request to delete it.
+  return !callsWithin(facts, user, ['deleteContext'], [startedAt, endedAt]).some(
+    (call) => call.contextId === contextId,
+  );
 }

@@ -1,19 +1,13 @@
 /** Judges a run by its history. Pure: the same history gives the same violations. */
 import type { History } from '../history.ts';
-import { checkAccess } from './checkAccess.ts';
+import { checkAccess, checkDoors, checkEnvironments } from './checkAccess.ts';
 import { checkCauses } from './checkCauses.ts';
-import { checkChain } from './checkChain.ts';
 import { checkCommands } from './checkCommands.ts';
-import { checkContexts } from './checkContexts.ts';
-import { checkCounters } from './checkCounters.ts';
-import { checkDoors } from './checkDoors.ts';
-import { checkEnvironments } from './checkEnvironments.ts';
-import { checkExecutions } from './checkExecutions.ts';
+import { checkContexts, checkCounters, checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
 import { checkInput, checkStreams } from './checkOutput.ts';
 import { checkQuotas } from './checkQuotas.ts';
-import { checkRest } from './checkRest.ts';
-import { checkStore } from './checkStore.ts';
+import { checkChain, checkRest, checkStore } from './checkStore.ts';
 import { factsOf, type Violation } from './facts.ts';
 
 export function checkHistory(history: History): Violation[] {

@@ -1,18 +1,18 @@
 /** One user: a client that performs one random action after the other until it is stopped. */
+
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
-import type { Acting } from './acting.ts';
-import { ACTS } from './acts.ts';
+import type { Random } from '../random.ts';
+import { ACTS, type Acting } from './acts.ts';
 import { untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, createCalls } from './calls.ts';
 import { cellsOf } from './cells.ts';
 import { createFiles, type FilesDeps } from './files.ts';
-import { followOutput } from './followOutput.ts';
 import { createInputs, type InputsDeps } from './inputs.ts';
-import { live } from './live.ts';
 import { type Access, opening } from './operator.ts';
-import { watchUser } from './watchUser.ts';
+import { followOutput, watchUser } from './subscribe.ts';
 
-export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
+interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
   readonly credentials: Access;
   /** In which the user opens sessions. Null: in none. */
@@ -101,5 +101,41 @@ export function createUser({ environment, ...given }: UserDeps): User {
       return call;
     },
     release: () => plainCalls.release(name),
+  };
+}
+
+// The life of a user: one action after the other until it is stopped.
+
+const THINK_MEAN_MS = 150;
+
+interface Life {
+  readonly isOver: boolean;
+  /** Resolves when the last action is done. */
+  stop(): Promise<void>;
+}
+
+/** Begins immediately. A failure of an action is reported by {@link Life.stop}. */
+export function live(
+  { random, signal }: { readonly random: Random; readonly signal: AbortSignal },
+  act: () => Promise<unknown>,
+): Life {
+  const stopping = new AbortController();
+  const untilStopped = async () => {
+    while (!stopping.signal.aborted) {
+      await act();
+      const pause = { signal: AbortSignal.any([signal, stopping.signal]) };
+      await delay(random.waitMs(THINK_MEAN_MS), undefined, pause).catch(() => undefined);
+    }
+  };
+  const living = untilStopped();
+  living.catch(() => undefined);
+  return {
+    get isOver() {
+      return stopping.signal.aborted;
+    },
+    stop: async () => {
+      stopping.abort();
+      await living;
+    },
   };
 }

@@ -5,12 +5,11 @@ import type { Kernel, KernelMessage } from '@jupyterlab/services';
 import { within } from '../../src/async/within.ts';
 import { type JupyterPlace, services, settingsOf } from '../../testkit/jupyterPlace.ts';
 import { type CallAnswer, type CallRecord, type CellKind, compact } from '../history.ts';
-import type { Act, ActingAtDoor } from './acting.ts';
+import type { Act, ActingAtDoor } from './acts.ts';
 import { type Attempt, type Outcome, untilAnswered } from './attempts.ts';
 import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
 import { cellsOf } from './cells.ts';
-import type { Client } from './createUser.ts';
-import { live } from './live.ts';
+import { type Client, live } from './createUser.ts';
 
 /** The client itself would try for much longer, always at the same gateway. */
 const CONNECT_LIMIT_MS = 4_000;

@@ -3,14 +3,18 @@
  * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
  */
 
+import {
+  Client as SdkClient,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+  type VersionNegotiationMode,
+} from '@modelcontextprotocol/client';
 import { type Answered, type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
-import { type Act, type ActingAtDoor, submitAndInterrupt } from './acting.ts';
-import { untilAnswered } from './attempts.ts';
-import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
+import { type Act, type ActingAtDoor, submitAndInterrupt } from './acts.ts';
+import { type Outcome, untilAnswered, wayItBroke } from './attempts.ts';
+import { type Calls, type CallsDeps, FINAL_CODES, NO_OUTPUT, type Wish } from './calls.ts';
 import { cellsOf } from './cells.ts';
-import type { Client } from './createUser.ts';
-import { live } from './live.ts';
-import { callTool, ERAS, type ToolCall } from './mcpClient.ts';
+import { type Client, live } from './createUser.ts';
 
 type McpCalls = Pick<Calls, 'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel'>;
 
@@ -195,4 +199,71 @@ export function createMcpUser(deps: CallsDeps & { readonly name: string }): Clie
   }
 
   return { name, stop: life.stop, audit, release: () => calls.release(name) };
+}
+
+// Calls a tool of one gateway once, by the official client of MCP, in either era of its protocol.
+
+const ERAS: readonly VersionNegotiationMode[] = ['legacy', { pin: '2026-07-28' }];
+
+/** After these, nobody knows whether the call had an effect. After all other refusals, it had none. */
+const UNCLEAR_CODES: readonly string[] = ['DATABASE_UNAVAILABLE', 'INTERNAL'];
+
+interface ToolCall<Answer> {
+  readonly tool: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly answerOf: (data: Readonly<Record<string, unknown>>) => Answer;
+  /** Whether another attempt does no harm, although nobody knows what became of this one. */
+  readonly isRepeatable: boolean;
+}
+
+/** @param era see {@link ERAS} */
+async function callTool<Answer>(
+  { url, token, era }: { url: string; token: string; era: VersionNegotiationMode },
+  { tool, input, answerOf, isRepeatable }: ToolCall<Answer>,
+  signal: AbortSignal,
+): Promise<Outcome<Answer>> {
+  const client = new SdkClient(
+    { name: 'cellhouse-chaos', version: '1.0.0' },
+    { versionNegotiation: { mode: era } },
+  );
+  const headers = { Authorization: `Bearer ${token}` };
+  const broken = (how: string): Outcome<never> =>
+    isRepeatable ? { failure: how } : { unknown: how };
+  try {
+    // Nothing has been called if this fails.
+    await connect(client, new URL(`${url}/mcp`), headers, signal);
+    const result = await client
+      .callTool({ name: tool, arguments: { ...input } }, { signal })
+      .catch((error: unknown) => {
+        if (error instanceof SdkHttpError) throw error;
+        return broken(signal.aborted ? 'no answer in time' : wayItBroke(error));
+      });
+    if (!('content' in result)) return result;
+    if (result.structuredContent) return { answer: answerOf({ ...result.structuredContent }) };
+    const [code = ''] = /^[A-Z_]+(?=: )/.exec(textIn(result.content)) ?? [];
+    if (FINAL_CODES.includes(code)) return { refusal: code };
+    return UNCLEAR_CODES.includes(code) ? broken(code) : { failure: code || 'no code' };
+  } catch (error: unknown) {
+    // A gateway that refuses a request hands it to no tool.
+    if (!(error instanceof SdkHttpError)) throw error;
+    return error.status === 401
+      ? { refusal: 'UNAUTHENTICATED' }
+      : { failure: `HTTP ${error.status}` };
+  } finally {
+    await client.close();
+  }
+}
+
+async function connect(
+  client: SdkClient,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = new StreamableHTTPClientTransport(url, { requestInit: { headers } });
+  await client.connect(transport, { signal });
+}
+
+function textIn(content: readonly { readonly type: string; readonly text?: string }[]): string {
+  return content.find(({ type }) => type === 'text')?.text ?? '';
 }

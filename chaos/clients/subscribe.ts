@@ -1,9 +1,12 @@
-/** One subscription on its own connection. After a break, the caller decides whether to resume. */
+/** Subscriptions to output: all of a user throughout the run, and that of one execution. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { within } from '../../src/async/within.ts';
-import { compact, type StreamItem } from '../history.ts';
+import { compact, type StreamItem, type StreamRecord, type WatchRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
+
+// One subscription on its own connection. After a break, the caller decides whether to resume.
 
 /** Followed code prints all the time. Such a silence means that the gateway is paused, or that the user waits. */
 const SILENCE_LIMIT_MS = 6_000;
@@ -21,7 +24,7 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /** The fields of an output event that a subscription selects. */
-export const EVENT_FIELDS = `{ __typename executionId seq ... on StreamOutput { text } ... on GapOutput { reason } }`;
+const EVENT_FIELDS = `{ __typename executionId seq ... on StreamOutput { text } ... on GapOutput { reason } }`;
 
 interface OutputEvent {
   readonly __typename: string;
@@ -31,11 +34,11 @@ interface OutputEvent {
   readonly reason?: string;
 }
 
-export interface FollowedItem extends StreamItem {
+interface FollowedItem extends StreamItem {
   readonly executionId: string;
 }
 
-export interface Subscription {
+interface Subscription {
   /** Selects the gateway: successive numbers go round all gateways. */
   readonly turn: number;
   /** Its only field must be named `output` and select {@link EVENT_FIELDS}. */
@@ -49,7 +52,7 @@ export interface Subscription {
  * never succeed, and with null if the connection broke or was silent for too long.
  * @throws the signal's reason
  */
-export async function subscribe(
+async function subscribe(
   { urls, credentials, signal }: Pick<CallsDeps, 'urls' | 'credentials' | 'signal'>,
   subscription: Subscription,
 ): Promise<string | null> {
@@ -106,4 +109,105 @@ function refusalIn(errors: unknown): string | null {
 function itemOf({ __typename, executionId, seq, text = '', reason }: OutputEvent): FollowedItem {
   const kind = KINDS[__typename] ?? __typename;
   return { executionId, seq, kind, text: reason ?? compact(text), chars: text.length };
+}
+
+// A subscriber of all output of a user, throughout the run. It reconnects whenever the connection breaks.
+
+const RECONNECT_PAUSE_MS = 150;
+/** Recorded output reaches a subscriber within milliseconds, and a silent connection is abandoned after 6 s. */
+const LAST_LIMIT_MS = 20_000;
+
+const WATCH_QUERY = `subscription Watch($user: String!, $after: String) {
+  output: sessionOutput(userUuid: $user, after: $after) ${EVENT_FIELDS} }`;
+
+interface Watch {
+  /** Ends the watch when the end of this execution has arrived. With null it ends immediately. */
+  end(executionId: string | null): Promise<WatchRecord>;
+}
+
+export function watchUser(
+  deps: Pick<CallsDeps, 'urls' | 'credentials' | 'random' | 'signal'>,
+  user: string,
+): Watch {
+  const items: FollowedItem[] = [];
+  const ending = new AbortController();
+  let connections = 0;
+  let refusal: string | null = null;
+  let last: string | null = null;
+
+  const isLast = ({ kind, executionId }: FollowedItem) => kind === 'finish' && executionId === last;
+
+  async function watch(): Promise<void> {
+    const signal = AbortSignal.any([deps.signal, ending.signal]);
+    const first = deps.random.between(0, deps.urls.length - 1);
+    while (refusal === null) {
+      const item = items.at(-1);
+      refusal = await subscribe(
+        { ...deps, signal },
+        {
+          turn: first + connections,
+          query: WATCH_QUERY,
+          variables: { user, after: item ? `${item.executionId}:${item.seq}` : null },
+          onItem: (each) => {
+            items.push(each);
+            if (isLast(each)) ending.abort();
+          },
+        },
+      );
+      connections += 1;
+      await delay(RECONNECT_PAUSE_MS, undefined, { signal });
+    }
+  }
+
+  const watching = watch().catch((error: unknown) => {
+    if (!ending.signal.aborted && !deps.signal.aborted) throw error;
+  });
+  return {
+    end: async (executionId) => {
+      last = executionId;
+      if (last === null || items.some(isLast)) ending.abort();
+      const limit = delay(LAST_LIMIT_MS, undefined, { signal: ending.signal });
+      await limit.then(
+        () => ending.abort(),
+        () => undefined,
+      );
+      await watching;
+      return { user, items, connections, refusal, last };
+    },
+  };
+}
+
+// Subscribes to one execution. When the connection breaks, it asks the next gateway for what follows its last seq.
+
+/** Longer than a call may take, because the followed execution may wait behind others. */
+const FOLLOW_LIMIT_MS = 150_000;
+
+const FOLLOW_QUERY = `subscription Follow($id: ID!, $after: Int!) {
+  output(executionId: $id, after: $after) ${EVENT_FIELDS} }`;
+
+/** Follows the execution to its end, or gives up after {@link FOLLOW_LIMIT_MS} with `isEnded` false. */
+export async function followOutput(
+  deps: Pick<CallsDeps, 'urls' | 'credentials' | 'random' | 'signal'>,
+  user: string,
+  executionId: string,
+): Promise<StreamRecord> {
+  const items: StreamItem[] = [];
+  const isEnded = () => items.at(-1)?.kind === 'finish';
+  const end = Date.now() + FOLLOW_LIMIT_MS;
+  const first = deps.random.between(0, deps.urls.length - 1);
+  let connections = 0;
+  let refusal: string | null = null;
+  while (!isEnded() && refusal === null && Date.now() < end) {
+    if (connections > 0) await delay(RECONNECT_PAUSE_MS, undefined, { signal: deps.signal });
+    const over = await subscribe(deps, {
+      turn: first + connections,
+      query: FOLLOW_QUERY,
+      variables: { id: executionId, after: items.at(-1)?.seq ?? 0 },
+      onItem: ({ executionId: _, ...item }) => items.push(item),
+    });
+    connections += 1;
+    if (over !== 'completed') refusal = over;
+    else if (!isEnded()) refusal = 'completed before its end';
+  }
+  return { user, executionId, items, connections, isEnded: isEnded(), refusal };
 }

@@ -1,5 +1,16 @@
+/** Faults of the gateways themselves, and the end of tokens, of which all of them must hear. */
+
+import { pause } from '../../src/async/pause.ts';
+import { attempt } from '../clients/calls.ts';
+import type { TokenTry } from '../history.ts';
 import type { Gateway } from '../world/createGateway.ts';
-import type { Candidate, FaultKind, Scene, Strike } from './fault.ts';
+import {
+  type Candidate,
+  type FaultKind,
+  NOTHING_TO_HEAL,
+  type Scene,
+  type Strike,
+} from './fault.ts';
 
 /** From far less to far more than the life of a lease (2 s), after which another gateway takes over. */
 const STOPPED_MS = [300, 9_000] as const;
@@ -10,7 +21,7 @@ export const gatewayFaults: readonly FaultKind[] = [
   {
     name: 'gateway: kill -9',
     weight: 8,
-    candidates: forEach((gateway, { random }) => {
+    candidates: forEachGateway((gateway, { random }) => {
       end(gateway, 'SIGKILL');
       return { holdMs: random.between(...AWAY_MS), heal: back(gateway) };
     }),
@@ -18,7 +29,7 @@ export const gatewayFaults: readonly FaultKind[] = [
   {
     name: 'gateway: SIGTERM',
     weight: 6,
-    candidates: forEach((gateway, { random }) => {
+    candidates: forEachGateway((gateway, { random }) => {
       end(gateway, 'SIGTERM');
       return { holdMs: random.between(...AWAY_MS), heal: back(gateway) };
     }),
@@ -26,7 +37,7 @@ export const gatewayFaults: readonly FaultKind[] = [
   {
     name: 'gateway: SIGSTOP, SIGCONT',
     weight: 8,
-    candidates: forEach((gateway, { random }) => {
+    candidates: forEachGateway((gateway, { random }) => {
       gateway.signal('SIGSTOP');
       return {
         holdMs: random.between(...STOPPED_MS),
@@ -36,7 +47,7 @@ export const gatewayFaults: readonly FaultKind[] = [
   },
 ];
 
-function forEach(strike: (gateway: Gateway, scene: Scene) => Strike) {
+function forEachGateway(strike: (gateway: Gateway, scene: Scene) => Strike) {
   return (scene: Scene): Candidate[] =>
     scene.world.gateways.map((gateway) => ({
       resource: `gateway ${gateway.index}`,
@@ -52,4 +63,52 @@ function end(gateway: Gateway, signal: NodeJS.Signals): void {
 
 function back(gateway: Gateway): () => Promise<void> {
   return async () => gateway.resume();
+}
+
+// Revokes the token of a user, who has got another one before, and then tries the former at every gateway.
+
+/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/access.md promises it. */
+const REVOKED_WITHIN_MS = 1_000;
+/** A gateway that is paused (SIGSTOP) does not answer until it goes on. */
+const TRY_LIMIT_MS = 10_000;
+
+const QUERY = {
+  query: '{ done: poolStatus { idleWorkers } }',
+  variables: {},
+  answerOf: () => true,
+} as const;
+
+export const accessFaults: readonly FaultKind[] = [
+  {
+    name: 'token: revoked',
+    weight: 8,
+    candidates: (scene) =>
+      scene.users.map(({ name, access }) => ({
+        resource: `token of ${name}`,
+        on: { user: name },
+        strike: async () => {
+          const secret = await access.replace();
+          const revokedAt = Date.now();
+          await pause(REVOKED_WITHIN_MS, scene.signal);
+          const tries = scene.world.gateways.map(async ({ url, index }) => {
+            const triedAt = Date.now();
+            const outcome = await tryToken(scene, url, secret);
+            scene.recordTry({ user: name, gateway: index, revokedAt, triedAt, outcome });
+          });
+          await Promise.all(tries);
+          return NOTHING_TO_HEAL;
+        },
+      })),
+  },
+];
+
+async function tryToken(
+  { signal }: Scene,
+  url: string,
+  secret: string,
+): Promise<TokenTry['outcome']> {
+  const limit = AbortSignal.any([AbortSignal.timeout(TRY_LIMIT_MS), signal]);
+  const outcome = await attempt(url, secret, QUERY, limit).catch(() => null);
+  if (outcome && 'answer' in outcome) return 'let in';
+  return outcome && 'refusal' in outcome ? 'refused' : 'no answer';
 }

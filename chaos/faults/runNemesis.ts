@@ -5,12 +5,9 @@
 import { pause } from '../../src/async/pause.ts';
 import { within } from '../../src/async/within.ts';
 import type { FaultRecord } from '../history.ts';
-import { accessFaults } from './accessFaults.ts';
-import { diskFault } from './diskFault.ts';
 import type { Candidate, FaultKind, Scene, WorkerContainer } from './fault.ts';
-import { gatewayFaults } from './gatewayFaults.ts';
-import { serviceFaults } from './serviceFaults.ts';
-import { wireFaults } from './wireFaults.ts';
+import { accessFaults, gatewayFaults } from './gatewayFaults.ts';
+import { diskFault, serviceFaults, wireFaults } from './serviceFaults.ts';
 import { workerFaults } from './workerFaults.ts';
 
 const PAUSE_MEAN_MS = 1_100;

@@ -1,21 +1,23 @@
 /** Creates what a run needs, all of it separate from the machine's own: PostgreSQL, an engine, gateways and wires. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { type Closers, closeAll } from '../../src/async/closeAll.ts';
 import { explain } from '../../src/domain/errors.ts';
+import { stopEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
+import { signal } from '../../src/postgres/server.ts';
 import { gatewayIdOf } from '../../src/process/dataDir.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
-import type { Quotas } from '../history.ts';
-import { stopwatch } from '../stopwatch.ts';
+import { until } from '../../testkit/until.ts';
+import { type Quotas, stopwatch } from '../history.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';
 import { MAX_COMMANDS, quotasFor } from './quotas.ts';
-import { makeRootFolder, removeRootFolder } from './rootFolder.ts';
 
 export interface World {
   readonly root: string;
@@ -31,7 +33,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export interface WorldDeps {
+interface WorldDeps {
   readonly gateways: number;
   readonly users: number;
   readonly workerImage: string;
@@ -141,4 +143,49 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+// Creates and removes the folder that holds everything of a run, and cleans up after killed runs.
+
+/** Short, because the workers' sockets are below it, and a socket's path may have at most 107 bytes. */
+const PREFIX = 'ch-chaos-';
+const END_LIMIT_MS = 10_000;
+
+/** Creates a new folder. First it removes the folders of dead runs and ends their processes. */
+async function makeRootFolder(): Promise<string> {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined;
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+      await removeRootFolder(join(tmpdir(), name));
+    }
+  }
+  return mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
+}
+
+/** Ends the folder's gateways and PostgreSQL, then removes the folder. The engine has its own folder elsewhere. */
+async function removeRootFolder(root: string): Promise<void> {
+  for (const pid of gatewaysIn(root)) signal(pid, 'SIGKILL');
+  await until('the gateways are gone', async () => gatewaysIn(root).length === 0, END_LIMIT_MS);
+  await stopEmbeddedPostgres({
+    dataDir: join(root, 'database'),
+    logger: pino({ level: 'silent' }),
+  });
+  rmSync(root, { recursive: true, force: true });
+}
+
+function gatewaysIn(root: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => environmentOf(pid).includes(`DATA_DIR=${root}/`));
+}
+
+/** Empty if the process has ended, or if we may not read its environment. */
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch (error: unknown) {
+    if (error instanceof Error && 'code' in error) return '';
+    throw error;
+  }
 }

@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { stopwatch } from '../../chaos/stopwatch.ts';
+import { stopwatch } from '../../chaos/history.ts';
 import { within } from '../../src/async/within.ts';
 import { EXTENT } from '../extent.ts';
 import { SEED } from '../support/seeded.ts';

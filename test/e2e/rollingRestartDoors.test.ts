@@ -3,10 +3,12 @@
  * program, and what they were told is judged by its checker, which is told of no fault that could explain anything.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { checkContexts } from '../../chaos/check/checkContexts.ts';
-import { checkCounters } from '../../chaos/check/checkCounters.ts';
-import { checkDoors } from '../../chaos/check/checkDoors.ts';
-import { checkExecutions } from '../../chaos/check/checkExecutions.ts';
+import { checkDoors } from '../../chaos/check/checkAccess.ts';
+import {
+  checkContexts,
+  checkCounters,
+  checkExecutions,
+} from '../../chaos/check/checkExecutions.ts';
 import { checkStreams } from '../../chaos/check/checkOutput.ts';
 import { factsOf } from '../../chaos/check/facts.ts';
 import { createJupyterUser } from '../../chaos/clients/jupyter.ts';

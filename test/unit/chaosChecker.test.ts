@@ -1,6 +1,6 @@
 /** Tests the checker of chaos runs: it finds nothing in a sound history, and it finds each bug that a test plants. */
 import { describe, expect, it } from 'vitest';
-import { checkEnvironments } from '../../chaos/check/checkEnvironments.ts';
+import { checkEnvironments } from '../../chaos/check/checkAccess.ts';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary, workDone } from '../../chaos/report.ts';
