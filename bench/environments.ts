@@ -6,9 +6,8 @@
  * `npm run bench -- environments [--samples N]`
  */
 import { parseArgs } from 'node:util';
-import { createTestEnvironment } from '../testkit/environments.ts';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
-import { poolStatus, release } from '../testkit/interpreter.ts';
+import { createTestEnvironment, poolStatus, release } from '../testkit/interpreter.ts';
 import { until } from '../testkit/until.ts';
 import type { Bench, BenchResult } from './suite/bench.ts';
 import { difference } from './suite/statistics.ts';

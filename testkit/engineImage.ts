@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
-import { builtImage } from './builtImage.ts';
+import { builtImage } from './testImage.ts';
 
 /**
  * Creates the folder `diff` of each layer, which contains the layer's files. Hard links take seconds. Copying a

@@ -11,9 +11,7 @@ import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
-import { secretsIn } from './secrets.ts';
-import { seedCluster } from './seedCluster.ts';
-import { makeDatabase } from './sharedServer.ts';
+import { makeDatabase, secretsIn, seedCluster } from './sharedServer.ts';
 import { lightWorkerImage } from './workerImage.ts';
 
 /** A first start makes a database and two workers, perhaps on a busy machine. This is below a test's time limit. */

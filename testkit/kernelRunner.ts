@@ -2,10 +2,18 @@
  * Runs code over a channel as a gateway does. It sends the code when the channel is open, and folds the agent's
  * messages until the code has ended.
  */
+
+import { EventEmitter, once } from 'node:events';
+import { pino } from 'pino';
 import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { ExecutionId } from '../src/domain/ids.ts';
+import { createMessageCounts, type MessageCounts } from '../src/domain/messageCounts.ts';
 import type { Output } from '../src/domain/output.ts';
-import type { KernelChannelDeps } from '../src/kernel/channel/kernelChannel.ts';
+import {
+  type KernelChannel,
+  type KernelChannelDeps,
+  openKernelChannel,
+} from '../src/kernel/channel/kernelChannel.ts';
 import {
   type ExecuteMessage,
   type ExecutionOutcome,
@@ -14,7 +22,6 @@ import {
 } from '../src/kernel/execution.ts';
 import type { KernelMessage } from '../src/kernel/frames/messages.ts';
 import { newId } from '../src/process/newId.ts';
-import { type RecordedChannel, recordChannel } from './channelRecorder.ts';
 
 export interface Ran {
   readonly id: ExecutionId;
@@ -84,4 +91,51 @@ export function textOf({ outputs }: Ran, name: 'stdout' | 'stderr' = 'stdout'): 
   return outputs
     .map((output) => (output.kind === 'stream' && output.name === name ? output.text : ''))
     .join('');
+}
+
+// Opens a channel, records every callback to its owner in order, and lets a test wait for a condition.
+
+export interface RecordedChannel {
+  readonly channel: KernelChannel;
+  readonly counts: Readonly<MessageCounts>;
+  readonly messages: KernelMessage[];
+  /** All callbacks except `onMessage`, in order: `open`, `hello boot-1`, `state connecting`, `unreachable …`. */
+  readonly told: string[];
+  /** Resolves when `isMet` holds. It is checked after each callback. */
+  until(isMet: () => boolean): Promise<void>;
+}
+
+export function recordChannel(
+  deps: Pick<KernelChannelDeps, 'address'> & Partial<KernelChannelDeps>,
+): RecordedChannel {
+  const bus = new EventEmitter();
+  const counts = createMessageCounts();
+  const messages: KernelMessage[] = [];
+  const told: string[] = [];
+  const tell = (what: string): void => {
+    told.push(what);
+    bus.emit('told');
+  };
+  const channel = openKernelChannel({
+    epoch: 1,
+    after: 0,
+    bootId: '',
+    logger: pino({ level: 'silent' }),
+    counts,
+    onHello: ({ bootId }, isNewBoot) => tell(`hello ${bootId}${isNewBoot ? ' new' : ''}`),
+    onOpen: () => tell('open'),
+    onState: (state) => tell(`state ${state}`),
+    onFenced: () => tell('fenced'),
+    onUnreachable: (error) => tell(`unreachable ${error.message}`),
+    ...deps,
+    onMessage: (message) => {
+      messages.push(message);
+      deps.onMessage?.(message);
+      bus.emit('told');
+    },
+  });
+  const until = async (isMet: () => boolean): Promise<void> => {
+    while (!isMet()) await once(bus, 'told');
+  };
+  return { channel, counts, messages, told, until };
 }

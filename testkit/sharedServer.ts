@@ -2,7 +2,11 @@
  * Databases on the one PostgreSQL server that the set-up of test/e2e starts (test/support/provideCluster.ts). A server
  * of its own costs a gateway one more second of CPU time: to copy, start and stop the cluster, and to make its tables.
  */
+
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import postgres from 'postgres';
 import type { DatabaseAddress } from '../src/events/connection/client.ts';
 import type { SocketAddress } from '../src/postgres/embeddedPostgres.ts';
@@ -12,13 +16,13 @@ export const SERVER_VARIABLE = 'CELLHOUSE_TEST_SERVER';
 /** The database with all tables and nothing in them. A copy costs a sixth of what making the tables does. */
 export const WITH_TABLES = 'with_tables';
 
-export interface SharedServer {
+interface SharedServer {
   readonly address: SocketAddress;
   /** Gateways reach the server over TCP, at this port on loopback. */
   readonly tcpPort: number;
 }
 
-export interface OwnDatabase {
+interface OwnDatabase {
   readonly address: SocketAddress;
   /** Ends what is still connected, and drops the database. */
   drop(): Promise<void>;
@@ -75,3 +79,42 @@ export async function onServer<T>(
     await sql.end({ timeout: 1 });
   }
 }
+
+/**
+ * The environment variable with the folder of an embedded PostgreSQL. A test run prepares this folder, with an empty
+ * cluster, for its gateways.
+ */
+export const CLUSTER_VARIABLE = 'CELLHOUSE_TEST_CLUSTER';
+
+/**
+ * Copies the prepared cluster, if there is one, into a data directory. Making a cluster takes seconds of CPU time, and
+ * a copy is just as good. The programs are linked, because nobody changes them. Without a prepared cluster, the first
+ * start makes cluster and programs as usual.
+ */
+export function seedCluster(dataDir: string): void {
+  const prepared = process.env[CLUSTER_VARIABLE];
+  if (prepared === undefined) return;
+  const folder = join(dataDir, 'postgres');
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const programs = readdirSync(prepared).filter((name) => name.startsWith('postgresql-'));
+  // --archive keeps the owner, which must be the server's user.
+  execFileSync('cp', ['--archive', join(prepared, 'data'), folder]);
+  for (const name of programs)
+    execFileSync('cp', ['--archive', '--link', join(prepared, name), folder]);
+}
+
+// Finds secrets of tokens in places that must not contain any: logs, tables, files and lists of processes.
+
+/** As src/process/dataDir.ts makes them. */
+const SECRET = /ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40}/g;
+/** A shorter AUTH_TOKEN is not looked for: it may be part of any text. Only tests have one so short. */
+const MIN_OWN_CHARS = 16;
+
+/** The secrets in a text. @param own other tokens to look for, such as AUTH_TOKEN */
+export function secretsIn(text: string, own: readonly string[] = []): string[] {
+  const known = own.filter((token) => token.length >= MIN_OWN_CHARS && text.includes(token));
+  return [...new Set([...(text.match(SECRET) ?? []), ...known])];
+}
+
+/** The same as a regular expression of PostgreSQL, for tables. */
+export const SECRET_IN_SQL = SECRET.source;

@@ -7,9 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { builtImage } from './builtImage.ts';
 
-export interface TestImage {
+interface TestImage {
   /** The part of the name after `cellhouse-test-`. */
   readonly name: string;
   /** Everything that the image is built from, or a hash of that. */
@@ -18,7 +17,7 @@ export interface TestImage {
   readonly options?: Docker.ImageBuildOptions;
 }
 
-export interface ImageStep extends Pick<TestImage, 'name'> {
+interface ImageStep extends Pick<TestImage, 'name'> {
   /** One step of a Dockerfile. */
   readonly step: string;
   /** The texts of the files that the step copies, by name. */
@@ -67,4 +66,44 @@ export async function ensureTestImage(
     await builtImage(docker, build);
   }
   return image;
+}
+
+// Makes an image from the worker image with further Debian packages. Only tests and benches need these packages, so
+// they are not in the worker image itself.
+
+/** Builds the image unless it exists. @returns its name */
+export async function imageWithPackage(
+  docker: Docker,
+  workerImage: string,
+  debianPackage: string,
+  ...furtherPackages: readonly string[]
+): Promise<string> {
+  return await ensureImageOn(docker, workerImage, {
+    name: debianPackage,
+    step: `RUN ${installation([debianPackage, ...furtherPackages])}`,
+  });
+}
+
+function installation(debianPackages: readonly string[]): string {
+  return [
+    // apt fails without its log folder, which the worker image does not have.
+    'mkdir -p /var/log/apt',
+    'apt-get update',
+    `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`,
+    'rm -rf /var/lib/apt/lists/*',
+  ].join(' && ');
+}
+
+/** Awaits a build that dockerode has started. @throws Error with the end of the builder's output */
+export function builtImage(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // If a build step fails, the stream does not fail, but its last entry has an `error`.
+    const onEnd = (error: Error | null, entries: { error?: string; stream?: string }[] | null) => {
+      const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
+      if (failure === undefined) return resolve();
+      const log = entries?.map(({ stream }) => stream ?? '').join('') ?? '';
+      reject(new Error(`The image could not be built: ${failure}\n${log.slice(-5_000)}`));
+    };
+    docker.modem.followProgress(progress, onEnd);
+  });
 }

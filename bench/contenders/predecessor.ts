@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import type { CodeRunner, RoundTrip } from '../suite/takeTurns.ts';
 import { keptConnection } from '../support/httpExecute.ts';

@@ -3,8 +3,11 @@
  * Quotas change during a run, and a gateway may go by a former limit until it has heard of the change.
  */
 
-import type { ReplayedEvent } from '../../testkit/quotaCounting.ts';
-import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 import type { History } from '../history.ts';
 import { MAX_COMMANDS } from '../world/quotas.ts';
 import { knownUntil } from './checkOutput.ts';

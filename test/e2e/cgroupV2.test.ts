@@ -5,7 +5,7 @@
  */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { startWatched, type WatchedContainer } from '../support/watchedContainer.ts';
 

@@ -20,7 +20,7 @@ import {
   installation,
   user,
   useTwoRealGateways,
-} from '../support/twoRealGateways.ts';
+} from '../support/installation.ts';
 
 useTwoRealGateways();
 

@@ -14,7 +14,7 @@ import {
   submit,
 } from '../../testkit/interpreter.ts';
 import { type Counter, contextLoad } from '../support/contextLoad.ts';
-import { gateway, gateways, user, useTwoRealGateways } from '../support/twoRealGateways.ts';
+import { gateway, gateways, user, useTwoRealGateways } from '../support/installation.ts';
 
 const LONG = { timeoutMs: 120_000 };
 /** The commands of each session, beside its contexts. */

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
+import { type OwnPostgres, startOwnPostgres } from '../support/databaseProxy.ts';
 import { type Call, type OutageReport, startOutageLoad } from '../support/outageLoad.ts';
-import { type OwnPostgres, startOwnPostgres } from '../support/ownPostgres.ts';
 
 /** Long enough for a lease to expire and for many attempts to connect. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);

@@ -24,8 +24,8 @@ import {
   expectWhole,
   type Outage,
   refusal,
-} from '../support/engineOutage.ts';
-import { startOutageLoad } from '../support/outageLoad.ts';
+  startOutageLoad,
+} from '../support/outageLoad.ts';
 
 /** Long enough for every limit below to pass. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);

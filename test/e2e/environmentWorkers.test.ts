@@ -3,9 +3,13 @@
  * is left waiting, and the counts are those of the events. Real images and workers.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestEnvironment, openSessionIn } from '../../testkit/environments.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
-import { execute, release } from '../../testkit/interpreter.ts';
+import {
+  createTestEnvironment,
+  execute,
+  openSessionIn,
+  release,
+} from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { EXTENT } from '../extent.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';

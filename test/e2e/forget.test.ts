@@ -9,9 +9,8 @@ import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import { askFiles } from '../support/fileClient.ts';
+import { newMark, searchEverywhere } from '../support/forgettable.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { newMark } from '../support/marks.ts';
-import { searchEverywhere } from '../support/searchEverywhere.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const USER = newMark('ann');

@@ -10,7 +10,7 @@ import {
   other,
   user,
   useTwoRealGateways,
-} from '../support/twoRealGateways.ts';
+} from '../support/installation.ts';
 
 useTwoRealGateways();
 

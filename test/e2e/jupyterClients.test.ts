@@ -8,9 +8,13 @@ import { JUPYTER_CLIENTS } from '../../src/cli/clients.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import type { JupyterPlace } from '../../testkit/jupyterPlace.ts';
 import { EXTENT } from '../extent.ts';
-import { type DebianJupyter, debianJupyter, type JupyterServer } from '../support/debianJupyter.ts';
 import { EVERY_ANSWER, EVERY_TYPE } from '../support/everyAnswer.ts';
-import { jupyterToken } from '../support/jupyterClient.ts';
+import {
+  type DebianJupyter,
+  debianJupyter,
+  type JupyterServer,
+  jupyterToken,
+} from '../support/jupyterClient.ts';
 
 const FIRST_BUILD_MS = 300_000;
 const CONTROL_TOKEN = 'for-this-test-only';

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { services } from '../../testkit/jupyterPlace.ts';
 import { until } from '../../testkit/until.ts';
 import { type FailoverRelay, startFailoverRelay } from '../support/failoverRelay.ts';
+import { gateway, gateways, other, useTwoRealGateways } from '../support/installation.ts';
 import { jupyterToken, kernelManagerOf, ran } from '../support/jupyterClient.ts';
-import { gateway, gateways, other, useTwoRealGateways } from '../support/twoRealGateways.ts';
 
 const LINES = 100;
 const COUNTING = `

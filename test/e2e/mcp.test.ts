@@ -4,13 +4,13 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
+import { gateway, other, useTwoRealGateways } from '../support/installation.ts';
 import {
   type ConnectedClient,
   MCP_CLIENTS,
   STDIO_CLIENT,
   type ToolAnswer,
 } from '../support/mcpClients.ts';
-import { gateway, other, useTwoRealGateways } from '../support/twoRealGateways.ts';
 
 useTwoRealGateways();
 

@@ -5,15 +5,9 @@ import { createHash } from 'node:crypto';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
+import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
-import {
-  askOverHttp,
-  askOverWebSocket,
-  textOverHttp,
-  textOverWebSocket,
-} from '../support/bothTransports.ts';
 import { LARGE_LINE, ODD_OUTPUTS, type OddOutput } from '../support/oddOutputs.ts';
 import {
   assembledOutput,
@@ -21,6 +15,12 @@ import {
   type ReadOutput,
   subscribedOutput,
 } from '../support/readOutput.ts';
+import {
+  askOverHttp,
+  askOverWebSocket,
+  textOverHttp,
+  textOverWebSocket,
+} from '../support/transportServer.ts';
 
 /** Room for more than twice a line of 10 MB. */
 const MAX_RESPONSE_BYTES = 25_000_000;

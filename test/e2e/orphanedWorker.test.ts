@@ -8,7 +8,7 @@ import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { OWN_SERVER, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { containerOf, execute, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
-import { cpuStallMs } from '../support/cpuStall.ts';
+import { cpuStallMs } from '../support/ownProcess.ts';
 
 const ORPHAN_TIMEOUT_MS = 8_000;
 const LIMIT_MS = 1_500;

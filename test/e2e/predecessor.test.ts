@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 
 const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;

@@ -7,8 +7,11 @@ import { createRandom } from '../../chaos/random.ts';
 import { pause } from '../../src/async/pause.ts';
 import { postGraphql, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';
-import type { ReplayedEvent } from '../../testkit/quotaCounting.ts';
-import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 import { until } from '../../testkit/until.ts';
 import { EXTENT } from '../extent.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';

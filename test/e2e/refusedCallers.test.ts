@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { LIMITS } from '../support/badValues.ts';
-import { askOverWebSocket } from '../support/bothTransports.ts';
+import { askOverWebSocket } from '../support/transportServer.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {

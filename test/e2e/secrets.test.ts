@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { postGraphql, type TestGateway } from '../../testkit/gateway.ts';
 import { runCli } from '../../testkit/runCli.ts';
-import { secretsIn } from '../../testkit/secrets.ts';
+import { secretsIn } from '../../testkit/sharedServer.ts';
+import { tablesWithSecrets } from '../support/database.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { tablesWithSecrets } from '../support/tablesWith.ts';
 
 const AUTH_TOKEN = randomBytes(32).toString('base64url');
 const CREATE =

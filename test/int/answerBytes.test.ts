@@ -12,7 +12,7 @@ import {
   onExecution,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const MAX_RESPONSE_BYTES = 10_000;

@@ -2,8 +2,7 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
+import { replaceIdle, useServiceGateways } from '../support/serviceGateways.ts';
 
 /** Far below the 5 s that a call to an agent may take, and far above what the calls take here. */
 const SOON_MS = 3_000;

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
-import { replaceIdle } from '../support/replaceIdle.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
+import { replaceIdle, useServiceGateways } from '../support/serviceGateways.ts';
 
 const MAX_COMMANDS = 3;
 const MAX_QUEUED = 2;

@@ -7,9 +7,13 @@ import { FencedByWorkerError } from '../../src/kernel/channel/kernelErrors.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, kernelRestartRequested, onSession } from '../../testkit/events.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
-import { recordCalls } from '../support/recordCalls.ts';
-import { actingGateway, startScriptedWorker } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
+import {
+  actingGateway,
+  startScriptedWorker,
+  type TwoGateways,
+  useTwoGateways,
+} from '../support/scriptedWorker.ts';
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

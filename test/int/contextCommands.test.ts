@@ -1,12 +1,36 @@
 /** Contexts may be created, restarted and deleted at any gateway; the holder of the worker does it. The agent is scripted. */
+
 import { describe, expect, it } from 'vitest';
-import type { Context } from '../../src/domain/context.ts';
+import { type Context, decideContext } from '../../src/domain/context.ts';
 import type { ContextId } from '../../src/domain/ids.ts';
-import { decideAndCommit } from '../../src/events/store/decideAndCommit.ts';
-import { endContextCommit } from '../support/contextCommits.ts';
-import { Refusal, recordCalls } from '../support/recordCalls.ts';
-import { actingGateway, type ScriptedWorker } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import type { Database } from '../../src/events/database.ts';
+import {
+  commitChanges,
+  type Deciding,
+  decideAndCommit,
+} from '../../src/events/store/decideAndCommit.ts';
+import { Refusal, recordCalls } from '../support/scriptedAgent.ts';
+import {
+  actingGateway,
+  type ScriptedWorker,
+  type TwoGateways,
+  useTwoGateways,
+} from '../support/scriptedWorker.ts';
+
+/** Ends a context, as the holder of its worker does. */
+function endContextCommit(
+  { queries }: Pick<Database, 'queries'>,
+  id: ContextId,
+): Deciding<Context | null, 'unchanged'> {
+  return {
+    load: async () => (await queries.contexts([id]))[0] ?? null,
+    decide: (state) => {
+      const at = new Date().toISOString();
+      const events = decideContext({ type: 'EndContext', at, reason: 'deleted' }, state);
+      return commitChanges({ streams: [{ stream: 'context', id, state, events }] });
+    },
+  };
+}
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

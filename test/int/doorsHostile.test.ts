@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { HOSTILE_ROWS } from '../support/hostileDoors.ts';
 import {
   type Asked,
   AUTH_TOKEN,
+  HOSTILE_ROWS,
   MAX_BODY_BYTES,
   useHostileGateway,
   WRONG,
-} from '../support/hostileGateway.ts';
+} from '../support/hostileDoors.ts';
 
 /** As many as a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;

@@ -3,8 +3,14 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { until } from '../../testkit/until.ts';
-import { HOSTILE_ROWS, type HostileRow } from '../support/hostileDoors.ts';
-import { AUTH_TOKEN, MAX_BODY_BYTES, useHostileGateway, WRONG } from '../support/hostileGateway.ts';
+import {
+  AUTH_TOKEN,
+  HOSTILE_ROWS,
+  type HostileRow,
+  MAX_BODY_BYTES,
+  useHostileGateway,
+  WRONG,
+} from '../support/hostileDoors.ts';
 
 /** As many as a thousand notebooks that were left open. */
 const IDLE_SOCKETS = 1_000;

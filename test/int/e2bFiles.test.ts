@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DomainError, type ErrorCode } from '../../src/domain/errors.ts';
 import { serveFiles } from '../../src/doors/e2b/envd/files.ts';
 import type { SandboxCall } from '../../src/doors/e2b/sandbox.ts';
-import { startEnvd } from '../support/envdServer.ts';
+import { startEnvd } from '../support/e2b/envd.ts';
 import { FilesInMemory } from '../support/filesInMemory.ts';
 
 const OCTETS = { 'Content-Type': 'application/octet-stream' };

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { signatureOf } from '../../src/doors/e2b/envd/files.ts';
-import { type Sandbox, useSandboxes } from '../support/e2bSandbox.ts';
+import { type Sandbox, useSandboxes } from '../support/e2b/sandboxes.ts';
 
 const BIG_BYTES = 100 * 1_048_576;
 const PIECE = Buffer.alloc(1_048_576, 'cellhouse');

@@ -1,7 +1,7 @@
 /** Code in a sandbox of E2B's door, with a real worker, at the gateway that holds it and at another one. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { type Line, type Sandbox, useSandboxes } from '../support/e2bSandbox.ts';
+import { type Line, type Sandbox, useSandboxes } from '../support/e2b/sandboxes.ts';
 
 const { service, owner, open, stop } = await useSandboxes();
 let sandbox: Sandbox;

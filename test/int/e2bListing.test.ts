@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { serveEnvd } from '../../src/doors/e2b/envd/routes.ts';
 import type { DoorDeps } from '../../src/doors/openDoor.ts';
 import { until } from '../../testkit/until.ts';
-import { startEnvd } from '../support/envdServer.ts';
+import { startEnvd } from '../support/e2b/envd.ts';
 import { entryOf } from '../support/filesInMemory.ts';
 
 const PAGE = 1_000;

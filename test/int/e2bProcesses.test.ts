@@ -1,7 +1,7 @@
 /** Processes in a sandbox of E2B's door, with a real worker, at the gateway that holds it and at another one. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { type ProcessEvent, textOf, useProcesses } from '../support/e2bProcesses.ts';
+import { type ProcessEvent, textOf, useProcesses } from '../support/e2b/envd.ts';
 
 const { service, owner, open } = await useProcesses();
 let sandbox: Awaited<ReturnType<typeof open>>;

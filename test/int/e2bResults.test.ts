@@ -1,6 +1,6 @@
 /** Charts, tables, JSON and pictures at E2B's door, with a real worker: what its clients find in a result. */
 import { beforeAll, expect, it } from 'vitest';
-import { type Line, type Sandbox, useSandboxes } from '../support/e2bSandbox.ts';
+import { type Line, type Sandbox, useSandboxes } from '../support/e2b/sandboxes.ts';
 
 const PNG = /^iVBORw0KGgo/;
 const CHART = `import matplotlib.pyplot as plt

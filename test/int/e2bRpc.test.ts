@@ -7,7 +7,7 @@ import { RpcError, type RpcMethods, textIn } from '../../src/doors/e2b/envd/rpc.
 import { serveRpc } from '../../src/doors/e2b/envd/serveRpc.ts';
 import type { DoorDeps } from '../../src/doors/openDoor.ts';
 import { newId } from '../../src/process/newId.ts';
-import { allFrames, frameOf, framesOf, startEnvd } from '../support/envdServer.ts';
+import { allFrames, frameOf, framesOf, startEnvd } from '../support/e2b/envd.ts';
 import { MAX_BODY_BYTES } from '../support/transportServer.ts';
 
 /** More than every buffer between the two ends takes. */

@@ -2,8 +2,8 @@
 import { beforeAll, expect, it } from 'vitest';
 import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
-import { allFrames, frameOf, framesOf } from '../support/envdServer.ts';
-import { useRealService } from '../support/realService.ts';
+import { allFrames, frameOf, framesOf } from '../support/e2b/envd.ts';
+import { useRealService } from '../support/serviceGateways.ts';
 
 const OWNER = AUTH_TOKEN_BY_DOOR.e2b;
 const { gateways } = await useRealService(2, { DOORS: 'e2b' });

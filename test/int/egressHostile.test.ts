@@ -11,7 +11,7 @@ import {
   openGate,
   startBytes,
   startHost,
-} from '../support/egressHosts.ts';
+} from '../support/egressWorld.ts';
 
 const db = await useDatabase();
 const { queries } = await db.open();

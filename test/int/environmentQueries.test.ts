@@ -16,7 +16,7 @@ import {
 } from '../../testkit/events.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 import { servingOf } from '../support/environments.ts';
-import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { NONE_OF_EACH } from '../support/forgettable.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
 

@@ -9,9 +9,8 @@ import { until } from '../../testkit/until.ts';
 import { type BuildingGateways, useBuildingGateways } from '../support/buildingGateways.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { servingOf } from '../support/environments.ts';
-import type { ProgrammedImages } from '../support/programmedImages.ts';
-import type { ProgrammedRuntime } from '../support/programmedRuntime.ts';
-import type { ServingGateway } from '../support/servingGateway.ts';
+import type { ProgrammedImages, ProgrammedRuntime } from '../support/programmedRuntime.ts';
+import type { ServingGateway } from '../support/serviceGateways.ts';
 
 const LIMIT_MS = 15_000;
 const eventually = (look: () => boolean | Promise<boolean>) =>

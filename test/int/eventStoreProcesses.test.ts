@@ -19,7 +19,7 @@ import {
 } from '../../src/postgres/embeddedPostgres.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
-import { makeOwnedFolder } from '../support/ownedServers.ts';
+import { makeOwnedFolder } from '../support/provideDatabase.ts';
 
 const PROCESSES = 4;
 const WRITERS_EACH = 4;

@@ -15,7 +15,7 @@ import {
   sessionOpened,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport, TOKEN, type TransportServer } from '../support/transportServer.ts';
 
 /**

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { OwnNews } from '../../src/service/execute/execute.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
-import { useRealService } from '../support/realService.ts';
+import { useRealService } from '../support/serviceGateways.ts';
 
 const { gateways } = await useRealService(2);
 const userUuid = randomUUID();

@@ -4,14 +4,14 @@ import type { ExecutionEvent } from '../../src/domain/execution.ts';
 import type { ExecutionFiles } from '../../src/domain/executionFiles.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
-import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { NONE_OF_EACH } from '../support/forgettable.ts';
 import {
   type ActingGateway,
   actingGateway,
   type ScriptedWorker,
   startScriptedWorker,
 } from '../support/scriptedWorker.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const FILES = 'files { changes { path change size modifiedAt } reason shared }';

@@ -6,9 +6,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { tablesWith } from '../support/database.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
-import { tablesWith } from '../support/tablesWith.ts';
 
 const VALUES = {
   TOKEN: 's3cret "\\ \' 漢\n\t\u0001\u2028 $HOME %s {}',

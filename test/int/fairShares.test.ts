@@ -4,8 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/process/newId.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
-import type { ServingGateway } from '../support/servingGateway.ts';
+import { type ServingGateway, useServiceGateways } from '../support/serviceGateways.ts';
 
 const MAX_WORKERS = 6;
 const SETTINGS = {

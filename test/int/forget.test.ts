@@ -5,9 +5,12 @@ import { runForget } from '../../src/cli/forget.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import { commitOne, executionRequested, sessionOpened } from '../../testkit/events.ts';
-import type { Forgettable } from '../support/forgettable.ts';
-import { type Forgettables, useForgettables } from '../support/forgettables.ts';
-import { searchEverywhere } from '../support/searchEverywhere.ts';
+import {
+  type Forgettable,
+  type Forgettables,
+  searchEverywhere,
+  useForgettables,
+} from '../support/forgettable.ts';
 
 let all: Forgettables;
 beforeEach(async () => {

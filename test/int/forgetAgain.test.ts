@@ -14,10 +14,13 @@ import {
   onExecution,
 } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
-import { cutAfter } from '../support/cutStatements.ts';
-import { type Forgettables, useForgettables } from '../support/forgettables.ts';
-import { newMark } from '../support/marks.ts';
-import { searchEverywhere } from '../support/searchEverywhere.ts';
+import { cutAfter } from '../support/databaseProxy.ts';
+import {
+  type Forgettables,
+  newMark,
+  searchEverywhere,
+  useForgettables,
+} from '../support/forgettable.ts';
 
 let all: Forgettables;
 beforeEach(async () => {

@@ -4,9 +4,12 @@ import type { NotebookId, SessionId } from '../../src/domain/ids.ts';
 import type { Notebook, NotebookEvent } from '../../src/domain/notebook.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne } from '../../testkit/events.ts';
-import { type Forgettables, useForgettables } from '../support/forgettables.ts';
-import { newMark } from '../support/marks.ts';
-import { searchEverywhere } from '../support/searchEverywhere.ts';
+import {
+  type Forgettables,
+  newMark,
+  searchEverywhere,
+  useForgettables,
+} from '../support/forgettable.ts';
 
 const OF_ANN = [newMark('annPath'), newMark('annName')] as const;
 const OF_BOB = [newMark('bobPath'), newMark('bobName')] as const;

@@ -11,7 +11,7 @@ import {
   sessionOpened,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const db = await useDatabase();

@@ -4,7 +4,7 @@ import { generateHistory } from '../../bench/support/history.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { commitOne, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { NONE_OF_EACH } from '../support/forgettable.ts';
 
 const HISTORY = { events: 1_000, executions: 100 };
 

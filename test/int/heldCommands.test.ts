@@ -1,9 +1,8 @@
 /** How the gateway that holds a worker sends its commands, and what a successor does. The agent is scripted. */
 import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import { recordCalls } from '../support/recordCalls.ts';
-import { MAX_COMMANDS } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
+import { MAX_COMMANDS, type TwoGateways, useTwoGateways } from '../support/scriptedWorker.ts';
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

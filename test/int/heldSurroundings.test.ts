@@ -2,9 +2,8 @@
 import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { until } from '../../testkit/until.ts';
-import { recordCalls } from '../support/recordCalls.ts';
-import { actingGateway } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
+import { actingGateway, type TwoGateways, useTwoGateways } from '../support/scriptedWorker.ts';
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

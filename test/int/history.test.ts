@@ -24,8 +24,8 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
 import { fc } from '../support/seeded.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const db = await useDatabase();

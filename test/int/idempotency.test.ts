@@ -15,7 +15,7 @@ import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
 import { fc } from '../support/seeded.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { startServingGateway } from '../support/serviceGateways.ts';
 
 /** Each run makes a few dozen calls. */
 const RUNS = 100;

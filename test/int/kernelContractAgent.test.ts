@@ -5,8 +5,7 @@ import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { AGENT_OPERATIONS, type OperationName } from '../../src/kernel/agent/operations.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { recordChannel } from '../../testkit/channelRecorder.ts';
-import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
+import { type Ran, recordChannel, textOf } from '../../testkit/kernelRunner.ts';
 import { useKernel } from '../support/kernelContract.ts';
 
 /** The output on both streams in order, with adjacent pieces joined. */

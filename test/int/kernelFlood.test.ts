@@ -11,7 +11,7 @@ import {
   type Ran,
   textOf,
 } from '../../testkit/kernelRunner.ts';
-import { type SocketRelay, startSocketRelay } from '../support/socketRelay.ts';
+import { type SocketRelay, startSocketRelay } from '../support/kernelContract.ts';
 
 const PREPARE_TIMEOUT_MS = 120_000;
 const SLOW = { timeout: 240_000 };

@@ -4,7 +4,7 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId } from '../../src/domain/ids.ts';
 import { useDatabase } from '../support/database.ts';
 import { stream } from '../support/frames.ts';
-import { recordCalls } from '../support/recordCalls.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
 import {
   type ActingGateway,
   actingGateway,

@@ -17,7 +17,7 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const USERS = 3;

@@ -12,7 +12,7 @@ import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { type Families, parsePrometheus } from '../support/prometheusText.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { startServingGateway } from '../support/serviceGateways.ts';
 import { startTransport, TOKEN } from '../support/transportServer.ts';
 
 const processMetrics = createProcessMetrics();

@@ -9,8 +9,8 @@ import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, onWorker, workerLost, workerRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
-import { cutAfter } from '../support/cutStatements.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
+import { cutAfter } from '../support/databaseProxy.ts';
 
 const release = readRelease();
 const VIEW = 'audit_workers.sql';

@@ -4,7 +4,7 @@ import type { KernelQuestion } from '../../src/domain/kernelQuestion.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
-import { useRealService } from '../support/realService.ts';
+import { useRealService } from '../support/serviceGateways.ts';
 
 const { db, gateways } = await useRealService(2);
 const [one, other] = gateways.map(({ service }) => service);

@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { commitOne, fileChangeRequested, sessionOpened } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { newMark } from '../support/marks.ts';
+import { newMark } from '../support/forgettable.ts';
 
 it('counts all that an owner has, and what of it goes on, however long that takes', async () => {
   const db = await useDatabase(onTestFinished);

@@ -27,7 +27,7 @@ import {
 import { until } from '../../testkit/until.ts';
 import { seal } from '../support/auditChain.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
-import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { NONE_OF_EACH } from '../support/forgettable.ts';
 
 const OLD = new Date('2026-01-01T00:00:00.000Z');
 const CUTOFF = new Date('2026-02-01T00:00:00.000Z');

@@ -6,8 +6,7 @@ import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service
 import { until } from '../../testkit/until.ts';
 import { inOneMinute } from '../support/inOneMinute.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
-import type { ServingGateway } from '../support/servingGateway.ts';
+import { type ServingGateway, useServiceGateways } from '../support/serviceGateways.ts';
 
 const { db, workers, start } = await useServiceGateways();
 let requests = 0;

@@ -8,8 +8,7 @@ import { executionFinished, executionRequested, onExecution } from '../../testki
 import { until } from '../../testkit/until.ts';
 import { inOneMinute } from '../support/inOneMinute.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
-import type { ServingGateway } from '../support/servingGateway.ts';
+import { type ServingGateway, useServiceGateways } from '../support/serviceGateways.ts';
 
 const { db, workers, start } = await useServiceGateways();
 const DAY_MS = 86_400_000;

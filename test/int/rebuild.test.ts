@@ -21,7 +21,7 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { NONE_OF_EACH } from '../support/noneOfEach.ts';
+import { NONE_OF_EACH } from '../support/forgettable.ts';
 import { fc } from '../support/seeded.ts';
 
 const db = await useDatabase();

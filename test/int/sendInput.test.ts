@@ -4,9 +4,8 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { MAX_INPUT_CALLS } from '../../src/service/execute/sendInput.ts';
 import { stream } from '../support/frames.ts';
-import { type InputAgent, takeInput } from '../support/inputAgent.ts';
-import { MAX_INPUT_BYTES } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import { type InputAgent, takeInput } from '../support/scriptedAgent.ts';
+import { MAX_INPUT_BYTES, type TwoGateways, useTwoGateways } from '../support/scriptedWorker.ts';
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

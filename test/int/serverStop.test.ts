@@ -7,8 +7,8 @@ import { WebSocket } from 'ws';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { createServer } from '../../src/server/createServer.ts';
-import { collectGarbage } from '../support/collectGarbage.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
+import { collectGarbage } from '../support/ownProcess.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import { type Connection, serverDeps, startTransport, TOKEN } from '../support/transportServer.ts';
 

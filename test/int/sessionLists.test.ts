@@ -5,7 +5,7 @@ import type { SessionFilter } from '../../src/service/lists/lists.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { commitOne, onSession, sessionOpened } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { databaseService } from '../support/databaseService.ts';
+import { databaseService } from '../support/serviceGateways.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const db = await useDatabase();

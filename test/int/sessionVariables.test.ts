@@ -3,8 +3,8 @@
 import { beforeEach, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
+import { tablesWith } from '../support/database.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
-import { tablesWith } from '../support/tablesWith.ts';
 
 const SECRET = 's3cret-value "\\ 漢\n';
 const VARIABLES = { TOKEN: SECRET, LD_PRELOAD: '/tmp/x.so', EMPTY: '' };

@@ -7,7 +7,7 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId } from '../../src/domain/ids.ts';
 import type { KernelRestartReason } from '../../src/domain/session.ts';
 import { useDatabase } from '../support/database.ts';
-import { recordCalls } from '../support/recordCalls.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
 import {
   type ActingGateway,
   actingGateway,

@@ -5,9 +5,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
-import { recordCalls } from '../support/recordCalls.ts';
-import { actingGateway, MAX_COMMANDS } from '../support/scriptedWorker.ts';
-import { type TwoGateways, useTwoGateways } from '../support/twoGateways.ts';
+import { recordCalls } from '../support/scriptedAgent.ts';
+import {
+  actingGateway,
+  MAX_COMMANDS,
+  type TwoGateways,
+  useTwoGateways,
+} from '../support/scriptedWorker.ts';
 
 let holder: TwoGateways['holder'];
 let other: TwoGateways['other'];

@@ -9,8 +9,7 @@ import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service
 import { executionFinished, executionRequested, onExecution } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { SAY } from '../support/programmedKernels.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
-import type { ServingGateway } from '../support/servingGateway.ts';
+import { type ServingGateway, useServiceGateways } from '../support/serviceGateways.ts';
 
 const { db, start } = await useServiceGateways();
 const CUTOFF = new Date('2026-02-01T00:00:00.000Z');

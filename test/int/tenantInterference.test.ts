@@ -8,8 +8,7 @@ import type { Service } from '../../src/service/service.ts';
 import { EXTENT } from '../extent.ts';
 import { SEED } from '../support/seeded.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
-import { play } from '../support/tenantPlay.ts';
-import { playAlone } from '../support/tenantSequence.ts';
+import { play, playAlone } from '../support/tenantPlay.ts';
 
 const SETTINGS = { MAX_TOTAL_WORKERS: '60', MIN_IDLE_WORKERS: '4' };
 const OTHERS_AT_A_TIME = 100;

@@ -11,7 +11,7 @@ import {
   type Ran,
   textOf,
 } from '../../testkit/kernelRunner.ts';
-import { cpuStallMs } from './cpuStall.ts';
+import { cpuStallMs } from './ownProcess.ts';
 
 export interface Behaviour {
   readonly code: string;

@@ -7,9 +7,13 @@ import { TRIAL_CODE } from '../../src/environments/trial.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Images } from '../../src/runtime/images.ts';
 import { type TestDatabase, useDatabase } from './database.ts';
-import { createProgrammedImages, type ProgrammedImages } from './programmedImages.ts';
-import { createProgrammedRuntime, type ProgrammedRuntime } from './programmedRuntime.ts';
-import { type ServingGateway, startServingGateway } from './servingGateway.ts';
+import {
+  createProgrammedImages,
+  createProgrammedRuntime,
+  type ProgrammedImages,
+  type ProgrammedRuntime,
+} from './programmedRuntime.ts';
+import { type ServingGateway, startServingGateway } from './serviceGateways.ts';
 
 /** What a test has to itself. */
 export interface BuildingGateways {

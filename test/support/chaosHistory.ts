@@ -35,8 +35,8 @@ import type {
   SessionId,
   WorkerId,
 } from '../../src/domain/ids.ts';
+import type { InputPiece } from '../../src/domain/input.ts';
 import { newId } from '../../src/process/newId.ts';
-import { inputSentTo } from './chaosInput.ts';
 
 const START = Date.parse('2026-01-31T12:00:00Z');
 const STEP_MS = 100;
@@ -508,4 +508,33 @@ function printedBy(kind: CellKind, { life, ran, list }: Seat, how: Run, key: str
   }));
   const gap = { kind: 'gap', text: 'replay_overflow', chars: 0 };
   return how.linesBeforeGap === undefined ? [...printed, finish] : [...printed, gap, finish];
+}
+
+// The input of a handmade history: two pieces that are cut within a line, and the end.
+
+const CUT = 30;
+
+interface Sent {
+  readonly call: Pick<InputRecord, 'offset' | 'base64' | 'close' | 'answer'>;
+  /** What is recorded of it. */
+  readonly piece: InputPiece;
+}
+
+/** @param isSecret whether the second piece was sent when a password was asked for */
+function inputSentTo(key: string, isSecret: boolean): Sent[] {
+  const whole = Buffer.from(inputTextOf(key));
+  const ends = [CUT, whole.length, whole.length];
+  return ends.map((end, index) => {
+    const offset = ends[index - 1] ?? 0;
+    const bytes = whole.subarray(offset, end);
+    const close = index === 2;
+    const isTold = bytes.length > 0 && !(isSecret && index === 1);
+    return {
+      call: {
+        ...{ offset, close, answer: { offset, nextOffset: end } },
+        base64: bytes.length > 0 ? bytes.toString('base64') : null,
+      },
+      piece: { offset, bytes: bytes.length, close, ...(isTold && { text: bytes.toString() }) },
+    };
+  });
 }

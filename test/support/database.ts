@@ -1,20 +1,25 @@
-/** Gives each test file its own database on the server that `provideDatabase.ts` started. */
+/**
+ * Gives each test file its own database on the server that `provideDatabase.ts` started, and looks into it: for leftovers
+ * and for tables that contain a text.
+ */
 import { pino } from 'pino';
 import { afterAll, inject } from 'vitest';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
-import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
+import {
+  createClient,
+  type DatabaseAddress,
+  type Sql,
+} from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
 import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createDatabase, onServer } from '../../testkit/sharedServer.ts';
+import { createDatabase, onServer, SECRET_IN_SQL } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
-import { countFollowers } from './countFollowers.ts';
-import { tablesWithSecrets } from './tablesWith.ts';
 
 /** PostgreSQL notices a closed connection within seconds. A lease that nobody renews also expires within seconds. */
 const LEFT_LIMIT_MS = 10_000;
@@ -130,4 +135,70 @@ function connectionsTo(database: string, server: DatabaseAddress): Promise<reado
       WHERE datname = ${database} AND backend_type = 'client backend'`;
     return rows.map((row) => row.name);
   });
+}
+
+/** The names of all tables with a row that contains the text. */
+export async function tablesWith({ sql }: { readonly sql: Sql }, text: string): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
+    SELECT quote_ident(table_name) AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
+  const found = [];
+  for (const { name } of tables) {
+    const rows = await sql.unsafe(`SELECT 1 FROM ${name} t WHERE t::text LIKE $1 LIMIT 1`, [
+      `%${text}%`,
+    ]);
+    if (rows.length > 0) found.push(name);
+  }
+  return found;
+}
+
+/**
+ * The names of all tables with a secret of a token. The output of code is left out: it is large, and only code decides
+ * what is in it.
+ */
+export async function tablesWithSecrets({ sql }: { readonly sql: Sql }): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
+    SELECT quote_ident(table_name) AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'output_events'`;
+  if (tables.length === 0) return [];
+  const each = tables.map(
+    ({ name }) =>
+      `SELECT '${name}' AS name WHERE EXISTS (SELECT FROM ${name} t WHERE t::text ~ '${SECRET_IN_SQL}')`,
+  );
+  const found = await sql.unsafe<{ name: string }[]>(each.join(' UNION ALL '));
+  return found.map(({ name }) => name);
+}
+
+/**
+ * Counts the subscribers to output wake-ups over all wrapped databases. A subscriber that is never removed is a leak.
+ */
+function countFollowers() {
+  let following = 0;
+
+  function counted(takeLeave: () => void): () => void {
+    let isOver = false;
+    following += 1;
+    return () => {
+      if (!isOver) following -= 1;
+      isOver = true;
+      takeLeave();
+    };
+  }
+
+  return {
+    count: () => following,
+    /** Wraps a database so that its subscribers are counted. */
+    of: (database: Database): Database => {
+      const { wakeUps } = database;
+      return {
+        ...database,
+        wakeUps: Object.assign(Object.create(wakeUps) as typeof wakeUps, {
+          onOutput: (...args: Parameters<typeof wakeUps.onOutput>) =>
+            counted(wakeUps.onOutput(...args)),
+          onSessionOutput: (...args: Parameters<typeof wakeUps.onSessionOutput>) =>
+            counted(wakeUps.onSessionOutput(...args)),
+        }),
+      };
+    },
+  };
 }

@@ -1,13 +1,23 @@
 /**
- * A proxy between a gateway and PostgreSQL whose connections a test can cut, slow down or stall at the worst moment.
+ * A proxy between a gateway and PostgreSQL whose connections a test can cut, slow down or stall at the worst moment;
+ * and a PostgreSQL of the test's own behind it.
  */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { pino } from 'pino';
 import type { DatabaseAddress } from '../../src/events/connection/client.ts';
+import { layoutOf } from '../../src/postgres/cluster.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import { findClusterProcesses } from '../../src/postgres/server.ts';
+import { seedCluster } from '../../testkit/sharedServer.ts';
+import { until } from '../../testkit/until.ts';
 
 export interface DatabaseProxy {
   readonly address: DatabaseAddress;
@@ -168,4 +178,105 @@ function portOf([tcp]: readonly net.Server[]): number {
   const address = tcp?.address();
   if (!address || typeof address === 'string') throw new Error('The proxy has no TCP port.');
   return address.port;
+}
+
+interface CutConnection {
+  readonly address: DatabaseAddress;
+  /** Whether something was cut. */
+  readonly isCut: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * A way to the database that ends for good when the client has sent so many packets: the next one does not arrive. For
+ * the server it is as if the client had been killed there, for the client as if the server had been.
+ */
+export async function cutAfter(target: DatabaseAddress, packets: number): Promise<CutConnection> {
+  if ('url' in target) throw new Error('This needs the parts of an address.');
+  const folder = mkdtempSync(join(tmpdir(), 'cellhouse-cut-'));
+  const fileIn = (directory: string) => join(directory, `.s.PGSQL.${target.port}`);
+  const sockets = new Set<net.Socket>();
+  let sent = 0;
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const server = net.createServer((client) => {
+    const upstream = net.connect(fileIn(target.host));
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+    }
+    client.on('close', () => upstream.destroy());
+    client.on('data', (chunk) => {
+      sent += 1;
+      if (sent > packets) cut();
+      else upstream.write(chunk);
+    });
+    upstream.on('data', (chunk) => client.write(chunk));
+  });
+  server.listen(fileIn(folder));
+  await once(server, 'listening');
+  return {
+    address: { ...target, host: folder },
+    get isCut() {
+      return sent > packets;
+    },
+    close: async () => {
+      cut();
+      const closed = once(server, 'close');
+      server.close();
+      await closed;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+// A test's own PostgreSQL behind a proxy, which the test can kill and start again.
+
+export interface OwnPostgres {
+  /** The proxy; its `url` is for DATABASE_URL. */
+  readonly wire: DatabaseProxy;
+  /** kill -9 of all its processes; resolves when they are gone. */
+  kill(): Promise<void>;
+  /** Resolves when it takes connections, recovery included. */
+  start(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+export async function startOwnPostgres(): Promise<OwnPostgres> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'ch-own-postgres-'));
+  const deps = { dataDir, logger: pino({ level: 'silent' }) };
+  seedCluster(dataDir);
+  const wire = await createDatabaseProxy(await ensureEmbeddedPostgres(deps));
+  return {
+    wire,
+    kill: async () => {
+      const { postmaster } = findClusterProcesses(layoutOf(dataDir).data);
+      if (postmaster === null) throw new Error('It does not run.');
+      const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
+      process.kill(postmaster, 'SIGKILL');
+      for (const pid of children.trim().split(/\s+/).filter(Boolean)) killIfThere(Number(pid));
+      await until('PostgreSQL is gone', async () => {
+        const left = findClusterProcesses(layoutOf(dataDir).data);
+        return left.postmaster === null && left.survivors.length === 0;
+      });
+    },
+    start: async () => {
+      await ensureEmbeddedPostgres(deps);
+    },
+    destroy: async () => {
+      await wire.close();
+      await stopEmbeddedPostgres(deps);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A child process may have ended with its parent. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error: unknown) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }

@@ -1,12 +1,19 @@
 /** A history of one user, with a mark in each place where a user, or an operator for them, can write something. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import { runForget } from '../../src/cli/forget.ts';
+import { STREAM_KINDS } from '../../src/domain/entities.ts';
 import type { Actor } from '../../src/domain/events.ts';
 import { decideFileChange, type FileChange } from '../../src/domain/fileChange.ts';
 import type { ExecutionId, NotebookId, SessionId, TokenId } from '../../src/domain/ids.ts';
+import type { Output } from '../../src/domain/output.ts';
 import { quotaIdOf } from '../../src/domain/quota.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
+import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import type { Database } from '../../src/events/database.ts';
+import { PROJECTIONS } from '../../src/events/projections/projections.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { newId } from '../../src/process/newId.ts';
 import {
   becomesIdle,
@@ -22,8 +29,8 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
-import type { TestDatabase } from './database.ts';
-import { type Mark, newMark, outputsWith, variablesWith } from './marks.ts';
+import { seal } from './auditChain.ts';
+import { type TestDatabase, useDatabase } from './database.ts';
 
 export interface Forgettable {
   readonly tenant: string;
@@ -36,7 +43,7 @@ export interface Forgettable {
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const at = () => new Date().toISOString();
 
-export interface World {
+interface World {
   readonly db: TestDatabase;
   readonly gateway: Database;
   readonly tenant: string;
@@ -45,7 +52,7 @@ export interface World {
 }
 
 /** Makes the history. All of it has ended, but for one change of a file, whose gateway was killed. */
-export async function makeForgettable(
+async function makeForgettable(
   db: TestDatabase,
   gateway: Database,
   { tenant, userUuid }: Pick<Forgettable, 'tenant' | 'userUuid'>,
@@ -236,4 +243,136 @@ async function openNotebook(
   };
   const opened = { type: 'NotebookOpened', data: { ...data, type: 'notebook' } } as const;
   await commitOne(store, { stream: 'notebook', id: notebookId, state: null, events: [opened] });
+}
+
+export interface Forgettables {
+  readonly db: TestDatabase;
+  readonly gateway: Database;
+  readonly ann: Forgettable;
+  /** Another user of the same tenant. */
+  readonly bob: Forgettable;
+  /** A user of the same name as ann in another tenant. */
+  readonly other: Forgettable;
+  /** Runs `cellhouse forget --yes` with these words. */
+  run(...words: string[]): Promise<string>;
+  forgetAnn(): Promise<string>;
+  /** What everybody used, without names. */
+  usage(): Promise<readonly unknown[]>;
+  /** The chain verifies, and the rows follow from the events. */
+  expectIntact(): Promise<void>;
+}
+
+/** A database with three users who can be forgotten. */
+export async function useForgettables(
+  onEnd: Parameters<typeof useDatabase>[0],
+): Promise<Forgettables> {
+  const db = await useDatabase(onEnd);
+  const gateway = await db.open();
+  const [tenant, userUuid] = [newMark('tenant'), newMark('user')];
+  const other = await makeForgettable(db, gateway, { tenant: newMark('other'), userUuid });
+  const bob = await makeForgettable(db, gateway, { tenant, userUuid: newMark('bob') });
+  const ann = await makeForgettable(db, gateway, { tenant, userUuid });
+  await seal(gateway);
+  const run = async (...words: string[]) => {
+    const lines: string[] = [];
+    const print = (line: string) => void lines.push(line);
+    const config = { logLevel: 'silent' } as const;
+    await runForget(['--yes', ...words], { config, address: db.address, print, ask: null });
+    return lines.join('\n');
+  };
+  return {
+    ...{ db, gateway, ann, bob, other, run },
+    forgetAnn: () => run('--user', userUuid, '--tenant', tenant),
+    usage: async () => [
+      ...(await db.sql`
+        SELECT count(*) AS executions, sum(cpu_ms) AS cpu_ms, sum(output_bytes) AS output_bytes, sum(code_bytes) AS code_bytes
+        FROM executions GROUP BY tenant, user_uuid ORDER BY min(requested_position)`),
+    ],
+    expectIntact: async () => {
+      const heads = await gateway.queries.auditHeads();
+      expect((await verifyChain(db.address, heads)).findings).toEqual([]);
+      await seal(gateway);
+      expect((await verifyChain(db.address, [])).findings).toEqual([]);
+      expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
+    },
+  };
+}
+
+// Texts to be looked for afterwards.
+
+/** Makes a text and remembers it. */
+type Mark = (what: string) => string;
+
+/** A text that is nowhere else. */
+export const newMark = (what: string) => `zq${what}${randomBytes(6).toString('hex')}`;
+
+/** Two of them, because PostgreSQL's statistics have no value of a table with a single row. */
+const variablesWith = (mark: Mark) => ({
+  [mark('variable')]: mark('value'),
+  [mark('variable')]: mark('value'),
+});
+
+/** Outputs of each kind. */
+function outputsWith(mark: Mark): Output[] {
+  return [
+    { kind: 'stream', name: 'stdout', text: `\u0000${mark('text')}` },
+    {
+      kind: 'display',
+      data: { [mark('mime')]: { deep: [mark('display')] } },
+      metadata: { a: mark('outputMetadata') },
+      displayId: mark('displayId'),
+      executionCount: null,
+    },
+    { kind: 'input', prompt: mark('prompt'), password: false },
+    { kind: 'error', name: mark('errorName'), value: mark('value'), traceback: [mark('trace')] },
+  ];
+}
+
+/** Zero rows for each entity's table. */
+export const NONE_OF_EACH: Readonly<Record<string, number>> = Object.fromEntries(
+  STREAM_KINDS.map((kind) => [PROJECTIONS[kind].table, 0]),
+);
+
+/**
+ * Where a text is, in any of the forms in which it could be stored: itself, in hexadecimal, in base64, or as a SHA-256.
+ * All tables of all schemas are searched, and the statistics of the planner.
+ */
+export async function searchEverywhere(
+  { sql }: Pick<TestDatabase, 'sql'>,
+  texts: readonly string[],
+): Promise<string[]> {
+  const patterns = texts.flatMap(formsOf).map((form) => `%${form}%`);
+  const tables = await sql<{ name: string }[]>`
+    SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`;
+  const found = [];
+  for (const { name } of [...tables, { name: 'pg_stats' }]) {
+    const rows = await sql.unsafe(
+      `SELECT 1 FROM ${name} t WHERE t::text LIKE ANY ($1::text[]) LIMIT 1`,
+      [patterns],
+    );
+    if (rows.length > 0) found.push(name);
+  }
+  return found;
+}
+
+function formsOf(text: string): string[] {
+  const bytes = Buffer.from(text);
+  const hash = createHash('sha256').update(bytes).digest();
+  return [
+    text,
+    bytes.toString('hex'),
+    ...base64Of(bytes),
+    hash.toString('hex'),
+    hash.toString('base64').replace(/=+$/, ''),
+  ];
+}
+
+/** Within a longer text, the base64 of these bytes has one of three forms. The characters at both ends may differ. */
+function base64Of(bytes: Buffer): string[] {
+  return [0, 1, 2].map((offset) =>
+    Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString('base64')
+      .slice(4, -4),
+  );
 }

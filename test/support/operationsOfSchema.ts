@@ -2,10 +2,12 @@
  * Operations made from the GraphQL schema itself: one document for each field of Query, Mutation and Subscription, with
  * every field below it, and a variable for every argument. So a new field or argument takes part in the tests at once.
  */
-
-import type { DocumentNode } from 'graphql';
 import {
+  type DocumentNode,
+  type ExecutionResult,
+  execute,
   type GraphQLArgument,
+  type GraphQLError,
   type GraphQLInputField,
   type GraphQLInputType,
   type GraphQLNamedType,
@@ -18,8 +20,17 @@ import {
   isNonNullType,
   isObjectType,
   parse,
+  subscribe,
   validate,
 } from 'graphql';
+import { pino } from 'pino';
+import { within } from '../../src/async/within.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createSchemaContext } from '../../src/schema/context.ts';
+import { schema } from '../../src/schema/index.ts';
+import { createErrorMask } from '../../src/server/graphql/maskErrors.ts';
+import type { Principal } from '../../src/service/principal.ts';
+import type { Service } from '../../src/service/service.ts';
 
 /** Fields within fields. Types refer to each other in circles. */
 const MAX_DEPTH = 4;
@@ -27,7 +38,7 @@ const MAX_DEPTH = 4;
 const GIVEN = 0.4;
 const MAX_ITEMS = 2;
 
-export interface SchemaOperation {
+interface SchemaOperation {
   readonly kind: 'query' | 'mutation' | 'subscription';
   readonly field: string;
   readonly document: DocumentNode;
@@ -35,7 +46,7 @@ export interface SchemaOperation {
   draw(): Record<string, unknown>;
 }
 
-export interface Draws {
+interface Draws {
   /** A number from 0 to below 1. */
   readonly random: () => number;
   /** A value for an argument or an input field of this name. @throws Error if it knows none */
@@ -167,4 +178,75 @@ function everyField({ name, type }: Input, draws: Draws): void {
   if (isInputObjectType(of))
     for (const field of Object.values(of.getFields())) everyField(field, draws);
   else drawn(name, of, draws);
+}
+
+// Calls the schema in this process, as the server does for a token's holder.
+
+interface Asked {
+  readonly service: Service;
+  readonly principal: Principal;
+  readonly operation: Pick<SchemaOperation, 'kind' | 'document'>;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+const mask = createErrorMask({ logger: pino({ level: 'silent' }), newErrorId: newId });
+
+/** What the caller gets, as text: the data, and the errors as the server shows them. */
+function textOf({ data, errors = [] }: ExecutionResult): string {
+  return JSON.stringify({ data, errors: errors.map((error) => mask.mask(error).toJSON()) });
+}
+
+const requestOf = ({ service, principal, operation, variables }: Asked) => ({
+  schema,
+  document: operation.document,
+  variableValues: variables,
+  contextValue: createSchemaContext(service, principal),
+});
+
+/** The answer. Of a subscription: the items that come within `followMs`, one a line. */
+export async function askSchema(asked: Asked, followMs: number): Promise<string> {
+  if (asked.operation.kind !== 'subscription') return textOf(await execute(requestOf(asked)));
+  const following = await followSchema(asked);
+  const end = performance.now() + followMs;
+  for (let leftMs = followMs; leftMs > 0; leftMs = end - performance.now())
+    if ((await within(leftMs, following.next(), () => null)) === null) break;
+  await following.close();
+  return following.items.join('\n');
+}
+
+export interface Following {
+  /** What has come so far, as text. */
+  readonly items: readonly string[];
+  /** Waits for one more item. Null: there will be none. */
+  next(): Promise<string | null>;
+  close(): Promise<void>;
+}
+
+/** Begins a subscription. A refusal is its only item. */
+export async function followSchema(asked: Asked): Promise<Following> {
+  const items: string[] = [];
+  const keep = (result: ExecutionResult) => {
+    items.push(textOf(result));
+    return items.at(-1) ?? null;
+  };
+  const given = await subscribe(requestOf(asked));
+  if (!(Symbol.asyncIterator in given)) {
+    keep(given);
+    return { items, next: async () => null, close: async () => undefined };
+  }
+  return {
+    items,
+    next: async () => {
+      try {
+        const { done, value } = await given.next();
+        return done ? null : keep(value as ExecutionResult);
+      } catch (error: unknown) {
+        keep({ errors: [error as GraphQLError] });
+        return null;
+      }
+    },
+    close: async () => {
+      await given.return(undefined);
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of
- * this cluster (testkit/seedCluster.ts). Most gateways instead have a database on one shared server, which runs on
+ * this cluster (testkit/sharedServer.ts). Most gateways instead have a database on one shared server, which runs on
  * another copy (testkit/sharedServer.ts).
  */
 import { once } from 'node:events';
@@ -11,10 +11,14 @@ import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { CLUSTER_VARIABLE, seedCluster } from '../../testkit/seedCluster.ts';
-import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
-import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';
-import { makeTables } from './provideDatabase.ts';
+import { CLUSTER_VARIABLE, SERVER_VARIABLE, seedCluster } from '../../testkit/sharedServer.ts';
+import {
+  logger,
+  makeOwnedFolder,
+  makeTables,
+  removeAbandoned,
+  removeOwned,
+} from './provideDatabase.ts';
 
 /** A gateway has up to eleven (docs/operations.md). Some files have four gateways, and several files run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;

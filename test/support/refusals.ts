@@ -35,11 +35,16 @@ import {
   LIMITS,
   MISSING,
 } from './badValues.ts';
-import { ENVIRONMENT_REFUSALS } from './environmentRefusals.ts';
-import { INPUT_REFUSALS } from './inputRefusals.ts';
-import { QUOTA_REFUSALS } from './quotaRefusals.ts';
-import { type Known, type Refusal, rows } from './refusal.ts';
-import { badWord, TOKEN_REFUSALS } from './tokenRefusals.ts';
+import {
+  badWord,
+  ENVIRONMENT_REFUSALS,
+  INPUT_REFUSALS,
+  type Known,
+  QUOTA_REFUSALS,
+  type Refusal,
+  rows,
+  TOKEN_REFUSALS,
+} from './refusalRows.ts';
 
 const SOMEONE = { userUuid: 'someone', code: '1' };
 const RUN = (how: string) =>

@@ -166,3 +166,108 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   return agent;
 }
+
+// The HTTP requests of gateways to a scripted agent.
+
+interface HttpCall {
+  readonly path: string;
+  readonly body: {
+    readonly msg_id?: string;
+    readonly request_id?: string;
+    readonly context_id?: string;
+    readonly working_directory?: string | null;
+    readonly offset?: number;
+    readonly base64?: string;
+    readonly close?: boolean;
+  };
+}
+
+/** An answer of the agent that refuses the request. */
+export class Refusal {
+  readonly error: string;
+  readonly status: number;
+  constructor(status: number, error: string) {
+    this.status = status;
+    this.error = error;
+  }
+}
+
+/** Records the agent's HTTP requests and answers them with `answer`; null: never answers. */
+export function recordCalls(
+  agent: ScriptedAgent,
+  answer: (call: HttpCall) => unknown | null,
+): { readonly calls: HttpCall[]; atLeast(count: number): Promise<void> } {
+  const calls: HttpCall[] = [];
+  const waiting = new Set<() => void>();
+  agent.answer = (request: IncomingMessage, response: ServerResponse, body: string) => {
+    const call = { path: request.url ?? '', body: JSON.parse(body) as HttpCall['body'] };
+    calls.push(call);
+    for (const wake of waiting) wake();
+    const given = answer(call);
+    if (given instanceof Refusal) response.statusCode = given.status;
+    if (given !== null) response.end(JSON.stringify(given));
+  };
+  return {
+    calls,
+    atLeast: async (count) => {
+      while (calls.length < count) {
+        await new Promise<void>((resolve) => {
+          waiting.add(resolve);
+        });
+      }
+    },
+  };
+}
+
+// The input of executions, as an agent takes it (docs/worker-protocol.md, "Input").
+
+export interface InputAgent {
+  /** All calls, in order. */
+  readonly calls: readonly HttpCall[];
+  /** What it has taken for the execution. */
+  taken(id: string): string;
+  isClosed(id: string): boolean;
+  /** How many further bytes it takes. */
+  room: number;
+  /** While it is set, it takes input, and gives no answer. */
+  isDumb: boolean;
+}
+
+interface Input {
+  bytes: Buffer;
+  isClosed: boolean;
+}
+
+export function takeInput(agent: ScriptedAgent): InputAgent {
+  const inputs = new Map<string, Input>();
+  const of = (id: string) => {
+    const input = inputs.get(id) ?? { bytes: Buffer.alloc(0), isClosed: false };
+    inputs.set(id, input);
+    return input;
+  };
+
+  function take({ body }: HttpCall): unknown {
+    const { msg_id: id = '', offset = 0, base64 = '', close } = body;
+    const input = of(id);
+    if (offset > input.bytes.length) return new Refusal(422, 'out_of_order');
+    const sent = Buffer.from(base64, 'base64');
+    const fresh = sent.subarray(input.bytes.length - offset).subarray(0, taker.room);
+    if (!input.isClosed) input.bytes = Buffer.concat([input.bytes, fresh]);
+    taker.room -= fresh.length;
+    if (close && input.bytes.length === offset + sent.length) input.isClosed = true;
+    return { known: true, accepted: input.bytes.length, closed: input.isClosed };
+  }
+
+  const { calls } = recordCalls(agent, (call) => {
+    const given = take(call);
+    return taker.isDumb ? null : given;
+  });
+  const taker: InputAgent = {
+    calls,
+    taken: (id) => of(id).bytes.toString('utf8'),
+    isClosed: (id) => of(id).isClosed,
+    room: Number.POSITIVE_INFINITY,
+    isDumb: false,
+  };
+  return taker;
+}

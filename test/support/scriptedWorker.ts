@@ -3,6 +3,7 @@
  * agent.
  */
 import { pino } from 'pino';
+import { afterEach, beforeEach, expect } from 'vitest';
 import { createInOrder } from '../../src/async/inOrder.ts';
 import type { Context } from '../../src/domain/context.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
@@ -37,6 +38,7 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
+import { useDatabase } from './database.ts';
 import { frame, okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
 
@@ -279,4 +281,46 @@ export type ActingGateway = ReturnType<typeof actingGateway>;
 /** The holder of a token for this tenant and no other. */
 function holderOf(tenant: string): Principal {
   return { ...AUTH_TOKEN_HOLDER, role: 'TENANT', tenant };
+}
+
+/** What is fresh for each test. */
+export interface TwoGateways {
+  /** Adopts the worker when a test says so. */
+  readonly holder: ActingGateway;
+  readonly other: ActingGateway;
+  readonly scripted: ScriptedWorker;
+}
+
+/**
+ * Two acting gateways and a worker with a scripted agent, fresh for each test of the file that calls this, on one
+ * database. `beforeTest` gets them.
+ */
+export async function useTwoGateways(beforeTest: (fresh: TwoGateways) => void) {
+  const db = await useDatabase();
+  /** A gateway that only looks. */
+  const observer = await db.open();
+  const execution = (id: ExecutionId) => observer.queries.execution(id);
+  let fresh: TwoGateways;
+
+  beforeEach(async () => {
+    fresh = {
+      holder: actingGateway(await db.open()),
+      other: actingGateway(await db.open()),
+      scripted: await startScriptedWorker(observer),
+    };
+    beforeTest(fresh);
+  });
+  afterEach(async () => {
+    await fresh.holder.die();
+    await fresh.other.die();
+    await fresh.scripted.close();
+  });
+
+  return {
+    db,
+    observer,
+    execution,
+    untilStatus: (id: ExecutionId, status: string) =>
+      expect.poll(async () => (await execution(id))?.status).toBe(status),
+  };
 }

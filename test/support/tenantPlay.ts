@@ -3,10 +3,9 @@ import { createRandom } from '../../chaos/random.ts';
 import { schema } from '../../src/schema/index.ts';
 import { AUTH_TOKEN_HOLDER, type Principal, sees } from '../../src/service/principal.ts';
 import type { Service } from '../../src/service/service.ts';
-import { askSchema } from './askSchema.ts';
+import { until } from '../../testkit/until.ts';
 import type { TestDatabase } from './database.ts';
-import { operationsOfSchema } from './operationsOfSchema.ts';
-import { type Owner, readOwners } from './owners.ts';
+import { askSchema, operationsOfSchema } from './operationsOfSchema.ts';
 import {
   CODE_MARK,
   createTenantValues,
@@ -26,7 +25,7 @@ const RELEASES = 0.1;
 /** A call of the rarest field is answered without an error once in some tens of times. */
 const MAX_FURTHER_CALLS = 1_000;
 
-export interface Play {
+interface Play {
   readonly seed: number;
   readonly count: number;
   readonly services: readonly Service[];
@@ -37,7 +36,7 @@ export interface Play {
   readonly until?: readonly string[];
 }
 
-export interface Played {
+interface Played {
   /** What was wrong with answers. */
   readonly problems: readonly string[];
   /** The fields that were answered without an error at least once. */
@@ -144,4 +143,126 @@ function problemOf(
 
 function isOf(principal: Principal, { tenant, userUuid }: Owner): boolean {
   return tenant !== null && sees(principal, { tenant, userUuid: userUuid ?? '' });
+}
+
+// Whose each id in a database is, from all tables.
+
+interface Owner {
+  /** Null: it is nobody's, such as a worker that no session has had. */
+  readonly tenant: string | null;
+  readonly userUuid: string | null;
+}
+
+/** The owner of each row of a tenant, of each worker, and of each event. */
+async function readOwners({ sql }: TestDatabase): Promise<Map<string, Owner>> {
+  const owners = new Map<string, Owner>();
+  for (const table of await tablesOfTenants({ sql })) {
+    const rows = await sql<{ id: string; tenant: string; userUuid: string | null }[]>`
+      SELECT id::text, tenant, user_uuid FROM ${sql(table)}`;
+    for (const { id, tenant, userUuid } of rows) owners.set(id, { tenant, userUuid });
+  }
+  const workers = await sql<{ id: string; tenant: string | null; userUuid: string | null }[]>`
+    SELECT w.id::text, s.tenant, s.user_uuid FROM workers w LEFT JOIN sessions s ON s.worker_id = w.id`;
+  for (const { id, tenant, userUuid } of workers) owners.set(id, { tenant, userUuid });
+  const events = await sql<{ id: string; of: string }[]>`
+    SELECT event_id::text AS id, substring(stream_id from '^[^-]+-(.*)$') AS of FROM events`;
+  for (const { id, of } of events) {
+    const owner = owners.get(of);
+    if (owner !== undefined) owners.set(id, owner);
+  }
+  return owners;
+}
+
+/** Every table whose rows have an id and a tenant: a new one is among them at once. */
+async function tablesOfTenants({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    SELECT table_name AS name FROM information_schema.columns
+    WHERE table_schema = 'public' AND column_name IN ('id', 'tenant', 'user_uuid')
+    GROUP BY table_name HAVING count(*) = 3`;
+  return rows.map(({ name }) => name);
+}
+
+// One tenant that makes the same calls, one at a time, in two worlds: what it is shown there can be compared.
+
+/**
+ * What they answer depends on how far code has come, on the minute, or on when a worker was made: that may be before it
+ * had a session.
+ */
+const TIMED = new Set([
+  ...['submit', 'interrupt', 'sendInput', 'resizeTerminal'],
+  ...['quotas', 'workers'],
+]);
+const SEQUENCE_RELEASES = 0.2;
+/** Times in filters are far from all others, so that it does not matter when a call is made. */
+const FAR = ['2020-01-01T00:00:00Z', '2100-01-01T00:00:00Z'];
+
+interface Sequence {
+  readonly seed: number;
+  readonly count: number;
+  readonly tenant: Tenant;
+}
+
+/** What the calls were answered, in order, without what differs from run to run: ids, times and durations. */
+export async function playAlone(
+  db: TestDatabase,
+  services: readonly Service[],
+  { seed, count, tenant }: Sequence,
+): Promise<string[]> {
+  const { next: random } = createRandom(seed);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const values = createTenantValues(random);
+  const all = operationsOfSchema(schema, {
+    random,
+    valueOf: (name, type) => (type === 'DateTime' ? pick(FAR) : values.valueOf(name, type)),
+  });
+  const operations = all.filter(({ kind, field }) => kind !== 'subscription' && !TIMED.has(field));
+  const compared = createComparison();
+  const answers: string[] = [];
+  while (answers.length < count) {
+    const operation = pick(operations);
+    if (operation.field === 'release' && random() > SEQUENCE_RELEASES) continue;
+    const principal = pick(holdersOf(tenant));
+    values.begin(tenant, operation.field);
+    const asked = { service: pick(services), principal, operation, variables: operation.draw() };
+    const text = await askSchema(asked, 0);
+    values.learn(tenant, asked.variables, text);
+    answers.push(`${operation.field}: ${compared(text)}`);
+    await settled(db, tenant);
+  }
+  return answers;
+}
+
+/** All that the tenant has begun has ended, and is recorded. */
+async function settled({ sql }: TestDatabase, tenant: Tenant): Promise<void> {
+  await until(`${tenant} has nothing under way`, async () => {
+    const rows = await sql`
+      SELECT FROM executions WHERE tenant = ${tenant} AND finished_at IS NULL
+      UNION ALL SELECT FROM workers w JOIN sessions s ON s.worker_id = w.id
+      WHERE s.tenant = ${tenant} AND w.state IN ('RETIRED', 'LOST')`;
+    return rows.length === 0;
+  });
+}
+
+/** Ids are numbered in the order in which they come up. */
+function createComparison() {
+  const numbers = new Map<string, number>();
+  return (text: string) => {
+    return (
+      text
+        // Whether a call has to wait for a worker depends on others, and may be known a little later at the other gateway.
+        .replace(/"PoolStatus_waitingRequests":\d+/g, '"PoolStatus_waitingRequests":W')
+        // Whichever of the two has made the worker holds it.
+        .replace(/"Event_gatewayId":"[^"]*"/g, '"Event_gatewayId":"G"')
+        .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
+          if (!numbers.has(id)) numbers.set(id, numbers.size);
+          return `#${numbers.get(id)}`;
+        })
+        .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'T')
+        .replace(/((?:queued|duration|run|ready|cpu)Ms":)[\d.]+/g, '$1N')
+        .replace(/[0-9a-f]{64}/g, 'H')
+        // Chosen by chance.
+        .replace(/"slot":\d+/g, '"slot":S')
+        .replace(/"\/tmp\/[^"]*"/g, '"P"')
+    );
+  };
 }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/agent/operations.ts';
 import { createInputReader, type InputReader } from '../../src/worker/inputDelivery.ts';
-import { collectGarbage } from '../support/collectGarbage.ts';
+import { collectGarbage } from '../support/ownProcess.ts';
 
 const PIECE_BYTES = 65_536;
 const PIECES = 16;

@@ -10,7 +10,7 @@ import { type CallAgent, createAgentCalls } from '../../src/kernel/agent/createA
 import { readAnswer } from '../../src/kernel/agent/operations.ts';
 import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { recordChannel } from '../../testkit/channelRecorder.ts';
+import { recordChannel } from '../../testkit/kernelRunner.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 let agent: ScriptedAgent;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KernelChannelDeps } from '../../src/kernel/channel/kernelChannel.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/kernelRunner.ts';
 import { frame, status, stream } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 

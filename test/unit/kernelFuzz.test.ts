@@ -9,9 +9,9 @@ import type { Output } from '../../src/domain/output.ts';
 import { receive, startProgress } from '../../src/kernel/execution.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
-import { liveBytes } from '../support/collectGarbage.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/kernelRunner.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
+import { liveBytes } from '../support/ownProcess.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 import { fc } from '../support/seeded.ts';
 

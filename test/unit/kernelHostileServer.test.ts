@@ -5,9 +5,9 @@
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
-import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
-import { liveBytes } from '../support/collectGarbage.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/kernelRunner.ts';
 import { frame } from '../support/frames.ts';
+import { liveBytes } from '../support/ownProcess.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 const MEBIBYTE = 1_048_576;

@@ -1,7 +1,10 @@
 /** The check of the acceptance test of quotas finds what it looks for. */
 import { describe, expect, it } from 'vitest';
-import type { ReplayedEvent } from '../../testkit/quotaCounting.ts';
-import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 
 const OWNER = { tenant: 'a', userUuid: 'ann' };
 const MAX_COMMANDS = { maxCommands: 2 };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { newE2bSecret, newSecret } from '../../src/process/dataDir.ts';
-import { secretsIn } from '../../testkit/secrets.ts';
+import { secretsIn } from '../../testkit/sharedServer.ts';
 
 it('secrets are found wherever they stand in a text, and nothing else is', () => {
   const [one, two, own] = [newSecret(), newE2bSecret(), 'x'.repeat(16)];

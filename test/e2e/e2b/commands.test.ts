@@ -1,8 +1,7 @@
 /** Commands and terminals, as E2B's own SDK runs them in sandboxes of a real gateway. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { useE2bGateway } from '../../support/e2b/e2bGateway.ts';
-import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
+import { E2B_SDKS, type Sandbox, useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

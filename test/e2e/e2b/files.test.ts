@@ -2,8 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { gateway, useE2bGateway } from '../../support/e2b/e2bGateway.ts';
-import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
+import { E2B_SDKS, gateway, type Sandbox, useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

@@ -3,9 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../../testkit/gateway.ts';
 import { poolStatus } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
-import { e2bKey } from '../../support/e2b/e2bKey.ts';
-import { endOf, runningCode } from '../../support/e2b/running.ts';
-import { atGateway, E2B_SDKS, type InstalledSdk, setVariables } from '../../support/e2b/sdks.ts';
+import {
+  atGateway,
+  E2B_SDKS,
+  e2bKey,
+  endOf,
+  type InstalledSdk,
+  runningCode,
+  setVariables,
+} from '../../support/e2b/sdks.ts';
 import { createInstallation, type TestInstallation } from '../../support/installation.ts';
 
 const SANDBOXES = 20;

@@ -3,9 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXTENT } from '../../extent.ts';
 import { CELLS, type Cell, ENVIRONMENTS, summary } from '../../support/e2b/cells.ts';
 import { CHARTS } from '../../support/e2b/charts.ts';
-import { useE2bGateway } from '../../support/e2b/e2bGateway.ts';
-import { endOf, LONG, runningCode } from '../../support/e2b/running.ts';
-import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
+import {
+  E2B_SDKS,
+  endOf,
+  LONG,
+  runningCode,
+  type Sandbox,
+  useE2bGateway,
+} from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

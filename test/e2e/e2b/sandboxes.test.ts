@@ -1,9 +1,7 @@
 /** The life of sandboxes, as E2B's own SDK begins, lists and ends them at a real gateway. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { gateway, useE2bGateway } from '../../support/e2b/e2bGateway.ts';
-import { e2bKey } from '../../support/e2b/e2bKey.ts';
-import { E2B_SDKS, type Sandbox } from '../../support/e2b/sdks.ts';
+import { E2B_SDKS, e2bKey, gateway, type Sandbox, useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

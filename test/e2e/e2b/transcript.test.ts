@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { useE2bGateway } from '../../support/e2b/e2bGateway.ts';
+import { useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

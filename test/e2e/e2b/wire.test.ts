@@ -1,7 +1,6 @@
 /** The wire of a real gateway, read as strictly as E2B's SDK for Python reads it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
-import { gateway, key, useE2bGateway } from '../../support/e2b/e2bGateway.ts';
 import {
   createPythonWire,
   isoparse,
@@ -9,6 +8,7 @@ import {
   popped,
   splitLines,
 } from '../../support/e2b/pythonWire.ts';
+import { gateway, key, useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 

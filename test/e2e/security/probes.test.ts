@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { execute, runCommand } from '../../../testkit/interpreter.ts';
 import { workerImage } from '../../../testkit/workerImage.ts';
-import { type HostTargets, openHostTargets } from '../../support/hostTargets.ts';
 import {
+  type HostTargets,
+  openHostTargets,
   parseVerdicts,
   probeCode,
   probeNames,

@@ -2,12 +2,18 @@
  * E2B's own SDK, unmodified, in two installs: with the `e2b` of today and with the one before, which calls other paths.
  * package.json pins both. They know Cellhouse by three variables of the environment alone.
  */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as today from '@e2b/code-interpreter';
 import * as before from '@e2b/code-interpreter-before';
-import type { TestGateway } from '../../../testkit/gateway.ts';
+import { afterAll, beforeAll } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
+import { runCli } from '../../../testkit/runCli.ts';
 
-export type E2bSdk = typeof today;
+type E2bSdk = typeof today;
 export type Sandbox = InstanceType<E2bSdk['Sandbox']>;
 
 export interface InstalledSdk {
@@ -46,4 +52,70 @@ export function setVariables({ url }: Pick<TestGateway, 'url'>, key: string): vo
     E2B_API_URL: apiUrl,
     E2B_SANDBOX_URL: sandboxUrl,
   });
+}
+
+// A token in the shape of E2B's keys, made as operators make one.
+
+/** @returns its secret */
+export async function e2bKey({ env }: Pick<TestGateway, 'env'>, name: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'ch-key-'));
+  const file = join(folder, 'key');
+  const words = ['token', 'create', '--name', name, '--role', 'tenant', '--shape', 'e2b'];
+  try {
+    const { code, output } = await runCli([...words, '--output', file], env);
+    if (code !== 0) throw new Error(`No key was made: ${output}`);
+    return readFileSync(file, 'utf8').trim();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// A real gateway with real workers, and the SDK's variables set for it, for the tests of the file that asks for it.
+
+export let gateway: TestGateway;
+/** The key that the variables have. */
+export let key: string;
+
+/** Starts it before the tests of the file that calls this, and ends it afterwards. */
+export function useE2bGateway(): void {
+  beforeAll(async () => {
+    gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
+    key = await e2bKey(gateway, 'e2b');
+    setVariables(gateway, key);
+  });
+  afterAll(() => gateway.destroy());
+}
+
+// Code that runs for long, for tests of how it ends.
+
+/** Prints a line, so that a client knows that it runs. */
+export const LONG = 'print("on", flush=True)\nimport time\ntime.sleep(300)';
+
+interface Ended {
+  /** Null if it ended as it should. */
+  readonly error: unknown;
+  readonly at: number;
+}
+
+/** Resolves, in an object, with the promise of its end once it has printed. */
+export async function runningCode(
+  sandbox: Sandbox,
+  code = LONG,
+  timeoutMs = 60_000,
+): Promise<{ readonly ended: Promise<Ended> }> {
+  let ended: Promise<Ended> | null = null;
+  await new Promise<void>((resolve, reject) => {
+    ended = endOf(sandbox.runCode(code, { onStdout: () => resolve(), timeoutMs }));
+    ended.then(({ error }) => reject(error ?? new Error('It ended, and printed nothing.')), reject);
+  });
+  if (ended === null) throw new Error('It did not start.');
+  return { ended };
+}
+
+/** How and when a call ended. */
+export function endOf(call: Promise<unknown>): Promise<Ended> {
+  return call.then(
+    () => ({ error: null, at: Date.now() }),
+    (error: unknown) => ({ error, at: Date.now() }),
+  );
 }

@@ -1,8 +1,7 @@
 /** A sandbox at two gateways in the process of the test, with a real worker, and calls as a client of E2B sends them. */
-
-import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
-import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
-import { useRealService } from './realService.ts';
+import { newSandboxId, userOf } from '../../../src/doors/e2b/sandbox.ts';
+import { AUTH_TOKEN_BY_DOOR } from '../../../src/service/principal.ts';
+import { useRealService } from '../serviceGateways.ts';
 
 const OWNER = AUTH_TOKEN_BY_DOOR.e2b;
 
