@@ -50,11 +50,10 @@ export const ROOMS = {
     open: [
       'runtime.ts',
       'images.ts',
-      'workerLimits.ts',
       'docker/dockerRuntime.ts',
       'docker/dockerImages.ts',
-      'docker/askEngine.ts',
-      'docker/socketAddress.ts',
+      'docker/engineCalls.ts',
+      'docker/workerSocket.ts',
     ],
   },
   kernel: {
@@ -137,7 +136,7 @@ export const ROOMS = {
   schema: { may: ['domain', 'service'], open: ['index.ts', 'context.ts'] },
   doors: {
     may: ['domain', 'async', 'service'],
-    open: ['doors.ts', 'openDoor.ts', 'doorSocket.ts', 'shared/jsonAnswer.ts'],
+    open: ['doors.ts', 'openDoor.ts', 'shared/jsonAnswer.ts'],
   },
   server: {
     may: ['domain', 'async', 'service', 'schema', 'doors', 'config', 'process'],

@@ -65,6 +65,20 @@ export function circles(sources) {
   return found;
 }
 
+/**
+ * The rooms from which each room really imports something, of all that it may. Types do not count.
+ * @param {Record<string, string>} sources as above
+ * @returns {Map<string, Set<string>>} room -> the rooms that it imports from
+ */
+export function arrowsIn(sources) {
+  const arrows = new Map(Object.keys(ROOMS).map((room) => [room, new Set()]));
+  for (const { path, file, isTypeOnly } of importsIn(sources)) {
+    if (file === null || isTypeOnly || roomOf(path) === roomOf(file)) continue;
+    arrows.get(roomOf(path))?.add(roomOf(file));
+  }
+  return arrows;
+}
+
 /** Every import. `file` is the path of the imported file below the project's folder, or null for a package. */
 function importsIn(sources) {
   return Object.entries(sources).flatMap(([path, text]) =>

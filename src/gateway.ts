@@ -29,12 +29,12 @@ import {
 } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
-import { askEngine } from './runtime/docker/askEngine.ts';
 import { createDockerImages } from './runtime/docker/dockerImages.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
+import { askEngine } from './runtime/docker/engineCalls.ts';
 import type { Images } from './runtime/images.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
-import { workerLimits } from './runtime/workerLimits.ts';
+import { workerLimits } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createRefusals, type Refusals, recordCounts } from './service/access/refusals.ts';

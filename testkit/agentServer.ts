@@ -9,9 +9,9 @@ import type { AgentAddress } from '../src/domain/agentAddress.ts';
 import type { PoolId, WorkerId } from '../src/domain/ids.ts';
 import { createAgentCalls } from '../src/kernel/agent/createAgentCalls.ts';
 import { newId } from '../src/process/newId.ts';
-import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
-import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
+import { askEngine } from '../src/runtime/docker/engineCalls.ts';
+import { socketAddress } from '../src/runtime/docker/workerSocket.ts';
 import { asRoot } from './asRoot.ts';
 import { lightWorkerImage } from './workerImage.ts';
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { WebSocket } from 'ws';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import type { CodeRunner, RoundTrip } from '../suite/takeTurns.ts';

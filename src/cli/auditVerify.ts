@@ -4,7 +4,7 @@ import type { AuditHead } from '../domain/auditHead.ts';
 import { type Verified, verifyChain } from '../events/chain/verifyChain.ts';
 import { databaseAddress } from '../gateway.ts';
 import { createAuditHeads, readAuditHeads } from '../process/dataDir.ts';
-import { parseOptions } from './parseOptions.ts';
+import { parseOptions } from './commandLine.ts';
 
 /**
  * `cellhouse audit verify`: checks all events against the audit chain. The exit code is 1 if anything is found.

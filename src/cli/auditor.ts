@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
 import { auditorStatements, makeAuditor } from '../events/migrations/auditorRole.ts';
 import { ensureEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
-import { parseOptions } from './parseOptions.ts';
+import { parseOptions } from './commandLine.ts';
 
 /** The superuser of the embedded PostgreSQL. */
 const SUPERUSER = 'postgres';

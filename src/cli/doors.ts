@@ -9,10 +9,9 @@ import { newE2bSecret, newSecret } from '../process/dataDir.ts';
 import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { createToken, revokeToken, type TokenWithSecret } from '../service/access/tokens.ts';
-import { cleanUp } from './cleanUp.ts';
 import { clientsText } from './clients.ts';
+import { cleanUp, parseOptions } from './commandLine.ts';
 import { listeningUrl, urlOf } from './gatewayClient.ts';
-import { parseOptions } from './parseOptions.ts';
 import { openSecretSink } from './secretSink.ts';
 import { CLI, durationOf, type TokenDeps, wrong } from './token.ts';
 

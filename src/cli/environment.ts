@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { pause } from '../async/pause.ts';
 import { messageOf } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
+import { tableOf } from './commandLine.ts';
 import {
   addressOf,
   askGateway,
@@ -12,7 +13,6 @@ import {
   operatorsTokenIn,
   RefusedError,
 } from './gatewayClient.ts';
-import { tableOf } from './tableOf.ts';
 import { wrong } from './token.ts';
 
 /** What `cellhouse environment` is asked to do. */

@@ -1,4 +1,6 @@
 /** `cellhouse forget`: removes everything of a user or a tenant. */
+
+import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { GatewayId } from '../domain/ids.ts';
@@ -12,8 +14,7 @@ import { databaseAddress } from '../gateway.ts';
 import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { endOwner, untilEnded } from '../service/forget.ts';
-import { type Ask, askAtTerminal } from './ask.ts';
-import { parseOptions } from './parseOptions.ts';
+import { parseOptions } from './commandLine.ts';
 import { CLI } from './token.ts';
 
 /** The tenant of AUTH_TOKEN. */
@@ -119,4 +120,25 @@ function nameOf({ tenant, userUuid }: Owner): string {
 /** The command cannot tell a misspelt name from one that was forgotten before. */
 function nothingOf(owner: Owner): string {
   return `Nothing was found of ${nameOf(owner)}, so nothing was forgotten. Check the names, unless an earlier run was interrupted at its end: it is complete now.`;
+}
+
+/** Asks the person at the terminal. Resolves with the line that was typed, or with '' if the input has ended. */
+export type Ask = (question: string) => Promise<string>;
+
+/** Null: input or output is not a terminal, so nobody could see or answer the question. */
+export function askAtTerminal(
+  input: NodeJS.ReadableStream & { readonly isTTY?: boolean } = process.stdin,
+  output: NodeJS.WritableStream & { readonly isTTY?: boolean } = process.stdout,
+): Ask | null {
+  if (!input.isTTY || !output.isTTY) return null;
+  return (question) =>
+    new Promise((resolve) => {
+      const lines = createInterface({ input, output });
+      lines.question(question, (answer) => {
+        resolve(answer);
+        lines.close();
+      });
+      // Ctrl-C and Ctrl-D.
+      lines.once('close', () => resolve(''));
+    });
 }

@@ -9,8 +9,8 @@ import {
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
+import { parseOptions } from './commandLine.ts';
 import { addressOf, type GatewayAddress, tokenIn } from './gatewayClient.ts';
-import { parseOptions } from './parseOptions.ts';
 
 const text = { type: 'string' } as const;
 const OPTIONS = { url: text, 'token-file': text };

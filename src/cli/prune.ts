@@ -6,7 +6,7 @@ import { quoted } from '../domain/text.ts';
 import { pruneHistory } from '../events/retention/pruneHistory.ts';
 import { databaseAddress } from '../gateway.ts';
 import { newId } from '../process/newId.ts';
-import { parseOptions } from './parseOptions.ts';
+import { parseOptions } from './commandLine.ts';
 
 export interface PruneArguments {
   /** Only what ended at least this many days ago is deleted. */

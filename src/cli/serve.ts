@@ -1,8 +1,11 @@
 import { loadServeConfig } from '../config/config.ts';
 import { startGateway } from '../gateway.ts';
-import { createProcessMetrics } from '../process/processMetrics.ts';
-import { onStopSignals } from '../process/stopSignals.ts';
-import { limitHeapGrowth, optimizeEarly } from '../process/tuneV8.ts';
+import {
+  createProcessMetrics,
+  limitHeapGrowth,
+  onStopSignals,
+  optimizeEarly,
+} from '../process/servingProcess.ts';
 
 /**
  * `cellhouse serve`: starts a gateway and returns while it serves. The gateway stops at a stop signal, or when a later

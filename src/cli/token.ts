@@ -20,10 +20,8 @@ import {
   tokens,
 } from '../service/access/tokens.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
-import { cleanUp } from './cleanUp.ts';
-import { parseOptions } from './parseOptions.ts';
+import { cleanUp, parseOptions, tableOf } from './commandLine.ts';
 import { type OpenSecretSink, openSecretSink } from './secretSink.ts';
-import { tableOf } from './tableOf.ts';
 
 /** What `cellhouse token` is asked to do. */
 export type TokenArguments =

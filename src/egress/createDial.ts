@@ -5,35 +5,40 @@
  *  asked --listed?--> recorded --> resolved once --every address allowed?--> one address dialled --> socket
  * ```
  */
-import type { Socket } from 'node:net';
+
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { withAbort } from '../async/withAbort.ts';
 import type { Config } from '../config/config.ts';
 import {
+  type Address,
+  addressText,
   type EgressRule,
+  embeddedIn,
   hostText,
   isListed,
   mayDial,
+  parseAddress,
   parseRules,
   type Target,
 } from '../domain/egress.ts';
 import type { Session } from '../domain/session.ts';
-import { ConnectTimeoutError, connectToOne, reasonOf } from './connectToOne.ts';
+import type { Lookup } from './createLookup.ts';
 import {
   EgressRefusal,
   failedToReach,
   type Lister,
   notListed,
   privateAddress,
+  tooMany,
 } from './egressRefusal.ts';
-import type { Lookup } from './lookupQueue.ts';
-import { isOwnAddress } from './ownAddresses.ts';
-import { createPlaces } from './places.ts';
 import type { Traffic } from './traffic.ts';
 
 /** The session whose code opens the connection. */
 export type EgressSession = Pick<Session, 'id' | 'tenant' | 'egressAllow'>;
 
-export interface DialDeps {
+interface DialDeps {
   readonly config: Pick<
     Config,
     | 'egressAllow'
@@ -147,4 +152,123 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     }),
   ]);
+}
+
+/** Limits the connections of this gateway, in total and of each tenant. */
+interface Places {
+  /**
+   * Takes a place for a connection. Returns the function that frees the place. It must be called once.
+   * @throws EgressRefusal if no place is free
+   */
+  take(tenant: string): () => void;
+}
+
+function createPlaces(
+  config: Pick<Config, 'egressMaxTotalConnections' | 'egressMaxTenantConnections'>,
+): Places {
+  let taken = 0;
+  const ofTenants = new Map<string, number>();
+
+  function add(tenant: string, by: 1 | -1): void {
+    taken += by;
+    const own = (ofTenants.get(tenant) ?? 0) + by;
+    if (own === 0) ofTenants.delete(tenant);
+    else ofTenants.set(tenant, own);
+  }
+
+  function requireBelow(limit: number | null, used: number, name: string): void {
+    if (limit !== null && used >= limit)
+      throw tooMany(`All connections that ${name} allows are in use. Try again later.`);
+  }
+
+  return {
+    take: (tenant) => {
+      const own = ofTenants.get(tenant) ?? 0;
+      requireBelow(config.egressMaxTenantConnections, own, 'EGRESS_MAX_TENANT_CONNECTIONS');
+      requireBelow(config.egressMaxTotalConnections, taken, 'EGRESS_MAX_TOTAL_CONNECTIONS');
+      add(tenant, 1);
+      return () => add(tenant, -1);
+    },
+  };
+}
+
+/**
+ * Whether packets to the address reach this machine: it is an address of the machine itself, or a translator or tunnel
+ * would map it to one. Services of the machine may trust connections from the machine itself.
+ */
+export function isOwnAddress(address: Address): boolean {
+  const text = addressText(embeddedIn(address) ?? address);
+  return Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .some((own) => {
+      const parsed = parseAddress(own.address.replace(/%.*$/, ''));
+      return parsed !== null && addressText(parsed) === text;
+    });
+}
+
+// Connects to one of the addresses of a target.
+
+/** How many addresses of one name are tried. */
+const MAX_ADDRESSES = 6;
+
+/**
+ * Tries each address for an equal share of the time. IPv4 addresses come first, because a machine without a working
+ * IPv6 route may silently lose packets.
+ */
+async function connectToOne(
+  target: Target,
+  addresses: readonly Address[],
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const tried = [...addresses].sort((a, b) => a.family - b.family).slice(0, MAX_ADDRESSES);
+  let last: unknown;
+  for (const address of tried) {
+    try {
+      return await connectTo(address, target.port, limitMs / tried.length, signal);
+    } catch (error: unknown) {
+      last = error;
+    }
+    if (signal.aborted) break;
+  }
+  const isLate = last instanceof ConnectTimeoutError;
+  throw (
+    reasonOf(signal, target) ?? failedToReach(target, isLate ? 'timed-out' : 'unreachable', last)
+  );
+}
+
+/** The time to resolve the name and connect, or to connect to one address, is over. */
+class ConnectTimeoutError extends Error {}
+
+/** The error if the signal was aborted, so that nothing more is tried. Null: it was not aborted. */
+function reasonOf({ aborted, reason }: AbortSignal, target: Target): unknown {
+  if (!aborted) return null;
+  return reason instanceof ConnectTimeoutError
+    ? failedToReach(target, 'timed-out', reason)
+    : reason;
+}
+
+async function connectTo(
+  address: Address,
+  port: number,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { family } = address;
+  // Always an address, never a name. A name would be resolved again, perhaps to an address that is not allowed.
+  const socket = connect({ host: addressText(address), port, family, allowHalfOpen: true });
+  socket.setNoDelay(true);
+  const timer = setTimeout(() => socket.destroy(new ConnectTimeoutError()), limitMs);
+  try {
+    await once(socket, 'connect', { signal });
+    // The user of the socket learns of a failure from `close`.
+    socket.on('error', () => undefined);
+    return socket;
+  } catch (error: unknown) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -3,6 +3,7 @@
  * has to implement these few calls. The runtime limits the time of every call, and retries none.
  */
 
+import type { Config } from '../config/config.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import type { LostReason, Worker, WorkerLimits } from '../domain/worker.ts';
@@ -126,4 +127,14 @@ export interface Runtime {
   remove(parts: WorkerParts): Promise<void>;
   /** Reports on the pool's containers until the returned handle is closed. The same end may be reported twice. */
   watch(poolId: PoolId, listener: RuntimeListener): { close(): void };
+}
+
+/** The configured resource limits of each worker. */
+export function workerLimits(config: Config): WorkerLimits {
+  return {
+    memoryMb: config.workerMemoryMb,
+    diskMb: config.workerDiskMb,
+    cpus: config.workerCpus,
+    pids: config.workerPids,
+  };
 }

@@ -1,8 +1,10 @@
-/** The schema builder. It defines no types itself: each file beside it defines one type and its operations. */
+/** The schema builder, and what all subjects share: scalars, and lists in pages. Each file beside it defines one subject. */
 import SchemaBuilder from '@pothos/core';
+import { GraphQLError } from 'graphql';
+import type { ListPage } from '../service/lists/page.ts';
 import type { SchemaContext } from './context.ts';
 
-export interface SchemaTypes {
+interface SchemaTypes {
   Context: SchemaContext;
   DefaultFieldNullability: false;
   Scalars: {
@@ -23,3 +25,116 @@ builder.subscriptionType({
   description:
     'Live views, over graphql-ws or server-sent events on the same path. If a client reads slowly, the server waits and drops nothing.',
 });
+
+/** RFC 3339 with an offset. A time without an offset would mean different instants on different machines. */
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/**
+ * The allowed times: the years 1 to 9999, without the first and the last day, because queries add some slack.
+ * PostgreSQL has no year 0, and RFC 3339 has no year of five digits.
+ */
+const FIRST_TIME_MS = Date.parse('0001-01-02T00:00:00.000Z');
+const LAST_TIME_MS = Date.parse('9999-12-30T23:59:59.999Z');
+
+builder.scalarType('DateTime', {
+  description:
+    'A point in time in RFC 3339. Results are in UTC with milliseconds (`2026-01-31T12:00:00.000Z`). Arguments may have any offset.',
+  serialize: (value) => value.toISOString(),
+  parseValue: parseTime,
+});
+
+builder.scalarType('JSON', {
+  description:
+    "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds those above 2^53.",
+  serialize: (value) => value,
+});
+
+/** The argument `at` of queries for an earlier time. */
+export const AT = {
+  type: 'DateTime',
+  required: true,
+  description: 'The time, by the clock of the database. Events recorded by then count.',
+} as const;
+
+function parseTime(value: unknown): Date {
+  const ms =
+    typeof value === 'string' && RFC_3339.test(value) && isDay(value)
+      ? Date.parse(value)
+      : Number.NaN;
+  if (ms >= FIRST_TIME_MS && ms <= LAST_TIME_MS) return new Date(ms);
+  throw new GraphQLError(
+    'A DateTime must be a string such as "2026-01-31T12:00:00Z", with an offset and an existing day.',
+    { extensions: { code: 'BAD_USER_INPUT' } },
+  );
+}
+
+/** Whether the day exists. `Date` alone would accept the 30th of February, as a day in March. */
+function isDay(text: string): boolean {
+  const day = text.slice(0, 'yyyy-mm-dd'.length);
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
+}
+
+// Lists in pages, like Relay's connections: `edges { cursor node }` and `pageInfo`. They can only be read forwards.
+
+const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({
+  description: 'Where a page begins and ends, and whether another follows.',
+  fields: (t) => ({
+    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether another page follows.' }),
+    hasPreviousPage: t.boolean({
+      description: 'Always false, because lists can only be read forwards.',
+      resolve: () => false,
+    }),
+    startCursor: t.string({
+      nullable: true,
+      description: 'The cursor of the first edge. Null if the page is empty.',
+      resolve: ({ edges }) => edges[0]?.cursor ?? null,
+    }),
+    endCursor: t.string({
+      nullable: true,
+      description:
+        'The cursor of the last edge, for `after` of the next page. Null if the page is empty.',
+      resolve: ({ edges }) => edges.at(-1)?.cursor ?? null,
+    }),
+  }),
+});
+
+type Ref<T> = ReturnType<ReturnType<typeof builder.objectRef<T>>['implement']>;
+
+/** Defines `<name>Connection` and `<name>Edge` for pages of `node`. */
+export function connectionOf<T>(name: string, node: Ref<T>) {
+  const Edge = builder.objectRef<ListPage<T>['edges'][number]>(`${name}Edge`).implement({
+    description: 'An item of a list, and its place there.',
+    fields: (t) => ({
+      cursor: t.exposeString('cursor', {
+        description: 'The place in the list. As `after`, it gives the items that follow.',
+      }),
+      node: t.field({
+        type: node,
+        description: 'The item.',
+        resolve: ({ item }) => item as never,
+      }),
+    }),
+  });
+  return builder.objectRef<ListPage<T>>(`${name}Connection`).implement({
+    description: 'A page of a list.',
+    fields: (t) => ({
+      edges: t.field({
+        type: [Edge],
+        description: 'The items of this page.',
+        resolve: ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
+      }),
+      pageInfo: t.field({
+        type: PageInfo,
+        description: 'The cursors of this page, and whether another follows.',
+        resolve: (page) => page,
+      }),
+    }),
+  });
+}
+
+/** The arguments that every list takes. */
+export const pageArgs = builder.args((t) => ({
+  first: t.int({ description: 'The largest number of items, 1 to 1,000. Default 100.' }),
+  after: t.string({ description: 'Only items after this cursor.' }),
+}));

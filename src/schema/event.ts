@@ -1,8 +1,7 @@
 /** `Event`, and the queries that list events. */
 import type { Actor as ActorFacts, RecordedEvent } from '../domain/events.ts';
 import { Role } from './access.ts';
-import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connection.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
 
 const Actor = builder.objectRef<ActorFacts>('Actor').implement({
   description: 'Who caused an event.',

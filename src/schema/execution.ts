@@ -5,8 +5,7 @@ import type {
   ExecutionFiles as Comparison,
 } from '../domain/executionFiles.ts';
 import { isCommand } from '../domain/executionOptions.ts';
-import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connection.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
 import { ExecutionError, ExecutionFinished, OutputEvent } from './output.ts';
 import { Context, METADATA_FILTER, Session, TENANT_FILTER } from './session.ts';
 

@@ -2,8 +2,7 @@
 import { fileUrlOf } from '../domain/fileUrl.ts';
 import type { FileKind } from '../domain/workerFiles.ts';
 import type { FileView } from '../service/files/sessionFiles.ts';
-import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connection.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
 import type { SchemaContext } from './context.ts';
 
 const FileType = builder.enumType('FileType', {
@@ -114,7 +113,7 @@ function contentOf(
   return whole.inTurn(() => service.fileText(principal, file, { maxBytes, charge }));
 }
 
-/** The times that a DateTime can represent (`scalars.ts`). A file's time may lie outside of them. */
+/** The times that a DateTime can represent (`builder.ts`). A file's time may lie outside of them. */
 const FIRST_MS = Date.parse('0001-01-02T00:00:00.000Z');
 const LAST_MS = Date.parse('9999-12-30T23:59:59.999Z');
 

@@ -1,10 +1,9 @@
 /** The pool and a session as they were at an earlier time. */
 import type { Worker as WorkerRow } from '../domain/worker.ts';
 import type { PoolAt, SessionAt } from '../service/history/history.ts';
-import { builder } from './builder.ts';
+import { AT, builder } from './builder.ts';
 import { Execution } from './execution.ts';
 import { EnvironmentWorkers, WorkerState } from './pool.ts';
-import { AT } from './scalars.ts';
 
 const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implement({
   description: 'A session as it was at an earlier time, folded from its events.',

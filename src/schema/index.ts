@@ -10,7 +10,6 @@ import './file.ts';
 import './history.ts';
 import './output.ts';
 import './pool.ts';
-import './scalars.ts';
 import './session.ts';
 
 export const schema: GraphQLSchema = builder.toSchema();

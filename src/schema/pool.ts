@@ -5,8 +5,7 @@ import type {
   PoolStatus as Status,
 } from '../domain/poolStatus.ts';
 import type { Worker as WorkerRow } from '../domain/worker.ts';
-import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connection.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
 import { Environment } from './environment.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {

@@ -1,8 +1,7 @@
 /** `Session` and its contexts: opening, changing and ending them. */
 import type { Session as SessionRow } from '../domain/session.ts';
 import type { ContextView } from '../service/contexts/contexts.ts';
-import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connection.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
 import { Environment } from './environment.ts';
 import { Worker } from './pool.ts';
 

@@ -5,12 +5,47 @@
  * one as soon as no call is in flight on it, so a client that reconnects to another gateway loses nothing. Calls that
  * take too long are answered with SHUTTING_DOWN. Then every connection is ended.
  */
-import { createServer as createHttpServer, type Server } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createHandlers, type Handlers } from './createHandlers.ts';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { v7 } from 'uuid';
+import type { Config } from '../config/config.ts';
+import type { OpenDoor } from '../doors/openDoor.ts';
+import type { Refusals } from '../service/access/refusals.ts';
+import type { SessionKeys } from '../service/access/sessionKeys.ts';
+import type { TokenCache } from '../service/access/tokenCache.ts';
+import type { Service } from '../service/service.ts';
+import { createDoorHandlers } from './doors/createDoorHandlers.ts';
+import type { DoorUpgradeRoute } from './doors/doorUpgrade.ts';
+import { createGraphiqlPage } from './graphql/graphiqlPage.ts';
+import { createGraphqlHttp } from './graphql/graphqlHttp.ts';
+import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
+import { createErrorMask } from './graphql/maskErrors.ts';
+import { createAddressOf, createAuthenticate, createAuthenticateKey } from './http/authenticate.ts';
+import { createCompress } from './http/compress.ts';
+import {
+  createCors,
+  createOriginCheck,
+  FILES_CORS,
+  GRAPHQL_CORS,
+  type IsOriginAllowed,
+} from './http/cors.ts';
+import { createFailedLogins } from './http/failedLogins.ts';
+import { createFileCounts } from './http/files/fileAnswers.ts';
+import { createFilesRoute } from './http/files/filesRoute.ts';
+import type { Readiness } from './http/health.ts';
+import { createHttpRoutes, GRAPHQL_PATH, pathOf } from './http/httpRoutes.ts';
 import { listen } from './http/listen.ts';
-import { createInFlight, createOpenAnswers } from './http/openAnswers.ts';
-import type { ServerDeps } from './serverDeps.ts';
+import { createMetrics, type MetricsDeps } from './http/metrics.ts';
+import { createInFlight, createOpenAnswers, type InFlight } from './http/openAnswers.ts';
+import { createStaticFiles } from './http/staticFiles.ts';
+import { createWebSockets, type WebSockets } from './webSocket/webSockets.ts';
 
 /** Limit for a request's headers to arrive. The routes limit its body. */
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -79,4 +114,151 @@ function serverOf({ onRequest, onUpgrade }: Pick<Handlers, 'onRequest' | 'onUpgr
   server.on('checkContinue', onRequest);
   server.on('upgrade', onUpgrade);
   return server;
+}
+
+/** What the server needs to serve requests and to report on the gateway. */
+export interface ServerDeps
+  extends Pick<
+    MetricsDeps,
+    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus' | 'egressTotals'
+  > {
+  readonly config: Config;
+  readonly service: Service;
+  /** The doors that DOORS opens. */
+  readonly doors: readonly OpenDoor[];
+  /** AUTH_TOKEN. */
+  readonly token: string;
+  readonly refusals: Refusals;
+  readonly tokenCache: Pick<TokenCache, 'isFresh' | 'holderOf' | 'read'>;
+  readonly sessionKeys: Pick<SessionKeys, 'holderOf' | 'signerOf'>;
+  readonly readiness: () => Promise<Readiness>;
+  /** How many subscriptions follow output here. */
+  readonly outputFollowers: () => number;
+  readonly logger: Logger;
+}
+
+// The handlers of the server's port: all paths over HTTP, and the WebSockets of GraphQL and of the doors.
+
+/** How many right keys are remembered for each address. One machine may use many sessions, each with its own key. */
+const MAX_GOOD_KEYS = 128;
+/** How many addresses are remembered. With {@link MAX_GOOD_KEYS}, this keeps each limiter of keys below 50 MB. */
+const MAX_ADDRESSES_OF_KEYS = 4_096;
+
+interface HandlersDeps extends ServerDeps {
+  readonly inFlight: InFlight;
+  readonly isStopping: () => boolean;
+}
+
+interface Handlers {
+  readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
+  readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly webSockets: WebSockets;
+  /** Ends the streams of doors. Their clients continue at another gateway. */
+  stopDoors(): void;
+  /** Ends the handlers' background work. */
+  close(): void;
+}
+
+/** Call this once for each server. Nothing listens yet. */
+function createHandlers(deps: HandlersDeps): Handlers {
+  const { config, service, inFlight, isStopping, logger } = deps;
+  const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
+  const errorMask = createErrorMask({ logger, newErrorId: v7 });
+  const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
+  const clock = () => performance.now();
+  const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
+  const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);
+  const failedKeys = createFailedLogins(config.authFailuresPerMinute, clock, ofKeys);
+  // The lookup of a signature tries every open session, so each lookup counts as an attempt.
+  const ofSignatures = { ...ofKeys, maxTogether: 1 };
+  const failedSignatures = createFailedLogins(config.authFailuresPerMinute, clock, ofSignatures);
+  const authenticate = createAuthenticate({ ...deps, failedLogins });
+  const authenticateKey = createAuthenticateKey({ ...deps, failedKeys, failedSignatures });
+  const addressOf = createAddressOf(config.trustedProxies);
+  const shared = { graphql, authenticate, addressOf, inFlight, slowReaderTimeoutMs, logger };
+  const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
+  const connections = () => ({
+    inFlightCalls: inFlight.count,
+    webSockets: webSockets.count,
+    outputFollowers: deps.outputFollowers(),
+  });
+  const fileCounts = createFileCounts();
+  const doors = createDoorHandlers({
+    ...deps,
+    ...shared,
+    authenticateKey,
+    fileCounts,
+    newErrorId: v7,
+  });
+  const metrics = createMetrics({
+    ...deps,
+    ...doors,
+    connections,
+    failedLogins: [failedLogins, failedKeys, failedSignatures],
+    fileCounts: () => fileCounts,
+  });
+  const graphqlRoute = createGraphqlRoute({
+    ...shared,
+    graphiql: createGraphiqlPage(),
+    cors: createCors(corsOrigins, GRAPHQL_CORS),
+    compress: createCompress(),
+    maxBodyBytes,
+  });
+  const filesRoute = createFilesRoute({
+    ...shared,
+    service,
+    cors: createCors(corsOrigins, FILES_CORS),
+    counts: fileCounts,
+    newErrorId: v7,
+  });
+  const staticFiles = createStaticFiles();
+  const isOriginAllowed = createOriginCheck(corsOrigins);
+  return {
+    onRequest: createHttpRoutes({
+      ...deps,
+      authenticate,
+      addressOf,
+      graphqlRoute,
+      filesRoute,
+      doorRoute: doors.doorRoute,
+      metrics,
+      staticFiles,
+    }),
+    onUpgrade: createUpgrade({ ...doors, webSockets, isOriginAllowed, isStopping }),
+    webSockets,
+    stopDoors: doors.stop,
+    close: () => metrics.close(),
+  };
+}
+
+// Decides which connections may become WebSockets.
+
+interface UpgradeDeps {
+  readonly doorUpgrade: DoorUpgradeRoute;
+  readonly webSockets: WebSockets;
+  readonly isOriginAllowed: IsOriginAllowed;
+  readonly isStopping: () => boolean;
+}
+
+/** The `upgrade` listener for Node's server. */
+function createUpgrade(
+  deps: UpgradeDeps,
+): (req: IncomingMessage, socket: Duplex, head: Buffer) => void {
+  return (req, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    if (!deps.isStopping() && deps.doorUpgrade(req, socket, head)) return;
+    const refusal = refusedUpgrade(req, deps);
+    if (refusal === null) deps.webSockets.handleUpgrade(req, socket, head);
+    else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  };
+}
+
+/** The status line of the refusal. Null: the connection may be upgraded. */
+function refusedUpgrade(
+  req: IncomingMessage,
+  { isStopping, isOriginAllowed }: UpgradeDeps,
+): string | null {
+  if (isStopping()) return '503 Service Unavailable';
+  if (pathOf(req) !== GRAPHQL_PATH) return '404 Not Found';
+  return isOriginAllowed(req) ? null : '403 Forbidden';
 }

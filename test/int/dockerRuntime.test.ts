@@ -9,8 +9,8 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
-import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { askEngine } from '../../src/runtime/docker/engineCalls.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-runtime-'));

@@ -2,9 +2,8 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { serveEnvd } from '../../src/doors/e2b/envd/routes.ts';
+import { serveEnvd, serveRpc } from '../../src/doors/e2b/envd/routes.ts';
 import { RpcError, type RpcMethods, textIn } from '../../src/doors/e2b/envd/rpc.ts';
-import { serveRpc } from '../../src/doors/e2b/envd/serveRpc.ts';
 import type { DoorDeps } from '../../src/doors/openDoor.ts';
 import { newId } from '../../src/process/newId.ts';
 import { allFrames, frameOf, framesOf, startEnvd } from '../support/e2b/envd.ts';

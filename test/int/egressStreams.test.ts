@@ -5,7 +5,7 @@ import { type Duplex, Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { type EgressStreams, openEgressStreams } from '../../src/kernel/egressStreams.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { until } from '../../testkit/until.ts';

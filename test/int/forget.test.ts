@@ -1,7 +1,6 @@
 /** `cellhouse forget`: nothing of a user or tenant can be found in the database, and its history still holds. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
-import type { Ask } from '../../src/cli/ask.ts';
-import { runForget } from '../../src/cli/forget.ts';
+import { type Ask, runForget } from '../../src/cli/forget.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import { commitOne, executionRequested, sessionOpened } from '../../testkit/events.ts';

@@ -4,7 +4,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';
 import { AGENT_OPERATIONS, type OperationName } from '../../src/kernel/agent/operations.ts';
 import { newId } from '../../src/process/newId.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type Ran, recordChannel, textOf } from '../../testkit/kernelRunner.ts';
 import { useKernel } from '../support/kernelContract.ts';
 

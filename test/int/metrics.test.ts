@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionEnd } from '../../src/domain/execution.ts';
-import { createProcessMetrics } from '../../src/process/processMetrics.ts';
+import { createProcessMetrics } from '../../src/process/servingProcess.ts';
 import { tenantMetrics } from '../../src/server/http/metrics.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';

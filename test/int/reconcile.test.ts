@@ -13,8 +13,8 @@ import { endWorker, loss } from '../../src/pool/endWorker.ts';
 import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
-import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { askEngine } from '../../src/runtime/docker/engineCalls.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { DEFAULT_LANE } from '../../src/worker/lanes.ts';
 import {

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WorkerFiles } from '../../src/domain/workerFiles.ts';
 import { createWorkerFiles, queryOf } from '../../src/kernel/files/createWorkerFiles.ts';
 import { newId } from '../../src/process/newId.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type FilesOfAgent, outcomeOf, startFilesOfAgent } from '../support/workerFiles.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

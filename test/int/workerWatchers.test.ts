@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_WATCHED_ENTRIES, MAX_WATCHERS } from '../../src/domain/workerFiles.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { outcomeOf, useFilesOfAgent } from '../support/workerFiles.ts';
 
 const KEEP_MS = 60_000;

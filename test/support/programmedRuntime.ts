@@ -5,7 +5,7 @@
  */
 import type { PoolId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import {
   type BuildListener,
   BuildStepError,

@@ -15,7 +15,7 @@ import type { CloseReason, KernelRestartReason, Session } from '../../src/domain
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { deleteContext, requestContextRestart } from '../../src/service/contexts/contexts.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/interrupt.ts';

@@ -19,8 +19,8 @@ import {
   composeService,
 } from '../../src/gateway.ts';
 import type { Pool } from '../../src/pool/pool.ts';
-import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { askEngine } from '../../src/runtime/docker/engineCalls.ts';
 import type { Images } from '../../src/runtime/images.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { GatewayServer } from '../../src/server/createServer.ts';

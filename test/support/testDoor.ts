@@ -1,9 +1,8 @@
 /** A door that implements no real protocol. It shows what the server decides before it calls a door. */
 import { once } from 'node:events';
 import { type Door, type Role, secretHash } from '../../src/domain/token.ts';
-import type { DoorSocket } from '../../src/doors/doorSocket.ts';
-import type { DoorCall, OpenDoor } from '../../src/doors/openDoor.ts';
-import type { ServerDeps } from '../../src/server/serverDeps.ts';
+import type { DoorCall, DoorSocket, OpenDoor } from '../../src/doors/openDoor.ts';
+import type { ServerDeps } from '../../src/server/createServer.ts';
 import { createTokenEnd, type OpenTokenEnd } from '../../src/service/access/tokenEnd.ts';
 import { byDoor } from '../../src/service/principal.ts';
 

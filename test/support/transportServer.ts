@@ -5,9 +5,12 @@ import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
-import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
+import {
+  createServer,
+  type GatewayServer,
+  type ServerDeps,
+} from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/http/health.ts';
-import type { ServerDeps } from '../../src/server/serverDeps.ts';
 import type { Service } from '../../src/service/service.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 

@@ -6,7 +6,7 @@ import type { FileEntry, WorkerFiles, WorkerPath } from '../../src/domain/worker
 import { createAgentCalls } from '../../src/kernel/agent/createAgentCalls.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
 import { newId } from '../../src/process/newId.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 

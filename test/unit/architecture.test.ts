@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { arrowsIn } from '../../scripts/check-arrows.mjs';
+import { drawRooms } from '../../scripts/drawRooms.mjs';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const ARCHITECTURE = read('docs/architecture.md');
@@ -57,6 +59,28 @@ describe('docs/architecture.md', () => {
     const named = pathsIn(ARCHITECTURE);
     expect(folders.length).toBeGreaterThan(10);
     expect(folders.filter((folder) => !named.includes(folder))).toEqual([]);
+  });
+});
+
+describe('the picture of rooms', () => {
+  const importing = (...files: readonly string[]) =>
+    files.map((file) => `import { thing } from '../${file}';\n`).join('');
+
+  it('leaves out an arrow that others imply', () => {
+    const arrows = arrowsIn({
+      'src/server/a.ts': importing('service/a.ts', 'pool/a.ts'),
+      'src/service/a.ts': importing('pool/a.ts'),
+    });
+    const picture = 'flowchart TD\n  service --> pool\n  server --> service';
+    expect(drawRooms(arrows)).toBe(picture);
+  });
+
+  it('has no arrow for types, for what nearly every room imports, and within a room', () => {
+    const arrows = arrowsIn({
+      'src/pool/a.ts': `import type { Thing } from '../runtime/a.ts';\n${importing('domain/a.ts')}`,
+      'src/runtime/a.ts': importing('runtime/b.ts', 'async/pause.ts'),
+    });
+    expect(drawRooms(arrows)).toBe('flowchart TD');
   });
 });
 

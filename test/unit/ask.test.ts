@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
-import { askAtTerminal } from '../../src/cli/ask.ts';
+import { askAtTerminal } from '../../src/cli/forget.ts';
 
 const terminal = () => Object.assign(new PassThrough(), { isTTY: true });
 

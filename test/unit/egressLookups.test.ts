@@ -1,7 +1,7 @@
 /** Whose name is looked up next: nobody's slow names stop the others. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Address } from '../../src/domain/egress.ts';
-import { createLookupQueue, type Lookup } from '../../src/egress/lookupQueue.ts';
+import { createLookupQueue, type Lookup } from '../../src/egress/createLookup.ts';
 
 const FOUND: readonly Address[] = [{ family: 4, value: 1n }];
 

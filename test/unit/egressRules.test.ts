@@ -16,7 +16,7 @@ import {
   parseRules,
   parseTarget,
 } from '../../src/domain/egress.ts';
-import { isOwnAddress } from '../../src/egress/ownAddresses.ts';
+import { isOwnAddress } from '../../src/egress/createDial.ts';
 
 function rules(text: string): readonly EgressRule[] {
   const parsed = parseRules(text);

@@ -11,7 +11,7 @@ import {
   type NotTaken,
   openEgressStreams,
 } from '../../src/kernel/egressStreams.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { until } from '../../testkit/until.ts';
 
 const TAKEN = Buffer.of(1);

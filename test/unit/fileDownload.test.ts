@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
 import { download } from '../../src/kernel/files/transfer.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 
 const MIB = 1_048_576;
 const OK = (length: number) =>

@@ -1,8 +1,8 @@
 /** How far a client of a kernel has come: only what its WebSocket has answered for counts. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
-import type { DoorSocket } from '../../src/doors/doorSocket.ts';
 import { createAcknowledged } from '../../src/doors/jupyter/requestQueue.ts';
+import type { DoorSocket } from '../../src/doors/openDoor.ts';
 
 /** Longer than between two questions. */
 const LATER_MS = 1_000;

@@ -3,8 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
 import { createCellMessages } from '../../src/doors/jupyter/cellMessages.ts';
-import { endOfCell, outputMessage } from '../../src/doors/jupyter/messages.ts';
-import { askerOf, keyOf, parentHeaderOf } from '../../src/doors/jupyter/parentHeader.ts';
+import {
+  askerOf,
+  endOfCell,
+  keyOf,
+  outputMessage,
+  parentHeaderOf,
+} from '../../src/doors/jupyter/messages.ts';
 import { jupyterTime } from '../../src/doors/jupyter/rest.ts';
 import { queuedExecution } from '../support/states.ts';
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CallAgent, createAgentCalls } from '../../src/kernel/agent/createAgentCalls.ts';
 import { readAnswer } from '../../src/kernel/agent/operations.ts';
 import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { recordChannel } from '../../testkit/kernelRunner.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 

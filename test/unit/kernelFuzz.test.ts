@@ -8,7 +8,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
 import { receive, startProgress } from '../../src/kernel/execution.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type RecordedChannel, recordChannel } from '../../testkit/kernelRunner.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
 import { liveBytes } from '../support/ownProcess.ts';

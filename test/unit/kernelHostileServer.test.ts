@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type RecordedChannel, recordChannel } from '../../testkit/kernelRunner.ts';
 import { frame } from '../support/frames.ts';
 import { liveBytes } from '../support/ownProcess.ts';

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
-import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { askEngine } from '../../src/runtime/docker/engineCalls.ts';
 import { type Runtime, RuntimeError } from '../../src/runtime/runtime.ts';
 import { until } from '../../testkit/until.ts';
 

@@ -1,6 +1,6 @@
 /** When a gateway stops, and what a second signal does. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { onStopSignals } from '../../src/process/stopSignals.ts';
+import { onStopSignals } from '../../src/process/servingProcess.ts';
 
 const exit = vi.fn();
 const close = vi.fn(() => new Promise<void>(() => undefined));

@@ -1,12 +1,20 @@
 /** The API of E2B, for its unmodified SDKs (docs/doors/e2b.md). A sandbox is a session. */
 import type { ServerResponse } from 'node:http';
 import type { DoorDeps, Entry, KeyShown, OpenDoor, UnknownRequest } from '../openDoor.ts';
-import { answerError, answerNoPort, errorAnswer } from './answer.ts';
 import { serveControl } from './control/routes.ts';
 import { hasExpired, isSignedBy } from './envd/files.ts';
 import { serveEnvd } from './envd/routes.ts';
 import { serveInterpreter } from './interpreter/routes.ts';
-import { inSandbox, SANDBOX_NAMES, type Surface, surfaceOf, userOf } from './sandbox.ts';
+import {
+  answerError,
+  answerNoPort,
+  errorAnswer,
+  inSandbox,
+  SANDBOX_NAMES,
+  type Surface,
+  surfaceOf,
+  userOf,
+} from './sandbox.ts';
 
 const CORS_HEADERS = [
   ...['content-type', 'content-encoding', 'authorization', 'x-api-key', 'x-access-token'],

@@ -1,14 +1,16 @@
 /** Serves a call on the data plane within its sandbox, however that ends meanwhile. */
 import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';
 import { singleUser } from '../../domain/users.ts';
 import type { SessionNames } from '../../service/access/sessionKeys.ts';
 import type { Principal } from '../../service/principal.ts';
+import type { Refusal } from '../../service/refusal.ts';
 import type { WatchedSession } from '../../service/sessions/sessions.ts';
 import type { DoorCall, UnknownRequest } from '../openDoor.ts';
+import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
 import { sessionPrefixOf } from '../shared/target.ts';
-import { answerGone } from './answer.ts';
 
 // A sandbox is a session. Its id is in the name of the session's user, so every gateway knows which session is meant.
 
@@ -147,4 +149,27 @@ async function hasSessionEnded({ service }: DoorCall, watched: WatchedSession): 
 function nothingOpen(error: unknown): null {
   if (error instanceof DomainError && error.code === 'NOT_FOUND') return null;
   throw error;
+}
+
+export function answerError(res: ServerResponse, status: number, message: string): void {
+  answerJson(res, status, errorAnswer({ status, message }).body);
+}
+
+/** Clients compare `code` with numbers, so it is the status. */
+export function errorAnswer({
+  status,
+  message,
+  headers,
+}: Pick<Refusal, 'status' | 'message' | 'headers'>): JsonAnswer {
+  return { status, headers, body: { code: status, message } };
+}
+
+/** What E2B's proxy says of a sandbox that is not there: clients take it for killed, and nothing else. */
+function answerGone(res: ServerResponse, sandboxId: string): void {
+  answerJson(res, 502, { sandboxId, message: 'The sandbox was not found', code: 502 });
+}
+
+export function answerNoPort(res: ServerResponse, sandboxId: string, port: string): void {
+  const message = 'The sandbox is running but port is not open';
+  answerJson(res, 502, { sandboxId, message, port: Number(port), code: 502 });
 }

@@ -2,7 +2,7 @@
 
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionNews } from '../../service/output/followContext.ts';
-import type { DoorSocket } from '../doorSocket.ts';
+import type { DoorSocket } from '../openDoor.ts';
 import type { Fields } from '../shared/body.ts';
 import {
   type ErrorContent,

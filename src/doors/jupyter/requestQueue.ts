@@ -1,7 +1,7 @@
 /** Carries out the requests of one connection: one after the other, in the order of arrival, or concurrently. */
 import type { ContextOffset } from '../../domain/context.ts';
 import type { FollowedContext } from '../../service/output/followContext.ts';
-import type { DoorSocket } from '../doorSocket.ts';
+import type { DoorSocket } from '../openDoor.ts';
 
 /** How many requests may wait, and how much memory they may take. A notebook sends one cell at a time, or all cells. */
 const MAX_WAITING = 2_000;

@@ -5,15 +5,14 @@
 import type { Logger } from 'pino';
 import { DomainError, messageOf } from '../../domain/errors.ts';
 import type { ContextNews } from '../../service/output/followContext.ts';
-import type { DoorSocket } from '../doorSocket.ts';
+import type { DoorSocket } from '../openDoor.ts';
 import {
   type Asked,
   createCellMessages,
   createOutbox,
   PLAIN_CLIENT_BYTES,
 } from './cellMessages.ts';
-import { status } from './messages.ts';
-import { askerOf, keyOf, parentHeaderOf } from './parentHeader.ts';
+import { askerOf, keyOf, parentHeaderOf, status } from './messages.ts';
 import { createAcknowledged, createRequestQueue } from './requestQueue.ts';
 import { createRequests, type RequestsDeps } from './requests.ts';
 import { framesOf, type Header, MessageError } from './wire.ts';

@@ -7,8 +7,8 @@ import {
 } from '@modelcontextprotocol/server';
 import type { Execution } from '../../domain/execution.ts';
 import type { BoundService } from '../../service/service.ts';
-import type { McpCall } from './mcpCall.ts';
 import { IMAGE_TEMPLATE, imageOf, OUTPUT_TEMPLATE, shownText } from './result.ts';
+import type { McpCall } from './session.ts';
 import { withMaskedErrors } from './tools/tool.ts';
 
 /** The longest text of a resource, because a host takes a whole message into memory. A note replaces the rest. */

@@ -1,9 +1,11 @@
 /** Finds the session that a client means, and the id by which a client knows the session of an execution. */
+
+import type { ServerContext } from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { singleUser } from '../../domain/users.ts';
+import type { DoorCall, DoorDeps } from '../openDoor.ts';
 import { type Target, targetOf } from '../shared/target.ts';
-import type { McpCall } from './mcpCall.ts';
 
 /** A session as a client names it, and its place in the service. */
 export interface ClientSession {
@@ -91,4 +93,27 @@ function userPrefix(headers: McpCall['headers']): string {
 
 function textOf(value: string | string[] | undefined): string | null {
   return (Array.isArray(value) ? value[0] : value) || null;
+}
+
+// What a tool gets of the request that calls it.
+
+export interface McpCall extends Pick<DoorCall, 'service' | 'principal' | 'gone' | 'stopping'> {
+  readonly headers: DoorCall['req']['headers'];
+  /** Whether the client knows links to resources: since revision 2025-06-18. */
+  readonly knowsLinks: boolean;
+  readonly deps: DoorDeps;
+}
+
+/** How a tool tells its progress. Null: the client did not ask. */
+export type Notify = ((progress: number, message: string) => Promise<void>) | null;
+
+/** Returns the function that reports progress to the client of `context`. Null: the client did not ask for it. */
+export function notifyOf({ mcpReq }: ServerContext): Notify {
+  const progressToken = mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return null;
+  return (progress, message) =>
+    mcpReq.notify({
+      method: 'notifications/progress',
+      params: { progressToken, progress, message },
+    });
 }

@@ -1,24 +1,16 @@
 /** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/doors/predecessor.md). */
 import { z } from 'zod';
+import { DomainError } from '../../domain/errors.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { Output } from '../../domain/output.ts';
+import { singleUser } from '../../domain/users.ts';
+import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from '../../service/refusal.ts';
-import type { DoorCall, DoorDeps, Entry, OpenDoor } from '../openDoor.ts';
+import type { BoundService } from '../../service/service.ts';
+import type { DoorCall, DoorDeps, DoorSettings, Entry, OpenDoor } from '../openDoor.ts';
+import { BodyError, checked, isFields, jsonIn } from '../shared/body.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
-import { openContextOf } from '../shared/target.ts';
-import { executeCode } from './executeCode.ts';
-import {
-  detail,
-  INITIALIZING,
-  INTERNAL,
-  missing,
-  misunderstood,
-  NO_CONNECTION,
-  NO_WORKER,
-  type Reply,
-  readFields,
-  targetOfUser,
-  unprocessable,
-  WRONG_TOKEN,
-} from './readFields.ts';
+import { contextOf, openContextOf, type Target, targetOf } from '../shared/target.ts';
 
 const REQUEST = z.object({ user_uuid: z.string() });
 
@@ -46,6 +38,24 @@ async function poolStatus({ service }: DoorCall): Promise<Reply> {
     },
   };
 }
+
+/** What the predecessor answered: a status, and an object as JSON. */
+interface Reply {
+  readonly status: number;
+  readonly body: object;
+}
+
+/** An answer that only says something. */
+function detail(status: number, text: unknown): Reply {
+  return { status, body: { detail: text } };
+}
+
+const NO_WORKER = 'No available workers. Please try again later.';
+const INITIALIZING = 'Worker pool is initializing. Please try again shortly.';
+/** The worker was lost, or the gateway is going: nobody can say whether the code has run to its end. */
+const NO_CONNECTION = 'Gateway Timeout: Could not connect to the execution worker.';
+const WRONG_TOKEN = 'Invalid or missing authentication token';
+const INTERNAL = 'Internal Server Error';
 
 /** What the predecessor answered in these cases. Everything else is new: it keeps its status and its own words. */
 const REPLIES: Readonly<Record<string, Reply>> = {
@@ -113,4 +123,172 @@ function noEndpoint(endpoint: Endpoint | undefined): Entry {
   const [status, detail] = endpoint ? [405, 'Method Not Allowed'] : [404, 'Not Found'];
   const headers = endpoint && { Allow: endpoint.method };
   return { type: 'open', answer: (res) => answerJson(res, status, { detail }, headers) };
+}
+
+// `POST /execute`: runs code of a user, and answers with what came of it.
+
+/** Callers gave up after 30 s. Of these, the code may take 10 s. */
+const MAX_WAIT_FOR_WORKER_MS = 15_000;
+const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
+
+const EXECUTE_REQUEST = z.object({ user_uuid: z.string(), code: z.string() });
+
+/** @throws DomainError */
+async function executeCode(
+  call: DoorCall,
+  { workerWaitTimeoutMs }: Pick<DoorSettings, 'workerWaitTimeoutMs'>,
+): Promise<Reply> {
+  const request = await readFields(call, EXECUTE_REQUEST);
+  const { service } = call;
+  const place = targetOfUser(call.principal, request.user_uuid);
+  const contextId = await contextOf(service, place);
+  // Empty code was run, too. The service runs none.
+  const code = request.code || '\n';
+  const waitForWorkerMs = Math.min(MAX_WAIT_FOR_WORKER_MS, workerWaitTimeoutMs);
+  const { userUuid } = place;
+  const execution = await service.execute({ userUuid, contextId, code, waitForWorkerMs });
+  if (execution.status === 'TIMEOUT') return await timedOut(service, execution);
+  const items = await service.answer(ADVICE).outputs(execution, {});
+  return executionReply(
+    execution,
+    items.map(({ output }) => output as Output),
+  );
+}
+
+/** The predecessor lost all variables then, and its callers are told so. */
+async function timedOut(
+  service: Pick<BoundService, 'restartKernel'>,
+  { timeoutMs, stateLost, userUuid, contextId }: Execution,
+): Promise<Reply> {
+  if (!stateLost) {
+    try {
+      await service.restartKernel(userUuid, contextId);
+    } catch (error: unknown) {
+      // The session or the context has ended meanwhile, or the restart is recorded and comes a little later.
+      const code = error instanceof DomainError ? error.code : null;
+      if (code !== 'NOT_FOUND' && code !== 'POOL_INITIALIZING') throw error;
+    }
+  }
+  const seconds = timeoutMs / 1_000;
+  const shown = Number.isInteger(seconds) ? seconds.toFixed(1) : String(seconds);
+  return detail(
+    400,
+    `Code execution timed out after ${shown} seconds. Environment has been reset.`,
+  );
+}
+
+function executionReply(
+  { status, errorName, errorValue }: Execution,
+  outputs: readonly Output[],
+): Reply {
+  switch (status) {
+    case 'OK': {
+      const image = imageIn(outputs);
+      const text = image === null ? textIn(outputs) : null;
+      return { status: 200, body: { result_text: text, result_base64: image } };
+    }
+    case 'ERROR':
+    case 'INTERRUPTED': {
+      const error = outputs.find((output) => output.kind === 'error') ?? {
+        name: errorName ?? 'Error',
+        value: errorValue ?? '',
+      };
+      return detail(400, `Python Execution Error: ${error.name}: ${error.value}`);
+    }
+    default:
+      return detail(504, NO_CONNECTION);
+  }
+}
+
+/** The text of both streams and the results, in their order. */
+function textIn(outputs: readonly Output[]): string {
+  let text = '';
+  for (const output of outputs) {
+    if (output.kind === 'stream') text += output.text;
+    if (output.kind === 'result') text += plainText(output.data['text/plain']);
+  }
+  return text;
+}
+
+/** Jupyter's text values may be a list of lines. */
+function plainText(value: unknown): string {
+  return Array.isArray(value) ? value.join('') : typeof value === 'string' ? value : '';
+}
+
+/** The last PNG that was displayed. One that is a result does not count. */
+function imageIn(outputs: readonly Output[]): string | null {
+  const image = outputs.findLast(
+    (output) => output.kind === 'display' && typeof output.data['image/png'] === 'string',
+  );
+  return image?.kind === 'display' ? String(image.data['image/png']).replace(/\s+/g, '') : null;
+}
+
+// Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said.
+
+/** Where the code of a `user_uuid` runs. The user that a token is for has the default context. */
+function targetOfUser(principal: Principal, userUuid: string): Target {
+  const own = singleUser(principal.users);
+  const isOwn = own !== null && (userUuid === own || userUuid === '');
+  return targetOf(principal, isOwn ? null : userUuid);
+}
+
+/** Why a part of the request is not accepted. */
+interface Problem {
+  readonly type: string;
+  /** Where: `body` or `header`, and the name. */
+  readonly loc: readonly PropertyKey[];
+  readonly msg: string;
+  readonly input: unknown;
+  readonly ctx?: object;
+}
+
+/** @param schema of an object of strings @throws BodyError, which is answered with {@link misunderstood} */
+async function readFields<Schema extends z.ZodType>(
+  { req, readBody }: Pick<DoorCall, 'req' | 'readBody'>,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const text = await readBody();
+  const isText = text !== '' && !isJson(req.headers['content-type']);
+  return checked(isText ? text : jsonIn(text), schema);
+}
+
+/** What is answered to a wrong body. @throws any other error */
+function misunderstood(error: unknown): Reply {
+  if (!(error instanceof BodyError)) throw error;
+  const { body, issues } = error;
+  const problems = issues.map(({ path }): Problem => {
+    const loc = ['body', ...path];
+    const input = isFields(body) ? body[String(path[0])] : body;
+    if (input === undefined) return missing(loc, body ?? null);
+    const [type, msg] = path.length === 0 ? NO_OBJECT : NO_TEXT;
+    return { type, loc, msg, input };
+  });
+  return unprocessable(...(problems.length === 0 ? [NO_JSON] : problems));
+}
+
+/** A request that is not understood. */
+function unprocessable(...problems: readonly Problem[]): Reply {
+  return detail(422, problems);
+}
+
+function missing(loc: Problem['loc'], input: unknown): Problem {
+  return { type: 'missing', loc, msg: 'Field required', input };
+}
+
+const NO_TEXT = ['string_type', 'Input should be a valid string'] as const;
+const NO_OBJECT = [
+  'model_attributes_type',
+  'Input should be a valid dictionary or object to extract fields from',
+] as const;
+const NO_JSON: Problem = {
+  type: 'json_invalid',
+  loc: ['body', 0],
+  msg: 'JSON decode error',
+  input: {},
+  ctx: { error: 'Expecting value' },
+};
+
+/** A body of no type counts as JSON, too. */
+function isJson(type: string | undefined): boolean {
+  return type === undefined || /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type);
 }

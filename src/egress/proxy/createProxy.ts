@@ -14,10 +14,16 @@ import { hostText, parseTarget, type Target } from '../../domain/egress.ts';
 import type { Dial, EgressSession } from '../createDial.ts';
 import { malformed } from '../egressRefusal.ts';
 import type { Traffic } from '../traffic.ts';
-import { egressRefusalOf, respondRefused, writeRefused } from './answers.ts';
-import { parseAskedUrl } from './askedUrl.ts';
-import { forward, forwardUpgrade, hasPlainBody } from './forward.ts';
-import { join } from './join.ts';
+import {
+  egressRefusalOf,
+  forward,
+  forwardUpgrade,
+  hasPlainBody,
+  join,
+  parseAskedUrl,
+  respondRefused,
+  writeRefused,
+} from './forward.ts';
 
 const MAX_HEAD_BYTES = 16_384;
 

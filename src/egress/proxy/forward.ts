@@ -2,12 +2,8 @@
 import { type ClientRequest, type IncomingMessage, request, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
-import { authorityOf } from '../../domain/egress.ts';
+import { authorityOf, parseTarget, type Target } from '../../domain/egress.ts';
 import { EgressRefusal, malformed } from '../egressRefusal.ts';
-import { respondRefused, writeRefused } from './answers.ts';
-import type { AskedUrl } from './askedUrl.ts';
-import { passedOn } from './headers.ts';
-import { join } from './join.ts';
 
 const HTTP_PORT = 80;
 
@@ -137,4 +133,120 @@ function headOf({ statusMessage, rawHeaders, headers }: IncomingMessage): string
   const lines = [`HTTP/1.1 101 ${statusMessage ?? ''}`];
   for (let at = 0; at < passed.length; at += 2) lines.push(`${passed[at]}: ${passed[at + 1]}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+// Which headers a proxy passes on (RFC 9110, 7.6.1).
+
+/** Headers that are valid for one connection only, or that the proxy sets itself. */
+const NOT_PASSED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+  'content-length',
+]);
+
+/**
+ * The headers to forward, in their order, as alternating names and values. Left out are headers of one connection,
+ * headers that `Connection` names, `Host`, and the headers for the length of the body.
+ */
+function passedOn(rawHeaders: readonly string[]): string[] {
+  const pairs = pairsOf(rawHeaders);
+  const named = new Set(
+    pairs
+      .filter(([name]) => name.toLowerCase() === 'connection')
+      .flatMap(([, value]) => value.split(',').map((word) => word.trim().toLowerCase())),
+  );
+  return pairs
+    .filter(([name]) => !NOT_PASSED.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+    .flat();
+}
+
+function pairsOf(rawHeaders: readonly string[]): readonly (readonly [string, string])[] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2)
+    pairs.push([rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '']);
+  return pairs;
+}
+
+/** The parsed URL of a request to the proxy. */
+interface AskedUrl {
+  readonly target: Target;
+  /** The path and query that are sent to the host. */
+  readonly path: string;
+}
+
+/** Allows no character that a URL must escape, and no backslash, which some programs read as a slash. */
+const ABSOLUTE = /^http:\/\/([^/?#\\]*)((?:[/?][!-"$-[\]-~]*)?)$/i;
+
+/** Parses an absolute URL. Null if it is not absolute, or its scheme is not `http`. */
+export function parseAskedUrl(url: string): AskedUrl | null {
+  const [, authority = '', rest = ''] = ABSOLUTE.exec(url) ?? [];
+  const target = parseTarget(authority, 80);
+  return target && { target, path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+/** Copies both ways until both have ended. The end of one way does not end the other; a failure ends both. */
+export function join(one: Duplex, other: Duplex): void {
+  one.pipe(other);
+  other.pipe(one);
+  endWith(one, other);
+  endWith(other, one);
+}
+
+function endWith(one: Duplex, other: Duplex): void {
+  const end = () => {
+    // Bytes of `one` may still be on their way to `other`, so `other` is ended and not destroyed.
+    if (one.readableEnded && !one.errored) other.end();
+    else other.destroy();
+  };
+  if (one.destroyed) end();
+  else one.once('close', end);
+}
+
+// Answers of the proxy itself, not of a host.
+
+/** The refusal that code gets for an error. An error that is not a refusal becomes a general one without details. */
+export function egressRefusalOf(error: unknown): EgressRefusal {
+  if (error instanceof EgressRefusal) return error;
+  return new EgressRefusal(
+    503,
+    'unreachable',
+    'The proxy cannot make connections at this time. Try again later.',
+  );
+}
+
+/**
+ * Writes the sentence into the status line, too, because clients such as pip show only that line of a refused CONNECT.
+ */
+export function respondRefused(res: ServerResponse, { status, message }: EgressRefusal): void {
+  res.sendDate = false;
+  res.writeHead(status, message, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(message) + 1,
+    connection: 'close',
+  });
+  res.end(`${message}\n`);
+}
+
+/** Like {@link respondRefused}, on a connection that the HTTP server has handed over. */
+export function writeRefused(stream: Duplex, { status, message }: EgressRefusal): void {
+  if (!stream.writable) {
+    stream.destroy();
+    return;
+  }
+  const lines = [
+    `HTTP/1.1 ${status} ${message}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(message) + 1}`,
+    'Connection: close',
+  ];
+  stream.end(`${lines.join('\r\n')}\r\n\r\n${message}\n`, () => stream.destroy());
 }

@@ -16,7 +16,7 @@ import type { Database } from '../../events/database.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { ConcurrencyError, LimitError } from '../../events/store/eventStore.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { workerLimits } from '../../runtime/workerLimits.ts';
+import { workerLimits } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 

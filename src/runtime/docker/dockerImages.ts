@@ -14,8 +14,7 @@ import {
   type ListedImage,
 } from '../images.ts';
 import { otherEngine, RuntimeError } from '../runtime.ts';
-import { askEngine } from './askEngine.ts';
-import { engineCall, statusOf } from './dockerErrors.ts';
+import { askEngine, engineCall, statusOf } from './engineCalls.ts';
 
 /** The label for the kind of an image that Cellhouse has built. `scripts/setup/pruneImages.mjs` reads it, too. */
 const KIND_LABEL = 'cellhouse.image';

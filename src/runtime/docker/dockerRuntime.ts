@@ -16,14 +16,22 @@ import {
   type WorkerParts,
   type WorkerSpec,
 } from '../runtime.ts';
-import { askEngine } from './askEngine.ts';
 import { CPU_SHARES, containerSpec, isGvisor, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
-import { engineCall, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
-import { createEngineIdentity, type EngineIdentity } from './engineIdentity.ts';
-import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
-import { socketAddress } from './socketAddress.ts';
-import { makeSocketFolder, removeSocketFolder, socketFolder, socketIn } from './socketFolder.ts';
+import { askEngine, engineCall, statusOf } from './engineCalls.ts';
+import {
+  createEngineIdentity,
+  createEngineOutages,
+  type EngineIdentity,
+  type EngineOutages,
+} from './engineIdentity.ts';
+import {
+  makeSocketFolder,
+  removeSocketFolder,
+  socketAddress,
+  socketFolder,
+  socketIn,
+} from './workerSocket.ts';
 
 /** An engine that has not answered a call by then counts as away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;

@@ -1,9 +1,15 @@
 import type { Config } from '../../config/config.ts';
 import { createTokenEnd } from '../../service/access/tokenEnd.ts';
 import type { Service } from '../../service/service.ts';
-import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
-import { createDoorFiles, type DoorFilesDeps } from './doorFiles.ts';
-import { createDoorRoute, type DoorRoute, type DoorRouteDeps } from './doorRoute.ts';
+import {
+  createDoorCounts,
+  createDoorFiles,
+  createDoorRoute,
+  type DoorCounts,
+  type DoorFilesDeps,
+  type DoorRoute,
+  type DoorRouteDeps,
+} from './doorRoute.ts';
 import { createDoorSockets, createSocketsOfTokens, type DoorSockets } from './doorSockets.ts';
 import { createDoorUpgrade, type DoorUpgradeRoute } from './doorUpgrade.ts';
 import { createFindDoor, createHostCheck } from './enterDoor.ts';

@@ -7,6 +7,14 @@ import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
 import { internalRefusal, type Refusal, refusalOf } from '../../service/refusal.ts';
 import { type Cors, createCors } from '../http/cors.ts';
 import {
+  createFreePiece,
+  type FileCounts,
+  type FilesService,
+  type FreePiece,
+} from '../http/files/fileAnswers.ts';
+import { uploadOf } from '../http/files/receiveFile.ts';
+import { sendFile } from '../http/files/sendFile.ts';
+import {
   type GuardedReader,
   guardReader,
   type InFlight,
@@ -14,8 +22,6 @@ import {
   watchReader,
 } from '../http/openAnswers.ts';
 import { BodyTooLargeError, readBody, readBytes, refuse, sendRefusal } from '../http/refuse.ts';
-import type { DoorCounts } from './doorCounts.ts';
-import type { DoorFiles } from './doorFiles.ts';
 import { type EnterDoorDeps, enterDoor, type FindDoor, type HostCheck } from './enterDoor.ts';
 
 /** Answers the request if it is for a door. Resolves with whether it was. */
@@ -148,3 +154,59 @@ const NOTHING_HERE: Refusal = {
   code: 'NOT_FOUND',
   message: 'No door is at this path. DOORS lists the open doors.',
 };
+
+// Uploads and downloads through a door. They work like those of `/files/`, and are counted with them.
+
+export interface DoorFilesDeps {
+  readonly service: FilesService;
+  readonly fileCounts: FileCounts;
+}
+
+/** The part of a call that is about files. */
+type DoorFiles = (
+  request: DoorRequest,
+  res: ServerResponse,
+  refused: (refusal: Refusal) => void,
+) => Pick<DoorCall, 'readStream' | 'free' | 'sendFile'>;
+
+export function createDoorFiles({ service, fileCounts: counts }: DoorFilesDeps): DoorFiles {
+  const free: FreePiece = createFreePiece();
+  return ({ req, principal }, res, refused) => ({
+    free,
+    readStream: () =>
+      uploadOf(req, res, principal.tokenEnd, (count) => {
+        counts.uploadedBytes += count;
+      }),
+    sendFile: ({ userUuid, path }) => {
+      const url = { userUuid, path: Buffer.from(path), archive: null, isInline: false };
+      return sendFile({ service, principal, url, req, res, counts, free }, refused);
+    },
+  });
+}
+
+/** Counts the answers of the doors since the start, by door and status. */
+export interface DoorCounts {
+  /** Counts an answer that has ended. */
+  count(door: ServedDoor, status: number): void;
+  readonly answers: Iterable<{
+    readonly door: string;
+    readonly status: number;
+    readonly count: number;
+  }>;
+}
+
+/** A door answers with few different statuses, so the map stays small, whatever clients send. */
+export function createDoorCounts(): DoorCounts {
+  const counts = new Map<string, { door: ServedDoor; status: number; count: number }>();
+  return {
+    count: (door, status) => {
+      const key = `${door} ${status}`;
+      const known = counts.get(key) ?? { door, status, count: 0 };
+      known.count += 1;
+      counts.set(key, known);
+    },
+    get answers() {
+      return counts.values();
+    },
+  };
+}

@@ -5,8 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { within } from '../../async/within.ts';
-import type { DoorSocket } from '../../doors/doorSocket.ts';
-import type { DoorUpgrade } from '../../doors/openDoor.ts';
+import type { DoorSocket, DoorUpgrade } from '../../doors/openDoor.ts';
 import type { TokenEnd } from '../../service/access/tokenEnd.ts';
 import type { Refusal } from '../../service/refusal.ts';
 import {

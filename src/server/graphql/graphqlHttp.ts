@@ -14,8 +14,7 @@ import { schema } from '../../schema/index.ts';
 import type { Service } from '../../service/service.ts';
 import { type Compress, MIN_COMPRESSED_BYTES } from '../http/compress.ts';
 import type { ErrorMask } from './maskErrors.ts';
-import { createPlugins, type QueryLimits } from './plugins.ts';
-import type { ServerContext } from './serverContext.ts';
+import { createPlugins, type QueryLimits, type ServerContext } from './plugins.ts';
 
 // Answers requests whose answer is a single piece. Most requests are of this kind. They pass through Yoga and all its
 // plugins, but not through Yoga's adapter for Node. The adapter wraps each request in Fetch objects, streams and abort

@@ -1,5 +1,5 @@
 /** The plugins of the GraphQL server: limits of documents, exact numbers, masked errors and streams of events. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { costLimitPlugin } from '@escape.tech/graphql-armor-cost-limit';
 import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases';
 import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth';
@@ -16,8 +16,8 @@ import type { Config } from '../../config/config.ts';
 import { jsonText } from '../../domain/exactJson.ts';
 import type { SchemaContext } from '../../schema/context.ts';
 import { type TokenEnd, tokenEnded } from '../../service/access/tokenEnd.ts';
+import type { Principal } from '../../service/principal.ts';
 import { type ErrorMask, useOneCode, withoutHttp } from './maskErrors.ts';
-import type { ServerContext } from './serverContext.ts';
 
 // Limits of one GraphQL document.
 
@@ -211,4 +211,16 @@ export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
     // The answer.
     useExactResults(),
   ];
+}
+
+/** The facts about an operation that our code passes to Yoga. */
+export interface ServerContext {
+  readonly principal: Principal;
+  /** The parameters in the body, or the error in it. Set for HTTP POST only. */
+  readonly params?: Record<string, unknown> | GraphQLError;
+  /** Set for HTTP only. */
+  readonly res?: ServerResponse;
+  readonly req?: IncomingMessage;
+  /** Called if the operation is a subscription, because a stopping server does not wait for subscriptions. */
+  readonly onStream?: () => void;
 }

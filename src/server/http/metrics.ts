@@ -10,7 +10,7 @@ import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
 import type { MetricsView } from '../../service/pool/metrics.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
-import type { DoorCounts } from '../doors/doorCounts.ts';
+import type { DoorCounts } from '../doors/doorRoute.ts';
 import type { DoorSockets } from '../doors/doorSockets.ts';
 import type { FailedLogins } from './failedLogins.ts';
 import type { FileCounts } from './files/fileAnswers.ts';

@@ -1,6 +1,10 @@
 /** The data plane of the E2B door behind the real server, without keys and sandboxes: every call is one of the session. */
-import { errorAnswer } from '../../../src/doors/e2b/answer.ts';
-import { newSandboxId, type SandboxCall, userOf } from '../../../src/doors/e2b/sandbox.ts';
+import {
+  errorAnswer,
+  newSandboxId,
+  type SandboxCall,
+  userOf,
+} from '../../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../../src/service/principal.ts';
 import { memoryService } from '../memoryService.ts';
 import { useRealService } from '../serviceGateways.ts';

@@ -3,7 +3,7 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall, DoorDeps } from '../../openDoor.ts';
 import { findRoute } from '../../shared/findRoute.ts';
-import { answerError } from '../answer.ts';
+import { answerError } from '../sandbox.ts';
 import { listAll, listSandboxes } from './listSandboxes.ts';
 import { metricsOf, metricsOfMany } from './metrics.ts';
 import {

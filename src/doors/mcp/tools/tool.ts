@@ -11,8 +11,8 @@ import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import { secondsToRetry } from '../../../service/refusal.ts';
 import type { DoorDeps, DoorSettings } from '../../openDoor.ts';
-import { type McpCall, type Notify, notifyOf } from '../mcpCall.ts';
 import { MAX_WAIT_SECONDS } from '../run.ts';
+import { type McpCall, type Notify, notifyOf } from '../session.ts';
 
 // Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again.
 

@@ -1,8 +1,14 @@
-/** The folder for a worker's socket. It is on the host and is mounted only into that worker. */
+/** A worker's socket: its folder, which is on the host and is mounted only into that worker, and how the agent is reached. */
+
+import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { pause } from '../../async/pause.ts';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+import { hasCode } from '../../domain/errors.ts';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
-import { diskError } from './dockerErrors.ts';
+import { diskError } from './engineCalls.ts';
 
 /** The name of the socket that the agent creates there. */
 const SOCKET_NAME = 'agent.sock';
@@ -40,4 +46,37 @@ export async function makeSocketFolder(folder: string): Promise<void> {
 /** Does nothing if the folder is gone already. */
 export async function removeSocketFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
+}
+
+/** One attempt costs some 30 µs. So a start is noticed quickly even if hundreds of workers are awaited. */
+const POLL_INTERVAL_MS = 10;
+
+/** The address of an agent behind a Unix socket on this machine. @param path at most 107 bytes */
+export function socketAddress(path: string): AgentAddress {
+  return {
+    open: (into) => connect(into ? { path, onread: into } : { path }),
+    untilOpen: async (signal) => {
+      while (!(await canConnect(path, signal))) await pause(POLL_INTERVAL_MS, signal);
+    },
+  };
+}
+
+/**
+ * In this order: the socket does not exist yet; no process listens on it yet, or no longer does; its backlog is full.
+ */
+const NOT_YET = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
+
+async function canConnect(path: string, signal: AbortSignal): Promise<boolean> {
+  signal.throwIfAborted();
+  const socket = connect({ path });
+  try {
+    await once(socket, 'connect', { signal });
+    return true;
+  } catch (e: unknown) {
+    signal.throwIfAborted();
+    if (NOT_YET.some((code) => hasCode(e, code))) return false;
+    throw e;
+  } finally {
+    socket.destroy();
+  }
 }

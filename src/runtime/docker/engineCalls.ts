@@ -1,7 +1,9 @@
-/** Classifies failures of the engine and of the disk. */
+/** Calls of the engine: their time limit, their failures (and those of the disk), and the question which engine it is. */
+
+import Docker from 'dockerode';
 import { within } from '../../async/within.ts';
 import { hasCode, messageOf } from '../../domain/errors.ts';
-import { RuntimeError } from '../runtime.ts';
+import { type Engine, RuntimeError } from '../runtime.ts';
 
 /** The socket is missing, nobody listens on it, or the connection broke in the middle of a call. */
 const AWAY_CODES = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
@@ -54,4 +56,28 @@ export function statusOf(error: unknown): number | null {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode
     : null;
+}
+
+/** Added to dockerode's own limit. Catches answers that break off in the middle, which dockerode never reports. */
+const BROKEN_ANSWER_ALLOWANCE_MS = 1_000;
+
+interface EngineInfo {
+  readonly ID: string;
+  readonly LiveRestoreEnabled: boolean;
+  readonly Runtimes: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Asks the engine at a socket for its id and its abilities.
+ * @throws RuntimeError `engine-away`, also after `limitMs`
+ */
+export async function askEngine(socketPath: string, limitMs: number): Promise<Engine> {
+  const docker = new Docker({ socketPath, timeout: limitMs });
+  const answer = engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, docker.info());
+  const info = (await answer) as EngineInfo;
+  return {
+    id: info.ID,
+    keepsContainers: info.LiveRestoreEnabled,
+    ociRuntimes: Object.keys(info.Runtimes),
+  };
 }

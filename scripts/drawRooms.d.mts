@@ -1,0 +1,2 @@
+/** See drawRooms.mjs. */
+export function drawRooms(arrows: ReadonlyMap<string, ReadonlySet<string>>): string;
