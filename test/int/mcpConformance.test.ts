@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterAll, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
-import { createMcpServer } from '../../src/doors/mcp/mcpHandler.ts';
+import { createServerMaker } from '../../src/doors/mcp/mcpHandler.ts';
 import { newId } from '../../src/process/newId.ts';
 import { addFixtures } from '../support/mcpConformance/fixtures.ts';
 import { memoryService } from '../support/memoryService.ts';
@@ -32,8 +32,9 @@ const deps = {
 };
 
 async function url(): Promise<string> {
+  const makeServer = createServerMaker(deps.settings);
   const door = createMcpDoor(deps, (call) => {
-    const server = createMcpServer(call);
+    const server = makeServer(call);
     addFixtures(server);
     return server;
   });

@@ -7,11 +7,11 @@ import { openContextOf } from '../../shared/target.ts';
 import { RESULT } from '../result.ts';
 import { poll, run } from '../run.ts';
 import { type ClientSession, type McpCall, openedSessionOf, sessionOf } from '../session.ts';
+import type { Allowed } from './allowed.ts';
 import {
   answered,
   EXECUTION_ID,
   failed,
-  RUNS_CODE,
   SESSION_ID,
   type Tool,
   timeoutSeconds,
@@ -19,78 +19,74 @@ import {
   WAIT_SECONDS,
 } from './tool.ts';
 
-/** How long code of an MCP client may run if the call does not say. */
-const DEFAULT_TIMEOUT_SECONDS = 60;
-/** The highest limit that a call may set. The service refuses more than MAX_EXECUTION_TIMEOUT_MS. */
-const MAX_TIMEOUT_SECONDS = 300;
-
 /** Runs Python in the session's kernel. */
-export const executeCode: Tool = tool({
-  name: 'execute_code',
-  title: 'Run Python code',
-  description: `Runs Python code in a Jupyter kernel and returns what it prints, its last expression's value, its exception, and its figures as images.
+export function executeCode({ network, runsCode, codeSeconds }: Allowed): Tool {
+  return tool({
+    name: 'execute_code',
+    title: 'Run Python code',
+    description: `Runs Python code in a Jupyter kernel and returns what it prints, its last expression's value, its exception, and its figures as images.
 
 Variables, imports and files stay for the next call with the same session_id. Without session_id, a new session begins (unless your host chose one): take session_id from the result and pass it on.
-NETWORK
+${network}
 numpy, pandas, matplotlib, scipy, sympy, scikit-learn, pillow and openpyxl are there.
 Files: the working folder is /home/user, with 'write_file', 'read_file' and 'list_files'. It is deleted with the session, which ends when it is unused for long.
 Code that runs longer than wait_seconds goes on: the result has status "running", and get_execution waits for the rest.`,
-  input: z.strictObject({
-    code: z.string().min(1).describe('Python. IPython syntax works: %magics, !commands, await.'),
-    session_id: SESSION_ID.optional(),
-    timeout_seconds: timeoutSeconds(MAX_TIMEOUT_SECONDS, DEFAULT_TIMEOUT_SECONDS),
-    wait_seconds: WAIT_SECONDS.optional(),
-  }),
-  output: RESULT,
-  annotations: RUNS_CODE,
-  run: (call, { code, session_id, timeout_seconds, wait_seconds }, notify) =>
-    run(
-      call,
-      {
-        code,
-        session: sessionOf(call, session_id),
-        timeoutMs: Math.round((timeout_seconds ?? DEFAULT_TIMEOUT_SECONDS) * 1_000),
-        waitSeconds: wait_seconds,
-      },
-      notify,
-    ),
-});
-
-/**
- * One hour, which is far longer than a host waits. get_execution returns what follows after the wait. The service
- * refuses more than MAX_COMMAND_TIMEOUT_MS.
- */
-const MAX_COMMAND_TIMEOUT_SECONDS = 3_600;
+    input: z.strictObject({
+      code: z.string().min(1).describe('Python. IPython syntax works: %magics, !commands, await.'),
+      session_id: SESSION_ID.optional(),
+      timeout_seconds: timeoutSeconds(codeSeconds),
+      wait_seconds: WAIT_SECONDS.optional(),
+    }),
+    output: RESULT,
+    annotations: runsCode,
+    run: (call, { code, session_id, timeout_seconds, wait_seconds }, notify) =>
+      run(
+        call,
+        {
+          code,
+          session: sessionOf(call, session_id),
+          timeoutMs: Math.round((timeout_seconds ?? codeSeconds.byDefault) * 1_000),
+          waitSeconds: wait_seconds,
+        },
+        notify,
+      ),
+  });
+}
 
 /** Runs a shell command in the session's container. */
-export const runCommand: Tool = tool({
-  name: 'run_command',
-  title: 'Run a shell command',
-  description:
-    'Runs a bash command in the container of the session, beside its Python kernel, and returns its output and exit code. Files are shared with Python and stay; the current folder and shell variables do not: each command is a new shell in /home/user. NETWORK There is no root, no apt and no compiler. A long command goes on as with execute_code.',
-  input: z.strictObject({
-    command: z.string().min(1).describe('For bash -c. Pipes, && and here-documents work.'),
-    session_id: SESSION_ID.optional(),
-    working_directory: z.string().min(1).optional().describe('Default /home/user.'),
-    timeout_seconds: timeoutSeconds(MAX_COMMAND_TIMEOUT_SECONDS, DEFAULT_TIMEOUT_SECONDS),
-    wait_seconds: WAIT_SECONDS.optional(),
-  }),
-  output: RESULT,
-  annotations: RUNS_CODE,
-  run: (call, { command, session_id, working_directory, timeout_seconds, wait_seconds }, notify) =>
-    run(
+export function runCommand({ network, runsCode, commandSeconds }: Allowed): Tool {
+  return tool({
+    name: 'run_command',
+    title: 'Run a shell command',
+    description: `Runs a bash command in the container of the session, beside its Python kernel, and returns its output and exit code. Files are shared with Python and stay; the current folder and shell variables do not: each command is a new shell in /home/user. ${network} There is no root and no apt, and usually no compiler. A long command goes on as with execute_code.`,
+    input: z.strictObject({
+      command: z.string().min(1).describe('For bash -c. Pipes, && and here-documents work.'),
+      session_id: SESSION_ID.optional(),
+      working_directory: z.string().min(1).optional().describe('Default /home/user.'),
+      timeout_seconds: timeoutSeconds(commandSeconds),
+      wait_seconds: WAIT_SECONDS.optional(),
+    }),
+    output: RESULT,
+    annotations: runsCode,
+    run: (
       call,
-      {
-        code: command,
-        language: 'BASH',
-        session: sessionOf(call, session_id),
-        workingDirectory: working_directory,
-        timeoutMs: Math.round((timeout_seconds ?? DEFAULT_TIMEOUT_SECONDS) * 1_000),
-        waitSeconds: wait_seconds,
-      },
+      { command, session_id, working_directory, timeout_seconds, wait_seconds },
       notify,
-    ),
-});
+    ) =>
+      run(
+        call,
+        {
+          code: command,
+          language: 'BASH',
+          session: sessionOf(call, session_id),
+          workingDirectory: working_directory,
+          timeoutMs: Math.round((timeout_seconds ?? commandSeconds.byDefault) * 1_000),
+          waitSeconds: wait_seconds,
+        },
+        notify,
+      ),
+  });
+}
 
 /** How many running and how many queued executions one call may stop. A session can hardly have more. */
 const MAX_INTERRUPTED = 100;
