@@ -120,7 +120,12 @@ function serverOf({ onRequest, onUpgrade }: Pick<Handlers, 'onRequest' | 'onUpgr
 export interface ServerDeps
   extends Pick<
     MetricsDeps,
-    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus' | 'egressTotals'
+    | 'version'
+    | 'onExecutionEnded'
+    | 'messageCounts'
+    | 'processMetrics'
+    | 'auditStatus'
+    | 'egressTotals'
   > {
   readonly config: Config;
   readonly service: Service;
@@ -161,10 +166,10 @@ interface Handlers {
 
 /** Call this once for each server. Nothing listens yet. */
 function createHandlers(deps: HandlersDeps): Handlers {
-  const { config, service, inFlight, isStopping, logger } = deps;
+  const { config, version, service, inFlight, isStopping, logger } = deps;
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
   const errorMask = createErrorMask({ logger, newErrorId: v7 });
-  const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
+  const graphql = createGraphqlHttp({ version, service, errorMask, limits: config, logger });
   const clock = () => performance.now();
   const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
   const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);

@@ -15,6 +15,8 @@ import type { Service } from '../../src/service/service.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
 export const TOKEN = 'a-token-for-tests';
+/** What the server says its version is. */
+export const VERSION = '1.2.3-test';
 export const MAX_BODY_BYTES = 65_536;
 
 export interface TransportServer {
@@ -61,6 +63,7 @@ export interface TransportOptions {
 export function serverDeps(service: Service, options: TransportOptions = {}): ServerDeps {
   return {
     config: { ...SERVER_CONFIG, ...options.config },
+    version: VERSION,
     service,
     doors: options.doors ?? [],
     token: TOKEN,
