@@ -108,7 +108,7 @@ export function executeRequestFrame(request: ExecuteMessage, session: string, no
   });
 }
 
-/** The agent has the same limits (cellhouse_agent/record.py). */
+/** The agent has the same limits (cellhouse_agent/executions/record.py). */
 const MAX_LATE_INPUT_REQUESTS = 1_000;
 const MAX_LATE_PROMPT_CHARS = 100;
 

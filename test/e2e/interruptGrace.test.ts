@@ -15,7 +15,7 @@ const KERNEL_SHARES = 400;
 const LIMIT_MS = 1_000;
 /** For what must end by itself. */
 const LONG_GRACE_MS = 60_000;
-/** The agent's longest wait, in multiples of the grace (worker-image/agent/cellhouse_agent/grace.py). */
+/** The agent's longest wait, in multiples of the grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
 /** Time to notice the end, end the kernel and report it, with so little CPU. */
 const ENDING_MS = 10_000;

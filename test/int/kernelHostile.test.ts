@@ -17,7 +17,7 @@ const FLOOD = { timeout: 120_000 };
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
 /** What a busy machine may add to a limit of two seconds. Before the agent had a bound, it took fifteen. */
 const SLOW_MACHINE_MS = 2_000;
-/** A busy machine lets a kernel have this multiple of its grace (worker-image/agent/cellhouse_agent/grace.py). */
+/** A busy machine lets a kernel have this multiple of its grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
 /** Sends on the kernel's own iopub, as in the report of this bug. */
 const SESSION_IDLE = `content = {"execution_state": "idle"}

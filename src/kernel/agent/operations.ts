@@ -1,4 +1,4 @@
-/** Every call that a gateway can make to an agent. The agent's own table is `cellhouse_agent/operations/table.py`. */
+/** Every call that a gateway can make to an agent. The agent's own table is `cellhouse_agent/gateway/operations.py`. */
 import { z } from 'zod';
 import type { InterruptSignal } from '../../domain/execution.ts';
 import type { Terminal } from '../../domain/executionOptions.ts';

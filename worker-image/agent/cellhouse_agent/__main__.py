@@ -14,6 +14,6 @@ from cellhouse_files.helper import fork_helper
 if __name__ == "__main__":
     become_agent(os.environ)
     helper, spawner = fork_helper(), fork_spawner()
-    from cellhouse_agent.app import Beside, main
+    from cellhouse_agent.app import EarlyForks, main
 
-    sys.exit(main(Beside(helper, spawner)))
+    sys.exit(main(EarlyForks(helper, spawner)))

@@ -13,23 +13,20 @@ import uuid
 from functools import partial
 from typing import Any, NamedTuple
 
-from cellhouse_agent.commands.maker import CommandMaker
+from cellhouse_agent.commands.spawner import CommandMaker
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
-from cellhouse_agent.egress.egress import open_egress
-from cellhouse_agent.egress.environment import egress_environment
-from cellhouse_agent.executor import Executor
+from cellhouse_agent.egress import egress_environment, open_egress
+from cellhouse_agent.executions.executor import Executor, Factories
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.kernel import Kernel, KernelStartError
-from cellhouse_agent.launcher import KernelLauncher, command_environment
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.home import HomeWatch
+from cellhouse_agent.kernel.kernel import Kernel, KernelStartError
+from cellhouse_agent.kernel.launcher import KernelLauncher, command_environment
 from cellhouse_agent.log import log_event, take_library_logs
-from cellhouse_agent.makers import Makers
-from cellhouse_agent.process_tree import UnkillableProcesses
-from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.processes.tree import UnkillableProcesses
 from cellhouse_agent.services import Services
-from cellhouse_agent.usage import UsageUnavailable, find_usage
+from cellhouse_agent.usage.container import UsageUnavailable, find_usage
 from cellhouse_kernel.forking import Forked
 
 EXIT_OK = 0
@@ -37,25 +34,25 @@ EXIT_NO_KERNEL = 70
 EXIT_ORPHANED = 86
 
 
-class Beside(NamedTuple):
+class EarlyForks(NamedTuple):
     """The processes that were forked before the agent had any secret, thread or descriptor of its own."""
 
     helper: Forked
     spawner: Forked
 
 
-def main(beside: Beside) -> int:
+def main(forks: EarlyForks) -> int:
     """Run until a signal, a missing gateway or a failure ends the agent; returns the exit code."""
     started = time.monotonic()
     take_library_logs()
     try:
-        return asyncio.run(_run(read_config(os.environ), started, beside))
+        return asyncio.run(_run(read_config(os.environ), started, forks))
     except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses, OSError) as error:
         log_event("failed", error=type(error).__name__, reason=str(error))
         return EXIT_NO_KERNEL
 
 
-async def _run(config: Config, started: float, beside: Beside) -> int:
+async def _run(config: Config, started: float, forks: EarlyForks) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,7 +60,7 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     boot_id = uuid.uuid4().hex
     buffer = ReplayBuffer(config.replay_buffer_bytes)
     usage = find_usage()
-    files = FilesHelper(beside.helper)
+    files = FilesHelper(forks.helper)
     home = HomeWatch(files)
     writer = FrameWriter(buffer, boot_id, config.max_message_bytes)
     gate = GatewayGate(loop.time)
@@ -72,8 +69,8 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     launcher = KernelLauncher(config.cpus, further)
     launcher.start()
     make_kernel = partial(Kernel, launcher, config.max_message_bytes)
-    commands = CommandMaker(command_environment(config.cpus, further), beside.spawner)
-    executor = Executor(buffer, writer, usage, home, Makers(make_kernel, commands.order))
+    commands = CommandMaker(command_environment(config.cpus, further), forks.spawner)
+    executor = Executor(buffer, writer, usage, home, Factories(make_kernel, commands.order))
     kernel = make_kernel(executor.on_message)
     services = Services(boot_id, executor, buffer, gate, usage, files, egress)
     work = asyncio.create_task(_work(kernel, executor, services, started))
@@ -101,7 +98,7 @@ async def _work(kernel: Kernel, executor: Executor, services: Services, started:
     starting = asyncio.create_task(kernel.start())
     await asyncio.sleep(0)
     # Imported while the kernel starts in its own process.
-    from cellhouse_agent.server import serve
+    from cellhouse_agent.gateway.server import serve
 
     await starting
     stop = serve(SOCKET_PATH, services)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellhouse_agent.egress.egress import Egress
-from cellhouse_agent.executor import Executor
+from cellhouse_agent.egress import Egress
+from cellhouse_agent.executions.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.usage import Usage
+from cellhouse_agent.gateway.frames import ReplayBuffer
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.usage.container import Usage
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def main(modules: list[str]) -> int:
 
 def _begin_anew(modules: list[str]) -> NoReturn:
     """Execute this program as a fork server is executed."""
-    from cellhouse_agent.launcher import kernel_environment
+    from cellhouse_agent.kernel.launcher import kernel_environment
 
     # With a single CPU, numerical libraries start no threads. So the threads that show are those of other modules.
     command = module_command("cellhouse_kernel.check_preload", *modules)

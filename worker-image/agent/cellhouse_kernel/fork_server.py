@@ -26,8 +26,8 @@ import socket
 import sys
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
-from cellhouse_agent.process_table import start_of
-from cellhouse_agent.process_tree import kill_tree
+from cellhouse_agent.processes.table import start_of
+from cellhouse_agent.processes.tree import kill_tree
 from cellhouse_kernel.forking import fork_with_reaper
 from cellhouse_kernel.kernel_process import Descriptors, run_forked
 from cellhouse_kernel.packages import FIRST_FORK_SERVER, find_packages

@@ -119,7 +119,7 @@ def _read(data: bytes) -> Message:
 class InputRequests:
     """Asks the agent for a line of the cell's input, and waits for it in the main thread.
 
-    The agent answers each question once, by its number (cellhouse_agent/asking.py). If an interrupt ends the waiting,
+    The agent answers each question once, by its number (`CellInput` in the agent). If an interrupt ends the waiting,
     the next question of the cell has the same number. So a line that came too late for the first is the answer to the
     second.
     """

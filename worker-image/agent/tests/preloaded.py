@@ -16,7 +16,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from cellhouse_agent.launcher import KernelLauncher, kernel_environment
+from cellhouse_agent.kernel.launcher import KernelLauncher, kernel_environment
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_kernel.fork_server import ForkServer
 from cellhouse_kernel.kernel_process import run_forked

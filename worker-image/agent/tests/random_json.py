@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from cellhouse_agent.wire import Json, JsonObject
+from cellhouse_agent.json_values import Json, JsonObject
 
 ODD_TEXTS = ("", ",", "[", "{", '"', "\\", '\\"', "\0", "\n", "é", "正", "😀", "\ud800", "\udfff")
 FIELDS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unittest
 
-from cellhouse_agent.assembler import MAX_SENDERS, Assembler
-from cellhouse_agent.wire import MalformedMessage
+from cellhouse_agent.json_values import MalformedMessage
+from cellhouse_agent.kernel.link import MAX_SENDERS, Assembler
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, packets
 
 MAX_BYTES = 5 * MAX_PACKET_BYTES

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from cellhouse_agent import record
-from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES
-from cellhouse_agent.inputs import Taken
-from cellhouse_agent.record import MAX_LATE_PROMPT_CHARACTERS
-from cellhouse_agent.requests import Context
+from cellhouse_agent.executions import record
+from cellhouse_agent.executions.inputs import MAX_UNREAD_BYTES, Taken
+from cellhouse_agent.executions.record import MAX_LATE_PROMPT_CHARACTERS
+from cellhouse_agent.gateway.requests import Context
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request

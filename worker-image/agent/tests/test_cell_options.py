@@ -4,9 +4,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from cellhouse_agent.parse_frame import MAX_EXPRESSIONS, parse_frame
-from cellhouse_agent.requests import CellOptions, ExecuteRequest
-from cellhouse_agent.wire import MalformedMessage
+from cellhouse_agent.gateway.requests import (
+    MAX_EXPRESSIONS,
+    CellOptions,
+    ExecuteRequest,
+    parse_frame,
+)
+from cellhouse_agent.json_values import MalformedMessage
 
 from tests.with_executor import WithExecutor, request
 

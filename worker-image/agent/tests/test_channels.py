@@ -10,12 +10,11 @@ from typing import Any
 from tornado.netutil import Resolver
 from tornado.websocket import websocket_connect
 
-from cellhouse_agent.channels import MAX_FRAME_BYTES, POLICY_CODE, TOO_BIG_CODE
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.server import serve
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.gateway.server import MAX_FRAME_BYTES, POLICY_CODE, TOO_BIG_CODE, serve
 from cellhouse_agent.services import Services
-from cellhouse_agent.usage import find_usage
+from cellhouse_agent.usage.container import find_usage
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor
 from tests.with_files import fork_as_agent
 from tests.with_socket import EPOCH

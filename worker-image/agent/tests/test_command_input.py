@@ -6,15 +6,14 @@ import random
 from unittest import mock
 
 from cellhouse_agent.commands import commands
-from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES, OutOfOrder
-from cellhouse_agent.inputs import InputPart, Taken
-from cellhouse_agent.requests import Command
+from cellhouse_agent.executions.inputs import MAX_UNREAD_BYTES, InputPart, OutOfOrder, Taken
+from cellhouse_agent.gateway.requests import CommandOptions
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_commands import WithCommands, command
 from tests.with_input import Sender
 
-WITH_INPUT = Command({}, None, has_input=True)
+WITH_INPUT = CommandOptions({}, None, has_input=True)
 TEN_MEGABYTES = 10_000_000
 # Tries to read what another process has not read yet: by its descriptor's name, and by a copy of the descriptor.
 STEAL = """
@@ -156,7 +155,7 @@ class CommandInput(WithCommands):
 
     async def test_it_can_be_opened_by_its_name(self) -> None:
         if os.environ.get("CELLHOUSE_TIER") == "runsc":
-            # gVisor lets nobody open a pipe of another user (cellhouse_agent/commands/output_pipe.py).
+            # gVisor lets nobody open a pipe of another user (cellhouse_agent/commands/streams.py).
             return
         await self.begin("1", "cat /dev/stdin")
         await self.sender.send("1", b"text", is_last=True)

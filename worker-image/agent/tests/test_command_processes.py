@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
-from cellhouse_agent.process_table import all_processes
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.processes.table import all_processes
+from cellhouse_agent.processes.user_processes import user_processes
 from cellhouse_commands.command import make_order, read_order, seal_order, write_order
 from cellhouse_commands.spawner import KEPT_CAPABILITIES, fork_spawner
 from cellhouse_kernel.privileges import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID

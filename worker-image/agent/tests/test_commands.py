@@ -6,16 +6,16 @@ import signal
 from unittest import mock
 
 from cellhouse_agent.commands import commands
-from cellhouse_agent.executor import QueueFull
+from cellhouse_agent.executions.executor import QueueFull
+from cellhouse_agent.executions.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.requests import Command
-from cellhouse_agent.sampling import TakeSnapshot
-from cellhouse_agent.usage_sampler import PeakSampler
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.gateway.requests import CommandOptions
+from cellhouse_agent.home import HomeWatch
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.kernel.launcher import KernelLauncher
+from cellhouse_agent.processes.user_processes import user_processes
+from cellhouse_agent.usage.meter import PeakSampler
+from cellhouse_agent.usage.sampling import TakeSnapshot
 from cellhouse_kernel.privileges import HOME
 
 from tests.with_commands import WithCommands, command
@@ -180,7 +180,7 @@ class Surroundings(WithCommands):
     async def test_variables_of_the_session_and_its_own(self) -> None:
         self.executor.set_variables({"A": "session", "B": "session", "LD_PRELOAD": ""})
         odd = "x '\"\n漢 $HOME"
-        found = Command({"B": "own", "ODD": odd}, None)
+        found = CommandOptions({"B": "own", "ODD": odd}, None)
         shown = (await self.output("1", "env -0", found=found)).split("\0")
         variables = dict(each.partition("=")[::2] for each in shown if each)
         given = [variables[name] for name in ("A", "B", "ODD", "HOME", "PWD", "LANG")]
@@ -190,13 +190,15 @@ class Surroundings(WithCommands):
 
     async def test_it_begins_in_its_folder_or_says_that_it_cannot(self) -> None:
         self.assertEqual(await self.output("1", "pwd"), f"{HOME}\n")
-        self.assertEqual(await self.output("2", "pwd", found=Command({}, "/usr/bin")), "/usr/bin\n")
+        self.assertEqual(
+            await self.output("2", "pwd", found=CommandOptions({}, "/usr/bin")), "/usr/bin\n"
+        )
         for folder, reason in (
             ("/no/such", "No such file or directory"),
             ("/etc/passwd", "Not a directory"),
             ("/run/cellhouse", "Permission denied"),
         ):
-            report = await self.run_command(folder, "echo never", found=Command({}, folder))
+            report = await self.run_command(folder, "echo never", found=CommandOptions({}, folder))
             self.assertEqual(report["ename"], "CommandNotStarted")
             self.assertEqual(report["evalue"], f"It could not enter the folder: {reason}")
             self.assertEqual((report["exit_code"], report["signal"]), (None, None))
@@ -207,7 +209,7 @@ class Surroundings(WithCommands):
         self.assertEqual(self.written("1"), b"\xed\xa0\x80")
 
     async def test_variables_that_are_too_large_are_no_reason_to_run_without_them(self) -> None:
-        many = Command({f"N{number}": "x" * 100_000 for number in range(40)}, None)
+        many = CommandOptions({f"N{number}": "x" * 100_000 for number in range(40)}, None)
         report = await self.run_command("1", "echo never", found=many)
         # gVisor says that a name is too long.
         self.assertRegex(report["evalue"], "^It could not execute the code: .* too long$")

@@ -8,15 +8,15 @@ import tempfile
 from typing import Any
 from unittest import mock
 
-from cellhouse_agent import contexts
+from cellhouse_agent.executions import contexts
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.fork_server import FORK_TIMEOUT_SECONDS
-from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.requests import Context, ExecuteRequest
-from cellhouse_agent.server import serve
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.gateway.requests import Context, ExecuteRequest
+from cellhouse_agent.gateway.server import serve
+from cellhouse_agent.kernel.launcher import FORK_TIMEOUT_SECONDS
+from cellhouse_agent.processes.user_processes import user_processes
 from cellhouse_agent.services import Services
-from cellhouse_agent.usage import find_usage
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.usage.container import find_usage
 
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor, request
 from tests.with_files import fork_as_agent

@@ -4,7 +4,7 @@ import asyncio
 import unittest
 from collections.abc import Callable
 
-from cellhouse_agent.kernel_process import NO_CPU_USE
+from cellhouse_agent.kernel.process import NO_CPU_USE
 
 from tests.with_kernels import PATIENCE_SECONDS, WithPreloadedKernels
 

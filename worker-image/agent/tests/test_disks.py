@@ -4,7 +4,7 @@ import os
 import tempfile
 import unittest
 
-from cellhouse_agent.disks import DiskUse, disk_use
+from cellhouse_agent.usage.container import DiskUse, disk_use
 
 IN_MEMORY = "/dev/shm"
 

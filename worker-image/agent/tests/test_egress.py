@@ -15,12 +15,20 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
-from cellhouse_agent.egress import egress as module
-from cellhouse_agent.egress.egress import MAX_STREAMS, MAX_WAITING, TAKEN, Egress, open_egress
-from cellhouse_agent.egress.environment import LISTEN_HOST, LISTEN_PORT, egress_environment
-from cellhouse_agent.egress.handler import EgressHandler
-from cellhouse_agent.egress.link import BLOCK_BYTES
-from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent import egress as module
+from cellhouse_agent.egress import (
+    BLOCK_BYTES,
+    LISTEN_HOST,
+    LISTEN_PORT,
+    MAX_STREAMS,
+    MAX_WAITING,
+    TAKEN,
+    Egress,
+    egress_environment,
+    open_egress,
+)
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.gateway.server import EgressHandler
 
 PATIENCE_SECONDS = 20.0
 UPGRADE = "Connection: Upgrade\r\nUpgrade: cellhouse-egress\r\n"

@@ -2,7 +2,7 @@
 
 import unittest
 
-from cellhouse_agent.egress.environment import egress_environment
+from cellhouse_agent.egress import egress_environment
 
 
 class TestEgressEnvironment(unittest.TestCase):

@@ -6,11 +6,11 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.execution import MAX_BUSY_SECONDS, Execution
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.wire import Json, JsonObject, KernelMessage
+from cellhouse_agent.executions.execution import MAX_BUSY_SECONDS, Execution
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.requests import ExecuteRequest
+from cellhouse_agent.json_values import Json, JsonObject
+from cellhouse_agent.kernel.link import KernelMessage
 
 MAX_MESSAGE_BYTES = 100_000
 

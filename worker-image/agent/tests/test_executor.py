@@ -3,9 +3,9 @@
 import asyncio
 from unittest import mock
 
-from cellhouse_agent.executor import QueueFull
-from cellhouse_agent.usage_sampler import UsageSampler
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.executions.executor import QueueFull
+from cellhouse_agent.processes.user_processes import user_processes
+from cellhouse_agent.usage.meter import UsageSampler
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request

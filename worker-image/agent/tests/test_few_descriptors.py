@@ -12,10 +12,10 @@ from unittest import mock
 
 from cellhouse_agent.commands.commands import MAX_COMMANDS
 from cellhouse_agent.commands.terminal import Terminal
-from cellhouse_agent.contexts import MAX_CONTEXTS
-from cellhouse_agent.input_buffer import InputBuffer
-from cellhouse_agent.listed_births import ListedBirths
-from cellhouse_agent.requests import Command, TerminalSize
+from cellhouse_agent.executions.contexts import MAX_CONTEXTS
+from cellhouse_agent.executions.inputs import InputBuffer
+from cellhouse_agent.gateway.requests import CommandOptions, TerminalSize
+from cellhouse_agent.usage.meter import ListedBirths
 from cellhouse_commands.command import TERMINAL_PACKET
 
 from tests.with_commands import WithCommands, command
@@ -23,7 +23,7 @@ from tests.with_executor import PATIENCE_SECONDS
 from tests.with_kernels import WithKernels
 from tests.with_processes import wait_until_idle
 
-TERMINAL = Command({}, None, True, TerminalSize(80, 24))
+TERMINAL = CommandOptions({}, None, True, TerminalSize(80, 24))
 # src/runtime/docker/containerSpec.ts
 MAX_OPEN_FILES = 1_024
 # A kernel's link, output and reaper, and what measures it.

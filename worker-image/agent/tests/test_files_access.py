@@ -2,8 +2,7 @@
 
 import unittest
 
-from cellhouse_agent.files.access import MAX_PARALLEL, FilesAccess, OtherWorker
-from cellhouse_agent.files.helper import FileRefused
+from cellhouse_agent.files.helper import MAX_PARALLEL, FileRefused, FilesAccess, OtherWorker
 
 
 class Access(unittest.TestCase):

@@ -9,7 +9,7 @@ from unittest import mock
 from cellhouse_agent.files import helper
 from cellhouse_agent.files.helper import Answered, FileRefused, FilesHelper
 from cellhouse_agent.privileges import AGENT_UID
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.processes.user_processes import user_processes
 from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers

@@ -13,8 +13,8 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
 from cellhouse_agent.files import connection
-from cellhouse_agent.files.access import FilesAccess
-from cellhouse_agent.files.routes import file_routes
+from cellhouse_agent.files.handlers import file_routes
+from cellhouse_agent.files.helper import FilesAccess
 from tests.test_few_descriptors import open_descriptors, room_for
 from tests.with_files import PATIENCE_SECONDS, WithFiles
 

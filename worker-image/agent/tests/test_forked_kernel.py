@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 
-from cellhouse_agent.kernel_process import EXIT_AFTER_LINK_SECONDS
-from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.kernel.launcher import KernelLauncher
+from cellhouse_agent.kernel.process import EXIT_AFTER_LINK_SECONDS
 from cellhouse_kernel.privileges import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from tests.with_kernels import (
     PATIENCE_SECONDS,

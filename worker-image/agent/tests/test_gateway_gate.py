@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from cellhouse_agent.gateway_gate import SUPERSEDED_CODE, GatewayGate, StaleEpoch
+from cellhouse_agent.gateway.gate import SUPERSEDED_CODE, GatewayGate, StaleEpoch
 
 
 class Connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from collections.abc import Callable
 
-from cellhouse_agent.grace import MAX_STRETCH, Grace, Sight
+from cellhouse_agent.processes.grace import MAX_STRETCH, Grace, Sight
 
 GRACE_SECONDS = 1.0
 # A look takes some time itself, and timers are never exact.

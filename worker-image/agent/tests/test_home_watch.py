@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cellhouse_agent.executor import Executor
+from cellhouse_agent.executions.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.usage import find_usage
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.home import HomeWatch
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.usage.container import find_usage
 from cellhouse_files import home_tree
 from cellhouse_kernel.privileges import KERNEL_UID
 
@@ -183,12 +182,12 @@ class HomeWatchTest(WithExecutor):
         ask = mock.AsyncMock(wraps=self.helper.ask)
         with mock.patch.object(self.helper, "ask", ask):
             first = self.home.begin(frozenset())
-            looking = asyncio.create_task(self.home.look(first))
+            looking = asyncio.create_task(self.home.scan(first))
             await asyncio.sleep(0)
             # They end while a look is under way, which may have missed what they did last.
             others = [self.home.begin(frozenset()) for _ in range(16)]
             (HOME / "late").touch()
-            looks = (self.home.look(other) for other in others)
+            looks = (self.home.scan(other) for other in others)
             reports: list[Any] = await asyncio.gather(*looks)
             await looking
         for report in reports:

@@ -5,9 +5,15 @@ import random
 import unittest
 from unittest import mock
 
-from cellhouse_agent import inputs
-from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES, InputBuffer, OutOfOrder
-from cellhouse_agent.inputs import InputPart, Inputs, Taken
+from cellhouse_agent.executions import inputs
+from cellhouse_agent.executions.inputs import (
+    MAX_UNREAD_BYTES,
+    InputBuffer,
+    InputPart,
+    Inputs,
+    OutOfOrder,
+    Taken,
+)
 
 
 def read_all(buffer: InputBuffer) -> bytes:

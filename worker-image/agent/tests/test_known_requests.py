@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import unittest
 
-from cellhouse_agent.known_requests import MAX_STORED_IDS, MAX_UNSTORED_REQUESTS, KnownRequests
+from cellhouse_agent.executions.known_requests import (
+    MAX_STORED_IDS,
+    MAX_UNSTORED_REQUESTS,
+    KnownRequests,
+)
 
 
 class KnownRequestsTest(unittest.TestCase):

@@ -5,16 +5,15 @@ import pwd
 from pathlib import Path
 from typing import Any
 
+from cellhouse_agent.executions.inputs import Inputs
+from cellhouse_agent.executions.lane import MAX_QUEUED_REQUESTS, Lane
+from cellhouse_agent.executions.record import SharedParts
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.inputs import Inputs
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.lane import MAX_QUEUED_REQUESTS, Lane
-from cellhouse_agent.lane_parts import LaneParts
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.trees import Trees
-from cellhouse_agent.usage import find_usage
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.home import HomeWatch
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.usage.container import find_usage
+from cellhouse_agent.usage.sampling import Trees
 from cellhouse_kernel.privileges import KERNEL_UID
 
 from tests.preloaded import PreloadedLauncher
@@ -50,7 +49,9 @@ class LaneTest(Frames):
         self.launcher.start()
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         trees = Trees(find_usage())
-        parts = LaneParts(writer, trees, self.home, self.ended.append, self.quiet_kernels, Inputs())
+        parts = SharedParts(
+            writer, trees, self.home, self.ended.append, self.quiet_kernels, Inputs()
+        )
         self.lanes = [Lane(parts), Lane(parts)]
         self.left, self.right = self.lanes
         self.kernels = [Kernel(self.launcher, 16_777_216, lane.on_message) for lane in self.lanes]

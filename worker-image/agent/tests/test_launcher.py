@@ -5,8 +5,8 @@ import os
 import signal
 from unittest import mock
 
-from cellhouse_agent import fork_server
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.kernel import launcher
+from cellhouse_agent.processes.user_processes import user_processes
 from tests.with_kernels import (
     PATIENCE_SECONDS,
     WithKernels,
@@ -120,7 +120,7 @@ class TestForks(WithPreloadedKernels):
         await self.launcher.wait_ready()
         first = self.launcher.fork_server_pid
         os.kill(first, signal.SIGSTOP)
-        with mock.patch.object(fork_server, "FORK_TIMEOUT_SECONDS", 0.1):
+        with mock.patch.object(launcher, "FORK_TIMEOUT_SECONDS", 0.1):
             kernels = await asyncio.gather(self.kernel(), self.kernel())
         for kernel in kernels:
             self.assertFalse(was_forked(await kernel.pid()))

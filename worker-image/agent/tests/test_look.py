@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import unittest
 
-from cellhouse_agent.look import Look, merged
-from cellhouse_agent.wire import JsonObject
+from cellhouse_agent.home import HomeChanges, merged
+from cellhouse_agent.json_values import JsonObject
 from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES
 
 Home = dict[str, int]
@@ -44,12 +44,12 @@ class LookTest(unittest.TestCase):
             self.assertEqual(both, differences(first, third), homes)
 
     def test_nothing_found_is_no_change(self) -> None:
-        look = Look(None, False, 0)
+        look = HomeChanges(None, False, 0)
         look.add([], None)
         self.assertEqual(look.report(), {"changes": [], "reason": None, "shared": False})
 
     def test_one_look_that_could_not_tell_leaves_no_list(self) -> None:
-        look = Look(None, False, 0)
+        look = HomeChanges(None, False, 0)
         look.add([change("a", "created")], None)
         look.add(None, "too_slow")
         look.add([change("b", "created")], None)
@@ -57,13 +57,13 @@ class LookTest(unittest.TestCase):
         self.assertEqual(look.report(), {"changes": None, "reason": "too_slow", "shared": False})
 
     def test_together_they_keep_the_limits(self) -> None:
-        look = Look(None, False, 0)
+        look = HomeChanges(None, False, 0)
         look.add([change(f"a{n}", "created") for n in range(900)], None)
         look.add([change("a1", "modified")], None)
         self.assertIsNone(look.report()["reason"])
         look.add([change("b" * MAX_CHANGES_BYTES, "created")], None)
         self.assertEqual(look.report()["reason"], "too_many_changes")
-        look = Look(None, False, 0)
+        look = HomeChanges(None, False, 0)
         look.add([change("a", "created")], None)
         look.add([{"path": str(n), "change": "x"} for n in range(MAX_CHANGES)], None)
         self.assertEqual(look.report()["reason"], "too_many_changes")

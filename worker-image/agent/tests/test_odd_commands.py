@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from cellhouse_agent.commands.commands import MAX_COMMANDS
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.processes.user_processes import user_processes
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_commands import MAX_OUTPUT_BYTES, WithCommands, command

@@ -2,8 +2,7 @@
 
 import unittest
 
-from cellhouse_agent.oom_ledger import MAX_AGE_SECONDS, OomLedger
-from cellhouse_agent.usage import Usage, find_usage
+from cellhouse_agent.usage.container import MAX_AGE_SECONDS, OomLedger, Usage, find_usage
 from tests.test_usage import FIXTURES
 
 

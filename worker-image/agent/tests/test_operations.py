@@ -9,14 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from cellhouse_agent.files.helper import FilesHelper
-from cellhouse_agent.gateway_gate import GatewayGate
-from cellhouse_agent.operations.input import MAX_PART_BYTES
-from cellhouse_agent.operations.remembered_answers import MAX_REMEMBERED, RememberedAnswers
-from cellhouse_agent.operations.table import OPERATIONS
-from cellhouse_agent.server import serve
+from cellhouse_agent.gateway.gate import GatewayGate
+from cellhouse_agent.gateway.http_api import MAX_REMEMBERED, RememberedAnswers
+from cellhouse_agent.gateway.operations import MAX_PART_BYTES, OPERATIONS
+from cellhouse_agent.gateway.server import serve
+from cellhouse_agent.json_values import JsonObject
 from cellhouse_agent.services import Services
-from cellhouse_agent.usage import find_usage
-from cellhouse_agent.wire import JsonObject
+from cellhouse_agent.usage.container import find_usage
 from tests.with_executor import WithExecutor, request
 from tests.with_files import fork_as_agent
 from tests.with_socket import EPOCH, Socket

@@ -13,8 +13,13 @@ import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cellhouse_agent.assembler import Assembler
-from cellhouse_agent.wire import Assembled, KernelMessage, read_message, split_messages
+from cellhouse_agent.kernel.link import (
+    Assembled,
+    Assembler,
+    KernelMessage,
+    read_message,
+    split_messages,
+)
 from cellhouse_kernel.outbox import (
     FLUSH_SECONDS,
     LINES_AT_ONCE,

@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from cellhouse_agent.commands.output_pipe import MAX_CHARACTER_BYTES, OutputPipe, split_incomplete
+from cellhouse_agent.commands.streams import MAX_CHARACTER_BYTES, OutputPipe, split_incomplete
 
 TEXT = "a é 漢 😀 \0".encode()
 # Beginnings of characters that never end, ends without a beginning, bytes that are in no text, a lone surrogate.

@@ -2,9 +2,16 @@
 
 import unittest
 
-from cellhouse_agent.outputs import check_output, cut_utf8, split_utf8, utf8
-from cellhouse_agent.reply import MAX_TRACEBACK_BYTES, bounded_reply, is_exit_reply
-from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
+from cellhouse_agent.executions.outputs import (
+    MAX_TRACEBACK_BYTES,
+    bounded_reply,
+    check_output,
+    cut_utf8,
+    is_exit_reply,
+    split_utf8,
+    utf8,
+)
+from cellhouse_agent.json_values import Json, JsonObject, MalformedMessage
 
 
 class CheckOutput(unittest.TestCase):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.kernel.launcher import kernel_environment
 from cellhouse_kernel.packages import (
     IMAGE_PYTHON,
     OWN_PACKAGES,

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from cellhouse_agent.launcher import command_environment
+from cellhouse_agent.kernel.launcher import command_environment
 from cellhouse_kernel.packages import OWN_PACKAGES
 from cellhouse_kernel.privileges import HOME, KERNEL_UID
 from cellhouse_pip.run import NO_WAY_OUT

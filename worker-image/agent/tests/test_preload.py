@@ -10,9 +10,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from cellhouse_agent.fork_server import COMMAND
-from cellhouse_agent.launcher import kernel_environment
-from cellhouse_agent.control import MAX_PACKET_BYTES
+from cellhouse_agent.kernel.launcher import COMMAND, kernel_environment
+from cellhouse_agent.processes.children import MAX_PACKET_BYTES
 from cellhouse_kernel.packages import FIRST_FORK_SERVER, OWN_PACKAGES
 from cellhouse_kernel.preload import PRELOAD_FILE
 from tests.with_kernels import PATIENCE_SECONDS, WithKernels, fork_server_pid, was_forked

@@ -8,10 +8,9 @@ import unittest
 from asyncio.subprocess import PIPE
 from unittest import mock
 
-from cellhouse_agent import process_tree
-from cellhouse_agent.process_signals import send_signal
-from cellhouse_agent.process_table import ProcessEntry, below, start_of
-from cellhouse_agent.process_tree import UnkillableProcesses, end_processes
+from cellhouse_agent.processes import tree as process_tree
+from cellhouse_agent.processes.table import ProcessEntry, below, send_signal, start_of
+from cellhouse_agent.processes.tree import UnkillableProcesses, end_processes
 from tests.with_reapers import BOMB, NO_MAIN_THREAD, PROCESSES, Tree, WithReapers, state_of
 
 # Each generation of these leaves its child to the reaper, and most have ended when the agent has seen them.

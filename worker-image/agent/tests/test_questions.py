@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cellhouse_agent import answering
-from cellhouse_agent.questions import (
+from cellhouse_agent.executions import questions
+from cellhouse_agent.executions.kernel_keeper import NoContext
+from cellhouse_agent.executions.questions import (
     MAX_ANSWER_BYTES,
     MAX_ANSWER_ITEMS,
     MAX_INSPECTION_BYTES,
     question_of,
 )
-from cellhouse_agent.requests import Context
-from cellhouse_agent.restart_waiters import NoContext
-from cellhouse_agent.wire import JsonObject, MalformedMessage
+from cellhouse_agent.gateway.requests import Context
+from cellhouse_agent.json_values import JsonObject, MalformedMessage
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
@@ -64,7 +64,7 @@ class QuestionsTest(WithExecutor):
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
-        self.enterContext(mock.patch.object(answering, "ANSWER_SECONDS", LIMIT_MS / 1000))
+        self.enterContext(mock.patch.object(questions, "ANSWER_SECONDS", LIMIT_MS / 1000))
 
     async def begun(self) -> None:
         """Wait until the kernel works at an answer."""
@@ -142,7 +142,7 @@ class QuestionsTest(WithExecutor):
         await self.executor.contexts.create(Context("other", None))
         self.executor.submit(request("1", "import time; time.sleep(60)"))
         await self.started("1")
-        with mock.patch.object(answering, "ANSWER_SECONDS", 2 * PATIENCE_SECONDS):
+        with mock.patch.object(questions, "ANSWER_SECONDS", 2 * PATIENCE_SECONDS):
             self.assertIsNone(await self.complete("pri"))
         self.assertIn("print", (await self.complete("pri", "other"))["matches"])
         with self.assertRaises(NoContext):

@@ -6,7 +6,7 @@ import json
 import random
 import unittest
 
-from cellhouse_agent.replay_buffer import FRAME_OVERHEAD_BYTES, ReplayBuffer
+from cellhouse_agent.gateway.frames import FRAME_OVERHEAD_BYTES, ReplayBuffer
 
 CAPACITY_BYTES = 20_000
 

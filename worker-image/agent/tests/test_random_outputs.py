@@ -6,19 +6,23 @@ import json
 import random
 import unittest
 
-from cellhouse_agent.execution import Execution
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, cut_utf8, split_utf8, utf8
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.reply import (
+from cellhouse_agent.executions.execution import Execution
+from cellhouse_agent.executions.outputs import (
     MAX_NAME_BYTES,
     MAX_TRACEBACK_BYTES,
     MAX_VALUE_BYTES,
+    OUTPUT_TYPES,
     bounded_reply,
+    check_output,
+    cut_utf8,
     is_exit_reply,
+    split_utf8,
+    utf8,
 )
-from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.wire import Json, JsonObject, KernelMessage, MalformedMessage, dump
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.requests import ExecuteRequest
+from cellhouse_agent.json_values import Json, JsonObject, MalformedMessage, dump
+from cellhouse_agent.kernel.link import KernelMessage
 from tests.random_json import any_content, any_text
 
 TYPES = sorted(OUTPUT_TYPES)

@@ -6,12 +6,12 @@ import json
 import random
 import unittest
 
-from cellhouse_agent.assembler import MAX_SENDERS, Assembler
-from cellhouse_agent.wire import (
-    MAX_JSON_VALUES,
+from cellhouse_agent.json_values import MAX_JSON_VALUES, MalformedMessage
+from cellhouse_agent.kernel.link import (
     MAX_NAME_BYTES,
+    MAX_SENDERS,
     Assembled,
-    MalformedMessage,
+    Assembler,
     read_message,
     split_messages,
 )

@@ -9,8 +9,8 @@ import subprocess
 from textwrap import indent
 
 from cellhouse_agent.privileges import AGENT_UID
-from cellhouse_agent.reaper import NoChild, Reaper
-from cellhouse_agent.user_processes import end_strays, user_processes
+from cellhouse_agent.processes.reaper import NoChild, Reaper
+from cellhouse_agent.processes.user_processes import end_strays, user_processes
 from tests.with_reapers import (
     BOMB,
     NO_MAIN_THREAD,

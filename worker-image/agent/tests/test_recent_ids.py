@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from cellhouse_agent.recent_ids import RecentIds
+from cellhouse_agent.executions.known_requests import RecentIds
 
 
 class RecentIdsTest(unittest.TestCase):

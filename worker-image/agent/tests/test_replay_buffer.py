@@ -6,7 +6,7 @@ import asyncio
 import json
 import unittest
 
-from cellhouse_agent.replay_buffer import FRAME_OVERHEAD_BYTES, ReplayBuffer
+from cellhouse_agent.gateway.frames import FRAME_OVERHEAD_BYTES, ReplayBuffer
 
 
 class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):

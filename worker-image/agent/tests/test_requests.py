@@ -7,9 +7,16 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.parse_frame import Ack, parse_frame
-from cellhouse_agent.requests import Command, Context, ExecuteRequest, Surroundings, TerminalSize
-from cellhouse_agent.wire import MalformedMessage
+from cellhouse_agent.gateway.requests import (
+    Ack,
+    CommandOptions,
+    Context,
+    ExecuteRequest,
+    Surroundings,
+    TerminalSize,
+    parse_frame,
+)
+from cellhouse_agent.json_values import MalformedMessage
 
 EXECUTE: dict[str, Any] = {
     "channel": "shell",
@@ -53,11 +60,11 @@ class ParseFrameTest(unittest.TestCase):
         limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
         frame = parse_frame(changed("metadata.cellhouse", limits))
         assert isinstance(frame, ExecuteRequest)
-        self.assertEqual((frame.command, frame.context), (Command({}, None), None))
+        self.assertEqual((frame.command, frame.context), (CommandOptions({}, None), None))
         found = {"environment": {"A": "1"}, "working_directory": "/tmp"}
         frame = parse_frame(changed("metadata.cellhouse", {**limits, **found}))
         assert isinstance(frame, ExecuteRequest)
-        self.assertEqual(frame.command, Command({"A": "1"}, "/tmp"))
+        self.assertEqual(frame.command, CommandOptions({"A": "1"}, "/tmp"))
         self.assertFalse(frame.takes_input)
         python = parse_frame(changed("metadata.cellhouse.language", "python"))
         self.assertEqual(python, parse_frame(json.dumps(EXECUTE)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 import unittest
 
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.shares import MAX_SHARE, Shares
+from cellhouse_agent.gateway.frames import MAX_SHARE, FrameWriter, ReplayBuffer, Shares
 
 CAPACITY_BYTES = 100_000
 CONTENT = b'{"name":"stdout","text":"%s"}' % (b"x" * 400)

@@ -7,16 +7,16 @@ import unittest
 from contextlib import suppress
 from typing import cast
 
-from cellhouse_agent.execution import MAX_BUSY_SECONDS, Execution
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.grace import LOOK_SECONDS
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.kernel_process import CpuUse
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.supervision import Supervision
-from cellhouse_agent.usage_sampler import UsageSampler
-from cellhouse_agent.wire import JsonObject, KernelMessage
+from cellhouse_agent.executions.execution import MAX_BUSY_SECONDS, Execution
+from cellhouse_agent.executions.supervision import Supervision
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.requests import ExecuteRequest
+from cellhouse_agent.json_values import JsonObject
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.kernel.link import KernelMessage
+from cellhouse_agent.kernel.process import CpuUse
+from cellhouse_agent.processes.grace import LOOK_SECONDS
+from cellhouse_agent.usage.meter import UsageSampler
 
 from tests.with_clock import HurriedLoop
 

@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import Any
 
-from cellhouse_agent.launcher import kernel_environment
-from cellhouse_agent.requests import ExecuteRequest, Surroundings
+from cellhouse_agent.gateway.requests import ExecuteRequest, Surroundings
+from cellhouse_agent.kernel.launcher import kernel_environment
 from cellhouse_kernel import surroundings
 
 from tests.with_executor import LONG_GRACE_MS, WithExecutor

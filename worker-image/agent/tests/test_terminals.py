@@ -9,7 +9,7 @@ from collections.abc import Callable
 from unittest import mock
 
 from cellhouse_agent.commands import commands
-from cellhouse_agent.requests import Command, TerminalSize
+from cellhouse_agent.gateway.requests import CommandOptions, TerminalSize
 
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_commands import WithCommands, command
@@ -58,7 +58,7 @@ class Terminals(WithCommands):
 
     async def begin(self, msg_id: str, code: str, **limits: int) -> None:
         """Begin a command with a terminal."""
-        found = Command({}, None, True, SIZE)
+        found = CommandOptions({}, None, True, SIZE)
         self.executor.submit(command(msg_id, code, found=found, **limits))
 
     async def shown(self, msg_id: str, code: str) -> list[str]:
@@ -228,7 +228,7 @@ class Terminals(WithCommands):
         self.assertEqual((await self.report("1"))["exit_code"], 5)
 
     async def test_one_that_cannot_begin_says_why(self) -> None:
-        found = Command({}, "/no/such", True, SIZE)
+        found = CommandOptions({}, "/no/such", True, SIZE)
         report = await self.run_command("1", "echo never", found=found)
         self.assertEqual(report["ename"], "CommandNotStarted")
         self.assertTrue(re.search("No such file", report["evalue"]))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cellhouse_agent.requests import Context, ExecuteRequest
-from cellhouse_agent.sampling import TakeSnapshot
-from cellhouse_agent.usage_sampler import PeakSampler
+from cellhouse_agent.gateway.requests import Context, ExecuteRequest
+from cellhouse_agent.usage.meter import PeakSampler
+from cellhouse_agent.usage.sampling import TakeSnapshot
 
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor
 

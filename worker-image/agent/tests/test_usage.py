@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from cellhouse_agent.usage import UsageUnavailable, find_usage
+from cellhouse_agent.usage.container import UsageUnavailable, find_usage
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

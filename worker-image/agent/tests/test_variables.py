@@ -5,10 +5,10 @@ import os
 import unittest
 from typing import Any
 
-from cellhouse_agent.launcher import kernel_environment
-from cellhouse_agent.user_processes import user_processes
-from cellhouse_agent.variables import MAX_TOTAL_BYTES, checked_variables
-from cellhouse_agent.wire import MalformedMessage
+from cellhouse_agent.gateway.requests import MAX_TOTAL_BYTES, checked_variables
+from cellhouse_agent.json_values import MalformedMessage
+from cellhouse_agent.kernel.launcher import kernel_environment
+from cellhouse_agent.processes.user_processes import user_processes
 from tests.with_executor import WithExecutor
 
 # Variables that run code in every process that has them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from cellhouse_agent.verdict import died, without_reply
+from cellhouse_agent.executions.supervision import died, without_reply
 
 
 class DiedTest(unittest.TestCase):

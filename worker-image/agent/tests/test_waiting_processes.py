@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from cellhouse_agent.privileges import AGENT_UID
-from cellhouse_agent.process_table import all_processes
+from cellhouse_agent.processes.table import all_processes
 from cellhouse_commands.spawner import KEPT_CAPABILITIES
 from cellhouse_kernel.privileges import KERNEL_NICENESS, KERNEL_OOM_SCORE
 

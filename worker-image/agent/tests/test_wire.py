@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import unittest
 
-from cellhouse_agent.wire import (
-    MAX_JSON_VALUES,
+from cellhouse_agent.json_values import MAX_JSON_VALUES, MalformedMessage, dump
+from cellhouse_agent.kernel.link import (
     Assembled,
     KernelMessage,
-    MalformedMessage,
-    dump,
     pack_request,
     read_message,
     split_messages,

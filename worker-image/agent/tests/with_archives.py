@@ -4,8 +4,8 @@ import asyncio
 import os
 import stat
 
+from cellhouse_agent.files.handlers import Pipe
 from cellhouse_agent.files.helper import Answered, FileRefused
-from cellhouse_agent.files.pipes import Pipe
 from cellhouse_files.archives.tar_header import BLOCK_BYTES, FILE, Header, header_bytes, padding
 from cellhouse_files.paths import MAX_NAME_BYTES
 from cellhouse_kernel.privileges import KERNEL_UID

@@ -4,23 +4,21 @@ import asyncio
 import base64
 from typing import Any
 
-from cellhouse_agent.commands.maker import CommandMaker
-from cellhouse_agent.executor import Executor
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.launcher import command_environment
-from cellhouse_agent.makers import Makers
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.requests import Command, ExecuteRequest
-from cellhouse_agent.usage import find_usage
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.commands.spawner import CommandMaker
+from cellhouse_agent.executions.executor import Executor, Factories
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.requests import CommandOptions, ExecuteRequest
+from cellhouse_agent.home import HomeWatch
+from cellhouse_agent.kernel.launcher import command_environment
+from cellhouse_agent.processes.user_processes import user_processes
+from cellhouse_agent.usage.container import find_usage
 from cellhouse_kernel.forking import Forked
 
 from tests.with_executor import PATIENCE_SECONDS, Frames
 
 BUFFER_BYTES = 60_000_000
 MAX_OUTPUT_BYTES = 20_000_000
-PLAIN = Command({}, None)
+PLAIN = CommandOptions({}, None)
 
 
 def command(
@@ -28,7 +26,7 @@ def command(
     code: str,
     timeout_ms: int = 60_000,
     grace_ms: int = 20_000,
-    found: Command = PLAIN,
+    found: CommandOptions = PLAIN,
 ) -> ExecuteRequest:
     """A request for a command that may print MAX_OUTPUT_BYTES."""
     header = {"msg_id": msg_id}
@@ -46,8 +44,8 @@ class WithCommands(Frames):
         self.buffer = ReplayBuffer(BUFFER_BYTES)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         self.maker = CommandMaker(command_environment(cpus=1), self.first)
-        makers = Makers(command=self.maker.order)
-        self.executor = Executor(self.buffer, writer, find_usage(), self.home, makers)
+        factories = Factories(command=self.maker.order)
+        self.executor = Executor(self.buffer, writer, find_usage(), self.home, factories)
 
     async def asyncTearDown(self) -> None:
         commands = self.executor.commands

@@ -6,13 +6,11 @@ import unittest
 from functools import partial
 from typing import Any
 
-from cellhouse_agent.executor import Executor
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.makers import Makers
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.usage import find_usage
+from cellhouse_agent.executions.executor import Executor, Factories
+from cellhouse_agent.gateway.frames import FrameWriter, ReplayBuffer
+from cellhouse_agent.gateway.requests import ExecuteRequest
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.usage.container import find_usage
 
 from tests.preloaded import PreloadedLauncher
 
@@ -84,7 +82,7 @@ class WithExecutor(Frames):
         self.launcher = PreloadedLauncher()
         self.launcher.start()
         make_kernel = partial(Kernel, self.launcher, 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
+        self.executor = Executor(self.buffer, writer, find_usage(), None, Factories(make_kernel))
         self.kernel = make_kernel(self.executor.on_message)
         await self.kernel.start()
         self.work = asyncio.create_task(self.executor.run(self.kernel))

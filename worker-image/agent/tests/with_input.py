@@ -3,9 +3,9 @@
 import asyncio
 from collections import Counter
 
-from cellhouse_agent.executor import Executor
-from cellhouse_agent.inputs import InputPart, Taken
-from cellhouse_agent.operations.input import MAX_PART_BYTES
+from cellhouse_agent.executions.executor import Executor
+from cellhouse_agent.executions.inputs import InputPart, Taken
+from cellhouse_agent.gateway.operations import MAX_PART_BYTES
 
 from tests.with_executor import PATIENCE_SECONDS
 

@@ -6,9 +6,9 @@ import os
 import unittest
 import uuid
 
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.wire import KernelMessage
+from cellhouse_agent.kernel.kernel import Kernel
+from cellhouse_agent.kernel.launcher import KernelLauncher
+from cellhouse_agent.kernel.link import KernelMessage
 
 from tests.preloaded import PreloadedLauncher, is_preloaded
 

@@ -2,8 +2,8 @@
 
 import time
 
-from cellhouse_agent.process_table import STATE_FIELD, stat_fields
-from cellhouse_agent.user_processes import user_processes
+from cellhouse_agent.processes.table import STATE_FIELD, stat_fields
+from cellhouse_agent.processes.user_processes import user_processes
 
 from tests.with_executor import PATIENCE_SECONDS
 

@@ -5,8 +5,8 @@ import socket
 import unittest
 from asyncio.subprocess import PIPE
 
-from cellhouse_agent.process_table import stat_fields
-from cellhouse_agent.reaper import Reaper
+from cellhouse_agent.processes.reaper import Reaper
+from cellhouse_agent.processes.table import stat_fields
 from cellhouse_kernel.privileges import KERNEL_UID
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.

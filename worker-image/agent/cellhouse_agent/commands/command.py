@@ -10,13 +10,14 @@ import asyncio
 import os
 import signal
 import socket
+from typing import NamedTuple
 
-from cellhouse_agent.commands.foreground import beside_leader, foreground_of
-from cellhouse_agent.process_signals import send_signal
-from cellhouse_agent.process_table import start_of
-from cellhouse_agent.reaper import NoChild, PastUse, Reaper
-from cellhouse_agent.user_processes import end_strays
+from cellhouse_agent.gateway.requests import TerminalSize
+from cellhouse_agent.processes.reaper import NoChild, PastUse, Reaper
+from cellhouse_agent.processes.table import send_signal, start_of, stat_fields
+from cellhouse_agent.processes.user_processes import end_strays
 from cellhouse_commands.command import ORDER_PACKET, Content, make_order, read_order, seal_order
+from cellhouse_kernel.privileges import HOME
 
 # A waiting process takes its order within milliseconds. On an overloaded machine, it is the last to get the CPU.
 TAKEN_TIMEOUT_SECONDS = 30.0
@@ -184,3 +185,85 @@ class Command:
         if self._order >= 0:
             os.close(self._order)
             self._order = -1
+
+
+# Every present terminal emulator understands what programs send to a terminal of this type.
+TERMINAL_TYPE = "xterm-256color"
+SHELL = ("/bin/bash", "-c")
+# The longest argument that Linux accepts: MAX_ARG_STRLEN, less the NUL at its end.
+MAX_CODE_BYTES = 131_071
+
+
+class Script(NamedTuple):
+    """Code for the shell, the variables that it finds, and the folder that it begins in (None: the home)."""
+
+    code: str
+    variables: dict[str, str]
+    directory: str | None
+    terminal: TerminalSize | None = None
+
+    def problem(self) -> str | None:
+        """Why a program cannot be given this code; None if it can."""
+        if len(self.code.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
+            return f"The code is longer than {MAX_CODE_BYTES} bytes"
+        return "The code contains a NUL character" if "\0" in self.code else None
+
+    def content(self, environment: dict[str, str]) -> Content:
+        """The order (cellhouse_commands/command.py). `environment` is that of all commands."""
+        content: Content = {
+            "argv": [*SHELL, self.code],
+            "environment": {**environment, **self.variables},
+            "directory": self.directory or HOME,
+            "terminal": None,
+        }
+        if self.terminal:
+            content["environment"] = {"TERM": TERMINAL_TYPE, **content["environment"]}
+            content["terminal"] = self.terminal._asdict()
+        return content
+
+
+class Standard(NamedTuple):
+    """The descriptors for a command's standard input, output and error, which stay the caller's.
+
+    With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/command.py).
+    """
+
+    input: int
+    output: int
+    error: int
+
+
+# Which processes of a terminal's session get the signals that a keyboard or a window would send.
+
+# Of /proc/<pid>/stat, counted as in processes/table.py.
+GROUP_FIELD = 2
+SESSION_FIELD = 3
+FOREGROUND_FIELD = 5
+
+
+def foreground_of(leader: int) -> int | None:
+    """The group in the foreground; None if the leader has ended or, under gVisor, if the system does not tell."""
+    try:
+        group = int(stat_fields(str(leader))[FOREGROUND_FIELD])
+    except OSError:
+        return None
+    return group if group > 0 else None
+
+
+def beside_leader(leader: int, below: dict[int, int]) -> dict[int, int]:
+    """The processes of `below` that are in the foreground group, unless the leader is in it, too.
+
+    If the system does not report the foreground group, these are the processes of the session outside the leader's
+    group.
+    """
+    foreground = foreground_of(leader)
+    found = {}
+    for pid, start in below.items():
+        try:
+            fields = stat_fields(str(pid))
+        except OSError:
+            continue
+        group, session = int(fields[GROUP_FIELD]), int(fields[SESSION_FIELD])
+        if session == leader != group and foreground in (None, group):
+            found[pid] = start
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from cellhouse_agent.commands.command import Script
 from cellhouse_agent.commands.run import CommandRun, OrderCommand
-from cellhouse_agent.commands.script import Script
-from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
-from cellhouse_agent.lane_parts import LaneParts
-from cellhouse_agent.requests import ExecuteRequest, TerminalSize
+from cellhouse_agent.executions.lane import MAX_QUEUED_REQUESTS
+from cellhouse_agent.executions.record import SharedParts
+from cellhouse_agent.gateway.requests import ExecuteRequest, TerminalSize
 
 # As many as the gateway's settings allow. Each takes up to eight of the 1,024 descriptors that the agent may have.
 MAX_COMMANDS = 64
@@ -18,7 +18,7 @@ MAX_COMMANDS = 64
 class Commands:
     """A queue in front of MAX_COMMANDS places. An error that must end the agent becomes the exception of `failure`."""
 
-    def __init__(self, parts: LaneParts, order: OrderCommand) -> None:
+    def __init__(self, parts: SharedParts, order: OrderCommand) -> None:
         self._parts = parts
         self._order = order
         # The queued commands by their msg_id, in order.

@@ -4,7 +4,7 @@ States: ordered -> running (`busy` is written) -> ended (its own process has end
 gets SIGINT; an interrupt sends it the requested signal instead. It gets SIGKILL at the end of the grace time. All
 processes that it has started end with it.
 
-A command has no variables to lose, so its grace time is not stretched on a busy machine (grace.py).
+A command has no variables to lose, so its grace time is not stretched on a busy machine (processes/grace.py).
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cellhouse_agent.commands.command import Command, NotBegun
-from cellhouse_agent.commands.limits import Limits
-from cellhouse_agent.commands.maker import abandon, withdrawn
-from cellhouse_agent.commands.report import Ended, ended_command, not_begun
-from cellhouse_agent.commands.script import Script, Standard
+from cellhouse_agent.commands.command import Command, NotBegun, Script, Standard
+from cellhouse_agent.commands.spawner import abandon, withdrawn
 from cellhouse_agent.commands.streams import Pipes, Streams
-from cellhouse_agent.ending import INTERRUPTED
-from cellhouse_agent.lane_parts import LaneParts
-from cellhouse_agent.look import Look
-from cellhouse_agent.record import Record
-from cellhouse_agent.requests import ExecuteRequest, TerminalSize
-from cellhouse_agent.tree_meter import TreeMeter
-from cellhouse_agent.turn import SHORT_SECONDS
-from cellhouse_agent.usage_sampler import PeakSampler
-from cellhouse_agent.wire import JsonObject
+from cellhouse_agent.executions.cell_run import SHORT_SECONDS
+from cellhouse_agent.executions.outputs import made_reply
+from cellhouse_agent.executions.record import INTERRUPTED, Record, SharedParts
+from cellhouse_agent.gateway.requests import ExecuteRequest, TerminalSize
+from cellhouse_agent.home import HomeChanges
+from cellhouse_agent.json_values import JsonObject
+from cellhouse_agent.usage.meter import PeakSampler, TreeMeter
 
 if TYPE_CHECKING:
     from cellhouse_agent.commands.terminal import Terminal
@@ -42,7 +37,7 @@ type OrderCommand = Callable[[Script, Standard], Awaitable[Command]]
 class CommandRun:
     """Runs one request, once it has its turn."""
 
-    def __init__(self, request: ExecuteRequest, parts: LaneParts) -> None:
+    def __init__(self, request: ExecuteRequest, parts: SharedParts) -> None:
         self.request = request
         self._parts = parts
         self._loop = asyncio.get_running_loop()
@@ -86,7 +81,7 @@ class CommandRun:
     async def run(self, order: OrderCommand, script: Script) -> None:
         """Run it to its last frame. Raises any error that leaves the agent unable to tell how it ended."""
         home = self._parts.home
-        look = home.begin(self._parts.quiet_kernels()) if home else None
+        changes = home.begin(self._parts.quiet_kernels()) if home else None
         self._limits.begin()
         try:
             streams = self._streams()
@@ -96,7 +91,7 @@ class CommandRun:
             with closing(streams):
                 ended = await self._run(order, script._replace(terminal=self._size), streams)
         self._terminal = None
-        self._write(ended, await self._files(look))
+        self._write(ended, await self._files(changes))
 
     def _streams(self) -> Streams:
         """Raises OSError."""
@@ -181,12 +176,12 @@ class CommandRun:
         finally:
             exit_watch.cancel()
 
-    async def _files(self, look: Look | None) -> JsonObject | None:
+    async def _files(self, changes: HomeChanges | None) -> JsonObject | None:
         """What has changed in the home meanwhile; None if the home is not watched."""
         home = self._parts.home
-        if not home or not look:
+        if not home or not changes:
             return None
-        return home.end(look, False) or await home.look(look)
+        return home.end(changes, False) or await home.scan(changes)
 
     def _write(self, ended: Ended, files: JsonObject | None) -> None:
         """Write the last frames."""
@@ -206,3 +201,109 @@ class CommandRun:
             report["files"] = files
         self._record.write_end(ended.reply, report)
         self._parts.ended(self.request.msg_id)
+
+
+class Limits:
+    """What ends a command early: its time limit, or somebody who interrupts it.
+
+    The limits apply from its turn on, even while its process is being made.
+    """
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout_ms = timeout_ms
+        self._deadline = 0.0
+        self._interrupted: asyncio.Future[None] = self._loop.create_future()
+        self._killed = asyncio.Event()
+        # The signal that its processes get first.
+        self.signal: signal.Signals = signal.SIGINT
+        # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`.
+        self.outcome = "finished"
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody has interrupted it."""
+        return self._interrupted.done()
+
+    def interrupt(self, number: signal.Signals) -> None:
+        """Interrupt the command with this signal. May be called again: SIGKILL then ends the grace time."""
+        if number == signal.SIGKILL:
+            self._killed.set()
+        if not self.is_interrupted:
+            self.signal = number
+            self._interrupted.set_result(None)
+
+    def begin(self) -> None:
+        """Its time counts from now on."""
+        self._deadline = self._loop.time() + self._timeout_ms / 1000
+
+    async def wait(self, step: asyncio.Future[Any]) -> bool:
+        """Wait for this step; false if the time limit or an interrupt comes first."""
+        remaining = max(0.0, self._deadline - self._loop.time())
+        awaited = (step, self._interrupted)
+        await asyncio.wait(awaited, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+        if step.done():
+            self.outcome = "finished"
+        else:
+            self.outcome = "interrupted" if self.is_interrupted else "timeout"
+        return step.done()
+
+    async def give_grace(self, exit_watch: asyncio.Future[None], grace_ms: int) -> None:
+        """Return when `exit_watch` is done, the grace time is over, or SIGKILL was asked for."""
+        killing = asyncio.ensure_future(self._killed.wait())
+        try:
+            watches: list[asyncio.Future[Any]] = [exit_watch, killing]
+            grace_seconds = grace_ms / 1000
+            await asyncio.wait(watches, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            killing.cancel()
+
+
+class Ended(NamedTuple):
+    """How a command ended, as its reply reports it.
+
+    One of `exit_code` and `signal` is set, unless the code has not run or nobody knows how it ended.
+    """
+
+    reply: JsonObject
+    finished_at: float
+    exit_code: int | None = None
+    signal: str | None = None
+    cpu_ms: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+def not_begun(error: NotBegun | OSError, finished_at: float) -> Ended:
+    """The code has not run."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reply = made_reply("CommandNotStarted", reason or "unknown")
+    return Ended(reply, finished_at, cpu_ms=0, peak_memory_bytes=0)
+
+
+def ended_command(command: Command, finished_at: float, was_oom: bool, peak_bytes: int) -> Ended:
+    """The end of a command that has no process left; `was_oom`: it was killed because memory ran out.
+
+    `peak_bytes` is the most memory in any sample, 0 if there was none.
+    """
+    try:
+        cpu_ms, largest_bytes = command.used()
+    except NotBegun as error:
+        return not_begun(error, finished_at)
+    code = command.exit_code
+    if code is None:
+        lost = made_reply("CommandLost", "The worker lost sight of the command, and ended it")
+        return Ended(lost, finished_at)
+    reply: JsonObject = {"status": "ok", "execution_count": None}
+    if was_oom:
+        reply = made_reply("OutOfMemory", "The memory limit was reached; the command was killed")
+    peak_memory_bytes = max(largest_bytes or 0, peak_bytes) or None
+    exit_code, name = (code, None) if code >= 0 else (None, signal_name(-code))
+    return Ended(reply, finished_at, exit_code, name, cpu_ms, peak_memory_bytes)
+
+
+def signal_name(number: int) -> str:
+    """Such as SIGKILL; SIG and the number if it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

@@ -11,13 +11,11 @@ import os
 import socket
 from functools import partial
 
-from cellhouse_agent.commands.input_writer import TerminalWriter
-from cellhouse_agent.commands.output_pipe import OutputReader, Take
-from cellhouse_agent.commands.script import Standard
-from cellhouse_agent.commands.streams import TakeOutput
-from cellhouse_agent.input_buffer import InputBuffer
+from cellhouse_agent.commands.command import Standard
+from cellhouse_agent.commands.streams import OutputReader, Take, TakeOutput, TerminalWriter
+from cellhouse_agent.executions.inputs import InputBuffer
+from cellhouse_agent.gateway.requests import TerminalSize
 from cellhouse_agent.log import log_event
-from cellhouse_agent.requests import TerminalSize
 from cellhouse_commands.command import TERMINAL_PACKET, set_size
 
 ENDS = 2

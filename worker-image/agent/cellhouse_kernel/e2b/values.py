@@ -17,7 +17,7 @@ from typing import Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-# Half of what a message may have (MAX_JSON_VALUES in cellhouse_agent/wire.py).
+# Half of what a message may have (MAX_JSON_VALUES in cellhouse_agent/json_values.py).
 MAX_VALUES = 200_000
 # With four bytes for each, half of a message. The other half is for the text and the picture of the same object.
 MAX_CHARACTERS = 2_097_152

@@ -1,6 +1,6 @@
 """Which kernels show more, and from when on: with real kernels. Run as root in the worker image."""
 
-from cellhouse_agent.requests import ExecuteRequest, Surroundings
+from cellhouse_agent.gateway.requests import ExecuteRequest, Surroundings
 from tests.e2b.with_sandbox import SANDBOX, WithSandbox
 from tests.with_executor import LONG_GRACE_MS, WithExecutor
 

@@ -1,1 +1,0 @@
-"""Egress (docs/worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""

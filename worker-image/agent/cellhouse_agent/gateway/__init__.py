@@ -1,0 +1,1 @@
+"""What gateways reach: the socket, its requests, and the frames that they get."""

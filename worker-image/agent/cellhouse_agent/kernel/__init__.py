@@ -1,0 +1,1 @@
+"""A kernel: how it starts, its process, and the link to it."""

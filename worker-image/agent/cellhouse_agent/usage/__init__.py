@@ -1,0 +1,1 @@
+"""What the container uses, and what each execution has used."""
