@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from cellhouse_agent.kernel.launcher import COMMAND, kernel_environment
+from cellhouse_agent.kernel.launcher import FORK_SERVER_COMMAND, kernel_environment
 from cellhouse_agent.processes.children import MAX_PACKET_BYTES
 from cellhouse_kernel.packages import FIRST_FORK_SERVER, OWN_PACKAGES
 from cellhouse_kernel.preload import PRELOAD_FILE
@@ -136,7 +136,9 @@ class TestPreloadFile(WithKernels):
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.settimeout(PATIENCE_SECONDS)
         with control, subprocess.Popen(
-            [*COMMAND, FIRST_FORK_SERVER], stdin=theirs.fileno(), env=kernel_environment(1)
+            [*FORK_SERVER_COMMAND, FIRST_FORK_SERVER],
+            stdin=theirs.fileno(),
+            env=kernel_environment(1),
         ):
             theirs.close()
             said = json.loads(control.recv(MAX_PACKET_BYTES))
