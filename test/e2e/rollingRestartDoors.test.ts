@@ -18,6 +18,7 @@ import type { CallRecord, History, Wire } from '../../chaos/history.ts';
 import { createRandom } from '../../chaos/random.ts';
 import { readEvents, readOutputs } from '../../chaos/world/readState.ts';
 import { createClient } from '../../src/events/connection/client.ts';
+import { poolStatus } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { SEED } from '../support/seeded.ts';
@@ -38,8 +39,13 @@ it(
   'two gateways are replaced under a host of MCP and a notebook, which get every answer, and nothing is lost or runs twice',
   async () => {
     const gateways = [await installation.start(), await installation.start()];
+    const [first] = gateways;
+    if (!first) throw new Error('There is no gateway.');
+    // Users have less patience than the start of a worker may take on a busy machine, and no fault excuses silence here.
+    const areReady = async () => (await poolStatus(first)).idleWorkers >= DOORS.length;
+    await until('a worker for each user', areReady, BETWEEN_TIMEOUT_MS);
     const urls = gateways.map(({ url }) => url);
-    const { calls, users, stopping } = await startUsers(urls, gateways[0]?.token ?? '');
+    const { calls, users, stopping } = await startUsers(urls, first.token);
     const goOn = async () => {
       const isAnswered =
         (door: Wire) =>
