@@ -1,12 +1,12 @@
 /**
- * Writes `./docs/settings.md`, or with `--check` compares it and ends with 1 if it differs:
+ * Writes `./docs/run/settings.md`, or with `--check` compares it and ends with 1 if it differs:
  * `node dist/config/printSettings.js [--check]`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SETTING_GROUPS } from './config.ts';
 import type { Setting } from './setting.ts';
 
-const FILE = 'docs/settings.md';
+const FILE = 'docs/run/settings.md';
 
 const INTRODUCTION = `# Settings
 
