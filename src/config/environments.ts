@@ -4,7 +4,7 @@ import { integer, matching, milliseconds, text } from './setting.ts';
 export const ENVIRONMENTS = {
   buildNetwork: text({
     name: 'BUILD_NETWORK',
-    text: "The engine's network in which [environments](../environments.md) are built. `host` opens all that listens on this machine, also on loopback, to what the build installs and runs.",
+    text: "The engine's network in which [environments](environments.md) are built. `host` opens all that listens on this machine, also on loopback, to what the build installs and runs.",
     fallback: 'bridge',
     allowed: 'bridge, host, none, or the name of a network of the Docker engine',
     parse: matching(/^[\w][\w.-]*$/),

@@ -11,6 +11,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'SECURITY.md',
   'bench/README.md',
+  'bench/RESULTS.md',
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
 /** Pages with commands that people copy. */
-const PAGES = [README, read('docs/api.md'), read('docs/operations.md')].join('\n');
+const PAGES = [README, read('docs/api.md'), read('docs/run/install.md')].join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 15;
@@ -84,38 +85,53 @@ describe('CONTRIBUTING.md', () => {
   });
 });
 
-describe('docs/operations.md', () => {
+describe('docs/run/install.md', () => {
   it('names every variable that docker-compose.yml takes from the environment', () => {
     const compose = read('docker-compose.yml');
     const names = [...compose.matchAll(/^ +([A-Z_]+):$|\$\{([A-Z_]+)/gm)].map(
       ([, passed, used]) => passed ?? used,
     );
     expect(names.length).toBeGreaterThan(7);
-    const page = read('docs/operations.md');
+    const page = read('docs/run/install.md');
     expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
 describe('the indexes of the documentation', () => {
-  it.each(['docs', 'docs/decisions'])('%s/README.md leads to every page beside it', (folder) => {
-    const index = read(`${folder}/README.md`);
-    const pages = readdirSync(ROOT + folder).filter(
-      (name) => name.endsWith('.md') && name !== 'README.md',
-    );
-    expect(pages.length).toBeGreaterThan(10);
-    expect(pages.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+  it.each(['docs/decisions', 'docs/doors'])(
+    '%s/README.md leads to every page beside it',
+    (folder) => {
+      expect(notNamed(`${folder}/README.md`, folder)).toEqual([]);
+    },
+  );
+
+  it('docs/README.md leads to every page, except the decisions', () => {
+    expect(readdirSync(`${ROOT}docs/run`).length).toBeGreaterThan(10);
+    const folders = ['docs', 'docs/run', 'docs/internals'];
+    for (const folder of folders) expect(notNamed('docs/README.md', folder)).toEqual([]);
   });
 });
 
-/** The result of a bench according to docs/performance.md. */
+/** The pages of a folder to which the index does not lead. */
+function notNamed(index: string, folder: string): string[] {
+  const text = read(index);
+  const pages = readdirSync(ROOT + folder).filter(
+    (name) => name.endsWith('.md') && !index.endsWith(`${folder}/${name}`),
+  );
+  expect(pages.length).toBeGreaterThan(0);
+  const from = folder.slice(dirname(index).length + 1);
+  return pages.filter((name) => !text.includes(`](${join(from, name)}`));
+}
+
+/** The result of a bench according to bench/RESULTS.md. */
 function resultsOf(bench: string): string {
-  const lines = read('docs/performance.md').split('\n');
+  const lines = read('bench/RESULTS.md').split('\n');
   return lines.filter((line) => line.startsWith(`${bench}: `)).join('\n');
 }
 
-/** The result of a chaos run according to docs/failure-modes.md. */
+/** The result of a chaos run according to docs/internals/failure-modes.md. */
 function faultsOf(args: string): string {
-  const page = read('docs/failure-modes.md');
+  const page = read('docs/internals/failure-modes.md');
   expect(page).toContain(`\`npm run chaos -- ${args}\``);
   return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
 }
