@@ -14,7 +14,11 @@ const CHECKS = [
   ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
-  ['docs/run/settings.md is what the code says', 'dist/config/printSettings.js', '--check'],
+  [
+    'docs/run/settings.md, docker-compose.yml are what the code says',
+    'dist/config/printSettings.js',
+    '--check',
+  ],
   ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
   ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],
   ['Unit tests', 'node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
