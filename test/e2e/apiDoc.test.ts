@@ -1,10 +1,10 @@
-/** Runs docs/api.md from top to bottom: each operation must give the answer below it. */
+/** Runs docs/internals/api.md from top to bottom: each operation must give the answer below it. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 
-const doc = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+const doc = readFileSync(new URL('../../docs/internals/api.md', import.meta.url), 'utf8');
 const pairs = [...doc.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)```/g)].map(
   ([, operation = '', answer = '']) => ({ operation, answer }),
 );
@@ -89,7 +89,7 @@ async function runCommand(command: string, expected: string): Promise<string> {
   return printed;
 }
 
-describe('docs/api.md', () => {
+describe('docs/internals/api.md', () => {
   it('shows an answer with every operation', () => {
     expect(pairs.length).toBeGreaterThan(15);
     expect(doc.match(/```graphql/g)).toHaveLength(pairs.length);

@@ -1,4 +1,4 @@
-/** Runs the programs in examples/ as the README and docs/api.md say. */
+/** Runs the programs in examples/ as the README and docs/internals/api.md say. */
 import { execFile } from 'node:child_process';
 import {
   cpSync,
@@ -263,5 +263,5 @@ describe('the load generator', () => {
 });
 
 function pageOfLoad(): string {
-  return readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+  return readFileSync(new URL('../../docs/internals/api.md', import.meta.url), 'utf8');
 }

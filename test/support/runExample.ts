@@ -1,4 +1,4 @@
-/** Runs a file of examples/ against a test's gateway, with the command that the README or docs/api.md prints for it. */
+/** Runs a file of examples/ against a test's gateway, with the command that the README or docs/internals/api.md prints for it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const PAGES = ['README.md', 'docs/api.md']
+const PAGES = ['README.md', 'docs/internals/api.md']
   .map((page) => readFileSync(join(ROOT, page), 'utf8'))
   .join('\n');
 /** Debian's Python finds Debian's packages, even if another Python comes first on the tester's PATH. */

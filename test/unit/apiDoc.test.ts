@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-const doc = read('docs/api.md');
+const doc = read('docs/internals/api.md');
 const errors = read('src/domain/errors.ts');
 
-describe('docs/api.md', () => {
+describe('docs/internals/api.md', () => {
   it('has a row for each code of an error', () => {
     const union = /export type ErrorCode =([^;]*);/.exec(errors)?.[1] ?? '';
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);

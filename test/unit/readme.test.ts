@@ -5,7 +5,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
 /** Pages with commands that people copy. */
-const PAGES = [README, read('docs/api.md'), read('docs/operations.md')].join('\n');
+const PAGES = [README, read('docs/internals/api.md'), read('docs/operations.md')].join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 15;
