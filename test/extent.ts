@@ -5,7 +5,7 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/access.md promises,
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/run/access.md promises,
  * or open thousands of connections. All other files run several at a time (vitest.config.ts).
  */
 export const ALONE = [

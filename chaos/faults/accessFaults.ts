@@ -4,7 +4,7 @@ import { attempt } from '../clients/calls.ts';
 import type { TokenTry } from '../history.ts';
 import { type FaultKind, NOTHING_TO_HEAL, type Scene } from './fault.ts';
 
-/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/access.md promises it. */
+/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/run/access.md promises it. */
 const REVOKED_WITHIN_MS = 1_000;
 /** A gateway that is paused (SIGSTOP) does not answer until it goes on. */
 const TRY_LIMIT_MS = 10_000;

@@ -1,4 +1,4 @@
-/** Runs the programs in examples/ as the README and docs/api.md say. */
+/** Runs the programs in examples/ as the README and the pages for users say. */
 import { execFile } from 'node:child_process';
 import {
   cpSync,
@@ -23,6 +23,7 @@ import {
   environment,
   runExample,
 } from '../support/runExample.ts';
+import { readPage } from '../support/userPages.ts';
 
 const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
 const PRINT_SLOWLY =
@@ -263,5 +264,5 @@ describe('the load generator', () => {
 });
 
 function pageOfLoad(): string {
-  return readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+  return readPage('docs/use/interfaces.md');
 }

@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMAND_PAGES, fences as fencesIn, readPage } from '../support/userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
 /** Pages with commands that people copy. */
-const PAGES = [README, read('docs/api.md'), read('docs/run/install.md')].join('\n');
+const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 15;
@@ -16,22 +17,26 @@ const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
   ['npm test\n', '.ci/run'],
+  ['mkdir -p .cellhouse && docker compose ', 'test/e2e/compose.test.ts'],
   ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
   ['sh examples/', 'test/e2e/examples.test.ts'],
   ['node examples/', 'test/e2e/examples.test.ts'],
   ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
   ['python3 examples/', 'test/e2e/examples.test.ts'],
   ['printf ', 'test/e2e/apiDoc.test.ts'],
+  ['AUTH=', 'test/e2e/apiDoc.test.ts'],
+  ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
   ['docker compose ', 'test/e2e/compose.test.ts'],
   ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
 ] as const;
 
 describe('the README', () => {
-  it('is short, and so is each program in it', () => {
+  it('is short, and so is each program in it and in the quickstart', () => {
     expect(README.split('\n').length - 1).toBeLessThanOrEqual(MAX_LINES);
-    const programs = [...fences('js', README), ...fences('python', README)];
-    programs.push(...fences('sh', README).filter(isScript));
+    const short = `${README}\n${readPage('docs/use/quickstart.md')}`;
+    const programs = [...fences('js', short), ...fences('python', short)];
+    programs.push(...fences('sh', short).filter(isScript));
     expect(programs).toHaveLength(3);
     for (const program of programs)
       expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
@@ -57,7 +62,7 @@ describe('the pages with commands', () => {
   it('print the programs of examples/ unchanged', () => {
     const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
-    expect(programs.length).toBeGreaterThanOrEqual(5);
+    expect(programs.length).toBeGreaterThanOrEqual(3);
     for (const program of programs) expect(examples).toContain(program);
   });
 
@@ -97,7 +102,7 @@ describe('docs/run/install.md', () => {
 });
 
 describe('the indexes of the documentation', () => {
-  it.each(['docs/decisions', 'docs/doors'])(
+  it.each(['docs/decisions', 'docs/use/doors'])(
     '%s/README.md leads to every page beside it',
     (folder) => {
       expect(notNamed(`${folder}/README.md`, folder)).toEqual([]);
@@ -105,8 +110,8 @@ describe('the indexes of the documentation', () => {
   );
 
   it('docs/README.md leads to every page, except the decisions', () => {
-    expect(readdirSync(`${ROOT}docs/run`).length).toBeGreaterThan(10);
-    const folders = ['docs', 'docs/run', 'docs/internals'];
+    expect(readdirSync(`${ROOT}docs/use`).length).toBeGreaterThan(10);
+    const folders = ['docs', 'docs/use', 'docs/use/doors', 'docs/run', 'docs/internals'];
     for (const folder of folders) expect(notNamed('docs/README.md', folder)).toEqual([]);
   });
 });
@@ -135,10 +140,8 @@ function faultsOf(args: string): string {
   return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
 }
 
-/** The contents of all fences in a language. */
 function fences(language: string, text = PAGES): string[] {
-  const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
-  return [...found].map(([, content = '']) => content);
+  return fencesIn(language, text);
 }
 
 function isScript(snippet: string): boolean {

@@ -1,4 +1,4 @@
-/** What docs/doors/e2b.md does by hand, run in a shell as it is printed there. */
+/** What docs/use/doors/e2b.md does by hand, run in a shell as it is printed there. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -7,7 +7,7 @@ import { useE2bGateway } from '../../support/e2b/e2bGateway.ts';
 
 useE2bGateway();
 
-const PAGE = readFileSync(new URL('../../../docs/doors/e2b.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../../docs/use/doors/e2b.md', import.meta.url), 'utf8');
 
 it('the page prints what its commands print', async () => {
   const [, commands = '', printed = ''] =
