@@ -76,6 +76,13 @@ describe('docs/run', () => {
     expect(parts.map((part) => part.trim()).filter((part) => !SOURCE.includes(part))).toEqual([]);
   });
 
+  it('monitoring.md has the reasons of /readyz', () => {
+    const reasons = [...page('monitoring.md').matchAll(/ \| `([A-Z][^`|]+\.)` \| /g)];
+    const sentences = reasons.flatMap(([, reason = '']) => reason.split(/(?<=\.) /));
+    expect(sentences.length).toBeGreaterThan(4);
+    expect(sentences.filter((sentence) => !SOURCE.includes(sentence))).toEqual([]);
+  });
+
   it('sizing.md has the figures of the report, each beside the command that measures it', () => {
     const rows = page('sizing.md').matchAll(/^\| .+ \| (\d.+) \| `npm run bench -- (.+)` \|$/gm);
     const report = read('bench/RESULTS.md').split('\n');
