@@ -15,7 +15,11 @@ const CHECKS = [
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
   ['docs/use/reference.md is what the code says', 'dist/schema/printReference.js', '--check'],
-  ['docs/settings.md is what the code says', 'dist/config/printSettings.js', '--check'],
+  [
+    'docs/run/settings.md, docker-compose.yml are what the code says',
+    'dist/config/printSettings.js',
+    '--check',
+  ],
   ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
   ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],
   ['Unit tests', 'node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],

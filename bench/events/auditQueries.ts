@@ -1,4 +1,4 @@
-/** Measures how long each query in docs/audit.md takes, exactly as printed there. */
+/** Measures how long each query in docs/run/audit.md takes, exactly as printed there. */
 import { readFileSync } from 'node:fs';
 import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 import type { Figure } from '../suite/bench.ts';
@@ -7,7 +7,7 @@ import { percentile } from '../support/percentile.ts';
 
 const TARGET_MS = 1_000;
 /** Matches a section of the page: its number and question, then its query. */
-const SECTION = /^## (\d+\. .+)$[\s\S]*?```sql\n([\s\S]*?)```/gm;
+const SECTION = /^### (\d+\. .+)$[\s\S]*?```sql\n([\s\S]*?)```/gm;
 
 /** The target applies if there are at least this many executions. */
 const TARGET_EXECUTIONS = 1_000_000;
@@ -19,13 +19,13 @@ export async function measureAuditQueries(
   executions: number,
 ): Promise<Figure[]> {
   // Relative to the project's root, because the compiled file is elsewhere.
-  const page = readFileSync('docs/audit.md', 'utf8');
+  const page = readFileSync('docs/run/audit.md', 'utf8');
   const queries = [...page.matchAll(SECTION)].map(([, question = '', query = '']) => ({
     question,
     query,
     tookMs: [] as number[],
   }));
-  if (queries.length === 0) throw new Error('docs/audit.md has no queries.');
+  if (queries.length === 0) throw new Error('docs/run/audit.md has no queries.');
   await withSql(address, async (sql) => {
     for (let round = 0; round <= rounds; round += 1) {
       for (const { query, tookMs } of queries) {

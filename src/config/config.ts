@@ -19,7 +19,7 @@ import { WORKERS } from './workers.ts';
 
 export { ConfigError } from './readSettings.ts';
 
-/** The groups of settings, under their titles in docs/settings.md. */
+/** The groups of settings, under their titles in docs/run/settings.md. */
 export const SETTING_GROUPS = {
   'Where the gateway is, and what it works with': PLACES,
   'Who may call': ACCESS,

@@ -1,12 +1,13 @@
 /**
- * Writes `./docs/settings.md`, or with `--check` compares it and ends with 1 if it differs:
- * `node dist/config/printSettings.js [--check]`.
+ * Writes `./docs/run/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them and
+ * ends with 1 if one differs: `node dist/config/printSettings.js [--check]`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { SETTING_GROUPS } from './config.ts';
+import { SET_BY_COMPOSE, withSettings } from './composeFile.ts';
+import { SETTING_GROUPS, SETTINGS } from './config.ts';
 import type { Setting } from './setting.ts';
 
-const FILE = 'docs/settings.md';
+const COMPOSE_FILE = 'docker-compose.yml';
 
 const INTRODUCTION = `# Settings
 
@@ -16,15 +17,22 @@ An empty variable counts as unset. \`npx cellhouse config check\` prints the set
 This page is made from the declarations in \`src/config\`. To change it, change those, then run \`npm run settings\`.
 `;
 
-const printed = [INTRODUCTION, ...Object.entries(SETTING_GROUPS).map(section)].join('\n');
+const PRINTED = {
+  'docs/run/settings.md': [
+    INTRODUCTION,
+    ...Object.entries(SETTING_GROUPS).map(section),
+    compose(),
+  ].join('\n'),
+  [COMPOSE_FILE]: withSettings(await readFile(COMPOSE_FILE, 'utf8')),
+};
 
-if (process.argv.includes('--check')) {
-  if ((await readFile(FILE, 'utf8')) !== printed) {
-    console.error(`${FILE} is not what the code says. Run: npm run settings`);
+for (const [file, printed] of Object.entries(PRINTED)) {
+  if (!process.argv.includes('--check')) {
+    await writeFile(file, printed);
+  } else if ((await readFile(file, 'utf8')) !== printed) {
+    console.error(`${file} is not what the code says. Run: npm run settings`);
     process.exitCode = 1;
   }
-} else {
-  await writeFile(FILE, printed);
 }
 
 function section([title, settings]: [string, Readonly<Record<string, Setting<unknown>>>]): string {
@@ -41,4 +49,20 @@ function row({ name, fallback, whenUnset, range, allowed, text }: Setting<unknow
   const byDefault = fallback === null ? `(${whenUnset})` : `\`${fallback}\``;
   const mustBe = range === null ? allowed : `${range.min} to ${range.max}`;
   return `| \`${name}\` | ${byDefault} | ${mustBe} | ${text} |`;
+}
+
+function compose(): string {
+  const rows = Object.entries(SETTINGS).flatMap(([field, { name }]) => {
+    const reason = SET_BY_COMPOSE[field as keyof typeof SETTINGS];
+    return reason === undefined ? [] : [`| \`${name}\` | ${reason} |`];
+  });
+  return `## Under Docker Compose
+
+\`docker-compose.yml\` passes on every setting that is set in the environment, or in a file \`.env\` beside it, except
+these:
+
+| variable | under Docker Compose |
+| --- | --- |
+${rows.join('\n')}
+`;
 }

@@ -142,9 +142,12 @@ export interface DoorUpgrade {
 export interface DoorSettings {
   readonly executionTimeoutMs: number;
   readonly maxExecutionTimeoutMs: number;
+  readonly maxCommandTimeoutMs: number;
   readonly workerWaitTimeoutMs: number;
   readonly longestSessionLifeMs: number;
   readonly egressAllow: readonly EgressRule[];
+  /** Null: pip's own. */
+  readonly pipIndexUrl: string | null;
 }
 
 /** What doors are made of. */

@@ -1,19 +1,25 @@
 /** `docker compose up` from the build of the images to the end, with its own project, port and folders. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SETTINGS } from '../../src/config/config.ts';
 import { provideImages } from '../support/standInImages.ts';
 
 /** Two images are built with packages from npm and Debian. */
 const UP_TIMEOUT_MS = 600_000;
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
+/** Stands for the file `.env` beside docker-compose.yml. */
+const settingsDir = mkdtempSync(join(tmpdir(), 'cellhouse-compose-'));
+const dotEnv = join(settingsDir, '.env');
 const project = `cellhouse-test-${process.pid}`;
+/** The version of Linux that gVisor names, whatever the host's is. */
+const GVISOR_VERSION = '4.4.0\n';
 let env: NodeJS.ProcessEnv;
 let url: string;
 let token: string;
@@ -21,7 +27,13 @@ let takeImagesAway: (() => Promise<void>) | undefined;
 
 async function compose(...args: string[]): Promise<string> {
   const files = ['docker-compose.yml', 'test/support/compose.yml'];
-  const settings = ['--project-name', project, ...files.flatMap((file) => ['--file', file])];
+  const settings = [
+    '--project-name',
+    project,
+    '--env-file',
+    dotEnv,
+    ...files.flatMap((file) => ['--file', file]),
+  ];
   const all = ['compose', ...settings, ...args];
   const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
@@ -29,8 +41,11 @@ async function compose(...args: string[]): Promise<string> {
 
 beforeAll(async () => {
   const port = await freePort();
-  const { WORKER_IMAGE, DATABASE_URL, DATA_DIR, AUTH_TOKEN, ...rest } = process.env;
-  env = { ...rest, PORT: String(port), SOCKET_DIR: socketDir, MIN_IDLE_WORKERS: '1' };
+  const names = new Set(Object.values(SETTINGS).map(({ name }) => name));
+  // Of the settings, docker compose itself reads this one.
+  names.delete('DOCKER_HOST');
+  env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.has(name)));
+  writeFileSync(dotEnv, `PORT=${port}\nSOCKET_DIR=${socketDir}\nMIN_IDLE_WORKERS=1\n`);
   url = `http://127.0.0.1:${port}`;
   takeImagesAway = await provideImages();
   await compose('up', '--build', '--detach', '--wait');
@@ -41,7 +56,7 @@ afterAll(async () => {
   try {
     await compose('down', '--volumes', '--rmi', 'local');
   } finally {
-    rmSync(socketDir, { recursive: true, force: true });
+    for (const folder of [socketDir, settingsDir]) rmSync(folder, { recursive: true, force: true });
     await takeImagesAway?.();
   }
 }, UP_TIMEOUT_MS);
@@ -92,6 +107,25 @@ it('docker compose up: the documented command ends every worker', async () => {
   await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
   expect(await containers()).toEqual([]);
 });
+
+it(
+  'docker compose up: with DOCKER_RUNTIME=runsc in .env, code runs on the kernel of gVisor',
+  async () => {
+    const printVersion = "print(open('/proc/version').read().split()[2])";
+    await compose('up', '--detach', '--wait');
+    expect(await execute(printVersion)).toMatchObject({ status: 'OK', stdout: `${release()}\n` });
+    await compose('stop', 'gateway');
+    await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
+
+    appendFileSync(dotEnv, 'DOCKER_RUNTIME=runsc\nWORKER_MEMORY_MB=640\n');
+    await compose('up', '--detach', '--wait');
+    expect(await compose('exec', 'gateway', 'printenv', 'WORKER_MEMORY_MB')).toBe('640');
+    expect(await execute(printVersion)).toMatchObject({ status: 'OK', stdout: GVISOR_VERSION });
+    await compose('stop', 'gateway');
+    await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
+  },
+  UP_TIMEOUT_MS,
+);
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -15,7 +15,7 @@ import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
 import { bridge } from '../../src/cli/mcp.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { createMcpServer } from '../../src/doors/mcp/createMcpServer.ts';
+import { createServerMaker } from '../../src/doors/mcp/createMcpServer.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createGate } from '../support/gate.ts';
@@ -35,8 +35,9 @@ async function startGateway(parts: Parameters<typeof memoryService>[0] = {}, por
     newId,
     now: () => new Date(),
   };
+  const makeServer = createServerMaker(deps.settings);
   const door = createMcpDoor(deps, (call) => {
-    const server = createMcpServer(call);
+    const server = makeServer(call);
     addFixtures(server);
     return server;
   });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
-import { createMcpServer } from '../../src/doors/mcp/createMcpServer.ts';
+import { createServerMaker } from '../../src/doors/mcp/createMcpServer.ts';
 import { createMcpDoor } from '../../src/doors/mcp/mcpDoor.ts';
 import { newId } from '../../src/process/newId.ts';
 import { addFixtures } from '../support/mcpConformance/fixtures.ts';
@@ -32,8 +32,9 @@ const deps = {
 };
 
 async function url(): Promise<string> {
+  const makeServer = createServerMaker(deps.settings);
   const door = createMcpDoor(deps, (call) => {
-    const server = createMcpServer(call);
+    const server = makeServer(call);
     addFixtures(server);
     return server;
   });

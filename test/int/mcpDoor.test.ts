@@ -70,6 +70,12 @@ async function ask(origin: string, method: string, params: object): Promise<stri
   return await answer.text();
 }
 
+/** The result of the answer, which is JSON or one server-sent event with it. */
+async function resultOf(origin: string, method: string, params: object): Promise<unknown> {
+  const told = await ask(origin, method, params);
+  return JSON.parse(told.slice(told.indexOf('{'))).result;
+}
+
 const read = (origin: string, uri: string) => ask(origin, 'resources/read', { uri });
 
 it.each(['output', 'images/1'])(
@@ -164,7 +170,7 @@ it('Progress of an execution is read from where its client has read', async () =
   expect(read).toEqual([['one', 7]]);
 });
 
-describe('What a model is told of the network', () => {
+describe('What a model is told', () => {
   const told = async (settings: Readonly<Record<string, string>>) => {
     const { origin } = await start({}, {}, settings);
     const params = {
@@ -172,21 +178,81 @@ describe('What a model is told of the network', () => {
       capabilities: {},
       clientInfo: { name: 'host', version: '1' },
     };
-    const text = (await ask(origin, 'initialize', params)) + (await ask(origin, 'tools/list', {}));
-    const count = (part: string) => text.split(part).length - 1;
-    const network = [
-      count('There is no network'),
-      count('Only hosts that the operator has listed'),
-    ];
-    return { network, opens: count('"openWorldHint":true'), unfilled: count('NETWORK') };
+    const { instructions } = (await resultOf(origin, 'initialize', params)) as Initialized;
+    const { tools } = (await resultOf(origin, 'tools/list', {})) as ToolList;
+    const texts = [instructions, ...tools.map(({ description }) => description)];
+    const count = (part: string) => texts.filter((text) => text.includes(part)).length;
+    const limits = tools.flatMap(
+      ({ inputSchema: { properties } }) => properties.timeout_seconds ?? [],
+    );
+    const opens = tools.filter(({ annotations }) => annotations?.openWorldHint === true);
+    return { count, limits, opens: opens.map(({ name }) => name) };
   };
+  const PYPI = 'pypi.org,files.pythonhosted.org';
+  const NONE = 'There is no network: no downloads, no pip install.';
+  const LISTED = 'Only hosts that the operator has listed can be reached';
+  const ALL = 'Hosts on the internet can be reached';
+  const HAS_INDEX = 'The package index of pip is among them.';
+  const HAS_NO_INDEX = 'The package index is not among them: no pip install.';
 
-  it('is that there is none if code reaches nothing', async () => {
-    expect(await told({})).toEqual({ network: [3, 0], opens: 0, unfilled: 0 });
+  it.each([
+    [{}, [NONE]],
+    [{ PIP_INDEX_URL: 'https://pypi.org/simple' }, [NONE]],
+    [{ EGRESS_ALLOW: PYPI }, [LISTED, HAS_INDEX]],
+    [{ EGRESS_ALLOW: '*.org' }, [LISTED, HAS_INDEX]],
+    [{ EGRESS_ALLOW: PYPI, TENANT_EGRESS_ALLOW: 'a=' }, [LISTED, HAS_INDEX]],
+    [{ EGRESS_ALLOW: '*' }, [ALL, HAS_INDEX]],
+    [{ EGRESS_ALLOW: 'pypi.org' }, [LISTED, HAS_NO_INDEX]],
+    [{ EGRESS_ALLOW: 'pypi.org:80,files.pythonhosted.org:80' }, [LISTED, HAS_NO_INDEX]],
+    [{ EGRESS_ALLOW: 'example.org' }, [LISTED, HAS_NO_INDEX]],
+    [
+      { EGRESS_ALLOW: PYPI, PIP_INDEX_URL: 'https://pip.example.org/simple' },
+      [LISTED, HAS_NO_INDEX],
+    ],
+    [
+      { EGRESS_ALLOW: '10.0.0.5:3141', PIP_INDEX_URL: 'http://10.0.0.5:3141/x' },
+      [LISTED, HAS_INDEX],
+    ],
+  ])('of the network under %j is only what holds there', async (settings, sentences) => {
+    const { count, opens } = await told(settings);
+    for (const sentence of [NONE, LISTED, ALL, HAS_INDEX, HAS_NO_INDEX])
+      expect([sentence, count(sentence)]).toEqual([sentence, sentences.includes(sentence) ? 3 : 0]);
+    expect(opens).toEqual(sentences.includes(NONE) ? [] : ['execute_code', 'run_command']);
   });
 
-  it('is that it may install packages if EGRESS_ALLOW lists the index', async () => {
-    const seen = await told({ EGRESS_ALLOW: 'pypi.org,files.pythonhosted.org' });
-    expect(seen).toEqual({ network: [0, 3], opens: 2, unfilled: 0 });
+  it.each([
+    [{}, [60, 300], [60, 3_600]],
+    [{ MAX_EXECUTION_TIMEOUT_MS: '1800000' }, [60, 1_800], [60, 3_600]],
+    [{ MAX_EXECUTION_TIMEOUT_MS: '30000', MAX_COMMAND_TIMEOUT_MS: '45000' }, [30, 30], [45, 45]],
+    [{ MAX_EXECUTION_TIMEOUT_MS: '500', EXECUTION_TIMEOUT_MS: '500' }, [0.5, 0.5], [60, 3_600]],
+  ])('of time limits under %j is what calls may set there', async (settings, ...expected) => {
+    const { limits } = await told(settings);
+    const seen = limits.map(({ description, maximum }) => [
+      Number(/Default (.+)\.$/.exec(description)?.[1]),
+      maximum,
+    ]);
+    expect(seen).toEqual(expected);
+    for (const { minimum, maximum } of limits) expect(minimum).toBeLessThanOrEqual(maximum);
   });
 });
+
+interface Initialized {
+  readonly instructions: string;
+}
+
+interface ToolList {
+  readonly tools: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly annotations?: { readonly openWorldHint?: boolean };
+    readonly inputSchema: {
+      readonly properties: Readonly<Record<string, Limit | undefined>>;
+    };
+  }[];
+}
+
+interface Limit {
+  readonly description: string;
+  readonly minimum: number;
+  readonly maximum: number;
+}

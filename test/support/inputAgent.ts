@@ -1,4 +1,4 @@
-/** The input of executions, as an agent takes it (docs/worker-protocol.md, "Input"). */
+/** The input of executions, as an agent takes it (docs/internals/worker-protocol.md, "Input"). */
 import { type HttpCall, Refusal, recordCalls } from './recordCalls.ts';
 import type { ScriptedAgent } from './scriptedAgent.ts';
 

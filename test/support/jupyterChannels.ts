@@ -60,9 +60,11 @@ export async function startChannels() {
   const settings = {
     executionTimeoutMs: 1,
     maxExecutionTimeoutMs: 1,
+    maxCommandTimeoutMs: 1,
     workerWaitTimeoutMs: 1,
     longestSessionLifeMs: 86_400_000,
     egressAllow: [],
+    pipIndexUrl: null,
   };
   const log: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });

@@ -16,7 +16,7 @@ import { SERVER_VARIABLE } from '../../testkit/sharedServer.ts';
 import { logger, makeOwnedFolder, removeAbandoned, removeOwned } from './ownedServers.ts';
 import { makeTables } from './provideDatabase.ts';
 
-/** A gateway has up to eleven (docs/operations.md). Some files have four gateways, and several files run at a time. */
+/** A gateway has up to eleven (docs/run/database.md). Some files have four gateways, and several files run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
 
 /**

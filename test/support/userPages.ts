@@ -18,7 +18,7 @@ export const GUIDE = [
 /** Pages with commands that people copy. */
 export const COMMAND_PAGES = [
   'README.md',
-  'docs/operations.md',
+  'docs/run/install.md',
   'docs/use/quickstart.md',
   'docs/use/interfaces.md',
   'docs/use/integrations.md',

@@ -5,7 +5,7 @@ import {
   type McpServer,
 } from '@modelcontextprotocol/server';
 import type { DoorCall, DoorDeps } from '../openDoor.ts';
-import { createMcpServer } from './createMcpServer.ts';
+import { createServerMaker } from './createMcpServer.ts';
 import type { McpCall } from './mcpCall.ts';
 
 /** The first revision with links to resources. */
@@ -21,7 +21,7 @@ export interface McpHandler {
 /** Makes a server for each request, for both eras of the protocol: so every gateway can answer every request. */
 export function createHandler(
   deps: DoorDeps,
-  makeServer: MakeServer = createMcpServer,
+  makeServer: MakeServer = createServerMaker(deps.settings),
 ): McpHandler {
   const { fetch } = createMcpHandler(
     (context) => {

@@ -1,4 +1,4 @@
-"""The WebSocket `/channels` of docs/worker-protocol.md.
+"""The WebSocket `/channels` of docs/internals/worker-protocol.md.
 
 No messages are queued here: the sender reads the replay buffer, and waits for each write. So a gateway that reads
 slowly, or has been stopped, costs no memory beyond the limit of the buffer.
@@ -26,7 +26,7 @@ from cellhouse_agent.wire import MalformedMessage
 POLICY_CODE = 1008
 TOO_BIG_CODE = 1009
 OVERLOADED_CODE = 1013
-# One frame from a gateway holds one piece of code (docs/worker-protocol.md).
+# One frame from a gateway holds one piece of code (docs/internals/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 

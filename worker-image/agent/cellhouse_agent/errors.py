@@ -1,4 +1,4 @@
-"""How a request is refused (docs/worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS."""
+"""How a request is refused (worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP requests of docs/worker-protocol.md: hands each to its operation."""
+"""The HTTP requests of docs/internals/worker-protocol.md: hands each to its operation."""
 
 from __future__ import annotations
 

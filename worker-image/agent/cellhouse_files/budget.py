@@ -10,7 +10,7 @@ ENTRIES_PER_LOOK_AT_CLOCK = 32
 
 
 class TooMuch(Exception):
-    """The look would take more than it may. `reason` is that of docs/worker-protocol.md."""
+    """The look would take more than it may. `reason` is that of docs/internals/worker-protocol.md."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -10,9 +10,10 @@ import {
 import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import { secondsToRetry } from '../../../service/refusal.ts';
-import type { DoorDeps, DoorSettings } from '../../openDoor.ts';
+import type { DoorDeps } from '../../openDoor.ts';
 import { type McpCall, type Notify, notifyOf } from '../mcpCall.ts';
 import { MAX_WAIT_SECONDS } from '../run.ts';
+import type { TimeLimit } from './allowed.ts';
 
 // Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again.
 
@@ -91,7 +92,7 @@ export interface Tool {
 interface ToolOf<Input extends z.ZodType, Output extends z.ZodType> {
   readonly name: string;
   readonly title: string;
-  /** For a model: short and true. NETWORK stands for {@link networkFor}. */
+  /** For a model: short and true. */
   readonly description: string;
   readonly input: Input;
   readonly output: Output;
@@ -113,33 +114,14 @@ export function tool<Input extends z.ZodType, Output extends z.ZodType>({
 }: ToolOf<Input, Output>): Tool {
   const inputSchema = toolSchema(input);
   const outputSchema = toolSchema(output);
-  const fixed = { title, inputSchema, outputSchema, _meta: META };
+  const config = { title, description, inputSchema, outputSchema, annotations, _meta: META };
   return {
     register(server, call) {
-      const { settings } = call.deps;
-      const config = {
-        ...fixed,
-        description: description.replace('NETWORK', networkFor(settings)),
-        annotations:
-          annotations === RUNS_CODE
-            ? { ...annotations, openWorldHint: settings.egressAllow.length > 0 }
-            : annotations,
-      };
       server.registerTool(name, config, (given, context) =>
         withToolErrors(call.deps, name, () => run(call, given, notifyOf(context))),
       );
     },
   };
-}
-
-/**
- * What code can reach. It is the same for all callers, because hosts may cache it, and is true for a tenant or a session
- * that may reach less, too.
- */
-export function networkFor({ egressAllow }: Pick<DoorSettings, 'egressAllow'>): string {
-  return egressAllow.length === 0
-    ? 'There is no network: no downloads, no pip install.'
-    : 'Only hosts that the operator has listed can be reached, by HTTP and HTTPS through a proxy that pip, requests and curl find by themselves. pip install works if the package index is among them.';
 }
 
 /** An answer that consists of data. It also has the data as JSON text, for hosts that know only text. */
@@ -163,20 +145,14 @@ export const WAIT_SECONDS = z
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
 
-/** The annotations of tools that run the code or command that they are given. With a network, the world is open. */
-export const RUNS_CODE: ToolAnnotations = {
-  readOnlyHint: false,
-  destructiveHint: false,
-  idempotentHint: false,
-  openWorldHint: false,
-};
-
 /** For how long code may run. */
-export function timeoutSeconds(max: number, byDefault: number) {
+export function timeoutSeconds({ byDefault, max }: TimeLimit) {
   return z
     .number()
-    .min(1)
+    .min(Math.min(MIN_TIMEOUT_SECONDS, max))
     .max(max)
     .optional()
     .describe(`It is stopped after this time. Default ${byDefault}.`);
 }
+
+const MIN_TIMEOUT_SECONDS = 1;

@@ -1,1 +1,1 @@
-"""Egress (docs/worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""
+"""Egress (worker-protocol.md, "Egress"): a listener for code, and the streams that a gateway has dialled."""

@@ -1,4 +1,4 @@
-"""The routes of docs/worker-protocol.md, "Watchers"."""
+"""The routes of docs/internals/worker-protocol.md, "Watchers"."""
 
 from __future__ import annotations
 
