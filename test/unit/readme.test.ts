@@ -10,7 +10,7 @@ const README = read('README.md');
 const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
-const MAX_EXAMPLE_LINES = 15;
+const MAX_EXAMPLE_LINES = 20;
 
 /** The start of a printed command -> the test that runs it. */
 const RUN_BY = [
