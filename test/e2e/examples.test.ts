@@ -116,6 +116,16 @@ describe('the short examples of the README', () => {
       expect(end.stdout + end.stderr).toMatch(/The token is wrong|401/);
     },
   );
+
+  it.each(['quick.mjs', 'quick.py', 'quick.sh'])('%s shows why a call is refused', async (name) => {
+    const { data } = await gateway.graphql<{ createToken: { secret: string } }>(
+      `mutation { createToken(input: { name: "${name}", role: AUDITOR }) { secret } }`,
+    );
+    const CELLHOUSE_TOKEN = data?.createToken.secret ?? '';
+    const { stdout, stderr } = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN } });
+    expect(stdout + stderr).toMatch(/AUDITOR/);
+    expect(stderr).not.toContain('TypeError');
+  });
 });
 
 describe('the first examples', () => {

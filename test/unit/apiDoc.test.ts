@@ -1,3 +1,4 @@
+import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { fences, GUIDE, readPage } from '../support/userPages.ts';
 
@@ -5,7 +6,15 @@ const doc = GUIDE.map(readPage).join('\n');
 const errors = readPage('src/domain/errors.ts');
 
 describe('the pages for users', () => {
-  it('has a row for each code of an error', () => {
+  it('show only operations that the schema has', () => {
+    const schema = buildSchema(readPage('schema.graphql'));
+    const operations = fences('graphql', doc);
+    expect(operations.length).toBeGreaterThan(30);
+    for (const operation of operations)
+      expect(validate(schema, parse(operation)), operation).toEqual([]);
+  });
+
+  it('have a row for each code of an error', () => {
     const union = /export type ErrorCode =([^;]*);/.exec(errors)?.[1] ?? '';
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
     expect(codes.length).toBeGreaterThan(10);
@@ -15,7 +24,7 @@ describe('the pages for users', () => {
     expect(rows.toSorted()).toEqual(codes.toSorted());
   });
 
-  it('has a row for each status', () => {
+  it('have a row for each status', () => {
     const statuses =
       /enum ExecutionStatus \{([\s\S]*?)\n\}/.exec(readPage('schema.graphql'))?.[1] ?? '';
     const names = [...statuses.matchAll(/^ {2}([A-Z_]+)$/gm)].map(([, name]) => name);
@@ -23,7 +32,7 @@ describe('the pages for users', () => {
     for (const name of names) expect(doc).toMatch(new RegExp(`^\\| \`${name}\` `, 'm'));
   });
 
-  it.each(['Query', 'Mutation', 'Subscription'])('shows how each field of %s is used', (type) => {
+  it.each(['Query', 'Mutation', 'Subscription'])('show how each field of %s is used', (type) => {
     const fields = new RegExp(`^type ${type} \\{([\\s\\S]*?)^\\}`, 'm').exec(
       readPage('schema.graphql'),
     );

@@ -10,7 +10,7 @@ const README = read('README.md');
 const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
-const MAX_EXAMPLE_LINES = 15;
+const MAX_EXAMPLE_LINES = 20;
 
 /** The start of a printed command -> the test that runs it. */
 const RUN_BY = [
@@ -110,7 +110,7 @@ describe('the indexes of the documentation', () => {
   );
 
   it('docs/README.md leads to every page, except the decisions', () => {
-    expect(readdirSync(`${ROOT}docs/use`).length).toBeGreaterThan(10);
+    expect(readdirSync(`${ROOT}docs/run`).length).toBeGreaterThan(10);
     const folders = ['docs', 'docs/use', 'docs/use/doors', 'docs/run', 'docs/internals'];
     for (const folder of folders) expect(notNamed('docs/README.md', folder)).toEqual([]);
   });
