@@ -11,5 +11,9 @@ const OUTPUT = 'subscription ($id: ID!) { output(executionId: $id) { ...on Strea
 const { data, errors } = await (await post(RUN, { code })).json();
 if (errors) throw new Error(errors[0].message);
 const { body } = await post(OUTPUT, data.submit);
-for await (const line of createInterface({ input: Readable.fromWeb(body) }))
-  if (line.includes('"text"')) process.stdout.write(JSON.parse(line.slice(6)).data.output.text);
+for await (const line of createInterface({ input: Readable.fromWeb(body) })) {
+  if (!line.includes('{')) continue;
+  const event = JSON.parse(line.slice(line.indexOf('{')));
+  if (event.errors) throw new Error(event.errors[0].message);
+  process.stdout.write(event.data.output.text ?? '');
+}

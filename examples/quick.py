@@ -2,6 +2,7 @@
 
 import json
 import os
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874") + "/graphql"
@@ -11,5 +12,10 @@ EXECUTE = """mutation ($code: String!) {
 
 for code in ("import pandas as pd; s = pd.Series([10, 14, 9, 11])", "int(s.sum())", "1 / 0"):
     body = json.dumps({"query": EXECUTE, "variables": {"code": code}}).encode()
-    with urlopen(Request(URL, body, HEADERS)) as answer:
-        print(json.load(answer)["data"]["execute"])
+    try:
+        answer = json.load(urlopen(Request(URL, body, HEADERS)))
+    except HTTPError as refusal:
+        answer = json.load(refusal)
+    if "errors" in answer:
+        raise SystemExit(answer["errors"][0]["message"])
+    print(answer["data"]["execute"])
