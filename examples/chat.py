@@ -23,7 +23,7 @@ Block = dict[str, Any]
 # A model is told that it has this tool.
 PYTHON_TOOL = {
     "name": "python",
-    "description": "Runs Python. Variables and files live on between calls; there is no network.",
+    "description": "Runs Python. Variables and files live on between calls.",
     "input_schema": {"type": "object", "properties": {"code": {"type": "string"}}},
 }
 LOAD = "import pandas as pd\nsales = pd.Series({'Q1': 12, 'Q2': 17, 'Q3': 15})\nprint(sales.sum())"

@@ -2,7 +2,7 @@
 
 import json
 import os
-import sys
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874") + "/graphql"
@@ -12,8 +12,10 @@ EXECUTE = """mutation ($code: String!) {
 
 for code in ("import pandas as pd; s = pd.Series([10, 14, 9, 11])", "int(s.sum())", "1 / 0"):
     body = json.dumps({"query": EXECUTE, "variables": {"code": code}}).encode()
-    with urlopen(Request(URL, body, HEADERS)) as reply:
-        answer = json.load(reply)
+    try:
+        answer = json.load(urlopen(Request(URL, body, HEADERS)))
+    except HTTPError as refusal:
+        answer = json.load(refusal)
     if "errors" in answer:
-        sys.exit(answer["errors"][0]["message"])
+        raise SystemExit(answer["errors"][0]["message"])
     print(answer["data"]["execute"])

@@ -29,6 +29,7 @@ import {
 } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
+import { programVersion } from './process/programVersion.ts';
 import { askEngine } from './runtime/docker/askEngine.ts';
 import { createDockerImages } from './runtime/docker/dockerImages.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
@@ -81,6 +82,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const closers: Closers = [];
   const logger: Logger = pino({ level: config.logLevel });
+  logger.info({ version: programVersion() }, 'the gateway starts');
   try {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
@@ -332,6 +334,7 @@ export function composeServer(
   const { logger, processMetrics } = deps;
   return createServer({
     config,
+    version: programVersion(),
     service,
     doors: createDoors(config.doors, { logger, newId, now: () => new Date(), settings: config }),
     tokenCache,

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
 import { DOORS } from '../domain/token.ts';
+import { programVersion } from '../process/programVersion.ts';
 
 export const USAGE = `Usage: cellhouse <command>
 
@@ -100,18 +100,13 @@ async function runCommand(words: readonly string[]): Promise<void> {
     case 'config check':
       return (await import('./checkConfig.ts')).checkConfig();
     case '--version':
-      return console.log(version());
+      return console.log(programVersion());
     case '--help':
       return console.log(USAGE);
     default:
       console.error(USAGE);
       process.exitCode = 1;
   }
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Tells the operator what to do. A stack trace would not help, so it is printed only if LOG_LEVEL is `debug`. */

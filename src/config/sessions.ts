@@ -4,7 +4,7 @@ import { bytes, integer, milliseconds } from './setting.ts';
 export const SESSIONS = {
   sessionIdleTimeoutMs: milliseconds({
     name: 'SESSION_IDLE_TIMEOUT_MS',
-    text: 'A session ends after this time without a use, unless openSession gave it another idle time. A session with a running execution is never idle.',
+    text: 'A session ends after this time without a use, unless openSession gave it another idle time. A session is not idle while a cell runs in it, or a command with `keepAlive`.',
     fallback: 3_600_000,
     min: 1_000,
   }),

@@ -261,6 +261,13 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
   }),
 });
 
+builder.queryField('version', (t) =>
+  t.string({
+    description: 'The version of the gateway that answers. Every caller may ask for it.',
+    resolve: (_root, _args, { version }) => version,
+  }),
+);
+
 builder.queryField('viewer', (t) =>
   t.field({
     type: Viewer,

@@ -5,6 +5,8 @@ import type { Principal } from '../service/principal.ts';
 import type { Service } from '../service/service.ts';
 
 export interface SchemaContext {
+  /** The version of this gateway's program. */
+  readonly version: string;
   readonly service: Service;
   readonly principal: Principal;
   /**
@@ -19,11 +21,16 @@ const ADVICE: OutputAdvice = {
 };
 
 /** Creates the context of one GraphQL operation. */
-export function createSchemaContext(service: Service, principal: Principal): SchemaContext {
+export function createSchemaContext({
+  version,
+  service,
+  principal,
+}: Pick<SchemaContext, 'version' | 'service' | 'principal'>): SchemaContext {
   let perEvent: WeakMap<object, Answer> | undefined;
   let whole: Answer | undefined;
 
   return {
+    version,
     service,
     principal,
     answer({ rootValue }) {

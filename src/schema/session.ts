@@ -151,7 +151,7 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
     lastActiveAt: t.field({
       type: 'DateTime',
       description:
-        'When the session was last used. Its idle time counts from here. A session with a running execution is never idle.',
+        'When the session was last used. Its idle time counts from here. A session is not idle while a cell runs in it, or a command with keepAlive.',
       resolve: (session, _args, context, info) => context.answer(info).lastActiveAt(session),
     }),
     expiresAt: t.field({

@@ -43,10 +43,10 @@ export interface Handlers {
 
 /** Call this once for each server. Nothing listens yet. */
 export function createHandlers(deps: HandlersDeps): Handlers {
-  const { config, service, inFlight, isStopping, logger } = deps;
+  const { config, version, service, inFlight, isStopping, logger } = deps;
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
   const errorMask = createErrorMask({ logger, newErrorId: v7 });
-  const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
+  const graphql = createGraphqlHttp({ version, service, errorMask, limits: config, logger });
   const clock = () => performance.now();
   const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
   const failedLogins = createFailedLogins(config.authFailuresPerMinute, clock);

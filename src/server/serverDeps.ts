@@ -12,7 +12,12 @@ import type { MetricsDeps } from './http/metrics.ts';
 export interface ServerDeps
   extends Pick<
     MetricsDeps,
-    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus' | 'egressTotals'
+    | 'version'
+    | 'onExecutionEnded'
+    | 'messageCounts'
+    | 'processMetrics'
+    | 'auditStatus'
+    | 'egressTotals'
   > {
   readonly config: Config;
   readonly service: Service;

@@ -1,5 +1,6 @@
 /** Runs the programs in examples/ as the README and the pages for users say. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
@@ -9,6 +10,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -125,6 +128,35 @@ describe('the short examples of the README', () => {
     const { stdout, stderr } = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN } });
     expect(stdout + stderr).toMatch(/AUDITOR/);
     expect(stderr).not.toContain('TypeError');
+  });
+
+  it.each(['quick.mjs', 'quick.py'])('%s ends with what a refusal says', async (name) => {
+    const set = (limit: number | null) =>
+      gateway.graphql(`mutation { setQuota(input: {
+        tenant: "default", userUuid: "ann", kind: EXECUTIONS_PER_MINUTE, limit: ${limit}
+      }) { limit } }`);
+    expect(await set(0)).not.toHaveProperty('errors');
+    const end = await runExample(gateway, name);
+    await set(null);
+    expect(end).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(end.stderr).toMatch(/executions in a minute/);
+    expect(end.stderr).not.toContain('TypeError');
+  });
+
+  it('quick.mjs ends with the error of a stream', async () => {
+    const answers = [
+      '{"data":{"submit":{"id":"1"}}}',
+      'event: next\ndata: {"data":{"output":{"text":"before\\n"}}}\n\n' +
+        'event: next\ndata: {"errors":[{"message":"The stream has failed."}]}\n\nevent: complete\n\n',
+    ];
+    const server = createServer((_, res) => res.end(answers.shift())).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const env = { CELLHOUSE_URL: `http://127.0.0.1:${port}` };
+    const end = await runExample(gateway, 'quick.mjs', { env });
+    server.close();
+    expect(end).toMatchObject({ exitCode: 1, stdout: 'before\n' });
+    expect(end.stderr).toContain('The stream has failed.');
   });
 });
 

@@ -16,6 +16,8 @@ let folder: string;
 let env: NodeJS.ProcessEnv;
 let started: ChildProcess;
 let printed = '';
+/** Asks the started server, and gives the text of its answer. */
+let ask: (path: string, query?: string) => Promise<string>;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ch-readme-'));
@@ -58,14 +60,29 @@ describe('the README', () => {
     );
     expect(README).toContain('Cellhouse serves http://127.0.0.1:3874/graphql\nThe token is in /');
     const token = readFileSync(file, 'utf8').trim();
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
-      body: JSON.stringify({
-        query: 'mutation { execute(input: { userUuid: "new", code: "1 + 1" }) { resultText } }',
-      }),
+    ask = async (path, query) => {
+      const headers = { 'Content-Type': 'application/json', 'X-Auth-Token': token };
+      const sent = query && { method: 'POST', body: JSON.stringify({ query }) };
+      return await (await fetch(url + path, { headers, ...sent })).text();
+    };
+    const run = 'mutation { execute(input: { userUuid: "new", code: "1 + 1" }) { resultText } }';
+    expect(JSON.parse(await ask('/graphql', run))).toEqual({
+      data: { execute: { resultText: '2' } },
     });
-    expect(await response.json()).toEqual({ data: { execute: { resultText: '2' } } });
+  });
+
+  it('starts a server that reports its version wherever docs/run/install.md says', async () => {
+    const cli = await promisify(execFile)(process.execPath, ['dist/cli.js', '--version'], {
+      cwd: ROOT,
+      env,
+    });
+    const version = cli.stdout.trim();
+    expect(version).toBe(JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')).version);
+    const [line = ''] = /^\{.+"the gateway starts"\}$/m.exec(printed) ?? [];
+    expect(JSON.parse(line)).toMatchObject({ version });
+    expect(JSON.parse(await ask('/livez'))).toEqual({ status: 'ok', version });
+    expect(JSON.parse(await ask('/graphql', '{ version }'))).toEqual({ data: { version } });
+    expect(await ask('/metrics')).toContain(`cellhouse_build_info{version="${version}"} 1\n`);
   });
 
   it('stops everything', async () => {

@@ -56,11 +56,31 @@ describe('kernel specs', () => {
       body: { name: 'science', spec: { language: 'python' } },
     });
     expect((await ask(anns, 'GET', '/kernelspecs/gone')).status).toBe(404);
-    const unknown = await ask(anns, 'POST', '/kernels', { name: 'gone' });
-    expect([unknown.status, unknown.body.message]).toEqual([
-      400,
-      'There is no kernel spec of this name. There are: python3, art, science.',
-    ]);
+  });
+
+  it('that are unknown are refused as by a Jupyter server, wherever one is named', async () => {
+    const message = (name: string) =>
+      `The '${name}' kernel is not available. Please pick another suitable kernel instead: python3, art, science.`;
+    const refusal = (name: string) => ({
+      status: 501,
+      body: { message: message(name), short_message: `${name} not found` },
+    });
+    const kernel = { name: 'gone' };
+    const notebook = { path: 'b.ipynb', type: 'notebook', kernel };
+    expect(await ask(anns, 'POST', '/kernels', kernel)).toEqual(refusal('gone'));
+    expect(await ask(anns, 'POST', '/kernels', { name: 'x'.repeat(1_000) })).toEqual(
+      refusal(`${'x'.repeat(64)}...`),
+    );
+    expect(await ask(anns, 'POST', '/sessions', notebook)).toEqual(refusal('gone'));
+    expect((await ask(anns, 'GET', '/sessions')).body).toEqual([]);
+    expect((await ask(anns, 'PATCH', '/sessions/none', { kernel })).status).toBe(404);
+
+    const made = await ask(anns, 'POST', '/sessions', { ...notebook, kernel: {} });
+    expect(made.status).toBe(201);
+    const { id } = made.body;
+    expect(await ask(anns, 'PATCH', `/sessions/${id}`, { kernel })).toEqual(refusal('gone'));
+    const open = await ask(anns, 'POST', '/sessions', notebook);
+    expect(open).toMatchObject({ status: 201, body: { id } });
   });
 });
 

@@ -13,7 +13,7 @@ import { memoryService } from '../support/memoryService.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { type Families, parsePrometheus } from '../support/prometheusText.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
-import { startTransport, TOKEN } from '../support/transportServer.ts';
+import { startTransport, TOKEN, VERSION } from '../support/transportServer.ts';
 
 const processMetrics = createProcessMetrics();
 const db = await useDatabase();
@@ -66,6 +66,7 @@ describe('/metrics', () => {
   it('reports pool, workers and connections', async () => {
     const { origin } = await startTransport(memoryService());
     const told = await scrape(origin);
+    expect(value(told, 'cellhouse_build_info', { version: VERSION })).toBe(1);
     expect(value(told, 'cellhouse_workers', { state: 'idle' })).toBe(2);
     expect(value(told, 'cellhouse_pool_degraded', { reason: 'disk-full' })).toBe(0);
     expect(value(told, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);

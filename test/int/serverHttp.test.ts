@@ -9,7 +9,7 @@ import {
   outputItems,
 } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
-import { MAX_BODY_BYTES, startTransport, TOKEN } from '../support/transportServer.ts';
+import { MAX_BODY_BYTES, startTransport, TOKEN, VERSION } from '../support/transportServer.ts';
 
 const POOL_QUERY = '{ poolStatus { totalWorkers } }';
 const EXECUTE = `mutation ($code: String!) {
@@ -324,7 +324,9 @@ describe('other paths', () => {
         reasons: ['The database does not answer.'],
       }),
     });
-    expect((await fetch(`${origin}/livez`)).status).toBe(200);
+    const live = await fetch(`${origin}/livez`);
+    expect(live.status).toBe(200);
+    expect(await live.json()).toEqual({ status: 'ok', version: VERSION });
     const ready = await fetch(`${origin}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ reasons: ['The database does not answer.'] });

@@ -1,5 +1,6 @@
 /** Tokens at two gateways of one database: whom each lets in, and until when. The workers are programmed. */
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { programVersion } from '../../src/process/programVersion.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
@@ -213,6 +214,19 @@ it('the hash of a secret is in the events that an operator sees, and in no other
     expect(more).toEqual([]);
   }
 });
+
+it.each(['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const)(
+  'a token of the role %s may ask for the version of the gateway, but nobody without one',
+  async (role) => {
+    const user = role === 'USER' ? { userUuid: 'ann' } : {};
+    const { secret, token } = await create({ name: `version ${role}`, role, ...user });
+    const [origin = ''] = origins;
+    const { data } = await ask(origin, secret, '{ version }');
+    expect(data).toEqual({ version: programVersion() });
+    expect(await ask(origin, 'wrong', '{ version }')).toMatchObject({ status: 401 });
+    await one.service.revokeToken(OPERATOR, token.id);
+  },
+);
 
 it('a token tells its holder who they are, and operators when it was last used, to the minute', async () => {
   const { secret, token } = await create({ name: 'used' });

@@ -28,7 +28,7 @@ const requestOf = ({ service, principal, operation, variables }: Asked) => ({
   schema,
   document: operation.document,
   variableValues: variables,
-  contextValue: createSchemaContext(service, principal),
+  contextValue: createSchemaContext({ version: 'test', service, principal }),
 });
 
 /** The answer. Of a subscription: the items that come within `followMs`, one a line. */

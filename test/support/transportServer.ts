@@ -10,6 +10,8 @@ import type { ServerDeps } from '../../src/server/serverDeps.ts';
 import type { Service } from '../../src/service/service.ts';
 
 export const TOKEN = 'a-token-for-tests';
+/** What the server says its version is. */
+export const VERSION = '1.2.3-test';
 export const MAX_BODY_BYTES = 65_536;
 
 export interface TransportServer {
@@ -56,6 +58,7 @@ export interface TransportOptions {
 export function serverDeps(service: Service, options: TransportOptions = {}): ServerDeps {
   return {
     config: { ...SERVER_CONFIG, ...options.config },
+    version: VERSION,
     service,
     doors: options.doors ?? [],
     token: TOKEN,

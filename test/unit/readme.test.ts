@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SETTINGS } from '../../src/config/config.ts';
 import { COMMAND_PAGES, fences as fencesIn, readPage } from '../support/userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -10,7 +11,7 @@ const README = read('README.md');
 const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
-const MAX_EXAMPLE_LINES = 20;
+const MAX_EXAMPLE_LINES = 21;
 
 /** The start of a printed command -> the test that runs it. */
 const RUN_BY = [
@@ -98,6 +99,17 @@ describe('docs/run/install.md', () => {
     expect(names.length).toBeGreaterThan(3);
     const page = read('docs/run/install.md');
     expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('docs/use/doors/predecessor.md', () => {
+  it('opens its door beside those that are open by default', () => {
+    const page = read('docs/use/doors/predecessor.md');
+    const [, doors = ''] = /^DOORS=(\S+) npm start$/m.exec(page) ?? [];
+    expect(doors.split(',')).toEqual([
+      'predecessor',
+      ...(SETTINGS.doors.fallback?.split(',') ?? []),
+    ]);
   });
 });
 

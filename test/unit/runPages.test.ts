@@ -76,6 +76,30 @@ describe('docs/run', () => {
     expect(parts.map((part) => part.trim()).filter((part) => !SOURCE.includes(part))).toEqual([]);
   });
 
+  it('monitoring.md has the reasons of /readyz', () => {
+    const reasons = [...page('monitoring.md').matchAll(/ \| `([A-Z][^`|]+\.)` \| /g)];
+    const sentences = reasons.flatMap(([, reason = '']) => reason.split(/(?<=\.) /));
+    expect(sentences.length).toBeGreaterThan(4);
+    expect(sentences.filter((sentence) => !SOURCE.includes(sentence))).toEqual([]);
+  });
+
+  it('proxy.md lets uploads of any size that the gateway takes through', () => {
+    const [, recipe = ''] = /^```nginx\n([\s\S]*?)^```$/m.exec(page('proxy.md')) ?? [];
+    expect(recipe).toContain('client_max_body_size 0;');
+    expect(recipe).toContain('proxy_request_buffering off;');
+  });
+
+  it('has one figure for the memory of an idle worker, as the README: that of the bench', () => {
+    const report = read('bench/RESULTS.md');
+    const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];
+    expect(page('sizing.md')).toContain(`| memory of workers: sessions x ${mib} MiB |`);
+    expect(page('install.md')).toContain(`${mib} MiB for each of two idle workers`);
+    expect(page('isolation.md')).toContain(`| memory of an idle worker | [${mib} MiB](sizing.md`);
+    expect(read('README.md')).toMatch(
+      new RegExp(`\\| memory of an idle worker with [^|]* \\| ${mib} MiB`),
+    );
+  });
+
   it('sizing.md has the figures of the report, each beside the command that measures it', () => {
     const rows = page('sizing.md').matchAll(/^\| .+ \| (\d.+) \| `npm run bench -- (.+)` \|$/gm);
     const report = read('bench/RESULTS.md').split('\n');

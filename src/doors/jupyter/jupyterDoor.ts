@@ -75,8 +75,16 @@ function openAnswerTo({ method, path }: UnknownRequest): ((res: ServerResponse) 
   return PAGES.test(path) ? (res) => answerText(res, NO_PAGES) : null;
 }
 
-/** Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. */
-function refuse({ status, code, message, headers }: Refusal): JsonAnswer {
+/**
+ * Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. A kernel of a name that
+ * it does not know is 501 there, whose body has other fields.
+ */
+function refuse({ status, code, message, details, headers }: Refusal): JsonAnswer {
+  const unknownKernel = details?.kernelName;
+  if (unknownKernel !== undefined) {
+    const body = { message, short_message: `${unknownKernel} not found` };
+    return { status: 501, headers: { ...ANSWER_HEADERS, ...headers }, body };
+  }
   const isForbidden = status === 401 || code === 'CONTEXT_LIMIT' || code === 'QUOTA_EXCEEDED';
   return {
     status: isForbidden ? 403 : status,

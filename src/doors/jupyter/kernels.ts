@@ -154,7 +154,12 @@ function targetOfKernels(principal: Principal): Target {
 }
 
 function noKernel(id: string): DomainError {
-  // What a client sends may be long, and is no text for an answer.
-  const name = id.length > 64 ? `${id.slice(0, 64)}...` : id;
-  return new DomainError('NOT_FOUND', `Kernel does not exist: ${name}`);
+  return new DomainError('NOT_FOUND', `Kernel does not exist: ${shortened(id)}`);
 }
+
+/** What a client sends may be long, and is no text for an answer. */
+export function shortened(name: string): string {
+  return name.length > MAX_SHOWN_CHARS ? `${name.slice(0, MAX_SHOWN_CHARS)}...` : name;
+}
+
+const MAX_SHOWN_CHARS = 64;

@@ -7,7 +7,7 @@ import type { KernelView } from '../../service/contexts/kernels.ts';
 import type { DoorCall } from '../openDoor.ts';
 import type { Route } from '../shared/findRoute.ts';
 import { answerJson as answer } from '../shared/jsonAnswer.ts';
-import type { Connections, Kernels } from './kernels.ts';
+import { type Connections, type Kernels, shortened } from './kernels.ts';
 
 /** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
 export const ANSWER_HEADERS = {
@@ -58,9 +58,9 @@ export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Pr
 }
 
 /** What kernel a client asks for. Undefined: any, because it names none. Null: one of no environment. */
-export type AskedKernelSpec = string | null | undefined;
+type AskedKernelSpec = string | null | undefined;
 
-/** @param name of a kernel spec @throws BAD_USER_INPUT if there is none of this name */
+/** @param name of a kernel spec @throws BAD_USER_INPUT with `details.kernelName` if there is none of this name */
 export async function askedSpec(
   call: Pick<DoorCall, 'service'>,
   name: string | null | undefined,
@@ -69,8 +69,12 @@ export async function askedSpec(
   if (name === KERNEL_NAME) return null;
   const names = await environmentsOf(call);
   if (names.includes(name)) return name;
-  throw bad(
-    `There is no kernel spec of this name. There are: ${[KERNEL_NAME, ...names].join(', ')}.`,
+  const kernelName = shortened(name);
+  const all = [KERNEL_NAME, ...names].join(', ');
+  throw new DomainError(
+    'BAD_USER_INPUT',
+    `The '${kernelName}' kernel is not available. Please pick another suitable kernel instead: ${all}.`,
+    { kernelName },
   );
 }
 

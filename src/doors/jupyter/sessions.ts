@@ -5,7 +5,6 @@ import type { Notebook } from '../../domain/notebook.ts';
 import type { KernelView } from '../../service/contexts/kernels.ts';
 import { optionalBody, readJson } from '../shared/body.ts';
 import {
-  type AskedKernelSpec,
   answerJson,
   answerNothing,
   askedSpec,
@@ -56,11 +55,10 @@ async function openSession(rest: RestCall): Promise<void> {
   const { call, kernels } = rest;
   const { path, kernel, name, type } = await readJson(call, SESSION);
   if (path == null) throw bad('Missing field in JSON data: path');
-  const spec = await askedSpec(call, kernel?.name);
   const open = await call.service.notebooks(kernels.users);
   const found = open.find((each) => each.path === path);
   const asked = { path, name: name ?? '', type: type ?? 'notebook' };
-  const notebook = found ?? (await opened(rest, asked, { id: kernel?.id, spec }));
+  const notebook = found ?? (await opened(rest, asked, kernel ?? {}));
   const model = modelOf(rest, notebook, await kernels.find(notebook.contextId));
   answerJson(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
 }
@@ -68,10 +66,15 @@ async function openSession(rest: RestCall): Promise<void> {
 async function opened(
   { call, kernels }: RestCall,
   asked: { readonly path: string; readonly name: string; readonly type: string },
-  { id, spec }: { readonly id: string | null | undefined; readonly spec: AskedKernelSpec },
+  {
+    id,
+    name,
+  }: { readonly id?: string | null | undefined; readonly name?: string | null | undefined },
 ): Promise<Notebook> {
   const kernel =
-    id == null ? await kernels.start(folderOf(asked.path), spec) : await kernels.find(id);
+    id == null
+      ? await kernels.start(folderOf(asked.path), await askedSpec(call, name))
+      : await kernels.find(id);
   return await call.service.openNotebook({ contextId: kernel.context.id, ...asked });
 }
 
@@ -83,13 +86,12 @@ async function getSession(rest: RestCall): Promise<void> {
 async function changeSession(rest: RestCall): Promise<void> {
   const { call, kernels, id } = rest;
   const { path, kernel: asked, name, type } = await readJson(call, SESSION);
-  const spec = await askedSpec(call, asked?.name);
   const before = await find(rest);
   const kernel =
     asked?.id != null
       ? await kernels.find(asked.id)
       : asked?.name != null
-        ? await kernels.start(folderOf(before.notebook.path), spec)
+        ? await kernels.start(folderOf(before.notebook.path), await askedSpec(call, asked.name))
         : before.kernel;
   const notebook = await call.service.changeNotebook(id, {
     contextId: kernel.context.id,

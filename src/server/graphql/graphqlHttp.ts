@@ -90,6 +90,8 @@ export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
 }
 
 interface GraphqlHttpDeps {
+  /** The version of this program. */
+  readonly version: string;
   readonly service: Service;
   readonly errorMask: ErrorMask;
   readonly limits: QueryLimits;
@@ -104,11 +106,11 @@ const MAX_CACHED_DOCUMENT_CHARACTERS = 16_384;
 const MAX_CACHED_DOCUMENTS = 512;
 
 export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
-  const { service, errorMask, limits } = deps;
+  const { version, service, errorMask, limits } = deps;
   const inner = innerHandler();
   const yoga: Yoga = createYoga<ServerContext, SchemaContext>({
     schema,
-    context: ({ principal }) => createSchemaContext(service, principal),
+    context: ({ principal }) => createSchemaContext({ version, service, principal }),
     graphqlEndpoint: '/graphql',
     // These features are handled before Yoga gets the request, or are not supported at all.
     graphiql: false,

@@ -13,9 +13,9 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** Answers 200. It only shows that the process runs. */
-export function serveLivez(res: ServerResponse): void {
-  answerJson(res, 200, { status: 'ok' }, HEADERS);
+/** Answers 200. It only shows that the process runs, and its version. */
+export function serveLivez(res: ServerResponse, version: string): void {
+  answerJson(res, 200, { status: 'ok', version }, HEADERS);
 }
 
 /** Answers 200 if calls can be served, even if degraded, otherwise 503. The body gives the reasons. */

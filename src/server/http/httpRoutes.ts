@@ -18,6 +18,8 @@ export const GRAPHQL_PATH = '/graphql';
 export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 export interface HttpRoutesDeps {
+  /** The version of this program. */
+  readonly version: string;
   readonly graphqlRoute: Route;
   readonly filesRoute: Route;
   readonly doorRoute: DoorRoute;
@@ -49,7 +51,7 @@ async function route(
   limitArrival(req);
   const path = pathOf(req);
   if (path === GRAPHQL_PATH) return deps.graphqlRoute(req, res);
-  if (path === '/livez') return serveLivez(res);
+  if (path === '/livez') return serveLivez(res, deps.version);
   if (path === '/readyz') return serveReadyz(res, deps.readiness, deps.isStopping());
   if (path === '/metrics') return serveMetrics(deps, req, res);
   if (await deps.staticFiles.serve(path, req, res)) return;

@@ -221,6 +221,8 @@ const DEGRADATION_REASONS = {
 } satisfies Record<PoolDegradation['reason'], true>;
 
 export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
+  /** The version of this program. */
+  readonly version: string;
   readonly service: Pick<Service, 'metrics'>;
   /**
    * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
@@ -253,6 +255,7 @@ export interface Metrics {
 
 export function createMetrics(deps: MetricsDeps): Metrics {
   const registry = new Registry();
+  addBuildInfo(registry, deps.version);
   const setPool = addPool(registry);
   const offEnded = deps.onExecutionEnded(createExecutionMetrics(registry));
   addMessages(registry, deps.messageCounts);
@@ -275,6 +278,16 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       loop.close();
     },
   };
+}
+
+/** The value is always 1, as usual for a metric that only has labels. */
+function addBuildInfo(registry: Registry, version: string): void {
+  new Gauge({
+    name: 'cellhouse_build_info',
+    help: 'The version of the gateway, as a label.',
+    labelNames: ['version'],
+    registers: [registry],
+  }).set({ version }, 1);
 }
 
 /** @returns a function that sets these metrics to the pool's current status */
