@@ -219,7 +219,7 @@ it.each(['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const)(
   'a token of the role %s may ask for the version of the gateway, but nobody without one',
   async (role) => {
     const user = role === 'USER' ? { userUuid: 'ann' } : {};
-    const { secret, token } = await create({ name: `version ${role}`, role, ...user });
+    const { secret, token } = await create({ name: `version-${role}`, role, ...user });
     const [origin = ''] = origins;
     const { data } = await ask(origin, secret, '{ version }');
     expect(data).toEqual({ version: programVersion() });
