@@ -304,7 +304,7 @@ async function measureChain(address: DatabaseAddress): Promise<Figure[]> {
   ];
 }
 
-// Measures how long each query in docs/audit.md takes, exactly as printed there.
+// Measures how long each query in docs/run/audit.md takes, exactly as printed there.
 
 const TARGET_MS = 1_000;
 /** Matches a section of the page: its number and question, then its query. */
@@ -320,13 +320,13 @@ async function measureAuditQueries(
   executions: number,
 ): Promise<Figure[]> {
   // Relative to the project's root, because the compiled file is elsewhere.
-  const page = readFileSync('docs/audit.md', 'utf8');
+  const page = readFileSync('docs/run/audit.md', 'utf8');
   const queries = [...page.matchAll(SECTION)].map(([, question = '', query = '']) => ({
     question,
     query,
     tookMs: [] as number[],
   }));
-  if (queries.length === 0) throw new Error('docs/audit.md has no queries.');
+  if (queries.length === 0) throw new Error('docs/run/audit.md has no queries.');
   await withSql(address, async (sql) => {
     for (let round = 0; round <= rounds; round += 1) {
       for (const { query, tookMs } of queries) {

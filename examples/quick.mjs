@@ -5,15 +5,15 @@ const { CELLHOUSE_URL: url = 'http://127.0.0.1:3874', CELLHOUSE_TOKEN: token } =
 const headers = { 'Content-Type': 'application/json', 'X-Auth-Token': token };
 const post = (query, variables) =>
   fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+const checked = ({ data, errors }) => {
+  if (errors) throw new Error(errors[0].message);
+  return data;
+};
 const code = 'import time\nfor i in range(5): print("line", i); time.sleep(0.5)';
 const RUN = 'mutation ($code: String!) { submit(input: {userUuid: "ann", code: $code}) { id } }';
 const OUTPUT = 'subscription ($id: ID!) { output(executionId: $id) { ...on StreamOutput {text} } }';
-const { data, errors } = await (await post(RUN, { code })).json();
-if (errors) throw new Error(errors[0].message);
-const { body } = await post(OUTPUT, data.submit);
-for await (const line of createInterface({ input: Readable.fromWeb(body) })) {
-  if (!line.includes('{')) continue;
-  const event = JSON.parse(line.slice(line.indexOf('{')));
-  if (event.errors) throw new Error(event.errors[0].message);
-  process.stdout.write(event.data.output.text ?? '');
-}
+const { submit } = checked(await (await post(RUN, { code })).json());
+const { body } = await post(OUTPUT, submit);
+for await (const line of createInterface({ input: Readable.fromWeb(body) }))
+  if (line.startsWith('data: {'))
+    process.stdout.write(checked(JSON.parse(line.slice(6))).output.text ?? '');

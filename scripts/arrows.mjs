@@ -1,6 +1,6 @@
 /**
  * Which rooms may import which others, which of its files each room opens to them, and which packages only certain rooms
- * may import. `scripts/check-arrows.mjs` checks every file against it. docs/architecture.md says what belongs in each
+ * may import. `scripts/check-arrows.mjs` checks every file against it. architecture.md says what belongs in each
  * room.
  */
 

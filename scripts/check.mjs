@@ -14,8 +14,9 @@ const CHECKS = [
   ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
+  ['docs/use/reference.md is what the code says', 'dist/schema/printReference.js', '--check'],
   [
-    'docs/settings.md, docker-compose.yml are what the code says',
+    'docs/run/settings.md, docker-compose.yml are what the code says',
     'dist/config/printSettings.js',
     '--check',
   ],

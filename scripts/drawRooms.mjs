@@ -1,5 +1,5 @@
 /**
- * Draws the rooms of `src/` and the arrows between them into docs/architecture.md, from the imports that there are. With
+ * Draws the rooms of `src/` and the arrows between them into docs/internals/architecture.md, from the imports that there are. With
  * `--check`, compares the picture and ends with 1 if it differs: `node scripts/drawRooms.mjs [--check]`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { arrowsIn, readRooms } from './check-arrows.mjs';
 import { projectRoot } from './setup/projectRoot.mjs';
 
-const PAGE = 'docs/architecture.md';
+const PAGE = 'docs/internals/architecture.md';
 const BEGIN = '<!-- Made by `npm run rooms`. -->';
 const PICTURE = new RegExp(`${BEGIN}\n\`\`\`mermaid\n[^\`]*\`\`\``);
 /** Nearly every room imports these. Their arrows would hide all others. */

@@ -1,11 +1,11 @@
 /**
  * What `npm test` runs, and what only `npm run test:long` runs: the whole matrix, every repetition, every long run.
- * docs/testing.md has the table.
+ * docs/internals/testing.md has the table.
  */
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/access.md promises,
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/run/access.md promises,
  * or open thousands of connections. All other files run several at a time (vitest.config.ts).
  */
 export const ALONE = [
@@ -67,7 +67,7 @@ export const LONG = [
 
 const RUNTIMES = ['runc', 'runsc'] as const;
 
-/** The numbers and variants in which the two commands differ. The table in docs/testing.md has the same names. */
+/** The numbers and variants in which the two commands differ. The table in testing.md has the same names. */
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,

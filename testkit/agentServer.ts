@@ -34,7 +34,7 @@ export interface AgentServer {
 /**
  * Starts our agent in a container exactly like those that the pool makes.
  * @param ociRuntime DOCKER_RUNTIME by default
- * @param environment the agent's settings (docs/worker-protocol.md, "Container environment")
+ * @param environment the agent's settings (docs/internals/worker-protocol.md, "Container environment")
  */
 export async function startAgent(
   ociRuntime: string = process.env.DOCKER_RUNTIME ?? 'runc',

@@ -118,7 +118,7 @@ function isEndCaused(
   }
 }
 
-/** A gateway interrupts code whose caller over MCP has gone before hearing of it (docs/doors/mcp.md). */
+/** A gateway interrupts code whose caller over MCP has gone before hearing of it (docs/use/doors/mcp.md). */
 function isBrokenOff({ history }: Facts, { key }: ExecutionFacts): boolean {
   return history.calls.some(
     (call) => call.wire === 'mcp' && call.key === key && call.answer === null,

@@ -30,7 +30,7 @@ import {
 
 /**
  * How long a gateway needs to hear of a change, or to carry out what it has decided on before: a second while
- * notifications are lost (docs/quotas.md), and as much again twice on a busy machine.
+ * notifications are lost (docs/run/access.md), and as much again twice on a busy machine.
  */
 const HEARS_WITHIN_MS = 3_000;
 /** A gateway reads on a dead connection until the answer is due (20 s, src/events/connection), then on another. */

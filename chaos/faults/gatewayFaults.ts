@@ -67,7 +67,7 @@ function back(gateway: Gateway): () => Promise<void> {
 
 // Revokes the token of a user, who has got another one before, and then tries the former at every gateway.
 
-/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/access.md promises it. */
+/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/run/access.md promises it. */
 const REVOKED_WITHIN_MS = 1_000;
 /** A gateway that is paused (SIGSTOP) does not answer until it goes on. */
 const TRY_LIMIT_MS = 10_000;

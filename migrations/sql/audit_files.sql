@@ -84,7 +84,7 @@ COMMENT ON COLUMN audit.files.error_code IS 'The error code that the caller got;
 COMMENT ON COLUMN audit.files.requested_at IS 'When the change was recorded, before anything was sent to the worker. Of an execution: when it started.';
 COMMENT ON COLUMN audit.files.finished_at IS 'When its outcome was recorded; NULL if none was. Of an execution: when it ended.';
 COMMENT ON COLUMN audit.files.first_position IS 'Position of its first event. It gives the order in which changes were accepted.';
-COMMENT ON COLUMN audit.files.reason IS 'Why nobody knows what an execution changed (docs/files.md); otherwise NULL.';
+COMMENT ON COLUMN audit.files.reason IS 'Why nobody knows what an execution changed (docs/use/files.md); otherwise NULL.';
 COMMENT ON COLUMN audit.files.is_shared IS 'Whether other code or the API may have made the change, because it ran at the same time; NULL for a call of a client.';
 COMMENT ON COLUMN audit.files.modified_at IS 'The file''s time of modification, which code can set to any time; NULL for a call of a client, and for a deleted file.';
 COMMENT ON COLUMN audit.files.actor_token IS 'The token of the call, or of the call that sent the code: its id (audit.tokens), or auth-token. NULL once its events were pruned.';

@@ -1,4 +1,4 @@
--- The audit chain: a hash for each event, and a head over all of them (docs/audit.md, decision 0051).
+-- The audit chain: a hash for each event, and a head over all of them (docs/run/audit.md, decision 0051).
 --   leaf of an event: sha256(salt || text), with a random salt for each event
 --   head at position n: sha256(head before it || n as 8 bytes || leaf of n)
 --   head at position 0: sha256('cellhouse chain 1' || id of the chain)

@@ -185,7 +185,7 @@ export function clientsText(door: ServedDoor, at: At): string {
   return `== ${door}: ${addresses}\n\n${clients.join('\n')}`;
 }
 
-/** The same as a part of docs/doors/clients.md. */
+/** The same as a part of docs/use/doors/clients.md. */
 export function clientsMarkdown(door: ServedDoor, at: At): string {
   const clients = CLIENTS[door].map(
     ({ client, lines }) => `**${client}**\n\n\`\`\`\n${lines(at).trim()}\n\`\`\`\n`,

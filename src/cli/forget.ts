@@ -92,7 +92,7 @@ export async function runForget(
     `Forgotten: the content of ${streams} streams with ${events} events, and ${outputs} outputs. No table has it any more.`,
   );
   print(
-    'Not reached: the write-ahead log, backups, archives of cellhouse prune, logs (docs/audit.md).',
+    'Not reached: the write-ahead log, backups, archives of cellhouse prune, logs (docs/run/forget.md).',
   );
 }
 

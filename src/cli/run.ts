@@ -50,7 +50,7 @@ export const USAGE = `Usage: cellhouse <command>
   --version      print the version of this program
   --help         print this text
 
-Settings are environment variables; docs/settings.md lists them.`;
+Settings are environment variables; docs/run/settings.md lists them.`;
 
 /** The commands that take arguments. */
 const WITH_ARGUMENTS: readonly string[] = [

@@ -16,7 +16,7 @@ import type { Env, Setting, Surroundings } from './setting.ts';
 import { SIZES } from './sizes.ts';
 import { WORKERS } from './workers.ts';
 
-/** The groups of settings, under their titles in docs/settings.md. */
+/** The groups of settings, under their titles in docs/run/settings.md. */
 export const SETTING_GROUPS = {
   'Where the gateway is, and what it works with': PLACES,
   'Who may call': ACCESS,

@@ -7,7 +7,7 @@ const HOST_NAME = /^(?:\*|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9
 export const DOOR_SETTINGS = {
   doors: text<readonly ServedDoor[]>({
     name: 'DOORS',
-    text: 'Which doors are open beside GraphQL and `/files/`, separated by commas: see [Doors](doors/README.md). `none` closes all.',
+    text: 'Which doors are open beside GraphQL and `/files/`, separated by commas: see [Doors](../use/doors/README.md). `none` closes all.',
     fallback: 'mcp,jupyter,e2b',
     allowed: `some of ${SERVED_DOORS.join(',')}, separated by commas, or none`,
     parse: (given) => (given === 'none' ? [] : doorsIn(listOf(given))),

@@ -104,7 +104,7 @@ export const PLACES = {
   }),
   dockerRuntime: text({
     name: 'DOCKER_RUNTIME',
-    text: 'The OCI runtime of the workers; `runsc` (gVisor) is for code of strangers, see [Tiers](security.md#tiers).',
+    text: 'The OCI runtime of the workers; `runsc` (gVisor) is for code of strangers, see [gVisor](isolation.md#gvisor).',
     fallback: 'runc',
     allowed: 'the name of a runtime that the Docker engine knows',
     parse: matching(/^[\w.-]+$/),

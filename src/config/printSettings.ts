@@ -1,5 +1,5 @@
 /**
- * Writes `./docs/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them and
+ * Writes `./docs/run/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them and
  * ends with 1 if one differs: `node dist/config/printSettings.js [--check]`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ This page is made from the declarations in \`src/config\`. To change it, change 
 `;
 
 const PRINTED = {
-  'docs/settings.md': [
+  'docs/run/settings.md': [
     INTRODUCTION,
     ...Object.entries(SETTING_GROUPS).map(section),
     compose(),

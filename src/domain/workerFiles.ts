@@ -40,7 +40,7 @@ export interface LinkEnd {
   readonly mode: number;
 }
 
-/** Why a worker refused a file operation (docs/worker-protocol.md, "Files"). */
+/** Why a worker refused a file operation (docs/internals/worker-protocol.md, "Files"). */
 export type FileRefusalCode =
   | 'bad_request'
   | 'bad_path'

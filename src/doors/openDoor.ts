@@ -1,6 +1,6 @@
 /**
  * What a door is: another wire onto the service, for programs that exist. The server decides who comes in, and keeps the
- * limits (`src/server/doors`). A door only translates. docs/doors/README.md says what holds for all of them.
+ * limits (`src/server/doors`). A door only translates. docs/use/doors/README.md says what holds for all of them.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';

@@ -128,7 +128,7 @@ function lateInputRequest(
 }
 
 /**
- * How an execution that reached the kernel ended. docs/api.md lists all statuses; these follow from a kernel's answer.
+ * How an execution that reached the kernel ended. docs/use/running-code.md lists all statuses; these follow from a kernel's answer.
  */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';

@@ -14,7 +14,7 @@ export interface WorkerSpec {
   readonly name: string;
   readonly imageId: string;
   readonly limits: WorkerLimits;
-  /** The agent's settings (docs/worker-protocol.md, "Container environment"). */
+  /** The agent's settings (docs/internals/worker-protocol.md, "Container environment"). */
   readonly environment: Readonly<Record<string, string>>;
 }
 

@@ -19,7 +19,8 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
 });
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
-  description: 'A fact that was recorded once and never changes. docs/events.md lists all types.',
+  description:
+    'A fact that was recorded once and never changes. docs/internals/events.md lists all types.',
   fields: (t) => ({
     id: t.id({ description: 'The id of the event.', resolve: ({ metadata }) => metadata.eventId }),
     type: t.string({
@@ -42,7 +43,7 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
       type: 'JSON',
-      description: 'The data of the event. docs/events.md describes it for each type.',
+      description: 'The data of the event. docs/internals/events.md describes it for each type.',
       resolve: (event, _args, context, info) => context.answer(info).eventData(event),
     }),
     gatewayId: t.id({

@@ -1,21 +1,30 @@
-/** Runs docs/api.md from top to bottom: each operation must give the answer below it. */
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+/** Runs the pages for users from top to bottom, one after the other: each operation must give the answer below it. */
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { fences, GUIDE, readPage } from '../support/userPages.ts';
 
-const doc = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
-const pairs = [...doc.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)```/g)].map(
-  ([, operation = '', answer = '']) => ({ operation, answer }),
-);
+const ROOT = new URL('../../', import.meta.url).pathname;
 
 let gateway: TestGateway;
+/** A folder with the token's file, where the commands of the pages run. */
+let folder: string;
 /** The values of `$id`, `$session`, `$worker`, `$at`, `$context` and `$token`, once an answer has given them. */
 const known = new Map<string, string>();
 beforeAll(async () => {
   gateway = await startTestGateway();
+  folder = mkdtempSync(join(tmpdir(), 'cellhouse-pages-'));
+  mkdirSync(join(folder, '.cellhouse'));
+  cpSync(join(gateway.dataDir, 'auth-token'), join(folder, '.cellhouse/auth-token'));
 });
-afterAll(() => gateway.destroy());
+afterAll(async () => {
+  await gateway.destroy();
+  rmSync(folder, { recursive: true });
+});
 
 /** A pattern of the written answer, in which `…` stands for anything. */
 function pattern(answer: unknown): unknown {
@@ -76,6 +85,7 @@ async function firstOutput(id: string): Promise<void> {
 /** Runs the command that follows server-sent events, until it has printed the text below it. */
 async function runCommand(command: string, expected: string): Promise<string> {
   const child = spawn('sh', ['-c', command], {
+    cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -89,10 +99,27 @@ async function runCommand(command: string, expected: string): Promise<string> {
   return printed;
 }
 
-describe('docs/api.md', () => {
+/** The operations of a page, each with the answer below it. */
+function pairsOf(page: string): { operation: string; answer: string }[] {
+  const found = page.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)```/g);
+  return [...found].map(([, operation = '', answer = '']) => ({ operation, answer }));
+}
+
+/** A command of a page, for this gateway. */
+function here(command: string): string {
+  return command
+    .replaceAll('http://127.0.0.1:3874', gateway.url)
+    .replaceAll('npx cellhouse', `${process.execPath} ${ROOT}dist/cli.js`);
+}
+
+describe.each(GUIDE)('%s', (path) => {
+  const page = readPage(path);
+  const pairs = pairsOf(page);
+  const commands = fences('sh', page).filter((text) => /^(?:AUTH=|npx cellhouse )/.test(text));
+
   it('shows an answer with every operation', () => {
-    expect(pairs.length).toBeGreaterThan(15);
-    expect(doc.match(/```graphql/g)).toHaveLength(pairs.length);
+    expect(page.match(/```graphql/g) ?? []).toHaveLength(pairs.length);
+    expect(pairs.length + commands.length).toBeGreaterThan(0);
   });
 
   it.each(pairs.map(({ operation, answer }) => [operation, answer] as const))(
@@ -105,13 +132,18 @@ describe('docs/api.md', () => {
     },
   );
 
+  it.each(commands)('shows commands that work: %s', async (command) => {
+    const env = { ...process.env, ...gateway.env };
+    await promisify(execFile)('sh', ['-euc', here(command)], { cwd: folder, env });
+  });
+});
+
+describe('docs/use/streaming.md', () => {
   it('shows a curl command that follows events', async () => {
     const [, command = '', events = ''] =
-      /```sh\n(printf [\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(doc) ?? [];
-    const here = command
-      .replace('.cellhouse/auth-token', `${gateway.dataDir}/auth-token`)
-      .replace('http://127.0.0.1:3874', gateway.url);
+      /```sh\n(printf [\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(readPage('docs/use/streaming.md')) ??
+      [];
     expect(events).toMatch(/^event: next\ndata: /);
-    expect(await runCommand(here, events)).toContain(events);
+    expect(await runCommand(here(command), events)).toContain(events);
   });
 });

@@ -1,4 +1,4 @@
-/** Runs the programs in examples/ as the README and docs/api.md say. */
+/** Runs the programs in examples/ as the README and the pages for users say. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -26,6 +26,7 @@ import {
   environment,
   runExample,
 } from '../support/runExample.ts';
+import { readPage } from '../support/userPages.ts';
 
 const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
 const PRINT_SLOWLY =
@@ -118,6 +119,16 @@ describe('the short examples of the README', () => {
       expect(end.stdout + end.stderr).toMatch(/The token is wrong|401/);
     },
   );
+
+  it.each(['quick.mjs', 'quick.py', 'quick.sh'])('%s shows why a call is refused', async (name) => {
+    const { data } = await gateway.graphql<{ createToken: { secret: string } }>(
+      `mutation { createToken(input: { name: "${name}", role: AUDITOR }) { secret } }`,
+    );
+    const CELLHOUSE_TOKEN = data?.createToken.secret ?? '';
+    const { stdout, stderr } = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN } });
+    expect(stdout + stderr).toMatch(/AUDITOR/);
+    expect(stderr).not.toContain('TypeError');
+  });
 
   it.each(['quick.mjs', 'quick.py'])('%s ends with what a refusal says', async (name) => {
     const set = (limit: number | null) =>
@@ -295,5 +306,5 @@ describe('the load generator', () => {
 });
 
 function pageOfLoad(): string {
-  return readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+  return readPage('docs/use/interfaces.md');
 }

@@ -1,4 +1,4 @@
-/** What a user finds in the worker image, used once each. docs/image.md lists it. */
+/** What a user finds in the worker image, used once each. docs/run/environments.md lists it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';

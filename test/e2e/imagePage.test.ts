@@ -1,10 +1,10 @@
-/** docs/image.md says what the worker image has. `npm run image-page` runs this test, and lets it write the page. */
+/** docs/run/environments.md says what the worker image has. `npm run image-page` runs this test, and lets it write the page. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { withContents } from '../support/imagePage.ts';
 
-const PAGE = new URL('../../docs/image.md', import.meta.url).pathname;
+const PAGE = new URL('../../docs/run/environments.md', import.meta.url).pathname;
 
 it('the page on the worker image has the packages, versions and programs of the image', async () => {
   const WORKER_IMAGE = workerImage();

@@ -1,5 +1,5 @@
 /**
- * The table "Odd commands" of docs/api.md: how each is told to its caller, and that nothing of it is left. The agent's own
+ * The table "Odd commands" of docs/internals/api.md: how each is told to its caller, and that nothing of it is left. The agent's own
  * tests (worker-image/agent/tests/test_odd_commands.py) have more of them, and run under each runtime.
  */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';

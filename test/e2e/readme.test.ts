@@ -71,7 +71,7 @@ describe('the README', () => {
     });
   });
 
-  it('starts a server that reports its version wherever docs/operations.md says', async () => {
+  it('starts a server that reports its version wherever docs/run/install.md says', async () => {
     const cli = await promisify(execFile)(process.execPath, ['dist/cli.js', '--version'], {
       cwd: ROOT,
       env,

@@ -46,7 +46,7 @@ const INPUTS = [
 
 /** Two users: ada runs three pieces of code and loses her worker; bob runs one and releases his session. */
 beforeAll(async () => {
-  const doc = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
+  const doc = readFileSync(new URL('../../docs/run/audit.md', import.meta.url), 'utf8');
   queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
   const ada = await openSession('ada');
   await run(ada.session, 'print(6 * 7)', {
@@ -160,7 +160,7 @@ type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
 
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
-describe('docs/audit.md', () => {
+describe('docs/run/audit.md', () => {
   it('shows eleven queries', () => {
     expect(queries).toHaveLength(11);
   });

@@ -19,10 +19,10 @@ const SLOW = { timeout: 240_000 };
 const RUN_TIMEOUT_MS = 200_000;
 /** The duration is the issue's: the test is about a gateway that is away for this long. */
 const AWAY_MS = 10_000;
-/** The agent's default (docs/worker-protocol.md). */
+/** The agent's default (docs/internals/worker-protocol.md). */
 const REPLAY_BUFFER_BYTES = 33_554_432;
 const MAX_MESSAGE_BYTES = 16_777_216;
-/** The growth over the idle agent's memory that docs/worker-protocol.md allows. */
+/** The growth over the idle agent's memory that docs/internals/worker-protocol.md allows. */
 const MAX_GROWTH_BY_TEXT_BYTES = 1.25 * REPLAY_BUFFER_BYTES + MAX_MESSAGE_BYTES;
 const MAX_GROWTH_BYTES = 1.25 * REPLAY_BUFFER_BYTES + 14 * MAX_MESSAGE_BYTES;
 

@@ -114,9 +114,9 @@ describe('/metrics', () => {
     });
   });
 
-  it('has the metrics that docs/metrics.md lists, and no others', async () => {
+  it('has the metrics that docs/run/metrics.md lists, and no others', async () => {
     const { origin } = await startTransport(memoryService(), { processMetrics });
-    const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    const page = readFileSync(new URL('../../docs/run/metrics.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `([a-z_0-9]+)` +\| (\w+) /gm)];
     const listed = rows.map(([, name, type]) => [name, type]);
     const ofTenant = parsePrometheus(await tenantMetrics(NUMBERS));

@@ -1,5 +1,5 @@
 /**
- * Tests the tables of odd behaviours in docs/kernel.md: each row is run, on one worker per heading, and must end with
+ * Tests the tables of odd behaviours in kernel.md: each row is run, on one worker per heading, and must end with
  * the status, the error and the variables that the row states.
  */
 import { readFileSync } from 'node:fs';
@@ -46,9 +46,9 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_GRACE_MS = 500;
 const CELL = /(?<!\\)\|/;
 
-/** The rows below a heading of docs/kernel.md. */
+/** The rows below a heading of docs/internals/kernel.md. */
 function documentedRows(heading: string): Row[] {
-  const doc = readFileSync(new URL('../../docs/kernel.md', import.meta.url), 'utf8');
+  const doc = readFileSync(new URL('../../docs/internals/kernel.md', import.meta.url), 'utf8');
   const section = doc.split(`\n### ${heading}\n`)[1]?.split('\n#')[0] ?? '';
   const lines = section.split('\n').filter((line) => line.startsWith('|'));
   return lines.slice(2).map((line) => {
@@ -79,7 +79,7 @@ export function testBehaviours(
 
     const rows = documentedRows(heading);
 
-    it('tests exactly the rows of the table in docs/kernel.md', () => {
+    it('tests exactly the rows of the table in docs/internals/kernel.md', () => {
       expect(rows.map(({ behaviour }) => behaviour)).toEqual(Object.keys(behaviours));
     });
 

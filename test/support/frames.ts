@@ -1,4 +1,4 @@
-/** Frames as a worker sends them (docs/worker-protocol.md), as input for the code that reads them. */
+/** Frames as a worker sends them (docs/internals/worker-protocol.md), as input for the code that reads them. */
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 

@@ -1,4 +1,4 @@
-/** The part of docs/image.md that is made from the worker image. */
+/** The part of docs/run/environments.md that is made from the worker image. */
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';

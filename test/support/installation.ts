@@ -1,4 +1,4 @@
-/** Several gateways of one installation, with exactly the settings that docs/operations.md asks for. */
+/** Several gateways of one installation, with exactly the settings that docs/run/gateways.md asks for. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { makeDatabase } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 
-const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../docs/run/gateways.md', import.meta.url), 'utf8');
 
 export interface TestInstallation {
   /** One more gateway, of this release or another. Resolves when it serves. */
@@ -80,20 +80,19 @@ export async function createInstallation(
   };
 }
 
-/** The settings that all gateways must share, by docs/operations.md. @throws Error if page and tests do not agree */
+/** The settings that all gateways must share, by docs/run/gateways.md. @throws Error if page and tests do not agree */
 function sharedSettings(values: Readonly<Record<string, string>>): Record<string, string> {
-  const section = OPERATIONS.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
-  const shared = [...section.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);
-  const own = [...section.matchAll(/^DATA_DIR=\S+ PORT=\d+ npm start$/gm)];
+  const shared = [...PAGE.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);
+  const own = [...PAGE.matchAll(/^DATA_DIR=\S+ PORT=\d+ npm start$/gm)];
   if (shared.length === 0 || own.length < 2)
-    throw new Error('docs/operations.md starts several gateways in another way than the tests.');
+    throw new Error('docs/run/gateways.md starts several gateways in another way than the tests.');
   return Object.fromEntries(shared.map((name) => [name, sharedValue(values, name)]));
 }
 
 function sharedValue(values: Readonly<Record<string, string>>, name: string): string {
   const value = values[name];
   if (value === undefined)
-    throw new Error(`By docs/operations.md, gateways share ${name}. In the tests they do not.`);
+    throw new Error(`By docs/run/gateways.md, gateways share ${name}. In the tests they do not.`);
   return value;
 }
 

@@ -91,7 +91,7 @@ export interface HostTargets {
   close(): Promise<void>;
 }
 
-/** Settings of the agent that user code may know, where the runtime shows them (docs/worker-protocol.md). */
+/** Settings of the agent that user code may know, where the runtime shows them (docs/internals/worker-protocol.md). */
 const SETTINGS = ['ORPHAN_TIMEOUT_MS', 'REPLAY_BUFFER_BYTES', 'CPUS', 'PIDS'];
 
 export async function openHostTargets(gateway: TestGateway, tier: Tier): Promise<HostTargets> {

@@ -1,5 +1,5 @@
 /**
- * Simulates in this process how an agent handles requests (docs/worker-protocol.md). Each context and each command has
+ * Simulates in this process how an agent handles requests (worker-protocol.md). Each context and each command has
  * a lane of its own.
  */
 import { errorReply, frame, okReply, status, stream, verdict } from './frames.ts';

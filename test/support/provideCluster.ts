@@ -20,7 +20,7 @@ import {
   removeOwned,
 } from './provideDatabase.ts';
 
-/** A gateway has up to eleven (docs/operations.md). Some files have four gateways, and several files run at a time. */
+/** A gateway has up to eleven (docs/run/database.md). Some files have four gateways, and several files run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
 
 /**

@@ -1,16 +1,14 @@
-/** Runs a file of examples/ against a test's gateway, with the command that the README or docs/api.md prints for it. */
+/** Runs a file of examples/ against a test's gateway, with the command that the README or a page for users prints for it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestGateway } from '../../testkit/gateway.ts';
+import { COMMAND_PAGES, readPage } from './userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const PAGES = ['README.md', 'docs/api.md']
-  .map((page) => readFileSync(join(ROOT, page), 'utf8'))
-  .join('\n');
+const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 /** Debian's Python finds Debian's packages, even if another Python comes first on the tester's PATH. */
 const DEBIAN_PROGRAMS = '/usr/bin';
 

@@ -219,7 +219,7 @@ export function recordCalls(
   };
 }
 
-// The input of executions, as an agent takes it (docs/worker-protocol.md, "Input").
+// The input of executions, as an agent takes it (docs/internals/worker-protocol.md, "Input").
 
 export interface InputAgent {
   /** All calls, in order. */

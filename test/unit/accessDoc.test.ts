@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { ROLES } from '../../src/domain/token.ts';
 import { PERMISSIONS, type Permission } from '../../src/service/access/permissions.ts';
 
-const DOC = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8');
+const DOC = readFileSync(new URL('../../docs/run/access.md', import.meta.url), 'utf8');
 
 /** The role's word in the table for an operation. */
 function cellOf(role: (typeof ROLES)[number], { roles }: Permission): string {
@@ -11,7 +11,7 @@ function cellOf(role: (typeof ROLES)[number], { roles }: Permission): string {
   return role === 'USER' ? 'own' : 'yes';
 }
 
-it('the table of docs/access.md has each operation once, with the roles that may call it', () => {
+it('the table of docs/run/access.md has each operation once, with the roles that may call it', () => {
   const [, table = ''] =
     DOC.split('\n## Roles\n')[1]?.split('| --- | --- | --- | --- | --- |\n') ?? [];
   const rows = (table.split('\n\n')[0] ?? '').split('\n').map((row) =>

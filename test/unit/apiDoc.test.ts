@@ -1,38 +1,44 @@
-import { readFileSync } from 'node:fs';
+import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { fences, GUIDE, readPage } from '../support/userPages.ts';
 
-const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-const doc = read('docs/api.md');
-const errors = read('src/domain/errors.ts');
+const doc = GUIDE.map(readPage).join('\n');
+const errors = readPage('src/domain/errors.ts');
 
-describe('docs/api.md', () => {
-  it('has a row for each code of an error', () => {
+describe('the pages for users', () => {
+  it('show only operations that the schema has', () => {
+    const schema = buildSchema(readPage('schema.graphql'));
+    const operations = fences('graphql', doc);
+    expect(operations.length).toBeGreaterThan(30);
+    for (const operation of operations)
+      expect(validate(schema, parse(operation)), operation).toEqual([]);
+  });
+
+  it('have a row for each code of an error', () => {
     const union = /export type ErrorCode =([^;]*);/.exec(errors)?.[1] ?? '';
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
     expect(codes.length).toBeGreaterThan(10);
-    const rows = [...doc.matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm)].map(
-      ([, code]) => code,
-    );
+    const rows = [
+      ...readPage('docs/errors.md').matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm),
+    ].map(([, code]) => code);
     expect(rows.toSorted()).toEqual(codes.toSorted());
   });
 
-  it('has a row for each status', () => {
+  it('have a row for each status', () => {
     const statuses =
-      /enum ExecutionStatus \{([\s\S]*?)\n\}/.exec(read('schema.graphql'))?.[1] ?? '';
+      /enum ExecutionStatus \{([\s\S]*?)\n\}/.exec(readPage('schema.graphql'))?.[1] ?? '';
     const names = [...statuses.matchAll(/^ {2}([A-Z_]+)$/gm)].map(([, name]) => name);
     expect(names).toHaveLength(8);
     for (const name of names) expect(doc).toMatch(new RegExp(`^\\| \`${name}\` `, 'm'));
   });
 
-  it.each(['Query', 'Mutation', 'Subscription'])('shows how each field of %s is used', (type) => {
+  it.each(['Query', 'Mutation', 'Subscription'])('show how each field of %s is used', (type) => {
     const fields = new RegExp(`^type ${type} \\{([\\s\\S]*?)^\\}`, 'm').exec(
-      read('schema.graphql'),
+      readPage('schema.graphql'),
     );
     const names = [...(fields?.[1] ?? '').matchAll(/^ {2}(\w+)[(:]/gm)].map(([, name]) => name);
     expect(names.length).toBeGreaterThanOrEqual(3);
-    const shown = [...doc.matchAll(/^```(?:graphql|sh)\n([\s\S]*?)^```$/gm)]
-      .map(([, text]) => text)
-      .join('\n');
+    const shown = [...fences('graphql', doc), ...fences('sh', doc)].join('\n');
     for (const name of names) expect(shown).toMatch(new RegExp(`[{\\s:]${name}\\b`));
   });
 });

@@ -5,17 +5,18 @@ import { arrowsIn } from '../../scripts/check-arrows.mjs';
 import { drawRooms } from '../../scripts/drawRooms.mjs';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const ARCHITECTURE = read('docs/architecture.md');
-const TESTING = read('docs/testing.md');
+const ARCHITECTURE = read('docs/internals/architecture.md');
+const TESTING = read('docs/internals/testing.md');
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...['docs', 'docs/decisions', 'docs/doors'].flatMap((folder) =>
-    readdirSync(join(ROOT, folder))
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `${folder}/${name}`),
-  ),
+  'SECURITY.md',
+  'bench/README.md',
+  'bench/RESULTS.md',
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ];
 const FOLDERS = 'src|migrations|worker-image|public|scripts|examples|testkit|test|docs|bench|chaos';
 
@@ -40,8 +41,8 @@ function functionsIn(text: string): { name: string; sources: readonly string[] }
 }
 
 it.each([
-  ['docs/architecture.md', ARCHITECTURE, 30],
-  ['docs/testing.md', TESTING, 10],
+  ['docs/internals/architecture.md', ARCHITECTURE, 30],
+  ['docs/internals/testing.md', TESTING, 10],
 ])('%s names only functions that exist in a file of the same row', (_, text, atLeast) => {
   const named = functionsIn(text);
   expect(named.length).toBeGreaterThan(atLeast);
@@ -51,7 +52,7 @@ it.each([
   expect(wrong).toEqual([]);
 });
 
-describe('docs/architecture.md', () => {
+describe('docs/internals/architecture.md', () => {
   it('says what belongs in every folder of src', () => {
     const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

@@ -14,10 +14,10 @@ const INTRODUCTION = `# What to paste into each client
 only. This page is made from \`src/cli/clients.ts\`: after a change there, run \`npm run test:unit -- clientsDoc -u\`.
 `;
 
-it('docs/doors/clients.md has what cellhouse doors shows', async () => {
+it('docs/use/doors/clients.md has what cellhouse doors shows', async () => {
   const parts = SERVED_DOORS.map((door) => clientsMarkdown(door, AT));
   await expect([INTRODUCTION, ...parts].join('\n')).toMatchFileSnapshot(
-    '../../docs/doors/clients.md',
+    '../../docs/use/doors/clients.md',
   );
 });
 

@@ -172,8 +172,8 @@ describe('a target', () => {
   });
 });
 
-it('docs/egress.md shows only entries that may be listed', () => {
-  const page = readFileSync(new URL('../../docs/egress.md', import.meta.url), 'utf8');
+it('docs/run/egress.md shows only entries that may be listed', () => {
+  const page = readFileSync(new URL('../../docs/run/egress.md', import.meta.url), 'utf8');
   const table = page.split('\n').filter((line) => /^\| `/.test(line));
   const entries = table.flatMap((line) =>
     [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, entry = '']) => entry),

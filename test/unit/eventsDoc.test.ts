@@ -4,7 +4,7 @@ import { STREAM_KINDS } from '../../src/domain/entities.ts';
 import { EVENT_TYPES } from '../../src/domain/events.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-const doc = read('docs/events.md');
+const doc = read('docs/internals/events.md');
 const types = STREAM_KINDS.map((entity) =>
   read(`src/domain/${entity}.ts`).replaceAll(/\/\*[\s\S]*?\*\//g, ''),
 ).join('\n');
@@ -15,7 +15,7 @@ const events = [...types.matchAll(/Event<\s*'(\w+)',([\s\S]*?)>(?=\n\s*\||;)/g)]
   }),
 );
 
-describe('docs/events.md', () => {
+describe('docs/internals/events.md', () => {
   it('has a row for each event that there is, and for no other', () => {
     const rows = [...doc.matchAll(/^\| `((?:[A-Z][a-z]+){2,})`/gm)];
     expect(events.map(({ name }) => name).sort()).toEqual([...EVENT_TYPES].sort());

@@ -1,12 +1,12 @@
 /**
- * Checks that docs/testing.md lists everything that `npm test` leaves out, and that all names in test/extent.ts exist.
+ * Checks that testing.md lists everything that `npm test` leaves out, and that all names in test/extent.ts exist.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ALONE, COVERED, EXTENT, FIRST, LONG } from '../extent.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const TESTING = readFileSync(`${ROOT}docs/testing.md`, 'utf8');
+const TESTING = readFileSync(`${ROOT}docs/internals/testing.md`, 'utf8');
 
 describe('test/extent.ts', () => {
   it.each([...new Set([...ALONE, ...FIRST, ...LONG, ...Object.keys(COVERED)])])(
@@ -21,11 +21,11 @@ describe('test/extent.ts', () => {
     expect(TESTING).toContain(`\`test/e2e/${name}\``);
   });
 
-  it.each(LONG)('%s has a row in docs/testing.md', (name) => {
+  it.each(LONG)('%s has a row in docs/internals/testing.md', (name) => {
     expect(TESTING).toContain(`| \`test/e2e/${name}\``);
   });
 
-  it.each(Object.keys(EXTENT))('%s has a row in docs/testing.md', (name) => {
+  it.each(Object.keys(EXTENT))('%s has a row in docs/internals/testing.md', (name) => {
     expect(TESTING).toContain(`| \`${name}\`: `);
   });
 });

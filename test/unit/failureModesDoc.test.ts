@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const COLUMNS = 5;
-const [modes = ''] = readFileSync(`${ROOT}docs/failure-modes.md`, 'utf8').split('\n## All at once');
+const [modes = ''] = readFileSync(`${ROOT}docs/internals/failure-modes.md`, 'utf8').split(
+  '\n## All at once',
+);
 const rows = modes
   .split('\n')
   .filter((line) => line.startsWith('| ') && !/^\| (---|what fails)/.test(line))
@@ -20,7 +22,7 @@ const tests = rows.flatMap((cells) =>
   }),
 );
 
-describe('docs/failure-modes.md', () => {
+describe('docs/internals/failure-modes.md', () => {
   it('has a row for each failure, with what users and operators see and how it heals', () => {
     expect(rows.length).toBeGreaterThan(20);
     for (const cells of rows) {

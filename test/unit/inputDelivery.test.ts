@@ -25,7 +25,7 @@ interface Call {
 /** What becomes of one call. */
 type Fate = 'answered' | 'lost' | 'answer lost' | 'in part' | 'full';
 
-/** The agent of docs/worker-protocol.md, "Input". */
+/** The agent of docs/internals/worker-protocol.md, "Input". */
 function createAgent(fates: Iterator<Fate>) {
   const agent = { taken: '', isClosed: false, isGone: false, calls: [] as Call[] };
   const call = async (call: Call) => {

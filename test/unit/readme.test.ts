@@ -1,14 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
+import { COMMAND_PAGES, fences as fencesIn, readPage } from '../support/userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
 /** Pages with commands that people copy. */
-const PAGES = [README, read('docs/api.md'), read('docs/operations.md')].join('\n');
+const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
-const MAX_LINES = 165;
+const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 21;
 
 /** The start of a printed command -> the test that runs it. */
@@ -16,22 +18,26 @@ const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
   ['npm test\n', '.ci/run'],
+  ['mkdir -p .cellhouse && docker compose ', 'test/e2e/compose.test.ts'],
   ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
   ['sh examples/', 'test/e2e/examples.test.ts'],
   ['node examples/', 'test/e2e/examples.test.ts'],
   ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
   ['python3 examples/', 'test/e2e/examples.test.ts'],
   ['printf ', 'test/e2e/apiDoc.test.ts'],
+  ['AUTH=', 'test/e2e/apiDoc.test.ts'],
+  ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
   ['docker compose ', 'test/e2e/compose.test.ts'],
   ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
 ] as const;
 
 describe('the README', () => {
-  it('is short, and so is each program in it', () => {
+  it('is short, and so is each program in it and in the quickstart', () => {
     expect(README.split('\n').length - 1).toBeLessThanOrEqual(MAX_LINES);
-    const programs = [...fences('js', README), ...fences('python', README)];
-    programs.push(...fences('sh', README).filter(isScript));
+    const short = `${README}\n${readPage('docs/use/quickstart.md')}`;
+    const programs = [...fences('js', short), ...fences('python', short)];
+    programs.push(...fences('sh', short).filter(isScript));
     expect(programs).toHaveLength(3);
     for (const program of programs)
       expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
@@ -57,7 +63,7 @@ describe('the pages with commands', () => {
   it('print the programs of examples/ unchanged', () => {
     const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
-    expect(programs.length).toBeGreaterThanOrEqual(5);
+    expect(programs.length).toBeGreaterThanOrEqual(3);
     for (const program of programs) expect(examples).toContain(program);
   });
 
@@ -85,39 +91,21 @@ describe('CONTRIBUTING.md', () => {
   });
 });
 
-describe('docs/operations.md', () => {
-  it('has a proxy that takes uploads of any size that the gateway takes', () => {
-    const [recipe = ''] = fences('nginx', read('docs/operations.md'));
-    expect(recipe).toContain('client_max_body_size 0;');
-    expect(recipe).toContain('proxy_request_buffering off;');
-  });
-
+describe('docs/run/install.md', () => {
   it('names every variable that only docker-compose.yml has', () => {
     const names = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(
       ([, name]) => name,
     );
     expect(names.length).toBeGreaterThan(3);
-    const page = read('docs/operations.md');
+    const page = read('docs/run/install.md');
     expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
-describe('the pages', () => {
-  it('name one figure for the memory of an idle worker: that of the bench', () => {
-    const report = read('docs/performance.md');
-    const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];
-    expect(report).toContain(
-      `| memory of an idle worker, numpy, pandas and matplotlib imported | ${mib} MiB `,
-    );
-    expect(report).toContain(`| memory of workers: sessions x ${mib} MiB |`);
-    expect(README).toContain(
-      `| memory of an idle worker with numpy, pandas and matplotlib imported | ${mib} MiB |`,
-    );
-    expect(read('docs/operations.md')).toContain(`${mib} MiB for each of the two idle\nworkers`);
-  });
-
-  it("open the predecessor's door beside those that are open by default", () => {
-    const [, doors = ''] = /^DOORS=(\S+) npm start$/m.exec(read('docs/doors/predecessor.md')) ?? [];
+describe('docs/use/doors/predecessor.md', () => {
+  it('opens its door beside those that are open by default', () => {
+    const page = read('docs/use/doors/predecessor.md');
+    const [, doors = ''] = /^DOORS=(\S+) npm start$/m.exec(page) ?? [];
     expect(doors.split(',')).toEqual([
       'predecessor',
       ...(SETTINGS.doors.fallback?.split(',') ?? []),
@@ -126,33 +114,46 @@ describe('the pages', () => {
 });
 
 describe('the indexes of the documentation', () => {
-  it.each(['docs', 'docs/decisions'])('%s/README.md leads to every page beside it', (folder) => {
-    const index = read(`${folder}/README.md`);
-    const pages = readdirSync(ROOT + folder).filter(
-      (name) => name.endsWith('.md') && name !== 'README.md',
-    );
-    expect(pages.length).toBeGreaterThan(10);
-    expect(pages.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+  it.each(['docs/decisions', 'docs/use/doors'])(
+    '%s/README.md leads to every page beside it',
+    (folder) => {
+      expect(notNamed(`${folder}/README.md`, folder)).toEqual([]);
+    },
+  );
+
+  it('docs/README.md leads to every page, except the decisions', () => {
+    expect(readdirSync(`${ROOT}docs/run`).length).toBeGreaterThan(10);
+    const folders = ['docs', 'docs/use', 'docs/use/doors', 'docs/run', 'docs/internals'];
+    for (const folder of folders) expect(notNamed('docs/README.md', folder)).toEqual([]);
   });
 });
 
-/** The result of a bench according to docs/performance.md. */
+/** The pages of a folder to which the index does not lead. */
+function notNamed(index: string, folder: string): string[] {
+  const text = read(index);
+  const pages = readdirSync(ROOT + folder).filter(
+    (name) => name.endsWith('.md') && !index.endsWith(`${folder}/${name}`),
+  );
+  expect(pages.length).toBeGreaterThan(0);
+  const from = folder.slice(dirname(index).length + 1);
+  return pages.filter((name) => !text.includes(`](${join(from, name)}`));
+}
+
+/** The result of a bench according to bench/RESULTS.md. */
 function resultsOf(bench: string): string {
-  const lines = read('docs/performance.md').split('\n');
+  const lines = read('bench/RESULTS.md').split('\n');
   return lines.filter((line) => line.startsWith(`${bench}: `)).join('\n');
 }
 
-/** The result of a chaos run according to docs/failure-modes.md. */
+/** The result of a chaos run according to docs/internals/failure-modes.md. */
 function faultsOf(args: string): string {
-  const page = read('docs/failure-modes.md');
+  const page = read('docs/internals/failure-modes.md');
   expect(page).toContain(`\`npm run chaos -- ${args}\``);
   return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
 }
 
-/** The contents of all fences in a language. */
 function fences(language: string, text = PAGES): string[] {
-  const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
-  return [...found].map(([, content = '']) => content);
+  return fencesIn(language, text);
 }
 
 function isScript(snippet: string): boolean {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { probeNames, probeThemes, TIERS } from '../support/probes.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const SECURITY = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
+const SECURITY = readFileSync(join(ROOT, 'docs/internals/security.md'), 'utf8');
 
 /** The text in italics, which names tests. */
 function namedTests(text: string): string[] {
@@ -35,7 +35,7 @@ function sourceOfTests(): string {
     .join('\n');
 }
 
-describe('docs/security.md', () => {
+describe('docs/internals/security.md', () => {
   it('names only tests that exist', () => {
     const source = sourceOfTests();
     const names = namedTests(SECURITY);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadConfig, SETTINGS } from '../../src/config/config.ts';
 
-const PAGE = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../docs/run/settings.md', import.meta.url), 'utf8');
 const ROOT_UID = 0;
 
 /** The rows of all tables of settings. */
@@ -11,7 +11,7 @@ function documentedSettings() {
   return [...rows].map(([, name, fallback, allowed, text]) => ({ name, fallback, allowed, text }));
 }
 
-describe('docs/settings.md', () => {
+describe('docs/run/settings.md', () => {
   it('lists every setting, with its default, what is allowed, and what it does', () => {
     const declared = Object.values(SETTINGS).map((setting) => {
       const { name, fallback, whenUnset, range, allowed, text } = setting;

@@ -1,4 +1,4 @@
-/** Compares the diagrams in docs/events.md with the deciders: every command is tried in every state. */
+/** Compares the diagrams in docs/internals/events.md with the deciders: every command is tried in every state. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type ContextCommand, decideContext, evolveContext } from '../../src/domain/context.ts';
@@ -30,7 +30,7 @@ import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain
 import { newId } from '../../src/process/newId.ts';
 import { POOL_ID } from '../../testkit/events.ts';
 
-const doc = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
+const doc = readFileSync(new URL('../../docs/internals/events.md', import.meta.url), 'utf8');
 const at = '2026-01-02T03:04:05.678Z';
 
 /** The arrows drawn below a heading, except those to the end. */
@@ -392,7 +392,7 @@ const WALKS: Readonly<
   },
 };
 
-describe('docs/events.md draws', () => {
+describe('docs/internals/events.md draws', () => {
   it.each(STREAM_KINDS)('the life of a %s as it is decided', (kind) => {
     const { walk, arrows } = WALKS[kind];
     expect(drawn(kind)).toEqual(walk());

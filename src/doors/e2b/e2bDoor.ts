@@ -1,4 +1,4 @@
-/** The API of E2B, for its unmodified SDKs (docs/doors/e2b.md). A sandbox is a session. */
+/** The API of E2B, for its unmodified SDKs (docs/use/doors/e2b.md). A sandbox is a session. */
 import type { ServerResponse } from 'node:http';
 import type { DoorDeps, Entry, KeyShown, OpenDoor, UnknownRequest } from '../openDoor.ts';
 import { serveControl } from './control/routes.ts';

@@ -1,5 +1,5 @@
 /**
- * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/doors/jupyter.md). Any gateway
+ * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/use/doors/jupyter.md). Any gateway
  * answers for any kernel.
  */
 import type { ServerResponse } from 'node:http';

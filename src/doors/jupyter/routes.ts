@@ -51,7 +51,7 @@ export async function serveRest(
   const method = call.method === 'HEAD' ? 'GET' : call.method;
   const found = findRoute(ROUTES, { method, path: call.path });
   if (found === null)
-    throw new DomainError('NOT_FOUND', 'Nothing is here. See docs/doors/jupyter.md.');
+    throw new DomainError('NOT_FOUND', 'Nothing is here. See docs/use/doors/jupyter.md.');
   if (found.type === 'other-methods') return notAllowed(call, found.allowed);
   const kernels = kernelsOf(call, newId);
   await found.serve({ call, kernels, connections, startedAt, id: found.id });

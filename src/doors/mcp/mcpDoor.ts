@@ -1,4 +1,4 @@
-/** The door for hosts of the Model Context Protocol: Streamable HTTP without sessions (docs/doors/mcp.md). */
+/** The door for hosts of the Model Context Protocol: Streamable HTTP without sessions (docs/use/doors/mcp.md). */
 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';

@@ -1,4 +1,4 @@
-/** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/doors/predecessor.md). */
+/** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/use/doors/predecessor.md). */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';

@@ -17,7 +17,7 @@ const QUICK_TIMEOUT_MS = 5_000;
 const KERNEL_TIMEOUT_MS = 30_000;
 
 /**
- * One operation that a gateway may request from an agent over HTTP (docs/worker-protocol.md, "Operations"). Its key in
+ * One operation that a gateway may request from an agent over HTTP (worker-protocol.md, "Operations"). Its key in
  * {@link AGENT_OPERATIONS} is its name and its path. docs/decisions/0020-worker-operations-are-rows.md describes how an
  * operation that streams bytes will fit in.
  */

@@ -187,7 +187,7 @@ export function createReconnector(deps: {
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Limit of bytes sent but not read by the peer: enough for a few of the largest requests. An agent always reads. */
 const MAX_UNREAD_BYTES = 32 * 1_048_576;
-/** The agent's close code when another gateway connects with an equal or higher epoch (docs/worker-protocol.md). */
+/** The agent's close code when another gateway connects with an equal or higher epoch (worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;
 
 interface ConnectionDeps {

@@ -2,7 +2,7 @@
 export class KernelHttpError extends Error {
   readonly status: number;
   /**
-   * The agent's error code (docs/worker-protocol.md, "Operations"). Null: it gave none. `not_as_agreed`: the body of
+   * The agent's error code (worker-protocol.md, "Operations"). Null: it gave none. `not_as_agreed`: the body of
    * its answer is unexpected.
    */
   readonly code: string | null;
@@ -27,7 +27,7 @@ export class FencedByWorkerError extends Error {
   }
 }
 
-/** The peer violated the protocol (docs/worker-protocol.md). The connection is closed and a new one is made. */
+/** The peer violated the protocol (worker-protocol.md). The connection is closed and a new one is made. */
 export class KernelProtocolError extends Error {
   constructor(message: string) {
     super(message);

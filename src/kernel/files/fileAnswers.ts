@@ -1,4 +1,4 @@
-/** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
+/** Checks what a worker answers about files (docs/internals/worker-protocol.md, "Files"). */
 
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -129,7 +129,7 @@ export async function textOf(answer: Readable): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-// Checks what a worker answers about watchers of folders (docs/worker-protocol.md, "Watchers").
+// Checks what a worker answers about watchers of folders (docs/internals/worker-protocol.md, "Watchers").
 
 export const watcherSchema = z.object({ watcher: z.string().regex(/^[\w-]{1,64}$/) });
 

@@ -7,7 +7,7 @@ import type { Output } from '../../domain/output.ts';
  * Most values (objects, arrays, numbers, texts; not keys) in one frame. Without this limit, 16 MiB of `{},{},...` hold
  * five million values: they take 0.3 GB as objects, and block the event loop for a second or more. 500,000 values take
  * 65 MB and 0.2 s at worst, and are enough for a chart of 250,000 points. The agent refuses outputs with more
- * (docs/worker-protocol.md, "Bounds").
+ * (docs/internals/worker-protocol.md, "Bounds").
  */
 const MAX_JSON_VALUES = 500_000;
 

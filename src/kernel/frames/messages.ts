@@ -1,7 +1,7 @@
 /**
  * A worker's messages as the rest of the gateway sees them: checked, bounded, and reduced to what matters. The wire
  * format is Jupyter's (https://jupyter-client.readthedocs.io/en/stable/messaging.html) with the additions in
- * docs/worker-protocol.md. {@link parseFrame} converts it.
+ * docs/internals/worker-protocol.md. {@link parseFrame} converts it.
  */
 import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { Output } from '../../domain/output.ts';

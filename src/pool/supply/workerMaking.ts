@@ -20,7 +20,7 @@ import { workerLimits } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 
-/** The settings of a worker's agent (docs/worker-protocol.md, "Container environment"). */
+/** The settings of a worker's agent (docs/internals/worker-protocol.md, "Container environment"). */
 export function agentEnvironment(
   config: Pick<
     Config,

@@ -3,7 +3,7 @@
  * (`--oci-seccomp`), gVisor's kernel applies the profile to the system calls of user code.
  *
  * It is based on Docker's default profile for a container without CAP_SYS_ADMIN, minus everything that numerical Python
- * with threads, processes and local sockets does not need. docs/security.md, "System calls", lists what was removed and
+ * with threads, processes and local sockets does not need. security.md, "System calls", lists what was removed and
  * why.
  */
 

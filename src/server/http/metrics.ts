@@ -1,4 +1,4 @@
-/** `/metrics`, in Prometheus' text format. docs/metrics.md lists all metrics. */
+/** `/metrics`, in Prometheus' text format. docs/run/metrics.md lists all metrics. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';

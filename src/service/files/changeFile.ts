@@ -1,4 +1,4 @@
-/** Records a change of a file before it is made, makes it, and records its outcome (docs/events.md). */
+/** Records a change of a file before it is made, makes it, and records its outcome (docs/internals/events.md). */
 
 import { createHash } from 'node:crypto';
 import { pipeline, Readable, Transform } from 'node:stream';

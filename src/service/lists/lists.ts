@@ -65,7 +65,7 @@ function withoutHash(recorded: RecordedEvent): RecordedEvent {
 function validateTypes(types: readonly string[]): readonly string[] {
   const unknown = types.find((type) => !EVENT_TYPES.has(type));
   if (unknown === undefined) return types;
-  const what = `has ${quoted(unknown)}, which is no type of event; docs/events.md names them all`;
+  const what = `has ${quoted(unknown)}, which is no type of event; docs/internals/events.md names them all`;
   return refuse('types', what, {});
 }
 

@@ -1,4 +1,4 @@
-/** What docs/doors/e2b.md does by hand, run in a shell as it is printed there. */
+/** What docs/internals/doors.md does by hand, run in a shell as it is printed there. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -7,11 +7,11 @@ import { useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 
-const PAGE = readFileSync(new URL('../../../docs/doors/e2b.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../../docs/internals/doors.md', import.meta.url), 'utf8');
 
 it('the page prints what its commands print', async () => {
   const [, commands = '', printed = ''] =
-    /\n## By hand\n[\s\S]*?```sh\n([\s\S]*?)```[\s\S]*?```\n([\s\S]*?)```/.exec(PAGE) ?? [];
+    /\n## E2B by hand\n[\s\S]*?```sh\n([\s\S]*?)```[\s\S]*?```\n([\s\S]*?)```/.exec(PAGE) ?? [];
   expect(commands).toContain('/v2/sandboxes');
   const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commands]);
   expect(withoutIds(stdout)).toBe(withoutIds(printed));

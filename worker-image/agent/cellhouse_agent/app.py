@@ -1,6 +1,6 @@
 """Wires the agent, and decides when and how it ends.
 
-Exit codes (docs/worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 if no kernel starts.
+Exit codes (worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 if no kernel starts.
 """
 
 from __future__ import annotations

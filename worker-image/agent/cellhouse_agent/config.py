@@ -1,4 +1,4 @@
-"""The settings that the gateway passes to the container (docs/worker-protocol.md, "Container environment")."""
+"""The settings that the gateway passes to the container (worker-protocol.md, "Container environment")."""
 
 from __future__ import annotations
 

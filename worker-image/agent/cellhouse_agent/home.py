@@ -255,7 +255,7 @@ class HomeChanges:
                 self.lose("too_many_changes")
 
     def report(self) -> JsonObject:
-        """`files` as in docs/worker-protocol.md."""
+        """`files` as in docs/internals/worker-protocol.md."""
         changes: list[Json] | None = None if self.reason else [*self._changes]
         return {"changes": changes, "reason": self.reason, "shared": self.is_shared}
 

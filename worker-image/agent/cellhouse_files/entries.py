@@ -1,4 +1,4 @@
-"""An entry of docs/worker-protocol.md, "Files": what is told about a file, folder, link, or anything else."""
+"""An entry of docs/internals/worker-protocol.md, "Files": what is told about a file, folder, link, or anything else."""
 
 from __future__ import annotations
 

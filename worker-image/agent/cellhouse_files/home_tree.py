@@ -343,7 +343,7 @@ class Watches:
 
 
 class TooMuch(Exception):
-    """The scan would take more than it may. `reason` is that of docs/worker-protocol.md."""
+    """The scan would take more than it may. `reason` is that of docs/internals/worker-protocol.md."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

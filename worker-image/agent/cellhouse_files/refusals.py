@@ -1,4 +1,4 @@
-"""What an operation answers when it cannot be done: a code of docs/worker-protocol.md, "Files"."""
+"""What an operation answers when it cannot be done: a code of docs/internals/worker-protocol.md, "Files"."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ class CommandInput(WithCommands):
         await self.wrote("1", b"\n")
         pid = int(self.written("1"))
         shown = await self.output("2", f"exec python3 -I -c '{STEAL}' {pid}")
-        # It is the same user's (docs/security.md, "Remaining risks"). In a worker, it is known what is refused.
+        # It is the same user's (security.md, "Remaining risks"). In a worker, it is known what is refused.
         if tier := os.environ.get("CELLHOUSE_TIER"):
             by_name = "opens it" if tier == "runc" else "refused"
             self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")

@@ -138,7 +138,7 @@ class TestForkedKernel(WithKernels):
         self.assertEqual(in_forked["ids"], [ids, ids, []])
         self.assertEqual(in_forked["oom"], str(KERNEL_OOM_SCORE))
         self.assertEqual(in_forked["priority"], KERNEL_NICENESS)
-        # It is not dumpable (docs/kernel.md).
+        # It is not dumpable (docs/internals/kernel.md).
         self.assertEqual(in_forked["owner of its files"][1], 0)
         self.assertEqual(in_forked["/proc/self/environ"], "PermissionError")
         self.assertEqual(in_forked["/dev/stdout"], "written")

@@ -1,4 +1,4 @@
-"""Odd commands, each with its end as docs/worker-protocol.md ("Odd commands") says."""
+"""Odd commands, each with its end as docs/internals/worker-protocol.md ("Odd commands") says."""
 
 import asyncio
 import hashlib

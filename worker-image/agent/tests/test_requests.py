@@ -40,7 +40,7 @@ def changed(path: str, value: object) -> str:
 
 
 class ParseFrameTest(unittest.TestCase):
-    """parse_frame takes exactly what docs/worker-protocol.md says."""
+    """parse_frame takes exactly what docs/internals/worker-protocol.md says."""
 
     def test_takes_a_request(self) -> None:
         frame = parse_frame(json.dumps(EXECUTE))

@@ -1,4 +1,4 @@
-/** Handles `/files/<userUuid>/<path>`: files of any size, streamed (docs/files.md). */
+/** Handles `/files/<userUuid>/<path>`: files of any size, streamed (docs/use/files.md). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';

@@ -234,7 +234,7 @@ def out_of_memory_score() -> str:
 
 @probe("makes itself safer than the agent when memory is short", only="runc")
 def own_score() -> str:
-    """It may go down to the agent's own score (docs/security.md, "Remaining risks"), but not below."""
+    """It may go down to the agent's own score (docs/internals/security.md, "Remaining risks"), but not below."""
 
     def lower(score: int) -> None:
         with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:

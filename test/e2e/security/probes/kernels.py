@@ -95,7 +95,7 @@ def other_kernel() -> str:
         refused("writev", PERM, call, "process_vm_writev", kernel, vector, 1, vector, 1, 0),
     )
     if is_gvisor():
-        # It shows the rest of any process to everyone (docs/security.md, "Tiers").
+        # It shows the rest of any process to everyone (docs/internals/security.md, "Tiers").
         return in_memory
     read = ("environ", "maps", "smaps", "pagemap", "auxv", "syscall", "io", f"task/{kernel}/mem")
     written = ("comm", "oom_score_adj", "timerslack_ns", "coredump_filter", "clear_refs")

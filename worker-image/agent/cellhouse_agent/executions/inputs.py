@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 # How long input waits for room before its sender is answered. After an answer, a gateway would send the rest at once,
-# so the wait is here. It is shorter than the operation's time limit (docs/worker-protocol.md).
+# so the wait is here. It is shorter than the operation's time limit (docs/internals/worker-protocol.md).
 HOLD_SECONDS = 2.0
 
 

@@ -12,7 +12,7 @@ from cellhouse_agent.json_values import (
     is_deeper_than,
 )
 
-# The longest text of one `stream` frame, in UTF-8 bytes (docs/worker-protocol.md).
+# The longest text of one `stream` frame, in UTF-8 bytes (docs/internals/worker-protocol.md).
 MAX_STREAM_PIECE_BYTES = 262_144
 
 OUTPUT_TYPES = frozenset(

@@ -33,7 +33,7 @@ from cellhouse_agent.usage.meter import UsageSampler
 SILENCE_SECONDS = 0.1
 # A free kernel begins code within a few milliseconds. A kernel that has not done so by the limit, which may be very
 # short, gets this much longer before it counts as stuck. This is less than the 0.2 s by which an execution may outlast
-# its limits (docs/kernel.md, "Time").
+# its limits (docs/internals/kernel.md, "Time").
 TAKE_UP_SECONDS = 0.15
 # The share of the grace time after which code that still runs is interrupted again: a bare `except` in a loop or a
 # `__del__` may have swallowed the first SIGINT. Until then the code is left alone, since it may be cleaning up.

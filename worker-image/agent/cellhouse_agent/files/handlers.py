@@ -1,4 +1,4 @@
-"""The routes of docs/worker-protocol.md, "Files" and "Watchers"."""
+"""The routes of docs/internals/worker-protocol.md, "Files" and "Watchers"."""
 
 from __future__ import annotations
 

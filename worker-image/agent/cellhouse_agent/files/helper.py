@@ -33,7 +33,7 @@ type Fields = dict[str, Any]
 
 
 class FileRefused(Exception):
-    """The operation was refused with a code of docs/worker-protocol.md, "Files"."""
+    """The operation was refused with a code of docs/internals/worker-protocol.md, "Files"."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-# Close code of a connection that a newer one has replaced (docs/worker-protocol.md).
+# Close code of a connection that a newer one has replaced (docs/internals/worker-protocol.md).
 SUPERSEDED_CODE = 4409
 
 

@@ -1,4 +1,4 @@
-"""The HTTP requests of docs/worker-protocol.md: hands each to its operation, and says how it is refused."""
+"""The HTTP requests of docs/internals/worker-protocol.md: hands each to its operation, and says how it is refused."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class RememberedAnswers:
             del self._answers[request_id]
 
 
-# How a request is refused (docs/worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS.
+# How a request is refused (docs/internals/worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS.
 
 # The HTTP status of each reason why a file operation was refused.
 FILE_STATUSES = {

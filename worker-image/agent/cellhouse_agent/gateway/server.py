@@ -31,7 +31,7 @@ from cellhouse_agent.json_values import MalformedMessage
 from cellhouse_agent.log import log_event
 from cellhouse_agent.services import Services
 
-# One frame from a gateway holds one piece of code (docs/worker-protocol.md).
+# One frame from a gateway holds one piece of code (docs/internals/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 # More than the protocol allows, so that the agent can read a frame that is somewhat too large and answer with a code.
 # Beyond this, tornado sends the close code and cuts the connection.
@@ -83,7 +83,7 @@ OVERLOADED_CODE = 1013
 
 
 class ChannelsHandler(WebSocketHandler):
-    """The WebSocket `/channels` of docs/worker-protocol.md: one gateway's connection.
+    """The WebSocket `/channels` of docs/internals/worker-protocol.md: one gateway's connection.
 
     No messages are queued here: the sender reads the replay buffer, and waits for each write. So a gateway that reads
     slowly, or has been stopped, costs no memory beyond the limit of the buffer.

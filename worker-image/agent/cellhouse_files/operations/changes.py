@@ -58,7 +58,7 @@ def look_for_changes(state: State, _fields: Fields, _descriptor: int | None) -> 
 
 
 def _as_reported(change: Change) -> Fields:
-    """A change as in docs/worker-protocol.md."""
+    """A change as in docs/internals/worker-protocol.md."""
     path, kind, file = change
     return {
         "path": os.fsencode(path).decode(errors="backslashreplace"),

@@ -1,6 +1,6 @@
 """Python's values as JSON.
 
-An output with too many values, or too deep, is not kept (docs/worker-protocol.md). Then its text, which any other
+An output with too many values, or too deep, is not kept (worker-protocol.md). Then its text, which any other
 kernel shows, would be lost, too. So what is made here stays well within these limits.
 """
 
