@@ -1,4 +1,4 @@
-import { sealAll } from '../../src/events/chain/sealAll.ts';
+import { sealAll } from '../../src/events/chain/auditKeeper.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
 import { createChainQueries } from '../../src/events/queries/listQueries.ts';

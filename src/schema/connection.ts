@@ -1,5 +1,5 @@
 /** Lists in pages, like Relay's connections: `edges { cursor node }` and `pageInfo`. They can only be read forwards. */
-import type { ListPage } from '../service/lists/page.ts';
+import type { ListPage } from '../service/lists/lists.ts';
 import { builder } from './builder.ts';
 
 const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({

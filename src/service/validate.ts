@@ -1,4 +1,4 @@
-/** Checks that several operations share. They throw BAD_USER_INPUT, with the field and the limit. */
+/** Checks that several operations share. Nearly all throw BAD_USER_INPUT, with the field and the limit. */
 import type { Config } from '../config/config.ts';
 import { DomainError } from '../domain/errors.ts';
 import {
@@ -8,7 +8,9 @@ import {
   parsePathBytes,
   parsePathText,
 } from '../domain/filePath.ts';
+import { type ContextId, parseId } from '../domain/ids.ts';
 import { WORKER_HOME } from '../domain/worker.ts';
+import { noContext } from './refusal.ts';
 
 /** A UUID is recommended, but any name up to this length is accepted. */
 const MAX_USER_UUID_CHARS = 128;
@@ -59,6 +61,14 @@ export function validateWait(
   { workerWaitTimeoutMs: max }: Pick<Config, 'workerWaitTimeoutMs'>,
 ): number {
   return validateNumber('waitForWorkerMs', waitMs ?? max, { min: 0, max });
+}
+
+/** The id of a context in a request. @throws NOT_FOUND for text that cannot name one */
+export function parseContextId(given: string | null | undefined): ContextId | null {
+  if (given == null) return null;
+  const id = parseId<ContextId>(given);
+  if (id === null) throw noContext(given);
+  return id;
 }
 
 /** @throws BAD_USER_INPUT, with `details` beside the field */

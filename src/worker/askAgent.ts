@@ -82,16 +82,14 @@ export async function openWorkerFiles(
   const found = await database.queries.workerAndBoot(workerId);
   const address = found && addressOf(found.worker);
   if (!address) return null;
-  const bootId = found.bootId ?? (await askBootId(address));
+  // A worker that has stored nothing yet has no boot id in the database.
+  const bootId = found.bootId ?? (await callsTo(address)('health', {})).bootId;
   return createWorkerFiles({ address, sessionId, bootId });
 }
 
-/** A worker that has stored nothing yet has no boot id in the database. */
-async function askBootId(address: AgentAddress): Promise<string> {
-  const { signal } = new AbortController();
-  // `health` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ address, epoch: 0, signal });
-  return (await call('health', {})).bootId;
+/** Calls of operations with GET, such as `health` and `usage`: no epoch is sent. */
+function callsTo(address: AgentAddress): CallAgent {
+  return createAgentCalls({ address, epoch: 0, signal: new AbortController().signal });
 }
 
 /**
@@ -104,10 +102,7 @@ export async function usageOf(
 ): Promise<WorkerUsage> {
   const address = addressOf(worker);
   if (address === null) throw new Error('The worker was never started.');
-  const { signal } = new AbortController();
-  // `usage` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ address, epoch: 0, signal });
-  return await call('usage', {});
+  return await callsTo(address)('usage', {});
 }
 
 // The optional features of workers' agents, and the facts about their kernels. Any gateway may ask, with or without the
@@ -146,16 +141,13 @@ export function createWorkerFeatures(
   now: () => Date,
 ): WorkerFeatures {
   const known = new Map<WorkerId, Promise<AgentHealth>>();
-  const told = new Map<WorkerId, ReadonlySet<string>>();
+  const answered = new Map<WorkerId, ReadonlySet<string>>();
   const silentSince = new Map<WorkerId, number>();
 
   async function ask(worker: Worker): Promise<AgentHealth> {
     const address = addressOf(worker);
     if (address === null) throw new Error('The worker was never started.');
-    const { signal } = new AbortController();
-    // `health` is a GET, so no epoch is sent.
-    const call = createAgentCalls({ address, epoch: 0, signal });
-    const { features, kernelInfo } = await call('health', {});
+    const { features, kernelInfo } = await callsTo(address)('health', {});
     return { features: new Set(features), kernelInfo };
   }
 
@@ -167,7 +159,7 @@ export function createWorkerFeatures(
     try {
       const answer = await asking;
       // `forget` may have been called meanwhile.
-      if (known.get(worker.id) === asking) told.set(worker.id, answer.features);
+      if (known.get(worker.id) === asking) answered.set(worker.id, answer.features);
       return answer;
     } catch (error: unknown) {
       // Another question may have begun after `forget`.
@@ -182,8 +174,8 @@ export function createWorkerFeatures(
     of,
     kernelFactsOf: async (worker) => (await healthOf(worker)).kernelInfo,
     inTime: async (worker) => {
-      const answered = of(worker).catch(() => null);
-      const features = await within(CLAIM_ASK_MS, answered, () => null);
+      const asking = of(worker).catch(() => null);
+      const features = await within(CLAIM_ASK_MS, asking, () => null);
       if (features === null) silentSince.set(worker.id, now().getTime());
       return features;
     },
@@ -192,10 +184,10 @@ export function createWorkerFeatures(
       for (const [id, since] of silentSince) if (since < oldest) silentSince.delete(id);
       return [...silentSince.keys()];
     },
-    isKnownToHave: (id, feature) => told.get(id)?.has(feature) ?? false,
+    isKnownToHave: (id, feature) => answered.get(id)?.has(feature) ?? false,
     forget: (id) => {
       known.delete(id);
-      told.delete(id);
+      answered.delete(id);
     },
   };
 }

@@ -15,7 +15,7 @@ import { refusalCode } from '../kernel/channel/kernelErrors.ts';
 import type { Job } from './batch.ts';
 import type { Lanes } from './lanes.ts';
 import type { ContextNews } from './receiving.ts';
-import type { WorkerContexts } from './workerContexts.ts';
+import type { WorkerContexts } from './workerState.ts';
 
 /** The codes of refusals that may be temporary. Null: the agent did not answer, or gave no code. */
 const TRANSIENT_CODES: ReadonlySet<string | null> = new Set([

@@ -81,7 +81,7 @@ export function flushDelayMs(sinceLastMs: number, followers: number): number {
 
 interface AddStoppedDeps {
   readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'ignore'>;
-  /** Takes a job out of its lane (`finishing.ts`). */
+  /** Takes a job out of its lane (`receiving.ts`). */
   readonly takeOut: (job: Job) => void;
   /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
   readonly readUnfinished: () => Promise<readonly Execution[]>;
@@ -93,7 +93,7 @@ interface AddStoppedDeps {
 /**
  * Ends all executions that are queued behind the batch's {@link Batch.stops} and have not begun, whichever gateway
  * accepted them. Adds these ends to the batch. Until the batch is stored, nothing in these queues begins
- * (`finishing.ts`). May be called again with the same batch.
+ * (`receiving.ts`). May be called again with the same batch.
  *
  * A command that the former holder may have sent is interrupted instead, because only the agent knows whether it runs.
  * @returns the sizes of the queues as they were read. If another execution is accepted before the batch is stored, the

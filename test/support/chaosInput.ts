@@ -1,7 +1,7 @@
 /** The input of a handmade history: two pieces that are cut within a line, and the end. */
 import { inputTextOf } from '../../chaos/clients/inputs.ts';
 import type { InputRecord } from '../../chaos/history.ts';
-import type { InputPiece } from '../../src/domain/input.ts';
+import type { InputPiece } from '../../src/domain/execution.ts';
 
 const CUT = 30;
 

@@ -16,9 +16,9 @@ import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { deleteContext, requestContextRestart } from '../../src/service/contexts/contexts.ts';
+import { requestKernelRestart } from '../../src/service/contexts/kernels.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/interrupt.ts';
-import { requestKernelRestart } from '../../src/service/execute/restartKernel.ts';
 import {
   type InputRequest,
   MAX_INPUT_CALLS,

@@ -9,7 +9,6 @@ import { messageOf } from '../../domain/errors.ts';
 import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
-import { decodeWaiting, encodeWaiting, type StoredWaiting } from './storedWaiting.ts';
 import { CHANNEL, type WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
@@ -31,7 +30,7 @@ export interface WaitingRequests {
   served(user: string): void;
 }
 
-export interface WaitingRequestsDeps {
+interface WaitingRequestsDeps {
   readonly client: Client;
   readonly gatewayId: string;
   readonly leases: Pick<Leases, 'announce'>;
@@ -216,4 +215,31 @@ async function readElsewhere(
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId} AND w.count > 0`);
   return rows.map(({ tenants }) => tenants);
+}
+
+// The format in which a gateway's row of `waiting_requests` says who waits there.
+
+/** The hash of the user, the time, and the name of the environment, if one is waited for. */
+type StoredPlace = readonly [string, number] | readonly [string, number, string];
+
+/** By tenant: how many calls wait, and the places of their users. */
+type StoredWaiting = Readonly<
+  Record<string, { readonly calls: number; readonly places: readonly StoredPlace[] }>
+>;
+
+function encodeWaiting({ calls, places }: WaitingHere): StoredWaiting {
+  const told = new Map<string, StoredPlace[]>();
+  for (const { tenant, user, since, environment } of places) {
+    const place: StoredPlace = environment === null ? [user, since] : [user, since, environment];
+    told.set(tenant, [...(told.get(tenant) ?? []), place]);
+  }
+  return Object.fromEntries(
+    [...calls].map(([tenant, count]) => [tenant, { calls: count, places: told.get(tenant) ?? [] }]),
+  );
+}
+
+function decodeWaiting(tenants: StoredWaiting): WaitingPlace[] {
+  return Object.entries(tenants).flatMap(([tenant, { places }]) =>
+    places.map(([user, since, environment = null]) => ({ tenant, user, since, environment })),
+  );
 }

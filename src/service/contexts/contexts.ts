@@ -17,8 +17,8 @@ import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { noContext } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type EnsureSessionDeps, ensureSession } from '../sessions/opening.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
@@ -164,14 +164,6 @@ function tooLate(contextId: ContextId, late: string): DomainError {
   );
 }
 
-/** The id of a context in a request. @throws NOT_FOUND for text that cannot name one */
-export function parseContextId(given: string | null | undefined): ContextId | null {
-  if (given == null) return null;
-  const id = parseId<ContextId>(given);
-  if (id === null) throw noContext(given);
-  return id;
-}
-
 /**
  * The open context that a request names in the user's open session. Null: the default context. Unless `id` is null,
  * `sessions` knows the user's session afterwards.
@@ -198,11 +190,6 @@ export async function contextNamed(
 /** The default context has the id of its session. */
 export function isDefaultOf(session: Session, id: string): boolean {
   return session.id === id;
-}
-
-/** The error for a request that names a context which is not open, or whose session is not open. */
-export function noContext(id: string): DomainError {
-  return notFound('open context', id);
 }
 
 interface RequestContextDeps {
@@ -401,7 +388,7 @@ function isDefault(): DomainError {
 
 /**
  * Asks for a fresh kernel of the context, and resolves with the context when it has got one. Works on any gateway, as
- * a restart of the default kernel does (restartKernel.ts). @throws NOT_FOUND, POOL_INITIALIZING
+ * a restart of the default kernel does (kernels.ts). @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
   deps: RequestContextDeps,

@@ -14,8 +14,8 @@ import {
   MAX_WATCHERS,
   type WorkerFiles,
 } from '../../domain/workerFiles.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** A file of a user's session, as it was when the worker looked. */

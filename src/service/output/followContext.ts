@@ -7,9 +7,9 @@ import {
 } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import { noContext } from '../contexts/contexts.ts';
 import { type KernelView, kernel, openSessionOf } from '../contexts/kernels.ts';
 import type { Principal } from '../principal.ts';
+import { noContext } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
 import { readerOf } from './contextReaders.ts';

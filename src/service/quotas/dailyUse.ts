@@ -10,9 +10,9 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type QuotaOwner, quotaOwnerKey, type UsageKind } from '../../domain/quota.ts';
-import { followFeed } from '../../events/followFeed.ts';
 import type { DayUse } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
+import { followFeed } from '../../events/wakeUps/eventNews.ts';
 
 type Use = Readonly<Record<UsageKind, number>>;
 

@@ -6,18 +6,17 @@ import {
   QUOTA_KINDS,
   QuotaError,
   type QuotaKind,
+  type QuotaLimits,
   type QuotaScope,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
 import type { QueueKey } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { Commit } from '../../events/store/eventStore.ts';
+import type { Commit, Committed, EventStore } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
 import { createDailyUse } from './dailyUse.ts';
-import { createLimitedUsers } from './limitedUsers.ts';
 import { createLimitsInForce } from './limitsInForce.ts';
-import { quotaRefusal, requireOneMore } from './quotaRefusal.ts';
-import { createRecentRefusals } from './recentRefusals.ts';
+import { createRecentRefusals, quotaRefusal, requireOneMore } from './refusals.ts';
 import { createStoredBytes, limitsStored } from './storedBytes.ts';
 
 export interface QuotasDeps {
@@ -51,14 +50,14 @@ export interface Quotas {
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
-   * Carries out a commit that opens a session of this user, or requests an execution. A refusal by a quota is
-   * remembered.
-   * @param commit gets the quotas that the commit must check, or an empty object if there is no limit
+   * Commits what opens a session of this user, or requests an execution, under the quotas in force. A refusal by a quota
+   * is remembered.
    */
-  committing<T>(
+  commit(
+    store: Pick<EventStore, 'commit'>,
     owner: SessionOwner,
-    commit: (quotas: Pick<Commit, 'quotas'>) => Promise<T>,
-  ): Promise<T>;
+    commit: Omit<Commit, 'quotas'>,
+  ): Promise<Committed>;
   /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
   limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
   /** The limit from the settings. Null: none. @param userUuid null: the limit of tenants */
@@ -103,32 +102,30 @@ export function createQuotas({
   const usage = createDailyUse(queries, workerCpus);
   const stored = createStoredBytes(queries);
   const refusals = createRecentRefusals(clock);
-
-  const limited = createLimitedUsers(inForce, maxCommands);
+  /** The limits of the user's tenant and of the user, as far as there are any. */
+  const limitsOf = ({ tenant, userUuid }: SessionOwner): readonly QuotaLimits[] =>
+    inForce.of(tenant, userUuid).filter(({ limits }) => Object.keys(limits).length > 0);
 
   return {
     load: async () => {
       const set = await queries.setQuotas();
       inForce.put(set);
-      limited.forget();
       await usage.load();
       if (limitsStored(defaults, set)) stored.prepare();
     },
     apply: (event) => {
       inForce.apply(event);
-      const { type } = event.event;
-      if (type === 'QuotaSet' || type === 'QuotaReset') limited.forget();
       usage.apply(event);
       stored.apply(event);
       if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
         stored.prepare();
     },
-    committing: async (owner, commit) => {
-      const quotas = limited.quotasOf(owner);
-      if (quotas === null) return await commit({});
+    commit: async (store, owner, commit) => {
+      const of = limitsOf(owner);
+      if (of.length === 0) return await store.commit(commit);
       const askedAt = clock();
       try {
-        return await commit({ quotas });
+        return await store.commit({ ...commit, quotas: { of, maxCommands } });
       } catch (error: unknown) {
         if (error instanceof QuotaError) refusals.learn(owner, error.exceeded, askedAt);
         throw error;
@@ -155,7 +152,7 @@ export function createQuotas({
     },
     requireUsage: async (user) => {
       const at = now();
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const use = usage.usedBy(owner, at);
         for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
         if (owner.limits.STORED_BYTES !== undefined)
@@ -163,7 +160,7 @@ export function createQuotas({
       }
     },
     requireRoom: async (user, kinds) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const limitedKinds = kinds.filter((kind) => owner.limits[kind] !== undefined);
         if (limitedKinds.length === 0) continue;
         const use = await queries.quotaUse(owner, maxCommands);
@@ -171,7 +168,7 @@ export function createQuotas({
       }
     },
     requireRoomAgain: async (user, lane) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         if (!refusals.isRecent(owner)) continue;
         const askedAt = clock();
         const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
@@ -183,7 +180,7 @@ export function createQuotas({
       }
     },
     knownRefusal: (user) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const exceeded = refusals.ofMinute(owner);
         if (exceeded !== null) return new QuotaError(exceeded);
       }

@@ -12,9 +12,9 @@ import {
   type QuotaScope,
   quotaOwnerKey,
 } from '../../domain/quota.ts';
-import { followFeed } from '../../events/followFeed.ts';
 import type { StoredUse } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
+import { followFeed } from '../../events/wakeUps/eventNews.ts';
 
 export interface StoredBytes {
   /** Bytes of code, input and output. Waits while they are read. */
