@@ -245,8 +245,8 @@ export function composeService(
   const finishWaiters = createFinishWaiters(database.queries);
   const now = () => new Date();
   const clock = () => performance.now();
-  const uses = createTokenUses({ queries: database.queries, now });
-  const refusals = createRefusals({ queries: database.queries, now });
+  const uses = createTokenUses(database.queries, now);
+  const refusals = createRefusals(database.queries, now);
   const tokenCache = createTokenCache({ ...database, uses, now, clock });
   let stopWatching = () => {};
   let stopRecording = async () => {};

@@ -45,17 +45,12 @@ function appendContextEnd(state: Context, reason: CloseReason, at: string) {
   return { stream: 'context', id: state.id, state, events } as const;
 }
 
-interface EndLeftContextsDeps {
-  readonly database: Database;
-  readonly now: () => Date;
-}
-
 /**
  * Ends the contexts that were created while their session's end was being recorded. A context can be created only in an
  * open session, so no further context appears after this.
  */
 export async function endLeftContexts(
-  { database: { queries, store }, now }: EndLeftContextsDeps,
+  { database: { queries, store }, now }: Pick<EndWorkerDeps, 'database' | 'now'>,
   worker: Worker,
 ): Promise<void> {
   await decideAndCommit(store, {

@@ -180,7 +180,10 @@ export function createPool(deps: PoolDeps): Pool {
     retireIdle: (worker) => retireIdle(ending, worker),
     closeSession: (session, reason, actor) => closeSession(ending, session, reason, actor),
     filesOf: (session) =>
-      openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
+      openWorkerFiles(
+        { queries: database.queries, addressOf: (worker) => runtime.addressOf(worker) },
+        session,
+      ),
     status: async () => ({
       ...statusOf(await queries.poolCounts(poolId)),
       waitingRequests: await database.waiting.total(),
@@ -246,7 +249,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
       upkeep.sweepSoon();
     },
   };
-  const environments = createServingEnvironments({ ...database.queries, now: deps.now });
+  const environments = createServingEnvironments(database.queries, deps.now);
   const maker = createWorkerMaker({ ...deps, ...ending });
   const supply = createSupply({
     ...deps,

@@ -8,7 +8,6 @@ import type { AskedKernel, KernelAnswer, KernelFacts } from '../domain/kernelQue
 import type { Session } from '../domain/session.ts';
 import type { Worker, WorkerUsage } from '../domain/worker.ts';
 import type { WorkerFiles } from '../domain/workerFiles.ts';
-import type { Database } from '../events/database.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 import { type CallAgent, createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 import { readAnswer } from '../kernel/agent/operations.ts';
@@ -63,12 +62,6 @@ export async function askKernel(
   }
 }
 
-interface OpenWorkerFilesDeps {
-  readonly database: { readonly queries: Pick<Database['queries'], 'workerAndBoot'> };
-  /** How the worker's agent is reached. Null: the worker was never started. */
-  readonly addressOf: (worker: Worker) => AgentAddress | null;
-}
-
 /**
  * The files of the session's worker. File operations need no lease, so this works whichever gateway holds the worker.
  * Each operation carries the session's id and the agent's boot id. So a gateway that was paused while the session ended
@@ -76,10 +69,15 @@ interface OpenWorkerFilesDeps {
  * @throws the connection's error, if the boot id is not recorded yet and the agent cannot be asked for it
  */
 export async function openWorkerFiles(
-  { database, addressOf }: OpenWorkerFilesDeps,
+  {
+    queries,
+    addressOf,
+  }: Pick<AgentOfDeps, 'addressOf'> & {
+    readonly queries: Pick<Queries, 'workerAndBoot'>;
+  },
   { id: sessionId, workerId }: Pick<Session, 'id' | 'workerId'>,
 ): Promise<WorkerFiles | null> {
-  const found = await database.queries.workerAndBoot(workerId);
+  const found = await queries.workerAndBoot(workerId);
   const address = found && addressOf(found.worker);
   if (!address) return null;
   // A worker that has stored nothing yet has no boot id in the database.

@@ -85,10 +85,7 @@ class Held implements HeldWorker, OperatedWorker {
           : this.contexts.kernelRestartedAt(lane),
     });
     const recorded = { session: this.#session, contexts: this.contexts, lanes: this.lanes };
-    this.#egress = createWorkerEgress(deps.egress, {
-      ...{ address, epoch: cursor.epoch },
-      logger: deps.logger,
-    });
+    this.#egress = createWorkerEgress(deps.egress, address, cursor.epoch, deps.logger);
     this.#writer = createWorkerWriter(
       {
         ...deps,
@@ -111,10 +108,9 @@ class Held implements HeldWorker, OperatedWorker {
       },
       start,
     );
-    this.#pending = createPendingOperations({
-      logger: deps.logger,
-      carryOut: async (request) => operationOf(request.event.type)?.carryOut(this, request),
-    });
+    this.#pending = createPendingOperations(deps.logger, async (request) =>
+      operationOf(request.event.type)?.carryOut(this, request),
+    );
     this.#variables = createVariableDelivery({
       logger: deps.logger,
       call: this.call,

@@ -31,6 +31,7 @@ import {
   type StoredWorker,
   segmentOf,
 } from './batch.ts';
+import type { HeldWorkerDeps } from './heldWorker.ts';
 import type { Lanes } from './lanes.ts';
 
 /** A timer that rings once, at the earliest time requested. */
@@ -149,18 +150,12 @@ function unheardOf(execution: Execution): Job {
   return { execution, code: '', isTakenOver: false, nextSeq: 1, stateLost: false };
 }
 
-interface ReloadDeps {
-  readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
-  /** The seq of the execution's last stored output; 0 if there is none. */
-  readonly lastSeq: (id: ExecutionId) => Promise<number>;
-}
-
 /**
  * Reads again the executions that another writer may have changed. A commit may have succeeded although its answer was
  * lost. Outputs that it stored are removed from the segments, so that they are not stored twice.
  */
 export async function reloadSegments(
-  { reloadExecution, lastSeq }: ReloadDeps,
+  { reloadExecution, lastSeq }: Pick<HeldWorkerDeps, 'reloadExecution' | 'lastSeq'>,
   segments: readonly Segment[],
 ): Promise<void> {
   for (const { job, outputs } of segments) {

@@ -50,7 +50,7 @@ export function memoryService(given: MemoryParts = {}): Service {
     ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
     metrics: async () => ({ of: 'installation', pool: POOL_STATUS }),
-    answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
+    answer: (_principal, advice) => createAnswer(reads, advice, maxResponseBytes),
     ...parts,
     execute: (principal, request) =>
       untilTokenEnd(

@@ -239,7 +239,10 @@ export function actingGateway(database: Database) {
     heldWorkers.apply(event);
     finishWaiters.apply(event);
   });
-  const deps = { database, finishWaiters, interruptGraceMs: 1_000, now: () => new Date() };
+  const deps = {
+    ...{ database, finishWaiters, config: { interruptGraceMs: 1_000 } },
+    now: () => new Date(),
+  };
   const input = {
     inputCalls: createInOrder(MAX_INPUT_CALLS),
     config: { maxInputBytes: MAX_INPUT_BYTES },

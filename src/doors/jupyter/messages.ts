@@ -1,10 +1,11 @@
 /** Makes the messages of one kernel. */
 
+import { isJsonObject } from '../../domain/exactJson.ts';
 import type { EndStatus, Execution } from '../../domain/execution.ts';
 import type { KernelFacts } from '../../domain/kernelQuestion.ts';
 import type { Output } from '../../domain/output.ts';
 import type { ExecuteRequest } from '../../service/execute/validateRequest.ts';
-import { type Fields, isFields } from '../shared/body.ts';
+import type { Fields } from '../shared/body.ts';
 import { PROTOCOL_VERSION } from './parentHeader.ts';
 import type { Channel, Header, Message } from './wire.ts';
 
@@ -57,7 +58,7 @@ export function cellOptions(
   'stopOnError' | 'allowInput' | 'silent' | 'storeHistory' | 'userExpressions'
 > {
   const silent = content.silent === true;
-  const expressions = isFields(content.user_expressions) ? content.user_expressions : {};
+  const expressions = isJsonObject(content.user_expressions) ? content.user_expressions : {};
   const userExpressions = Object.entries(expressions).map(([name, code]) => ({
     name,
     code: String(code),
@@ -123,7 +124,7 @@ interface EndOfCell {
   readonly reply: Fields;
 }
 
-interface ToldOfCell {
+interface CellResult {
   /** The last error among its outputs. */
   readonly shown: ErrorContent | null;
   /** The results of its user expressions. */
@@ -132,7 +133,7 @@ interface ToldOfCell {
   readonly count: number;
 }
 
-export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCell): EndOfCell {
+export function endOfCell(ended: Ended, { shown, expressions, count }: CellResult): EndOfCell {
   switch (ended.status as EndStatus) {
     case 'OK':
       return {

@@ -3,8 +3,9 @@
  * to every client. So the request is kept in the execution's idempotency key. Because of the key, a repeated request
  * does not run its code twice.
  */
+
+import { isJsonObject } from '../../domain/exactJson.ts';
 import type { Execution } from '../../domain/execution.ts';
-import { isFields } from '../shared/body.ts';
 import type { Header } from './wire.ts';
 
 /** An idempotency key with this prefix was made by this door. */
@@ -34,7 +35,7 @@ export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey
 function entriesIn(json: string): unknown[] {
   try {
     const value: unknown = JSON.parse(json);
-    return Array.isArray(value) && !isFields(value) ? value : [];
+    return Array.isArray(value) && !isJsonObject(value) ? value : [];
   } catch {
     return [];
   }

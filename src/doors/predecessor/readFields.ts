@@ -1,10 +1,11 @@
 /** Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said. */
 
 import type { z } from 'zod';
+import { isJsonObject } from '../../domain/exactJson.ts';
 import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { DoorCall } from '../openDoor.ts';
-import { BodyError, checked, isFields, jsonIn } from '../shared/body.ts';
+import { BodyError, checked, jsonIn } from '../shared/body.ts';
 import { type Target, targetOf } from '../shared/target.ts';
 
 /** What the predecessor answered: a status, and an object as JSON. */
@@ -58,7 +59,7 @@ export function misunderstood(error: unknown): Reply {
   const { body, issues } = error;
   const problems = issues.map(({ path }): Problem => {
     const loc = ['body', ...path];
-    const input = isFields(body) ? body[String(path[0])] : body;
+    const input = isJsonObject(body) ? body[String(path[0])] : body;
     if (input === undefined) return missing(loc, body ?? null);
     const [type, msg] = path.length === 0 ? NO_OBJECT : NO_TEXT;
     return { type, loc, msg, input };

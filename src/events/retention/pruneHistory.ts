@@ -265,7 +265,7 @@ export async function pruneOutputs(
         AND CASE o.kind WHEN 'finish' THEN false
           WHEN 'gap' THEN o.body ->> 'reason' <> ALL (${[...GAP_REASONS]}::text[]) ELSE true END
       GROUP BY o.execution_id
-    ), told AS (
+    ), reported AS (
       UPDATE output_events o SET kind = 'gap', body = b.body, bytes = length(b.body::text)
       FROM last l, json_build_object('kind', 'gap', 'reason', ${reason}::text, 'droppedBytes', l.bytes) AS b (body)
       WHERE o.execution_id = l.execution_id AND o.seq = l.seq

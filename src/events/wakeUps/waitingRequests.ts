@@ -51,7 +51,7 @@ export function createWaitingRequests(
   const others = createOthers(client, gatewayId);
   const off = deps.onWaiting((change) => {
     const matters = others.areKnown || read().places.length > 0;
-    if (change === 'told' || matters) others.mayHaveChanged();
+    if (change === 'changed' || matters) others.mayHaveChanged();
   });
   return {
     set: (now) => {
@@ -82,7 +82,7 @@ function createTelling(
   let first = new AbortController();
   let hasChanged = false;
   /** The published text. Null at first: if this gateway was killed before, its row may contain anything. */
-  let told: string | null = null;
+  let published: string | null = null;
   let telling: Promise<void> | null = null;
 
   async function tellOthers(): Promise<void> {
@@ -91,11 +91,11 @@ function createTelling(
       hasChanged = false;
       const here = read();
       const tenants = JSON.stringify(encodeWaiting(here));
-      if (tenants === told) continue;
+      if (tenants === published) continue;
       try {
         if (here.calls.size > 0) await leases.announce();
         await writeWaiting(client, gatewayId, countOf(here.calls), tenants);
-        told = tenants;
+        published = tenants;
         await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
         hasChanged = true;
@@ -179,8 +179,8 @@ function countOf(calls: WaitingHere['calls']): number {
   return [...calls.values()].reduce((sum, count) => sum + count, 0);
 }
 
-function callsOf(told: readonly StoredWaiting[], tenant?: string): number {
-  const entries = told.flatMap((tenants) => Object.entries(tenants));
+function callsOf(rows: readonly StoredWaiting[], tenant?: string): number {
+  const entries = rows.flatMap((tenants) => Object.entries(tenants));
   const counted = entries.filter(([name]) => tenant === undefined || name === tenant);
   return counted.reduce((sum, [, { calls }]) => sum + calls, 0);
 }
@@ -228,13 +228,16 @@ type StoredWaiting = Readonly<
 >;
 
 function encodeWaiting({ calls, places }: WaitingHere): StoredWaiting {
-  const told = new Map<string, StoredPlace[]>();
+  const placesOf = new Map<string, StoredPlace[]>();
   for (const { tenant, user, since, environment } of places) {
     const place: StoredPlace = environment === null ? [user, since] : [user, since, environment];
-    told.set(tenant, [...(told.get(tenant) ?? []), place]);
+    placesOf.set(tenant, [...(placesOf.get(tenant) ?? []), place]);
   }
   return Object.fromEntries(
-    [...calls].map(([tenant, count]) => [tenant, { calls: count, places: told.get(tenant) ?? [] }]),
+    [...calls].map(([tenant, count]) => [
+      tenant,
+      { calls: count, places: placesOf.get(tenant) ?? [] },
+    ]),
   );
 }
 

@@ -63,7 +63,7 @@ interface MakeWorkerDeps {
   readonly imageId: () => Promise<string>;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly agentVariables: Readonly<Record<string, string>>;
 }
 
 /** A worker to be requested. */
@@ -119,7 +119,7 @@ async function startWorker(deps: MakeWorkerDeps, worker: Worker): Promise<Worker
     name: worker.name,
     imageId: worker.imageId,
     limits: worker.limits,
-    environment: deps.environment,
+    environment: deps.agentVariables,
   });
   const started = record(deps, worker, {
     type: 'RecordStart',
@@ -230,7 +230,7 @@ export function createWorkerMaker(deps: WorkerMakerDeps): WorkerMaker {
     maxTotalWorkers: config.maxTotalWorkers,
     imageId: () => runtime.imageId(workerImage),
     limits: workerLimits(config),
-    environment: agentEnvironment(config),
+    agentVariables: agentEnvironment(config),
   };
   const underWay = new Set<WorkerId>();
   const awaited = new Map<string, AbortController>();

@@ -83,7 +83,7 @@ export interface Supply {
 
 export function createSupply(deps: SupplyDeps): Supply {
   const { config, logger, onChange, waiting } = deps;
-  const health = createPoolHealth({ now: deps.now, onChange });
+  const health = createPoolHealth(deps.now, onChange);
   const queue = createWorkerQueue({
     candidates: (wanted) => findIdle(deps, wanted),
     elsewhere: waiting.elsewhere,
@@ -195,11 +195,6 @@ interface PoolHealth {
   creationSucceeded(environment: string | null): void;
 }
 
-interface PoolHealthDeps {
-  readonly now: () => Date;
-  readonly onChange: () => void;
-}
-
 /** Failures of the engine or of the machine, which affect the workers of all environments. */
 const COMMON: readonly PoolDegradation['reason'][] = ['engine-away', 'other-engine', 'disk-full'];
 
@@ -209,7 +204,7 @@ interface Failure {
   readonly at: number;
 }
 
-function createPoolHealth({ now, onChange }: PoolHealthDeps): PoolHealth {
+function createPoolHealth(now: () => Date, onChange: () => void): PoolHealth {
   let away: PoolDegradation | null = null;
   /**
    * By environment. The key null stands for failures that affect all environments, and for those of workers without an

@@ -1,6 +1,7 @@
 /** Reads the state that `planSupply` needs, and the ids of the environments in it. */
 import type { EnvironmentId } from '../../domain/ids.ts';
 import type { WaitingPlace } from '../../domain/poolStatus.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
 import type { Shares } from './fairOrder.ts';
@@ -138,19 +139,16 @@ export interface ServingEnvironments {
   changed(): void;
 }
 
-interface ServingEnvironmentsDeps {
-  readonly servingEnvironments: () => Promise<ServingEnvironment[]>;
-  readonly recordEnvironmentUse: (name: string, at: Date) => Promise<void>;
-  readonly now: () => Date;
-}
-
-export function createServingEnvironments(deps: ServingEnvironmentsDeps): ServingEnvironments {
+export function createServingEnvironments(
+  queries: Pick<Queries, 'servingEnvironments' | 'recordEnvironmentUse'>,
+  now: () => Date,
+): ServingEnvironments {
   let known: Promise<Serving> | null = null;
   const recordedAt = new Map<string, number>();
 
   function serving(): Promise<Serving> {
     if (known !== null) return known;
-    const reading = deps
+    const reading = queries
       .servingEnvironments()
       .then((rows): Serving => new Map(rows.map((row) => [row.name, row])));
     known = reading;
@@ -161,9 +159,9 @@ export function createServingEnvironments(deps: ServingEnvironmentsDeps): Servin
   }
 
   async function record(name: string): Promise<void> {
-    const at = deps.now();
+    const at = now();
     if (at.getTime() - (recordedAt.get(name) ?? 0) < RECORD_INTERVAL_MS) return;
-    await deps.recordEnvironmentUse(name, at);
+    await queries.recordEnvironmentUse(name, at);
     recordedAt.set(name, at.getTime());
   }
 

@@ -10,7 +10,6 @@ import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { RuntimeListener } from '../../runtime/runtime.ts';
-import { createBackground } from '../background.ts';
 import { carryOutEnd, type EndCondition, type EndWorkerDeps, recordEnd } from '../endWorker.ts';
 import type { WorkerMaker } from '../supply/makeWorker.ts';
 import type { Supply } from '../supply/supply.ts';
@@ -329,4 +328,16 @@ function logFailedRound(logger: Logger, error: unknown): void {
     { error: messageOf(error) },
     'a round of the upkeep failed; the next one tries again',
   );
+}
+
+/** Runs work that nobody waits for. A failure is only logged, because the next sweep tries again. */
+function createBackground(logger: Logger): (work: Promise<void>) => void {
+  return (work) => {
+    work.catch((error: unknown) =>
+      logger.error(
+        { error: messageOf(error) },
+        'background work of the pool failed; the next sweep tries again',
+      ),
+    );
+  };
 }

@@ -93,18 +93,12 @@ export function answer(
   advice: OutputAdvice,
 ): Answer {
   const reads = createAnswerReads(deps, principal);
-  const whole = createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+  const whole = createAnswer(reads, advice, deps.config.maxResponseBytes);
   const hides = principal.role === 'AUDITOR' && !deps.config.auditorSeesCode;
   return hides ? withoutContent(whole) : whole;
 }
 
-interface AnswerDeps {
-  readonly reads: AnswerReads;
-  readonly advice: OutputAdvice;
-  readonly maxBytes: number;
-}
-
-export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
+export function createAnswer(reads: AnswerReads, advice: OutputAdvice, maxBytes: number): Answer {
   const load = createAnswerLoaders(reads);
   const budget = createAnswerBudget(maxBytes, advice);
   const whole = new Map<Execution, Promise<readonly OutputItem[]>>();

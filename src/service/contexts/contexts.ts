@@ -192,17 +192,12 @@ export function isDefaultOf(session: Session, id: string): boolean {
   return session.id === id;
 }
 
-interface RequestContextDeps {
-  readonly database: Database;
-  readonly now: () => Date;
-}
-
 /**
  * Records a request for a context, which the gateway that holds the worker carries out.
  * @returns the context after that. Null if there was nothing to record: it has ended, or is being deleted already
  */
 async function recordContextRequest(
-  { database: { queries, store }, now }: RequestContextDeps,
+  { database: { queries, store }, now }: Pick<ServiceDeps, 'database' | 'now'>,
   id: ContextId,
   type: Extract<ContextCommand['type'], 'RequestContextRestart' | 'RequestContextDelete'>,
 ): Promise<Context | null> {
@@ -361,7 +356,7 @@ function failed(contextId: ContextId): DomainError {
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */
 export async function deleteContext(
-  deps: RequestContextDeps,
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
   { tenant }: Principal,
   userUuid: string,
   given: string,
@@ -391,7 +386,7 @@ function isDefault(): DomainError {
  * a restart of the default kernel does (kernels.ts). @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
-  deps: RequestContextDeps,
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
   { id }: Context,
 ): Promise<Context> {
   const requested = await recordContextRequest(deps, id, 'RequestContextRestart');

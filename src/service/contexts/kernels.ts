@@ -11,7 +11,6 @@ import type {
 } from '../../domain/kernelQuestion.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import { both, type Users } from '../../domain/users.ts';
-import type { Database } from '../../events/database.ts';
 import type { KernelActivity } from '../../events/queries/sessionQueries.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { type Principal, sees } from '../principal.ts';
@@ -246,14 +245,9 @@ export async function kernels(
 
 // A kernel restart that works on any gateway, in the same way as an interrupt (interrupt.ts).
 
-interface RequestKernelRestartDeps {
-  readonly database: Database;
-  readonly now: () => Date;
-}
-
 /** Resolves with the session after a restart, or with null if the session is closed. @throws POOL_INITIALIZING */
 export async function requestKernelRestart(
-  deps: RequestKernelRestartDeps,
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
   session: Session,
 ): Promise<Session | null> {
   const requested = await record(deps, session);
@@ -261,7 +255,7 @@ export async function requestKernelRestart(
 }
 
 async function record(
-  { database, now }: RequestKernelRestartDeps,
+  { database, now }: Pick<ServiceDeps, 'database' | 'now'>,
   { id }: Session,
 ): Promise<Session | null> {
   const outcome = await decideAndCommit(database.store, {
@@ -277,7 +271,7 @@ async function record(
 
 /** Null: the session was closed. */
 async function replaced(
-  { database }: RequestKernelRestartDeps,
+  { database }: Pick<ServiceDeps, 'database' | 'now'>,
   { id, kernelRestarts }: Session,
 ): Promise<Session | null> {
   const session = await untilCarriedOut(database, {

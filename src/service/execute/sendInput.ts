@@ -11,13 +11,12 @@ import { type ExecutionId, parseId } from '../../domain/ids.ts';
 import type { Database } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
-import { optionalContentOf } from '../contentOf.ts';
 import type { Principal } from '../principal.ts';
 import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { workerAway } from '../sessions/opening.ts';
 import { type CountUseDeps, countUse } from '../sessions/sessions.ts';
-import { refuse, validateWholeNumber } from '../validate.ts';
+import { optionalContentOf, refuse, validateWholeNumber } from '../validate.ts';
 import { requireExecution } from './execution.ts';
 import { validateTerminal } from './validateRequest.ts';
 

@@ -6,37 +6,11 @@ import { type Principal, sees } from '../principal.ts';
 import type { QuotaView } from '../quotas/quotas.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** The current numbers of workers. */
-export function poolStatus(deps: StatusDeps, principal: Principal): Promise<PoolStatus> {
-  return statusFor(deps, principal);
-}
-
-/**
- * The status that the principal may see: the present one, and then a new one after each change. A slow reader misses
- * intermediate states, but never the latest.
- */
-export function followPoolStatus(
-  deps: StatusDeps,
-  principal: Principal,
-): AsyncIterableIterator<PoolStatus> {
-  let told = '';
-  return pullIterator({
-    read: async () => {
-      const status = await statusFor(deps, principal);
-      const text = JSON.stringify(status);
-      if (text === told) return { items: [], isEnd: false };
-      told = text;
-      return { items: [status], isEnd: false };
-    },
-    onWake: (wake) => deps.pool.onChange(wake),
-  });
-}
-
 /**
  * The status of the pool that the principal may see. An operator sees all of it. Everybody else sees the workers of the
  * sessions that they see, and the waiting calls of their tenant. They see nothing of other tenants.
  */
-async function statusFor(
+export async function poolStatus(
   { pool, sessions, database, config, quotas }: StatusDeps,
   principal: Principal,
 ): Promise<PoolStatus> {
@@ -58,6 +32,27 @@ async function statusFor(
     isInitializing: pool.isInitializing,
     degradation: pool.degradation,
   };
+}
+
+/**
+ * The status that the principal may see: the present one, and then a new one after each change. A slow reader misses
+ * intermediate states, but never the latest.
+ */
+export function followPoolStatus(
+  deps: StatusDeps,
+  principal: Principal,
+): AsyncIterableIterator<PoolStatus> {
+  let sent = '';
+  return pullIterator({
+    read: async () => {
+      const status = await poolStatus(deps, principal);
+      const text = JSON.stringify(status);
+      if (text === sent) return { items: [], isEnd: false };
+      sent = text;
+      return { items: [status], isEnd: false };
+    },
+    onWake: (wake) => deps.pool.onChange(wake),
+  });
 }
 
 type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config' | 'quotas'>;

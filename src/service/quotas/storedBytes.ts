@@ -24,8 +24,6 @@ export interface StoredBytes {
   apply(event: RecordedEvent): void;
 }
 
-type StoredBytesDeps = Pick<Queries, 'storedUse' | 'storedOf'>;
-
 /** What is stored, up to an event. */
 interface Stored {
   /** The position of the last event that the read included. */
@@ -34,7 +32,7 @@ interface Stored {
   apply(event: RecordedEvent): void;
 }
 
-export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
+export function createStoredBytes(queries: Pick<Queries, 'storedUse' | 'storedOf'>): StoredBytes {
   let known: Stored | null = null;
   /** The position of the last removal that has freed an unknown number of bytes. */
   let lostAt = 0;
@@ -44,7 +42,7 @@ export function createStoredBytes(queries: StoredBytesDeps): StoredBytes {
   function read(): Promise<void> {
     reading ??= feed
       .read(queries.storedUse, (use) => {
-        known = createStored(use, { storedOf: queries.storedOf, onLost });
+        known = createStored(use, queries.storedOf, onLost);
       })
       .finally(() => {
         reading = null;
@@ -85,14 +83,11 @@ interface Executed extends QuotaOwner {
   readonly userUuid: string;
 }
 
-interface StoredDeps extends Pick<StoredBytesDeps, 'storedOf'> {
-  /** The removal at this position has freed an unknown number of bytes of unknown owners. */
-  onLost(position: number): void;
-}
-
+/** @param onLost the removal at this position has freed an unknown number of bytes of unknown owners */
 function createStored(
   { position: readAt, uses, unfinished }: StoredUse,
-  { storedOf, onLost }: StoredDeps,
+  storedOf: Queries['storedOf'],
+  onLost: (position: number) => void,
 ): Stored {
   const bytesOf = new Map<string, number>();
   const running = new Map<string, Executed>(unfinished.map(({ id, ...of }) => [id, of]));
