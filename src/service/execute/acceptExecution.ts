@@ -1,6 +1,6 @@
 /**
- * Records a valid request: in the user's open session, or in a new one for which it claims a worker. A new session and
- * its first request are one commit.
+ * Accepts a request: validates it, and records it in the user's open session, or in a new one for which a worker is
+ * claimed. A new session and its first request are one commit. The steps are in the order in which they happen.
  */
 
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';

@@ -17,9 +17,8 @@ import type { QueueKey } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Commit, Committed, EventStore } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
-import { createDailyUse } from './dailyUse.ts';
 import { createRecentRefusals, quotaRefusal, requireOneMore } from './refusals.ts';
-import { createStoredBytes, limitsStored } from './storedBytes.ts';
+import { createDailyUse, createStoredBytes, limitsStored } from './use.ts';
 
 interface QuotasDeps {
   /** The limits from the settings, for each tenant and for each user. */
