@@ -6,7 +6,7 @@ import type { Execution } from '../src/domain/execution.ts';
 import type { OutputItem } from '../src/domain/output.ts';
 import type { Session } from '../src/domain/session.ts';
 import type { Worker } from '../src/domain/worker.ts';
-import { sealAll } from '../src/events/chain/sealAll.ts';
+import { sealAll } from '../src/events/chain/auditKeeper.ts';
 import { verifyChain } from '../src/events/chain/verifyChain.ts';
 import { createClient, type DatabaseAddress } from '../src/events/connection/client.ts';
 import type { Database } from '../src/events/database.ts';

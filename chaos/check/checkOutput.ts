@@ -1,6 +1,6 @@
 /** Checks that each output is complete, in order and not repeated. A gap must be marked, and caused by a fault. */
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import { contentOfPiece, type InputPiece } from '../../src/domain/input.ts';
+import { contentOfPiece, type InputPiece } from '../../src/domain/execution.ts';
 import { linesOf } from '../clients/cells.ts';
 import { INPUT_LINE, inputTextOf, readsInput } from '../clients/inputs.ts';
 import type {

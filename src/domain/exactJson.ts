@@ -141,3 +141,10 @@ function written(value: unknown): string | undefined {
   });
   return `{${fields.join(',')}}`;
 }
+
+/** A JSON object (no array, no null). */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -11,6 +11,8 @@
  * the same way; the state says how much there is. An execution starts at most once and ends exactly once: a second start
  * or finish records nothing. If the start was never recorded, a finish that knows the start time records both, in order.
  */
+
+import { isUtf8 } from 'node:buffer';
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionFiles } from './executionFiles.ts';
 import {
@@ -22,7 +24,6 @@ import {
   storedOptions,
 } from './executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
-import type { InputPiece } from './input.ts';
 import { storableText } from './text.ts';
 
 export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
@@ -436,4 +437,45 @@ export type Queue = 'commands' | ContextId | null;
  */
 export function queueOf(execution: Pick<Execution, 'language' | 'contextId'>): Queue {
   return isCommand(execution) ? 'commands' : execution.contextId;
+}
+
+// Input that a user sends to an execution while it runs: standard input of a command, answers to `input()` of a cell.
+
+/** A piece of input, as recorded. Input can make code do things, so it is recorded like code. */
+export interface InputPiece {
+  /** How many bytes of input were before it. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Whether the input ends with it. */
+  readonly close: boolean;
+  /** Left out if it is not UTF-8, if it is secret, or if there is none. */
+  readonly text?: string;
+  /** The bytes, where they are not UTF-8. */
+  readonly base64?: string;
+}
+
+/** The content of a piece in the form in which it is recorded. */
+export function recordedContent(bytes: Buffer): Pick<InputPiece, 'text' | 'base64'> {
+  if (bytes.length === 0) return {};
+  return isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') };
+}
+
+/** The bytes of a recorded piece. Null: they were secret. */
+export function contentOfPiece({ bytes, text, base64 }: InputPiece): Buffer | null {
+  if (text !== undefined) return Buffer.from(text);
+  if (base64 !== undefined) return Buffer.from(base64, 'base64');
+  return bytes === 0 ? Buffer.alloc(0) : null;
+}
+
+/** A command that runs. Its code is not in its state. */
+export interface RunningCommand {
+  readonly execution: Execution;
+  readonly code: string;
+}
+
+/** A command that was found by its process id or its label. */
+export interface FoundCommand {
+  readonly execution: Execution;
+  /** Seq of the last stored output; 0 if there is none. */
+  readonly lastSeq: number;
 }

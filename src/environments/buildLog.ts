@@ -161,8 +161,8 @@ export async function openBuildLog(
       addEnd();
       flush();
       await storing;
-      const told = failure === null ? [] : [failed(failure)];
-      return numbered([...told, { kind: 'finish' }]);
+      const failures = failure === null ? [] : [failed(failure)];
+      return numbered([...failures, { kind: 'finish' }]);
     },
   };
 }

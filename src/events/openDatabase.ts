@@ -2,16 +2,19 @@
  * The entry point to all durable data: opens the database and everything that works on it, and closes it in reverse
  * order.
  */
+
+import type { Logger } from 'pino';
 import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import {
   type Client,
   type ClientOptions,
   createClient,
   type DatabaseAddress,
+  pauseBetween,
 } from './connection/client.ts';
-import { withRetries } from './connection/withRetries.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { createFirstUse } from './migrations/firstUse.ts';
@@ -20,6 +23,8 @@ import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createTokenQueries } from './queries/tokenQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
+import { isAway } from './store/databaseErrors.ts';
+import { DatabaseAwayError } from './store/eventStore.ts';
 import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/wakeUps.ts';
@@ -157,4 +162,44 @@ function assemble(
 /** The methods that query the database and may be repeated. */
 function asked({ isHeld, onLost, close, ...asking }: Leases) {
   return asking;
+}
+
+/** Reads are repeated for as long as commits are, so that both give up after the same time. */
+const RETRY_LIMIT_MS = 30_000;
+
+interface PatienceDeps {
+  readonly logger: Logger;
+  /** Aborted when the database is being closed: then there are no more retries. */
+  readonly closing: AbortSignal;
+}
+
+type Ask = (...given: never[]) => Promise<unknown>;
+
+/**
+ * Wraps functions so that each is repeated while the database is away. Only for functions that may be repeated without
+ * harm. They throw DatabaseAwayError after RETRY_LIMIT_MS, or immediately while closing.
+ */
+function withRetries<T extends object>(functions: T, deps: PatienceDeps): T {
+  const entries = Object.entries(functions) as [string, Ask][];
+  return Object.fromEntries(entries.map(([name, ask]) => [name, patient(ask, deps)])) as T;
+}
+
+function patient<F extends Ask>(ask: F, { logger, closing }: PatienceDeps): F {
+  const askPatiently = async (...given: Parameters<F>): Promise<unknown> => {
+    const startedAt = performance.now();
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await ask(...given);
+      } catch (error: unknown) {
+        if (!isAway(error)) throw error;
+        const waitedMs = Math.round(performance.now() - startedAt);
+        if (closing.aborted || waitedMs > RETRY_LIMIT_MS) {
+          throw new DatabaseAwayError(waitedMs, { cause: error });
+        }
+        logger.debug({ error: messageOf(error), attempt }, 'The database is away; asking again');
+        await pauseBetween(attempt, closing);
+      }
+    }
+  };
+  return askPatiently as F;
 }

@@ -149,7 +149,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
   const spare = new Set<DialledStream>();
   const taken = new Set<Duplex>();
   let failures = 0;
-  let isTold = false;
+  let isReported = false;
   let retry: NodeJS.Timeout | null = null;
   let isClosed = false;
 
@@ -189,8 +189,8 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
   }
 
   function tell(why: NotTaken): void {
-    if (isTold) return;
-    isTold = true;
+    if (isReported) return;
+    isReported = true;
     deps.onFailing?.(why);
   }
 

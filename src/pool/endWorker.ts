@@ -4,7 +4,6 @@
  * left. Every step may be repeated, also by another gateway: an end that is already recorded yields no events, and
  * `settleWorker` continues where the last attempt stopped.
  */
-
 import { type Context, decideContext } from '../domain/context.ts';
 import type { Actor } from '../domain/events.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
@@ -46,17 +45,12 @@ function appendContextEnd(state: Context, reason: CloseReason, at: string) {
   return { stream: 'context', id: state.id, state, events } as const;
 }
 
-interface EndLeftContextsDeps {
-  readonly database: Database;
-  readonly now: () => Date;
-}
-
 /**
  * Ends the contexts that were created while their session's end was being recorded. A context can be created only in an
  * open session, so no further context appears after this.
  */
 export async function endLeftContexts(
-  { database: { queries, store }, now }: EndLeftContextsDeps,
+  { database: { queries, store }, now }: Pick<EndWorkerDeps, 'database' | 'now'>,
   worker: Worker,
 ): Promise<void> {
   await decideAndCommit(store, {
@@ -267,4 +261,20 @@ async function recordRemoval({ database, now }: EndWorkerDeps, id: WorkerId): Pr
       return commitChanges({ streams: [{ stream: 'worker', id, state, events }] });
     },
   });
+}
+
+/**
+ * Ends every session and worker of the pool, also those of other gateways, and removes every other container with the
+ * pool's label. @throws Error if anything is left
+ */
+export async function shutDown(deps: EndWorkerDeps): Promise<void> {
+  const { database, poolId, runtime } = deps;
+  const workers = await database.queries.workersInStates(poolId, UNSETTLED_STATES);
+  await Promise.all(
+    workers.map((worker) => endWorker(deps, worker, { type: 'RetireWorker', reason: 'shutdown' })),
+  );
+  // What failed above is tried once more; this time the error is thrown.
+  const left = await database.queries.workersInStates(poolId, ['RETIRED', 'LOST']);
+  await Promise.all(left.map((worker) => settleWorker(deps, worker)));
+  for (const stranger of await runtime.list(poolId)) await runtime.remove({ poolId, ...stranger });
 }

@@ -31,15 +31,11 @@ import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes.ts';
 import type { EgressServer } from '../worker/workerEgress.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
-import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd } from './endWorker.ts';
-import { shutDown } from './shutDown.ts';
-import {
-  createServingEnvironments,
-  type ServingEnvironments,
-} from './supply/servingEnvironments.ts';
+import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd, shutDown } from './endWorker.ts';
+import { createWorkerMaker } from './supply/makeWorker.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
-import { createWorkerMaking } from './supply/workerMaking.ts';
-import { createKeeping, type Keeping } from './upkeep/keeping.ts';
+import { createServingEnvironments, type ServingEnvironments } from './supply/supplyState.ts';
+import { createUpkeep, type Upkeep } from './upkeep/upkeep.ts';
 
 /** Limit of a question to the engine while a worker is claimed. Other users who wait for a worker wait for it, too. */
 const IMAGE_TIMEOUT_MS = 1_000;
@@ -137,7 +133,7 @@ export function createPool(deps: PoolDeps): Pool {
   };
   const closing = new AbortController();
   const parts = wire(deps, changed, closing.signal);
-  const { heldWorkers, supply, keeping, ending } = parts;
+  const { heldWorkers, supply, upkeep, ending } = parts;
   const off = listen(deps, parts, changed);
   let isInitializing = true;
   let watch: { close(): void } | null = null;
@@ -154,11 +150,11 @@ export function createPool(deps: PoolDeps): Pool {
     start: async (isEngineAway) => {
       await database.leases.announce();
       if (closing.signal.aborted) return;
-      await keeping.start(isEngineAway);
+      await upkeep.start(isEngineAway);
       if (closing.signal.aborted) return;
       isInitializing = false;
       changed();
-      watch = runtime.watch(poolId, keeping.engineListener);
+      watch = runtime.watch(poolId, upkeep.engineListener);
       supply.workerIdle();
       supply.workerMissing();
     },
@@ -184,7 +180,10 @@ export function createPool(deps: PoolDeps): Pool {
     retireIdle: (worker) => retireIdle(ending, worker),
     closeSession: (session, reason, actor) => closeSession(ending, session, reason, actor),
     filesOf: (session) =>
-      openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
+      openWorkerFiles(
+        { queries: database.queries, addressOf: (worker) => runtime.addressOf(worker) },
+        session,
+      ),
     status: async () => ({
       ...statusOf(await queries.poolCounts(poolId)),
       waitingRequests: await database.waiting.total(),
@@ -205,7 +204,7 @@ export function createPool(deps: PoolDeps): Pool {
       );
       closing.abort();
       watch?.close();
-      await keeping.close();
+      await upkeep.close();
       await supply.close();
       await heldWorkers.close(drainMs);
       off();
@@ -216,7 +215,7 @@ export function createPool(deps: PoolDeps): Pool {
 interface PoolParts {
   readonly heldWorkers: HeldWorkers;
   readonly supply: Supply;
-  readonly keeping: Keeping;
+  readonly upkeep: Upkeep;
   readonly cpuYield: CpuYield;
   readonly ending: EndWorkerDeps;
   readonly asking: AskKernelDeps;
@@ -233,7 +232,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     maxCommands: config.maxCommands,
     laneOf,
     addressOf: (worker) => runtime.addressOf(worker),
-    onSuspect: (workerId, why) => keeping.suspect(workerId, why),
+    onSuspect: (workerId, why) => upkeep.suspect(workerId, why),
     onOpen: (worker) => {
       supply.workerIdle();
       cpuYield.reached(worker.id);
@@ -247,14 +246,14 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
       logger.warn(details, 'could not remove all of an ended worker; the next sweep tries again');
-      keeping.sweepSoon();
+      upkeep.sweepSoon();
     },
   };
-  const environments = createServingEnvironments({ ...database.queries, now: deps.now });
-  const making = createWorkerMaking({ ...deps, ...ending });
+  const environments = createServingEnvironments(database.queries, deps.now);
+  const maker = createWorkerMaker({ ...deps, ...ending });
   const supply = createSupply({
     ...deps,
-    ...making,
+    ...maker,
     counts: () => database.queries.poolCounts(poolId),
     environments,
     environmentsAskedSince: database.queries.environmentsAskedSince,
@@ -263,15 +262,15 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     idleOf: (environments, limit) =>
       database.queries.idleWorkers(poolId, { environments, preferred: [], limit }),
     retireIdle: (worker) => retireIdle(ending, worker),
-    isKeeper: () => keeping.isKeeper,
+    isKeeper: () => upkeep.isKeeper(),
     busy: database.queries.openSessionsByTenant,
     waiting: database.waiting,
     onChange: changed,
   });
-  const keeping = createKeeping({
+  const upkeep = createUpkeep({
     ...ending,
     config,
-    making,
+    maker,
     supply,
     closing,
     logger,
@@ -291,13 +290,13 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     logger,
   };
   const features = createWorkerFeatures((worker) => runtime.addressOf(worker), deps.now);
-  return { heldWorkers, supply, keeping, cpuYield, ending, asking, features, environments };
+  return { heldWorkers, supply, upkeep, cpuYield, ending, asking, features, environments };
 }
 
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
-  { heldWorkers, supply, keeping, cpuYield, features, environments }: PoolParts,
+  { heldWorkers, supply, upkeep, cpuYield, features, environments }: PoolParts,
   changed: () => void,
 ): () => void {
   const offEvents = wakeUps.onEvent((recorded) => {
@@ -305,7 +304,7 @@ function listen(
     cpuYield.apply(recorded);
     const { event, streamKind, streamId, metadata } = recorded;
     // The command line only records the end of a worker. A gateway must carry it out.
-    if (event.type === 'WorkerRetired' && metadata.actor?.door === 'cli') keeping.sweepSoon();
+    if (event.type === 'WorkerRetired' && metadata.actor?.door === 'cli') upkeep.sweepSoon();
     if (event.type === 'SessionOpened') supply.served(event.data);
     if (streamKind === 'environment') {
       environments.changed();

@@ -1,7 +1,7 @@
 /** The schema builder, and what all subjects share: scalars, and lists in pages. Each file beside it defines one subject. */
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError } from 'graphql';
-import type { ListPage } from '../service/lists/page.ts';
+import type { ListPage } from '../service/lists/lists.ts';
 import type { SchemaContext } from './context.ts';
 
 interface SchemaTypes {

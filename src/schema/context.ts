@@ -1,6 +1,6 @@
 /** The context that resolvers get with each request. Resolvers use the service, and nothing below it. */
 import type { Answer } from '../service/answer/answer.ts';
-import type { OutputAdvice } from '../service/answer/tooMuch.ts';
+import type { OutputAdvice } from '../service/answer/renderedText.ts';
 import type { Principal } from '../service/principal.ts';
 import type { Service } from '../service/service.ts';
 

@@ -5,8 +5,8 @@
 import type { RecordedEvent } from '../domain/events.ts';
 import type { ExecutionOptions } from '../domain/executionOptions.ts';
 import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
-import { followFeed } from '../events/followFeed.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
+import { followFeed } from '../events/wakeUps/eventNews.ts';
 
 export interface OpenSessions {
   /** The user's open session. The cache is limited by the size of the pool, because each open session has a worker. */

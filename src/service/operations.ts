@@ -6,14 +6,14 @@
 import { createToken, me, revokeToken, rotateToken, sessionKey, tokens } from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
 import { contexts, createContext, deleteContext } from './contexts/contexts.ts';
-import { askKernel, kernel, kernelInfo, kernels } from './contexts/kernels.ts';
+import { askKernel, kernel, kernelInfo, kernels, restartKernel } from './contexts/kernels.ts';
 import {
   createEnvironment,
   environment,
   environments,
+  followBuild,
   removeEnvironment,
 } from './environments/environments.ts';
-import { followBuild } from './environments/followBuild.ts';
 import {
   awaitExecution,
   execute,
@@ -24,7 +24,6 @@ import {
 } from './execute/execute.ts';
 import { command, commands, execution } from './execute/execution.ts';
 import { interrupt } from './execute/interrupt.ts';
-import { restartKernel } from './execute/restartKernel.ts';
 import { resizeTerminal, sendInput } from './execute/sendInput.ts';
 import { readArchive, readContent, writeArchive } from './files/archives.ts';
 import {
@@ -40,12 +39,9 @@ import { events, executions, sessions, workers } from './lists/lists.ts';
 import { changeNotebook, closeNotebook, notebooks, openNotebook } from './notebooks/notebooks.ts';
 import { followContext } from './output/followContext.ts';
 import { followExecution, followSession, outputPage } from './output/followOutput.ts';
-import { followPoolStatus } from './pool/followPoolStatus.ts';
-import { metrics } from './pool/metrics.ts';
-import { poolStatus } from './pool/poolStatus.ts';
+import { followPoolStatus, metrics, poolStatus } from './pool/poolStatus.ts';
 import type { Principal } from './principal.ts';
-import { quotas } from './quotas/listQuotas.ts';
-import { setQuota } from './quotas/setQuota.ts';
+import { quotas, setQuota } from './quotas/quotaOperations.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
 import {
   extendSession,

@@ -1,4 +1,5 @@
-import type { DomainError, ErrorCode } from '../domain/errors.ts';
+import { DomainError, type ErrorCode } from '../domain/errors.ts';
+import { quoted } from '../domain/text.ts';
 
 /** A request that is not carried out, and why. */
 export interface Refusal {
@@ -70,4 +71,14 @@ export function secondsToRetry({ details }: DomainError): number | null {
 /** The refusal that any other error becomes, which is logged under this id. */
 export function internalRefusal(errorId: string): Refusal {
   return { status: 500, code: 'INTERNAL', message: 'Internal error', details: { errorId } };
+}
+
+/** The error for a thing that does not exist, or that belongs to another tenant. */
+export function notFound(what: string, name: string): DomainError {
+  return new DomainError('NOT_FOUND', `There is no ${what} ${quoted(name)}.`);
+}
+
+/** The error for a request that names a context which is not open, or whose session is not open. */
+export function noContext(id: string): DomainError {
+  return notFound('open context', id);
 }

@@ -13,7 +13,6 @@ import { MAX_INPUT_CALLS } from './execute/sendInput.ts';
 import { requireSealed } from './history/history.ts';
 import { OPERATIONS, type Operation } from './operations.ts';
 import type { Principal } from './principal.ts';
-import { hideTenantUse } from './quotas/hideTenantUse.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
 
 type Own<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => infer Result
@@ -106,4 +105,28 @@ function bind(all: ServiceDeps, principal: Principal): BoundService {
     return [name, method];
   });
   return Object.fromEntries(bound) as BoundService;
+}
+
+/**
+ * The outcome of a call. If a quota of the tenant refuses it, a caller with the role USER is not told the tenant's use.
+ */
+function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Promise<T> {
+  if (principal.role !== 'USER') return outcome;
+  return outcome.catch((error: unknown) => {
+    throw isOfTenant(error) ? without(error) : error;
+  });
+}
+
+/** Any such DomainError, and not only a QuotaError: a batch wraps it in an error that names the refused cell. */
+function isOfTenant(error: unknown): error is DomainError {
+  return (
+    error instanceof DomainError &&
+    error.code === 'QUOTA_EXCEEDED' &&
+    error.details.scope === 'TENANT'
+  );
+}
+
+function without(error: DomainError): DomainError {
+  const { used: _, ...details } = error.details;
+  return new DomainError(error.code, error.message, details, { cause: error });
 }

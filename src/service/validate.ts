@@ -1,4 +1,4 @@
-/** Checks that several operations share. They throw BAD_USER_INPUT, with the field and the limit. */
+/** Checks that several operations share. Nearly all throw BAD_USER_INPUT, with the field and the limit. */
 import type { Config } from '../config/config.ts';
 import { DomainError } from '../domain/errors.ts';
 import {
@@ -8,7 +8,9 @@ import {
   parsePathBytes,
   parsePathText,
 } from '../domain/filePath.ts';
+import { type ContextId, parseId } from '../domain/ids.ts';
 import { WORKER_HOME } from '../domain/worker.ts';
+import { noContext } from './refusal.ts';
 
 /** A UUID is recommended, but any name up to this length is accepted. */
 const MAX_USER_UUID_CHARS = 128;
@@ -59,6 +61,14 @@ export function validateWait(
   { workerWaitTimeoutMs: max }: Pick<Config, 'workerWaitTimeoutMs'>,
 ): number {
   return validateNumber('waitForWorkerMs', waitMs ?? max, { min: 0, max });
+}
+
+/** The id of a context in a request. @throws NOT_FOUND for text that cannot name one */
+export function parseContextId(given: string | null | undefined): ContextId | null {
+  if (given == null) return null;
+  const id = parseId<ContextId>(given);
+  if (id === null) throw noContext(given);
+  return id;
 }
 
 /** @throws BAD_USER_INPUT, with `details` beside the field */
@@ -155,4 +165,33 @@ export function validateNewPath(given: GivenPath, field = 'path'): FilePath {
   const path = validateChangeable(given, field);
   if (!path.isUtf8) refuse(field, 'must be UTF-8', {});
   return path;
+}
+
+/** Bytes of a call: either as text, or in base64. */
+export interface Content {
+  readonly text?: string | null | undefined;
+  readonly base64?: string | null | undefined;
+}
+
+/** @throws BAD_USER_INPUT unless exactly one of the two is given, and is well formed */
+export function contentOf(content: Content): Buffer {
+  if (content.text == null && content.base64 == null)
+    return refuse('text', 'or base64 must be given', {});
+  return optionalContentOf(content);
+}
+
+/** Like {@link contentOf}, but a call with neither is allowed, and has no bytes. @throws BAD_USER_INPUT */
+export function optionalContentOf({ text, base64 }: Content): Buffer {
+  if (text != null && base64 != null) refuse('base64', 'must not be given beside text', {});
+  if (text != null) {
+    if (!text.isWellFormed()) {
+      refuse('text', 'must not contain lone surrogates; send the bytes as base64', {});
+    }
+    return Buffer.from(text);
+  }
+  const bytes = Buffer.from(base64 ?? '', 'base64');
+  if (bytes.toString('base64') !== (base64 ?? '')) {
+    refuse('base64', 'must be base64 (RFC 4648, section 4), padded, on one line', {});
+  }
+  return bytes;
 }

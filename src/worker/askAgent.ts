@@ -8,7 +8,6 @@ import type { AskedKernel, KernelAnswer, KernelFacts } from '../domain/kernelQue
 import type { Session } from '../domain/session.ts';
 import type { Worker, WorkerUsage } from '../domain/worker.ts';
 import type { WorkerFiles } from '../domain/workerFiles.ts';
-import type { Database } from '../events/database.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 import { type CallAgent, createAgentCalls } from '../kernel/agent/createAgentCalls.ts';
 import { readAnswer } from '../kernel/agent/operations.ts';
@@ -63,12 +62,6 @@ export async function askKernel(
   }
 }
 
-interface OpenWorkerFilesDeps {
-  readonly database: { readonly queries: Pick<Database['queries'], 'workerAndBoot'> };
-  /** How the worker's agent is reached. Null: the worker was never started. */
-  readonly addressOf: (worker: Worker) => AgentAddress | null;
-}
-
 /**
  * The files of the session's worker. File operations need no lease, so this works whichever gateway holds the worker.
  * Each operation carries the session's id and the agent's boot id. So a gateway that was paused while the session ended
@@ -76,22 +69,25 @@ interface OpenWorkerFilesDeps {
  * @throws the connection's error, if the boot id is not recorded yet and the agent cannot be asked for it
  */
 export async function openWorkerFiles(
-  { database, addressOf }: OpenWorkerFilesDeps,
+  {
+    queries,
+    addressOf,
+  }: Pick<AgentOfDeps, 'addressOf'> & {
+    readonly queries: Pick<Queries, 'workerAndBoot'>;
+  },
   { id: sessionId, workerId }: Pick<Session, 'id' | 'workerId'>,
 ): Promise<WorkerFiles | null> {
-  const found = await database.queries.workerAndBoot(workerId);
+  const found = await queries.workerAndBoot(workerId);
   const address = found && addressOf(found.worker);
   if (!address) return null;
-  const bootId = found.bootId ?? (await askBootId(address));
+  // A worker that has stored nothing yet has no boot id in the database.
+  const bootId = found.bootId ?? (await callsTo(address)('health', {})).bootId;
   return createWorkerFiles({ address, sessionId, bootId });
 }
 
-/** A worker that has stored nothing yet has no boot id in the database. */
-async function askBootId(address: AgentAddress): Promise<string> {
-  const { signal } = new AbortController();
-  // `health` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ address, epoch: 0, signal });
-  return (await call('health', {})).bootId;
+/** Calls of operations with GET, such as `health` and `usage`: no epoch is sent. */
+function callsTo(address: AgentAddress): CallAgent {
+  return createAgentCalls({ address, epoch: 0, signal: new AbortController().signal });
 }
 
 /**
@@ -104,10 +100,7 @@ export async function usageOf(
 ): Promise<WorkerUsage> {
   const address = addressOf(worker);
   if (address === null) throw new Error('The worker was never started.');
-  const { signal } = new AbortController();
-  // `usage` is a GET, so no epoch is sent.
-  const call = createAgentCalls({ address, epoch: 0, signal });
-  return await call('usage', {});
+  return await callsTo(address)('usage', {});
 }
 
 // The optional features of workers' agents, and the facts about their kernels. Any gateway may ask, with or without the
@@ -146,16 +139,13 @@ export function createWorkerFeatures(
   now: () => Date,
 ): WorkerFeatures {
   const known = new Map<WorkerId, Promise<AgentHealth>>();
-  const told = new Map<WorkerId, ReadonlySet<string>>();
+  const answered = new Map<WorkerId, ReadonlySet<string>>();
   const silentSince = new Map<WorkerId, number>();
 
   async function ask(worker: Worker): Promise<AgentHealth> {
     const address = addressOf(worker);
     if (address === null) throw new Error('The worker was never started.');
-    const { signal } = new AbortController();
-    // `health` is a GET, so no epoch is sent.
-    const call = createAgentCalls({ address, epoch: 0, signal });
-    const { features, kernelInfo } = await call('health', {});
+    const { features, kernelInfo } = await callsTo(address)('health', {});
     return { features: new Set(features), kernelInfo };
   }
 
@@ -167,7 +157,7 @@ export function createWorkerFeatures(
     try {
       const answer = await asking;
       // `forget` may have been called meanwhile.
-      if (known.get(worker.id) === asking) told.set(worker.id, answer.features);
+      if (known.get(worker.id) === asking) answered.set(worker.id, answer.features);
       return answer;
     } catch (error: unknown) {
       // Another question may have begun after `forget`.
@@ -182,8 +172,8 @@ export function createWorkerFeatures(
     of,
     kernelFactsOf: async (worker) => (await healthOf(worker)).kernelInfo,
     inTime: async (worker) => {
-      const answered = of(worker).catch(() => null);
-      const features = await within(CLAIM_ASK_MS, answered, () => null);
+      const asking = of(worker).catch(() => null);
+      const features = await within(CLAIM_ASK_MS, asking, () => null);
       if (features === null) silentSince.set(worker.id, now().getTime());
       return features;
     },
@@ -192,10 +182,10 @@ export function createWorkerFeatures(
       for (const [id, since] of silentSince) if (since < oldest) silentSince.delete(id);
       return [...silentSince.keys()];
     },
-    isKnownToHave: (id, feature) => told.get(id)?.has(feature) ?? false,
+    isKnownToHave: (id, feature) => answered.get(id)?.has(feature) ?? false,
     forget: (id) => {
       known.delete(id);
-      told.delete(id);
+      answered.delete(id);
     },
   };
 }

@@ -10,7 +10,6 @@ import type { CallAgent } from '../kernel/agent/createAgentCalls.ts';
 import type { KernelMessage } from '../kernel/frames/messages.ts';
 import { type AgentLink, openAgentLink } from './agentLink.ts';
 import type { Job } from './batch.ts';
-import { createFinishing, type Finishing } from './finishing.ts';
 import type { HeldWorker, HeldWorkerDeps, InputSent, TakenOver } from './heldWorker.ts';
 import { createInputDelivery, type InputDelivery } from './inputDelivery.ts';
 import { createLanes, DEFAULT_LANE, type Lanes, laneOfContext } from './lanes.ts';
@@ -20,121 +19,28 @@ import {
   operationOf,
   type PendingOperations,
 } from './operations.ts';
-import { type ContextNews, createContextNews, createReceiving } from './receiving.ts';
-import { createSending, type Sending, type SendingDeps } from './sending.ts';
-import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
-import { createWorkerContexts, type WorkerContexts } from './workerContexts.ts';
+import {
+  type ContextNews,
+  createContextNews,
+  createFinishing,
+  createReceiving,
+  type Finishing,
+} from './receiving.ts';
+import {
+  createSending,
+  createVariableDelivery,
+  type Sending,
+  type SendingDeps,
+  type VariableDelivery,
+} from './sending.ts';
 import { createWorkerEgress, type WorkerEgress } from './workerEgress.ts';
-import { createWorkerSession, type WorkerSession } from './workerSession.ts';
+import {
+  createWorkerContexts,
+  createWorkerSession,
+  type WorkerContexts,
+  type WorkerSession,
+} from './workerState.ts';
 import { addStopped, createWriter, reloadSegments, type Writer } from './writer.ts';
-
-interface ConversationDeps extends SendingDeps {
-  readonly session: WorkerSession;
-  readonly contexts: WorkerContexts;
-  readonly writer: Writer;
-  readonly input: Pick<InputDelivery, 'begun' | 'ended'>;
-  readonly now: () => Date;
-}
-
-/** The messages between this gateway and one worker's agent, and their effects. */
-interface Conversation {
-  readonly sending: Sending;
-  readonly finishing: Finishing;
-  readonly contextNews: ContextNews;
-  readonly receive: (message: KernelMessage) => void;
-}
-
-export function createConversation(deps: ConversationDeps): Conversation {
-  const sending = createSending(deps);
-  const finishing = createFinishing({ ...deps, sending });
-  const contextNews = createContextNews({ ...deps, sending, finishing });
-  const receive = createReceiving({ ...deps, sending, contextNews, finish: finishing.finish });
-  return { sending, finishing, contextNews, receive };
-}
-
-/** The recorded state of one worker, kept up to date after the takeover. */
-interface Recorded {
-  readonly session: WorkerSession;
-  readonly contexts: WorkerContexts;
-  readonly lanes: Lanes;
-}
-
-function createRecorded(
-  deps: Pick<HeldWorkerDeps, 'reloadSession' | 'reloadContexts' | 'laneOf'>,
-  start: TakenOver,
-): Recorded {
-  const session = createWorkerSession(start.session, deps.reloadSession);
-  const contexts = createWorkerContexts(start.contexts, deps.reloadContexts);
-  const lanes = createLanes({
-    ...start,
-    laneOf: deps.laneOf,
-    kernelRestartedAt: (lane) =>
-      lane === DEFAULT_LANE ? session.kernelRestartedAt : contexts.kernelRestartedAt(lane),
-  });
-  return { session, contexts, lanes };
-}
-
-interface WorkerWriterDeps extends HeldWorkerDeps {
-  readonly session: WorkerSession;
-  readonly contexts: WorkerContexts;
-  readonly lanes: Lanes;
-  /** A function, because the link is created after the writer. */
-  readonly link: () => AgentLink;
-  readonly takeOut: Finishing['takeOut'];
-  readonly onLost: () => void;
-}
-
-/**
- * The writer of one worker. It stores the cursor with each commit, and then acknowledges the stored messages to the
- * agent.
- */
-function createWorkerWriter(
-  {
-    store,
-    logger,
-    followers,
-    session,
-    contexts,
-    lanes,
-    link,
-    takeOut,
-    onLost,
-    ...reading
-  }: WorkerWriterDeps,
-  { workerId, cursor: { epoch, seq: storedSeq } }: TakenOver,
-): Writer {
-  const stopping = {
-    lanes,
-    takeOut,
-    readUnfinished: () => reading.unfinishedOf(workerId),
-    next: () => writer.batch,
-    now: reading.now,
-  };
-  const writer = createWriter(
-    {
-      store,
-      logger,
-      stored: () => ({ session: session.state, context: contexts.get }),
-      addStopped: (batch) => addStopped(stopping, batch),
-      cursor: () => ({ workerId, epoch, bootId: link().bootId, progress: lanes.progress }),
-      reload: async ({ segments, contextFacts }) => {
-        await reloadSegments(reading, segments);
-        await session.reload();
-        await contexts.reload([...new Set(contextFacts.map(({ contextId }) => contextId))]);
-      },
-      onStored: ({ seq, session: stored, contexts: changed }) => {
-        if (stored !== null) session.put(stored);
-        for (const context of changed) contexts.put(context);
-        if (seq !== null) link().ack(seq);
-      },
-      onFenced: onLost,
-      followers: () => Math.max(0, ...lanes.running().map(({ execution }) => followers(execution))),
-      holdBack: (isHeld) => (isHeld ? link().pause() : link().resume()),
-    },
-    storedSeq,
-  );
-  return writer;
-}
 
 /** Starts acting for the worker immediately. */
 export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWorker {
@@ -167,15 +73,19 @@ class Held implements HeldWorker, OperatedWorker {
     this.#deps = deps;
     this.workerId = start.workerId;
     this.now = deps.now;
-    const recorded = createRecorded(deps, start);
     const { address, cursor } = start;
-    this.#egress = createWorkerEgress(deps.egress, {
-      ...{ address, epoch: cursor.epoch },
-      logger: deps.logger,
+    this.#session = createWorkerSession(start.session, deps.reloadSession);
+    this.contexts = createWorkerContexts(start.contexts, deps.reloadContexts);
+    this.lanes = createLanes({
+      ...start,
+      laneOf: deps.laneOf,
+      kernelRestartedAt: (lane) =>
+        lane === DEFAULT_LANE
+          ? this.#session.kernelRestartedAt
+          : this.contexts.kernelRestartedAt(lane),
     });
-    this.#session = recorded.session;
-    this.contexts = recorded.contexts;
-    this.lanes = recorded.lanes;
+    const recorded = { session: this.#session, contexts: this.contexts, lanes: this.lanes };
+    this.#egress = createWorkerEgress(deps.egress, address, cursor.epoch, deps.logger);
     this.#writer = createWorkerWriter(
       {
         ...deps,
@@ -186,11 +96,21 @@ class Held implements HeldWorker, OperatedWorker {
       },
       start,
     );
-    this.#link = this.#openLink(start);
-    this.#pending = createPendingOperations({
-      logger: deps.logger,
-      carryOut: async (request) => operationOf(request.event.type)?.carryOut(this, request),
-    });
+    this.#link = openAgentLink(
+      {
+        ...deps,
+        onMessage: (message) => this.#conversation.receive(message),
+        onOpen: (workerId) => {
+          this.#conversation.sending.goOn();
+          deps.onOpen(workerId);
+        },
+        onFenced: () => this.lose(),
+      },
+      start,
+    );
+    this.#pending = createPendingOperations(deps.logger, async (request) =>
+      operationOf(request.event.type)?.carryOut(this, request),
+    );
     this.#variables = createVariableDelivery({
       logger: deps.logger,
       call: this.call,
@@ -200,7 +120,19 @@ class Held implements HeldWorker, OperatedWorker {
     });
     const isRunning = (id: ExecutionId) => this.lanes.hasBegun(id);
     this.#input = createInputDelivery({ ...deps, call: this.call, isRunning });
-    this.#conversation = this.#converse(recorded);
+    this.#conversation = createConversation({
+      ...recorded,
+      writer: this.#writer,
+      now: this.now,
+      input: this.#input,
+      isLinked: () => this.isOpen && this.isActing,
+      maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
+      send: (request) => this.#link.execute(request),
+      valuesOf: (id) => this.#variables.valuesOf(id),
+      isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),
+      interruptGraceMs: deps.interruptGraceMs,
+      maxCommands: deps.maxCommands,
+    });
     this.contextNews = this.#conversation.contextNews;
     for (const request of start.pending) this.#pending.add(request);
     if (start.session === null) return;
@@ -323,35 +255,90 @@ class Held implements HeldWorker, OperatedWorker {
     this.#egress.close();
     await this.#link.close();
   }
+}
 
-  #openLink(start: TakenOver): AgentLink {
-    return openAgentLink(
-      {
-        ...this.#deps,
-        onMessage: (message) => this.#conversation.receive(message),
-        onOpen: (workerId) => {
-          this.#conversation.sending.goOn();
-          this.#deps.onOpen(workerId);
-        },
-        onFenced: () => this.lose(),
+interface ConversationDeps extends SendingDeps {
+  readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
+  readonly writer: Writer;
+  readonly input: Pick<InputDelivery, 'begun' | 'ended'>;
+  readonly now: () => Date;
+}
+
+/** The messages between this gateway and one worker's agent, and their effects. */
+interface Conversation {
+  readonly sending: Sending;
+  readonly finishing: Finishing;
+  readonly contextNews: ContextNews;
+  readonly receive: (message: KernelMessage) => void;
+}
+
+export function createConversation(deps: ConversationDeps): Conversation {
+  const sending = createSending(deps);
+  const finishing = createFinishing({ ...deps, sending });
+  const contextNews = createContextNews({ ...deps, sending, finishing });
+  const receive = createReceiving({ ...deps, sending, contextNews, finish: finishing.finish });
+  return { sending, finishing, contextNews, receive };
+}
+
+interface WorkerWriterDeps extends HeldWorkerDeps {
+  readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
+  readonly lanes: Lanes;
+  /** A function, because the link is created after the writer. */
+  readonly link: () => AgentLink;
+  readonly takeOut: Finishing['takeOut'];
+  readonly onLost: () => void;
+}
+
+/**
+ * The writer of one worker. It stores the cursor with each commit, and then acknowledges the stored messages to the
+ * agent.
+ */
+function createWorkerWriter(
+  {
+    store,
+    logger,
+    followers,
+    session,
+    contexts,
+    lanes,
+    link,
+    takeOut,
+    onLost,
+    ...reading
+  }: WorkerWriterDeps,
+  { workerId, cursor: { epoch, seq: storedSeq } }: TakenOver,
+): Writer {
+  const stopping = {
+    lanes,
+    takeOut,
+    readUnfinished: () => reading.unfinishedOf(workerId),
+    next: () => writer.batch,
+    now: reading.now,
+  };
+  const writer = createWriter(
+    {
+      store,
+      logger,
+      stored: () => ({ session: session.state, context: contexts.get }),
+      addStopped: (batch) => addStopped(stopping, batch),
+      cursor: () => ({ workerId, epoch, bootId: link().bootId, progress: lanes.progress }),
+      reload: async ({ segments, contextFacts }) => {
+        await reloadSegments(reading, segments);
+        await session.reload();
+        await contexts.reload([...new Set(contextFacts.map(({ contextId }) => contextId))]);
       },
-      start,
-    );
-  }
-
-  #converse(recorded: Recorded): Conversation {
-    return createConversation({
-      ...recorded,
-      writer: this.#writer,
-      now: this.now,
-      input: this.#input,
-      isLinked: () => this.isOpen && this.isActing,
-      maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
-      send: (request) => this.#link.execute(request),
-      valuesOf: (id) => this.#variables.valuesOf(id),
-      isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),
-      interruptGraceMs: this.#deps.interruptGraceMs,
-      maxCommands: this.#deps.maxCommands,
-    });
-  }
+      onStored: ({ seq, session: stored, contexts: changed }) => {
+        if (stored !== null) session.put(stored);
+        for (const context of changed) contexts.put(context);
+        if (seq !== null) link().ack(seq);
+      },
+      onFenced: onLost,
+      followers: () => Math.max(0, ...lanes.running().map(({ execution }) => followers(execution))),
+      holdBack: (isHeld) => (isHeld ? link().pause() : link().resume()),
+    },
+    storedSeq,
+  );
+  return writer;
 }

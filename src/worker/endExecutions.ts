@@ -34,7 +34,7 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
       await deps.heldWorkers.get(worker.id)?.end(reason);
       if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
       const cursor = await leases.acquireWorker(worker.id);
-      if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
+      if (cursor !== null && (await endUnheld(deps, worker, cursor))) return;
       // Another live gateway holds the worker, or has just taken it. It gets SessionClosed, and ends the executions.
       if (performance.now() > limit)
         throw new Error(`The executions of ${worker.id} did not end within ${HOLDER_LIMIT_MS} ms.`);
@@ -46,7 +46,7 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
 }
 
 /** Returns false if another gateway has ended them first, or has taken the lease. */
-async function endUnattended(
+async function endUnheld(
   { database: { queries, store }, now }: EndExecutionsDeps,
   worker: Worker,
   cursor: Cursor,

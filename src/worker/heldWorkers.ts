@@ -2,10 +2,8 @@
 import type { Logger } from 'pino';
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
-import type { RecordedEvent } from '../domain/events.ts';
-import { streamIdOf } from '../domain/events.ts';
-import type { Execution } from '../domain/execution.ts';
-import { evolveExecution } from '../domain/execution.ts';
+import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
+import { type Execution, evolveExecution } from '../domain/execution.ts';
 import type { ContextId, ExecutionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import { evolveSession } from '../domain/session.ts';
@@ -13,10 +11,9 @@ import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
-import { operationOf } from './operations.ts';
-import { readTakenOver } from './readTakenOver.ts';
+import { DURABLE_OPERATIONS, operationOf } from './operations.ts';
 
-export interface HeldWorkersDeps {
+interface HeldWorkersDeps {
   readonly database: Database;
   readonly logger: Logger;
   readonly messageCounts: MessageCounts;
@@ -228,4 +225,24 @@ function tell(held: HeldWorker, recorded: RecordedEvent): void {
     default:
       if (operationOf(event.type)) held.carryOut(recorded);
   }
+}
+
+/**
+ * Reads the recorded state of a worker when its lease is taken, and the event position of that state. The position is
+ * read first, so that the state includes everything that was committed up to it.
+ */
+async function readTakenOver({ queries, store }: Database, id: WorkerId) {
+  const position = await store.lastPosition();
+  const [session, unfinishedIn, pending] = await Promise.all([
+    queries.openSessionOfWorker(id),
+    readUnfinished(queries, id),
+    queries.pendingRequests(id, DURABLE_OPERATIONS),
+  ]);
+  return [position, { session, ...unfinishedIn, pending }] as const;
+}
+
+/** Reads the contexts after the executions. So the context of each execution is among them, unless it has ended. */
+async function readUnfinished(queries: Database['queries'], id: WorkerId) {
+  const unfinished = await queries.unfinishedExecutions(id);
+  return { unfinished, contexts: await queries.openContextsOfWorker(id) };
 }

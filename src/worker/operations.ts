@@ -15,7 +15,7 @@ import { refusalCode } from '../kernel/channel/kernelErrors.ts';
 import type { Job } from './batch.ts';
 import type { Lanes } from './lanes.ts';
 import type { ContextNews } from './receiving.ts';
-import type { WorkerContexts } from './workerContexts.ts';
+import type { WorkerContexts } from './workerState.ts';
 
 /** The codes of refusals that may be temporary. Null: the agent did not answer, or gave no code. */
 const TRANSIENT_CODES: ReadonlySet<string | null> = new Set([
@@ -222,12 +222,6 @@ const RETRY_DELAY_MS = 500;
  */
 const MAX_REMEMBERED = 1_000;
 
-interface PendingOperationsDeps {
-  readonly logger: Logger;
-  /** Resolves when the agent has answered, or need not be asked. */
-  readonly carryOut: (request: RecordedEvent) => Promise<void>;
-}
-
 /**
  * The requests for durable operations that the agent has not answered yet. Each is recorded before any gateway acts on
  * it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
@@ -242,7 +236,11 @@ export interface PendingOperations {
   close(): void;
 }
 
-export function createPendingOperations(deps: PendingOperationsDeps): PendingOperations {
+/** @param carryOut resolves when the agent has answered, or need not be asked */
+export function createPendingOperations(
+  logger: Logger,
+  carryOut: (request: RecordedEvent) => Promise<void>,
+): PendingOperations {
   const closing = new AbortController();
   const known = new BoundedMap<EventId, true>(MAX_REMEMBERED);
   const unanswered = new Set<RecordedEvent>();
@@ -250,10 +248,10 @@ export function createPendingOperations(deps: PendingOperationsDeps): PendingOpe
   async function untilAnswered(request: RecordedEvent): Promise<void> {
     await untilDone(
       closing.signal,
-      () => deps.carryOut(request),
+      () => carryOut(request),
       (error) => {
         const details = { error: messageOf(error), request: request.event.type };
-        deps.logger.warn(details, 'an agent did not answer; asking it again');
+        logger.warn(details, 'an agent did not answer; asking it again');
         return RETRY_DELAY_MS;
       },
     );

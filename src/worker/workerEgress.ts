@@ -22,16 +22,12 @@ export interface WorkerEgress {
   close(): void;
 }
 
-export interface WorkerEgressDeps {
-  readonly address: AgentAddress;
-  readonly epoch: number;
-  readonly logger: Logger;
-}
-
 /** @param server null: nothing may be reached, and nothing is dialled */
 export function createWorkerEgress(
   server: EgressServer | null,
-  { address, epoch, logger }: WorkerEgressDeps,
+  address: AgentAddress,
+  epoch: number,
+  logger: Logger,
 ): WorkerEgress {
   let streams: EgressStreams | null = null;
   let isClosed = false;

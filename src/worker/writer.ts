@@ -31,6 +31,7 @@ import {
   type StoredWorker,
   segmentOf,
 } from './batch.ts';
+import type { HeldWorkerDeps } from './heldWorker.ts';
 import type { Lanes } from './lanes.ts';
 
 /** A timer that rings once, at the earliest time requested. */
@@ -81,7 +82,7 @@ export function flushDelayMs(sinceLastMs: number, followers: number): number {
 
 interface AddStoppedDeps {
   readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'ignore'>;
-  /** Takes a job out of its lane (`finishing.ts`). */
+  /** Takes a job out of its lane (`receiving.ts`). */
   readonly takeOut: (job: Job) => void;
   /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
   readonly readUnfinished: () => Promise<readonly Execution[]>;
@@ -93,7 +94,7 @@ interface AddStoppedDeps {
 /**
  * Ends all executions that are queued behind the batch's {@link Batch.stops} and have not begun, whichever gateway
  * accepted them. Adds these ends to the batch. Until the batch is stored, nothing in these queues begins
- * (`finishing.ts`). May be called again with the same batch.
+ * (`receiving.ts`). May be called again with the same batch.
  *
  * A command that the former holder may have sent is interrupted instead, because only the agent knows whether it runs.
  * @returns the sizes of the queues as they were read. If another execution is accepted before the batch is stored, the
@@ -149,18 +150,12 @@ function unheardOf(execution: Execution): Job {
   return { execution, code: '', isTakenOver: false, nextSeq: 1, stateLost: false };
 }
 
-interface ReloadDeps {
-  readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
-  /** The seq of the execution's last stored output; 0 if there is none. */
-  readonly lastSeq: (id: ExecutionId) => Promise<number>;
-}
-
 /**
  * Reads again the executions that another writer may have changed. A commit may have succeeded although its answer was
  * lost. Outputs that it stored are removed from the segments, so that they are not stored twice.
  */
 export async function reloadSegments(
-  { reloadExecution, lastSeq }: ReloadDeps,
+  { reloadExecution, lastSeq }: Pick<HeldWorkerDeps, 'reloadExecution' | 'lastSeq'>,
   segments: readonly Segment[],
 ): Promise<void> {
   for (const { job, outputs } of segments) {

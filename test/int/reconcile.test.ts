@@ -10,7 +10,7 @@ import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { endWorker, loss } from '../../src/pool/endWorker.ts';
-import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
+import { createWorkerMaker } from '../../src/pool/supply/makeWorker.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
@@ -151,7 +151,7 @@ it('the maker releases the lease of a worker that another gateway ended while it
   const worker = await started();
   await removed(worker);
   const config = loadConfig({ SOCKET_DIR: socketDir });
-  const making = createWorkerMaking({ ...endingOf(maker), config, workerImage: 'none', newId });
+  const making = createWorkerMaker({ ...endingOf(maker), config, workerImage: 'none', newId });
   await making.fail(worker, new Error('Its container ended while it started.'));
   expect(maker.leases.isHeld(`worker-${worker.id}`)).toBe(false);
   expect(await sweeper.leases.acquireWorker(worker.id)).not.toBeNull();

@@ -1,6 +1,6 @@
 /** What a sandbox of E2B shows more, and that any other session shows what it ever did. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/kernel/frames/json.ts';
+import type { JsonObject } from '../../src/domain/exactJson.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
 

@@ -21,12 +21,12 @@ const [here, there] = [await db.open(), await db.open()] as const;
 describe('waiting requests', () => {
   it('are added up over gateways, and other gateways learn of a change at once', async () => {
     const woken = new EventTarget();
-    // A notification has the type 'told'. A poll has another type, because it knows only that a change is possible.
+    // A notification has the type 'changed'. A poll has another type, because it knows only that a change is possible.
     const off = there.wakeUps.onWaiting((change) => woken.dispatchEvent(new Event(change)));
     there.waiting.set(calls(2));
     here.waiting.set(calls(3));
     expect(await here.waiting.total()).toBeGreaterThanOrEqual(3);
-    await once(woken, 'told');
+    await once(woken, 'changed');
     for (const gateway of [here, there]) await expect.poll(() => gateway.waiting.total()).toBe(5);
     here.waiting.set(calls(0));
     await expect.poll(() => there.waiting.total()).toBe(2);

@@ -1,7 +1,7 @@
 /** Histories to seal and to verify. */
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
-import { sealAll } from '../../src/events/chain/sealAll.ts';
+import { sealAll } from '../../src/events/chain/auditKeeper.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import {

@@ -25,7 +25,7 @@ import {
 } from '../../chaos/history.ts';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
-import type { EndStatus } from '../../src/domain/execution.ts';
+import type { EndStatus, InputPiece } from '../../src/domain/execution.ts';
 import type {
   ContextId,
   EventId,
@@ -35,7 +35,6 @@ import type {
   SessionId,
   WorkerId,
 } from '../../src/domain/ids.ts';
-import type { InputPiece } from '../../src/domain/input.ts';
 import { newId } from '../../src/process/newId.ts';
 
 const START = Date.parse('2026-01-31T12:00:00Z');

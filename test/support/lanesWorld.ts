@@ -19,7 +19,7 @@ import {
   type LanesStart,
   laneOf,
 } from '../../src/worker/lanes.ts';
-import { createWorkerContexts } from '../../src/worker/workerContexts.ts';
+import { createWorkerContexts } from '../../src/worker/workerState.ts';
 import { addStopped } from '../../src/worker/writer.ts';
 import { COMMAND, createLanesAgent, MAX_COMMANDS, type Step } from './lanesAgent.ts';
 import { openContext, openSession, queuedExecution } from './states.ts';

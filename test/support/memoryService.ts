@@ -4,8 +4,7 @@ import type { PoolStatus } from '../../src/domain/poolStatus.ts';
 import { NO_OPTIONS, type Session } from '../../src/domain/session.ts';
 import { newId } from '../../src/process/newId.ts';
 import { untilTokenEnd } from '../../src/service/access/tokenEnd.ts';
-import { createAnswer } from '../../src/service/answer/answer.ts';
-import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
+import { type AnswerReads, createAnswer } from '../../src/service/answer/answer.ts';
 import { type ExecuteRequest, hasKey } from '../../src/service/execute/validateRequest.ts';
 import { OPERATIONS } from '../../src/service/operations.ts';
 import type { Principal } from '../../src/service/principal.ts';
@@ -51,7 +50,7 @@ export function memoryService(given: MemoryParts = {}): Service {
     ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
     metrics: async () => ({ of: 'installation', pool: POOL_STATUS }),
-    answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
+    answer: (_principal, advice) => createAnswer(reads, advice, maxResponseBytes),
     ...parts,
     execute: (principal, request) =>
       untilTokenEnd(

@@ -17,9 +17,9 @@ import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { deleteContext, requestContextRestart } from '../../src/service/contexts/contexts.ts';
+import { requestKernelRestart } from '../../src/service/contexts/kernels.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/interrupt.ts';
-import { requestKernelRestart } from '../../src/service/execute/restartKernel.ts';
 import {
   type InputRequest,
   MAX_INPUT_CALLS,
@@ -241,7 +241,10 @@ export function actingGateway(database: Database) {
     heldWorkers.apply(event);
     finishWaiters.apply(event);
   });
-  const deps = { database, finishWaiters, interruptGraceMs: 1_000, now: () => new Date() };
+  const deps = {
+    ...{ database, finishWaiters, config: { interruptGraceMs: 1_000 } },
+    now: () => new Date(),
+  };
   const input = {
     inputCalls: createInOrder(MAX_INPUT_CALLS),
     config: { maxInputBytes: MAX_INPUT_BYTES },

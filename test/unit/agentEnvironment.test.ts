@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
-import { agentEnvironment } from '../../src/pool/supply/workerMaking.ts';
+import { agentEnvironment } from '../../src/pool/supply/makeWorker.ts';
 
 const ofSettings = (env: Record<string, string>) => agentEnvironment(loadConfig(env, 0));
 const PIP_INDEX_URL = 'https://pypi.example.org/simple';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { inputTextOf } from '../../chaos/clients/inputs.ts';
 import type { History, InputRecord } from '../../chaos/history.ts';
-import type { InputPiece } from '../../src/domain/input.ts';
+import type { InputPiece } from '../../src/domain/execution.ts';
 import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();

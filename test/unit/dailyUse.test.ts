@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { DayUse } from '../../src/events/queries/countQueries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createDailyUse } from '../../src/service/quotas/dailyUse.ts';
+import { createDailyUse } from '../../src/service/quotas/use.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 
 const CPUS = 2;

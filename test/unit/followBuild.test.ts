@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Environment } from '../../src/domain/environment.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { EnvironmentId } from '../../src/domain/ids.ts';
-import { followBuild } from '../../src/service/environments/followBuild.ts';
+import { followBuild } from '../../src/service/environments/environments.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
 import { AUTH_TOKEN_HOLDER as ME } from '../../src/service/principal.ts';
 

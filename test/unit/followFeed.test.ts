@@ -1,7 +1,7 @@
 /** A read model is exact at the end, however events, reads and their answers are interleaved. */
 import { expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
-import { followFeed } from '../../src/events/followFeed.ts';
+import { followFeed } from '../../src/events/wakeUps/eventNews.ts';
 import { fc } from '../support/seeded.ts';
 
 /** What happens next. `commit` changes the database, `hear` tells the oldest event that was not heard yet. */

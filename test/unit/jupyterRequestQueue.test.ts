@@ -12,14 +12,14 @@ describe('a queue of requests', () => {
     const run = (name: string) => async () => void begun.push(name);
     queue.add(1, never);
     queue.add(1, run('behind'));
-    queue.addBeside(1, run('interrupt'));
+    queue.addUrgent(1, run('interrupt'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(begun).toEqual(['interrupt']);
   });
 
   it.each([
     ['add', 2_000],
-    ['addBeside', 64],
+    ['addUrgent', 64],
   ] as const)('%s takes %i at a time', (how, limit) => {
     const queue = createRequestQueue(Promise.resolve());
     for (let at = 0; at < limit; at += 1) expect(queue[how](1, never)).toBe(true);
@@ -29,9 +29,9 @@ describe('a queue of requests', () => {
   it('keeps at most 32 MiB of all of them, until they are carried out', async () => {
     const queue = createRequestQueue(Promise.resolve());
     expect(queue.add(16 * MIB, never)).toBe(true);
-    expect(queue.addBeside(16 * MIB, async () => undefined)).toBe(true);
-    expect([queue.add(1, never), queue.addBeside(1, never)]).toEqual([false, false]);
+    expect(queue.addUrgent(16 * MIB, async () => undefined)).toBe(true);
+    expect([queue.add(1, never), queue.addUrgent(1, never)]).toEqual([false, false]);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(queue.addBeside(16 * MIB, never)).toBe(true);
+    expect(queue.addUrgent(16 * MIB, never)).toBe(true);
   });
 });

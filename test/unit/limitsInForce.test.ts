@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import { type QuotaEvent, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
-import { createLimitsInForce } from '../../src/service/quotas/limitsInForce.ts';
+import { createLimitsInForce } from '../../src/service/quotas/quotas.ts';
 
 const DEFAULTS = { TENANT: { OPEN_SESSIONS: 5, QUEUED_EXECUTIONS: 9 }, USER: { OPEN_SESSIONS: 1 } };
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { validateOutputRange } from '../../src/service/answer/outputRange.ts';
+import { validateOutputRange } from '../../src/service/answer/renderedText.ts';
 
 it.each([{ after: -1 }, { after: 2 ** 31 }, { after: 1e300 }, { first: -1 }, { first: 2 ** 31 }])(
   '%j selects no outputs, which is said before the database is asked',

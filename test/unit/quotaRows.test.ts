@@ -4,8 +4,7 @@ import { quotaDefaults } from '../../src/config/quotas.ts';
 import { QuotaError } from '../../src/domain/quota.ts';
 import type { Commit, StreamAppend } from '../../src/events/store/eventStore.ts';
 import { prepareCommit } from '../../src/events/store/preparedCommit.ts';
-import { createQuotaCounts } from '../../src/events/store/quotaCounts.ts';
-import { quotaRows } from '../../src/events/store/quotaRows.ts';
+import { createQuotaCounts, quotaRows } from '../../src/events/store/quotaRows.ts';
 import { newId } from '../../src/process/newId.ts';
 import { executionRequested, sessionOpened } from '../../testkit/events.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { CountedKind, ExceededQuota, QuotaScope } from '../../src/domain/quota.ts';
-import { createRecentRefusals } from '../../src/service/quotas/recentRefusals.ts';
+import { createRecentRefusals } from '../../src/service/quotas/refusals.ts';
 
 const OWNER = { tenant: 'a', userUuid: null };
 const under = (limit?: number) => ({

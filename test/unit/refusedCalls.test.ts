@@ -14,9 +14,8 @@ let losesAnswer: boolean;
 beforeEach(() => {
   now = new Date(T0);
   [recorded, isAway, losesAnswer] = [[], false, false];
-  refusals = createRefusals({
-    now: () => now,
-    queries: {
+  refusals = createRefusals(
+    {
       recordRefusedCalls: async (rows) => {
         if (isAway)
           throw Object.assign(new Error('The database is away.'), { code: 'ECONNREFUSED' });
@@ -24,7 +23,8 @@ beforeEach(() => {
         if (losesAnswer) throw Object.assign(new Error('Lost.'), { code: 'CONNECTION_CLOSED' });
       },
     },
-  });
+    () => now,
+  );
 });
 const sum = () => recorded.flat().reduce((total, { count }) => total + count, 0);
 

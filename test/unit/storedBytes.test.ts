@@ -3,7 +3,7 @@ import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { StoredOfUser, StoredUse } from '../../src/events/queries/countQueries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createStoredBytes } from '../../src/service/quotas/storedBytes.ts';
+import { createStoredBytes } from '../../src/service/quotas/use.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 

@@ -6,12 +6,10 @@ const T0 = Date.parse('2026-01-02T03:04:30.000Z');
 it('uses are recorded once a minute, each token once, to the minute, and at the end', async () => {
   let now = new Date(T0);
   const recorded: [string[], string][] = [];
-  const uses = createTokenUses({
-    now: () => now,
-    queries: {
-      recordTokenUses: async (ids, at) => void recorded.push([[...ids], at.toISOString()]),
-    },
-  });
+  const uses = createTokenUses(
+    { recordTokenUses: async (ids, at) => void recorded.push([[...ids], at.toISOString()]) },
+    () => now,
+  );
   for (const id of ['a', 'b', 'a']) uses.use(id);
   await uses.recordSome();
   expect(recorded).toEqual([]);

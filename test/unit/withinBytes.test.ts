@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { EntityState } from '../../src/domain/entities.ts';
-import { bytesInEvents, withinBytes } from '../../src/events/retention/withinBytes.ts';
+import { bytesInEvents, withinBytes } from '../../src/events/retention/removal.ts';
 
 const execution = (codeBytes: number, inputBytes: number) =>
   ({ codeBytes, inputBytes }) as EntityState;

@@ -18,8 +18,8 @@ import {
   typeOf,
 } from './contentsModel.ts';
 import {
-  answerJson,
   answerNothing,
+  answerRest,
   bad,
   errorBody,
   type RestCall,
@@ -126,7 +126,7 @@ function homeOf({ call, kernels, id }: RestCall): Home {
 }
 
 function noCheckpoints({ call }: RestCall): void {
-  answerJson(call.res, 501, errorBody('There are no checkpoints.'));
+  answerRest(call.res, 501, errorBody('There are no checkpoints.'));
 }
 
 async function get(rest: RestCall): Promise<void> {
@@ -136,7 +136,7 @@ async function get(rest: RestCall): Promise<void> {
   const isHome = path === '.';
   if (found === null && !isHome) throw missing(path);
   const model = found === null ? emptyHome(new Date()) : await shown(home, named(found, path));
-  answerJson(call.res, 200, isHome ? { ...model, note: NOTE } : model);
+  answerRest(call.res, 200, isHome ? { ...model, note: NOTE } : model);
 }
 
 /** The view under the requested path, even if a link led to a file of another path. */
@@ -185,7 +185,7 @@ async function save(rest: RestCall): Promise<void> {
   const entry = await saved(home, path, body, !isFirst);
   const type = body.type ?? typeOf(entry);
   const isNew = before === null && isFirst;
-  answerJson(call.res, isNew ? 201 : 200, modelOf(entry, type), location(path));
+  answerRest(call.res, isNew ? 201 : 200, modelOf(entry, type), location(path));
 }
 
 async function saved(
@@ -214,7 +214,7 @@ async function make(rest: RestCall): Promise<void> {
       : await copied(home, homePath(from), taken);
   const to = inFolder(path, name);
   const entry = await saved(home, to, content, false);
-  answerJson(call.res, 201, modelOf(entry), location(to));
+  answerRest(call.res, 201, modelOf(entry), location(to));
 }
 
 function fresh(type: ContentsType, ext: string, taken: ReadonlySet<string>): [string, NewContent] {
@@ -244,7 +244,7 @@ async function rename(rest: RestCall): Promise<void> {
   if (given == null) throw bad('Missing field in JSON data: path');
   const to = homePath(given);
   const { entry } = await call.service.moveFile({ userUuid, from, to });
-  answerJson(call.res, 200, modelOf(entry), location(to));
+  answerRest(call.res, 200, modelOf(entry), location(to));
 }
 
 async function remove(rest: RestCall): Promise<void> {

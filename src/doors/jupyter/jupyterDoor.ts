@@ -8,7 +8,7 @@ import type { Refusal } from '../../service/refusal.ts';
 import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, UnknownRequest } from '../openDoor.ts';
 import type { JsonAnswer } from '../shared/jsonAnswer.ts';
 import { createConnections, kernelsOf } from './kernels.ts';
-import { ANSWER_HEADERS, API_VERSION, answerJson, answerText, errorBody } from './rest.ts';
+import { ANSWER_HEADERS, API_VERSION, answerRest, answerText, errorBody } from './rest.ts';
 import { serveRest } from './routes.ts';
 import { serveChannels } from './serveChannels.ts';
 import { V1_PROTOCOL } from './wire.ts';
@@ -71,7 +71,7 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
  */
 function openAnswerTo({ method, path }: UnknownRequest): ((res: ServerResponse) => void) | null {
   if (method !== 'GET' && method !== 'HEAD') return null;
-  if (path === '/api') return (res) => answerJson(res, 200, { version: API_VERSION });
+  if (path === '/api') return (res) => answerRest(res, 200, { version: API_VERSION });
   return PAGES.test(path) ? (res) => answerText(res, NO_PAGES) : null;
 }
 

@@ -1,9 +1,10 @@
 /** Makes the messages of one kernel. */
+import { isJsonObject } from '../../domain/exactJson.ts';
 import type { EndStatus, Execution } from '../../domain/execution.ts';
 import type { KernelFacts } from '../../domain/kernelQuestion.ts';
 import type { Output } from '../../domain/output.ts';
 import type { ExecuteRequest } from '../../service/execute/validateRequest.ts';
-import { type Fields, isFields } from '../shared/body.ts';
+import type { Fields } from '../shared/body.ts';
 import type { Channel, Header, Message } from './wire.ts';
 
 /** In the headers of all messages that a kernel sends. */
@@ -55,7 +56,7 @@ export function cellOptions(
   'stopOnError' | 'allowInput' | 'silent' | 'storeHistory' | 'userExpressions'
 > {
   const silent = content.silent === true;
-  const expressions = isFields(content.user_expressions) ? content.user_expressions : {};
+  const expressions = isJsonObject(content.user_expressions) ? content.user_expressions : {};
   const userExpressions = Object.entries(expressions).map(([name, code]) => ({
     name,
     code: String(code),
@@ -121,7 +122,7 @@ interface EndOfCell {
   readonly reply: Fields;
 }
 
-interface ToldOfCell {
+interface CellResult {
   /** The last error among its outputs. */
   readonly shown: ErrorContent | null;
   /** The results of its user expressions. */
@@ -130,7 +131,7 @@ interface ToldOfCell {
   readonly count: number;
 }
 
-export function endOfCell(ended: Ended, { shown, expressions, count }: ToldOfCell): EndOfCell {
+export function endOfCell(ended: Ended, { shown, expressions, count }: CellResult): EndOfCell {
   switch (ended.status as EndStatus) {
     case 'OK':
       return {
@@ -284,7 +285,7 @@ export function askerOf({ idempotencyKey: key }: Pick<Execution, 'idempotencyKey
 function entriesIn(json: string): unknown[] {
   try {
     const value: unknown = JSON.parse(json);
-    return Array.isArray(value) && !isFields(value) ? value : [];
+    return Array.isArray(value) && !isJsonObject(value) ? value : [];
   } catch {
     return [];
   }

@@ -6,12 +6,10 @@ import type { KernelAnswer, KernelQuestion } from '../../domain/kernelQuestion.t
 import type { Fields } from '../shared/body.ts';
 
 /** Null: the kernel does not answer now. Then the reply says that nothing is known. */
-type Told = KernelAnswer | null;
-
 /** One kind of request. */
 interface Question {
   readonly question: (content: Fields) => KernelQuestion;
-  readonly reply: (answer: Told, content: Fields) => Fields;
+  readonly reply: (answer: KernelAnswer | null, content: Fields) => Fields;
 }
 
 /** By the type of the message. */
@@ -26,7 +24,7 @@ function completionIn(content: Fields): KernelQuestion {
   return { type: 'complete', code: codeIn(content), cursor: cursorIn(content) };
 }
 
-function completion(answer: Told, content: Fields): Fields {
+function completion(answer: KernelAnswer | null, content: Fields): Fields {
   const cursor = cursorIn(content);
   const none = { matches: [], cursorStart: cursor, cursorEnd: cursor };
   const { matches, cursorStart, cursorEnd } = answer?.type === 'complete' ? answer : none;
@@ -39,7 +37,7 @@ function inspectionIn(content: Fields): KernelQuestion {
   return { type: 'inspect', code: codeIn(content), cursor: cursorIn(content), detail };
 }
 
-function inspection(answer: Told): Fields {
+function inspection(answer: KernelAnswer | null): Fields {
   const { found, data } = answer?.type === 'inspect' ? answer : { found: false, data: {} };
   return { status: 'ok', found, data, metadata: {} };
 }
@@ -48,7 +46,7 @@ function wholeIn(content: Fields): KernelQuestion {
   return { type: 'isComplete', code: codeIn(content) };
 }
 
-function whole(answer: Told): Fields {
+function whole(answer: KernelAnswer | null): Fields {
   if (answer?.type !== 'isComplete') return { status: 'unknown' };
   const { status, indent } = answer;
   return { status, ...(status === 'incomplete' && { indent }) };
@@ -74,7 +72,7 @@ function historyIn(content: Fields): KernelQuestion {
   };
 }
 
-function history(answer: Told, content: Fields): Fields {
+function history(answer: KernelAnswer | null, content: Fields): Fields {
   const entries = answer?.type === 'history' ? answer.entries : [];
   const cells = entries.map(({ session, line, input, output }) =>
     content.output === true ? [session, line, [input, output]] : [session, line, input],

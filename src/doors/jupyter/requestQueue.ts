@@ -7,19 +7,19 @@ import type { DoorSocket } from '../openDoor.ts';
 const MAX_WAITING = 2_000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** How many requests may run beside the others. A client sends an interrupt or an input, and waits for its effect. */
-const MAX_BESIDE = 64;
+const MAX_URGENT = 64;
 
 interface RequestQueue {
   /** Returns false if too many requests wait already. Then this request is dropped. */
   add(bytes: number, run: () => Promise<void>): boolean;
   /** The same for a request that must not wait for the others. It runs beside them. */
-  addBeside(bytes: number, run: () => Promise<void>): boolean;
+  addUrgent(bytes: number, run: () => Promise<void>): boolean;
 }
 
 /** @param first is waited for before the first request. `run` and `first` must not reject. */
 export function createRequestQueue(first: Promise<unknown>): RequestQueue {
   let waiting = 0;
-  let beside = 0;
+  let urgent = 0;
   let bytesOfAll = 0;
   let last: Promise<unknown> = first;
   return {
@@ -33,12 +33,12 @@ export function createRequestQueue(first: Promise<unknown>): RequestQueue {
       });
       return true;
     },
-    addBeside: (bytes, run) => {
-      if (beside >= MAX_BESIDE || bytesOfAll + bytes > MAX_WAITING_BYTES) return false;
-      beside += 1;
+    addUrgent: (bytes, run) => {
+      if (urgent >= MAX_URGENT || bytesOfAll + bytes > MAX_WAITING_BYTES) return false;
+      urgent += 1;
       bytesOfAll += bytes;
       void first.then(run).then(() => {
-        beside -= 1;
+        urgent -= 1;
         bytesOfAll -= bytes;
       });
       return true;

@@ -91,10 +91,10 @@ export function createRequests(deps: RequestsDeps): Requests {
       });
     } catch (error: unknown) {
       asked.delete(key);
-      const told = refusedCell(error);
+      const refusal = refusedCell(error);
       await send(header, status('busy'));
-      await send(header, { channel: 'iopub', type: 'error', content: told });
-      await answer(request, { status: 'error', execution_count: 0, ...told });
+      await send(header, { channel: 'iopub', type: 'error', content: refusal });
+      await answer(request, { status: 'error', execution_count: 0, ...refusal });
       await send(header, status('idle'));
     }
   }
@@ -149,8 +149,8 @@ export function createRequests(deps: RequestsDeps): Requests {
     const kind = QUESTIONS.get(header.msg_type);
     if (kind === undefined) return null;
     const question = kind.question(content);
-    const told = await service.askKernel({ userUuid, contextId: context.id, question });
-    return kind.reply(told, content);
+    const kernelAnswer = await service.askKernel({ userUuid, contextId: context.id, question });
+    return kind.reply(kernelAnswer, content);
   }
 
   // A map, because the client chooses the type: an object would also have `constructor` and the like.

@@ -6,7 +6,7 @@ import type { Notebook } from '../../domain/notebook.ts';
 import type { KernelView } from '../../service/contexts/kernels.ts';
 import type { DoorCall } from '../openDoor.ts';
 import type { Route } from '../shared/findRoute.ts';
-import { answerJson as answer } from '../shared/jsonAnswer.ts';
+import { answerJson } from '../shared/jsonAnswer.ts';
 import { type Connections, type Kernels, shortened } from './kernels.ts';
 
 /** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
@@ -16,13 +16,13 @@ export const ANSWER_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 } as const;
 
-export function answerJson(
+export function answerRest(
   res: ServerResponse,
   status: number,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  answer(res, status, body, { ...ANSWER_HEADERS, ...headers });
+  answerJson(res, status, body, { ...ANSWER_HEADERS, ...headers });
 }
 
 export function answerText(res: ServerResponse, text: string): void {

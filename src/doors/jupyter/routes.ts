@@ -6,8 +6,8 @@ import { findRoute } from '../shared/findRoute.ts';
 import { CONTENTS_ROUTES } from './contents.ts';
 import { type Connections, kernelsOf } from './kernels.ts';
 import {
-  answerJson,
   answerNothing,
+  answerRest,
   askedSpec,
   environmentsOf,
   errorBody,
@@ -58,7 +58,7 @@ export async function serveRest(
 }
 
 function notAllowed({ res }: DoorCall, methods: readonly string[]): void {
-  answerJson(res, 405, errorBody('Method Not Allowed'), { Allow: methods.join(', ') });
+  answerRest(res, 405, errorBody('Method Not Allowed'), { Allow: methods.join(', ') });
 }
 
 async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {
@@ -66,7 +66,7 @@ async function getStatus({ call, kernels, connections, startedAt }: RestCall): P
   const last = Math.max(startedAt.getTime(), ...all.map((each) => each.lastActivityAt.getTime()));
   // Those of others are nobody's business.
   const own = all.reduce((sum, { context }) => sum + connections.of(context.id), 0);
-  answerJson(call.res, 200, {
+  answerRest(call.res, 200, {
     started: jupyterTime(startedAt),
     last_activity: jupyterTime(new Date(last)),
     kernels: all.length,
@@ -78,25 +78,25 @@ function getMe({ call }: RestCall): void {
   const username = call.principal.tokenId;
   const unknown = { initials: null, avatar_url: null, color: null };
   const identity = { username, name: username, display_name: username, ...unknown };
-  answerJson(call.res, 200, { identity, permissions: {} });
+  answerRest(call.res, 200, { identity, permissions: {} });
 }
 
 async function getSpecs({ call }: RestCall): Promise<void> {
   const specs = [null, ...(await environmentsOf(call))].map(kernelSpec);
   const kernelspecs = Object.fromEntries(specs.map((spec) => [spec.name, spec]));
-  answerJson(call.res, 200, { default: KERNEL_NAME, kernelspecs });
+  answerRest(call.res, 200, { default: KERNEL_NAME, kernelspecs });
 }
 
 async function getSpec({ call, id }: RestCall): Promise<void> {
   const isKnown = id === KERNEL_NAME || (await environmentsOf(call)).includes(id);
   if (!isKnown) throw new DomainError('NOT_FOUND', 'Kernel spec not found');
-  answerJson(call.res, 200, kernelSpec(id === KERNEL_NAME ? null : id));
+  answerRest(call.res, 200, kernelSpec(id === KERNEL_NAME ? null : id));
 }
 
 async function listKernels({ call, kernels, connections }: RestCall): Promise<void> {
   const all = await kernels.list();
   const models = all.map((each) => kernelModel(each, connections.of(each.context.id)));
-  answerJson(call.res, 200, models);
+  answerRest(call.res, 200, models);
 }
 
 async function startKernel({ call, kernels }: RestCall): Promise<void> {
@@ -104,11 +104,11 @@ async function startKernel({ call, kernels }: RestCall): Promise<void> {
   const spec = await askedSpec(call, name);
   const kernel = await kernels.start(folderOf(path), spec);
   const headers = { Location: `/api/kernels/${kernel.context.id}` };
-  answerJson(call.res, 201, kernelModel(kernel, 0), headers);
+  answerRest(call.res, 201, kernelModel(kernel, 0), headers);
 }
 
 async function getKernel({ call, kernels, connections, id }: RestCall): Promise<void> {
-  answerJson(call.res, 200, kernelModel(await kernels.find(id), connections.of(id)));
+  answerRest(call.res, 200, kernelModel(await kernels.find(id), connections.of(id)));
 }
 
 async function endKernel({ call, kernels, id }: RestCall): Promise<void> {
@@ -122,5 +122,5 @@ async function interrupt({ call, kernels, id }: RestCall): Promise<void> {
 }
 
 async function restart({ call, kernels, connections, id }: RestCall): Promise<void> {
-  answerJson(call.res, 200, kernelModel(await kernels.restart(id), connections.of(id)));
+  answerRest(call.res, 200, kernelModel(await kernels.restart(id), connections.of(id)));
 }

@@ -141,7 +141,7 @@ export function serveChannels(deps: ChannelsDeps): void {
       const run = () => requests.take(request).catch(fail);
       // An interrupt or an input reply must not wait for the request that it interrupts or answers.
       const isUrgent = request.channel === 'control' || request.channel === 'stdin';
-      const add = isUrgent ? queue.addBeside : queue.add;
+      const add = isUrgent ? queue.addUrgent : queue.add;
       if (!add(Buffer.byteLength(frame), run))
         socket.close(TRY_AGAIN_LATER, 'Too many requests wait');
     } catch (error: unknown) {

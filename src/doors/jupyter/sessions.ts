@@ -5,8 +5,8 @@ import type { Notebook } from '../../domain/notebook.ts';
 import type { KernelView } from '../../service/contexts/kernels.ts';
 import { optionalBody, readJson } from '../shared/body.ts';
 import {
-  answerJson,
   answerNothing,
+  answerRest,
   askedSpec,
   bad,
   kernelModel,
@@ -47,7 +47,7 @@ async function listSessions(rest: RestCall): Promise<void> {
     const kernel = byId.get(notebook.contextId);
     return kernel ? [modelOf(rest, notebook, kernel)] : [];
   });
-  answerJson(rest.call.res, 200, models);
+  answerRest(rest.call.res, 200, models);
 }
 
 /** A path that is open already keeps its kernel. */
@@ -60,7 +60,7 @@ async function openSession(rest: RestCall): Promise<void> {
   const asked = { path, name: name ?? '', type: type ?? 'notebook' };
   const notebook = found ?? (await opened(rest, asked, kernel ?? {}));
   const model = modelOf(rest, notebook, await kernels.find(notebook.contextId));
-  answerJson(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
+  answerRest(call.res, 201, model, { Location: `/api/sessions/${notebook.id}` });
 }
 
 async function opened(
@@ -80,7 +80,7 @@ async function opened(
 
 async function getSession(rest: RestCall): Promise<void> {
   const { notebook, kernel } = await find(rest);
-  answerJson(rest.call.res, 200, modelOf(rest, notebook, kernel));
+  answerRest(rest.call.res, 200, modelOf(rest, notebook, kernel));
 }
 
 async function changeSession(rest: RestCall): Promise<void> {
@@ -100,7 +100,7 @@ async function changeSession(rest: RestCall): Promise<void> {
     type: type ?? before.notebook.type,
   });
   if (kernel.context.id !== before.kernel.context.id) await endUnused(rest, before.kernel);
-  answerJson(call.res, 200, modelOf(rest, notebook, kernel));
+  answerRest(call.res, 200, modelOf(rest, notebook, kernel));
 }
 
 /** As Jupyter Server does: the kernel that a session had ends, unless another session has it. */

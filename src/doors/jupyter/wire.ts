@@ -4,8 +4,8 @@
  * JSON. With the subprotocol {@link V1_PROTOCOL}, it is a binary frame that begins with the offsets of its parts.
  */
 
-import { jsonText } from '../../domain/exactJson.ts';
-import { type Fields, isFields } from '../shared/body.ts';
+import { isJsonObject, jsonText } from '../../domain/exactJson.ts';
+import type { Fields } from '../shared/body.ts';
 
 // A message of Jupyter's protocol (https://jupyter-client.readthedocs.io/en/stable/messaging.html), version 5.3, as it
 // crosses a WebSocket. What a client sends is hostile input: {@link readMessage} limits everything that is kept.
@@ -77,7 +77,7 @@ function readChannel(channel: unknown): Channel {
 }
 
 function readHeader(header: unknown): Header {
-  if (!isFields(header)) throw new MessageError('The header must be an object.');
+  if (!isJsonObject(header)) throw new MessageError('The header must be an object.');
   return {
     msg_id: id(header, 'msg_id'),
     msg_type: id(header, 'msg_type'),
@@ -109,7 +109,7 @@ function text(header: Fields, name: string, limit: number): string {
 }
 
 function fieldsOf(value: unknown): Fields {
-  return isFields(value) ? value : {};
+  return isJsonObject(value) ? value : {};
 }
 
 export const V1_PROTOCOL = 'v1.kernel.websocket.jupyter.org';
@@ -143,7 +143,7 @@ function encodeLegacy(message: Message): string {
 
 function decodeLegacy(frame: string | Buffer): Request {
   const message = parsed(typeof frame === 'string' ? frame : legacyJson(frame));
-  if (!isFields(message)) throw new MessageError('The message must be an object.');
+  if (!isJsonObject(message)) throw new MessageError('The message must be an object.');
   return readMessage(message);
 }
 

@@ -1,6 +1,7 @@
 /** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/use/doors/predecessor.md). */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
+import { isJsonObject } from '../../domain/exactJson.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { Output } from '../../domain/output.ts';
 import { singleUser } from '../../domain/users.ts';
@@ -8,7 +9,7 @@ import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from '../../service/refusal.ts';
 import type { BoundService } from '../../service/service.ts';
 import type { DoorCall, DoorDeps, DoorSettings, Entry, OpenDoor } from '../openDoor.ts';
-import { BodyError, checked, isFields, jsonIn } from '../shared/body.ts';
+import { BodyError, checked, jsonIn } from '../shared/body.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
 import { contextOf, openContextOf, type Target, targetOf } from '../shared/target.ts';
 
@@ -258,7 +259,7 @@ function misunderstood(error: unknown): Reply {
   const { body, issues } = error;
   const problems = issues.map(({ path }): Problem => {
     const loc = ['body', ...path];
-    const input = isFields(body) ? body[String(path[0])] : body;
+    const input = isJsonObject(body) ? body[String(path[0])] : body;
     if (input === undefined) return missing(loc, body ?? null);
     const [type, msg] = path.length === 0 ? NO_OBJECT : NO_TEXT;
     return { type, loc, msg, input };

@@ -4,14 +4,11 @@
  */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
+import { isJsonObject, type JsonObject } from '../../domain/exactJson.ts';
 import type { DoorCall } from '../openDoor.ts';
 
 /** Objects of JSON that clients send. */
-export type Fields = Readonly<Record<string, unknown>>;
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+export type Fields = JsonObject;
 
 /** A body that is not as its route needs it. A wire with no form of its own for this refuses it as BAD_USER_INPUT. */
 export class BodyError extends DomainError {
@@ -67,7 +64,8 @@ export function optionalBody<Shape extends z.ZodRawShape>(shape: Shape) {
 export function texts(message: string) {
   return z
     .custom<Readonly<Record<string, string>>>(
-      (value) => isFields(value) && Object.values(value).every((text) => typeof text === 'string'),
+      (value) =>
+        isJsonObject(value) && Object.values(value).every((text) => typeof text === 'string'),
       message,
     )
     .nullish();

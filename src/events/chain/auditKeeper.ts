@@ -9,7 +9,7 @@ import { within } from '../../async/within.ts';
 import { type AuditHead, type AuditStatus, isSameHead } from '../../domain/auditHead.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../database.ts';
-import { PAGE_PAUSES, sealAll } from './sealAll.ts';
+import type { Queries } from '../queries/createQueries.ts';
 
 /** How long an event may stay unsealed. A change within that time is not detected. */
 const SEAL_INTERVAL_MS = 10_000;
@@ -22,13 +22,13 @@ const NAMED_DAYS = 5;
 const AUDIT_LEASE = 'audit';
 
 /** Heads outside of the database (`src/process/dataDir.ts`). */
-export interface AuditHeads {
+interface AuditHeads {
   read(): Promise<AuditHead[]>;
   /** Resolves when the heads are on the disk. */
   append(heads: readonly AuditHead[]): Promise<void>;
 }
 
-export interface AuditKeeperDeps {
+interface AuditKeeperDeps {
   readonly database: Pick<Database, 'gatewayId' | 'leases' | 'queries'>;
   readonly heads: AuditHeads;
   readonly logger: Logger;
@@ -143,4 +143,31 @@ function differingHeads(own: readonly AuditHead[], closed: readonly AuditHead[])
     const found = byDay.get(head.day);
     return found === undefined || !isSameHead(found, head);
   });
+}
+
+/** Events in one transaction. Sealing them takes the database about 10 ms. */
+const PAGE_EVENTS = 500;
+
+/** Pauses as long as the last page took, so that a long history leaves half of a CPU to the commits. */
+const PAGE_PAUSES = 1;
+
+interface SealingOptions {
+  readonly gatewayId: string;
+  /** Length of the pause after a page, as a multiple of the time that the page took. */
+  readonly pauses: number;
+  /** Asked before each page. */
+  readonly isOver: () => boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Seals page by page until every event that was committed before the call is sealed, or until `isOver`. */
+export async function sealAll(
+  queries: Pick<Queries, 'sealEvents'>,
+  { gatewayId, pauses, isOver, signal }: SealingOptions,
+): Promise<void> {
+  while (!isOver()) {
+    const startedAt = performance.now();
+    if ((await queries.sealEvents(gatewayId, PAGE_EVENTS)) < PAGE_EVENTS) return;
+    await pause(pauses * (performance.now() - startedAt), signal);
+  }
 }

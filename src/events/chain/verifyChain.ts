@@ -221,8 +221,10 @@ function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck 
       head = Buffer.from(day.head, 'hex');
     }
     for (const given of fromOutside) {
-      const isTold = fromDatabase.some((day) => day.day === given.day && day.head === given.head);
-      if (given.head !== computed && !isTold)
+      const isReported = fromDatabase.some(
+        (day) => day.day === given.day && day.head === given.head,
+      );
+      if (given.head !== computed && !isReported)
         add(`The history up to ${nameOf(given)} is not the one whose head was noted outside.`);
       if (!fromDatabase.some(({ day }) => day === given.day))
         add(`The database does not have the day ${given.day}, whose head was noted outside.`);

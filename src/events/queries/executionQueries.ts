@@ -1,10 +1,15 @@
 /** Queries of executions: their states, requests of users to them, input and output. */
-import type { FoundCommand, RunningCommand } from '../../domain/commands.ts';
+
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
-import type { Execution } from '../../domain/execution.ts';
+import {
+  contentOfPiece,
+  type Execution,
+  type FoundCommand,
+  type InputPiece,
+  type RunningCommand,
+} from '../../domain/execution.ts';
 import type { UserExpression } from '../../domain/executionOptions.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
-import { contentOfPiece, type InputPiece } from '../../domain/input.ts';
 import type {
   Finish,
   InputRequest,

@@ -12,7 +12,7 @@ import { type OwnedKind, redactedData, redactedMetadata } from '../../domain/red
 import { OWNED_KINDS, redactedState } from '../../domain/redactedStates.ts';
 import type { Names } from '../../domain/redaction.ts';
 import type { Owner } from '../../domain/users.ts';
-import { sealAll } from '../chain/sealAll.ts';
+import { sealAll } from '../chain/auditKeeper.ts';
 import {
   type DatabaseAddress,
   type OneConnection,
@@ -40,9 +40,8 @@ import {
   type StoredEvent,
   sumOf,
 } from './forgetEvents.ts';
-import { pruneOutputs } from './pruneOutputs.ts';
-import { recordRemoval } from './recordRemoval.ts';
-import { bytesInEvents, withinBytes } from './withinBytes.ts';
+import { pruneOutputs } from './pruneHistory.ts';
+import { bytesInEvents, recordRemoval, withinBytes } from './removal.ts';
 
 // Forgets the rows of one kind of entity, with their events and everything else that belongs to them, page by page. A
 // page is one transaction, which also records the removal. Rows that are done have another owner, so no row is

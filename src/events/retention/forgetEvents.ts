@@ -6,8 +6,7 @@ import { type EventText, leafOf } from '../chain/verifyChain.ts';
 import type { OneConnection, Sql } from '../connection/client.ts';
 import { isOf } from '../queries/listQueries.ts';
 import { LOCK_CLASS, REBUILD } from '../store/advisoryLocks.ts';
-import { lockRemoval } from './lockRemoval.ts';
-import { type RemovedEvent, type Remover, recordRemoval } from './recordRemoval.ts';
+import { lockRemoval, type RemovedEvent, type Remover, recordRemoval } from './removal.ts';
 
 // What all steps of forgetting share.
 

@@ -8,12 +8,11 @@
  * stays: the next position is counted from that event. Old counts of refused calls and of egress are deleted, too. They
  * are not archived.
  */
-
 import type { PendingQuery, Row } from 'postgres';
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
-import { sealAll } from '../chain/sealAll.ts';
+import { sealAll } from '../chain/auditKeeper.ts';
 import {
   type DatabaseAddress,
   type OneConnection,
@@ -23,10 +22,14 @@ import {
 import { readRelease, requireSameRelease } from '../migrations/migrate.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { createChainQueries } from '../queries/listQueries.ts';
-import { lockRemoval } from './lockRemoval.ts';
-import { outputLines, pruneOutputs } from './pruneOutputs.ts';
-import { type Remover, recordRemoval } from './recordRemoval.ts';
-import { bytesInEvents, type Sized, withinBytes } from './withinBytes.ts';
+import {
+  bytesInEvents,
+  lockRemoval,
+  type Remover,
+  recordRemoval,
+  type Sized,
+  withinBytes,
+} from './removal.ts';
 
 /** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
@@ -54,7 +57,7 @@ interface Pruning extends PruneOptions, Remover {
 }
 
 /** How much was deleted: streams by the table of their projection, and rows of events and outputs. */
-export type Pruned = Readonly<Record<string, number>> & {
+type Pruned = Readonly<Record<string, number>> & {
   readonly events: number;
   readonly outputs: number;
 };
@@ -227,4 +230,49 @@ function endOf(sql: Sql, kind: Projection['kind'], recordedEnd: Fragment): Fragm
     default:
       return recordedEnd;
   }
+}
+
+/** `GapOutput.reason` of the gap that replaces removed output. */
+const GAP_REASONS = ['pruned', 'forgotten'] as const;
+type GapReason = (typeof GAP_REASONS)[number];
+
+/** The outputs of executions, without their finishes: one JSON object each, in order. */
+async function outputLines(sql: Sql, executionIds: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ line: string }[]>`
+    SELECT json_build_object('table', 'output_events', 'row', row_to_json(o))::text AS line
+    FROM output_events o WHERE o.execution_id = ANY (${executionIds}::uuid[]) AND o.kind <> 'finish'
+    ORDER BY o.execution_id, o.seq`;
+  return rows.map(({ line }) => line);
+}
+
+/**
+ * Deletes the outputs of finished executions. The finish stays. The last output before it becomes a gap that says how
+ * many bytes are gone, so that readers notice. A gap from an earlier removal stays as it is: it knows the original
+ * size, and a new one would not.
+ * @returns how many outputs there were
+ */
+export async function pruneOutputs(
+  sql: Sql,
+  executionIds: readonly string[],
+  reason: GapReason,
+): Promise<number> {
+  const [found] = await sql<{ count: number }[]>`
+    WITH last AS (
+      SELECT o.execution_id, max(o.seq) AS seq, sum(o.bytes) AS bytes, count(*) AS count
+      FROM output_events o WHERE o.execution_id = ANY (${executionIds}::uuid[])
+        -- The bodies of other kinds are not searched: their JSON may contain a character that the type text of
+        -- PostgreSQL refuses.
+        AND CASE o.kind WHEN 'finish' THEN false
+          WHEN 'gap' THEN o.body ->> 'reason' <> ALL (${[...GAP_REASONS]}::text[]) ELSE true END
+      GROUP BY o.execution_id
+    ), reported AS (
+      UPDATE output_events o SET kind = 'gap', body = b.body, bytes = length(b.body::text)
+      FROM last l, json_build_object('kind', 'gap', 'reason', ${reason}::text, 'droppedBytes', l.bytes) AS b (body)
+      WHERE o.execution_id = l.execution_id AND o.seq = l.seq
+    ), deleted AS (
+      DELETE FROM output_events o USING last l
+      WHERE o.execution_id = l.execution_id AND o.seq < l.seq
+    )
+    SELECT coalesce(sum(l.count), 0)::bigint AS count FROM last l`;
+  return found?.count ?? 0;
 }

@@ -6,8 +6,7 @@ import { schemaVersionOf } from '../../domain/upcasts.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { changeJson, newRowJson, PROJECTIONS } from '../projections/projections.ts';
 import { jsonArray, type PreparedCommit } from './preparedCommit.ts';
-import type { QuotaCount, QuotaCounts } from './quotaCounts.ts';
-import { quotaRows } from './quotaRows.ts';
+import { type QuotaCount, type QuotaCounts, quotaRows } from './quotaRows.ts';
 
 type Rows = Map<StreamKind, string[]>;
 

@@ -34,3 +34,38 @@ export function listenForNews(
     close: off,
   };
 }
+
+// Keeps a read model: rows that were read from the database, brought up to date by the events of the feed.
+// Events also arrive during a read, and its rows may or may not contain them. So they are applied again after the read.
+// Therefore `apply` must be idempotent: it compares positions or versions.
+
+interface Followed {
+  /** Applies an event of the feed. */
+  apply(event: RecordedEvent): void;
+  /**
+   * Reads rows, lets `take` put them into the model, and applies the events that have arrived since the read began.
+   * Several reads may run at the same time. If `read` fails, the model does not change, and the error is thrown.
+   */
+  read<Rows>(read: () => Promise<Rows>, take: (rows: Rows) => void): Promise<void>;
+}
+
+export function followFeed(apply: (event: RecordedEvent) => void): Followed {
+  /** For each running read, the events that have arrived since it began. */
+  const heard = new Set<RecordedEvent[]>();
+  return {
+    apply: (event) => {
+      for (const events of heard) events.push(event);
+      apply(event);
+    },
+    read: async (read, take) => {
+      const meanwhile: RecordedEvent[] = [];
+      heard.add(meanwhile);
+      try {
+        take(await read());
+        for (const event of meanwhile) apply(event);
+      } finally {
+        heard.delete(meanwhile);
+      }
+    },
+  };
+}

@@ -9,7 +9,6 @@ import { messageOf } from '../../domain/errors.ts';
 import type { WaitingHere, WaitingPlace } from '../../domain/poolStatus.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
-import { decodeWaiting, encodeWaiting, type StoredWaiting } from './storedWaiting.ts';
 import { CHANNEL, type WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
@@ -31,7 +30,7 @@ export interface WaitingRequests {
   served(user: string): void;
 }
 
-export interface WaitingRequestsDeps {
+interface WaitingRequestsDeps {
   readonly client: Client;
   readonly gatewayId: string;
   readonly leases: Pick<Leases, 'announce'>;
@@ -52,7 +51,7 @@ export function createWaitingRequests(
   const others = createOthers(client, gatewayId);
   const off = deps.onWaiting((change) => {
     const matters = others.areKnown || read().places.length > 0;
-    if (change === 'told' || matters) others.mayHaveChanged();
+    if (change === 'changed' || matters) others.mayHaveChanged();
   });
   return {
     set: (now) => {
@@ -83,7 +82,7 @@ function createTelling(
   let first = new AbortController();
   let hasChanged = false;
   /** The published text. Null at first: if this gateway was killed before, its row may contain anything. */
-  let told: string | null = null;
+  let published: string | null = null;
   let telling: Promise<void> | null = null;
 
   async function tellOthers(): Promise<void> {
@@ -92,11 +91,11 @@ function createTelling(
       hasChanged = false;
       const here = read();
       const tenants = JSON.stringify(encodeWaiting(here));
-      if (tenants === told) continue;
+      if (tenants === published) continue;
       try {
         if (here.calls.size > 0) await leases.announce();
         await writeWaiting(client, gatewayId, countOf(here.calls), tenants);
-        told = tenants;
+        published = tenants;
         await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
         hasChanged = true;
@@ -180,8 +179,8 @@ function countOf(calls: WaitingHere['calls']): number {
   return [...calls.values()].reduce((sum, count) => sum + count, 0);
 }
 
-function callsOf(told: readonly StoredWaiting[], tenant?: string): number {
-  const entries = told.flatMap((tenants) => Object.entries(tenants));
+function callsOf(rows: readonly StoredWaiting[], tenant?: string): number {
+  const entries = rows.flatMap((tenants) => Object.entries(tenants));
   const counted = entries.filter(([name]) => tenant === undefined || name === tenant);
   return counted.reduce((sum, [, { calls }]) => sum + calls, 0);
 }
@@ -216,4 +215,34 @@ async function readElsewhere(
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId} AND w.count > 0`);
   return rows.map(({ tenants }) => tenants);
+}
+
+// The format in which a gateway's row of `waiting_requests` says who waits there.
+
+/** The hash of the user, the time, and the name of the environment, if one is waited for. */
+type StoredPlace = readonly [string, number] | readonly [string, number, string];
+
+/** By tenant: how many calls wait, and the places of their users. */
+type StoredWaiting = Readonly<
+  Record<string, { readonly calls: number; readonly places: readonly StoredPlace[] }>
+>;
+
+function encodeWaiting({ calls, places }: WaitingHere): StoredWaiting {
+  const placesOf = new Map<string, StoredPlace[]>();
+  for (const { tenant, user, since, environment } of places) {
+    const place: StoredPlace = environment === null ? [user, since] : [user, since, environment];
+    placesOf.set(tenant, [...(placesOf.get(tenant) ?? []), place]);
+  }
+  return Object.fromEntries(
+    [...calls].map(([tenant, count]) => [
+      tenant,
+      { calls: count, places: placesOf.get(tenant) ?? [] },
+    ]),
+  );
+}
+
+function decodeWaiting(tenants: StoredWaiting): WaitingPlace[] {
+  return Object.entries(tenants).flatMap(([tenant, { places }]) =>
+    places.map(([user, since, environment = null]) => ({ tenant, user, since, environment })),
+  );
 }

@@ -18,10 +18,10 @@ export interface WakeUps {
   /** Calls `wake` when outputs of any execution of the session may have been added, and at each poll. */
   onSessionOutput(sessionId: SessionId, wake: () => void): () => void;
   /**
-   * Calls `wake` when the calls that wait at other gateways have changed (`told`). It also calls it at each poll
+   * Calls `wake` when the calls that wait at other gateways have changed (`changed`). It also calls it at each poll
    * (`possible`), because a notification can be lost, and a gateway can have died.
    */
-  onWaiting(wake: (change: 'told' | 'possible') => void): () => void;
+  onWaiting(wake: (change: 'changed' | 'possible') => void): () => void;
   close(): Promise<void>;
 }
 
@@ -250,10 +250,10 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     if (notification?.gatewayId === gatewayId) return;
     if (notification === null || notification.position > feed.position) void feed.catchUp();
     wakeOutputs(notification);
-    if (notification === null || notification.isOfWaiting) wakeWaiting('told');
+    if (notification === null || notification.isOfWaiting) wakeWaiting('changed');
   }
 
-  function wakeWaiting(change: 'told' | 'possible'): void {
+  function wakeWaiting(change: 'changed' | 'possible'): void {
     for (const listener of waitingListeners) listener(change);
   }
 
@@ -268,7 +268,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     await feed.catchUp();
     hearing.heard(feed.position);
     outputs.wakeAll();
-    wakeWaiting('told');
+    wakeWaiting('changed');
   }
 
   function poll(): void {

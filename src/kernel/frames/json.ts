@@ -42,13 +42,6 @@ function holdsAtMost(max: number, text: string): boolean {
   return true;
 }
 
-/** A JSON object (no array, no null). */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /**
  * Whether the parsed JSON value nests at most `maxDepth` objects and arrays. Deeper values are refused on arrival,
  * because serialising them again would overflow the stack (parsing does not).

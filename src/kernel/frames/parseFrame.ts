@@ -5,7 +5,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { jsonText } from '../../domain/exactJson.ts';
+import { isJsonObject, type JsonObject, jsonText } from '../../domain/exactJson.ts';
 import {
   type ExecutionFiles,
   type FileChange,
@@ -17,8 +17,6 @@ import type { ExpressionResult } from '../../domain/executionOptions.ts';
 import type { ExpressionResults, InputRequest, Output, RichOutput } from '../../domain/output.ts';
 import { storableText } from '../../domain/text.ts';
 import {
-  isJsonObject,
-  type JsonObject,
   nestsAtMost,
   parseJson,
   readAmount,

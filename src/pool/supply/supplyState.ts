@@ -1,6 +1,7 @@
 /** Reads the state that `planSupply` needs, and the ids of the environments in it. */
 import type { EnvironmentId } from '../../domain/ids.ts';
 import type { WaitingPlace } from '../../domain/poolStatus.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
 import type { Shares } from './fairOrder.ts';
@@ -30,7 +31,7 @@ export interface SupplyStateDeps {
 }
 
 /** The version of each environment that serves new sessions, by name. */
-export type Serving = ReadonlyMap<string, ServingEnvironment>;
+type Serving = ReadonlyMap<string, ServingEnvironment>;
 
 export interface KnownSupply {
   readonly state: Omit<SupplyState, 'failing'>;
@@ -118,4 +119,63 @@ function stockOf(
 
 function tenantsOf(...places: readonly (readonly WaitingPlace[])[]): number {
   return new Set(places.flat().map(({ tenant }) => tenant)).size;
+}
+
+// Knows which environments serve new sessions. The list is kept in memory until an event of any gateway may have
+// changed it. Also records when an environment was last asked for.
+
+/**
+ * The use of an environment is recorded at most once in this time. It is far shorter than the time for which a recorded
+ * use keeps the environment in use.
+ */
+const RECORD_INTERVAL_MS = 60_000;
+
+export interface ServingEnvironments {
+  /** The serving version of each environment, by name. Read from the database only if it may have changed. */
+  serving(): Promise<Serving>;
+  /** Whether the environment serves new sessions. If so, it is recorded as asked for. */
+  askFor(name: string): Promise<boolean>;
+  /** An environment was built or removed. */
+  changed(): void;
+}
+
+export function createServingEnvironments(
+  queries: Pick<Queries, 'servingEnvironments' | 'recordEnvironmentUse'>,
+  now: () => Date,
+): ServingEnvironments {
+  let known: Promise<Serving> | null = null;
+  const recordedAt = new Map<string, number>();
+
+  function serving(): Promise<Serving> {
+    if (known !== null) return known;
+    const reading = queries
+      .servingEnvironments()
+      .then((rows): Serving => new Map(rows.map((row) => [row.name, row])));
+    known = reading;
+    reading.catch(() => {
+      if (known === reading) known = null;
+    });
+    return reading;
+  }
+
+  async function record(name: string): Promise<void> {
+    const at = now();
+    if (at.getTime() - (recordedAt.get(name) ?? 0) < RECORD_INTERVAL_MS) return;
+    await queries.recordEnvironmentUse(name, at);
+    recordedAt.set(name, at.getTime());
+  }
+
+  return {
+    serving,
+    askFor: async (name) => {
+      // The event of a new environment may not have arrived here yet.
+      if (!(await serving()).has(name)) known = null;
+      const isServing = (await serving()).has(name);
+      if (isServing) await record(name);
+      return isServing;
+    },
+    changed: () => {
+      known = null;
+    },
+  };
 }

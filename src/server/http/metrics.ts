@@ -7,7 +7,7 @@ import type { EgressTotals } from '../../domain/egress.ts';
 import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
-import type { MetricsView } from '../../service/pool/metrics.ts';
+import type { MetricsView } from '../../service/pool/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
 import type { DoorCounts } from '../doors/doorRoute.ts';

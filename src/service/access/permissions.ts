@@ -5,9 +5,9 @@
 
 import { DomainError } from '../../domain/errors.ts';
 import type { Role } from '../../domain/token.ts';
-import { notFound } from '../notFound.ts';
 import type { OPERATIONS } from '../operations.ts';
 import { actsFor, type Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 
 type Arguments<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => unknown
   ? Args

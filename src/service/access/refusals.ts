@@ -21,12 +21,10 @@ export interface Refusals extends Counted {
   readonly totals: ReadonlyMap<string, number>;
 }
 
-interface RefusalsDeps {
-  readonly queries: Pick<Queries, 'recordRefusedCalls'>;
-  readonly now: () => Date;
-}
-
-export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
+export function createRefusals(
+  queries: Pick<Queries, 'recordRefusedCalls'>,
+  now: () => Date,
+): Refusals {
   const totals = new Map([...COUNTED].map((code) => [code, 0]));
   let counts = new Map<string, RefusedCalls>();
   let minute = 0;

@@ -289,12 +289,10 @@ interface TokenUses extends Counted {
   use(tokenId: string): void;
 }
 
-interface TokenUsesDeps {
-  readonly queries: Pick<Queries, 'recordTokenUses'>;
-  readonly now: () => Date;
-}
-
-export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
+export function createTokenUses(
+  queries: Pick<Queries, 'recordTokenUses'>,
+  now: () => Date,
+): TokenUses {
   let used = new Set<string>();
   let nextAt = now().getTime() + RECORD_INTERVAL_MS;
 

@@ -13,8 +13,8 @@ import {
   type UsedToken,
 } from '../../domain/token.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateNumber, validateUserUuid } from '../validate.ts';
 

@@ -5,24 +5,40 @@
  * operations check the tenant.
  */
 
+import DataLoader from 'dataloader';
 import { createOneAtATime } from '../../async/oneAtATime.ts';
+import type { Context } from '../../domain/context.ts';
+import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
+import { jsonText } from '../../domain/exactJson.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionFiles } from '../../domain/executionFiles.ts';
-import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
-import type { OutputItem } from '../../domain/output.ts';
-import type { Session } from '../../domain/session.ts';
+import type {
+  ContextId,
+  EnvironmentId,
+  ExecutionId,
+  SessionId,
+  WorkerId,
+} from '../../domain/ids.ts';
+import type { OutputItem, OutputPage } from '../../domain/output.ts';
+import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { type ContextView, contextViewOf, defaultView, viewsOf } from '../contexts/contexts.ts';
-import type { EnvironmentView } from '../environments/environments.ts';
-import type { Principal } from '../principal.ts';
+import { type EnvironmentView, environmentViewOf } from '../environments/environments.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
-import { createAnswerLoaders } from './answerLoaders.ts';
-import { type AnswerReads, createAnswerReads, type SessionTimes } from './answerReads.ts';
-import { type OutputRange, validateOutputRange } from './outputRange.ts';
-import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './renderedText.ts';
-import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
+import {
+  ASSEMBLED,
+  type Assembled,
+  errorOf,
+  type OutputAdvice,
+  type OutputRange,
+  type Piece,
+  type PythonError,
+  tooLarge,
+  tooManyAtOnce,
+  validateOutputRange,
+} from './renderedText.ts';
 
 /**
  * The size of everything that it returns is counted, unless stated otherwise.
@@ -77,18 +93,12 @@ export function answer(
   advice: OutputAdvice,
 ): Answer {
   const reads = createAnswerReads(deps, principal);
-  const whole = createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+  const whole = createAnswer(reads, advice, deps.config.maxResponseBytes);
   const hides = principal.role === 'AUDITOR' && !deps.config.auditorSeesCode;
   return hides ? withoutContent(whole) : whole;
 }
 
-export interface AnswerDeps {
-  readonly reads: AnswerReads;
-  readonly advice: OutputAdvice;
-  readonly maxBytes: number;
-}
-
-export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
+export function createAnswer(reads: AnswerReads, advice: OutputAdvice, maxBytes: number): Answer {
   const load = createAnswerLoaders(reads);
   const budget = createAnswerBudget(maxBytes, advice);
   const whole = new Map<Execution, Promise<readonly OutputItem[]>>();
@@ -201,4 +211,199 @@ const HIDDEN: { readonly [Type in RecordedEvent['event']['type']]?: readonly str
 function without(event: RecordedEvent, hidden: readonly string[], data: Data): RecordedEvent {
   const shown = Object.entries(data).filter(([name]) => !hidden.includes(name));
   return { ...event, event: { ...event.event, data: Object.fromEntries(shown) } } as RecordedEvent;
+}
+
+// The reads for an answer. Each reads any number of things of one kind at once.
+
+/** Each function gives one value for each argument, in their order. */
+export interface AnswerReads {
+  /** Null if there is no such session, or if the principal does not see it. */
+  sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
+  /** Null if there is no such context. The default context of a session is none of these. */
+  contexts(ids: readonly ContextId[]): Promise<readonly (Context | null)[]>;
+  /** The open contexts of each session, without the default one, oldest first. */
+  openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
+  /** Null if there is no such worker. */
+  workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
+  /** Null if there is no such version. */
+  environments(ids: readonly EnvironmentId[]): Promise<readonly (EnvironmentView | null)[]>;
+  /** The times at which the session ends by itself. Reads nothing. */
+  sessionTimes(session: Session): SessionTimes;
+  /** When each session was last used. */
+  lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
+  /** Empty if the code was pruned. Null if it does not fit into MAX_RESPONSE_BYTES together with those before it. */
+  codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
+  /** The wire by which each execution was requested. */
+  vias(ids: readonly ExecutionId[]): Promise<readonly string[]>;
+  /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
+  outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
+}
+
+/** When an open session ends by itself: its own times, or else those of the settings. */
+interface SessionTimes {
+  /** Null once the session has ended. */
+  readonly expiresAt: Date | null;
+  readonly idleTimeoutMs: number;
+}
+
+function createAnswerReads(
+  { database: { queries }, config }: Pick<ServiceDeps, 'database' | 'config'>,
+  principal: Principal,
+): AnswerReads {
+  const maxBytes = config.maxResponseBytes;
+  return {
+    sessions: async (ids) => {
+      const sessions = byIds(ids, await queries.sessions(ids));
+      return sessions.map((session) => (session && sees(principal, session) ? session : null));
+    },
+    sessionTimes: (session) => ({
+      expiresAt: session.closedAt === null ? expiryOf(session, config.sessionMaxLifeMs) : null,
+      idleTimeoutMs: session.idleTimeoutMs ?? config.sessionIdleTimeoutMs,
+    }),
+    contexts: async (ids) => byIds(ids, await queries.contexts(ids)),
+    openContexts: async (ids) => {
+      const contexts = await queries.openContexts(ids);
+      return ids.map((id) => contexts.filter(({ sessionId }) => sessionId === id));
+    },
+    workers: async (ids) => byIds(ids, await queries.workers(ids)),
+    environments: async (ids) => {
+      const versions = await queries.environmentVersions(ids);
+      return versions.map((version) => version && environmentViewOf(principal, version));
+    },
+    lastActiveAt: async (sessions) => {
+      const times = await queries.lastActivity(sessions.map(({ id }) => id));
+      return sessions.map(({ id, openedAt }) => later(openedAt, times.get(id) ?? null));
+    },
+    codes: async (ids) => {
+      const codes = await queries.codes(ids, maxBytes);
+      return ids.map((id) => codes.get(id) ?? (codes.has(id) ? null : ''));
+    },
+    vias: async (ids) => {
+      const doors = await queries.doors(ids);
+      return ids.map((id) => doors.get(id) ?? 'unknown');
+    },
+    outputs: (pages) => queries.outputPages(pages, maxBytes),
+  };
+}
+
+function byIds<Id extends string, T extends { readonly id: Id }>(
+  ids: readonly Id[],
+  things: readonly T[],
+): (T | null)[] {
+  const found = new Map(things.map((thing) => [thing.id, thing]));
+  return ids.map((id) => found.get(id) ?? null);
+}
+
+function later(openedAt: Date, at: Date | null): Date {
+  return at !== null && at > openedAt ? at : openedAt;
+}
+
+// Combines the single reads of an answer into one read for each kind.
+
+/**
+ * The loaders of one answer. An answer can be that of several mutations, which run one after the other. So sessions,
+ * workers and outputs, which a mutation can change, are read anew for each mutation.
+ */
+interface AnswerLoaders {
+  readonly session: DataLoader<SessionId, Session | null, string>;
+  readonly context: DataLoader<ContextId, Context | null, string>;
+  readonly openContexts: DataLoader<SessionId, readonly Context[], string>;
+  readonly worker: DataLoader<WorkerId, Worker | null, string>;
+  readonly environment: DataLoader<EnvironmentId, EnvironmentView | null>;
+  readonly lastActiveAt: DataLoader<Session, Date>;
+  readonly code: DataLoader<ExecutionId, string | null>;
+  readonly via: DataLoader<ExecutionId, string>;
+  readonly outputs: DataLoader<OutputPage, readonly OutputItem[] | null, string>;
+}
+
+function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
+  return {
+    session: freshLoader(byId, reads.sessions),
+    context: freshLoader(byId, reads.contexts),
+    openContexts: freshLoader(byId, reads.openContexts),
+    worker: freshLoader(byId, reads.workers),
+    environment: new DataLoader(reads.environments),
+    lastActiveAt: new DataLoader(reads.lastActiveAt),
+    code: new DataLoader(reads.codes),
+    via: new DataLoader(reads.vias),
+    outputs: freshLoader(
+      ({ executionId, after, limit }) => `${executionId}:${after}:${limit}`,
+      reads.outputs,
+    ),
+  };
+}
+
+/** Combines simultaneous requests into one read, with each key once. It caches nothing for later requests. */
+function freshLoader<K, V>(
+  keyOf: (key: K) => string,
+  read: (keys: readonly K[]) => Promise<readonly V[]>,
+): DataLoader<K, V, string> {
+  const loader: DataLoader<K, V, string> = new DataLoader(
+    (keys) => {
+      loader.clearAll();
+      return read(keys);
+    },
+    { cacheKeyFn: keyOf },
+  );
+  return loader;
+}
+
+const byId = (id: string) => id;
+
+// Limits one answer, in bytes and in items of lists.
+
+/** Ten full pages. An answer can contain several lists, and each has only its own limit. */
+const MAX_LIST_ITEMS = 10_000;
+
+interface AnswerBudget {
+  /**
+   * Counts the size of `value` as part of the answer, and returns it.
+   * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
+   */
+  charge<T>(execution: Execution, field: string, value: T): T;
+  /** Counts the content of a file before it is read. @throws DomainError BAD_USER_INPUT like {@link charge} */
+  fileBytes(path: string, field: string, count: number): void;
+  /** Counts and returns an event's data. @throws DomainError BAD_USER_INPUT like {@link charge} */
+  eventData(event: RecordedEvent): RecordedEvent['event']['data'];
+  /**
+   * Counts and returns the items of a page.
+   * @throws DomainError BAD_USER_INPUT when all pages of the answer together have more than 10,000 items
+   */
+  listItems<T>(items: readonly T[]): readonly T[];
+}
+
+function createAnswerBudget(maxBytes: number, advice: OutputAdvice): AnswerBudget {
+  let bytes = 0;
+  let itemCount = 0;
+  function charge<T>(piece: Piece, value: T): T {
+    count(piece, Buffer.byteLength(jsonText(value) ?? ''));
+    return value;
+  }
+  function count(piece: Piece, added: number): void {
+    bytes += added;
+    if (bytes > maxBytes) throw tooLarge(piece, maxBytes, advice);
+  }
+
+  return {
+    charge: ({ id: executionId }, field, value) => charge({ field, executionId }, value),
+
+    fileBytes: (path, field, added) => count({ field, path }, added),
+
+    eventData: ({ event: { data }, metadata: { eventId } }) =>
+      charge({ field: 'data', eventId }, data),
+
+    listItems(items) {
+      itemCount += items.length;
+      if (itemCount > MAX_LIST_ITEMS) throw tooManyItems();
+      return items;
+    },
+  };
+}
+
+function tooManyItems(): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `The lists of one response may have at most ${MAX_LIST_ITEMS} items together. Ask for fewer at once (\`first\`).`,
+    { field: 'first', limit: MAX_LIST_ITEMS },
+  );
 }

@@ -3,10 +3,11 @@
  * return, backspace, and two sequences of ECMA-48 that tqdm and pip use: "cursor up" and "erase in line". All other
  * escape sequences, such as colours, are removed. Lines do not wrap. Pure.
  */
-
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { mimeText, type OutputItem, type RichOutput } from '../../domain/output.ts';
+import { quoted } from '../../domain/text.ts';
+import { validateNumber } from '../validate.ts';
 
 // Texts that are assembled from an execution's outputs. Pure.
 
@@ -221,4 +222,75 @@ function createScreen() {
       }
     },
   };
+}
+
+/** Selects some of an execution's outputs. */
+export interface OutputRange {
+  /** Only outputs with a larger seq. 0 by default. */
+  readonly after?: number | null | undefined;
+  /** At most this number of outputs. All by default. */
+  readonly first?: number | null | undefined;
+}
+
+/** No execution has as many outputs. PostgreSQL's `integer` holds no larger number. */
+const MAX_SEQ = 2 ** 31 - 1;
+const FROM_ZERO = { min: 0, max: MAX_SEQ };
+
+/** @throws BAD_USER_INPUT, with the field that is negative or too large */
+export function validateOutputRange({ after, first }: OutputRange): {
+  readonly after: number;
+  readonly limit: number | null;
+} {
+  return {
+    after: validateNumber('after', after ?? 0, FROM_ZERO),
+    limit: first == null ? null : validateNumber('first', first, FROM_ZERO),
+  };
+}
+
+// The errors for an answer that would be larger than MAX_RESPONSE_BYTES.
+
+export interface OutputAdvice {
+  /** How to get an execution's output in parts over this protocol. Continues a sentence that begins with "Ask ". */
+  readonly inParts: string;
+}
+
+/** The part of the answer that does not fit. */
+export type Piece = { readonly field: string } & (
+  | { readonly executionId: string }
+  | { readonly eventId: string }
+  | { readonly path: string }
+);
+
+export function tooLarge(piece: Piece, limit: number, { inParts }: OutputAdvice): DomainError {
+  const [ofWhat, ask] = whatAndHow(piece, inParts);
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `The response would be larger than ${limit} bytes (MAX_RESPONSE_BYTES) with \`${piece.field}\` of ${ofWhat}. Ask ${ask}.`,
+    { ...piece, limit },
+  );
+}
+
+function whatAndHow(piece: Piece, inParts: string): [string, string] {
+  if ('eventId' in piece) return [`event ${piece.eventId}`, 'for fewer events at once (`first`)'];
+  if ('path' in piece) return [`file ${quoted(piece.path)}`, 'for fewer files at once (`first`)'];
+  return [`execution ${piece.executionId}`, inParts];
+}
+
+/**
+ * The error for an execution beyond the limit of a combined read. Such a read takes whole executions up to the limit;
+ * this one is the first that does not fit, or comes after it.
+ */
+export function tooManyAtOnce(
+  executionId: string,
+  field: 'code' | 'outputs',
+  limit: number,
+  { inParts }: OutputAdvice,
+): DomainError {
+  const alone = field === 'outputs' ? `, ${inParts}` : '';
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `The \`${field}\` of execution ${executionId}, together with those of the executions before it in this answer, would be larger than ${limit} bytes (MAX_RESPONSE_BYTES). ` +
+      `Ask for fewer executions at once (\`first\`)${alone}.`,
+    { field, limit, executionId },
+  );
 }

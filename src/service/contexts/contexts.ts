@@ -17,8 +17,8 @@ import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { noContext } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type EnsureSessionDeps, ensureSession } from '../sessions/opening.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
@@ -164,14 +164,6 @@ function tooLate(contextId: ContextId, late: string): DomainError {
   );
 }
 
-/** The id of a context in a request. @throws NOT_FOUND for text that cannot name one */
-export function parseContextId(given: string | null | undefined): ContextId | null {
-  if (given == null) return null;
-  const id = parseId<ContextId>(given);
-  if (id === null) throw noContext(given);
-  return id;
-}
-
 /**
  * The open context that a request names in the user's open session. Null: the default context. Unless `id` is null,
  * `sessions` knows the user's session afterwards.
@@ -200,22 +192,12 @@ export function isDefaultOf(session: Session, id: string): boolean {
   return session.id === id;
 }
 
-/** The error for a request that names a context which is not open, or whose session is not open. */
-export function noContext(id: string): DomainError {
-  return notFound('open context', id);
-}
-
-interface RequestContextDeps {
-  readonly database: Database;
-  readonly now: () => Date;
-}
-
 /**
  * Records a request for a context, which the gateway that holds the worker carries out.
  * @returns the context after that. Null if there was nothing to record: it has ended, or is being deleted already
  */
 async function recordContextRequest(
-  { database: { queries, store }, now }: RequestContextDeps,
+  { database: { queries, store }, now }: Pick<ServiceDeps, 'database' | 'now'>,
   id: ContextId,
   type: Extract<ContextCommand['type'], 'RequestContextRestart' | 'RequestContextDelete'>,
 ): Promise<Context | null> {
@@ -374,7 +356,7 @@ function failed(contextId: ContextId): DomainError {
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */
 export async function deleteContext(
-  deps: RequestContextDeps,
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
   { tenant }: Principal,
   userUuid: string,
   given: string,
@@ -401,10 +383,10 @@ function isDefault(): DomainError {
 
 /**
  * Asks for a fresh kernel of the context, and resolves with the context when it has got one. Works on any gateway, as
- * a restart of the default kernel does (restartKernel.ts). @throws NOT_FOUND, POOL_INITIALIZING
+ * a restart of the default kernel does (kernels.ts). @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
-  deps: RequestContextDeps,
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
   { id }: Context,
 ): Promise<Context> {
   const requested = await recordContextRequest(deps, id, 'RequestContextRestart');

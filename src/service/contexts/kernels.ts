@@ -1,6 +1,7 @@
 /** Open contexts as notebooks know them: as kernels, which can be asked about code without running it. */
 import { within } from '../../async/within.ts';
 import type { Context } from '../../domain/context.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { type ContextId, type ExecutionId, parseId, type SessionId } from '../../domain/ids.ts';
 import type {
   HistoryQuestion,
@@ -8,21 +9,24 @@ import type {
   KernelFacts,
   KernelQuestion,
 } from '../../domain/kernelQuestion.ts';
-import type { Session } from '../../domain/session.ts';
+import { decideSession, type Session } from '../../domain/session.ts';
 import { both, type Users } from '../../domain/users.ts';
 import type { KernelActivity } from '../../events/queries/sessionQueries.ts';
+import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { type Principal, sees } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { workerAway } from '../sessions/opening.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
-import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
+import { parseContextId, refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
+import { CARRY_OUT_LIMIT_MS, untilCarriedOut } from '../waiting.ts';
 import {
   type ContextView,
   contextNamed,
   contextViewOf,
   defaultView,
   isDefaultOf,
-  parseContextId,
+  requestContextRestart,
 } from './contexts.ts';
 
 /** The user's open session, from memory if this gateway knows it. Null: there is none. */
@@ -237,4 +241,78 @@ export async function kernels(
       .map((context) => ({ session, context })),
   ]);
   return await kernelViews(deps, open);
+}
+
+// A kernel restart that works on any gateway, in the same way as an interrupt (interrupt.ts).
+
+/** Resolves with the session after a restart, or with null if the session is closed. @throws POOL_INITIALIZING */
+export async function requestKernelRestart(
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
+  session: Session,
+): Promise<Session | null> {
+  const requested = await record(deps, session);
+  return requested && (await replaced(deps, requested));
+}
+
+async function record(
+  { database, now }: Pick<ServiceDeps, 'database' | 'now'>,
+  { id }: Session,
+): Promise<Session | null> {
+  const outcome = await decideAndCommit(database.store, {
+    load: () => database.queries.session(id),
+    decide: (state) => {
+      const command = { type: 'RequestKernelRestart', at: now().toISOString() } as const;
+      const events = decideSession(command, state);
+      return commitChanges({ streams: [{ stream: 'session', id, state, events }] });
+    },
+  });
+  return outcome.type === 'committed' ? (outcome.committed.states[0] as Session) : null;
+}
+
+/** Null: the session was closed. */
+async function replaced(
+  { database }: Pick<ServiceDeps, 'database' | 'now'>,
+  { id, kernelRestarts }: Session,
+): Promise<Session | null> {
+  const session = await untilCarriedOut(database, {
+    streamId: id,
+    read: () => database.queries.session(id),
+    isDone: (state) =>
+      state === null || state.closedAt !== null || state.kernelRestarts > kernelRestarts,
+    whenLate: () => {
+      throw notYet();
+    },
+  });
+  return session?.closedAt === null ? session : null;
+}
+
+function notYet(): DomainError {
+  return new DomainError(
+    'POOL_INITIALIZING',
+    `The kernel was not replaced within ${CARRY_OUT_LIMIT_MS} ms. The request is recorded and will be carried out as soon as the worker answers. The session's \`kernelRestarts\` will then have grown.`,
+  );
+}
+
+/**
+ * Replaces a kernel of the user's open session.
+ * @param contextId whose kernel. Null or left out: that of the default context
+ * @throws NOT_FOUND, POOL_INITIALIZING
+ */
+export async function restartKernel(
+  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'now'>,
+  { tenant }: Principal,
+  userUuid: string,
+  contextId?: string | null,
+): Promise<Session> {
+  const owner = { tenant, userUuid: validateUserUuid(userUuid) };
+  const session = await deps.database.queries.openSession(tenant, userUuid);
+  if (session === null) throw notFound('open session of user', userUuid);
+  const context = await contextNamed(deps, owner, parseContextId(contextId));
+  if (context) {
+    await requestContextRestart(deps, context);
+    return session;
+  }
+  const restarted = await requestKernelRestart(deps, session);
+  if (!restarted) throw notFound('open session of user', userUuid);
+  return restarted;
 }

@@ -5,11 +5,16 @@ import {
   isEnvironmentName,
 } from '../../domain/environment.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { EnvironmentId } from '../../domain/ids.ts';
+import type { OutputItem } from '../../domain/output.ts';
 import { quoted } from '../../domain/text.ts';
+import { logOf } from '../../environments/buildLog.ts';
 import { requestEnvironment } from '../../environments/requestEnvironment.ts';
 import { removeVersion } from '../../environments/upkeep.ts';
-import { notFound } from '../notFound.ts';
+import { validateOutputRange } from '../answer/renderedText.ts';
+import { followOutput } from '../output/followOutput.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateName } from '../validate.ts';
 
@@ -204,7 +209,7 @@ export function environmentViewOf({ role }: Principal, found: Environment): Envi
 }
 
 /** @throws NOT_FOUND, BAD_USER_INPUT */
-export async function requireVersion(
+async function requireVersion(
   deps: Pick<ServiceDeps, 'database'>,
   principal: Principal,
   name: string,
@@ -214,4 +219,73 @@ export async function requireVersion(
   if (found === null)
     throw notFound('environment', version === null ? name : `${name}, version ${version}`);
   return found.environment;
+}
+
+/**
+ * The output of the build of a version after `after`: first the stored output, then live output up to the end of the
+ * build. The items then end. The finish is not among them.
+ * @throws NOT_FOUND, BAD_USER_INPUT before the first item
+ */
+export async function followBuild(
+  deps: Pick<ServiceDeps, 'database' | 'sharedOutput'>,
+  principal: Principal,
+  name: string,
+  version: number | null,
+  after: number,
+): Promise<AsyncIterableIterator<OutputItem>> {
+  validateOutputRange({ after });
+  const { id } = await requireVersion(deps, principal, name, version);
+  const items = followOutput(deps, logOf(id), after, principal.tokenEnd);
+  return await upToTheEnd(deps, id, items);
+}
+
+/**
+ * The items up to the finish, without it: a finish belongs to an execution, and a build has none. If a version is
+ * removed while it is built, no finish comes. So its removal ends the items, too.
+ */
+async function upToTheEnd(
+  { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
+  id: EnvironmentId,
+  items: AsyncIterableIterator<OutputItem>,
+): Promise<AsyncIterableIterator<OutputItem>> {
+  let failure: { readonly error: unknown } | null = null;
+  const off = wakeUps.onEvent(({ event, streamId }) => {
+    if (event.type === 'EnvironmentRemoved' && streamId === id) void endIfBroken();
+  });
+  /** If the build has ended, its log has a finish. The items then go on up to that, even after the removal. */
+  async function endIfBroken(): Promise<void> {
+    try {
+      const version = await queries.environmentVersion(id);
+      const isBroken = version === null || (version.state === 'BUILDING' && version.removedAt);
+      if (!isBroken) return;
+    } catch (error: unknown) {
+      failure = { error };
+    }
+    await close();
+  }
+  async function close(): Promise<IteratorReturnResult<undefined>> {
+    off();
+    await items.return?.();
+    return { done: true, value: undefined };
+  }
+  // The version may have been removed before anybody listened.
+  await endIfBroken();
+  const followed: AsyncIterableIterator<OutputItem> = {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: async () => {
+      try {
+        const next = await items.next();
+        if (!next.done && next.value.output.kind !== 'finish') return next;
+      } catch (error: unknown) {
+        failure ??= { error };
+      }
+      const end = await close();
+      if (failure !== null) throw failure.error;
+      return end;
+    },
+    return: close,
+  };
+  return followed;
 }

@@ -1,9 +1,8 @@
 /** Finds executions and running commands. */
-import type { FoundCommand, RunningCommand } from '../../domain/commands.ts';
-import type { Execution } from '../../domain/execution.ts';
+import type { Execution, FoundCommand, RunningCommand } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
-import { notFound } from '../notFound.ts';
 import { type Principal, sees } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 

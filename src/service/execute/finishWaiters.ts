@@ -68,10 +68,10 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
           await catchUp(execution.id, entry);
           continue;
         }
-        const told = new Promise<void>((resolve) => {
+        const woken = new Promise<void>((resolve) => {
           wake = resolve;
         });
-        await within(POLL_INTERVAL_MS, told, () => {
+        await within(POLL_INTERVAL_MS, woken, () => {
           entry.isBehind = true;
         });
       }

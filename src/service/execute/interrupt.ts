@@ -1,15 +1,14 @@
 /** Interrupts an execution. */
+import type { Config } from '../../config/config.ts';
 import { decideExecution, type Execution, type InterruptSignal } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
-import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { hasFeature, lacksFeature } from '../sessions/opening.ts';
 import { refuse } from '../validate.ts';
 import { requireExecution } from './execution.ts';
-import type { FinishWaiters } from './finishWaiters.ts';
 
 // An interrupt that works on any gateway. The request is recorded as an event. The gateway that holds the worker gets
 // the event and acts on it (operations.ts). This gateway waits for the execution's end. Gateways never talk to
@@ -20,19 +19,14 @@ import type { FinishWaiters } from './finishWaiters.ts';
  */
 const ALLOWANCE_MS = 4_000;
 
-interface RequestInterruptDeps {
-  readonly database: Database;
-  readonly finishWaiters: FinishWaiters;
-  readonly interruptGraceMs: number;
-  readonly now: () => Date;
-}
-
 /**
  * Resolves with the execution when it has ended, or unfinished when the time for that is over.
  * @param signal the signal for a command, instead of SIGINT. Its worker must be able to send it.
  */
 export async function requestInterrupt(
-  deps: RequestInterruptDeps,
+  deps: Pick<ServiceDeps, 'database' | 'finishWaiters' | 'now'> & {
+    readonly config: Pick<Config, 'interruptGraceMs'>;
+  },
   execution: Execution,
   signal: InterruptSignal | null = null,
 ): Promise<Execution> {
@@ -40,7 +34,7 @@ export async function requestInterrupt(
   const over = new AbortController();
   // A timer, and not AbortSignal.any with an AbortSignal.timeout: Node 20 may garbage-collect the latter, which then
   // never fires.
-  const limit = setTimeout(() => over.abort(), deps.interruptGraceMs + ALLOWANCE_MS);
+  const limit = setTimeout(() => over.abort(), deps.config.interruptGraceMs + ALLOWANCE_MS);
   // The wait begins first, because the end may be reported before the commit of the request has resolved.
   const ended = deps.finishWaiters.wait(execution, over.signal).catch((error: unknown) => {
     if (!over.signal.aborted) throw error;
@@ -59,7 +53,7 @@ export async function requestInterrupt(
 
 /** Resolves with false if the execution has already ended. Nothing is recorded then. */
 async function record(
-  { database, now }: RequestInterruptDeps,
+  { database, now }: Pick<ServiceDeps, 'database' | 'now'>,
   id: ExecutionId,
   signal: InterruptSignal | null,
 ): Promise<boolean> {
@@ -93,11 +87,7 @@ export async function interrupt(
   const execution = await requireExecution(deps, principal, executionId);
   if (signal !== null) await requireSignals(deps, execution);
   if (execution.finishedAt) return execution;
-  return await requestInterrupt(
-    { ...deps, interruptGraceMs: deps.config.interruptGraceMs },
-    execution,
-    signal,
-  );
+  return await requestInterrupt(deps, execution, signal);
 }
 
 /** Requires a worker that can send signals to commands. An agent that cannot would send SIGINT instead. */

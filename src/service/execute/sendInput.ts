@@ -5,20 +5,18 @@
 
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { decideExecution, type Execution } from '../../domain/execution.ts';
+import { decideExecution, type Execution, recordedContent } from '../../domain/execution.ts';
 import { isCommand, type Terminal } from '../../domain/executionOptions.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
-import { recordedContent } from '../../domain/input.ts';
 import type { Database } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
-import { optionalContentOf } from '../contentOf.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { workerAway } from '../sessions/opening.ts';
 import { type CountUseDeps, countUse } from '../sessions/sessions.ts';
-import { refuse, validateWholeNumber } from '../validate.ts';
+import { optionalContentOf, refuse, validateWholeNumber } from '../validate.ts';
 import { requireExecution } from './execution.ts';
 import { validateTerminal } from './validateRequest.ts';
 

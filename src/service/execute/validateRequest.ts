@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Language, Terminal, UserExpression } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
-import { parseContextId } from '../contexts/contexts.ts';
 import {
   type EnvironmentVariable,
+  parseContextId,
   refuse,
   type Variables,
   validateDirectory,

@@ -22,12 +22,13 @@ import {
   type WriteFileOptions,
 } from '../../domain/workerFiles.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
-import { type Content, contentOf } from '../contentOf.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type EnsureSessionDeps, ensureSession } from '../sessions/opening.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
 import {
+  type Content,
+  contentOf,
   type GivenPath,
   refuse,
   validateChangeable,

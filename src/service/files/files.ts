@@ -8,7 +8,7 @@ import {
   type ListPage,
   MAX_PAGE_SIZE,
   type PageRequest,
-} from '../lists/page.ts';
+} from '../lists/lists.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import {

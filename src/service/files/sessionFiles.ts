@@ -14,8 +14,8 @@ import {
   MAX_WATCHERS,
   type WorkerFiles,
 } from '../../domain/workerFiles.ts';
-import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** A file of a user's session, as it was when the worker looked. */
@@ -34,14 +34,14 @@ export class UploadAbortedError extends Error {
   }
 }
 
-interface Told {
+interface FileFailure {
   readonly code: ErrorCode;
   /** Follows the quoted path. */
   readonly what: string;
   readonly mayRetry?: true;
 }
 
-const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
+const FAILURES: Readonly<Record<FileRefusalCode, FileFailure>> = {
   bad_request: { code: 'BAD_USER_INPUT', what: 'is refused by the worker' },
   bad_path: { code: 'BAD_USER_INPUT', what: 'is no path that the worker accepts' },
   too_many_links: { code: 'BAD_USER_INPUT', what: 'leads through too many links' },
@@ -109,7 +109,7 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
 
 /** The error for a refusal of the worker. */
 function refusedError(refusal: FileRefusedError, path: FilePath): DomainError {
-  const { code, what: general, mayRetry } = TOLD[refusal.code];
+  const { code, what: general, mayRetry } = FAILURES[refusal.code];
   // Only the worker knows what is wrong with an archive. Its message goes only to the user of its session.
   const what = refusal.code === 'bad_archive' ? `${general} (${refusal.message})` : general;
   const details = {

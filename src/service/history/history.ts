@@ -7,9 +7,9 @@ import { type EnvironmentId, parseId, type SessionId, type WorkerId } from '../.
 import type { EnvironmentWorkers, WorkerNumbers } from '../../domain/poolStatus.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import { sealAll } from '../../events/chain/sealAll.ts';
+import { sealAll } from '../../events/chain/auditKeeper.ts';
 import type { Database } from '../../events/database.ts';
-import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/page.ts';
+import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/lists.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';

@@ -10,10 +10,9 @@ import {
 } from '../../domain/notebook.ts';
 import { both, type Users } from '../../domain/users.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
-import { noContext } from '../contexts/contexts.ts';
 import { type KernelView, kernel } from '../contexts/kernels.ts';
-import { notFound } from '../notFound.ts';
 import { type Principal, sees } from '../principal.ts';
+import { noContext, notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse } from '../validate.ts';
 

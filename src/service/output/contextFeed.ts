@@ -11,7 +11,7 @@ import { type Execution, type ExecutionEvent, evolveExecution } from '../../doma
 import type { ContextId, ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
-import { followFeed } from '../../events/followFeed.ts';
+import { followFeed } from '../../events/wakeUps/eventNews.ts';
 import type { KernelView } from '../contexts/kernels.ts';
 
 /** How much may wait for a follower that is slower than the executions. */

@@ -7,9 +7,9 @@ import {
 } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import { noContext } from '../contexts/contexts.ts';
 import { type KernelView, kernel, openSessionOf } from '../contexts/kernels.ts';
 import type { Principal } from '../principal.ts';
+import { noContext } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ContextFeed, createContextFeed, type KernelNews } from './contextFeed.ts';
 import { readerOf } from './contextReaders.ts';
@@ -90,7 +90,7 @@ export async function followContext(
   }
   return {
     kernel: found,
-    news: newsOf(deps, principal, { feed, gone, told: reached }),
+    news: newsOf(deps, principal, { feed, gone, before: reached }),
     reached: (offset) => reader && contextReaders.reached(reader, offset),
     recorded: contextReaders.recorded,
   };
@@ -118,13 +118,13 @@ interface Following {
   readonly feed: ContextFeed;
   readonly gone: AbortSignal;
   /** The offset that the follower had reached before. */
-  readonly told: ContextOffset | null;
+  readonly before: ContextOffset | null;
 }
 
 async function* newsOf(
   deps: FollowContextDeps,
   { tokenEnd }: Principal,
-  { feed, gone, told }: Following,
+  { feed, gone, before }: Following,
 ): AsyncGenerator<ContextNews> {
   for (;;) {
     const next = await feed.next();
@@ -136,7 +136,7 @@ async function* newsOf(
     const { execution, code, position } = next;
     const at = (seq: number) => {
       const offset = { position, seq };
-      return { offset, isDelivered: isDelivered(offset, told) };
+      return { offset, isDelivered: isDelivered(offset, before) };
     };
     if (execution.startedAt !== null) {
       yield { type: 'begun', execution, code, ...at(0) };

@@ -9,11 +9,10 @@ import { type Session, userKey } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
 import type { TokenEnd } from '../access/tokenEnd.ts';
-import { validateOutputRange } from '../answer/outputRange.ts';
+import { validateOutputRange } from '../answer/renderedText.ts';
 import { requireExecution } from '../execute/execution.ts';
-import { notFound } from '../notFound.ts';
-import type { OpenSessions } from '../openSessions.ts';
 import { type Principal, sees } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
@@ -85,13 +84,9 @@ export function followOutput(
   return sharedOutput.follow(source, { executionId, seq: after }, tokenEnd);
 }
 
-interface FollowSessionDeps extends FollowDeps {
-  readonly sessions: OpenSessions;
-}
-
 /** Never ends by itself: it continues with the user's next session. @throws BAD_USER_INPUT, NOT_FOUND */
 export async function followSessionOutput(
-  { database, sharedOutput, sessions }: FollowSessionDeps,
+  { database, sharedOutput, sessions }: FollowDeps & Pick<ServiceDeps, 'sessions'>,
   { tenant, tokenEnd }: Principal,
   userUuid: string,
   after: string | null,

@@ -1,8 +1,89 @@
+/** The pool as callers see it: the numbers of workers, now or as they change, and the numbers of `/metrics`. */
 import type { PoolStatus } from '../../domain/poolStatus.ts';
-import type { Principal } from '../principal.ts';
-import { type StatusDeps, statusFor } from './statusFor.ts';
+import { singleUser } from '../../domain/users.ts';
+import { pullIterator } from '../output/sharedOutput.ts';
+import { type Principal, sees } from '../principal.ts';
+import type { QuotaView } from '../quotas/quotas.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** The current numbers of workers. */
-export function poolStatus(deps: StatusDeps, principal: Principal): Promise<PoolStatus> {
-  return statusFor(deps, principal);
+/**
+ * The status of the pool that the principal may see. An operator sees all of it. Everybody else sees the workers of the
+ * sessions that they see, and the waiting calls of their tenant. They see nothing of other tenants.
+ */
+export async function poolStatus(
+  { pool, sessions, database, config, quotas }: StatusDeps,
+  principal: Principal,
+): Promise<PoolStatus> {
+  if (principal.role === 'OPERATOR') return await pool.status();
+  const { tenant, users } = principal;
+  const userUuid = singleUser(users);
+  const mostSessions = quotas.limit('OPEN_SESSIONS', tenant, userUuid) ?? config.maxTotalWorkers;
+  const own = sessions.count((session) => sees(principal, session));
+  return {
+    totalWorkers: own,
+    busyWorkers: own,
+    idleWorkers: 0,
+    startingWorkers: 0,
+    waitingRequests: await database.waiting.total(tenant),
+    environments: [],
+    minIdleWorkers: 0,
+    minIdleEnvironmentWorkers: 0,
+    maxTotalWorkers: Math.min(mostSessions, config.maxTotalWorkers),
+    isInitializing: pool.isInitializing,
+    degradation: pool.degradation,
+  };
+}
+
+/**
+ * The status that the principal may see: the present one, and then a new one after each change. A slow reader misses
+ * intermediate states, but never the latest.
+ */
+export function followPoolStatus(
+  deps: StatusDeps,
+  principal: Principal,
+): AsyncIterableIterator<PoolStatus> {
+  let sent = '';
+  return pullIterator({
+    read: async () => {
+      const status = await poolStatus(deps, principal);
+      const text = JSON.stringify(status);
+      if (text === sent) return { items: [], isEnd: false };
+      sent = text;
+      return { items: [status], isEnd: false };
+    },
+    onWake: (wake) => deps.pool.onChange(wake),
+  });
+}
+
+type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config' | 'quotas'>;
+
+/** The numbers that `/metrics` shows: those of this gateway and the pool, or only those of one tenant. */
+export type MetricsView =
+  | { readonly of: 'installation'; readonly pool: PoolStatus }
+  | {
+      readonly of: 'tenant';
+      readonly openSessions: number;
+      readonly waitingRequests: number;
+      readonly queuedExecutions: number;
+      readonly runningExecutions: number;
+      readonly quotas: readonly QuotaView[];
+    };
+
+type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'>;
+
+/** The numbers that the principal may see. An operator sees all of them; others see those of their tenant. */
+export async function metrics(
+  { pool, sessions, database, quotas }: MetricsDeps,
+  { role, tenant }: Principal,
+): Promise<MetricsView> {
+  if (role === 'OPERATOR') return { of: 'installation', pool: await pool.status() };
+  const { queued, running } = await database.queries.unfinishedOfTenant(tenant);
+  return {
+    of: 'tenant',
+    openSessions: sessions.count((session) => session.tenant === tenant),
+    waitingRequests: await database.waiting.total(tenant),
+    queuedExecutions: queued,
+    runningExecutions: running,
+    quotas: await quotas.views(tenant, null),
+  };
 }

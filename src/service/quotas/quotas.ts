@@ -2,25 +2,25 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
   type CountedKind,
+  evolveQuota,
   type Limits,
   QUOTA_KINDS,
+  type Quota,
   QuotaError,
   type QuotaKind,
+  type QuotaLimits,
   type QuotaScope,
+  quotaOwnerKey,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
 import type { QueueKey } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { Commit } from '../../events/store/eventStore.ts';
+import type { Commit, Committed, EventStore } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/validateOptions.ts';
-import { createDailyUse } from './dailyUse.ts';
-import { createLimitedUsers } from './limitedUsers.ts';
-import { createLimitsInForce } from './limitsInForce.ts';
-import { quotaRefusal, requireOneMore } from './quotaRefusal.ts';
-import { createRecentRefusals } from './recentRefusals.ts';
-import { createStoredBytes, limitsStored } from './storedBytes.ts';
+import { createRecentRefusals, quotaRefusal, requireOneMore } from './refusals.ts';
+import { createDailyUse, createStoredBytes, limitsStored } from './use.ts';
 
-export interface QuotasDeps {
+interface QuotasDeps {
   /** The limits from the settings, for each tenant and for each user. */
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
@@ -51,14 +51,14 @@ export interface Quotas {
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
-   * Carries out a commit that opens a session of this user, or requests an execution. A refusal by a quota is
-   * remembered.
-   * @param commit gets the quotas that the commit must check, or an empty object if there is no limit
+   * Commits what opens a session of this user, or requests an execution, under the quotas in force. A refusal by a quota
+   * is remembered.
    */
-  committing<T>(
+  commit(
+    store: Pick<EventStore, 'commit'>,
     owner: SessionOwner,
-    commit: (quotas: Pick<Commit, 'quotas'>) => Promise<T>,
-  ): Promise<T>;
+    commit: Omit<Commit, 'quotas'>,
+  ): Promise<Committed>;
   /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
   limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
   /** The limit from the settings. Null: none. @param userUuid null: the limit of tenants */
@@ -103,32 +103,30 @@ export function createQuotas({
   const usage = createDailyUse(queries, workerCpus);
   const stored = createStoredBytes(queries);
   const refusals = createRecentRefusals(clock);
-
-  const limited = createLimitedUsers(inForce, maxCommands);
+  /** The limits of the user's tenant and of the user, as far as there are any. */
+  const limitsOf = ({ tenant, userUuid }: SessionOwner): readonly QuotaLimits[] =>
+    inForce.of(tenant, userUuid).filter(({ limits }) => Object.keys(limits).length > 0);
 
   return {
     load: async () => {
       const set = await queries.setQuotas();
       inForce.put(set);
-      limited.forget();
       await usage.load();
       if (limitsStored(defaults, set)) stored.prepare();
     },
     apply: (event) => {
       inForce.apply(event);
-      const { type } = event.event;
-      if (type === 'QuotaSet' || type === 'QuotaReset') limited.forget();
       usage.apply(event);
       stored.apply(event);
       if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
         stored.prepare();
     },
-    committing: async (owner, commit) => {
-      const quotas = limited.quotasOf(owner);
-      if (quotas === null) return await commit({});
+    commit: async (store, owner, commit) => {
+      const of = limitsOf(owner);
+      if (of.length === 0) return await store.commit(commit);
       const askedAt = clock();
       try {
-        return await commit({ quotas });
+        return await store.commit({ ...commit, quotas: { of, maxCommands } });
       } catch (error: unknown) {
         if (error instanceof QuotaError) refusals.learn(owner, error.exceeded, askedAt);
         throw error;
@@ -155,7 +153,7 @@ export function createQuotas({
     },
     requireUsage: async (user) => {
       const at = now();
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const use = usage.usedBy(owner, at);
         for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
         if (owner.limits.STORED_BYTES !== undefined)
@@ -163,7 +161,7 @@ export function createQuotas({
       }
     },
     requireRoom: async (user, kinds) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const limitedKinds = kinds.filter((kind) => owner.limits[kind] !== undefined);
         if (limitedKinds.length === 0) continue;
         const use = await queries.quotaUse(owner, maxCommands);
@@ -171,7 +169,7 @@ export function createQuotas({
       }
     },
     requireRoomAgain: async (user, lane) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         if (!refusals.isRecent(owner)) continue;
         const askedAt = clock();
         const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
@@ -183,11 +181,70 @@ export function createQuotas({
       }
     },
     knownRefusal: (user) => {
-      for (const owner of limited.of(user)) {
+      for (const owner of limitsOf(user)) {
         const exceeded = refusals.ofMinute(owner);
         if (exceeded !== null) return new QuotaError(exceeded);
       }
       return null;
+    },
+  };
+}
+
+// The limits in force, kept in memory, so that a call costs no round trip for them. An event reports each limit that an
+// operator sets, at whichever gateway.
+
+interface LimitsInForce {
+  /** The limits of the tenant, and those of the user. */
+  of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
+  apply(event: RecordedEvent): void;
+  /** Adds quotas that were read. A newer version of a quota that is known already stays. */
+  put(quotas: readonly Quota[]): void;
+}
+
+/** @param defaults the limits from the settings, for each tenant and for each user */
+export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits>>): LimitsInForce {
+  const byId = new Map<string, Quota>();
+  /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
+  const own = new Map<string, Map<QuotaKind, number | null>>();
+  /** The same together with the defaults. */
+  const inForce = new Map<string, Limits>();
+
+  function put(quota: Quota): void {
+    if ((byId.get(quota.id)?.version ?? 0) >= quota.version) return;
+    byId.set(quota.id, quota);
+    const { userUuid, kind, maximum, isSet } = quota;
+    const key = quotaOwnerKey(quota);
+    const set = own.get(key) ?? new Map<QuotaKind, number | null>();
+    own.set(key, set);
+    if (isSet) set.set(kind, maximum);
+    else set.delete(kind);
+    const all = { ...defaultsOf(userUuid), ...Object.fromEntries(set) };
+    const limits = Object.entries(all).filter(([, limit]) => limit !== null);
+    inForce.set(key, Object.fromEntries(limits));
+  }
+
+  const defaultsOf = (userUuid: string | null) => defaults[userUuid === null ? 'TENANT' : 'USER'];
+
+  const limitsOf = (tenant: string, userUuid: string | null): QuotaLimits => ({
+    tenant,
+    userUuid,
+    limits: inForce.get(quotaOwnerKey({ tenant, userUuid })) ?? defaultsOf(userUuid),
+  });
+
+  return {
+    of: (tenant, userUuid) => {
+      const ofTenant = limitsOf(tenant, null);
+      return userUuid === null ? [ofTenant] : [ofTenant, limitsOf(tenant, userUuid)];
+    },
+    apply: ({ streamId, version, event }) => {
+      if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
+      // If its owner was forgotten, a stream begins again: the former stream now has another id.
+      if (version === 1) byId.delete(streamId);
+      // Each event has the whole state, so a missed event does not matter.
+      put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
+    },
+    put: (quotas) => {
+      for (const quota of quotas) put(quota);
     },
   };
 }

@@ -12,13 +12,13 @@ import type { WorkerUsage } from '../../domain/worker.ts';
 import { decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { actorOf } from '../access/actorDeps.ts';
-import { notFound } from '../notFound.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { Principal } from '../principal.ts';
+import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait, validateWholeNumber } from '../validate.ts';
 import { unlessStopping, untilInitialized } from '../waiting.ts';
-import { commitOpening, type InSessionDeps, inSession, workerAway } from './opening.ts';
+import { commitOpening, inNewSession, type NewSessionDeps, workerAway } from './opening.ts';
 import type { SessionUses } from './sessionUses.ts';
 import {
   type AskedOptions,
@@ -48,7 +48,7 @@ interface OpenSessionRequest extends OptionsRequest {
  * WORKER_START_FAILED
  */
 export async function openSession(
-  deps: InSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>,
+  deps: NewSessionDeps & Pick<ServiceDeps, 'sessions' | 'config' | 'stopping'>,
   { tenant }: Principal,
   request: OpenSessionRequest,
 ): Promise<Session> {
@@ -60,16 +60,17 @@ export async function openSession(
 }
 
 async function openOrFind(
-  deps: InSessionDeps,
+  deps: NewSessionDeps & Pick<ServiceDeps, 'sessions'>,
   owner: SessionOwner,
   asked: AskedOptions,
   waitForWorkerMs: number,
 ): Promise<Session> {
   return await decideAgain(async (isAgain) => {
     if (isAgain) await deps.sessions.refresh(owner.tenant, owner.userUuid);
-    return await inSession(deps, owner, {
-      open: (session) => find(deps, session, asked),
-      fresh: (opening) => commitOpening(deps, opening, asked.variables),
+    const open = deps.sessions.get(owner.tenant, owner.userUuid);
+    if (open) return await find(deps, open, asked);
+    return await inNewSession(deps, owner, {
+      act: (opening) => commitOpening(deps, opening, asked.variables),
       adds: ['OPEN_SESSIONS'],
       waitForWorkerMs,
       options: asked.options,
@@ -79,7 +80,7 @@ async function openOrFind(
 
 /** The open session, if its options are those asked for. The call counts as a use. */
 async function find(
-  { database: { queries }, now }: InSessionDeps,
+  { database: { queries }, now }: NewSessionDeps,
   { id }: Session,
   asked: AskedOptions,
 ): Promise<Session> {
@@ -99,7 +100,7 @@ async function find(
 
 /** The variables that both the session and the request have, with different values. */
 async function differentVariables(
-  queries: InSessionDeps['database']['queries'],
+  queries: NewSessionDeps['database']['queries'],
   { id, environmentVariableNames }: Session,
   { variables }: AskedOptions,
 ): Promise<string[]> {

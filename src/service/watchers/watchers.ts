@@ -80,7 +80,7 @@ interface FolderFollower {
   /** Called when the watcher is set up: from then on, nothing is missed. */
   started(): Promise<void>;
   /** Called with new events, in order. The worker is not asked again before this resolves. */
-  told(events: readonly FolderEvent[]): Promise<void>;
+  onEvents(events: readonly FolderEvent[]): Promise<void>;
 }
 
 /**
@@ -115,13 +115,13 @@ export async function followFolder(
 async function tellEvents(
   files: WorkerFiles,
   watcherId: string,
-  { gone, told }: FolderFollower,
+  { gone, onEvents }: FolderFollower,
 ): Promise<void> {
   while (!gone.aborted) {
     const beganMs = performance.now();
     const { events, hasMore } = await files.watchedEvents(watcherId, gone);
     const tookMs = performance.now() - beganMs;
-    if (events.length > 0) await told(events);
+    if (events.length > 0) await onEvents(events);
     if (!hasMore) await pause(pauseAfter(tookMs), gone);
   }
 }

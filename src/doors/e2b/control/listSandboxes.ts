@@ -1,8 +1,7 @@
 /** `GET /v2/sandboxes`, and `GET /sandboxes` of former days. */
 
 import type { Session } from '../../../domain/session.ts';
-import type { SessionFilter } from '../../../service/lists/lists.ts';
-import type { PageRequest } from '../../../service/lists/page.ts';
+import type { PageRequest, SessionFilter } from '../../../service/lists/lists.ts';
 import { answerJson } from '../../shared/jsonAnswer.ts';
 import { sessionPrefixOf } from '../../shared/target.ts';
 import { sandboxIdIn, userOf } from '../sandbox.ts';

@@ -40,7 +40,7 @@ async function watchDir(sandbox: SandboxCall, message: Fields, out: RpcStream): 
   await sandbox.call.service.followFolder(asked(sandbox, message), {
     gone: out.gone,
     started: () => out.send({ start: {} }),
-    told: async (events) => {
+    onEvents: async (events) => {
       for (const filesystem of eventsOfE2b(events)) await out.send({ filesystem });
     },
   });
@@ -58,9 +58,9 @@ function namedIn({ userUuid }: SandboxCall, message: Fields) {
 async function getWatcherEvents(sandbox: SandboxCall, message: Fields): Promise<object> {
   const events: FolderEvent[] = [];
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const told = await sandbox.call.service.watcherEvents(namedIn(sandbox, message));
-    events.push(...told.events);
-    if (!told.hasMore) break;
+    const page = await sandbox.call.service.watcherEvents(namedIn(sandbox, message));
+    events.push(...page.events);
+    if (!page.hasMore) break;
   }
   return { events: eventsOfE2b(events) };
 }

@@ -5,9 +5,13 @@
 
 import { onAbort } from '../../../async/onAbort.ts';
 import { pause } from '../../../async/pause.ts';
-import type { FoundCommand, RunningCommand } from '../../../domain/commands.ts';
 import { DomainError } from '../../../domain/errors.ts';
-import type { Execution, InterruptSignal } from '../../../domain/execution.ts';
+import type {
+  Execution,
+  FoundCommand,
+  InterruptSignal,
+  RunningCommand,
+} from '../../../domain/execution.ts';
 import type { Terminal } from '../../../domain/executionOptions.ts';
 import { WORKER_HOME } from '../../../domain/worker.ts';
 import type { Fields } from '../../shared/body.ts';

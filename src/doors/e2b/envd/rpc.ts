@@ -1,14 +1,15 @@
 /** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json): a field that is absent has its default. */
 
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
+import { isJsonObject } from '../../../domain/exactJson.ts';
 import type { DoorDeps } from '../../openDoor.ts';
-import { type Fields, isFields } from '../../shared/body.ts';
+import type { Fields } from '../../shared/body.ts';
 import type { SandboxCall } from '../sandbox.ts';
 
 /** The message in a body. @throws RpcError `invalid_argument` */
 export function messageIn(body: Buffer): Fields {
   const value = parsed(body);
-  if (isFields(value)) return value;
+  if (isJsonObject(value)) return value;
   throw invalid('The message must be a JSON object.');
 }
 
@@ -38,7 +39,7 @@ export function countIn(fields: Fields, name: string): number {
 /** A message within the message. Null by default. @throws RpcError `invalid_argument` */
 export function partIn(fields: Fields, name: string): Fields | null {
   const value = fields[name] ?? null;
-  if (value === null || isFields(value)) return value;
+  if (value === null || isJsonObject(value)) return value;
   throw invalid(`${name} must be an object.`);
 }
 

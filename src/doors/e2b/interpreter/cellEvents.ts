@@ -200,13 +200,15 @@ export function createCellEvents(language: Language): CellEvents {
       }
     },
     ended: (execution, isContextOpen) => {
-      const told = errorOfEnd(execution, error, isContextOpen);
+      const failure = errorOfEnd(execution, error, isContextOpen);
       const loss = lossReason === null ? null : lossText(droppedBytes, lossReason);
       return [
         ...begun(execution),
-        ...(loss !== null && told !== null ? [print('stderr', `\n[${loss}]\n`, new Date())] : []),
-        ...(loss !== null && told === null ? [errorEvent('OutputTruncated', loss)] : []),
-        ...(told === null ? [] : [told]),
+        ...(loss !== null && failure !== null
+          ? [print('stderr', `\n[${loss}]\n`, new Date())]
+          : []),
+        ...(loss !== null && failure === null ? [errorEvent('OutputTruncated', loss)] : []),
+        ...(failure === null ? [] : [failure]),
         { type: 'end_of_execution' },
       ];
     },

@@ -5,7 +5,7 @@ import { DomainError } from '../../../domain/errors.ts';
 import { filePath, nameOf } from '../../../domain/filePath.ts';
 import type { TokenEnd } from '../../../service/access/tokenEnd.ts';
 import {
-  answerJson,
+  answerFileJson,
   archiveHeaders,
   badRequest,
   FILE_ANSWER_HEADERS,
@@ -58,7 +58,7 @@ export async function receiveArchive(request: FileRequest): Promise<void> {
     counts.uploadedBytes += count;
   });
   const wanted = { userUuid, path, giveBack: request.free, ...(length !== null && { length }) };
-  answerJson(res, 200, await service.writeArchive(principal, wanted, upload));
+  answerFileJson(res, 200, await service.writeArchive(principal, wanted, upload));
 }
 
 /** Passes pieces on while it is known that the token is valid. */

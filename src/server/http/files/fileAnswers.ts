@@ -6,7 +6,7 @@ import { create } from 'content-disposition';
 import mime from 'mime';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileUrl } from '../../../domain/fileUrl.ts';
-import { answerJson as answer } from '../../../doors/shared/jsonAnswer.ts';
+import { answerJson } from '../../../doors/shared/jsonAnswer.ts';
 import type { Principal } from '../../../service/principal.ts';
 import type { Refusal } from '../../../service/refusal.ts';
 import type { Service } from '../../../service/service.ts';
@@ -138,14 +138,14 @@ export function refuseFile(req: IncomingMessage, res: ServerResponse, refusal: R
   });
 }
 
-/** Answers with a JSON body. */
-export function answerJson(
+/** Answers a request for files with a JSON body. */
+export function answerFileJson(
   res: ServerResponse,
   status: number,
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  answer(res, status, value, { ...JSON_HEADERS, ...headers });
+  answerJson(res, status, value, { ...JSON_HEADERS, ...headers });
 }
 
 const JSON_HEADERS = { ...FILE_ANSWER_HEADERS, 'Content-Type': 'application/json; charset=utf-8' };

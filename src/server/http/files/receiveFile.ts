@@ -5,7 +5,12 @@ import { DomainError } from '../../../domain/errors.ts';
 import { fileUrlOf } from '../../../domain/fileUrl.ts';
 import { type TokenEnd, tokenEnded } from '../../../service/access/tokenEnd.ts';
 import { hasBody } from '../refuse.ts';
-import { answerJson, badRequest, FILE_ANSWER_HEADERS, type FileRequest } from './fileAnswers.ts';
+import {
+  answerFileJson,
+  badRequest,
+  FILE_ANSWER_HEADERS,
+  type FileRequest,
+} from './fileAnswers.ts';
 import { isMatch, isNoneMatch, versionsIn } from './requestHeaders.ts';
 import { checkedConditions } from './sendFile.ts';
 
@@ -123,7 +128,7 @@ export async function receiveFile(request: FileRequest): Promise<void> {
     ETag: etag,
     ...(created && { Location: fileUrlOf(url.userUuid, pathBytes) }),
   };
-  answerJson(res, created ? 201 : 200, { path, size, etag, sha256 }, headers);
+  answerFileJson(res, created ? 201 : 200, { path, size, etag, sha256 }, headers);
 }
 
 /** Deletes the file, or the folder with all that is in it. Answers 204. */

@@ -152,7 +152,7 @@ def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> d
     }
 
 
-COMMAND = module_command("cellhouse_kernel.fork_server")
+FORK_SERVER_COMMAND = module_command("cellhouse_kernel.fork_server")
 # A fork takes milliseconds, or a tenth of a second under gVisor. A fork server that is silent for this long is stuck,
 # even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0
@@ -226,7 +226,7 @@ class ForkServer:
         control.setblocking(False)
         output, their_output = os.pipe2(os.O_CLOEXEC)
         try:
-            command = [*COMMAND, FIRST_FORK_SERVER] if is_first else COMMAND
+            command = [*FORK_SERVER_COMMAND, FIRST_FORK_SERVER] if is_first else FORK_SERVER_COMMAND
             child = await execute(command, environment, theirs.fileno(), their_output)
         except OSError:
             control.close()

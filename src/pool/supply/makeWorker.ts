@@ -15,8 +15,7 @@ import {
 import type { Database } from '../../events/database.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import { ConcurrencyError, LimitError } from '../../events/store/eventStore.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
-import { workerLimits } from '../../runtime/runtime.ts';
+import { type Runtime, workerLimits } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 import { carryOutEnd, type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 
@@ -50,7 +49,7 @@ const WORKER_START_TIMEOUT_MS = 60_000;
 /** The engine reports a container that dies while it starts. This poll finds a death that the engine did not report. */
 const POLL_INTERVAL_MS = 5_000;
 
-interface CreateWorkerDeps {
+interface MakeWorkerDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly heldWorkers: HeldWorkers;
@@ -63,7 +62,7 @@ interface CreateWorkerDeps {
   readonly imageId: () => Promise<string>;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly agentVariables: Readonly<Record<string, string>>;
 }
 
 /** A worker to be requested. */
@@ -80,7 +79,7 @@ interface WantedWorker {
  * @throws LimitError if MAX_TOTAL_WORKERS exist already; ConcurrencyError if `instead` is not idle any more
  */
 async function requestWorker(
-  deps: CreateWorkerDeps,
+  deps: MakeWorkerDeps,
   { workerId, environment, instead }: WantedWorker,
 ): Promise<Worker> {
   const { leases, store } = deps.database;
@@ -111,7 +110,7 @@ async function requestWorker(
 }
 
 /** Creates the container of a requested worker. @throws the engine's error; no container is left then */
-async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
+async function startWorker(deps: MakeWorkerDeps, worker: Worker): Promise<Worker> {
   const workerId = worker.id;
   const { containerId, location } = await deps.runtime.create({
     workerId,
@@ -119,7 +118,7 @@ async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Work
     name: worker.name,
     imageId: worker.imageId,
     limits: worker.limits,
-    environment: deps.environment,
+    environment: deps.agentVariables,
   });
   const started = record(deps, worker, {
     type: 'RecordStart',
@@ -137,7 +136,7 @@ async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Work
  * @throws Error if the worker dies, the time is over, or `waiting` is aborted
  */
 async function awaitWorker(
-  deps: CreateWorkerDeps,
+  deps: MakeWorkerDeps,
   worker: Worker,
   waiting: AbortController,
 ): Promise<void> {
@@ -152,7 +151,7 @@ async function awaitWorker(
 }
 
 async function reachable(
-  { runtime }: CreateWorkerDeps,
+  { runtime }: MakeWorkerDeps,
   worker: Worker,
   waiting: AbortController,
 ): Promise<void> {
@@ -183,7 +182,7 @@ function endedWhileStarting(exitCode: number | null): Error {
 }
 
 async function record(
-  deps: CreateWorkerDeps,
+  deps: MakeWorkerDeps,
   state: Worker,
   command: WorkerCommand,
 ): Promise<Worker> {
@@ -197,14 +196,14 @@ function append(state: Worker | null, id: WorkerId, command: WorkerCommand) {
   return { stream: 'worker', id, state, events: decideWorker(command, state) } as const;
 }
 
-interface WorkerMakingDeps extends EndWorkerDeps {
+interface WorkerMakerDeps extends EndWorkerDeps {
   readonly config: Config;
   /** Tag or id. The id is looked up for each worker, so the next worker uses an image that was rebuilt. */
   readonly workerImage: string;
   readonly newId: NewId;
 }
 
-export interface WorkerMaking {
+export interface WorkerMaker {
   /** Whether this process is making the worker. Sweeps leave such a worker alone. */
   isUnderWay(id: WorkerId): boolean;
   /**
@@ -223,8 +222,15 @@ export interface WorkerMaking {
   containerEnded(containerId: string, exitCode: number | null): void;
 }
 
-export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
-  const making = createDeps(deps);
+export function createWorkerMaker(deps: WorkerMakerDeps): WorkerMaker {
+  const { config, runtime, workerImage } = deps;
+  const making: MakeWorkerDeps = {
+    ...deps,
+    maxTotalWorkers: config.maxTotalWorkers,
+    imageId: () => runtime.imageId(workerImage),
+    limits: workerLimits(config),
+    agentVariables: agentEnvironment(config),
+  };
   const underWay = new Set<WorkerId>();
   const awaited = new Map<string, AbortController>();
 
@@ -276,16 +282,5 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
     fail,
     containerEnded: (containerId, exitCode) =>
       awaited.get(containerId)?.abort(endedWhileStarting(exitCode)),
-  };
-}
-
-function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
-  const { config, runtime, workerImage } = deps;
-  return {
-    ...deps,
-    maxTotalWorkers: config.maxTotalWorkers,
-    imageId: () => runtime.imageId(workerImage),
-    limits: workerLimits(config),
-    environment: agentEnvironment(config),
   };
 }

@@ -3,9 +3,10 @@ import type { GatewayId, NewId, RemovalId } from '../../domain/ids.ts';
 import { decideRemoval, type RemovalCommand } from '../../domain/removal.ts';
 import { createRemovalDigest } from '../chain/verifyChain.ts';
 import type { Sql } from '../connection/client.ts';
+import { COMMITS, LOCK_CLASS, REMOVAL } from '../store/advisoryLocks.ts';
 import { COMMIT_SQL, commitParameters } from '../store/commitParameters.ts';
 import { prepareCommit } from '../store/preparedCommit.ts';
-import { createQuotaCounts } from '../store/quotaCounts.ts';
+import { createQuotaCounts } from '../store/quotaRows.ts';
 
 /** The process that removes. */
 export interface Remover {
@@ -15,7 +16,7 @@ export interface Remover {
 }
 
 /** What was removed, and why. */
-export type Removed = WithoutCounted<RemovalCommand>;
+type Removed = WithoutCounted<RemovalCommand>;
 type WithoutCounted<Command> = Command extends unknown
   ? Omit<Command, 'at' | 'removalId' | 'events' | 'digest'>
   : never;
@@ -79,4 +80,46 @@ async function noteRemoved(
     )
     UPDATE event_links l SET salt = r.salt FROM removed r WHERE l.position = r.position`;
   return digest.end();
+}
+
+/**
+ * A transaction that removes events must call this before it takes any other lock. First it waits for its turn among
+ * removals, then among commits. It takes the lock of commits shared, as commits do: a rebuild that compares rows with
+ * events must not see events change.
+ */
+export async function lockRemoval(sql: Sql): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REMOVAL})`;
+  await sql`SELECT pg_advisory_xact_lock_shared(${LOCK_CLASS}, ${COMMITS})`;
+}
+
+/**
+ * The sizes of a row's events and outputs. Executions have all of them, versions of environments only the output, other
+ * kinds none.
+ */
+export interface Sized {
+  readonly codeBytes?: number;
+  readonly inputBytes?: number;
+  readonly outputBytes?: number;
+}
+
+/**
+ * The first of these rows, as long as their sizes (`bytesOf`) add up to at most `maxBytes`. The very first is taken
+ * even if it alone is larger.
+ */
+export function withinBytes<Row>(
+  rows: readonly Row[],
+  maxBytes: number,
+  bytesOf: (row: Row & Sized) => number,
+): readonly Row[] {
+  let bytes = 0;
+  const end = rows.findIndex((row) => {
+    bytes += bytesOf(row as Row & Sized);
+    return bytes > maxBytes;
+  });
+  return end < 0 ? rows : rows.slice(0, Math.max(1, end));
+}
+
+/** The bytes of code and input, which are in the events of an execution. */
+export function bytesInEvents({ codeBytes = 0, inputBytes = 0 }: Sized): number {
+  return codeBytes + inputBytes;
 }

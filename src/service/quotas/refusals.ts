@@ -1,15 +1,61 @@
-/**
- * The quotas that recently refused a commit, kept in memory. A client at its limit often tries again at once. Each
- * refused commit writes rows that are rolled back, and its group is sent again in parts. So a refused commit slows down
- * all other commits of this gateway.
- */
+/** Refusals by quotas: what a refused caller is told, and which refusals are remembered. */
 import { BoundedMap } from '../../domain/boundedMap.ts';
+import { RETRY_AFTER_MS } from '../../domain/errors.ts';
 import {
   type ExceededQuota,
+  QuotaError,
+  type QuotaKind,
   type QuotaLimits,
   type QuotaOwner,
   quotaOwnerKey,
+  USAGE_KINDS,
 } from '../../domain/quota.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** @throws QuotaError if there is no room for one more */
+export function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: Date): void {
+  const refusal = quotaRefusal(kind, owner, used, now);
+  if (refusal !== null) throw refusal;
+}
+
+/** Null: there is room for one more. */
+export function quotaRefusal(
+  kind: QuotaKind,
+  owner: QuotaLimits,
+  used: number,
+  now: Date,
+): QuotaError | null {
+  const limit = owner.limits[kind];
+  if (limit === undefined || used < limit) return null;
+  const until = endOf(kind, now);
+  return new QuotaError({
+    kind,
+    scope: owner.userUuid === null ? 'TENANT' : 'USER',
+    limit,
+    used,
+    retryAfterMs: kind === 'STORED_BYTES' ? null : retryAfterMs(until, now),
+    until: until?.toISOString() ?? null,
+  });
+}
+
+function retryAfterMs(until: Date | null, now: Date): number {
+  return until === null ? RETRY_AFTER_MS : until.getTime() - now.getTime();
+}
+
+/**
+ * When the use of this kind starts again from zero. Null: it falls only when something ends or is deleted. Days are in
+ * UTC.
+ */
+function endOf(kind: QuotaKind, now: Date): Date | null {
+  if (kind === 'EXECUTIONS_PER_MINUTE') return nextMultiple(now, MINUTE_MS);
+  return USAGE_KINDS.some((usage) => usage === kind) ? nextMultiple(now, DAY_MS) : null;
+}
+
+function nextMultiple(now: Date, ms: number): Date {
+  return new Date((Math.floor(now.getTime() / ms) + 1) * ms);
+}
 
 /**
  * A limit of running or queued executions has room again when one of them ends. For this long after a refusal, a call
@@ -19,7 +65,12 @@ const RECENT_MS = 1_000;
 /** How many owners are remembered. A call of any other owner is refused by its commit. */
 const MAX_KEPT = 10_000;
 
-export interface RecentRefusals {
+/**
+ * The quotas that recently refused a commit, kept in memory. A client at its limit often tries again at once. Each
+ * refused commit writes rows that are rolled back, and its group is sent again in parts. So a refused commit slows down
+ * all other commits of this gateway.
+ */
+interface RecentRefusals {
   /**
    * @param user whose call was refused, because of the user's own quota or the tenant's
    * @param askedAt when the call asked the database, by the monotonic clock

@@ -80,7 +80,7 @@ const FAIR_YIELD_MS = 200;
 const MAX_RETIRED_A_LOOK = 8;
 const CLOSE_TIMEOUT_MS = 2_000;
 
-export interface RefillDeps extends SupplyStateDeps {
+export interface MissingWorkersDeps extends SupplyStateDeps {
   /** The number of CPUs of the machine. */
   readonly cpus: number;
   /** Idle workers of these environments, the longest idle first, at most `limit`. */
@@ -105,7 +105,7 @@ export interface RefillDeps extends SupplyStateDeps {
   readonly logger: Logger;
 }
 
-interface Refill {
+interface MissingWorkers {
   /** Checks whether workers are missing. This is cheap: calls during a check are combined into one further check. */
   check(): void;
   /** Checks without waiting for the back-off, because the cause of earlier failures may be over. */
@@ -114,7 +114,7 @@ interface Refill {
   close(): Promise<void>;
 }
 
-export function createRefill(deps: RefillDeps): Refill {
+export function createMissingWorkers(deps: MissingWorkersDeps): MissingWorkers {
   /** The creations under way, each with its environment. */
   const creations = new Map<Promise<void>, string | null>();
   let checking: Promise<void> | null = null;
@@ -225,7 +225,7 @@ export function createRefill(deps: RefillDeps): Refill {
 
 /** For each wanted worker that needs room, finds an idle worker to end. No idle worker is used twice. */
 async function findWays(
-  { idleOf }: RefillDeps,
+  { idleOf }: MissingWorkersDeps,
   { idsOf }: KnownSupply,
   make: readonly Wanted[],
 ): Promise<(Worker | null)[]> {
@@ -242,7 +242,7 @@ async function findWays(
 
 /** Ends idle workers that serve nobody: of former versions, and of environments that are not in use. */
 async function retireUseless(
-  { idleOf, retireIdle }: RefillDeps,
+  { idleOf, retireIdle }: MissingWorkersDeps,
   { useless }: KnownSupply,
 ): Promise<void> {
   if (useless.length === 0) return;
