@@ -14,6 +14,8 @@ const CHECKS = [
   ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
+  ['schema.graphql breaks nothing in silence', 'scripts/check-schema.mjs'],
+  ['docs/errors.md is what the code says', 'dist/schema/printErrors.js', '--check'],
   ['docs/settings.md is what the code says', 'dist/config/printSettings.js', '--check'],
   ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
   ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],

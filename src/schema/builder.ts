@@ -8,6 +8,7 @@ export interface SchemaTypes {
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
+    Int53: { Input: number; Output: number };
     JSON: { Input: unknown; Output: unknown };
   };
 }
@@ -17,7 +18,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({ defaultFieldNullability:
 builder.queryType({ description: 'Reads. The result for an unknown id is null.' });
 builder.mutationType({
   description:
-    'Commands. Each answers when its effect is durable. An unknown id gives the error NOT_FOUND.',
+    'Commands. Each takes one `input`, and answers when its effect is durable, with what it is about. An unknown id gives the error NOT_FOUND.',
 });
 builder.subscriptionType({
   description:

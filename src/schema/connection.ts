@@ -47,7 +47,7 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
       edges: t.field({
         type: [Edge],
         description: 'The items of this page.',
-        resolve: ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
+        resolve: async ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
       }),
       pageInfo: t.field({
         type: PageInfo,

@@ -4,7 +4,7 @@ import type { PoolAt, SessionAt } from '../service/history/history.ts';
 import { builder } from './builder.ts';
 import { Execution } from './execution.ts';
 import { EnvironmentWorkers, WorkerState } from './pool.ts';
-import { AT } from './scalars.ts';
+import { AT, USER } from './scalars.ts';
 
 const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implement({
   description: 'A session as it was at an earlier time, folded from its events.',
@@ -38,7 +38,7 @@ builder.queryField('sessionAt', (t) =>
     nullable: true,
     description:
       'The session that a user had open at a time. Null if there was none, or if its events were pruned.',
-    args: { userUuid: t.arg.string({ required: true, description: 'The user.' }), at: t.arg(AT) },
+    args: { userUuid: t.arg.string(USER), at: t.arg(AT) },
     resolve: (_root, { userUuid, at }, { service, principal }) =>
       service.sessionAt(principal, userUuid, at),
   }),

@@ -1,3 +1,4 @@
+/** Scalars, and the arguments and input types that several files share. */
 import { GraphQLError } from 'graphql';
 import { builder } from './builder.ts';
 
@@ -18,6 +19,15 @@ builder.scalarType('DateTime', {
   parseValue: parseTime,
 });
 
+builder.scalarType('Int53', {
+  description:
+    'A whole number from -(2^53 - 1) to 2^53 - 1: what `Int` cannot hold, such as bytes and long times. In JSON it is a number, which JavaScript reads exactly.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc7493#section-2.2',
+  serialize: (value) =>
+    Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, Math.round(value))),
+  parseValue: parseWhole,
+});
+
 builder.scalarType('JSON', {
   description:
     "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds those above 2^53.",
@@ -30,6 +40,32 @@ export const AT = {
   required: true,
   description: 'The time, by the clock of the database. Events recorded by then count.',
 } as const;
+
+/** The argument and input field that names a user. */
+export const USER = {
+  required: true,
+  description:
+    'The user: any name that your program gives them, of 1 to 128 characters. It need not be a UUID.',
+} as const;
+
+export const ContentInput = builder.inputType('ContentInput', {
+  description: 'Content, either as text or as bytes: exactly one of the two.',
+  isOneOf: true,
+  fields: (t) => ({
+    text: t.string({ description: 'The content as text, which becomes UTF-8.' }),
+    base64: t.string({
+      description: 'The content as bytes, in base64 (RFC 4648, section 4), padded, on one line.',
+    }),
+  }),
+});
+
+function parseWhole(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw new GraphQLError(
+    'An Int53 must be a whole number from -(2^53 - 1) to 2^53 - 1, without a fraction.',
+    { extensions: { code: 'BAD_USER_INPUT' } },
+  );
+}
 
 function parseTime(value: unknown): Date {
   const ms =

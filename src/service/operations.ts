@@ -3,13 +3,22 @@
  * and its arguments. It has its own file, and one line here. It validates its input (BAD_USER_INPUT names the field and
  * the limit), and throws a DomainError for failures that a caller can act on.
  */
-import { createToken, me, revokeToken, rotateToken, sessionKey, tokens } from './access/tokens.ts';
+import {
+  createToken,
+  me,
+  revokeToken,
+  rotateToken,
+  sessionKey,
+  tokenPage,
+  tokens,
+} from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
-import { contexts, createContext, deleteContext } from './contexts/contexts.ts';
+import { context, contexts, createContext, deleteContext } from './contexts/contexts.ts';
 import { askKernel, kernel, kernelInfo, kernels } from './contexts/kernels.ts';
 import {
   createEnvironment,
   environment,
+  environmentPage,
   environments,
   removeEnvironment,
 } from './environments/environments.ts';
@@ -35,8 +44,14 @@ import {
   writeFile,
 } from './files/changeFile.ts';
 import { file, files, fileText } from './files/files.ts';
-import { poolAt, sessionAt, sessionEvents, workerEvents } from './history/history.ts';
-import { events, executions, sessions, workers } from './lists/lists.ts';
+import {
+  executionEvents,
+  poolAt,
+  sessionAt,
+  sessionEvents,
+  workerEvents,
+} from './history/history.ts';
+import { events, executions, sessions, worker, workers } from './lists/lists.ts';
 import { changeNotebook, closeNotebook, notebooks, openNotebook } from './notebooks/notebooks.ts';
 import { followContext } from './output/followContext.ts';
 import { followExecution, followSession, outputPage } from './output/followOutput.ts';
@@ -53,6 +68,7 @@ import {
   prolongSession,
   release,
   session,
+  sessionById,
   watchSession,
   workerUsage,
 } from './sessions/sessions.ts';
@@ -77,6 +93,7 @@ export const OPERATIONS = {
   kernelInfo,
   execution,
   session,
+  sessionById,
   watchSession,
   openSession,
   extendSession,
@@ -85,6 +102,7 @@ export const OPERATIONS = {
   workerUsage,
   createContext,
   deleteContext,
+  context,
   contexts,
   kernel,
   kernels,
@@ -115,17 +133,20 @@ export const OPERATIONS = {
   executions,
   sessions,
   workers,
+  worker,
   events,
   sessionAt,
   poolAt,
   workerEvents,
   sessionEvents,
+  executionEvents,
   poolStatus,
   followPoolStatus,
   metrics,
   answer,
   me,
   tokens,
+  tokenPage,
   createToken,
   rotateToken,
   revokeToken,
@@ -133,6 +154,7 @@ export const OPERATIONS = {
   quotas,
   setQuota,
   environments,
+  environmentPage,
   environment,
   createEnvironment,
   removeEnvironment,

@@ -1,5 +1,5 @@
 /** Bad input for the operations on environments: rows of refusals.ts. */
-import { BAD_SEQS, type BadValue, MISSING } from './badValues.ts';
+import { BAD_CURSORS, BAD_PAGE_SIZES, BAD_SEQS, type BadValue, MISSING } from './badValues.ts';
 import { type Refusal, rows } from './refusal.ts';
 
 const CREATE =
@@ -9,6 +9,9 @@ const create = (field: string, bad: readonly BadValue[], beside: object = {}) =>
   rows(`CreateEnvironmentInput.${field}`, CREATE, bad, {
     given: (value) => ({ name: 'a', preload: ['json'], ...beside, [field]: value }),
   });
+
+const REMOVE =
+  'mutation ($value: RemoveEnvironmentInput!) { removeEnvironment(input: $value) { name } }';
 
 const BAD_NAMES: readonly BadValue[] = [
   { what: 'is empty', value: '', field: 'name' },
@@ -65,10 +68,19 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
   ...create('preload', badEntries('preload', ['', '-c', 'a b', 'a;b', 'a..b', '1a'])),
   ...create('preload', [{ what: 'is empty, and there is nothing else', value: [], field: 'name' }]),
   ...create('rebuild', [{ what: 'is no boolean', value: 'yes' }]),
+  ...rows('Mutation.removeEnvironment(input:)', REMOVE, [MISSING]),
+  ...rows('RemoveEnvironmentInput.name', REMOVE, [MISSING, ...BAD_NAMES], {
+    given: (name) => ({ name }),
+  }),
   ...rows(
-    'Mutation.removeEnvironment(name:)',
-    'mutation ($value: String!) { removeEnvironment(name: $value) { name } }',
-    [MISSING, ...BAD_NAMES],
+    'Query.environments(first:)',
+    'query ($value: Int) { environments(first: $value) { pageInfo { endCursor } } }',
+    BAD_PAGE_SIZES,
+  ),
+  ...rows(
+    'Query.environments(after:)',
+    'query ($value: String) { environments(after: $value) { pageInfo { endCursor } } }',
+    BAD_CURSORS,
   ),
   ...rows(
     'Query.environment(name:)',

@@ -22,32 +22,39 @@ const terminal = (field: 'columns' | 'rows') =>
     }),
   });
 
-/** @param declared the type of the argument @param beside what else the call needs */
-const sendInput = (
-  argument: string,
-  { declared, beside }: { readonly declared: string; readonly beside: string },
-  bad: readonly BadValue[],
-) =>
-  rows(
-    `Mutation.sendInput(${argument}:)`,
-    `mutation ($value: ${declared}) { sendInput(${beside}, ${argument}: $value) { offset } }`,
-    bad,
-  );
-const resize = (argument: 'columns' | 'rows') =>
-  rows(
-    `Mutation.resizeTerminal(${argument}:)`,
-    `mutation ($value: Int!) { resizeTerminal(executionId: "a", ${argument === 'rows' ? 'columns' : 'rows'}: 1, ${argument}: $value) }`,
-    badSides(argument),
-  );
+const SEND = 'mutation ($value: SendInputInput!) { sendInput(input: $value) { offset } }';
+
+const sendInput = (field: string, bad: readonly BadValue[]) =>
+  rows(`SendInputInput.${field}`, SEND, bad, {
+    given: (value) => ({ executionId: 'a', data: { text: 'a' }, [field]: value }),
+  });
+/** The only field of the content. */
+const content = (field: 'text' | 'base64', bad: readonly BadValue[]) =>
+  rows(`ContentInput.${field}`, SEND, bad, {
+    given: (value) => ({ executionId: 'a', data: { [field]: value } }),
+  });
+
+const RESIZE =
+  'mutation ($value: ResizeTerminalInput!) { resizeTerminal(input: $value) { resized } }';
+const resize = (field: string, bad: readonly BadValue[]) =>
+  rows(`ResizeTerminalInput.${field}`, RESIZE, bad, {
+    given: (value) => ({ executionId: 'a', columns: 1, rows: 1, [field]: value }),
+  });
 
 export const INPUT_REFUSALS: readonly Refusal[] = [
   ...terminal('columns'),
   ...terminal('rows'),
-  ...sendInput('executionId', { declared: 'ID!', beside: 'text: "a"' }, [MISSING, ...BAD_IDS]),
-  ...sendInput('offset', { declared: 'Int', beside: 'executionId: "a", text: "a"' }, BAD_OFFSETS),
-  ...sendInput('text', { declared: 'String', beside: 'executionId: "a"' }, [
+  ...rows('Mutation.sendInput(input:)', SEND, [MISSING]),
+  ...sendInput('executionId', [MISSING, ...BAD_IDS]),
+  ...sendInput('offset', BAD_OFFSETS),
+  ...sendInput('data', [
+    { what: 'is missing, and nothing is closed', value: undefined, field: 'text' },
+    { what: 'is neither text nor base64', value: {} },
+    { what: 'is both text and base64', value: { text: 'a', base64: 'YQ==' } },
+    { what: 'is null as text', value: { text: null } },
+  ]),
+  ...content('text', [
     { what: 'is empty', value: '', field: 'text' },
-    { what: 'is missing, like base64', value: undefined, field: 'text' },
     { what: 'holds a lone surrogate', value: 'a\ud800', field: 'text' },
     {
       what: 'is too long',
@@ -57,7 +64,7 @@ export const INPUT_REFUSALS: readonly Refusal[] = [
     },
     { what: 'is no text', value: 7 },
   ]),
-  ...sendInput('base64', { declared: 'String', beside: 'executionId: "a"' }, [
+  ...content('base64', [
     { what: 'is not padded', value: 'YQ', field: 'base64' },
     {
       what: 'is too long',
@@ -66,15 +73,9 @@ export const INPUT_REFUSALS: readonly Refusal[] = [
       limit: LIMITS.inputCallBytes,
     },
   ]),
-  ...sendInput('base64', { declared: 'String', beside: 'executionId: "a", text: "a"' }, [
-    { what: 'is given beside text', value: 'YQ==', field: 'base64' },
-  ]),
-  ...sendInput('close', { declared: 'Boolean', beside: 'executionId: "a", text: "a"' }, BAD_FLAGS),
-  ...rows(
-    'Mutation.resizeTerminal(executionId:)',
-    'mutation ($value: ID!) { resizeTerminal(executionId: $value, columns: 1, rows: 1) }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...resize('columns'),
-  ...resize('rows'),
+  ...sendInput('close', BAD_FLAGS),
+  ...rows('Mutation.resizeTerminal(input:)', RESIZE, [MISSING]),
+  ...resize('executionId', [MISSING, ...BAD_IDS]),
+  ...resize('columns', badSides('columns')),
+  ...resize('rows', badSides('rows')),
 ];

@@ -22,7 +22,7 @@ export const QUOTA_REFUSALS: readonly Refusal[] = [
   ...set('kind', [MISSING, { what: 'is none of its values', value: 'MONEY' }]),
   ...set('limit', [
     { what: 'is negative', value: -1, field: 'limit' },
-    { what: 'has a fraction', value: 1.5, field: 'limit' },
+    { what: 'has a fraction', value: 1.5 },
     { what: 'is too high', value: 1_000_000_000_000_001, field: 'limit' },
     { what: 'is no number', value: 'many' },
   ]),

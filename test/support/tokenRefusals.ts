@@ -1,6 +1,8 @@
 /** Bad input for the operations on tokens: rows of refusals.ts. */
 import {
+  BAD_CURSORS,
   BAD_IDS,
+  BAD_PAGE_SIZES,
   BAD_TIMES,
   BAD_USER_UUIDS,
   type BadValue,
@@ -12,6 +14,10 @@ import { type Refusal, rows } from './refusal.ts';
 
 const CREATE =
   'mutation ($value: CreateTokenInput!) { createToken(input: $value) { token { id } } }';
+
+const ROTATE =
+  'mutation ($value: RotateTokenInput!) { rotateToken(input: $value) { token { id } } }';
+const REVOKE = 'mutation ($value: RevokeTokenInput!) { revokeToken(input: $value) { id } }';
 
 const create = (field: string, bad: readonly BadValue[], beside: object = {}) =>
   rows(`CreateTokenInput.${field}`, CREATE, bad, {
@@ -44,28 +50,37 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
     role: 'USER',
     userUuid: 'ann',
   }),
-  ...create('door', [{ what: 'is no door', value: 'back', field: 'door' }]),
+  ...create('door', [
+    { what: 'is no door', value: 'BACK' },
+    { what: 'is a door of nobody with a token', value: 'CLI', field: 'door' },
+  ]),
   ...create('expiresAt', [
     ...BAD_TIMES,
     { what: 'is over', value: '2020-01-01T00:00:00Z', field: 'expiresAt' },
   ]),
+  ...rows('Mutation.rotateToken(input:)', ROTATE, [MISSING]),
+  ...rows('RotateTokenInput.id', ROTATE, [MISSING, ...BAD_IDS], { given: (id) => ({ id }) }),
   ...rows(
-    'Mutation.rotateToken(id:)',
-    'mutation ($value: ID!) { rotateToken(id: $value) { token { id } } }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...rows(
-    'Mutation.rotateToken(formerValidMs:)',
-    'mutation ($value: Float) { rotateToken(id: "a", formerValidMs: $value) { token { id } } }',
+    'RotateTokenInput.formerValidMs',
+    ROTATE,
     [
       { what: 'is negative', value: -1, field: 'formerValidMs' },
       { what: 'is more than 30 days', value: 2_592_000_001, field: 'formerValidMs' },
+      { what: 'has a fraction', value: 0.5 },
       { what: 'is no number', value: 'a day' },
     ],
+    { given: (formerValidMs) => ({ id: 'a', formerValidMs }) },
+  ),
+  ...rows('Mutation.revokeToken(input:)', REVOKE, [MISSING]),
+  ...rows('RevokeTokenInput.id', REVOKE, [MISSING, ...BAD_IDS], { given: (id) => ({ id }) }),
+  ...rows(
+    'Query.tokens(first:)',
+    'query ($value: Int) { tokens(first: $value) { pageInfo { endCursor } } }',
+    BAD_PAGE_SIZES,
   ),
   ...rows(
-    'Mutation.revokeToken(id:)',
-    'mutation ($value: ID!) { revokeToken(id: $value) { id } }',
-    [MISSING, ...BAD_IDS],
+    'Query.tokens(after:)',
+    'query ($value: String) { tokens(after: $value) { pageInfo { endCursor } } }',
+    BAD_CURSORS,
   ),
 ];

@@ -13,6 +13,7 @@ import {
   type UsedToken,
 } from '../../domain/token.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
+import { type ListPage, type PageRequest, parseIdCursor, readPage } from '../lists/page.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -96,6 +97,18 @@ export async function tokens(
   _principal: Principal,
 ): Promise<readonly UsedToken[]> {
   return await database.queries.tokens();
+}
+
+/** The same in pages. @throws BAD_USER_INPUT */
+export async function tokenPage(
+  { database }: Pick<ServiceDeps, 'database'>,
+  _principal: Principal,
+  request: PageRequest,
+): Promise<ListPage<UsedToken>> {
+  return await readPage(request, parseIdCursor, async (before, limit) => {
+    const found = await database.queries.tokenPage(before, limit);
+    return found.map((item) => ({ item, cursor: item.id }));
+  });
 }
 
 export interface TokenWithSecret {

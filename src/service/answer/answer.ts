@@ -5,6 +5,7 @@
  * operations check the tenant.
  */
 
+import { hash } from 'node:crypto';
 import { createOneAtATime } from '../../async/oneAtATime.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
@@ -13,8 +14,10 @@ import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import type { ExecutionsOf } from '../../events/queries/listQueries.ts';
 import { type ContextView, contextViewOf, defaultView, viewsOf } from '../contexts/contexts.ts';
 import type { EnvironmentView } from '../environments/environments.ts';
+import { type ListPage, type PageRequest, readPage } from '../lists/page.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
@@ -28,7 +31,8 @@ import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
  * The size of everything that it returns is counted, unless stated otherwise.
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
-export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | 'listItems'> {
+export interface Answer
+  extends Pick<AnswerBudget, 'eventData' | 'eventList' | 'fileBytes' | 'listItems'> {
   /** Null if there is no such session, or if the principal does not see it. Not counted. */
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
@@ -43,10 +47,22 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   sessionTimes(session: Session): SessionTimes;
   /** When the session was last used; its idle time starts then. Not counted. */
   lastActiveAt(session: Session): Promise<Date>;
-  /** The execution's code. Empty if it was pruned. */
-  code(execution: Execution): Promise<string>;
-  /** The wire by which it was requested: `graphql` or a door. `unknown` if its events were pruned. Not counted. */
-  via(execution: Execution): Promise<string>;
+  /**
+   * A page of the executions of a session, or of one of its contexts, the last accepted first. The pages of many
+   * sessions are read at once. Its items are counted by `listItems`.
+   * @throws BAD_USER_INPUT
+   */
+  executions(
+    of: ExecutionsOf,
+    filter: ExecutionsFilter,
+    request: PageRequest,
+  ): Promise<ListPage<Execution>>;
+  /** The execution's code. Null if it cannot be shown. */
+  code(execution: Execution): Promise<string | null>;
+  /** Why the code is null. Null if it is not. Not counted. */
+  codeUnavailable(execution: Execution): Promise<CodeUnavailable | null>;
+  /** The wire by which it was requested. Null if its events were pruned, or do not name it. Not counted. */
+  via(execution: Execution): Promise<Principal['door'] | null>;
   /**
    * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
    */
@@ -65,6 +81,22 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   inTurn<T>(read: () => Promise<T>): Promise<T>;
   /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
+}
+
+/** Which executions of a session or context are listed. Null or left out: all. */
+interface ExecutionsFilter {
+  readonly language?: Execution['language'] | null | undefined;
+  readonly statuses?: readonly Execution['status'][] | null | undefined;
+}
+
+/** Why code cannot be shown: it was pruned or forgotten, or the principal may not see it. */
+type CodeUnavailable = 'PRUNED' | 'HIDDEN';
+
+const SHA256_OF_NOTHING = hash('sha256', '');
+
+/** Deleted code is read as empty. Only a cell of a notebook can be empty by itself. */
+function isGone({ codeSha256 }: Execution, code: string | null): boolean {
+  return code === '' && codeSha256 !== SHA256_OF_NOTHING;
 }
 
 /**
@@ -125,11 +157,20 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       environmentId && (await load.environment.load(environmentId)),
     sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),
+    executions: async (of, { language, statuses }, request) => {
+      const filter = { language: language ?? null, statuses: statuses ?? null };
+      const placeOf = (cursor: string) => load.place.load(cursor);
+      return await readPage(request, placeOf, async (before, limit) => [
+        ...(await load.executions.load({ ...of, ...filter, before, limit })),
+      ]);
+    },
     code: async (execution) => {
       const code = await load.code.load(execution.id);
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes, advice);
-      return budget.charge(execution, 'code', code);
+      return isGone(execution, code) ? null : budget.charge(execution, 'code', code);
     },
+    codeUnavailable: async (execution) =>
+      isGone(execution, await load.code.load(execution.id)) ? 'PRUNED' : null,
     via: ({ id }) => load.via.load(id),
     assembled: async (execution, name) =>
       budget.charge(execution, name, ASSEMBLED[name](await wholeOutput(execution))),
@@ -150,6 +191,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
     inTurn: createOneAtATime(),
     fileBytes: budget.fileBytes,
     eventData: budget.eventData,
+    eventList: budget.eventList,
     listItems: budget.listItems,
   };
 }
@@ -171,7 +213,8 @@ const NOTHING: Assembled = {
 export function withoutContent(answer: Answer): Answer {
   return {
     ...answer,
-    code: async () => '',
+    code: async () => null,
+    codeUnavailable: async () => 'HIDDEN',
     assembled: async (_execution, name) => NOTHING[name],
     outputs: async () => [],
     files: () => null,

@@ -6,7 +6,9 @@ import type { Execution } from '../../domain/execution.ts';
 import { type OutputAdvice, type Piece, tooLarge } from './tooMuch.ts';
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
-const MAX_LIST_ITEMS = 10_000;
+export const MAX_LIST_ITEMS = 10_000;
+/** A full page of things, each with its events. Each list of events is a read of its own. */
+const MAX_EVENT_LISTS = 100;
 
 export interface AnswerBudget {
   /**
@@ -23,11 +25,14 @@ export interface AnswerBudget {
    * @throws DomainError BAD_USER_INPUT when all pages of the answer together have more than 10,000 items
    */
   listItems<T>(items: readonly T[]): readonly T[];
+  /** Counts a list of the events of one thing. @throws DomainError BAD_USER_INPUT for more than 100 of them */
+  eventList(): void;
 }
 
 export function createAnswerBudget(maxBytes: number, advice: OutputAdvice): AnswerBudget {
   let bytes = 0;
   let itemCount = 0;
+  let eventLists = 0;
   function charge<T>(piece: Piece, value: T): T {
     count(piece, Buffer.byteLength(jsonText(value) ?? ''));
     return value;
@@ -50,10 +55,23 @@ export function createAnswerBudget(maxBytes: number, advice: OutputAdvice): Answ
       if (itemCount > MAX_LIST_ITEMS) throw tooManyItems();
       return items;
     },
+
+    eventList() {
+      eventLists += 1;
+      if (eventLists > MAX_EVENT_LISTS) throw tooManyEventLists();
+    },
   };
 }
 
-function tooManyItems(): DomainError {
+function tooManyEventLists(): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `One response may have the events of at most ${MAX_EVENT_LISTS} things. Ask for fewer at once (\`first\`).`,
+    { field: 'first', limit: MAX_EVENT_LISTS },
+  );
+}
+
+export function tooManyItems(): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',
     `The lists of one response may have at most ${MAX_LIST_ITEMS} items together. Ask for fewer at once (\`first\`).`,

@@ -1,6 +1,7 @@
 /** Combines the single reads of an answer into one read for each kind. */
 import DataLoader from 'dataloader';
 import type { Context } from '../../domain/context.ts';
+import type { Execution } from '../../domain/execution.ts';
 import type {
   ContextId,
   EnvironmentId,
@@ -11,8 +12,10 @@ import type {
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import type { Edge } from '../../events/queries/listQueries.ts';
 import type { EnvironmentView } from '../environments/environments.ts';
-import type { AnswerReads } from './answerReads.ts';
+import type { Principal } from '../principal.ts';
+import type { AnswerReads, ExecutionList } from './answerReads.ts';
 
 /**
  * The loaders of one answer. An answer can be that of several mutations, which run one after the other. So sessions,
@@ -26,7 +29,10 @@ export interface AnswerLoaders {
   readonly environment: DataLoader<EnvironmentId, EnvironmentView | null>;
   readonly lastActiveAt: DataLoader<Session, Date>;
   readonly code: DataLoader<ExecutionId, string | null>;
-  readonly via: DataLoader<ExecutionId, string>;
+  readonly via: DataLoader<ExecutionId, Principal['door'] | null>;
+  readonly executions: DataLoader<ExecutionList, readonly Edge<Execution>[], string>;
+  /** The position of the execution that a cursor names. */
+  readonly place: DataLoader<string, number | null>;
   readonly outputs: DataLoader<OutputPage, readonly OutputItem[] | null, string>;
 }
 
@@ -40,6 +46,8 @@ export function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
     lastActiveAt: new DataLoader(reads.lastActiveAt),
     code: new DataLoader(reads.codes),
     via: new DataLoader(reads.vias),
+    executions: freshLoader((list) => JSON.stringify(list), reads.executions),
+    place: new DataLoader((cursors) => Promise.all(cursors.map(reads.placeOf))),
     outputs: freshLoader(
       ({ executionId, after, limit }) => `${executionId}:${after}:${limit}`,
       reads.outputs,

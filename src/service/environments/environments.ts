@@ -8,6 +8,7 @@ import { messageOf } from '../../domain/errors.ts';
 import { quoted } from '../../domain/text.ts';
 import { requestEnvironment } from '../../environments/requestEnvironment.ts';
 import { removeVersion } from '../../environments/upkeep.ts';
+import { type ListPage, type PageRequest, readPage } from '../lists/page.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -182,6 +183,26 @@ export async function environments(
 ): Promise<readonly EnvironmentView[]> {
   const all = await database.queries.environments();
   return all.map((environment) => environmentViewOf(principal, environment));
+}
+
+/** The same in pages. There are few, so each page reads all. @throws BAD_USER_INPUT */
+export async function environmentPage(
+  deps: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  request: PageRequest,
+): Promise<ListPage<EnvironmentView>> {
+  const all = (await environments(deps, principal)).map((item) => ({
+    item,
+    cursor: item.environment.id,
+  }));
+  const placeOf = (after: string) => {
+    const place = all.findIndex(({ cursor }) => cursor === after);
+    return place === -1 ? null : place;
+  };
+  return await readPage(request, placeOf, async (place, limit) => {
+    const start = place === null ? 0 : place + 1;
+    return all.slice(start, start + limit);
+  });
 }
 
 /**

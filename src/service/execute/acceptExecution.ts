@@ -125,6 +125,9 @@ function neededFeatures({ isProcess }: ValidRequest): WorkerFeature[] {
 
 // Calls that are sent again with the idempotency key of an earlier one.
 
+/** Names of facts that callers know by another one. Facts keep theirs, because their hashes are stored by name. */
+const INPUT_NAMES: ReadonlyMap<string, string> = new Map([['stopOnError', 'cancelQueuedOnError']]);
+
 type SameKeyDeps = Pick<ServiceDeps, 'database' | 'requestHashes'>;
 
 /**
@@ -142,7 +145,9 @@ async function underSameKey(
   if (!holder) return null;
   const { executionId, requestHash } = holder;
   const facts = requestFacts(request);
-  const different = requestHashes.differences({ tenant, userUuid, key }, facts, requestHash);
+  const different = requestHashes
+    .differences({ tenant, userUuid, key }, facts, requestHash)
+    .map((name) => INPUT_NAMES.get(name) ?? name);
   if (different.length === 0) return await queries.execution(executionId);
   throw new DomainError(
     'IDEMPOTENCY_CONFLICT',

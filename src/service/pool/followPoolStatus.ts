@@ -1,4 +1,4 @@
-import type { PoolStatus } from '../../domain/poolStatus.ts';
+import type { VisibleStatus } from '../../domain/poolStatus.ts';
 import { pullIterator } from '../output/sharedOutput.ts';
 import type { Principal } from '../principal.ts';
 import { type StatusDeps, statusFor } from './statusFor.ts';
@@ -10,7 +10,7 @@ import { type StatusDeps, statusFor } from './statusFor.ts';
 export function followPoolStatus(
   deps: StatusDeps,
   principal: Principal,
-): AsyncIterableIterator<PoolStatus> {
+): AsyncIterableIterator<VisibleStatus> {
   let told = '';
   return pullIterator({
     read: async () => {

@@ -1,4 +1,4 @@
-import type { PoolStatus } from '../../domain/poolStatus.ts';
+import type { VisibleStatus } from '../../domain/poolStatus.ts';
 import { singleUser } from '../../domain/users.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -10,7 +10,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 export async function statusFor(
   { pool, sessions, database, config, quotas }: StatusDeps,
   principal: Principal,
-): Promise<PoolStatus> {
+): Promise<VisibleStatus> {
   if (principal.role === 'OPERATOR') return await pool.status();
   const { tenant, users } = principal;
   const userUuid = singleUser(users);
@@ -22,9 +22,9 @@ export async function statusFor(
     idleWorkers: 0,
     startingWorkers: 0,
     waitingRequests: await database.waiting.total(tenant),
-    environments: [],
-    minIdleWorkers: 0,
-    minIdleEnvironmentWorkers: 0,
+    environments: null,
+    minIdleWorkers: null,
+    minIdleEnvironmentWorkers: null,
     maxTotalWorkers: Math.min(mostSessions, config.maxTotalWorkers),
     isInitializing: pool.isInitializing,
     degradation: pool.degradation,

@@ -164,6 +164,11 @@ export function validateMetadata(
   return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
+/** The reason as the schema's `CloseReason` names it. */
+function nameOf(reason: Session['closeReason']): string | undefined {
+  return reason?.toUpperCase().replaceAll('-', '_');
+}
+
 /** The owner of a session. */
 export interface SessionOwner {
   readonly tenant: string;
@@ -241,6 +246,6 @@ export async function lastSessionOf(
   throw new DomainError(
     'SESSION_ENDED',
     `This user's session had options, and has ended (${closeReason}). A session without them would differ from it. Call openSession to open another with options, or release to go on without.`,
-    { sessionId, closedAt: closedAt.toISOString(), closeReason },
+    { sessionId, closedAt: closedAt.toISOString(), closeReason: nameOf(closeReason) },
   );
 }
