@@ -183,7 +183,9 @@ describe('a command', () => {
     expect(await output.until(isEnd)).toMatchObject({
       execution: { status: 'ERROR', exitCode: 7 },
     });
-    expect((await gateway.graphql(resize, { id })).data).toEqual({ resizeTerminal: false });
+    expect((await gateway.graphql(resize, { id })).data).toEqual({
+      resizeTerminal: { resized: false },
+    });
   });
 });
 
