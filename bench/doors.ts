@@ -115,7 +115,7 @@ const CREATE = 'mutation ($input: CreateTokenInput!) { createToken(input: $input
 
 /** Makes a token of a tenant that is for this door only. @returns its secret */
 export async function tokenFor({ graphql }: TestGateway, door: string): Promise<string> {
-  const input = { name: door, role: 'TENANT', door };
+  const input = { name: door, role: 'TENANT', door: door.toUpperCase() };
   const { data, errors } = await graphql<{ createToken: { secret: string } }>(CREATE, { input });
   if (!data) throw new Error(JSON.stringify(errors));
   return data.createToken.secret;

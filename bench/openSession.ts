@@ -13,7 +13,10 @@ import { leave, serveNewUsers, WAIT_MS } from './support/newUsers.ts';
 
 const OPEN = 'mutation ($input: OpenSessionInput!) { openSession(input: $input) { id } }';
 const OPTIONS = {
-  metadata: { team: 'red', task: '7' },
+  metadata: [
+    { key: 'team', value: 'red' },
+    { key: 'task', value: '7' },
+  ],
   idleTimeoutMs: 600_000,
   maxLifeMs: 600_000,
 };

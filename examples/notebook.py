@@ -46,7 +46,7 @@ RELEASE = "mutation ($input: ReleaseInput!) { release(input: $input) { released 
 
 
 class Refused(RuntimeError):
-    """The gateway refused the call. `code` says why, as docs/errors.md lists it."""
+    """The gateway refused the call. `code` says why, as docs/use/errors.md lists it."""
 
     def __init__(self, error: Json) -> None:
         super().__init__(error["message"])

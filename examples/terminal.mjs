@@ -14,11 +14,9 @@ const size = () => ({ columns: stdout.columns ?? 80, rows: stdout.rows ?? 24 });
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }';
 const RELEASE = 'mutation ($input: ReleaseInput!) { release(input: $input) { released } }';
 const RESIZE = `mutation ($id: ID!, $columns: Int!, $rows: Int!) {
-  resizeTerminal(executionId: $id, columns: $columns, rows: $rows)
+  resizeTerminal(input: { executionId: $id, columns: $columns, rows: $rows }) { resized }
 }`;
-const SEND = `mutation ($id: ID!, $offset: Int!, $base64: String, $close: Boolean) {
-  sendInput(executionId: $id, offset: $offset, base64: $base64, close: $close) { nextOffset }
-}`;
+const SEND = 'mutation ($input: SendInputInput!) { sendInput(input: $input) { nextOffset } }';
 const OUTPUT = `subscription ($id: ID!, $after: Int!) {
   output(executionId: $id, after: $after) {
     seq
@@ -84,9 +82,9 @@ async function type(id) {
   const send = async (input) => {
     ({
       sendInput: { nextOffset: offset },
-    } = await graphql(SEND, { id, offset, ...input }));
+    } = await graphql(SEND, { input: { executionId: id, offset, ...input } }));
   };
-  for await (const piece of stdin) await send({ base64: piece.toString('base64') });
+  for await (const piece of stdin) await send({ data: { base64: piece.toString('base64') } });
   await send({ close: true });
 }
 

@@ -129,11 +129,13 @@ async function run() {
 
 async function interrupt() {
   if (running)
-    await call('mutation ($id: ID!) { interrupt(executionId: $id) { id } }', { id: running });
+    await call('mutation ($id: ID!) { interrupt(input: { executionId: $id }) { id } }', {
+      id: running,
+    });
 }
 
 async function restart() {
-  await call('mutation ($user: String!) { restartKernel(userUuid: $user) { id } }', {
+  await call('mutation ($user: String!) { restartKernel(input: { userUuid: $user }) { id } }', {
     user: user.value,
   });
   state.textContent = 'a fresh kernel; files are still there';

@@ -1,8 +1,6 @@
 /** The line in which a person answers code that waits for input. */
 
-const SEND = `mutation ($id: ID!, $offset: Int!, $text: String, $close: Boolean) {
-  sendInput(executionId: $id, offset: $offset, text: $text, close: $close) { nextOffset }
-}`;
+const SEND = 'mutation ($input: SendInputInput!) { sendInput(input: $input) { nextOffset } }';
 
 /**
  * @param {{ call: Function, show: (text: string) => void, fail: (error: Error) => void }} page `show` gets each line
@@ -18,7 +16,8 @@ export function inputLine({ call, show, fail }) {
 
   /** With its offset, input that is sent again is applied once. One call at a time. */
   async function send(text, close, done) {
-    const variables = { id: executionId, offset, text, close };
+    const data = text === null ? null : { text };
+    const variables = { input: { executionId, offset, data, close } };
     lock(true);
     try {
       offset = (await call(SEND, variables)).sendInput.nextOffset;

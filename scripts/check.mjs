@@ -14,7 +14,9 @@ const CHECKS = [
   ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
+  ['schema.graphql breaks nothing in silence', 'scripts/check-schema.mjs'],
   ['docs/use/reference.md is what the code says', 'dist/schema/printReference.js', '--check'],
+  ['docs/use/errors.md is what the code says', 'dist/schema/printErrors.js', '--check'],
   [
     'docs/run/settings.md, docker-compose.yml are what the code says',
     'dist/config/printSettings.js',

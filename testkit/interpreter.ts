@@ -80,12 +80,14 @@ export async function executeBatch(
   cells: readonly Cell[],
   options: Options = {},
 ): Promise<readonly ExecutionResult[]> {
-  const { data, errors } = await gateway.graphql<{ executeBatch: readonly ExecutionResult[] }>(
-    `mutation Batch($input: ExecuteBatchInput!) { executeBatch(input: $input) { ${FIELDS} } }`,
+  const { data, errors } = await gateway.graphql<{
+    executeBatch: { readonly executions: readonly ExecutionResult[] };
+  }>(
+    `mutation Batch($input: ExecuteBatchInput!) { executeBatch(input: $input) { executions { ${FIELDS} } } }`,
     { input: { userUuid, cells, ...options } },
   );
   if (!data) throw new Error(`executeBatch failed: ${JSON.stringify(errors)}`);
-  return data.executeBatch;
+  return data.executeBatch.executions;
 }
 
 export interface Output {
@@ -135,7 +137,7 @@ function isBrokenConnection(error: unknown): boolean {
 
 export async function interrupt(gateway: TestGateway, id: string): Promise<string> {
   const answer = await gateway.graphql<{ interrupt: { status: string } }>(
-    'mutation Stop($id: ID!) { interrupt(executionId: $id) { status } }',
+    'mutation Stop($id: ID!) { interrupt(input: { executionId: $id }) { status } }',
     { id },
   );
   if (!answer.data) throw new Error(JSON.stringify(answer.errors));
@@ -157,7 +159,7 @@ export async function restartKernel(
   const [declared, given] = contextId === null ? ['', ''] : [', $id: ID', ', contextId: $id'];
   const answer = await gateway.graphql<{ restartKernel: RestartedSession }>(
     `mutation Fresh($user: String!${declared}) {
-      restartKernel(userUuid: $user${given}) { id kernelRestarts closedAt } }`,
+      restartKernel(input: { userUuid: $user${given} }) { id kernelRestarts closedAt } }`,
     { user: userUuid, ...(contextId !== null && { id: contextId }) },
   );
   if (!answer.data) throw new Error(JSON.stringify(answer.errors));
@@ -195,7 +197,7 @@ export async function deleteContext(
   contextId: string,
 ): Promise<boolean> {
   const answer = await gateway.graphql<{ deleteContext: { deleted: boolean } }>(
-    `mutation Delete($user: String!, $id: ID!) { deleteContext(userUuid: $user, contextId: $id) { deleted } }`,
+    `mutation Delete($user: String!, $id: ID!) { deleteContext(input: { userUuid: $user, contextId: $id }) { deleted } }`,
     { user: userUuid, id: contextId },
   );
   if (!answer.data) throw new Error(JSON.stringify(answer.errors));

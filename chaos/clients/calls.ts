@@ -62,7 +62,7 @@ export function createCalls(deps: CallsDeps): Calls {
         deps,
         { ...wish(user, 'interrupt'), executionId: id },
         {
-          query: `mutation Interrupt($id: ID!) { done: interrupt(executionId: $id) ${EXECUTION} }`,
+          query: `mutation Interrupt($id: ID!) { done: interrupt(input: { executionId: $id }) ${EXECUTION} }`,
           variables: { id },
           answerOf: executionAnswer,
         },
@@ -83,7 +83,7 @@ export function createCalls(deps: CallsDeps): Calls {
         { ...wish(user, 'restartKernel'), contextId: contextId ?? null },
         {
           query: `mutation Restart($user: String!, $contextId: ID) {
-          done: restartKernel(userUuid: $user, contextId: $contextId) { id } }`,
+          done: restartKernel(input: { userUuid: $user, contextId: $contextId }) { id } }`,
           variables: { user, contextId },
           answerOf: ({ done }) => ({ ...NO_OUTPUT, id: (done as Named).id, status: null }),
         },
@@ -102,7 +102,7 @@ export function createCalls(deps: CallsDeps): Calls {
         { ...wish(user, 'deleteContext'), contextId },
         {
           query: `mutation Delete($user: String!, $contextId: ID!) {
-          done: deleteContext(userUuid: $user, contextId: $contextId) { deleted } }`,
+          done: deleteContext(input: { userUuid: $user, contextId: $contextId }) { deleted } }`,
           variables: { user, contextId },
           answerOf: ({ done }) => {
             const { deleted } = done as { deleted: boolean };

@@ -35,8 +35,8 @@ export interface Inputs {
   send(user: string, executionId: string, piece: Piece): Promise<InputRecord>;
 }
 
-const QUERY = `mutation Send($id: ID!, $offset: Int!, $base64: String, $close: Boolean!) {
-  done: sendInput(executionId: $id, offset: $offset, base64: $base64, close: $close) { offset nextOffset } }`;
+const QUERY = `mutation Send($id: ID!, $offset: Int!, $base64: String!, $close: Boolean!) {
+  done: sendInput(input: { executionId: $id, offset: $offset, data: { base64: $base64 }, close: $close }) { offset nextOffset } }`;
 
 export function createInputs(deps: InputsDeps): Inputs {
   return {

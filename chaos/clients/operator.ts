@@ -90,7 +90,8 @@ export async function createAccess(
  * tight, would not suffice for all.
  */
 export async function createDoorAccess(operator: Operator, door: Wire): Promise<Access> {
-  const wish = { name: door, tenant: door, role: 'USER', userUuid: door, door } as const;
+  const only = { userUuid: door, door: door.toUpperCase() };
+  const wish = { name: door, tenant: door, role: 'USER', ...only } as const;
   return await accessFor(operator, wish);
 }
 
@@ -172,7 +173,7 @@ interface TokenWish {
   readonly tenant: string;
   readonly userUuid?: string;
   readonly userPrefix?: string;
-  /** The only wire. */
+  /** The only wire, as the schema names it. */
   readonly door?: string;
 }
 
@@ -201,7 +202,7 @@ interface EnvironmentWish {
 
 const CREATE = `mutation Create($input: CreateTokenInput!) {
   done: createToken(input: $input) { secret token { id } } }`;
-const REVOKE = 'mutation Revoke($id: ID!) { done: revokeToken(id: $id) { id } }';
+const REVOKE = 'mutation Revoke($id: ID!) { done: revokeToken(input: { id: $id }) { id } }';
 const SET_QUOTA =
   'mutation Set($input: SetQuotaInput!) { done: setQuota(input: $input) { limit } }';
 

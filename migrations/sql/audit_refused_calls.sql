@@ -12,5 +12,5 @@ COMMENT ON COLUMN audit.refused_calls.minute IS 'The beginning of the minute, by
 COMMENT ON COLUMN audit.refused_calls.token IS 'The id of the token (audit.tokens); auth-token; unknown, for tokens that let nobody in; other, for refusals beyond 4,096 different ones in the minute.';
 COMMENT ON COLUMN audit.refused_calls.name IS 'What the maker of the token called it; NULL for auth-token, unknown and other.';
 COMMENT ON COLUMN audit.refused_calls.operation IS 'What was called; authenticate, if the token let nobody in or had come too often; other, as for the token.';
-COMMENT ON COLUMN audit.refused_calls.code IS 'FORBIDDEN, QUOTA_EXCEEDED or UNAUTHENTICATED, as docs/errors.md explains.';
+COMMENT ON COLUMN audit.refused_calls.code IS 'FORBIDDEN, QUOTA_EXCEEDED or UNAUTHENTICATED, as docs/use/errors.md explains.';
 COMMENT ON COLUMN audit.refused_calls.count IS 'How many.';

@@ -239,7 +239,8 @@ async function runEnvironment(
     case 'show':
       return show(await find(at, asked.name, asked.version), asked.isJson, say);
     case 'remove': {
-      const query = 'mutation ($name: String!) { removeEnvironment(name: $name) { version } }';
+      const query =
+        'mutation ($name: String!) { removeEnvironment(input: { name: $name }) { version } }';
       await askGateway(at, query, { name: asked.name });
       return say(`Removed ${asked.name}. Sessions that are open in it go on.`);
     }
@@ -284,12 +285,26 @@ async function find(
   throw new RefusedError(`There is no environment ${name}${which}.`);
 }
 
+interface AllEnvironments {
+  readonly environments: {
+    readonly edges: readonly { readonly node: Environment }[];
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  };
+}
+
 async function all(at: GatewayAddress): Promise<readonly Environment[]> {
-  const answer = await askGateway<{ environments: readonly Environment[] }>(
-    at,
-    `{ environments { ${FIELDS} } }`,
-  );
-  return answer.environments;
+  const found: Environment[] = [];
+  for (let after: string | null = null; ; ) {
+    const { environments }: AllEnvironments = await askGateway(
+      at,
+      `query ($after: String) { environments(first: 1000, after: $after) {
+        edges { node { ${FIELDS} } } pageInfo { hasNextPage endCursor } } }`,
+      { after },
+    );
+    found.push(...environments.edges.map(({ node }) => node));
+    if (!environments.pageInfo.hasNextPage) return found;
+    after = environments.pageInfo.endCursor;
+  }
 }
 
 interface LogEvent {
@@ -308,7 +323,7 @@ async function watch(
 ): Promise<void> {
   const query = `subscription ($name: String!, $version: Int, $after: Int) {
     environmentBuild(name: $name, version: $version, after: $after) {
-      seq ... on StreamOutput { text } ... on GapOutput { droppedBytes } } }`;
+      seq ... on BuildOutput { text } ... on BuildGap { droppedBytes } } }`;
   let after = 0;
   for (let failures = 0; ; failures += 1) {
     try {

@@ -1,4 +1,4 @@
-/** Every `extensions.code` that a caller can get. docs/errors.md says what to do about each. */
+/** Every `extensions.code` that a caller can get. `src/schema/errorCode.ts` says what to do about each. */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'

@@ -56,6 +56,13 @@ export interface PoolStatus extends WorkerNumbers {
   readonly degradation: PoolDegradation | null;
 }
 
+/** The status of the pool for a caller. What only operators may know is null for everybody else. */
+export type VisibleStatus = Omit<PoolStatus, OperatorsOnly> & {
+  readonly [Name in OperatorsOnly]: PoolStatus[Name] | null;
+};
+
+type OperatorsOnly = 'environments' | 'minIdleWorkers' | 'minIdleEnvironmentWorkers';
+
 /** Why workers cannot be made, as far as the gateway that answers knows. */
 export interface PoolDegradation {
   readonly reason:

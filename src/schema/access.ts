@@ -1,9 +1,10 @@
 /** Who may do what, and how much: `Token`, `Quota` and `Viewer`. */
-import { DOORS, type UsedToken } from '../domain/token.ts';
+import type { UsedToken } from '../domain/token.ts';
 import type { TokenWithSecret } from '../service/access/tokens.ts';
 import type { Principal } from '../service/principal.ts';
 import type { QuotaView } from '../service/quotas/quotas.ts';
-import { builder } from './builder.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
+import { Door } from './enums.ts';
 
 export const Role = builder.enumType('Role', {
   description: 'What the holder of a token may do.',
@@ -21,8 +22,6 @@ export const Role = builder.enumType('Role', {
 
 // `Token`, and the operations on tokens, which are for operators.
 
-const WIRES = `one of ${DOORS.map((door) => `\`${door}\``).join(', ')}`;
-
 const Token = builder.objectRef<UsedToken>('Token').implement({
   description:
     'What lets a caller in. Its secret is in no answer but that of the call which made it.',
@@ -39,9 +38,10 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
       nullable: true,
       description: 'It is for the users whose name begins so. Null: for one, or for all.',
     }),
-    door: t.exposeString('door', {
+    door: t.expose('door', {
+      type: Door,
       nullable: true,
-      description: `The only wire it works on: ${WIRES}. Null: all.`,
+      description: 'The only wire it works on. Null: all.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', {
@@ -62,15 +62,19 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
   }),
 });
 
-const CreatedToken = builder.objectRef<TokenWithSecret>('CreatedToken').implement({
-  description: 'A token, and its secret.',
-  fields: (t) => ({
-    token: t.expose('token', { type: Token, description: 'The token.' }),
-    secret: t.exposeString('secret', {
-      description: 'What its holder sends. Nothing keeps it: read it now or never.',
-    }),
-  }),
-});
+/** The payload of a mutation that makes a secret. */
+const withSecret = (mutation: 'createToken' | 'rotateToken') =>
+  builder
+    .objectRef<TokenWithSecret>(`${mutation === 'createToken' ? 'Create' : 'Rotate'}TokenPayload`)
+    .implement({
+      description: `The result of \`${mutation}\`: a token, and its secret.`,
+      fields: (t) => ({
+        token: t.expose('token', { type: Token, description: 'The token.' }),
+        secret: t.exposeString('secret', {
+          description: 'What its holder sends. Nothing keeps it: read it now or never.',
+        }),
+      }),
+    });
 
 const CreateTokenInput = builder.inputType('CreateTokenInput', {
   description: 'What a new token is to be.',
@@ -85,7 +89,10 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
       description: 'The only user, for the role USER, which needs this or `userPrefix`.',
     }),
     userPrefix: t.string({ description: 'It is for the users whose name begins so.' }),
-    door: t.string({ description: `The only wire: ${WIRES}. Left out: all.` }),
+    door: t.field({
+      type: Door,
+      description: 'The only wire that it works on: any but CLI. Left out: all.',
+    }),
     expiresAt: t.field({
       type: 'DateTime',
       description: 'From then on it lets nobody in. Left out: it does not end by itself.',
@@ -94,6 +101,23 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
 });
 
 const id = { required: true, description: 'The id of the token.' } as const;
+
+const RotateTokenInput = builder.inputType('RotateTokenInput', {
+  description: 'The token that gets another secret.',
+  fields: (t) => ({
+    id: t.id(id),
+    formerValidMs: t.field({
+      type: 'Int53',
+      defaultValue: 0,
+      description: 'How long the former secret stays valid, in ms: at most 30 days.',
+    }),
+  }),
+});
+
+const RevokeTokenInput = builder.inputType('RevokeTokenInput', {
+  description: 'The token to revoke.',
+  fields: (t) => ({ id: t.id(id) }),
+});
 
 builder.queryField('me', (t) =>
   t.field({
@@ -106,16 +130,17 @@ builder.queryField('me', (t) =>
 
 builder.queryField('tokens', (t) =>
   t.field({
-    type: [Token],
+    type: connectionOf('Token', Token),
     description:
       'All tokens, the newest first, those that let nobody in any more included. AUTH_TOKEN is not among them.',
-    resolve: async (_root, _args, { service, principal }) => [...(await service.tokens(principal))],
+    args: pageArgs,
+    resolve: (_root, page, { service, principal }) => service.tokenPage(principal, page),
   }),
 );
 
 builder.mutationFields((t) => ({
   createToken: t.field({
-    type: CreatedToken,
+    type: withSecret('createToken'),
     description: 'Makes a token. It is valid at once, at every gateway.',
     args: {
       input: t.arg({ type: CreateTokenInput, required: true, description: 'What it is to be.' }),
@@ -123,25 +148,22 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { service, principal }) => service.createToken(principal, input),
   }),
   rotateToken: t.field({
-    type: CreatedToken,
+    type: withSecret('rotateToken'),
     description: 'Gives a token another secret.',
     args: {
-      id: t.arg.id(id),
-      formerValidMs: t.arg.float({
-        defaultValue: 0,
-        description: 'How long the former secret stays valid, in ms: at most 30 days.',
-      }),
+      input: t.arg({ type: RotateTokenInput, required: true, description: 'Which token.' }),
     },
-    resolve: (_root, { id: tokenId, formerValidMs }, { service, principal }) =>
-      service.rotateToken(principal, tokenId, formerValidMs ?? 0),
+    resolve: (_root, { input }, { service, principal }) =>
+      service.rotateToken(principal, input.id, input.formerValidMs ?? 0),
   }),
   revokeToken: t.field({
     type: Token,
     description:
       'Within a second, the token lets nobody in any more, and what its holder has open ends. Code that runs goes on. A token that is revoked already stays so.',
-    args: { id: t.arg.id(id) },
-    resolve: (_root, { id: tokenId }, { service, principal }) =>
-      service.revokeToken(principal, tokenId),
+    args: {
+      input: t.arg({ type: RevokeTokenInput, required: true, description: 'What to revoke.' }),
+    },
+    resolve: (_root, { input }, { service, principal }) => service.revokeToken(principal, input.id),
   }),
 }));
 
@@ -178,12 +200,18 @@ const Quota = builder.objectRef<QuotaView>('Quota').implement({
   description: 'How much of one kind a tenant, or one of its users, may use, and uses now.',
   fields: (t) => ({
     kind: t.expose('kind', { type: QuotaKind, description: 'What is limited.' }),
-    limit: t.exposeFloat('limit', {
+    limit: t.expose('limit', {
+      type: 'Int53',
       nullable: true,
       description:
         'The limit in force: the one that was set, or else that of the setting. Null: none.',
     }),
-    used: t.exposeFloat('used', { description: 'How much is used now.' }),
+    used: t.field({
+      type: 'Int53',
+      description: 'How much is used now, in whole units.',
+      // Rounded down, so that it reaches the limit only when the limit is reached.
+      resolve: ({ used }) => Math.floor(used),
+    }),
     tenant: t.exposeString('tenant', { description: 'The tenant.' }),
     userUuid: t.exposeString('userUuid', {
       nullable: true,
@@ -196,7 +224,8 @@ const SetQuotaInput = builder.inputType('SetQuotaInput', {
   description: 'A limit for a tenant, or for one of its users.',
   fields: (t) => ({
     kind: t.field({ type: QuotaKind, required: true, description: 'What is limited.' }),
-    limit: t.float({
+    limit: t.field({
+      type: 'Int53',
       description: '0 to 10^15. Null or left out: no limit, whatever the setting says.',
     }),
     reset: t.boolean({

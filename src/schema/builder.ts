@@ -1,4 +1,7 @@
-/** The schema builder, and what all subjects share: scalars, and lists in pages. Each file beside it defines one subject. */
+/**
+ * The schema builder, and what all subjects share: scalars, inputs that several have, and lists in pages. Each file
+ * beside it defines one subject.
+ */
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError } from 'graphql';
 import type { ListPage } from '../service/lists/lists.ts';
@@ -10,6 +13,7 @@ interface SchemaTypes {
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
+    Int53: { Input: number; Output: number };
     JSON: { Input: unknown; Output: unknown };
   };
 }
@@ -19,7 +23,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({ defaultFieldNullability:
 builder.queryType({ description: 'Reads. The result for an unknown id is null.' });
 builder.mutationType({
   description:
-    'Commands. Each answers when its effect is durable. An unknown id gives the error NOT_FOUND.',
+    'Commands. Each takes one `input`, and answers when its effect is durable, with what it is about. An unknown id gives the error NOT_FOUND.',
 });
 builder.subscriptionType({
   description:
@@ -43,6 +47,15 @@ builder.scalarType('DateTime', {
   parseValue: parseTime,
 });
 
+builder.scalarType('Int53', {
+  description:
+    'A whole number from -(2^53 - 1) to 2^53 - 1: what `Int` cannot hold, such as bytes and long times. In JSON it is a number, which JavaScript reads exactly.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc7493#section-2.2',
+  serialize: (value) =>
+    Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, Math.round(value))),
+  parseValue: parseWhole,
+});
+
 builder.scalarType('JSON', {
   description:
     "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds those above 2^53.",
@@ -55,6 +68,32 @@ export const AT = {
   required: true,
   description: 'The time, by the clock of the database. Events recorded by then count.',
 } as const;
+
+/** The argument and input field that names a user. */
+export const USER = {
+  required: true,
+  description:
+    'The user: any name that your program gives them, of 1 to 128 characters. It need not be a UUID.',
+} as const;
+
+export const ContentInput = builder.inputType('ContentInput', {
+  description: 'Content, either as text or as bytes: exactly one of the two.',
+  isOneOf: true,
+  fields: (t) => ({
+    text: t.string({ description: 'The content as text, which becomes UTF-8.' }),
+    base64: t.string({
+      description: 'The content as bytes, in base64 (RFC 4648, section 4), padded, on one line.',
+    }),
+  }),
+});
+
+function parseWhole(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw new GraphQLError(
+    'An Int53 must be a whole number from -(2^53 - 1) to 2^53 - 1, without a fraction.',
+    { extensions: { code: 'BAD_USER_INPUT' } },
+  );
+}
 
 function parseTime(value: unknown): Date {
   const ms =
@@ -122,7 +161,7 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
       edges: t.field({
         type: [Edge],
         description: 'The items of this page.',
-        resolve: ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
+        resolve: async ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
       }),
       pageInfo: t.field({
         type: PageInfo,

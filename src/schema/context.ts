@@ -11,7 +11,9 @@ export interface SchemaContext {
   readonly principal: Principal;
   /**
    * The answer that a field belongs to. For a query or mutation that is the whole response. For a subscription it is
-   * one event, which is then the `rootValue`; queries and mutations have no `rootValue`.
+   * one event, which is then the `rootValue`; queries and mutations have no `rootValue`. Resolvers that count what they
+   * return are asynchronous: if one threw at once within a list, graphql would drop the promises of the items before
+   * it, and nobody would handle their errors.
    */
   answer(info: { readonly rootValue: unknown }): Answer;
 }

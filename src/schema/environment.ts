@@ -1,8 +1,9 @@
 /** `Environment`, and the operations on environments. Everybody may list them; all else is for operators. */
 import type { InstalledPackage } from '../domain/environment.ts';
+import type { OutputItem } from '../domain/output.ts';
 import type { EnvironmentView } from '../service/environments/environments.ts';
-import { builder } from './builder.ts';
-import { OutputEvent } from './output.ts';
+import { builder, connectionOf, pageArgs } from './builder.ts';
+import { type ItemOf, StreamName } from './output.ts';
 
 const EnvironmentState = builder.enumType('EnvironmentState', {
   description: 'What has become of the build of a version.',
@@ -66,7 +67,8 @@ export const Environment = builder.objectRef<EnvironmentView>('Environment').imp
       description: 'From when on it serves no new session. Null: it is not removed.',
       resolve: ({ environment }) => environment.removedAt,
     }),
-    bytes: t.float({
+    bytes: t.field({
+      type: 'Int53',
       nullable: true,
       description: 'The size of its image, with the worker image. Null until it is READY.',
       resolve: ({ environment }) => environment.bytes,
@@ -147,12 +149,11 @@ const version = { description: 'One of its versions. Left out: the newest.' } as
 
 builder.queryFields((t) => ({
   environments: t.field({
-    type: [Environment],
+    type: connectionOf('Environment', Environment),
     description:
       'All versions of all environments that are not removed: by name, the newest first.',
-    resolve: async (_root, _args, { service, principal }) => [
-      ...(await service.environments(principal)),
-    ],
+    args: pageArgs,
+    resolve: (_root, page, { service, principal }) => service.environmentPage(principal, page),
   }),
   environment: t.field({
     type: Environment,
@@ -163,6 +164,11 @@ builder.queryFields((t) => ({
       service.environment(principal, args.name, args.version ?? null),
   }),
 }));
+
+const RemoveEnvironmentInput = builder.inputType('RemoveEnvironmentInput', {
+  description: 'The environment to remove.',
+  fields: (t) => ({ name: t.string(name) }),
+});
 
 builder.mutationFields((t) => ({
   createEnvironment: t.field({
@@ -183,17 +189,78 @@ builder.mutationFields((t) => ({
     type: Environment,
     description:
       'Removes all versions of an environment. Sessions that are open in it stay so. A build that is under way is broken off.',
-    args: { name: t.arg.string(name) },
-    resolve: (_root, args, { service, principal }) =>
-      service.removeEnvironment(principal, args.name),
+    args: {
+      input: t.arg({ type: RemoveEnvironmentInput, required: true, description: 'Which one.' }),
+    },
+    resolve: (_root, { input }, { service, principal }) =>
+      service.removeEnvironment(principal, input.name),
   }),
 }));
 
+// `EnvironmentBuildEvent` and its kinds: the log of a build.
+
+const BuildEvent = builder.interfaceRef<OutputItem>('EnvironmentBuildEvent').implement({
+  description: 'One item of the log of a build.',
+  resolveType: ({ output }) => BUILD_TYPES[output.kind] ?? 'BuildOutput',
+  fields: (t) => ({
+    seq: t.exposeInt('seq', { description: 'Its place in the log: from 1, without holes.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When it was noted.' }),
+  }),
+});
+
+const BUILD_TYPES: { readonly [Kind in OutputItem['output']['kind']]?: string } = {
+  gap: 'BuildGap',
+  error: 'BuildFailed',
+  finish: 'BuildSucceeded',
+};
+
+builder.objectRef<ItemOf<'stream'>>('BuildOutput').implement({
+  description: 'Text of a build.',
+  interfaces: [BuildEvent],
+  fields: (t) => ({
+    stream: t.field({
+      type: StreamName,
+      description: 'STDOUT: the build printed it. STDERR: the gateway says it.',
+      resolve: ({ output }) => output.name,
+    }),
+    text: t.string({ description: 'The text.', resolve: ({ output }) => output.text }),
+  }),
+});
+
+builder.objectRef<ItemOf<'gap'>>('BuildGap').implement({
+  description: 'Stands for text that is not kept, because the log became too long.',
+  interfaces: [BuildEvent],
+  fields: (t) => ({
+    droppedBytes: t.field({
+      type: 'Int53',
+      nullable: true,
+      description: 'How many bytes are missing. Null if unknown.',
+      resolve: ({ output }) => output.droppedBytes,
+    }),
+  }),
+});
+
+builder.objectRef<ItemOf<'error'>>('BuildFailed').implement({
+  description: 'The build has failed. The last of its events.',
+  interfaces: [BuildEvent],
+  fields: (t) => ({
+    reason: t.string({
+      description: 'Why, in one sentence.',
+      resolve: ({ output }) => output.value,
+    }),
+  }),
+});
+
+builder.objectRef<ItemOf<'finish'>>('BuildSucceeded').implement({
+  description: 'The version is ready. The last of its events.',
+  interfaces: [BuildEvent],
+});
+
 builder.subscriptionField('environmentBuild', (t) =>
   t.field({
-    type: OutputEvent,
+    type: BuildEvent,
     description:
-      'What the build of an environment prints: first what is stored, then live, up to the end of the build. The last event of a build that failed is an ErrorOutput that says why.',
+      'What the build of an environment prints: first what is stored, then live, up to BuildFailed or BuildSucceeded. Without either, it ends when the version is removed before it is built.',
     args: {
       name: t.arg.string(name),
       version: t.arg.int(version),

@@ -1,7 +1,13 @@
 /** `Event`, and the queries that list events. */
 import type { Actor as ActorFacts, RecordedEvent } from '../domain/events.ts';
+import type { ListPage } from '../service/lists/lists.ts';
 import { Role } from './access.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
+import type { SchemaContext } from './context.ts';
+import { Door, EventType } from './enums.ts';
+import { Execution } from './execution.ts';
+import { Worker } from './pool.ts';
+import { Session } from './session.ts';
 
 const Actor = builder.objectRef<ActorFacts>('Actor').implement({
   description: 'Who caused an event.',
@@ -11,10 +17,7 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
     }),
     role: t.expose('role', { type: Role, description: 'The role that it had.' }),
     tenant: t.exposeString('tenant', { description: 'Its tenant.' }),
-    door: t.exposeString('door', {
-      description:
-        'The wire by which the call came: `graphql`, `files`, the name of a door, or `cli`.',
-    }),
+    door: t.expose('door', { type: Door, description: 'The wire by which the call came.' }),
   }),
 });
 
@@ -23,8 +26,9 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     'A fact that was recorded once and never changes. docs/internals/events.md lists all types.',
   fields: (t) => ({
     id: t.id({ description: 'The id of the event.', resolve: ({ metadata }) => metadata.eventId }),
-    type: t.string({
-      description: 'The type of the event, e.g. WorkerReady.',
+    type: t.field({
+      type: EventType,
+      description: 'What it says, e.g. WorkerReady.',
       resolve: ({ event }) => event.type,
     }),
     at: t.field({
@@ -36,15 +40,16 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
       type: 'DateTime',
       description: 'When it was committed, by the clock of the database.',
     }),
-    position: t.exposeFloat('position', {
+    position: t.expose('position', {
+      type: 'Int53',
       description:
-        'Its place, in commit order: among all events for an operator, among the events of their tenant for everybody else. A whole number.',
+        'Its place, in commit order: among all events for an operator, among the events of their tenant for everybody else.',
     }),
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
       type: 'JSON',
       description: 'The data of the event. docs/internals/events.md describes it for each type.',
-      resolve: (event, _args, context, info) => context.answer(info).eventData(event),
+      resolve: async (event, _args, context, info) => context.answer(info).eventData(event),
     }),
     gatewayId: t.id({
       description: 'The gateway that recorded it.',
@@ -72,39 +77,61 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
 
 const EventConnection = connectionOf('Event', Event);
 
-builder.queryFields((t) => ({
-  events: t.field({
+/** Reads one list of events after the other, because each can be large. */
+async function readEvents(
+  { answer }: SchemaContext,
+  info: { readonly rootValue: unknown },
+  read: () => Promise<ListPage<RecordedEvent> | null>,
+): Promise<ListPage<RecordedEvent>> {
+  const whole = answer(info);
+  whole.eventList();
+  return await whole.inTurn(async () => (await read()) ?? { edges: [], hasNextPage: false });
+}
+
+builder.objectField(Session, 'events', (t) =>
+  t.field({
+    type: EventConnection,
+    description: 'The events of the session, in order. Those of its executions are not among them.',
+    args: pageArgs,
+    resolve: ({ id }, page, context, info) =>
+      readEvents(context, info, () => context.service.sessionEvents(context.principal, id, page)),
+  }),
+);
+
+builder.objectField(Worker, 'events', (t) =>
+  t.field({
+    type: EventConnection,
+    description:
+      'The events of the worker, in order; for everybody but an operator, those since it has had a session.',
+    args: pageArgs,
+    resolve: ({ id }, page, context, info) =>
+      readEvents(context, info, () => context.service.workerEvents(context.principal, id, page)),
+  }),
+);
+
+builder.objectField(Execution, 'events', (t) =>
+  t.field({
+    type: EventConnection,
+    description: 'The events of the execution, in order. Its output is not among them.',
+    args: pageArgs,
+    resolve: ({ id }, page, context, info) =>
+      readEvents(context, info, () => context.service.executionEvents(context.principal, id, page)),
+  }),
+);
+
+builder.queryField('events', (t) =>
+  t.field({
     type: EventConnection,
     description:
       'All events, for an operator, and those of their tenant, for everybody else, in the order in which they were recorded. A client that has read up to a position never gets a smaller one later.',
     args: {
-      types: t.arg.stringList({ description: 'Only these types, e.g. ["SessionOpened"].' }),
+      types: t.arg({
+        type: [EventType],
+        description: 'Only these types, e.g. [SessionOpened, SessionClosed].',
+      }),
       ...pageArgs,
     },
     resolve: (_root, { types, ...page }, { service, principal }) =>
       service.events(principal, { types }, page),
   }),
-  workerEvents: t.field({
-    type: EventConnection,
-    nullable: true,
-    description:
-      'The events of a worker, in order; for everybody but an operator, those since it has had a session. Null if there is no such worker.',
-    args: {
-      workerId: t.arg.id({ required: true, description: 'The worker.' }),
-      ...pageArgs,
-    },
-    resolve: (_root, { workerId, ...page }, { service, principal }) =>
-      service.workerEvents(principal, String(workerId), page),
-  }),
-  sessionEvents: t.field({
-    type: EventConnection,
-    nullable: true,
-    description: 'The events of a session, in order. Null if there is no such session.',
-    args: {
-      sessionId: t.arg.id({ required: true, description: 'The session.' }),
-      ...pageArgs,
-    },
-    resolve: (_root, { sessionId, ...page }, { service, principal }) =>
-      service.sessionEvents(principal, String(sessionId), page),
-  }),
-}));
+);

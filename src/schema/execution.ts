@@ -5,9 +5,12 @@ import type {
   ExecutionFiles as Comparison,
 } from '../domain/executionFiles.ts';
 import { isCommand } from '../domain/executionOptions.ts';
+import { metadataOf } from '../service/validate.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
+import type { SchemaContext } from './context.ts';
+import { Door, NoFilesReason } from './enums.ts';
 import { ExecutionError, ExecutionFinished, OutputEvent } from './output.ts';
-import { Context, METADATA_FILTER, Session, TENANT_FILTER } from './session.ts';
+import { Context, METADATA_FILTER, requireSession, Session, TENANT_FILTER } from './session.ts';
 
 const ExecutionStatus = builder.enumType('ExecutionStatus', {
   description: 'Whether an execution is queued or running, or how it ended.',
@@ -29,7 +32,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     WORKER_LOST: { description: 'Its container was lost.' },
     CANCELLED: {
       description:
-        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `stopOnError` did not end OK.',
+        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `cancelQueuedOnError` did not end OK.',
     },
   } as const,
 });
@@ -75,7 +78,8 @@ const FileChange = builder.objectRef<Change>('FileChange').implement({
         'The path, relative to the home. Bytes that are not UTF-8 are written as \\xNN, and a backslash as two.',
     }),
     change: t.expose('change', { type: FileChangeKind, description: 'What happened to it.' }),
-    size: t.exposeFloat('size', {
+    size: t.expose('size', {
+      type: 'Int53',
       nullable: true,
       description: 'Its size now, in bytes. Null if it is deleted.',
     }),
@@ -99,16 +103,29 @@ const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement
       description: 'The changes, sorted by path. Null if nobody knows; `reason` says why.',
       resolve: ({ changes }) => changes,
     }),
-    reason: t.exposeString('reason', {
+    reason: t.expose('reason', {
+      type: NoFilesReason,
       nullable: true,
-      description:
-        'Why there is no list: too-many-entries, too-deep, too-slow, too-many-changes, kernel-replaced, no-earlier-look, helper-away, worker-lost, session-ended or malformed. Null if there is one.',
+      description: 'Why there is no list. Null if there is one.',
     }),
     shared: t.exposeBoolean('shared', {
       description:
         'Whether other code or the API may have made some of the changes, because it ran at the same time.',
     }),
   }),
+});
+
+const CodeUnavailableReason = builder.enumType('CodeUnavailableReason', {
+  description: 'Why the code of an execution cannot be shown.',
+  values: {
+    PRUNED: {
+      description:
+        'It was deleted: after its time by `cellhouse prune`, or with its user by `cellhouse forget`.',
+    },
+    HIDDEN: {
+      description: 'The caller is an auditor, and AUDITOR_SEES_CODE is off.',
+    },
+  } as const,
 });
 
 export const Execution = builder.objectRef<ExecutionRow>('Execution').implement({
@@ -159,20 +176,17 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     session: t.field({
       type: Session,
       description: 'The session in which it runs.',
-      resolve: async ({ id, sessionId }, _args, context, info) => {
-        const session = await context.answer(info).session(sessionId);
-        if (!session)
-          throw new Error(`The session ${sessionId} of execution ${id} does not exist.`);
-        return session;
-      },
+      resolve: ({ sessionId }, _args, context, info) => requireSession(context, info, sessionId),
     }),
   }),
 });
 
 builder.objectFields(Execution, (t) => ({
-  via: t.string({
+  via: t.field({
+    type: Door,
+    nullable: true,
     description:
-      'By which wire it was requested: `graphql`, or the name of a door. `unknown` if its events were deleted.',
+      'By which wire it was requested. Null if its events were deleted, or are older than this field.',
     resolve: (execution, _args, context, info) => context.answer(info).via(execution),
   }),
   requestedAt: t.expose('requestedAt', { type: 'DateTime', description: 'When it was accepted.' }),
@@ -186,22 +200,26 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description: 'When it ended. Null if it has not ended.',
   }),
-  queuedMs: t.exposeFloat('queuedMs', {
+  queuedMs: t.expose('queuedMs', {
+    type: 'Int53',
     nullable: true,
     description:
       'Milliseconds from its acceptance to its start, or to its end if it never started. Null until it has ended.',
   }),
-  durationMs: t.exposeFloat('runMs', {
+  durationMs: t.expose('runMs', {
+    type: 'Int53',
     nullable: true,
     description:
       'Milliseconds from its start to its end. Null if it never started or has not ended.',
   }),
-  cpuMs: t.exposeFloat('cpuMs', {
+  cpuMs: t.expose('cpuMs', {
+    type: 'Int53',
     nullable: true,
     description:
       'CPU time in milliseconds that its kernel or command, and all processes started by it, used meanwhile. Null if unknown.',
   }),
-  peakMemoryBytes: t.exposeFloat('peakMemoryBytes', {
+  peakMemoryBytes: t.expose('peakMemoryBytes', {
+    type: 'Int53',
     nullable: true,
     description:
       'The highest measured memory use of its kernel or command and all processes started by it. Null if unknown.',
@@ -227,7 +245,8 @@ builder.objectFields(Execution, (t) => ({
   inputBytes: t.exposeInt('inputBytes', {
     description: 'How many bytes of input were sent to it: the offset of what is sent next.',
   }),
-  outputBytes: t.exposeFloat('outputBytes', {
+  outputBytes: t.expose('outputBytes', {
+    type: 'Int53',
     description: 'Bytes of output that the code produced, including output that was not kept.',
   }),
 }));
@@ -267,19 +286,32 @@ builder.objectFields(Execution, (t) => ({
 
 builder.objectFields(Execution, (t) => ({
   code: t.string({
+    nullable: true,
     description:
-      'The code, exactly as it was sent. Empty once its events were pruned, and for an auditor unless AUDITOR_SEES_CODE is on.',
+      'The code, exactly as it was sent. Null if it cannot be shown: see `codeUnavailable`.',
     resolve: (execution, _args, context, info) => context.answer(info).code(execution),
   }),
-  codeSha256: t.exposeString('codeSha256', {
-    description: 'The SHA-256 of its code, in hexadecimal.',
+  codeUnavailable: t.field({
+    type: CodeUnavailableReason,
+    nullable: true,
+    description: 'Why `code` is null. Null if it is not.',
+    resolve: (execution, _args, context, info) => context.answer(info).codeUnavailable(execution),
+  }),
+  codeSha256: t.string({
+    nullable: true,
+    description:
+      'The SHA-256 of its code, in hexadecimal. Null if its user was forgotten (`cellhouse forget`).',
+    resolve: ({ codeSha256 }) => codeSha256 || null,
   }),
   outputs: t.field({
     type: [OutputEvent],
     description: 'Its output events so far, in order, without ExecutionFinished.',
     args: {
       after: t.arg.int({ defaultValue: 0, description: 'Only events with a larger seq.' }),
-      first: t.arg.int({ description: 'The most events to return. Null for all.' }),
+      first: t.arg.int({
+        description:
+          'The most events to return. Null: all of them. All outputs of one response may have MAX_RESPONSE_BYTES together; more is an error that says so.',
+      }),
     },
     resolve: (execution, range, context, info) => context.answer(info).outputs(execution, range),
   }),
@@ -288,7 +320,7 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description:
       'What it changed in the home, as its worker says. Null until it has ended, if it never ran, or if it ran in a worker from before this field.',
-    resolve: (execution, _args, context, info) => context.answer(info).files(execution),
+    resolve: async (execution, _args, context, info) => context.answer(info).files(execution),
   }),
   error: t.field({
     type: ExecutionError,
@@ -303,15 +335,51 @@ builder.objectField(ExecutionFinished, 'execution', (t) =>
   t.field({
     type: Execution,
     description: 'The finished execution.',
-    resolve: async ({ executionId }, _args, { service, principal }) => {
-      const execution = await service.execution(principal, executionId);
-      if (!execution) throw new Error(`The finished execution ${executionId} does not exist.`);
-      return execution;
-    },
+    resolve: ({ executionId }, _args, context) => requireExecution(context, executionId),
   }),
 );
 
-// The queries of executions.
+/** The execution, which is known to exist. @throws Error if it was deleted in this moment */
+export async function requireExecution(
+  { service, principal }: SchemaContext,
+  id: string,
+): Promise<ExecutionRow> {
+  const execution = await service.execution(principal, id);
+  if (!execution) throw new Error(`The execution ${id} does not exist.`);
+  return execution;
+}
+
+// The lists of executions, and the query of one.
+
+const ExecutionConnection = connectionOf('Execution', Execution);
+
+const kindArgs = builder.args((t) => ({
+  language: t.field({ type: Language, description: 'Only those in this language.' }),
+  statuses: t.field({
+    type: [ExecutionStatus],
+    description: 'Only those in one of these statuses.',
+  }),
+}));
+
+builder.objectField(Session, 'executions', (t) =>
+  t.field({
+    type: ExecutionConnection,
+    description: 'The executions of the session, the last accepted first.',
+    args: { ...kindArgs, ...pageArgs },
+    resolve: ({ id: sessionId }, { first, after, ...filter }, context, info) =>
+      context.answer(info).executions({ sessionId, contextId: null }, filter, { first, after }),
+  }),
+);
+
+builder.objectField(Context, 'executions', (t) =>
+  t.field({
+    type: ExecutionConnection,
+    description: 'The executions of the context, the last accepted first.',
+    args: { ...kindArgs, ...pageArgs },
+    resolve: ({ id: contextId, sessionId }, { first, after, ...filter }, context, info) =>
+      context.answer(info).executions({ sessionId, contextId }, filter, { first, after }),
+  }),
+);
 
 builder.queryFields((t) => ({
   execution: t.field({
@@ -322,18 +390,27 @@ builder.queryFields((t) => ({
     resolve: (_root, { id }, { service, principal }) => service.execution(principal, id),
   }),
   executions: t.field({
-    type: connectionOf('Execution', Execution),
+    type: ExecutionConnection,
     description: 'Executions, the last accepted first.',
     args: {
       tenant: t.arg.string(TENANT_FILTER),
       userUuid: t.arg.string({ description: 'Only of this user.' }),
-      status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
+      sessionId: t.arg.id({ description: 'Only of this session.' }),
+      contextId: t.arg.id({
+        description:
+          'Only those that ran in this context. The id of a default context is that of its session.',
+      }),
+      ...kindArgs,
       from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
       to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
       metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
     },
-    resolve: (_root, { first, after, ...filter }, { service, principal }) =>
-      service.executions(principal, filter, { first, after }),
+    resolve: (_root, { first, after, metadata, ...filter }, { service, principal }) =>
+      service.executions(
+        principal,
+        { ...filter, metadata: metadata && metadataOf(metadata) },
+        { first, after },
+      ),
   }),
 }));

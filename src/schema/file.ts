@@ -2,7 +2,7 @@
 import { fileUrlOf } from '../domain/fileUrl.ts';
 import type { FileKind } from '../domain/workerFiles.ts';
 import type { FileView } from '../service/files/sessionFiles.ts';
-import { builder, connectionOf, pageArgs } from './builder.ts';
+import { builder, ContentInput, connectionOf, pageArgs, USER } from './builder.ts';
 import type { SchemaContext } from './context.ts';
 
 const FileType = builder.enumType('FileType', {
@@ -44,9 +44,11 @@ const File = builder.objectRef<FileView>('File').implement({
       description: 'Whether it is a file, a folder, a link or something else.',
       resolve: ({ entry }) => TYPES[entry.kind],
     }),
-    size: t.float({
-      description: 'Its size in bytes. 0 for everything but a regular file. A whole number.',
-      resolve: ({ entry }) => entry.size,
+    size: t.field({
+      type: 'Int53',
+      nullable: true,
+      description: 'Its size in bytes. Null for everything but a regular file.',
+      resolve: ({ entry }) => (entry.kind === 'file' ? entry.size : null),
     }),
     modifiedAt: t.field({
       type: 'DateTime',
@@ -134,7 +136,7 @@ builder.queryFields((t) => ({
     description:
       "The file, folder or link at a path in the user's open session. Null if nothing is there, or without an open session.",
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
+      userUuid: t.arg.string(USER),
       path: t.arg.string({
         required: true,
         description: 'The path: relative to the home (`.` is the home itself), or absolute.',
@@ -148,7 +150,7 @@ builder.queryFields((t) => ({
     description:
       'What is in a folder of the open session, each folder before what is in it, names in the order of their bytes. Links are not followed. A page may be shorter than `first`.',
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
+      userUuid: t.arg.string(USER),
       path: t.arg.string({
         defaultValue: '.',
         description: 'The folder: relative to the home, or absolute.',
@@ -166,8 +168,6 @@ builder.queryFields((t) => ({
 
 // `writeFile`, `makeDirectory`, `moveFile` and `deleteFile`, which change files.
 
-const USER = { required: true, description: 'The user.' } as const;
-
 const WriteFileInput = builder.inputType('WriteFileInput', {
   description: 'A small file. HTTP (`PUT /files/...`) takes larger ones.',
   fields: (t) => ({
@@ -176,16 +176,35 @@ const WriteFileInput = builder.inputType('WriteFileInput', {
       required: true,
       description: 'The path: relative to the home, or absolute. Folders above it are made.',
     }),
-    text: t.string({
-      description: 'The content as text, of at most MAX_FILE_TEXT_BYTES in UTF-8.',
-    }),
-    base64: t.string({
-      description:
-        'The content in base64, instead of `text`: at most MAX_FILE_TEXT_BYTES of bytes.',
+    content: t.field({
+      type: ContentInput,
+      required: true,
+      description: 'The content: at most MAX_FILE_TEXT_BYTES, of a text in UTF-8.',
     }),
     append: t.boolean({
       defaultValue: false,
       description: 'Adds to the end of the file, if there is one, instead of replacing it.',
+    }),
+  }),
+});
+
+const MakeDirectoryInput = builder.inputType('MakeDirectoryInput', {
+  description: 'A folder to make.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    path: t.string({ required: true, description: 'The path of the folder.' }),
+  }),
+});
+
+const MoveFileInput = builder.inputType('MoveFileInput', {
+  description: 'A file or folder, and where it shall be.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    from: t.string({ required: true, description: 'The present path.' }),
+    to: t.string({ required: true, description: 'The new path.' }),
+    overwrite: t.boolean({
+      defaultValue: false,
+      description: 'Replaces what is at the new path: a file, or an empty folder.',
     }),
   }),
 });
@@ -196,34 +215,40 @@ builder.mutationFields((t) => ({
     description:
       'Writes a small file, and answers when it is there. Opens a session if there is none. Nobody sees half of it under its name.',
     args: { input: t.arg({ type: WriteFileInput, required: true, description: 'The file.' }) },
-    resolve: (_root, { input }, { service, principal }) => service.writeFile(principal, input),
+    resolve: (_root, { input: { content, ...rest } }, { service, principal }) =>
+      service.writeFile(principal, { ...rest, ...content }),
   }),
   makeDirectory: t.field({
     type: File,
     description:
       'Makes a folder, and those above it. One that is there already is fine. Opens a session if there is none.',
     args: {
-      userUuid: t.arg.string(USER),
-      path: t.arg.string({ required: true, description: 'The path of the folder.' }),
+      input: t.arg({ type: MakeDirectoryInput, required: true, description: 'The folder.' }),
     },
-    resolve: (_root, { userUuid, path }, { service, principal }) =>
+    resolve: (_root, { input: { userUuid, path } }, { service, principal }) =>
       service.makeDirectory(principal, userUuid, path),
   }),
   moveFile: t.field({
     type: File,
     description: 'Moves a file or folder. The folder above the new path must be there.',
     args: {
-      userUuid: t.arg.string(USER),
-      from: t.arg.string({ required: true, description: 'The present path.' }),
-      to: t.arg.string({ required: true, description: 'The new path.' }),
-      overwrite: t.arg.boolean({
-        defaultValue: false,
-        description: 'Replaces what is at the new path: a file, or an empty folder.',
-      }),
+      input: t.arg({ type: MoveFileInput, required: true, description: 'From where to where.' }),
     },
-    resolve: (_root, args, { service, principal }) => service.moveFile(principal, args),
+    resolve: (_root, { input }, { service, principal }) => service.moveFile(principal, input),
   }),
 }));
+
+const DeleteFileInput = builder.inputType('DeleteFileInput', {
+  description: 'A file or folder to delete.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    path: t.string({ required: true, description: 'The path.' }),
+    ifMatch: t.string({
+      description:
+        'Deletes it only in this version: an `etag`, or several with commas between them. Otherwise the error is PRECONDITION_FAILED. A link has its own version and that of what it leads to.',
+    }),
+  }),
+});
 
 const DeleteFilePayload = builder
   .objectRef<{ readonly deleted: boolean; readonly path: string }>('DeleteFilePayload')
@@ -241,14 +266,9 @@ builder.mutationField('deleteFile', (t) =>
     description:
       'Deletes a file, a link, or a folder with all that is in it. Deleting what is not there succeeds with `deleted: false`.',
     args: {
-      userUuid: t.arg.string(USER),
-      path: t.arg.string({ required: true, description: 'The path.' }),
-      ifMatch: t.arg.string({
-        description:
-          'Deletes it only in this version: an `etag`, or several with commas between them. Otherwise the error is PRECONDITION_FAILED. A link has its own version and that of what it leads to.',
-      }),
+      input: t.arg({ type: DeleteFileInput, required: true, description: 'What to delete.' }),
     },
-    resolve: async (_root, { userUuid, path, ifMatch }, { service, principal }) => ({
+    resolve: async (_root, { input: { userUuid, path, ifMatch } }, { service, principal }) => ({
       path,
       deleted: await service.deleteFile(
         principal,

@@ -1,7 +1,7 @@
 /** The pool and a session as they were at an earlier time. */
 import type { Worker as WorkerRow } from '../domain/worker.ts';
 import type { PoolAt, SessionAt } from '../service/history/history.ts';
-import { AT, builder } from './builder.ts';
+import { AT, builder, USER } from './builder.ts';
 import { Execution } from './execution.ts';
 import { EnvironmentWorkers, WorkerState } from './pool.ts';
 
@@ -37,7 +37,7 @@ builder.queryField('sessionAt', (t) =>
     nullable: true,
     description:
       'The session that a user had open at a time. Null if there was none, or if its events were pruned.',
-    args: { userUuid: t.arg.string({ required: true, description: 'The user.' }), at: t.arg(AT) },
+    args: { userUuid: t.arg.string(USER), at: t.arg(AT) },
     resolve: (_root, { userUuid, at }, { service, principal }) =>
       service.sessionAt(principal, userUuid, at),
   }),

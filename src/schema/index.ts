@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import './access.ts';
 import './environment.ts';
+import './errorCode.ts';
 import './event.ts';
 import './execute.ts';
 import './execution.ts';

@@ -1,9 +1,11 @@
 /** `OutputEvent`, its kinds, and the two subscriptions for output. */
 import type { Finish, Output, OutputItem } from '../domain/output.ts';
 import type { PythonError } from '../service/answer/renderedText.ts';
-import { builder } from './builder.ts';
+import { builder, USER } from './builder.ts';
+import { GapReason, gapReasonOf } from './enums.ts';
 
-type ItemOf<Kind extends (Output | Finish)['kind']> = OutputItem & {
+/** An item with an output of this kind. */
+export type ItemOf<Kind extends (Output | Finish)['kind']> = OutputItem & {
   readonly output: Extract<Output | Finish, { readonly kind: Kind }>;
 };
 
@@ -35,7 +37,7 @@ const TYPE_OF_KIND = {
   finish: 'ExecutionFinished',
 } as const satisfies Record<OutputItem['output']['kind'], string>;
 
-const StreamName = builder.enumType('StreamName', {
+export const StreamName = builder.enumType('StreamName', {
   description: 'The stream that a text was written to.',
   values: {
     STDOUT: { value: 'stdout', description: 'Standard output, for example of `print`.' },
@@ -191,12 +193,13 @@ builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
     'Stands for output that is missing: it exceeded the size limit, was lost while no gateway was connected, or was pruned. Output is never lost without a GapOutput.',
   interfaces: [OutputEvent],
   fields: (t) => ({
-    reason: t.string({
-      description:
-        'output_limit, replay_overflow, message_too_large, malformed, pruned (deleted after its time), or another reason in words.',
-      resolve: ({ output }) => output.reason,
+    reason: t.field({
+      type: GapReason,
+      description: 'Why it is missing.',
+      resolve: ({ output }) => gapReasonOf(output.reason),
     }),
-    droppedBytes: t.float({
+    droppedBytes: t.field({
+      type: 'Int53',
       nullable: true,
       description: 'How many bytes are missing. Null if unknown.',
       resolve: ({ output }) => output.droppedBytes,
@@ -234,7 +237,7 @@ builder.subscriptionFields((t) => ({
     description:
       "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself, and may be opened before a session exists.",
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
+      userUuid: t.arg.string(USER),
       after: t.arg.string({
         description: 'The last event that you have received, as `executionId:seq`.',
       }),

@@ -2,10 +2,11 @@
 import type {
   PoolDegradation as Degradation,
   EnvironmentWorkers as Numbers,
-  PoolStatus as Status,
+  VisibleStatus,
 } from '../domain/poolStatus.ts';
 import type { Worker as WorkerRow } from '../domain/worker.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
+import { WorkerEnd } from './enums.ts';
 import { Environment } from './environment.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
@@ -56,13 +57,24 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
       nullable: true,
       description: 'When it was retired or lost. Null until then.',
     }),
-    endReason: t.exposeString('endReason', {
+    endReason: t.expose('endReason', {
+      type: WorkerEnd,
       nullable: true,
-      description:
-        'Why it ended. If retired: released, idle, expired, shutdown or recycled. If lost: exited, oom, unreachable, create-failed or engine-restarted.',
+      description: 'Why it ended. Null until then.',
     }),
   }),
 });
+
+builder.queryField('worker', (t) =>
+  t.field({
+    type: Worker,
+    nullable: true,
+    description:
+      'The worker with this id. Null if there is none, and for everybody but an operator if it has had no session of their tenant.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the worker.' }) },
+    resolve: (_root, { id }, { service, principal }) => service.worker(principal, id),
+  }),
+);
 
 builder.queryField('workers', (t) =>
   t.field({
@@ -129,7 +141,7 @@ export const EnvironmentWorkers = builder.objectRef<Numbers>('EnvironmentWorkers
   }),
 });
 
-const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
+const PoolStatus = builder.objectRef<VisibleStatus>('PoolStatus').implement({
   description:
     'Numbers of workers: of this installation for an operator, and of their own sessions for everybody else. total = starting + idle + busy.',
   fields: (t) => ({
@@ -145,20 +157,23 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
     }),
     environments: t.expose('environments', {
       type: [EnvironmentWorkers],
+      nullable: true,
       description:
-        'The workers of environments, which count in the numbers above, too. One without workers is absent. Empty unless the caller is an operator.',
+        'The workers of environments, which count in the numbers above, too. One without workers is absent. Null unless the caller is an operator.',
     }),
     waitingRequests: t.exposeInt('waitingRequests', {
       description:
         'Calls that wait for a worker, at all gateways together. Only those of the tenant, unless the caller is an operator.',
     }),
     minIdleWorkers: t.exposeInt('minIdleWorkers', {
+      nullable: true,
       description:
-        'The setting MIN_IDLE_WORKERS: how many workers are kept ready. 0 unless the caller is an operator.',
+        'The setting MIN_IDLE_WORKERS: how many workers are kept ready. Null unless the caller is an operator.',
     }),
     minIdleEnvironmentWorkers: t.exposeInt('minIdleEnvironmentWorkers', {
+      nullable: true,
       description:
-        'The setting MIN_IDLE_ENVIRONMENT_WORKERS: how many workers of each environment in use are kept ready. 0 unless the caller is an operator.',
+        'The setting MIN_IDLE_ENVIRONMENT_WORKERS: how many workers of each environment in use are kept ready. Null unless the caller is an operator.',
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
       description:

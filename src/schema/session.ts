@@ -1,7 +1,10 @@
 /** `Session` and its contexts: opening, changing and ending them. */
 import type { Session as SessionRow } from '../domain/session.ts';
 import type { ContextView } from '../service/contexts/contexts.ts';
-import { builder, connectionOf, pageArgs } from './builder.ts';
+import { metadataOf, refuse } from '../service/validate.ts';
+import { builder, connectionOf, pageArgs, USER } from './builder.ts';
+import type { SchemaContext } from './context.ts';
+import { CloseReason, ContextEnd } from './enums.ts';
 import { Environment } from './environment.ts';
 import { Worker } from './pool.ts';
 
@@ -18,7 +21,25 @@ export const EnvironmentVariableInput = builder.inputType('EnvironmentVariableIn
   }),
 });
 
-// `Context`, with `contexts`, `createContext` and `deleteContext`.
+const MetadataEntry = builder
+  .objectRef<{ readonly key: string; readonly value: string }>('MetadataEntry')
+  .implement({
+    description: 'A note on a session, which it got when it was opened.',
+    fields: (t) => ({
+      key: t.exposeString('key', { description: 'What the note is called.' }),
+      value: t.exposeString('value', { description: 'The note.' }),
+    }),
+  });
+
+export const MetadataEntryInput = builder.inputType('MetadataEntryInput', {
+  description: 'A note on a session.',
+  fields: (t) => ({
+    key: t.string({ required: true, description: 'What the note is called: 1 to 128 characters.' }),
+    value: t.string({ required: true, description: 'The note.' }),
+  }),
+});
+
+// `Context`, with `context`, `contexts`, `createContext` and `deleteContext`.
 
 const ContextStatus = builder.enumType('ContextStatus', {
   description: 'Whether a context can run code.',
@@ -63,10 +84,10 @@ export const Context = builder.objectRef<ContextView>('Context').implement({
       nullable: true,
       description: 'When it ended. Null while it is open.',
     }),
-    endReason: t.exposeString('endReason', {
+    endReason: t.expose('endReason', {
+      type: ContextEnd,
       nullable: true,
-      description:
-        'Why it ended: deleted, failed (no kernel could be started), or the `closeReason` of its session. Null while it is open.',
+      description: 'Why it ended. Null while it is open.',
     }),
   }),
 });
@@ -74,7 +95,7 @@ export const Context = builder.objectRef<ContextView>('Context').implement({
 const CreateContextInput = builder.inputType('CreateContextInput', {
   description: 'A user, and what the context shall be.',
   fields: (t) => ({
-    userUuid: t.string({ required: true, description: 'The user.' }),
+    userUuid: t.string(USER),
     name: t.string({
       description:
         'A name, unique among the open contexts of the session: 1 to 128 characters. It makes the call safe to repeat: if an open context has the name, the call gives that one.',
@@ -83,6 +104,14 @@ const CreateContextInput = builder.inputType('CreateContextInput', {
       description:
         'The folder in which its kernels begin, relative to the home or absolute. It must exist. Default: the home.',
     }),
+  }),
+});
+
+const DeleteContextInput = builder.inputType('DeleteContextInput', {
+  description: 'The context to delete, and whose it is.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    contextId: t.id({ required: true, description: 'The context.' }),
   }),
 });
 
@@ -98,12 +127,27 @@ const DeleteContextPayload = builder
     }),
   });
 
+builder.queryField('context', (t) =>
+  t.field({
+    type: Context,
+    nullable: true,
+    description: 'The context with this id, open or ended. Null if there is none.',
+    args: {
+      id: t.arg.id({
+        required: true,
+        description: 'The id of the context. That of a default context is the id of its session.',
+      }),
+    },
+    resolve: (_root, { id }, { service, principal }) => service.context(principal, id),
+  }),
+);
+
 builder.queryField('contexts', (t) =>
   t.field({
     type: [Context],
     description:
       "The open contexts of the user's open session, the default one first. Empty if there is no open session.",
-    args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
+    args: { userUuid: t.arg.string(USER) },
     resolve: (_root, { userUuid }, { service, principal }) => service.contexts(principal, userUuid),
   }),
 );
@@ -127,12 +171,11 @@ builder.mutationFields((t) => ({
     description:
       "Deletes a context of the user's open session, and answers when its processes have ended. Running code ends as INTERRUPTED, queued code as CANCELLED. Files stay. Without such a context it succeeds with `deleted: false`. The default context cannot be deleted.",
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
-      contextId: t.arg.id({ required: true, description: 'The context.' }),
+      input: t.arg({ type: DeleteContextInput, required: true, description: 'What to delete.' }),
     },
-    resolve: async (_root, { userUuid, contextId }, { service, principal }) => ({
-      contextId: String(contextId),
-      deleted: await service.deleteContext(principal, userUuid, String(contextId)),
+    resolve: async (_root, { input: { userUuid, contextId } }, { service, principal }) => ({
+      contextId,
+      deleted: await service.deleteContext(principal, userUuid, contextId),
     }),
   }),
 }));
@@ -161,14 +204,16 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       resolve: (session, _args, context, info) =>
         context.answer(info).sessionTimes(session).expiresAt,
     }),
-    idleTimeoutMs: t.float({
+    idleTimeoutMs: t.field({
+      type: 'Int53',
       description: 'The session ends after so many milliseconds without a use.',
       resolve: (session, _args, context, info) =>
         context.answer(info).sessionTimes(session).idleTimeoutMs,
     }),
-    metadata: t.expose('metadata', {
-      type: 'JSON',
-      description: 'The metadata from `openSession`: an object of strings. Empty if there is none.',
+    metadata: t.field({
+      type: [MetadataEntry],
+      description: 'The metadata from `openSession`, in the order of the keys.',
+      resolve: ({ metadata }) => Object.entries(metadata).map(([key, value]) => ({ key, value })),
     }),
     environmentVariableNames: t.exposeStringList('environmentVariableNames', {
       description:
@@ -184,10 +229,10 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       nullable: true,
       description: 'When the session ended. Null while it is open.',
     }),
-    closeReason: t.exposeString('closeReason', {
+    closeReason: t.expose('closeReason', {
+      type: CloseReason,
       nullable: true,
-      description:
-        'Why the session ended: released, idle, expired, worker-lost or shutdown. Null while it is open.',
+      description: 'Why the session ended. Null while it is open.',
     }),
     kernelRestarts: t.exposeInt('kernelRestarts', {
       description:
@@ -221,6 +266,35 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
   }),
 });
 
+builder.objectField(Context, 'session', (t) =>
+  t.field({
+    type: Session,
+    description: 'Its session.',
+    resolve: ({ sessionId }, _args, context, info) => requireSession(context, info, sessionId),
+  }),
+);
+
+builder.objectField(Worker, 'session', (t) =>
+  t.field({
+    type: Session,
+    nullable: true,
+    description: 'The session that it serves or has served. Null if it has had none.',
+    resolve: ({ sessionId }, _args, context, info) =>
+      sessionId && context.answer(info).session(sessionId),
+  }),
+);
+
+/** The session, which is known to exist. @throws Error if it was deleted in this moment */
+export async function requireSession(
+  { answer }: SchemaContext,
+  info: { readonly rootValue: unknown },
+  id: SessionRow['id'],
+): Promise<SessionRow> {
+  const session = await answer(info).session(id);
+  if (!session) throw new Error(`The session ${id} does not exist.`);
+  return session;
+}
+
 /** The argument of lists that names a tenant. */
 export const TENANT_FILTER = {
   description: 'Left out: the tenant of the caller. Others are for operators.',
@@ -228,18 +302,25 @@ export const TENANT_FILTER = {
 
 /** The argument of lists that filters by the metadata of sessions. */
 export const METADATA_FILTER = {
-  type: 'JSON',
-  description:
-    'Only sessions whose metadata have all these pairs of key and value: an object of strings.',
-} as const;
+  type: [MetadataEntryInput] as [typeof MetadataEntryInput],
+  description: 'Only sessions whose metadata have all these pairs of key and value.',
+};
 
 builder.queryFields((t) => ({
   session: t.field({
     type: Session,
     nullable: true,
-    description: "The user's last session, open or closed. Null if there was none.",
-    args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
-    resolve: (_root, { userUuid }, { service, principal }) => service.session(principal, userUuid),
+    description:
+      "The session with this id, open or closed; or the user's last session, open or closed. Null if there is none. Needs exactly one of the two.",
+    args: {
+      id: t.arg.id({ description: 'The id of the session.' }),
+      userUuid: t.arg.string({ description: 'The user whose last session it is.' }),
+    },
+    resolve: (_root, { id, userUuid }, { service, principal }) => {
+      if (id != null && userUuid == null) return service.sessionById(principal, id);
+      if (userUuid != null && id == null) return service.session(principal, userUuid);
+      return refuse('id', 'or userUuid must be given, and not both', {});
+    },
   }),
   sessions: t.field({
     type: connectionOf('Session', Session),
@@ -260,10 +341,22 @@ builder.queryFields((t) => ({
       metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
     },
-    resolve: (_root, { first, after, ...filter }, { service, principal }) =>
-      service.sessions(principal, filter, { first, after }),
+    resolve: (_root, { first, after, metadata, ...filter }, { service, principal }) =>
+      service.sessions(
+        principal,
+        { ...filter, metadata: metadata && metadataOf(metadata) },
+        { first, after },
+      ),
   }),
 }));
+
+const RestartKernelInput = builder.inputType('RestartKernelInput', {
+  description: 'A user, and the context whose kernel is replaced.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    contextId: t.id({ description: 'Whose kernel. Null: that of the default context.' }),
+  }),
+});
 
 builder.mutationField('restartKernel', (t) =>
   t.field({
@@ -271,10 +364,13 @@ builder.mutationField('restartKernel', (t) =>
     description:
       "Replaces a kernel of the user's open session, and answers when the new one is ready. The variables of its context are lost, and files stay. An execution that runs in it ends as INTERRUPTED.",
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
-      contextId: t.arg.id({ description: 'Whose kernel. Null: that of the default context.' }),
+      input: t.arg({
+        type: RestartKernelInput,
+        required: true,
+        description: 'Which kernel to replace.',
+      }),
     },
-    resolve: (_root, { userUuid, contextId }, { service, principal }) =>
+    resolve: (_root, { input: { userUuid, contextId } }, { service, principal }) =>
       service.restartKernel(principal, userUuid, contextId),
   }),
 );
@@ -285,22 +381,24 @@ const OpenSessionInput = builder.inputType('OpenSessionInput', {
   description:
     'A user, and what the session of the user shall be. Options that are null are not asked for.',
   fields: (t) => ({
-    userUuid: t.string({ required: true, description: 'The user.' }),
+    userUuid: t.string(USER),
     environmentVariables: t.field({
       type: [EnvironmentVariableInput],
       description:
         'Environment variables of the code and of what it starts: at most MAX_ENVIRONMENT_VARIABLES, of MAX_ENVIRONMENT_BYTES together.',
     }),
     metadata: t.field({
-      type: 'JSON',
+      type: [MetadataEntryInput],
       description:
-        'Notes on the session, which lists can be filtered by: an object of strings. At most MAX_SESSION_METADATA_KEYS keys and MAX_SESSION_METADATA_BYTES in UTF-8.',
+        'Notes on the session, which lists can be filtered by. Each key comes once. At most MAX_SESSION_METADATA_KEYS keys and MAX_SESSION_METADATA_BYTES in UTF-8.',
     }),
-    idleTimeoutMs: t.float({
+    idleTimeoutMs: t.field({
+      type: 'Int53',
       description:
         'The session ends after so many milliseconds without a use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_IDLE_TIMEOUT_MS.',
     }),
-    maxLifeMs: t.float({
+    maxLifeMs: t.field({
+      type: 'Int53',
       description:
         'The session ends so many milliseconds after its opening, even if it is in use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_MAX_LIFE_MS.',
     }),
@@ -319,6 +417,19 @@ const OpenSessionInput = builder.inputType('OpenSessionInput', {
   }),
 });
 
+const ExtendSessionInput = builder.inputType('ExtendSessionInput', {
+  description: 'A user, and how long their session shall live from now on.',
+  fields: (t) => ({
+    userUuid: t.string(USER),
+    lifeMs: t.field({
+      type: 'Int53',
+      required: true,
+      description:
+        'Milliseconds from now. 0 ends the session at once. Counted from its opening, the session lives at most LONGEST_SESSION_LIFE_MS.',
+    }),
+  }),
+});
+
 builder.mutationFields((t) => ({
   openSession: t.field({
     type: Session,
@@ -331,21 +442,21 @@ builder.mutationFields((t) => ({
         description: 'The user and the options.',
       }),
     },
-    resolve: (_root, { input }, { service, principal }) => service.openSession(principal, input),
+    resolve: (_root, { input: { metadata, ...input } }, { service, principal }) =>
+      service.openSession(principal, { ...input, metadata: metadata && metadataOf(metadata) }),
   }),
   extendSession: t.field({
     type: Session,
     description:
       "Moves the end of the life of the user's open session to so many milliseconds from now, later or earlier than before.",
     args: {
-      userUuid: t.arg.string({ required: true, description: 'The user.' }),
-      lifeMs: t.arg.float({
+      input: t.arg({
+        type: ExtendSessionInput,
         required: true,
-        description:
-          'Milliseconds from now. 0 ends the session at once. Counted from its opening, the session lives at most LONGEST_SESSION_LIFE_MS.',
+        description: 'Whose session, and for how long.',
       }),
     },
-    resolve: (_root, { userUuid, lifeMs }, { service, principal }) =>
+    resolve: (_root, { input: { userUuid, lifeMs } }, { service, principal }) =>
       service.extendSession(principal, userUuid, lifeMs),
   }),
 }));
@@ -374,7 +485,7 @@ const ReleasePayload = builder
 const ReleaseInput = builder.inputType('ReleaseInput', {
   description: 'The user whose session ends.',
   fields: (t) => ({
-    userUuid: t.string({ required: true, description: 'The user.' }),
+    userUuid: t.string(USER),
   }),
 });
 

@@ -5,7 +5,7 @@
  */
 import { createToken, me, revokeToken, rotateToken, sessionKey, tokens } from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
-import { contexts, createContext, deleteContext } from './contexts/contexts.ts';
+import { context, contexts, createContext, deleteContext } from './contexts/contexts.ts';
 import { askKernel, kernel, kernelInfo, kernels, restartKernel } from './contexts/kernels.ts';
 import {
   createEnvironment,
@@ -34,8 +34,22 @@ import {
   writeFile,
 } from './files/changeFile.ts';
 import { file, files, fileText } from './files/files.ts';
-import { poolAt, sessionAt, sessionEvents, workerEvents } from './history/history.ts';
-import { events, executions, sessions, workers } from './lists/lists.ts';
+import {
+  executionEvents,
+  poolAt,
+  sessionAt,
+  sessionEvents,
+  workerEvents,
+} from './history/history.ts';
+import {
+  environmentPage,
+  events,
+  executions,
+  sessions,
+  tokenPage,
+  worker,
+  workers,
+} from './lists/lists.ts';
 import { changeNotebook, closeNotebook, notebooks, openNotebook } from './notebooks/notebooks.ts';
 import { followContext } from './output/followContext.ts';
 import { followExecution, followSession, outputPage } from './output/followOutput.ts';
@@ -49,6 +63,7 @@ import {
   prolongSession,
   release,
   session,
+  sessionById,
   watchSession,
   workerUsage,
 } from './sessions/sessions.ts';
@@ -73,6 +88,7 @@ export const OPERATIONS = {
   kernelInfo,
   execution,
   session,
+  sessionById,
   watchSession,
   openSession,
   extendSession,
@@ -81,6 +97,7 @@ export const OPERATIONS = {
   workerUsage,
   createContext,
   deleteContext,
+  context,
   contexts,
   kernel,
   kernels,
@@ -111,17 +128,20 @@ export const OPERATIONS = {
   executions,
   sessions,
   workers,
+  worker,
   events,
   sessionAt,
   poolAt,
   workerEvents,
   sessionEvents,
+  executionEvents,
   poolStatus,
   followPoolStatus,
   metrics,
   answer,
   me,
   tokens,
+  tokenPage,
   createToken,
   rotateToken,
   revokeToken,
@@ -129,6 +149,7 @@ export const OPERATIONS = {
   quotas,
   setQuota,
   environments,
+  environmentPage,
   environment,
   createEnvironment,
   removeEnvironment,

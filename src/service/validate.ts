@@ -80,6 +80,15 @@ export function refuse(
   throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
 }
 
+/** The metadata that these pairs are. @throws BAD_USER_INPUT if a key comes twice */
+export function metadataOf(
+  pairs: readonly { readonly key: string; readonly value: string }[],
+): Readonly<Record<string, string>> {
+  const keys = new Set(pairs.map(({ key }) => key));
+  if (keys.size < pairs.length) refuse('metadata', 'has a key twice', {});
+  return Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
+}
+
 // Checks environment variables, of a session or of one execution, and the folder that code begins in.
 
 /** A name that every shell accepts. */

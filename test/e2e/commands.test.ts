@@ -103,7 +103,7 @@ describe('a command', () => {
       ids.push((await submit(gateways[n % 2] ?? gateway, user, code, { ...LONG, ...BASH })).id);
     }
     const running = async () => {
-      const query = `query ($user: String!) { executions(userUuid: $user, status: RUNNING, first: 100) { edges { node { id } } } }`;
+      const query = `query ($user: String!) { executions(userUuid: $user, statuses: [RUNNING], first: 100) { edges { node { id } } } }`;
       const { data } = await gateway.graphql<{ executions: { edges: readonly unknown[] } }>(query, {
         user,
       });
@@ -145,7 +145,7 @@ describe('a command', () => {
     }))
       break;
     const { data } = await gateway.graphql<{ interrupt: { pid: number } }>(
-      'mutation ($id: ID!) { interrupt(executionId: $id, signal: SIGKILL) { status signal pid stdout } }',
+      'mutation ($id: ID!) { interrupt(input: { executionId: $id, signal: SIGKILL }) { status signal pid stdout } }',
       { id },
     );
     const pid = data?.interrupt.pid;

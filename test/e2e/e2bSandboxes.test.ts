@@ -61,7 +61,7 @@ it('each gateway lists exactly the living sandboxes of a key, and knows no other
   const ids = made.map(({ sandboxID }) => sandboxID);
   for (const at of [0, 1]) expect((await listed(at)).toSorted()).toEqual(ids.toSorted());
   const { data } = await gateways[0].graphql<{ createToken: { secret: string } }>(
-    'mutation { createToken(input: { name: "stranger", role: TENANT, door: "e2b" }) { secret } }',
+    'mutation { createToken(input: { name: "stranger", role: TENANT, door: E2B }) { secret } }',
   );
   const stranger = data?.createToken.secret ?? '';
   for (const at of [0, 1]) {

@@ -184,7 +184,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
         expect(ended).toMatchObject({ status: 'WORKER_LOST', stateLost: true });
       }
       for (const user of users)
-        expect(await endOf(gateway, user)).toEqual(['worker-lost', 'engine-restarted']);
+        expect(await endOf(gateway, user)).toEqual(['WORKER_LOST', 'ENGINE_RESTARTED']);
       for (const user of users) {
         expect(await execute(gateway, user, '1')).toMatchObject({ status: 'OK', stateLost: true });
       }

@@ -96,12 +96,12 @@ const built = (name: string, { version }: Version) =>
 interface Line {
   readonly seq: number;
   readonly text?: string;
-  readonly error?: { readonly value: string };
+  readonly reason?: string;
 }
 
 /** The log of a build, up to its end. */
 async function* logOf(name: string, after = 0): AsyncGenerator<Line> {
-  const query = `subscription { environmentBuild(name: "${name}", after: ${after}) { seq ... on StreamOutput { text } ... on ErrorOutput { error { value } } } }`;
+  const query = `subscription { environmentBuild(name: "${name}", after: ${after}) { seq ... on BuildOutput { text } ... on BuildFailed { reason } } }`;
   for await (const { data, errors } of gateway
     .socket()
     .iterate<{ environmentBuild: Line }>({ query })) {

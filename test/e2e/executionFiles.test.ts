@@ -50,7 +50,7 @@ describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => 
   async function upload(userUuid: string, path: string): Promise<void> {
     const { errors } = await gateway.graphql(
       'mutation ($input: WriteFileInput!) { writeFile(input: $input) { path } }',
-      { input: { userUuid, path, text: 'from the API' } },
+      { input: { userUuid, path, content: { text: 'from the API' } } },
     );
     expect(errors).toBeUndefined();
   }
@@ -135,7 +135,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(await run('ends', loop, { timeoutMs: 500 })).toMatchObject({
       changes: [{ path: 'b', change: 'CREATED' }],
     });
-    const killed = { changes: null, reason: 'kernel-replaced', shared: false };
+    const killed = { changes: null, reason: 'KERNEL_REPLACED', shared: false };
     expect(await run('ends', "open('c', 'w').close(); import os; os.kill(os.getpid(), 9)")).toEqual(
       killed,
     );
@@ -149,7 +149,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
 import os
 os.makedirs('many', exist_ok=True)
 for n in range(${count}): os.close(os.open(f'many/{n}', os.O_CREAT))`;
-    const unknown = { changes: null, reason: expect.stringMatching(/^too-(slow|many-)/) };
+    const unknown = { changes: null, reason: expect.stringMatching(/^TOO_(SLOW|MANY_)/) };
     expect(await run('many', make(10_001))).toMatchObject(unknown);
     expect(await run('many', "open('x', 'w').close()")).toMatchObject(unknown);
     expect(await run('many', make(60_000))).toMatchObject(unknown);
@@ -161,7 +161,7 @@ for n in range(2000):
 os.chdir('/home/user')`;
     expect(await run('deep', deep)).toMatchObject({
       changes: null,
-      reason: expect.stringMatching(/^too-(deep|slow)$/),
+      reason: expect.stringMatching(/^TOO_(DEEP|SLOW)$/),
     });
   });
 });

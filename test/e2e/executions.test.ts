@@ -33,7 +33,7 @@ async function executionOf(id: string) {
 async function eventsOf(id: string): Promise<string[]> {
   const { data, errors } = await gateway.graphql<{
     events: { edges: { node: { type: string; correlationId: string } }[] };
-  }>(`{ events(first: 100, types: ["InterruptRequested", "ExecutionStarted", "ExecutionFinished"]) {
+  }>(`{ events(first: 100, types: [InterruptRequested, ExecutionStarted, ExecutionFinished]) {
     edges { node { type correlationId } } } }`);
   if (!data) throw new Error(JSON.stringify(errors));
   const nodes = data.events.edges.map(({ node }) => node);
@@ -161,7 +161,7 @@ describe('a client that goes away', () => {
     const leave = call({ input: { userUuid: user, code: CODE } });
     const id = await until(`an execution of ${user} that runs`, async () => {
       const { data } = await gateway.graphql<{ executions: { edges: { node: { id: string } }[] } }>(
-        `query ($user: String!) { executions(userUuid: $user, status: RUNNING, first: 1) {
+        `query ($user: String!) { executions(userUuid: $user, statuses: [RUNNING], first: 1) {
           edges { node { id } } } }`,
         { user },
       );

@@ -30,7 +30,7 @@ async function remove(name: string, headers: Record<string, string>): Promise<nu
 async function removeByGraphql(path: string, ifMatch: string): Promise<unknown> {
   const { data, errors } = await gateway.graphql<{ deleteFile: { deleted: boolean } }>(
     `mutation ($path: String!, $ifMatch: String) {
-      deleteFile(userUuid: "ann", path: $path, ifMatch: $ifMatch) { deleted } }`,
+      deleteFile(input: { userUuid: "ann", path: $path, ifMatch: $ifMatch }) { deleted } }`,
     { path, ifMatch },
   );
   return data?.deleteFile.deleted ?? errors?.[0]?.extensions?.code;

@@ -29,8 +29,8 @@ async function codeOf(query: string, variables: Data = {}): Promise<unknown> {
 
 const WRITE =
   'mutation ($input: WriteFileInput!) { writeFile(input: $input) { path name size type } }';
-const write = (userUuid: string, path: string, content: Data) =>
-  ask(WRITE, { input: { userUuid, path, ...content } });
+const write = (userUuid: string, path: string, content: Data, append = false) =>
+  ask(WRITE, { input: { userUuid, path, content, append } });
 const LIST = `query ($user: String!, $path: String, $depth: Int, $first: Int, $after: String) {
   files(userUuid: $user, path: $path, depth: $depth, first: $first, after: $after) {
     edges { cursor node { path type symlinkTarget } } pageInfo { hasNextPage endCursor } } }`;
@@ -48,9 +48,9 @@ describe('files over GraphQL', () => {
   it('are not there without a session, and writing one opens a session', async () => {
     expect(await ask('{ file(userUuid: "new", path: "a") { size } }')).toEqual({ file: null });
     expect(await codeOf('{ files(userUuid: "new") { edges { cursor } } }')).toBe('NOT_FOUND');
-    const move = 'mutation { moveFile(userUuid: "new", from: "a", to: "b") { path } }';
+    const move = 'mutation { moveFile(input: { userUuid: "new", from: "a", to: "b" }) { path } }';
     expect(await codeOf(move)).toBe('NOT_FOUND');
-    const none = 'mutation { deleteFile(userUuid: "new", path: "a") { deleted } }';
+    const none = 'mutation { deleteFile(input: { userUuid: "new", path: "a" }) { deleted } }';
     expect(await ask(none)).toEqual({ deleteFile: { deleted: false } });
     expect(await ask('{ session(userUuid: "new") { id } }')).toEqual({ session: null });
     expect(await write('new', 'in/here/a.txt', { text: 'hé' })).toEqual({
@@ -69,16 +69,16 @@ describe('files over GraphQL', () => {
       file: { size: bytes.length, text: null, base64: bytes.toString('base64') },
     });
     await write('ann', 'log', { text: 'one\n' });
-    await write('ann', 'log', { text: 'two\n', append: true });
+    await write('ann', 'log', { text: 'two\n' }, true);
     await write('ann', 'empty', { text: '' });
     expect(
       await ask(`{ log: file(userUuid: "ann", path: "log") { text }
         empty: file(userUuid: "ann", path: "/home/user/empty") { text size }
-        home: file(userUuid: "ann", path: ".") { type text base64 } }`),
+        home: file(userUuid: "ann", path: ".") { type size text base64 } }`),
     ).toEqual({
       log: { text: 'one\ntwo\n' },
       empty: { text: '', size: 0 },
-      home: { type: 'DIRECTORY', text: null, base64: null },
+      home: { type: 'DIRECTORY', size: null, text: null, base64: null },
     });
   });
 
@@ -89,7 +89,7 @@ describe('files over GraphQL', () => {
     expect(await read(8)).toBeUndefined();
     expect(await read(-1)).toBe('BAD_USER_INPUT');
     expect(await read(1_048_577)).toBe('BAD_USER_INPUT');
-    const input = { userUuid: 'ann', path: 'large', text: 'x'.repeat(1_048_577) };
+    const input = { userUuid: 'ann', path: 'large', content: { text: 'x'.repeat(1_048_577) } };
     expect(await codeOf(WRITE, { input })).toBe('FILE_TOO_LARGE');
     expect(await ask('{ file(userUuid: "ann", path: "large") { size } }')).toEqual({ file: null });
   });
@@ -127,7 +127,7 @@ open(b'tree/\\xff', 'w').close()`,
 
   it('are moved and deleted, and what was refused changed nothing', async () => {
     const move = (from: string, to: string, overwrite = false) =>
-      `mutation { moveFile(userUuid: "ann", from: "${from}", to: "${to}", overwrite: ${overwrite}) { path } }`;
+      `mutation { moveFile(input: { userUuid: "ann", from: "${from}", to: "${to}", overwrite: ${overwrite} }) { path } }`;
     await write('ann', 'x', { text: 'x' });
     await write('ann', 'y', { text: 'y' });
     expect(await codeOf(move('x', 'y'))).toBe('FILE_EXISTS');
@@ -136,7 +136,8 @@ open(b'tree/\\xff', 'w').close()`,
     expect(await ask('{ file(userUuid: "ann", path: "y") { text } }')).toEqual({
       file: { text: 'x' },
     });
-    const remove = 'mutation { deleteFile(userUuid: "ann", path: "tree") { deleted path } }';
+    const remove =
+      'mutation { deleteFile(input: { userUuid: "ann", path: "tree" }) { deleted path } }';
     expect(await ask(remove)).toEqual({ deleteFile: { deleted: true, path: 'tree' } });
     expect(await ask(remove)).toEqual({ deleteFile: { deleted: false, path: 'tree' } });
   });
@@ -148,8 +149,10 @@ open(b'tree/\\xff', 'w').close()`,
     ['log/below', 'NOT_A_DIRECTORY'],
     ['d', 'IS_A_DIRECTORY'],
   ])('%s cannot be written: %s', async (path, code) => {
-    await ask('mutation { makeDirectory(userUuid: "ann", path: "d") { type } }');
-    expect(await codeOf(WRITE, { input: { userUuid: 'ann', path, text: '' } })).toBe(code);
+    await ask('mutation { makeDirectory(input: { userUuid: "ann", path: "d" }) { type } }');
+    expect(await codeOf(WRITE, { input: { userUuid: 'ann', path, content: { text: '' } } })).toBe(
+      code,
+    );
   });
 
   it('are read and written while a cell runs', async () => {

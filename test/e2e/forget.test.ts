@@ -50,7 +50,7 @@ async function useMuch(): Promise<string[]> {
     allowInput: true,
   });
   const sent = await gateway.graphql(
-    'mutation ($id: ID!, $text: String!) { sendInput(executionId: $id, offset: 0, text: $text) { nextOffset } }',
+    'mutation ($id: ID!, $text: String!) { sendInput(input: { executionId: $id, offset: 0, data: { text: $text } }) { nextOffset } }',
     { id, text: `${mark('input')}\n` },
   );
   expect(sent.errors).toBeUndefined();

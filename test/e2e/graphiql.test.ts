@@ -100,7 +100,9 @@ describe('GraphiQL', () => {
     const { id } = await submit(gateway, 'me', ENDLESS);
     await resultSays('line one');
     expect(await statusOf(id)).toBe('RUNNING');
-    await gateway.graphql('mutation ($id: ID!) { interrupt(executionId: $id) { id } }', { id });
+    await gateway.graphql('mutation ($id: ID!) { interrupt(input: { executionId: $id }) { id } }', {
+      id,
+    });
     await resultSays('INTERRUPTED');
   });
 });
@@ -199,7 +201,7 @@ describe('the console', () => {
     await page.locator('#output .stdout', { hasText: 'first' }).waitFor();
     // As if the answer to an earlier line had been lost: the page does not know of this input.
     const sent = await gateway.graphql(
-      'mutation ($id: ID!, $text: String!) { sendInput(executionId: $id, text: $text) { offset } }',
+      'mutation ($id: ID!, $text: String!) { sendInput(input: { executionId: $id, data: { text: $text } }) { offset } }',
       { id: await newestId('console-user'), text: 'unheard\n' },
     );
     expect(sent.errors).toBeUndefined();

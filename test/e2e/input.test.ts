@@ -42,12 +42,22 @@ interface Item {
 }
 
 /** @throws Error if the call is refused, or the gateway is dead */
-async function send(at: TestGateway | undefined, id: string, input: Sent): Promise<number> {
+async function send(
+  at: TestGateway | undefined,
+  id: string,
+  { text, base64, ...rest }: Sent,
+): Promise<number> {
   if (!at) throw new Error('There is no gateway.');
   const { data, errors } = await at.graphql<{ sendInput: { nextOffset: number } }>(
-    `mutation ($id: ID!, $offset: Int, $text: String, $base64: String, $close: Boolean) {
-      sendInput(executionId: $id, offset: $offset, text: $text, base64: $base64, close: $close) { nextOffset } }`,
-    { id, ...input },
+    'mutation ($input: SendInputInput!) { sendInput(input: $input) { nextOffset } }',
+    {
+      input: {
+        executionId: id,
+        ...rest,
+        ...(text != null && { data: { text } }),
+        ...(base64 != null && { data: { base64 } }),
+      },
+    },
   );
   if (!data?.sendInput) throw new Error(JSON.stringify(errors));
   return data.sendInput.nextOffset;
@@ -120,7 +130,7 @@ describe('a cell', () => {
     expect(await output.until(isEnd)).toMatchObject({ execution: { status: 'ERROR' } });
     const asks = await submit(gateway, user, 'input()', INPUT);
     await followed(gateway, asks.id).until(isAsking);
-    const interrupt = `mutation ($id: ID!) { interrupt(executionId: $id) { status } }`;
+    const interrupt = `mutation ($id: ID!) { interrupt(input: { executionId: $id }) { status } }`;
     expect((await other.graphql(interrupt, { id: asks.id })).data).toEqual({
       interrupt: { status: 'INTERRUPTED' },
     });
@@ -153,9 +163,11 @@ describe('a command', () => {
     await untilText('ready> ');
     await send(other, id, { text: 'stty size\n' });
     await untilText('24 80');
-    const resize = `mutation ($id: ID!) { resizeTerminal(executionId: $id, columns: 101, rows: 31) }`;
+    const resize = `mutation ($id: ID!) { resizeTerminal(input: { executionId: $id, columns: 101, rows: 31 }) { resized } }`;
     for (const each of gateways)
-      expect((await each.graphql(resize, { id })).data).toEqual({ resizeTerminal: true });
+      expect((await each.graphql(resize, { id })).data).toEqual({
+        resizeTerminal: { resized: true },
+      });
     await send(gateway, id, { text: 'stty size\n' });
     await untilText('31 101');
     // What comes while the shell still reads its line, in a terminal that echoes nothing, would have no echo.
@@ -171,7 +183,9 @@ describe('a command', () => {
     expect(await output.until(isEnd)).toMatchObject({
       execution: { status: 'ERROR', exitCode: 7 },
     });
-    expect((await gateway.graphql(resize, { id })).data).toEqual({ resizeTerminal: false });
+    expect((await gateway.graphql(resize, { id })).data).toEqual({
+      resizeTerminal: { resized: false },
+    });
   });
 });
 

@@ -161,7 +161,7 @@ async function inspected(method: string, ...options: readonly string[]): Promise
 
 async function runningOf(session: string): Promise<string | undefined> {
   const { data } = await other.graphql<{ executions: { edges: { node: { id: string } }[] } }>(
-    `{ executions(userUuid: "auth-token:mcp:${session}", status: RUNNING) { edges { node { id } } } }`,
+    `{ executions(userUuid: "auth-token:mcp:${session}", statuses: [RUNNING]) { edges { node { id } } } }`,
   );
   return data?.executions.edges[0]?.node.id;
 }

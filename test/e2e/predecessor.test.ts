@@ -94,5 +94,5 @@ it('the audit has the door, and each user_uuid a session of its own', async () =
   expect(errors).toBeUndefined();
   const facts = data?.executions.edges.map(({ node }) => `${node.userUuid} ${node.via}`);
   const users = ['requests', 'httpx'].map((name) => `auth-token:predecessor:caller-${name}`);
-  expect(new Set(facts)).toEqual(new Set(users.map((user) => `${user} predecessor`)));
+  expect(new Set(facts)).toEqual(new Set(users.map((user) => `${user} PREDECESSOR`)));
 });

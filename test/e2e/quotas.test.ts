@@ -92,7 +92,8 @@ interface Tally {
   readonly unexpected: unknown[];
 }
 
-const RELEASE = 'mutation ($userUuid: String!) { release(userUuid: $userUuid) }';
+const RELEASE =
+  'mutation ($userUuid: String!) { release(input: { userUuid: $userUuid }) { released } }';
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }';
 
 const random = createRandom(SEED);

@@ -30,7 +30,7 @@ it('idle sessions end, those at work do not, and the next call of a user says wh
   const running = execute(gateway, 'busy', 'import time\ntime.sleep(6)\nn', { timeoutMs: 20_000 });
   await until('the idle ones have ended', async () => {
     const reasons = await Promise.all(IDLE_USERS.map(closeReason));
-    return reasons.every((reason) => reason === 'idle');
+    return reasons.every((reason) => reason === 'IDLE');
   });
   expect(await running).toMatchObject({ status: 'OK', resultText: '1', stateLost: false });
   expect(await execute(gateway, 'busy', 'n')).toMatchObject({ resultText: '1', stateLost: false });

@@ -124,7 +124,9 @@ it('100 streams at two gateways end within a second with their token, also at on
   proxy.stallListening();
   expect(streams.filter(({ endedAt }) => endedAt !== null)).toEqual([]);
 
-  const revoked = await one.graphql(`mutation { revokeToken(id: "${token.id}") { revokedAt } }`);
+  const revoked = await one.graphql(
+    `mutation { revokeToken(input: { id: "${token.id}" }) { revokedAt } }`,
+  );
   // As soon as it is answered, it holds: from then on, the second counts. Many streams end before.
   const answeredAt = performance.now();
   isRevoked = true;

@@ -122,7 +122,7 @@ it(
     const coming = await own.start();
     const input = {
       userUuid: 'optional',
-      metadata: { team: 'red' },
+      metadata: [{ key: 'team', value: 'red' }],
       environmentVariables: [{ name: 'TOKEN', value: 's3cret' }],
     };
     const open = () => coming.graphql<{ openSession: { id: string } }>(OPEN, { input });

@@ -73,7 +73,7 @@ it('no secret is in a log, a table, a metric, a file of the gateway or a list of
     createToken: { secret: string; token: { id: string } };
   }>(CREATE);
   const made = data?.createToken;
-  const rotate = `mutation { rotateToken(id: "${made?.token.id}", formerValidMs: 60000) { secret } }`;
+  const rotate = `mutation { rotateToken(input: { id: "${made?.token.id}", formerValidMs: 60000 }) { secret } }`;
   const rotated = (await gateway.graphql<{ rotateToken: { secret: string } }>(rotate)).data;
   const path = join(folder, 'secret');
   const running = runCli(

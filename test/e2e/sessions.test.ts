@@ -165,7 +165,7 @@ print('done')`,
   it('gives a fresh kernel on request: variables are gone, files stay', async () => {
     await execute(gateway, 'ann', 'open("note.txt", "w").write("kept")');
     const answer = await gateway.graphql<{ restartKernel: { closedAt: string | null } }>(
-      'mutation { restartKernel(userUuid: "ann") { id closedAt } }',
+      'mutation { restartKernel(input: { userUuid: "ann" }) { id closedAt } }',
     );
     expect(answer.data?.restartKernel.closedAt).toBeNull();
     const first = await execute(gateway, 'ann', 'a');

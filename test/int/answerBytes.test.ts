@@ -95,7 +95,7 @@ describe('events', () => {
 
   async function page(args: string): Promise<Events> {
     const { data, errors } = await ask(
-      `{ events(types: ["ExecutionRequested"] ${args}) { edges { node { data } } pageInfo { hasNextPage endCursor } } }`,
+      `{ events(types: [ExecutionRequested] ${args}) { edges { node { data } } pageInfo { hasNextPage endCursor } } }`,
     );
     expect(errors).toBeUndefined();
     return data?.events as Events;
@@ -120,7 +120,7 @@ describe('events', () => {
   it('that alone are too large are listed, but their data is refused', async () => {
     await execution('x'.repeat(MAX_RESPONSE_BYTES), '');
     await execution('small', '');
-    const types = 'types: ["ExecutionRequested"]';
+    const types = 'types: [ExecutionRequested]';
     const { data } = await ask(
       `{ events(${types}) { edges { cursor } pageInfo { hasNextPage endCursor } } }`,
     );
@@ -135,7 +135,7 @@ describe('events', () => {
 
   it('count as part of the answer, however often they are asked for', async () => {
     for (let n = 0; n < 2; n += 1) await execution(LARGE, '');
-    const one = 'events(types: ["ExecutionRequested"]) { edges { node { data } } }';
+    const one = 'events(types: [ExecutionRequested]) { edges { node { data } } }';
     const { errors } = await ask(`{ a: ${one} b: ${one} }`);
     expect(errors).toMatchObject([
       { message: expect.stringMatching(/fewer events at once/), extensions: TOO_MANY },

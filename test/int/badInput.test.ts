@@ -124,7 +124,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask, refusals) => {
   it('accepts values exactly at the limits', async () => {
     const { data, errors } = await ask(
       `query ($worker: ID!, $after: String!, $first: DateTime!, $last: DateTime!) {
-        workerEvents(workerId: $worker, after: $after, first: 1000) { edges { cursor } }
+        worker(id: $worker) { events(after: $after, first: 1000) { edges { cursor } } }
         events(after: $after) { edges { cursor } }
         executions(from: $first, to: $last, first: 1) { edges { node { id } } }
         sessionAt(userUuid: "someone", at: $first) { id }
@@ -138,7 +138,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask, refusals) => {
     );
     expect(errors).toBeUndefined();
     expect(data).toMatchObject({
-      workerEvents: { edges: [] },
+      worker: { events: { edges: [] } },
       events: { edges: [] },
       executions: { edges: [{}] },
       sessionAt: null,
@@ -160,14 +160,17 @@ describe.each(TRANSPORTS)('over %s', (transport, ask, refusals) => {
   it.each([randomUUID(), 'no-uuid', '', '\u0000'])('finds nothing for the id %j', async (id) => {
     const before = await recorded();
     const query = `query ($id: ID!) { execution(id: $id) { id }
-      workerEvents(workerId: $id) { edges { cursor } } sessionEvents(sessionId: $id) { edges { cursor } } }`;
+      worker(id: $id) { id } session(id: $id) { id } context(id: $id) { id }
+      executions(sessionId: $id) { edges { cursor } } }`;
     expect((await ask(query, { id })).data).toEqual({
       execution: null,
-      workerEvents: null,
-      sessionEvents: null,
+      worker: null,
+      session: null,
+      context: null,
+      executions: { edges: [] },
     });
     for (const refused of [
-      'mutation ($id: ID!) { interrupt(executionId: $id) { id } }',
+      'mutation ($id: ID!) { interrupt(input: { executionId: $id }) { id } }',
       'subscription ($id: ID!) { output(executionId: $id) { seq } }',
     ])
       expect((await ask(refused, { id })).errors).toMatchObject([
@@ -182,7 +185,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask, refusals) => {
       sessionAt(userUuid: "stranger", at: "2026-01-31T12:00:00Z") { id } }`);
     expect(data).toEqual({ session: null, sessionAt: null });
     for (const refused of [
-      'mutation { restartKernel(userUuid: "stranger") { id } }',
+      'mutation { restartKernel(input: { userUuid: "stranger" }) { id } }',
       `subscription { sessionOutput(userUuid: "stranger", after: "${known.executionId}:1") { seq } }`,
     ])
       expect((await ask(refused)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);

@@ -28,7 +28,8 @@ const run = (code: string, more: Partial<ExecuteRequest> = {}, service = one) =>
 const cell = (service = one) =>
   service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
 const count = async (status: 'RUNNING' | 'QUEUED') =>
-  (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status }, {})).edges.length;
+  (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), statuses: [status] }, {})).edges
+    .length;
 
 describe('a command', () => {
   it('tells how its process ended, and shares the session with cells', async () => {

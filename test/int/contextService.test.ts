@@ -146,7 +146,8 @@ describe('code in a context', () => {
       await expect(submit(context)).rejects.toMatchObject({ code: 'QUEUE_FULL' });
     }
     const count = async (status: 'RUNNING' | 'QUEUED') =>
-      (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status }, {})).edges.length;
+      (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), statuses: [status] }, {}))
+        .edges.length;
     await expect.poll(() => count('RUNNING')).toBe(3);
     workers.letGo();
     await expect.poll(() => count('QUEUED')).toBe(0);

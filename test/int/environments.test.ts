@@ -40,8 +40,12 @@ async function logOf({ service }: ServingGateway, after = 0): Promise<OutputItem
     outputs.push(output);
   return outputs;
 }
+/** The finish, which says that the version is ready, has no text. */
 const textOf = (outputs: readonly OutputItem['output'][]) =>
-  outputs.map((output) => (output.kind === 'stream' ? output.text : `<${output.kind}>`)).join('');
+  outputs
+    .filter(({ kind }) => kind !== 'finish')
+    .map((output) => (output.kind === 'stream' ? output.text : `<${output.kind}>`))
+    .join('');
 
 /** Asks for an environment, and lets its build succeed. */
 async function built(gateway: ServingGateway, over: object, imageId: string): Promise<void> {

@@ -90,7 +90,7 @@ describe('what an execution changed', () => {
   });
 
   it('is null with a reason if the worker lies or cannot say', async () => {
-    const lie = { changes: null, reason: 'malformed', shared: false };
+    const lie = { changes: null, reason: 'MALFORMED', shared: false };
     const id = await run({ changes: [{ ...CHART, change: 'encrypted' }], shared: 1 });
     expect((await ask(id)).execution.files).toEqual(lie);
   });
@@ -103,7 +103,7 @@ describe('what an execution changed', () => {
     await worker.end('worker-lost');
     expect((await ask(id)).execution).toEqual({
       status: 'WORKER_LOST',
-      files: { changes: null, reason: 'worker-lost', shared: false },
+      files: { changes: null, reason: 'WORKER_LOST', shared: false },
     });
   });
 });

@@ -77,6 +77,6 @@ it('a later field shows that the session was closed after an earlier field had r
   expect(data).toEqual({
     a: { session: { closeReason: null } },
     release: { released: true },
-    b: { session: { closeReason: 'released' } },
+    b: { session: { closeReason: 'RELEASED' } },
   });
 });

@@ -167,24 +167,28 @@ describe('over GraphQL', () => {
     const lostEvent = { type: 'WorkerLost', data: lost } as WorkerEvent;
     await commitOne(store, onWorker(requested, lostEvent));
     const query = `query ($id: ID!, $after: String) {
-      workerEvents(workerId: $id, first: 1, after: $after) {
+      worker(id: $id) { events(first: 1, after: $after) {
         edges { cursor node { type at version data gatewayId correlationId } }
         pageInfo { hasNextPage endCursor startCursor hasPreviousPage }
-      } }`;
+      } } }`;
     const first = await ask(query, { id });
     expect(first).toMatchObject({
       data: {
-        workerEvents: {
-          edges: [{ node: { type: 'WorkerRequested', version: 1 } }],
-          pageInfo: { hasNextPage: true, endCursor: '1', hasPreviousPage: false },
+        worker: {
+          events: {
+            edges: [{ node: { type: 'WorkerRequested', version: 1 } }],
+            pageInfo: { hasNextPage: true, endCursor: '1', hasPreviousPage: false },
+          },
         },
       },
     });
     expect(await ask(query, { id, after: '1' })).toMatchObject({
       data: {
-        workerEvents: {
-          edges: [{ cursor: '2', node: { type: 'WorkerLost', at: lost.at, data: lost } }],
-          pageInfo: { hasNextPage: false },
+        worker: {
+          events: {
+            edges: [{ cursor: '2', node: { type: 'WorkerLost', at: lost.at, data: lost } }],
+            pageInfo: { hasNextPage: false },
+          },
         },
       },
     });
@@ -194,29 +198,34 @@ describe('over GraphQL', () => {
     const session = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'gil' }));
     const at = new Date(Date.now() + 60_000).toISOString();
     const query = `query ($id: ID!, $at: DateTime!) {
-      sessionEvents(sessionId: $id) { edges { node { type data } } }
+      session(id: $id) { events { edges { node { type data } } } }
       sessionAt(userUuid: "gil", at: $at) { id workerId kernelRestarts unfinishedExecutions { id } }
       poolAt(at: $at) { at totalWorkers workers { id state } } }`;
     const { data, errors } = await ask(query, { id: session.id, at });
     expect(errors).toBeUndefined();
     expect(data).toMatchObject({
-      sessionEvents: { edges: [{ node: { type: 'SessionOpened', data: { userUuid: 'gil' } } }] },
+      session: {
+        events: { edges: [{ node: { type: 'SessionOpened', data: { userUuid: 'gil' } } }] },
+      },
       sessionAt: { id: session.id, workerId: session.workerId, unfinishedExecutions: [] },
       poolAt: { at },
     });
   });
 
   it.each([
-    ['workerEvents(workerId: "nobody") { edges { cursor } }', { workerEvents: null }],
-    [`sessionEvents(sessionId: "${newId()}") { edges { cursor } }`, { sessionEvents: null }],
+    ['worker(id: "nobody") { id }', { worker: null }],
+    [`session(id: "${newId()}") { id }`, { session: null }],
+    [`context(id: "${newId()}") { id }`, { context: null }],
     ['sessionAt(userUuid: "nobody", at: "2026-01-01T00:00:00Z") { id }', { sessionAt: null }],
   ])('answers null to %s', async (field, data) => {
     expect((await ask(`{ ${field} }`, {})).data).toEqual(data);
   });
 
   it.each([
-    ['workerEvents(workerId: "$id", first: 0) { edges { cursor } }', 'first is 0, but must be'],
-    ['workerEvents(workerId: "$id", after: "x") { edges { cursor } }', 'after must be a cursor'],
+    ['worker(id: "$id") { events(first: 0) { edges { cursor } } }', 'first is 0, but must be'],
+    ['worker(id: "$id") { events(after: "x") { edges { cursor } } }', 'after must be a cursor'],
+    ['session { id }', 'id or userUuid must be given, and not both'],
+    ['session(id: "$id", userUuid: "gil") { id }', 'id or userUuid must be given, and not both'],
     ['poolAt(at: "yesterday") { at }', 'A DateTime must be a string such as'],
     ['poolAt(at: "2026-01-01T00:00:00") { at }', 'with an offset'],
   ])('refuses %s', async (field, message) => {

@@ -47,7 +47,7 @@ it('cells of a batch may wait for input, too', async () => {
   const cells = [{ code: READ, allowInput: true }, { code: '1' }];
   const done = one.executeBatch(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), cells });
   const waiting = async () =>
-    (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status: 'RUNNING' }, {}))
+    (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), statuses: ['RUNNING'] }, {}))
       .edges;
   await expect.poll(waiting).toHaveLength(1);
   const [edge] = await waiting();

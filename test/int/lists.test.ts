@@ -120,8 +120,8 @@ describe('executions', () => {
 
   it.each([
     ['userUuid: "user-1"', 8],
-    ['status: OK', 12],
-    ['userUuid: "user-1" status: QUEUED', 4],
+    ['statuses: [OK]', 12],
+    ['userUuid: "user-1" statuses: [QUEUED]', 4],
     ['from: "2026-01-03T00:00:00Z"', 18],
     ['to: "2026-01-03T00:00:00Z"', 6],
     ['from: "2026-01-03T01:00:00+01:00" to: "2026-01-04T00:00:00Z"', 3],
@@ -163,7 +163,7 @@ describe('other lists', () => {
       (node) => (node as { position: number }).position,
     );
     expect(positions).toEqual(positions.map((_, index) => index + 1));
-    const types = await all('events', 'types: ["SessionOpened", "SessionClosed"]', 'type', 2);
+    const types = await all('events', 'types: [SessionOpened, SessionClosed]', 'type', 2);
     expect(types).toHaveLength(USERS + 1);
   });
 });
@@ -188,13 +188,103 @@ describe('a list with all its related rows', () => {
 
   it('takes one read for all pages of outputs, whatever their arguments', async () => {
     const { edges } = await pageOf(
-      'executions(first: 24 status: OK to: "2026-02-01T00:00:00Z")',
+      'executions(first: 24 statuses: [OK] to: "2026-02-01T00:00:00Z")',
       'id all: outputs { text: seq } one: outputs(first: 1) { seq } none: outputs(after: 1, first: 5) { seq }',
     );
     expect(edges.map(({ node }) => ({ ...node, id: undefined }))).toEqual(
       Array.from({ length: 12 }, () => ({ all: [{ text: 1 }], one: [{ seq: 1 }], none: [] })),
     );
     expect(asked).toEqual(['executionPage', 'outputPages']);
+  });
+});
+
+describe('what belongs together', () => {
+  interface Linked {
+    readonly id: string;
+    readonly userUuid: string;
+    readonly executions: Page;
+  }
+  const linked = async (args: string, node = 'code status') =>
+    (await all(
+      'sessions',
+      '',
+      `id userUuid executions(${args}) { edges { cursor node { ${node} } } pageInfo { hasNextPage endCursor } }`,
+      10,
+    )) as Linked[];
+
+  it('is read with one query for the executions of all sessions', async () => {
+    const sessions = await linked('first: 3');
+    expect(asked).toEqual(['sessionPage', 'executionPages', 'codes']);
+    expect(
+      sessions.map(({ userUuid, executions: { edges, pageInfo } }) => [
+        userUuid,
+        edges.map(({ node }) => node.code),
+        pageInfo.hasNextPage,
+      ]),
+    ).toEqual([2, 1, 0].map((n) => [`user-${n}`, [`${n}.7`, `${n}.6`, `${n}.5`], true]));
+  });
+
+  it('is filtered and paged like the list of all executions', async () => {
+    for (const { executions } of await linked('statuses: [OK] language: PYTHON first: 100')) {
+      expect(executions.edges).toHaveLength(4);
+      expect(executions.edges.map(({ node }) => node.status)).toEqual(Array(4).fill('OK'));
+    }
+    for (const { executions } of await linked('language: BASH'))
+      expect(executions.edges).toEqual([]);
+    const [first] = await linked('first: 3');
+    const { data } = await ask(
+      `{ session(id: "${first?.id}") { executions(first: 2, after: "${first?.executions.pageInfo.endCursor}") { edges { node { code } } } } }`,
+    );
+    expect(data).toEqual({
+      session: {
+        executions: { edges: [{ node: { code: '2.4' } }, { node: { code: '2.3' } }] },
+      },
+    });
+  });
+
+  it('is found from either end: by the id of a session, or of its context', async () => {
+    const [{ id = '' } = {}] = await linked('first: 1');
+    const found = { userUuid: 'user-2' };
+    const { data, errors } = await ask(`{
+      session(id: "${id}") { contexts { id session { id } executions(first: 1) { edges { node { code } } } } }
+      context(id: "${id}") { isDefault session { userUuid } }
+      bySession: executions(sessionId: "${id}") { edges { node { code } } }
+      byContext: executions(contextId: "${id}", statuses: [OK, QUEUED]) { edges { node { code } } }
+      none: executions(sessionId: "no id") { edges { node { code } } } }`);
+    expect(errors).toBeUndefined();
+    const eight = { edges: [7, 6, 5, 4, 3, 2, 1, 0].map((n) => ({ node: { code: `2.${n}` } })) };
+    expect(data).toEqual({
+      session: {
+        contexts: [{ id, session: { id }, executions: { edges: [{ node: { code: '2.7' } }] } }],
+      },
+      context: { isDefault: true, session: found },
+      bySession: eight,
+      byContext: eight,
+      none: { edges: [] },
+    });
+  });
+
+  it('has its events: of sessions, workers and executions, each list by itself', async () => {
+    const { data, errors } = await ask(`{ executions(userUuid: "user-2", first: 2) { edges { node {
+      code codeUnavailable events { edges { node { type } } }
+      session { events { edges { node { type } } } worker { events(first: 1) { edges { node { type } } } } } } } } }`);
+    expect(errors).toBeUndefined();
+    expect(JSON.stringify(data)).toContain('{"node":{"type":"ExecutionRequested"}}');
+    expect(JSON.stringify(data)).toContain('{"edges":[{"node":{"type":"SessionOpened"}}]}');
+    expect(JSON.stringify(data)).toContain('{"edges":[{"node":{"type":"WorkerRequested"}}]}');
+  });
+
+  it('is at most 100 lists of events, and 10,000 items, in one answer', async () => {
+    const many = Array.from(
+      { length: 5 },
+      (_, n) => `e${n}: events(first: 1) { edges { cursor } }`,
+    );
+    const { errors } = await ask(
+      `{ executions(first: 24) { edges { node { ${many.join(' ')} } } } }`,
+    );
+    expect(errors?.[0]).toMatchObject({
+      extensions: { code: 'BAD_USER_INPUT', field: 'first', limit: 100 },
+    });
   });
 });
 

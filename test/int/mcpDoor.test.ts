@@ -136,8 +136,8 @@ it("Interrupting the default session of one user leaves the user's other session
   const interrupted: string[] = [];
   const { origin } = await start(
     {
-      executions: async (_principal, { status }) => ({
-        edges: status === 'RUNNING' ? edges : [],
+      executions: async (_principal, { statuses }) => ({
+        edges: statuses?.includes('RUNNING') ? edges : [],
         hasNextPage: false,
       }),
       interrupt: async (_principal, id) => {

@@ -163,8 +163,8 @@ it('a call that waits for a worker leaves its place, and never begins anything',
   const user = userUuid();
   const calls = [
     RUN,
-    'mutation ($user: String!, $code: String!) { writeFile(input: { userUuid: $user, path: "a", text: $code }) { path } }',
-    'mutation ($user: String!) { makeDirectory(userUuid: $user, path: "b") { path } }',
+    'mutation ($user: String!, $code: String!) { writeFile(input: { userUuid: $user, path: "a", content: { text: $code } }) { path } }',
+    'mutation ($user: String!) { makeDirectory(input: { userUuid: $user, path: "b" }) { path } }',
   ].map((query) => codeOf(post(secret, query, { user, code: '1' })));
   const waiting = async () => (await one.pool.status()).waitingRequests;
   await until('all calls to wait', async () => (await waiting()) === calls.length);

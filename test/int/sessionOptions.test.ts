@@ -179,7 +179,7 @@ describe('after a session with options has ended without a release', () => {
         await expect(call).rejects.toMatchObject({
           code: 'SESSION_ENDED',
           message: expect.stringContaining('has ended (expired)'),
-          details: { sessionId: id, closeReason: 'expired', closedAt: expect.any(String) },
+          details: { sessionId: id, closeReason: 'EXPIRED', closedAt: expect.any(String) },
         });
       }
       expect((await last()).id).toBe(id);

@@ -128,6 +128,6 @@ it('the key of a request that stops others is no key of one that does not', asyn
   });
   await expect(other.submit(AUTH_TOKEN_HOLDER, asked)).rejects.toMatchObject({
     code: 'IDEMPOTENCY_CONFLICT',
-    details: { different: ['stopOnError'] },
+    details: { different: ['cancelQueuedOnError'] },
   });
 });

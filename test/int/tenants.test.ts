@@ -27,7 +27,7 @@ describe('a tenant', () => {
       idleWorkers: 0,
       startingWorkers: 0,
       waitingRequests: 0,
-      minIdleWorkers: 0,
+      minIdleWorkers: null,
       maxTotalWorkers: 7,
     };
     expect(await service.poolStatus(A)).toMatchObject(own);
@@ -172,7 +172,8 @@ describe('an auditor', () => {
     const execution = await service.execution(AUDITOR, id);
     if (!execution) throw new Error('It sees no execution.');
     const seen = service.answer(AUDITOR, ADVICE);
-    expect(await seen.code(execution)).toBe('');
+    expect(await seen.code(execution)).toBeNull();
+    expect(await seen.codeUnavailable(execution)).toBe('HIDDEN');
     expect(await seen.error(execution)).toEqual({ name: 'E', value: '', traceback: [] });
     expect(await seen.outputs(execution, { after: 0, first: null })).toEqual([]);
     for (const name of ['stdout', 'stderr', 'stdoutRendered'] as const)
@@ -180,6 +181,7 @@ describe('an auditor', () => {
     expect(execution.codeSha256).toMatch(/^[0-9a-f]{64}$/);
     const whole = service.answer(A, ADVICE);
     expect(await whole.code(execution)).toBe('raise');
+    expect(await whole.codeUnavailable(execution)).toBeNull();
     expect((await whole.outputs(execution, { after: 0, first: null })).length).toBeGreaterThan(0);
   });
 });

@@ -171,9 +171,12 @@ it('the actor of what its holder causes is the token, in events and in the audit
     ]).toEqual([actor]);
   const [session] =
     await db.sql`SELECT session_id AS id FROM audit.sessions WHERE user_uuid = ${user}`;
-  const query = `{ sessionEvents(sessionId: "${session?.id}") { edges { node { actor { token role tenant door } } } } }`;
+  const shown = { ...actor, door: 'GRAPHQL' };
+  const query = `{ session(id: "${session?.id}") { events { edges { node { actor { token role tenant door } } } } } }`;
   expect(await ask(origins[0] ?? '', AUTH_TOKEN, query)).toMatchObject({
-    data: { sessionEvents: { edges: [{ node: { actor } }, { node: { actor } }] } },
+    data: {
+      session: { events: { edges: [{ node: { actor: shown } }, { node: { actor: shown } }] } },
+    },
   });
   expect([
     ...(await db.sql`SELECT actor_token, actor_tenant FROM audit.tokens WHERE token_id = ${token.id}`),

@@ -24,7 +24,7 @@ export async function jupyterToken(gateway: TestGateway, userUuid: string | null
       input: {
         name: `jupyter-${userUuid ?? 'of-all'}`,
         role: userUuid === null ? 'TENANT' : 'USER',
-        door: 'jupyter',
+        door: 'JUPYTER',
         ...(userUuid !== null && { userUuid }),
       },
     },

@@ -43,6 +43,8 @@ export function memoryService(given: MemoryParts = {}): Service {
     lastActiveAt: refuse,
     codes: refuse,
     vias: refuse,
+    executions: refuse,
+    placeOf: refuse,
     outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
   };
   const refusing = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, refuse]));

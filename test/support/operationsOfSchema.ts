@@ -162,6 +162,11 @@ function drawn(name: string, type: GraphQLInputType, draws: Draws): unknown {
     const values = type.getValues();
     return values[Math.floor(draws.random() * values.length)]?.name;
   }
+  if (isInputObjectType(type) && type.isOneOf) {
+    const fields = Object.values(type.getFields());
+    const chosen = fields[Math.floor(draws.random() * fields.length)];
+    return chosen && { [chosen.name]: drawn(chosen.name, chosen.type, draws) };
+  }
   if (isInputObjectType(type)) {
     const fields = Object.values(type.getFields()).map((field) => [
       field.name,

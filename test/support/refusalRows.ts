@@ -3,9 +3,11 @@
  * terminals, environments, tokens and quotas.
  */
 import {
+  BAD_CURSORS,
   BAD_FLAGS,
   BAD_IDS,
   BAD_OFFSETS,
+  BAD_PAGE_SIZES,
   BAD_SEQS,
   BAD_TIMES,
   BAD_USER_UUIDS,
@@ -63,32 +65,39 @@ const terminal = (field: 'columns' | 'rows') =>
     }),
   });
 
-/** @param declared the type of the argument @param beside what else the call needs */
-const sendInput = (
-  argument: string,
-  { declared, beside }: { readonly declared: string; readonly beside: string },
-  bad: readonly BadValue[],
-) =>
-  rows(
-    `Mutation.sendInput(${argument}:)`,
-    `mutation ($value: ${declared}) { sendInput(${beside}, ${argument}: $value) { offset } }`,
-    bad,
-  );
-const resize = (argument: 'columns' | 'rows') =>
-  rows(
-    `Mutation.resizeTerminal(${argument}:)`,
-    `mutation ($value: Int!) { resizeTerminal(executionId: "a", ${argument === 'rows' ? 'columns' : 'rows'}: 1, ${argument}: $value) }`,
-    badSides(argument),
-  );
+const SEND = 'mutation ($value: SendInputInput!) { sendInput(input: $value) { offset } }';
+
+const sendInput = (field: string, bad: readonly BadValue[]) =>
+  rows(`SendInputInput.${field}`, SEND, bad, {
+    given: (value) => ({ executionId: 'a', data: { text: 'a' }, [field]: value }),
+  });
+/** The only field of the content. */
+const content = (field: 'text' | 'base64', bad: readonly BadValue[]) =>
+  rows(`ContentInput.${field}`, SEND, bad, {
+    given: (value) => ({ executionId: 'a', data: { [field]: value } }),
+  });
+
+const RESIZE =
+  'mutation ($value: ResizeTerminalInput!) { resizeTerminal(input: $value) { resized } }';
+const resize = (field: string, bad: readonly BadValue[]) =>
+  rows(`ResizeTerminalInput.${field}`, RESIZE, bad, {
+    given: (value) => ({ executionId: 'a', columns: 1, rows: 1, [field]: value }),
+  });
 
 export const INPUT_REFUSALS: readonly Refusal[] = [
   ...terminal('columns'),
   ...terminal('rows'),
-  ...sendInput('executionId', { declared: 'ID!', beside: 'text: "a"' }, [MISSING, ...BAD_IDS]),
-  ...sendInput('offset', { declared: 'Int', beside: 'executionId: "a", text: "a"' }, BAD_OFFSETS),
-  ...sendInput('text', { declared: 'String', beside: 'executionId: "a"' }, [
+  ...rows('Mutation.sendInput(input:)', SEND, [MISSING]),
+  ...sendInput('executionId', [MISSING, ...BAD_IDS]),
+  ...sendInput('offset', BAD_OFFSETS),
+  ...sendInput('data', [
+    { what: 'is missing, and nothing is closed', value: undefined, field: 'text' },
+    { what: 'is neither text nor base64', value: {} },
+    { what: 'is both text and base64', value: { text: 'a', base64: 'YQ==' } },
+    { what: 'is null as text', value: { text: null } },
+  ]),
+  ...content('text', [
     { what: 'is empty', value: '', field: 'text' },
-    { what: 'is missing, like base64', value: undefined, field: 'text' },
     { what: 'holds a lone surrogate', value: 'a\ud800', field: 'text' },
     {
       what: 'is too long',
@@ -98,7 +107,7 @@ export const INPUT_REFUSALS: readonly Refusal[] = [
     },
     { what: 'is no text', value: 7 },
   ]),
-  ...sendInput('base64', { declared: 'String', beside: 'executionId: "a"' }, [
+  ...content('base64', [
     { what: 'is not padded', value: 'YQ', field: 'base64' },
     {
       what: 'is too long',
@@ -107,17 +116,11 @@ export const INPUT_REFUSALS: readonly Refusal[] = [
       limit: LIMITS.inputCallBytes,
     },
   ]),
-  ...sendInput('base64', { declared: 'String', beside: 'executionId: "a", text: "a"' }, [
-    { what: 'is given beside text', value: 'YQ==', field: 'base64' },
-  ]),
-  ...sendInput('close', { declared: 'Boolean', beside: 'executionId: "a", text: "a"' }, BAD_FLAGS),
-  ...rows(
-    'Mutation.resizeTerminal(executionId:)',
-    'mutation ($value: ID!) { resizeTerminal(executionId: $value, columns: 1, rows: 1) }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...resize('columns'),
-  ...resize('rows'),
+  ...sendInput('close', BAD_FLAGS),
+  ...rows('Mutation.resizeTerminal(input:)', RESIZE, [MISSING]),
+  ...resize('executionId', [MISSING, ...BAD_IDS]),
+  ...resize('columns', badSides('columns')),
+  ...resize('rows', badSides('rows')),
 ];
 
 // Bad input for the operations on environments.
@@ -129,6 +132,9 @@ const environment = (field: string, bad: readonly BadValue[], beside: object = {
   rows(`CreateEnvironmentInput.${field}`, CREATE_ENVIRONMENT, bad, {
     given: (value) => ({ name: 'a', preload: ['json'], ...beside, [field]: value }),
   });
+
+const REMOVE_ENVIRONMENT =
+  'mutation ($value: RemoveEnvironmentInput!) { removeEnvironment(input: $value) { name } }';
 
 const BAD_NAMES: readonly BadValue[] = [
   { what: 'is empty', value: '', field: 'name' },
@@ -189,10 +195,19 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
     { what: 'is empty, and there is nothing else', value: [], field: 'name' },
   ]),
   ...environment('rebuild', [{ what: 'is no boolean', value: 'yes' }]),
+  ...rows('Mutation.removeEnvironment(input:)', REMOVE_ENVIRONMENT, [MISSING]),
+  ...rows('RemoveEnvironmentInput.name', REMOVE_ENVIRONMENT, [MISSING, ...BAD_NAMES], {
+    given: (name) => ({ name }),
+  }),
   ...rows(
-    'Mutation.removeEnvironment(name:)',
-    'mutation ($value: String!) { removeEnvironment(name: $value) { name } }',
-    [MISSING, ...BAD_NAMES],
+    'Query.environments(first:)',
+    'query ($value: Int) { environments(first: $value) { pageInfo { endCursor } } }',
+    BAD_PAGE_SIZES,
+  ),
+  ...rows(
+    'Query.environments(after:)',
+    'query ($value: String) { environments(after: $value) { pageInfo { endCursor } } }',
+    BAD_CURSORS,
   ),
   ...rows(
     'Query.environment(name:)',
@@ -226,6 +241,10 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
 const CREATE_TOKEN =
   'mutation ($value: CreateTokenInput!) { createToken(input: $value) { token { id } } }';
 
+const ROTATE =
+  'mutation ($value: RotateTokenInput!) { rotateToken(input: $value) { token { id } } }';
+const REVOKE = 'mutation ($value: RevokeTokenInput!) { revokeToken(input: $value) { id } }';
+
 const token = (field: string, bad: readonly BadValue[], beside: object = {}) =>
   rows(`CreateTokenInput.${field}`, CREATE_TOKEN, bad, {
     given: (value) => ({ name: 'a', role: 'TENANT', ...beside, [field]: value }),
@@ -257,29 +276,38 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
     role: 'USER',
     userUuid: 'ann',
   }),
-  ...token('door', [{ what: 'is no door', value: 'back', field: 'door' }]),
+  ...token('door', [
+    { what: 'is no door', value: 'BACK' },
+    { what: 'is a door of nobody with a token', value: 'CLI', field: 'door' },
+  ]),
   ...token('expiresAt', [
     ...BAD_TIMES,
     { what: 'is over', value: '2020-01-01T00:00:00Z', field: 'expiresAt' },
   ]),
+  ...rows('Mutation.rotateToken(input:)', ROTATE, [MISSING]),
+  ...rows('RotateTokenInput.id', ROTATE, [MISSING, ...BAD_IDS], { given: (id) => ({ id }) }),
   ...rows(
-    'Mutation.rotateToken(id:)',
-    'mutation ($value: ID!) { rotateToken(id: $value) { token { id } } }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...rows(
-    'Mutation.rotateToken(formerValidMs:)',
-    'mutation ($value: Float) { rotateToken(id: "a", formerValidMs: $value) { token { id } } }',
+    'RotateTokenInput.formerValidMs',
+    ROTATE,
     [
       { what: 'is negative', value: -1, field: 'formerValidMs' },
       { what: 'is more than 30 days', value: 2_592_000_001, field: 'formerValidMs' },
+      { what: 'has a fraction', value: 0.5 },
       { what: 'is no number', value: 'a day' },
     ],
+    { given: (formerValidMs) => ({ id: 'a', formerValidMs }) },
+  ),
+  ...rows('Mutation.revokeToken(input:)', REVOKE, [MISSING]),
+  ...rows('RevokeTokenInput.id', REVOKE, [MISSING, ...BAD_IDS], { given: (id) => ({ id }) }),
+  ...rows(
+    'Query.tokens(first:)',
+    'query ($value: Int) { tokens(first: $value) { pageInfo { endCursor } } }',
+    BAD_PAGE_SIZES,
   ),
   ...rows(
-    'Mutation.revokeToken(id:)',
-    'mutation ($value: ID!) { revokeToken(id: $value) { id } }',
-    [MISSING, ...BAD_IDS],
+    'Query.tokens(after:)',
+    'query ($value: String) { tokens(after: $value) { pageInfo { endCursor } } }',
+    BAD_CURSORS,
   ),
 ];
 
@@ -304,7 +332,7 @@ export const QUOTA_REFUSALS: readonly Refusal[] = [
   ...set('kind', [MISSING, { what: 'is none of its values', value: 'MONEY' }]),
   ...set('limit', [
     { what: 'is negative', value: -1, field: 'limit' },
-    { what: 'has a fraction', value: 1.5, field: 'limit' },
+    { what: 'has a fraction', value: 1.5 },
     { what: 'is too high', value: 1_000_000_000_000_001, field: 'limit' },
     { what: 'is no number', value: 'many' },
   ]),

@@ -19,6 +19,8 @@ import {
   BAD_LANGUAGES,
   BAD_LIVES,
   BAD_METADATA,
+  BAD_METADATA_KEYS,
+  BAD_METADATA_VALUES,
   BAD_PAGE_SIZES,
   BAD_SEQS,
   BAD_TERMINALS,
@@ -49,7 +51,8 @@ import {
 const SOMEONE = { userUuid: 'someone', code: '1' };
 const RUN = (how: string) =>
   `mutation ($value: ExecuteInput!) { ${how}(input: $value) { status } }`;
-const BATCH = 'mutation ($value: ExecuteBatchInput!) { executeBatch(input: $value) { status } }';
+const BATCH =
+  'mutation ($value: ExecuteBatchInput!) { executeBatch(input: $value) { executions { status } } }';
 const OPEN = 'mutation ($value: OpenSessionInput!) { openSession(input: $value) { id } }';
 const RELEASE = 'mutation ($value: ReleaseInput!) { release(input: $value) { released } }';
 
@@ -101,6 +104,40 @@ const createContext = (field: string, bad: readonly BadValue[]) =>
     given: (value) => ({ userUuid: 'someone', [field]: value }),
   });
 
+const EXTEND = 'mutation ($value: ExtendSessionInput!) { extendSession(input: $value) { id } }';
+const extend = (field: string, bad: readonly BadValue[]) =>
+  rows(`ExtendSessionInput.${field}`, EXTEND, bad, {
+    given: (value) => ({ userUuid: 'someone', lifeMs: 1, [field]: value }),
+  });
+
+const RESTART = 'mutation ($value: RestartKernelInput!) { restartKernel(input: $value) { id } }';
+const restart = (field: string, bad: readonly BadValue[]) =>
+  rows(`RestartKernelInput.${field}`, RESTART, bad, {
+    given: (value) => ({ userUuid: 'someone', [field]: value }),
+  });
+
+const DELETE_CONTEXT =
+  'mutation ($value: DeleteContextInput!) { deleteContext(input: $value) { deleted } }';
+const deleteContext = (field: string, bad: readonly BadValue[]) =>
+  rows(`DeleteContextInput.${field}`, DELETE_CONTEXT, bad, {
+    given: (value) => ({ userUuid: 'someone', contextId: 'a', [field]: value }),
+  });
+
+const INTERRUPT = 'mutation ($value: InterruptInput!) { interrupt(input: $value) { id } }';
+const interrupt = (field: string, bad: readonly BadValue[]) =>
+  rows(`InterruptInput.${field}`, INTERRUPT, bad, {
+    given: (value) => ({ executionId: 'nothing', [field]: value }),
+  });
+
+/** A note of a new session. */
+const note = (field: string, bad: readonly BadValue[]) =>
+  rows(`MetadataEntryInput.${field}`, OPEN, bad, {
+    given: (value) => ({
+      userUuid: 'someone',
+      metadata: [{ key: 'team', value: 'red', [field]: value }],
+    }),
+  });
+
 const mutations: readonly Refusal[] = [
   ...rows('Mutation.execute(input:)', RUN('execute'), [MISSING]),
   ...rows('Mutation.submit(input:)', RUN('submit'), [MISSING]),
@@ -109,7 +146,7 @@ const mutations: readonly Refusal[] = [
   ...run('language', BAD_LANGUAGES),
   ...run('contextId', BAD_IDS),
   ...run('keepAlive', BAD_KEEP_ALIVES),
-  ...run('stopOnError', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...run('cancelQueuedOnError', [{ what: 'is no Boolean', value: 'yes' }]),
   ...run('environmentVariables', BAD_VARIABLES),
   ...run('workingDirectory', BAD_DIRECTORIES),
   ...run('allowInput', BAD_FLAGS),
@@ -148,113 +185,92 @@ const mutations: readonly Refusal[] = [
   ...variable('name', BAD_VARIABLE_NAMES),
   ...variable('value', BAD_VARIABLE_VALUES),
   ...open('metadata', BAD_METADATA),
+  ...note('key', BAD_METADATA_KEYS),
+  ...note('value', BAD_METADATA_VALUES),
   ...open('idleTimeoutMs', BAD_IDLE_TIMES),
   ...open('maxLifeMs', BAD_LIVES),
   ...open('egressAllow', BAD_HOSTS),
   ...open('environment', BAD_ENVIRONMENT_NAMES),
   ...open('waitForWorkerMs', BAD_WAITS),
-  ...rows(
-    'Mutation.extendSession(userUuid:)',
-    'mutation ($value: String!) { extendSession(userUuid: $value, lifeMs: 1) { id } }',
-    [MISSING, ...BAD_USER_UUIDS],
-  ),
-  ...rows(
-    'Mutation.extendSession(lifeMs:)',
-    'mutation ($value: Float!) { extendSession(userUuid: "someone", lifeMs: $value) { id } }',
-    [MISSING, ...BAD_FURTHER_LIVES],
-  ),
+  ...rows('Mutation.extendSession(input:)', EXTEND, [MISSING]),
+  ...extend('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...extend('lifeMs', [MISSING, ...BAD_FURTHER_LIVES]),
   ...rows('Mutation.release(input:)', RELEASE, [MISSING]),
   ...rows('ReleaseInput.userUuid', RELEASE, [MISSING, ...BAD_USER_UUIDS], {
     given: (userUuid) => ({ userUuid }),
   }),
-  ...rows(
-    'Mutation.restartKernel(userUuid:)',
-    'mutation ($value: String!) { restartKernel(userUuid: $value) { id } }',
-    [MISSING, ...BAD_USER_UUIDS],
-  ),
-  ...rows(
-    'Mutation.restartKernel(contextId:)',
-    'mutation ($value: ID) { restartKernel(userUuid: "someone", contextId: $value) { id } }',
-    BAD_IDS,
-  ),
+  ...rows('Mutation.restartKernel(input:)', RESTART, [MISSING]),
+  ...restart('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...restart('contextId', BAD_IDS),
   ...rows('Mutation.createContext(input:)', CREATE_CONTEXT, [MISSING]),
   ...createContext('userUuid', [MISSING, ...BAD_USER_UUIDS]),
   ...createContext('name', BAD_CONTEXT_NAMES),
   ...createContext('workingDirectory', BAD_DIRECTORIES),
-  ...rows(
-    'Mutation.deleteContext(userUuid:)',
-    'mutation ($value: String!) { deleteContext(userUuid: $value, contextId: "a") { deleted } }',
-    [MISSING, ...BAD_USER_UUIDS],
-  ),
-  ...rows(
-    'Mutation.deleteContext(contextId:)',
-    'mutation ($value: ID!) { deleteContext(userUuid: "someone", contextId: $value) { deleted } }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...rows(
-    'Mutation.interrupt(executionId:)',
-    'mutation ($value: ID!) { interrupt(executionId: $value) { id } }',
-    [MISSING, ...BAD_IDS],
-  ),
-  ...rows(
-    'Mutation.interrupt(signal:)',
-    'mutation ($value: InterruptSignal) { interrupt(executionId: "nothing", signal: $value) { id } }',
-    [
-      { what: 'is no signal for commands', value: 'SIGSTOP' },
-      { what: 'is no text', value: 9 },
-    ],
-  ),
+  ...rows('Mutation.deleteContext(input:)', DELETE_CONTEXT, [MISSING]),
+  ...deleteContext('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...deleteContext('contextId', [MISSING, ...BAD_IDS]),
+  ...rows('Mutation.interrupt(input:)', INTERRUPT, [MISSING]),
+  ...interrupt('executionId', [MISSING, ...BAD_IDS]),
+  ...interrupt('signal', [
+    { what: 'is no signal for commands', value: 'SIGSTOP' },
+    { what: 'is no text', value: 9 },
+  ]),
 ];
 
 const WRITE_FILE = 'mutation ($value: WriteFileInput!) { writeFile(input: $value) { path } }';
-const writeFile = (field: string, bad: readonly BadValue[], beside: object = { text: 'a' }) =>
+const writeFile = (field: string, bad: readonly BadValue[]) =>
   rows(`WriteFileInput.${field}`, WRITE_FILE, bad, {
-    given: (value) => ({ userUuid: 'someone', path: 'a.txt', ...beside, [field]: value }),
+    given: (value) => ({
+      userUuid: 'someone',
+      path: 'a.txt',
+      content: { text: 'a' },
+      [field]: value,
+    }),
   });
 
-/** Rows for an argument of a mutation that takes several. `others`: those beside it. */
-const fileChange = (name: string, argument: string, others: string, bad: readonly BadValue[]) =>
-  rows(
-    `Mutation.${name}(${argument}:)`,
-    `mutation ($value: String!) { ${name}(${argument}: $value, ${others}) { __typename } }`,
-    bad,
-  );
+/** Rows for a mutation that changes a file. `beside`: what else its input needs. */
+const fileChange =
+  (name: 'makeDirectory' | 'moveFile' | 'deleteFile', beside: object) =>
+  (field: string, bad: readonly BadValue[]) => {
+    const input = `${name[0]?.toUpperCase()}${name.slice(1)}Input`;
+    const query = `mutation ($value: ${input}!) { ${name}(input: $value) { __typename } }`;
+    const given = (value: unknown) => ({ userUuid: 'someone', ...beside, [field]: value });
+    return field === 'input'
+      ? rows(`Mutation.${name}(input:)`, query, bad)
+      : rows(`${input}.${field}`, query, bad, { given });
+  };
+const makeDirectory = fileChange('makeDirectory', { path: 'd' });
+const moveFile = fileChange('moveFile', { from: 'a', to: 'b' });
+const deleteFile = fileChange('deleteFile', { path: 'a' });
 const BAD_USERS = [MISSING, ...BAD_USER_UUIDS];
-const SOMEONES = 'userUuid: "someone"';
 
 const fileMutations: readonly Refusal[] = [
   ...rows('Mutation.writeFile(input:)', WRITE_FILE, [MISSING]),
   ...writeFile('userUuid', BAD_USERS),
   ...writeFile('path', [MISSING, ...badChangeable('path')]),
-  ...writeFile('text', [
-    { what: 'is missing, like base64', value: undefined, field: 'text' },
-    { what: 'holds a lone surrogate', value: 'a\ud800', field: 'text' },
-    { what: 'is no text', value: 7 },
+  ...writeFile('content', [
+    MISSING,
+    { what: 'is neither text nor base64', value: {} },
+    { what: 'is both text and base64', value: { text: 'a', base64: 'YQ==' } },
+    { what: 'is a text', value: 'a' },
+    { what: 'holds a lone surrogate', value: { text: 'a\ud800' }, field: 'text' },
+    { what: 'is base64 that is not padded', value: { base64: 'YQ' }, field: 'base64' },
+    { what: 'is base64url', value: { base64: '_-8=' }, field: 'base64' },
+    { what: 'is base64 on several lines', value: { base64: 'YQ==\n' }, field: 'base64' },
   ]),
-  ...writeFile('base64', [{ what: 'is given beside text', value: 'YQ==', field: 'base64' }]),
-  ...writeFile(
-    'base64',
-    [
-      { what: 'is not padded', value: 'YQ', field: 'base64' },
-      { what: 'is base64url', value: '_-8=', field: 'base64' },
-      { what: 'has several lines', value: 'YQ==\n', field: 'base64' },
-    ],
-    {},
-  ),
   ...writeFile('append', [{ what: 'is no Boolean', value: 'yes' }]),
-  ...fileChange('makeDirectory', 'userUuid', 'path: "d"', BAD_USERS),
-  ...fileChange('makeDirectory', 'path', SOMEONES, [MISSING, ...badChangeable('path')]),
-  ...fileChange('moveFile', 'userUuid', 'from: "a", to: "b"', BAD_USERS),
-  ...fileChange('moveFile', 'from', `${SOMEONES}, to: "b"`, [MISSING, ...badChangeable('from')]),
-  ...fileChange('moveFile', 'to', `${SOMEONES}, from: "a"`, [MISSING, ...badChangeable('to')]),
-  ...rows(
-    'Mutation.moveFile(overwrite:)',
-    `mutation ($value: Boolean) { moveFile(${SOMEONES}, from: "a", to: "b", overwrite: $value) { path } }`,
-    [{ what: 'is no Boolean', value: 'yes' }],
-  ),
-  ...fileChange('deleteFile', 'userUuid', 'path: "a"', BAD_USERS),
-  ...fileChange('deleteFile', 'path', SOMEONES, [MISSING, ...badChangeable('path')]),
-  ...fileChange('deleteFile', 'ifMatch', `${SOMEONES}, path: "a"`, [
+  ...makeDirectory('input', [MISSING]),
+  ...makeDirectory('userUuid', BAD_USERS),
+  ...makeDirectory('path', [MISSING, ...badChangeable('path')]),
+  ...moveFile('input', [MISSING]),
+  ...moveFile('userUuid', BAD_USERS),
+  ...moveFile('from', [MISSING, ...badChangeable('from')]),
+  ...moveFile('to', [MISSING, ...badChangeable('to')]),
+  ...moveFile('overwrite', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...deleteFile('input', [MISSING]),
+  ...deleteFile('userUuid', BAD_USERS),
+  ...deleteFile('path', [MISSING, ...badChangeable('path')]),
+  ...deleteFile('ifMatch', [
     { what: 'has no quotes', value: '1-2', field: 'ifMatch' },
     { what: 'is a weak tag', value: 'W/"1-2"', field: 'ifMatch' },
     { what: 'has an empty part', value: '"1-2",', field: 'ifMatch' },
@@ -263,26 +279,53 @@ const fileMutations: readonly Refusal[] = [
   ]),
 ];
 
+const BAD_ENUM: readonly BadValue[] = [{ what: 'is none of its values', value: 'NONE' }];
+
 const PAGE = '{ pageInfo { endCursor } }';
 
 /** Rows for the paging arguments that every list has. `call` is the start of the field, e.g. `sessions(`. */
-function pages(field: string, call: string, beside?: keyof Known): Refusal[] {
-  const declared = beside ? ', $known: ID!' : '';
-  const more = beside ? { beside } : {};
+function pages(field: string): Refusal[] {
   return [
     ...rows(
       `Query.${field}(first:)`,
-      `query ($value: Int${declared}) { ${call}first: $value) ${PAGE} }`,
+      `query ($value: Int) { ${field}(first: $value) ${PAGE} }`,
       BAD_PAGE_SIZES,
-      more,
     ),
     ...rows(
       `Query.${field}(after:)`,
-      `query ($value: String${declared}) { ${call}after: $value) ${PAGE} }`,
+      `query ($value: String) { ${field}(after: $value) ${PAGE} }`,
       BAD_CURSORS,
-      more,
     ),
   ];
+}
+
+/** Rows for a list of something that is there. `call` is how that is got, e.g. `session(id: $known)`. */
+function nested(
+  at:
+    | 'Session.events'
+    | 'Worker.events'
+    | 'Execution.events'
+    | 'Session.executions'
+    | 'Context.executions',
+  call: string,
+  beside: keyof Known,
+): Refusal[] {
+  const name = at.split('.')[1];
+  const of = (argument: string, type: string, bad: readonly BadValue[]) =>
+    rows(
+      `${at}(${argument}:)`,
+      `query ($value: ${type}, $known: ID!) { ${call} { ${name}(${argument}: $value) ${PAGE} } }`,
+      bad,
+      { beside },
+    );
+  const kinds =
+    name === 'events'
+      ? []
+      : [
+          ...of('language', 'Language', BAD_ENUM),
+          ...of('statuses', '[ExecutionStatus!]', BAD_ENUM),
+        ];
+  return [...of('first', 'Int', BAD_PAGE_SIZES), ...of('after', 'String', BAD_CURSORS), ...kinds];
 }
 
 const list = (field: string, argument: string, type: string, bad: readonly BadValue[]) =>
@@ -294,38 +337,49 @@ const list = (field: string, argument: string, type: string, bad: readonly BadVa
 const single = (call: string, type: string, at: string, bad: readonly BadValue[]) =>
   rows(at, `query ($value: ${type}) { ${call} { __typename } }`, bad);
 
-const BAD_ENUM: readonly BadValue[] = [{ what: 'is none of its values', value: 'NONE' }];
-
 const queries: readonly Refusal[] = [
-  ...pages('executions', 'executions('),
-  ...pages('sessions', 'sessions('),
-  ...pages('workers', 'workers('),
-  ...pages('events', 'events('),
-  ...pages('workerEvents', 'workerEvents(workerId: $known, ', 'workerId'),
-  ...pages('sessionEvents', 'sessionEvents(sessionId: $known, ', 'sessionId'),
+  ...pages('executions'),
+  ...pages('sessions'),
+  ...pages('workers'),
+  ...pages('events'),
+  ...nested('Session.events', 'session(id: $known)', 'sessionId'),
+  ...nested('Worker.events', 'worker(id: $known)', 'workerId'),
+  ...nested('Execution.events', 'execution(id: $known)', 'executionId'),
+  ...nested('Session.executions', 'session(id: $known)', 'sessionId'),
+  ...nested('Context.executions', 'context(id: $known)', 'sessionId'),
   ...list('executions', 'tenant', 'String', badWord('tenant')),
   ...list('sessions', 'tenant', 'String', badWord('tenant')),
   ...list('executions', 'userUuid', 'String', BAD_USER_UUIDS),
-  ...list('executions', 'status', 'ExecutionStatus', BAD_ENUM),
+  ...list('executions', 'sessionId', 'ID', BAD_IDS),
+  ...list('executions', 'contextId', 'ID', BAD_IDS),
+  ...list('executions', 'language', 'Language', BAD_ENUM),
+  ...list('executions', 'statuses', '[ExecutionStatus!]', BAD_ENUM),
   ...list('executions', 'from', 'DateTime', BAD_TIMES),
   ...list('executions', 'to', 'DateTime', BAD_TIMES),
-  ...list('executions', 'metadata', 'JSON', BAD_METADATA),
+  ...list('executions', 'metadata', '[MetadataEntryInput!]', BAD_METADATA),
   ...list('sessions', 'userUuid', 'String', BAD_USER_UUIDS),
-  ...list('sessions', 'metadata', 'JSON', BAD_METADATA),
+  ...list('sessions', 'metadata', '[MetadataEntryInput!]', BAD_METADATA),
   ...list('sessions', 'isOpen', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
   ...list('sessions', 'oldestFirst', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
   ...list('sessions', 'from', 'DateTime', BAD_TIMES),
   ...list('workers', 'states', '[WorkerState!]', BAD_ENUM),
-  ...list('events', 'types', '[String!]', [
-    { what: 'has what is no type', value: ['SessionOpened', 'Opened'], field: 'types' },
-    { what: 'holds U+0000', value: ['\u0000'], field: 'types' },
+  ...list('events', 'types', '[EventType!]', [
+    { what: 'has what is no type', value: ['SessionOpened', 'Opened'] },
+    { what: 'holds U+0000', value: ['\u0000'] },
     { what: 'holds null', value: [null] },
   ]),
-  ...list('workerEvents', 'workerId', 'ID!', BAD_IDS),
-  ...list('sessionEvents', 'sessionId', 'ID!', BAD_IDS),
+  ...single('session(id: $value)', 'ID', 'Query.session(id:)', [
+    { what: 'is missing, like userUuid', value: undefined, field: 'id' },
+    ...BAD_IDS,
+  ]),
+  ...single('session(id: "a", userUuid: $value)', 'String', 'Query.session(userUuid:)', [
+    { what: 'is given beside id', value: 'someone', field: 'id' },
+  ]),
+  ...single('worker(id: $value)', 'ID!', 'Query.worker(id:)', [MISSING, ...BAD_IDS]),
+  ...single('context(id: $value)', 'ID!', 'Query.context(id:)', [MISSING, ...BAD_IDS]),
   ...single('execution(id: $value)', 'ID!', 'Query.execution(id:)', BAD_IDS),
   ...single('contexts(userUuid: $value)', 'String!', 'Query.contexts(userUuid:)', BAD_USERS),
-  ...single('session(userUuid: $value)', 'String!', 'Query.session(userUuid:)', BAD_USER_UUIDS),
+  ...single('session(userUuid: $value)', 'String', 'Query.session(userUuid:)', BAD_USER_UUIDS),
   ...single('poolAt(at: $value)', 'DateTime!', 'Query.poolAt(at:)', BAD_TIMES),
   ...single(
     'sessionAt(userUuid: "someone", at: $value)',

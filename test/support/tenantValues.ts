@@ -10,6 +10,12 @@ export type Tenant = (typeof TENANTS)[number];
 const SHARED_USERS = ['ann', 'ann-2', 'bob'] as const;
 /** Types of the schema that have ids. */
 const KINDS = ['Execution', 'Session', 'Worker', 'Context', 'Event'] as const;
+/** What `id` is that of, by the field whose argument it is. */
+const KINDS_OF_IDS: Readonly<Record<string, (typeof KINDS)[number]>> = {
+  session: 'Session',
+  worker: 'Worker',
+  context: 'Context',
+};
 /** What is remembered beside them: executions that were asked for with a terminal. */
 const TERMINAL = 'Terminal';
 /** As `operationsOfSchema.ts` names the fields. */
@@ -63,7 +69,7 @@ export function createTenantValues(random: () => number): TenantValues {
 
   const values: Readonly<Record<string, (type: string) => unknown>> = {
     userUuid: () => pick([...SHARED_USERS, `${markerOf(tenant)}user`]),
-    id: idOf('Execution'),
+    id: () => idOf(KINDS_OF_IDS[field] ?? 'Execution')(),
     executionId: () => idOf(field === 'resizeTerminal' ? TERMINAL : 'Execution')(),
     sessionId: idOf('Session'),
     workerId: idOf('Worker'),
@@ -74,7 +80,6 @@ export function createTenantValues(random: () => number): TenantValues {
       return random() < 0.8 ? idOf(pick(['Execution', 'Session']))() : String(whole(0, 2_000));
     },
     first: () => whole(1, 20),
-    types: () => pick(['SessionOpened', 'ExecutionRequested', 'WorkerAssigned', 'ContextCreated']),
     at: time,
     from: (type) => (type === 'DateTime' ? time() : path()),
     to: (type) => (type === 'DateTime' ? time() : path()),
@@ -87,8 +92,8 @@ export function createTenantValues(random: () => number): TenantValues {
     text: () => marked(),
     base64: () => Buffer.from(marked()).toString('base64'),
     name,
-    value: () => marked(),
-    metadata: () => (random() < 0.5 ? { shared: pick(['1', marked()]) } : { [marked()]: marked() }),
+    value: () => pick(['1', marked()]),
+    key: () => pick(['shared', marked()]),
     idempotencyKey: () => pick(['shared', marked()]),
     timeoutMs: () => whole(1_000, 10_000),
     waitForWorkerMs: () => whole(1_000, 20_000),
@@ -101,7 +106,6 @@ export function createTenantValues(random: () => number): TenantValues {
     rows: () => whole(1, 200),
     tenant: () => pick(TENANTS),
     userPrefix: () => pick(['an', markerOf(tenant)]),
-    door: () => pick(['graphql', 'files']),
     expiresAt: () => new Date(Date.now() + 3_600_000).toISOString(),
     formerValidMs: () => whole(0, 1_000),
     limit: () => whole(0, 5),

@@ -19,7 +19,7 @@ describe('the pages for users', () => {
     const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
     expect(codes.length).toBeGreaterThan(10);
     const rows = [
-      ...readPage('docs/errors.md').matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm),
+      ...readPage('docs/use/errors.md').matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm),
     ].map(([, code]) => code);
     expect(rows.toSorted()).toEqual(codes.toSorted());
   });

@@ -14,6 +14,7 @@ const FOR_AUDITORS: readonly Name[] = [
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
   ...(['answer', 'me', 'quotas', 'events', 'workers', 'workerEvents'] as const),
   ...(['kernel', 'kernels', 'notebooks', 'environments', 'environment'] as const),
+  ...(['sessionById', 'context', 'worker', 'executionEvents', 'environmentPage'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
@@ -21,12 +22,13 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['followExecution'] as const),
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
-  ...(['me', 'tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
+  ...(['me', 'tokens', 'tokenPage', 'createToken', 'rotateToken', 'revokeToken'] as const),
   ...(['quotas', 'setQuota', 'awaitExecution', 'outputPage'] as const),
   ...(['quotas', 'setQuota', 'kernel', 'kernels', 'followContext'] as const),
   ...(['notebooks', 'openNotebook', 'changeNotebook', 'closeNotebook'] as const),
   ...(['environments', 'environment', 'createEnvironment', 'removeEnvironment'] as const),
-  ...(['followBuild'] as const),
+  ...(['followBuild', 'sessionById', 'context', 'worker'] as const),
+  ...(['executionEvents', 'environmentPage'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

@@ -6,8 +6,11 @@ import {
   isEnumType,
   isInputObjectType,
   isInterfaceType,
+  isNonNullType,
   isObjectType,
+  parse,
   printSchema,
+  validate,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { schema } from '../../src/schema/index.ts';
@@ -73,6 +76,31 @@ describe('the schema', () => {
     ]);
     expect(bare).toEqual([]);
   });
+
+  it('has no Float: whole numbers are Int or Int53', () => {
+    expect(printSchema(schema)).not.toMatch(/\bFloat\b/);
+  });
+
+  it('takes one input for each mutation, and answers it with an object', () => {
+    const mutations = Object.values(schema.getMutationType()?.getFields() ?? {});
+    expect(mutations.length).toBeGreaterThan(20);
+    for (const { name, args, type } of mutations) {
+      const own = `${name.charAt(0).toUpperCase()}${name.slice(1)}Input`;
+      const input = name === 'submit' ? 'ExecuteInput' : own;
+      expect(args.map((each) => `${each.name}: ${each.type}`)).toEqual([`input: ${input}!`]);
+      expect(isNonNullType(type) && isObjectType(type.ofType), name).toBe(true);
+    }
+  });
+
+  it.each(['1.5', '9007199254740992', '-9007199254740992', '"7"', 'true'])(
+    'refuses %s where it takes an Int53',
+    (value) => {
+      const query = `mutation { extendSession(input: { userUuid: "a", lifeMs: ${value} }) { id } }`;
+      expect(validate(schema, parse(query))).toMatchObject([
+        { extensions: { code: 'BAD_USER_INPUT' } },
+      ]);
+    },
+  );
 
   it('is the one in schema.graphql', () => {
     expect(readFileSync('schema.graphql', 'utf8')).toBe(`${printSchema(schema)}\n`);

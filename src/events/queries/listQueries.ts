@@ -1,9 +1,10 @@
 /** Queries of many things at once: pages of lists, and what answers need of many executions. */
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
-import { parseStreamId, type RecordedEvent, streamIdOf } from '../../domain/events.ts';
+import { type Actor, parseStreamId, type RecordedEvent, streamIdOf } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Language } from '../../domain/executionOptions.ts';
+import type { ContextId, ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Finish, Output, OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Owner, Users } from '../../domain/users.ts';
@@ -31,13 +32,31 @@ interface ExecutionFilter {
   /** Only these users, whatever `userUuid` says. */
   readonly users: Users | null;
   readonly userUuid: string | null;
-  readonly status: Execution['status'] | null;
+  readonly sessionId: SessionId | null;
+  /** That of the default context is the id of its session. Commands have none. */
+  readonly contextId: ContextId | SessionId | null;
+  readonly language: Language | null;
+  readonly statuses: readonly Execution['status'][] | null;
   /** Only executions requested at this time or later. */
   readonly from: Date | null;
   /** Only executions requested before this time. */
   readonly to: Date | null;
   /** Only executions of sessions whose metadata have all these pairs. */
   readonly metadata: Metadata | null;
+}
+
+/** Where a list of executions that belongs to a session, or to one of its contexts, is read. */
+export interface ExecutionsOf {
+  readonly sessionId: SessionId;
+  /** Null: those of all contexts, and commands. */
+  readonly contextId: ContextId | SessionId | null;
+}
+
+/** The same part of the list of each session or context. */
+export interface ExecutionsPart extends Pick<ExecutionFilter, 'language' | 'statuses'> {
+  /** The position of an execution: only earlier ones are returned. */
+  readonly before: number | null;
+  readonly limit: number;
 }
 
 interface SessionFilter {
@@ -110,22 +129,64 @@ export function createListQueries({ sql, answered }: Client) {
       ? sql`true`
       : sql`metadata <> '{}'::jsonb AND metadata @> ${JSON.stringify(metadata)}::text::jsonb`;
 
+  const ofKind = ({ language, statuses }: Pick<ExecutionFilter, 'language' | 'statuses'>) => sql`
+    ${language === null ? sql`` : sql`AND language = ${language}`}
+    ${statuses === null ? sql`` : sql`AND status = ANY (${[...statuses]}::text[])`}`;
+
+  /** The condition that a cell ran in this context. */
+  const inContext = (id: ReturnType<Sql>) =>
+    sql`language = 'PYTHON' AND (context_id = ${id} OR (context_id IS NULL AND session_id = ${id}))`;
+
   return {
     /** @param before position of an execution's ExecutionRequested: only earlier executions are returned */
     executionPage: async (
-      { tenant, users, userUuid, status, from, to, metadata }: ExecutionFilter,
+      {
+        tenant,
+        users,
+        userUuid,
+        sessionId,
+        contextId,
+        from,
+        to,
+        metadata,
+        ...rest
+      }: ExecutionFilter,
       before: number | null,
       limit: number,
     ): Promise<Edge<Execution>[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
-          ${status === null ? sql`` : sql`AND status = ${status}`}
+          ${sessionId === null ? sql`` : sql`AND session_id = ${sessionId}`}
+          ${contextId === null ? sql`` : sql`AND ${inContext(sql`${contextId}::uuid`)}`}
+          ${ofKind(rest)}
           ${from === null ? sql`` : sql`AND requested_at >= ${from}`}
           ${to === null ? sql`` : sql`AND requested_at < ${to}`}
           ${metadata === null ? sql`` : sql`AND session_id IN (SELECT id FROM sessions WHERE ${having(metadata)})`}
           ${pageBefore('requested_position', before, limit)}`);
       return rows.map((row) => ({ item: toExecution(row), cursor: row.id }));
+    },
+
+    /**
+     * The same part of several lists, in the order of `lists`, each with the last accepted first.
+     * @param most how many executions are returned of all lists together. What is beyond them is left out.
+     */
+    executionPages: async (
+      lists: readonly ExecutionsOf[],
+      { before, limit, ...kind }: ExecutionsPart,
+      most: number,
+    ): Promise<Edge<Execution>[][]> => {
+      const rows = await answered(sql<(ExecutionRow & { nth: number })[]>`
+        SELECT x.*, asked.nth FROM unnest(${lists.map((list) => list.sessionId)}::uuid[],
+          ${lists.map((list) => list.contextId)}::uuid[]) WITH ORDINALITY asked (session, context, nth), LATERAL (
+          SELECT * FROM executions WHERE session_id = asked.session
+            AND (asked.context IS NULL OR ${inContext(sql`asked.context`)}) ${ofKind(kind)}
+            ${pageBefore('requested_position', before, limit)}
+        ) x ORDER BY asked.nth, x.requested_position DESC LIMIT ${most}`);
+      const pages = lists.map((): Edge<Execution>[] => []);
+      for (const { nth, ...row } of rows)
+        pages[nth - 1]?.push({ item: toExecution(row), cursor: row.id });
+      return pages;
     },
 
     /** Ordered by id, and thus by the time of creation. */
@@ -279,9 +340,11 @@ function ofEntities({ sql, answered }: Client) {
      * The protocol through which each execution was requested. Null if its event names no actor. An execution whose
      * events were pruned is left out.
      */
-    doors: async (ids: readonly ExecutionId[]): Promise<ReadonlyMap<string, string | null>> => {
+    doors: async (
+      ids: readonly ExecutionId[],
+    ): Promise<ReadonlyMap<string, Actor['door'] | null>> => {
       const streams = ids.map((id) => streamIdOf('execution', id));
-      const rows = await answered(sql<{ streamId: string; door: string | null }[]>`
+      const rows = await answered(sql<{ streamId: string; door: Actor['door'] | null }[]>`
         SELECT stream_id, metadata -> 'actor' ->> 'door' AS door FROM events
         WHERE stream_id = ANY (${streams}::text[]) AND version = 1`);
       return new Map(rows.map(({ streamId, door }) => [parseStreamId(streamId).id, door]));

@@ -29,6 +29,12 @@ export function createTokenQueries({ sql, answered }: Client) {
         SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
         ORDER BY t.id DESC`),
 
+    /** The newest first. @param before only those that are older than the one with this id */
+    tokenPage: async (before: string | null, limit: number): Promise<UsedToken[]> =>
+      await answered(sql<UsedToken[]>`
+        SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
+        ${before === null ? sql`` : sql`WHERE t.id < ${before}`} ORDER BY t.id DESC LIMIT ${limit}`),
+
     usedToken: async (id: TokenId): Promise<UsedToken | null> => {
       const [token] = await answered(sql<UsedToken[]>`
         SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id

@@ -5,6 +5,7 @@
  * operations check the tenant.
  */
 
+import { hash } from 'node:crypto';
 import DataLoader from 'dataloader';
 import { createOneAtATime } from '../../async/oneAtATime.ts';
 import type { Context } from '../../domain/context.ts';
@@ -23,8 +24,10 @@ import type {
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import type { Edge, ExecutionsOf, ExecutionsPart } from '../../events/queries/listQueries.ts';
 import { type ContextView, contextViewOf, defaultView, viewsOf } from '../contexts/contexts.ts';
 import { type EnvironmentView, environmentViewOf } from '../environments/environments.ts';
+import { type ListPage, type PageRequest, positionOf, readPage } from '../lists/lists.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import {
@@ -44,7 +47,8 @@ import {
  * The size of everything that it returns is counted, unless stated otherwise.
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
-export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | 'listItems'> {
+export interface Answer
+  extends Pick<AnswerBudget, 'eventData' | 'eventList' | 'fileBytes' | 'listItems'> {
   /** Null if there is no such session, or if the principal does not see it. Not counted. */
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
@@ -59,10 +63,22 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   sessionTimes(session: Session): SessionTimes;
   /** When the session was last used; its idle time starts then. Not counted. */
   lastActiveAt(session: Session): Promise<Date>;
-  /** The execution's code. Empty if it was pruned. */
-  code(execution: Execution): Promise<string>;
-  /** The wire by which it was requested: `graphql` or a door. `unknown` if its events were pruned. Not counted. */
-  via(execution: Execution): Promise<string>;
+  /**
+   * A page of the executions of a session, or of one of its contexts, the last accepted first. The pages of many
+   * sessions are read at once. Its items are counted by `listItems`.
+   * @throws BAD_USER_INPUT
+   */
+  executions(
+    of: ExecutionsOf,
+    filter: ExecutionsFilter,
+    request: PageRequest,
+  ): Promise<ListPage<Execution>>;
+  /** The execution's code. Null if it cannot be shown. */
+  code(execution: Execution): Promise<string | null>;
+  /** Why the code is null. Null if it is not. Not counted. */
+  codeUnavailable(execution: Execution): Promise<CodeUnavailable | null>;
+  /** The wire by which it was requested. Null if its events were pruned, or do not name it. Not counted. */
+  via(execution: Execution): Promise<Principal['door'] | null>;
   /**
    * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
    */
@@ -81,6 +97,22 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   inTurn<T>(read: () => Promise<T>): Promise<T>;
   /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
+}
+
+/** Which executions of a session or context are listed. Null or left out: all. */
+interface ExecutionsFilter {
+  readonly language?: Execution['language'] | null | undefined;
+  readonly statuses?: readonly Execution['status'][] | null | undefined;
+}
+
+/** Why code cannot be shown: it was pruned or forgotten, or the principal may not see it. */
+type CodeUnavailable = 'PRUNED' | 'HIDDEN';
+
+const SHA256_OF_NOTHING = hash('sha256', '');
+
+/** Deleted code is read as empty. Only a cell of a notebook can be empty by itself. */
+function isGone({ codeSha256 }: Execution, code: string | null): boolean {
+  return code === '' && codeSha256 !== SHA256_OF_NOTHING;
 }
 
 /**
@@ -135,11 +167,20 @@ export function createAnswer(reads: AnswerReads, advice: OutputAdvice, maxBytes:
       environmentId && (await load.environment.load(environmentId)),
     sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),
+    executions: async (of, { language, statuses }, request) => {
+      const filter = { language: language ?? null, statuses: statuses ?? null };
+      const placeOf = (cursor: string) => load.place.load(cursor);
+      return await readPage(request, placeOf, async (before, limit) => [
+        ...(await load.executions.load({ ...of, ...filter, before, limit })),
+      ]);
+    },
     code: async (execution) => {
       const code = await load.code.load(execution.id);
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes, advice);
-      return budget.charge(execution, 'code', code);
+      return isGone(execution, code) ? null : budget.charge(execution, 'code', code);
     },
+    codeUnavailable: async (execution) =>
+      isGone(execution, await load.code.load(execution.id)) ? 'PRUNED' : null,
     via: ({ id }) => load.via.load(id),
     assembled: async (execution, name) =>
       budget.charge(execution, name, ASSEMBLED[name](await wholeOutput(execution))),
@@ -160,6 +201,7 @@ export function createAnswer(reads: AnswerReads, advice: OutputAdvice, maxBytes:
     inTurn: createOneAtATime(),
     fileBytes: budget.fileBytes,
     eventData: budget.eventData,
+    eventList: budget.eventList,
     listItems: budget.listItems,
   };
 }
@@ -181,7 +223,8 @@ const NOTHING: Assembled = {
 export function withoutContent(answer: Answer): Answer {
   return {
     ...answer,
-    code: async () => '',
+    code: async () => null,
+    codeUnavailable: async () => 'HIDDEN',
     assembled: async (_execution, name) => NOTHING[name],
     outputs: async () => [],
     files: () => null,
@@ -233,11 +276,18 @@ export interface AnswerReads {
   lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
   /** Empty if the code was pruned. Null if it does not fit into MAX_RESPONSE_BYTES together with those before it. */
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
-  /** The wire by which each execution was requested. */
-  vias(ids: readonly ExecutionId[]): Promise<readonly string[]>;
+  /** The wire by which each execution was requested. Null if that is not recorded any more. */
+  vias(ids: readonly ExecutionId[]): Promise<readonly (Principal['door'] | null)[]>;
+  /** A page of executions for each. @throws DomainError BAD_USER_INPUT if they are more than an answer may have */
+  executions(lists: readonly ExecutionList[]): Promise<readonly Edge<Execution>[][]>;
+  /** The position of the execution that a cursor names. Null: it is no such cursor. */
+  placeOf(cursor: string): Promise<number | null>;
   /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
 }
+
+/** A page of the executions of a session or of one of its contexts. */
+interface ExecutionList extends ExecutionsOf, ExecutionsPart {}
 
 /** When an open session ends by itself: its own times, or else those of the settings. */
 interface SessionTimes {
@@ -280,10 +330,36 @@ function createAnswerReads(
     },
     vias: async (ids) => {
       const doors = await queries.doors(ids);
-      return ids.map((id) => doors.get(id) ?? 'unknown');
+      return ids.map((id) => doors.get(id) ?? null);
     },
+    executions: async (lists) => {
+      const pages = new Map<ExecutionList, Edge<Execution>[]>();
+      // As a rule there is one group: the arguments of one field of the document.
+      for (const group of groupsOf(lists)) {
+        const [{ language, statuses, before, limit }] = group;
+        const part = { language, statuses, before, limit };
+        const found = await queries.executionPages(group, part, MAX_LIST_ITEMS + 1);
+        if (found.flat().length > MAX_LIST_ITEMS) throw tooManyItems();
+        for (const [index, list] of group.entries()) pages.set(list, found[index] ?? []);
+      }
+      return lists.map((list) => pages.get(list) ?? []);
+    },
+    placeOf: (cursor) => positionOf({ queries }, principal, cursor),
     outputs: (pages) => queries.outputPages(pages, maxBytes),
   };
+}
+
+/** The lists by what they ask for of their session or context. None is empty. */
+function groupsOf(lists: readonly ExecutionList[]): [ExecutionList, ...ExecutionList[]][] {
+  const groups = new Map<string, [ExecutionList, ...ExecutionList[]]>();
+  for (const list of lists) {
+    const { language, statuses, before, limit } = list;
+    const key = JSON.stringify([language, statuses, before, limit]);
+    const group = groups.get(key);
+    if (group) group.push(list);
+    else groups.set(key, [list]);
+  }
+  return [...groups.values()];
 }
 
 function byIds<Id extends string, T extends { readonly id: Id }>(
@@ -312,7 +388,10 @@ interface AnswerLoaders {
   readonly environment: DataLoader<EnvironmentId, EnvironmentView | null>;
   readonly lastActiveAt: DataLoader<Session, Date>;
   readonly code: DataLoader<ExecutionId, string | null>;
-  readonly via: DataLoader<ExecutionId, string>;
+  readonly via: DataLoader<ExecutionId, Principal['door'] | null>;
+  readonly executions: DataLoader<ExecutionList, readonly Edge<Execution>[], string>;
+  /** The position of the execution that a cursor names. */
+  readonly place: DataLoader<string, number | null>;
   readonly outputs: DataLoader<OutputPage, readonly OutputItem[] | null, string>;
 }
 
@@ -326,6 +405,8 @@ function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
     lastActiveAt: new DataLoader(reads.lastActiveAt),
     code: new DataLoader(reads.codes),
     via: new DataLoader(reads.vias),
+    executions: freshLoader((list) => JSON.stringify(list), reads.executions),
+    place: new DataLoader((cursors) => Promise.all(cursors.map(reads.placeOf))),
     outputs: freshLoader(
       ({ executionId, after, limit }) => `${executionId}:${after}:${limit}`,
       reads.outputs,
@@ -354,6 +435,8 @@ const byId = (id: string) => id;
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
+/** A full page of things, each with its events. Each list of events is a read of its own. */
+const MAX_EVENT_LISTS = 100;
 
 interface AnswerBudget {
   /**
@@ -370,11 +453,14 @@ interface AnswerBudget {
    * @throws DomainError BAD_USER_INPUT when all pages of the answer together have more than 10,000 items
    */
   listItems<T>(items: readonly T[]): readonly T[];
+  /** Counts a list of the events of one thing. @throws DomainError BAD_USER_INPUT for more than 100 of them */
+  eventList(): void;
 }
 
 function createAnswerBudget(maxBytes: number, advice: OutputAdvice): AnswerBudget {
   let bytes = 0;
   let itemCount = 0;
+  let eventLists = 0;
   function charge<T>(piece: Piece, value: T): T {
     count(piece, Buffer.byteLength(jsonText(value) ?? ''));
     return value;
@@ -397,7 +483,20 @@ function createAnswerBudget(maxBytes: number, advice: OutputAdvice): AnswerBudge
       if (itemCount > MAX_LIST_ITEMS) throw tooManyItems();
       return items;
     },
+
+    eventList() {
+      eventLists += 1;
+      if (eventLists > MAX_EVENT_LISTS) throw tooManyEventLists();
+    },
   };
+}
+
+function tooManyEventLists(): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `One response may have the events of at most ${MAX_EVENT_LISTS} things. Ask for fewer at once (\`first\`).`,
+    { field: 'first', limit: MAX_EVENT_LISTS },
+  );
 }
 
 function tooManyItems(): DomainError {

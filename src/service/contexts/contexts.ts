@@ -17,7 +17,7 @@ import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAgain, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { askWorker, type SessionFilesDeps } from '../files/sessionFiles.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
 import { noContext } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type EnsureSessionDeps, ensureSession } from '../sessions/opening.ts';
@@ -411,4 +411,21 @@ export async function contexts(
   const session = await queries.openSession(tenant, validateUserUuid(userUuid));
   if (session === null) return [];
   return viewsOf(session, await queries.openContexts([session.id]));
+}
+
+/**
+ * The context with this id, open or ended. That of a default context is the id of its session. Null if there is none,
+ * or if the principal does not see it.
+ */
+export async function context(
+  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  given: string,
+): Promise<ContextView | null> {
+  const id = parseId<ContextId & SessionId>(given);
+  if (id === null) return null;
+  const [found] = await queries.contexts([id]);
+  if (found) return sees(principal, found) ? contextViewOf(found) : null;
+  const session = await queries.session(id);
+  return session && sees(principal, session) ? defaultView(session) : null;
 }

@@ -223,7 +223,7 @@ async function requireVersion(
 
 /**
  * The output of the build of a version after `after`: first the stored output, then live output up to the end of the
- * build. The items then end. The finish is not among them.
+ * build. The items then end. The last one is the reason why it failed, or the finish if the version is ready.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */
 export async function followBuild(
@@ -240,8 +240,8 @@ export async function followBuild(
 }
 
 /**
- * The items up to the finish, without it: a finish belongs to an execution, and a build has none. If a version is
- * removed while it is built, no finish comes. So its removal ends the items, too.
+ * The items up to the finish. It is left out unless the version is ready. If a version is removed while it is built, no
+ * finish comes. So its removal ends the items, too.
  */
 async function upToTheEnd(
   { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
@@ -249,6 +249,7 @@ async function upToTheEnd(
   items: AsyncIterableIterator<OutputItem>,
 ): Promise<AsyncIterableIterator<OutputItem>> {
   let failure: { readonly error: unknown } | null = null;
+  let isOver = false;
   const off = wakeUps.onEvent(({ event, streamId }) => {
     if (event.type === 'EnvironmentRemoved' && streamId === id) void endIfBroken();
   });
@@ -276,8 +277,11 @@ async function upToTheEnd(
     },
     next: async () => {
       try {
-        const next = await items.next();
-        if (!next.done && next.value.output.kind !== 'finish') return next;
+        const next = isOver ? null : await items.next();
+        if (next && !next.done) {
+          isOver = next.value.output.kind === 'finish';
+          if (!isOver || (await queries.environmentVersion(id))?.state === 'READY') return next;
+        }
       } catch (error: unknown) {
         failure ??= { error };
       }

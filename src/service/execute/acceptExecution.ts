@@ -120,6 +120,9 @@ export async function acceptRequest(
   });
 }
 
+/** Names of facts that callers know by another one. Facts keep theirs, because their hashes are stored by name. */
+const INPUT_NAMES: ReadonlyMap<string, string> = new Map([['stopOnError', 'cancelQueuedOnError']]);
+
 /**
  * The execution that holds the request's idempotency key. Null: none does, or the request has no key.
  * @throws IDEMPOTENCY_CONFLICT if the key was used for another request
@@ -135,7 +138,9 @@ async function underSameKey(
   if (!holder) return null;
   const { executionId, requestHash } = holder;
   const facts = requestFacts(request);
-  const different = requestHashes.differences({ tenant, userUuid, key }, facts, requestHash);
+  const different = requestHashes
+    .differences({ tenant, userUuid, key }, facts, requestHash)
+    .map((name) => INPUT_NAMES.get(name) ?? name);
   if (different.length === 0) return await queries.execution(executionId);
   throw new DomainError(
     'IDEMPOTENCY_CONFLICT',

@@ -3,13 +3,20 @@ import type { Environment } from '../../domain/environment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import { type EnvironmentId, parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
+import { type EnvironmentId, parseId, type SessionId } from '../../domain/ids.ts';
 import type { EnvironmentWorkers, WorkerNumbers } from '../../domain/poolStatus.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { sealAll } from '../../events/chain/auditKeeper.ts';
 import type { Database } from '../../events/database.ts';
-import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/lists.ts';
+import { execution } from '../execute/execution.ts';
+import {
+  type ListPage,
+  type PageRequest,
+  parsePosition,
+  readPage,
+  worker,
+} from '../lists/lists.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
@@ -46,12 +53,12 @@ export async function requireSealed({
 type StreamPageDeps = Pick<ServiceDeps, 'database' | 'requireSealed'>;
 
 interface Stream {
-  readonly kind: 'worker' | 'session';
+  readonly kind: 'worker' | 'session' | 'execution';
   readonly id: string;
 }
 
 /**
- * The events of one worker or session, in order. An operator sees all of them. Everybody else sees those of their
+ * The events of one worker, session or execution, in order. An operator sees all of them. Everybody else sees those of their
  * tenant: of a worker, the events since it got its session. Their positions are then their numbers among the tenant's
  * events.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
@@ -100,15 +107,23 @@ export async function workerEvents(
   workerId: string,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent> | null> {
-  const { database, pool } = deps;
-  const id = parseId<WorkerId>(workerId);
-  const worker = id === null ? null : await database.queries.worker(id);
-  if (worker?.poolId !== pool.id) return null;
-  if (principal.role !== 'OPERATOR') {
-    const session = worker.sessionId && (await database.queries.session(worker.sessionId));
-    if (!session || !sees(principal, session)) return null;
-  }
-  return await streamPage(deps, principal, { kind: 'worker', id: worker.id }, request);
+  const found = await worker(deps, principal, workerId);
+  if (found === null) return null;
+  return await streamPage(deps, principal, { kind: 'worker', id: found.id }, request);
+}
+
+/**
+ * The events of an execution. Null if there is no such execution, or if the principal does not see it.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
+export async function executionEvents(
+  deps: StreamPageDeps,
+  principal: Principal,
+  executionId: string,
+  request: PageRequest,
+): Promise<ListPage<RecordedEvent> | null> {
+  const found = await execution(deps, principal, executionId);
+  return found && (await streamPage(deps, principal, { kind: 'execution', id: found.id }, request));
 }
 
 /** A user's session at an earlier time. */

@@ -1,13 +1,21 @@
-/** Pages of events, executions, sessions and workers. */
+/** Pages of events, executions, sessions, workers, tokens and environments. */
 import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import { type ExecutionId, parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
+import {
+  type ContextId,
+  type ExecutionId,
+  parseId,
+  type SessionId,
+  type WorkerId,
+} from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import { quoted } from '../../domain/text.ts';
+import type { UsedToken } from '../../domain/token.ts';
 import { both, type Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { BoundedPage, Edge } from '../../events/queries/listQueries.ts';
 import { tenantAsked } from '../access/tokens.ts';
+import { type EnvironmentView, environments } from '../environments/environments.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateMetadata } from '../sessions/validateOptions.ts';
@@ -66,7 +74,11 @@ interface ExecutionFilter {
   /** Null or left out: that of the caller. */
   readonly tenant?: string | null | undefined;
   readonly userUuid?: string | null | undefined;
-  readonly status?: Execution['status'] | null | undefined;
+  readonly sessionId?: string | null | undefined;
+  /** That of the default context is the id of its session. */
+  readonly contextId?: string | null | undefined;
+  readonly language?: Execution['language'] | null | undefined;
+  readonly statuses?: readonly Execution['status'][] | null | undefined;
   /** Requested at this time or later. */
   readonly from?: Date | null | undefined;
   /** Requested before this time. */
@@ -79,14 +91,22 @@ interface ExecutionFilter {
 export async function executions(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
   principal: Principal,
-  { tenant, userUuid, status, from, to, metadata }: ExecutionFilter,
+  { tenant, userUuid, from, to, metadata, ...rest }: ExecutionFilter,
   request: PageRequest,
 ): Promise<ListPage<Execution>> {
+  const sessionId = rest.sessionId == null ? null : parseId<SessionId>(rest.sessionId);
+  const contextId = rest.contextId == null ? null : parseId<ContextId>(rest.contextId);
+  const isNothing =
+    (rest.sessionId != null && sessionId === null) ||
+    (rest.contextId != null && contextId === null);
   const filter = {
+    sessionId,
+    contextId,
+    language: rest.language ?? null,
+    statuses: rest.statuses ?? null,
     tenant: tenantAsked(principal, tenant, 'the executions'),
     users: principal.users,
     userUuid: userUuid == null ? null : validateUserUuid(userUuid),
-    status: status ?? null,
     from: from ?? null,
     to: to ?? null,
     metadata: metadata == null ? null : validateMetadata(metadata, config),
@@ -94,13 +114,15 @@ export async function executions(
   return await readPage(
     request,
     (cursor) => positionOf(database, principal, cursor),
-    (before, limit) => database.queries.executionPage(filter, before, limit),
+    async (before, limit) =>
+      // What is no id is that of nothing.
+      isNothing ? [] : await database.queries.executionPage(filter, before, limit),
   );
 }
 
 /** A cursor is the id of an execution. A position would reveal how many events all tenants record. */
-async function positionOf(
-  { queries }: ServiceDeps['database'],
+export async function positionOf(
+  { queries }: Pick<ServiceDeps['database'], 'queries'>,
   principal: Principal,
   cursor: string,
 ): Promise<number | null> {
@@ -179,6 +201,55 @@ export async function workers(
   return await readPage(request, parseIdCursor, (before, limit) =>
     database.queries.workerPage(filter, before, limit),
   );
+}
+
+/**
+ * The worker with this id. Null if there is none in this installation, or if it has had no session that the principal
+ * sees. An operator sees all of them.
+ */
+export async function worker(
+  { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  principal: Principal,
+  given: string,
+): Promise<Worker | null> {
+  const id = parseId<WorkerId>(given);
+  const found = id === null ? null : await queries.worker(id);
+  if (found?.poolId !== pool.id) return null;
+  if (principal.role === 'OPERATOR') return found;
+  const session = found.sessionId && (await queries.session(found.sessionId));
+  return session && sees(principal, session) ? found : null;
+}
+
+/** All tokens, the newest first. @throws BAD_USER_INPUT */
+export async function tokenPage(
+  { database }: Pick<ServiceDeps, 'database'>,
+  _principal: Principal,
+  request: PageRequest,
+): Promise<ListPage<UsedToken>> {
+  return await readPage(request, parseIdCursor, async (before, limit) => {
+    const found = await database.queries.tokenPage(before, limit);
+    return found.map((item) => ({ item, cursor: item.id }));
+  });
+}
+
+/** The environments of the installation. There are few, so each page reads all. @throws BAD_USER_INPUT */
+export async function environmentPage(
+  deps: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  request: PageRequest,
+): Promise<ListPage<EnvironmentView>> {
+  const all = (await environments(deps, principal)).map((item) => ({
+    item,
+    cursor: item.environment.id,
+  }));
+  const placeOf = (after: string) => {
+    const place = all.findIndex(({ cursor }) => cursor === after);
+    return place === -1 ? null : place;
+  };
+  return await readPage(request, placeOf, async (place, limit) => {
+    const start = place === null ? 0 : place + 1;
+    return all.slice(start, start + limit);
+  });
 }
 
 // One page of a list: its size, the cursor before it, and whether another page follows.

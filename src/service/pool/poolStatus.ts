@@ -1,5 +1,5 @@
 /** The pool as callers see it: the numbers of workers, now or as they change, and the numbers of `/metrics`. */
-import type { PoolStatus } from '../../domain/poolStatus.ts';
+import type { PoolStatus, VisibleStatus } from '../../domain/poolStatus.ts';
 import { singleUser } from '../../domain/users.ts';
 import { pullIterator } from '../output/sharedOutput.ts';
 import { type Principal, sees } from '../principal.ts';
@@ -13,7 +13,7 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 export async function poolStatus(
   { pool, sessions, database, config, quotas }: StatusDeps,
   principal: Principal,
-): Promise<PoolStatus> {
+): Promise<VisibleStatus> {
   if (principal.role === 'OPERATOR') return await pool.status();
   const { tenant, users } = principal;
   const userUuid = singleUser(users);
@@ -25,9 +25,9 @@ export async function poolStatus(
     idleWorkers: 0,
     startingWorkers: 0,
     waitingRequests: await database.waiting.total(tenant),
-    environments: [],
-    minIdleWorkers: 0,
-    minIdleEnvironmentWorkers: 0,
+    environments: null,
+    minIdleWorkers: null,
+    minIdleEnvironmentWorkers: null,
     maxTotalWorkers: Math.min(mostSessions, config.maxTotalWorkers),
     isInitializing: pool.isInitializing,
     degradation: pool.degradation,
@@ -41,7 +41,7 @@ export async function poolStatus(
 export function followPoolStatus(
   deps: StatusDeps,
   principal: Principal,
-): AsyncIterableIterator<PoolStatus> {
+): AsyncIterableIterator<VisibleStatus> {
   let sent = '';
   return pullIterator({
     read: async () => {

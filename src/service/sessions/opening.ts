@@ -157,6 +157,11 @@ async function openingOf(
   };
 }
 
+/** The reason as the schema's `CloseReason` names it. */
+function nameOf(reason: Session['closeReason']): string | undefined {
+  return reason?.toUpperCase().replaceAll('-', '_');
+}
+
 /**
  * The user's last session, which has ended. Null if there was none.
  * @param asked as for {@link openingOf}
@@ -177,7 +182,7 @@ async function lastSessionOf(
   throw new DomainError(
     'SESSION_ENDED',
     `This user's session had options, and has ended (${closeReason}). A session without them would differ from it. Call openSession to open another with options, or release to go on without.`,
-    { sessionId, closedAt: closedAt.toISOString(), closeReason },
+    { sessionId, closedAt: closedAt.toISOString(), closeReason: nameOf(closeReason) },
   );
 }
 

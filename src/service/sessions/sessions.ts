@@ -1,6 +1,7 @@
 /** The operations on sessions. */
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
+import { parseId, type SessionId } from '../../domain/ids.ts';
 import {
   decideSession,
   differences,
@@ -13,7 +14,7 @@ import { decideAgain, decideAndCommit } from '../../events/store/decideAndCommit
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { actorOf } from '../access/actorDeps.ts';
 import type { OpenSessions } from '../openSessions.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
 import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait, validateWholeNumber } from '../validate.ts';
@@ -34,6 +35,17 @@ export async function session(
   userUuid: string,
 ): Promise<Session | null> {
   return await database.queries.lastSession(tenant, validateUserUuid(userUuid));
+}
+
+/** The session with this id, open or closed. Null if there is none, or if the principal does not see it. */
+export async function sessionById(
+  { database }: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  given: string,
+): Promise<Session | null> {
+  const id = parseId<SessionId>(given);
+  const found = id === null ? null : await database.queries.session(id);
+  return found && sees(principal, found) ? found : null;
 }
 
 interface OpenSessionRequest extends OptionsRequest {

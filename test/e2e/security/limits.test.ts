@@ -192,7 +192,7 @@ for _ in range(200):
       // The host's kernel ends the sandbox as a whole.
       expect(ran).toMatchObject({ status: 'WORKER_LOST' });
       expect(next).toMatchObject({ stdout: 'False\n', stateLost: true });
-      expect(end).toEqual({ closeReason: 'worker-lost', worker: { endReason: 'oom' } });
+      expect(end).toEqual({ closeReason: 'WORKER_LOST', worker: { endReason: 'OOM' } });
     }
     await works();
     await works('victim');

@@ -157,7 +157,10 @@ async function unfinished(
   if (contextId === undefined) return [];
   const pages = await Promise.all(
     (['QUEUED', 'RUNNING'] as const).map((status) =>
-      service.executions({ userUuid: place.userUuid, status }, { first: MAX_INTERRUPTED }),
+      service.executions(
+        { userUuid: place.userUuid, statuses: [status] },
+        { first: MAX_INTERRUPTED },
+      ),
     ),
   );
   const all = pages.flatMap(({ edges }) => edges.map(({ item }) => item));

@@ -1,0 +1,36 @@
+/**
+ * Writes `./docs/use/errors.md`, or with `--check` compares it and ends with 1 if it differs:
+ * `node dist/schema/printErrors.js [--check]`.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { ERROR_CODES } from './errorCode.ts';
+
+const FILE = 'docs/use/errors.md';
+
+const INTRODUCTION = `# Errors
+
+A GraphQL error means that the call was refused. \`extensions.code\` is one of these. Codes are stable, and new ones can
+be added ([schema-policy.md](schema-policy.md)). The schema has them, too, as the enum \`ErrorCode\`. If
+\`extensions.retryAfterMs\` is present, wait that long before you retry.
+
+This page is made from the declarations in \`src/schema/errorCode.ts\`. To change it, change those, then run
+\`npm run errors\`.
+
+| code | meaning | what to do | retry |
+| --- | --- | --- | --- |
+`;
+
+const rows = Object.entries(ERROR_CODES).map(
+  ([code, { meaning, todo, mayRetry }]) =>
+    `| \`${code}\` | ${meaning} | ${todo} | ${mayRetry ? 'yes' : 'no'} |`,
+);
+const printed = `${INTRODUCTION}${rows.join('\n')}\n`;
+
+if (process.argv.includes('--check')) {
+  if ((await readFile(FILE, 'utf8')) !== printed) {
+    console.error(`${FILE} is not what the code says. Run: npm run errors`);
+    process.exitCode = 1;
+  }
+} else {
+  await writeFile(FILE, printed);
+}
