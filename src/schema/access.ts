@@ -12,7 +12,8 @@ export const Role = builder.enumType('Role', {
     OPERATOR: { description: 'May do everything, for all tenants.' },
     TENANT: { description: 'May do everything for all users of one tenant.' },
     USER: {
-      description: 'May do everything for one user of a tenant, or for those whose name begins so.',
+      description:
+        'May do everything for one user of a tenant, or for those whose name begins with a certain text.',
     },
     AUDITOR: {
       description: 'May read lists and history of one tenant. Runs and changes nothing.',
@@ -36,7 +37,8 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
     }),
     userPrefix: t.exposeString('userPrefix', {
       nullable: true,
-      description: 'It is for the users whose name begins so. Null: for one, or for all.',
+      description:
+        'The token is for the users whose name begins with this text. Null: it is for one user, or for all.',
     }),
     door: t.expose('door', {
       type: Door,
@@ -69,7 +71,7 @@ const withSecret = (mutation: 'createToken' | 'rotateToken') =>
     .implement({
       description: `The result of \`${mutation}\`: a token, and its secret.`,
       fields: (t) => ({
-        token: t.expose('token', { type: Token, description: 'The token.' }),
+        token: t.expose('token', { type: Token, description: 'The token, without its secret.' }),
         secret: t.exposeString('secret', {
           description: 'What its holder sends. Nothing keeps it: read it now or never.',
         }),
@@ -83,12 +85,15 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
     role: t.field({ type: Role, required: true, description: 'What its holder may do.' }),
     tenant: t.string({
       description:
-        'Like a name. Left out: the tenant of the caller. A new name makes a new tenant.',
+        'Whose sessions its holder sees: 1 to 64 of the characters A-Z a-z 0-9 . _ - A new name makes a new tenant. Left out: the tenant of the caller.',
     }),
     userUuid: t.string({
       description: 'The only user, for the role USER, which needs this or `userPrefix`.',
     }),
-    userPrefix: t.string({ description: 'It is for the users whose name begins so.' }),
+    userPrefix: t.string({
+      description:
+        'The token is for all users of the tenant whose name begins with this text. Only for the role USER, in place of `userUuid`.',
+    }),
     door: t.field({
       type: Door,
       description: 'The only wire that it works on: any but CLI. Left out: all.',
@@ -199,7 +204,7 @@ const QuotaKind = builder.enumType('QuotaKind', {
 const Quota = builder.objectRef<QuotaView>('Quota').implement({
   description: 'How much of one kind a tenant, or one of its users, may use, and uses now.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: QuotaKind, description: 'What is limited.' }),
+    kind: t.expose('kind', { type: QuotaKind, description: 'What the quota limits.' }),
     limit: t.expose('limit', {
       type: 'Int53',
       nullable: true,
@@ -212,7 +217,7 @@ const Quota = builder.objectRef<QuotaView>('Quota').implement({
       // Rounded down, so that it reaches the limit only when the limit is reached.
       resolve: ({ used }) => Math.floor(used),
     }),
-    tenant: t.exposeString('tenant', { description: 'The tenant.' }),
+    tenant: t.exposeString('tenant', { description: 'The tenant whose quota it is.' }),
     userUuid: t.exposeString('userUuid', {
       nullable: true,
       description: 'The user. Null: all users of the tenant together.',
@@ -223,7 +228,7 @@ const Quota = builder.objectRef<QuotaView>('Quota').implement({
 const SetQuotaInput = builder.inputType('SetQuotaInput', {
   description: 'A limit for a tenant, or for one of its users.',
   fields: (t) => ({
-    kind: t.field({ type: QuotaKind, required: true, description: 'What is limited.' }),
+    kind: t.field({ type: QuotaKind, required: true, description: 'What the quota limits.' }),
     limit: t.field({
       type: 'Int53',
       description: '0 to 10^15. Null or left out: no limit, whatever the setting says.',
@@ -249,7 +254,8 @@ builder.queryField('quotas', (t) =>
     description: 'The quotas of a tenant, or of one of its users: one of each kind.',
     args: {
       tenant: t.arg.string({
-        description: 'Left out: the tenant of the caller. Others are for operators.',
+        description:
+          'Only of this tenant. Left out: that of the caller. Other tenants are for operators.',
       }),
       userUuid: t.arg.string({
         description:

@@ -158,7 +158,7 @@ builder.queryFields((t) => ({
   environment: t.field({
     type: Environment,
     nullable: true,
-    description: 'An environment that is not removed.',
+    description: 'A version of an environment that is not removed. Null if there is none.',
     args: { name: t.arg.string(name), version: t.arg.int(version) },
     resolve: (_root, args, { service, principal }) =>
       service.environment(principal, args.name, args.version ?? null),
@@ -204,7 +204,7 @@ const BuildEvent = builder.interfaceRef<OutputItem>('EnvironmentBuildEvent').imp
   resolveType: ({ output }) => BUILD_TYPES[output.kind] ?? 'BuildOutput',
   fields: (t) => ({
     seq: t.exposeInt('seq', { description: 'Its place in the log: from 1, without holes.' }),
-    at: t.expose('at', { type: 'DateTime', description: 'When it was noted.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the gateway noted it.' }),
   }),
 });
 

@@ -15,8 +15,8 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
     token: t.exposeString('token', {
       description: 'The id of the token; `auth-token` for AUTH_TOKEN, `cli` for `cellhouse`.',
     }),
-    role: t.expose('role', { type: Role, description: 'The role that it had.' }),
-    tenant: t.exposeString('tenant', { description: 'Its tenant.' }),
+    role: t.expose('role', { type: Role, description: 'The role that the token had.' }),
+    tenant: t.exposeString('tenant', { description: 'The tenant of the token.' }),
     door: t.expose('door', { type: Door, description: 'The wire by which the call came.' }),
   }),
 });
@@ -102,7 +102,7 @@ builder.objectField(Worker, 'events', (t) =>
   t.field({
     type: EventConnection,
     description:
-      'The events of the worker, in order; for everybody but an operator, those since it has had a session.',
+      'The events of the worker, in order; for everybody but an operator, those since it has had a session. Not for the role USER.',
     args: pageArgs,
     resolve: ({ id }, page, context, info) =>
       readEvents(context, info, () => context.service.workerEvents(context.principal, id, page)),

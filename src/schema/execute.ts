@@ -143,7 +143,7 @@ builder.mutationField('executeBatch', (t) =>
 const SendInputInput = builder.inputType('SendInputInput', {
   description: 'Input for an execution.',
   fields: (t) => ({
-    executionId: t.id({ required: true, description: 'The execution.' }),
+    executionId: t.id({ required: true, description: 'The id of the execution.' }),
     data: t.field({
       type: ContentInput,
       description:
@@ -166,14 +166,17 @@ const SendInputPayload = builder.objectRef<Sent>('SendInputPayload').implement({
   fields: (t) => ({
     offset: t.exposeInt('offset', { description: 'How many bytes of input are before it.' }),
     nextOffset: t.exposeInt('nextOffset', { description: 'The offset of what is sent next.' }),
-    execution: t.expose('execution', { type: Execution, description: 'The execution.' }),
+    execution: t.expose('execution', {
+      type: Execution,
+      description: 'The execution that gets the input.',
+    }),
   }),
 });
 
 const ResizeTerminalInput = builder.inputType('ResizeTerminalInput', {
   description: 'A command, and the size that its terminal shall have, in characters.',
   fields: (t) => ({
-    executionId: t.id({ required: true, description: 'The execution.' }),
+    executionId: t.id({ required: true, description: 'The id of the execution.' }),
     columns: t.int({ required: true, description: 'The length of a line: 1 to 65,535.' }),
     rows: t.int({ required: true, description: 'The number of lines: 1 to 65,535.' }),
   }),
@@ -189,7 +192,7 @@ const ResizeTerminalPayload = builder
       }),
       execution: t.field({
         type: Execution,
-        description: 'The execution.',
+        description: 'The command whose terminal it is.',
         resolve: ({ executionId }, _args, context) => requireExecution(context, executionId),
       }),
     }),
@@ -241,7 +244,7 @@ const InterruptSignal = builder.enumType('InterruptSignal', {
 const InterruptInput = builder.inputType('InterruptInput', {
   description: 'The execution to interrupt, and how.',
   fields: (t) => ({
-    executionId: t.id({ required: true, description: 'The execution.' }),
+    executionId: t.id({ required: true, description: 'The id of the execution.' }),
     signal: t.field({
       type: InterruptSignal,
       description:

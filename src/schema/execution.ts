@@ -134,7 +134,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     id: t.exposeID('id', { description: 'The id of the execution. Ids sort by time.' }),
     status: t.expose('status', { type: ExecutionStatus, description: 'Its present status.' }),
     language: t.expose('language', { type: Language, description: 'The language of its code.' }),
-    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user whose it is.' }),
     timeoutMs: t.exposeInt('timeoutMs', {
       description: 'Its time limit in milliseconds, from when the code is sent to the kernel.',
     }),
@@ -307,7 +307,10 @@ builder.objectFields(Execution, (t) => ({
     type: [OutputEvent],
     description: 'Its output events so far, in order, without ExecutionFinished.',
     args: {
-      after: t.arg.int({ defaultValue: 0, description: 'Only events with a larger seq.' }),
+      after: t.arg.int({
+        defaultValue: 0,
+        description: 'Only events with a larger `seq`. 0: from the first on.',
+      }),
       first: t.arg.int({
         description:
           'The most events to return. Null: all of them. All outputs of one response may have MAX_RESPONSE_BYTES together; more is an error that says so.',
@@ -394,8 +397,8 @@ builder.queryFields((t) => ({
     description: 'Executions, the last accepted first.',
     args: {
       tenant: t.arg.string(TENANT_FILTER),
-      userUuid: t.arg.string({ description: 'Only of this user.' }),
-      sessionId: t.arg.id({ description: 'Only of this session.' }),
+      userUuid: t.arg.string({ description: 'Only those of this user.' }),
+      sessionId: t.arg.id({ description: 'Only those of the session with this id.' }),
       contextId: t.arg.id({
         description:
           'Only those that ran in this context. The id of a default context is that of its session.',

@@ -192,7 +192,10 @@ const MakeDirectoryInput = builder.inputType('MakeDirectoryInput', {
   description: 'A folder to make.',
   fields: (t) => ({
     userUuid: t.string(USER),
-    path: t.string({ required: true, description: 'The path of the folder.' }),
+    path: t.string({
+      required: true,
+      description: 'The path of the folder: relative to the home, or absolute.',
+    }),
   }),
 });
 
@@ -200,8 +203,14 @@ const MoveFileInput = builder.inputType('MoveFileInput', {
   description: 'A file or folder, and where it shall be.',
   fields: (t) => ({
     userUuid: t.string(USER),
-    from: t.string({ required: true, description: 'The present path.' }),
-    to: t.string({ required: true, description: 'The new path.' }),
+    from: t.string({
+      required: true,
+      description: 'The present path: relative to the home, or absolute.',
+    }),
+    to: t.string({
+      required: true,
+      description: 'The new path: relative to the home, or absolute.',
+    }),
     overwrite: t.boolean({
       defaultValue: false,
       description: 'Replaces what is at the new path: a file, or an empty folder.',
@@ -242,7 +251,7 @@ const DeleteFileInput = builder.inputType('DeleteFileInput', {
   description: 'A file or folder to delete.',
   fields: (t) => ({
     userUuid: t.string(USER),
-    path: t.string({ required: true, description: 'The path.' }),
+    path: t.string({ required: true, description: 'The path: relative to the home, or absolute.' }),
     ifMatch: t.string({
       description:
         'Deletes it only in this version: an `etag`, or several with commas between them. Otherwise the error is PRECONDITION_FAILED. A link has its own version and that of what it leads to.',
@@ -255,8 +264,10 @@ const DeleteFilePayload = builder
   .implement({
     description: 'The result of `deleteFile`.',
     fields: (t) => ({
-      deleted: t.exposeBoolean('deleted', { description: 'Whether something was there.' }),
-      path: t.exposeString('path', { description: 'The path from the call.' }),
+      deleted: t.exposeBoolean('deleted', {
+        description: 'Whether something was there, and so was deleted.',
+      }),
+      path: t.exposeString('path', { description: 'The path, as the call named it.' }),
     }),
   });
 

@@ -11,10 +11,13 @@ const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implemen
     at: t.expose('at', { type: 'DateTime', description: 'The time from the query.' }),
     id: t.id({ description: 'The id of the session.', resolve: ({ session }) => session.id }),
     userUuid: t.string({
-      description: 'The user.',
+      description: 'The user whose session it is.',
       resolve: ({ session }) => session.userUuid,
     }),
-    workerId: t.id({ description: 'Its worker.', resolve: ({ session }) => session.workerId }),
+    workerId: t.id({
+      description: 'The id of its worker.',
+      resolve: ({ session }) => session.workerId,
+    }),
     openedAt: t.field({
       type: 'DateTime',
       description: 'When the session got its worker.',

@@ -67,7 +67,7 @@ builder.objectRef<ItemOf<'stream'>>('StreamOutput').implement({
   fields: (t) => ({
     name: t.field({
       type: StreamName,
-      description: 'The stream.',
+      description: 'The stream that it was written to.',
       resolve: ({ output }) => output.name,
     }),
     text: t.string({
@@ -88,7 +88,7 @@ builder.objectRef<ItemOf<'result' | 'display' | 'update'>>('RichOutput').impleme
   fields: (t) => ({
     kind: t.field({
       type: RichKind,
-      description: 'Where it comes from.',
+      description: 'Whether it is a result, a display, or a new value for a display.',
       resolve: ({ output }) => output.kind,
     }),
     data: t.field({
@@ -222,7 +222,7 @@ builder.subscriptionFields((t) => ({
       'The output of one execution, in order and without holes: first the recorded events after `after`, then live ones. ' +
       'Ends with ExecutionFinished. After a lost connection, subscribe again with the last seq that you have received.',
     args: {
-      executionId: t.arg.id({ required: true, description: 'The execution.' }),
+      executionId: t.arg.id({ required: true, description: 'The id of the execution.' }),
       after: t.arg.int({
         defaultValue: 0,
         description: 'The last seq that you have received. 0 for all output.',

@@ -70,7 +70,7 @@ builder.queryField('worker', (t) =>
     type: Worker,
     nullable: true,
     description:
-      'The worker with this id. Null if there is none, and for everybody but an operator if it has had no session of their tenant.',
+      'The worker with this id. Null if there is none, and for everybody but an operator if it has had no session of their tenant. Not for the role USER.',
     args: { id: t.arg.id({ required: true, description: 'The id of the worker.' }) },
     resolve: (_root, { id }, { service, principal }) => service.worker(principal, id),
   }),
@@ -116,7 +116,10 @@ const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implem
   description:
     'Why no worker can be made, as far as the answering gateway knows. Open sessions continue to work.',
   fields: (t) => ({
-    reason: t.expose('reason', { type: PoolDegradationReason, description: 'The reason.' }),
+    reason: t.expose('reason', {
+      type: PoolDegradationReason,
+      description: 'What kind of obstacle it is.',
+    }),
     message: t.exposeString('message', {
       description: 'The reason in words. Details are in the log.',
     }),

@@ -35,7 +35,7 @@ export const MetadataEntryInput = builder.inputType('MetadataEntryInput', {
   description: 'A note on a session.',
   fields: (t) => ({
     key: t.string({ required: true, description: 'What the note is called: 1 to 128 characters.' }),
-    value: t.string({ required: true, description: 'The note.' }),
+    value: t.string({ required: true, description: 'The note: any text without U+0000.' }),
   }),
 });
 
@@ -111,7 +111,7 @@ const DeleteContextInput = builder.inputType('DeleteContextInput', {
   description: 'The context to delete, and whose it is.',
   fields: (t) => ({
     userUuid: t.string(USER),
-    contextId: t.id({ required: true, description: 'The context.' }),
+    contextId: t.id({ required: true, description: 'The id of the context.' }),
   }),
 });
 
@@ -123,7 +123,9 @@ const DeleteContextPayload = builder
       deleted: t.exposeBoolean('deleted', {
         description: 'Whether there was such an open context.',
       }),
-      contextId: t.exposeID('contextId', { description: 'The context from the call.' }),
+      contextId: t.exposeID('contextId', {
+        description: 'The id of the context, as the call named it.',
+      }),
     }),
   });
 
@@ -185,7 +187,7 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
     'Binds a user to one worker. Files live as long as the session does. Its options are fixed when it opens.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the session.' }),
-    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user whose it is.' }),
     openedAt: t.expose('openedAt', {
       type: 'DateTime',
       description: 'When the session got its worker.',
@@ -269,7 +271,7 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
 builder.objectField(Context, 'session', (t) =>
   t.field({
     type: Session,
-    description: 'Its session.',
+    description: 'The session whose kernel it is.',
     resolve: ({ sessionId }, _args, context, info) => requireSession(context, info, sessionId),
   }),
 );
@@ -297,7 +299,8 @@ export async function requireSession(
 
 /** The argument of lists that names a tenant. */
 export const TENANT_FILTER = {
-  description: 'Left out: the tenant of the caller. Others are for operators.',
+  description:
+    'Only of this tenant. Left out: that of the caller. Other tenants are for operators.',
 } as const;
 
 /** The argument of lists that filters by the metadata of sessions. */
@@ -472,7 +475,7 @@ const ReleasePayload = builder
         description: 'Whether there was an open session to end.',
         resolve: ({ session }) => session !== null,
       }),
-      userUuid: t.exposeString('userUuid', { description: 'The user from the input.' }),
+      userUuid: t.exposeString('userUuid', { description: 'The user, as the call named them.' }),
       session: t.field({
         type: Session,
         nullable: true,

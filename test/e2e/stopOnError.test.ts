@@ -1,4 +1,4 @@
-/** What is queued behind an execution with `stopOnError`, with real workers, real failures and killed gateways. */
+/** What is queued behind an execution with `cancelQueuedOnError`, with real workers, real failures and killed gateways. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -13,7 +13,7 @@ import {
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const BASH = { language: 'BASH' };
-const STOPS = { stopOnError: true, timeoutMs: 60_000 };
+const STOPS = { cancelQueuedOnError: true, timeoutMs: 60_000 };
 const SLEEP = "print('on')\nimport time\ntime.sleep(50)";
 
 let installation: TestInstallation;
