@@ -6,7 +6,7 @@ import type { DoorDeps, OpenDoor } from './openDoor.ts';
 import { createPredecessorDoor } from './predecessor/predecessorDoor.ts';
 
 /** How each door is made. */
-const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {
+const MAKERS: { readonly [Name in ServedDoor]: (deps: DoorDeps) => OpenDoor } = {
   predecessor: createPredecessorDoor,
   mcp: createMcpDoor,
   jupyter: createJupyterDoor,
@@ -15,5 +15,5 @@ const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } =
 
 /** Makes the doors that are on. @param names see DOORS */
 export function createDoors(names: readonly ServedDoor[], deps: DoorDeps): readonly OpenDoor[] {
-  return names.flatMap((name) => MAKERS[name]?.(deps) ?? []);
+  return names.map((name) => MAKERS[name](deps));
 }

@@ -240,7 +240,7 @@ async function connectToOne(
 /** The time to resolve the name and connect, or to connect to one address, is over. */
 class ConnectTimeoutError extends Error {}
 
-/** The error if the signal was aborted, so that nothing more is tried. Null: it was not aborted. */
+/** The error to throw if the signal was aborted. Null: it was not aborted. */
 function reasonOf({ aborted, reason }: AbortSignal, target: Target): unknown {
   if (!aborted) return null;
   return reason instanceof ConnectTimeoutError

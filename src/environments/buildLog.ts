@@ -128,7 +128,7 @@ export async function openBuildLog(
     waiting.push({ kind: 'stream', name: 'stdout', text });
   }
 
-  const anew = ' anew: it was broken off, as by the end of a gateway';
+  const anew = ' anew: it was broken off, for example because a gateway stopped';
   take([line(`${BEGINNING}${lastSeq > 0 ? anew : ''}.`)]);
 
   return {

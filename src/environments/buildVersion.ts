@@ -57,8 +57,8 @@ class BuildFailedError extends Error {}
 
 /**
  * Resolves when the version is READY or FAILED, or was removed.
- * @throws the reason of the signal, and errors that are not the environment's fault, such as that of an engine or a
- * database that is away. The version is then still BUILDING, and another call attempts the build again. There are at
+ * @throws the reason of the signal, and errors that are not the environment's fault, for example because the engine or
+ * the database is away. The version is then still BUILDING, and another call attempts the build again. There are at
  * most {@link MAX_ATTEMPTS} attempts
  */
 export async function buildVersion(
@@ -70,7 +70,7 @@ export async function buildVersion(
   try {
     if (log.formerAttempts >= MAX_ATTEMPTS)
       throw new BuildFailedError(
-        `It was begun ${log.formerAttempts} times, and broken off each time, as by the end of a gateway`,
+        `It was begun ${log.formerAttempts} times, and broken off each time, for example because a gateway stopped`,
       );
     const { imageId, bytes, packages } = await withinTime(deps, signal, (limited) =>
       built(deps, version, log, limited),

@@ -103,7 +103,8 @@ export async function requestAnew(deps: EnvironmentUpkeepDeps): Promise<void> {
       deps.logger.warn({ name, error: messageOf(error) }, 'the folder of an index cannot be read');
       return hashOf(spec, baseImageId, null);
     });
-    // An older READY version with this hash means that another gateway uses another worker image.
+    // An older READY version with this hash means that another gateway uses another worker image, and has replaced
+    // that version. A rebuild here would only undo this.
     const others = versions.filter((each) => each.name === name && each.id !== newest.id);
     if (others.some((each) => each.state === 'READY' && each.hash === hash)) continue;
     const request = { name, spec, reason, baseImageId, hash, isRebuild: true };

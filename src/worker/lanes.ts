@@ -266,7 +266,7 @@ export interface Lanes {
   ignore(id: ExecutionId): void;
   /** The job's progress. Null if it has not begun. */
   progressOf(job: Job): ExecutionProgress | null;
-  /** Whether the agent has begun the unfinished execution. */
+  /** Whether the agent has reported that the unfinished execution began. It is not enough that its code was sent. */
   hasBegun(id: ExecutionId): boolean;
   remove(job: Job): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */

@@ -61,9 +61,9 @@ export function createSending(deps: SendingDeps): Sending {
     maxCommands,
   } = deps;
   /**
-   * The executions whose code is held back, for one of two reasons. If an interrupt is pending, the former holder may
-   * have sent the code already. The agent's answer to the interrupt shows whether the agent has the code. Otherwise,
-   * the values of the execution's environment variables are still being read.
+   * The executions whose code is held back. Either the values of the execution's environment variables are still being
+   * read, or an interrupt is pending. In the second case, the former holder may have sent the code already. The agent's
+   * answer to the interrupt shows whether the agent has it.
    */
   const heldBack = new Set<ExecutionId>();
 
@@ -112,7 +112,10 @@ export function createSending(deps: SendingDeps): Sending {
 
   const isDue = ({ execution }: Job) => maySend() && contexts.mayRun(execution);
 
-  /** The running commands are nearly always the first ones, so this loop visits few lanes. */
+  /**
+   * Whether one more command may begin. The running commands are nearly always the first ones, so the loop visits few
+   * lanes.
+   */
   function hasPlace(): boolean {
     if (lanes.areCommandsHeldUp) return false;
     let places = maxCommands;

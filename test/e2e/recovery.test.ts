@@ -40,7 +40,7 @@ function postgresPids(dataDir: string): number[] {
     .map(Number);
 }
 
-/** Every process of the server: the postmaster and its children. */
+/** Kills every process of the server: the postmaster and its children. Returns how many there were. */
 function killPostgres(dataDir: string): number {
   const first = postgresPids(dataDir);
   const children = first.flatMap((pid) =>

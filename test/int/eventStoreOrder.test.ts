@@ -33,7 +33,7 @@ describe('positions', () => {
     const writers = Array.from({ length: WRITERS }, async (_, writer) => {
       const own = gateways[writer % 2] ?? gateways[0];
       for (let count = 0; count < COMMITS_EACH; count += 1) {
-        // Every third commit is refused after it has taken part in a group.
+        // Every second commit is refused after it has taken part in a group.
         const streams = [workerRequested(), executionRequested()];
         const user = { userUuid: `writer-${writer}` };
         const refused = own.store.commit({ streams: [sessionOpened(user), sessionOpened(user)] });
@@ -65,7 +65,7 @@ describe('positions', () => {
 });
 
 describe('two gateways that append to the same stream', () => {
-  it('never both succeed: one is first, and the other decides again', async () => {
+  it('never both succeed: one is first, and the other gets a ConcurrencyError', async () => {
     const [one, two] = gateways;
     for (let count = 0; count < 20; count += 1) {
       const append = workerRequested();

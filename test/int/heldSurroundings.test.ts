@@ -15,7 +15,7 @@ const { db, observer, untilStatus } = await useTwoGateways((fresh) => {
 const VALUES = { TOKEN: 's3cret "\\ 漢\n\u0001', EMPTY: '', constructor: 'c' };
 const DIRECTORY = '/home/user/work';
 
-/** What the frames with the execution's code said beside the limits. */
+/** What the frames with the execution's code said, apart from the limits. */
 function sentOf(id: ExecutionId) {
   return scripted.agent.received.flatMap((frame) => {
     const { header, metadata } = frame as {
@@ -160,7 +160,7 @@ it('values that cannot be read for a while are read again', async () => {
   expect(sentOf(second.id)).toEqual([{ environment: { N: '2' } }]);
 });
 
-it('a session that ends while the values are being read ends the code unsent', async () => {
+it('a session that ends while the values are being read cancels the code, which is never sent', async () => {
   const { second, readSecond } = await twoCells();
   await whileLocked(async () => {
     await readSecond();

@@ -1,7 +1,7 @@
 /**
  * Calls arrive at the services of two gateways on one PostgreSQL, in any order. The tests check what each key has run
- * and what each caller was answered (issue 5, acceptance 5). The workers are programmed; all from the service to their
- * sockets is real.
+ * and what each caller was answered (issue 5, acceptance 5). The workers are programmed. Everything from the service to
+ * the workers' sockets is real.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -162,7 +162,7 @@ it('a key runs once, and all callers with its code get that run', {
   );
 });
 
-it('the hashes in the table of keys are those of no guess, and differ between keys with the same code', async () => {
+it('no guess yields a hash in the table of keys, and keys with the same code have different hashes', async () => {
   const userUuid = newId();
   for (const idempotencyKey of ['k1', 'k2'])
     await gateways[0]?.service.execute(AUTH_TOKEN_HOLDER, {

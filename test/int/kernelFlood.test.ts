@@ -17,7 +17,7 @@ const PREPARE_TIMEOUT_MS = 120_000;
 const SLOW = { timeout: 240_000 };
 /** More than the slowest machine needs for a flood. */
 const RUN_TIMEOUT_MS = 200_000;
-/** The duration is the issue's: the test is about a gateway that is away for this long. */
+/** How long the gateway is away. The issue names this duration. */
 const AWAY_MS = 10_000;
 /** The agent's default (docs/internals/worker-protocol.md). */
 const REPLAY_BUFFER_BYTES = 33_554_432;
@@ -111,7 +111,7 @@ it('the agent stays within its memory all the while', async () => {
 });
 
 it.each([
-  ['in any letters', '"é" * 7_500_000', 'é'.repeat(7_500_000)],
+  ['of accented letters', '"é" * 7_500_000', 'é'.repeat(7_500_000)],
   // With such a character Python needs four bytes for each character.
   ['with one rare character', '"x" * 15_000_000 + "🐍"', `${'x'.repeat(15_000_000)}🐍`],
 ])(

@@ -85,7 +85,7 @@ describe('a lease', () => {
     await gateway.leases.acquire('taken');
     const lost = lostName(gateway);
     await expire('taken');
-    // The holder may renew the lease between the two steps; then it expires once more.
+    // If the holder renews the lease between the two steps, the next attempt makes it expire again.
     await expect
       .poll(async () => (await expire('taken')) && (await other.leases.acquire('taken')))
       .not.toBeNull();
@@ -220,7 +220,7 @@ describe('the lease on a worker', () => {
     expect(await other.leases.orphanedWorkers()).toContain(held.id);
   });
 
-  it('shows an ended worker as orphaned only if its executions have not ended for a while', async () => {
+  it('shows a worker that ended a while ago as orphaned only if it has unfinished executions', async () => {
     const lost = async (at: Date) =>
       await commitOne<'worker'>(gateway.store, onWorker(await idleWorker(), workerLost(at)));
     const longAgo = new Date(Date.now() - 2 * SETTLE_LIMIT_MS);

@@ -178,7 +178,7 @@ it('a gateway that could not end a worker keeps no lease of it when another has 
   await maker.close();
 });
 
-it('a worker that serves a session keeps it when another gateway gives up on its start', async () => {
+it('a worker that serves a session keeps the session when another gateway gives the worker up', async () => {
   const sessionId = newId<SessionId>();
   const at = new Date().toISOString();
   const worker = await commitOne<'worker'>(

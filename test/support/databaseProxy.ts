@@ -51,7 +51,7 @@ interface Link {
   /** The first bytes from the client: they contain its application name. */
   name: string;
   isStalled: boolean;
-  /** The last chunk to each side. */
+  /** For each side, resolves when the last chunk to it was written. */
   readonly passed: Map<net.Socket, Promise<void>>;
 }
 
@@ -188,8 +188,8 @@ interface CutConnection {
 }
 
 /**
- * A way to the database that ends for good when the client has sent so many packets: the next one does not arrive. For
- * the server it is as if the client had been killed there, for the client as if the server had been.
+ * An address of the database that passes on this many packets from the client, and fails from the next one on. To the
+ * server it looks as if the client had been killed, and to the client as if the server had been.
  */
 export async function cutAfter(target: DatabaseAddress, packets: number): Promise<CutConnection> {
   if ('url' in target) throw new Error('This needs the parts of an address.');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
-import type { ServedDoor } from '../../src/domain/token.ts';
+import { SERVED_DOORS, type ServedDoor } from '../../src/domain/token.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { useServiceGateways } from './serviceGateways.ts';
 
@@ -93,7 +93,7 @@ export interface Asked {
 export async function useHostileGateway() {
   const log: string[] = [];
   const { db, start } = await useServiceGateways({
-    DOORS: 'predecessor,mcp,jupyter,e2b',
+    DOORS: SERVED_DOORS.join(','),
     MAX_BODY_BYTES: String(MAX_BODY_BYTES),
     AUTH_FAILURES_PER_MINUTE: '1000',
   });
@@ -103,14 +103,9 @@ export async function useHostileGateway() {
 
   const create = async (door: string, expiresAt: Date | null = null) =>
     (await service.createToken(OPERATOR, { name: door, role: 'TENANT', door, expiresAt })).secret;
-  const [predecessor, mcp] = [await create('predecessor'), await create('mcp')];
-  const secrets = {
-    predecessor,
-    mcp,
-    jupyter: await create('jupyter'),
-    e2b: await create('e2b'),
-    files: await create('files'),
-  };
+  const doors = [...SERVED_DOORS, 'files'] as const;
+  const made = await Promise.all(doors.map(async (door) => [door, await create(door)] as const));
+  const secrets = Object.fromEntries(made) as Record<(typeof doors)[number], string>;
 
   /** What the door answers to the row's request, changed as asked. */
   async function ask(row: HostileRow, { token = null, prefix = '', headers, body }: Asked) {

@@ -64,7 +64,7 @@ interface Answered {
   readonly text: string;
 }
 
-/** Lets the tenants call, at these gateways and at the same time, so many times together. */
+/** Lets the tenants make `count` calls in total, several at a time, at these gateways. */
 export async function play(db: TestDatabase, plan: Play): Promise<Played> {
   const { next: random } = createRandom(plan.seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
@@ -145,7 +145,7 @@ function isOf(principal: Principal, { tenant, userUuid }: Owner): boolean {
   return tenant !== null && sees(principal, { tenant, userUuid: userUuid ?? '' });
 }
 
-// Whose each id in a database is, from all tables.
+// The owner of each id in a database, from all tables.
 
 interface Owner {
   /** Null: it is nobody's, such as a worker that no session has had. */
@@ -173,7 +173,7 @@ async function readOwners({ sql }: TestDatabase): Promise<Map<string, Owner>> {
   return owners;
 }
 
-/** Every table whose rows have an id and a tenant: a new one is among them at once. */
+/** Every table with the columns `id`, `tenant` and `user_uuid`. So a new table is included at once. */
 async function tablesOfTenants({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     SELECT table_name AS name FROM information_schema.columns
@@ -185,8 +185,8 @@ async function tablesOfTenants({ sql }: Pick<TestDatabase, 'sql'>): Promise<stri
 // One tenant that makes the same calls, one at a time, in two worlds: what it is shown there can be compared.
 
 /**
- * What they answer depends on how far code has come, on the minute, or on when a worker was made: that may be before it
- * had a session.
+ * Fields whose answers depend on how far code has come, on the minute, or on when a worker was made. A worker may be
+ * made before it has a session.
  */
 const TIMED = new Set([
   ...['submit', 'interrupt', 'sendInput', 'resizeTerminal'],
@@ -232,7 +232,7 @@ export async function playAlone(
   return answers;
 }
 
-/** All that the tenant has begun has ended, and is recorded. */
+/** Resolves when all that the tenant has begun has ended, and the end is recorded. */
 async function settled({ sql }: TestDatabase, tenant: Tenant): Promise<void> {
   await until(`${tenant} has nothing under way`, async () => {
     const rows = await sql`
@@ -251,7 +251,7 @@ function createComparison() {
       text
         // Whether a call has to wait for a worker depends on others, and may be known a little later at the other gateway.
         .replace(/"PoolStatus_waitingRequests":\d+/g, '"PoolStatus_waitingRequests":W')
-        // Whichever of the two has made the worker holds it.
+        // The gateway that made the worker holds it, and either may have made it.
         .replace(/"Event_gatewayId":"[^"]*"/g, '"Event_gatewayId":"G"')
         .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
           if (!numbers.has(id)) numbers.set(id, numbers.size);

@@ -53,7 +53,7 @@ describe('within', () => {
     await expect(failing).rejects.toThrow('too late');
   });
 
-  it('can wait on', async () => {
+  it('lets onLate wait longer', async () => {
     const { promise, resolve } = deferred<string>();
     const waiting = within(1, promise, () => {
       resolve('after all');
@@ -94,7 +94,7 @@ describe('withAbort', () => {
     expect(getEventListeners(stopping.signal, 'abort')).toHaveLength(0);
   });
 
-  it('aborts its own signal alone, after the work, and at once if the other is aborted already', async () => {
+  it('aborts only its own signal: after the work, or at once if the other is aborted already', async () => {
     const { signal } = new AbortController();
     const died = withAbort(signal, async (own) => {
       own.abort(new Error('died'));

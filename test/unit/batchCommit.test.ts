@@ -104,7 +104,7 @@ describe('the commit of a batch', () => {
     ]);
   });
 
-  it('adds nothing to an execution that another gateway or command has ended', () => {
+  it('adds nothing to an execution that has ended already', () => {
     const batch = emptyBatch();
     const over = job({ finishedAt: later(5), status: 'WORKER_LOST' });
     addOutput(batch, over, out('late'), later(6));

@@ -88,7 +88,7 @@ describe('an execution that was read at the start', () => {
     expect(lanes.countIn('a')).toBe(0);
   });
 
-  it('is forgotten once it was reported, which happens once', () => {
+  it('is ignored the first time that the event feed reports it, and only then', () => {
     const first = unfinished('a');
     const lanes = lanesFrom(null, first);
     for (const job of lanes.jobs()) lanes.remove(job);
@@ -98,7 +98,7 @@ describe('an execution that was read at the start', () => {
 });
 
 describe('a lane', () => {
-  it('begins nothing while it is held up, and is not forgotten then', () => {
+  it('begins nothing while it is held up, and is not forgotten in the meantime', () => {
     const [cancelled, next, elsewhere] = [unfinished('a'), unfinished('a'), unfinished('b')];
     const lanes = lanesFrom(null, cancelled);
     const [job] = lanes.jobs();
@@ -130,7 +130,7 @@ describe('a lane', () => {
   });
 });
 
-/** As every holder writes and reads it. */
+/** This is the format that every holder of a worker writes and reads. */
 describe('the stored progress of a worker with the default lane alone', () => {
   const id = '0197a000-0000-7000-8000-000000000002' as ExecutionId;
   const begun = `{"execution":{"executionId":"${id}","startedAt":null,"isDone":false,"lastErrorNameJson":null,"producedBytes":0,"keptBytes":0,"keptOutputs":0,"isFull":false,"droppedBytes":0,"isTruncated":false},"hasUntoldLoss":`;

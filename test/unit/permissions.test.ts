@@ -24,7 +24,7 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
   ...(['me', 'tokens', 'tokenPage', 'createToken', 'rotateToken', 'revokeToken'] as const),
   ...(['quotas', 'setQuota', 'awaitExecution', 'outputPage'] as const),
-  ...(['quotas', 'setQuota', 'kernel', 'kernels', 'followContext'] as const),
+  ...(['kernel', 'kernels', 'followContext'] as const),
   ...(['notebooks', 'openNotebook', 'changeNotebook', 'closeNotebook'] as const),
   ...(['environments', 'environment', 'createEnvironment', 'removeEnvironment'] as const),
   ...(['followBuild', 'sessionById', 'context', 'worker'] as const),

@@ -1,4 +1,4 @@
-/** Which workers are made of which environments, and what makes way for them. */
+/** Which environments get new workers, and which idle workers make way for them. */
 
 import { describe, expect, it } from 'vitest';
 import type { WaitingPlace } from '../../src/domain/poolStatus.ts';
@@ -45,7 +45,7 @@ describe('the plan of a supply', () => {
     expect(make).toEqual([room(null), room('science')]);
   });
 
-  it('makes one worker for each of two users who wait at two gateways, not two', () => {
+  it('makes only one worker if one user waits here and another at another gateway', () => {
     const [one, other] = [place('u1', 'science'), place('u2', 'science')];
     expect(plan({ own: [one], elsewhere: [other] }).make).toEqual([room('science')]);
     expect(plan({ own: [other], elsewhere: [one] }).make).toEqual([room('science')]);
@@ -57,7 +57,7 @@ describe('the plan of a supply', () => {
     expect(make).toEqual([{ environment: 'science', way: { of: null } }]);
   });
 
-  it('ends outdated workers first, and then those of the environment with most that nobody waits for', () => {
+  it('ends outdated workers first, then those of the environment with most idle workers to spare', () => {
     const own = [1, 2, 3, 4, 5].map((n) => place(`u${n}`, 'science'));
     const { make } = plan({
       own: [...own, place('u6')],
@@ -68,7 +68,7 @@ describe('the plan of a supply', () => {
         ['art', stock(1)],
       ]),
     });
-    // One of none is for the user who waits for it.
+    // One of the three idle workers of no environment is for u6.
     expect(make.map(({ way }) => way)).toEqual([
       'outdated',
       { of: null },
@@ -108,7 +108,7 @@ describe('the plan of a supply', () => {
     expect(plan({ own, elsewhere, room: 2 })).toEqual({ make: [room('science')], isLeft: false });
   });
 
-  it('makes the worker of a turn elsewhere if users wait here for the same, whoever gets it', () => {
+  it('makes a worker although it is the turn of a user elsewhere, if one here waits for the same', () => {
     const { make, isLeft } = plan({ own: [place('u2')], elsewhere: [place('u1')], room: 1 });
     expect({ make, isLeft }).toEqual({ make: [room(null)], isLeft: false });
   });
@@ -119,14 +119,14 @@ describe('the plan of a supply', () => {
     expect(make).toEqual([room('science')]);
   });
 
-  it('keeps nothing free for an environment that cannot be started, and makes none of it', () => {
+  it('keeps no room for an environment whose workers cannot be made, and makes none', () => {
     const own = [place('u1', 'art'), place('u2', 'science')];
     const minIdle = new Map([['art', 1]]);
     const { make } = plan({ own, room: 1, minIdle, failing: new Set(['art']) });
     expect(make).toEqual([room('science')]);
   });
 
-  it('leaves the idle minimum behind those who wait, here and elsewhere', () => {
+  it('serves the users who wait, here and elsewhere, before the idle minimum', () => {
     const minIdle = new Map<string | null, number>([
       [null, 2],
       ['science', 1],
@@ -213,7 +213,7 @@ describe('any plan', () => {
           const { idle, starting } = state.stock.get(name) ?? stock(0);
           return Math.max(0, waiting - idle - starting);
         }).reduce((sum, count) => sum + count, 0);
-        // Where idle workers or starting ones are for users of the other gateway, the next look makes the rest.
+        // Idle or starting workers may be for users of the other gateway. Then the next plan makes the rest.
         const isPlain = [...state.stock.values()].every(
           ({ idle, starting }) => idle + starting === 0,
         );

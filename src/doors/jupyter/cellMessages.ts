@@ -39,7 +39,10 @@ interface OutboxDeps {
   readonly maxMessageBytes: number;
 }
 
-/** The limit for a client that does not identify itself. Python's `websockets`, as in Open WebUI, closes at more. */
+/**
+ * The limit for a client that does not identify itself. Open WebUI, for example, uses Python's `websockets`, which
+ * closes the connection if a message is larger.
+ */
 export const PLAIN_CLIENT_BYTES = 1024 * 1024;
 
 export function createOutbox(deps: OutboxDeps): Outbox {
@@ -161,8 +164,9 @@ export function createCellMessages(): CellMessages {
 }
 
 /**
- * The number that a cell shows. A cell that is not stored in the history shows the number of the next cell, as with a
- * stock kernel. The stock kernel's reply then has the number of the last cell.
+ * The number that a cell shows. A cell that is not stored in the history shows the number that the next cell will get,
+ * as with a stock kernel. But the kernel's reply has the number of the last stored cell. So once the reply has been
+ * recorded, the execution's count is one too low.
  */
 function shownCount({ executionCount, options, finishedAt, status }: Execution): number {
   const isReplied = finishedAt !== null && status !== 'WORKER_LOST';

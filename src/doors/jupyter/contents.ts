@@ -81,7 +81,8 @@ function nameIn(path: string): string {
 const MAX_LISTED = 10_000;
 const PAGE = 1_000;
 /** The note in the model of the home. */
-const NOTE = 'These files end with the session of their user. Save elsewhere what is to stay.';
+const NOTE =
+  'These files are deleted when the session ends. Save what you want to keep somewhere else.';
 const EMPTY_NOTEBOOK = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
 
 const TYPE = z
@@ -91,7 +92,7 @@ const FORMAT = z.enum(['text', 'base64', 'json'], 'must be text, base64 or json.
 /** In a query. */
 const SHOWN = z.object({ type: TYPE, format: FORMAT, content: TEXT });
 const ANYTHING = z.unknown().optional();
-/** A large file comes in pieces: from 1 on, and the last is -1. */
+/** `chunk` is the number of a piece of a large file ({@link save}). */
 const SAVED = optionalBody({ type: TYPE, format: TEXT, content: ANYTHING, chunk: ANYTHING });
 const MADE = optionalBody({ type: TYPE, ext: TEXT, copy_from: TEXT });
 const RENAMED = optionalBody({ path: TEXT });

@@ -10,14 +10,15 @@ import { sessionPrefixOf } from '../shared/target.ts';
 export interface Connections {
   of(kernelId: string): number;
   /**
-   * The returned function takes it out.
-   * @param reader what its client calls itself. An older connection to the kernel with the same name is replaced
+   * Adds a connection. The returned function removes it. If the client has a name, an older connection of the same name
+   * to the same kernel is replaced.
    */
   add(connection: Connection): () => void;
 }
 
 interface Connection {
   readonly kernelId: string;
+  /** The name that the client gives itself. Null: it gives none. */
   readonly reader: string | null;
   /** Another connection has taken its place. */
   replaced(): void;
@@ -42,7 +43,7 @@ export function createConnections(): Connections {
 
 /** Where the kernels of a caller are. */
 type Target =
-  /** A token for one user: contexts of that user's session, beside the default one, which other doors use. */
+  /** A token for one user: all contexts of that user's session except the default one, which other doors use. */
   | { readonly type: 'contexts'; readonly userUuid: string }
   /** Any other token: each kernel is the default context of a session of its own, whose user has this prefix. */
   | { readonly type: 'sessions'; readonly prefix: string };
@@ -57,14 +58,18 @@ export interface Kernels {
   /** @throws NOT_FOUND also for a context that is no kernel of the caller */
   find(id: string): Promise<KernelView>;
   /**
-   * @param folder in which it begins, relative to the home; only contexts begin elsewhere than in the home
-   * @param environment of its session, which is opened if there is none. Null: none. Undefined: any
-   * @throws SESSION_OPTIONS_DIFFER if the session that it would be in is of another environment
+   * @param folder the folder in which the kernel starts, relative to the home. A default context starts in the home
+   * @param environment the environment of the kernel's session, which is opened if necessary. Null (the usual kernel)
+   * and undefined (no choice) also accept a session that is open in any environment
+   * @throws SESSION_OPTIONS_DIFFER if the session is open, but not in the environment that is named
    */
   start(folder: string | null, environment: string | null | undefined): Promise<KernelView>;
   /** @throws NOT_FOUND */
   end(id: string): Promise<void>;
-  /** Ends what runs in it. What waits goes on, unless it was sent to stop on an error. @throws NOT_FOUND */
+  /**
+   * Interrupts the execution that runs. Those that wait run after it, unless it has the option `stopOnError`.
+   * @throws NOT_FOUND
+   */
   interrupt(id: string): Promise<void>;
   /** Replaces the kernel. What runs or waits in it ends. @throws NOT_FOUND */
   restart(id: string): Promise<KernelView>;
@@ -124,8 +129,9 @@ export function kernelsOf({ principal, service }: Caller, newId: () => string): 
 }
 
 /**
- * Opens the user's session in an environment, unless it is open. All kernels of a session are of its environment, so
- * those of none are, too: a notebook that was made elsewhere names the usual kernel without a choice.
+ * Opens the user's session in an environment, unless it is open. All kernels of a session use its environment. That
+ * holds also if the client asks for the usual kernel (null): a notebook that was made elsewhere names that kernel
+ * although nobody has chosen it.
  */
 async function openIn(
   service: BoundService,
@@ -135,14 +141,15 @@ async function openIn(
   const session = await service.session(userUuid);
   const isOpen = session !== null && session.closedAt === null;
   if (isOpen && environment && session.environment !== environment) {
-    const its = session.environment === null ? 'no environment' : session.environment;
+    const its =
+      session.environment === null ? 'no environment' : `the environment ${session.environment}`;
     throw new DomainError(
       'SESSION_OPTIONS_DIFFER',
-      `This user's session is open in ${its}, and all of its kernels are of that. Release the session first, or choose a kernel of ${its}.`,
+      `Every kernel of this user's open session uses ${its}. Release the session first, or choose a kernel that uses ${its}.`,
       { sessionId: session.id, options: ['environment'] },
     );
   }
-  // After a session in an environment, whoever starts a kernel has chosen its environment.
+  // Null, the usual kernel, counts as a choice only if the user's last session had an environment.
   const isChosen = environment !== undefined && (session?.environment ?? environment) !== null;
   if (!isOpen && isChosen) await service.openSession({ userUuid, environment });
 }
@@ -157,7 +164,7 @@ function noKernel(id: string): DomainError {
   return new DomainError('NOT_FOUND', `Kernel does not exist: ${shortened(id)}`);
 }
 
-/** What a client sends may be long, and is no text for an answer. */
+/** Cuts a name that a client sent, because it may be too long to be repeated in an answer. */
 export function shortened(name: string): string {
   return name.length > MAX_SHOWN_CHARS ? `${name.slice(0, MAX_SHOWN_CHARS)}...` : name;
 }

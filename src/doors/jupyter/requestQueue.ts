@@ -47,8 +47,8 @@ export function createRequestQueue(first: Promise<unknown>): RequestQueue {
 }
 
 /**
- * The pause before a client is asked again whether all has arrived. What arrived after its last answer may be sent
- * again.
+ * The pause before a client is asked again whether all messages have arrived. If the client reconnects, messages that
+ * arrived after its last answer may be sent again.
  */
 const INTERVAL_MS = 100;
 

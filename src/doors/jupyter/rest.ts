@@ -52,7 +52,8 @@ export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Pr
   const versions = await service.environments();
   const ready = versions.filter(({ environment }) => environment.state === 'READY');
   const names = new Set(ready.map(({ environment }) => environment.name));
-  // What clients ask for without a choice is of no environment.
+  // Clients ask for this name by default, and get a kernel without an environment. So an environment of this name
+  // cannot be offered.
   names.delete(KERNEL_NAME);
   return [...names].sort();
 }

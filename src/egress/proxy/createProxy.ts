@@ -70,7 +70,10 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
     return await dial(of.session, target, of.gone.signal);
   }
 
-  /** Counts a refusal, and returns it for the code. If the code has disconnected, nothing is counted. */
+  /**
+   * Counts a refusal, and returns it so that the user's code can be told. If that code has disconnected, nothing is
+   * counted.
+   */
   function refuse(error: unknown, { session, gone }: Served, target: Target | undefined) {
     const refusal = egressRefusalOf(error);
     if (gone.signal.aborted && error === gone.signal.reason) return refusal;

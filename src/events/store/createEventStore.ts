@@ -45,7 +45,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const quotaCounts = createQuotaCounts();
   const queue = createCommitQueue(commitGroup, isRefusal);
 
-  /** The result is null for a commit whose asker is no longer let in. */
+  /** The result is null for a commit that was not sent, because its asker was not known to be let in. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
     const { commits: client, logger, freshOutputs } = deps;
     const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };
@@ -141,10 +141,11 @@ interface Waiting<R> {
 }
 
 /**
- * Sends one group at a time. Commits that arrive meanwhile form the next group. Commits that touch the same thing never
- * share a group and never overtake each other. Floods let others pass ({@link BulkPace}).
- * @param run commits a whole group and resolves with a result for each member in order. If it rejects, it has done
- * nothing.
+ * Sends one group at a time. Commits that arrive meanwhile form the next group. Two commits conflict if one writes a
+ * thing that the other writes or relies on. Such commits never share a group and never overtake each other. Floods let
+ * others pass ({@link BulkPace}).
+ * @param run commits a whole group and resolves with a result for each member in order. If it rejects with an error
+ * that `canSplit` accepts, it has written nothing.
  * @param canSplit whether the members of a group that was rejected with this error may be tried one by one
  */
 export function createCommitQueue<R>(
@@ -215,7 +216,7 @@ export function createCommitQueue<R>(
 
 /**
  * Takes commits from the queue, in order. A commit is left for later if it is held back, if the group has no room for
- * it, or if it touches the same thing as a commit before it, taken or left.
+ * it, or if it conflicts with any commit before it, whether that one was taken or left.
  */
 function takeGroup<R>(
   waiting: readonly Waiting<R>[],
@@ -353,16 +354,16 @@ interface SendGroupDeps {
 interface SentGroup {
   /** Null: no commit of the group was sent. */
   readonly result: CommitResult | null;
-  /** All commits of the group except those whose callers (`Asker`) have lost the right to make them. */
+  /** All commits of the group except those whose askers were not known to be let in ({@link whoStands}). */
   readonly committed: readonly PreparedCommit[];
 }
 
 /**
  * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
  * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
- * nothing twice. Before each attempt, commits whose askers are no longer let in are left out of the group.
- * @throws the server's refusal unchanged, or DatabaseAwayError when the database stays away: the group may have been
- * written or not
+ * nothing twice. Each attempt leaves out the commits whose askers are not known to be let in.
+ * @throws the database's refusal unchanged, or DatabaseAwayError if the database stays away. In the second case, the
+ * group may have been written or not
  */
 async function sendGroup(
   group: readonly PreparedCommit[],
@@ -380,7 +381,8 @@ async function sendGroup(
     try {
       const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
-      // Without quotas, this is the result of an earlier attempt, perhaps with other members of the group.
+      // A result without the field `quotas` is that of an earlier attempt, which may have sent other commits of the
+      // group.
       if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
       const { committed, firstPosition } = await committedOf(
         client,
@@ -414,7 +416,7 @@ async function sendGroup(
  */
 const KNOWN_WITHIN_MS = 1_000;
 
-/** The commits of the group whose askers are let in now. Commits without an asker are among them. */
+/** The commits of the group whose askers are known to be let in now, and those that have no asker. */
 async function whoStands(group: readonly PreparedCommit[]): Promise<readonly PreparedCommit[]> {
   const unknown = group.flatMap(({ commit: { asker } }) => asker?.fresh() ?? []);
   if (unknown.length > 0) await within(KNOWN_WITHIN_MS, Promise.all(unknown), () => undefined);

@@ -92,7 +92,7 @@ export interface Commit {
   readonly secretInput?: SecretInput;
   /** The most unfinished executions that a queue of a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
-  /** There must be no other unfinished executions than these before the commit ({@link LimitError}). */
+  /** Before the commit, none of these queues may have more unfinished executions than given ({@link LimitError}). */
   readonly knownQueues?: readonly QueueSize[];
   /**
    * The execution that this commit adds must be the first of its session. Otherwise another writer was first

@@ -65,7 +65,7 @@ function isBefore<T extends WaitingPlace>(line: Line<T>, other: Line<T>): boolea
   return mine !== undefined && theirs !== undefined && youngestFirst(mine, theirs) > 0;
 }
 
-/** Names decide between users who began to wait in the same millisecond, so that all gateways agree. */
+/** The users' hashes decide if both began to wait in the same millisecond, so that all gateways agree. */
 function youngestFirst(a: WaitingPlace, b: WaitingPlace): number {
   if (a.since !== b.since) return b.since - a.since;
   return a.user < b.user ? 1 : -1;

@@ -119,8 +119,8 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
 
 /**
  * In the order of the turns, assigns to each waiting user an idle worker, a worker that is being made, or room for a
- * new one. This gateway makes at most as many workers of an environment as its own users need, although users of other
- * gateways may get them. Further room is left for the gateways where the other users wait.
+ * new one. This gateway makes no more workers of an environment than its own users need. Users of other gateways may
+ * still get some of them. Further room is left for the gateways where those users wait.
  */
 function forWaiting(
   state: SupplyState,

@@ -1,5 +1,5 @@
 /**
- * The queue of requests that wait for an idle worker. They are served in the order of `planSupply.ts`, together with
+ * The queue of requests that wait for an idle worker. They are served in the order of `fairOrder.ts`, together with
  * those that wait at other gateways. A user has only one place in the queue, however many requests of that user wait:
  * the session that the first one opens serves them all.
  */

@@ -3,8 +3,8 @@
  * (`--oci-seccomp`), gVisor's kernel applies the profile to the system calls of user code.
  *
  * It is based on Docker's default profile for a container without CAP_SYS_ADMIN, minus everything that numerical Python
- * with threads, processes and local sockets does not need. security.md, "System calls", lists what was removed and
- * why.
+ * with threads, processes and local sockets does not need. docs/internals/security.md, "System calls", lists what was
+ * removed and why.
  */
 
 /** Common calls, allowed with any arguments. */
@@ -41,7 +41,7 @@ const SOCKETS =
   'accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg ' +
   'sendto setsockopt shutdown';
 const MACHINE = 'getrandom sysinfo uname';
-/** Only the file helper uses these. Each kernel gives them up (worker-image/agent/cellhouse_kernel/privileges.py). */
+/** Only the file helper uses these. Kernels and commands give them up (`forbid_inotify`, cellhouse_kernel/privileges.py). */
 const WATCHING = 'inotify_add_watch inotify_init1 inotify_rm_watch';
 
 /** <sys/socket.h>, <netinet/in.h>, <linux/netlink.h> */
@@ -93,7 +93,8 @@ export function seccompProfile(): string {
       allow('mknodat', masked(2, S_IFMT, S_IFIFO)),
       allow('personality', equal(0, 0)),
       allow('personality', equal(0, ASK_PERSONALITY)),
-      // The limit on core dumps must not change: with 0, Linux would start the host's crash handler (see CORE_LIMIT).
+      // The limit on core dumps must not change: with 0, Linux would start the host's crash handler (see CORE_LIMIT in
+      // containerSpec.ts).
       allow('setrlimit', { index: 0, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', { index: 1, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', equal(2, 0)),

@@ -197,7 +197,7 @@ function serve(
         if (passed === null) return deliver();
         const bytes = Buffer.byteLength(message);
         if (held.messages === MAX_HELD || held.bytes + bytes > maxBodyBytes) {
-          if (isOpen()) closeSoon(webSocket, TRY_AGAIN_LATER, 'Nobody can check the token');
+          if (isOpen()) closeSoon(webSocket, TRY_AGAIN_LATER, 'The token cannot be checked now');
           return;
         }
         held.messages += 1;

@@ -206,7 +206,7 @@ const WRONG: Refusal = { ...UNAUTHENTICATED, message: 'The token is wrong.' };
 
 function tooMany(retryAfterMs: number): Refusal {
   const message =
-    'Too many wrong tokens have come from this address. No token is tried for a while.';
+    'Too many wrong tokens have come from this address. Wait before you send this token again.';
   return {
     ...refusalOf(new DomainError('UNAUTHENTICATED', message, { retryAfterMs })),
     status: 429,

@@ -115,7 +115,7 @@ export function watchArrivals(socket: WebSocket): Arrivals {
 
 // Detects a reader that reads nothing, by comparing how many bytes are still unsent.
 
-/** Checks per timeout. The time of progress between two checks is unknown, so the cut is at most one interval late. */
+/** Checks per timeout. A check sees that there was progress, but not when, so the cut may be one interval late. */
 const POLLS_PER_TIMEOUT = 4;
 
 interface ReaderWatch {

@@ -93,8 +93,8 @@ export async function acceptRequest(
   return await decideAgain(async (isAgain) => {
     // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
-    // The refusal is read before the key. So if an earlier copy of this call was accepted before the refusal, the read
-    // of the key finds that copy.
+    // The refusal is read before the key. An earlier copy of this call may have used up the quota. That copy was
+    // recorded before the refusal became known, so the later read of the key finds it.
     const refusal = deps.quotas.knownRefusal(owner);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
@@ -282,8 +282,9 @@ function besideEvents(
 }
 
 /**
- * An agent without the needed features would not report the process id of a command, and would not send it every
- * signal. @throws BAD_USER_INPUT, POOL_INITIALIZING
+ * Requires that the session's worker has the features that the request needs. An agent without them would not report a
+ * command's process id, and could not send every signal to the command.
+ * @throws BAD_USER_INPUT, POOL_INITIALIZING
  */
 async function requireFeatures(
   deps: Pick<ServiceDeps, 'database' | 'pool'>,

@@ -32,7 +32,7 @@ interface Wait {
 /**
  * Runs code. Resolves with the present state of the execution when it has ended, when `until` is aborted, or when the
  * gateway stops. An execution that has not ended goes on. The call never resolves before the execution is durable. If
- * the gateway stops before that, the call does not resolve: the server closes its connection.
+ * the gateway stops before that, the call may never settle: the server closes its connection.
  */
 export function executeUntil(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
@@ -141,7 +141,7 @@ type FollowDeps = RunDeps & Pick<ServiceDeps, 'sharedOutput' | 'stopping'>;
 /**
  * Runs code, whichever gateway holds the session's worker, and reports what happens to it. Resolves when the execution
  * is durable. At the gateway that holds the worker, following the execution needs no query. If the gateway stops before
- * the execution is durable, the call need not resolve, because the server closes its connection. The caller then learns
+ * the execution is durable, the call may never settle, because the server closes its connection. The caller then learns
  * nothing, even if the code was accepted.
  * @param gone aborted when the caller no longer listens. It must be aborted at some time, unless the news were read to
  * their end.

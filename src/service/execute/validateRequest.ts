@@ -53,7 +53,7 @@ function bytesOfExpressions(expressions: readonly UserExpression[]): number {
   );
 }
 
-/** Linux keeps each in 16 bits. */
+/** The most columns, and the most rows, of a terminal. Linux keeps each number in 16 bits. */
 const MAX_CELLS = 65_535;
 
 /** @param within the prefix of the field names in messages @throws BAD_USER_INPUT */

@@ -66,7 +66,8 @@ export async function inNewSession<T>(
   owner: SessionOwner,
   { act, adds, waitForWorkerMs, options }: InNewSession<T>,
 ): Promise<T> {
-  // The commit checks this again. It is checked before the claim, too, so that no call waits that will be refused.
+  // The commit checks this again. It is checked before the claim, too, so that a call that will be refused need not
+  // wait for a worker.
   const checked = requireMayOpen(deps, owner, { adds, options });
   await within(EARLY_READ_MS, checked, () => undefined);
   const environment = options?.environment ?? null;

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 # The deepest nesting that is accepted in an output's JSON. Programs that read it later use recursion, too.
 MAX_JSON_DEPTH = 64
-# The most values in one message (docs/internals/worker-protocol.md): 16 MiB can hold five million, which take 0.4 GB when parsed.
+# The most values in one message (docs/internals/worker-protocol.md). 16 MiB can hold five million, which take 0.4 GB
+# when parsed.
 MAX_JSON_VALUES = 400_000
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

@@ -50,7 +50,7 @@ ORDERS = ORDER = 3
 GIVEN = 4
 # Signals that Python or the spawner ignores. A program that is executed would ignore them, too.
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
-# <asm-generic/ioctls.h>. The module `termios` is not needed for anything else.
+# From <asm-generic/ioctls.h>. The module `termios` has it, but would be imported for nothing else.
 TIOCSWINSZ = 0x5414
 # The packet that brings the terminal, and the answer of an agent that has taken it.
 TERMINAL_PACKET = b"terminal"
@@ -81,7 +81,7 @@ def write_order(order: int, content: Content) -> None:
 
 
 def seal_order(order: int) -> None:
-    """Let nobody write to it any more. A process that then cannot write that it begins ends instead."""
+    """Forbid all further writes. A process that has not written `begun` by now cannot, and ends without executing."""
     fcntl.fcntl(order, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
 
 

@@ -34,7 +34,8 @@ from cellhouse_kernel.forking import (
 )
 from cellhouse_kernel.privileges import set_capabilities
 
-# These let a process become the kernel's user, without any capability. Unlike the agent, the spawner signals nobody.
+# A process needs these to become the kernel's user and to give up every capability. Unlike the agent, the spawner
+# signals nobody, so it does not need CAP_KILL.
 KEPT_CAPABILITIES = (CAP_SETGID, CAP_SETUID, CAP_SETPCAP)
 MAX_PACKET_BYTES = 16
 
@@ -106,7 +107,7 @@ def _make(given: Descriptors) -> None:
 
 
 def _say(control: int, number: int) -> None:
-    """Tell the agent that the reaper could not be made, in its place."""
+    """Tell the agent, in place of the reaper, that the reaper could not be made."""
     # If the agent is gone, `serve` finds that out.
     with suppress(OSError):
         os.write(control, f'{{"failed": {{"errno": {number}}}}}'.encode())

@@ -22,7 +22,7 @@ MAX_DEPTH = 100
 MAX_ENTRIES = 10_000
 # Reading the clock costs as much as scanning a file, so it is done only once for this many entries.
 ENTRIES_PER_CLOCK_READING = 32
-# Watches count per user on the whole host: by default, a user has 65,536 or more, and 128 instances of inotify.
+# Linux limits watches per user, on the whole host: by default to 65,536 or more, and instances of inotify to 128.
 MAX_WATCHES = 512
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -46,7 +46,7 @@ class HomeTree:
             os.close(fd)
 
     def scan_names(self, folder: Folder, names: Iterable[str], budget: ScanBudget) -> None:
-        """Scan these entries of a folder, and folders that are new. Raises TooMuch or OSError."""
+        """Scan these entries of a folder, and what is in those that are new folders. Raises TooMuch or OSError."""
         if not folder.is_attached:
             return
         fd = self._open(folder)
@@ -70,7 +70,7 @@ class HomeTree:
         for entry in _entries_in(fd, budget):
             budget.spend()
             name = entry.name
-            # The kind came with the listing, so what does not count costs no further call.
+            # The listing tells the kind of an entry, so an entry that does not count costs no further system call.
             if entry.is_file(follow_symlinks=False) and name not in folder.folders:
                 if not self._is_part(name) and self._scan_file(folder, entry):
                     found.add(name)
@@ -101,7 +101,7 @@ class HomeTree:
         budget: ScanBudget,
         is_whole: bool = False,
     ) -> None:
-        """Scan one entry; with `is_whole`, also a folder that is not new."""
+        """Scan one entry. A folder that is known and watched is entered only with `is_whole`."""
         try:
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except OSError:
@@ -171,7 +171,7 @@ def _entries_in(fd: int, budget: ScanBudget) -> list[os.DirEntry[str]]:
 class TreeIndex:
     """The folders and files of the last scan, and how they changed since `record`. Nothing here reads a disk.
 
-    Raises TooMuch when there are more than may count.
+    Raises TooMuch when there are more than MAX_ENTRIES, or when a budget is used up.
     """
 
     def __init__(self, watches: Watches) -> None:
@@ -303,7 +303,7 @@ class Watches:
     def __init__(self, inotify: Inotify | None) -> None:
         self._inotify = inotify
         self._folders: dict[int, Folder] = {}
-        # False once a folder could not be watched, because there are no more watches.
+        # False without inotify, and once a folder could not be watched.
         self.are_complete = inotify is not None
 
     def folder_of(self, watch: int) -> Folder | None:
@@ -330,7 +330,7 @@ class Watches:
             self.are_complete = False
             return
         finally:
-            # While a process has a folder as its working folder, the folder stays, and so does its watch.
+            # Leave the folder: even after its removal, a process's working folder stays, and so does its watch.
             os.chdir("/")
         self._folders[folder.watch] = folder
 
@@ -343,7 +343,7 @@ class Watches:
 
 
 class TooMuch(Exception):
-    """The scan would take more than it may. `reason` is that of docs/internals/worker-protocol.md."""
+    """The scan is over one of its limits. docs/internals/worker-protocol.md lists the values of `reason`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -2,7 +2,7 @@
 
 States: begun -> finished | given up. Nobody sees half a file under the target's name, whenever anything dies.
 
-What is written is a part until then (Parts). A write may have preconditions, as in HTTP.
+Until the file is renamed, it is called a part (Parts). A write may have preconditions, as in HTTP.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def precondition_field(fields: dict[str, Any]) -> Precondition:
 
 
 def has_tag(tags: tuple[str, ...], present: Set[str]) -> bool:
-    """Whether one of the tags `present` is among `tags`. There are none if nothing is there."""
+    """Whether one of the tags `present` is among `tags`. If no file is there, `present` is empty."""
     return bool(present) and (ANY in tags or not present.isdisjoint(tags))
 
 
@@ -103,7 +103,7 @@ class Writing:
             written = os.open(self._part, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
             stack.callback(os.close, written)
             if not os.path.samestat(os.fstat(written), self._identity):
-                raise Refused("not_found", "The file was exchanged while it was written.")
+                raise Refused("not_found", "The file was replaced while it was being written.")
             old = target_status(self.place)
             self._precondition.check(old)
             if self._precondition.if_none_match == (ANY,):
@@ -171,7 +171,7 @@ class Parts:
         self._forget(name)
 
     def take_over(self, memory: int) -> None:
-        """Remove the parts of a helper that was killed, and keep the notes in its memory from now on."""
+        """Remove the parts that a killed helper left, and from now on keep this helper's notes in the same memory."""
         self._memory = os.dup(memory)
         for slot, note in _notes_in(memory):
             with contextlib.suppress(OSError, Refused):

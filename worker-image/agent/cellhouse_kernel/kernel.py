@@ -1,9 +1,10 @@
 """The kernel: takes requests from the link and handles them, one at a time, with as little in between as possible.
 
-It is ipykernel's, in three steps. A CellKernel runs cells and makes their replies as ipykernel does, but asks the shell
-less for each cell. A LinkKernel has the agent as its only client: for each request, ipykernel switches to its control
-thread and back, sleeps before it replies, and hands each message to another thread. Here requests, replies and outputs
-share one ordered path, so none of that is needed. A Kernel survives what user code does to its process.
+Three classes build on ipykernel's kernel, each on the one before. A CellKernel runs cells and makes their replies as
+ipykernel does, but with fewer calls of the shell. A LinkKernel has the agent as its only client, and one ordered path
+for requests, replies and outputs. So it needs none of what ipykernel does for each request: switch to the control
+thread and back, sleep before the reply, and hand each message to another thread. A Kernel survives what user code does
+to its process.
 
 Checked against IPython 8.35.0, ipykernel 6.29.5.
 """
@@ -395,7 +396,7 @@ def past_cells(
 
     The history is not stored anywhere, so it has only the cells of this kernel.
 
-    0 is the session of this kernel, and no other is known.
+    `session` is 0 for this kernel's session. No other session is known.
     """
     if session != 0:
         return []

@@ -179,7 +179,7 @@ def read_some(descriptor: int) -> bytes | None:
 
 
 def _above_standard(descriptor: int) -> int:
-    """The file, under a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
+    """Move the file to a descriptor above 2: if user code has closed a standard one, the file may have got that one."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -214,8 +214,8 @@ class RawPipe:
         try:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
-            # User code has used up all descriptors. The old pipe stays, since an execution must not fail for want of a
-            # new pipe: it may be the one that closes descriptors. The next execution gets a new pipe again.
+            # User code has used up all descriptors. The old pipe stays: the execution must not fail for want of a new
+            # one, since its code may be what closes descriptors. The next execution gets a new pipe again.
             self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading

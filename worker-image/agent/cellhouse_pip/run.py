@@ -78,7 +78,7 @@ class UserPackages:
         more = [f"and {len(hidden) - MAX_NAMED} more"] if len(hidden) > MAX_NAMED else []
         named = ", ".join([*map(str, hidden[:MAX_NAMED]), *more])
         return (
-            f"kernels import the image's own version of what it has already: {named}. "
+            f"kernels import the image's own version of these packages: {named}. "
             "Whoever runs Cellhouse can make an environment with other versions."
         )
 
@@ -142,7 +142,7 @@ def proxy_of(environment: Mapping[str, str]) -> str | None:
 
 
 def no_index_note(arguments: list[str]) -> str | None:
-    """What to say after a command with these arguments has failed; None if it had another reason than an index.
+    """What to say after a command with these arguments has failed; None if the reason was not a refused index.
 
     A worker has no network. If the gateway allows it, code reaches other hosts through the gateway's proxy, which
     refuses those that the setting EGRESS_ALLOW does not list.

@@ -1,4 +1,4 @@
-"""Contexts as a gateway asks for them, with three real kernels: run as root in the worker image."""
+"""Contexts as a gateway asks for them, with real kernels: run as root in the worker image."""
 
 import asyncio
 import errno
@@ -164,7 +164,7 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(await self.run_in("one", "2", COUNT), ("interrupted", ""))
         self.assertTrue(await deletion)
 
-    async def test_one_that_is_deleted_before_its_kernel_is_ready_waits_for_none(self) -> None:
+    async def test_deleting_one_does_not_wait_for_the_start_of_its_kernel(self) -> None:
         os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         self.submit("queued", COUNT, "one")
         made = asyncio.create_task(self.call("contexts", context_id="one"))
@@ -179,7 +179,7 @@ class ContextsTest(WithExecutor, Socket):
         told = [fact["state"] for fact in self.facts("cellhouse_context")]
         self.assertEqual(told, ["ended"])
 
-    async def test_one_that_is_deleted_while_its_kernel_is_replaced_waits_for_none(self) -> None:
+    async def test_deleting_one_does_not_wait_for_the_replacement_of_its_kernel(self) -> None:
         await self.run_in("one", "1", COUNT)
         os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         restarted = asyncio.create_task(self.call("restart", context_id="one"))
@@ -222,7 +222,7 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(self.executor.interrupt("one", "r2"), (True, True))
         await self.reply("one")
 
-    async def test_there_are_no_more_than_a_worker_has(self) -> None:
+    async def test_a_context_beyond_the_limit_is_refused(self) -> None:
         with mock.patch.object(contexts, "MAX_CONTEXTS", 1):
             self.assertEqual((await self.call("contexts", context_id="one"))[0], 200)
             refused = await self.call("contexts", context_id="two")

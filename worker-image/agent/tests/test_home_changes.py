@@ -18,7 +18,7 @@ from cellhouse_files.home_tree import (
 )
 from cellhouse_files.inotify import queued_bytes
 
-# Far more CPU time than a look takes, for what does not test the limit.
+# Far more CPU time than a look takes, for tests that are not about the limit.
 PLENTY_MS = 10_000.0
 # In place of MAX_ENTRIES.
 FEW_ENTRIES = 100
@@ -168,7 +168,7 @@ class Differences(WithHome):
 
     def test_a_folder_that_cannot_be_read_keeps_what_was_in_it(self) -> None:
         if os.geteuid() == 0:
-            # As another user. The real one stays, so that it can be undone.
+            # Root may read everything, so act as another user. The real user stays root, so this can be undone.
             os.chown(self.folder, 65_534, 65_534)
             os.seteuid(65_534)
             self.addCleanup(os.seteuid, 0)
@@ -211,7 +211,7 @@ class Differences(WithHome):
 
 
 class DifferencesWithoutInotify(Differences):
-    """The same where the system has no more instances of it."""
+    """The same where the system has no instance of inotify left."""
 
     has_inotify = False
 

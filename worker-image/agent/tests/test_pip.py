@@ -89,7 +89,7 @@ class TestPip(WithPip):
         code, said = self.install("numpy==99.1", "for_test", "own_json")
         self.assertEqual(code, 0, said)
         note = (
-            "Note: kernels import the image's own version of what it has already: "
+            "Note: kernels import the image's own version of these packages: "
             "numpy 2.2.4 (not 99.1), own_json (not 1.0). "
             "Whoever runs Cellhouse can make an environment with other versions."
         )

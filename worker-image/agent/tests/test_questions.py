@@ -1,4 +1,4 @@
-"""Questions to kernels that run nothing, with real kernels: run as root in the worker image."""
+"""Questions to idle kernels. The kernels are real: run this as root in the worker image."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
 COMPLETE = "complete_request"
-# Each says with a file that the kernel works at an answer.
+# Each makes the file BEGUN when the kernel is working on an answer.
 BEGUN, GO = "/home/user/begun", "/home/user/go"
 SLOW = f"""
 import time
@@ -67,7 +67,7 @@ class QuestionsTest(WithExecutor):
         self.enterContext(mock.patch.object(questions, "ANSWER_SECONDS", LIMIT_MS / 1000))
 
     async def begun(self) -> None:
-        """Wait until the kernel works at an answer."""
+        """Wait until the kernel is working on an answer."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not os.path.exists(BEGUN):
                 await asyncio.sleep(0.01)
@@ -138,7 +138,7 @@ class QuestionsTest(WithExecutor):
         self.assertEqual(none, {"entries": []})
 
     async def test_waits_for_no_code(self) -> None:
-        """While code runs or waits there is no answer, at once; the other context answers."""
+        """While code runs or waits, the caller learns at once that there is no answer. The other context answers."""
         await self.executor.contexts.create(Context("other", None))
         self.executor.submit(request("1", "import time; time.sleep(60)"))
         await self.started("1")
@@ -165,7 +165,7 @@ class QuestionsTest(WithExecutor):
         self.assertEqual((await answer)["matches"], [".b"])
 
     async def test_only_one_is_asked_at_a_time(self) -> None:
-        """The others get no answer, at once."""
+        """The callers of the others learn at once that they get no answer."""
         await self.run_code("1", SLOW)
         first = asyncio.create_task(self.complete("slow."))
         await self.begun()
@@ -174,7 +174,7 @@ class QuestionsTest(WithExecutor):
         self.assertIsNone(await first)
 
     async def test_a_slow_answer_is_given_up_and_keeps_nothing_waiting(self) -> None:
-        """Its output is no output, and the code that waits runs."""
+        """What it prints is dropped, and the code that waits runs."""
         await self.run_code("1", SLOW)
         answer = asyncio.create_task(self.complete("slow."))
         await self.begun()
@@ -188,7 +188,7 @@ class QuestionsTest(WithExecutor):
         self.assertNotIn("never shown\n", texts)
 
     async def test_an_answer_that_never_ends_costs_the_kernel(self) -> None:
-        """As a leftover of earlier code does: the next code tells of the loss."""
+        """As with a leftover of earlier code, the next code reaches its limit, and then the kernel is replaced."""
         await self.run_code("1", DEAF)
         answer = asyncio.create_task(self.complete("deaf."))
         await self.begun()
@@ -267,7 +267,7 @@ class FormTest(unittest.TestCase):
     """What is refused, and what is cut."""
 
     def test_wrong_requests(self) -> None:
-        """Each names its field."""
+        """Each has something wrong, or lacks something."""
         for body in (
             {},
             asked("execute_request", code="1"),

@@ -1,4 +1,4 @@
-"""Watchers of folders, asked of a real helper."""
+"""Watchers of folders, with a real helper."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def finish[Result](turns: Turns[Result]) -> Result:
 
 
 class Renames:
-    """Hides no name, and renames a folder whenever it is asked whether another name is hidden."""
+    """Hides no name. Each of the first `times` times that it is asked about a name, it renames a folder."""
 
     def __init__(self, folder: str, times: int) -> None:
         self._names = [f"{folder}/d", f"{folder}/e"]
@@ -339,7 +339,7 @@ class Limits(WithWatchers):
 
 
 class Looks(unittest.TestCase):
-    """Looks beside others, and beside what changes meanwhile."""
+    """Looks during which another look runs, or the folder changes."""
 
     @contextmanager
     def folder(self) -> Iterator[str]:

@@ -217,7 +217,7 @@ class Limits:
         self._killed = asyncio.Event()
         # The signal that its processes get first.
         self.signal: signal.Signals = signal.SIGINT
-        # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`.
+        # `timeout` or `interrupted` if that ended the last wait; otherwise `finished`. CommandRun may replace it.
         self.outcome = "finished"
 
     @property

@@ -30,7 +30,7 @@ from cellhouse_agent.json_values import JsonObject, MalformedMessage, dump
 from cellhouse_agent.kernel.kernel import Kernel
 from cellhouse_agent.kernel.link import KernelMessage
 
-# If a kernel could run for this long but has not said `busy`, it counts as stuck: a leftover of an earlier execution
+# A kernel that has had a CPU for this long without saying `busy` counts as stuck: a leftover of an earlier execution
 # keeps it busy. A leftover is code that only pretended to be over, or a task that never yields. If MAX_BUSY_SHARE of
 # the time limit is shorter, it applies instead.
 MAX_BUSY_SECONDS = 1.0
@@ -105,7 +105,7 @@ class Execution(Record):
         self.keep("cellhouse_expressions", body, len(body))
 
     def _accept_question(self, message: KernelMessage, cell_input: CellInput) -> None:
-        """Every question is answered, even one that is not reported to the gateway."""
+        """Answer a well-formed question, even one that is not reported to the gateway."""
         try:
             prompt, is_password = cell_input.ask(message.content)
         except MalformedMessage:
@@ -149,9 +149,9 @@ MAX_NUMBER = 2**53
 class CellInput:
     """Answers the questions of one cell (`InputRequests` in the kernel), each with a line of its input.
 
-    States of a question: asked -> answered. The kernel asks one question after another, and gives each a higher number.
-    If an interrupt ends the waiting, the next question has the same number with the next prompt. If that number was
-    answered already, the kernel has the line, and no other is sent.
+    States of a question: asked -> answered. The kernel asks one question at a time, and counts them. If an interrupt
+    ends the wait for an answer, the next question has the same number, with a prompt of its own. If that number was
+    answered already, the kernel has the line, and no other line is sent.
     """
 
     def __init__(self, buffer: InputBuffer, kernel: Kernel, msg_id: str) -> None:

@@ -1,6 +1,6 @@
 """Passes each request to its lane or to the commands, at most once.
 
-The default kernel's lane does the work of `run`, `on_message`, `state`, `generation`, and `restart` without a context.
+`run`, `on_message`, `state` and `generation` are about the default kernel. So is `restart` without a context.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cellhouse_agent.usage.sampling import Trees
 
 
 def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str | None) -> Kernel:
-    """Makes no kernel: this worker has no contexts beside the default one."""
+    """Refuse to make a kernel: this worker has only the default one."""
     raise TooManyContexts
 
 
@@ -175,7 +175,7 @@ class Executor:
         return Interrupted(False, False)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these variables in each kernel's environment before its next code, and for later kernels and commands."""
+        """Set these environment variables in each kernel before it runs more code, in later kernels and in commands."""
         self._default.set_variables(variables)
         self.contexts.set_variables(variables)
         self.commands.set_variables(variables)

@@ -1,4 +1,4 @@
-"""Keeps a kernel ready for a lane: replaces one that has ended, even while it was idle."""
+"""Keeps a kernel ready for a lane: replaces a kernel that has ended, even one that was idle."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class KernelKeeper:
             self._home.kernel_began()
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these variables in the kernel's environment before its next code, and in that of every later kernel."""
+        """Set these environment variables in the kernel before it runs more code, and in every later kernel."""
         self._variables = variables
         if self._kernel:
             self._kernel.set_variables(variables)
@@ -115,9 +115,9 @@ class KernelKeeper:
         await self.start_again(reason)
 
     async def start_again(self, reason: str) -> None:
-        """Replace a kernel that was halted, unless no other is to follow.
+        """Replace a kernel that was halted, unless `begin_end` was called.
 
-        If no kernel can be started, the kernel `is_missing`. In a context, KernelStartError is raised as well.
+        If no kernel can be started, `is_missing` becomes true. In a context, KernelStartError is raised as well.
         """
         if self.is_ending:
             return

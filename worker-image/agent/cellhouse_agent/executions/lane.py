@@ -115,7 +115,7 @@ class Lane:
             self._end_unstarted(queued, INTERRUPTED)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these variables in the kernel's environment before its next code, and in that of every later kernel."""
+        """Set these environment variables in the kernel before it runs more code, and in every later kernel."""
         self._keeper.set_variables(variables)
 
     async def restart(self) -> int:
@@ -125,7 +125,7 @@ class Lane:
     def end(self) -> None:
         """End the running and the queued requests as interrupted, then end the kernel; `run` returns after that.
 
-        If `run` was not called before `end`, it need not be called.
+        If `end` is called before `run`, there is no need to call `run`.
         """
         self._keeper.begin_end()
         self._empty_queue(INTERRUPTED)
@@ -146,8 +146,8 @@ class Lane:
     async def run(self, kernel: Kernel) -> None:
         """
         Serve, beginning with a ready kernel, until `end`.
-        Raises KernelStartError when no replacement can be started in a context, and any error after which the agent
-        cannot tell how an execution ended.
+        Raises any error that leaves the agent unable to tell how an execution ended. In a context, also raises
+        KernelStartError when the kernel cannot be replaced.
         """
         self._keeper.keep(kernel)
         # Requests that arrived before the first kernel was ready have lost no state.

@@ -135,7 +135,8 @@ class RememberedAnswers:
             del self._answers[request_id]
 
 
-# How a request is refused (docs/internals/worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS.
+# How a request is refused: "Operations" in docs/internals/worker-protocol.md. An operation's own error is a row of
+# ERRORS.
 
 # The HTTP status of each reason why a file operation was refused.
 FILE_STATUSES = {

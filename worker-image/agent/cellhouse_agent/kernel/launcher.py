@@ -36,7 +36,7 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 
 
 class KernelLauncher:
-    """Owns the fork server. `cpus` is the worker's limit of CPUs, and the number of threads of a numerical library."""
+    """Owns the fork server. `cpus` limits the worker's CPUs, and is how many threads a numerical library uses."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class KernelLauncher:
 
 
 def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of commands, before their own variables: the one that code in a kernel finds."""
+    """The environment of commands, without variables of their own. Code in a kernel finds the same one."""
     environment = kernel_environment(cpus, further)
     return {**environment, "PATH": with_users_programs(environment["PATH"])}
 
@@ -142,7 +142,7 @@ def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> d
         "TMPDIR": "/tmp",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # A chart is shown as data, and as a page that opens in any browser that reaches cdn.plot.ly. By default, plotly
-        # would print its own 8 MB first.
+        # would first output its whole JavaScript library, 8 MB.
         "PLOTLY_RENDERER": "plotly_mimetype+colab",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
@@ -271,7 +271,7 @@ class ForkServer:
         return order
 
     def _await_answer(self) -> None:
-        """Count the silence of the fork server from now on, as long as an answer is due."""
+        """Restart the timeout for the next answer of the fork server. If no answer is due, there is no timeout."""
         if self._silence:
             self._silence.cancel()
         self._silence = None

@@ -149,7 +149,7 @@ def _open(found: Found) -> tuple[int, int]:
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         os.close(file)
-        raise Refused("busy", "A file was exchanged while the folder was read.")
+        raise Refused("busy", "A file was replaced while the folder was being read.")
     return file, status.st_size
 
 
