@@ -113,7 +113,7 @@ describe('a kernel that is started with the name of an environment', () => {
     const other = await ask(anns, 'POST', '/kernels', { name: 'art' });
     expect([other.status, other.body.message]).toEqual([
       409,
-      "This user's session is open in science, and all of its kernels are of that. Release the session first, or choose a kernel of science.",
+      "Every kernel of this user's open session uses the environment science. Release the session first, or choose a kernel that uses the environment science.",
     ]);
     const { id } = made.body;
     const changed = await ask(anns, 'PATCH', `/sessions/${id}`, { kernel: { name: 'art' } });
