@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
@@ -10,6 +10,10 @@ const README = read('README.md');
 /** Pages with commands that people copy. */
 const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
+/** Their paths below examples/. */
+const EXAMPLE_FILES = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter((path) =>
+  statSync(EXAMPLES + path).isFile(),
+);
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 21;
 
@@ -21,6 +25,7 @@ const RUN_BY = [
   ['mkdir -p .cellhouse && docker compose ', 'test/e2e/compose.test.ts'],
   ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
   ['sh examples/', 'test/e2e/examples.test.ts'],
+  ['node examples/integrations/', 'test/e2e/integrations.test.ts'],
   ['node examples/', 'test/e2e/examples.test.ts'],
   ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
   ['python3 examples/', 'test/e2e/examples.test.ts'],
@@ -55,13 +60,13 @@ describe('the README', () => {
 });
 
 describe('the pages with commands', () => {
-  it.each(readdirSync(EXAMPLES))('say how to run examples/%s', (name) => {
+  it.each(EXAMPLE_FILES)('say how to run examples/%s', (name) => {
     const lines = fences('sh').flatMap((snippet) => snippet.split('\n'));
     expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
   });
 
   it('print the programs of examples/ unchanged', () => {
-    const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
+    const examples = EXAMPLE_FILES.map((path) => readFileSync(EXAMPLES + path, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
     expect(programs.length).toBeGreaterThanOrEqual(3);
     for (const program of programs) expect(examples).toContain(program);
@@ -75,6 +80,25 @@ describe('the pages with commands', () => {
       expect(runner, `what runs ${command}`).toBeDefined();
       expect(existsSync(`${ROOT}${runner}`)).toBe(true);
     }
+  });
+});
+
+describe('docs/use/integrations.md', () => {
+  const page = readPage('docs/use/integrations.md');
+
+  it('shows every program of examples/integrations', () => {
+    const files = EXAMPLE_FILES.filter((path) => path.startsWith('integrations/'));
+    expect(files.length).toBeGreaterThanOrEqual(3);
+    const programs = files.map((path) => readFileSync(EXAMPLES + path, 'utf8'));
+    expect(fences('js', page).toSorted()).toEqual(programs.toSorted());
+  });
+
+  /** test/unit/clientsDoc.test.ts holds those equal to what the command prints. */
+  it('has the lines of cellhouse doors for chats', () => {
+    const clients = readPage('docs/use/doors/clients.md');
+    const settings = [...fences('text', page), ...fences('yaml', page)];
+    expect(settings).toHaveLength(3);
+    for (const lines of settings) expect(clients).toContain(`\n\`\`\`\n${lines}\`\`\`\n`);
   });
 });
 
