@@ -111,10 +111,10 @@ export function gapReasonOf(reason: string): GapReasonValue {
   return Object.hasOwn(GAPS, reason) ? (reason as GapReasonValue) : 'other';
 }
 
-/** Their names are those in docs/events.md and in the database, so that they can be searched for. */
+/** Their names are those in docs/internals/events.md and in the database, so that they can be searched for. */
 export const EventType = enumOf<DomainEvent['type']>(
   'EventType',
-  'What an event says, written as in the database. docs/events.md has their data.',
+  'What an event says, written as in the database. docs/internals/events.md has their data.',
   {
     WorkerRequested: 'A worker was asked for, before any container exists.',
     WorkerStarted: "A worker's container runs.",

@@ -11,7 +11,8 @@ const INTRODUCTION = `# Errors
 
 A GraphQL error means that the call was refused. \`extensions.code\` is one of these. Codes are stable, and new ones can
 be added ([schema-policy.md](schema-policy.md)). The schema has them, too, as the enum \`ErrorCode\`. If
-\`extensions.retryAfterMs\` is present, wait that long before you retry.
+\`extensions.retryAfterMs\` is present, wait that long before you retry. [errors-and-limits.md](errors-and-limits.md)
+says when a call may be repeated.
 
 This page is made from the declarations in \`src/schema/errorCode.ts\`. To change it, change those, then run
 \`npm run errors\`.
