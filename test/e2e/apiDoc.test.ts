@@ -47,14 +47,14 @@ interface Told {
   readonly submit?: { readonly id: string };
   readonly createContext?: { readonly id: string };
   readonly createToken?: { readonly token: { readonly id: string } };
-  readonly session?: { readonly id: string; readonly worker: { readonly id: string } };
+  readonly session?: { readonly id: string; readonly worker?: { readonly id: string } };
 }
 
 function remember({ submit, createContext, createToken, session }: Told): void {
   if (submit) known.set('$id', submit.id);
   if (createContext) known.set('$context', createContext.id);
   if (createToken) known.set('$token', createToken.token.id);
-  if (!session) return;
+  if (!session?.worker) return;
   known.set('$session', session.id).set('$worker', session.worker.id);
   known.set('$at', new Date().toISOString());
 }
