@@ -71,6 +71,7 @@ export async function run(words: readonly string[]): Promise<void> {
 
 /** Loads only what the command needs: a host may start `cellhouse mcp` for each conversation. */
 async function runCommand(words: readonly string[]): Promise<void> {
+  if (words.includes('--help')) return console.log(USAGE);
   const line = words.join(' ');
   const command = WITH_ARGUMENTS.find((name) => `${line} `.startsWith(`${name} `)) ?? line;
   const more = words.slice(command.split(' ').length);
@@ -101,8 +102,6 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return (await import('./checkConfig.ts')).checkConfig();
     case '--version':
       return console.log(programVersion());
-    case '--help':
-      return console.log(USAGE);
     default:
       console.error(USAGE);
       process.exitCode = 1;

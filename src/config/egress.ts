@@ -9,11 +9,11 @@ const DNS_PORT = 53;
 export const EGRESS = {
   egressAllow: optional<readonly EgressRule[], readonly EgressRule[]>({
     name: 'EGRESS_ALLOW',
-    text: 'The hosts that code may reach, separated by commas: names (`pypi.org`, `*.example.org`, or `*` for each), addresses and networks, with a port (`example.org:8443`) or for the ports 80 and 443. Private, loopback and link-local addresses are reached only if they are listed as addresses, with a port. See [Egress](egress.md).',
+    text: 'The hosts that code may reach, separated by commas or spaces: names (`pypi.org`, `*.example.org`, or `*` for each), addresses and networks, with a port (`example.org:8443`) or for the ports 80 and 443. Private, loopback and link-local addresses are reached only if they are listed as addresses, with a port. See [Egress](egress.md).',
     whenUnset: 'nothing',
     unset: [],
     allowed:
-      'hosts such as pypi.org, *.example.org:8443, 9.9.9.9 or [::1]:8080, separated by commas; a private address needs its port',
+      'hosts such as pypi.org, *.example.org:8443, 9.9.9.9 or [::1]:8080, separated by commas or spaces; a private address needs its port',
     parse: parseRules,
   }),
   /** By tenant. A tenant that is not named may reach all of EGRESS_ALLOW. */

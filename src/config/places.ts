@@ -74,7 +74,7 @@ export const PLACES = {
   /** Null: the token is in the file `auth-token`. */
   authToken: optional({
     name: 'AUTH_TOKEN',
-    text: 'The token that every caller needs. A generated token is in the file `auth-token` in `DATA_DIR`.',
+    text: 'The token of operators, who may do everything. A generated token is in the file `auth-token` in `DATA_DIR`.',
     whenUnset: 'generated at the first start',
     unset: null,
     isSecret: true,

@@ -32,7 +32,7 @@ export const SIZES = {
   }),
   slowReaderTimeoutMs: milliseconds({
     name: 'SLOW_READER_TIMEOUT_MS',
-    text: 'A subscriber that reads nothing for this time is disconnected. It may connect again.',
+    text: 'A client that reads nothing of its stream, answer or download for this time is disconnected. It may connect again.',
     fallback: 30_000,
     min: 100,
   }),

@@ -38,7 +38,7 @@ export const Door = enumOf<Wire | 'cli'>('Door', 'A wire by which calls come.', 
 });
 
 const SESSION_ENDS: Readonly<Record<SessionEnd, string>> = {
-  released: '`release`, or a program at another wire, ended it.',
+  released: '`release`, or a program at another door, ended it.',
   idle: 'It was not used for its idle time.',
   expired: 'Its life was over.',
   'worker-lost': 'Its container was lost.',
@@ -50,7 +50,7 @@ export const CloseReason = enumOf<SessionEnd>('CloseReason', 'Why a session ende
 export const ContextEnd = enumOf<ContextEndReason>('ContextEndReason', 'Why a context ended.', {
   deleted: '`deleteContext` ended it.',
   failed: 'No kernel could be started for it.',
-  released: 'Its session ended: `release`, or a program at another wire, ended it.',
+  released: 'Its session ended: `release`, or a program at another door, ended it.',
   idle: 'Its session ended: it was not used for its idle time.',
   expired: 'Its session ended: its life was over.',
   'worker-lost': 'Its session ended: the container was lost.',

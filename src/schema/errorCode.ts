@@ -21,7 +21,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: false,
   },
   FORBIDDEN: {
-    meaning: "the token's role may not call this, or the token is for another wire",
+    meaning: "the token's role may not call this, or the token is for another door",
     todo: 'use a token with another role',
     mayRetry: false,
   },
@@ -165,7 +165,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: false,
   },
   FILE_TIMEOUT: {
-    meaning: 'nothing moved for too long: 60 s of a transfer',
+    meaning: 'nothing moved for too long: 60 s of an upload',
     todo: 'send faster',
     mayRetry: true,
   },

@@ -32,7 +32,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     WORKER_LOST: { description: 'Its container was lost.' },
     CANCELLED: {
       description:
-        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `cancelQueuedOnError` did not end OK.',
+        'It was interrupted while queued, its session ended before it did, its context was deleted while it was queued, or an execution before it with `cancelQueuedOnError` did not end OK.',
     },
   } as const,
 });

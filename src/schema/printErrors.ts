@@ -9,10 +9,10 @@ const FILE = 'docs/use/errors.md';
 
 const INTRODUCTION = `# Errors
 
-A GraphQL error means that the call was refused. \`extensions.code\` is one of these. Codes are stable, and new ones can
-be added ([schema-policy.md](schema-policy.md)). The schema has them, too, as the enum \`ErrorCode\`. If
+\`extensions.code\` of a GraphQL error is one of these. Codes are stable, and new ones can be added
+([schema-policy.md](schema-policy.md)). The schema has them, too, as the enum \`ErrorCode\`. If
 \`extensions.retryAfterMs\` is present, wait that long before you retry. [errors-and-limits.md](errors-and-limits.md)
-says when a call may be repeated.
+says which errors leave open whether the code has run, and when a call may be repeated.
 
 This page is made from the declarations in \`src/schema/errorCode.ts\`. To change it, change those, then run
 \`npm run errors\`.

@@ -45,7 +45,7 @@ const ContextStatus = builder.enumType('ContextStatus', {
   description: 'Whether a context can run code.',
   values: {
     STARTING: { description: 'Its kernel is being started. Executions wait for it.' },
-    READY: { description: 'Its kernel runs code.' },
+    READY: { description: 'Its kernel can run code.' },
     ENDING: { description: 'It is being deleted.' },
     ENDED: {
       description: 'It was deleted, its kernel could not be started, or its session ended.',
@@ -306,7 +306,8 @@ export const TENANT_FILTER = {
 /** The argument of lists that filters by the metadata of sessions. */
 export const METADATA_FILTER = {
   type: [MetadataEntryInput] as [typeof MetadataEntryInput],
-  description: 'Only sessions whose metadata have all these pairs of key and value.',
+  description:
+    'Only what belongs to sessions whose metadata have all these pairs of key and value.',
 };
 
 builder.queryFields((t) => ({
@@ -382,7 +383,7 @@ builder.mutationField('restartKernel', (t) =>
 
 const OpenSessionInput = builder.inputType('OpenSessionInput', {
   description:
-    'A user, and what the session of the user shall be. Options that are null are not asked for.',
+    'A user, and what the session of the user shall be. An option that is null gets its default. If the user has an open session, its options must be the same.',
   fields: (t) => ({
     userUuid: t.string(USER),
     environmentVariables: t.field({

@@ -125,7 +125,7 @@ describe('a kernel that is started with the name of an environment', () => {
     const other = await ask(anns, 'POST', '/kernels', { name: 'science' });
     expect([other.status, other.body.message]).toEqual([
       409,
-      expect.stringContaining('open in no environment'),
+      expect.stringContaining('uses no environment'),
     ]);
   });
 

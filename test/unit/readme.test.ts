@@ -22,7 +22,7 @@ const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
   ['npm test\n', '.ci/run'],
-  ['mkdir -p .cellhouse && docker compose ', 'test/e2e/compose.test.ts'],
+  ['(umask 077; mkdir -p .cellhouse; docker compose ', 'test/e2e/compose.test.ts'],
   ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
   ['sh examples/', 'test/e2e/examples.test.ts'],
   ['node examples/integrations/', 'test/e2e/integrations.test.ts'],
