@@ -91,13 +91,12 @@ export const NoFilesReason = enumOf<NoChangesReason>(
   },
 );
 
-/** The reasons that workers, builds and retention give. A worker with an image of another release may give others. */
+/** The reasons that workers and retention give. A worker with an image of another release may give others. */
 const GAPS = {
   output_limit: 'The output was longer than is kept of one execution (MAX_OUTPUT_BYTES).',
   replay_overflow: 'No gateway was connected for so long that the worker could not keep it.',
   message_too_large: 'One message was larger than can be taken.',
   malformed: 'It could not be read.',
-  'log-limit': 'The log of a build was longer than is kept.',
   pruned: 'It was deleted after its time.',
   forgotten: 'Its user or tenant was forgotten.',
   other: 'Another reason, which this version does not name.',

@@ -150,7 +150,9 @@ builder.queryField('contexts', (t) =>
     description:
       "The open contexts of the user's open session, the default one first. Empty if there is no open session.",
     args: { userUuid: t.arg.string(USER) },
-    resolve: (_root, { userUuid }, { service, principal }) => service.contexts(principal, userUuid),
+    resolve: async (_root, { userUuid }, { service, principal, answer }, info) => [
+      ...answer(info).listItems(await service.contexts(principal, userUuid)),
+    ],
   }),
 );
 
@@ -243,9 +245,10 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
     contexts: t.field({
       type: [Context],
       description: 'Its open contexts, the default one first. Empty once the session has ended.',
-      resolve: async (session, _args, context, info) => [
-        ...(await context.answer(info).contexts(session)),
-      ],
+      resolve: async (session, _args, context, info) => {
+        const answer = context.answer(info);
+        return [...answer.listItems(await answer.contexts(session))];
+      },
     }),
     environment: t.field({
       type: Environment,

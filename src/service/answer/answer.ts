@@ -53,7 +53,7 @@ export interface Answer
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
   context(sessionId: SessionId, id: ContextId | null): Promise<ContextView | null>;
-  /** The open contexts of the session, the default one first. Empty once it has ended. Not counted. */
+  /** The open contexts of the session, the default one first. Empty once it has ended. `listItems` counts them. */
   contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
@@ -334,12 +334,14 @@ function createAnswerReads(
     },
     executions: async (lists) => {
       const pages = new Map<ExecutionList, Edge<Execution>[]>();
+      let left = MAX_LIST_ITEMS;
       // As a rule there is one group: the arguments of one field of the document.
       for (const group of groupsOf(lists)) {
         const [{ language, statuses, before, limit }] = group;
         const part = { language, statuses, before, limit };
-        const found = await queries.executionPages(group, part, MAX_LIST_ITEMS + 1);
-        if (found.flat().length > MAX_LIST_ITEMS) throw tooManyItems();
+        const found = await queries.executionPages(group, part, left + 1);
+        left -= found.reduce((count, edges) => count + edges.length, 0);
+        if (left < 0) throw tooManyItems();
         for (const [index, list] of group.entries()) pages.set(list, found[index] ?? []);
       }
       return lists.map((list) => pages.get(list) ?? []);
