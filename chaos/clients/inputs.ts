@@ -35,15 +35,17 @@ export interface Inputs {
   send(user: string, executionId: string, piece: Piece): Promise<InputRecord>;
 }
 
-const QUERY = `mutation Send($id: ID!, $offset: Int!, $base64: String!, $close: Boolean!) {
-  done: sendInput(input: { executionId: $id, offset: $offset, data: { base64: $base64 }, close: $close }) { offset nextOffset } }`;
+const QUERY = `mutation Send($id: ID!, $offset: Int!, $data: ContentInput, $close: Boolean!) {
+  done: sendInput(input: { executionId: $id, offset: $offset, data: $data, close: $close }) { offset nextOffset } }`;
 
 export function createInputs(deps: InputsDeps): Inputs {
   return {
     send: async (user, executionId, piece) => {
+      const { offset, base64, close } = piece;
+      const data = base64 === null ? null : { base64 };
       const request = {
         query: QUERY,
-        variables: { id: executionId, ...piece },
+        variables: { id: executionId, offset, data, close },
         answerOf: ({ done }: Readonly<Record<string, unknown>>) => done as Place,
       };
       const answered = await untilAnswered(deps, (url, token, signal) =>
