@@ -37,7 +37,7 @@ async function run(name: string, token: string): Promise<ExampleEnd> {
 /** A tenant of its own, so that the program's executions are the only ones that its token shows. */
 async function tokenOf(tenant: string): Promise<string> {
   const { data } = await gateway.graphql<{ createToken: { secret: string } }>(
-    `mutation { createToken(input: { name: "${tenant}", role: TENANT, tenant: "${tenant}", door: "mcp" }) { secret } }`,
+    `mutation { createToken(input: { name: "${tenant}", role: TENANT, tenant: "${tenant}", door: MCP }) { secret } }`,
   );
   return data?.createToken.secret ?? '';
 }
@@ -75,8 +75,8 @@ describe.each(['openai-agents.mjs', 'langchain.mjs', 'vercel-ai-sdk.mjs'])('%s',
     expect(third?.results.at(-1)).toContain('4950');
     const executions = await recorded(tenant);
     expect(executions).toMatchObject([
-      { code: CODES[0], status: 'ERROR', via: 'mcp' },
-      { code: CODES[1], status: 'OK', via: 'mcp', resultText: '4950' },
+      { code: CODES[0], status: 'ERROR', via: 'MCP' },
+      { code: CODES[1], status: 'OK', via: 'MCP', resultText: '4950' },
     ]);
     expect(executions[1]?.session).toEqual(executions[0]?.session);
   });
