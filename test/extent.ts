@@ -10,6 +10,7 @@ export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
  */
 export const ALONE = [
   'cgroupV2.test.ts',
+  'e2b/gateways.test.ts',
   'fairness.test.ts',
   'fileMemory.test.ts',
   'revocation.test.ts',
