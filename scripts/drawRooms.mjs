@@ -1,6 +1,6 @@
 /**
- * Draws the rooms of `src/` and the arrows between them into docs/internals/architecture.md, from the imports that there are. With
- * `--check`, compares the picture and ends with 1 if it differs: `node scripts/drawRooms.mjs [--check]`.
+ * Draws the rooms of `src/` and the arrows between them into docs/internals/architecture.md, from the imports that there
+ * are. With `--check`, compares the picture and ends with 1 if it differs: `node scripts/drawRooms.mjs [--check]`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -26,3 +26,8 @@ const PLAIN = /^[A-Za-z0-9._-]{1,64}$/;
 export function isPlainName(text: string): boolean {
   return PLAIN.test(text);
 }
+
+/** The name that the GraphQL schema gives a string of the domain, as a value of an enum: `WORKER_LOST` of `worker-lost`. */
+export function enumNameOf(value: string): string {
+  return value.toUpperCase().replaceAll('-', '_');
+}

@@ -6,6 +6,7 @@ import type { ContextEndReason } from '../domain/context.ts';
 import type { DomainEvent } from '../domain/events.ts';
 import type { NoChangesReason } from '../domain/executionFiles.ts';
 import type { CloseReason as SessionEnd } from '../domain/session.ts';
+import { enumNameOf } from '../domain/text.ts';
 import type { Door as Wire } from '../domain/token.ts';
 import type { LostReason, RetireReason } from '../domain/worker.ts';
 import { builder } from './builder.ts';
@@ -19,7 +20,7 @@ function enumOf<Value extends string>(
   name: string,
   description: string,
   rows: Readonly<Record<Value, string>>,
-  nameOf: (value: string) => string = (value) => value.toUpperCase().replaceAll('-', '_'),
+  nameOf: (value: string) => string = enumNameOf,
 ) {
   const values: Record<string, { readonly value: Value; readonly description: string }> = {};
   for (const [value, text] of Object.entries(rows) as [Value, string][])

@@ -2,8 +2,8 @@
  * Writes `./docs/use/errors.md`, or with `--check` compares it and ends with 1 if it differs:
  * `node dist/schema/printErrors.js [--check]`.
  */
-import { readFile, writeFile } from 'node:fs/promises';
 import { ERROR_CODES } from './errorCode.ts';
+import { writeOrCheck } from './generatedFile.ts';
 
 const FILE = 'docs/use/errors.md';
 
@@ -27,11 +27,4 @@ const rows = Object.entries(ERROR_CODES).map(
 );
 const printed = `${INTRODUCTION}${rows.join('\n')}\n`;
 
-if (process.argv.includes('--check')) {
-  if ((await readFile(FILE, 'utf8')) !== printed) {
-    console.error(`${FILE} is not what the code says. Run: npm run errors`);
-    process.exitCode = 1;
-  }
-} else {
-  await writeFile(FILE, printed);
-}
+await writeOrCheck(FILE, printed, 'npm run errors');

@@ -2,7 +2,6 @@
  * Writes `./docs/use/reference.md` from the schema. With `--check` it compares the file instead, and exits with 1 if it
  * differs: `node dist/schema/printReference.js [--check]`.
  */
-import { readFile, writeFile } from 'node:fs/promises';
 import {
   type GraphQLArgument,
   type GraphQLField,
@@ -18,6 +17,7 @@ import {
   isSpecifiedScalarType,
   isUnionType,
 } from 'graphql';
+import { writeOrCheck } from './generatedFile.ts';
 import { schema } from './index.ts';
 
 const FILE = 'docs/use/reference.md';
@@ -47,14 +47,7 @@ const printed = [
   ...types('Scalars', isScalarType),
 ].join('\n');
 
-if (process.argv.includes('--check')) {
-  if ((await readFile(FILE, 'utf8')) !== printed) {
-    console.error(`${FILE} is not what the code says. Run: npm run reference`);
-    process.exitCode = 1;
-  }
-} else {
-  await writeFile(FILE, printed);
-}
+await writeOrCheck(FILE, printed, 'npm run reference');
 
 /** @param kind makes the heading of an operation another than that of a type */
 function operations(

@@ -11,6 +11,7 @@ import {
   type Session,
   type SessionOptions,
 } from '../../domain/session.ts';
+import { enumNameOf } from '../../domain/text.ts';
 import { decideWorker, type Worker } from '../../domain/worker.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError, type StreamAppend } from '../../events/store/eventStore.ts';
@@ -158,11 +159,6 @@ async function openingOf(
   };
 }
 
-/** The reason as the schema's `CloseReason` names it. */
-function nameOf(reason: Session['closeReason']): string | undefined {
-  return reason?.toUpperCase().replaceAll('-', '_');
-}
-
 /**
  * The user's last session, which has ended. Null if there was none.
  * @param asked as for {@link openingOf}
@@ -183,7 +179,11 @@ async function lastSessionOf(
   throw new DomainError(
     'SESSION_ENDED',
     `This user's session had options, and has ended (${closeReason}). A session without them would differ from it. Call openSession to open another with options, or release to go on without.`,
-    { sessionId, closedAt: closedAt.toISOString(), closeReason: nameOf(closeReason) },
+    {
+      sessionId,
+      closedAt: closedAt.toISOString(),
+      closeReason: closeReason ? enumNameOf(closeReason) : undefined,
+    },
   );
 }
 

@@ -134,8 +134,8 @@ async function serveUnary(
   } catch (error: unknown) {
     const gone = await goneOf(sandbox, error);
     if (gone) throw gone;
-    const told = rpcErrorOf(error, deps);
-    answerJson(res, RPC_STATUSES[told.code], errorBody(told), NO_STORE);
+    const refusal = rpcErrorOf(error, deps);
+    answerJson(res, RPC_STATUSES[refusal.code], errorBody(refusal), NO_STORE);
   }
 }
 
