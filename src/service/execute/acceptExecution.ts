@@ -50,7 +50,7 @@ export interface AcceptedExecution {
 /**
  * Accepts code, and begins to follow the execution before it is recorded. So if this gateway holds the worker, a caller
  * gets the end of the execution without a read from the database. If this rejects, nothing is followed.
- * @param onAccepting called right before the request is recorded. Nothing has happened until then.
+ * @param onAccepting as for {@link acceptRequest}
  */
 export async function acceptFollowed(
   deps: RunDeps,
@@ -58,14 +58,10 @@ export async function acceptFollowed(
   request: ExecuteRequest,
   onAccepting: () => void,
 ): Promise<AcceptedExecution> {
-  let unfollow = () => {};
+  const id = deps.newId<ExecutionId>();
+  const unfollow = deps.finishWaiters.follow(id);
   try {
-    const execution = await acceptRequest(deps, principal, request, (id) => {
-      onAccepting();
-      unfollow();
-      unfollow = deps.finishWaiters.follow(id);
-    });
-    return { execution, unfollow };
+    return { execution: await acceptRequest(deps, principal, request, onAccepting, id), unfollow };
   } catch (error: unknown) {
     unfollow();
     throw error;
@@ -75,8 +71,9 @@ export async function acceptFollowed(
 /**
  * Validates a caller's request and records it. Resolves with the execution as recorded, or with the one that already
  * holds the idempotency key.
- * @param onAccepting called with the execution's id right before the request is recorded. Nothing has happened until
- * then. Called again with a new id if another writer was first.
+ * @param onAccepting called right before the request is recorded. Nothing has happened until then. Called again if
+ * another writer was first.
+ * @param id the id of the execution, if the request is recorded
  * @throws BAD_USER_INPUT, also if the session's worker lacks a feature that the request needs; NOT_FOUND for a context
  * that is not open; POOL_INITIALIZING, SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, QUOTA_EXCEEDED,
  * IDEMPOTENCY_CONFLICT
@@ -85,7 +82,8 @@ export async function acceptRequest(
   deps: AcceptRequestDeps,
   { tenant }: Principal,
   asked: ExecuteRequest,
-  onAccepting: (id: ExecutionId) => void,
+  onAccepting: () => void,
+  id: ExecutionId = deps.newId(),
 ): Promise<Execution> {
   const request = validateRequest(asked, deps.config);
   await untilInitialized(deps.pool);
@@ -93,19 +91,18 @@ export async function acceptRequest(
   return await decideAgain(async (isAgain) => {
     // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
-    // The refusal is read before the key. An earlier copy of this call may have used up the quota. That copy was
-    // recorded before the refusal became known, so the later read of the key finds it.
-    const refusal = deps.quotas.knownRefusal(owner);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    if (refusal) throw refusal;
-    await deps.quotas.requireUsage(owner);
-    const context = await contextNamed(deps, owner, request.contextId);
+    const { contextId: named, language } = request;
+    const context = named === null ? null : await contextNamed(deps, owner, named);
     const session = deps.sessions.get(tenant, owner.userUuid);
+    const accepting: Accepting = { id, request, contextId: context?.id ?? null, onAccepting };
     try {
-      if (session) return await requestIn(deps, session, request, context?.id ?? null, onAccepting);
+      const queue = session && { sessionId: session.id, language, contextId: accepting.contextId };
+      await deps.quotas.requireExecution(owner, queue);
+      if (session) return await requestIn(deps, session, accepting);
       return await inNewSession(deps, owner, {
-        act: (opening) => openAndRequest(deps, opening, request, onAccepting),
+        act: (opening) => openAndRequest(deps, opening, accepting),
         adds: ['OPEN_SESSIONS', 'RUNNING_EXECUTIONS', 'EXECUTIONS_PER_MINUTE'],
         waitForWorkerMs: request.waitForWorkerMs,
         options: null,
@@ -118,6 +115,15 @@ export async function acceptRequest(
       throw error;
     }
   });
+}
+
+/** A request that is about to be recorded. */
+interface Accepting {
+  readonly id: ExecutionId;
+  readonly request: ValidRequest;
+  /** Null: the default context. */
+  readonly contextId: ContextId | null;
+  readonly onAccepting: () => void;
 }
 
 /** Names of facts that callers know by another one. Facts keep theirs, because their hashes are stored by name. */
@@ -153,9 +159,7 @@ async function underSameKey(
 async function requestIn(
   deps: AcceptRequestDeps,
   session: Session,
-  request: ValidRequest,
-  contextId: ContextId | null,
-  onAccepting: (id: ExecutionId) => void,
+  { id, request, contextId, onAccepting }: Accepting,
 ): Promise<Execution> {
   await requireFeatures(deps, session, request);
   const { language } = request;
@@ -169,9 +173,8 @@ async function requestIn(
   // loss.
   const tellsLoss = contextId === null && !isCommand(request) && session.followsLoss;
   const stateLost = tellsLoss && !(await deps.sessions.hasExecution(session));
-  await deps.quotas.requireRoomAgain(session, { sessionId: session.id, language, contextId });
-  const append = requestAppend(deps, session, request, { contextId, stateLost });
-  onAccepting(append.id);
+  const append = requestAppend(deps, session, request, { id, contextId, stateLost });
+  onAccepting();
   try {
     const { states } = await deps.quotas.commit(deps.database.store, session, {
       streams: [append],
@@ -180,7 +183,7 @@ async function requestIn(
       // If two executions are accepted at the same time, only one of them may report the loss. That holds even if it
       // has ended before the other is recorded.
       isFirstExecution: stateLost,
-      ...besideEvents(deps, session.tenant, request, append.id),
+      ...besideEvents(deps, session.tenant, request, id),
     });
     return states[0] as Execution;
   } catch (error: unknown) {
@@ -192,17 +195,16 @@ async function requestIn(
 async function openAndRequest(
   deps: AcceptRequestDeps,
   { owner, sessionId, worker, followsLoss, streams }: Opening,
-  request: ValidRequest,
-  onAccepting: (id: ExecutionId) => void,
+  { id, request, onAccepting }: Accepting,
 ): Promise<Execution> {
   await requireOfClaimed(deps, worker, neededFeatures(request));
   const session = { id: sessionId, workerId: worker.id, tenant: owner.tenant };
-  const facts = { contextId: null, stateLost: followsLoss && !isCommand(request) };
+  const facts = { id, contextId: null, stateLost: followsLoss && !isCommand(request) };
   const append = requestAppend(deps, session, request, facts);
-  onAccepting(append.id);
+  onAccepting();
   const { states } = await deps.quotas.commit(deps.database.store, owner, {
     streams: [...streams, append],
-    ...besideEvents(deps, owner.tenant, request, append.id),
+    ...besideEvents(deps, owner.tenant, request, id),
   });
   return states[streams.length] as Execution;
 }
@@ -211,15 +213,14 @@ function requestAppend(
   deps: AcceptRequestDeps,
   { id: sessionId, workerId, tenant }: Pick<Session, 'id' | 'workerId' | 'tenant'>,
   request: ValidRequest,
-  { contextId, stateLost }: Pick<Execution, 'contextId' | 'stateLost'>,
-): Extract<StreamAppend, { stream: 'execution' }> {
-  const executionId = deps.newId<ExecutionId>();
+  { id, contextId, stateLost }: Pick<Execution, 'id' | 'contextId' | 'stateLost'>,
+): StreamAppend {
   const { userUuid, code, codeSha256, codeBytes, timeoutMs, idempotencyKey } = request;
   const events = decideExecution(
     {
       type: 'RequestExecution',
       at: deps.now().toISOString(),
-      executionId,
+      executionId: id,
       sessionId,
       workerId,
       tenant,
@@ -235,7 +236,7 @@ function requestAppend(
     },
     null,
   );
-  return { stream: 'execution', id: executionId, state: null, events };
+  return { stream: 'execution', id, state: null, events };
 }
 
 /** The options of the request as its event records them. Empty for plain code. */

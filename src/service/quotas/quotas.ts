@@ -72,23 +72,14 @@ export interface Quotas {
    */
   requireRoom(owner: SessionOwner, kinds: readonly CountedKind[]): Promise<void>;
   /**
-   * Checks what executions have used today, and how many bytes they have stored, as far as this gateway has received
-   * the events. With a limit of stored bytes, the first calls may have to wait until the stored bytes have been read.
+   * Checks the quotas for one more execution, as far as this gateway knows what is used: whether a further execution of
+   * this minute was refused, what executions have used today, and how many bytes they have stored. With a limit of
+   * stored bytes, the first calls may have to wait until the stored bytes have been read. Running and queued executions
+   * are counted only if one was refused a moment ago. Otherwise only the commit counts them.
+   * @param queue where the execution would run or wait. Null: it opens a session, for which {@link requireRoom} checks
    * @throws QuotaError if a limit is reached
    */
-  requireUsage(owner: SessionOwner): Promise<void>;
-  /**
-   * Like {@link requireRoom}, for an execution in an open session. Checks only if another one was refused a moment ago.
-   * Otherwise only the commit checks.
-   * @param lane where the execution would run or wait
-   * @throws QuotaError if there is no room now
-   */
-  requireRoomAgain(owner: SessionOwner, lane: QueueKey): Promise<void>;
-  /**
-   * The error for a further execution of this minute, if this gateway knows that their quota is used up. Otherwise
-   * null.
-   */
-  knownRefusal(owner: SessionOwner): QuotaError | null;
+  requireExecution(owner: SessionOwner, queue: QueueKey | null): Promise<void>;
 }
 
 export function createQuotas({
@@ -106,6 +97,35 @@ export function createQuotas({
   /** The limits of the user's tenant and of the user, as far as there are any. */
   const limitsOf = ({ tenant, userUuid }: SessionOwner): readonly QuotaLimits[] =>
     inForce.of(tenant, userUuid).filter(({ limits }) => Object.keys(limits).length > 0);
+
+  function requireMinute(owner: QuotaLimits): void {
+    const exceeded = refusals.ofMinute(owner);
+    if (exceeded !== null) throw new QuotaError(exceeded);
+  }
+
+  async function requireUsage(owner: QuotaLimits): Promise<void> {
+    const at = now();
+    const use = usage.usedBy(owner, at);
+    for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
+    if (owner.limits.STORED_BYTES !== undefined)
+      requireOneMore('STORED_BYTES', owner, await stored.usedBy(owner), at);
+  }
+
+  /** Checks the running and queued executions of one owner, if one of the user's was refused a moment ago. */
+  async function requireUnfinished(
+    user: SessionOwner,
+    owner: QuotaLimits,
+    queue: QueueKey,
+  ): Promise<void> {
+    if (!refusals.isRecent(owner)) return;
+    const askedAt = clock();
+    const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, queue);
+    const kind = isLaneFree ? 'RUNNING_EXECUTIONS' : 'QUEUED_EXECUTIONS';
+    const refusal = quotaRefusal(kind, owner, use[kind], now());
+    if (refusal === null) return;
+    refusals.learn(user, refusal.exceeded, askedAt);
+    throw refusal;
+  }
 
   return {
     load: async () => {
@@ -151,15 +171,6 @@ export function createQuotas({
       };
       return QUOTA_KINDS.map(view);
     },
-    requireUsage: async (user) => {
-      const at = now();
-      for (const owner of limitsOf(user)) {
-        const use = usage.usedBy(owner, at);
-        for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
-        if (owner.limits.STORED_BYTES !== undefined)
-          requireOneMore('STORED_BYTES', owner, await stored.usedBy(owner), at);
-      }
-    },
     requireRoom: async (user, kinds) => {
       for (const owner of limitsOf(user)) {
         const limitedKinds = kinds.filter((kind) => owner.limits[kind] !== undefined);
@@ -168,24 +179,11 @@ export function createQuotas({
         for (const kind of limitedKinds) requireOneMore(kind, owner, use[kind], now());
       }
     },
-    requireRoomAgain: async (user, lane) => {
-      for (const owner of limitsOf(user)) {
-        if (!refusals.isRecent(owner)) continue;
-        const askedAt = clock();
-        const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
-        const kind = isLaneFree ? 'RUNNING_EXECUTIONS' : 'QUEUED_EXECUTIONS';
-        const refusal = quotaRefusal(kind, owner, use[kind], now());
-        if (refusal === null) continue;
-        refusals.learn(user, refusal.exceeded, askedAt);
-        throw refusal;
-      }
-    },
-    knownRefusal: (user) => {
-      for (const owner of limitsOf(user)) {
-        const exceeded = refusals.ofMinute(owner);
-        if (exceeded !== null) return new QuotaError(exceeded);
-      }
-      return null;
+    requireExecution: async (user, queue) => {
+      const limited = limitsOf(user);
+      for (const owner of limited) requireMinute(owner);
+      for (const owner of limited) await requireUsage(owner);
+      if (queue !== null) for (const owner of limited) await requireUnfinished(user, owner, queue);
     },
   };
 }
