@@ -199,13 +199,13 @@ export async function pruneImages(deps: EnvironmentUpkeepDeps): Promise<boolean>
     // An interrupted build reuses its leftovers when it is attempted again.
     if (environmentId !== null && building.has(environmentId)) continue;
     if (needed.has(imageId)) continue;
-    if (used.has(imageId) || !(await isRemoved(deps, imageId))) isWaiting = true;
+    if (used.has(imageId) || !(await removeImage(deps, imageId))) isWaiting = true;
   }
   return isWaiting;
 }
 
 /** Removes one image. If that fails, logs the error and returns false, so that the others are removed, too. */
-async function isRemoved(
+async function removeImage(
   { images, logger }: EnvironmentUpkeepDeps,
   imageId: string,
 ): Promise<boolean> {

@@ -30,7 +30,7 @@ function stateOf(over: Partial<SupplyState> = {}): SupplyState {
   };
 }
 const plan = (over: Partial<SupplyState>) => planSupply(stateOf(over));
-const room = (environment: string | null) => ({ environment, way: null });
+const room = (environment: string | null) => ({ environment, evicts: null });
 
 describe('the plan of a supply', () => {
   it('makes a worker of the right environment for each waiting user who has none coming', () => {
@@ -54,7 +54,7 @@ describe('the plan of a supply', () => {
   it('ends an idle worker of another environment for a user who waits when there is no room', () => {
     const own = [place('u1', 'science')];
     const { make } = plan({ own, room: 0, stock: new Map([[null, stock(2)]]) });
-    expect(make).toEqual([{ environment: 'science', way: { of: null } }]);
+    expect(make).toEqual([{ environment: 'science', evicts: { of: null } }]);
   });
 
   it('ends outdated workers first, then those of the environment with most idle workers to spare', () => {
@@ -69,7 +69,7 @@ describe('the plan of a supply', () => {
       ]),
     });
     // One of the three idle workers of no environment is for u6.
-    expect(make.map(({ way }) => way)).toEqual([
+    expect(make.map(({ evicts }) => evicts)).toEqual([
       'outdated',
       { of: null },
       { of: null },
@@ -172,10 +172,10 @@ describe('any plan', () => {
     fc.assert(
       fc.property(states, (state) => {
         const { make } = planSupply(state);
-        expect(make.filter(({ way }) => way === null).length).toBeLessThanOrEqual(state.room);
+        expect(make.filter(({ evicts }) => evicts === null).length).toBeLessThanOrEqual(state.room);
         for (const name of ENVIRONMENTS) {
           const ended = make.filter(
-            ({ way }) => way !== null && way !== 'outdated' && way.of === name,
+            ({ evicts }) => evicts !== null && evicts !== 'outdated' && evicts.of === name,
           );
           const waiting = [...state.own, ...state.elsewhere].filter(
             (each) => each.environment === name,

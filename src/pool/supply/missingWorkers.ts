@@ -132,7 +132,7 @@ export function createMissingWorkers(deps: MissingWorkersDeps): MissingWorkers {
     yielding.note(plan.isLeft);
     const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
     const make = plan.make.slice(0, Math.max(0, maxParallel - creations.size));
-    const instead = await findWays(deps, known, make);
+    const instead = await findEvicted(deps, known, make);
     // The next check must count these requests. So this check waits until they are recorded, but not until the workers
     // are made.
     await Promise.all(make.map((wanted, index) => makeOne(known, wanted, instead[index] ?? null)));
@@ -141,11 +141,11 @@ export function createMissingWorkers(deps: MissingWorkersDeps): MissingWorkers {
 
   async function makeOne(
     { serving }: KnownSupply,
-    { environment: name, way }: Wanted,
+    { environment: name, evicts }: Wanted,
     instead: Worker | null,
   ): Promise<void> {
     const environment = name === null ? null : serving.get(name);
-    const isPossible = environment !== undefined && (way === null || instead !== null);
+    const isPossible = environment !== undefined && (evicts === null || instead !== null);
     if (!isPossible || closing.signal.aborted || failedStarts.on.has(name)) return;
     const worker = await deps.request(environment, instead).catch((error: unknown) => {
       failed(error, name);
@@ -224,15 +224,15 @@ export function createMissingWorkers(deps: MissingWorkersDeps): MissingWorkers {
 }
 
 /** For each wanted worker that needs room, finds an idle worker to end. No idle worker is used twice. */
-async function findWays(
+async function findEvicted(
   { idleOf }: MissingWorkersDeps,
   { idsOf }: KnownSupply,
   make: readonly Wanted[],
 ): Promise<(Worker | null)[]> {
   const taken = new Set<string>();
   const found: (Worker | null)[] = [];
-  for (const { way } of make) {
-    const idle = way === null ? [] : await idleOf(idsOf(way), make.length);
+  for (const { evicts } of make) {
+    const idle = evicts === null ? [] : await idleOf(idsOf(evicts), make.length);
     const instead = idle.find(({ id }) => !taken.has(id)) ?? null;
     if (instead !== null) taken.add(instead.id);
     found.push(instead);

@@ -36,13 +36,13 @@ export interface SupplyState extends Shares {
 }
 
 /** The idle worker that ends to make room for another: an outdated one, or one of this environment. */
-export type Way = 'outdated' | { readonly of: string | null };
+export type Eviction = 'outdated' | { readonly of: string | null };
 
 /** A worker to be made. */
 export interface Wanted {
   readonly environment: string | null;
   /** The idle worker that ends to make room for it. Null: there is room. */
-  readonly way: Way | null;
+  readonly evicts: Eviction | null;
 }
 
 interface SupplyPlan {
@@ -66,7 +66,7 @@ export function planSupply(state: SupplyState): SupplyPlan {
     const waiting = state.own.filter((place) => place.environment === environment).length;
     const made = waited.make.filter((wanted) => wanted.environment === environment).length;
     for (let missing = minimum + waiting - idle - starting - made; missing > 0; missing -= 1)
-      if (free.takeRoom()) make.push({ environment, way: null });
+      if (free.takeRoom()) make.push({ environment, evicts: null });
   }
   return { make, isLeft: waited.isLeft };
 }
@@ -87,7 +87,7 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   for (const [environment, { idle }] of state.stock)
     spare.set(environment, Math.max(0, idle - (wanted.get(environment) ?? 0)));
   /** Takes outdated workers first, then a spare worker of the environment that has the most of them. */
-  const takeWay = (): Way | null => {
+  const takeEviction = (): Eviction | null => {
     outdated -= 1;
     if (outdated >= 0) return 'outdated';
     const [of, most] = [...spare].reduce<readonly [string | null, number]>(
@@ -110,9 +110,9 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
     take: (environment: string | null): Wanted | null => {
       const missing = unmade.get(environment) ?? 0;
       unmade.set(environment, missing - 1);
-      if (takeRoom()) return { environment, way: null };
-      const way = missing > 0 ? takeWay() : null;
-      return way && { environment, way };
+      if (takeRoom()) return { environment, evicts: null };
+      const evicts = missing > 0 ? takeEviction() : null;
+      return evicts && { environment, evicts };
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import type { ServingEnvironment } from '../../events/queries/environmentQueries.ts';
 import type { EnvironmentCounts, PoolCounts } from '../../events/queries/workerQueries.ts';
 import type { Shares } from './fairOrder.ts';
-import type { Stock, SupplyState, Way } from './planSupply.ts';
+import type { Eviction, Stock, SupplyState } from './planSupply.ts';
 
 /** An environment is in use while it has sessions, and for this long after it was last asked for. */
 const IN_USE_MS = 3_600_000;
@@ -37,7 +37,7 @@ export interface KnownSupply {
   readonly state: Omit<SupplyState, 'failing'>;
   readonly serving: Serving;
   /** The environments whose idle workers can make way. */
-  readonly idsOf: (way: Way) => readonly (EnvironmentId | null)[];
+  readonly idsOf: (evicts: Eviction) => readonly (EnvironmentId | null)[];
   /** Environments whose idle workers serve nobody. Empty on a gateway that is not the keeper. */
   readonly useless: readonly EnvironmentId[];
 }
@@ -70,10 +70,10 @@ export async function readSupply(
       weights: deps.tenantWeights,
     },
     serving,
-    idsOf: (way) =>
-      way === 'outdated'
+    idsOf: (evicts) =>
+      evicts === 'outdated'
         ? outdated.map(({ environmentId }) => environmentId)
-        : [way.of === null ? null : (serving.get(way.of)?.id ?? null)],
+        : [evicts.of === null ? null : (serving.get(evicts.of)?.id ?? null)],
     useless: isKeeper
       ? useless.flatMap(({ environmentId: id, idle }) => (id !== null && idle > 0 ? [id] : []))
       : [],

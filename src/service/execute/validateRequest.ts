@@ -54,11 +54,11 @@ function bytesOfExpressions(expressions: readonly UserExpression[]): number {
 }
 
 /** The most columns, and the most rows, of a terminal. Linux keeps each number in 16 bits. */
-const MAX_CELLS = 65_535;
+const MAX_TERMINAL_SIDE = 65_535;
 
 /** @param within the prefix of the field names in messages @throws BAD_USER_INPUT */
 export function validateTerminal({ columns, rows }: Terminal, within = ''): Terminal {
-  const range = { min: 1, max: MAX_CELLS };
+  const range = { min: 1, max: MAX_TERMINAL_SIDE };
   return {
     columns: validateWholeNumber(`${within}columns`, columns, range),
     rows: validateWholeNumber(`${within}rows`, rows, range),

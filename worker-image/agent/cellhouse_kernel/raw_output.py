@@ -65,8 +65,8 @@ class RawOutput:
         self._lock = lock
         self._ready = select.epoll()
         self._watched = select.epoll()
-        told = (self._ready, self._watched)
-        self._pipes = [RawPipe(descriptor, take, told) for descriptor, take in takers.items()]
+        epolls = (self._ready, self._watched)
+        self._pipes = [RawPipe(descriptor, take, epolls) for descriptor, take in takers.items()]
         self.renew()
         watch = _Watch(self._watched, self._on_ready)
         try:
@@ -198,11 +198,11 @@ class RawPipe:
     What is written there goes to one request, or to none.
     """
 
-    def __init__(self, descriptor: int, take: TakeText, told: Iterable[select.epoll]) -> None:
+    def __init__(self, descriptor: int, take: TakeText, epolls: Iterable[select.epoll]) -> None:
         self._descriptor = descriptor
         self._take = take
         # These report when there is something to read.
-        self._told = tuple(told)
+        self._epolls = tuple(epolls)
         self._reading = -1
         self._inode = (-1, -1)
         self._parent: dict[str, Any] = {}
@@ -231,12 +231,12 @@ class RawPipe:
         os.dup2(writing, self._descriptor)
         self._inode = _inode_of(writing)
         os.close(writing)
-        for each in self._told:
+        for each in self._epolls:
             each.register(self._reading, select.EPOLLIN)
         return former
 
     def _forget(self, reading: int) -> None:
-        for each in self._told:
+        for each in self._epolls:
             each.unregister(reading)
 
     def is_as_renewed(self) -> bool:

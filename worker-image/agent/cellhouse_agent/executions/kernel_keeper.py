@@ -129,7 +129,7 @@ class KernelKeeper:
         await kernel.end()
         self.meter.close()
         try:
-            if not await self._is_started(kernel):
+            if not await self._start_kernel(kernel):
                 waiters.refuse(NoContext())
                 return
         except KernelStartError:
@@ -146,8 +146,8 @@ class KernelKeeper:
         log_event("kernel_replaced", reason=reason, generation=kernel.generation, ms=duration_ms)
         waiters.answer(kernel.generation)
 
-    async def _is_started(self, kernel: Kernel) -> bool:
-        """Start the kernel; false if none is wanted any more. Raises KernelStartError."""
+    async def _start_kernel(self, kernel: Kernel) -> bool:
+        """Start the kernel. Returns false if none is wanted any more. Raises KernelStartError."""
         if self.is_ending:
             return False
         self._start = asyncio.create_task(kernel.start())
