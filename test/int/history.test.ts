@@ -194,6 +194,29 @@ describe('over GraphQL', () => {
     });
   });
 
+  it('ends a page of events at the limit in bytes, but never before its first event', async () => {
+    const session = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'kim' }));
+    await commitOne(gateway.store, closed(session));
+    const bytesOf = (event: unknown) => Buffer.byteLength(JSON.stringify(event));
+    const [opened] = await db.readStream('session', session.id);
+    const limits = [1, bytesOf(opened?.event.data) + 20, 10_000];
+    for (const principal of [
+      AUTH_TOKEN_HOLDER,
+      { ...AUTH_TOKEN_HOLDER, role: 'AUDITOR' as const },
+    ]) {
+      const pages = limits.map(async (maxResponseBytes) => {
+        const small = databaseService(gateway, maxResponseBytes);
+        const page = await small.sessionEvents(principal, session.id, {});
+        return [page?.edges.length, page?.hasNextPage];
+      });
+      expect(await Promise.all(pages)).toEqual([
+        [1, true],
+        [1, true],
+        [2, false],
+      ]);
+    }
+  });
+
   it("gives a session's events, and the pool and a session at a time", async () => {
     const session = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'gil' }));
     const at = new Date(Date.now() + 60_000).toISOString();

@@ -81,7 +81,10 @@ export async function useDatabase(
     sql: client.sql,
     queries,
     readAfter: (position, limit = MAX_EVENTS) => readAfter(client, position, limit),
-    readStream: (kind, id) => queries.streamPage(kind, id, 0, MAX_EVENTS),
+    readStream: async (kind, id) => {
+      const bounds = { limit: MAX_EVENTS, maxBytes: Number.MAX_SAFE_INTEGER };
+      return (await queries.streamPage(kind, id, 0, bounds)).edges.map(({ item }) => item);
+    },
     open: async (gatewayId = newId<GatewayId>(), by = address) => {
       const logger = pino({ level: 'silent' });
       const database = followers.of(await openDatabase(by, { gatewayId, logger, newId }));

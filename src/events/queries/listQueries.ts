@@ -409,6 +409,13 @@ const MAX_CANDIDATES = 3;
 
 /** Past states, folded from the events recorded by a given time (by the database's clock). */
 export function createHistoryQueries({ sql, answered }: Client) {
+  /** The events of `page`, a page of one stream, up to the limit in bytes. */
+  const withinBytes = ({ maxBytes }: Pick<EventBounds, 'maxBytes'>) => sql`
+    SELECT * FROM (
+      SELECT *, row_number() OVER (ORDER BY version) AS nth, count(*) OVER () AS found,
+        sum(octet_length(data::text)) OVER (ORDER BY version) AS bytes_until FROM page
+    ) sized WHERE bytes_until <= ${maxBytes} OR nth = 1 ORDER BY version`;
+
   return {
     /** The session that the user had open at `at`. Null if there was none, or if its events were pruned. */
     sessionAt: async (tenant: string, userUuid: string, at: Date): Promise<Session | null> => {
@@ -449,30 +456,45 @@ export function createHistoryQueries({ sql, answered }: Client) {
       tenant: string,
       { kind, id }: { readonly kind: StreamKind; readonly id: string },
       afterVersion: number,
-      limit: number,
-    ): Promise<RecordedEvent[]> => {
-      const rows = await answered(sql<(EventRow & { number: number })[]>`
-        SELECT e.*, l.number FROM events e JOIN event_links l ON l.position = e.position AND l.tenant = ${tenant}
-        WHERE e.stream_id = ${streamIdOf(kind, id)} AND e.version > ${afterVersion}::bigint
-          AND e.type = ANY (${[...KNOWN_TYPES]}::text[])
-        ORDER BY e.version LIMIT ${limit}`);
-      return rows.map(numbered);
+      bounds: EventBounds,
+    ): Promise<BoundedPage<RecordedEvent>> => {
+      const rows = await answered(sql<(StreamRow & { number: number })[]>`
+        WITH page AS (
+          SELECT e.*, l.number FROM events e JOIN event_links l ON l.position = e.position AND l.tenant = ${tenant}
+          WHERE e.stream_id = ${streamIdOf(kind, id)} AND e.version > ${afterVersion}::bigint
+            AND e.type = ANY (${[...KNOWN_TYPES]}::text[])
+          ORDER BY e.version LIMIT ${bounds.limit})
+        ${withinBytes(bounds)}`);
+      return streamPageOf(rows, numbered);
     },
 
-    /** Events of one stream with a version above `afterVersion`, in order; at most `limit`. */
+    /** Events of one stream with a version above `afterVersion`, in order. Their versions are the cursors. */
     streamPage: async (
       kind: StreamKind,
       id: string,
       afterVersion: number,
-      limit: number,
-    ): Promise<RecordedEvent[]> => {
-      const rows = await answered(sql<EventRow[]>`
-        SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
-          AND type = ANY (${[...KNOWN_TYPES]}::text[])
-        ORDER BY version LIMIT ${limit}`);
-      return rows.map(decodeEvent);
+      bounds: EventBounds,
+    ): Promise<BoundedPage<RecordedEvent>> => {
+      const rows = await answered(sql<StreamRow[]>`
+        WITH page AS (
+          SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
+            AND type = ANY (${[...KNOWN_TYPES]}::text[])
+          ORDER BY version LIMIT ${bounds.limit})
+        ${withinBytes(bounds)}`);
+      return streamPageOf(rows, decodeEvent);
     },
   };
+}
+
+/** An event of a page of a stream, and how many events the page would have without the limit in bytes. */
+type StreamRow = EventRow & { readonly found: number };
+
+function streamPageOf<Row extends StreamRow>(
+  rows: readonly Row[],
+  decode: (row: Row) => RecordedEvent,
+): BoundedPage<RecordedEvent> {
+  const edges = rows.map(decode).map((item) => ({ item, cursor: String(item.version) }));
+  return { edges, isCut: edges.length < (rows[0]?.found ?? 0) };
 }
 
 /** The event with its number in place of its position among all events. */

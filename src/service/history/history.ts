@@ -14,7 +14,7 @@ import {
   type ListPage,
   type PageRequest,
   parsePosition,
-  readPage,
+  readBoundedPage,
   worker,
 } from '../lists/lists.ts';
 import { type Principal, sees } from '../principal.ts';
@@ -50,7 +50,7 @@ export async function requireSealed({
   );
 }
 
-type StreamPageDeps = Pick<ServiceDeps, 'database' | 'requireSealed'>;
+type StreamPageDeps = Pick<ServiceDeps, 'database' | 'config' | 'requireSealed'>;
 
 interface Stream {
   readonly kind: 'worker' | 'session' | 'execution';
@@ -60,11 +60,11 @@ interface Stream {
 /**
  * The events of one worker, session or execution, in order. An operator sees all of them. Everybody else sees those of their
  * tenant: of a worker, the events since it got its session. Their positions are then their numbers among the tenant's
- * events.
+ * events. A page ends early at MAX_RESPONSE_BYTES.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 async function streamPage(
-  { database, requireSealed }: StreamPageDeps,
+  { database, config, requireSealed }: StreamPageDeps,
   { role, tenant }: Principal,
   { kind, id }: Stream,
   request: PageRequest,
@@ -72,11 +72,11 @@ async function streamPage(
   const { queries } = database;
   const isOperator = role === 'OPERATOR';
   if (!isOperator) await requireSealed();
-  return await readPage(request, parsePosition, async (after, limit) => {
-    const events = isOperator
-      ? await queries.streamPage(kind, id, after ?? 0, limit)
-      : await queries.tenantStreamPage(tenant, { kind, id }, after ?? 0, limit);
-    return events.map((item) => ({ item, cursor: String(item.version) }));
+  return await readBoundedPage(request, parsePosition, (after, limit) => {
+    const bounds = { limit, maxBytes: config.maxResponseBytes };
+    return isOperator
+      ? queries.streamPage(kind, id, after ?? 0, bounds)
+      : queries.tenantStreamPage(tenant, { kind, id }, after ?? 0, bounds);
   });
 }
 

@@ -286,7 +286,7 @@ export async function readPage<T, C>(
  * The same for a list that is also limited in bytes. If that limit ended the page, there is a next page, too.
  * @throws BAD_USER_INPUT
  */
-async function readBoundedPage<T, C>(
+export async function readBoundedPage<T, C>(
   { first, after }: PageRequest,
   parse: (cursor: string) => C | null | Promise<C | null>,
   read: (cursor: C | null, limit: number) => Promise<BoundedPage<T>>,
