@@ -72,11 +72,12 @@ export interface GuardedReader {
 }
 
 /**
- * Call this when a request begins: the time limit of an earlier answer on the same connection may still be active.
+ * Disconnects the client when the time limit of {@link watchReader} has passed. Call this when a request begins,
+ * because the time limit of an earlier answer on the same connection may still be active.
  */
 export function guardReader(res: ServerResponse): GuardedReader {
   let isCut = false;
-  // The timeout also fires on a connection that is inactive because nothing is there to be sent. That is harmless.
+  // The timeout also fires on a connection that is inactive because there is nothing to send. Then it is ignored.
   res.on('timeout', () => {
     if (res.writableLength === 0) return;
     isCut = true;

@@ -44,7 +44,7 @@ import {
 } from './renderedText.ts';
 
 /**
- * The size of everything that it returns is counted, unless stated otherwise.
+ * Everything that these methods return counts towards MAX_RESPONSE_BYTES, unless stated otherwise.
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
 export interface Answer
@@ -53,7 +53,10 @@ export interface Answer
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
   context(sessionId: SessionId, id: ContextId | null): Promise<ContextView | null>;
-  /** The open contexts of the session, the default one first. Empty once it has ended. `listItems` counts them. */
+  /**
+   * The open contexts of the session, the default one first. Empty once the session has ended. The caller counts them
+   * with `listItems`.
+   */
   contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
@@ -65,7 +68,7 @@ export interface Answer
   lastActiveAt(session: Session): Promise<Date>;
   /**
    * A page of the executions of a session, or of one of its contexts, the last accepted first. The pages of many
-   * sessions are read at once. Its items are counted by `listItems`.
+   * sessions are read at once. The caller counts the items with `listItems`.
    * @throws BAD_USER_INPUT
    */
   executions(
@@ -75,7 +78,7 @@ export interface Answer
   ): Promise<ListPage<Execution>>;
   /** The execution's code. Null if it cannot be shown. */
   code(execution: Execution): Promise<string | null>;
-  /** Why the code is null. Null if it is not. Not counted. */
+  /** Why `code` is null. Null if the code can be shown. Not counted. */
   codeUnavailable(execution: Execution): Promise<CodeUnavailable | null>;
   /** The wire by which it was requested. Null if its events were pruned, or do not name it. Not counted. */
   via(execution: Execution): Promise<Principal['door'] | null>;
@@ -89,13 +92,13 @@ export interface Answer
   /** The exception that ended the execution. Null unless its status is ERROR. */
   error(execution: Execution): Promise<PythonError | null>;
   /**
-   * The files that it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not
-   * report them.
+   * The files that the execution changed in the home. Null while it is unfinished, if it never ran, or if its worker
+   * did not report them.
    */
   files(execution: Execution): ExecutionFiles | null;
   /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;
-  /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
+  /** The execution's outputs so far within the range, in order and complete, but without the finish. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
 }
 
@@ -262,7 +265,7 @@ function without(event: RecordedEvent, hidden: readonly string[], data: Data): R
 export interface AnswerReads {
   /** Null if there is no such session, or if the principal does not see it. */
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
-  /** Null if there is no such context. The default context of a session is none of these. */
+  /** Null if there is no such context. Default contexts are not among them. */
   contexts(ids: readonly ContextId[]): Promise<readonly (Context | null)[]>;
   /** The open contexts of each session, without the default one, oldest first. */
   openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
@@ -351,7 +354,7 @@ function createAnswerReads(
   };
 }
 
-/** The lists by what they ask for of their session or context. None is empty. */
+/** Groups the lists by filter and range, so that one query reads a whole group. No group is empty. */
 function groupsOf(lists: readonly ExecutionList[]): [ExecutionList, ...ExecutionList[]][] {
   const groups = new Map<string, [ExecutionList, ...ExecutionList[]]>();
   for (const list of lists) {
@@ -437,7 +440,7 @@ const byId = (id: string) => id;
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
-/** A full page of things, each with its events. Each list of events is a read of its own. */
+/** A full page of things, each with its events. Each list of events costs a read. */
 const MAX_EVENT_LISTS = 100;
 
 interface AnswerBudget {

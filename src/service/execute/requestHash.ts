@@ -10,7 +10,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 
 /** The name of the secret in the table `secrets`. */
 const SECRET_NAME = 'request-hash';
-/** As long as the hash. A longer one is not safer. */
+/** As long as the hash. A longer secret is not safer. */
 const SECRET_BYTES = 32;
 /** The prefix of the stored text. Another way of hashing must have another prefix (decision 0037). */
 const VERSION = 'v1:';

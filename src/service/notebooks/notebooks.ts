@@ -1,4 +1,4 @@
-/** Notebooks: which document of a Jupyter client has which context. */
+/** Notebooks: which document of a Jupyter client uses which context. */
 import { DomainError } from '../../domain/errors.ts';
 import { type NotebookId, parseId } from '../../domain/ids.ts';
 import {

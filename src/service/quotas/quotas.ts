@@ -1,4 +1,7 @@
-/** The quotas in force. The commit decides, because the counts are exact only there. */
+/**
+ * The quotas in force. The commit of a call decides whether a quota refuses the call, because the counts are exact only
+ * there.
+ */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
   type CountedKind,
@@ -51,8 +54,8 @@ export interface Quotas {
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
-   * Commits what opens a session of this user, or requests an execution, under the quotas in force. A refusal by a quota
-   * is remembered.
+   * Commits the opening of a session of this user, or the request of an execution, under the quotas in force. A refusal
+   * by a quota is remembered.
    */
   commit(
     store: Pick<EventStore, 'commit'>,
@@ -66,7 +69,7 @@ export interface Quotas {
   /** All kinds, with what is used now. @param userUuid null: the tenant, with all of its users */
   views(tenant: string, userUuid: string | null): Promise<readonly QuotaView[]>;
   /**
-   * Checks the quotas before a call waits for a worker, so that no call waits that will be refused.
+   * Checks the quotas before a call waits for a worker, so that a call that will be refused does not wait.
    * @param kinds the call adds one of each of these
    * @throws QuotaError if there is no room now
    */
@@ -78,15 +81,15 @@ export interface Quotas {
    */
   requireUsage(owner: SessionOwner): Promise<void>;
   /**
-   * Like {@link requireRoom}, for an execution in an open session. Checks only if another one was refused a moment ago.
-   * Otherwise only the commit checks.
+   * Like {@link requireRoom}, for an execution in an open session. Checks only if another execution was refused a
+   * moment ago. Otherwise only the commit checks.
    * @param lane where the execution would run or wait
    * @throws QuotaError if there is no room now
    */
   requireRoomAgain(owner: SessionOwner, lane: QueueKey): Promise<void>;
   /**
-   * The error for a further execution of this minute, if this gateway knows that their quota is used up. Otherwise
-   * null.
+   * The error for a further execution in this minute, if this gateway knows that the quota of executions per minute is
+   * used up. Otherwise null.
    */
   knownRefusal(owner: SessionOwner): QuotaError | null;
 }
@@ -204,7 +207,7 @@ interface LimitsInForce {
 /** @param defaults the limits from the settings, for each tenant and for each user */
 export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits>>): LimitsInForce {
   const byId = new Map<string, Quota>();
-  /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
+  /** By {@link quotaOwnerKey}: the limits that were set for one tenant or user. */
   const own = new Map<string, Map<QuotaKind, number | null>>();
   /** The same together with the defaults. */
   const inForce = new Map<string, Limits>();
@@ -238,7 +241,7 @@ export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits
     },
     apply: ({ streamId, version, event }) => {
       if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
-      // If its owner was forgotten, a stream begins again: the former stream now has another id.
+      // A stream begins again after its owner was forgotten, because forgetting gave the former stream another id.
       if (version === 1) byId.delete(streamId);
       // Each event has the whole state, so a missed event does not matter.
       put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
