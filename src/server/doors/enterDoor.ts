@@ -120,8 +120,8 @@ export type HostCheck = (req: Pick<IncomingMessage, 'headers'>) => Refusal | nul
 /**
  * Keeps web pages of other sites away from the doors. A page can make the name of its own server resolve to this
  * machine (DNS rebinding), but the browser still sends that name as `Host`. Nobody can redirect an address in this way,
- * so all addresses are allowed. So is `localhost`. ALLOWED_HOSTS lists the other allowed names. If it is unset, all
- * names are allowed, or no other names if HOST is loopback.
+ * so all addresses are allowed. So is `localhost`. ALLOWED_HOSTS lists the other allowed names. If it is unset, no
+ * other name is allowed if HOST is loopback, and every name otherwise.
  */
 export function createHostCheck({
   host,

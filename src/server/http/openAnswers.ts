@@ -100,7 +100,7 @@ export function watchReader(res: ServerResponse, timeoutMs: number): void {
 
 /** Keeps track of the HTTP answers under way. */
 interface OpenAnswers {
-  /** Call this when the request arrives. From then on the answer is closed when its connection breaks. */
+  /** Call this when the request arrives. From then on, the answer emits `close` when its connection breaks. */
   add(res: ServerResponse): void;
   /** From now on each connection ends after its current answer, so that no further request arrives on it. */
   endConnections(): void;

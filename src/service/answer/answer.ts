@@ -80,7 +80,10 @@ export interface Answer
   code(execution: Execution): Promise<string | null>;
   /** Why `code` is null. Null if the code can be shown. Not counted. */
   codeUnavailable(execution: Execution): Promise<CodeUnavailable | null>;
-  /** The wire by which it was requested. Null if its events were pruned, or do not name it. Not counted. */
+  /**
+   * The wire by which the execution was requested. Null if its events were pruned, or do not name the wire. Not
+   * counted.
+   */
   via(execution: Execution): Promise<Principal['door'] | null>;
   /**
    * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
@@ -281,9 +284,9 @@ export interface AnswerReads {
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
   /** The wire by which each execution was requested. Null if that is not recorded any more. */
   vias(ids: readonly ExecutionId[]): Promise<readonly (Principal['door'] | null)[]>;
-  /** A page of executions for each. @throws DomainError BAD_USER_INPUT if they are more than an answer may have */
+  /** A page of executions for each list. @throws DomainError BAD_USER_INPUT if they are more than an answer may have */
   executions(lists: readonly ExecutionList[]): Promise<readonly Edge<Execution>[][]>;
-  /** The position of the execution that a cursor names. Null: it is no such cursor. */
+  /** The position of the execution that a cursor names. Null: the cursor names none. */
   placeOf(cursor: string): Promise<number | null>;
   /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
@@ -338,7 +341,7 @@ function createAnswerReads(
     executions: async (lists) => {
       const pages = new Map<ExecutionList, Edge<Execution>[]>();
       let left = MAX_LIST_ITEMS;
-      // As a rule there is one group: the arguments of one field of the document.
+      // Usually there is one group, because all lists come from one field of the document.
       for (const group of groupsOf(lists)) {
         const [{ language, statuses, before, limit }] = group;
         const part = { language, statuses, before, limit };
@@ -382,7 +385,7 @@ function later(openedAt: Date, at: Date | null): Date {
 // Combines the single reads of an answer into one read for each kind.
 
 /**
- * The loaders of one answer. An answer can be that of several mutations, which run one after the other. So sessions,
+ * The loaders of one answer. One answer can be for several mutations, which run one after the other. So sessions,
  * workers and outputs, which a mutation can change, are read anew for each mutation.
  */
 interface AnswerLoaders {

@@ -331,7 +331,7 @@ async function untilEnded({ database }: CreateContextDeps, { id }: Context): Pro
 
 async function untilReady({ database }: CreateContextDeps, { id }: Context): Promise<Context> {
   const isReady = ({ status }: Context) => status === 'READY';
-  // A long start is no error: a caller who repeated the call would get another context each time.
+  // A slow start is no error, because a caller who repeated the call would get another context each time.
   const context = await untilContext(database, id, isReady, null);
   if (context.endReason === null) return context;
   if (context.endReason === 'failed') throw failed(id);
@@ -384,8 +384,9 @@ function isDefault(): DomainError {
 }
 
 /**
- * Asks for a fresh kernel of the context, and resolves with the context when it has got one. Works on any gateway, as
- * a restart of the default kernel does (kernels.ts). @throws NOT_FOUND, POOL_INITIALIZING
+ * Asks for a fresh kernel of the context, and resolves with the context when its kernel was replaced. Works on any
+ * gateway, as a restart of the default kernel does (kernels.ts).
+ * @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
   deps: Pick<ServiceDeps, 'database' | 'now'>,

@@ -1,4 +1,4 @@
-/** Open contexts as notebooks know them: as kernels, which can be asked about code without running it. */
+/** Open contexts under the name that notebooks use: kernels. A kernel can be asked about code without running it. */
 import { within } from '../../async/within.ts';
 import type { Context } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';

@@ -1,4 +1,4 @@
-/** The operations on environments: what their workers have installed beside the worker image. */
+/** The operations on environments. An environment is what workers have installed beside the worker image. */
 import {
   type Environment,
   type EnvironmentSpec,
@@ -176,7 +176,7 @@ export async function removeEnvironment(
 /** A version of an environment as a principal may see it. */
 export interface EnvironmentView {
   readonly environment: Environment;
-  /** Whether the principal may see its specification. A set-up script may contain what only operators may know. */
+  /** Whether the principal may see its specification. A set-up script may contain secrets of operators. */
   readonly isWhole: boolean;
 }
 

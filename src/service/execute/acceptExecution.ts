@@ -263,7 +263,10 @@ function optionsOf(request: ValidRequest, contextId: ContextId | null): Executio
   };
 }
 
-/** What is stored with the request, but in no event: its environment variables, and the claim of its key. */
+/**
+ * The parts of the request that are stored in no event: its environment variables, and its claim of the idempotency
+ * key.
+ */
 function besideEvents(
   { requestHashes }: Pick<ServiceDeps, 'requestHashes'>,
   tenant: string,

@@ -31,7 +31,7 @@ export interface RequestHashes {
   of(key: KeyName, facts: RequestFacts): string;
   /**
    * The names of the fields in which a request differs from the stored one, including fields that only one of them has.
-   * @throws Error if a later release has stored it in a way that this release does not know
+   * @throws Error if a later release has stored the request in a way that this release does not know
    */
   differences(key: KeyName, facts: RequestFacts, stored: string): string[];
 }

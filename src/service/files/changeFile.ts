@@ -52,7 +52,7 @@ type SessionToWriteDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config'>;
 
 /**
  * The session for a call that writes a file: the user's open one, or a new one.
- * @param isAgain the session that was given before has changed
+ * @param isAgain whether the session of an earlier attempt has changed
  * @throws POOL_INITIALIZING, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function sessionToWrite(

@@ -26,7 +26,7 @@ interface EventFilter {
 }
 
 /**
- * Events in the order in which they were recorded. An operator sees all of them. Everybody else sees those of their
+ * Events in the order in which they were recorded. An operator sees all of them. Any other principal sees those of its
  * tenant. Positions and cursors are then numbers among the events of the tenant, so they reveal nothing of other
  * tenants. A page ends early at MAX_RESPONSE_BYTES.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING

@@ -200,7 +200,7 @@ interface LimitsInForce {
   /** The limits of the tenant, and those of the user. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
-  /** Adds quotas that were read. A newer version of a quota that is known already stays. */
+  /** Adds quotas that were read. A quota that is already known in a newer version stays. */
   put(quotas: readonly Quota[]): void;
 }
 
@@ -209,7 +209,7 @@ export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits
   const byId = new Map<string, Quota>();
   /** By {@link quotaOwnerKey}: the limits that were set for one tenant or user. */
   const own = new Map<string, Map<QuotaKind, number | null>>();
-  /** The same together with the defaults. */
+  /** Those limits, together with the defaults. */
   const inForce = new Map<string, Limits>();
 
   function put(quota: Quota): void {

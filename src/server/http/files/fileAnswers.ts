@@ -93,7 +93,7 @@ export function archiveHeaders(name: string, format: 'tar' | 'zip'): Record<stri
   };
 }
 
-/** With the name in UTF-8 (RFC 8187), and in ASCII for old clients. Control characters are left out of both. */
+/** With the name in UTF-8 (RFC 8187), and in ASCII for old clients. In both, `_` replaces each control character. */
 function disposition(name: string, type: 'inline' | 'attachment'): string {
   return create(name.replace(/\p{Cc}/gu, '_'), { type });
 }

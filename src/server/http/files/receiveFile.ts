@@ -57,7 +57,7 @@ export function uploadOf(
     if (req.destroyed) gone();
     else req.on('data', take).on('end', end).on('error', fail).on('close', gone);
   }
-  /** Restarts the time limit: from now on, the reader waits for the client. */
+  /** Starts the time limit anew: from now on, the reader waits for the client. */
   function listen(): void {
     if (silence) silence.refresh();
     else silence = setTimeout(() => body.destroy(silent(silenceMs)), silenceMs);
