@@ -214,7 +214,7 @@ const Quota = builder.objectRef<QuotaView>('Quota').implement({
     used: t.field({
       type: 'Int53',
       description: 'How much is used now, in whole units.',
-      // Rounded down, so that it reaches the limit only when the limit is reached.
+      // Rounded down, so that it does not show the limit before the limit is reached.
       resolve: ({ used }) => Math.floor(used),
     }),
     tenant: t.exposeString('tenant', { description: 'The tenant whose quota it is.' }),

@@ -111,7 +111,7 @@ export function gapReasonOf(reason: string): GapReasonValue {
   return Object.hasOwn(GAPS, reason) ? (reason as GapReasonValue) : 'other';
 }
 
-/** Their names are those in docs/internals/events.md and in the database, so that they can be searched for. */
+/** The values have the same names as in docs/internals/events.md and in the database, so that a search finds them. */
 export const EventType = enumOf<DomainEvent['type']>(
   'EventType',
   'What an event says, written as in the database. docs/internals/events.md has their data.',

@@ -5,7 +5,7 @@ import { builder, ContentInput, USER } from './builder.ts';
 import { Execution, Language, requireExecution, TerminalInput } from './execution.ts';
 import { EnvironmentVariableInput } from './session.ts';
 
-/** What is said of code that runs alone, and of a cell of a batch. */
+/** Descriptions for both `ExecuteInput` and the inputs of a batch. */
 const TEXTS = {
   language: 'The language of the code. BASH runs it as a command.',
   code: 'The code: at least one character, at most MAX_CODE_BYTES in UTF-8. A command has at most 131,071 bytes, and no U+0000.',
@@ -73,7 +73,7 @@ builder.mutationFields((t) => ({
   }),
 }));
 
-/** Events and SQL call the option `stopOnError`, as it was called first. */
+/** Events and SQL call the option by its former name, `stopOnError`. */
 function requestOf({ cancelQueuedOnError, ...input }: typeof ExecuteInput.$inferInput) {
   return { ...input, stopOnError: cancelQueuedOnError };
 }

@@ -49,7 +49,7 @@ const printed = [
 
 await writeOrCheck(FILE, printed, 'npm run reference');
 
-/** @param kind makes the heading of an operation another than that of a type */
+/** @param kind begins the headings of the operations, so that they differ from headings of types */
 function operations(
   title: string,
   kind: string,
@@ -111,7 +111,7 @@ function inputRow({
   return `| \`${name}\` | ${link(type)}${fallback} | ${described(rest)} |`;
 }
 
-/** The description in one line, so that it fits into a table, after what is deprecated about it. */
+/** The description in one line, so that it fits into a table. The reason of a deprecation comes first. */
 function described(item: {
   readonly description?: string | null | undefined;
   readonly deprecationReason?: string | null | undefined;
@@ -125,7 +125,7 @@ function paragraphs(text: string): string {
   return text.replaceAll(/[^\S\n]*\n[^\S\n]*/g, '\n');
 }
 
-/** The type as it is written in the schema, which leads to its section. */
+/** The type as it is written in the schema, as a link to its section. */
 function link(type: GraphQLType): string {
   const of = getNamedType(type);
   return linked.has(of) ? `[\`${type}\`](#${of.name.toLowerCase()})` : `\`${type}\``;

@@ -2,8 +2,8 @@
  * The HTTP and WebSocket server.
  *
  * States: new -> listening -> stopping -> closed. A stopping server accepts no new connections. It ends each existing
- * one as soon as no call is in flight on it, so a client that reconnects to another gateway loses nothing. Calls that
- * take too long are answered with SHUTTING_DOWN. Then every connection is ended.
+ * connection as soon as no call is in flight on it, so a client that reconnects to another gateway loses nothing. Calls
+ * that take too long are answered with SHUTTING_DOWN. Then every connection is ended.
  */
 import {
   createServer as createHttpServer,
@@ -47,13 +47,13 @@ import { createInFlight, createOpenAnswers, type InFlight } from './http/openAns
 import { createStaticFiles } from './http/staticFiles.ts';
 import { createWebSockets, type WebSockets } from './webSocket/webSockets.ts';
 
-/** Limit for a request's headers to arrive. The routes limit its body. */
+/** How long a request's headers may take to arrive. The routes limit the time for the body. */
 const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than the idle time of common proxies (60 s), so that the proxy closes an idle connection first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How long a stop waits for calls in flight. With the times below it stays under the 10 s that a stop may take. */
 const DRAIN_TIMEOUT_MS = 7_000;
-/** How long it then waits until the SHUTTING_DOWN answers are sent. */
+/** How long a stop then waits until the SHUTTING_DOWN answers are sent. */
 const FLUSH_TIMEOUT_MS = 500;
 
 export interface GatewayServer {

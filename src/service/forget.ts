@@ -1,4 +1,4 @@
-/** Ends all that a user or a tenant has, before it is forgotten. */
+/** Ends the tokens, sessions and file changes of a user or a tenant, before their data are forgotten. */
 import { pause } from '../async/pause.ts';
 import { decideFileChange, type FileChange } from '../domain/fileChange.ts';
 import type { Owner } from '../domain/users.ts';
@@ -14,8 +14,8 @@ interface EndedOwner {
 }
 
 /**
- * Revokes the tokens of a user or tenant, then records the end of their sessions. Gateways carry it out. If one user is
- * forgotten, a token for a prefix stays, because it also serves other users.
+ * Revokes the tokens of a user or tenant, then records the end of their sessions, which gateways carry out. If one user
+ * is forgotten, a token for a prefix of names stays, because it also serves other users.
  */
 export async function endOwner(
   deps: Pick<ServiceDeps, 'database' | 'now'>,
@@ -43,7 +43,10 @@ export async function endOwner(
 const POLL_INTERVAL_MS = 250;
 /** Gateways remove a container within seconds, and try again every 30 s if the engine does not answer. */
 const LIMIT_MS = 90_000;
-/** A gateway that has just died counts as running until its lease expires, and one that starts announces itself soon. */
+/**
+ * The wait fails after this long without a running gateway. A gateway that is starting announces itself sooner. A
+ * gateway that has died counts as running until its lease expires.
+ */
 const NO_GATEWAY_LIMIT_MS = 5_000;
 /** How long a live gateway has, once the worker is gone, to record the outcome of a change. It needs only a moment. */
 const CHANGE_GRACE_MS = 2_000;
@@ -85,8 +88,8 @@ const AGAIN =
   'Nothing is forgotten yet. Start a gateway, make sure that its engine answers, then repeat this.';
 
 /**
- * Records that nobody knows whether these changes were made. Afterwards, a gateway that was only paused cannot record
- * an outcome any more.
+ * Records these changes as failed, perhaps after they were made. Afterwards, a gateway that was only paused cannot
+ * record another outcome.
  */
 async function endChanges({ database: { queries, store }, now }: Deps, owner: Owner) {
   await decideAndCommit(store, {

@@ -108,7 +108,10 @@ export function createOpenSessions(
   };
 }
 
-/** Only such an execution reports lost variables: no other context and no command had any that could be lost. */
+/**
+ * Whether the execution runs in the default context. Only there, an execution can report lost variables: a new context
+ * begins without variables, and a command has none.
+ */
 function isInDefaultContext({ language, contextId }: ExecutionOptions): boolean {
   return language === undefined && contextId === undefined;
 }

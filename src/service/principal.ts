@@ -7,7 +7,7 @@ export interface Principal {
   readonly tokenId: string;
   readonly role: Role;
   readonly tenant: string;
-  /** The users of the tenant that the caller acts for. Null: all of them; never null for the role USER. */
+  /** The users of the tenant that the caller acts for. Null: all users of the tenant. Never null for the role USER. */
   readonly users: Users | null;
   /** The wire over which the call arrives. */
   readonly door: Door | 'cli';
@@ -29,7 +29,7 @@ export const AUTH_TOKEN_HOLDER: Principal = {
 
 export type ByDoor = Readonly<Record<Door, Principal>>;
 
-/** The principals of one holder, one for each wire. Each is created only once, because maps have it as their key. */
+/** The principals of one holder, one for each wire. Each is created only once, because maps use principals as keys. */
 export function byDoor(holder: Omit<Principal, 'door'>): ByDoor {
   return Object.fromEntries(DOORS.map((door) => [door, { ...holder, door }])) as ByDoor;
 }

@@ -8,11 +8,11 @@ export interface Refusal {
   readonly message: string;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** There was no token at all. Some wires say something else then than of a wrong one. */
+  /** The request had no token. Some protocols answer this differently from a wrong token. */
   readonly isTokenMissing?: true;
 }
 
-/** The status of each error, wherever an answer has one. */
+/** The HTTP status of each error code. */
 const STATUSES: Readonly<Record<ErrorCode, number>> = {
   BAD_USER_INPUT: 400,
   UNAUTHENTICATED: 401,
@@ -68,7 +68,7 @@ export function secondsToRetry({ details }: DomainError): number | null {
   return typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : null;
 }
 
-/** The refusal that any other error becomes, which is logged under this id. */
+/** The refusal for an unexpected error, which is logged with this id. */
 export function internalRefusal(errorId: string): Refusal {
   return { status: 500, code: 'INTERNAL', message: 'Internal error', details: { errorId } };
 }

@@ -79,7 +79,7 @@ export function createService(
 
 type Method = (...args: never[]) => unknown;
 
-/** Every call of every protocol passes here, so what a principal may do is checked here, and refusals are counted. */
+/** Every call of every protocol passes here: permissions are checked, and refusals are counted. */
 function bind(all: ServiceDeps, principal: Principal): BoundService {
   const deps = actorDeps(all, principal);
   const bound = Object.entries<Operation>(OPERATIONS).map(([name, operation]) => {
@@ -108,7 +108,8 @@ function bind(all: ServiceDeps, principal: Principal): BoundService {
 }
 
 /**
- * The outcome of a call. If a quota of the tenant refuses it, a caller with the role USER is not told the tenant's use.
+ * The outcome of a call. If a quota of the tenant refuses the call, the error for a caller with the role USER does not
+ * contain the tenant's use.
  */
 function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Promise<T> {
   if (principal.role !== 'USER') return outcome;
@@ -117,7 +118,10 @@ function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Promise<T>
   });
 }
 
-/** Any such DomainError, and not only a QuotaError: a batch wraps it in an error that names the refused cell. */
+/**
+ * Tests the code instead of the class, because `executeBatch` wraps a QuotaError in a DomainError that names the
+ * refused cell.
+ */
 function isOfTenant(error: unknown): error is DomainError {
   return (
     error instanceof DomainError &&

@@ -32,7 +32,7 @@ export interface ServiceDeps {
   readonly sharedOutput: SharedOutput;
   readonly contextReaders: ContextReaders;
   readonly fileTransfers: FileTransfers;
-  /** See history.ts. All calls that wait for it share the work. */
+  /** `requireSealed` of history.ts. Calls that wait at the same time share one run. */
   readonly requireSealed: () => Promise<void>;
   /** Queues the calls that send input: one queue for each execution and tenant. */
   readonly inputCalls: InOrder;

@@ -45,7 +45,7 @@ export function validateNumber(
   return refuse(field, `is ${value}, but must be from ${min} to ${max}`, { limit: max });
 }
 
-/** The same for a number that must not have a fraction. @throws BAD_USER_INPUT */
+/** Like {@link validateNumber}, but refuses fractions. @throws BAD_USER_INPUT */
 export function validateWholeNumber(
   field: string,
   value: number,
@@ -80,7 +80,7 @@ export function refuse(
   throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
 }
 
-/** The metadata that these pairs are. @throws BAD_USER_INPUT if a key comes twice */
+/** These pairs as an object. @throws BAD_USER_INPUT if a key comes twice */
 export function metadataOf(
   pairs: readonly { readonly key: string; readonly value: string }[],
 ): Readonly<Record<string, string>> {
@@ -182,14 +182,14 @@ export interface Content {
   readonly base64?: string | null | undefined;
 }
 
-/** @throws BAD_USER_INPUT unless exactly one of the two is given, and is well formed */
+/** @throws BAD_USER_INPUT unless exactly one of text and base64 is given, and is well formed */
 export function contentOf(content: Content): Buffer {
   if (content.text == null && content.base64 == null)
     return refuse('text', 'or base64 must be given', {});
   return optionalContentOf(content);
 }
 
-/** Like {@link contentOf}, but a call with neither is allowed, and has no bytes. @throws BAD_USER_INPUT */
+/** Like {@link contentOf}, but without text and base64 the content is empty. @throws BAD_USER_INPUT */
 export function optionalContentOf({ text, base64 }: Content): Buffer {
   if (text != null && base64 != null) refuse('base64', 'must not be given beside text', {});
   if (text != null) {

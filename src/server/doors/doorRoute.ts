@@ -24,7 +24,7 @@ import {
 import { BodyTooLargeError, readBody, readBytes, refuse, sendRefusal } from '../http/refuse.ts';
 import { type EnterDoorDeps, enterDoor, type FindDoor, type HostCheck } from './enterDoor.ts';
 
-/** Answers the request if it is for a door. Resolves with whether it was. */
+/** Answers the request if it is for a door. Resolves with whether the request was for a door. */
 export type DoorRoute = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
 
 export interface DoorRouteDeps extends EnterDoorDeps {
@@ -62,7 +62,7 @@ export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
     if (entry.type === 'open' || !entry.isUpload) limitArrival(req);
     const reader = guardReader(res);
     res.once('close', () => {
-      // Otherwise the client left before there was an answer.
+      // Not counted if the client left before there was an answer.
       if (res.headersSent) deps.counts.count(door.name, res.statusCode);
     });
     const refused = (refusal: Refusal) => sendRefusal(req, res, door.refuse(refusal));

@@ -14,7 +14,7 @@ import {
   type HostCheck,
 } from './enterDoor.ts';
 
-/** Upgrades the request if it is for a door. Returns whether it was. */
+/** Upgrades the request if it is for a door. Returns whether the request was for a door. */
 export type DoorUpgradeRoute = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 
 export interface DoorUpgradeDeps extends EnterDoorDeps {

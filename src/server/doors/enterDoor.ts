@@ -85,7 +85,10 @@ export interface FoundDoor {
   readonly taken: WithoutToken;
 }
 
-/** `elsewhere`: the request is not for a door. Null: its path begins with a token, but no door is at the rest. */
+/**
+ * `elsewhere`: the request is not for a door. Null: its path begins with a token, but no door is at the rest of the
+ * path.
+ */
 export type FindDoor = (req: IncomingMessage) => FoundDoor | 'elsewhere' | null;
 
 /** Finds doors by path. Removes the token from the request's URL, unless the result is `elsewhere`. */
@@ -117,8 +120,8 @@ export type HostCheck = (req: Pick<IncomingMessage, 'headers'>) => Refusal | nul
 /**
  * Keeps web pages of other sites away from the doors. A page can make the name of its own server resolve to this
  * machine (DNS rebinding), but the browser still sends that name as `Host`. Nobody can redirect an address in this way,
- * so all addresses are allowed. So is `localhost`. ALLOWED_HOSTS lists the other allowed names. If it is unset, every
- * name is allowed, but none if HOST is loopback.
+ * so all addresses are allowed. So is `localhost`. ALLOWED_HOSTS lists the other allowed names. If it is unset, no
+ * other name is allowed if HOST is loopback, and every name otherwise.
  */
 export function createHostCheck({
   host,

@@ -159,7 +159,10 @@ function tellingFailure(
   };
 }
 
-/** Ends the source, so that the stream sends its last event. Cuts the connection if the client does not read that. */
+/**
+ * Ends the source, so that the stream sends its last event. Cuts the connection if the client does not read that event
+ * in time.
+ */
 function endSoon(source: Results, res: ServerResponse): void {
   void source.return?.();
   const timer = setTimeout(() => res.destroy(), LAST_EVENT_MS);

@@ -64,7 +64,7 @@ function networkOf(address: string): string {
 /** The token that a caller shows, right or wrong. */
 export interface Given {
   readonly secret: string;
-  /** Whether it stands in the URL, where proxies and histories keep it. */
+  /** Whether the token is in the URL, which proxies and browser histories keep. */
   readonly isInUrl: boolean;
 }
 
@@ -90,7 +90,7 @@ function bearerIn(value: string | null): string | null {
   return /^Bearer +(.+)$/i.exec(value ?? '')?.[1]?.trim() ?? null;
 }
 
-/** The form of our secrets (dataDir.ts). Only texts of this form are looked up in the database. */
+/** The form of our secrets (`src/process/dataDir.ts`). Only texts of this form are looked up in the database. */
 const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
 
 /** The door that a call uses, and the address that it comes from. */
@@ -105,7 +105,7 @@ export type Authenticate = (
   origin: CallOrigin,
 ) => Promise<Principal | Refusal>;
 
-/** The same for a key to one session, or for a signature that was made with such a key. */
+/** Like {@link Authenticate}, for a key to one session, or for a signature that was made with such a key. */
 export type AuthenticateKey = (shown: KeyShown, origin: CallOrigin) => Promise<Principal | Refusal>;
 
 interface AuthenticateDeps {

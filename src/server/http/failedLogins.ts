@@ -1,7 +1,7 @@
 /**
- * Limits how many wrong tokens an address may send. After too many, no further token of that address is looked up, not
- * even a right one: otherwise a guess could still be tried. Only tokens that were right from this same address lately
- * still work, so neighbours behind the same address are not locked out.
+ * Limits how many wrong tokens an address may send. After too many, the gateway looks up no further token from that
+ * address. Even a right token is refused then, because otherwise each guess would still be tried. Only tokens that were
+ * recently right from the same address still work, so that other users behind the address are not locked out.
  */
 
 import { BoundedMap } from '../../domain/boundedMap.ts';
@@ -33,13 +33,13 @@ export interface FailedLogins {
   /**
    * Must be called with a token's hash before the token is looked up. Returns how many ms this address must wait before
    * it may send the token. Null: the token may be looked up now. An attempt counts as wrong until it has succeeded. So
-   * attempts at the same time count separately, unless they are with the same token. Each attempt that may be made must
-   * end with `succeeded`, `failed` or `undecided`.
+   * attempts at the same time count separately, unless they are with the same token. Each attempt for which the result
+   * was null must end with `succeeded`, `failed` or `undecided`.
    */
   attempt(address: string, hash: string): number | null;
   /** The token was right. */
   succeeded(address: string, hash: string): void;
-  /** The token was wrong. If it was right before, this attempt did not count yet, and is counted now. */
+  /** The token was wrong. If it was right before, `attempt` has not counted it, so it is counted now. */
   failed(address: string, hash: string): void;
   /** The lookup has failed, so the token counts neither as right nor as wrong. */
   undecided(address: string, hash: string): void;

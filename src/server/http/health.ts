@@ -5,8 +5,8 @@ import { answerJson } from '../../doors/shared/jsonAnswer.ts';
 export interface Readiness {
   /**
    * `degraded`: existing sessions are served, but new users only while there are idle workers. It counts as ready,
-   * because the cause (engine, image or disk) affects all gateways alike, and taking this one out of service would only
-   * cut off its sessions.
+   * because the cause (engine, image or disk) affects all gateways alike, and taking this gateway out of service would
+   * only cut off its sessions.
    */
   readonly status: 'ready' | 'degraded' | 'not ready';
   /** Why it is not ready or degraded, as sentences. Empty when ready. */

@@ -211,7 +211,7 @@ export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 /** The interval between samples of the event loop's delay. Each sample is the delay plus this interval. */
 const LOOP_RESOLUTION_MS = 20;
 
-/** A record, so that the compiler misses a reason that is not listed. */
+/** A record, so that the compiler reports a reason that is not listed. */
 const DEGRADATION_REASONS = {
   'engine-away': true,
   'other-engine': true,

@@ -72,11 +72,12 @@ export interface GuardedReader {
 }
 
 /**
- * Call this when a request begins: the time limit of an earlier answer on the same connection may still be active.
+ * Disconnects the client when the time limit of {@link watchReader} has passed. Call this when a request begins,
+ * because the time limit of an earlier answer on the same connection may still be active.
  */
 export function guardReader(res: ServerResponse): GuardedReader {
   let isCut = false;
-  // The timeout also fires on a connection that is inactive because nothing is there to be sent. That is harmless.
+  // The timeout also fires on a connection that is inactive because there is nothing to send. Then it is ignored.
   res.on('timeout', () => {
     if (res.writableLength === 0) return;
     isCut = true;
@@ -99,7 +100,7 @@ export function watchReader(res: ServerResponse, timeoutMs: number): void {
 
 /** Keeps track of the HTTP answers under way. */
 interface OpenAnswers {
-  /** Call this when the request arrives. From then on the answer is closed when its connection breaks. */
+  /** Call this when the request arrives. From then on, the answer emits `close` when its connection breaks. */
   add(res: ServerResponse): void;
   /** From now on each connection ends after its current answer, so that no further request arrives on it. */
   endConnections(): void;

@@ -138,7 +138,10 @@ interface ReaderWatchDeps {
   readonly onStuck: () => void;
 }
 
-/** Watches one connection. As long as it takes some bytes now and then, it is only slow, however much is waiting. */
+/**
+ * Watches one connection. A connection that takes some bytes now and then is slow, but not stuck, however much is
+ * waiting.
+ */
 export function createReaderWatch({
   timeoutMs,
   unsentBytes,

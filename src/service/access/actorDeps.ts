@@ -41,7 +41,8 @@ export function withActor(database: Database, principal: Principal): Database {
 
 /**
  * Whether the commit creates a stream or sends input. Such a commit fails if the token has ended, e.g. during a wait
- * for a worker or for the database. Other commits do not fail: what has begun is recorded to its end.
+ * for a worker or for the database. Other commits do not fail: they continue something that was accepted while the
+ * token was valid.
  */
 function isBeginning({ streams }: Commit): boolean {
   return streams.some(

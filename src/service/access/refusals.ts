@@ -1,4 +1,4 @@
-/** Counts refused calls, for the audit: however many come, they are a bounded number of rows. */
+/** Counts refused calls for the audit. The counts take a bounded number of rows, however many calls are refused. */
 
 import type { Logger } from 'pino';
 import { repeat } from '../../async/repeat.ts';
@@ -7,7 +7,7 @@ import type { RefusedCalls } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { isUndone } from '../../events/store/databaseErrors.ts';
 
-/** More keys of one minute than this are counted together. */
+/** The maximum number of keys (token, operation and code) per minute. Calls with further keys are counted together. */
 const MAX_KEYS_PER_MINUTE = 4_096;
 const MS_PER_MINUTE = 60_000;
 
@@ -15,9 +15,9 @@ const MS_PER_MINUTE = 60_000;
 const COUNTED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
 
 export interface Refusals extends Counted {
-  /** Counts this refusal, if its code is one of those that are counted. @param token null: an unknown one */
+  /** Counts the refusal if its code is in {@link COUNTED}. @param token null: unknown */
   add(token: string | null, operation: string, code: string): void;
-  /** How many there were since the start, by code. */
+  /** The number of counted refusals since the start, by code. */
   readonly totals: ReadonlyMap<string, number>;
 }
 
@@ -50,7 +50,8 @@ export function createRefusals(
     try {
       await queries.recordRefusedCalls([...taken.values()]);
     } catch (error: unknown) {
-      // If it may have been done, the counts are given up: nobody can say how many there were, but never too many.
+      // If the counts may have been recorded, they are dropped. The audit may then have too few refusals, but never too
+      // many.
       if (!isUndone(error)) throw error;
       for (const [key, row] of counts) row.count += taken.get(key)?.count ?? 0;
       counts = new Map([...taken, ...counts]);

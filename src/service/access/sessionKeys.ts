@@ -1,6 +1,6 @@
 /**
  * Keys to single sessions. A key is derived from a token, a secret that all gateways share, and the user of the
- * session. So no key is stored. Any gateway can compute a key, it is the same each time, and it ends with its token.
+ * session. No key is stored: every gateway computes the same key. A key ends with its token.
  */
 
 import { createHmac, randomBytes } from 'node:crypto';
@@ -30,7 +30,7 @@ export interface Signed {
 /** How a door names the users of its sessions: all names of one holder of a token have the same prefix. */
 export interface SessionNames {
   readonly prefixOf: (holder: Principal) => string;
-  /** The prefix of a user's name that has the form of this door. Null: the name does not have it. */
+  /** The prefix of a user's name, if the name has the form of this door. Otherwise null. */
   readonly prefixIn: (userUuid: string) => string | null;
 }
 
@@ -92,7 +92,7 @@ function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSignerDeps) 
   return async (door: Door, signed: Signed): Promise<Signer | null> => {
     let signer = remembered(door, signed) ?? search(door, signed);
     if (signer === null) {
-      // Its session may have been opened at another gateway a moment ago.
+      // The session of the key may have been opened at another gateway a moment ago.
       await catchUp();
       signer = search(door, signed);
     }
@@ -176,8 +176,8 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
   }
 
   /**
-   * The holder of a token, narrowed to the session of one user. Returns the same object each time, because it is the
-   * key under which the service that is bound to the holder is cached.
+   * The holder of a token, narrowed to the session of one user. Returns the same object each time, because
+   * `createService` caches the bound service under it.
    */
   function narrowed(holder: Principal, userUuid: string): Principal {
     const name = JSON.stringify([holder.tokenId, holder.door, userUuid]);

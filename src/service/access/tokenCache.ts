@@ -18,16 +18,17 @@ import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts'
 
 /**
  * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
- * every 250 ms (tokenCache.ts), so its knowledge becomes stale only while the database is slow or away, or after the
- * process was stopped. This time, that interval and one piece of a download together take less than a second.
+ * every {@link POLL_INTERVAL_MS}, so its knowledge becomes stale only while the database is slow or away, or after the
+ * process was stopped. STALE_MS, that interval and the time for one piece of a download are less than a second
+ * together.
  */
 export const STALE_MS = 600;
 
 interface Freshness {
   readonly isFresh: boolean;
-  /** Null while it is fresh. Else resolves as soon as it is again. */
+  /** Null while the knowledge is fresh. Otherwise a promise that resolves as soon as it is fresh again. */
   wait(): Promise<void> | null;
-  /** Sets the time of the clock at which the knowledge was current. */
+  /** Records that the knowledge was current at this time of the clock. */
   knownAsOf(at: number): void;
 }
 
@@ -81,7 +82,7 @@ export interface KnownToken {
 }
 
 export interface TokenCache {
-  /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
+  /** Whether the cache was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
   readonly isFresh: boolean;
   /**
    * The holder of the secret with this SHA-256 (base64). Counts the token as used now. Null: the secret is not valid
@@ -174,7 +175,10 @@ export function createTokenCache({
     return entry ? known(entry) : null;
   }
 
-  /** @param read must query the database anew: a token that its result lacks ends, so the result must not be older */
+  /**
+   * @param read must begin its query after this call. A cached token that is missing in the result ends, and an older
+   * result could lack a new token
+   */
   async function readAll(read: TokenReads['validTokens']): Promise<void> {
     const before = [...byId.values()];
     const found = await read();
@@ -280,7 +284,7 @@ function hasExpired({ expiresAt }: Token, at: Date): boolean {
   return expiresAt !== null && at >= expiresAt;
 }
 
-/** How often the uses are recorded. They are known to the minute. */
+/** How often the uses are recorded. It is also the precision of the recorded time. */
 const RECORD_INTERVAL_MS = 60_000;
 
 /** The times at which tokens were last used. A use costs its call only an insertion into a set. */
@@ -322,14 +326,14 @@ export function createTokenUses(
 }
 
 /**
- * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS (tokenCache.ts), a
- * revoked token ends at every gateway within a second, whatever happens to a gateway's connections.
+ * How often a gateway checks whether tokens have changed. Because of this interval and STALE_MS, a revoked token ends
+ * at every gateway within a second, whatever happens to a gateway's connections.
  */
 const POLL_INTERVAL_MS = 250;
 
 /**
- * Keeps the tokens in memory up to date, even while no events arrive. It waits for nothing else, so that nothing delays
- * a check. Returns a function that stops it.
+ * Keeps the tokens in memory up to date, even while no events arrive. The loop waits for nothing else, so that nothing
+ * delays a check. Returns a function that stops it.
  */
 export function watchTokens(cache: Pick<TokenCache, 'refresh'>, logger: Logger): () => void {
   const closing = new AbortController();

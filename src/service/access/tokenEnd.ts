@@ -9,8 +9,8 @@ export interface TokenEnd {
   on(listener: () => void): () => void;
   /**
    * Null if the token is known to have been valid less than a second ago. Otherwise a promise, which must be awaited
-   * before the holder gets anything more. It resolves when this gateway knows again which tokens are valid. By then,
-   * all other tokens have ended.
+   * before the holder gets anything more. The promise resolves when this gateway knows again which tokens are valid. By
+   * then, all tokens that are no longer valid have ended.
    */
   fresh(): Promise<void> | null;
 }

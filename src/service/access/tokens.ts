@@ -117,7 +117,7 @@ export async function createToken(
   request: TokenRequest,
 ): Promise<TokenWithSecret> {
   const { tenant, ...asked } = validateToken(request, now());
-  // A gateway of an earlier release would refuse the token.
+  // Stops all gateways of earlier releases first, because they would refuse the token.
   await database.firstUse.allow('tokens');
   if ((await database.queries.tokenCount()) >= maxTokens) throw tooMany(maxTokens);
   const [id, secret] = [newId<Token['id']>(), newSecret()];
@@ -133,7 +133,7 @@ export async function createToken(
   return { token: { ...(states[0] as Token), lastUsedAt: null }, secret };
 }
 
-/** Calls at the same time may together exceed the limit by their number, which costs a little memory. */
+/** Simultaneous calls may exceed the limit, at most by their number. The extra tokens only cost a little memory. */
 function tooMany(limit: number): DomainError {
   return new DomainError(
     'QUOTA_EXCEEDED',

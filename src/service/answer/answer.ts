@@ -44,7 +44,7 @@ import {
 } from './renderedText.ts';
 
 /**
- * The size of everything that it returns is counted, unless stated otherwise.
+ * Everything that these methods return counts towards MAX_RESPONSE_BYTES, unless stated otherwise.
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
 export interface Answer
@@ -53,7 +53,10 @@ export interface Answer
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
   context(sessionId: SessionId, id: ContextId | null): Promise<ContextView | null>;
-  /** The open contexts of the session, the default one first. Empty once it has ended. `listItems` counts them. */
+  /**
+   * The open contexts of the session, the default one first. Empty once the session has ended. The caller counts them
+   * with `listItems`.
+   */
   contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
@@ -65,7 +68,7 @@ export interface Answer
   lastActiveAt(session: Session): Promise<Date>;
   /**
    * A page of the executions of a session, or of one of its contexts, the last accepted first. The pages of many
-   * sessions are read at once. Its items are counted by `listItems`.
+   * sessions are read at once. The caller counts the items with `listItems`.
    * @throws BAD_USER_INPUT
    */
   executions(
@@ -75,9 +78,12 @@ export interface Answer
   ): Promise<ListPage<Execution>>;
   /** The execution's code. Null if it cannot be shown. */
   code(execution: Execution): Promise<string | null>;
-  /** Why the code is null. Null if it is not. Not counted. */
+  /** Why `code` is null. Null if the code can be shown. Not counted. */
   codeUnavailable(execution: Execution): Promise<CodeUnavailable | null>;
-  /** The wire by which it was requested. Null if its events were pruned, or do not name it. Not counted. */
+  /**
+   * The wire by which the execution was requested. Null if its events were pruned, or do not name the wire. Not
+   * counted.
+   */
   via(execution: Execution): Promise<Principal['door'] | null>;
   /**
    * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
@@ -89,13 +95,13 @@ export interface Answer
   /** The exception that ended the execution. Null unless its status is ERROR. */
   error(execution: Execution): Promise<PythonError | null>;
   /**
-   * The files that it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not
-   * report them.
+   * The files that the execution changed in the home. Null while it is unfinished, if it never ran, or if its worker
+   * did not report them.
    */
   files(execution: Execution): ExecutionFiles | null;
   /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;
-  /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
+  /** The execution's outputs so far within the range, in order and complete, but without the finish. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
 }
 
@@ -262,7 +268,7 @@ function without(event: RecordedEvent, hidden: readonly string[], data: Data): R
 export interface AnswerReads {
   /** Null if there is no such session, or if the principal does not see it. */
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
-  /** Null if there is no such context. The default context of a session is none of these. */
+  /** Null if there is no such context. Default contexts are not among them. */
   contexts(ids: readonly ContextId[]): Promise<readonly (Context | null)[]>;
   /** The open contexts of each session, without the default one, oldest first. */
   openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
@@ -278,9 +284,9 @@ export interface AnswerReads {
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
   /** The wire by which each execution was requested. Null if that is not recorded any more. */
   vias(ids: readonly ExecutionId[]): Promise<readonly (Principal['door'] | null)[]>;
-  /** A page of executions for each. @throws DomainError BAD_USER_INPUT if they are more than an answer may have */
+  /** A page of executions for each list. @throws DomainError BAD_USER_INPUT if they are more than an answer may have */
   executions(lists: readonly ExecutionList[]): Promise<readonly Edge<Execution>[][]>;
-  /** The position of the execution that a cursor names. Null: it is no such cursor. */
+  /** The position of the execution that a cursor names. Null: the cursor names none. */
   placeOf(cursor: string): Promise<number | null>;
   /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
@@ -335,7 +341,7 @@ function createAnswerReads(
     executions: async (lists) => {
       const pages = new Map<ExecutionList, Edge<Execution>[]>();
       let left = MAX_LIST_ITEMS;
-      // As a rule there is one group: the arguments of one field of the document.
+      // Usually there is one group, because all lists come from one field of the document.
       for (const group of groupsOf(lists)) {
         const [{ language, statuses, before, limit }] = group;
         const part = { language, statuses, before, limit };
@@ -351,7 +357,7 @@ function createAnswerReads(
   };
 }
 
-/** The lists by what they ask for of their session or context. None is empty. */
+/** Groups the lists by filter and range, so that one query reads a whole group. No group is empty. */
 function groupsOf(lists: readonly ExecutionList[]): [ExecutionList, ...ExecutionList[]][] {
   const groups = new Map<string, [ExecutionList, ...ExecutionList[]]>();
   for (const list of lists) {
@@ -379,7 +385,7 @@ function later(openedAt: Date, at: Date | null): Date {
 // Combines the single reads of an answer into one read for each kind.
 
 /**
- * The loaders of one answer. An answer can be that of several mutations, which run one after the other. So sessions,
+ * The loaders of one answer. One answer can be for several mutations, which run one after the other. So sessions,
  * workers and outputs, which a mutation can change, are read anew for each mutation.
  */
 interface AnswerLoaders {
@@ -437,7 +443,7 @@ const byId = (id: string) => id;
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
-/** A full page of things, each with its events. Each list of events is a read of its own. */
+/** A full page of things, each with its events. Each list of events costs a read. */
 const MAX_EVENT_LISTS = 100;
 
 interface AnswerBudget {

@@ -46,7 +46,10 @@ function streamText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): st
   return text;
 }
 
-/** The same text as a person would see it: text before a `clear_output` is gone, and a progress bar is one line. */
+/**
+ * The text of one stream as a person would see it: text before a `clear_output` is gone, and a progress bar is one
+ * line.
+ */
 export function shownText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): string {
   let text = '';
   let isClearedNext = false;
@@ -277,8 +280,8 @@ function whatAndHow(piece: Piece, inParts: string): [string, string] {
 }
 
 /**
- * The error for an execution beyond the limit of a combined read. Such a read takes whole executions up to the limit;
- * this one is the first that does not fit, or comes after it.
+ * The error for an execution beyond the limit of a combined read. Such a read takes whole executions up to the limit.
+ * This execution is the first that does not fit, or a later one.
  */
 export function tooManyAtOnce(
   executionId: string,

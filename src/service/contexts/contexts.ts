@@ -36,9 +36,9 @@ import {
   untilInitialized,
 } from '../waiting.ts';
 
-/** A context as callers see it: the default one, which has no stream of its own, looks like the others. */
+/** A context as callers see it. The default context has no stream, but looks like the others. */
 export interface ContextView {
-  /** That of the default context is the id of its session. */
+  /** The default context has the id of its session. */
   readonly id: ContextId | SessionId;
   readonly sessionId: SessionId;
   readonly name: string | null;
@@ -91,7 +91,7 @@ export function defaultView(session: Session): ContextView {
   };
 }
 
-/** As long as a user's name. */
+/** The same limit as for the name of a user (`validate.ts`). */
 const MAX_NAME_CHARS = 128;
 
 /** A caller's request for a context. */
@@ -165,8 +165,8 @@ function tooLate(contextId: ContextId, late: string): DomainError {
 }
 
 /**
- * The open context that a request names in the user's open session. Null: the default context. Unless `id` is null,
- * `sessions` knows the user's session afterwards.
+ * The open context that a request names in the user's open session. Null: the default context. Unless `id` is null, the
+ * user's session is then in the cache `sessions`.
  * @throws NOT_FOUND if the context belongs to another session, has ended or is being deleted
  */
 export async function contextNamed(
@@ -194,7 +194,8 @@ export function isDefaultOf(session: Session, id: string): boolean {
 
 /**
  * Records a request for a context, which the gateway that holds the worker carries out.
- * @returns the context after that. Null if there was nothing to record: it has ended, or is being deleted already
+ * @returns the context after the request. Null if nothing was recorded, because the context has ended or is being
+ * deleted already
  */
 async function recordContextRequest(
   { database: { queries, store }, now }: Pick<ServiceDeps, 'database' | 'now'>,
@@ -273,7 +274,7 @@ async function findOrCreate(
   const named = asked.name === null ? undefined : open.find(({ name }) => name === asked.name);
   if (named && named.status !== 'ENDING') return sameAs(named, asked);
   if (named) {
-    // The name is free once it has ended.
+    // The name is free once that context has ended.
     await untilEnded(deps, named);
     throw new ConcurrencyError('context');
   }
@@ -330,7 +331,7 @@ async function untilEnded({ database }: CreateContextDeps, { id }: Context): Pro
 
 async function untilReady({ database }: CreateContextDeps, { id }: Context): Promise<Context> {
   const isReady = ({ status }: Context) => status === 'READY';
-  // A long start is no error: a caller who repeated the call would get another context each time.
+  // A slow start is no error, because a caller who repeated the call would get another context each time.
   const context = await untilContext(database, id, isReady, null);
   if (context.endReason === null) return context;
   if (context.endReason === 'failed') throw failed(id);
@@ -350,8 +351,9 @@ function failed(contextId: ContextId): DomainError {
 }
 
 /**
- * Deletes a context of the user's open session, and resolves when its kernel is gone, with all that it has started.
- * What runs in it ends as INTERRUPTED, and what is queued as CANCELLED. Works on any gateway. Idempotent.
+ * Deletes a context of the user's open session, and resolves when its kernel and all processes that the kernel started
+ * are gone. An execution that runs in the context ends as INTERRUPTED, queued ones as CANCELLED. Works on any gateway.
+ * Idempotent.
  * @returns false if there was no such open context
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */
@@ -382,8 +384,9 @@ function isDefault(): DomainError {
 }
 
 /**
- * Asks for a fresh kernel of the context, and resolves with the context when it has got one. Works on any gateway, as
- * a restart of the default kernel does (kernels.ts). @throws NOT_FOUND, POOL_INITIALIZING
+ * Asks for a fresh kernel of the context, and resolves with the context when its kernel was replaced. Works on any
+ * gateway, as a restart of the default kernel does (kernels.ts).
+ * @throws NOT_FOUND, POOL_INITIALIZING
  */
 export async function requestContextRestart(
   deps: Pick<ServiceDeps, 'database' | 'now'>,
@@ -414,8 +417,8 @@ export async function contexts(
 }
 
 /**
- * The context with this id, open or ended. That of a default context is the id of its session. Null if there is none,
- * or if the principal does not see it.
+ * The context with this id, open or ended. A default context has the id of its session. Null if there is none, or if
+ * the principal does not see it.
  */
 export async function context(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,

@@ -1,4 +1,4 @@
-/** Open contexts as notebooks know them: as kernels, which can be asked about code without running it. */
+/** Open contexts under the name that notebooks use: kernels. A kernel can be asked about code without running it. */
 import { within } from '../../async/within.ts';
 import type { Context } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -116,8 +116,8 @@ export async function askKernel(
 }
 
 /**
- * The facts about the kernels of the user's open session. Each worker is asked only once, even while code runs. Null:
- * there is no open session, or its worker does not report them.
+ * The facts about the kernels of the user's open session. A worker is asked only at the first call, and answers even
+ * while code runs. Null: there is no open session, or its worker does not report them.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
  */
 export async function kernelInfo(
@@ -142,7 +142,7 @@ export interface KernelView {
   readonly userUuid: string;
   /** The name of the environment of its session. Null: none. */
   readonly environment: string | null;
-  /** When an execution last ended in its session. If none has since the context was created: when it was created. */
+  /** When an execution of the session last ended, or when the context was created, whichever is later. */
   readonly lastActivityAt: Date;
   /** Its executions that have not ended, in the order of acceptance. */
   readonly unfinished: readonly ExecutionId[];

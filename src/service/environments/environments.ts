@@ -1,4 +1,4 @@
-/** The operations on environments: what their workers have installed beside the worker image. */
+/** The operations on environments. An environment is what workers have installed beside the worker image. */
 import {
   type Environment,
   type EnvironmentSpec,
@@ -164,7 +164,7 @@ export async function removeEnvironment(
   const { versionsOf } = database.queries;
   const [newest, ...former] = await versionsOf(validateEnvironmentName(name));
   if (newest === undefined) throw notFound('environment', name);
-  // The oldest first, so that none of them serves in between.
+  // The newest version is removed last. Otherwise an older version would serve new sessions in between.
   for (const { id } of former.reverse()) await removeVersion({ database, now }, id, 'removed');
   const removed = await removeVersion({ database, now }, newest.id, 'removed');
   // Meanwhile, a gateway may have requested another version that replaces one of these.
@@ -176,7 +176,7 @@ export async function removeEnvironment(
 /** A version of an environment as a principal may see it. */
 export interface EnvironmentView {
   readonly environment: Environment;
-  /** Whether the principal may see its specification. A set-up script may contain what only operators may know. */
+  /** Whether the principal may see its specification. A set-up script may contain secrets of operators. */
   readonly isWhole: boolean;
 }
 
@@ -191,7 +191,7 @@ export async function environments(
 
 /**
  * The newest version of a name, or the one with this number. Null: there is none, or it was removed.
- * @throws BAD_USER_INPUT for what cannot be a name
+ * @throws BAD_USER_INPUT for text that cannot be a name
  */
 export async function environment(
   { database }: Pick<ServiceDeps, 'database'>,
@@ -223,7 +223,7 @@ async function requireVersion(
 
 /**
  * The output of the build of a version after `after`: first the stored output, then live output up to the end of the
- * build. The items then end. The last one is the reason why it failed, or the finish if the version is ready.
+ * build. The last item is the reason of the failure, or the finish if the version is ready.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */
 export async function followBuild(
@@ -240,8 +240,8 @@ export async function followBuild(
 }
 
 /**
- * The items up to the finish. It is left out unless the version is ready. If a version is removed while it is built, no
- * finish comes. So its removal ends the items, too.
+ * The items up to the finish, which is left out unless the version is ready. A version that is removed while it is
+ * built gets no finish, so its removal ends the items, too.
  */
 async function upToTheEnd(
   { database: { wakeUps, queries } }: Pick<ServiceDeps, 'database'>,
@@ -253,7 +253,10 @@ async function upToTheEnd(
   const off = wakeUps.onEvent(({ event, streamId }) => {
     if (event.type === 'EnvironmentRemoved' && streamId === id) void endIfBroken();
   });
-  /** If the build has ended, its log has a finish. The items then go on up to that, even after the removal. */
+  /**
+   * Ends the items if the version was removed before its build ended. After the end of the build, the log has a finish,
+   * and the items go on up to the finish.
+   */
   async function endIfBroken(): Promise<void> {
     try {
       const version = await queries.environmentVersion(id);
@@ -269,7 +272,7 @@ async function upToTheEnd(
     await items.return?.();
     return { done: true, value: undefined };
   }
-  // The version may have been removed before anybody listened.
+  // The version may have been removed before the listener was added.
   await endIfBroken();
   const followed: AsyncIterableIterator<OutputItem> = {
     [Symbol.asyncIterator]() {

@@ -126,7 +126,10 @@ interface Accepting {
   readonly onAccepting: () => void;
 }
 
-/** Names of facts that callers know by another one. Facts keep theirs, because their hashes are stored by name. */
+/**
+ * The facts that have another name in the input of callers. The name of a fact cannot change, because its hash is
+ * stored under that name.
+ */
 const INPUT_NAMES: ReadonlyMap<string, string> = new Map([['stopOnError', 'cancelQueuedOnError']]);
 
 /**
@@ -164,8 +167,8 @@ async function requestIn(
   await requireFeatures(deps, session, request);
   const { language } = request;
   const maxUnfinished = runningAtOnce(deps, request) + deps.config.maxQueuedExecutions;
-  // A quick check without the database. It counts recorded executions only, because a held worker knows no others. The
-  // commit checks the limit over all gateways.
+  // A quick check without the database, for a worker that this gateway holds. The commit checks the limit over all
+  // gateways.
   const held = deps.pool.heldWorkers.get(session.workerId);
   const unfinished = held?.unfinishedIn(queueOf({ language, contextId })) ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, request, unfinished);
@@ -180,8 +183,8 @@ async function requestIn(
       streams: [append],
       openSessions: [{ id: session.id, version: session.version }],
       maxUnfinished,
-      // If two executions are accepted at the same time, only one of them may report the loss. That holds even if it
-      // has ended before the other is recorded.
+      // If two executions are accepted at the same time, only one of them may report the loss, even if it has ended
+      // before the other one is recorded.
       isFirstExecution: stateLost,
       ...besideEvents(deps, session.tenant, request, id),
     });
@@ -261,7 +264,10 @@ function optionsOf(request: ValidRequest, contextId: ContextId | null): Executio
   };
 }
 
-/** What is stored with the request, but in no event: its environment variables, and the claim of its key. */
+/**
+ * The parts of the request that are stored in no event: its environment variables, and its claim of the idempotency
+ * key.
+ */
 function besideEvents(
   { requestHashes }: Pick<ServiceDeps, 'requestHashes'>,
   tenant: string,
@@ -313,7 +319,7 @@ function runningAtOnce({ config }: Pick<ServiceDeps, 'config'>, request: ValidRe
   return isCommand(request) ? config.maxCommands : 1;
 }
 
-/** @param unfinished how many there are without the request */
+/** @param unfinished the number of unfinished executions, without the request */
 function queueFull(
   deps: Pick<ServiceDeps, 'config'>,
   request: ValidRequest,

@@ -156,7 +156,7 @@ export function executeFollowed(
   // gateway stops.
   return unlessStopping(deps, true, async (onAccepting) => {
     const accepted = await acceptFollowed(deps, principal, request, onAccepting);
-    // The caller may never read the news.
+    // If the caller never reads the news, `newsOf` never runs, and so cannot unfollow.
     onAbort(gone, accepted.unfollow);
     return { execution: accepted.execution, news: newsOf(deps, principal, accepted, gone) };
   });

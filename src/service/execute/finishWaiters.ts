@@ -29,7 +29,7 @@ export interface FinishWaiters {
    * @throws the signal's reason
    */
   wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
-  /** The same, but resolves once the execution has begun, or has ended without having begun. */
+  /** Like {@link wait}, but resolves once the execution has begun, or has ended without having begun. */
   waitForStart(execution: Execution, signal: AbortSignal): Promise<Execution>;
   apply(event: RecordedEvent): void;
 }
@@ -150,8 +150,7 @@ function hasBegun({ startedAt, finishedAt }: Execution): boolean {
 
 /**
  * Calls `listener` with each execution whose end this gateway has recorded. Returns a function that removes the
- * listener. Every gateway is notified of every end, so ends of other gateways are left out: then the sum of all
- * gateways' counts is right.
+ * listener. Ends that other gateways recorded are left out, so that the sum of all gateways' counts is right.
  */
 export function onOwnEnds(
   { gatewayId, wakeUps }: Pick<Database, 'gatewayId' | 'wakeUps'>,

@@ -10,7 +10,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 
 /** The name of the secret in the table `secrets`. */
 const SECRET_NAME = 'request-hash';
-/** As long as the hash. A longer one is not safer. */
+/** As long as the hash. A longer secret is not safer. */
 const SECRET_BYTES = 32;
 /** The prefix of the stored text. Another way of hashing must have another prefix (decision 0037). */
 const VERSION = 'v1:';
@@ -31,7 +31,7 @@ export interface RequestHashes {
   of(key: KeyName, facts: RequestFacts): string;
   /**
    * The names of the fields in which a request differs from the stored one, including fields that only one of them has.
-   * @throws Error if a later release has stored it in a way that this release does not know
+   * @throws Error if a later release has stored the request in a way that this release does not know
    */
   differences(key: KeyName, facts: RequestFacts, stored: string): string[];
 }

@@ -1,6 +1,6 @@
 /**
- * Input for an execution, on any gateway. It is recorded; the gateway that holds the worker gets the event and delivers
- * it (worker/input/inputDelivery.ts).
+ * Input for an execution, on any gateway. Input is recorded as an event. The gateway that holds the worker gets the
+ * event and delivers the input (`src/worker/inputDelivery.ts`).
  */
 
 import type { Config } from '../../config/config.ts';
@@ -22,7 +22,7 @@ import { validateTerminal } from './validateRequest.ts';
 
 /**
  * Whether these bytes are the recorded input at this offset. At least as many bytes must be recorded there. Secret
- * bytes of an execution that has ended are gone, and count as the same.
+ * input of an execution that has ended is deleted, so any bytes count as the same.
  */
 async function isSameInput(
   { inputIn }: Pick<Queries, 'inputIn'>,
@@ -63,7 +63,7 @@ const RETRY_INPUT_AFTER_MS = 100;
 
 export interface InputRequest {
   readonly executionId: string;
-  /** The offset of the first byte. Null: the input is appended to what is recorded. */
+  /** The offset of the first byte. Null: the input is appended to the recorded input. */
   readonly offset?: number | null | undefined;
   readonly text?: string | null | undefined;
   readonly base64?: string | null | undefined;
@@ -107,7 +107,7 @@ export async function sendInput(
   const id = parseId<ExecutionId>(request.executionId);
   if (id === null) throw notFound('execution', request.executionId);
   // Calls for one execution run one at a time, so they do not conflict with each other. The owner of the execution is
-  // not known yet, so each tenant has a queue of its own.
+  // not known yet. Each tenant has its own queue, so that it cannot fill the queue of another tenant's execution.
   const sent = deps.inputCalls.run(`${id} of ${principal.tenant}`, () =>
     decideAgain(() => appendInput(deps, principal, id, asked)),
   );

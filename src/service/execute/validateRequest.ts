@@ -86,7 +86,7 @@ export interface ExecuteRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
-  /** The caller's own name for it. */
+  /** The caller's own name for the execution. */
   readonly label?: string | null | undefined;
   /** Whether a cell gets no number and shows no result. Its output and its error are reported all the same. */
   readonly silent?: boolean | null | undefined;
@@ -130,7 +130,7 @@ export interface ValidRequest {
   /** False also if the cell is silent. */
   readonly storeHistory: boolean;
   readonly userExpressions: readonly UserExpression[];
-  /** A command with a terminal has input. */
+  /** True also for a command with a terminal. */
   readonly allowInput: boolean;
   readonly pty: Terminal | null;
   /** As the request names it. Null: the default context, or a command. */

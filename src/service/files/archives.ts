@@ -26,8 +26,8 @@ interface ReadRequest extends ReadFileOptions {
 }
 
 /**
- * A file's content, or a part of it, as a stream that is read from the worker as fast as the caller reads it. The caller
- * reads `body` to its end or destroys it. It fails if the file shrinks meanwhile.
+ * A file's content, or a part of it, as a stream that is read from the worker as fast as the caller reads it. The
+ * caller reads `body` to its end or destroys it. `body` fails if the file shrinks meanwhile.
  * @param signal ends the transfer
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, FILES_BUSY, and the errors of `sessionFiles.ts`
  */
@@ -52,8 +52,8 @@ interface ReadArchiveRequest {
 }
 
 /**
- * A folder as an archive, which is made while it is read. The caller reads the stream to its end or destroys it. It ends
- * cleanly only if the archive is complete.
+ * A folder as an archive, which is made while it is read. The caller reads the stream to its end or destroys it. The
+ * stream ends without an error only if the archive is complete.
  * @param signal ends the transfer
  * @throws BAD_USER_INPUT, NOT_FOUND without an open session, NOT_A_DIRECTORY, FILES_BUSY, and the other errors of
  * `sessionFiles.ts`
@@ -75,7 +75,7 @@ export async function readArchive(
 
 interface WriteArchiveRequest extends UploadOptions {
   readonly userUuid: string;
-  /** The folder. It is made if it is not there. */
+  /** The folder. It is made if it does not exist. */
   readonly path: GivenPath;
 }
 

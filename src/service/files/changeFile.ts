@@ -52,7 +52,7 @@ type SessionToWriteDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config'>;
 
 /**
  * The session for a call that writes a file: the user's open one, or a new one.
- * @param isAgain the session that was given before has changed
+ * @param isAgain whether the session of an earlier attempt has changed
  * @throws POOL_INITIALIZING, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function sessionToWrite(
@@ -283,7 +283,7 @@ function validateVersions(field: string, tags: string | undefined): void {
 }
 
 interface MadeDirectory extends FileView {
-  /** Whether it was not there before. */
+  /** Whether the folder is new. */
   readonly created: boolean;
 }
 
@@ -372,7 +372,7 @@ interface WrittenFile {
 
 /**
  * Writes a file, and makes the folders above it. Opens a session if the user has none. Nobody sees half of the file
- * under its name: if `source` fails, or the disk is full, what was there stays whole.
+ * under its name: if `source` fails, or the disk is full, the former file stays as it was.
  * @param source is read as fast as the worker accepts the bytes, and not at all if the worker refuses the call
  * beforehand
  * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `sessionFiles.ts`, and
@@ -406,7 +406,7 @@ export async function writeContent(
     );
   } finally {
     end();
-    // A source that was never read is closed nowhere else.
+    // Nothing else closes a source that was never read.
     source.destroy();
   }
 }

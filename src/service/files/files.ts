@@ -36,8 +36,8 @@ interface FileTextRequest {
 }
 
 /**
- * The whole content of a small file. Null for a folder or anything else that is no file (a link counts as what it leads
- * to), and for a file that is gone.
+ * The whole content of a small file. Null for a folder or anything else that is no file (a link counts as its target),
+ * and for a file that is gone.
  * @throws BAD_USER_INPUT; FILE_TOO_LARGE if the file is larger than `maxBytes`; the errors of `sessionFiles.ts`
  */
 export async function fileText(
@@ -86,7 +86,7 @@ const NO_FILE: ReadonlySet<string> = new Set([
   'NOT_A_FILE',
 ]);
 
-/** The worker's own limit. */
+/** The worker has the same limit. */
 const MAX_DEPTH = 32;
 /** A position holds the names of a path, so none is longer than a path of 4,095 bytes in base64. */
 const MAX_POSITION_CHARS = 8_192;
@@ -137,7 +137,7 @@ function isPosition(cursor: string): boolean {
 
 /**
  * The file, folder or link at a path. Null if nothing is there, or if the user has no open session.
- * @param options `follow`: what a link leads to, instead of the link itself
+ * @param options `follow`: the target of a link, instead of the link itself
  * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, and the other errors of `sessionFiles.ts`
  */
 export async function file(

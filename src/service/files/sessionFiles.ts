@@ -210,7 +210,8 @@ function noSession(userUuid: string): DomainError {
 
 /**
  * Asks the session's worker about the file at `path`. An operation under way keeps the session from ending as idle.
- * @throws NOT_FOUND if the session has ended; the errors of `sessionFiles.ts`; an abort, and UploadAbortedError
+ * @throws NOT_FOUND if the session has ended; the errors in {@link FAILURES}; the AbortError of an aborted transfer;
+ * UploadAbortedError
  */
 export async function askWorker<T>(
   deps: SessionFilesDeps,
@@ -254,7 +255,7 @@ async function isFolder(files: WorkerFiles | null, path: FilePath): Promise<bool
 }
 
 /**
- * Counts a download from its beginning until its body is closed. All the while, its session does not end as idle.
+ * Counts a download from its beginning until its body is closed. Until then, the session does not end as idle.
  * @throws FILES_BUSY, and what `open` throws
  */
 export async function whileMoving<T extends { readonly body: Readable }>(

@@ -1,4 +1,4 @@
-/** The pool, sessions and workers as they were, from their events. */
+/** The pool and sessions as they were at an earlier time, and the events of single workers, sessions and executions. */
 import type { Environment } from '../../domain/environment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -21,9 +21,12 @@ import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** A long history from a release without these numbers takes longer. The audit keeper then continues. */
+/**
+ * How long one call seals events. Sealing a long history of a release that did not seal takes longer. The audit keeper
+ * then goes on with it.
+ */
 const SEAL_LIMIT_MS = 5_000;
-/** Numbering a long history takes minutes, so clients ask seldom. */
+/** Numbering a long history takes minutes, so clients are asked to wait this long before they retry. */
 const RETRY_NUMBERING_AFTER_MS = 10_000;
 
 /**
@@ -58,9 +61,9 @@ interface Stream {
 }
 
 /**
- * The events of one worker, session or execution, in order. An operator sees all of them. Everybody else sees those of their
- * tenant: of a worker, the events since it got its session. Their positions are then their numbers among the tenant's
- * events. A page ends early at MAX_RESPONSE_BYTES.
+ * The events of one worker, session or execution, in order. An operator sees all of them. Any other principal sees
+ * those of its tenant: of a worker, the events since the worker got its session. Positions are then numbers among the
+ * events of the tenant. A page ends early at MAX_RESPONSE_BYTES.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 async function streamPage(

@@ -26,7 +26,7 @@ interface EventFilter {
 }
 
 /**
- * Events in the order in which they were recorded. An operator sees all of them. Everybody else sees those of their
+ * Events in the order in which they were recorded. An operator sees all of them. Any other principal sees those of its
  * tenant. Positions and cursors are then numbers among the events of the tenant, so they reveal nothing of other
  * tenants. A page ends early at MAX_RESPONSE_BYTES.
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
@@ -54,7 +54,10 @@ export async function events(
   };
 }
 
-/** Leaves out the hash of a token's secret. Operators, who make tokens, see it, and verifying the chain needs it. */
+/**
+ * Leaves out the hash of a token's secret. Only operators see the hash: they make tokens, and need it to verify the
+ * audit chain.
+ */
 function withoutHash(recorded: RecordedEvent): RecordedEvent {
   const { event } = recorded;
   if (event.type !== 'TokenCreated' && event.type !== 'TokenRotated') return recorded;
@@ -75,7 +78,7 @@ interface ExecutionFilter {
   readonly tenant?: string | null | undefined;
   readonly userUuid?: string | null | undefined;
   readonly sessionId?: string | null | undefined;
-  /** That of the default context is the id of its session. */
+  /** The default context has the id of its session. */
   readonly contextId?: string | null | undefined;
   readonly language?: Execution['language'] | null | undefined;
   readonly statuses?: readonly Execution['status'][] | null | undefined;
@@ -115,7 +118,7 @@ export async function executions(
     request,
     (cursor) => positionOf(database, principal, cursor),
     async (before, limit) =>
-      // What is no id is that of nothing.
+      // A malformed id matches nothing.
       isNothing ? [] : await database.queries.executionPage(filter, before, limit),
   );
 }
@@ -144,7 +147,7 @@ export interface SessionFilter {
   readonly environment?: { readonly name: string | null } | null | undefined;
   /** Only sessions whose metadata have all these pairs. */
   readonly metadata?: unknown;
-  /** Whether the first opened come first. Left out: the last opened do. */
+  /** Whether the first opened sessions come first. Left out: the last opened come first. */
   readonly oldestFirst?: boolean | null | undefined;
 }
 
@@ -183,8 +186,8 @@ interface WorkerFilter {
 }
 
 /**
- * The workers of this installation, the last requested first. Everybody but an operator sees those that have a session
- * of their tenant, or had one.
+ * The workers of this installation, the last requested first. An operator sees all of them. Any other principal sees
+ * those that have or had a session of its tenant.
  * @throws BAD_USER_INPUT
  */
 export async function workers(
@@ -283,7 +286,8 @@ export async function readPage<T, C>(
 }
 
 /**
- * The same for a list that is also limited in bytes. If that limit ended the page, there is a next page, too.
+ * Like {@link readPage}, for a list that is also limited in bytes. If that limit ended the page, there is a next page,
+ * too.
  * @throws BAD_USER_INPUT
  */
 export async function readBoundedPage<T, C>(

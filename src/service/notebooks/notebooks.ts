@@ -1,4 +1,4 @@
-/** Notebooks: which document of a Jupyter client has which context. */
+/** Notebooks: which document of a Jupyter client uses which context. */
 import { DomainError } from '../../domain/errors.ts';
 import { type NotebookId, parseId } from '../../domain/ids.ts';
 import {
@@ -116,20 +116,22 @@ export async function changeNotebook(
   notebookId: string,
   changes: NotebookChanges,
 ): Promise<Notebook> {
-  const { id, contextId } = await requireNotebook(deps, principal, notebookId);
-  const wanted = changes.contextId ?? contextId;
-  const context = await kernel(deps, principal, wanted);
-  if (context === null) throw noContext(wanted);
   const outcome = await decideAndCommit(deps.database.store, {
-    load: () => requireNotebook(deps, principal, id),
-    decide: (state) => {
+    load: async () => {
+      const notebook = await requireNotebook(deps, principal, notebookId);
+      const contextId = changes.contextId ?? notebook.contextId;
+      const context = await kernel(deps, principal, contextId);
+      if (context === null) throw noContext(contextId);
+      return { notebook, context };
+    },
+    decide: ({ notebook: state, context }) => {
       const facts = validateNotebook({ ...state, ...changes }, context);
       const command = { type: 'ChangeNotebook', at: deps.now().toISOString(), facts } as const;
       const events = decideNotebook(command, state);
-      return commitChanges({ streams: [{ stream: 'notebook', id, state, events }] });
+      return commitChanges({ streams: [{ stream: 'notebook', id: state.id, state, events }] });
     },
   });
-  if (outcome.type === 'refused') return await requireNotebook(deps, principal, id);
+  if (outcome.type === 'refused') return await requireNotebook(deps, principal, notebookId);
   return outcome.committed.states[0] as Notebook;
 }
 

@@ -18,8 +18,8 @@ import type { KernelView } from '../contexts/kernels.ts';
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
 /**
- * The most executions that a follower gets of those that ended while it was away. It gets the latest ones. They take at
- * most half of the places, and the other half is for new executions.
+ * A follower that was away gets only the latest of the executions that ended meanwhile. They take at most half of the
+ * places, so that the other half stays for new executions.
  */
 const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 
@@ -37,7 +37,7 @@ export interface Tracked {
 }
 
 export interface ContextFeed {
-  /** The position of the first execution that was there when the feed began. Null: there was none. */
+  /** The position of the first execution that was read when the feed began. Null: none was read. */
   readonly first: number | null;
   /** The next news or execution. Null: the follower has gone. @throws DomainError if the follower is too far behind */
   next(): Promise<KernelNews | Tracked | null>;

@@ -1,6 +1,6 @@
 /**
  * The offsets that named readers of contexts have reached. Acknowledgements are recorded together, a little later. If a
- * gateway is killed before that, its reader may get again what it acknowledged last.
+ * gateway is killed before that, its reader may get the news again that it acknowledged last.
  */
 import { createHash } from 'node:crypto';
 import { within } from '../../async/within.ts';

@@ -50,7 +50,7 @@ export interface FollowedContext {
   readonly news: AsyncIterable<ContextNews>;
   /** Must be called when the follower has got the news with this offset, and all news before it. */
   reached(offset: ContextOffset): void;
-  /** Resolves when every gateway knows what the follower has reached. */
+  /** Resolves when the offset that the follower has reached is in the database, where every gateway finds it. */
   recorded(): Promise<void>;
 }
 

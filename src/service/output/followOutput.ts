@@ -69,7 +69,7 @@ interface FollowDeps {
   readonly sharedOutput: SharedOutput;
 }
 
-/** Ends with the execution's finish. If `after` is at the finish or beyond it, nothing comes before the end. */
+/** The live output of one execution, up to its finish. If `after` is at the finish or beyond it, there are no items. */
 export function followOutput(
   { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
@@ -84,7 +84,10 @@ export function followOutput(
   return sharedOutput.follow(source, { executionId, seq: after }, tokenEnd);
 }
 
-/** Never ends by itself: it continues with the user's next session. @throws BAD_USER_INPUT, NOT_FOUND */
+/**
+ * The live output of a user. It never ends by itself, because it continues with the user's next session.
+ * @throws BAD_USER_INPUT, NOT_FOUND
+ */
 export async function followSessionOutput(
   { database, sharedOutput, sessions }: FollowDeps & Pick<ServiceDeps, 'sessions'>,
   { tenant, tokenEnd }: Principal,

@@ -31,11 +31,6 @@ function createTurns(): () => Promise<void> {
     });
 }
 
-/**
- * An async iterator that reads a source in pages, when its consumer asks. If there is nothing to read, it sleeps until
- * it is woken. Unlike that of an `async function*`, its `return()` resolves immediately, even while it sleeps. It
- * buffers at most one page.
- */
 interface PullSource<T> {
   /** The next items in order, or none if there is nothing new yet. `isEnd`: nothing will follow them. */
   read(): Promise<{ readonly items: readonly T[]; readonly isEnd: boolean }>;
@@ -45,6 +40,11 @@ interface PullSource<T> {
   readonly turn?: () => Promise<void>;
 }
 
+/**
+ * An async iterator that reads a source in pages, when its consumer asks. If there is nothing to read, it sleeps until
+ * it is woken. Unlike with an `async function*`, `return()` resolves immediately, even while the iterator sleeps. It
+ * buffers at most one page.
+ */
 export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T> {
   /** Never changed, because other iterators may share the same page. */
   let page: readonly T[] = [];

@@ -56,8 +56,8 @@ interface QuotaRequest {
 }
 
 /**
- * Sets a limit in place of the setting, or lets the setting hold again. The change holds at a gateway as soon as that
- * has received its event. Existing use stays, even above the limit.
+ * Sets a limit in place of the setting, or lets the setting hold again. The change holds at a gateway as soon as the
+ * gateway has received its event. Existing use stays, even above the limit.
  * @throws BAD_USER_INPUT
  */
 export async function setQuota(

@@ -1,4 +1,7 @@
-/** The quotas in force. The commit decides, because the counts are exact only there. */
+/**
+ * The quotas in force. The commit of a call decides whether a quota refuses the call, because the counts are exact only
+ * there.
+ */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
   type CountedKind,
@@ -51,8 +54,8 @@ export interface Quotas {
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
   /**
-   * Commits what opens a session of this user, or requests an execution, under the quotas in force. A refusal by a quota
-   * is remembered.
+   * Commits the opening of a session of this user, or the request of an execution, under the quotas in force. A refusal
+   * by a quota is remembered.
    */
   commit(
     store: Pick<EventStore, 'commit'>,
@@ -66,7 +69,7 @@ export interface Quotas {
   /** All kinds, with what is used now. @param userUuid null: the tenant, with all of its users */
   views(tenant: string, userUuid: string | null): Promise<readonly QuotaView[]>;
   /**
-   * Checks the quotas before a call waits for a worker, so that no call waits that will be refused.
+   * Checks the quotas before a call waits for a worker, so that a call that will be refused does not wait.
    * @param kinds the call adds one of each of these
    * @throws QuotaError if there is no room now
    */
@@ -195,16 +198,16 @@ interface LimitsInForce {
   /** The limits of the tenant, and those of the user. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
-  /** Adds quotas that were read. A newer version of a quota that is known already stays. */
+  /** Adds quotas that were read. A quota that is already known in a newer version stays. */
   put(quotas: readonly Quota[]): void;
 }
 
 /** @param defaults the limits from the settings, for each tenant and for each user */
 export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits>>): LimitsInForce {
   const byId = new Map<string, Quota>();
-  /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
+  /** By {@link quotaOwnerKey}: the limits that were set for one tenant or user. */
   const own = new Map<string, Map<QuotaKind, number | null>>();
-  /** The same together with the defaults. */
+  /** Those limits, together with the defaults. */
   const inForce = new Map<string, Limits>();
 
   function put(quota: Quota): void {
@@ -236,7 +239,7 @@ export function createLimitsInForce(defaults: Readonly<Record<QuotaScope, Limits
     },
     apply: ({ streamId, version, event }) => {
       if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
-      // If its owner was forgotten, a stream begins again: the former stream now has another id.
+      // A stream begins again after its owner was forgotten, because forgetting gave the former stream another id.
       if (version === 1) byId.delete(streamId);
       // Each event has the whole state, so a missed event does not matter.
       put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });

@@ -1,4 +1,4 @@
-/** Refusals by quotas: what a refused caller is told, and which refusals are remembered. */
+/** Refusals by quotas: the error for the caller, and which refusals are remembered. */
 import { BoundedMap } from '../../domain/boundedMap.ts';
 import { RETRY_AFTER_MS } from '../../domain/errors.ts';
 import {

@@ -1,4 +1,4 @@
-/** What counts as used: today's CPU time and output, and the bytes that are stored. Both are sums of what events report. */
+/** What counts as used: today's CPU time and output, and the stored bytes. All three are sums of numbers in events. */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import {
@@ -24,8 +24,8 @@ const MS_PER_SECOND = 1_000;
  * gateway whose clock is ahead ends the day earlier, but only for its own calls.
  *
  * If the session was released or the worker was lost, the CPU time of an execution is unknown. Then the execution
- * counts as if it had used all CPUs while it ran. Otherwise a release right before its end would make it free. It
- * counts for no longer than its time limit, however late the loss was noticed.
+ * counts as if it had used all CPUs while it ran. Otherwise a release right before its end would make the execution
+ * free. At most its time limit is counted, however late the loss was noticed.
  */
 interface DailyUse {
   usedBy(owner: QuotaOwner, now: Date): Use;
@@ -80,7 +80,7 @@ function createKnownUse(read: DayUse, cpus: number): KnownUse {
   }
 
   return {
-    // The clock of this gateway may be behind.
+    // `now` may be before `day`, because the clock of this gateway may be behind that of the database.
     usedBy: (owner, now) =>
       dayOf(now) <= day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
     apply: ({ event, streamId, position, recordedAt }) => {
@@ -126,9 +126,9 @@ function dayOf(at: Date): string {
  * long to read. So nothing is read or kept before the first call needs it.
  */
 interface StoredBytes {
-  /** Bytes of code, input and output. Waits while they are read. */
+  /** Bytes of code, input and output. The first call waits until the history has been read. */
   usedBy(owner: QuotaOwner): Promise<number>;
-  /** Begins to read what is stored, if nobody has yet. Later callers then wait less. */
+  /** Begins to read the history unless it has been read, so that the first call of `usedBy` waits less. */
   prepare(): void;
   apply(event: RecordedEvent): void;
 }

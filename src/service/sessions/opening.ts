@@ -37,14 +37,14 @@ export type NewSessionDeps = Pick<
 >;
 
 /**
- * Limit of the read before the claim. A database that takes longer is away. The call then goes on to the claim, which
- * keeps the caller's own limit.
+ * Time limit of the check before the claim. If the database takes longer, the call skips the check and goes on to the
+ * claim, which keeps the caller's own limit.
  */
 const EARLY_READ_MS = 1_000;
 
 /** What to do in a new session. */
 interface InNewSession<T> {
-  /** Commits the streams of the opening, and acts in the new session. Called again if somebody else took the worker. */
+  /** Commits the streams of the opening, and acts in the new session. Called again if another call took the worker. */
   readonly act: (opening: Opening) => Promise<T>;
   /** The kinds of quota of which `act` uses one more. */
   readonly adds: readonly CountedKind[];
@@ -267,7 +267,10 @@ export function workerAway(cause: unknown): DomainError {
   );
 }
 
-/** The error for an open session whose worker lacks the feature. A worker keeps its image for life. */
+/**
+ * The error for an open session whose worker lacks the feature. The worker never gets it, because a worker keeps its
+ * image.
+ */
 export function lacksFeature(feature: WorkerFeature): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',

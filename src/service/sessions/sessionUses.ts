@@ -19,9 +19,9 @@ export interface SessionUses {
    */
   use(session: UsedSession): Promise<boolean>;
   /**
-   * Counts as a use from now until the returned function is called, even if nothing moves meanwhile. It is recorded now,
-   * at the end, and in between once a minute or four times in the session's idle time. A use that cannot be recorded is
-   * tried again. Once the session is closed, nothing more is recorded.
+   * Counts as a use from now until the returned function is called, even if nothing moves meanwhile. It is recorded
+   * now, at the end, and in between once a minute or four times in the session's idle time, whichever is more often. A
+   * use that cannot be recorded is tried again. Once the session is closed, nothing more is recorded.
    */
   hold(session: UsedSession): () => void;
 }

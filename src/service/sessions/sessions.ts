@@ -141,7 +141,8 @@ export async function extendSession(
   const longest = deps.config.longestSessionLifeMs;
   return await changeLife(deps, principal, { userUuid, lifeMs }, (session, at) => {
     const livedMs = at.getTime() - session.openedAt.getTime();
-    // The settings may allow a session a longer life than this. Its end can always be moved to now.
+    // The session may be older than LONGEST_SESSION_LIFE_MS, because SESSION_MAX_LIFE_MS may be longer. Even then,
+    // `lifeMs` may be 0.
     validateWholeNumber('lifeMs', lifeMs, { min: 0, max: Math.max(0, longest - livedMs) });
     return new Date(at.getTime() + lifeMs);
   });
@@ -195,8 +196,9 @@ async function changeLife(
 }
 
 /**
- * Ends the user's session and its worker. Null if the user had no open session. If the last one had options and has
- * ended, the user accepts that: the next call opens a session without options.
+ * Ends the user's session and its worker. Null if the user had no open session. If the user's last session had options
+ * and has ended by itself, the call records that the user accepts its end. The next call then opens a session without
+ * options.
  */
 export async function release(
   { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,

@@ -20,7 +20,8 @@ const MAX_ENTRY_CHARS = 260;
 type EgressLimits = Pick<Config, 'egressAllow' | 'tenantEgressAllow'>;
 
 /**
- * The hosts that a session's code may reach, as rules in alphabetical order. They only narrow what its tenant may reach.
+ * The hosts that a session's code may reach, as rules in alphabetical order. They can only narrow what its tenant may
+ * reach.
  * @throws BAD_USER_INPUT, with the field `egressAllow`
  */
 function validateEgress(
@@ -63,13 +64,13 @@ function requireCovered(
   if (missing.length > 0) refuse(field, `names ${missing.join(', ')}, which is not in ${what}`, {});
 }
 
-/** The same as for the corresponding settings, because upkeep checks these times once a second. */
+/** The same minimum as for the corresponding settings, because upkeep checks these times once a second. */
 const MIN_TIME_MS = 1_000;
 const MAX_METADATA_KEY_CHARS = 128;
 /** No environment has a longer name (`domain/environment.ts`). */
 const MAX_ENVIRONMENT_NAME_CHARS = 63;
 
-/** The options of a caller's request. What is null or left out is not asked for. */
+/** The options of a caller's request. An option that is null or left out is not asked for. */
 export interface OptionsRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   readonly metadata?: unknown;
@@ -79,7 +80,7 @@ export interface OptionsRequest {
   readonly environment?: string | null | undefined;
 }
 
-/** The options that a caller asks for, and the values of the variables, which are kept apart from them. */
+/** The options that a caller asks for, and the values of the variables, which are stored apart from the options. */
 export interface AskedOptions {
   readonly options: SessionOptions;
   readonly variables: Variables;

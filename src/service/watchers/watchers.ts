@@ -1,4 +1,4 @@
-/** Watchers: what happens in folders of a session, as E2B's clients ask for it. */
+/** Watchers, which report what happens in folders of a session. E2B's clients use them. */
 import { pause } from '../../async/pause.ts';
 import { type FilePath, filePath } from '../../domain/filePath.ts';
 import { quoted } from '../../domain/text.ts';
@@ -66,7 +66,10 @@ export async function createWatcher(
 const ASK_INTERVAL_MS = 250;
 /** The largest share of the time that scans may take: a scan of a large folder costs CPU time of the worker. */
 const LOOKS_SHARE = 0.1;
-/** Far shorter than KEEP_MS: a worker that was slow once must not drop the watcher. */
+/**
+ * The longest pause after a slow answer. Far shorter than KEEP_MS, so that the worker does not drop the watcher
+ * meanwhile.
+ */
 const MAX_PAUSE_MS = 5_000;
 /**
  * After this time without a question, the worker drops a watcher that a killed gateway left. Longer than any answer

@@ -12,19 +12,20 @@ import type { Refusal } from '../../../service/refusal.ts';
 import type { Service } from '../../../service/service.ts';
 import { sendRefusal } from '../refuse.ts';
 
-/** Frees the memory of a piece that nobody looks at any more. Its length is 0 afterwards. */
+/** Frees the memory of a piece that nobody uses any more. The length of the piece is 0 afterwards. */
 export type FreePiece = (piece: Buffer) => void;
 
 /**
- * Node has new memory for each piece that it receives over HTTP, and V8 lets some 40 MiB of them gather before it
- * collects them. Handing a piece over to a port that is closed frees its memory at once, and costs less than the
- * collection.
+ * Node allocates memory for each piece that it receives over HTTP, and V8 lets some 40 MiB of such pieces accumulate
+ * before it collects them. Handing a piece over to a port that is closed frees its memory at once, and costs less than
+ * the collection.
  */
 export function createFreePiece(): FreePiece {
   const { port1 } = new MessageChannel();
   port1.close();
   return ({ buffer, length }) => {
-    // Other pieces may be in the same memory. It then is left to V8. What is freed already cannot be handed over again.
+    // If other pieces may be in the same memory, V8 frees it. A piece of length 0 is freed already, and cannot be
+    // handed over again.
     if (buffer instanceof ArrayBuffer && buffer.byteLength === length && length > 0)
       port1.postMessage(null, [buffer]);
   };
@@ -41,7 +42,8 @@ export const FILE_ANSWER_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
-  // Another user may be next at the same browser; and whoever keeps a copy must ask whether it is still right.
+  // No shared cache may keep the answer. A browser must revalidate its copy before each use, because another user may
+  // use the same browser later.
   'Cache-Control': 'private, no-cache',
 } as const;
 
@@ -91,7 +93,7 @@ export function archiveHeaders(name: string, format: 'tar' | 'zip'): Record<stri
   };
 }
 
-/** With the name in UTF-8 (RFC 8187), and in ASCII for old clients. Control characters are left out of both. */
+/** With the name in UTF-8 (RFC 8187), and in ASCII for old clients. In both, `_` replaces each control character. */
 function disposition(name: string, type: 'inline' | 'attachment'): string {
   return create(name.replace(/\p{Cc}/gu, '_'), { type });
 }

@@ -14,15 +14,18 @@ import {
 import { isMatch, isNoneMatch, versionsIn } from './requestHeaders.ts';
 import { checkedConditions } from './sendFile.ts';
 
-/** As long as a worker waits for the next piece of a file. A form also has bytes that go to no worker. */
+/**
+ * The same limit as for a silent connection between gateway and worker (`src/kernel/files/transfer.ts`). It is needed
+ * here, too, because some bytes of a form go to no worker.
+ */
 const SILENCE_MS = 150_000;
 
 /**
- * A request's body as a stream. Nothing of it is asked for before the stream is first read: a client that sent `Expect:
- * 100-continue` sends nothing until then. The stream fails if the client goes away before the end. Destroying it leaves
- * the request alone, so that it can still be answered. While nobody knows whether the token is still valid, nothing is
- * passed on.
- * @param silenceMs it fails with FILE_TIMEOUT if the client sends nothing for so long while it is waited for
+ * A request's body as a stream. The gateway does not ask for the body before the stream is first read: a client that
+ * sent `Expect: 100-continue` sends nothing until then. The stream fails if the client goes away before the end.
+ * Destroying the stream does not destroy the request, which can still be answered. While the gateway does not know
+ * whether the token is still valid, the stream passes nothing on.
+ * @param silenceMs the stream fails with FILE_TIMEOUT if its reader waits this long and the client sends nothing
  */
 export function uploadOf(
   req: IncomingMessage,
@@ -33,7 +36,7 @@ export function uploadOf(
 ): Readable {
   let isBegun = false;
   let silence: NodeJS.Timeout | null = null;
-  /** The pieces that wait, in order. Null: none does. */
+  /** Resolves when all pieces that wait for the token have been passed on, in order. Null: no piece waits. */
   let waiting: Promise<void> | null = null;
   const body = new Readable({
     read: () => {
@@ -54,7 +57,7 @@ export function uploadOf(
     if (req.destroyed) gone();
     else req.on('data', take).on('end', end).on('error', fail).on('close', gone);
   }
-  /** From now on the client is waited for. */
+  /** Starts the time limit anew: from now on, the reader waits for the client. */
   function listen(): void {
     if (silence) silence.refresh();
     else silence = setTimeout(() => body.destroy(silent(silenceMs)), silenceMs);
@@ -70,7 +73,7 @@ export function uploadOf(
     if (known !== null) later(known, chunk);
     else pass(chunk);
   }
-  // The end may be told while the last piece still waits.
+  // The end of the body may come while the last piece still waits.
   const end = () => {
     hush();
     pass(null);
@@ -91,7 +94,7 @@ export function uploadOf(
     waiting = turn;
   }
   const fail = (error: Error) => void body.destroy(error);
-  /** Also if everything has arrived: what nobody had read by then is lost. */
+  /** Fails even if the whole body has arrived, because the part that was not read yet is lost. */
   function gone(): void {
     if (!req.readableEnded) body.destroy(new Error('The client went away while sending.'));
   }
@@ -102,7 +105,9 @@ function silent(ms: number): DomainError {
   return new DomainError('FILE_TIMEOUT', `The client has sent nothing for ${ms} ms.`);
 }
 
-/** Writes the file. Answers 201 if nothing was there before, else 200, with size and SHA-256 of what arrived. */
+/**
+ * Writes the file. Answers 201 if nothing was there before, else 200, with size and SHA-256 of the bytes that arrived.
+ */
 export async function receiveFile(request: FileRequest): Promise<void> {
   const { service, principal, url, req, res, counts, free } = request;
   requirePlainBody(request);

@@ -2,7 +2,7 @@ import { ANY_VERSION, ETAG, NO_VERSION } from '../../../domain/workerFiles.ts';
 
 // The conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
 
-/** The versions that a condition names. `any`: `*`, i.e. whatever is there. */
+/** The versions that a condition names. `any` (written `*`): every version. */
 type Versions = 'any' | readonly VersionTag[];
 
 interface VersionTag {
@@ -74,6 +74,7 @@ function listed(versions: Versions): string {
   const possible = versions.map(({ opaque }) => opaque).filter((opaque) => ETAG.test(opaque));
   return possible.join(',') || NO_VERSION;
 }
+
 // Ranges of a file (RFC 9110, section 14).
 
 /** First and last byte, both included. */

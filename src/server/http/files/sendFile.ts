@@ -24,12 +24,12 @@ import {
   versionsIn,
 } from './requestHeaders.ts';
 
-/** How often a range is looked for in a file that changes again and again. */
+/** How many times the gateway tries to open a range. A try fails if the file changes after its size was read. */
 const MAX_ATTEMPTS = 3;
 
 /**
  * Streams the file, or the part that `Range` asks for, as fast as the client reads.
- * @param refused refuses a range in which no byte is
+ * @param refused sends the refusal of a range that contains no byte of the file
  */
 export async function sendFile(
   request: FileRequest,
@@ -71,17 +71,17 @@ export async function sendFile(
   }
 }
 
-/** Passes each piece to the client, and then lets the next ones use its memory. One piece is on its way at a time. */
+/** Passes each piece to the client, and then gives its memory back for later pieces. One piece is sent at a time. */
 function giving(content: FileContent, res: ServerResponse, tokenEnd: TokenEnd): Writable {
   const give = (piece: Buffer, done: (error?: Error | null) => void) =>
     res.write(piece, (error) => {
-      // The client is gone, also for whoever handles the error.
+      // The handler of the error finds the answer destroyed, and so knows that the client is gone.
       if (error) res.destroy();
       else content.giveBack(piece);
       done(error);
     });
   const sink = new Writable({
-    // The next piece is read while one is on its way.
+    // The next piece is read while the current one is sent.
     highWaterMark: 1,
     write: (piece: Buffer, _encoding, done) => {
       const known = tokenEnd.fresh();
@@ -90,7 +90,7 @@ function giving(content: FileContent, res: ServerResponse, tokenEnd: TokenEnd): 
     },
     final: (done) => void res.end(done),
   });
-  // If the client goes away, nobody calls back.
+  // If the client goes away, the callback of a write may never be called.
   res.once('close', () => sink.destroy());
   return sink;
 }
@@ -99,7 +99,7 @@ type Opened =
   | { readonly range: ByteRange | 'whole'; readonly content: FileContent }
   | { readonly range: 'none'; readonly content: { readonly size: number } };
 
-/** Opens what is asked for. A range is of the version whose size it was computed from. */
+/** Opens the requested part. A range is read only from the version of the file whose size it was computed from. */
 async function openPart(
   { service, principal, url, req }: FileRequest,
   conditions: FileConditions,
