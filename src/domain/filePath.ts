@@ -1,6 +1,6 @@
 /**
- * Names of files in a worker. Linux knows bytes, and forbids only U+0000 and the slash in a name. A path is kept as bytes,
- * because a name that code made need not be UTF-8; such a file can still be listed and deleted.
+ * Names of files in a worker. For Linux, a name is any bytes except U+0000 and the slash. A path is kept as bytes,
+ * because user code can make a name that is not UTF-8. Such a file can still be listed and deleted.
  */
 
 import { WORKER_HOME } from './worker.ts';
@@ -120,7 +120,7 @@ function escaped(bytes: Buffer): string {
   return text;
 }
 
-/** Length of the character that begins at `at`: 1 to 4 bytes, or 0 if none does. */
+/** Length of the character that begins at `at`: 1 to 4 bytes, or 0 if no valid character begins there. */
 function validLength(bytes: Buffer, at: number): number {
   for (let length = 1; length <= 4 && at + length <= bytes.length; length += 1) {
     const part = bytes.subarray(at, at + length);

@@ -93,8 +93,8 @@ async function startFresh(
 const POLL_INTERVAL_MS = 1_000;
 
 /**
- * Until `close()`, starts the embedded server again whenever it has died. No other process does this. Meanwhile, code
- * keeps running in the workers.
+ * Until `close()`, starts the embedded server again whenever it has died. Nothing else restarts it. While it is away,
+ * code keeps running in the workers.
  */
 export function keepEmbeddedPostgres(
   deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
