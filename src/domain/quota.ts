@@ -1,12 +1,13 @@
 /**
- * Quotas: how much a tenant, or one of its users, may use. A setting holds for all of them. A quota that an operator
- * sets for a single one replaces the setting, and has a stream of its own:
+ * Quotas: how much a tenant, or one of its users, may use. For each kind, a setting holds for all tenants and users. An
+ * operator can set a quota for a single tenant or user, which replaces the setting. Each such quota has a stream of its
+ * own:
  *
  * ```
  *  (none) --set--> SET --set--> SET
  *  SET --reset--> RESET --set--> SET
  * ```
- * After a reset, the setting holds as if nothing had been set.
+ * After a reset, the setting holds again.
  */
 import { hash } from 'node:crypto';
 import type { Event } from './decider.ts';

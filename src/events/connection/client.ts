@@ -1,4 +1,4 @@
-/** The connections to PostgreSQL: their settings and limits, and what becomes of a lost one. */
+/** The connections to PostgreSQL: their settings, their limits, and what happens when one is lost. */
 import net from 'node:net';
 import postgres from 'postgres';
 import { backOffMs } from '../../async/backOffMs.ts';
@@ -121,8 +121,8 @@ export interface ClientOptions {
   /** 0: unlimited, for a wait that is intended. @default 5,000 */
   readonly lockTimeoutMs?: number;
   /**
-   * Must be longer than `statementTimeoutMs`. 0: unlimited, and only the probes of the connection find out that the
-   * server is gone. @default 20,000, or unlimited if `statementTimeoutMs` is
+   * Must be longer than `statementTimeoutMs`. 0: unlimited, so only TCP's keep-alive probes find out that the server is
+   * gone. @default 20,000, or unlimited if `statementTimeoutMs` is
    */
   readonly answerTimeoutMs?: number;
   /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
@@ -207,11 +207,12 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
 }
 
 /**
- * A socket that fails at once. If postgres.js got no socket at all, it would never settle the query after the next one.
+ * A socket that fails at once. If postgres.js got no socket at all, it would fail the next query, but never settle the
+ * one after that.
  */
 function deadSocket(): net.Socket {
   const socket = tellErrorWithClose(new net.Socket());
-  // By then, postgres.js has added its listeners.
+  // Before the callback runs, postgres.js adds its listeners.
   setImmediate(() => socket.destroy(new Error('The connection was lost.')));
   return socket;
 }
@@ -312,8 +313,8 @@ export async function onOneConnection<T>(
  * Runs `work` in a transaction of a client that has one connection, and does not reconnect. If `work` fails, the
  * transaction stays open, and the caller must roll it back or close the client.
  *
- * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to it, from a
- * timer. That throws a TypeError, which ends the process.
+ * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to this
+ * connection, from a timer. The write throws a TypeError, which ends the process.
  * @param mode after BEGIN, e.g. `READ ONLY`
  */
 export async function inTransaction<T>(

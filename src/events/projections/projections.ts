@@ -93,8 +93,8 @@ const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
 );
 
 /**
- * A whole row of a projection, as JSON. `position` goes into the column for the position of the first event, if it has
- * one.
+ * A whole row of a projection, as JSON. `position` goes into the column for the position of the first event, if the
+ * table has one.
  */
 export function rowJson(kind: StreamKind, state: EntityState, position: number): string {
   return row(kind, state, position, {});

@@ -35,7 +35,7 @@ export interface DayUse {
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
-  /** The executions that had not ended then. */
+  /** The executions that had not ended at `position`. */
   readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'timeoutMs'>[];
 }
 
@@ -141,7 +141,7 @@ export interface StoredUse {
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly StoredOfUser[];
-  /** The executions that had not ended then. Their code and input are in `uses`, and their output is not. */
+  /** The executions that had not ended at `position`. `uses` includes their code and input, but not their output. */
   readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
 }
 
@@ -160,7 +160,9 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
     x.tenant, x.user_uuid,
     sum(x.code_bytes + x.input_bytes + coalesce(x.stored_output_bytes, 0))::float8 AS bytes`;
 
-  /** A forgotten execution keeps its row, too, with its sizes. But its code has no hash any more. */
+  /**
+   * The row of a forgotten execution also stays, with its sizes, but with an empty hash. This condition excludes it.
+   */
   const isKept = sql`x.code_sha256 <> ''`;
 
   /** The sum of each user over a range of blocks. */
@@ -236,7 +238,7 @@ function createSums() {
 export interface RefusedCalls {
   readonly minute: Date;
   /**
-   * The id of the token, or `auth-token`. `unknown` stands for tokens that let nobody in, `other` for the calls beyond
+   * The id of the token, or `auth-token`. `unknown` stands for tokens that are not valid, `other` for the calls beyond
    * the limit of rows in a minute.
    */
   readonly token: string;

@@ -1,4 +1,4 @@
-/** Queries of workers, and the upkeep of rows that belong to none. */
+/** Queries of workers and the pool, and deletions for the upkeep. */
 import type { EnvironmentId, NewId, PoolId, WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
@@ -21,7 +21,9 @@ export interface EnvironmentCounts extends Counts {
 }
 
 export interface PoolCounts extends Counts {
-  /** By environment, those of none first. One without workers is absent. */
+  /**
+   * First the workers without an environment, then those of each environment. An environment without workers is absent.
+   */
   readonly of: readonly EnvironmentCounts[];
 }
 
