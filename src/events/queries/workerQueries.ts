@@ -14,7 +14,7 @@ interface Counts {
 
 /** The workers of one version of an environment. */
 export interface EnvironmentCounts extends Counts {
-  /** Null: those of no environment. */
+  /** Null: the workers without an environment. */
   readonly environmentId: EnvironmentId | null;
   readonly name: string | null;
   readonly number: number | null;
@@ -29,7 +29,7 @@ export interface PoolCounts extends Counts {
 
 /** Which idle workers are wanted. */
 interface IdleWanted {
-  /** Null: those of no environment. */
+  /** Null: the workers without an environment. */
   readonly environments: readonly (EnvironmentId | null)[];
   readonly preferred: readonly WorkerId[];
   /** The most workers of each environment. */

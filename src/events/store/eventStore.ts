@@ -113,14 +113,15 @@ export interface Commit {
   /** Who caused all its events. Absent: a gateway by itself. */
   readonly actor?: Actor;
   /**
-   * The caller who must still be let in when the commit is sent ({@link AskerGoneError}). Absent: no such condition.
+   * The caller whose token must still be valid when the commit is sent ({@link AskerGoneError}). Absent: no such
+   * condition.
    */
   readonly asker?: Asker;
 }
 
-/** A caller whose commit begins something new, and who may lose the right to do so. */
+/** A caller whose commit begins something new. The caller's token may end before the commit is sent. */
 export interface Asker {
-  /** Whether the caller is no longer let in. */
+  /** Whether the caller's token has ended. */
   readonly isOver: boolean;
   /** Null if `isOver` is up to date. Otherwise a promise that resolves when it is. */
   fresh(): Promise<void> | null;
@@ -136,8 +137,8 @@ export interface Committed {
 /** Another writer was first, and nothing was written. The caller must read and decide again. */
 export class ConcurrencyError extends Error {
   /**
-   * What both wanted to change: a stream, a guarded session, the user's one open session, an idempotency key, or the
-   * slot or the name of a context.
+   * What both writers wanted to change: a stream, a guarded session, the user's one open session, an idempotency key,
+   * or the slot or the name of a context.
    */
   readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key' | 'context';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
@@ -181,7 +182,10 @@ export class LimitError extends Error {
   }
 }
 
-/** The asker of the commit is no longer let in. Nothing was written, except perhaps by an earlier attempt. */
+/**
+ * The token of the commit's asker has ended, so the caller may begin nothing new. Nothing was written, except perhaps
+ * by an earlier attempt.
+ */
 export class AskerGoneError extends Error {
   constructor() {
     super('The asker of the commit is let in no more.');

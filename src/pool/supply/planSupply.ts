@@ -20,7 +20,7 @@ export interface SupplyState extends Shares {
   readonly own: readonly WaitingPlace[];
   /** The users who wait at other gateways. */
   readonly elsewhere: readonly WaitingPlace[];
-  /** By the name of the environment. Null: those of no environment. */
+  /** By the name of the environment. Null: workers without an environment. */
   readonly stock: ReadonlyMap<string | null, Stock>;
   /** Idle workers of environments that serve no sessions any more, such as former versions. */
   readonly outdated: number;
