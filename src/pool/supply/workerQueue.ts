@@ -126,7 +126,7 @@ interface WorkerQueueDeps {
   readonly unanswered: (waitedMs: number) => Error;
 }
 
-/** Whose request it is, and the environment that it is for. */
+/** The user who makes a request, and the environment whose worker the user needs. */
 export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 
 /** Calls `leave` when nobody wants a worker for the request any more. Returns a function that ends this. */
@@ -138,8 +138,8 @@ interface WorkerQueue {
   /** The waiting requests, as they are reported to other gateways. */
   here(): WaitingHere;
   /**
-   * The waiting users who still need a worker. A user whose request is being served does not count. That worker may no
-   * longer count as idle, and then one worker too many would be made.
+   * The waiting users who still need a worker. A user whose request is being served does not count: the worker that
+   * serves it may no longer be counted as idle, and then one worker too many would be made.
    */
   readonly unserved: readonly WaitingPlace[];
   /**
