@@ -279,7 +279,7 @@ export function isListed(rules: readonly EgressRule[], { host, port }: Target): 
 /**
  * Whether the address may be dialled for a listed target. It must be a host on the internet. Otherwise a rule with this
  * port must list the address itself, or a special network that contains it.
- * @param isOwn whether it is an address of the gateway's machine
+ * @param isOwn whether `address` is one of the gateway's machine
  */
 export function mayDial(
   rules: readonly EgressRule[],

@@ -7,7 +7,8 @@
  *                      BUILDING --record failure--> FAILED
  *                      BUILDING, READY, FAILED --remove--> removed
  * ```
- * The newest READY version of a name that is not removed serves new sessions. A version that failed changes nothing.
+ * Of the READY versions of a name that are not removed, the newest serves new sessions. A version that failed changes
+ * nothing.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { EnvironmentId } from './ids.ts';

@@ -9,7 +9,7 @@
  * A request to interrupt an execution is recorded, and the gateway that holds its worker carries it out. The request
  * changes no state: only the end shows whether the interrupt took effect. Input is recorded and carried out in the same
  * way; the state has only its length. An execution starts at most once and ends exactly once: a second start or finish
- * records nothing. If the start was never recorded, a finish that knows the start time records both, in order.
+ * records nothing. If the start was never recorded, a finish with a start time records both, in order.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -77,7 +77,7 @@ export type ExecutionEvent =
         stateLost: boolean;
         truncated: boolean;
         queuedMs: number;
-        /** From the kernel's start to its end; null if it never started. */
+        /** From the start of the execution to its end. Null if it never started. */
         runMs: number | null;
         cpuMs: number | null;
         peakMemoryBytes: number | null;

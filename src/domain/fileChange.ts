@@ -6,8 +6,8 @@
  * ```
  * The request is recorded before any byte goes to the worker, and the outcome when the worker has answered. If the
  * gateway is killed in between, the change stays PENDING: it may have happened or not. Each change has a stream of its
- * own. In the session's stream, its events would raise the session's version, and every commit of an `execute` that was
- * decided on the earlier version would be refused and decided again.
+ * own. If its events were in the session's stream, they would raise the session's version. Each commit of an `execute`
+ * guards that version, so it would be refused and decided again.
  *
  * The content is never recorded. The gateway computes size and SHA-256 from the bytes that it sends, because a worker
  * is hostile and could report anything.

@@ -9,7 +9,7 @@ import { WORKER_HOME } from './worker.ts';
 const MAX_NAME_BYTES = 255;
 /**
  * Linux's limit for a path that a program passes to the kernel (PATH_MAX), without the NUL at its end. It applies to
- * the path from the root, which is what the worker uses.
+ * the path from the root, because the worker uses that path.
  */
 const MAX_PATH_BYTES = 4_095;
 const HOME_BYTES = WORKER_HOME.length + 1;
@@ -69,8 +69,8 @@ export function isBadPath(path: FilePath | BadPath): path is BadPath {
 }
 
 /**
- * Whether the path is the home or the root itself. Neither can be written, moved or deleted: a deletion would first
- * empty it, and then fail.
+ * Whether the path is the home or the root itself. Neither may be written, moved or deleted. A deletion, for example,
+ * would first empty the folder, and then fail.
  */
 export function isWhole({ text }: FilePath): boolean {
   return text === '.' || text === '/' || text === WORKER_HOME;

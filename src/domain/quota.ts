@@ -43,7 +43,7 @@ export interface QuotaOwner {
   readonly userUuid: string | null;
 }
 
-/** A key that names one owner among all. No user has an empty name. */
+/** A key that identifies an owner. In a tenant's key, the user's name is empty, which no real name is. */
 export function quotaOwnerKey({ tenant, userUuid }: QuotaOwner): string {
   return userKey(tenant, userUuid ?? '');
 }
@@ -129,7 +129,7 @@ export function quotaIdOf(tenant: string, userUuid: string | null, kind: QuotaKi
   return parts.join('-') as QuotaId;
 }
 
-/** Limits by kind. A kind that is left out has none. */
+/** Limits by kind. A kind that is left out has no limit. */
 export type Limits = { readonly [Kind in QuotaKind]?: number };
 
 /** The limits in force for a tenant, or for one of its users. */

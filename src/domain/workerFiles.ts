@@ -98,7 +98,7 @@ export interface FilePrecondition {
 }
 
 export interface ReadFileOptions extends FilePrecondition {
-  /** The first byte. A negative one counts from the end. 0 by default. */
+  /** The offset of the first byte. A negative offset counts from the end. 0 by default. */
   readonly offset?: number;
   /** The most bytes to read. By default, to the end. */
   readonly length?: number;
@@ -114,7 +114,7 @@ export interface FileContent {
   readonly length: number;
   /**
    * Gives exactly `length` bytes, or an error. It is also an error if the file shrinks meanwhile, or if no byte arrives
-   * within the idle time limit. The caller reads it to its end or destroys it.
+   * within the idle time limit. The caller must read it to its end or destroy it.
    */
   readonly body: Readable;
   /**
@@ -186,9 +186,9 @@ export const MAX_WATCHED_PATH_BYTES = 1_048_576;
 export const MAX_WATCHER_KEEP_MS = 86_400_000;
 
 export interface WatcherOptions {
-  /** Also watches what is in the folders below. */
+  /** Also watches the content of all folders below. */
   readonly recursive: boolean;
-  /** Whether events contain the entry that is there by then. */
+  /** Whether events contain their `entry`. */
   readonly entries: boolean;
   /** How long the watcher is kept if nobody asks it. */
   readonly keepMs: number;
@@ -215,7 +215,7 @@ export interface FolderWatchers {
 export interface WorkerFiles extends FolderWatchers {
   /** The entry of a path. For a link, the link itself unless `follow` is set. */
   stat(path: WorkerPath, options?: { follow?: boolean }, signal?: AbortSignal): Promise<FileEntry>;
-  /** One page of what is in a folder, and down to `depth` levels below. A folder comes before its content. */
+  /** One page of the content of a folder, down to `depth` levels below. A folder comes before its content. */
   list(
     path: WorkerPath,
     options?: { depth?: number; after?: string | null; limit?: number },

@@ -40,8 +40,8 @@ interface AuditKeeperDeps {
 
 export interface AuditKeeper {
   /**
-   * `unsealedEvents` is as of the last round, at most SEAL_INTERVAL_MS ago if the database answers. `differingHeads` is
-   * as of the last comparison, at most POLL_INTERVAL_MS earlier.
+   * `unsealedEvents` was counted in the last round, at most SEAL_INTERVAL_MS ago if the database answers.
+   * `differingHeads` was counted at most POLL_INTERVAL_MS before that.
    */
   status(): AuditStatus;
   start(): void;
@@ -155,7 +155,7 @@ interface SealingOptions {
   readonly gatewayId: string;
   /** Length of the pause after a page, as a multiple of the time that the page took. */
   readonly pauses: number;
-  /** Asked before each page. */
+  /** Called before each page. */
   readonly isOver: () => boolean;
   readonly signal?: AbortSignal;
 }

@@ -166,7 +166,7 @@ async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<str
 }
 
 interface Unlinked {
-  /** The events up to the head, in order: at most NAMED_EVENTS. */
+  /** Events without a link at positions up to the head, in order: at most NAMED_EVENTS. */
   readonly inserted: readonly { readonly position: number; readonly type: string }[];
   /** How many events are after the head. */
   readonly unsealed: number;
@@ -362,7 +362,7 @@ export interface Verified {
   readonly position: number;
   /** How many events were compared with their links. */
   readonly events: number;
-  /** How many events the chain does not have yet. Nothing is known about them. */
+  /** How many events the chain does not have yet. Nobody can tell whether these were changed. */
   readonly unsealed: number;
   /** How many heads from outside of the database were compared. */
   readonly outsideHeads: number;

@@ -66,14 +66,16 @@ function parseArray(literal: string, itemOf: (text: string) => Item): Item[] {
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 
 /**
- * The pause between two attempts. It ends early if `closing` is aborted during it. If `closing` was aborted before, it
- * has its full length, so that retries are not a tight loop.
+ * The pause between two attempts. It ends early if `closing` is aborted during it. If `closing` was aborted before, the
+ * pause has its full length, so that retries are not a tight loop.
  */
 export async function pauseBetween(attempt: number, closing: AbortSignal): Promise<void> {
   await pause(backOffMs(BACK_OFF, attempt), closing.aborted ? undefined : closing);
 }
 
-/** Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for one that is stuck. */
+/**
+ * Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for a commit that is stuck.
+ */
 const LOCK_TIMEOUT_MS = 5_000;
 /** Longest a statement may run on the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
@@ -163,7 +165,8 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
-    // This option is missing in the types of postgres.js. It gives our own sockets, so that dead ones can be destroyed.
+    // This option is missing in the types of postgres.js. With it, this client makes the sockets itself, so that it can
+    // destroy dead ones.
     socket: (target: SocketTarget) => {
       if (isClosed) throw new Error('This client is closed.');
       const isGone = options.reconnects === false && sockets.size > 0;
@@ -271,10 +274,10 @@ function noAnswer(message: string, options?: ErrorOptions): Error {
 
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** A client with a single connection. Once that is lost, every query fails. */
+/** A client with a single connection. Once the connection is lost, every query fails. */
 export interface OneConnection extends Client {
   /**
-   * Runs `work` in a transaction. If `work` fails, nothing of it stays.
+   * Runs `work` in a transaction. If `work` fails, all its changes are rolled back.
    * @param mode after BEGIN, e.g. `READ ONLY`
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, mode?: string): Promise<T>;

@@ -153,7 +153,10 @@ export interface StoredOfUser extends Pick<Execution, 'tenant' | 'userUuid'> {
 /** How many blocks of 8 KiB one statement reads: few enough to be quick, whatever the size of the table. */
 const PAGE_BLOCKS = 8_192;
 
-/** @param address of the same database: the long read has a connection of its own, so it holds up no others */
+/**
+ * @param address the address of the same database: the long read has a connection of its own, so it delays no other
+ * query
+ */
 export function createStoredQueries({ sql, answered }: Client, address: DatabaseAddress) {
   /** Columns for executions `x`. A pruned execution keeps its row. */
   const stored = sql`
@@ -202,7 +205,7 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
 }
 
 type Start = Pick<StoredUse, 'position' | 'unfinished'> & {
-  /** How many blocks the table has. Rows in later blocks are added later. */
+  /** How many blocks the table has. Blocks that are added later have no rows of this snapshot. */
   readonly blocks: number;
 };
 

@@ -52,7 +52,7 @@ export interface ExecutionsOf {
   readonly contextId: ContextId | SessionId | null;
 }
 
-/** The part that is read of the list of each session or context. */
+/** The part of each list that is read. */
 export interface ExecutionsPart extends Pick<ExecutionFilter, 'language' | 'statuses'> {
   /** The position of an execution: only earlier ones are returned. */
   readonly before: number | null;
@@ -77,7 +77,7 @@ interface SessionFilter {
 interface SessionRange {
   /** Whether the oldest sessions come first. */
   readonly isOldestFirst: boolean;
-  /** The id of the session after which it begins. Null: at the beginning of the list. */
+  /** The part begins after the session with this id. Null: at the beginning of the list. */
   readonly after: string | null;
   readonly limit: number;
 }

@@ -9,7 +9,7 @@ import {
 } from '../connection/client.ts';
 import { isOf } from './listQueries.ts';
 
-/** How many things of an owner have not ended. */
+/** How many entities of an owner have not ended. */
 export interface Unfinished {
   readonly sessions: number;
   readonly contexts: number;

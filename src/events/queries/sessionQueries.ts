@@ -117,7 +117,7 @@ function uses({ sql, answered }: Client) {
       return rows.map(({ name }) => name);
     },
 
-    /** Whether the user has accepted the end of this session with options. */
+    /** Whether the user has accepted the end of this session, which had options. */
     isEndAccepted: async (id: SessionId): Promise<boolean> => {
       const rows = await answered(sql`SELECT FROM accepted_ends WHERE session_id = ${id}`);
       return rows.length > 0;

@@ -86,7 +86,7 @@ async function forgetPage(
   const names = new Map(
     rows.map((row) => [
       streamIdOf(kind, row.id),
-      // The id of a quota is a hash of the names.
+      // The id of a quota is a hash of the names, so it is replaced, too.
       namesOf(row, pseudonyms, owner, kind === 'quota' ? newId<AnyId>() : row.id),
     ]),
   );

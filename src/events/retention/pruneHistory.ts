@@ -34,8 +34,8 @@ import {
 /** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
 /**
- * Limit for their events and outputs, which are read for the archive. Each stream may have 16 MiB of input and 10 MB of
- * output.
+ * Limit for the events and outputs of a transaction, which are read for the archive. Each stream may have 16 MiB of
+ * input and 10 MB of output.
  */
 const BATCH_BYTES = 64 * 1024 * 1024;
 
@@ -157,9 +157,9 @@ async function pruneBatch(
   const lines = isArchived && printed.length > 0 ? await outputLines(sql, printed) : [];
   const outputs = await pruneOutputs(sql, printed, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
-  // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
-  // append lock, which the next call takes, because a disk may be slow. So it may take long: only other removals and
-  // rebuilds wait for it.
+  // The archive is written late: from here on, only a lost connection can undo the deletion. It is written before
+  // `recordRemoval` takes the append lock, because a disk may be slow. So only other removals and rebuilds wait for a
+  // slow disk.
   if (archive) {
     await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
     await archive([...events.flatMap(({ line }) => line ?? []), ...lines]);

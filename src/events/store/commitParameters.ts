@@ -178,7 +178,7 @@ const BODY = 3;
 
 /**
  * Parameters of {@link COMMIT_SQL} for a group. For the same group, they are always the same, except for `isRepeated`
- * and the quotas that need no new count.
+ * and the positions until which quotas need no new count.
  */
 export function commitParameters(
   group: readonly PreparedCommit[],

@@ -354,14 +354,14 @@ interface SendGroupDeps {
 interface SentGroup {
   /** Null: no commit of the group was sent. */
   readonly result: CommitResult | null;
-  /** The commits that were sent: see {@link sendableOf}. */
+  /** The commits of the group that were written. The others are those that {@link sendableOf} left out. */
   readonly committed: readonly PreparedCommit[];
 }
 
 /**
  * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
  * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
- * nothing twice. Each attempt sends only the commits whose askers' tokens are valid then ({@link sendableOf}).
+ * nothing twice. Each attempt sends only the commits that {@link sendableOf} returns at that time.
  * @throws the database's refusal unchanged, or DatabaseAwayError if the database stays away. In the second case, the
  * group may have been written or not
  */

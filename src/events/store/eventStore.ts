@@ -1,7 +1,7 @@
 /**
- * Everything that must be durable is written here. A commit is atomic: it contains events of any number of streams, the
- * projection rows that follow from them, outputs, a worker's cursor and an idempotency key. Either all of it is
- * written, or `commit` throws.
+ * The interface of the event store. A commit is atomic: it contains events of any number of streams, the projection
+ * rows that follow from them, outputs, a worker's cursor and an idempotency key. Either all of it is written, or
+ * `commit` throws.
  */
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
