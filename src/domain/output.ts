@@ -40,7 +40,7 @@ export interface StreamOutput {
   readonly name: 'stdout' | 'stderr';
   /** For bytes that are not UTF-8, as much as can be shown as text. */
   readonly text: string;
-  /** The bytes, in base64. Left out if they are valid UTF-8, because `text` is then exact. */
+  /** The bytes in base64, if they are not UTF-8. Otherwise left out, because `text` is exact. */
   readonly base64?: string;
 }
 

@@ -212,7 +212,7 @@ export const executionInputs = pgTable(
 );
 
 /**
- * Sessions with options that have ended by themselves, and whose user has then accepted that with `release`. Not a
+ * Sessions with options that have ended by themselves, and whose end the user has accepted with `release`. Not a
  * projection: a closed session has no further events, so that it can be pruned.
  */
 export const acceptedEnds = pgTable('accepted_ends', {
@@ -332,7 +332,7 @@ export const executions = pgTable(
     /** Options that matter mainly to the gateway that runs it. NULL if there are none. */
     options: jsonb('options'),
     stoppedBy: uuid('stopped_by'),
-    /** NULL: it has not ended. */
+    /** NULL if it has not ended, or if it ended at a gateway of a release that did not count this. */
     storedOutputBytes: count('stored_output_bytes'),
     /** The process id of a command in its worker. NULL for cells, and if the worker did not report it. */
     pid: integer('pid'),
@@ -344,8 +344,8 @@ export const executions = pgTable(
     index('executions_session_idx').on(table.sessionId, table.finishedAt),
     index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
     index('executions_tenant_idx').on(table.tenant, table.requestedPosition),
-    // A gateway that starts reads what was used today. Executions that ended recently are near the end of the table, so
-    // that few blocks match.
+    // At its start, a gateway reads the use of the current day. Executions that ended recently are near the end of the
+    // table, so that few blocks match.
     index('executions_finished_idx').using('brin', table.finishedAt),
     // The quotas of a tenant or of a user count unfinished executions.
     index('executions_open_idx')
@@ -517,7 +517,10 @@ export const gatewayReleases = pgTable('gateway_releases', {
 export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
-  /** By tenant: how many calls wait, and the first places, each with the hash of a user and a time. */
+  /**
+   * By tenant: how many calls wait, and the first places, each with the hash of a user, a time and perhaps an
+   * environment.
+   */
   tenants: jsonb('tenants').notNull(),
 });
 

@@ -299,7 +299,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   return { heldWorkers, supply, upkeep, cpuYield, ending, asking, features, environments };
 }
 
-/** Passes recorded events of all gateways to the parts. @returns a function that ends this */
+/** Passes recorded events of all gateways to the parts. @returns a function that stops this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
   { heldWorkers, supply, upkeep, cpuYield, features, environments }: PoolParts,

@@ -282,8 +282,8 @@ export const ROLE = 'cellhouse';
 export const DATABASE = 'cellhouse';
 
 /**
- * An unfinished cluster that is older than this is removed, because making a cluster never takes this long. A process
- * with the id in the cluster's name may be another one by now, as process ids repeat quickly in a container.
+ * An unfinished cluster that is older than this is removed, because making a cluster never takes this long. The process
+ * id in its name does not show whether its maker is alive, because process ids repeat quickly in a container.
  */
 const ABANDONED_AFTER_MS = 600_000;
 

@@ -155,9 +155,9 @@ export async function startServer(
 }
 
 /**
- * Waits until the starting or running server accepts connections. Resolves with null if there is no server left because
- * it failed or was stopped. While there is no server, each poll calls `isOver`. It returns a truthy value once no
- * server can appear any more.
+ * Waits until the starting or running server accepts connections. Resolves with null if the server has failed or was
+ * stopped. While there is no server, each poll calls `isOver`. It returns a truthy value once no server can appear any
+ * more.
  */
 export async function waitUntilReady(
   layout: Layout,

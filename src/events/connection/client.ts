@@ -210,8 +210,7 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
 }
 
 /**
- * A socket that fails at once. If postgres.js got no socket at all, it would fail the next query, but never settle the
- * one after that.
+ * A socket that fails at once. If postgres.js got no socket at all, it would never settle the second query after that.
  */
 function deadSocket(): net.Socket {
   const socket = tellErrorWithClose(new net.Socket());

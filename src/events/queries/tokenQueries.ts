@@ -67,7 +67,7 @@ export function createTokenQueries({ sql, answered }: Client) {
 
     /**
      * The tokens that were made, rotated or revoked after the event at this position. Null if all valid tokens must be
-     * read instead, because there are too many events to search.
+     * read instead, because there are too many events to search, or fewer events than before.
      */
     changedTokens: async (after: number): Promise<ReadTokens | null> => {
       const position = await lastPosition();

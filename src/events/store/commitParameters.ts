@@ -61,7 +61,7 @@ function guardColumns(group: Group): [readonly string[], readonly number[]] | [n
 
 /**
  * A row for each queue that gets executions under a limit, or that must have no unknown executions. It says how many
- * executions are added, the lowest limit of their commits, and whether an added one must be the first.
+ * executions are added, the lowest limit of their commits, and whether an added one must be the first of the queue.
  */
 function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {

@@ -95,15 +95,15 @@ export interface Commit {
   /** Before the commit, none of these queues may have more unfinished executions than given ({@link LimitError}). */
   readonly knownQueues?: readonly QueueSize[];
   /**
-   * The execution that this commit adds must be the first of its session. Otherwise another writer was first
-   * ({@link ConcurrencyError}, `session`).
+   * The execution that this commit adds must be the first of the session's default context. Otherwise another writer
+   * was first ({@link ConcurrencyError}, `session`).
    */
   readonly isFirstExecution?: boolean;
   /** The most workers that the pool may have, the new ones included and ended ones excluded ({@link LimitError}). */
   readonly maxWorkers?: number;
   /**
-   * The sessions that this commit changes must have no unfinished execution, and none that finished at this time or
-   * later ({@link SessionInUseError}).
+   * The sessions that this commit changes must not have been used since this time, by the same rules as in
+   * `idleSessions()` (`sessionQueries.ts`, {@link SessionInUseError}).
    */
   readonly idleSince?: Date;
   /** Quotas that must hold with what this commit adds ({@link QuotaError}). */

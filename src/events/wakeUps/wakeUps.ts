@@ -35,7 +35,7 @@ interface Notification {
   readonly position: number;
   /** Whose outputs grew. `any`: there were too many to name. */
   readonly outputs: OutputsAdded | 'any';
-  /** Whether the number of calls that wait for a worker has changed at that gateway. */
+  /** Whether the calls that wait for a worker at that gateway have changed. */
   readonly isOfWaiting: boolean;
 }
 

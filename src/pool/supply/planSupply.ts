@@ -1,7 +1,7 @@
 /**
  * Decides which workers a gateway makes now: of which environments, and which idle workers make way for them. All
- * gateways use the same order of turns ({@link fairOrder}), so none of them takes room from a user who waits elsewhere.
- * Pure.
+ * gateways use the same order of turns ({@link fairOrder}), so none of them takes room from a user of another gateway
+ * whose turn comes first. Pure.
  */
 import { countByEnvironment, type WaitingPlace } from '../../domain/poolStatus.ts';
 import { fairOrder, type Shares, type Turn } from './fairOrder.ts';
