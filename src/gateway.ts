@@ -224,9 +224,14 @@ export interface ServiceParts {
   /** AUTH_TOKEN. */
   readonly token: () => string;
   readonly refusals: Refusals;
-  /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
+  /**
+   * Reads the data that the service keeps in memory, and keeps them up to date from then on. Must be awaited before the
+   * pool starts.
+   */
   load(): Promise<void>;
-  /** Records what is so far only in memory: uses of tokens, refusals, and how far readers have come. Idempotent. */
+  /**
+   * Records the data that are only in memory so far: uses of tokens, refusals, and the offsets of readers. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -267,7 +272,7 @@ export function composeService(
     now,
     clock,
   });
-  // Sessions come first, so that callers woken by a finished execution find its session up to date.
+  // `sessions` comes before `finishWaiters`, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
     tokenCache.apply(recorded);
     sessions.apply(recorded);
@@ -358,7 +363,8 @@ export async function databaseAddress(config: Config, logger: Logger): Promise<D
 }
 
 /**
- * A full shim name works without configuration; any other name must be configured.
+ * Checks that the engine has the OCI runtime DOCKER_RUNTIME. The engine accepts the full name of a shim
+ * (`io.containerd.`...) without configuration.
  * @throws Error that says what to do
  */
 function requireRuntime(

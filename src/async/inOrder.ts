@@ -2,7 +2,7 @@ import { createOneAtATime, type OneAtATime } from './oneAtATime.ts';
 
 /** Runs tasks of the same name one at a time, in the order of the calls. */
 export interface InOrder {
-  /** @returns what the task gives, or null without running it if too many of this name are waiting */
+  /** @returns the task's result. Null if too many tasks of this name wait or run: the task is then not run */
   run<T>(name: string, task: () => Promise<T>): Promise<T> | null;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Settles as `work` does. After `limitMs` it settles as `onLate` does instead, which may return another value, throw,
- * or wait longer. The work itself is not stopped, and its later result or failure is ignored.
+ * Settles as `work` does. If `work` takes longer than `limitMs`, `onLate` is called, and the first of `work` and
+ * `onLate` to settle decides. `onLate` may return another value, throw, or wait longer. The work itself is never
+ * stopped.
  */
 export async function within<T, L>(
   limitMs: number,

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 
 /**
- * Lets a connection write what it receives into the reader's memory, instead of new memory for each piece. Such a
- * connection emits no `data`. `pause()` and `resume()` still work.
+ * Lets a connection write what it receives into the reader's memory, instead of allocating memory for each piece. Such
+ * a connection emits no `data`. `pause()` and `resume()` still work.
  */
 export interface ReadInto {
   /** Returns the memory for the next bytes. Called once at first, and after each `callback`. */

@@ -5,10 +5,7 @@
 export interface AuditHead {
   /** The id of the chain. Each database has its own. */
   readonly chainId: string;
-  /**
-   * The day (UTC), such as `2026-01-31`. `-infinity`: the head at which the chain had sealed every existing event for
-   * the first time.
-   */
+  /** The day (UTC), such as `2026-01-31`. `-infinity`: the first head that covered all events that then existed. */
   readonly day: string;
   /** The position of the last event that the head covers. */
   readonly position: number;
@@ -36,7 +33,7 @@ export function parseAuditHead(line: string): AuditHead | null {
       typeof head === 'string';
     return isHead ? { chainId, day, position: position as number, head } : null;
   } catch {
-    // A gateway that was killed while it wrote leaves a part of a line.
+    // A gateway that is killed while it writes leaves a partial line.
     return null;
   }
 }

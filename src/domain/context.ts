@@ -12,8 +12,9 @@
  * A user's request (create, restart, delete) is recorded, and the gateway that holds the worker carries it out. A
  * context may end without a request: with its session, or because it could not be made.
  *
- * Each context has a stream of its own, because every execute guards its session's version, and contexts must not raise
- * that. The commit that creates a context guards the session, so no context is created in a closed session.
+ * Each context has a stream of its own. If its events were in the session's stream, they would raise the session's
+ * version. Each commit of an `execute` guards that version, so it would be refused and decided again. The commit that
+ * creates a context guards the session, so no context is created in a closed session.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';

@@ -6,7 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { SessionId } from './ids.ts';
 
 // IP addresses and networks as numbers, so that each has only one form: `::ffff:10.0.0.1` is 10.0.0.1. This file also
-// says which of them are not hosts on the internet, even if they are embedded in another address.
+// says which addresses are not hosts on the internet, and finds such an IPv4 address inside an IPv6 address.
 
 export interface Address {
   readonly family: 4 | 6;
@@ -236,7 +236,10 @@ const DEFAULT_PORTS: readonly number[] = [80, 443];
 const RULE_FORMS =
   'a host such as pypi.org, *.example.org, example.org:8443, 9.9.9.9, 10.0.0.0/8:5432 or [::1]:8080';
 
-/** The rule, or the problem of the text: the end of a sentence about the text, from "must" on. */
+/**
+ * The rule. If the text is no rule, `problem` completes a sentence that begins with the text, such as "must have a
+ * port".
+ */
 export function parseRule(text: string): EgressRule | { readonly problem: string } {
   const written = text.trim().toLowerCase();
   const [address, addressPort] = splitPort(written);
@@ -276,7 +279,7 @@ export function isListed(rules: readonly EgressRule[], { host, port }: Target): 
 /**
  * Whether the address may be dialled for a listed target. It must be a host on the internet. Otherwise a rule with this
  * port must list the address itself, or a special network that contains it.
- * @param isOwn whether it is an address of the gateway's machine
+ * @param isOwn whether `address` is one of the gateway's machine
  */
 export function mayDial(
   rules: readonly EgressRule[],

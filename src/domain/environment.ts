@@ -1,13 +1,14 @@
 /**
- * The life of one version of an environment: what a worker's image contains in addition to the worker image. The engine
- * builds it on the worker image. Each version has a stream of its own, and versions of a name count from 1.
+ * The life of one version of an environment: an image that the engine builds on the worker image, with further
+ * packages. Each version has a stream of its own. The versions of one name are numbered from 1.
  *
  * ```
  *  (none) --request--> BUILDING --record build--> READY
  *                      BUILDING --record failure--> FAILED
  *                      BUILDING, READY, FAILED --remove--> removed
  * ```
- * The newest READY version of a name that is not removed serves new sessions. A version that failed changes nothing.
+ * Of the READY versions of a name that are not removed, the newest serves new sessions. A version that failed changes
+ * nothing.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { EnvironmentId } from './ids.ts';
@@ -50,7 +51,7 @@ export type EnvironmentRemoveReason = 'removed' | 'superseded';
 /** What is known of a version before it is built. */
 interface EnvironmentFacts {
   readonly name: string;
-  /** Its version among those of the name, from 1. */
+  /** The number of this version among those of the same name, from 1. */
   readonly number: number;
   readonly reason: EnvironmentReason;
   readonly spec: EnvironmentSpec;
@@ -86,7 +87,7 @@ export type EnvironmentEvent =
 export interface Environment extends EnvironmentFacts {
   readonly id: EnvironmentId;
   readonly version: number;
-  /** A removal does not change it. */
+  /** A removal does not change this state. */
   readonly state: EnvironmentState;
   readonly requestedAt: Date;
   /** When its build succeeded or failed. */

@@ -33,10 +33,10 @@ export interface EventMetadata {
   /** The event that caused this one, where there is one. */
   readonly causationId: EventId | null;
   /**
-   * Joins events that belong together. It is the execution's id for all events of an execution, and for events of other
-   * streams in the same commit: SessionOpened and WorkerAssigned together with ExecutionRequested, for example. For all
-   * other events it is the id of the first event of their commit. Null for events recorded before correlation ids
-   * existed.
+   * The id that joins events that belong together. It is the execution's id for all events of an execution, and for
+   * events of other streams in the same commit: SessionOpened and WorkerAssigned together with ExecutionRequested, for
+   * example. For all other events it is the id of the first event of their commit. Null for events recorded before
+   * correlation ids existed.
    */
   readonly correlationId: string | null;
   /** Who caused it. Null if a gateway caused it by itself, or if the event was recorded before actors existed. */

@@ -7,7 +7,7 @@
 
 /** Python itself neither reads nor writes longer numbers. The time to read one grows with the square of its length. */
 const MAX_DIGITS = 4_300;
-/** As many as 2^53 has. Shorter numbers are always exact as doubles. */
+/** The number of digits of 2^53. Shorter numbers are always exact as doubles. */
 const MIN_LONG_DIGITS = 16;
 
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;

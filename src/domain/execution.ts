@@ -7,9 +7,9 @@
  *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
  * ```
  * A request to interrupt an execution is recorded, and the gateway that holds its worker carries it out. The request
- * changes no state: only the end shows whether the interrupt took effect. Input is recorded, too, and then delivered in
- * the same way; the state says how much there is. An execution starts at most once and ends exactly once: a second start
- * or finish records nothing. If the start was never recorded, a finish that knows the start time records both, in order.
+ * changes no state: only the end shows whether the interrupt took effect. Input is recorded and carried out in the same
+ * way; the state has only its length. An execution starts at most once and ends exactly once: a second start or finish
+ * records nothing. If the start was never recorded, a finish with a start time records both, in order.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -50,7 +50,7 @@ export type ExecutionEvent =
   | Event<
       'InterruptRequested',
       {
-        /** The signal that a command gets. Left out: SIGINT, which is what a cell always gets. */
+        /** The signal that a command gets. Left out for SIGINT. A cell always gets SIGINT. */
         signal?: InterruptSignal;
       }
     >
@@ -77,7 +77,7 @@ export type ExecutionEvent =
         stateLost: boolean;
         truncated: boolean;
         queuedMs: number;
-        /** From the kernel's start to its end; null if it never started. */
+        /** From the start of the execution to its end. Null if it never started. */
         runMs: number | null;
         cpuMs: number | null;
         peakMemoryBytes: number | null;
@@ -96,10 +96,7 @@ export type ExecutionEvent =
         signal?: string | null;
         /** The files that it changed in the home. Null if it never ran, or if the agent did not report them. */
         files: ExecutionFiles | null;
-        /**
-         * The execution, sent with `stopOnError`, that did not end OK and thereby cancelled this one. Otherwise left
-         * out.
-         */
+        /** If `stopOnError` cancelled this execution: the execution whose failure did so. Otherwise left out. */
         stoppedBy?: ExecutionId;
       }
     >;
@@ -129,7 +126,7 @@ export interface Execution {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   /**
-   * The number of the cell. It is known from the start if the worker reports it then. A number that the end reports
+   * The number of the cell. It is known from the start if the worker reports it then. A number in the report of the end
    * replaces it.
    */
   readonly executionCount: number | null;
@@ -151,12 +148,12 @@ export interface Execution {
   /** Null: the session's default context, or a command. */
   readonly contextId: ContextId | null;
   /**
-   * The exit code of a command that exited. Null for a cell: if its kernel died, that code is only in
+   * The exit code of a command that exited. Null for a cell: if its kernel died, the kernel's exit code is only in
    * ExecutionFinished.
    */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** Whether its session is not idle while it runs. */
+  /** Whether its session counts as in use while it runs. */
   readonly keepsAlive: boolean;
   /** How much input was recorded for it. */
   readonly inputBytes: number;
@@ -431,9 +428,9 @@ function finished(state: Execution, data: Finished): Execution {
 export type Queue = 'commands' | ContextId | null;
 
 /**
- * The queue of an execution. All executions of a queue share one limit. `stopOnError` cancels the executions behind it
- * in its queue. The executions of a context run one after another. Commands wait only while too many of them run. The
- * database counts by the same rule (`migrations/sql/cellhouse_commit.sql`).
+ * The queue of an execution. All executions of a queue share one limit. If an execution with `stopOnError` does not end
+ * OK, the executions behind it in its queue are cancelled. The executions of a context run one after another. Commands
+ * wait only while too many of them run. The database counts by the same rule (`migrations/sql/cellhouse_commit.sql`).
  */
 export function queueOf(execution: Pick<Execution, 'language' | 'contextId'>): Queue {
   return isCommand(execution) ? 'commands' : execution.contextId;
@@ -450,7 +447,7 @@ export interface InputPiece {
   readonly close: boolean;
   /** Left out if it is not UTF-8, if it is secret, or if there is none. */
   readonly text?: string;
-  /** The bytes, where they are not UTF-8. */
+  /** The bytes in base64, if they are not UTF-8 and not secret. */
   readonly base64?: string;
 }
 
@@ -460,7 +457,7 @@ export function recordedContent(bytes: Buffer): Pick<InputPiece, 'text' | 'base6
   return isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') };
 }
 
-/** The bytes of a recorded piece. Null: they were secret. */
+/** The bytes of a recorded piece. Null if they were secret: the event does not contain them. */
 export function contentOfPiece({ bytes, text, base64 }: InputPiece): Buffer | null {
   if (text !== undefined) return Buffer.from(text);
   if (base64 !== undefined) return Buffer.from(base64, 'base64');

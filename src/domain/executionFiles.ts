@@ -1,7 +1,7 @@
 /**
  * The files that an execution changed in the user's home, as its worker reports them. Paths are relative to the home.
- * The worker runs code that may be hostile, so its report may be wrong. The record of what the API wrote is the
- * gateway's own.
+ * The worker runs code that may be hostile, so its report may be wrong. Changes that clients make through the API are
+ * recorded by the gateway itself (`fileChange.ts`).
  */
 
 export type FileChangeKind = 'CREATED' | 'MODIFIED' | 'DELETED';

@@ -55,8 +55,8 @@ export interface ExecutionOptions {
   /** Whether a cell gets no number and shows no result. Left out if not. */
   readonly silent?: true;
   /**
-   * False if a cell stays out of its kernel's history and takes no number. Otherwise left out, and also if the cell is
-   * silent.
+   * False if a cell stays out of its kernel's history and takes no number. Left out for other cells and for silent
+   * ones.
    */
   readonly storeHistory?: false;
   /**
@@ -82,7 +82,7 @@ export type StoredOptions = Pick<
   | 'storeHistory'
 >;
 
-/** @returns null if the request asks for none of them */
+/** @returns null if the request has none of these options */
 export function storedOptions(options: ExecutionOptions): StoredOptions | null {
   const { workingDirectory, environmentVariableNames, allowInput, pty, stopOnError } = options;
   const { label, silent, storeHistory } = options;
@@ -104,7 +104,7 @@ export function isCommand({ language }: { readonly language?: Language }): boole
   return language === 'BASH';
 }
 
-/** Whether a session is not idle while this runs. */
+/** Whether a session counts as in use while an execution with these options runs. */
 export function keepsAlive(options: ExecutionOptions): boolean {
   return !isCommand(options) || options.keepAlive === true;
 }

@@ -6,7 +6,8 @@
  * ```
  * The request is recorded before any byte goes to the worker, and the outcome when the worker has answered. If the
  * gateway is killed in between, the change stays PENDING: it may have happened or not. Each change has a stream of its
- * own, because every execute guards its session's version, and file changes must not raise that.
+ * own. If its events were in the session's stream, they would raise the session's version. Each commit of an `execute`
+ * guards that version, so it would be refused and decided again.
  *
  * The content is never recorded. The gateway computes size and SHA-256 from the bytes that it sends, because a worker
  * is hostile and could report anything.

@@ -1,6 +1,6 @@
 /**
- * Names of files in a worker. Linux knows bytes, and forbids only U+0000 and the slash in a name. A path is kept as bytes,
- * because a name that code made need not be UTF-8; such a file can still be listed and deleted.
+ * Names of files in a worker. For Linux, a name is any bytes except U+0000 and the slash. A path is kept as bytes,
+ * because user code can make a name that is not UTF-8. Such a file can still be listed and deleted.
  */
 
 import { WORKER_HOME } from './worker.ts';
@@ -9,7 +9,7 @@ import { WORKER_HOME } from './worker.ts';
 const MAX_NAME_BYTES = 255;
 /**
  * Linux's limit for a path that a program passes to the kernel (PATH_MAX), without the NUL at its end. It applies to
- * the path from the root, which is what the worker uses.
+ * the path from the root, because the worker uses that path.
  */
 const MAX_PATH_BYTES = 4_095;
 const HOME_BYTES = WORKER_HOME.length + 1;
@@ -69,8 +69,8 @@ export function isBadPath(path: FilePath | BadPath): path is BadPath {
 }
 
 /**
- * Whether the path is the home or the root itself. Neither can be written, moved or deleted: a deletion would first
- * empty it, and then fail.
+ * Whether the path is the home or the root itself. Neither may be written, moved or deleted. A deletion, for example,
+ * would first empty the folder, and then fail.
  */
 export function isWhole({ text }: FilePath): boolean {
   return text === '.' || text === '/' || text === WORKER_HOME;
@@ -120,7 +120,7 @@ function escaped(bytes: Buffer): string {
   return text;
 }
 
-/** Length of the character that begins at `at`: 1 to 4 bytes, or 0 if none does. */
+/** Length of the character that begins at `at`: 1 to 4 bytes, or 0 if no valid character begins there. */
 function validLength(bytes: Buffer, at: number): number {
   for (let length = 1; length <= 4 && at + length <= bytes.length; length += 1) {
     const part = bytes.subarray(at, at + length);

@@ -19,7 +19,7 @@ export interface BadFileUrl {
 /**
  * Parses the raw target of a request that begins with {@link FILES_PREFIX}. Each part between slashes is decoded once,
  * so `..%252f` names the file `..%2f`. A slash within a part (`%2F`) and the parts `.` and `..` are refused, encoded or
- * not: a proxy may have its own idea of them.
+ * not, because a proxy may rewrite them.
  */
 export function parseFileUrl(target: string): FileUrl | BadFileUrl {
   const [before = '', ...rest] = target.split('?');
@@ -80,7 +80,9 @@ function parseOptions(query: string): Options | BadFileUrl {
   return { archive, isInline };
 }
 
-/** Null for a percent sign without two hexadecimal digits. Other characters of the target are bytes already. */
+/**
+ * Null for a percent sign without two hexadecimal digits. Each other character of the raw target stands for one byte.
+ */
 function percentDecoded(text: string): Buffer | null {
   if (/%(?![0-9a-f]{2})/i.test(text)) return null;
   const latin1 = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>

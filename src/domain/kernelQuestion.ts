@@ -38,7 +38,7 @@ export interface HistoryQuestion {
   readonly pattern?: string | undefined;
   /** Whether equal cells are returned only once. */
   readonly unique?: boolean | undefined;
-  /** 0, the default, is the current kernel. Nothing is known about any other. */
+  /** 0, the default, is the current kernel. Cells of earlier kernels are not known. */
   readonly session?: number | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface NotebookFacts {
   readonly type: NotebookType;
   /** For the default context, the id of its session. */
   readonly contextId: ContextId | SessionId;
-  /** Whose context it is. */
+  /** The user to whom the context belongs. */
   readonly userUuid: string;
 }
 

@@ -40,7 +40,7 @@ export interface StreamOutput {
   readonly name: 'stdout' | 'stderr';
   /** For bytes that are not UTF-8, as much as can be shown as text. */
   readonly text: string;
-  /** The bytes. Left out if they are the text in UTF-8. */
+  /** The bytes in base64, if they are not UTF-8. Otherwise left out, because `text` is exact. */
   readonly base64?: string;
 }
 
@@ -104,8 +104,8 @@ export interface OutputsRead {
 }
 
 /**
- * What each output costs in addition to its content, as a row and in memory (measured: 280 bytes). It makes tiny
- * outputs count, too.
+ * What each output costs in addition to its content, as a row and in memory (measured: 280 bytes). With it, even tiny
+ * outputs count towards limits.
  */
 export const ITEM_OVERHEAD_BYTES = 256;
 

@@ -1,6 +1,7 @@
 import type { EnvironmentId } from './ids.ts';
 
-// The users who wait for a worker. Gateways tell each other who waits, so that all of them keep to one order.
+// The users who wait for a worker. Gateways share these places through the database, so that all serve in the same
+// order.
 
 /** The place of one user among all who wait. All calls of a user share it. */
 export interface WaitingPlace {
@@ -56,7 +57,7 @@ export interface PoolStatus extends WorkerNumbers {
   readonly degradation: PoolDegradation | null;
 }
 
-/** The status of the pool for a caller. What only operators may know is null for everybody else. */
+/** The status of the pool for a caller. Fields that only operators may see are null for all other callers. */
 export type VisibleStatus = Omit<PoolStatus, OperatorsOnly> & {
   readonly [Name in OperatorsOnly]: PoolStatus[Name] | null;
 };

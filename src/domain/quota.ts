@@ -1,12 +1,13 @@
 /**
- * Quotas: how much a tenant, or one of its users, may use. A setting holds for all of them. A quota that an operator
- * sets for a single one replaces the setting, and has a stream of its own:
+ * Quotas: how much a tenant, or one of its users, may use. For each kind, a setting holds for all tenants and users. An
+ * operator can set a quota for a single tenant or user, which replaces the setting. Each such quota has a stream of its
+ * own:
  *
  * ```
  *  (none) --set--> SET --set--> SET
  *  SET --reset--> RESET --set--> SET
  * ```
- * After a reset, the setting holds as if nothing had been set.
+ * After a reset, the setting holds again.
  */
 import { hash } from 'node:crypto';
 import type { Event } from './decider.ts';
@@ -42,7 +43,7 @@ export interface QuotaOwner {
   readonly userUuid: string | null;
 }
 
-/** A key that names one owner among all. No user has an empty name. */
+/** A key that identifies an owner. In a tenant's key, the user's name is empty, which no real name is. */
 export function quotaOwnerKey({ tenant, userUuid }: QuotaOwner): string {
   return userKey(tenant, userUuid ?? '');
 }
@@ -128,7 +129,7 @@ export function quotaIdOf(tenant: string, userUuid: string | null, kind: QuotaKi
   return parts.join('-') as QuotaId;
 }
 
-/** Limits by kind. A kind that is left out has none. */
+/** Limits by kind. A kind that is left out has no limit. */
 export type Limits = { readonly [Kind in QuotaKind]?: number };
 
 /** The limits in force for a tenant, or for one of its users. */

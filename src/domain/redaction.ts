@@ -21,7 +21,7 @@ type Fate<T, Field extends keyof T> =
   | keyof Names
   | { readonly becomes: T[Field] }
   | { readonly keeps: (value: Exclude<T[Field], null | undefined>) => T[Field] }
-  /** It is left out. Only an optional field can be. */
+  /** It is left out, which only an optional field allows. */
   | (Record<never, never> extends Pick<T, Field> ? 'goes' : never);
 
 /** The fate of each field. */

@@ -1,6 +1,6 @@
 /**
  * The removal of a part of the history, which was pruned because it was old, or forgotten with its user or tenant.
- * Forgotten events stay, without their content. The audit chain still holds.
+ * Forgotten events stay, without their content, so the audit chain can still be verified.
  *
  * ```
  *  (none) --record--> RECORDED
@@ -52,7 +52,7 @@ export type RemovalEvent =
          * The executions whose stored content was deleted. Left out if there are none. Their rows have the pseudonym.
          */
         executionIds?: readonly ExecutionId[];
-        /** A hash over the positions of these events and what is left of each, in hexadecimal. */
+        /** A hash over the positions of these events and the data that each one still has, in hexadecimal. */
         digest: string;
       }
     >;
@@ -70,7 +70,7 @@ export interface Removal {
   readonly isArchived: boolean;
   readonly digest: string;
   readonly removedAt: Date;
-  /** That of the forgotten user or tenant. Null if the history was pruned. */
+  /** The name that replaces that of the forgotten user or tenant. Null if the history was pruned. */
   readonly pseudonym: string | null;
 }
 

@@ -4,8 +4,8 @@ import type { Language, Terminal, UserExpression } from './executionOptions.ts';
  * What a request asks to run. A repeated request under the same idempotency key must agree in every field. The caller's
  * wait and the code's time limit are not among the fields: a repeated call keeps the limits of the first.
  *
- * A field that has its default is left out, so that releases with more fields and releases with fewer agree about a
- * request that uses none of them.
+ * A field that has its default is left out. So a request that does not use a new field has the same facts in a release
+ * that has this field and in one that does not.
  */
 export interface RequestFacts {
   readonly code: string;

@@ -19,15 +19,15 @@ export interface SessionOptions {
   readonly metadata: Readonly<Record<string, string>>;
   /** In alphabetical order. Values are never part of an event or a state. */
   readonly environmentVariableNames: readonly string[];
-  /** The session ends after this time without a use. Null: after that of the settings. */
+  /** The session ends when it has not been used for this time. Null: the time in the settings. */
   readonly idleTimeoutMs: number | null;
-  /** How long the session lives, counted from its opening. Null: as long as the settings say. */
+  /** How long the session lives, counted from its opening. Null: the time in the settings. */
   readonly maxLifeMs: number | null;
   /** The hosts that its code may reach, as rules in alphabetical order. Null: all that its tenant may reach. */
   readonly egressAllow: readonly string[] | null;
   /**
-   * The name of the environment whose worker the session gets. The worker has the newest version at that time. Null: no
-   * environment.
+   * The name of the session's environment. Its worker has the version that is the newest when the session opens. Null:
+   * no environment.
    */
   readonly environment: string | null;
 }
@@ -49,7 +49,7 @@ export function isPlain(options: SessionOptions): boolean {
 
 /**
  * The names of the options that differ, such as `idleTimeoutMs`, `metadata.team`, `environmentVariables.TOKEN`. Values
- * are not compared for environment variables: they are not known here.
+ * of environment variables are not compared, because they are not known here.
  */
 export function differences(one: SessionOptions, other: SessionOptions): string[] {
   const names: string[] = [];
@@ -230,7 +230,7 @@ function opened(data: Opened, version: number): Session {
   };
 }
 
-/** When the session's life ends. @param maxLifeMs the life of a session that has none of its own */
+/** When the session's life ends. @param maxLifeMs the life of a session without `expiresAt` */
 export function expiryOf({ expiresAt, openedAt }: Session, maxLifeMs: number): Date {
   return expiresAt ?? new Date(openedAt.getTime() + maxLifeMs);
 }

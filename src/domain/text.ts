@@ -27,7 +27,7 @@ export function isPlainName(text: string): boolean {
   return PLAIN.test(text);
 }
 
-/** The name that the GraphQL schema gives a string of the domain, as a value of an enum: `WORKER_LOST` of `worker-lost`. */
+/** The value of a GraphQL enum for a string of the domain, such as `WORKER_LOST` for `worker-lost`. */
 export function enumNameOf(value: string): string {
   return value.toUpperCase().replaceAll('-', '_');
 }

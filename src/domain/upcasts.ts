@@ -1,12 +1,12 @@
 /**
- * How the data of each event type has changed. Stored events are never rewritten. When an old one is read, it is
- * brought up to the current shape, one version at a time, so all other code knows only that shape.
+ * How the data of each event type has changed. Stored events are never rewritten. When an old event is read, its data
+ * are converted to the current shape, one version at a time. So all other code knows only the current shape.
  */
 import type { DomainEvent } from './events.ts';
 
 type EventType = DomainEvent['type'];
 type Data = Readonly<Record<string, unknown>>;
-/** Turns the data of one version into that of the next. Pure. It accepts whatever was recorded. */
+/** Turns the data of one version into the data of the next version. Pure. It accepts whatever was recorded. */
 type Upcaster = (data: Data) => Data;
 
 /** For each type that has changed: the step from version 1 to 2, then from 2 to 3, and so on. */

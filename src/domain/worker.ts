@@ -229,11 +229,14 @@ function requested(data: Requested, version: number): Worker {
 
 /** What a worker uses, as its agent reports it. */
 export interface WorkerUsage {
-  /** The time of a clock in the worker that never goes back. With it, two answers give the CPU load between them. */
+  /** The time of a monotonic clock in the worker. From two reports, the CPU load between them can be computed. */
   readonly clockMs: number;
-  /** CPU time since its start. */
+  /** CPU time since the worker's start. */
   readonly cpuMs: number;
-  /** Memory in use, without file cache that could be reclaimed. The files on its disks are part of it. */
+  /**
+   * Memory in use, without file cache that could be reclaimed. Files are included, because the worker's disks are in
+   * memory (tmpfs).
+   */
   readonly memoryBytes: number;
   readonly memoryLimitBytes: number;
   /** File cache that could be reclaimed. */

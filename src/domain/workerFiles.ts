@@ -28,7 +28,10 @@ export interface FileEntry {
   readonly group: string;
   /** Where a link leads, escaped if it is not UTF-8; null if this is no link. */
   readonly target: string | null;
-  /** The final target of a link. Null if it is nothing that its user may see, or if this is not a link. */
+  /**
+   * The final target of a link. Null if it does not exist, if the user of the worker may not see it, or if this is not
+   * a link.
+   */
   readonly leadsTo: LinkEnd | null;
 }
 
@@ -64,7 +67,7 @@ export type FileRefusalCode =
   | 'other_boot'
   | 'no_watcher'
   | 'too_many_watchers'
-  /** There is more in the folder than one watcher watches. */
+  /** The folder has more entries than one watcher may watch. */
   | 'too_many_watched';
 
 /** The worker refused the operation, and has done nothing, or only a part of a folder or archive. */
@@ -80,7 +83,7 @@ export class FileRefusedError extends Error {
 /** A path as text or, where a name is not UTF-8, as bytes. Relative to the home, or absolute. */
 export type WorkerPath = string | Uint8Array;
 
-/** How a worker writes an entity tag. Text of another form is never that of a file. */
+/** The form in which a worker writes entity tags. No file has a tag of another form. */
 export const ETAG = /^"[0-9a-f-]{1,100}"$/;
 /** In a precondition: any version of the file. */
 export const ANY_VERSION = '*';
@@ -95,7 +98,7 @@ export interface FilePrecondition {
 }
 
 export interface ReadFileOptions extends FilePrecondition {
-  /** The first byte. A negative one counts from the end. 0 by default. */
+  /** The offset of the first byte. A negative offset counts from the end. 0 by default. */
   readonly offset?: number;
   /** The most bytes to read. By default, to the end. */
   readonly length?: number;
@@ -111,7 +114,7 @@ export interface FileContent {
   readonly length: number;
   /**
    * Gives exactly `length` bytes, or an error. It is also an error if the file shrinks meanwhile, or if no byte arrives
-   * within the idle time limit. The caller reads it to its end or destroys it.
+   * within the idle time limit. The caller must read it to its end or destroy it.
    */
   readonly body: Readable;
   /**
@@ -157,15 +160,16 @@ export interface FolderEvent {
   /** Relative to the watched folder, which is `.` itself. Escaped if it is not UTF-8. */
   readonly name: string;
   /**
-   * The entry that is there by now. Null if there is none, if it may be another one, or if entries were not asked for.
+   * The entry that has this name now. Null if there is none, if it may not be the entry of this event, or if entries
+   * were not asked for.
    */
   readonly entry: FileEntry | null;
 }
 
 export interface FolderEvents {
   /**
-   * First the entries that are gone, each before its folder. Then the entries that are there, each folder before its
-   * content.
+   * First the events of entries that no longer exist, each before that of its folder. Then the events of entries that
+   * exist, each folder before its content.
    */
   readonly events: readonly FolderEvent[];
   /** Whether more events are known already, so that the caller should ask again immediately. */
@@ -182,9 +186,9 @@ export const MAX_WATCHED_PATH_BYTES = 1_048_576;
 export const MAX_WATCHER_KEEP_MS = 86_400_000;
 
 export interface WatcherOptions {
-  /** Also watches what is in the folders below. */
+  /** Also watches the content of all folders below. */
   readonly recursive: boolean;
-  /** Whether events contain the entry that is there by then. */
+  /** Whether events contain their `entry`. */
   readonly entries: boolean;
   /** How long the watcher is kept if nobody asks it. */
   readonly keepMs: number;
@@ -196,7 +200,10 @@ export interface FolderWatchers {
    * Watches a folder from now on. @returns the watcher's id, which nobody can guess
    */
   watch(path: WorkerPath, options: WatcherOptions, signal?: AbortSignal): Promise<string>;
-  /** The events since the last answer. The worker looks at the folder only now. Each event is returned once. */
+  /**
+   * The events since the last answer. The worker reads the folder only when this is called. Each event is returned
+   * once.
+   */
   watchedEvents(watcherId: string, signal?: AbortSignal): Promise<FolderEvents>;
   unwatch(watcherId: string, signal?: AbortSignal): Promise<void>;
 }
@@ -208,7 +215,7 @@ export interface FolderWatchers {
 export interface WorkerFiles extends FolderWatchers {
   /** The entry of a path. For a link, the link itself unless `follow` is set. */
   stat(path: WorkerPath, options?: { follow?: boolean }, signal?: AbortSignal): Promise<FileEntry>;
-  /** One page of what is in a folder, and down to `depth` levels below. A folder comes before what is in it. */
+  /** One page of the content of a folder, down to `depth` levels below. A folder comes before its content. */
   list(
     path: WorkerPath,
     options?: { depth?: number; after?: string | null; limit?: number },
@@ -216,8 +223,8 @@ export interface WorkerFiles extends FolderWatchers {
   ): Promise<FileListing>;
   read(path: WorkerPath, options?: ReadFileOptions, signal?: AbortSignal): Promise<FileContent>;
   /**
-   * Replaces or makes a file. Nobody sees half of it under its name: if `body` fails, the old file stays. `body` is
-   * read as fast as the worker takes it, and is destroyed if this rejects.
+   * Replaces or makes a file. The new content appears under the file's name only when it is complete. If `body` fails,
+   * the old file stays. `body` is read as fast as the worker takes it, and is destroyed if this rejects.
    */
   write(
     path: WorkerPath,
@@ -225,7 +232,7 @@ export interface WorkerFiles extends FolderWatchers {
     options?: WriteFileOptions,
     signal?: AbortSignal,
   ): Promise<{ entry: FileEntry; created: boolean }>;
-  /** Makes a folder; one that is there already is fine (`created` is false then). */
+  /** Makes a folder. If the folder exists already, `created` is false. */
   makeDirectory(
     path: WorkerPath,
     options?: { parents?: boolean },

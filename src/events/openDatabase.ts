@@ -84,7 +84,8 @@ function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients 
     commits: make('commits', COMMIT_LIMITS),
     reads: make('reads', { maxConnections: READ_CONNECTIONS }),
     leases: make('leases', LEASE_LIMITS),
-    // The answer decides who is let in. So it must not wait behind other reads, or for a half-open connection.
+    // Callers are authenticated with these reads. So they must not wait behind other reads, or for a half-open
+    // connection.
     tokens: make('tokens', LEASE_LIMITS),
     listener: make('listener'),
   };
@@ -127,7 +128,7 @@ function assemble(
     gatewayId,
     // Commits need no wrapper: they are retried by the store itself.
     store: { ...store, ...withRetries({ lastPosition: store.lastPosition }, patience) },
-    // What adds to counts must not be repeated: after a lost answer, nobody knows whether it was added.
+    // Queries that add to counts are not repeated: after a lost answer, it is unknown whether they took effect.
     queries: {
       ...withRetries(queries, patience),
       recordRefusedCalls: queries.recordRefusedCalls,

@@ -197,7 +197,7 @@ export const executionVariables = pgTable(
 
 /**
  * Secret input of unfinished executions: answers to `getpass`. Not a projection: the events have only the offset and
- * the length. Deleted by the same trigger.
+ * the length. Deleted by the same trigger as `execution_variables`.
  */
 export const executionInputs = pgTable(
   'execution_inputs',
@@ -212,7 +212,7 @@ export const executionInputs = pgTable(
 );
 
 /**
- * Sessions with options that have ended by themselves, and whose user has then accepted that with `release`. Not a
+ * Sessions with options that have ended by themselves, and whose end the user has accepted with `release`. Not a
  * projection: a closed session has no further events, so that it can be pruned.
  */
 export const acceptedEnds = pgTable('accepted_ends', {
@@ -332,7 +332,7 @@ export const executions = pgTable(
     /** Options that matter mainly to the gateway that runs it. NULL if there are none. */
     options: jsonb('options'),
     stoppedBy: uuid('stopped_by'),
-    /** NULL: it has not ended. */
+    /** NULL if it has not ended, or if it ended at a gateway of a release that did not count this. */
     storedOutputBytes: count('stored_output_bytes'),
     /** The process id of a command in its worker. NULL for cells, and if the worker did not report it. */
     pid: integer('pid'),
@@ -344,17 +344,17 @@ export const executions = pgTable(
     index('executions_session_idx').on(table.sessionId, table.finishedAt),
     index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
     index('executions_tenant_idx').on(table.tenant, table.requestedPosition),
-    // A gateway that starts reads what was used today. Executions that ended recently are near the end of the table, so
-    // that few blocks match.
+    // At its start, a gateway reads the use of the current day. Executions that ended recently are near the end of the
+    // table, so that few blocks match.
     index('executions_finished_idx').using('brin', table.finishedAt),
-    // The quotas of a tenant or of a user count what is unfinished.
+    // The quotas of a tenant or of a user count unfinished executions.
     index('executions_open_idx')
       .on(table.tenant, table.userUuid)
       .where(sql`${table.finishedAt} is null`),
   ],
 );
 
-/** Changes of files that clients asked for. What executions change is not here. */
+/** Changes of files that clients asked for. Changes that executions make are in the rows of `executions`. */
 export const fileChanges = pgTable(
   'file_changes',
   {
@@ -484,7 +484,10 @@ export const outputEvents = pgTable(
   ],
 );
 
-/** How far each worker's messages are stored, and the current epoch of its lease: only commits with it are accepted. */
+/**
+ * How far each worker's messages are stored, and the current epoch of its lease: only commits with this epoch are
+ * accepted.
+ */
 export const workerCursors = pgTable('worker_cursors', {
   workerId: uuid('worker_id').primaryKey(),
   epoch: integer('epoch').notNull(),
@@ -514,7 +517,10 @@ export const gatewayReleases = pgTable('gateway_releases', {
 export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
-  /** By tenant: how many calls wait, and the first places, each with the hash of a user and a time. */
+  /**
+   * By tenant: how many calls wait, and the first places, each with the hash of a user, a time and perhaps an
+   * environment.
+   */
   tenants: jsonb('tenants').notNull(),
 });
 
@@ -630,7 +636,7 @@ export const environments = pgTable(
     removeReason: text('remove_reason'),
   },
   (table) => [
-    // Two gateways cannot give the same number when they are asked at the same time.
+    // Two gateways that request a version at the same time cannot both use the same number.
     unique('environments_number_key').on(table.name, table.number),
     index('environments_present_idx').on(table.name).where(sql`${table.removedAt} is null`),
   ],
@@ -645,7 +651,7 @@ export const eventRemovals = pgTable(
   {
     position: count('position').notNull(),
     removalId: uuid('removal_id').notNull(),
-    /** NULL: the event is deleted. Else the salted hash of what is left of it. */
+    /** NULL: the event is deleted. Else the salted hash of the event with its new content. */
     leaf: bytes('leaf'),
   },
   (table) => [
@@ -683,7 +689,7 @@ export const chainHead = pgTable('chain_head', {
 
 /** The head of the chain at the end of each day (UTC) on which a gateway ran. Append-only. */
 export const chainDays = pgTable('chain_days', {
-  /** `-infinity`: when the chain had sealed every existing event for the first time. */
+  /** `-infinity`: the first head that covered all events that then existed. */
   day: date('day').primaryKey(),
   position: count('position').notNull(),
   head: bytes('head').notNull(),

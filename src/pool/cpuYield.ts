@@ -43,7 +43,9 @@ interface Run {
   readonly held: Pick<HeldWorker, 'workerId'>;
   /** Fires when the run counts as long. */
   readonly timer: NodeJS.Timeout;
-  /** Whether the worker's share was reduced: by this gateway, or possibly by the one that held the worker before. */
+  /**
+   * Whether the worker's share was reduced: by this gateway, or possibly by the gateway that held the worker before.
+   */
   hasYielded: boolean;
 }
 

@@ -89,7 +89,7 @@ export const UNSETTLED_STATES = [
  * The conditions under which the end of a session is recorded. If one of them does not hold, the session stays open.
  */
 export interface EndCondition {
-  /** The session must not have been used since then. The commit checks it. */
+  /** The session must not have been used since this time. The commit checks that. */
   readonly idleSince?: Date;
   /** Whether the session must still end, given its recorded state. */
   readonly isDue?: (session: Session) => boolean;
@@ -134,7 +134,8 @@ export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<
 
 /**
  * Records the end of a worker, then carries it out as far as possible now (the engine may be away).
- * @returns the session that this closed; null if none was open, or if its condition does not hold and it stays open
+ * @returns the session that this closed; null if none was open, or if the session stays open because the condition does
+ * not hold
  */
 export async function endWorker(
   deps: EndWorkerDeps,
@@ -217,8 +218,8 @@ export async function recordEnd(
 }
 
 /**
- * The worker's end comes first, because it is recorded as the cause of the session's end. A worker whose start has
- * succeeded after all does not end, and keeps its session.
+ * The worker's end comes first, because it is recorded as the cause of the session's end. If the loss is
+ * `create-failed`, but the start has succeeded after all, the worker does not end, and keeps its session.
  */
 function decideEnd(
   { worker, session, contexts }: Recorded,
@@ -273,7 +274,7 @@ export async function shutDown(deps: EndWorkerDeps): Promise<void> {
   await Promise.all(
     workers.map((worker) => endWorker(deps, worker, { type: 'RetireWorker', reason: 'shutdown' })),
   );
-  // What failed above is tried once more; this time the error is thrown.
+  // Ends that could not be carried out above are tried once more; this time the error is thrown.
   const left = await database.queries.workersInStates(poolId, ['RETIRED', 'LOST']);
   await Promise.all(left.map((worker) => settleWorker(deps, worker)));
   for (const stranger of await runtime.list(poolId)) await runtime.remove({ poolId, ...stranger });

@@ -37,7 +37,10 @@ import { createSupply, type Supply } from './supply/supply.ts';
 import { createServingEnvironments, type ServingEnvironments } from './supply/supplyState.ts';
 import { createUpkeep, type Upkeep } from './upkeep/upkeep.ts';
 
-/** Limit of a question to the engine while a worker is claimed. Other users who wait for a worker wait for it, too. */
+/**
+ * How long a claim waits for the engine to name the worker image. Meanwhile, other users who wait for a worker wait,
+ * too.
+ */
 const IMAGE_TIMEOUT_MS = 1_000;
 
 export interface PoolDeps {
@@ -85,7 +88,10 @@ export interface Pool {
    * @throws the connection's error
    */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
-  /** Like `featuresOf`, for a claim. Null: the worker did not answer in time. No claim here gets it for a while. */
+  /**
+   * Like `featuresOf`, for a claim. Null: the worker did not answer in time. No claim at this gateway gets that worker
+   * for a while.
+   */
   featuresInTime(worker: Worker): Promise<ReadonlySet<string> | null>;
   /**
    * Whether the environment has a version that serves new sessions. If so, workers of it are kept idle for a while.
@@ -101,7 +107,7 @@ export interface Pool {
   isKnownToHave(id: WorkerId, feature: string): boolean;
   /**
    * Ends an idle worker that cannot do what a session needs. Another one is made in its place. If another gateway has
-   * opened a session with it meanwhile, it stays.
+   * opened a session with the worker meanwhile, the worker stays.
    */
   retireIdle(worker: Worker): Promise<void>;
   /**
@@ -293,7 +299,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   return { heldWorkers, supply, upkeep, cpuYield, ending, asking, features, environments };
 }
 
-/** Passes recorded events of all gateways to the parts. @returns a function that ends this */
+/** Passes recorded events of all gateways to the parts. @returns a function that stops this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
   { heldWorkers, supply, upkeep, cpuYield, features, environments }: PoolParts,

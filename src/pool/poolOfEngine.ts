@@ -46,7 +46,7 @@ export async function poolOfEngine(
     return requirePoolEngine(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
   const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
-    // If this user may not use the engine, the engine is not away, and waiting would not help.
+    // Any other error, such as a missing permission, does not pass by waiting, so it is thrown.
     if (isEngineAway(error)) return null;
     throw noEngine(address, error);
   });

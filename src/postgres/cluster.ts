@@ -153,7 +153,8 @@ function namedUser(name: string): ServerUser {
 
 /**
  * The command that runs `argv` as that user. The checkout or data directory may be below a folder that the user cannot
- * enter (`/root`, a `mktemp -d`). Only then does the server keep one capability, CAP_DAC_READ_SEARCH, to get through.
+ * enter (`/root`, a `mktemp -d`). If it is, the server keeps the capability CAP_DAC_READ_SEARCH, to pass through that
+ * folder.
  * @param needsPath the path that the user must be able to reach
  */
 export function asServerUser(
@@ -281,8 +282,8 @@ export const ROLE = 'cellhouse';
 export const DATABASE = 'cellhouse';
 
 /**
- * An unfinished cluster older than this is abandoned, because making one never takes this long. The process id in its
- * name does not show this: another process may have that id by now, as ids repeat quickly in a container.
+ * An unfinished cluster that is older than this is removed, because making a cluster never takes this long. The process
+ * id in its name does not show whether its maker is alive, because process ids repeat quickly in a container.
  */
 const ABANDONED_AFTER_MS = 600_000;
 
@@ -315,9 +316,9 @@ export async function ensureCluster(
 }
 
 /**
- * The locale is PostgreSQL's own (`builtin`). With one of the C library, indexes would depend on the machine's version
- * of that library. Connections are possible only through the socket, whose folder is closed to other users. So `trust`
- * is safe, and no password has to be kept beside the data.
+ * The locale is PostgreSQL's own (`builtin`). With a locale of the C library, indexes would depend on the machine's
+ * version of that library. Connections are possible only through the socket, whose folder is closed to other users. So
+ * `trust` is safe, and no password has to be kept beside the data.
  */
 function initdbCommand(binaries: Binaries, data: string): string[] {
   return [

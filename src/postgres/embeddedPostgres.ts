@@ -46,12 +46,13 @@ interface EmbeddedPostgresDeps {
 const MAX_CONNECTIONS = 100;
 
 /**
- * Resolves with the address of a server that accepts connections. If none is running, it starts one, which recovers
- * first if the last one was killed. Several processes may call this at the same time.
+ * Resolves with the address of a server that accepts connections. If no server is running, this starts one. If the
+ * previous server was killed, the new one first recovers. Several processes may call this at the same time.
  * @throws Error that says what failed, with the last lines of the server's log
  */
 export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<SocketAddress> {
-  // Other users may pass through, as the server's user must, but not list the folder. Its secret files have mode 0600.
+  // Other users may pass through the folder but not list it: the server's user must pass. The secret files in it have
+  // mode 0600.
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
@@ -93,8 +94,8 @@ async function startFresh(
 const POLL_INTERVAL_MS = 1_000;
 
 /**
- * Until `close()`, starts the embedded server again whenever it has died. No other process does this. Meanwhile, code
- * keeps running in the workers.
+ * Until `close()`, starts the embedded server again whenever it has died. Nothing else restarts it. While it is away,
+ * code keeps running in the workers.
  */
 export function keepEmbeddedPostgres(
   deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },

@@ -155,8 +155,9 @@ export async function startServer(
 }
 
 /**
- * Waits until the starting or running server accepts connections. Resolves with null if there is no server left because
- * it failed or was stopped. `isOver` is asked while there is no server. It returns true once none can appear any more.
+ * Waits until the starting or running server accepts connections. Resolves with null if the server has failed or was
+ * stopped. While there is no server, each poll calls `isOver`. It returns a truthy value once no server can appear any
+ * more.
  */
 export async function waitUntilReady(
   layout: Layout,
@@ -196,9 +197,9 @@ async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean>
 }
 
 /**
- * Removes what a killed server has left behind and what would prevent the next start. Its surviving processes still
- * hold its shared memory. Its pid file and the lock of its socket contain a process id that another process may have by
- * now.
+ * Removes what a killed server has left behind and what would prevent the next start. Surviving processes still hold
+ * the killed server's shared memory. The pid file and the lock of the socket contain a process id that another process
+ * may have by now.
  */
 async function clearRemains(layout: Layout): Promise<void> {
   const { survivors } = findClusterProcesses(layout.data);

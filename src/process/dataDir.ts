@@ -10,12 +10,17 @@ import { newId } from './newId.ts';
 
 const TOKEN_BYTES = 32;
 
-/** Creates the folder if it is missing. Other users may pass through it, as PostgreSQL's user must, but not list it. */
+/**
+ * Creates the folder if it is missing. Other users may pass through it but not list it: PostgreSQL's user must pass.
+ */
 export function makeDataDir(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 }
 
-/** The same id at each start on this folder. With it, a restarted gateway takes over its own leases immediately. */
+/**
+ * The gateway's id. It is the same at each start with this folder, so a restarted gateway takes over its own leases
+ * immediately.
+ */
 export function gatewayIdOf(dataDir: string): GatewayId {
   const path = join(dataDir, 'gateway-id');
   const text = readOrMake(path, () => newId<GatewayId>());
@@ -83,13 +88,16 @@ export function auditHeadsPath(dataDir: string): string {
   return join(dataDir, 'audit-heads');
 }
 
-/** All heads in a file, in order. Other lines are skipped, so it may be a log. @throws Error if it cannot be read */
+/**
+ * All heads in a file, in order. Other lines are skipped, so the file may be a gateway's log. @throws Error if it
+ * cannot be read
+ */
 export async function readAuditHeads(path: string): Promise<AuditHead[]> {
   const lines = (await readFile(path, 'utf8')).split('\n');
   return lines.flatMap((line) => parseAuditHead(line) ?? []);
 }
 
-/** A gateway's own file. A file that is missing has no heads. */
+/** Reads and extends the file `audit-heads` of one gateway. A missing file counts as empty. */
 export function createAuditHeads(dataDir: string) {
   const path = auditHeadsPath(dataDir);
   return {
@@ -106,7 +114,7 @@ export function createAuditHeads(dataDir: string) {
     append: async (heads: readonly AuditHead[]): Promise<void> => {
       const file = await open(path, 'a', MODE);
       try {
-        // The empty line ends a part of a line that a killed gateway may have left.
+        // A killed gateway may have left a partial line. The line break in front ends it.
         const lines = heads.map((head) => JSON.stringify(head));
         await file.appendFile(`\n${lines.join('\n')}\n`);
         await file.sync();

@@ -4,7 +4,7 @@
  * process ends. Node has no call for flock(2). But the lock belongs to the open file, which a child can share, so the
  * program `flock` locks our open file and exits.
  *
- * Besides, the gateway listens on a Unix socket and tells every process that connects its process id.
+ * The gateway also listens on a Unix socket. Every process that connects gets the gateway's process id.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -27,7 +27,10 @@ const IS_TAKEN = 1;
 /** A gateway that is running. */
 export interface LiveGateway {
   readonly pid: number;
-  /** Whether `pid` is valid in this process's PID namespace. False if only one of the two is in a container. */
+  /**
+   * Whether `pid` is valid in this process's PID namespace. False, for example, if only the gateway runs in a
+   * container.
+   */
   readonly isOfThisNamespace: boolean;
 }
 
@@ -79,7 +82,10 @@ function taken(dataDir: string, live: LiveGateway | null): Error {
   );
 }
 
-/** Removes the socket that a killed gateway may have left. That is safe, because this process holds the lock. */
+/**
+ * Listens on the socket at `path`. It first removes the socket that a killed gateway may have left. That is safe,
+ * because this process holds the lock.
+ */
 async function serveIdentity(path: string): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
@@ -107,7 +113,7 @@ export async function liveGateway(dataDir: string): Promise<LiveGateway | null> 
     const said = JSON.parse(await text(socket)) as { pid: number; pidNamespace: string };
     return { pid: said.pid, isOfThisNamespace: said.pidNamespace === pidNamespace() };
   } catch (error: unknown) {
-    // ECONNRESET and SyntaxError mean that it ended before it had answered.
+    // ECONNRESET and SyntaxError mean that the gateway ended before it had answered.
     const isGone = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'].some((code) => hasCode(error, code));
     if (isGone || error instanceof SyntaxError) return null;
     throw error;

@@ -74,14 +74,17 @@ const INTERRUPT_BUDGET_BYTES = 10_000;
 /** The last major version of V8 that has the flag. */
 const LAST_V8 = 11;
 
-/** Makes this process reach full speed after hundreds of calls instead of thousands, where V8 would not by itself. */
+/**
+ * Makes this process reach full speed after hundreds of calls instead of thousands. Newer versions of V8 need no flag.
+ */
 export function optimizeEarly(): void {
   if (Number.parseInt(process.versions.v8, 10) > LAST_V8) return;
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET_BYTES}`);
 }
 
 /**
- * The interval between samples of the event loop's lag. A sample wakes the process, and is the lag plus this interval.
+ * The interval between samples of the event loop's lag. Each sample wakes the process. Its value is the lag plus this
+ * interval.
  */
 const LOOP_RESOLUTION_MS = 20;
 

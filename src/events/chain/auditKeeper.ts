@@ -1,7 +1,7 @@
 /**
  * Seals events in the background, and copies the head of each closed day out of the database. Only the gateway with the
- * lease `audit` seals. Every gateway writes the heads of closed days to its log and to a file of its own, which a
- * change of the database does not reach. It also compares this file with the database.
+ * lease `audit` seals. Every gateway writes the heads of closed days to its log and to a file of its own, so that they
+ * are safe from changes of the database. Every gateway also compares its file with the database.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -40,8 +40,8 @@ interface AuditKeeperDeps {
 
 export interface AuditKeeper {
   /**
-   * `unsealedEvents` is as of the last round, at most SEAL_INTERVAL_MS ago if the database answers. `differingHeads` is
-   * as of the last comparison, at most POLL_INTERVAL_MS earlier.
+   * `unsealedEvents` was counted in the last round, at most SEAL_INTERVAL_MS ago if the database answers.
+   * `differingHeads` was counted at most POLL_INTERVAL_MS before that.
    */
   status(): AuditStatus;
   start(): void;
@@ -148,14 +148,14 @@ function differingHeads(own: readonly AuditHead[], closed: readonly AuditHead[])
 /** Events in one transaction. Sealing them takes the database about 10 ms. */
 const PAGE_EVENTS = 500;
 
-/** Pauses as long as the last page took, so that a long history leaves half of a CPU to the commits. */
+/** Each pause is as long as the last page took, so that sealing a long history leaves half of a CPU to the commits. */
 const PAGE_PAUSES = 1;
 
 interface SealingOptions {
   readonly gatewayId: string;
   /** Length of the pause after a page, as a multiple of the time that the page took. */
   readonly pauses: number;
-  /** Asked before each page. */
+  /** Called before each page. */
   readonly isOver: () => boolean;
   readonly signal?: AbortSignal;
 }

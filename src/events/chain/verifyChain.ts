@@ -8,8 +8,8 @@ import { REMOVAL_TYPES } from '../../domain/removal.ts';
 import { type DatabaseAddress, onOneConnection, type Sql } from '../connection/client.ts';
 import { requireTables } from '../migrations/migrate.ts';
 
-// The hashes of the audit chain, as `migrations/sql/cellhouse_seal.sql` defines them. They are computed here a second
-// time, because a database cannot vouch for itself.
+// The hashes of the audit chain, as `migrations/sql/cellhouse_seal.sql` defines them. They are computed here again,
+// because somebody who changes events could also change the functions of the database.
 
 /** The columns of `events` as PostgreSQL's own text, without a cast that this database could define. */
 export interface EventText {
@@ -54,12 +54,12 @@ function nextHead(head: Uint8Array, position: number, leaf: Uint8Array): Buffer 
   return createHash('sha256').update(head).update(bigEndian(position)).update(leaf).digest();
 }
 
-/** Takes the place of the leaf of an event that was deleted. */
+/** Used in a digest instead of the leaf of a deleted event. */
 const NOTHING_LEFT = Buffer.alloc(32);
 
 /**
- * The digest of a removal: a hash over the positions of its events, in order, each with the leaf of what is left of the
- * event.
+ * The digest of a removal: a hash over the positions of the removed events, in order. After each position comes the
+ * leaf of the event with the content that it still has.
  */
 export function createRemovalDigest() {
   const digest = createHash('sha256');
@@ -143,11 +143,11 @@ type LinkRow = Omit<EventText, 'eventId'> & {
   readonly salt: Buffer | null;
 };
 
-/** What a removal has left of an event. */
+/** An event that a removal has deleted or emptied. */
 interface EventRemoval {
   readonly position: number;
   readonly removalId: string;
-  /** Null: nothing. */
+  /** The leaf of the event with the content that it still has. Null: the event was deleted. */
   readonly leaf: Buffer | null;
 }
 
@@ -158,7 +158,7 @@ async function readEventRemovals(sql: Sql, first: number, last: number): Promise
     WHERE position BETWEEN ${first} AND ${last} ORDER BY position, removal_id`;
 }
 
-/** The events of removals that are not sealed yet, as text. */
+/** The data of each unsealed event that records a removal, as text. */
 async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<string[]> {
   const rows = await sql<{ data: string }[]>`
     SELECT data::text AS data FROM events WHERE position > ${headPosition} AND type = ANY (${[...REMOVAL_TYPES]}::text[])`;
@@ -166,9 +166,9 @@ async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<str
 }
 
 interface Unlinked {
-  /** The first of the events up to the head, in order. */
+  /** Events without a link at positions up to the head, in order: at most NAMED_EVENTS. */
   readonly inserted: readonly { readonly position: number; readonly type: string }[];
-  /** How many events are above the head. */
+  /** How many events are after the head. */
   readonly unsealed: number;
 }
 
@@ -206,7 +206,7 @@ interface HeadCheck {
 
 function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck {
   const known = createKnown(days, outside);
-  /** Up to here, events may have been deleted before there was a chain. */
+  /** Events up to this position may have been deleted before the chain existed, so missing links are no finding. */
   const start = end.openDay === null ? end.position : (days[0]?.position ?? 0);
   let head = firstHead(end.chainId);
   let last = 0;
@@ -217,7 +217,7 @@ function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck 
     for (const day of fromDatabase) {
       if (day.head === computed) continue;
       add(`The links up to ${nameOf(day)} are not those over which the day was closed.`);
-      // Each later day is then judged by itself.
+      // With the recorded head, this difference is not reported again for each later day.
       head = Buffer.from(day.head, 'hex');
     }
     for (const given of fromOutside) {
@@ -362,7 +362,7 @@ export interface Verified {
   readonly position: number;
   /** How many events were compared with their links. */
   readonly events: number;
-  /** How many events the chain does not have yet. Nothing is known about them. */
+  /** How many events the chain does not have yet. Nobody can tell whether these were changed. */
   readonly unsealed: number;
   /** How many heads from outside of the database were compared. */
   readonly outsideHeads: number;

@@ -1,4 +1,4 @@
-/** The connections to PostgreSQL: their settings and limits, and what becomes of a lost one. */
+/** The connections to PostgreSQL: their settings, their limits, and what happens when one is lost. */
 import net from 'node:net';
 import postgres from 'postgres';
 import { backOffMs } from '../../async/backOffMs.ts';
@@ -66,14 +66,16 @@ function parseArray(literal: string, itemOf: (text: string) => Item): Item[] {
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 
 /**
- * The pause between two attempts. It ends early if `closing` is aborted during it. If `closing` was aborted before, it
- * has its full length, so that retries are not a tight loop.
+ * The pause between two attempts. It ends early if `closing` is aborted during it. If `closing` was aborted before, the
+ * pause has its full length, so that retries are not a tight loop.
  */
 export async function pauseBetween(attempt: number, closing: AbortSignal): Promise<void> {
   await pause(backOffMs(BACK_OFF, attempt), closing.aborted ? undefined : closing);
 }
 
-/** Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for one that is stuck. */
+/**
+ * Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for a commit that is stuck.
+ */
 const LOCK_TIMEOUT_MS = 5_000;
 /** Longest a statement may run on the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
@@ -121,8 +123,8 @@ export interface ClientOptions {
   /** 0: unlimited, for a wait that is intended. @default 5,000 */
   readonly lockTimeoutMs?: number;
   /**
-   * Must be longer than `statementTimeoutMs`. 0: unlimited, and only the probes of the connection find out that the
-   * server is gone. @default 20,000, or unlimited if `statementTimeoutMs` is
+   * Must be longer than `statementTimeoutMs`. 0: unlimited, so only TCP's keep-alive probes find out that the server is
+   * gone. @default 20,000, or unlimited if `statementTimeoutMs` is
    */
   readonly answerTimeoutMs?: number;
   /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
@@ -163,7 +165,8 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
-    // This option is missing in the types of postgres.js. It gives our own sockets, so that dead ones can be destroyed.
+    // This option is missing in the types of postgres.js. With it, this client makes the sockets itself, so that it can
+    // destroy dead ones.
     socket: (target: SocketTarget) => {
       if (isClosed) throw new Error('This client is closed.');
       const isGone = options.reconnects === false && sockets.size > 0;
@@ -207,11 +210,11 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
 }
 
 /**
- * A socket that fails at once. If postgres.js got no socket at all, it would never settle the query after the next one.
+ * A socket that fails at once. If postgres.js got no socket at all, it would never settle the second query after that.
  */
 function deadSocket(): net.Socket {
   const socket = tellErrorWithClose(new net.Socket());
-  // By then, postgres.js has added its listeners.
+  // Before the callback runs, postgres.js adds its listeners.
   setImmediate(() => socket.destroy(new Error('The connection was lost.')));
   return socket;
 }
@@ -270,10 +273,10 @@ function noAnswer(message: string, options?: ErrorOptions): Error {
 
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** A client with a single connection. Once that is lost, every query fails. */
+/** A client with a single connection. Once the connection is lost, every query fails. */
 export interface OneConnection extends Client {
   /**
-   * Runs `work` in a transaction. If `work` fails, nothing of it stays.
+   * Runs `work` in a transaction. If `work` fails, all its changes are rolled back.
    * @param mode after BEGIN, e.g. `READ ONLY`
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, mode?: string): Promise<T>;
@@ -312,8 +315,8 @@ export async function onOneConnection<T>(
  * Runs `work` in a transaction of a client that has one connection, and does not reconnect. If `work` fails, the
  * transaction stays open, and the caller must roll it back or close the client.
  *
- * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to it, from a
- * timer. That throws a TypeError, which ends the process.
+ * `sql.begin` of postgres.js cannot be used here. After the connection is lost, it still writes ROLLBACK to this
+ * connection, from a timer. The write throws a TypeError, which ends the process.
  * @param mode after BEGIN, e.g. `READ ONLY`
  */
 export async function inTransaction<T>(

@@ -1,5 +1,5 @@
 /**
- * Which gateway may act for a worker now, or do something else that a lease names, such as the upkeep. A lease is a row
+ * A lease says which gateway may act for a worker now, or do another exclusive task, such as the upkeep. It is a row
  * `(name, holder, epoch, expires_at)`; times are those of the database's clock. The epoch rises each time that the
  * lease is acquired: by another holder, or by the same holder after a restart. A holder whose lease was taken over can
  * do no harm: its writes carry the old epoch and are refused.
@@ -196,7 +196,7 @@ interface Held {
   validUntil: number;
 }
 
-/** {@link Leases} in PostgreSQL, renewed on a timer from the first one taken until {@link Leases.close}. */
+/** {@link Leases} in PostgreSQL. A timer renews them until {@link Leases.close}. */
 export function createLeases(deps: LeasesDeps): Leases {
   const { client, gatewayId, version } = deps;
   const held = createHeldLeases(deps);
@@ -225,7 +225,7 @@ export function createLeases(deps: LeasesDeps): Leases {
     announce: async () => {
       const name = `gateway-${gatewayId}`;
       if (!held.isHeld(name)) announcing = await acquire(name);
-      // If this fails, the next call writes it.
+      // If `writeRelease` fails, `announcing` stays set, and the next call tries again.
       if (announcing === null) return;
       await writeRelease(client, gatewayId, { epoch: announcing, version });
       announcing = null;

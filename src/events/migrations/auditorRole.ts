@@ -48,14 +48,20 @@ const HIDDEN =
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
-/** By default, every role may connect to every database, and make temporary tables there. */
+/**
+ * Takes from other roles what PostgreSQL allows every role by default: to connect to the database, and to make
+ * temporary tables in it.
+ */
 const databaseStatement = (owner: string) => `DO $$ BEGIN
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format('GRANT ALL ON DATABASE %I TO %I', current_database(), ${literal(owner)});
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO ${AUDITOR}', current_database());
 END $$`;
 
-/** By default, every role may create large objects, and take advisory locks, which could stop all commits. */
+/**
+ * Takes from other roles what PostgreSQL allows every role by default: to create large objects, and to take advisory
+ * locks, which could stop all commits.
+ */
 const functionsStatement = (owner: string) => `DO $$ DECLARE f regprocedure; BEGIN
   FOR f IN SELECT p.oid FROM pg_proc p
     WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^(pg_(try_)?advisory_|lo_|lowrite$|loread$)'

@@ -35,7 +35,7 @@ export interface FirstUse {
   allow(what: keyof typeof FIRST_USES): Promise<void>;
 }
 
-/** @param closing aborted when the database is being closed: then nobody is waited for any more */
+/** @param closing aborted when the database is being closed, which ends each wait */
 export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
   /** It is known that no gateway of a lower version than this is running. */
   let allowed = 0;

@@ -62,7 +62,7 @@ export async function requireTables(sql: Sql): Promise<void> {
 /**
  * All releases have the same first migration. Tables that another first migration made are from before the first
  * release.
- * @throws Error, with a message for the operator, if it has such tables
+ * @throws Error, with a message for the operator, if the database has such tables
  */
 async function refuseUnreleased(sql: Sql, { folder }: Release): Promise<void> {
   const [table] = await sql<{ isThere: boolean; hasMigrations: boolean }[]>`
@@ -211,8 +211,8 @@ async function upgrade(sql: Sql, release: Release): Promise<void> {
 async function bringUp(sql: Sql, release: Release): Promise<void> {
   await changeTables(sql, release.folder);
   await applySql(sql, release);
-  // The version is written last: an interrupted update is then repeated.
-  // What a first use has raised (firstUse.ts) stays raised.
+  // The version is written last: an interrupted update is then repeated. If a first use has raised `compatible_from`
+  // (firstUse.ts), it stays raised.
   await sql`INSERT INTO schema_versions (version, compatible_from, raised_at)
     SELECT ${release.version}, greatest(${release.compatibleFrom}::int, max(v.compatible_from)), max(v.raised_at)
     FROM schema_versions v ON CONFLICT DO NOTHING`;

@@ -26,7 +26,10 @@ export interface FreshOutputs {
    * meanwhile.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
-  /** The same, but the stream has no end: after a finish, the execution that the user ran next must be read. */
+  /**
+   * Like `ofExecution`, but `isEnd` is never set: after a finish come the outputs of the user's next execution, which
+   * must be read.
+   */
   ofUser(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** All outputs of each page. Null if some of them are not in memory, or if they exceed `maxBytes` of stored JSON. */
   pages(pages: readonly OutputPage[], maxBytes: number): (readonly OutputItem[])[] | null;

@@ -49,7 +49,7 @@ export interface Projection {
   readonly table: string;
   /** Column names by the keys of the state. */
   readonly columns: ReadonlyMap<string, string>;
-  /** The values that a new row gets for columns which it does not name, by the keys of the state. */
+  /** The value of each column that a new row may leave out, by the keys of the state. */
   readonly defaults: Readonly<Record<string, unknown>>;
   /** The column for the time at which it ended. Null for kinds that never end. */
   readonly endedAt: string | null;
@@ -93,8 +93,8 @@ const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
 );
 
 /**
- * A whole row of a projection, as JSON. `position` goes into the column for the position of the first event, if it has
- * one.
+ * A whole row of a projection, as JSON. `position` goes into the column for the position of the first event, if the
+ * table has one.
  */
 export function rowJson(kind: StreamKind, state: EntityState, position: number): string {
   return row(kind, state, position, {});

@@ -36,7 +36,10 @@ const PAGE_EVENTS = 1_000;
 
 export interface Rebuilt {
   readonly events: number;
-  /** How many rows of each table did not match the events. All are 0, unless somebody wrote past the store. */
+  /**
+   * How many rows of each table did not match the events. All are 0, unless something other than the store has written
+   * to the tables.
+   */
   readonly differing: Readonly<Record<string, number>>;
   /** How long commits were stopped. */
   readonly heldMs: number;

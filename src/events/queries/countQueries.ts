@@ -35,7 +35,7 @@ export interface DayUse {
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
-  /** The executions that had not ended then. */
+  /** The executions that had not ended at `position`. */
   readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'timeoutMs'>[];
 }
 
@@ -141,7 +141,7 @@ export interface StoredUse {
   readonly position: number;
   /** One for each user. */
   readonly uses: readonly StoredOfUser[];
-  /** The executions that had not ended then. Their code and input are in `uses`, and their output is not. */
+  /** The executions that had not ended at `position`. `uses` includes their code and input, but not their output. */
   readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
 }
 
@@ -153,14 +153,19 @@ export interface StoredOfUser extends Pick<Execution, 'tenant' | 'userUuid'> {
 /** How many blocks of 8 KiB one statement reads: few enough to be quick, whatever the size of the table. */
 const PAGE_BLOCKS = 8_192;
 
-/** @param address of the same database: the long read has a connection of its own, so it holds up no others */
+/**
+ * @param address the address of the same database: the long read has a connection of its own, so it delays no other
+ * query
+ */
 export function createStoredQueries({ sql, answered }: Client, address: DatabaseAddress) {
   /** Columns for executions `x`. A pruned execution keeps its row. */
   const stored = sql`
     x.tenant, x.user_uuid,
     sum(x.code_bytes + x.input_bytes + coalesce(x.stored_output_bytes, 0))::float8 AS bytes`;
 
-  /** A forgotten execution keeps its row, too, with its sizes. But its code has no hash any more. */
+  /**
+   * The row of a forgotten execution also stays, with its sizes, but with an empty hash. This condition excludes it.
+   */
   const isKept = sql`x.code_sha256 <> ''`;
 
   /** The sum of each user over a range of blocks. */
@@ -200,7 +205,7 @@ export function createStoredQueries({ sql, answered }: Client, address: Database
 }
 
 type Start = Pick<StoredUse, 'position' | 'unfinished'> & {
-  /** How many blocks the table has. Rows in later blocks are added later. */
+  /** How many blocks the table has. Blocks that are added later have no rows of this snapshot. */
   readonly blocks: number;
 };
 
@@ -236,7 +241,7 @@ function createSums() {
 export interface RefusedCalls {
   readonly minute: Date;
   /**
-   * The id of the token, or `auth-token`. `unknown` stands for tokens that let nobody in, `other` for the calls beyond
+   * The id of the token, or `auth-token`. `unknown` stands for tokens that are not valid, `other` for the calls beyond
    * the limit of rows in a minute.
    */
   readonly token: string;

@@ -53,11 +53,11 @@ export function createEnvironmentQueries({ sql, answered }: Client) {
 
     /**
      * The stored size of the log of a build.
-     * @param beginning how the line begins that the gateway writes for each attempt
+     * @param beginning the beginning of the line that the gateway writes to the log for each attempt
      */
     buildLogSize: async (log: ExecutionId, beginning: string): Promise<BuildLogSize> => {
-      // The output of the build itself is never "stderr", and quotes in it are escaped. It may contain a NUL, on which
-      // `->>` would fail.
+      // Only the gateway's own lines are "stderr". They are searched in the text of the JSON, because `->>` fails for a
+      // line that contains a NUL. In this text, quotes in a line are escaped, so no other line can match.
       const [row] = await answered(sql<BuildLogSize[]>`
         SELECT coalesce(max(seq), 0) AS last_seq, coalesce(sum(bytes), 0)::float8 AS bytes,
           (count(*) FILTER (WHERE body::text LIKE '%"stderr"%'

@@ -29,7 +29,7 @@ import { type ExecutionRow, firstOrNull, toExecution } from './listQueries.ts';
 export interface UnfinishedExecution {
   readonly execution: Execution;
   readonly code: string;
-  /** Left out: none. */
+  /** Left out if there are none. */
   readonly userExpressions?: readonly UserExpression[];
   /** Seq of the last stored output; 0 if there is none. */
   readonly lastSeq: number;
@@ -91,7 +91,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       }));
     },
 
-    /** The same without their code. */
+    /** Like `unfinishedExecutions`, but without code. */
     unfinishedStates: async (workerId: WorkerId): Promise<Execution[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions WHERE worker_id = ${workerId} AND finished_at IS NULL
@@ -99,7 +99,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return rows.map(toExecution);
     },
 
-    /** The commands of a session that run, with their code, in the order in which they were accepted. */
+    /** The running commands of a session with their code, in the order in which they were accepted. */
     runningCommands: async (
       session: Pick<Session, 'id' | 'workerId'>,
     ): Promise<RunningCommand[]> => {
@@ -138,7 +138,10 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return { execution: toExecution(execution), lastSeq };
     },
 
-    /** The values of its environment variables. Null if there are none: they are deleted when the execution ends. */
+    /**
+     * The values of the execution's environment variables. Null if there are none; they are deleted when the execution
+     * ends.
+     */
     executionVariables: async (
       id: ExecutionId,
     ): Promise<Readonly<Record<string, string>> | null> => {
@@ -396,8 +399,8 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
     },
 
     /**
-     * The cursor for "from now on": {@link userOutputs} after it gives only outputs that are not stored yet. Null if
-     * the user has no executions: null is then also the right cursor.
+     * The cursor with which `userOutputs` gives only outputs that are stored from now on. Null if the user has no
+     * executions. Then `userOutputs` can be called with null.
      */
     userOutputEnd: async (tenant: string, userUuid: string): Promise<OutputCursor | null> => {
       // The oldest unfinished execution if there is one, else the newest of all.

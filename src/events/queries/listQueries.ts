@@ -1,4 +1,4 @@
-/** Queries of many things at once: pages of lists, and what answers need of many executions. */
+/** Queries for many entities at once: pages of lists, and reads for a list of ids. */
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
 import { type Actor, parseStreamId, type RecordedEvent, streamIdOf } from '../../domain/events.ts';
@@ -33,7 +33,7 @@ interface ExecutionFilter {
   readonly users: Users | null;
   readonly userUuid: string | null;
   readonly sessionId: SessionId | null;
-  /** That of the default context is the id of its session. Commands have none. */
+  /** Only cells of this context. The default context has the id of its session. Commands have no context. */
   readonly contextId: ContextId | SessionId | null;
   readonly language: Language | null;
   readonly statuses: readonly Execution['status'][] | null;
@@ -45,14 +45,14 @@ interface ExecutionFilter {
   readonly metadata: Metadata | null;
 }
 
-/** Where a list of executions that belongs to a session, or to one of its contexts, is read. */
+/** The session, or the context of a session, whose executions are listed. */
 export interface ExecutionsOf {
   readonly sessionId: SessionId;
-  /** Null: those of all contexts, and commands. */
+  /** Null: the executions of all contexts, and commands. */
   readonly contextId: ContextId | SessionId | null;
 }
 
-/** The same part of the list of each session or context. */
+/** The part of each list that is read. */
 export interface ExecutionsPart extends Pick<ExecutionFilter, 'language' | 'statuses'> {
   /** The position of an execution: only earlier ones are returned. */
   readonly before: number | null;
@@ -67,7 +67,7 @@ interface SessionFilter {
   readonly isOpen: boolean | null;
   /** Only sessions that were opened at this time or later. */
   readonly from: Date | null;
-  /** Only sessions with the environment of this name. A name that is null: only those without one. */
+  /** Only sessions with the environment of this name. With a null name: only sessions without an environment. */
   readonly environment: { readonly name: string | null } | null;
   /** Only sessions whose metadata have all these pairs. */
   readonly metadata: Metadata | null;
@@ -75,9 +75,9 @@ interface SessionFilter {
 
 /** A part of a list of sessions. */
 interface SessionRange {
-  /** Whether the first opened come first. */
+  /** Whether the oldest sessions come first. */
   readonly isOldestFirst: boolean;
-  /** The id of the session after which it begins. Null: at the beginning of the list. */
+  /** The part begins after the session with this id. Null: at the beginning of the list. */
   readonly after: string | null;
   readonly limit: number;
 }
@@ -98,8 +98,8 @@ interface EventBounds {
 }
 
 /**
- * Pages of lists. Newest first, except events, which come oldest first, and sessions, which can be asked for either way.
- * A filter that is null has no effect.
+ * Pages of lists. Newest first, except events, which come oldest first, and sessions, which come in the order of
+ * `isOldestFirst`. A filter that is null has no effect.
  */
 export function createListQueries({ sql, answered }: Client) {
   /**
@@ -110,12 +110,12 @@ export function createListQueries({ sql, answered }: Client) {
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
 
-  /** The same for a list whose lowest comes first: rows whose `column` is above the cursor `after`. */
+  /** The same for a list in ascending order: rows whose `column` is above the cursor `after`. */
   const pageAfter = (column: string, after: string | null, limit: number) => sql`
     ${after === null ? sql`` : sql`AND ${sql(column)} > ${after}`}
     ORDER BY ${sql(column)} LIMIT ${limit}`;
 
-  /** The condition that a row is of a user whom the caller acts for. */
+  /** The condition that a row belongs to one of these users. */
   const ofUsers = (users: Users | null) => {
     if (users === null) return sql``;
     return 'uuid' in users
@@ -123,7 +123,7 @@ export function createListQueries({ sql, answered }: Client) {
       : sql`AND starts_with(user_uuid, ${users.prefix})`;
   };
 
-  /** The condition that a session's metadata have all these pairs. Without any, every session has them. */
+  /** The condition that a session's metadata have all these pairs. Without pairs, it is true. */
   const having = (metadata: Metadata) =>
     Object.keys(metadata).length === 0
       ? sql`true`
@@ -169,7 +169,7 @@ export function createListQueries({ sql, answered }: Client) {
 
     /**
      * The same part of several lists, in the order of `lists`, each with the last accepted first.
-     * @param most how many executions are returned of all lists together. What is beyond them is left out.
+     * @param most how many executions are returned of all lists together. Further executions are left out.
      */
     executionPages: async (
       lists: readonly ExecutionsOf[],
@@ -244,8 +244,8 @@ export function createListQueries({ sql, answered }: Client) {
     },
 
     /**
-     * Like `eventPage`, but only the events of a tenant: each has its number among these as its position. Events that
-     * are not sealed yet are left out.
+     * Like `eventPage`, but only the events of a tenant. The position of an event is then its number among the tenant's
+     * events. Events that are not sealed yet are left out.
      */
     tenantEventPage: async (
       tenant: string,
@@ -397,8 +397,8 @@ function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
 }
 
 /**
- * Times in rows come from the gateways' clocks, and the recording times of events from the database's. Rows only narrow
- * down which streams to fold, so their times may be this far off.
+ * Times in rows come from the gateways' clocks, and the recording times of events from the database's. Rows only select
+ * the streams to fold. The selection allows for clocks that differ by this much.
  */
 const CLOCK_SLACK_MS = 60_000;
 /**
@@ -449,8 +449,8 @@ export function createHistoryQueries({ sql, answered }: Client) {
     },
 
     /**
-     * Like `streamPage`, but only for events of a tenant: each has its number among the events of the tenant as its
-     * position. Events that are not sealed yet are left out.
+     * Like `streamPage`, but only the events of a tenant. The position of an event is then its number among the
+     * tenant's events. Events that are not sealed yet are left out.
      */
     tenantStreamPage: async (
       tenant: string,
@@ -517,8 +517,8 @@ export function createChainQueries({ sql, answered }: Client) {
   return {
     /**
      * Seals at most `limit` events, or 16 MiB of them, and closes a day if one is over
-     * (`migrations/sql/cellhouse_seal.sql`). Resolves with how many events were sealed: less than `limit` when there
-     * are no more. If the byte limit ended the page, it is also `limit`.
+     * (`migrations/sql/cellhouse_seal.sql`). Resolves with the number of sealed events, which is less than `limit` only
+     * if no more are left: if the byte limit ends the page, the result is `limit`.
      */
     sealEvents: async (gatewayId: string, limit: number): Promise<number> => {
       const [row] = await answered(sql<{ sealed: number }[]>`

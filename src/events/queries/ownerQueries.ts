@@ -9,7 +9,7 @@ import {
 } from '../connection/client.ts';
 import { isOf } from './listQueries.ts';
 
-/** How many things of an owner have not ended. */
+/** How many entities of an owner have not ended. */
 export interface Unfinished {
   readonly sessions: number;
   readonly contexts: number;
@@ -19,7 +19,7 @@ export interface Unfinished {
   readonly workers: number;
 }
 
-/** How much there is of an owner, whether it has ended or not. */
+/** How many entities an owner has, ended ones included. */
 export interface Held {
   readonly users: number;
   readonly sessions: number;
@@ -35,9 +35,9 @@ export interface Held {
 }
 
 /**
- * Reads for `cellhouse forget`: what it removes, and what it waits for. Statements that read all rows of the owner have
- * no time limit, because an owner with a very long history must be forgotten, too.
- * @param address that of the same database
+ * Reads for `cellhouse forget`: the entities that it removes, and the unfinished ones that it waits for. Statements
+ * that read all rows of the owner have no time limit, because an owner with a very long history must be forgotten, too.
+ * @param address the address of the same database
  */
 export function createOwnerQueries({ sql, answered }: Client, address: DatabaseAddress) {
   const unlimited = <T>(read: (one: Sql) => Promise<T>): Promise<T> =>
@@ -69,7 +69,7 @@ export function createOwnerQueries({ sql, answered }: Client, address: DatabaseA
       return held;
     },
 
-    /** Changes without an outcome, at most `limit`. */
+    /** File changes without an outcome, at most `limit`. */
     pendingChangesOf: async (owner: Owner, limit: number): Promise<FileChange[]> =>
       await unlimited(
         (one) => one<FileChange[]>`

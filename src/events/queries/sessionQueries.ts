@@ -1,4 +1,4 @@
-/** Queries of sessions, their contexts, and the notebooks and readers of these. */
+/** Queries of sessions and contexts, and of the notebooks and readers of contexts. */
 import type { Context, ContextOffset } from '../../domain/context.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ContextId, ExecutionId, NotebookId, SessionId, WorkerId } from '../../domain/ids.ts';
@@ -76,7 +76,7 @@ function many({ sql, answered }: Client) {
 
     /**
      * Open sessions whose life is over at `at`, oldest first.
-     * @param maxLifeMs the life of a session that has none of its own, counted from its opening
+     * @param maxLifeMs the life of a session without an end of its own, counted from its opening
      */
     expiredSessions: async (at: Date, maxLifeMs: number, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
@@ -117,7 +117,7 @@ function uses({ sql, answered }: Client) {
       return rows.map(({ name }) => name);
     },
 
-    /** Whether the user has accepted the end of this session with options. */
+    /** Whether the user has accepted the end of this session, which had options. */
     isEndAccepted: async (id: SessionId): Promise<boolean> => {
       const rows = await answered(sql`SELECT FROM accepted_ends WHERE session_id = ${id}`);
       return rows.length > 0;
@@ -131,7 +131,7 @@ function uses({ sql, answered }: Client) {
     },
 
     /**
-     * The values of the session's environment variables. Null if there are none: they are deleted when the session
+     * The values of the session's environment variables. Null if there are none; they are deleted when the session
      * ends.
      */
     sessionVariables: async (id: SessionId): Promise<Readonly<Record<string, string>> | null> => {
@@ -240,7 +240,7 @@ export function createContextQueries({ sql, answered }: Client) {
         SELECT * FROM contexts WHERE session_id = ANY (${[...ids]}::uuid[]) AND ended_at IS NULL
         ORDER BY created_at, id`),
 
-    /** The same for the session that the worker serves or has served. */
+    /** Like `openContexts`, for the session that the worker serves or has served. */
     openContextsOfWorker: async (workerId: WorkerId): Promise<Context[]> =>
       await answered(sql<Context[]>`
         SELECT * FROM contexts WHERE worker_id = ${workerId} AND ended_at IS NULL
@@ -258,7 +258,7 @@ export function createContextQueries({ sql, answered }: Client) {
   };
 }
 
-/** A follower of a context that has a name, under which it can come back. */
+/** A follower of a context, with a name under which it can come back. */
 export interface ContextReader {
   readonly sessionId: SessionId;
   /** The id of the context. For the default context, that of the session. */
@@ -269,10 +269,10 @@ export interface ContextReader {
 
 export type ReaderOffset = ContextReader & ContextOffset;
 
-/** How many readers of a context are remembered: those that have read on most recently. */
+/** How many readers of a context are remembered: those that acknowledged something most recently. */
 const MAX_READERS = 32;
 
-/** How far the readers of contexts have come, as they have acknowledged it. */
+/** Queries for the offsets that readers of contexts have acknowledged. */
 export function createContextReaderQueries({ sql, answered }: Client) {
   return {
     /** How far the reader has come. Null if that is not known. */
@@ -288,7 +288,7 @@ export function createContextReaderQueries({ sql, answered }: Client) {
      * ended.
      */
     recordReaders: async (places: readonly ReaderOffset[]): Promise<void> => {
-      // Always in the same order, so that two gateways never wait for each other.
+      // All gateways lock the rows in this order, so they cannot deadlock.
       await answered(sql`
         INSERT INTO context_readers AS r (context_id, reader, session_id, position, seq, reached_at)
         SELECT n."contextId", n.reader, n."sessionId", n.position, n.seq, clock_timestamp()

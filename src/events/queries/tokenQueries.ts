@@ -29,7 +29,7 @@ export function createTokenQueries({ sql, answered }: Client) {
         SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
         ORDER BY t.id DESC`),
 
-    /** The newest first. @param before only those that are older than the one with this id */
+    /** The newest first. @param before only tokens that are older than the token with this id */
     tokenPage: async (before: string | null, limit: number): Promise<UsedToken[]> =>
       await answered(sql<UsedToken[]>`
         SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
@@ -57,7 +57,7 @@ export function createTokenQueries({ sql, answered }: Client) {
 
     /** All that are neither revoked nor expired. */
     validTokens: async (): Promise<ReadTokens> => {
-      // Read first, so that the tokens are at least as new.
+      // The position is read first, so the tokens are as of this position or newer.
       const position = await lastPosition();
       return {
         position,
@@ -66,8 +66,8 @@ export function createTokenQueries({ sql, answered }: Client) {
     },
 
     /**
-     * The tokens that were made, rotated or revoked after the event at this position. Null: so much has happened since
-     * then that it is better to read all.
+     * The tokens that were made, rotated or revoked after the event at this position. Null if all valid tokens must be
+     * read instead, because there are too many events to search, or fewer events than before.
      */
     changedTokens: async (after: number): Promise<ReadTokens | null> => {
       const position = await lastPosition();

@@ -1,4 +1,4 @@
-/** Queries of workers, and the upkeep of rows that belong to none. */
+/** Queries of workers and the pool, and deletions for the upkeep. */
 import type { EnvironmentId, NewId, PoolId, WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
@@ -14,20 +14,22 @@ interface Counts {
 
 /** The workers of one version of an environment. */
 export interface EnvironmentCounts extends Counts {
-  /** Null: those of no environment. */
+  /** Null: the workers without an environment. */
   readonly environmentId: EnvironmentId | null;
   readonly name: string | null;
   readonly number: number | null;
 }
 
 export interface PoolCounts extends Counts {
-  /** By environment, those of none first. One without workers is absent. */
+  /**
+   * First the workers without an environment, then those of each environment. An environment without workers is absent.
+   */
   readonly of: readonly EnvironmentCounts[];
 }
 
 /** Which idle workers are wanted. */
 interface IdleWanted {
-  /** Null: those of no environment. */
+  /** Null: the workers without an environment. */
   readonly environments: readonly (EnvironmentId | null)[];
   readonly preferred: readonly WorkerId[];
   /** The most workers of each environment. */

@@ -44,13 +44,13 @@ import { pruneOutputs } from './pruneHistory.ts';
 import { bytesInEvents, recordRemoval, withinBytes } from './removal.ts';
 
 // Forgets the rows of one kind of entity, with their events and everything else that belongs to them, page by page. A
-// page is one transaction, which also records the removal. Rows that are done have another owner, so no row is
-// forgotten twice.
+// page is one transaction, which also records the removal. A forgotten row has another owner, so no row is forgotten
+// twice.
 
 /** Rows of one transaction: enough to be quick, and few enough to block nobody. */
 const PAGE_ROWS = 200;
 /**
- * Limit for the content of their events, which is read into memory. Each row may have 16 MiB of input
+ * Limit for the events of a page, whose content is read into memory. Each row may have 16 MiB of input
  * (MAX_INPUT_BYTES).
  */
 const PAGE_BYTES = 64 * 1024 * 1024;
@@ -86,7 +86,7 @@ async function forgetPage(
   const names = new Map(
     rows.map((row) => [
       streamIdOf(kind, row.id),
-      // The id of a quota is a hash of the names.
+      // The id of a quota is a hash of the names, so it is replaced, too.
       namesOf(row, pseudonyms, owner, kind === 'quota' ? newId<AnyId>() : row.id),
     ]),
   );
@@ -138,7 +138,7 @@ const ENDED_AT: Readonly<Record<OwnedKind, string | null>> = {
   context: PROJECTIONS.context.endedAt,
   execution: PROJECTIONS.execution.endedAt,
   fileChange: PROJECTIONS.fileChange.endedAt,
-  // It ends with its context, whether or not somebody has closed it.
+  // A notebook ends with its context, whether or not somebody has closed it.
   notebook: null,
   token: 'revoked_at',
   quota: null,
@@ -154,8 +154,8 @@ async function emptyStreams(
   const stored = await sql<StoredEvent[]>`
     SELECT position, stream_id, type, data, metadata FROM events
     WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
-  // If a row was just being changed, such as that of a quota, the query above has waited for it. Its newest event is
-  // not sealed yet.
+  // If another transaction was just changing a row, such as that of a quota, `ended()` has waited for it. The event of
+  // that change is not sealed yet.
   if (stored.some(({ position }) => position > sealed))
     throw actedMeanwhile(PROJECTIONS[kind].table);
   const emptied = stored.flatMap(({ position, streamId, type, data, metadata }) => {
@@ -323,7 +323,7 @@ async function renameLinks({ transaction }: OneConnection, owner: Owner): Promis
 /** @returns how many links it renamed */
 async function renamePage(sql: Sql, owner: Owner): Promise<number> {
   await lockForgetting(sql);
-  // Sealing continues from the newest number, so it must wait.
+  // Sealing continues from the newest number, so it must wait for this transaction.
   await sql`SELECT FROM chain_head FOR UPDATE`;
   const { tenant: pseudonym } = await pseudonymsFor(sql, owner, []);
   const { count } = await sql`
@@ -339,13 +339,13 @@ async function renamePage(sql: Sql, owner: Owner): Promise<number> {
 }
 
 // PostgreSQL keeps copies of values: in rows that were changed or deleted, and in the statistics of each column. VACUUM
-// removes the former, ANALYZE replaces the latter.
+// removes such rows, and ANALYZE replaces the statistics.
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Tables that may be empty. ANALYZE leaves the statistics of an empty table as they are, so each of these gets a dummy
- * row meanwhile, which no other transaction sees.
+ * Tables that may be empty. ANALYZE leaves the statistics of an empty table as they are. So while each of these tables
+ * is analysed, it has a dummy row, which no other transaction sees.
  */
 const OFTEN_EMPTY: readonly {
   readonly table: string;
@@ -407,7 +407,9 @@ interface ForgetOptions {
   readonly newId: NewId;
 }
 
-/** @throws Error when the database is away, or if something of the owner is still left. It can be called again then */
+/**
+ * @throws Error when the database is away, or if something of the owner is still left. The call can then be repeated
+ */
 export async function forgetHistory(
   address: DatabaseAddress,
   { owner, newId }: ForgetOptions,
@@ -426,7 +428,7 @@ export async function forgetHistory(
   });
 }
 
-/** Seals all existing events. Only sealed events are changed, so that the chain can show that they were. */
+/** Seals all existing events. Only sealed events are changed, so that the chain shows the change. */
 async function sealedPosition(connection: OneConnection, gatewayId: GatewayId): Promise<number> {
   await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
   const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;

@@ -1,4 +1,4 @@
-/** Forgets what is in events: names become pseudonyms, and content goes. */
+/** Forgets the content of events: pseudonyms replace names, and everything that a user wrote is removed. */
 import { randomBytes } from 'node:crypto';
 import type { StoredMetadata } from '../../domain/redactedEvents.ts';
 import type { Owner } from '../../domain/users.ts';
@@ -8,7 +8,7 @@ import { isOf } from '../queries/listQueries.ts';
 import { LOCK_CLASS, REBUILD } from '../store/advisoryLocks.ts';
 import { lockRemoval, type RemovedEvent, type Remover, recordRemoval } from './removal.ts';
 
-// What all steps of forgetting share.
+// Types and functions that all steps of forgetting share.
 
 export interface Forgetting extends Remover {
   readonly owner: Owner;
@@ -77,9 +77,9 @@ export function actedMeanwhile(table: string): Error {
   );
 }
 
-// The names that replace those of forgotten users and tenants. A pseudonym is random, so nobody can compute it.
-// Everything that a user has left gets the same one. It stays in the table `pseudonyms` until everything is done, so
-// that a `forget` after a crash continues with it.
+// The names that replace those of forgotten users and tenants. A pseudonym is random, so nobody can compute it. All
+// data of a user get the same pseudonym. It stays in the table `pseudonyms` until the whole command is done. So if
+// `forget` is repeated after a crash, it uses the same pseudonym.
 
 /** Enough that no two are the same. */
 const RANDOM_BYTES = 8;
@@ -138,7 +138,7 @@ export interface StoredEvent {
 
 /** Which events are changed, and how. */
 interface SingleEvents {
-  /** The next `limit` of them, in order. Only sealed ones. */
+  /** The next `limit` events after `position`, in order. Only sealed events. */
   readonly after: (sql: Sql, position: number, limit: number) => Promise<readonly StoredEvent[]>;
   readonly left: (event: StoredEvent, names: Pseudonyms) => EmptiedEvent;
 }
@@ -181,7 +181,7 @@ async function forgetPage(
 /** As long as the salts that `cellhouse_seal` makes. */
 const SALT_BYTES = 16;
 
-/** What is left of an event. */
+/** The new content of an event. */
 interface EmptiedEvent {
   readonly position: number;
   /** Null: unchanged. */
@@ -192,7 +192,7 @@ interface EmptiedEvent {
 }
 
 /**
- * Writes what is left of these events. An event that was deleted meanwhile is left out.
+ * Writes the new content of these events. An event that was deleted meanwhile is left out.
  * @returns a new hash of each, as the audit chain hashes events, with a new salt
  */
 export async function emptyEvents(

@@ -3,10 +3,10 @@
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
  * A stream is deleted whole or not at all. One transaction deletes its events and outputs, notes that a rebuild must
- * leave its row alone, and records what it has done (HistoryPruned), so that the audit chain still holds. All events
- * are sealed first, and only streams whose last event is sealed are deleted. The stream of the newest event always
- * stays: the next position is counted from that event. Old counts of refused calls and of egress are deleted, too. They
- * are not archived.
+ * leave its row alone, and records the removal (HistoryPruned), so that the audit chain can still be verified. All
+ * events are sealed first, and only streams whose last event is sealed are deleted. The stream of the newest event
+ * always stays: the next position is counted from that event. Old counts of refused calls and of egress are deleted,
+ * too. They are not archived.
  */
 import type { PendingQuery, Row } from 'postgres';
 import { STREAM_KINDS } from '../../domain/entities.ts';
@@ -34,8 +34,8 @@ import {
 /** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
 /**
- * Limit for their events and outputs, which are read for the archive. Each stream may have 16 MiB of input and 10 MB of
- * output.
+ * Limit for the events and outputs of a transaction, which are read for the archive. Each stream may have 16 MiB of
+ * input and 10 MB of output.
  */
 const BATCH_BYTES = 64 * 1024 * 1024;
 
@@ -44,8 +44,8 @@ export interface PruneOptions {
   readonly before: Date;
   /**
    * Gets the rows that are about to be deleted, one JSON object a line (see {@link pruneHistory}), and resolves when
-   * they are safely stored. If the process dies before the deletion is committed, it gets the same rows again. Null: no
-   * archive is kept.
+   * they are safely stored. If the process dies before the deletion is committed, the next run passes the same rows
+   * again. Null: no archive is kept.
    */
   readonly archive: ((lines: readonly string[]) => Promise<void>) | null;
   readonly newId: NewId;
@@ -93,7 +93,7 @@ async function pruneAll(connection: OneConnection, options: PruneOptions): Promi
   return { ...streams, events, outputs };
 }
 
-/** Seals every event that is there. */
+/** Seals all existing events. */
 async function sealBefore(connection: OneConnection, { newId }: PruneOptions) {
   const gatewayId = newId<GatewayId>();
   await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
@@ -152,14 +152,14 @@ async function pruneBatch(
     DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
     RETURNING e.position,
       CASE WHEN ${isArchived} THEN json_build_object('table', 'events', 'row', row_to_json(e))::text END AS line`;
-  // The log of a build is the output of its version.
+  // The log of a build is stored as the output of the environment's version.
   const printed = kind === 'execution' || kind === 'environment' ? ids : [];
   const lines = isArchived && printed.length > 0 ? await outputLines(sql, printed) : [];
   const outputs = await pruneOutputs(sql, printed, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
-  // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
-  // append lock, which the next call takes, because a disk may be slow. So it may take long: only other removals and
-  // rebuilds wait for it.
+  // The archive is written late: from here on, only a lost connection can undo the deletion. It is written before
+  // `recordRemoval` takes the append lock, because a disk may be slow. So only other removals and rebuilds wait for a
+  // slow disk.
   if (archive) {
     await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
     await archive([...events.flatMap(({ line }) => line ?? []), ...lines]);
@@ -216,8 +216,9 @@ function sizesOf(sql: Sql, kind: Projection['kind']): Fragment {
 type Fragment = PendingQuery<Row[]>;
 
 /**
- * A change of a file has no outcome if its gateway was killed. Once its session is closed, none can come any more: the
- * worker is gone. So it ended with the session. A notebook that nobody closed ended with its context.
+ * A change of a file has no outcome if its gateway was killed. Once its session is closed, no outcome can follow,
+ * because the worker is gone. So the change counts as ended with the session. A notebook that nobody closed ended with
+ * its context.
  */
 function endOf(sql: Sql, kind: Projection['kind'], recordedEnd: Fragment): Fragment {
   switch (kind) {
@@ -247,8 +248,8 @@ async function outputLines(sql: Sql, executionIds: readonly string[]): Promise<s
 
 /**
  * Deletes the outputs of finished executions. The finish stays. The last output before it becomes a gap that says how
- * many bytes are gone, so that readers notice. A gap from an earlier removal stays as it is: it knows the original
- * size, and a new one would not.
+ * many bytes are gone, so that readers notice. A gap from an earlier removal stays as it is, because it has the size of
+ * the original output.
  * @returns how many outputs there were
  */
 export async function pruneOutputs(

@@ -23,7 +23,7 @@ type WithoutCounted<Command> = Command extends unknown
 
 export interface RemovedEvent {
   readonly position: number;
-  /** The hash of what is left of it, and the salt of this hash. Null: nothing is left. */
+  /** The hash of the event's new content, and the salt of this hash. Null: the event was deleted. */
   readonly left: { readonly leaf: Buffer; readonly salt: Buffer } | null;
 }
 

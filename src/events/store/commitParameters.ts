@@ -61,7 +61,7 @@ function guardColumns(group: Group): [readonly string[], readonly number[]] | [n
 
 /**
  * A row for each queue that gets executions under a limit, or that must have no unknown executions. It says how many
- * executions are added, the lowest limit of their commits, and whether an added one must be the first.
+ * executions are added, the lowest limit of their commits, and whether an added one must be the first of the queue.
  */
 function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {
@@ -178,7 +178,7 @@ const BODY = 3;
 
 /**
  * Parameters of {@link COMMIT_SQL} for a group. For the same group, they are always the same, except for `isRepeated`
- * and the quotas that need no new count.
+ * and the positions until which quotas need no new count.
  */
 export function commitParameters(
   group: readonly PreparedCommit[],

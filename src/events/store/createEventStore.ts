@@ -45,7 +45,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const quotaCounts = createQuotaCounts();
   const queue = createCommitQueue(commitGroup, isRefusal);
 
-  /** The result is null for a commit that was not sent, because its asker was not known to be let in. */
+  /** The result is null for a commit that was not sent, because its asker's token has ended or could not be checked. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
     const { commits: client, logger, freshOutputs } = deps;
     const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };
@@ -267,8 +267,8 @@ const PAUSES_PER_COMMIT = 7;
 /** Longest pause, however long the commit took. */
 const MAX_PAUSE_MS = 100;
 /**
- * How long a commit of somebody else counts as recent. It is longer than a short call takes. So a client that makes one
- * short call after another always counts as active, although it commits nothing while its code runs.
+ * How long a commit that is not of a flood counts as recent. It is longer than a short call takes. So a client that
+ * makes one short call after another always counts as active, although it commits nothing while its code runs.
  */
 const RECENT_MS = 250;
 /** Above this number of workers, those without counted bytes are dropped. */
@@ -350,18 +350,18 @@ interface SendGroupDeps {
   readonly closing: AbortSignal;
 }
 
-/** The part of a group that the database has. */
+/** The part of a group that was committed. */
 interface SentGroup {
   /** Null: no commit of the group was sent. */
   readonly result: CommitResult | null;
-  /** All commits of the group except those whose askers were not known to be let in ({@link whoStands}). */
+  /** The commits of the group that were written. The others are those that {@link sendableOf} left out. */
   readonly committed: readonly PreparedCommit[];
 }
 
 /**
  * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
  * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
- * nothing twice. Each attempt leaves out the commits whose askers are not known to be let in.
+ * nothing twice. Each attempt sends only the commits that {@link sendableOf} returns at that time.
  * @throws the database's refusal unchanged, or DatabaseAwayError if the database stays away. In the second case, the
  * group may have been written or not
  */
@@ -375,15 +375,15 @@ async function sendGroup(
   /** Whether every attempt so far has sent the whole group. */
   let wasWhole = true;
   for (let attempt = 0; ; attempt += 1) {
-    const standing = await whoStands(group);
-    if (standing.length === 0) return { result: null, committed: [] };
-    wasWhole &&= standing.length === group.length;
+    const sendable = await sendableOf(group);
+    if (sendable.length === 0) return { result: null, committed: [] };
+    wasWhole &&= sendable.length === group.length;
     try {
-      const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
+      const parameters = commitParameters(sendable, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
       // A result without the field `quotas` is that of an earlier attempt, which may have sent other commits of the
       // group.
-      if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
+      if (result.quotas !== undefined || wasWhole) return { result, committed: sendable };
       const { committed, firstPosition } = await committedOf(
         client,
         group,
@@ -400,8 +400,8 @@ async function sendGroup(
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
         await pauseBetween(attempt, closing);
       } else if (isRepeated && !wasRefusedOnRepeat) {
-        // The repeat may have been refused because the first attempt was just committing. So look for its events once
-        // more.
+        // The repeat may have been refused because the first attempt was just committing. So the group is sent once
+        // more, which finds the events of the first attempt.
         wasRefusedOnRepeat = true;
       } else {
         throw error;
@@ -411,18 +411,21 @@ async function sendGroup(
 }
 
 /**
- * How long a group waits to learn who is still let in. That is looked up four times a second, so the answer takes
- * longer only while the database does not respond. The other commits of the group wait meanwhile.
+ * How long a group waits for fresh knowledge of its askers' tokens. Changes of tokens are read four times a second, so
+ * this takes longer only while the database does not respond. The other commits of the group wait meanwhile.
  */
 const KNOWN_WITHIN_MS = 1_000;
 
-/** The commits of the group whose askers are known to be let in now, and those that have no asker. */
-async function whoStands(group: readonly PreparedCommit[]): Promise<readonly PreparedCommit[]> {
+/**
+ * The commits of the group that may be sent now: those without an asker, and those whose asker's token is known to be
+ * valid.
+ */
+async function sendableOf(group: readonly PreparedCommit[]): Promise<readonly PreparedCommit[]> {
   const unknown = group.flatMap(({ commit: { asker } }) => asker?.fresh() ?? []);
   if (unknown.length > 0) await within(KNOWN_WITHIN_MS, Promise.all(unknown), () => undefined);
-  const stands = ({ commit: { asker } }: PreparedCommit) =>
+  const isSendable = ({ commit: { asker } }: PreparedCommit) =>
     asker === undefined || (!asker.isOver && asker.fresh() === null);
-  return group.every(stands) ? group : group.filter(stands);
+  return group.every(isSendable) ? group : group.filter(isSendable);
 }
 
 async function send(

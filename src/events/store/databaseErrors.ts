@@ -58,7 +58,7 @@ const NOT_CONNECTED = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Whether a query that failed like this was certainly not carried out. */
+/** Whether this error proves that the query was not carried out. */
 export function isUndone(error: unknown): boolean {
   if (isRefusal(error)) return true;
   return error instanceof Error && NOT_CONNECTED.has((error as NodeJS.ErrnoException).code ?? '');

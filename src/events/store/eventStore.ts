@@ -1,7 +1,7 @@
 /**
- * Everything that must be durable is written here. A commit is atomic: it contains events of any number of streams, the
- * projection rows that follow from them, outputs, a worker's cursor and an idempotency key. Either all of it is
- * written, or `commit` throws.
+ * The interface of the event store. A commit is atomic: it contains events of any number of streams, the projection
+ * rows that follow from them, outputs, a worker's cursor and an idempotency key. Either all of it is written, or
+ * `commit` throws.
  */
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
@@ -95,15 +95,15 @@ export interface Commit {
   /** Before the commit, none of these queues may have more unfinished executions than given ({@link LimitError}). */
   readonly knownQueues?: readonly QueueSize[];
   /**
-   * The execution that this commit adds must be the first of its session. Otherwise another writer was first
-   * ({@link ConcurrencyError}, `session`).
+   * The execution that this commit adds must be the first of the session's default context. Otherwise another writer
+   * was first ({@link ConcurrencyError}, `session`).
    */
   readonly isFirstExecution?: boolean;
   /** The most workers that the pool may have, the new ones included and ended ones excluded ({@link LimitError}). */
   readonly maxWorkers?: number;
   /**
-   * The sessions that this commit changes must have no unfinished execution, and none that finished at this time or
-   * later ({@link SessionInUseError}).
+   * The sessions that this commit changes must not have been used since this time, by the same rules as in
+   * `idleSessions()` (`sessionQueries.ts`, {@link SessionInUseError}).
    */
   readonly idleSince?: Date;
   /** Quotas that must hold with what this commit adds ({@link QuotaError}). */
@@ -113,14 +113,15 @@ export interface Commit {
   /** Who caused all its events. Absent: a gateway by itself. */
   readonly actor?: Actor;
   /**
-   * The caller who must still be let in when the commit is sent ({@link AskerGoneError}). Absent: no such condition.
+   * The caller whose token must still be valid when the commit is sent ({@link AskerGoneError}). Absent: no such
+   * condition.
    */
   readonly asker?: Asker;
 }
 
-/** A caller whose commit begins something new, and who may lose the right to do so. */
+/** A caller whose commit begins something new. The caller's token may end before the commit is sent. */
 export interface Asker {
-  /** Whether the caller is no longer let in. */
+  /** Whether the caller's token has ended. */
   readonly isOver: boolean;
   /** Null if `isOver` is up to date. Otherwise a promise that resolves when it is. */
   fresh(): Promise<void> | null;
@@ -136,8 +137,8 @@ export interface Committed {
 /** Another writer was first, and nothing was written. The caller must read and decide again. */
 export class ConcurrencyError extends Error {
   /**
-   * What both wanted to change: a stream, a guarded session, the user's one open session, an idempotency key, or the
-   * slot or the name of a context.
+   * What both writers wanted to change: a stream, a guarded session, the user's one open session, an idempotency key,
+   * or the slot or the name of a context.
    */
   readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key' | 'context';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
@@ -181,7 +182,10 @@ export class LimitError extends Error {
   }
 }
 
-/** The asker of the commit is no longer let in. Nothing was written, except perhaps by an earlier attempt. */
+/**
+ * The token of the commit's asker has ended, so the caller may begin nothing new. Nothing was written, except perhaps
+ * by an earlier attempt.
+ */
 export class AskerGoneError extends Error {
   constructor() {
     super('The asker of the commit is let in no more.');

@@ -1,4 +1,7 @@
-/** The quotas of a group, as `cellhouse_commit` takes them, and the counts from which it follows whether it must count. */
+/**
+ * The quotas of a group as parameters of `cellhouse_commit`, and the latest counts, which show how long the database
+ * need not count again.
+ */
 import {
   type CountedKind,
   type QuotaLimits,
@@ -26,13 +29,13 @@ export interface QuotaCount extends QuotaOf {
 
 /**
  * The last counts, each with the position at which it was taken. An event raises a count by at most one, whichever
- * gateway recorded it. So if n are left up to the limit, the limit holds for the next n events, and nothing has to be
- * counted until then.
+ * gateway recorded it. So if a count is n below its limit, the limit cannot be exceeded within the next n events, and
+ * the database need not count until then.
  */
 export interface QuotaCounts {
   /** The last position up to which the limit certainly holds. 0 if that is not known. */
   until(of: QuotaOf, limit: number): number;
-  /** @param position of the last event that was counted */
+  /** @param position the position of the last event that was counted */
   learn(counts: readonly QuotaCount[], position: number): void;
 }
 
@@ -62,7 +65,7 @@ function keyOf(of: QuotaOf): string {
   return `${of.kind} ${quotaOwnerKey(of)}`;
 }
 
-/** The lists of `cellhouse_require_quotas` (`migrations/sql`). Rows with the same owner are one row. */
+/** The lists of `cellhouse_require_quotas` (`migrations/sql`). Each list has one row for each owner. */
 interface QuotaLists {
   readonly openSessions: Map<string, Row>;
   readonly executions: Map<string, Row>;

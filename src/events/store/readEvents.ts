@@ -1,4 +1,4 @@
-/** Reads events, and translates them from and to their rows. */
+/** Reads events, and decodes their rows. */
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import {
   type DomainEvent,

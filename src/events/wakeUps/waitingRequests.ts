@@ -17,7 +17,7 @@ export interface WaitingRequests {
    * the calls that wait at the time when it is called.
    */
   set(read: () => WaitingHere): void;
-  /** Reports that the calls which wait here cannot be served at once, so other gateways learn of them now. */
+  /** Publishes the calls that wait here immediately, because this gateway cannot serve them at once. */
   tellNow(): void;
   /**
    * How many calls wait at all live gateways together.
@@ -73,7 +73,7 @@ export function createWaitingRequests(
   };
 }
 
-/** Writes what waits here, as it is at the time of writing, and not more often than every TELL_DELAY_MS. */
+/** Writes the calls that wait here, as of the time of writing, at most once every TELL_DELAY_MS. */
 function createTelling(
   { client, gatewayId, leases, logger }: WaitingRequestsDeps,
   read: () => WaitingHere,
@@ -133,12 +133,12 @@ function createTelling(
   };
 }
 
-/** Who waits at other gateways. A copy in memory, which is read again when it may have changed. */
+/** The users who wait at other gateways: a copy in memory, which is read again when the rows may have changed. */
 function createOthers(client: Client, gatewayId: string) {
   let known: readonly WaitingPlace[] = [];
   let isStale = true;
   let latest: Promise<void> = Promise.resolve();
-  /** The users that were served since the read under way began. Null: none is under way. */
+  /** The users that were served since the running read began. Null: no read is running. */
   let servedMeanwhile: Set<string> | null = null;
 
   const readAgain = sharedRun(async () => {
@@ -219,7 +219,7 @@ async function readElsewhere(
 
 // The format in which a gateway's row of `waiting_requests` says who waits there.
 
-/** The hash of the user, the time, and the name of the environment, if one is waited for. */
+/** The hash of the user, the time since which the user waits, and the name of the environment, if there is one. */
 type StoredPlace = readonly [string, number] | readonly [string, number, string];
 
 /** By tenant: how many calls wait, and the places of their users. */

@@ -35,7 +35,7 @@ interface Notification {
   readonly position: number;
   /** Whose outputs grew. `any`: there were too many to name. */
   readonly outputs: OutputsAdded | 'any';
-  /** Whether the number of calls that wait for a worker has changed at that gateway. */
+  /** Whether the calls that wait for a worker at that gateway have changed. */
   readonly isOfWaiting: boolean;
 }
 
@@ -123,8 +123,8 @@ interface EventFeed {
    */
   committed(events: readonly RecordedEvent[]): void;
   /**
-   * Reads what is missing. Resolves when all events have been passed on. Only one read runs at a time: a call during a
-   * read makes it look once more.
+   * Reads the missing events. Resolves when all events have been passed on. Only one read runs at a time: a call during
+   * a read causes another read after it.
    */
   catchUp(): Promise<void>;
   startAt(position: number): void;
@@ -221,7 +221,7 @@ interface WakeUpsDeps {
 }
 
 export interface FedWakeUps extends WakeUps {
-  /** Called by the store with what this process has committed. */
+  /** Called by the store with the commits of this process. */
   readonly onCommitted: OnCommitted;
   /** Starts after the current last position: listeners get later events only. Resolves once LISTEN is active. */
   start(): Promise<void>;
@@ -262,7 +262,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     else outputs.wake(notification.outputs);
   }
 
-  /** Called when LISTEN has begun. Earlier commits were not notified, so this looks for them. */
+  /** Called when LISTEN has begun. No notification of an earlier commit arrives, so this reads all missing events. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
     await feed.catchUp();
@@ -315,7 +315,9 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   };
 }
 
-/** Tells whether notifications still arrive. Every commit is notified, also those of this process. */
+/**
+ * Finds out whether notifications still arrive. Every commit causes a notification, also the commits of this process.
+ */
 function createHearing() {
   let position = 0;
   /** The feed's positions at the last polls, oldest first. */

@@ -71,7 +71,7 @@ function youngestFirst(a: WaitingPlace, b: WaitingPlace): number {
   return a.user < b.user ? 1 : -1;
 }
 
-/** Idle workers by the name of their environment, best first. Null: those of no environment. */
+/** Idle workers by the name of their environment, best first. Null: workers without an environment. */
 export type IdleWorkers = ReadonlyMap<string | null, readonly Worker[]>;
 
 interface Dealing<T extends WaitingPlace> extends Shares {

@@ -68,7 +68,7 @@ interface MakeWorkerDeps {
 /** A worker to be requested. */
 interface WantedWorker {
   readonly workerId: WorkerId;
-  /** Null: a worker of no environment. */
+  /** Null: a worker without an environment. */
   readonly environment: ServingEnvironment | null;
   /** An idle worker that is ended in the same commit, to make room. Null: there is room already. */
   readonly instead: Worker | null;
@@ -133,7 +133,7 @@ async function startWorker(deps: MakeWorkerDeps, worker: Worker): Promise<Worker
 
 /**
  * Awaits the kernel of a started worker, then takes over the worker.
- * @throws Error if the worker dies, the time is over, or `waiting` is aborted
+ * @throws Error if the worker dies, the time limit has passed, or `waiting` is aborted
  */
 async function awaitWorker(
   deps: MakeWorkerDeps,
@@ -209,11 +209,14 @@ export interface WorkerMaker {
   /**
    * Requests a worker. Null if MAX_TOTAL_WORKERS exist already, including those of other gateways, or if `instead` is
    * not idle any more.
-   * @param environment null: a worker of no environment
+   * @param environment null: a worker without an environment
    * @param instead an idle worker that ends to make room; null if there is room
    */
   request(environment: ServingEnvironment | null, instead: Worker | null): Promise<Worker | null>;
-  /** Aborting ends only the waiting; the next start of a gateway continues. @throws the error of the failed step */
+  /**
+   * Aborting the signal ends only the wait: the next start of a gateway continues with the worker. @throws the error of
+   * the failed step
+   */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
   /** Continues with a started worker whose maker is gone. A worker that cannot be brought up is recorded as lost. */
   bringUpFound(worker: Worker, signal: AbortSignal): Promise<void>;
@@ -249,7 +252,8 @@ export function createWorkerMaker(deps: WorkerMakerDeps): WorkerMaker {
     // The worker is lost only in these states. In any other state, another gateway has brought it up or ended it.
     if (now && ['REQUESTED', 'STARTING'].includes(now.state))
       await endWorker(deps, now, loss('create-failed', messageOf(error)));
-    // Another gateway has ended the worker. This gateway must release the lease, or it would renew it forever.
+    // Another gateway has ended the worker. This gateway must release the worker's lease, or it would renew the lease
+    // forever.
     else if (now === null || isOver(now)) await deps.heldWorkers.drop(worker.id);
   }
 

@@ -72,8 +72,8 @@ const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
 /**
- * How long room is left for a user of another gateway whose turn it is. That gateway takes it within milliseconds,
- * unless it is slow or has just stopped.
+ * How long room is left for a user of another gateway whose turn it is. That gateway takes the room within
+ * milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /** How many idle workers that serve nobody are ended in one check. The next check ends more. */
@@ -93,7 +93,10 @@ export interface MissingWorkersDeps extends SupplyStateDeps {
     environment: ServingEnvironment | null,
     instead: Worker | null,
   ) => Promise<Worker | null>;
-  /** Starts a requested worker and awaits it. Aborting ends only the waiting; the gateway's next start continues. */
+  /**
+   * Starts a requested worker and awaits it. Aborting the signal ends only the wait: the gateway's next start continues
+   * with the worker.
+   */
   readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
   /** Ends an idle worker, unless a session has it by now. */

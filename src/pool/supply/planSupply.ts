@@ -1,7 +1,7 @@
 /**
  * Decides which workers a gateway makes now: of which environments, and which idle workers make way for them. All
- * gateways use the same order of turns ({@link fairOrder}), so none of them takes room from a user who waits elsewhere.
- * Pure.
+ * gateways use the same order of turns ({@link fairOrder}), so none of them takes room from a user of another gateway
+ * whose turn comes first. Pure.
  */
 import { countByEnvironment, type WaitingPlace } from '../../domain/poolStatus.ts';
 import { fairOrder, type Shares, type Turn } from './fairOrder.ts';
@@ -20,7 +20,7 @@ export interface SupplyState extends Shares {
   readonly own: readonly WaitingPlace[];
   /** The users who wait at other gateways. */
   readonly elsewhere: readonly WaitingPlace[];
-  /** By the name of the environment. Null: those of no environment. */
+  /** By the name of the environment. Null: workers without an environment. */
   readonly stock: ReadonlyMap<string | null, Stock>;
   /** Idle workers of environments that serve no sessions any more, such as former versions. */
   readonly outdated: number;

@@ -1,6 +1,6 @@
 /**
- * Supplies requests with workers: requests wait in a queue, missing workers are made in the background, and the reason
- * is kept if they cannot be made.
+ * Supplies requests with workers: requests wait in a queue, and missing workers are made in the background. If no
+ * worker can be made, the reason is kept.
  */
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
@@ -167,8 +167,8 @@ function whoIs({ tenant, userUuid }: Omit<WorkerFor, 'environment'>): Omit<Who, 
 //  well --engine away--> degraded (engine-away, other-engine) --engine back--> well
 //  well --a worker could not be made--> degraded (why) --one was made, or a while without another failure--> well
 // ```
-// An absent engine explains all other failures, so it takes precedence. Existing sessions are not affected. A failure
-// that affects only one environment is reported only to users who wait for a worker of it.
+// While the engine is away, that explains all other failures, so it takes precedence. Existing sessions are not
+// affected. A failure that affects only one environment is reported only to users who wait for a worker of it.
 
 /** A failure older than this no longer explains why a request waits. Longer than the pause between two attempts. */
 const FAILURE_MEMORY_MS = 60_000;

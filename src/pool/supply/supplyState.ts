@@ -20,7 +20,7 @@ export interface SupplyStateDeps {
   readonly tenantWeights: Shares['weights'];
   /** The serving version of each environment, by name. Mostly from memory. */
   readonly serving: () => Promise<Serving>;
-  /** The names of environments that were asked for since then, the most recent first. */
+  /** The names of environments that were asked for at `since` or later, the most recent first. */
   readonly environmentsAskedSince: (since: Date) => Promise<readonly string[]>;
   readonly minIdleWorkers: number;
   readonly minIdleEnvironmentWorkers: number;
@@ -124,10 +124,7 @@ function tenantsOf(...places: readonly (readonly WaitingPlace[])[]): number {
 // Knows which environments serve new sessions. The list is kept in memory until an event of any gateway may have
 // changed it. Also records when an environment was last asked for.
 
-/**
- * The use of an environment is recorded at most once in this time. It is far shorter than the time for which a recorded
- * use keeps the environment in use.
- */
+/** The use of an environment is recorded at most once in this time. It is far shorter than {@link IN_USE_MS}. */
 const RECORD_INTERVAL_MS = 60_000;
 
 export interface ServingEnvironments {

@@ -93,8 +93,8 @@ export function poolExhausted(
 /** Limit of a request's last chance: a few short database queries. If they take longer, the database counts as away. */
 const LAST_CHANCE_MS = 2_000;
 /**
- * How long an idle worker is left for a user of another gateway whose turn it is. That gateway takes it within
- * milliseconds, unless it is slow or has just stopped.
+ * How long an idle worker is left for a user of another gateway whose turn it is. That gateway takes the worker within
+ * milliseconds, unless the gateway is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /**
@@ -111,7 +111,7 @@ interface WorkerQueueDeps {
   readonly candidates: (wanted: ReadonlyMap<string | null, number>) => Promise<IdleWorkers>;
   /** The users who wait at other gateways, as far as known. */
   readonly elsewhere: () => Promise<readonly WaitingPlace[]>;
-  /** How many sessions each tenant has. Asked only if tenants compete. */
+  /** How many sessions each tenant has. Called only if tenants compete. */
   readonly busy: () => Promise<Shares['busy']>;
   readonly weights: Shares['weights'];
   /** Called when a request waits and no worker is idle, so that workers are made. */
@@ -126,10 +126,10 @@ interface WorkerQueueDeps {
   readonly unanswered: (waitedMs: number) => Error;
 }
 
-/** Whose request it is, and the environment that it is for. */
+/** The user who makes a request, and the environment whose worker the user needs. */
 export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 
-/** Calls `leave` when nobody wants a worker for the request any more. Returns a function that ends this. */
+/** Has `leave` called when nobody wants a worker for the request any more. Returns a function that cancels this. */
 export type OnGone = (leave: (error: Error) => void) => () => void;
 
 interface WorkerQueue {
@@ -138,8 +138,8 @@ interface WorkerQueue {
   /** The waiting requests, as they are reported to other gateways. */
   here(): WaitingHere;
   /**
-   * The waiting users who still need a worker. A user whose request is being served does not count. That worker may no
-   * longer count as idle, and then one worker too many would be made.
+   * The waiting users who still need a worker. A user whose request is being served does not count: the worker that
+   * serves it may no longer be counted as idle, and then one worker too many would be made.
    */
   readonly unserved: readonly WaitingPlace[];
   /**

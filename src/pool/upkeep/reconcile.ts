@@ -11,8 +11,8 @@
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
  * | none, REMOVED | any | the container is a stranger, although it has this pool's label: removed |
  *
- * The maker of a worker is the gateway that makes it. It takes the worker's lease before it records the request. So if
- * another gateway can take that lease, the maker is gone. Containers without this pool's label are never touched.
+ * The maker of a worker is the gateway that makes it. The maker takes the worker's lease before it records the request.
+ * So if another gateway can take that lease, the maker is gone. Containers without this pool's label are never touched.
  */
 import type { Logger } from 'pino';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
@@ -151,9 +151,9 @@ interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
 }
 
 /**
- * Takes over every worker that is recorded as live and that no other gateway acts for. Nothing in this file asks the
- * engine, so code and its output continue while the engine is away. A worker that died meanwhile is found when the
- * engine is back.
+ * Takes over every worker that is recorded as live and that no other gateway acts for. This asks nothing of the engine,
+ * so code and its output continue while the engine is away. A worker that died meanwhile is found when the engine is
+ * back.
  */
 export async function adoptLive({
   database,
@@ -202,14 +202,14 @@ async function eachForItself<T>(
 
 interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;
-  /** Whether this process is making the worker. Its maker notices a death itself. */
+  /** Whether this process is making the worker. If so, the code that makes it notices its death. */
   readonly isInTheMaking: (id: WorkerId) => boolean;
 }
 
 interface WorkerDeaths {
   /**
    * Call this when the engine reports the end of a container. If the container belonged to a live worker, that worker
-   * is lost. An engine that no longer takes calls is stopping, so it has ended the container itself.
+   * is lost. If the engine takes no calls at that time, the engine is stopping, and has ended the container itself.
    */
   containerEnded(containerId: string, exitCode: number | null): Promise<void>;
   /** Call this when a worker's agent does not answer. The worker is lost even if its container runs. */

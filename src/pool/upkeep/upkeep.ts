@@ -105,15 +105,15 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
  */
 const POLL_INTERVAL_MS = 500;
 /**
- * How often the keeper looks for sessions whose lifetime is over. A session ends within 1 s of then, or within 4 s if
- * the keeper has just died.
+ * How often the keeper looks for sessions whose lifetime is over. A session ends at most 1 s after its lifetime, or 4 s
+ * if the keeper has just died.
  */
 const EXPIRY_INTERVAL_MS = 250;
 /** How often the keeper looks for idle sessions. */
 const IDLE_INTERVAL_MS = 1_000;
 /** How often the keeper deletes rows that nobody needs any more. */
 const CLEANING_INTERVAL_MS = 10_000;
-/** The engine reports deaths immediately. The sweep catches those that it did not report. */
+/** The engine reports deaths immediately. The sweep finds deaths that the engine did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
 /** How long `close()` waits for work in progress. After that, it abandons the work: all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -177,7 +177,7 @@ function createRounds(deps: RoundsDeps): Rounds {
     cleaning.doIfDue();
   }
 
-  /** Runs outside the rounds, so that nothing that a round waits for delays the end of a session. */
+  /** Runs outside the rounds, so that a slow round does not delay the end of a session. */
   async function endSessions(): Promise<void> {
     if (isOver()) return;
     await dueSessions.endExpired().catch(async (error: unknown) => {
@@ -237,7 +237,7 @@ interface DueSessionsDeps {
   readonly carryOutEnd: (workerId: WorkerId) => Promise<void>;
 }
 
-/** Each round resolves when the ends of the sessions that are due are recorded. */
+/** `endExpired` and `endIdle` resolve when the ends of all due sessions are recorded. */
 interface DueSessions {
   endExpired(): Promise<void>;
   endIdle(): Promise<void>;
