@@ -25,7 +25,7 @@ export interface ContentsModel {
 const NOTEBOOK = /\.ipynb$/;
 const OWNER_MAY_WRITE = 0o200;
 
-/** What a file is, by its name. */
+/** The type of a file, by its name. */
 export function typeOf({ kind, name }: Pick<FileEntry, 'kind' | 'name'>): ContentsType {
   if (kind === 'directory') return 'directory';
   return NOTEBOOK.test(name) ? 'notebook' : 'file';

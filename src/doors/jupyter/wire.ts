@@ -1,7 +1,8 @@
 /**
  * The two encodings of messages in WebSocket frames
  * (https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html). The default is a text frame of
- * JSON. With the subprotocol {@link V1_PROTOCOL}, it is a binary frame that begins with the offsets of its parts.
+ * JSON. With the subprotocol {@link V1_PROTOCOL}, a message is a binary frame that begins with the offsets of its
+ * parts.
  */
 
 import { isJsonObject, jsonText } from '../../domain/exactJson.ts';

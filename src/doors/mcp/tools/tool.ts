@@ -17,7 +17,7 @@ import type { TimeLimit } from './allowed.ts';
 
 // Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again.
 
-/** The same schema, whose JSON form is kept. */
+/** The schema, with its JSON form computed in advance. */
 function toolSchema<Of extends z.ZodType>(
   schema: Of,
 ): StandardSchemaWithJSON<z.input<Of>, z.output<Of>> {
