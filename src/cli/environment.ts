@@ -37,7 +37,7 @@ interface Version {
   readonly version: number | null;
 }
 
-/** As GraphQL takes it. */
+/** The input of the mutation `createEnvironment`. */
 export interface EnvironmentInput {
   readonly name: string;
   readonly apt: readonly string[];

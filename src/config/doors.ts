@@ -1,4 +1,4 @@
-/** Which doors are open, and under which names. A door is a protocol beside GraphQL. */
+/** Which doors are open, and the host names by which clients may reach them. A door is a protocol beside GraphQL. */
 import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
 import { optional, text } from './setting.ts';
 

@@ -34,12 +34,15 @@ const MAX_JOINED_CHARS = 64 * 1024;
 
 /** One execution that a worker has accepted and that has not ended. */
 export interface Job {
-  /** As last stored. */
+  /** The execution as last stored. */
   execution: Execution;
   readonly code: string;
   /** The expressions that are evaluated after the code. Absent: there are none. */
   readonly userExpressions?: readonly UserExpression[];
-  /** It was recorded before this gateway took over the worker, so the former holder may have sent it to the agent. */
+  /**
+   * Whether the execution was recorded before this gateway took over the worker. Then the former holder may have sent
+   * its code to the agent.
+   */
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
@@ -167,9 +170,9 @@ export function endingWithoutAnswer(
 
 /** The last stored state of a worker, without its executions. */
 export interface StoredWorker {
-  /** Null: it has none yet. */
+  /** Null: the worker has no session yet. */
   readonly session: Session | null;
-  /** An open context of it. */
+  /** An open context of the worker. */
   context(id: ContextId): Context | undefined;
 }
 

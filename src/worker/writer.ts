@@ -234,7 +234,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
 
   async function storeDue(): Promise<void> {
     do {
-      // Before the batch is taken: whatever this throws, nothing of the batch is lost.
+      // This is called before the batch is taken, so that an error here loses nothing of the batch.
       deps.holdBack(false);
       const taken = batch;
       const upTo = additions;

@@ -172,7 +172,7 @@ const interrupt = operation({
   }),
 });
 
-/** The agent holds its answer for up to 2 s while the execution has no room. */
+/** The agent delays its answer for up to 2 s while it has no room for the execution's input. */
 const INPUT_TIMEOUT_MS = 10_000;
 /** The most input that the agent takes in one call. */
 export const MAX_CALL_INPUT_BYTES = 32_768;

@@ -99,8 +99,8 @@ async function fileAt(sandbox: SandboxCall, path: string): Promise<FileEntry | n
 }
 
 /**
- * The service gives the same answer for a missing file and a missing session. This tells them apart. @throws
- * SESSION_ENDED
+ * The service gives the same answer for a missing file and a missing session. This function tells them apart.
+ * @throws SESSION_ENDED
  */
 async function requireAlive({ hasEnded }: SandboxCall): Promise<void> {
   if (await hasEnded()) throw new DomainError('SESSION_ENDED', 'The session has ended.');
