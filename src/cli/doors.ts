@@ -15,7 +15,7 @@ import { listeningUrl, urlOf } from './gatewayClient.ts';
 import { openSecretSink } from './secretSink.ts';
 import { CLI, durationOf, type TokenDeps, wrong } from './token.ts';
 
-/** What `cellhouse doors` is asked to do. */
+/** The parsed arguments of `cellhouse doors`. */
 export interface DoorsArguments {
   /** Null: all open doors. */
   readonly door: ServedDoor | null;
@@ -135,7 +135,7 @@ function requestOf(
   const role = userUuid === null && userPrefix === null ? ('TENANT' as const) : ('USER' as const);
   const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
   // Each sandbox of E2B is a user of its own, whose name begins with the name of the token's user. So the token is for
-  // a prefix. It works at this door only.
+  // all users with this prefix.
   const users =
     door === 'e2b' && userUuid !== null
       ? { userUuid: null, userPrefix: userUuid }

@@ -23,7 +23,7 @@ import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { cleanUp, parseOptions, tableOf } from './commandLine.ts';
 import { type OpenSecretSink, openSecretSink } from './secretSink.ts';
 
-/** What `cellhouse token` is asked to do. */
+/** The parsed arguments of `cellhouse token`. */
 export type TokenArguments =
   | {
       readonly type: 'create';
@@ -45,7 +45,7 @@ export type TokenArguments =
       readonly secret: SecretArguments;
     };
 
-/** How the secret is made, and where it goes. */
+/** How the secret is made, and where it is written. */
 export interface SecretArguments {
   readonly isForE2b: boolean;
   /** Null: the terminal. */

@@ -28,17 +28,20 @@ export interface OpenDoor {
   /** What pages of CORS_ORIGINS may send, and may read of answers. */
   readonly cors: DoorCors;
   /**
-   * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that was
-   * thrown while the request was handled.
+   * Makes the answer to a refused request, in the form of this protocol. A request is refused because of a missing
+   * token, a foreign page, a body that is too large, or an error while it was handled.
    */
   refuse(refusal: Refusal): JsonAnswer;
   /** Called once for each request, before the request's token is checked. */
   enter(request: UnknownRequest): Entry;
-  /** Absent: the door has no WebSockets, which need a token. @throws DomainError, which is refused before the upgrade */
+  /**
+   * Accepts a WebSocket, which always needs a token. Absent: the door has no WebSockets.
+   * @throws DomainError. The request is then refused before the upgrade
+   */
   upgrade?(request: DoorRequest): Promise<DoorUpgrade>;
 }
 
-/** What a request is for, and who may make it. */
+/** How a request is handled. */
 export type Entry =
   /** Anybody may get this answer. The request needs no token, or fails with any token. */
   | { readonly type: 'open'; readonly answer: (res: ServerResponse) => void }
@@ -48,7 +51,10 @@ export type Entry =
       readonly shown?: KeyShown;
       /** Whether the body is a file. Such a body may take any time to arrive, as long as bytes keep arriving. */
       readonly isUpload?: boolean;
-      /** Answers the request. A DomainError is refused. Any other error is logged and masked. */
+      /**
+       * Answers the request. If this throws a DomainError, the request is refused. Any other error is logged and
+       * masked.
+       */
       readonly handle: (call: DoorCall) => Promise<void>;
     };
 
@@ -78,11 +84,11 @@ export interface UnknownRequest {
   readonly query: URLSearchParams;
 }
 
-/** A key to one session (`service.sessionKey`), or something that only a holder of the key can have made. */
+/** A key to one session (`service.sessionKey`), or a signature with such a key. */
 export type KeyShown =
   | {
       readonly type: 'key';
-      /** Null: it is missing. */
+      /** Null: the request has no key. */
       readonly key: string | null;
       /** Where the key belongs, for the message to a client that sent none. */
       readonly where: string;
@@ -107,9 +113,7 @@ export interface DoorCall extends DoorRequest {
    * should go on.
    */
   readonly gone: AbortSignal;
-  /**
-   * The body as UTF-8. @throws an error, for which the server answers: the body is too large, or the client went away
-   */
+  /** The body as UTF-8. @throws an error that the server handles, if the body is too large or the client went away */
   readBody(): Promise<string>;
   /** The body as it came. Throws like {@link readBody}. */
   readBytes(): Promise<Buffer>;

@@ -128,7 +128,8 @@ function lateInputRequest(
 }
 
 /**
- * How an execution that reached the kernel ended. docs/use/running-code.md lists all statuses; these follow from a kernel's answer.
+ * How an execution that reached the kernel ended. Its statuses are those that follow from a kernel's answer.
+ * docs/use/running-code.md lists all statuses.
  */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';

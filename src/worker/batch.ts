@@ -108,7 +108,7 @@ export function addOutput(batch: Batch, job: Job, output: Output, at: Date): voi
   }
 }
 
-/** Bytes that are not UTF-8 stay pieces of their own. */
+/** A piece with bytes that are not UTF-8 is never joined. */
 function canJoin(first: StreamOutput, second: StreamOutput): boolean {
   if (first.base64 !== undefined || second.base64 !== undefined) return false;
   return first.name === second.name && first.text.length + second.text.length <= MAX_JOINED_CHARS;

@@ -224,7 +224,8 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   let additions = 0;
   let storedAdditions = 0;
 
-  // A message that adds only its `seq` waits for one that stores something. The agent keeps it meanwhile.
+  // A message that adds only its `seq` is not stored alone, but with the next message that adds more. Until then, the
+  // agent keeps it.
   const isEmpty = () =>
     batch.segments.length + batch.kernelRestarts.length + batch.contextFacts.length === 0;
   const isDue = () =>

@@ -94,10 +94,10 @@ export type Surface =
 const INTERPRETER_PORT = '49999';
 const ENVD_PORT = '49983';
 const REST_OF_SANDBOXES = /^\/(?:execute|contexts|files|health)(?:\/|$)/;
-/** `/process.Process/Start`. */
+/** For example, `/process.Process/Start`. */
 const RPC = /^\/([a-z]+\.[A-Za-z]+\/[A-Za-z]+)$/;
 
-/** The name of the RPC method that a path calls. Null: the path is of no method. */
+/** The name of the RPC method that a path calls. Null: the path does not have this form. */
 export function rpcNameIn(path: string): string | null {
   return RPC.exec(path)?.[1] ?? null;
 }

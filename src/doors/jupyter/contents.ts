@@ -89,7 +89,7 @@ const TYPE = z
   .enum(['directory', 'file', 'notebook'], 'must be directory, file or notebook.')
   .nullish();
 const FORMAT = z.enum(['text', 'base64', 'json'], 'must be text, base64 or json.').nullish();
-/** In a query. */
+/** The parameters of a query. */
 const SHOWN = z.object({ type: TYPE, format: FORMAT, content: TEXT });
 const ANYTHING = z.unknown().optional();
 /** `chunk` is the number of a piece of a large file ({@link save}). */

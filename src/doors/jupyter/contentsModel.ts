@@ -16,7 +16,7 @@ export interface ContentsModel {
   readonly last_modified: string;
   readonly mimetype: string | null;
   readonly format: ContentsFormat | null;
-  /** Null: it was not asked for. */
+  /** Null: the client asked for no content. */
   readonly content: unknown;
   readonly size: number | null;
   readonly writable: boolean;

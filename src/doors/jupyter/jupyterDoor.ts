@@ -1,6 +1,6 @@
 /**
- * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/use/doors/jupyter.md). Any gateway
- * answers for any kernel.
+ * The protocol of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/use/doors/jupyter.md). Any
+ * gateway answers for any kernel.
  */
 import type { ServerResponse } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';

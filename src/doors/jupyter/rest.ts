@@ -47,7 +47,7 @@ export function bad(message: string, options?: ErrorOptions): DomainError {
 
 // The kernel specs: one without an environment, and one for each environment that can serve new sessions.
 
-/** The names of the environments of which kernels can be started, in alphabetical order. */
+/** The names of the environments in which kernels can be started, in alphabetical order. */
 export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Promise<string[]> {
   const versions = await service.environments();
   const ready = versions.filter(({ environment }) => environment.state === 'READY');
@@ -85,7 +85,7 @@ export async function askedSpec(
 // The models of Jupyter's REST API (https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html).
 
 export const KERNEL_NAME = 'python3';
-/** The Jupyter Server whose API this is. */
+/** The version of Jupyter Server whose API this is. */
 export const API_VERSION = '2.15.0';
 
 /** The kernel spec of an environment. @param environment null: no environment */
@@ -141,7 +141,7 @@ export interface RestCall {
   readonly call: DoorCall;
   readonly kernels: Kernels;
   readonly connections: Connections;
-  /** When this gateway began. */
+  /** When this gateway started. */
   readonly startedAt: Date;
   /** The variable part of the path, decoded. */
   readonly id: string;

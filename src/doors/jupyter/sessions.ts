@@ -31,7 +31,7 @@ const SESSION = optionalBody({
   kernel: z.object({ id: TEXT, name: TEXT }, 'must be an object.').nullish(),
 });
 
-/** The folder of a document, in which its kernel begins. Null: the home. */
+/** The folder of a document, in which its kernel starts. Null: the home. */
 export function folderOf(path: string | null | undefined): string | null {
   const folder = (path ?? '').replace(/^\/+/, '').split('/').slice(0, -1).join('/');
   return folder === '' ? null : folder;

@@ -54,7 +54,7 @@ const MS_PER_S = 1_000;
 const CHANNELS: readonly string[] = ['shell', 'control', 'stdin', 'iopub'];
 
 /**
- * Reads the parts of a client's message. What may be absent gets its default: clients leave out channel and metadata.
+ * Reads the parts of a client's message. Absent parts get defaults, because clients leave out channel and metadata.
  * @throws MessageError
  */
 function readMessage(parts: {

@@ -1,4 +1,7 @@
-/** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/use/doors/predecessor.md). */
+/**
+ * The API of the system that Cellhouse replaces, with the same paths, shapes, statuses and texts
+ * (docs/use/doors/predecessor.md).
+ */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
 import { isJsonObject } from '../../domain/exactJson.ts';

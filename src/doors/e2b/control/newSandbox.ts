@@ -5,7 +5,7 @@ import type { EnvironmentVariable } from '../../../service/validate.ts';
 import type { DoorSettings } from '../../openDoor.ts';
 import { optionalBody, texts } from '../../shared/body.ts';
 
-// Parts of the bodies of the API.
+// Schemas and checks that several bodies of the API share.
 
 export const FLAG = z.boolean('must be true or false.').nullish();
 export const SECONDS = z.int('must be a whole number of seconds.').nullish();
@@ -58,7 +58,7 @@ export function templateIdOf(environment: string | null): string {
   return environment ?? PLAIN_TEMPLATE_ID;
 }
 
-// What a sandbox may reach, in the words of E2B and as an option of a session.
+// Converts between E2B's settings of a sandbox's network and the session's option `egressAllow`.
 
 /** E2B's name for all hosts. */
 const ALL_TRAFFIC = '0.0.0.0/0';

@@ -32,7 +32,7 @@ export type ControlRoute = Route<Serve>;
 
 export type Serve = (call: ControlCall) => Promise<void>;
 
-/** What the API calls the fields that the service names in its messages. */
+/** The API's names for fields that the service names in its messages. */
 const NAMES: Readonly<Record<string, string>> = {
   environmentVariables: 'envVars',
   egressAllow: 'network.allowOut',

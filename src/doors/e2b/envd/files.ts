@@ -1,4 +1,4 @@
-/** `/files`: contents of files, whole, of any size, and streamed. */
+/** `/files`: uploads and downloads of whole files of any size, as streams. */
 
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -18,7 +18,7 @@ import { isUser } from './rpc.ts';
 /** The body of an upload, decompressed. */
 interface RequestBody {
   readonly content: Readable;
-  /** How to store the body, if the whole body is one file. */
+  /** The options of the upload, if the whole body is one file. */
   readonly upload: UploadOptions;
   /** The error in the body itself. Null: none is known so far. */
   problem(): DomainError | null;

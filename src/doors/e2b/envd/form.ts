@@ -33,11 +33,12 @@ const FILE_FIELD = 'file';
 const MAX_FILES = 10_000;
 const MAX_PARTS = 2 * MAX_FILES;
 /**
- * The most bytes beside the contents of files: in other fields, and in the headers of each file, whose name is a path.
+ * The most bytes of a form beside the contents of its files: MAX_OTHER_BYTES in all, and MAX_HEADER_BYTES for the
+ * headers of each file, which contain its path.
  */
 const MAX_OTHER_BYTES = 1_048_576;
 const MAX_HEADER_BYTES = 8_192;
-/** The parser silently cuts off what exceeds its own limits, so these are set too high to be reached. */
+/** A value for limits of the parser that is never reached. The parser would silently cut off what exceeds a limit. */
 const UNREACHED = 1_073_741_824;
 const LIMITS = {
   parts: MAX_PARTS,

@@ -115,7 +115,7 @@ export function startRequestIn(message: Fields): StartRequest {
     environmentVariables: variablesIn(process),
     folder: folderOf(textIn(process, 'cwd')),
     label: textIn(message, 'tag') || null,
-    // Clients that do not know the field write to the process whenever they want.
+    // Older clients do not know the field `stdin`, and may write to any process.
     allowInput: pty === null && (flagIn(message, 'stdin') ?? true),
     pty,
   };

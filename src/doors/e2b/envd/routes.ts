@@ -56,8 +56,8 @@ interface OpenRpcStream {
   /** Sends the last frame. Calls after the first have no effect. */
   finish(error: RpcError | null): void;
   /**
-   * Ends the stream for this side. A stream that is closed without a last frame is incomplete for the caller.
-   * Idempotent.
+   * Stops the timers, and aborts `gone`. If the connection then ends without a last frame, the caller knows that the
+   * answer is incomplete. Idempotent.
    */
   close(): void;
 }

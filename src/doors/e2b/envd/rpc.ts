@@ -1,4 +1,4 @@
-/** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json): a field that is absent has its default. */
+/** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json). An absent field has its default. */
 
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import { isJsonObject } from '../../../domain/exactJson.ts';
@@ -259,7 +259,7 @@ export interface RpcStream {
   send(message: object): Promise<void>;
   /** Aborted when no further message can be sent, for example because of the time limit. */
   readonly gone: AbortSignal;
-  /** How long the caller waits for the end. The stream then ends by itself, with `deadline_exceeded`. Null: no limit. */
+  /** How long the caller waits for the end. After that, the stream ends with `deadline_exceeded`. Null: no limit. */
   readonly timeoutMs: number | null;
 }
 

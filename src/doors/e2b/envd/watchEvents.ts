@@ -21,7 +21,10 @@ const TYPES: Readonly<Record<FileKind, string>> = {
   other: 'FILE_TYPE_UNSPECIFIED',
 };
 
-/** The first letter of the permissions, as in Go. Go has no letters for other kinds. */
+/**
+ * The first letter of the permissions, as in Go. `other` may be a pipe, a socket or a device, so it has Go's letter for
+ * an irregular file.
+ */
 const LETTERS: Readonly<Record<FileKind, string>> = {
   file: '',
   directory: 'd',

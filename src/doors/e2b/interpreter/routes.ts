@@ -37,7 +37,7 @@ const ROUTES: readonly Route<Answer>[] = [
   },
 ];
 
-/** Errors that may mean that the sandbox has ended. `inSandbox` (`../sandbox.ts`) answers these. */
+/** Errors that may mean that the sandbox has ended. They are left to `inSandbox` (`../sandbox.ts`). */
 const GONE: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'SESSION_ENDED', 'UNAUTHENTICATED']);
 
 export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {

@@ -16,7 +16,10 @@ export interface TimeLimit {
 export interface Allowed {
   /** What code can reach, in words. */
   readonly network: string;
-  /** The annotations of tools that run the code or command that they are given. With a network, the world is open. */
+  /**
+   * The annotations of tools that run the code or command that they are given. `openWorldHint` is true if code can
+   * reach a network.
+   */
   readonly runsCode: ToolAnnotations;
   readonly codeSeconds: TimeLimit;
   readonly commandSeconds: TimeLimit;

@@ -145,7 +145,7 @@ export const WAIT_SECONDS = z
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
 
-/** For how long code may run. */
+/** The schema of the argument for a time limit. */
 export function timeoutSeconds({ byDefault, max }: TimeLimit) {
   return z
     .number()
