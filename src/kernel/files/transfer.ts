@@ -148,7 +148,7 @@ export interface FileRequest {
 export interface FileAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
+  /** Fails if its end is missing. The connection stays open until the body is read to its end or destroyed. */
   readonly body: Readable;
 }
 
@@ -283,7 +283,7 @@ function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
 export interface Download {
   readonly status: number;
   readonly headers: AnswerHead['headers'];
-  /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
+  /** Fails if its end is missing. The connection stays open until the body is read to its end or destroyed. */
   readonly body: Readable;
   /** See `FileContent`. */
   readonly giveBack: (piece: Buffer) => void;
