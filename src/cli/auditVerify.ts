@@ -21,7 +21,7 @@ export async function auditVerify(words: readonly string[]): Promise<void> {
   if (verified.findingCount > 0) process.exitCode = 1;
 }
 
-/** The file of `--heads`. Null: the gateway's own. */
+/** The file that `--heads` names. Null: the gateway's own file. */
 export function headsFile(words: readonly string[]): string | null {
   const { heads } = parseOptions(words, { options: { heads: { type: 'string' } } }).values;
   if (heads === '') throw new Error('--heads needs the name of a file. See cellhouse --help.');
@@ -34,7 +34,7 @@ async function read(file: string): Promise<AuditHead[]> {
   return heads;
 }
 
-/** Logs of several gateways have each head several times. */
+/** Removes repeated heads. The logs of several gateways contain each head several times. */
 function withoutRepeats(heads: readonly AuditHead[]): AuditHead[] {
   return [...new Map(heads.map((head) => [JSON.stringify(head), head])).values()];
 }

@@ -1,6 +1,6 @@
 import { loadConfig, SETTINGS } from '../config/config.ts';
 
-/** `cellhouse config check`: prints the settings in force. Of a secret it only shows whether it is set. */
+/** `cellhouse config check`: prints the settings in force. For a secret, it only shows whether the setting is set. */
 export function checkConfig(): void {
   const config = loadConfig(process.env);
   const secrets = Object.entries(SETTINGS).flatMap(([field, { isSecret }]) =>

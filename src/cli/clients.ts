@@ -1,12 +1,12 @@
-/** What to paste into each client of a door: its address and its token are the only things that a user changes. */
+/** The lines to paste into each client of a door. Only the gateway's address and the token vary. */
 import type { ServedDoor } from '../domain/token.ts';
 
 /** The address of the gateway, and a token for it. */
 interface At {
-  /** Of the gateway, without a slash at its end. */
+  /** The gateway's URL, without a slash at its end. */
   readonly url: string;
   readonly token: string;
-  /** The path of the command `cellhouse` for hosts that start a command. */
+  /** The path of the program `cellhouse`, for hosts that start a command. */
   readonly program: string;
 }
 
@@ -169,7 +169,7 @@ const CLIENTS: Readonly<Record<ServedDoor, readonly ClientLines[]>> = {
   e2b: E2B_CLIENTS,
 };
 
-/** Where each door is, below the address of the gateway. */
+/** The path of each door, below the gateway's URL. */
 const PATHS: Readonly<Record<ServedDoor, string>> = {
   predecessor: '',
   mcp: '/mcp',
@@ -185,7 +185,7 @@ export function clientsText(door: ServedDoor, at: At): string {
   return `== ${door}: ${addresses}\n\n${clients.join('\n')}`;
 }
 
-/** The same as a part of docs/use/doors/clients.md. */
+/** The same lines, as a part of docs/use/doors/clients.md. */
 export function clientsMarkdown(door: ServedDoor, at: At): string {
   const clients = CLIENTS[door].map(
     ({ client, lines }) => `**${client}**\n\n\`\`\`\n${lines(at).trim()}\n\`\`\`\n`,

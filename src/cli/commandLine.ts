@@ -37,7 +37,8 @@ export function tableOf<Row>(
 
 /**
  * Undoes what a command did before `failure`, in reverse order, and goes on if a step fails.
- * @throws AggregateError of `failure` and of the steps that failed. If none did, the caller throws `failure`
+ * @throws AggregateError of `failure` and of the steps that failed. If all steps succeed, nothing is thrown, and the
+ * caller must throw `failure`
  */
 export async function cleanUp(failure: unknown, steps: Closers): Promise<void> {
   await closeAll(steps).catch((left: unknown) => {

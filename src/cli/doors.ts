@@ -15,9 +15,9 @@ import { listeningUrl, urlOf } from './gatewayClient.ts';
 import { openSecretSink } from './secretSink.ts';
 import { CLI, durationOf, type TokenDeps, wrong } from './token.ts';
 
-/** What `cellhouse doors` is asked to do. */
+/** The parsed arguments of `cellhouse doors`. */
 export interface DoorsArguments {
-  /** Null: all that are open. */
+  /** Null: all open doors. */
   readonly door: ServedDoor | null;
   /** The first part of the tokens' names. The name of the door is added to it. */
   readonly name: string;
@@ -109,7 +109,7 @@ export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<
   print(`${where}, and nowhere else. Tokens: ${made.map(({ token }) => token.name).join(', ')}`);
 }
 
-/** @throws Error that says how to revoke the token, if that fails */
+/** @throws Error if the token cannot be revoked. It says how to revoke the token by hand */
 async function revoke(
   deps: Parameters<typeof revokeToken>[0],
   { token: { id, name } }: TokenWithSecret,
@@ -120,7 +120,7 @@ async function revoke(
   });
 }
 
-/** @throws Error if the door is closed, or all are */
+/** @throws Error if the door is closed, or if all doors are closed */
 function doorsToShow(door: ServedDoor | null, { doors: open }: Config): readonly ServedDoor[] {
   if (door !== null && !open.includes(door))
     throw new Error(`The door ${door} is closed. Name it in DOORS, here and for the gateway.`);
@@ -135,7 +135,7 @@ function requestOf(
   const role = userUuid === null && userPrefix === null ? ('TENANT' as const) : ('USER' as const);
   const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
   // Each sandbox of E2B is a user of its own, whose name begins with the name of the token's user. So the token is for
-  // a prefix. It works at this door only.
+  // all users with this prefix.
   const users =
     door === 'e2b' && userUuid !== null
       ? { userUuid: null, userPrefix: userUuid }

@@ -15,7 +15,7 @@ import {
 } from './gatewayClient.ts';
 import { wrong } from './token.ts';
 
-/** What `cellhouse environment` is asked to do. */
+/** The parsed arguments of `cellhouse environment`. */
 export type EnvironmentArguments = GatewayOptions &
   (
     | { readonly type: 'create'; readonly input: EnvironmentInput; readonly isWatched: boolean }
@@ -37,7 +37,7 @@ interface Version {
   readonly version: number | null;
 }
 
-/** As GraphQL takes it. */
+/** The input of the mutation `createEnvironment`. */
 export interface EnvironmentInput {
   readonly name: string;
   readonly apt: readonly string[];

@@ -1,4 +1,4 @@
-/** Finds the gateway that a command is a client of, and calls it. */
+/** Finds the gateway that a command needs, and calls it. */
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -10,7 +10,7 @@ import { wrong } from './token.ts';
 
 /**
  * The address of a gateway, without a slash at its end.
- * @param name of the option or the variable that has it
+ * @param name the name of the option or variable with the address
  * @throws Error that says what is wrong
  */
 export function urlOf(name: string, given: string): string {
@@ -41,9 +41,9 @@ export function addressOf(given: string | undefined, env: Env): string {
 }
 
 /**
- * The token in the file, or in CELLHOUSE_TOKEN. It is no argument, because every user of a machine can read its command
- * lines.
- * @param file of `--token-file`
+ * The token in the file, or in CELLHOUSE_TOKEN. The token is never an argument itself, because every user of a machine
+ * can read the command lines on it.
+ * @param file the value of `--token-file`
  * @throws Error that says what is wrong
  */
 export function tokenIn(file: string | undefined, env: Env): string {
@@ -107,7 +107,7 @@ export async function* followGateway<Data>(
   const { body, headers, status } = response;
   if (!headers.get('content-type')?.startsWith('text/event-stream')) {
     const [error] = (await answerIn(at, response)).errors ?? [];
-    // What a token or a query is refused for lasts. What a gateway fails with may pass.
+    // The refusal of a token or a query would only be repeated. A failure of the gateway may be temporary.
     throw new (status < 500 ? RefusedError : Error)(error?.message ?? NEITHER);
   }
   if (body === null) throw new Error(`${at.url} has sent nothing.`);
@@ -139,7 +139,7 @@ async function answerIn<Data>({ url }: GatewayAddress, response: Response): Prom
   try {
     return (await response.json()) as Answer<Data>;
   } catch (cause: unknown) {
-    // Such as a proxy, while the gateway is away.
+    // For example, a proxy answers while the gateway is away.
     const message = `What answers at ${url} is no gateway: its answer, with status ${response.status}, is no JSON.`;
     throw new Error(message, { cause });
   }

@@ -16,7 +16,7 @@ const text = { type: 'string' } as const;
 const OPTIONS = { url: text, 'token-file': text };
 
 /**
- * Parses the words after `cellhouse mcp`: which gateway it is a client of.
+ * Parses the words after `cellhouse mcp`, and returns the gateway to call.
  * @throws Error that says what is wrong
  */
 export function mcpArguments(
@@ -88,9 +88,12 @@ function failure(message: string): Failure {
 // the next request reaches another one.
 
 export interface BridgeDeps {
-  /** Where the host is. */
+  /** The connection to the host. */
   readonly host: Transport;
-  /** Works over HTTP. Aborting a request closes its connection, which tells the gateway that the call is cancelled. */
+  /**
+   * The connection to the gateway, over HTTP. Aborting a request closes its connection, which tells the gateway that
+   * the call is cancelled.
+   */
   readonly gateway: Transport;
   /** Shows the user a problem that cannot be reported as the answer to a request. */
   readonly say: (line: string) => void;
@@ -162,7 +165,7 @@ function agree(gateway: Transport, answer: JSONRPCMessage): void {
     gateway.setProtocolVersion?.(answer.result.protocolVersion);
 }
 
-/** Above the largest file that MAX_FILE_TEXT_BYTES allows, in base64. */
+/** More than the largest file that MAX_FILE_TEXT_BYTES allows, in base64. */
 const MAX_MESSAGE_BYTES = 100_000_000;
 
 /**

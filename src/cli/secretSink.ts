@@ -4,22 +4,26 @@ import { open, rm } from 'node:fs/promises';
 const MODE = 0o600;
 
 /**
- * Where the secret of a token goes. It is opened, and a file is written, before the token is made or changed: so that no
- * secret is lost.
+ * The destination of a token's secret. It is opened, and a file is written, before the token is made or changed, so
+ * that no secret is lost.
  */
 export interface SecretSink {
-  /** Makes the secret safe in the file. A terminal shows nothing yet. @throws Error if it cannot be written */
+  /**
+   * Writes the secret to the file, and flushes it to the disk. A terminal shows nothing yet.
+   * @throws Error if it cannot be written
+   */
   write(secret: string): Promise<void>;
   /** Must be called when the token is made. A terminal shows the secret. */
   close(): Promise<void>;
-  /** Must be called if no token was made. Removes the file. May follow a failure of the others. */
+  /** Must be called if no token was made. Removes the file. May be called after `write` or `close` has failed. */
   cancel(): Promise<void>;
 }
 
 export type OpenSecretSink = (path: string | null) => Promise<SecretSink>;
 
 /**
- * The terminal, or a new file for its owner alone. A pipe or a log would keep the secret where nobody looks for it.
+ * Opens the terminal, or a new file that only its owner can read. A pipe or a log is refused, because it would keep the
+ * secret unnoticed.
  * @param path null: the terminal
  * @throws Error if standard output is no terminal, or if the file exists or cannot be written
  */

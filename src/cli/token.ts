@@ -23,7 +23,7 @@ import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { cleanUp, parseOptions, tableOf } from './commandLine.ts';
 import { type OpenSecretSink, openSecretSink } from './secretSink.ts';
 
-/** What `cellhouse token` is asked to do. */
+/** The parsed arguments of `cellhouse token`. */
 export type TokenArguments =
   | {
       readonly type: 'create';
@@ -45,7 +45,7 @@ export type TokenArguments =
       readonly secret: SecretArguments;
     };
 
-/** How the secret is made, and where it goes. */
+/** How the secret is made, and where it is written. */
 export interface SecretArguments {
   readonly isForE2b: boolean;
   /** Null: the terminal. */
@@ -60,7 +60,7 @@ const MS_PER: Readonly<Record<string, number>> = {
 };
 
 type Options = NonNullable<ParseArgsConfig['options']>;
-/** By the names of the options. `--json` has no value, and is true. */
+/** The values of the options, by name. `--json` has no text: its value is true. */
 type Values = Readonly<Record<string, string | undefined>>;
 
 const text = { type: 'string' } as const;
@@ -180,7 +180,7 @@ export interface TokenDeps {
   readonly address: DatabaseAddress;
   readonly logger: Logger;
   readonly openSink: OpenSecretSink;
-  /** Prints a line, which never has a secret. */
+  /** Prints a line, which never contains a secret. */
   readonly print: (line: string) => void;
 }
 
@@ -222,8 +222,8 @@ export async function runToken(
 }
 
 /**
- * The secret is safe before the token is made or changed. So if it cannot be written, nothing is made, and a token that
- * was to be rotated keeps its secret.
+ * Writes the secret before the token is made or changed. So if the secret cannot be written, no token is made, and a
+ * token that was to be rotated keeps its former secret.
  */
 async function withSecret(
   { isForE2b, outputPath }: SecretArguments,

@@ -1,9 +1,12 @@
-/** The part of `docker-compose.yml` that passes settings on to the gateway, which `npm run settings` makes. */
+/** Makes the part of `docker-compose.yml` that passes settings on to the gateway, for `npm run settings`. */
 import { SETTINGS } from './config.ts';
 
 type Field = keyof typeof SETTINGS;
 
-/** The settings that Compose does not pass on, each with what Compose does instead. They are about the container. */
+/**
+ * The settings that Compose does not pass on, each with what Compose does instead. These settings are about the
+ * container.
+ */
 export const SET_BY_COMPOSE: Readonly<Partial<Record<Field, string>>> = {
   host: 'The gateway listens on every address of its container.',
   port: 'It is the port on this machine, on loopback. In the container, the port is always 3874.',
@@ -21,7 +24,7 @@ const END = '      # What Compose sets itself.';
 
 /**
  * `docker-compose.yml` with the list of the given settings, by default of all of them.
- * @throws Error if the file does not have the two comments between which the list stands
+ * @throws Error if the file does not have the two comments around the list
  */
 export function withSettings(
   composeFile: string,

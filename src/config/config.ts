@@ -32,7 +32,7 @@ export const SETTING_GROUPS = {
   'GraphQL documents and other origins': QUERIES,
 };
 
-/** Every setting, by the field of the configuration that it gives. */
+/** Every setting, by its field of the configuration. */
 export const SETTINGS = {
   ...PLACES,
   ...ACCESS,
@@ -126,7 +126,10 @@ interface Reading<Of extends Settings> {
   /** For a wrong variable, this has the value of an unset one. */
   readonly values: ValuesOf<Of>;
   readonly problems: readonly string[];
-  /** Names of the variables whose own value is wrong, whatever the others are. */
+  /**
+   * The names of the variables whose value is wrong by itself. A contradiction between two settings does not count
+   * here.
+   */
   readonly wrong: ReadonlySet<string>;
 }
 

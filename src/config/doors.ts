@@ -1,4 +1,4 @@
-/** Which doors are open, and under which names. A door is a protocol beside GraphQL. */
+/** Which doors are open, and the host names by which clients may reach them. A door is a protocol beside GraphQL. */
 import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
 import { optional, text } from './setting.ts';
 
@@ -12,7 +12,7 @@ export const DOOR_SETTINGS = {
     allowed: `some of ${SERVED_DOORS.join(',')}, separated by commas, or none`,
     parse: (given) => (given === 'none' ? [] : doorsIn(listOf(given))),
   }),
-  /** Null: see `src/server/doors/enterDoor.ts`. */
+  /** Null: every name, but none if HOST is loopback (`src/server/doors/enterDoor.ts`). */
   allowedHosts: optional<readonly string[], null>({
     name: 'ALLOWED_HOSTS',
     text: 'Names by which clients reach the doors, without ports, separated by commas; `*` is every name. Addresses and `localhost` always are. So that no page of the web can reach a gateway by a name of its own (DNS rebinding), a request whose `Host` is another name is refused.',

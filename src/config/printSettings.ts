@@ -1,6 +1,6 @@
 /**
- * Writes `./docs/run/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them and
- * ends with 1 if one differs: `node dist/config/printSettings.js [--check]`.
+ * Writes `./docs/run/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them,
+ * and exits with 1 if one differs: `node dist/config/printSettings.js [--check]`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SET_BY_COMPOSE, withSettings } from './composeFile.ts';

@@ -123,7 +123,7 @@ interface OptionalIntegerRule extends Declared, Range {
   readonly whenUnset: string;
 }
 
-/** The same without a default: null if it is unset. */
+/** Like {@link integer}, without a default: the value is null if the variable is unset. */
 export function optionalInteger({ min, max, ...declared }: OptionalIntegerRule) {
   return {
     ...optional<number, null>({

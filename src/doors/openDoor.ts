@@ -1,6 +1,7 @@
 /**
- * What a door is: another wire onto the service, for programs that exist. The server decides who comes in, and keeps the
- * limits (`src/server/doors`). A door only translates. docs/use/doors/README.md says what holds for all of them.
+ * A door offers the service over another protocol, for programs that exist already. The server decides who may call,
+ * and enforces the limits (`src/server/doors`). A door only translates. docs/use/doors/README.md says what holds for
+ * all doors.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -19,103 +20,109 @@ import type { JsonAnswer } from './shared/jsonAnswer.ts';
 export interface OpenDoor {
   readonly name: ServedDoor;
   /**
-   * What it serves: a prefix of paths, and what stands for it in {@link DoorRequest.path}. `{ '/a': '' }` serves `/a` as
-   * the empty path, and `/a/b` as `/b`.
+   * The prefixes of paths that the door serves, and what replaces each prefix in {@link DoorRequest.path}. `{ '/a': ''
+   * }` serves `/a` as the empty path, and `/a/b` as `/b`.
    */
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
   /** What pages of CORS_ORIGINS may send, and may read of answers. */
   readonly cors: DoorCors;
   /**
-   * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that was
-   * thrown while the request was handled.
+   * Makes the answer to a refused request, in the form of this protocol. A request is refused because of a missing
+   * token, a foreign page, a body that is too large, or an error while it was handled.
    */
   refuse(refusal: Refusal): JsonAnswer;
-  /** Called once for each request, before anybody looks at who calls. */
+  /** Called once for each request, before the request's token is checked. */
   enter(request: UnknownRequest): Entry;
-  /** Absent: the door has no WebSockets, which need a token. @throws DomainError, which is refused before the upgrade */
+  /**
+   * Accepts a WebSocket, which always needs a token. Absent: the door has no WebSockets.
+   * @throws DomainError. The request is then refused before the upgrade
+   */
   upgrade?(request: DoorRequest): Promise<DoorUpgrade>;
 }
 
-/** What a request is for, and who may make it. */
+/** How a request is handled. */
 export type Entry =
-  /** Anybody: nothing can be there, or no token would help. */
+  /** Anybody may get this answer. The request needs no token, or fails with any token. */
   | { readonly type: 'open'; readonly answer: (res: ServerResponse) => void }
   | {
       readonly type: 'guarded';
-      /** What the request shows instead of a token. Absent: a token. */
+      /** The key or signature that replaces the token. Absent: the request needs a token. */
       readonly shown?: KeyShown;
-      /** Whether the body is a file: it may take any time to arrive, as long as something moves. */
+      /** Whether the body is a file. Such a body may take any time to arrive, as long as bytes keep arriving. */
       readonly isUpload?: boolean;
-      /** Answers the request. A DomainError is refused. Any other error is logged and masked. */
+      /**
+       * Answers the request. If this throws a DomainError, the request is refused. Any other error is logged and
+       * masked.
+       */
       readonly handle: (call: DoorCall) => Promise<void>;
     };
 
 /** Where a caller of the door may put the token. The path `/t/<token>/...` works at each door. */
 export interface DoorCredentials {
-  /** In this order. `authorization` has the scheme `Bearer` or `token`. */
+  /** In order of precedence. `authorization` has the scheme `Bearer` or `token`. */
   readonly headers: readonly ('x-auth-token' | 'authorization' | 'x-api-key')[];
-  /** Whether it may be the parameter `token` of the query, too. */
+  /** Whether the token may also be the parameter `token` of the query. */
   readonly isInQuery: boolean;
 }
 
 interface DoorCors {
   readonly methods: string;
   readonly headers: string;
-  /** Headers of answers beside those that every page may read. */
+  /** Headers of answers that these pages may read, beside those that every page may read. */
   readonly exposed: string;
 }
 
-/** A request whose token nobody has looked at. */
+/** A request whose token has not been checked. */
 export interface UnknownRequest {
-  /** Its `url` has no token: one in the path or the query was taken out before. */
+  /** The server has already removed a token in the path or query from its `url`. */
   readonly req: IncomingMessage;
   readonly method: string;
-  /** Inside the door, without query. It is as it was sent, so parts of it may be percent-encoded. */
+  /** The path inside the door, without the query. It is not decoded: parts of it may be percent-encoded. */
   readonly path: string;
   /** Without the token. */
   readonly query: URLSearchParams;
 }
 
-/** A key to one session (`service.sessionKey`), or something that only a holder of the key can have made. */
+/** A key to one session (`service.sessionKey`), or a signature with such a key. */
 export type KeyShown =
   | {
       readonly type: 'key';
-      /** Null: it is missing. */
+      /** Null: the request has no key. */
       readonly key: string | null;
-      /** Where it may be, for those who have put it elsewhere. */
+      /** Where the key belongs, for the message to a client that sent none. */
       readonly where: string;
-      /** The user whose session is meant, to the holder of the token that the key derives from. */
+      /** The user of the session, if `holder` has the token from which the key is derived. */
       readonly userOf: (holder: Principal) => string;
     }
   | ({ readonly type: 'signature' } & Signed);
 
-/** A request of a caller who may come in. */
+/** A request whose caller was authenticated. */
 export interface DoorRequest extends UnknownRequest {
   readonly principal: Principal;
   readonly service: BoundService;
-  /** The gateway begins to stop: a stream ends now, in the way that its wire has for this. */
+  /** Tells when the gateway begins to stop. A stream must end then, in the way of its protocol. */
   readonly stopping: Stopping;
 }
 
 export interface DoorCall extends DoorRequest {
   readonly res: ServerResponse;
   /**
-   * Aborted when the client goes away before its answer is complete. It is not when the gateway stops, nor when the
-   * token ends, nor for a client that reads too slowly, although all of these cut the connection: nobody wants the code to
-   * end then.
+   * Aborted when the client goes away before its answer is complete. Not aborted when this gateway cuts the connection
+   * itself: because it stops, because the token ends, or because the client reads too slowly. In these cases the code
+   * should go on.
    */
   readonly gone: AbortSignal;
-  /** The body as UTF-8. @throws an error that the server refuses: it is too large, or the client went away */
+  /** The body as UTF-8. @throws an error that the server handles, if the body is too large or the client went away */
   readBody(): Promise<string>;
   /** The body as it came. Throws like {@link readBody}. */
   readBytes(): Promise<Buffer>;
   /**
-   * The body as a stream of any length, of which nothing is asked for before it is read. It fails if the client goes away.
-   * Destroying it leaves the request alone, so that it can still be answered.
+   * The body as a stream of any length. Nothing is read from the connection before the stream is read. It fails if the
+   * client goes away. If the stream is destroyed, the request can still be answered.
    */
   readStream(): Readable;
-  /** Frees the memory of a piece of {@link readStream} that nobody looks at any more. */
+  /** Frees the memory of a piece of {@link readStream} that is not needed any more. */
   free(piece: Buffer): void;
   /**
    * Answers with a file's content, or with the part that `Range` asks for.
@@ -124,20 +131,20 @@ export interface DoorCall extends DoorRequest {
   sendFile(file: { readonly userUuid: string; readonly path: string }): Promise<void>;
   /** Refuses the request, whose body may still be arriving, in the form of {@link OpenDoor.refuse}. */
   refuse(refusal: Refusal): void;
-  /** From now on a stop does not wait for this answer. */
+  /** From now on, a stop of the gateway does not wait for this answer. */
   onStream(): void;
 }
 
 export type Stopping = Pick<TokenEnd, 'isOver' | 'on'>;
 
 export interface DoorUpgrade {
-  /** One of those that the client offers. Null: none. */
+  /** One of the subprotocols that the client offers. Null: none. */
   readonly protocol: string | null;
   /** Takes the open socket. */
   open(socket: DoorSocket): void;
 }
 
-/** The settings that doors need, by their fields of the configuration. */
+/** The settings that doors need, under their names in the configuration. */
 export interface DoorSettings {
   readonly executionTimeoutMs: number;
   readonly maxExecutionTimeoutMs: number;
@@ -149,7 +156,7 @@ export interface DoorSettings {
   readonly pipIndexUrl: string | null;
 }
 
-/** What doors are made of. */
+/** What every door needs. */
 export interface DoorDeps {
   readonly settings: DoorSettings;
   readonly logger: Logger;
@@ -158,25 +165,26 @@ export interface DoorDeps {
 }
 
 /**
- * An open WebSocket of a door. The server sends the pings, and closes it by itself: with 1012 when the gateway stops, with
- * 1008 when the token ends, with 1009 for a message above MAX_BODY_BYTES, with 1013 if the client reads nothing.
+ * An open WebSocket of a door. The server sends the pings. The server also closes the socket by itself: with 1012 when
+ * the gateway stops, with 1008 when the token ends, with 1009 for a message above MAX_BODY_BYTES, with 1013 if the
+ * client reads nothing.
  */
 export interface DoorSocket {
   /** The subprotocol. Empty: none. */
   readonly protocol: string;
   readonly isOpen: boolean;
-  /** Resolves when the operating system has taken the data, or never will: then the socket is closed. */
+  /** Resolves when the operating system has taken the data, or when the socket is closed. */
   send(data: string | Uint8Array): Promise<void>;
   /**
-   * Resolves with true when the client has answered that everything sent before has arrived at it; with false, when the
-   * socket is closed first. It is the client's WebSocket that answers: programs see nothing of it.
+   * Resolves with true when the client has confirmed that everything sent before has arrived. Resolves with false if
+   * the socket is closed first. The client's WebSocket library confirms it by itself, unseen by the client's program.
    */
   arrived(): Promise<boolean>;
   /** Called with each message, in order: text is a string, binary data a Buffer. */
   onMessage(listener: (data: string | Buffer) => void): void;
-  /** Called once, when the gateway stops. It is waited for, for a second at most, before the socket is closed. */
+  /** `prepare` is called once, when the gateway stops. The socket is closed when it has resolved, or after a second. */
   onStop(prepare: () => Promise<void>): void;
-  /** Called once, when it is closed. */
+  /** The listener is called once, when the socket is closed. */
   onClose(listener: (code: number) => void): void;
   close(code: number, reason: string): void;
 }

@@ -66,7 +66,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
   const textOf = ({ sessionId, host, port, outcome }: EgressKey, at = minute) =>
     [at, sessionId, host, port, outcome].join(' ');
 
-  /** Whether the key is one of those that the session may have in this minute. */
+  /** Whether the session may have this key in this minute. If so, the key is remembered. */
   function mayHave(key: EgressKey): boolean {
     const text = textOf(key);
     if (seen.has(text)) return true;

@@ -82,7 +82,7 @@ export async function openBuildLog(
     storing.catch(() => undefined);
   }
 
-  /** Stores also what an earlier commit could not store. */
+  /** Stores all unstored items, including those of an earlier commit that failed. */
   async function storeRest(): Promise<void> {
     if (mayBeStored) {
       const stored = await queries.buildLogSize(executionId, BEGINNING);
@@ -93,7 +93,7 @@ export async function openBuildLog(
     try {
       await store.commit({ streams: [], outputs: items });
     } catch (error: unknown) {
-      // After a conflict, what is stored is of another builder.
+      // After a conflict, the stored items are those of another builder.
       mayBeStored = !(error instanceof ConcurrencyError);
       throw error;
     }
@@ -134,7 +134,7 @@ export async function openBuildLog(
   return {
     formerAttempts: former.attempts,
     add: (text) => {
-      // It grows to twice the size before it is cut, so that cutting is rare.
+      // `end` grows to twice its size before it is cut, so that cutting is rare.
       end = (end.length > 2 * MAX_END_CHARS ? end.slice(-MAX_END_CHARS) : end) + text;
       if (kept + text.length > MAX_LOG_CHARS) {
         dropped += text.length;

@@ -33,7 +33,7 @@ interface StreamEvents {
 }
 
 interface DialledStream {
-  /** Belongs to the owner after `onTaken`. */
+  /** After `onTaken`, the caller owns the stream, and must end or destroy it. */
   readonly stream: Duplex;
   /** Destroys the stream, unless it was taken. */
   abandon(): void;

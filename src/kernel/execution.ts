@@ -128,7 +128,8 @@ function lateInputRequest(
 }
 
 /**
- * How an execution that reached the kernel ended. docs/use/running-code.md lists all statuses; these follow from a kernel's answer.
+ * How an execution that reached the kernel ended. Its statuses are those that follow from a kernel's answer.
+ * docs/use/running-code.md lists all statuses.
  */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';
@@ -149,7 +150,7 @@ export interface ExecutionOutcome {
   readonly finishedAt: number;
   /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
-  /** The size that the kept outputs count as stored (`storedOutputBytes` in `execution.ts`). */
+  /** How many bytes the kept outputs count as stored ({@link storedOutputBytes}). */
   readonly storedOutputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;
@@ -389,8 +390,9 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage, isCommand: boo
 }
 
 /**
- * The size that the kept outputs of an execution count as stored: their content, and {@link BYTES_PER_ITEM} for each
- * output and each value nested in it. The progress has all of these numbers, so the stored outputs need not be read.
+ * How many bytes the kept outputs of an execution count as stored, for the quota STORED_BYTES: their content, and
+ * {@link BYTES_PER_ITEM} for each output and each value nested in it. The progress has all of these numbers, so the
+ * stored outputs need not be read.
  * @param last outputs that are not in the progress
  */
 export function storedOutputBytes(

@@ -113,7 +113,10 @@ export interface Runtime {
   readonly name: string;
   /** The immutable id of the image that `reference` names now. */
   imageId(reference: string): Promise<string>;
-  /** Creates and starts a worker. If this fails, nothing of the worker is left. */
+  /**
+   * Creates and starts a worker. If this fails, everything that it has created is removed, at the latest by the next
+   * sweep.
+   */
   create(spec: WorkerSpec): Promise<MadeWorker>;
   /** How the worker's agent is reached, from its recorded state. Null if the worker was never started. */
   addressOf(worker: Pick<Worker, 'socketPath'>): AgentAddress | null;

@@ -16,7 +16,7 @@ import type { HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 
 export interface AgentLinkDeps
   extends Pick<HeldWorkerDeps, 'logger' | 'messageCounts' | 'onSuspect'> {
-  /** Gets each message once, in order. None comes from an agent that was restarted. */
+  /** Gets each message once, in order. Messages of an agent that was restarted are dropped. */
   readonly onMessage: (message: KernelMessage) => void;
   /** Called at each connection, unless the agent was restarted. */
   readonly onOpen: (workerId: WorkerId) => void;
@@ -31,7 +31,7 @@ export interface AgentLink
   readonly isReplaced: boolean;
   /** The agent has been unreachable for a while, or was restarted. */
   readonly isSuspect: boolean;
-  /** The boot that the messages come from. */
+  /** The boot id of the agent that sent the messages. */
   readonly bootId: string;
   readonly call: CallAgent;
 }

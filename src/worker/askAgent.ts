@@ -1,4 +1,4 @@
-/** Asks agents of workers: any gateway may, with or without the lease. */
+/** Calls to workers' agents that any gateway may make, with or without the lease. */
 import type { Logger } from 'pino';
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';

@@ -34,12 +34,15 @@ const MAX_JOINED_CHARS = 64 * 1024;
 
 /** One execution that a worker has accepted and that has not ended. */
 export interface Job {
-  /** As last stored. */
+  /** The execution as last stored. */
   execution: Execution;
   readonly code: string;
   /** The expressions that are evaluated after the code. Absent: there are none. */
   readonly userExpressions?: readonly UserExpression[];
-  /** It was recorded before this gateway took over the worker, so the former holder may have sent it to the agent. */
+  /**
+   * Whether the execution was recorded before this gateway took over the worker. Then the former holder may have sent
+   * its code to the agent.
+   */
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
@@ -105,7 +108,7 @@ export function addOutput(batch: Batch, job: Job, output: Output, at: Date): voi
   }
 }
 
-/** Bytes that are not UTF-8 stay pieces of their own. */
+/** A piece with bytes that are not UTF-8 is never joined. */
 function canJoin(first: StreamOutput, second: StreamOutput): boolean {
   if (first.base64 !== undefined || second.base64 !== undefined) return false;
   return first.name === second.name && first.text.length + second.text.length <= MAX_JOINED_CHARS;
@@ -167,9 +170,9 @@ export function endingWithoutAnswer(
 
 /** The last stored state of a worker, without its executions. */
 export interface StoredWorker {
-  /** Null: it has none yet. */
+  /** Null: the worker has no session yet. */
   readonly session: Session | null;
-  /** An open context of it. */
+  /** An open context of the worker. */
   context(id: ContextId): Context | undefined;
 }
 

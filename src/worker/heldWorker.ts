@@ -48,7 +48,7 @@ export interface HeldWorkerDeps {
   readonly variables: Queries['sessionVariables'];
   readonly executionVariables: Queries['executionVariables'];
   readonly readInput: Queries['inputIn'];
-  /** Null: nothing may be reached. */
+  /** Null: code may reach nothing outside its worker. */
   readonly egress: EgressServer | null;
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;

@@ -131,7 +131,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
       const underWay = [...adopting.values()].map(({ promise }) => promise);
       await Promise.all([
         ...[...workers.values()].map((held) => held.close(drainMs)),
-        // If the database is away, an adoption may take longer. It does not act for the worker then, either.
+        // If the database is away, an adoption may take longer than `drainMs`. When it ends, `takeOver` sees
+        // `isClosed`, and does not act for the worker.
         within(drainMs, Promise.allSettled(underWay), () => undefined),
       ]);
       workers.clear();

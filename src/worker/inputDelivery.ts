@@ -48,7 +48,7 @@ export function createInputReader(readInput: Queries['inputIn'], id: ExecutionId
 
   async function readAt(start: number): Promise<Buffer> {
     const range = { start, end: start + MAX_CALL_INPUT_BYTES };
-    // The agent's count goes back only if an answer was lost.
+    // Pieces before the known one are read only if the agent's count went back, which happens if an answer was lost.
     const pieces = await readInput(id, range, known.offset <= start ? known.version : 1);
     const [first] = pieces;
     if (first) known = { offset: first.offset, version: first.version };

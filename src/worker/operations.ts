@@ -53,7 +53,7 @@ export interface OperatedWorker {
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */
   readonly isActing: boolean;
-  /** Stops holding back the execution's code. Returns whether it was held back until now, because of an interrupt. */
+  /** Stops holding back the execution's code. Returns whether the code was held back until now. */
   endHoldBack(id: ExecutionId): boolean;
   /** Ends one of its jobs as CANCELLED; its code is never sent. */
   cancel(job: Job): void;

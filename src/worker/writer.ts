@@ -224,7 +224,8 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   let additions = 0;
   let storedAdditions = 0;
 
-  // A message that adds only its `seq` waits for one that stores something. The agent keeps it meanwhile.
+  // A message that adds only its `seq` is not stored alone, but with the next message that adds more. Until then, the
+  // agent keeps it.
   const isEmpty = () =>
     batch.segments.length + batch.kernelRestarts.length + batch.contextFacts.length === 0;
   const isDue = () =>
@@ -234,7 +235,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
 
   async function storeDue(): Promise<void> {
     do {
-      // Before the batch is taken: whatever this throws, nothing of the batch is lost.
+      // This is called before the batch is taken, so that an error here loses nothing of the batch.
       deps.holdBack(false);
       const taken = batch;
       const upTo = additions;

@@ -26,7 +26,7 @@ const CORS_HEADERS = [
 export function createE2bDoor(deps: DoorDeps): OpenDoor {
   return {
     name: 'e2b',
-    // The URLs that the SDKs sign have no part of the path before `/files`.
+    // The SDKs sign URLs whose path is `/files`, without `/e2b` before it.
     mounts: { '/e2b': '', '/files': '/files' },
     credentials: { headers: ['x-api-key', 'authorization', 'x-auth-token'], isInQuery: false },
     cors: {
@@ -39,7 +39,10 @@ export function createE2bDoor(deps: DoorDeps): OpenDoor {
   };
 }
 
-/** On the data plane, a request shows a key to the sandbox, as `create` and `connect` give it, or a signature by one. */
+/**
+ * On the data plane, a request has a key to the sandbox, from the answer to `create` or `connect`, or a signature by
+ * such a key.
+ */
 function enter(deps: DoorDeps, request: UnknownRequest): Entry {
   const { req, method, query } = request;
   // With a slash at the end of its address, an SDK sends two slashes in a row.

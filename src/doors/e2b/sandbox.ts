@@ -1,4 +1,4 @@
-/** Serves a call on the data plane within its sandbox, however that ends meanwhile. */
+/** Serves a call on the data plane of a sandbox, also if the sandbox ends meanwhile. */
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';
@@ -12,22 +12,26 @@ import type { DoorCall, UnknownRequest } from '../openDoor.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
 import { sessionPrefixOf } from '../shared/target.ts';
 
-// A sandbox is a session. Its id is in the name of the session's user, so every gateway knows which session is meant.
+// A sandbox is a session. The name of the session's user contains the sandbox's id, so every gateway can find the
+// session.
 
 /** The ids that E2B's own proxy accepts. */
 const SANDBOX_ID = /^i[0-9a-z]{20}$/;
 const ID_LETTERS = '0123456789abcdefghijklmnopqrstuvwxyz';
 const ID_LENGTH = 20;
-/** The largest multiple of 36 in a byte: what is above would make some letters more likely than others. */
+/**
+ * The largest multiple of 36 in a byte. Bytes from this one on are skipped, since they would make some letters more
+ * likely than others.
+ */
 const EVEN_BYTES = 252;
-/** How the prefix of every session of this door ends. */
+/** The end of each prefix of names of this door's sessions ({@link sessionPrefixOf}). */
 const PREFIX_END = ':e2b:';
 
 export function isSandboxId(given: string): boolean {
   return SANDBOX_ID.test(given);
 }
 
-/** An id that nobody can guess: it is part of what a key to the sandbox derives from. */
+/** An id that nobody can guess, because keys to the sandbox are derived from it. */
 export function newSandboxId(): string {
   let letters = '';
   while (letters.length < ID_LENGTH)
@@ -36,12 +40,12 @@ export function newSandboxId(): string {
   return `i${letters.slice(0, ID_LENGTH)}`;
 }
 
-/** The user of the session that is this sandbox of the holder. */
+/** The user whose session is this sandbox of the holder. */
 export function userOf(holder: Principal, sandboxId: string): string {
   return `${sessionPrefixOf(holder)}${sandboxId}`;
 }
 
-/** The id of the sandbox that is the session of this user. Null: it is none of this door. */
+/** The id of the sandbox that is this user's session. Null: the session was not made by this door. */
 export function sandboxIdIn(userUuid: string): string | null {
   const prefix = prefixIn(userUuid);
   return prefix === null ? null : userUuid.slice(prefix.length);
@@ -54,30 +58,34 @@ function prefixIn(userUuid: string): string | null {
 
 export const SANDBOX_NAMES: SessionNames = { prefixOf: sessionPrefixOf, prefixIn };
 
-// E2B has three servers: the API, one in each sandbox for code, and one for files and processes. Here all are below one path.
+// E2B has three servers: the API, and in each sandbox one for code and one for files and processes. Here all three
+// share one path.
 
-/** A call on the data plane: its key was right, and the session of its sandbox was open when it came. */
+/** A call on the data plane. Its key was valid, and its sandbox's session was open when the call came. */
 export interface SandboxCall {
-  /** Its service can act in this one session, and opens none. */
+  /** Its service can act only in this session, and cannot open a session. */
   readonly call: DoorCall;
   readonly sandboxId: string;
-  /** Of the session. */
+  /** The user of the session. */
   readonly userUuid: string;
   readonly session: Session;
-  /** Whether a signature in the URL stands for the key. */
+  /** Whether the call had a signature in its URL instead of the key. */
   readonly isSigned: boolean;
-  /** Whether the session has ended meanwhile. Then a stream must not end as if everything had been said. */
+  /**
+   * Whether the session has ended meanwhile. If so, a stream must be cut off, because a normal end would mean that it
+   * was complete.
+   */
   hasEnded(): Promise<boolean>;
   /**
-   * From now on the answer is a stream: it is cut off when the session ends at whatever gateway, or when this gateway
-   * stops, which does not wait for it. Call this before the headers are sent.
+   * From now on the answer is a stream. The stream is cut off when the session ends, at any gateway, or when this
+   * gateway stops. The stop does not wait for the stream. Call this before the headers are sent.
    */
   onStream(): void;
 }
 
 export type Surface =
   | { readonly type: 'control' }
-  /** Of a sandbox: code (49999), or files and processes (49983). */
+  /** A server of a sandbox: for code (port 49999), or for files and processes (port 49983). */
   | { readonly type: 'interpreter' | 'envd'; readonly sandboxId: string }
   | { readonly type: 'signed' }
   | { readonly type: 'no-sandbox' }
@@ -86,15 +94,15 @@ export type Surface =
 const INTERPRETER_PORT = '49999';
 const ENVD_PORT = '49983';
 const REST_OF_SANDBOXES = /^\/(?:execute|contexts|files|health)(?:\/|$)/;
-/** `/process.Process/Start`. */
+/** For example, `/process.Process/Start`. */
 const RPC = /^\/([a-z]+\.[A-Za-z]+\/[A-Za-z]+)$/;
 
-/** The name of the method that a path calls. Null: it calls none. */
+/** The name of the RPC method that a path calls. Null: the path does not have this form. */
 export function rpcNameIn(path: string): string | null {
   return RPC.exec(path)?.[1] ?? null;
 }
 
-/** Which of the servers a request is for. */
+/** The server that a request is for. */
 export function surfaceOf({
   req: { headers },
   path,
@@ -139,7 +147,7 @@ export async function inSandbox(
   }
 }
 
-/** This gateway may not have heard of the end yet. */
+/** Also reads the session, because this gateway may not have received the event of its end yet. */
 async function hasSessionEnded({ service }: DoorCall, watched: WatchedSession): Promise<boolean> {
   if (watched.hasEnded) return true;
   const now = await service.session(watched.session.userUuid);
@@ -155,7 +163,7 @@ export function answerError(res: ServerResponse, status: number, message: string
   answerJson(res, status, errorAnswer({ status, message }).body);
 }
 
-/** Clients compare `code` with numbers, so it is the status. */
+/** `code` is the status, because clients compare it with numbers. */
 export function errorAnswer({
   status,
   message,
@@ -164,7 +172,10 @@ export function errorAnswer({
   return { status, headers, body: { code: status, message } };
 }
 
-/** What E2B's proxy says of a sandbox that is not there: clients take it for killed, and nothing else. */
+/**
+ * The answer of E2B's proxy for a sandbox that does not exist. Clients take only this answer to mean that the sandbox
+ * was killed.
+ */
 function answerGone(res: ServerResponse, sandboxId: string): void {
   answerJson(res, 502, { sandboxId, message: 'The sandbox was not found', code: 502 });
 }

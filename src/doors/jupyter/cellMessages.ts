@@ -25,7 +25,7 @@ interface Outgoing extends Omit<MessageFacts, 'session'> {
 }
 
 export interface Outbox {
-  /** Resolves when the operating system has taken it, or the connection is closed. */
+  /** Resolves when the operating system has taken the message, or when the connection is closed. */
   send(outgoing: Outgoing): Promise<void>;
   /** From now on, the messages are those of a fresh kernel. */
   restarted(kernelRestarts: number): void;
@@ -35,7 +35,7 @@ interface OutboxDeps {
   readonly socket: DoorSocket;
   readonly kernelId: string;
   readonly kernelRestarts: number;
-  /** Longest message that its client takes. */
+  /** The longest message that the client accepts. */
   readonly maxMessageBytes: number;
 }
 
@@ -63,7 +63,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   };
 }
 
-/** The same at every gateway until the kernel is replaced. */
+/**
+ * The session id in the headers of the kernel's messages. It is the same at every gateway until the kernel is replaced.
+ */
 function sessionOf(kernelId: string, kernelRestarts: number): string {
   return `${kernelId}-${kernelRestarts}`;
 }
@@ -105,7 +107,7 @@ interface CellMessages {
 export function createCellMessages(): CellMessages {
   /** The last error among the outputs of the present execution. */
   let shown: ErrorContent | null = null;
-  /** The results of its user expressions, which only the reply contains. */
+  /** The results of the present execution's user expressions, which only the reply contains. */
   let expressions: Fields = {};
 
   return {

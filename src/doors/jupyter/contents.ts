@@ -89,7 +89,7 @@ const TYPE = z
   .enum(['directory', 'file', 'notebook'], 'must be directory, file or notebook.')
   .nullish();
 const FORMAT = z.enum(['text', 'base64', 'json'], 'must be text, base64 or json.').nullish();
-/** In a query. */
+/** The parameters of a query. */
 const SHOWN = z.object({ type: TYPE, format: FORMAT, content: TEXT });
 const ANYTHING = z.unknown().optional();
 /** `chunk` is the number of a piece of a large file ({@link save}). */
@@ -116,7 +116,7 @@ interface Home {
   readonly path: string;
 }
 
-/** @throws NOT_FOUND for a token with which each kernel has files of its own */
+/** @throws NOT_FOUND for a token that is not for one user: with it, each kernel has its own files */
 function homeOf({ call, kernels, id }: RestCall): Home {
   const { filesOf: userUuid } = kernels;
   if (userUuid !== null) return { call, userUuid, path: homePath(id) };
@@ -140,7 +140,7 @@ async function get(rest: RestCall): Promise<void> {
   answerRest(call.res, 200, isHome ? { ...model, note: NOTE } : model);
 }
 
-/** The view under the requested path, even if a link led to a file of another path. */
+/** The view with the requested path, even if that path is a link to another file. */
 function named({ userUuid, entry }: FileView, path: string): FileView {
   return { userUuid, entry: { ...entry, path, name: nameIn(path) } };
 }

@@ -16,7 +16,7 @@ export interface ContentsModel {
   readonly last_modified: string;
   readonly mimetype: string | null;
   readonly format: ContentsFormat | null;
-  /** Null: it was not asked for. */
+  /** Null: the client asked for no content. */
   readonly content: unknown;
   readonly size: number | null;
   readonly writable: boolean;
@@ -25,7 +25,7 @@ export interface ContentsModel {
 const NOTEBOOK = /\.ipynb$/;
 const OWNER_MAY_WRITE = 0o200;
 
-/** What a file is, by its name. */
+/** The type of a file, by its name. */
 export function typeOf({ kind, name }: Pick<FileEntry, 'kind' | 'name'>): ContentsType {
   if (kind === 'directory') return 'directory';
   return NOTEBOOK.test(name) ? 'notebook' : 'file';

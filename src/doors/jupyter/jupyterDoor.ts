@@ -1,6 +1,6 @@
 /**
- * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/use/doors/jupyter.md). Any gateway
- * answers for any kernel.
+ * The protocol of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/use/doors/jupyter.md). Any
+ * gateway answers for any kernel.
  */
 import type { ServerResponse } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';
@@ -13,9 +13,9 @@ import { serveRest } from './routes.ts';
 import { serveChannels } from './serveChannels.ts';
 import { V1_PROTOCOL } from './wire.ts';
 
-/** Clients do not come back after it. */
+/** The close code after which clients do not reconnect. */
 const NORMAL = 1000;
-/** Where a Jupyter server has pages. */
+/** The paths of a Jupyter server's pages. */
 const PAGES = /^(\/(lab|tree)?)?\/?$/;
 const NO_PAGES =
   'Cellhouse answers Jupyter clients here, and has no pages of its own. Give this address, without /lab or /tree, to a client.\n';
@@ -66,8 +66,8 @@ export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
 }
 
 /**
- * Clients ask for the version before they have a token, and VS Code for the page `/tree`: a server that redirects from it
- * is one with a password. Null: a token is needed.
+ * The answer to a request that needs no token. Null: the request needs one. Clients ask for the version before they
+ * have a token. VS Code asks for the page `/tree`: if that redirects, it assumes that the server wants a password.
  */
 function openAnswerTo({ method, path }: UnknownRequest): ((res: ServerResponse) => void) | null {
   if (method !== 'GET' && method !== 'HEAD') return null;
@@ -76,8 +76,8 @@ function openAnswerTo({ method, path }: UnknownRequest): ((res: ServerResponse) 
 }
 
 /**
- * Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. A kernel of a name that
- * it does not know is 501 there, whose body has other fields.
+ * Refusals as in Jupyter Server: 403 for a missing or wrong token, and for too many kernels; 501 for an unknown kernel
+ * name, with other fields in its body.
  */
 function refuse({ status, code, message, details, headers }: Refusal): JsonAnswer {
   const unknownKernel = details?.kernelName;
@@ -98,7 +98,10 @@ function offers({ req }: DoorRequest, protocol: string): boolean {
   return offered.split(',').some((each) => each.trim() === protocol);
 }
 
-/** What the client calls itself, so that another connection of it takes the place of this one, and goes on from there. */
+/**
+ * The name that the client gives itself. A later connection with the same name replaces this one, and continues where
+ * it ended.
+ */
 function sessionIdOf({ query }: DoorRequest): string | null {
   const given = query.get('session_id');
   return given === null || given === '' || given.length > MAX_SESSION_ID_CHARS ? null : given;

@@ -20,7 +20,7 @@ interface Connection {
   readonly kernelId: string;
   /** The name that the client gives itself. Null: it gives none. */
   readonly reader: string | null;
-  /** Another connection has taken its place. */
+  /** Called when another connection has replaced this one. */
   replaced(): void;
 }
 
@@ -67,7 +67,8 @@ export interface Kernels {
   /** @throws NOT_FOUND */
   end(id: string): Promise<void>;
   /**
-   * Interrupts the execution that runs. Those that wait run after it, unless it has the option `stopOnError`.
+   * Interrupts the running execution. Waiting executions then run, unless the interrupted one has the option
+   * `stopOnError`.
    * @throws NOT_FOUND
    */
   interrupt(id: string): Promise<void>;
@@ -120,7 +121,8 @@ export function kernelsOf({ principal, service }: Caller, newId: () => string): 
     },
     restart: async (id) => {
       const { context, userUuid, unfinished } = await find(id);
-      // The last first, so that none of them begins meanwhile. The restart itself ends the one that runs.
+      // Waiting executions are interrupted in reverse order, so that none of them begins meanwhile. The restart itself
+      // ends the running one.
       for (const waiting of unfinished.slice(1).reverse()) await service.interrupt(waiting);
       await service.restartKernel(userUuid, context.id);
       return await find(id);

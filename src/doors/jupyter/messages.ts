@@ -7,7 +7,7 @@ import type { ExecuteRequest } from '../../service/execute/validateRequest.ts';
 import type { Fields } from '../shared/body.ts';
 import type { Channel, Header, Message } from './wire.ts';
 
-/** In the headers of all messages that a kernel sends. */
+/** The username in the headers of all messages that a kernel sends. */
 const KERNEL_USERNAME = 'cellhouse';
 
 export interface Sent {
@@ -37,7 +37,7 @@ export function messageOf({ channel, type, content }: Sent, facts: MessageFacts)
   return { channel, header, parent_header: facts.parent ?? {}, metadata: {}, content };
 }
 
-/** A reply to a request. @param channel that of the request */
+/** A reply to a request. @param channel the channel of the request */
 export function reply(channel: Channel, type: string, content: Fields): Sent {
   return { channel, type, content };
 }
@@ -62,7 +62,7 @@ export function cellOptions(
     code: String(code),
   }));
   return {
-    // Nobody sees that a silent cell has failed.
+    // A silent cell that fails stops no other cells, because nobody sees its error.
     stopOnError: content.stop_on_error !== false && !silent,
     allowInput: content.allow_stdin !== false,
     silent,
@@ -123,11 +123,11 @@ interface EndOfCell {
 }
 
 interface CellResult {
-  /** The last error among its outputs. */
+  /** The last error among the cell's outputs. */
   readonly shown: ErrorContent | null;
-  /** The results of its user expressions. */
+  /** The results of the cell's user expressions. */
   readonly expressions: Fields;
-  /** Its execution count. */
+  /** The cell's execution count. */
   readonly count: number;
 }
 
@@ -138,7 +138,7 @@ export function endOfCell(ended: Ended, { shown, expressions, count }: CellResul
         unshown: null,
         reply: { status: 'ok', execution_count: count, payload: [], user_expressions: expressions },
       };
-    // It never ran: it was cancelled because of an error of another cell, or interrupted before its turn.
+    // The cell never ran: it was cancelled because of an error of another cell, or interrupted before its turn.
     case 'CANCELLED':
       return { unshown: null, reply: { status: 'aborted' } };
     case 'ERROR':

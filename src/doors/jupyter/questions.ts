@@ -5,8 +5,7 @@
 import type { KernelAnswer, KernelQuestion } from '../../domain/kernelQuestion.ts';
 import type { Fields } from '../shared/body.ts';
 
-/** Null: the kernel does not answer now. Then the reply says that nothing is known. */
-/** One kind of request. */
+/** One kind of request. If the kernel does not answer, `answer` is null, and the reply says that nothing is known. */
 interface Question {
   readonly question: (content: Fields) => KernelQuestion;
   readonly reply: (answer: KernelAnswer | null, content: Fields) => Fields;

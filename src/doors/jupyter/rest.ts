@@ -9,7 +9,7 @@ import type { Route } from '../shared/findRoute.ts';
 import { answerJson } from '../shared/jsonAnswer.ts';
 import { type Connections, type Kernels, shortened } from './kernels.ts';
 
-/** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
+/** The headers of every answer. Answers describe a present state, so they must not be cached. */
 export const ANSWER_HEADERS = {
   'Content-Type': 'application/json; charset=UTF-8',
   'Cache-Control': 'no-store',
@@ -33,7 +33,7 @@ export function answerNothing(res: ServerResponse): void {
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
 }
 
-/** Every refusal of a Jupyter server looks so. */
+/** The body of every refusal of a Jupyter server. */
 export function errorBody(message: string): object {
   return { message, reason: null };
 }
@@ -45,9 +45,9 @@ export function bad(message: string, options?: ErrorOptions): DomainError {
   return new DomainError('BAD_USER_INPUT', message, {}, options);
 }
 
-// The kinds of kernels: one of no environment, and one of each environment that serves new sessions.
+// The kernel specs: one without an environment, and one for each environment that can serve new sessions.
 
-/** The names of the environments of which kernels can be started, in alphabetical order. */
+/** The names of the environments in which kernels can be started, in alphabetical order. */
 export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Promise<string[]> {
   const versions = await service.environments();
   const ready = versions.filter(({ environment }) => environment.state === 'READY');
@@ -58,7 +58,10 @@ export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Pr
   return [...names].sort();
 }
 
-/** What kernel a client asks for. Undefined: any, because it names none. Null: one of no environment. */
+/**
+ * The environment of the kernel that a client asks for. Undefined: any, because the client names none. Null: no
+ * environment.
+ */
 type AskedKernelSpec = string | null | undefined;
 
 /** @param name of a kernel spec @throws BAD_USER_INPUT with `details.kernelName` if there is none of this name */
@@ -79,13 +82,13 @@ export async function askedSpec(
   );
 }
 
-// What Jupyter's REST API tells (https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html).
+// The models of Jupyter's REST API (https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html).
 
 export const KERNEL_NAME = 'python3';
-/** The Jupyter Server whose API this is. */
+/** The version of Jupyter Server whose API this is. */
 export const API_VERSION = '2.15.0';
 
-/** The kernel spec of an environment. @param environment null: of none */
+/** The kernel spec of an environment. @param environment null: no environment */
 export function kernelSpec(environment: string | null) {
   return {
     name: environment ?? KERNEL_NAME,
@@ -128,7 +131,7 @@ export function sessionModel({ id, path, name, type }: Notebook, kernel: KernelM
   return { id, path, name, type, kernel, notebook: { path, name } };
 }
 
-/** With six digits of a second: clients of the gateway protocol parse no other form. */
+/** The time with microseconds. Clients of the gateway protocol parse no other form. */
 export function jupyterTime(at: Date): string {
   return at.toISOString().replace('Z', '000Z');
 }
@@ -138,7 +141,7 @@ export interface RestCall {
   readonly call: DoorCall;
   readonly kernels: Kernels;
   readonly connections: Connections;
-  /** When this gateway began. */
+  /** When this gateway started. */
   readonly startedAt: Date;
   /** The variable part of the path, decoded. */
   readonly id: string;

@@ -43,7 +43,7 @@ interface RoutesDeps {
   readonly startedAt: Date;
 }
 
-/** Answers a call. @throws DomainError NOT_FOUND for a path that is not here, and those of the service */
+/** Answers a call. @throws DomainError NOT_FOUND for an unknown path; the errors of the service */
 export async function serveRest(
   { connections, newId, startedAt }: RoutesDeps,
   call: DoorCall,
@@ -64,7 +64,7 @@ function notAllowed({ res }: DoorCall, methods: readonly string[]): void {
 async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {
   const all = await kernels.list();
   const last = Math.max(startedAt.getTime(), ...all.map((each) => each.lastActivityAt.getTime()));
-  // Those of others are nobody's business.
+  // Only connections to the caller's own kernels are counted.
   const own = all.reduce((sum, { context }) => sum + connections.of(context.id), 0);
   answerRest(call.res, 200, {
     started: jupyterTime(startedAt),

@@ -128,7 +128,7 @@ export function serveChannels(deps: ChannelsDeps): void {
     }
   });
   socket.onStop(async () => {
-    // The client comes back at once, perhaps to another gateway, which must know what has arrived.
+    // The client reconnects at once, perhaps to another gateway. That gateway must know which messages have arrived.
     gone.abort();
     await telling;
     await acknowledged.settle();

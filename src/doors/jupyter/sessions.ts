@@ -31,7 +31,7 @@ const SESSION = optionalBody({
   kernel: z.object({ id: TEXT, name: TEXT }, 'must be an object.').nullish(),
 });
 
-/** The folder of a document, in which its kernel begins. Null: the home. */
+/** The folder of a document, in which its kernel starts. Null: the home. */
 export function folderOf(path: string | null | undefined): string | null {
   const folder = (path ?? '').replace(/^\/+/, '').split('/').slice(0, -1).join('/');
   return folder === '' ? null : folder;
@@ -50,7 +50,7 @@ async function listSessions(rest: RestCall): Promise<void> {
   answerRest(rest.call.res, 200, models);
 }
 
-/** A path that is open already keeps its kernel. */
+/** If the path is open already, its session and kernel are returned. */
 async function openSession(rest: RestCall): Promise<void> {
   const { call, kernels } = rest;
   const { path, kernel, name, type } = await readJson(call, SESSION);
@@ -103,7 +103,7 @@ async function changeSession(rest: RestCall): Promise<void> {
   answerRest(call.res, 200, modelOf(rest, notebook, kernel));
 }
 
-/** As Jupyter Server does: the kernel that a session had ends, unless another session has it. */
+/** Ends the former kernel of a session, unless another session uses it, as Jupyter Server does. */
 async function endUnused({ call, kernels }: RestCall, { context }: KernelView): Promise<void> {
   const open = await call.service.notebooks(kernels.users);
   if (open.every(({ contextId }) => contextId !== context.id)) await kernels.end(context.id);

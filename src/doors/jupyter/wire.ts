@@ -1,7 +1,8 @@
 /**
  * The two encodings of messages in WebSocket frames
  * (https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html). The default is a text frame of
- * JSON. With the subprotocol {@link V1_PROTOCOL}, it is a binary frame that begins with the offsets of its parts.
+ * JSON. With the subprotocol {@link V1_PROTOCOL}, a message is a binary frame that begins with the offsets of its
+ * parts.
  */
 
 import { isJsonObject, jsonText } from '../../domain/exactJson.ts';
@@ -53,7 +54,7 @@ const MS_PER_S = 1_000;
 const CHANNELS: readonly string[] = ['shell', 'control', 'stdin', 'iopub'];
 
 /**
- * Reads the parts of a client's message. What may be absent gets its default: clients leave out channel and metadata.
+ * Reads the parts of a client's message. Absent parts get defaults, because clients leave out channel and metadata.
  * @throws MessageError
  */
 function readMessage(parts: {

@@ -137,7 +137,7 @@ const NOT_ALLOWED: Refusal = {
 };
 
 /**
- * Sends the response. A body that fails cuts the connection, so that the client notices, and is logged.
+ * Sends the response. If its body fails, the error is logged, and the connection is cut, so that the client notices.
  * @param isEndless whether the response never ends by itself, so that a stop of the gateway must end it
  */
 export async function send(
@@ -154,7 +154,8 @@ export async function send(
   try {
     await pipeline(stream, res);
   } catch (error: unknown) {
-    // Otherwise the client has gone or has cancelled the message, or the stream was ended above.
+    // Other errors mean only that the client has gone, that it has cancelled the message, or that the stream was ended
+    // above.
     if (!gone.aborted && !hasCode(error, 'ERR_STREAM_PREMATURE_CLOSE'))
       logger.error({ err: error, door: 'mcp' }, 'An answer of a door could not be completed.');
     res.destroy();

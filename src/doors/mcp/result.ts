@@ -120,12 +120,12 @@ interface Image {
   readonly mimeType: 'image/png' | 'image/jpeg';
 }
 
-/** Longer markup, such as HTML and SVG, costs a model more than it tells it. */
+/** Longer markup, such as HTML and SVG, costs a model more tokens than it is worth. */
 const MAX_MARKUP_CHARS = 2_000;
 const IMAGES = ['image/png', 'image/jpeg'] as const;
 /** In the order of preference. */
 const MARKUPS = ['text/markdown', 'text/latex', 'image/svg+xml', 'text/html'] as const;
-/** The plain text of an object that only a browser can show. */
+/** A plain text that says nothing, such as `<IPython.core.display.HTML object>`. */
 const SAYS_NOTHING = /^<[\w.]+ (?:object|size)\b[^\n]*>$/;
 
 /** The image of an output. Null: it has none. */
@@ -156,7 +156,7 @@ export function shownText({ data }: RichOutput): string | null {
 
 // Gathers what an execution has printed and shown so far, in limited memory.
 
-/** The most images in one result. More images would cost a model more than they tell it. */
+/** The most images in one result. More images would cost a model more tokens than they are worth. */
 const MAX_IMAGES = 5;
 /** 1 MiB of base64. Hosts refuse larger messages. */
 export const MAX_IMAGE_CHARS = 1_048_576;
@@ -216,7 +216,7 @@ interface Gathered extends Collected {
   imageCount: number;
   missing: string[];
   lastSeq: number;
-  /** `clear_output(wait=True)`: the next output clears. */
+  /** Set by `clear_output(wait=True)`: the next output clears the earlier ones. */
   isClearedNext: boolean;
 }
 
@@ -339,7 +339,7 @@ const STATUSES = {
   WORKER_LOST: 'worker_lost',
 } as const satisfies Record<Execution['status'], string>;
 
-/** What `structuredContent` has, for every status. */
+/** The schema of `structuredContent`, the same for every status. */
 export const RESULT = z.object({
   session_id: z
     .string()

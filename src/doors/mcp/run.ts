@@ -20,7 +20,7 @@ interface RunRequest
 
 /**
  * Runs code, and returns its result. If the wait ends first, or the gateway stops, the result says that the code goes
- * on. If the client goes away first, the execution is interrupted, because nobody knows of it.
+ * on. If the client goes away first, the execution is interrupted, because no client knows its id.
  */
 export async function run(
   call: McpCall,

@@ -19,7 +19,7 @@ export interface ClientSession {
  */
 const SESSION_HEADERS = ['x-session-id', 'x-openwebui-chat-id'] as const;
 const USER_HEADER = 'x-user-id';
-/** What the default context of a token for one user is called. */
+/** The id of the default context, with a token for one user. */
 const DEFAULT_ID = 'default';
 
 /**
@@ -62,9 +62,10 @@ function sessionNamed(
 }
 
 /**
- * The id by which the client knows the session of an execution. Null: there is no id that the client can pass. Then the
- * session belongs to another door, or to another of the client's users; or its name was too long, so it was replaced by
- * a hash; or its context is not open; or, for a token for one user, the execution is a command, which is in no context.
+ * The id by which the client knows the session of an execution. Null: there is no id that the client can pass, in one
+ * of these cases: the session belongs to another door, or to another of the client's users; its name was too long, so
+ * it was replaced by a hash; its context is not open; or the token is for one user and the execution is a command,
+ * which is in no context.
  */
 export async function idOfSession(
   { principal, headers, service }: Pick<McpCall, 'principal' | 'headers' | 'service'>,
@@ -104,7 +105,7 @@ export interface McpCall extends Pick<DoorCall, 'service' | 'principal' | 'gone'
   readonly deps: DoorDeps;
 }
 
-/** How a tool tells its progress. Null: the client did not ask. */
+/** Reports a tool's progress. Null: the client did not ask for it. */
 export type Notify = ((progress: number, message: string) => Promise<void>) | null;
 
 /** Returns the function that reports progress to the client of `context`. Null: the client did not ask for it. */

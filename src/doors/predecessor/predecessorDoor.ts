@@ -1,4 +1,7 @@
-/** The API of the system that Cellhouse replaces: the same paths, shapes, statuses and texts (docs/use/doors/predecessor.md). */
+/**
+ * The API of the system that Cellhouse replaces, with the same paths, shapes, statuses and texts
+ * (docs/use/doors/predecessor.md).
+ */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
 import { isJsonObject } from '../../domain/exactJson.ts';
@@ -15,7 +18,7 @@ import { contextOf, openContextOf, type Target, targetOf } from '../shared/targe
 
 const REQUEST = z.object({ user_uuid: z.string() });
 
-/** `POST /release`: ends what a user has, if there is anything. It says so in any case. @throws DomainError */
+/** `POST /release`: ends the user's session or context. The answer is the same if there is none. @throws DomainError */
 async function releaseUser({ service, principal, ...call }: DoorCall): Promise<Reply> {
   const { user_uuid: user } = await readFields(call, REQUEST);
   const place = targetOfUser(principal, user);
@@ -26,7 +29,7 @@ async function releaseUser({ service, principal, ...call }: DoorCall): Promise<R
   return { status: 200, body: { status: 'ok', ...said.body } };
 }
 
-/** `GET /status`: the numbers of workers, as far as the caller may know them. @throws DomainError */
+/** `GET /status`: the numbers of workers that the caller may know. @throws DomainError */
 async function poolStatus({ service }: DoorCall): Promise<Reply> {
   const pool = await service.poolStatus();
   return {
@@ -40,25 +43,25 @@ async function poolStatus({ service }: DoorCall): Promise<Reply> {
   };
 }
 
-/** What the predecessor answered: a status, and an object as JSON. */
+/** An answer in the predecessor's form: a status, and an object as JSON. */
 interface Reply {
   readonly status: number;
   readonly body: object;
 }
 
-/** An answer that only says something. */
+/** An answer that is only a text, or a list of problems. */
 function detail(status: number, text: unknown): Reply {
   return { status, body: { detail: text } };
 }
 
 const NO_WORKER = 'No available workers. Please try again later.';
 const INITIALIZING = 'Worker pool is initializing. Please try again shortly.';
-/** The worker was lost, or the gateway is going: nobody can say whether the code has run to its end. */
+/** The worker was lost, or the gateway is stopping. It is unknown whether the code has run to its end. */
 const NO_CONNECTION = 'Gateway Timeout: Could not connect to the execution worker.';
 const WRONG_TOKEN = 'Invalid or missing authentication token';
 const INTERNAL = 'Internal Server Error';
 
-/** What the predecessor answered in these cases. Everything else is new: it keeps its status and its own words. */
+/** The predecessor's answers to these errors. All other errors are new, and keep their own status and message. */
 const REPLIES: Readonly<Record<string, Reply>> = {
   POOL_EXHAUSTED: detail(503, NO_WORKER),
   QUEUE_FULL: detail(503, NO_WORKER),
@@ -68,7 +71,7 @@ const REPLIES: Readonly<Record<string, Reply>> = {
   SHUTTING_DOWN: detail(504, NO_CONNECTION),
 };
 
-/** The names of the fields here. */
+/** The predecessor's names of the service's fields. */
 const FIELDS: Readonly<Record<string, string>> = { userUuid: 'user_uuid', code: 'code' };
 
 function refusalAnswer(refusal: Refusal): JsonAnswer {
@@ -119,16 +122,16 @@ export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
   };
 }
 
-/** That there is no such path or method needed no token. */
+/** Answers 404 or 405 without a token, as the predecessor did. */
 function noEndpoint(endpoint: Endpoint | undefined): Entry {
   const [status, detail] = endpoint ? [405, 'Method Not Allowed'] : [404, 'Not Found'];
   const headers = endpoint && { Allow: endpoint.method };
   return { type: 'open', answer: (res) => answerJson(res, status, { detail }, headers) };
 }
 
-// `POST /execute`: runs code of a user, and answers with what came of it.
+// `POST /execute`: runs a user's code, and answers with its result.
 
-/** Callers gave up after 30 s. Of these, the code may take 10 s. */
+/** Callers give up after 30 s. The code may take 10 s of these. */
 const MAX_WAIT_FOR_WORKER_MS = 15_000;
 const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
 
@@ -143,7 +146,7 @@ async function executeCode(
   const { service } = call;
   const place = targetOfUser(call.principal, request.user_uuid);
   const contextId = await contextOf(service, place);
-  // Empty code was run, too. The service runs none.
+  // The predecessor accepted empty code, but the service does not.
   const code = request.code || '\n';
   const waitForWorkerMs = Math.min(MAX_WAIT_FOR_WORKER_MS, workerWaitTimeoutMs);
   const { userUuid } = place;
@@ -156,7 +159,7 @@ async function executeCode(
   );
 }
 
-/** The predecessor lost all variables then, and its callers are told so. */
+/** Restarts the kernel: after a timeout, the predecessor lost all variables, and the answer says so. */
 async function timedOut(
   service: Pick<BoundService, 'restartKernel'>,
   { timeoutMs, stateLost, userUuid, contextId }: Execution,
@@ -165,7 +168,8 @@ async function timedOut(
     try {
       await service.restartKernel(userUuid, contextId);
     } catch (error: unknown) {
-      // The session or the context has ended meanwhile, or the restart is recorded and comes a little later.
+      // NOT_FOUND: the session or context has ended meanwhile. POOL_INITIALIZING: the restart is recorded, and happens
+      // a little later.
       const code = error instanceof DomainError ? error.code : null;
       if (code !== 'NOT_FOUND' && code !== 'POOL_INITIALIZING') throw error;
     }
@@ -216,7 +220,7 @@ function plainText(value: unknown): string {
   return Array.isArray(value) ? value.join('') : typeof value === 'string' ? value : '';
 }
 
-/** The last PNG that was displayed. One that is a result does not count. */
+/** The last PNG that was displayed. A PNG that is a result does not count. */
 function imageIn(outputs: readonly Output[]): string | null {
   const image = outputs.findLast(
     (output) => output.kind === 'display' && typeof output.data['image/png'] === 'string',
@@ -224,19 +228,21 @@ function imageIn(outputs: readonly Output[]): string | null {
   return image?.kind === 'display' ? String(image.data['image/png']).replace(/\s+/g, '') : null;
 }
 
-// Reads the fields of a body, and says of a wrong one what the predecessor's validation (pydantic) said.
+// Reads the fields of a body. For a wrong body, the answer is that of the predecessor's validation (pydantic).
 
-/** Where the code of a `user_uuid` runs. The user that a token is for has the default context. */
+/**
+ * Where the code of a `user_uuid` runs. With a token for one user, that user's own code runs in the default context.
+ */
 function targetOfUser(principal: Principal, userUuid: string): Target {
   const own = singleUser(principal.users);
   const isOwn = own !== null && (userUuid === own || userUuid === '');
   return targetOf(principal, isOwn ? null : userUuid);
 }
 
-/** Why a part of the request is not accepted. */
+/** Why a part of the request is refused. */
 interface Problem {
   readonly type: string;
-  /** Where: `body` or `header`, and the name. */
+  /** The place: `body` or `header`, then the name. */
   readonly loc: readonly PropertyKey[];
   readonly msg: string;
   readonly input: unknown;
@@ -253,7 +259,7 @@ async function readFields<Schema extends z.ZodType>(
   return checked(isText ? text : jsonIn(text), schema);
 }
 
-/** What is answered to a wrong body. @throws any other error */
+/** The answer to a wrong body. @throws any other error */
 function misunderstood(error: unknown): Reply {
   if (!(error instanceof BodyError)) throw error;
   const { body, issues } = error;
@@ -267,7 +273,7 @@ function misunderstood(error: unknown): Reply {
   return unprocessable(...(problems.length === 0 ? [NO_JSON] : problems));
 }
 
-/** A request that is not understood. */
+/** The refusal of a request with these problems. */
 function unprocessable(...problems: readonly Problem[]): Reply {
   return detail(422, problems);
 }
@@ -289,7 +295,7 @@ const NO_JSON: Problem = {
   ctx: { error: 'Expecting value' },
 };
 
-/** A body of no type counts as JSON, too. */
+/** A body without a content type also counts as JSON. */
 function isJson(type: string | undefined): boolean {
   return type === undefined || /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type);
 }

@@ -1,6 +1,6 @@
 /**
- * Reads JSON that clients send. Each route has a schema, which also says what a field must be. What is undefined or null
- * was not asked for: SDKs send either.
+ * Reads JSON that clients send. Each route has a schema. The messages of the schema say what a field must be. Undefined
+ * and null both mean that a field is absent, because SDKs send either.
  */
 import { z } from 'zod';
 import { DomainError } from '../../domain/errors.ts';
@@ -10,11 +10,13 @@ import type { DoorCall } from '../openDoor.ts';
 /** Objects of JSON that clients send. */
 export type Fields = JsonObject;
 
-/** A body that is not as its route needs it. A wire with no form of its own for this refuses it as BAD_USER_INPUT. */
+/**
+ * A body that does not fit the schema of its route. A door without its own form for this error answers BAD_USER_INPUT.
+ */
 export class BodyError extends DomainError {
-  /** Empty: it is no JSON. */
+  /** Empty: the body is not JSON. */
   readonly issues: readonly z.core.$ZodIssue[];
-  /** Undefined: there is nothing in it. */
+  /** The parsed body. Undefined: the body is empty. */
   readonly body: unknown;
 
   constructor(message: string, issues: BodyError['issues'], body?: unknown) {
@@ -33,7 +35,7 @@ export async function readJson<Schema extends z.ZodType>(
   return checked(jsonIn(await readBody()), schema);
 }
 
-/** Undefined: there is nothing in the text. @throws BodyError */
+/** The parsed text. Undefined: the text is blank. @throws BodyError */
 export function jsonIn(text: string): unknown {
   if (text.trim() === '') return undefined;
   try {
@@ -52,14 +54,14 @@ export function checked<Schema extends z.ZodType>(body: unknown, schema: Schema)
   throw new BodyError(`${first?.path.join('.') || 'The body'} ${first?.message}`, issues, body);
 }
 
-/** An object that may also be left out: clients send no body at all if they ask for nothing. */
+/** An object that may be absent, because clients that ask for nothing send no body at all. */
 export function optionalBody<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess((body) => body ?? {}, z.object(shape, 'must be a JSON object.'));
 }
 
 /**
- * An object of strings. It has one issue at most, and is not copied: with one for each string that is none, zod would
- * take a gigabyte for a body of ten megabytes.
+ * An object of strings. It has at most one issue, and is not copied. With an issue for each wrong value, zod would take
+ * a gigabyte of memory for a body of ten megabytes.
  */
 export function texts(message: string) {
   return z

@@ -8,12 +8,15 @@ export type FoundRoute<Serve> =
   | {
       readonly type: 'served';
       readonly serve: Serve;
-      /** What the first group of the path's expression matches, decoded. `''`: nothing. */
+      /**
+       * What the first group of the path's regular expression matches, decoded. `''`: there is no group, or it matched
+       * nothing.
+       */
       readonly id: string;
     }
   | { readonly type: 'other-methods'; readonly allowed: readonly string[] };
 
-/** The first route with this path counts. Null: there is none. */
+/** Finds the first route whose expression matches the path. Null: there is none. */
 export function findRoute<Serve>(
   routes: readonly Route<Serve>[],
   { method, path }: { readonly method: string; readonly path: string },
@@ -33,7 +36,7 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    // A percent sign that begins no escape. It is taken as it is.
+    // A percent sign here begins no escape, so the part is not encoded.
     return part;
   }
 }

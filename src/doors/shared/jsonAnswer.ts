@@ -2,12 +2,12 @@
 import type { ServerResponse } from 'node:http';
 import { jsonText } from '../../domain/exactJson.ts';
 
-/** An answer that is not written yet: a refusal, in the form of one wire. */
+/** An answer that is not sent yet: a refusal, in the form of one protocol. */
 export interface JsonAnswer {
   readonly status: number;
   /** Anything that JSON can express. */
   readonly body: unknown;
-  /** Beside type and length. A wire may have a type of its own among them. */
+  /** Beside Content-Type and Content-Length. A protocol may replace the Content-Type here. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Where a client of a door works: whose session, and which context of it. */
+/** Finds the session and the context in which a client of a door works. */
 import { createHash } from 'node:crypto';
 import { singleUser } from '../../domain/users.ts';
 import type { Principal } from '../../service/principal.ts';
@@ -10,13 +10,15 @@ export interface Target {
   readonly contextName: string | null;
 }
 
-/** As long as the name of a user or a context may be (`validateUserUuid`, `validateContext`). */
+/** The longest name of a user or a context (`validateUserUuid`, `validateContext`). */
 const MAX_NAME_CHARS = 128;
 
 /**
- * With a token for one user, it is that user's session, and `id` names a context of it. With any other token, `id` names
- * a session of its own, in which the token and the door have a part: so two tokens never meet, nor do two doors.
- * @param id what the client calls it. Null: nothing; only then is it the default context of the one user
+ * With a token for one user, the session is that user's, and `id` names a context of it. With any other token, `id`
+ * names a session. The name of that session contains the token and the door, so that two tokens never share a session,
+ * nor do two doors.
+ * @param id what the client calls it. Null: the client gave no name. With a token for one user, this is the default
+ * context
  */
 export function targetOf(
   { users, tokenId, door }: Pick<Principal, 'users' | 'tokenId' | 'door'>,
@@ -28,7 +30,7 @@ export function targetOf(
   return { userUuid: shortened(prefix, id ?? ''), contextName: null };
 }
 
-/** How the names of all sessions begin that a token has at its door, unless it is for one user. */
+/** The prefix of all names of sessions that a token has at its door. Not for a token for one user. */
 export function sessionPrefixOf({
   users,
   tokenId,
@@ -38,7 +40,7 @@ export function sessionPrefixOf({
   return `${owner}:${door}:`;
 }
 
-/** The id of the place's context, which is made if it is not there. Null: the default one. */
+/** The id of the target's context, which is created if there is none. Null: the default context. */
 export async function contextOf(
   service: Pick<BoundService, 'createContext'>,
   { userUuid, contextName }: Target,
@@ -47,7 +49,7 @@ export async function contextOf(
   return (await service.createContext({ userUuid, name: contextName })).id;
 }
 
-/** The id of the place's context. Null: the default one. Undefined: there is no such open context. */
+/** The id of the target's context. Null: the default context. Undefined: there is no such open context. */
 export async function openContextOf(
   service: Pick<BoundService, 'contexts'>,
   { userUuid, contextName }: Target,
@@ -56,7 +58,10 @@ export async function openContextOf(
   return (await service.contexts(userUuid)).find(({ name }) => name === contextName)?.id;
 }
 
-/** A name that is too long, or has what no name may have, is replaced by its hash. */
+/**
+ * Returns the prefix with the id. An id that is too long, or has characters that no name may have, is replaced by its
+ * hash.
+ */
 function shortened(prefix: string, id: string): string {
   const isName = id.isWellFormed() && !id.includes('\0');
   if (isName && prefix.length + id.length <= MAX_NAME_CHARS) return prefix + id;

@@ -71,8 +71,8 @@ export function createProxy({ headTimeoutMs, dial, traffic, onError }: ProxyDeps
   }
 
   /**
-   * Counts a refusal, and returns it so that the user's code can be told. If that code has disconnected, nothing is
-   * counted.
+   * Counts a refusal, and returns it, so that it can be sent to the user's code. If that code has disconnected, nothing
+   * is counted.
    */
   function refuse(error: unknown, { session, gone }: Served, target: Target | undefined) {
     const refusal = egressRefusalOf(error);

@@ -18,8 +18,8 @@ const KERNEL_TIMEOUT_MS = 30_000;
 
 /**
  * One operation that a gateway may request from an agent over HTTP (worker-protocol.md, "Operations"). Its key in
- * {@link AGENT_OPERATIONS} is its name and its path. docs/decisions/0020-worker-operations-are-rows.md describes how an
- * operation that streams bytes will fit in.
+ * {@link AGENT_OPERATIONS} is its name and its path (docs/decisions/0020-worker-operations-are-rows.md). Operations on
+ * files stream bytes, so they are not here but in `../files/createWorkerFiles.ts`.
  */
 export interface Operation<Input, Answer> {
   /**
@@ -172,7 +172,7 @@ const interrupt = operation({
   }),
 });
 
-/** The agent holds its answer for up to 2 s while the execution has no room. */
+/** The agent delays its answer for up to 2 s while it has no room for the execution's input. */
 const INPUT_TIMEOUT_MS = 10_000;
 /** The most input that the agent takes in one call. */
 export const MAX_CALL_INPUT_BYTES = 32_768;

@@ -36,7 +36,7 @@ interface Sequence {
   readonly acked: number;
   /**
    * Takes in a hello. Results:
-   * - `same-boot`: the agent continues where the cursor stands.
+   * - `same-boot`: the agent continues at the cursor.
    * - `new-boot`: the agent was restarted since the cursor, and this connection brings its messages from the first on.
    * - `ask-again`: the agent was restarted, but this connection asked it to skip messages; connect again.
    * - an Error: the agent no longer has the message that must come next.

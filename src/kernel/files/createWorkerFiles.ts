@@ -41,7 +41,7 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte) => {
   return PLAIN.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
 });
 
-/** The query string. Bytes travel as they are, since a name need not be UTF-8. */
+/** The query string. A path is escaped byte by byte, because a file name need not be UTF-8. */
 export function queryOf(parameters: Parameters): string {
   return Object.entries(parameters)
     .flatMap(([name, value]) =>
@@ -58,13 +58,19 @@ function escaped(value: string | number | boolean | Uint8Array): string {
 
 interface WorkerFilesDeps {
   readonly address: AgentAddress;
-  /** The agent refuses any other session than the first that it hears of. */
+  /** The session of the files. An agent serves only the first session that a request names, and refuses all others. */
   readonly sessionId: string;
-  /** The start of the agent that is meant (its hello or `health` tells it); another is refused as `other_boot`. */
+  /**
+   * The boot id of the agent, from its hello or from `health`. An agent with another boot id refuses the request as
+   * `other_boot`.
+   */
   readonly bootId: string;
 }
 
-/** The files of the worker at this address. It holds no connection between calls, so there is nothing to close. */
+/**
+ * Access to the files of the worker at this address. No connection stays open between calls, so there is nothing to
+ * close.
+ */
 export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDeps): WorkerFiles {
   const who = { session_id: sessionId, boot_id: bootId };
   const pathOf = (what: string, parameters: Parameters) =>
@@ -141,7 +147,7 @@ function tagsOf({ ifMatch, ifNoneMatch }: FilePrecondition): Parameters {
   return { if_match: ifMatch, if_none_match: ifNoneMatch };
 }
 
-/** Reads a JSON answer. @throws KernelHttpError if it is not as agreed */
+/** Reads a JSON answer. @throws KernelHttpError if the answer does not fit the schema */
 async function parsed<Answer>(
   answer: FileAnswer,
   schema: { safeParse(value: unknown): { success: true; data: Answer } | { success: false } },
@@ -151,7 +157,7 @@ async function parsed<Answer>(
   throw new KernelHttpError(answer.status, 'not_as_agreed', 'files');
 }
 
-/** The content that an answer brings: the entry and the offset are in headers. */
+/** Reads a file's content from an answer. The file's entry and the offset are in headers. */
 function contentOf({ status, headers, body, giveBack }: Download): FileContent {
   const entry = entrySchema.safeParse(parseJson(String(headers['x-cellhouse-entry'] ?? '')));
   const length = status === 304 ? 0 : Number(headers['content-length']);

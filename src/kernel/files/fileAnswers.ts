@@ -1,4 +1,4 @@
-/** Checks what a worker answers about files (docs/internals/worker-protocol.md, "Files"). */
+/** The schemas of a worker's answers about files (docs/internals/worker-protocol.md, "Files"). */
 
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -99,18 +99,21 @@ const refusalSchema = z.object({
   message: z.string().max(500).optional(),
 });
 
-// Answers that are no success.
+// Refusals.
 
 /** A page of 1,000 entries has at most 4 MiB (the agent's limit), plus what its JSON adds. */
 const MAX_ANSWER_BYTES = 8 * 1_048_576;
 
-/** The error that a refusal becomes. @param path with its query, which is left out: names do not belong into logs */
+/**
+ * The error for a refusal.
+ * @param path may have a query, which the message leaves out, because file names must not be logged
+ */
 export async function fileErrorOf(
   { status, body }: { readonly status: number; readonly body: Readable },
   { method, path }: { readonly method: string; readonly path: string },
 ): Promise<Error> {
   const { success, data } = refusalSchema.safeParse(parseJson(await textOf(body)));
-  // The agent does not know the operation: it is older.
+  // An older agent, which does not know the operation, refuses it like this.
   const isUnknown = success && data.error === 'not_found' && data.message === undefined;
   if (success && !isUnknown)
     return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
@@ -129,7 +132,7 @@ export async function textOf(answer: Readable): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-// Checks what a worker answers about watchers of folders (docs/internals/worker-protocol.md, "Watchers").
+// The schemas of a worker's answers about watchers of folders (docs/internals/worker-protocol.md, "Watchers").
 
 export const watcherSchema = z.object({ watcher: z.string().regex(/^[\w-]{1,64}$/) });
 

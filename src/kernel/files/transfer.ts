@@ -9,17 +9,20 @@ import { type Duplex, Readable } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { fileErrorOf } from './fileAnswers.ts';
 
-// Why a transfer between gateway and agent ends before its end, and the limits behind it.
+// The limits of a transfer between gateway and agent, and the errors for a transfer that breaks off.
 
 /**
- * The longest time in which nothing moves on the connection. Longer than the agent's own limits, whose answers say
- * more: it gives up a silent transfer after 60 s and an operation after 120 s.
+ * The longest time without a byte on the connection. It is longer than the agent's own limits, so that the agent
+ * answers first, with a more precise refusal. The agent's limits are 60 s for a silent transfer and 120 s for an
+ * operation.
  */
 const SILENCE_MS = 150_000;
-/** An entry travels in a header, with a path of up to 4 KiB of which each byte may be escaped. */
+/**
+ * A header contains the entry of a file as JSON. Its path has up to 4 KiB, and each byte of the path may be escaped.
+ */
 const MAX_HEADER_BYTES = 131_072;
 
-/** Nothing moved for the time of silence: the worker, or whoever reads or writes on our side, has stopped. */
+/** No byte was transferred for {@link SILENCE_MS}: the worker has stopped, or the reader or writer on this side. */
 class SilenceError extends Error {
   constructor() {
     super(`Nothing moved between gateway and worker for ${SILENCE_MS} ms.`);
@@ -27,7 +30,9 @@ class SilenceError extends Error {
   }
 }
 
-/** The body has another length than was announced. The agent would wait for the rest, or never see it. */
+/**
+ * The body does not have the announced length. The agent would wait for missing bytes, and never read additional ones.
+ */
 class LengthError extends Error {
   constructor() {
     super('The body is longer or shorter than announced.');
@@ -40,25 +45,26 @@ function abortError(signal: AbortSignal | undefined): Error {
   return signal?.reason instanceof Error ? signal.reason : new Error('The transfer was aborted.');
 }
 
-// Memory for a download, used again and again.
+// The memory of a download, which is reused.
 
 /**
- * Enough for a small file and the head of its answer, so that many small downloads need no large memory. A connection
- * has at most some 200 KiB ready at once, so a larger piece would stay half empty.
+ * The size of a download's first piece of memory. It suffices for a small file with the head of its answer, so that
+ * many small downloads do not need much memory. The later pieces have {@link PIECE_BYTES}. Even larger ones would stay
+ * half empty, because a connection has at most some 200 KiB ready at once.
  */
 const FIRST_BYTES = 65_536;
 const PIECE_BYTES = 262_144;
 
 interface Pieces {
-  /** Memory that nobody uses: what was given back, else new memory. */
+  /** Unused memory: a piece that was given back, or new memory. */
   next(): Buffer;
-  /** @param piece what was read into the memory: a part of it, or all */
+  /** @param piece a view of the memory, or of a part of it */
   giveBack(piece: Buffer): void;
 }
 
 /**
- * Memory that V8 has to collect costs a download more than the bytes themselves do, because V8 collects the whole heap
- * again and again for it.
+ * Reuses memory. If each piece were left to V8's garbage collector, V8 would collect its whole heap again and again.
+ * That would cost a download more than the bytes themselves do.
  */
 function createPieces(): Pieces {
   const free: ArrayBufferLike[] = [];
@@ -68,21 +74,22 @@ function createPieces(): Pieces {
       const known = free.pop();
       if (known) return Buffer.from(known);
       made = made === 0 ? FIRST_BYTES : PIECE_BYTES;
-      // Not from Node's pool of small buffers, which is shared.
+      // `Slow` means: not from Node's pool of small buffers, whose memory is shared.
       return Buffer.allocUnsafeSlow(made);
     },
     giveBack: ({ buffer }) => {
-      // The first memory is too small for a file that has needed more.
+      // The small first piece is not reused once larger pieces were made.
       if (buffer.byteLength === made) free.push(buffer);
     },
   };
 }
 
-// The head of the agent's answer to a download (RFC 9112). Node's own client copies each piece of a body.
+// Parses the head of the agent's answer to a download (RFC 9112). Node's HTTP client is not used for downloads, because
+// it copies each piece of a body.
 
 interface AnswerHead {
   readonly status: number;
-  /** With names in small letters. */
+  /** The names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** The number of bytes of the body; null if the body lasts until the end of the connection. */
   readonly length: number | null;
@@ -91,7 +98,7 @@ interface AnswerHead {
 const END = '\r\n\r\n';
 
 /**
- * Reads a head from the beginning of an answer. Null if its end is not there yet.
+ * Reads a head from the beginning of an answer. Null if its end has not arrived yet.
  * @returns the head, and where the body begins
  * @throws Error if it is malformed or too long
  */
@@ -124,24 +131,24 @@ function malformed(): Error {
   return new Error('The worker has answered with a malformed head.');
 }
 
-/** How much of an upload may wait for the agent. It keeps both sides busy; a piece has up to 64 KiB. */
+/** How many bytes of an upload may wait to be sent. This keeps both sides busy. A piece has up to 64 KiB. */
 const MAX_WAITING_BYTES = 262_144;
 export interface FileRequest {
   readonly method: 'GET' | 'PUT' | 'POST';
   /** With the query. */
   readonly path: string;
-  /** The bytes to send. The request is made with `Expect: 100-continue`, so they stay unread if the agent refuses. */
+  /** The bytes to send. The request is made with `Expect: 100-continue`, so `body` is not read if the agent refuses. */
   readonly body?: Readable;
-  /** The number of bytes of `body`; chunked if it is not known. */
+  /** The number of bytes of `body`. Left out: unknown, so the body is sent chunked. */
   readonly length?: number;
-  /** Is called with each piece of `body` that is sent. */
+  /** Called with each piece of `body` that was sent. */
   readonly giveBack?: (piece: Buffer) => void;
 }
 
 export interface FileAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
+  /** Fails if its end is missing. The connection stays open until the body is read to its end or destroyed. */
   readonly body: Readable;
 }
 
@@ -189,7 +196,10 @@ function headersOf({ body, length }: FileRequest): Record<string, string> {
   return { connection: 'close', expect: '100-continue', ...framing };
 }
 
-/** Sends the request, and its body once the agent wants it. Resolves with the answer, which may come before the end. */
+/**
+ * Sends the request, and its body when the agent asks for it. Resolves with the answer, which may arrive before the
+ * whole body is sent.
+ */
 function answerTo(
   call: ClientRequest,
   ask: FileRequest,
@@ -199,7 +209,8 @@ function answerTo(
     call.on('error', reject);
     const body = ask.body ? sendBody(call, ask.body, ask, silence) : null;
     call.on('response', (answer) => {
-      // After an answer, the agent wants no more. The connection stays open for the rest of the answer.
+      // An agent that has answered needs nothing more of the body. The connection stays open for the rest of the
+      // answer.
       body?.stop();
       resolve(answer);
     });
@@ -209,8 +220,9 @@ function answerTo(
 }
 
 /**
- * Sends `body` as fast as the agent takes it, once it wants it. If the body fails, or has not the announced length, the call
- * is broken off. Less work for each piece than a pipe with a stream that counts, and large files have many pieces.
+ * Sends `body` after the agent's `100 Continue`, as fast as the agent reads. If the body fails, or does not have the
+ * announced length, the call is destroyed. This takes less CPU time for each piece than a pipe through a stream that
+ * counts, and a large file has many pieces.
  */
 function sendBody(
   call: ClientRequest,
@@ -240,7 +252,7 @@ function sendBody(
     isOver = true;
     call.end();
   };
-  // A body may fail before it is wanted, too. One that is closed before its end has failed.
+  // A body may also fail before the agent asks for it. A body that is closed before its end has failed.
   body.on('error', fail).on('close', () => fail(new LengthError()));
   call.on('continue', () => {
     call.on('drain', () => isOver || body.resume());
@@ -254,22 +266,24 @@ function sendBody(
   };
 }
 
-/** The body of an answer. Each piece of it restarts the time of silence. */
+/** The body of an answer. Each piece restarts the timer for silence. */
 function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
-  // The socket stops while the body is not read, so this says what moves. A stream that counts would cost more.
+  // The socket pauses while the body is not read, so its `data` events show whether bytes move. A stream that counts
+  // would cost more.
   answer.socket.on('data', () => silence.refresh());
-  // An error before anybody reads stays in the stream, and reaches whoever reads then.
+  // Without this listener, an error before the first read would end the process. The stream keeps the error for its
+  // reader.
   answer.on('error', () => {});
   return answer;
 }
 
-// Reads content from the agent over a connection of its own: `GET` without a body, whose answer has a length. The bytes
-// land in memory that is used again, so a large file costs no more memory than a small one.
+// Downloads a file's content with a `GET` request over a separate connection. The bytes are read into memory that is
+// reused, so a large file takes no more memory than a small one.
 
 export interface Download {
   readonly status: number;
   readonly headers: AnswerHead['headers'];
-  /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
+  /** Fails if its end is missing. The connection stays open until the body is read to its end or destroyed. */
   readonly body: Readable;
   /** See `FileContent`. */
   readonly giveBack: (piece: Buffer) => void;
@@ -296,7 +310,7 @@ export async function download(
   return { status, headers, body, giveBack: pieces.giveBack };
 }
 
-/** Sends the request. If the connection fails before the head is there, `head` rejects with the error. */
+/** Sends the request. If the connection fails before the head has arrived, `head` rejects with the error. */
 function connect(
   address: AgentAddress,
   path: string,
@@ -315,7 +329,8 @@ function connect(
   });
   const silence = setTimeout(() => body.destroy(new SilenceError()), SILENCE_MS);
   const head = new Promise<AnswerHead>((resolve, reject) => {
-    // The listener stays. An error before anybody reads stays in the stream, too, and reaches whoever reads then.
+    // This listener stays, so that an error before the first read does not end the process. The stream keeps the error
+    // for its reader.
     body.on('error', reject);
     const { take, end } = arrival(body, pieces, resolve);
     socket = address.open({
@@ -335,17 +350,17 @@ const requestOf = (path: string) =>
   `GET ${path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n`;
 
 interface Arrival {
-  /** False: no more is wanted before `body` is read. */
+  /** Returns false if the connection must pause until `body` is read. */
   take(piece: Buffer): boolean;
-  /** No more comes. May be called again. */
+  /** The connection has ended. Idempotent. */
   end(): void;
 }
 
-/** Divides what arrives into the head and `body`, which fails if it is not as long as announced. */
+/** Divides the arriving bytes into the head and `body`. The body fails if it does not have the announced length. */
 function arrival(body: Readable, pieces: Pieces, onHead: (head: AnswerHead) => void): Arrival {
   let begun = Buffer.alloc(0);
   let head: AnswerHead | null = null;
-  /** Null: the body lasts until the end. */
+  /** How many bytes of the body are missing. Null: the body lasts until the end of the connection. */
   let left: number | null = null;
   const pass = (piece: Buffer): boolean => {
     if (left !== null && piece.length > left) throw new LengthError();

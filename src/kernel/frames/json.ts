@@ -1,4 +1,4 @@
-/** JSON from a worker, whose numbers keep their digits and whose depth is limited, and the bytes that it takes. */
+/** Reads JSON from a worker with exact integers and bounded size and depth, and computes the size of outputs. */
 import { endOfText, jsonText, parseExactly } from '../../domain/exactJson.ts';
 import type { ExpressionResult } from '../../domain/executionOptions.ts';
 import type { Output } from '../../domain/output.ts';

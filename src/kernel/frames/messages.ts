@@ -9,9 +9,12 @@ import type { Output } from '../../domain/output.ts';
 interface MessageBase {
   /** The agent numbers its messages from 1, without holes. */
   readonly seq: number;
-  /** When the agent received it from the kernel, or if unknown, when it arrived here. Milliseconds since the epoch. */
+  /**
+   * When the agent received the message from the kernel, or if that is unknown, when the message arrived here. In
+   * milliseconds since the epoch.
+   */
   readonly at: number;
-  /** `msg_id` of the request that it belongs to. Null if it belongs to none. */
+  /** The `msg_id` of the request that caused the message. Null: no request did. */
   readonly parentId: string | null;
 }
 
@@ -24,7 +27,7 @@ export interface StatusMessage extends MessageBase {
   readonly type: 'status';
   readonly state: KernelState;
   readonly reason: 'timeout' | 'user' | 'died' | 'oom' | null;
-  /** Whose kernel is being replaced. Null: the default context's. */
+  /** The context whose kernel is being replaced. Null: the default context. */
   readonly contextId: string | null;
   /** The number of the cell that begins. Left out if the agent did not say. */
   readonly executionCount?: number;

@@ -329,7 +329,7 @@ function readInputRequest({ prompt, password }: JsonObject): InputRequest {
 export type Frame =
   | { readonly type: 'hello'; readonly hello: Hello }
   | { readonly type: 'message'; readonly message: KernelMessage; readonly isMalformed: boolean }
-  /** Not handed on: the frame was not understood (`invalid`), or nobody needs its kind (`ignored`). */
+  /** Not handed on: the frame was not understood (`invalid`), or its kind is not used here (`ignored`). */
   | { readonly type: 'dropped'; readonly seq: number | null; readonly why: 'invalid' | 'ignored' };
 
 /** Every frame that may arrive on an open connection. */

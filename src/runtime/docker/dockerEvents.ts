@@ -1,4 +1,7 @@
-/** Reads the engine's event stream. It reports deaths immediately, and reports when it may have missed some. */
+/**
+ * Reads the engine's event stream. Reports the ends of containers immediately, and reports when some may have been
+ * missed.
+ */
 import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';

@@ -25,7 +25,7 @@ const ENVIRONMENT_LABEL = 'cellhouse.environment';
  */
 const OWNER_LABEL = 'cellhouse.environment-pool';
 
-/** An engine that has not answered by then counts as away. Removing a large image takes seconds. */
+/** An engine that takes longer to answer counts as away. Removing a large image takes seconds. */
 const ENGINE_CALL_TIMEOUT_MS = 60_000;
 const MIB = 1024 * 1024;
 /** The CFS scheduling period of a build's containers. Their CPU quota is given for this period. */

@@ -33,7 +33,7 @@ import {
   socketIn,
 } from './workerSocket.ts';
 
-/** An engine that has not answered a call by then counts as away. Creating and killing take well under a second. */
+/** An engine that takes longer to answer a call counts as away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;
 /** Longer than dockerode's own limit. Catches answers that break off in the middle, which dockerode never reports. */
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;

@@ -1,4 +1,7 @@
-/** Calls of the engine: their time limit, their failures (and those of the disk), and the question which engine it is. */
+/**
+ * Calls to the engine: their time limit and their errors (and those of the disk), and the call that identifies the
+ * engine.
+ */
 
 import Docker from 'dockerode';
 import { within } from '../../async/within.ts';

@@ -33,7 +33,10 @@ export interface EngineIdentity {
    * @throws RuntimeError `engine-away`, `other-engine`
    */
   during<T>(call: () => Promise<T>): Promise<T>;
-  /** Asks the engine in any case. Call this when its event stream is open: from then on its end is noticed. */
+  /**
+   * Asks the engine even if it is confirmed. Call this when the engine's event stream is open, because from then on the
+   * stream shows when the engine goes away.
+   */
   askAnew(): Promise<Engine>;
   /** Call this when the engine has gone away: the next engine that answers is checked again. */
   forget(): void;

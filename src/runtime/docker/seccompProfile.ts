@@ -41,7 +41,10 @@ const SOCKETS =
   'accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg ' +
   'sendto setsockopt shutdown';
 const MACHINE = 'getrandom sysinfo uname';
-/** Only the file helper uses these. Kernels and commands give them up (`forbid_inotify`, cellhouse_kernel/privileges.py). */
+/**
+ * Only the file helper uses these calls. Kernels and commands give them up (`forbid_inotify`,
+ * cellhouse_kernel/privileges.py).
+ */
 const WATCHING = 'inotify_add_watch inotify_init1 inotify_rm_watch';
 
 /** <sys/socket.h>, <netinet/in.h>, <linux/netlink.h> */

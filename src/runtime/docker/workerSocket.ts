@@ -1,4 +1,7 @@
-/** A worker's socket: its folder, which is on the host and is mounted only into that worker, and how the agent is reached. */
+/**
+ * A worker's socket: its folder, and the address of the agent behind it. The folder is on the host, and is mounted only
+ * into that worker.
+ */
 
 import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
@@ -10,7 +13,7 @@ import { hasCode } from '../../domain/errors.ts';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import { diskError } from './engineCalls.ts';
 
-/** The name of the socket that the agent creates there. */
+/** The name of the socket that the agent creates in the folder. */
 const SOCKET_NAME = 'agent.sock';
 
 /** The dashes of the ids are left out, because a socket's path may have at most 107 bytes. @param root SOCKET_DIR */

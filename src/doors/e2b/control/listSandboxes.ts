@@ -1,4 +1,4 @@
-/** `GET /v2/sandboxes`, and `GET /sandboxes` of former days. */
+/** `GET /v2/sandboxes`, and the older `GET /sandboxes`. */
 
 import type { Session } from '../../../domain/session.ts';
 import type { PageRequest, SessionFilter } from '../../../service/lists/lists.ts';
@@ -35,7 +35,7 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 }
 
 /**
- * A form of its own inside the query, in which SDKs encode each key and each value once more.
+ * Parses the parameter `metadata`, whose value is again a query string. SDKs encode each key and each value once more.
  * @throws BAD_USER_INPUT
  */
 export function metadataIn(text: string): Readonly<Record<string, string>> {
@@ -51,7 +51,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Several states are separated by commas. Clients of former days repeat the parameter. */
+/** Several states are separated by commas. Old clients repeat the parameter instead. */
 function isOfRunning(query: URLSearchParams): boolean {
   const states = query.getAll('state').flatMap((each) => each.split(',').filter((one) => one));
   if (states.some((state) => !STATES.includes(state)))
@@ -81,7 +81,10 @@ function textIn(query: URLSearchParams, name: string): string | null {
   return query.get(name) || null;
 }
 
-/** A page of the sandboxes of this key that live. The header `x-next-token` says where the next one begins. @throws DomainError */
+/**
+ * Answers with one page of this key's running sandboxes. The header `x-next-token` says where the next one begins.
+ * @throws DomainError
+ */
 export async function listSandboxes(request: ControlCall): Promise<void> {
   const { call } = request;
   const { isOfRunning, filter, page } = readListQuery(call.query);
@@ -93,7 +96,7 @@ export async function listSandboxes(request: ControlCall): Promise<void> {
   answerJson(call.res, 200, await described(request, sessions));
 }
 
-/** All of them at once: each has a worker, so there are not many. @throws DomainError */
+/** Answers with all running sandboxes at once. Each has a worker, so there are not many. @throws DomainError */
 export async function listAll(request: ControlCall): Promise<void> {
   const { call } = request;
   const filter = { metadata: metadataIn(call.query.get('metadata') ?? '') };
@@ -123,7 +126,7 @@ async function described(
     const sandboxId = sandboxIdIn(session.userUuid);
     const endAt = endOf(answer, session, now);
     if (sandboxId === null || endAt === null) return [];
-    // Another key's prefix may begin with this one's.
+    // Another key's prefix may begin with the prefix of this key.
     const isOwn = session.userUuid === userOf(call.principal, sandboxId);
     return isOwn ? [{ session, sandboxId, endAt }] : [];
   });

@@ -1,4 +1,4 @@
-/** What sandboxes use. There is no history: an answer has the present figures, or none. */
+/** What sandboxes use. There is no history, so an answer has either the present figures or none. */
 import { setTimeout } from 'node:timers/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { WorkerUsage } from '../../../domain/worker.ts';
@@ -13,15 +13,15 @@ import {
   openSandbox,
 } from './sandboxes.ts';
 
-/** CPU time is measured over this time. Linux counts a worker's share anew each 100 ms. */
+/** CPU use is measured over this time. It covers two whole periods of Linux's CPU quota, which are 100 ms each. */
 const CPU_SAMPLE_MS = 200;
 /** Clients send whole seconds, rounded either way. */
 const ROUNDING_SECONDS = 1;
-/** As the API has it. */
+/** E2B's own limit. */
 const MAX_SANDBOXES = 100;
-/** Of these, so many are measured at a time: each takes queries and calls to its worker. */
+/** How many sandboxes are measured at a time. Each measurement takes queries and calls to a worker. */
 const MAX_PARALLEL = 8;
-/** The sandbox is not there, or its worker does not answer. */
+/** Errors that leave a sandbox out of the answer: it does not exist, or its worker does not answer. */
 const UNTOLD: readonly string[] = ['NOT_FOUND', 'POOL_INITIALIZING'];
 
 /** @throws DomainError */
@@ -36,7 +36,7 @@ export async function metricsOf(request: ControlCall): Promise<void> {
   answerJson(call.res, 200, metric === null ? [] : [metric]);
 }
 
-/** Those of the sandboxes in `sandbox_ids` that live. @throws DomainError */
+/** Answers with the metrics of the running sandboxes in `sandbox_ids`. @throws DomainError */
 export async function metricsOfMany(request: ControlCall): Promise<void> {
   const { call } = request;
   const ids = new Set((call.query.get('sandbox_ids') ?? '').split(',').filter((id) => id));
@@ -54,7 +54,7 @@ export async function metricsOfMany(request: ControlCall): Promise<void> {
   answerJson(call.res, 200, { sandboxes });
 }
 
-/** Null: there is no such sandbox, or its worker does not tell, which is no matter of the others. */
+/** Null: there is no such sandbox, or its worker does not answer. Neither may fail the metrics of the others. */
 async function metricIfThere(request: ControlCall): Promise<object | null> {
   try {
     return await measured(request, await openSandbox(request));
@@ -64,7 +64,7 @@ async function metricIfThere(request: ControlCall): Promise<object | null> {
   }
 }
 
-/** Null: its worker does not tell, or it has just ended. */
+/** Null: the worker does not answer, or has just ended. */
 async function measured(
   { call, deps }: ControlCall,
   { userUuid, session, sandboxId }: OpenSandbox,
@@ -80,8 +80,8 @@ async function measured(
 }
 
 /**
- * A metric in the form of the API, from two looks at a worker.
- * @param cpus how many it may use; the percentage is of these
+ * A metric in the form of the API, from two measurements of a worker.
+ * @param cpus how many CPUs it may use. 100 % means all of these
  */
 export function metricOf(
   first: WorkerUsage,

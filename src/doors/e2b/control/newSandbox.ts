@@ -5,7 +5,7 @@ import type { EnvironmentVariable } from '../../../service/validate.ts';
 import type { DoorSettings } from '../../openDoor.ts';
 import { optionalBody, texts } from '../../shared/body.ts';
 
-// Parts of the bodies of the API.
+// Schemas and checks that several bodies of the API share.
 
 export const FLAG = z.boolean('must be true or false.').nullish();
 export const SECONDS = z.int('must be a whole number of seconds.').nullish();
@@ -19,7 +19,7 @@ const MS = 1_000;
 interface SecondsRange {
   readonly minSeconds: number;
   readonly maxMs: number;
-  /** What stands for an absent value. */
+  /** Used if the value is absent. */
   readonly defaultSeconds?: number;
 }
 
@@ -30,7 +30,7 @@ export function msOf(
   { minSeconds, maxMs, defaultSeconds }: SecondsRange,
 ): number {
   const maxSeconds = Math.floor(maxMs / MS);
-  // A server whose sandboxes live shorter than that gives them as long as it can.
+  // If sandboxes here may live less long than the default, the default is the longest life.
   const seconds = value ?? (defaultSeconds && Math.min(defaultSeconds, maxSeconds));
   if (seconds === undefined) return refuse(`${name} must be a whole number of seconds.`);
   if (seconds < minSeconds || seconds > maxSeconds)
@@ -40,27 +40,27 @@ export function msOf(
   return seconds * MS;
 }
 
-// A template is an environment. Those that the SDKs name by themselves are sessions without an environment.
+// A template is an environment. The templates that the SDKs name by default mean a session without an environment.
 
-/** What E2B calls its own templates. Here they are one. */
+/** E2B's own templates. All of them mean a session without an environment. */
 const PLAIN_TEMPLATES: readonly string[] = ['code-interpreter-v1', 'base'];
-/** The id of a template that has several names. */
+/** The id that answers give for all of {@link PLAIN_TEMPLATES}. */
 const PLAIN_TEMPLATE_ID = 'code-interpreter-v1';
 
-/** The name of the template's environment. Null: it has none. @param template its name, or `<name>:<tag>` */
+/** The name of the template's environment. Null: no environment. @param template its name, or `<name>:<tag>` */
 export function environmentOf(template: string): string | null {
   const name = template.split(':', 1)[0] ?? '';
   return PLAIN_TEMPLATES.includes(name) ? null : template;
 }
 
-/** The id of the template of sessions with this environment. */
+/** The id of the template for this environment. */
 export function templateIdOf(environment: string | null): string {
   return environment ?? PLAIN_TEMPLATE_ID;
 }
 
-// What a sandbox may reach, in the words of E2B and as an option of a session.
+// Converts between E2B's settings of a sandbox's network and the session's option `egressAllow`.
 
-/** E2B's name for everything. */
+/** E2B's name for all hosts. */
 const ALL_TRAFFIC = '0.0.0.0/0';
 
 const HOSTS = z
@@ -75,8 +75,9 @@ export const NETWORK = z
   .nullish();
 
 /**
- * The option `egressAllow` of the session. Null: all that its tenant may reach. What is allowed stays allowed, whatever is
- * denied. What only some of the hosts are denied cannot be said with rules that allow, and is refused.
+ * The option `egressAllow` of the session. Null: everything that its tenant may reach. As in E2B, a host in `allowOut`
+ * stays allowed even if it is also denied. Denying only some hosts is refused, because Cellhouse's rules can only
+ * allow.
  * @param isInternetAllowed `allow_internet_access` of the request
  * @throws BAD_USER_INPUT
  */
@@ -104,19 +105,19 @@ export function egressAllowOf(
   return null;
 }
 
-/** The answer to whoever asks for the network of a sandbox, as far as it was narrowed. */
+/** The fields that describe a sandbox's network. Empty if the network was not restricted. */
 export function networkFields(egressAllow: readonly string[] | null): object {
   if (egressAllow === null) return {};
   const network = { allowOut: egressAllow, denyOut: [ALL_TRAFFIC] };
   return { network, ...(egressAllow.length === 0 && { allowInternetAccess: false }) };
 }
 
-/** Such as the rules of a client that has none. */
+/** Whether the value is an empty object or array, as clients without rules send it. */
 function isNothing(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
-/** How long a sandbox lives if nothing was said: what the SDKs tell their users. */
+/** How long a sandbox lives by default. The SDKs' documentation gives this number. */
 export const DEFAULT_TIMEOUT_SECONDS = 300;
 
 const NO_TEMPLATE = 'must be the name of a template.';
@@ -124,7 +125,7 @@ const NO_PAUSE = 'is not supported: a sandbox cannot be paused.';
 const NO_IAM = 'is not supported.';
 const TEXTS = texts('must be an object of strings.');
 
-/** Fields that are not here are ignored, since new ones come often. */
+/** Unknown fields are ignored, because E2B often adds new ones. */
 export const NEW_SANDBOX = optionalBody({
   templateID: z.string(NO_TEMPLATE).min(1, NO_TEMPLATE),
   timeout: SECONDS,
@@ -148,7 +149,7 @@ interface NewSandbox {
   readonly metadata: Readonly<Record<string, string>>;
   readonly environmentVariables: readonly EnvironmentVariable[];
   readonly maxLifeMs: number;
-  /** Only the end of its life ends a sandbox. */
+  /** As long as the longest life, so that a sandbox never ends as idle. */
   readonly idleTimeoutMs: number;
   readonly egressAllow: readonly string[] | null;
 }
@@ -160,7 +161,7 @@ export function readNewSandbox(
   { longestSessionLifeMs: maxMs }: Pick<DoorSettings, 'longestSessionLifeMs'>,
 ): NewSandbox {
   const environment = environmentOf(body.templateID);
-  // A program in a sandbox may hand on its whole environment.
+  // The caller may itself run in a sandbox and pass on its environment, so ours replace these three names.
   const named = { ...body.envVars, ...givenBy(sandboxId, environment) };
   const timeout = { minSeconds: 1, maxMs, defaultSeconds: DEFAULT_TIMEOUT_SECONDS };
   return {
@@ -173,7 +174,7 @@ export function readNewSandbox(
   };
 }
 
-/** Programs find in these that they run in a sandbox, and in which. They replace the caller's of the same name. */
+/** Environment variables by which a program knows that it runs in a sandbox, and in which one. */
 function givenBy(sandboxId: string, environment: string | null): Readonly<Record<string, string>> {
   return {
     E2B_SANDBOX: 'true',

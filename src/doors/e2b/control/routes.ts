@@ -20,11 +20,11 @@ import {
   updateNetwork,
 } from './sandboxes.ts';
 
-// What the API of E2B has, and Cellhouse has not. A sandbox that is not there is told before that.
+// What the API of E2B has and Cellhouse does not. If the sandbox does not exist, the answer is 404 instead of 501.
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** Of a sandbox, with the method of each, and what is not there. */
+/** Below the path of a sandbox: the method, and what Cellhouse does not have. */
 const OF_SANDBOXES: Readonly<Record<string, readonly [method: string, what: string]>> = {
   pause: ['POST', 'A sandbox cannot be paused'],
   resume: ['POST', 'A sandbox cannot be paused or resumed'],

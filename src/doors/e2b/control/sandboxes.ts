@@ -23,7 +23,7 @@ import {
 /** A request to the API. */
 export interface ControlCall {
   readonly call: DoorCall;
-  /** What its path names, which need not be there. `''`: it names no sandbox. */
+  /** The sandbox that the path names, which may not exist. `''`: the path names no sandbox. */
   readonly sandboxId: string;
   readonly deps: DoorDeps;
 }
@@ -32,7 +32,7 @@ export type ControlRoute = Route<Serve>;
 
 export type Serve = (call: ControlCall) => Promise<void>;
 
-/** What the API calls the fields that the service names in its messages. */
+/** The API's names for fields that the service names in its messages. */
 const NAMES: Readonly<Record<string, string>> = {
   environmentVariables: 'envVars',
   egressAllow: 'network.allowOut',
@@ -41,7 +41,7 @@ const NAMES: Readonly<Record<string, string>> = {
   after: 'nextToken',
 };
 
-/** The error, with a message that its caller can relate to the request. */
+/** The error, with E2B's names of fields in its message. */
 export function inWordsOfE2b(error: unknown): unknown {
   if (!(error instanceof DomainError)) return error;
   const { code, message, details } = error;
@@ -62,7 +62,7 @@ export async function getSandbox(request: ControlCall): Promise<void> {
   const endAt = endOf(answer, session, deps.now());
   if (endAt === null) throw gone(sandboxId);
   const facts = await factsOf(answer, session, { sandboxId, endAt });
-  // Whoever may only look gets no key to use it.
+  // An auditor may only read, so the answer has no key.
   const mayUse = call.principal.role !== 'AUDITOR';
   const key = mayUse ? await call.service.sessionKey(userUuid) : null;
   answerJson(call.res, 200, detailModel(session, facts, key));
@@ -84,16 +84,16 @@ export async function updateNetwork(request: ControlCall): Promise<void> {
 // Sandboxes as the API describes them.
 
 /**
- * The version of E2B's daemon whose features are here. By it, SDKs decide what they ask for: this is the last one before
- * files have metadata.
+ * The version of E2B's daemon (envd) whose features this door has. SDKs use only features of this version. It is the
+ * last version before files have metadata.
  */
 const ENVD_VERSION = '0.5.7';
-/** Python's SDK demands one. It says nothing. */
+/** Means nothing, but the Python SDK requires the field. */
 const CLIENT_ID = 'cellhouse';
 
 type Described = Pick<Session, 'environment' | 'openedAt' | 'metadata' | 'egressAllow'>;
 
-/** What every description begins with. */
+/** The fields that every description has. */
 function whichOf({ environment }: Pick<Session, 'environment'>, sandboxId: string) {
   return {
     templateID: templateIdOf(environment),
@@ -103,7 +103,7 @@ function whichOf({ environment }: Pick<Session, 'environment'>, sandboxId: strin
   };
 }
 
-/** A sandbox that somebody may now use. @param key to its session */
+/** The answer to `create` and `connect`. @param key to the sandbox's session */
 export function sandboxModel(
   session: Pick<Session, 'environment'>,
   sandboxId: string,
@@ -136,7 +136,7 @@ export function listedModel(
   };
 }
 
-/** All about a sandbox. @param key to its session. Null: for somebody who may only look */
+/** All fields of a sandbox. @param key to its session. Null: the caller may only read */
 export function detailModel(session: Described, facts: Facts, key: string | null): object {
   return {
     ...listedModel(session, facts),
@@ -147,16 +147,16 @@ export function detailModel(session: Described, facts: Facts, key: string | null
   };
 }
 
-/** The API has only whole ones. */
+/** Rounded up, because the API has only whole CPUs. */
 export function cpuCountOf({ cpus }: Pick<WorkerLimits, 'cpus'>): number {
   return Math.max(1, Math.ceil(cpus));
 }
 
 // Finds the session of a sandbox.
 
-/** No answer of the API has any output. */
+/** Never shown: no answer of the API contains output. */
 const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
-/** The worker of an open session is known, so nobody sees these. */
+/** Never shown: the worker of an open session is always known. */
 const NO_LIMITS: WorkerLimits = { cpus: 1, memoryMb: 0, diskMb: 0, pids: 0 };
 
 export interface OpenSandbox {
@@ -165,7 +165,7 @@ export interface OpenSandbox {
   readonly session: Session;
 }
 
-/** A sandbox of this key that lives. @throws NOT_FOUND, also if it is another's or its time is over */
+/** A running sandbox of this key. @throws NOT_FOUND, also for another key's sandbox and one whose time is over */
 export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promise<OpenSandbox> {
   const userUuid = userIn(call, sandboxId);
   const session = await call.service.session(userUuid);
@@ -174,7 +174,7 @@ export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promi
   return { sandboxId, userUuid, session };
 }
 
-/** The user whose session is the sandbox that the path names. @throws NOT_FOUND if it cannot be one */
+/** The user whose session is the sandbox that the path names. @throws NOT_FOUND if the path has no sandbox id */
 function userIn({ principal }: DoorCall, sandboxId: string): string {
   if (!isSandboxId(sandboxId)) throw gone(sandboxId);
   return userOf(principal, sandboxId);
@@ -184,7 +184,7 @@ function gone(sandboxId: string): DomainError {
   return new DomainError('NOT_FOUND', `The sandbox "${sandboxId}" was not found.`);
 }
 
-/** The result of an operation on a session that may have ended meanwhile. @throws NOT_FOUND in words of the API */
+/** The result of an operation on a session that may have ended meanwhile. @throws NOT_FOUND with E2B's message */
 async function unlessGone<T>(sandboxId: string, result: Promise<T>): Promise<T> {
   try {
     return await result;
@@ -198,13 +198,13 @@ export function beginAnswer({ service }: DoorCall): Answer {
   return service.answer(ADVICE);
 }
 
-/** When the session's life ends. Null: it has ended, even if nobody has recorded that yet. */
+/** When the session's life ends. Null: that time is over, even if the end is not recorded yet. */
 export function endOf(answer: Answer, session: Session, now: Date): Date | null {
   const { expiresAt } = answer.sessionTimes(session);
   return expiresAt !== null && expiresAt > now ? expiresAt : null;
 }
 
-/** What a description of a sandbox takes. */
+/** Collects what a description of a sandbox needs. */
 export async function factsOf(
   answer: Answer,
   { workerId }: Pick<Session, 'workerId'>,
@@ -216,7 +216,7 @@ export async function factsOf(
 
 // `POST /sandboxes` and `POST /v2/sandboxes`.
 
-/** Answers when the sandbox can be used: the SDKs do not ask again. @throws DomainError */
+/** Answers when the sandbox can be used, because the SDKs use it at once. @throws DomainError */
 export async function createSandbox({ call, deps }: ControlCall): Promise<void> {
   const { service, principal, res } = call;
   const body = await readJson(call, NEW_SANDBOX);
@@ -232,7 +232,7 @@ export async function createSandbox({ call, deps }: ControlCall): Promise<void> 
     await service.release(userUuid);
     throw error;
   });
-  // Nobody was told its id, so nobody could use or kill it: whether the client left, or this gateway stops.
+  // The connection is closed, so no client has got the id. The sandbox could be neither used nor killed.
   if (res.destroyed) await service.release(userUuid);
   else answerJson(res, 201, sandboxModel(session, sandboxId, key));
 }
@@ -255,13 +255,13 @@ function asUnknownTemplate(error: unknown, environment: string | null): unknown 
 
 // How long a sandbox lives: `connect`, `timeout` and `refreshes`.
 
-/** What an absent `duration` stands for. */
+/** Used if `duration` is absent. */
 const DEFAULT_REFRESH_SECONDS = 15;
 
 const TIMEOUT = optionalBody({ timeout: SECONDS });
 const DURATION = optionalBody({ duration: SECONDS });
 
-/** The sandbox lives for the timeout from now on at least, and never shorter than before. @throws DomainError */
+/** The sandbox then lives at least for the timeout from now on. This never shortens its life. @throws DomainError */
 export async function connect(request: ControlCall): Promise<void> {
   const { call } = request;
   const { timeout } = await readJson(call, TIMEOUT);
@@ -275,7 +275,7 @@ export async function connect(request: ControlCall): Promise<void> {
   );
 }
 
-/** The sandbox ends the timeout from now, be that earlier or later than before. @throws DomainError */
+/** The sandbox then ends one timeout from now, which may be earlier or later than before. @throws DomainError */
 export async function setTimeoutOf(request: ControlCall): Promise<void> {
   const { call, deps } = request;
   const { timeout } = await readJson(call, TIMEOUT);
@@ -288,7 +288,7 @@ export async function setTimeoutOf(request: ControlCall): Promise<void> {
   call.res.writeHead(204).end();
 }
 
-/** Keeps the sandbox for the duration from now on at least. @throws DomainError */
+/** The sandbox then lives at least for the duration from now on. @throws DomainError */
 export async function refresh(request: ControlCall): Promise<void> {
   const { call } = request;
   const { duration } = await readJson(call, DURATION);

@@ -1,4 +1,4 @@
-/** `/files`: contents of files, whole, of any size, and streamed. */
+/** `/files`: uploads and downloads of whole files of any size, as streams. */
 
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -15,12 +15,12 @@ import type { SandboxCall } from '../sandbox.ts';
 import { badRequest, eachFile, fileRefusalOf } from './form.ts';
 import { isUser } from './rpc.ts';
 
-/** The body of an upload, as it was before it was compressed. */
+/** The body of an upload, decompressed. */
 interface RequestBody {
   readonly content: Readable;
-  /** What is known of it, if the whole body is one file. */
+  /** The options of the upload, if the whole body is one file. */
   readonly upload: UploadOptions;
-  /** What is wrong with the body itself. Null: nothing that is known yet. */
+  /** The error in the body itself. Null: none is known so far. */
   problem(): DomainError | null;
 }
 
@@ -40,7 +40,7 @@ function openBody({ req, readStream, free }: DoorCall): RequestBody {
 
 function gunzipped(body: Readable): RequestBody {
   const content = createGunzip();
-  // The error reaches whoever reads it.
+  // An error is also emitted by `content`, whose reader handles it.
   pipeline(body, content, () => {});
   return {
     content,
@@ -54,7 +54,7 @@ function gunzipped(body: Readable): RequestBody {
 }
 
 /**
- * The path from the root that a caller means: relative ones begin in the home, and so does `~`. Nothing is the home.
+ * The absolute path that a caller means. Relative paths and `~` begin in the home. An empty path is the home.
  * @throws BAD_USER_INPUT for the home of another user
  */
 export function sandboxPath(given: string): string {
@@ -68,17 +68,17 @@ export function sandboxPath(given: string): string {
   return whole.length > 1 ? whole.replace(/\/$/, '') : whole;
 }
 
-/** The last name of a path from the root. */
+/** The last name of an absolute path. */
 export function nameIn(path: string): string {
   return posix.basename(path) || path;
 }
 
-/** Whether a path from the root is in the home. */
+/** Whether an absolute path is in the home. */
 function isBelowHome(path: string): boolean {
   return path.startsWith(`${WORKER_HOME}/`);
 }
 
-// POST to `/files`: one file as the body itself, or any number of files as a form.
+// `POST /files`: the body is one file, or a form with any number of files.
 
 interface WrittenEntry {
   readonly name: string;
@@ -86,7 +86,7 @@ interface WrittenEntry {
   readonly type: 'file';
 }
 
-/** Writes each file, and makes the folders above it. Answers with the files in their order. */
+/** Writes each file, and creates the folders above it. Answers with the files in their order. */
 async function receiveFiles(sandbox: SandboxCall): Promise<void> {
   const { req, res } = sandbox.call;
   refuseMetadata(req.headers);
@@ -112,14 +112,17 @@ async function fromBody(sandbox: SandboxCall, body: RequestBody): Promise<Writte
   return [await write(sandbox, sandboxPath(path), body.content, body.upload)];
 }
 
-/** With a path in the query, the only file goes there. Otherwise each file says by its name where it goes. */
+/**
+ * With a path in the query, the form's only file is written there. Otherwise each file is written to the path that is
+ * its name.
+ */
 async function fromForm(sandbox: SandboxCall, body: RequestBody): Promise<WrittenEntry[]> {
   const { req, query } = sandbox.call;
   const written: WrittenEntry[] = [];
   const paths = new Set<string>();
   await eachFile(req.headers['content-type'] ?? '', body.content, async (fileName, content) => {
     const path = sandboxPath(query.get('path') ?? named(fileName));
-    // Whoever signed the URL did not know where the form would write.
+    // The signature covers no path, so its maker did not choose where the form writes.
     if (sandbox.isSigned && !query.has('path') && !isBelowHome(path)) {
       throw badRequest('Without a path in the signed URL, files can only be below the home.');
     }
@@ -148,7 +151,7 @@ async function write(
   return { name: nameIn(path), path, type: 'file' };
 }
 
-/** Clients send it only to later versions of envd than this door says to be. */
+/** Clients send metadata only to later versions of envd than ENVD_VERSION. */
 function refuseMetadata(headers: IncomingHttpHeaders): void {
   const isMetadata = (name: string) => name.startsWith('x-metadata-');
   if (Object.keys(headers).some(isMetadata)) {
@@ -156,9 +159,9 @@ function refuseMetadata(headers: IncomingHttpHeaders): void {
   }
 }
 
-// URLs of files that clients sign with the key of their sandbox, so that whoever has the URL needs no key.
+// URLs of files that clients sign with the key of their sandbox, so that a request with such a URL needs no key.
 
-/** Whether the query of a request to `/files` has a signature by this key that holds now. */
+/** Whether the query of a request to `/files` has a signature by this key that is valid now. */
 export function isSignedBy(
   method: string,
   query: URLSearchParams,
@@ -174,11 +177,11 @@ export function isSignedBy(
     expiration,
     key,
   });
-  // Only hashes are compared, so that timing reveals nothing about it.
+  // Only hashes are compared, so that timing reveals nothing about the right signature.
   return secretHash(query.get('signature') ?? '') === secretHash(right);
 }
 
-/** Whether a signature would not hold any more, whoever made it. */
+/** Whether the signature has expired, whether or not it is right. */
 export function hasExpired(query: URLSearchParams, now = Date.now()): boolean {
   const expiration = query.get('signature_expiration');
   return expiration !== null && !(Number(expiration) * 1_000 > now);

@@ -1,4 +1,4 @@
-/** `filesystem.Filesystem`, but for its watchers. */
+/** envd's service `filesystem.Filesystem`. */
 
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileEntry, FolderEvent } from '../../../domain/workerFiles.ts';
@@ -8,11 +8,11 @@ import { sandboxPath } from './files.ts';
 import { countIn, flagIn, RpcError, type RpcMethods, type RpcStream, textIn } from './rpc.ts';
 import { entryInfoOf, eventsOfE2b } from './watchEvents.ts';
 
-// The watchers of `filesystem.Filesystem`: over a stream, and asked from time to time.
+// The watchers of `filesystem.Filesystem`: one kind sends events over a stream, the other is polled.
 
-/** How long a watcher that nobody asks is kept. In a sandbox of E2B, it is for as long as the sandbox lives. */
+/** How long a watcher is kept that is not polled. In a sandbox of E2B, it is kept for as long as the sandbox lives. */
 const KEEP_MS = 3_600_000;
-/** Of one answer. The rest comes with the next one. */
+/** How many pages of events one answer has. The next answer has the rest. */
 const MAX_PAGES = 10;
 
 export const WATCH_METHODS: RpcMethods = {
@@ -26,7 +26,7 @@ export const WATCH_METHODS: RpcMethods = {
   'filesystem.Filesystem/RemoveWatcher': { kind: 'unary', handle: removeWatcher },
 };
 
-/** What to watch. A flag to watch network mounts, too, is of no consequence: there are none. */
+/** What to watch. The message's flag for network mounts is ignored, because there are none. */
 function asked({ userUuid }: SandboxCall, message: Fields) {
   return {
     userUuid,
@@ -70,9 +70,9 @@ async function removeWatcher(sandbox: SandboxCall, message: Fields): Promise<obj
   return {};
 }
 
-/** Of one answer, which is one message and so is kept whole. */
+/** The most entries in one answer. The answer is one message, so all of it is in memory. */
 const MAX_LISTED = 100_000;
-/** Of their paths and names, which repeat each other: JSON may need six bytes for one. */
+/** The most characters in the paths and names of these entries. In JSON, one character may take six bytes. */
 const MAX_LISTED_CHARS = 4_194_304;
 const PAGE_SIZE = 1_000;
 
@@ -91,19 +91,22 @@ async function stat(sandbox: SandboxCall, message: Fields): Promise<object> {
   return { entry: entryInfoOf(found) };
 }
 
-/** A file or a link. Null: nothing is there. @throws SESSION_ENDED */
+/** The file or link at a path. Null: there is none. @throws SESSION_ENDED */
 async function fileAt(sandbox: SandboxCall, path: string): Promise<FileEntry | null> {
   const found = await sandbox.call.service.file(sandbox.userUuid, path);
   if (found === null) await requireAlive(sandbox);
   return found?.entry ?? null;
 }
 
-/** The service does not tell a file that is not there from a session that is not. @throws SESSION_ENDED */
+/**
+ * The service gives the same answer for a missing file and a missing session. This function tells them apart.
+ * @throws SESSION_ENDED
+ */
 async function requireAlive({ hasEnded }: SandboxCall): Promise<void> {
   if (await hasEnded()) throw new DomainError('SESSION_ENDED', 'The session has ended.');
 }
 
-/** Folders before what is in them. Links are not followed, but for the folder itself. */
+/** Lists each folder before its content. Links are not followed, except for the path itself. */
 async function listDir(sandbox: SandboxCall, message: Fields): Promise<object> {
   const { call, userUuid } = sandbox;
   const path = sandboxPath(textIn(message, 'path'));
@@ -137,7 +140,7 @@ async function makeDir(sandbox: SandboxCall, message: Fields): Promise<object> {
   const there = await call.service.file(userUuid, path, { follow: true });
   if (there !== null) throw taken(path, there.entry);
   const made = await call.service.makeDirectory(userUuid, path).catch(somethingInTheWay);
-  // Somebody else was faster.
+  // Another caller has made it since the check above.
   if (!made.created) throw taken(path, made.entry);
   return { entry: entryInfoOf(made.entry) };
 }
@@ -157,7 +160,7 @@ function somethingInTheWay(error: unknown): never {
   throw error;
 }
 
-/** A file or an empty folder at the destination is replaced, and the folders above it are made. */
+/** A file or an empty folder at the destination is replaced. Missing folders above the destination are created. */
 async function move({ call, userUuid }: SandboxCall, message: Fields): Promise<object> {
   const from = sandboxPath(textIn(message, 'source'));
   const to = sandboxPath(textIn(message, 'destination'));
@@ -166,7 +169,7 @@ async function move({ call, userUuid }: SandboxCall, message: Fields): Promise<o
   return { entry: entryInfoOf(entry) };
 }
 
-/** A folder with all that is in it. Nothing there is fine. */
+/** Removes a file, or a folder with its content. It is no error if the path does not exist. */
 async function remove(sandbox: SandboxCall, message: Fields): Promise<object> {
   const { call, userUuid } = sandbox;
   const path = sandboxPath(textIn(message, 'path'));

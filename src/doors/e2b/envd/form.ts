@@ -1,4 +1,4 @@
-/** Forms with files (RFC 7578), as streams: nothing of a file is kept. */
+/** Reads forms with files (RFC 7578) as streams, so that no file is ever held in memory. */
 
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -6,7 +6,7 @@ import { Busboy, type BusboyFileStream } from '@fastify/busboy';
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import { type Refusal, refusalOf } from '../../../service/refusal.ts';
 
-/** Where envd has another status than the other doors: its clients know what each of these means. */
+/** The errors whose status in envd differs from that of the other doors. envd's clients interpret these statuses. */
 const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   IS_A_DIRECTORY: 400,
   NOT_A_DIRECTORY: 400,
@@ -15,27 +15,30 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   FILES_BUSY: 429,
 };
 
-/** The refusal that an error becomes. Null: nobody expected it. */
+/** The refusal for an error. Null: the error is unexpected. */
 export function fileRefusalOf(error: unknown): Refusal | null {
   if (!(error instanceof DomainError)) return null;
   const refusal = refusalOf(error);
   return { ...refusal, status: STATUSES[error.code] ?? refusal.status };
 }
 
-/** The error for a request that is not as it must be. */
+/** The error for an invalid request. */
 export function badRequest(message: string, options?: ErrorOptions): DomainError {
   return new DomainError('BAD_USER_INPUT', message, {}, options);
 }
 
-/** The part of a form that is a file to write. Others are left out. */
+/** The name of the parts that are files to write. Other parts are ignored. */
 const FILE_FIELD = 'file';
-/** More than clients send at once: each file is an entry of the answer, and of the audit. */
+/** More files than clients send at once. Each file is an entry of the answer, and of the audit. */
 const MAX_FILES = 10_000;
 const MAX_PARTS = 2 * MAX_FILES;
-/** Of what is no content of a file: other fields, and the headers of each file, whose name is a path. */
+/**
+ * The most bytes of a form beside the contents of its files: MAX_OTHER_BYTES in all, and MAX_HEADER_BYTES for the
+ * headers of each file, which contain its path.
+ */
 const MAX_OTHER_BYTES = 1_048_576;
 const MAX_HEADER_BYTES = 8_192;
-/** The parser would cut off what is beyond its own limits without a word, so these are never reached. */
+/** A value for limits of the parser that is never reached. The parser would silently cut off what exceeds a limit. */
 const UNREACHED = 1_073_741_824;
 const LIMITS = {
   parts: MAX_PARTS,
@@ -45,8 +48,8 @@ const LIMITS = {
 };
 
 /**
- * Calls `write` with each file of a form, one after the other. It reads a file to its end, or throws: then nothing further
- * is read.
+ * Calls `write` with each file of a form, one after the other. `write` must read a file to its end, or throw. If it
+ * throws, no further file is read.
  * @param type the header Content-Type
  * @throws BAD_USER_INPUT for a malformed form; what `write` throws; the error of `body`
  */
@@ -67,7 +70,8 @@ export async function eachFile(
   form.on('partsLimit', () => fail(badRequest(`A form has at most ${MAX_PARTS} parts.`)));
   form.on('file', (_field, content, fileName: string | undefined) => {
     contents.push(content);
-    // A file that ends too early says so, and then ends like any other. Nobody may be reading it yet.
+    // If the form ends within a file, the file emits an error. Without this listener, that error would end the process,
+    // because `write` may not be reading the file yet.
     content.on('error', () => content.destroy());
     const isTooMany = contents.length > MAX_FILES;
     turn = turn.then(() => {
@@ -88,10 +92,10 @@ export async function eachFile(
   await turn;
 }
 
-/** Passes a form on, as long as what is no content of its files is small. */
+/** Passes a form on, as long as the bytes beside the contents of its files stay below their limit. */
 function limited(contents: readonly BusboyFileStream[]): Transform {
   let passed = 0;
-  /** Of the contents before the last one, how many there are, and their bytes. */
+  /** How many contents there are before the last one, and their bytes. */
   let earlier = { count: 0, bytes: 0 };
   const bytesOfFiles = () => {
     const last = contents.length - 1;
@@ -101,7 +105,7 @@ function limited(contents: readonly BusboyFileStream[]): Transform {
   };
   return new Transform({
     transform: (piece: Buffer, _encoding, done) => {
-      // What came before was looked at by now, but for what a slow writer holds up.
+      // By now the parser has counted the earlier pieces, except those that wait for a slow writer.
       const others = passed - bytesOfFiles();
       passed += piece.length;
       const most = MAX_OTHER_BYTES + contents.length * MAX_HEADER_BYTES;
@@ -128,7 +132,10 @@ function malformed(cause: unknown): DomainError {
   return badRequest('The body is no whole form of the type that Content-Type names.', { cause });
 }
 
-/** Clients write these characters of a file's name so, and no others (WHATWG, "multipart/form-data encoding algorithm"). */
+/**
+ * Clients encode exactly these characters of a file's name in this way (WHATWG, "multipart/form-data encoding
+ * algorithm").
+ */
 function unescaped(fileName: string): string {
   return fileName.replace(/%(0A|0D|22)/gi, decodeURIComponent);
 }

@@ -115,7 +115,7 @@ export function startRequestIn(message: Fields): StartRequest {
     environmentVariables: variablesIn(process),
     folder: folderOf(textIn(process, 'cwd')),
     label: textIn(message, 'tag') || null,
-    // Clients that do not know the field write to the process whenever they want.
+    // Older clients do not know the field `stdin`, and may write to any process.
     allowInput: pty === null && (flagIn(message, 'stdin') ?? true),
     pty,
   };
@@ -186,7 +186,7 @@ const start: ServerStream = {
     const since = performance.now();
     const request = startRequestIn(message);
     await requireFolder(sandbox, request);
-    // Nobody would know of the command.
+    // The client has gone away, so it would never know of the command.
     if (out.gone.aborted) return;
     const { service } = sandbox.call;
     const { execution, news } = await service.executeFollowed(
@@ -252,10 +252,10 @@ const connect: ServerStream = {
   },
 };
 
-/** The service takes no more in one call. */
+/** The most input that the service takes in one call. */
 const MAX_PIECE_BYTES = 65_536;
 
-/** Input for a process. It is recorded, so any gateway may take it. */
+/** Sends input to a process. The input is recorded, so any gateway may receive this call. */
 export const sendInput: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
@@ -265,7 +265,7 @@ export const sendInput: Unary = {
   },
 };
 
-/** Nothing to close is no error, as in envd. */
+/** As in envd, it is no error if there is nothing to close. */
 const closeStdin: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
@@ -279,7 +279,8 @@ const closeStdin: Unary = {
 };
 
 /**
- * Sends long input in pieces. No input of another call comes between them. Without room for all, nothing is sent.
+ * Sends long input in pieces. Input of another call cannot come between the pieces. If there is no room for all pieces,
+ * nothing is sent.
  * @throws DomainError INPUT_OUT_OF_ORDER if another call has come in between
  */
 async function send(
@@ -324,7 +325,7 @@ const SIGNALS: Readonly<Record<string, InterruptSignal>> = {
   9: 'SIGKILL',
 };
 
-/** Ends a process. It resolves when that has happened, or the grace time after SIGTERM is over. */
+/** Ends a process. Answers when the process has ended, or when the grace time after SIGTERM is over. */
 const sendSignal: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
@@ -337,7 +338,7 @@ const sendSignal: Unary = {
   },
 };
 
-/** Gives a terminal another size. */
+/** Changes the size of a terminal. */
 const update: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {
@@ -350,7 +351,7 @@ const update: Unary = {
   },
 };
 
-/** The processes that run, from whatever door they were started. */
+/** The running processes, whichever door started them. */
 const list: Unary = {
   kind: 'unary',
   handle: async ({ call: { service }, userUuid }) => {

@@ -1,4 +1,4 @@
-/** What is told of a process, as events of its stream. */
+/** Makes the events of a process's stream: its start, its output and its end. */
 import { DomainError } from '../../../domain/errors.ts';
 import type { Execution } from '../../../domain/execution.ts';
 import type { OutputItem } from '../../../domain/output.ts';
@@ -27,8 +27,8 @@ const SIGNAL_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The last event of the stream.
- * @throws RpcError if it has not ended by itself, or has not run; DomainError if the sandbox ended first
+ * The last event of a process's stream.
+ * @throws RpcError if the process reached its time limit, or never ran; DomainError if the sandbox ended first
  */
 export async function endEventOf(
   sandbox: Pick<SandboxCall, 'hasEnded'>,
@@ -47,30 +47,30 @@ export async function endEventOf(
 }
 
 function endOf({ exitCode, signal }: Pick<Execution, 'exitCode' | 'signal'>): object {
-  // Clients of others need the code also if it is 0, which JSON of proto3 would leave out.
+  // Proto3's JSON may omit an exit code of 0, but some clients need it.
   if (exitCode === 0) return { exitCode, exited: true, status: 'exit status 0' };
   const isExit = exitCode !== null;
   const status = isExit ? `exit status ${exitCode}` : `signal: ${nameOf(signal)}`;
   return { exitCode: exitCode ?? -1, exited: isExit, status, error: status };
 }
 
-/** Without a signal, nobody knows how it ended, and all its processes were killed. */
+/** Without exit code and signal, the process's end is unknown, and all processes of the command were killed. */
 function nameOf(signal: string | null): string {
   return SIGNAL_NAMES[signal ?? 'SIGKILL'] ?? signal ?? 'killed';
 }
 
-/** As envd reads at a time, so clients know no more. */
+/** envd sends chunks of at most this size, so clients expect no larger ones. */
 const MAX_CHUNK_BYTES = 32_768;
 
 export const KEEPALIVE = { event: { keepalive: {} } };
 
-/** Tells the process id, which clients wait for. */
+/** Sends the process id, for which clients wait. */
 export async function sendStart(out: RpcStream, { pid }: Pick<Execution, 'pid'>): Promise<void> {
   if (pid === null) throw new RpcError('internal', 'The worker has not told the process id.');
   await out.send({ event: { start: { pid } } });
 }
 
-/** Tells what a command has written, in chunks that split no character. */
+/** Sends what a command has written, in chunks that split no character. */
 export async function sendOutput(
   out: RpcStream,
   { options }: Pick<Execution, 'options'>,
@@ -92,7 +92,7 @@ function writtenIn(output: OutputItem['output']) {
     };
   }
   if (output.kind !== 'gap') return null;
-  // Without a word, clients would take the beginning for everything.
+  // Without a note, clients would take the output for complete.
   const text = `\n[${output.droppedBytes ?? 'Some'} bytes of output were not kept.]\n`;
   return { name: 'stderr' as const, bytes: Buffer.from(text) };
 }
@@ -105,7 +105,7 @@ export function* chunksOf(bytes: Buffer, maxBytes = MAX_CHUNK_BYTES): Generator<
   }
 }
 
-/** Not within a character of UTF-8, unless there is no other place. */
+/** Cuts between two characters of UTF-8, if the chunk has such a place. */
 function endOfChunk(bytes: Buffer, start: number, maxBytes: number): number {
   const furthest = start + maxBytes;
   if (furthest >= bytes.length) return bytes.length;

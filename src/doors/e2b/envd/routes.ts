@@ -26,10 +26,10 @@ import {
   type Unary,
 } from './rpc.ts';
 
-/** Each service brings its own rows. */
+/** The methods of all of envd's services. */
 const METHODS: RpcMethods = { ...FILESYSTEM_METHODS, ...WATCH_METHODS, ...PROCESS_METHODS };
 
-/** Answers a call whose sandbox is alive. @throws a DomainError, if the sandbox is gone meanwhile */
+/** Answers a call whose sandbox is running. @throws DomainError if the sandbox ends meanwhile */
 export async function serveEnvd(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
   const { path, method, res } = sandbox.call;
   const name = rpcNameIn(path);
@@ -40,10 +40,9 @@ export async function serveEnvd(sandbox: SandboxCall, deps: DoorDeps): Promise<v
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
 }
 
-// The Connect protocol over HTTP/1.1, with JSON: what the SDKs of E2B speak to envd
-// (https://connectrpc.com/docs/protocol).
+// The Connect protocol over HTTP/1.1, with JSON, which E2B's SDKs use for envd (https://connectrpc.com/docs/protocol).
 
-/** Longer limits are none: Node's timers cannot wait for them. */
+/** The longest time that Node's timers can wait. A longer time limit is ignored. */
 const MAX_TIMER_MS = 2_147_483_647;
 
 interface RpcStreamOptions {
@@ -54,19 +53,24 @@ interface RpcStreamOptions {
 
 interface OpenRpcStream {
   readonly out: RpcStream;
-  /** Sends the last frame, once. */
+  /** Sends the last frame. Calls after the first have no effect. */
   finish(error: RpcError | null): void;
-  /** Without a last frame, the caller knows that the answer is not complete. Idempotent. */
+  /**
+   * Stops the timers, and aborts `gone`. If the connection then ends without a last frame, the caller knows that the
+   * answer is incomplete. Idempotent.
+   */
   close(): void;
 }
 
-/** An answer in frames. The status is 200, also if it ends with an error. */
+/** An answer in frames. Its status is 200 even if it ends with an error. */
 function openRpcStream(
   { call: { res }, onStream }: SandboxCall,
   { keepalive, keepaliveMs, timeoutMs }: RpcStreamOptions,
 ): OpenRpcStream {
   const over = new AbortController();
-  /** Sends that nobody has confirmed. If the connection ends, nobody calls back. */
+  /**
+   * The `resolve` callbacks of unfinished sends. Node does not call a write's callback after the connection has ended.
+   */
   const unconfirmed = new Set<() => void>();
   const deadline =
     timeoutMs === null || timeoutMs > MAX_TIMER_MS ? null : setTimeout(expire, timeoutMs);
@@ -93,7 +97,7 @@ function openRpcStream(
     });
   }
   function keepAlive(): void {
-    // A caller that takes nothing needs no further frames: these wait already.
+    // If frames still wait for the caller to read them, another one is useless.
     if (res.writableLength === 0) void send(keepalive);
     else idle?.refresh();
   }
@@ -118,7 +122,9 @@ function openRpcStream(
 
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
-/** Answers with one message, or with the status and the body of an error. @throws a DomainError, if the sandbox is gone */
+/**
+ * Answers with one message, or with the status and the body of an error. @throws DomainError if the sandbox has ended
+ */
 async function serveUnary(
   sandbox: SandboxCall,
   deps: Pick<DoorDeps, 'logger' | 'newId'>,
@@ -139,18 +145,18 @@ async function serveUnary(
   }
 }
 
-/** The error for a method that nothing here has. */
+/** The error for an unknown method. */
 function unimplemented(): RpcError {
   return new RpcError('unimplemented', 'This method is not supported.');
 }
 
-/** E2B's own. */
+/** E2B's default. */
 const DEFAULT_KEEPALIVE_MS = 90_000;
 
 /**
- * Answers in frames. An error is in the last one, also an error of the request: callers take another status than 200 for
- * a server without this method.
- * @throws a DomainError, if the sandbox is gone before the first frame
+ * Answers in frames. The last frame has the error, even if the request itself was wrong: for any status but 200,
+ * callers assume that the server lacks the method.
+ * @throws DomainError if the sandbox has ended before the first frame
  */
 async function serveStream(
   sandbox: SandboxCall,
@@ -171,7 +177,7 @@ async function serveStream(
     if (timeoutMs === undefined) throw badTimeout();
     if (!method) throw unimplemented();
     await method.handle(sandbox, messageIn(onlyFrameIn(body)), stream.out);
-    // Whoever follows a process that was killed with its sandbox must not take it for ended.
+    // A process that was killed with its sandbox must not look as if it had ended normally.
     if (await sandbox.hasEnded()) res.destroy();
     else stream.finish(null);
   } catch (error: unknown) {
@@ -184,7 +190,7 @@ async function serveStream(
   }
 }
 
-/** Null: no limit, which envd also takes 0 for. Undefined: not as the protocol has it. */
+/** Null: no limit. As in envd, 0 means no limit too. Undefined: the header is malformed. */
 function timeoutOf(header: string | string[] | undefined): number | null | undefined {
   if (header === undefined) return null;
   return /^\d{1,10}$/.test(String(header)) ? Number(header) || null : undefined;
@@ -205,9 +211,10 @@ const KINDS: Readonly<Record<string, RpcMethod['kind']>> = {
 };
 
 /**
- * Answers a call of a method. What is no such call is refused with 405 or 415, as the protocol has it.
+ * Answers a call of a method. As the protocol demands, another HTTP method is refused with 405, and another content
+ * type with 415.
  * @param name such as `filesystem.Filesystem/Stat`
- * @throws a DomainError, if the sandbox is gone
+ * @throws DomainError if the sandbox has ended
  */
 export async function serveRpc(
   sandbox: SandboxCall,
@@ -230,6 +237,6 @@ export async function serveRpc(
 }
 
 function refuse(res: ServerResponse, status: number, headers: Readonly<Record<string, string>>) {
-  // The rest of the body is not read.
+  // The connection is closed, because the rest of the body is not read.
   res.writeHead(status, { ...headers, 'Content-Length': 0, Connection: 'close' }).end();
 }

@@ -1,4 +1,4 @@
-/** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json): a field that is absent has its default. */
+/** Messages in the JSON of proto3 (https://protobuf.dev/programming-guides/json). An absent field has its default. */
 
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import { isJsonObject } from '../../../domain/exactJson.ts';
@@ -20,7 +20,7 @@ export function textIn(fields: Fields, name: string): string {
   throw invalid(`${name} must be a string.`);
 }
 
-/** A boolean. Null by default: some fields tell absent from false. @throws RpcError `invalid_argument` */
+/** A boolean. Null by default, because for some fields absent and false differ. @throws RpcError `invalid_argument` */
 export function flagIn(fields: Fields, name: string): boolean | null {
   const value = fields[name] ?? null;
   if (value === null || typeof value === 'boolean') return value;
@@ -70,7 +70,7 @@ function invalid(message: string): RpcError {
 const HEAD_BYTES = 5;
 /** The frame is compressed. */
 const COMPRESSED = 0x01;
-/** The frame is the last one, and tells how the stream ended. */
+/** The frame is the last one. It says how the stream ended. */
 const END = 0x02;
 
 /** A message as a frame. */
@@ -78,19 +78,19 @@ export function messageFrame(message: object): Buffer {
   return frame(0, message);
 }
 
-/** The last frame. @param error null: the stream ended well */
+/** The last frame. @param error null: the stream ended without an error */
 export function endFrame(error: RpcError | null): Buffer {
   return frame(END, error ? { error: errorBody(error) } : {});
 }
 
-/** An error as callers get it: in the last frame, or as the body of a unary answer. */
+/** An error in the form for callers: in the last frame, or as the body of a unary answer. */
 export function errorBody({ code, message }: RpcError): object {
   return { code, message };
 }
 
 /**
  * The JSON in the one frame of a request.
- * @throws RpcError `invalid_argument` unless it is exactly one whole frame; `unimplemented` if it is compressed
+ * @throws RpcError `invalid_argument` unless the body is exactly one whole frame; `unimplemented` if it is compressed
  */
 export function onlyFrameIn(body: Buffer): Buffer {
   const isWhole = body.length >= HEAD_BYTES && body.readUInt32BE(1) === body.length - HEAD_BYTES;
@@ -118,7 +118,7 @@ function frame(flags: number, message: object): Buffer {
 
 // Errors of the Connect protocol (https://connectrpc.com/docs/protocol#error-codes).
 
-/** Each code, and the status of a unary answer that has it. */
+/** Each code, and the HTTP status of a unary answer with this code. */
 export const RPC_STATUSES = {
   invalid_argument: 400,
   failed_precondition: 400,
@@ -139,7 +139,7 @@ export const RPC_STATUSES = {
 
 type RpcCode = keyof typeof RPC_STATUSES;
 
-/** A call of a method fails so. The caller gets the message unchanged. */
+/** The failure of a method. The caller gets the message unchanged. */
 export class RpcError extends Error {
   readonly code: RpcCode;
   constructor(code: RpcCode, message: string, options?: ErrorOptions) {
@@ -150,8 +150,8 @@ export class RpcError extends Error {
 }
 
 /**
- * The code of each error. Codes that are not here are defects: `internal`. So is a full disk: `resource_exhausted` would
- * say that the caller asks too often.
+ * The code of each error. Errors that are not listed are defects, with the code `internal`. So is a full disk, because
+ * `resource_exhausted` would tell the caller to slow down.
  */
 const CODES: Partial<Readonly<Record<ErrorCode, RpcCode>>> = {
   BAD_USER_INPUT: 'invalid_argument',
@@ -180,8 +180,9 @@ const CODES: Partial<Readonly<Record<ErrorCode, RpcCode>>> = {
 };
 
 /**
- * The error of a call whose session has ended: then the answer is that of a sandbox that is gone, also if the call only
- * found nothing. Null: the session has not ended, or nobody expected the error.
+ * Returns the error that means "the sandbox has ended", if the session has ended and the error was expected. A call in
+ * an ended session may have failed with any expected error, such as "not found". Null: the session has not ended, or
+ * the error is unexpected.
  */
 export async function goneOf(
   { hasEnded }: Pick<SandboxCall, 'hasEnded'>,
@@ -193,7 +194,7 @@ export async function goneOf(
   return new DomainError('SESSION_ENDED', 'The session has ended.', {}, { cause: error });
 }
 
-/** What the caller is told of an error. One that nobody expected is logged, and masked. */
+/** The error for the caller. An unexpected error is logged and masked. */
 export function rpcErrorOf(
   error: unknown,
   { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
@@ -208,11 +209,11 @@ export function rpcErrorOf(
   return new RpcError('internal', `Internal error (${errorId}).`, { cause: error });
 }
 
-/** The only user of a worker for whom a caller can act. */
+/** The only user of a worker that a caller may name. */
 const USER = 'user';
 
 /**
- * Callers may name the user that they act for, as the name of HTTP's Basic authentication.
+ * Callers may name the user for whom they act, as the name of HTTP's Basic authentication.
  * @param authorization the header
  * @throws RpcError `unauthenticated` for any other user than the worker's
  */
@@ -223,12 +224,12 @@ export function requireUser(authorization: string | undefined): void {
   if (!isUser(name)) throw new RpcError('unauthenticated', 'invalid username');
 }
 
-/** Whether this is the worker's user, or nobody in particular. */
+/** Whether this is the worker's user, or no name was given. */
 export function isUser(name: string | null): boolean {
   return name === null || name === '' || name === USER;
 }
 
-// What a method of envd is: a row of the table in `../routes.ts`.
+// The type of envd's methods, which `routes.ts` lists.
 
 export type RpcMethod = Unary | ServerStream;
 
@@ -242,10 +243,10 @@ export interface Unary {
 /** One message in, any number of messages out. */
 export interface ServerStream {
   readonly kind: 'stream';
-  /** What is sent whenever nothing else was for as long as the caller asks. */
+  /** The message to send when nothing was sent for a keepalive interval. The caller chooses the interval. */
   readonly keepalive: object;
   /**
-   * The stream ends when this resolves. If it throws, the final frame has the error. If the session has ended by then,
+   * The stream ends when this resolves. If this throws, the last frame has the error. If the session has ended by then,
    * the stream is cut off instead.
    * @throws RpcError, DomainError
    */
@@ -254,11 +255,11 @@ export interface ServerStream {
 
 /** The messages of an answer. Its headers are sent with the first of them, or with the end. */
 export interface RpcStream {
-  /** Resolves when the operating system has taken the message, or never will: then `gone` is aborted. */
+  /** Resolves when the operating system has taken the message, or when `gone` is aborted. */
   send(message: object): Promise<void>;
-  /** Aborted when nobody gets any further message, for whatever reason: the time limit is one. */
+  /** Aborted when no further message can be sent, for example because of the time limit. */
   readonly gone: AbortSignal;
-  /** How long the caller waits for the end. The stream then ends by itself, with `deadline_exceeded`. Null: no limit. */
+  /** How long the caller waits for the end. After that, the stream ends with `deadline_exceeded`. Null: no limit. */
   readonly timeoutMs: number | null;
 }
 

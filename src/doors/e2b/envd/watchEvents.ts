@@ -9,19 +9,22 @@ import type {
 } from '../../../domain/workerFiles.ts';
 import { nameIn } from './files.ts';
 
-/** What a message can have as a time, in milliseconds: the years 1 to 9999. */
+/** The range of times in a message, in milliseconds: the years 1 to 9999. */
 const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00Z');
 const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 const TYPES: Readonly<Record<FileKind, string>> = {
   file: 'FILE_TYPE_FILE',
   directory: 'FILE_TYPE_DIRECTORY',
-  // Only a link that leads nowhere is left over.
+  // Only a broken link reaches this row: all others have the type of their target.
   link: 'FILE_TYPE_UNSPECIFIED',
   other: 'FILE_TYPE_UNSPECIFIED',
 };
 
-/** The first letter of permissions. It is Go's, which has none for other kinds. */
+/**
+ * The first letter of the permissions, as in Go. `other` may be a pipe, a socket or a device, so it has Go's letter for
+ * an irregular file.
+ */
 const LETTERS: Readonly<Record<FileKind, string>> = {
   file: '',
   directory: 'd',
@@ -29,7 +32,7 @@ const LETTERS: Readonly<Record<FileKind, string>> = {
   other: '?',
 };
 
-/** A file as envd describes it. A link has type and mode of what it leads to. */
+/** A file in envd's form. A link has the type and mode of its target. */
 export function entryInfoOf(entry: FileEntry): object {
   const path = posix.join('/', posix.resolve(WORKER_HOME, entry.path));
   const { kind, mode } = entry.kind === 'link' ? (entry.leadsTo ?? NOTHING) : entry;
@@ -37,7 +40,7 @@ export function entryInfoOf(entry: FileEntry): object {
     name: nameIn(path),
     type: TYPES[kind],
     path,
-    // 64 bits are text in the JSON of messages.
+    // In proto3's JSON, a 64-bit number is a string.
     size: String(entry.target === null ? entry.size : Buffer.byteLength(entry.target)),
     mode: mode & 0o777,
     permissions: permissionsOf(entry),
@@ -50,7 +53,7 @@ export function entryInfoOf(entry: FileEntry): object {
 
 const NOTHING: Pick<FileEntry, 'kind' | 'mode'> = { kind: 'link', mode: 0 };
 
-/** Such as `-rw-r--r--`, with Go's letters for the three other bits. */
+/** Such as `-rw-r--r--`, with Go's letters for setuid, setgid and sticky. */
 function permissionsOf({ kind, mode }: FileEntry): string {
   const bits = [
     [0o4000, 'u'],
@@ -75,8 +78,8 @@ const EVENT_TYPES: Readonly<Record<FolderEventType, string>> = {
 };
 
 /**
- * Events as envd tells them. A new file that was written has one more there, between the two: envd gives the file to its
- * user once it is made. Clients count on three events.
+ * Converts events to envd's form. After the creation of a new file and before its first write, an event `chmod` is
+ * added: envd creates a file and then changes its owner, and clients expect all three events.
  */
 export function eventsOfE2b(events: readonly FolderEvent[]): object[] {
   return events.flatMap((event, at) => {

@@ -5,17 +5,17 @@ import { answerJson } from '../../shared/jsonAnswer.ts';
 
 // Parts of the bodies of requests. The Python client sends null for what it leaves out.
 
-/** What FastAPI says. */
+/** FastAPI's message. */
 export const NO_TEXT = 'Input should be a valid string';
 export const NO_OBJECT = 'The body should be a JSON object';
 
-/** Null: it is absent, null, or empty. */
+/** A text. Null if it is absent, null or empty. */
 export const TEXT = z
   .string(NO_TEXT)
   .nullish()
   .transform((text) => text || null);
 
-/** A request that is refused in words, with a status that clients of E2B know. */
+/** A request that is refused with a text, and with a status that E2B's clients know. */
 export class RefusedError extends Error {
   readonly status: number;
 
@@ -30,12 +30,12 @@ export function noContext(id: string): RefusedError {
   return new RefusedError(404, `Context ${id} not found`);
 }
 
-/** Longer phrases are cut: some clients refuse a long head. */
+/** Longer phrases are cut, because some clients refuse a long header. */
 const MAX_PHRASE_CHARS = 200;
 
 /**
- * Answers with a refusal. The JavaScript client shows nothing but the status and its phrase, so the phrase says why,
- * too.
+ * Answers with a refusal. The status phrase also contains the reason, because the JavaScript client shows only status
+ * and phrase.
  */
 export function answerRefusal(
   res: ServerResponse,
@@ -63,7 +63,7 @@ export function answerUnprocessable(res: ServerResponse, { issues }: BodyError):
   answerJson(res, 422, { detail: [{ type: 'value_error', loc: ['body', ...path], msg }] });
 }
 
-/** HTTP allows printable ASCII only. */
+/** In a phrase, only printable ASCII is safe. */
 function phraseOf(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_PHRASE_CHARS);
 }

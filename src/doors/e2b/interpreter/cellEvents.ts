@@ -1,10 +1,10 @@
-/** What a client is told of its cell, as the cell begins, puts out and ends. */
+/** Makes the events that a client gets for its cell: when the cell begins, for its output, and at its end. */
 
 import type { EndStatus, Execution } from '../../../domain/execution.ts';
 import { mimeText, type Output, type OutputItem, type RichOutput } from '../../../domain/output.ts';
 import type { Language } from './contexts.ts';
 
-/** What is sent to a client while its code runs: one object for each line of the stream. */
+/** An event for a client while its code runs. Each is one JSON object, on one line of the stream. */
 export type Event =
   | { readonly type: 'number_of_executions'; readonly execution_count: number }
   | PrintEvent
@@ -20,14 +20,14 @@ export interface PrintEvent {
   readonly timestamp: string;
 }
 
-/** Clients take each key that they do not know for a format of the result, so there are no others. */
+/** Clients take each unknown key for a format of the result, so this has no other keys. */
 interface ResultEvent extends Readonly<Record<string, unknown>> {
   readonly type: 'result';
-  /** Whether it is the value of the cell, and not what the cell displays. */
+  /** Whether this is the value of the cell. False: something that the cell displayed. */
   readonly is_main_result: boolean;
 }
 
-/** All three are always there: the Python client needs them. */
+/** The Python client needs all three fields. */
 interface ErrorEvent {
   readonly type: 'error';
   readonly name: string;
@@ -39,20 +39,20 @@ function errorEvent(name: string, value: string, traceback = ''): ErrorEvent {
   return { type: 'error', name, value, traceback };
 }
 
-// Joins the pieces of a print. Text may come in pieces that are split anywhere, but clients expect what one print prints
-// in one event. So text that does not end its line waits a moment for the rest.
+// Joins the pieces of a print. The output of one `print` may arrive in several pieces, split anywhere, but clients
+// expect it in one event. So text that does not end with a newline waits a moment for the rest.
 
-/** How long the rest of a line may be on its way: twice as long as output waits to be stored. */
+/** How long to wait for the rest of a line: twice as long as output waits to be stored. */
 const REST_MS = 50;
 /** How long text waits at most: too short for a person to mind. */
 const LONGEST_WAIT_MS = 150;
-/** More than this does not wait. */
+/** Text of this length is sent without waiting. */
 const MAX_WAITING_CHARS = 1024 * 1024;
 
 interface JoinPrints {
   /** What is to be sent now. */
   add(print: PrintEvent): PrintEvent[];
-  /** What waits, which nothing more is joined to. */
+  /** Takes the text that waits. Later text is not joined to it. */
   take(): PrintEvent[];
   /** In how many milliseconds {@link take} is due. Null: nothing waits. */
   dueInMs(): number | null;
@@ -87,7 +87,7 @@ export function createJoinPrints(now = () => performance.now()): JoinPrints {
   };
 }
 
-/** The key of each MIME type that has one, if its value is text. */
+/** The key in {@link ResultEvent} of each known MIME type whose value is text. */
 const TEXTS: ReadonlyMap<string, string> = new Map([
   ['text/plain', 'text'],
   ['text/html', 'html'],
@@ -99,14 +99,14 @@ const TEXTS: ReadonlyMap<string, string> = new Map([
   ['text/latex', 'latex'],
   ['application/javascript', 'javascript'],
 ]);
-/** The same, if its value is JSON. */
+/** The same for MIME types whose value is JSON. */
 const VALUES: ReadonlyMap<string, string> = new Map([
   ['application/json', 'json'],
   ['e2b/data', 'data'],
   ['e2b/chart', 'chart'],
 ]);
 
-/** The event for a result or for what was displayed. Types without a key of their own are below `extra`. */
+/** The event for a result or a displayed output. MIME types without a key are in `extra`. */
 export function resultEvent({ kind, data }: Pick<RichOutput, 'kind' | 'data'>): ResultEvent {
   const formats: Record<string, unknown> = {};
   const others: [string, unknown][] = [];
@@ -126,7 +126,7 @@ export function resultEvent({ kind, data }: Pick<RichOutput, 'kind' | 'data'>): 
   };
 }
 
-/** A figure that is blank has an empty chart. */
+/** Whether this is an empty chart, which a blank figure has. */
 function isNoChart(key: string, value: unknown): boolean {
   return (
     key === 'chart' &&
@@ -134,7 +134,7 @@ function isNoChart(key: string, value: unknown): boolean {
   );
 }
 
-/** Text is shown without the quotes of its `repr`. */
+/** Removes the quotes of a string's `repr`. */
 function unquoted(text: string): string {
   const [first] = text;
   const isQuoted = text.length > 1 && (first === "'" || first === '"') && text.endsWith(first);
@@ -150,8 +150,8 @@ interface CellEvents {
   begun(execution: Pick<Execution, 'executionCount'>): Event[];
   output(item: Pick<OutputItem, 'output' | 'at'>): Event[];
   /**
-   * Everything up to the last event.
-   * @param isContextOpen whether its context is still there
+   * The remaining events, up to the last one.
+   * @param isContextOpen whether the cell's context is still open
    */
   ended(execution: Ended, isContextOpen: boolean): Event[];
 }
@@ -161,7 +161,9 @@ type ErrorOutput = Extract<Output, { kind: 'error' }>;
 /** @param language of the cell */
 export function createCellEvents(language: Language): CellEvents {
   let isCounted = false;
-  /** The cell's error. Clients keep one, so it waits for what may still say more about the end. */
+  /**
+   * The cell's first error. Clients keep only one error, so it is sent at the end, when it is known how the cell ended.
+   */
   let error: ErrorEvent | null = null;
   let droppedBytes: number | null = 0;
   let lossReason: string | null = null;
@@ -188,7 +190,7 @@ export function createCellEvents(language: Language): CellEvents {
           lossReason = output.reason;
           droppedBytes = sum(droppedBytes, output.droppedBytes);
           return [];
-        // Clients of E2B know none of these.
+        // E2B's clients have no events for these.
         case 'update':
         case 'clear':
         case 'input':
@@ -223,20 +225,23 @@ function errorShown({ name, value, traceback }: ErrorOutput): ErrorEvent {
   return errorEvent(name, value, withoutColours(traceback.join('\n')));
 }
 
-/** Python's traceback says nothing of a shell, and its text repeats the whole code before it says how that has ended. */
+/**
+ * The error of a shell cell is an exception of `%%bash`. Its traceback is useless, and its text repeats the whole code
+ * before it says how the code ended.
+ */
 function errorOfShell(output: ErrorOutput): ErrorEvent {
   const end = /(?:returned non-zero (exit status \d+)|(died with .*))\.$/.exec(output.value);
   const value = end?.[1] ?? end?.[2];
   return value === undefined ? errorShown(output) : errorEvent(output.name, value);
 }
 
-/** What Python colours, a client shows as it is. */
+/** Removes terminal colours, which clients would show as raw characters. */
 function withoutColours(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
   return text.replace(/\u001b\[[\d;]*m/g, '');
 }
 
-/** Null: unknown. */
+/** Null if either number is unknown. */
 function sum(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one + other;
 }
@@ -247,8 +252,8 @@ function lossText(bytes: number | null, reason: string): string {
 }
 
 /**
- * The error that a client is told of. Null: the code ended well.
- * @param shown the error that the code has shown
+ * The error for the client. Null: the code ended without an error.
+ * @param shown the error among the code's outputs
  */
 function errorOfEnd(
   { status, errorName, errorValue, stateLost, timeoutMs }: Ended,
@@ -261,7 +266,7 @@ function errorOfEnd(
     case 'ERROR':
       return shown ?? errorEvent(errorName ?? 'Error', errorValue ?? '');
     case 'TIMEOUT':
-      // What the time limit did to the code may look like an error of its own.
+      // The interrupt at the time limit may look like an error of the code itself.
       return errorEvent(
         'TimeoutError',
         `The code did not end within its limit of ${timeoutMs} ms.`,
@@ -269,7 +274,7 @@ function errorOfEnd(
       );
     case 'INTERRUPTED':
       if (!isContextOpen) return CUT_OFF;
-      // Code that is interrupted shows it. Code whose kernel is replaced shows nothing more.
+      // Interrupted code outputs a KeyboardInterrupt. If its kernel was replaced, there is no such output.
       return shown ?? (stateLost ? RESTARTED : errorEvent('KeyboardInterrupt', ''));
     case 'CANCELLED':
       return isContextOpen ? errorEvent('ExecutionAborted', 'Execution was aborted') : CUT_OFF;

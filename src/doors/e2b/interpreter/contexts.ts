@@ -10,7 +10,7 @@ import { NO_OBJECT, noContext, RefusedError, TEXT } from './answer.ts';
 
 export type Language = 'python' | 'bash';
 
-/** The language that a client means. Null: Python. @throws RefusedError with 400 for one that is not served */
+/** The language that a client names. Null: Python. @throws RefusedError with 400 for any other language */
 export function requireLanguage(given: string | null): Language {
   const name = (given ?? '').trim().toLowerCase();
   if (name === '' || name === 'python') return 'python';
@@ -22,20 +22,20 @@ export function requireLanguage(given: string | null): Language {
 }
 
 /**
- * The cell that runs this code. A kernel is Python's, and hands a cell of bash to a shell of its own. What is blank, a
- * shell does nothing with, nor does Python.
+ * The cell that runs this code. All kernels are Python kernels, and `%%bash` passes a cell to a shell. Blank code does
+ * nothing in either language, so it gets no `%%bash`.
  */
 export function cellOf(language: Language, code: string): string {
   return language === 'python' || code.trim() === '' ? code : `%%bash\n${code}`;
 }
 
-// The name of a context says what a client of E2B needs to know of it: the language of its cells, and its folder as the
-// client gave it. Any gateway reads it there. Contexts with other names are Python's.
+// The name of a context contains what E2B's clients see of it: the language of its cells, and its folder as the client
+// gave it. So every gateway knows both. Contexts with other names are for Python.
 
-/** The context that bash has without a client making one. */
+/** The context for bash code of a request that names no context. */
 export const DEFAULT_BASH_NAME = 'e2b:bash';
 const NAME = /^e2b:(?<language>python|bash)(?::[^:]*:(?<cwd>.*))?$/s;
-/** The name of a context is no longer than this (`validateContext`). */
+/** The longest name of a context (`validateContext`). */
 const MAX_NAME_CHARS = 128;
 
 /** A context as clients see it. */
@@ -48,7 +48,7 @@ interface ShownContext {
 /**
  * @param mark makes the name unique
  * @param cwd as the client gave it. Null: the context's own folder is shown
- * @returns null if the name would be too long, or is none
+ * @returns null if the name would be too long, or would have invalid characters
  */
 export function contextName(language: Language, mark: string, cwd: string | null): string | null {
   const name = `e2b:${language}:${mark}:${cwd ?? ''}`;
@@ -65,7 +65,7 @@ export function shownContext({
   return { id, language: language as Language, cwd: cwd === '' ? workingDirectory : cwd };
 }
 
-/** What clients may call the default context of Python, beside its id. */
+/** Another name for the default context of Python, beside its id. */
 const DEFAULT = 'default';
 
 /** A context in which code can be run. */
@@ -75,10 +75,10 @@ export interface FoundContext {
   readonly language: Language;
 }
 
-/** The default context is always there, and Python's. */
+/** The default context always exists, and is for Python. */
 export const DEFAULT_CONTEXT: FoundContext = { id: null, language: 'python' };
 
-/** The open contexts of the sandbox: the default one first, then in the order in which they were made. */
+/** The open contexts of the sandbox: the default one first, then the others in order of creation. */
 export async function openContexts({ call, userUuid }: SandboxCall): Promise<ShownContext[]> {
   const all = await call.service.contexts(userUuid);
   return all.filter(({ status }) => status !== 'ENDING').map(shownContext);
@@ -92,12 +92,15 @@ export async function findContext(sandbox: SandboxCall, id: string): Promise<Fou
   return found;
 }
 
-/** Of the digits of an id, those that are random. Names are unique within a session, which has few contexts. */
+/**
+ * How many of an id's last digits are used. They are random, which is enough: names must be unique only within a
+ * session, and it has few contexts.
+ */
 const MARK_DIGITS = 12;
 
 const NEW_CONTEXT = z.object({ language: TEXT, cwd: TEXT }, NO_OBJECT);
 
-/** What can be wrong with a folder. */
+/** Errors that mean that code cannot start in the folder. */
 const BAD_FOLDER: ReadonlySet<ErrorCode> = new Set([
   'FILE_NOT_FOUND',
   'FILE_ACCESS_DENIED',
@@ -106,8 +109,8 @@ const BAD_FOLDER: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Makes the context that a client asks for. Its folder is shown as the client gave it, and if code cannot begin there,
- * it begins in the home.
+ * Creates the context that a client asks for. Its folder is shown as the client gave it. If code cannot start in that
+ * folder, it starts in the home.
  */
 export async function createContext(
   sandbox: SandboxCall,
@@ -137,13 +140,13 @@ async function contextIn(
     return await service.createContext({ userUuid, name: name ?? plain, workingDirectory });
   } catch (error: unknown) {
     if (!isOfFolder(error)) throw error;
-    // Nothing could tell later what the client gave.
+    // The folder does not fit into the name, so it could not be shown later.
     if (name === null) throw new RefusedError(400, `cwd is no folder: ${error.message}`);
     return await service.createContext({ userUuid, name });
   }
 }
 
-/** A shell and IPython mean the home by a tilde. */
+/** Replaces a tilde by the home, as a shell and IPython do. */
 function expanded(cwd: string): string {
   return cwd === '~' || cwd.startsWith('~/') ? `${WORKER_HOME}${cwd.slice(1)}` : cwd;
 }
@@ -160,8 +163,8 @@ export async function restartContext(sandbox: SandboxCall, given: string): Promi
 }
 
 /**
- * Deletes a context, with what runs in it. The default one lives as long as the sandbox, so its kernel is replaced:
- * whatever is run in it later finds nothing of what was there. @throws RefusedError with 404
+ * Deletes a context, with what runs in it. The default context lives as long as the sandbox, so its kernel is replaced
+ * instead, which loses its variables. @throws RefusedError with 404
  */
 export async function deleteContext(sandbox: SandboxCall, given: string): Promise<void> {
   const { call, userUuid } = sandbox;

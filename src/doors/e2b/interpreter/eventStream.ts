@@ -1,15 +1,15 @@
-/** The answer to `/execute`: one JSON object a line, sent as it comes. */
+/** The answer to `/execute`: a stream with one JSON object a line. */
 
 import type { ServerResponse } from 'node:http';
 import { jsonText } from '../../../domain/exactJson.ts';
 import { createJoinPrints, type Event } from './cellEvents.ts';
 
-/** What is not ASCII, and DEL. */
+/** All characters that are not ASCII, and DEL. */
 const NOT_ASCII = /[\u007f-\uffff]/g;
 
 /**
- * A value as JSON in ASCII alone. The JavaScript client decodes each chunk of a stream by itself, and the Python client
- * ends lines at U+2028 and its like, too: neither meets anything but ASCII here.
+ * A value as JSON that is pure ASCII. The JavaScript client decodes each chunk of a stream separately, so it would
+ * break characters of several bytes. The Python client also splits lines at U+2028 and similar characters.
  */
 export function asciiJson(value: unknown): string {
   return jsonText(value).replace(
@@ -24,8 +24,8 @@ export function asciiJson(value: unknown): string {
 const FIRST_WITH_EXPONENT = 1e21;
 
 /**
- * ASCII, and ends in a newline. The numbers of a chart have a fraction, even if it is zero: the Python client reads `1` as
- * an `int`, but they are all floats.
+ * An event as one line of ASCII with a newline. The whole numbers of a chart are written as `1.0`, because charts have
+ * floats, and the Python client would read `1` as an `int`.
  */
 export function eventLine(event: Event): string {
   if (event.type !== 'result' || event.chart === undefined) return `${asciiJson(event)}\n`;
@@ -47,16 +47,16 @@ function isWhole(value: unknown): value is number | bigint {
   return Number.isInteger(value) && Math.abs(value as number) < FIRST_WITH_EXPONENT;
 }
 
-/** Clients and proxies give up after some silence. Whoever is gone is found out by writing. */
+/** Clients and proxies give up after some silence. Also, a lost connection is noticed only by writing. */
 const KEEPALIVE_MS = 5_000;
 
 interface EventStream {
-  /** Resolves when the client has taken enough of it, so that no more than that is in memory. */
+  /** Resolves when the client has read enough, so that memory use is limited. */
   send(events: readonly Event[]): Promise<void>;
   end(events: readonly Event[]): void;
 }
 
-/** Sends the headers. From now on there are keepalives, until the response ends or is closed. */
+/** Sends the headers. From then on, sends keepalives until the response ends or is closed. */
 export function openEventStream(res: ServerResponse): EventStream {
   const prints = createJoinPrints();
   let due: NodeJS.Timeout | undefined;
@@ -67,7 +67,7 @@ export function openEventStream(res: ServerResponse): EventStream {
     return res.write(events.map(eventLine).join(''));
   }
 
-  /** Text that ends no line waits for the rest, unless something else follows. */
+  /** The events to send now. Text without a newline at its end waits for the rest, unless another event follows. */
   function joined(events: readonly Event[]): Event[] {
     return events.flatMap((event): Event[] => {
       const isPrint = event.type === 'stdout' || event.type === 'stderr';

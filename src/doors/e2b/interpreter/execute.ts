@@ -1,4 +1,4 @@
-/** `POST /execute`: runs code, and tells what happens to it as it happens. */
+/** `POST /execute`: runs code, and streams its events. */
 import { z } from 'zod';
 import { DomainError } from '../../../domain/errors.ts';
 import type { Execution } from '../../../domain/execution.ts';
@@ -28,7 +28,7 @@ const REQUEST = z.object(
   NO_OBJECT,
 );
 
-/** How code ends whose sandbox or context has ended. */
+/** The statuses of code whose sandbox or context has ended. */
 const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
   'CANCELLED',
   'INTERRUPTED',
@@ -36,8 +36,9 @@ const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
 ]);
 
 /**
- * If the client goes away first, its code is interrupted. In any other case in which the connection breaks off, the code
- * goes on. If the sandbox ends meanwhile, the connection is destroyed, because its end would look like success.
+ * Runs the code of a request. If the client goes away first, the code is interrupted. If the connection breaks for any
+ * other reason, the code goes on. If the sandbox ends meanwhile, the connection is cut, because a normal end would look
+ * like success.
  * @throws RefusedError, DomainError before the code is accepted
  */
 export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
@@ -45,7 +46,7 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
   const { res, gone, service } = call;
   const request = await readJson(call, REQUEST);
   const context = await contextFor(sandbox, request);
-  // To make a context takes a while. Code that nobody waits for any more must not begin.
+  // Creating a context takes a while. If the client has gone away meanwhile, the code must not begin.
   if (res.closed) return;
   const closed = new AbortController();
   res.once('close', () => closed.abort());
@@ -77,7 +78,7 @@ export async function execute(sandbox: SandboxCall, deps: DoorDeps): Promise<voi
       else stream.end(cell.ended(each.execution, await isOpen(sandbox, context, each.execution)));
     }
   } finally {
-    // From here on, it is this gateway that closes the connection.
+    // From here on, this gateway closes the connection, which must not interrupt the code.
     gone.removeEventListener('abort', interrupt);
     closed.abort();
   }
@@ -103,18 +104,20 @@ async function hasEnded(sandbox: SandboxCall, { status }: Execution): Promise<bo
   return CUT_OFF.has(status) && (await sandbox.hasEnded());
 }
 
-/** Whether the context is still there in which the execution has ended. */
+/** Whether the execution's context is still open. */
 async function isOpen(sandbox: SandboxCall, { id }: FoundContext, { status }: Execution) {
   if (id === null || !CUT_OFF.has(status)) return true;
   return (await openContexts(sandbox)).some((each) => each.id === id);
 }
 
-/** A sandbox that has ended closes the connection, too, and there is nothing to interrupt then. */
+/**
+ * Interrupts the code, unless the sandbox has ended: that also closes the connection, and leaves nothing to interrupt.
+ */
 async function interruptFor(sandbox: SandboxCall, { id }: Execution, { logger }: DoorDeps) {
   try {
     if (!(await sandbox.hasEnded())) await sandbox.call.service.interrupt(id);
   } catch (err: unknown) {
-    // Nobody is there to be told.
+    // The client has gone, so the error can only be logged.
     const level = err instanceof DomainError ? 'debug' : 'error';
     logger[level]({ err, executionId: id }, 'Code whose client has gone goes on.');
   }

@@ -1,4 +1,4 @@
-/** The code interpreter of a sandbox: what E2B serves at port 49999. */
+/** The code interpreter of a sandbox, which E2B serves at port 49999. */
 import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
 import { refusalOf } from '../../../service/refusal.ts';
 import type { DoorDeps } from '../../openDoor.ts';
@@ -10,7 +10,7 @@ import { answerRefusal, answerUnprocessable, RefusedError } from './answer.ts';
 import { createContext, deleteContext, openContexts, restartContext } from './contexts.ts';
 import { execute } from './execute.ts';
 
-/** What is answered as JSON with 200. Undefined: it has been answered already. */
+/** Returns the body of an answer with 200. Undefined: the request has been answered already. */
 type Answer = (sandbox: SandboxCall, deps: DoorDeps, id: string) => Promise<unknown>;
 
 const ROUTES: readonly Route<Answer>[] = [
@@ -37,7 +37,7 @@ const ROUTES: readonly Route<Answer>[] = [
   },
 ];
 
-/** What the sandbox has come to an end by. Whoever serves all of a sandbox answers these. */
+/** Errors that may mean that the sandbox has ended. They are left to `inSandbox` (`../sandbox.ts`). */
 const GONE: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'SESSION_ENDED', 'UNAUTHENTICATED']);
 
 export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Promise<void> {
@@ -57,7 +57,7 @@ export async function serveInterpreter(sandbox: SandboxCall, deps: DoorDeps): Pr
   }
 }
 
-/** @throws what is no refusal of the interpreter's own */
+/** @throws the error, if the interpreter has no answer for it */
 function refuse({ call: { res } }: SandboxCall, error: unknown): void {
   if (error instanceof RefusedError) answerRefusal(res, error.status, error.message);
   else if (error instanceof BodyError) answerUnprocessable(res, error);

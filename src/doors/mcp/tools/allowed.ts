@@ -1,6 +1,6 @@
 /**
- * What this installation allows to code, as models are told. It is the same for all callers, because hosts may cache it,
- * and is true for a tenant or a session that may reach less, too.
+ * What this installation allows code to do, as descriptions tell it to models. The text is the same for all callers,
+ * because hosts may cache it. It must also be true for a tenant or session that may reach less.
  */
 import type { ToolAnnotations } from '@modelcontextprotocol/server';
 import { isListed, parseTarget } from '../../../domain/egress.ts';
@@ -8,7 +8,7 @@ import type { DoorSettings } from '../../openDoor.ts';
 
 /** How long code may run, in seconds. */
 export interface TimeLimit {
-  /** For a call that does not say. */
+  /** For a call that names no limit. */
   readonly byDefault: number;
   readonly max: number;
 }
@@ -16,7 +16,10 @@ export interface TimeLimit {
 export interface Allowed {
   /** What code can reach, in words. */
   readonly network: string;
-  /** The annotations of tools that run the code or command that they are given. With a network, the world is open. */
+  /**
+   * The annotations of tools that run the code or command that they are given. `openWorldHint` is true if code can
+   * reach a network.
+   */
   readonly runsCode: ToolAnnotations;
   readonly codeSeconds: TimeLimit;
   readonly commandSeconds: TimeLimit;

@@ -1,4 +1,4 @@
-/** Small files of a session. */
+/** The tools for small files of a session. */
 
 import { buffer } from 'node:stream/consumers';
 import type { CallToolResult } from '@modelcontextprotocol/server';

@@ -17,7 +17,7 @@ import type { TimeLimit } from './allowed.ts';
 
 // Converts schemas of tools to JSON Schema once. Otherwise the server of each request would convert them again.
 
-/** The same schema, whose JSON form is kept. */
+/** The schema, with its JSON form computed in advance. */
 function toolSchema<Of extends z.ZodType>(
   schema: Of,
 ): StandardSchemaWithJSON<z.input<Of>, z.output<Of>> {
@@ -145,7 +145,7 @@ export const WAIT_SECONDS = z
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
 
-/** For how long code may run. */
+/** The schema of the argument for a time limit. */
 export function timeoutSeconds({ byDefault, max }: TimeLimit) {
   return z
     .number()
