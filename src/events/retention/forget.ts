@@ -12,7 +12,6 @@ import { type OwnedKind, redactedData, redactedMetadata } from '../../domain/red
 import { OWNED_KINDS, redactedState } from '../../domain/redactedStates.ts';
 import type { Names } from '../../domain/redaction.ts';
 import type { Owner } from '../../domain/users.ts';
-import { sealAll } from '../chain/auditKeeper.ts';
 import {
   type DatabaseAddress,
   type OneConnection,
@@ -21,7 +20,7 @@ import {
 } from '../connection/client.ts';
 import { readRelease, requireSameRelease } from '../migrations/migrate.ts';
 import { changeJson, PROJECTIONS } from '../projections/projections.ts';
-import { createChainQueries, isOf } from '../queries/listQueries.ts';
+import { isOf } from '../queries/listQueries.ts';
 import { jsonArray } from '../store/preparedCommit.ts';
 import {
   actedMeanwhile,
@@ -41,7 +40,7 @@ import {
   sumOf,
 } from './forgetEvents.ts';
 import { pruneOutputs } from './pruneHistory.ts';
-import { bytesInEvents, recordRemoval, withinBytes } from './removal.ts';
+import { bytesInEvents, recordRemoval, sealEverything, withinBytes } from './removal.ts';
 
 // Forgets the rows of one kind of entity, with their events and everything else that belongs to them, page by page. A
 // page is one transaction, which also records the removal. A forgotten row has another owner, so no row is forgotten
@@ -419,20 +418,13 @@ export async function forgetHistory(
   return await onOneConnection(address, client, async (connection) => {
     await requireSameRelease(connection.sql, readRelease());
     const gatewayId = newId<GatewayId>();
-    const sealed = await sealedPosition(connection, gatewayId);
+    const sealed = await sealEverything(connection, gatewayId);
     const forgotten = await forgetAll(connection, { owner, newId, gatewayId, sealed });
     await requireNothing(connection, owner);
     await forgetPseudonyms(connection.sql, owner);
     await cleanStatistics(connection);
     return forgotten;
   });
-}
-
-/** Seals all existing events. Only sealed events are changed, so that the chain shows the change. */
-async function sealedPosition(connection: OneConnection, gatewayId: GatewayId): Promise<number> {
-  await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
-  const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
-  return chain?.position ?? 0;
 }
 
 async function forgetAll(connection: OneConnection, forgetting: Forgetting): Promise<Forgotten> {

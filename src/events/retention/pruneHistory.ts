@@ -12,7 +12,6 @@ import type { PendingQuery, Row } from 'postgres';
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
-import { sealAll } from '../chain/auditKeeper.ts';
 import {
   type DatabaseAddress,
   type OneConnection,
@@ -21,13 +20,13 @@ import {
 } from '../connection/client.ts';
 import { readRelease, requireSameRelease } from '../migrations/migrate.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
-import { createChainQueries } from '../queries/listQueries.ts';
 import {
   bytesInEvents,
   lockRemoval,
   type Remover,
   recordRemoval,
   type Sized,
+  sealEverything,
   withinBytes,
 } from './removal.ts';
 
@@ -79,7 +78,9 @@ export async function pruneHistory(
 async function pruneAll(connection: OneConnection, options: PruneOptions): Promise<Pruned> {
   const { answered, sql } = connection;
   await requireSameRelease(sql, readRelease());
-  const pruning = { ...options, ...(await sealBefore(connection, options)) };
+  const gatewayId = options.newId<GatewayId>();
+  const sealed = await sealEverything(connection, gatewayId);
+  const pruning = { ...options, gatewayId, sealed };
   const streams: Record<string, number> = {};
   let [events, outputs] = [0, 0];
   for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
@@ -91,14 +92,6 @@ async function pruneAll(connection: OneConnection, options: PruneOptions): Promi
   await answered(sql`DELETE FROM refused_calls WHERE minute < ${options.before}`);
   await answered(sql`DELETE FROM egress_counts WHERE minute < ${options.before}`);
   return { ...streams, events, outputs };
-}
-
-/** Seals all existing events. */
-async function sealBefore(connection: OneConnection, { newId }: PruneOptions) {
-  const gatewayId = newId<GatewayId>();
-  await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
-  const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
-  return { gatewayId, sealed: chain?.position ?? 0 };
 }
 
 interface Batch {

@@ -1,8 +1,10 @@
 import { CLI_ACTOR } from '../../domain/events.ts';
 import type { GatewayId, NewId, RemovalId } from '../../domain/ids.ts';
 import { decideRemoval, type RemovalCommand } from '../../domain/removal.ts';
+import { sealAll } from '../chain/auditKeeper.ts';
 import { createRemovalDigest } from '../chain/verifyChain.ts';
-import type { Sql } from '../connection/client.ts';
+import type { OneConnection, Sql } from '../connection/client.ts';
+import { createChainQueries } from '../queries/listQueries.ts';
 import { COMMITS, LOCK_CLASS, REMOVAL } from '../store/advisoryLocks.ts';
 import { COMMIT_SQL, commitParameters } from '../store/commitParameters.ts';
 import { prepareCommit } from '../store/preparedCommit.ts';
@@ -13,6 +15,19 @@ export interface Remover {
   /** Stands for a gateway in the metadata of the event. */
   readonly gatewayId: GatewayId;
   readonly newId: NewId;
+}
+
+/**
+ * Seals all existing events, and resolves with the position of the last one. Only sealed events are removed, so that
+ * the chain shows the removal.
+ */
+export async function sealEverything(
+  connection: OneConnection,
+  gatewayId: GatewayId,
+): Promise<number> {
+  await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
+  const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
+  return chain?.position ?? 0;
 }
 
 /** What was removed, and why. */
