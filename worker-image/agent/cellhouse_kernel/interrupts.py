@@ -66,7 +66,7 @@ class Interrupts:
         return not self._is_noted
 
     def begin_more(self) -> bool:
-        """Code beside that of the cell is about to run in the kernel's own task; False if it must not."""
+        """Other code of the request (`user_expressions`) is about to run in the kernel's task; False if it must not."""
         self._cell = None
         if not self._has_begun:
             return self.begin_code()

@@ -5,8 +5,8 @@ The image names the libraries that most code imports (LIBRARIES_FILE), and an en
 built. It cannot check whether the modules of an environment read what user code can write. So they are imported only
 before there is any user code (fork_server.py).
 
-A kernel that was executed imports the same later. Either way, `prepare_imports` surrounds the import of ipykernel, and
-a kernel itself first needs `prepare_environment`.
+A kernel that is executed, not forked, imports the same modules at its own start. Either way, ipykernel is imported
+within `prepare_imports`, and a kernel first calls `prepare_environment`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 KERNEL_MODULES = (
     "cellhouse_kernel.app",
     "cellhouse_kernel.link",
-    # What ipykernel imports only when a kernel starts.
+    # ipykernel imports these only when a kernel starts.
     "IPython.core.completerlib",
     "faulthandler",
     "ipykernel.debugger",
@@ -48,7 +48,7 @@ UNUSED_MODULES = ("debugpy", "jedi")
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import what every kernel finds, then `further`; arrange memory so that kernels write to as little as possible.
+    """Import what every kernel finds, then `further`; arrange memory so that kernels share as much as possible.
 
     Returns a line for each of the `further` modules that failed. A kernel works without them: its code can import them.
     """
@@ -96,7 +96,7 @@ def import_problem(name: str) -> str | None:
 def _private_matplotlib_folder() -> Iterator[None]:
     """While matplotlib is imported, let it see only the settings and the font cache of the image.
 
-    Settings can name code to run. A user's settings are read by the user's own kernel.
+    Settings can name code to run, and this process has privileges. Only the user's kernel reads the user's settings.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-", dir="/tmp"))
