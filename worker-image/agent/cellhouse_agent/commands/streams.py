@@ -100,7 +100,7 @@ END_OF_INPUT = b"\x04"
 
 
 class InputWriter:
-    """Writes input to a command, as fast as the command reads. The descriptor is non-blocking, and the caller closes it.
+    """Writes input to a command, as fast as the command reads. The descriptor is non-blocking; the caller closes it.
 
     When no process can read it any more, the rest of the input is dropped, including what arrives later.
     """

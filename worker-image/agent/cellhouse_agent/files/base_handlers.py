@@ -1,4 +1,4 @@
-"""What all handlers of files share: who asks, the query, and transfers, which take the connection over."""
+"""What all handlers of files share: the check of the caller, the query, and transfers on a connection of their own."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ class TransferHandler(FilesHandler):
     async def take_body(
         self, take: Callable[[AsyncIterator[memoryview]], Awaitable[Fields]]
     ) -> None:
-        """Hand the pieces of the body to `take`, and answer with what that returns. A cut connection gets no answer.
+        """Pass the pieces of the body to `take`, and answer with what `take` returns. A cut connection gets no answer.
 
-        The request of `take` for the first piece sends CONTINUE. What must be given up when the connection is cut is
-        begun by `take`, and not before, since the connection may be impossible to take over.
+        CONTINUE is sent when `take` asks for the first piece. Only `take` may begin an operation of the helper, because
+        only `take` gives the operation up after a failure. Before that, taking over the connection may fail, too.
         """
         connection = Connection(self)
         try:

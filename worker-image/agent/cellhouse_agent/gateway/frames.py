@@ -20,7 +20,7 @@ NO_PARENT = b"{}"
 
 
 class FrameWriter:
-    """Makes frames and appends them to the replay buffer: output only if there is room, the others always.
+    """Makes frames and appends them to the replay buffer: output only if there is room, all other frames always.
 
     `parent` and `content` are JSON objects, encoded. An execution runs from its `busy` to its reply.
     """
@@ -232,7 +232,7 @@ class Shares:
         self._running.discard(owner)
 
     def may_hold(self, owner: bytes, size_bytes: int, capacity_bytes: int) -> bool:
-        """Whether it may hold this much more, as far as the others are concerned."""
+        """Whether this execution may hold this much more: all that fits if it runs alone, otherwise only its share."""
         if not self._running or self._running == {owner}:
             return True
         return self._held.get(owner, 0) + size_bytes <= MAX_SHARE * capacity_bytes

@@ -14,7 +14,7 @@ MAX_EPOCH = 2**53
 MAX_NUMBER_DIGITS = 16
 # The longest path that Linux accepts.
 MAX_PATH_BYTES = 4_095
-# Linux stores a number of 16 bits.
+# Linux stores each side of a terminal in 16 bits.
 MAX_TERMINAL_SIDE = 65_535
 
 
