@@ -88,7 +88,7 @@ def serve(control: socket.socket) -> NoReturn:
 
 
 def _reap(_number: int, _frame: object) -> None:
-    """Reap the reapers that have ended, so that this process is charged for what their commands have used."""
+    """Reap the reapers that have ended. So Linux charges this process for the CPU time of their commands."""
     # Without any child, there is nothing to do.
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:

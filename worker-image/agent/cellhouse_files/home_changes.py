@@ -5,7 +5,7 @@ Without inotify, or when it has lost events, the whole home is compared (home_tr
 folders in which programs keep caches and settings, and the parts of files that the API is writing (writing.py) are left
 out.
 
-States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
+States: unknown --renew--> known --look--> known ... . After a look that exceeds a limit, the state is unknown.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.
 MAX_ENTRY_CHARACTERS = 65_536
-# A longer traceback keeps this many frames at its outer and at its inner end. Together they are more than Python's
-# default recursion limit.
+# A traceback with more frames than these together keeps only this many, at its outer and at its inner end. Together
+# they are more than Python's default recursion limit.
 OUTER_FRAMES = 100
 INNER_FRAMES = 1_000
 # Exceptions kept of a longer chain (`raise ... from`, or raised while handling another).

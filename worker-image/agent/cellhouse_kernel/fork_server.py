@@ -98,7 +98,7 @@ class ForkServer:
         return None
 
     def _forget_ended(self) -> None:
-        """Reap the reapers that have ended. Each reaper has told the agent of its end itself."""
+        """Reap the reapers that have ended. The agent learns of their ends from their own sockets."""
         while True:
             try:
                 os.read(self._wake_read, MAX_PACKET_BYTES)

@@ -5,10 +5,10 @@ packages. The agent and its processes begin as root. So they begin with a Python
 packages: the virtual environment of IMAGE_PYTHON (Dockerfile). Nothing that an environment installs with pip runs in
 the agent.
 
-A fork server, which preloads modules of the environment, and a kernel then change to their own user, and find the
-environment's packages from there on (`find_packages`). Only a kernel also runs the environment's `.pth` files, as the
-user, and finds the packages that the user has installed (`find_users_packages`). The user's packages come last, and can
-only be imported: no `.pth` file and no `usercustomize` of the user runs in a kernel (decision 0065).
+Two kinds of processes find the environment's packages once they have changed to their own user (`find_packages`): a
+fork server, to preload modules, and a kernel. Only a kernel also runs the environment's `.pth` files, as the user, and
+finds the packages that the user has installed (`find_users_packages`). The user's packages come last, and can only be
+imported: no `.pth` file and no `usercustomize` of the user runs in a kernel (decision 0065).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes commands, each from a process that has waited for its order.
 
 The process for the next command is made in advance, so that the command need not wait for two forks (decision 0045).
-Only the first command waits for them: a worker without commands spends no memory on a waiting process.
+The first process is made when the first command comes, so a worker without commands spends no memory on one.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class TerminalReader(OutputReader):
 
 
 class Terminal:
-    """Input and output of a command. The agent also keeps the command's end open, so its own reads find no end."""
+    """Input and output of a command. The agent also keeps the command's end open, so its reads find no end of file."""
 
     def __init__(self, take: TakeOutput, buffer: InputBuffer) -> None:
         """Raises OSError."""

@@ -102,8 +102,8 @@ class TransferHandler(FilesHandler):
     ) -> None:
         """Pass the pieces of the body to `take`, and answer with what `take` returns. A cut connection gets no answer.
 
-        CONTINUE is sent when `take` asks for the first piece. Only `take` may begin an operation of the helper, because
-        only `take` gives the operation up after a failure. Before that, taking over the connection may fail, too.
+        CONTINUE is sent when `take` asks for the first piece. Begin an operation of the helper in `take`, not earlier:
+        taking the connection over may fail, and only `take` gives up what it has begun.
         """
         connection = Connection(self)
         try:

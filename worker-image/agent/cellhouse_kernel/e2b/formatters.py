@@ -136,7 +136,7 @@ def display_images() -> None:
 
     matplotlib saves its figures with Pillow. So a figure is displayed, too, when it is saved as PNG or JPEG.
     """
-    # This costs nothing: matplotlib, which is preloaded, has imported Pillow.
+    # This costs nothing in a forked kernel: the preloaded matplotlib has imported Pillow.
     image_class: Any = importlib.import_module("PIL.Image").Image
     save = image_class.save
 
