@@ -213,7 +213,7 @@ class HomeWatch:
         return self._helper.changes != changes.began_at or self._helper.is_changing
 
 
-# What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
+# The result of two changes of one path. For any other pair, it is the later change. None: made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {
     ("created", "modified"): "created",
     ("created", "deleted"): None,

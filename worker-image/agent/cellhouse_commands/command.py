@@ -38,7 +38,7 @@ from cellhouse_kernel.privileges import (
     yield_to_agent,
 )
 
-# The exit code of a process that could not execute the program. A program may end with it, too: only `failed` is sure.
+# The exit code of a process that could not execute the program. A program may also end with it; `failed` proves it.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
 # The packet that brings an order's descriptors, and the answer of the process that has taken them. Like

@@ -1,9 +1,9 @@
 """The spawner of commands: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
 
 A packet brings two descriptors: the socket over which the process gets its order (command.py), and its reaper's socket
-to the agent. Its content is ignored. The spawner forks the reaper, and the reaper forks the process. The spawner never
-answers: the agent learns from the reaper's socket what has become of reaper and process. If the spawner dies before it
-has taken the packet, that socket closes without a packet.
+to the agent. The packet's bytes are ignored. The spawner forks the reaper, and the reaper forks the process. The
+spawner never answers: the agent learns from the reaper's socket what has become of reaper and process. If the spawner
+dies before it has taken the packet, that socket closes without a packet.
 
 The spawner is an early fork of the agent (cellhouse_kernel/forking.py), or else a fresh interpreter (__main__.py). It
 keeps the agent's user, and the capabilities that a process needs to become the kernel's user. It has one thread, and no

@@ -95,7 +95,7 @@ class HomeChanges:
             self._check_watches(tree)
 
     def absorb(self, paths: Iterable[bytes], cpu_ms: float = RENEW_CPU_MS) -> None:
-        """Take what is at these paths (relative to the home) as seen: the API has just changed it.
+        """Note what is at these paths (relative to the home), so that no look reports it: the API has just changed it.
 
         Other changes are still found by the next look. Never raises: if it takes too much, there is no last look.
         """

@@ -44,7 +44,7 @@ class Precondition:
     if_none_match: tuple[str, ...] | None = None
 
     def check(self, *found: os.stat_result | None) -> None:
-        """Raise Refused unless the tags fit. `found`: the file (None: there is none), and the target if it is a link."""
+        """Raise Refused unless the tags fit. `found`: the file (None: there is none), and the target of a link."""
         present = {etag_of(status) for status in found if status}
         if self.if_match is not None and not has_tag(self.if_match, present):
             raise Refused("precondition_failed", "The file has changed.")

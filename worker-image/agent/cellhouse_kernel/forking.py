@@ -119,7 +119,7 @@ def _keep_only(control: int) -> None:
 
 
 def _ignore_signals() -> None:
-    """Undo the fork server's signal handling, and ignore the signals that would end the reaper: it must end last."""
+    """Undo the caller's signal handling, and ignore the signals that would end the reaper: it must end last."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -145,7 +145,7 @@ class LinkKernel(CellKernel):
         # All requests run in this context, so later cells see the context variables that a cell has set.
         self._context = contextvars.copy_context()
         self.io_loop = IOLoop.current()
-        # ipykernel expects it; it stays empty.
+        # ipykernel expects this queue; it stays empty.
         self.msg_queue: Any = asyncio.Queue()
         self._loop = asyncio.get_event_loop()
         self.interrupts = Interrupts(self.own_task)

@@ -1,9 +1,9 @@
 """Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
 
 The image names the libraries that most code imports (LIBRARIES_FILE), and an environment may name further modules
-(PRELOAD_FILE). These must follow the rules for KERNEL_MODULES, and check_preload.py checks that when the environment is
-built. It cannot check whether the modules of an environment read what user code can write. So they are imported only
-before there is any user code (fork_server.py).
+(PRELOAD_FILE). All must follow the rules for KERNEL_MODULES. check_preload.py checks that when the environment is
+built, but it cannot check whether a module reads what user code can write. So the modules of an environment are
+imported only before there is any user code (fork_server.py).
 
 A kernel that is executed, not forked, imports the same modules at its own start. Either way, ipykernel is imported
 within `prepare_imports`, and a kernel first calls `prepare_environment`.
@@ -149,8 +149,8 @@ def link_font_cache(folder: Path) -> None:
 def prepare_imports() -> Iterator[None]:
     """Keep ipykernel and IPython from loading UNUSED_MODULES, each of which they can do without.
 
-    A module that is None in `sys.modules` raises ImportError, which they take for "not installed". User code can import
-    it afterwards. A module that is imported already comes back.
+    A module that is None in `sys.modules` raises ImportError, which they take for "not installed". Afterwards user code
+    can import it. A module that was imported before is put back.
     """
     hidden = {name: sys.modules[name] for name in UNUSED_MODULES if name in sys.modules}
     for name in UNUSED_MODULES:

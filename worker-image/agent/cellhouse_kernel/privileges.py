@@ -72,14 +72,14 @@ def give_up_privileges(uid: int) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """The first part: let no program that is executed from now on have any. Raises OSError."""
+    """The first part: no program that is executed from now on can get a privilege. Raises OSError."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     empty_bounding_and_ambient_set()
     os.setgroups([])
 
 
 def give_up_own_privileges(uid: int) -> None:
-    """The second part. Raises PrivilegesLeft or OSError."""
+    """The second part: change the user, and drop this process's own privileges. Raises PrivilegesLeft or OSError."""
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     # A change from one ordinary user to another keeps capabilities.

@@ -142,7 +142,7 @@ class Query:
         self._arguments = request.query_arguments
 
     def identifier(self, name: str) -> str:
-        """An id, which must be there."""
+        """An id, which is required."""
         return identifier(self.text(name), name)
 
     def path(self, name: str = "path") -> str:
@@ -153,7 +153,7 @@ class Query:
         return value.decode("latin-1")
 
     def text(self, name: str) -> str | None:
-        """A text; None if it is not there."""
+        """A text; None if the parameter is missing."""
         value = self._last(name)
         if value is None:
             return None
@@ -181,7 +181,7 @@ class Query:
         return int(value)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of these; the first if the parameter is not there."""
+        """One of these; the first if the parameter is missing."""
         value = self.text(name)
         if value is not None and value not in choices:
             raise MalformedMessage(f"{name} must be one of {', '.join(choices)}")

@@ -209,7 +209,7 @@ INTERRUPT = Operation("interrupt", "POST", _read_interrupt, interrupt)
 
 
 class Resize(NamedTuple):
-    """Whose terminal gets which size."""
+    """A command, and the new size of its terminal."""
 
     msg_id: str
     size: TerminalSize

@@ -13,7 +13,7 @@ from cellhouse_files.server import Answer, Fields, State
 from cellhouse_files.turns import Turns
 from cellhouse_files.writing import precondition_field
 
-# More than a worker's disks hold. Only if code keeps making files meanwhile is the limit reached, and the call fails.
+# More than a worker's disks hold. If code keeps making files meanwhile, the call fails at this limit.
 MAX_DELETIONS = 1_000_000
 # Each level costs the memory of its names.
 MAX_LEVELS = 8_192
@@ -44,7 +44,7 @@ def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[
 
 
 def _behind(path: bytes, status: os.stat_result) -> os.stat_result | None:
-    """The target of a link: a caller who has read the link has the target's tag. None if no link, or a broken one."""
+    """The target of a link: a caller who has read the link has the target's tag. None: no link, or a broken one."""
     if not stat.S_ISLNK(status.st_mode):
         return None
     try:
