@@ -130,7 +130,7 @@ class HomeWatch:
         self._has_lost = False
 
     def renew(self) -> None:
-        """Scan the home afresh in the background; open HomeChanges get the changes so far. Not after `close`."""
+        """Scan the home afresh in the background, unless `close` was called. Open HomeChanges get the changes so far."""
         if self._is_closed:
             return
         self._must_renew_again = self._renewal is not None
@@ -297,7 +297,7 @@ class HomeSigns:
         self._descriptor = descriptor
 
 
-# The number of processes and threads in the container: in control groups version 1, which gVisor shows, too, and 2.
+# The number of processes and threads in the container: control groups version 1 (gVisor has this, too), and version 2.
 COUNTS = (CGROUP_ROOT / "pids" / "pids.current", CGROUP_ROOT / "pids.current")
 
 
