@@ -73,7 +73,7 @@ class Egress:
         self._join_waiting()
 
     def close_streams(self) -> None:
-        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get its own streams."""
+        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get its own."""
         for stream in [*self._parked]:
             self._drop_parked(stream)
         for link in [*self._links]:

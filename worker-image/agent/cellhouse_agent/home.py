@@ -130,7 +130,7 @@ class HomeWatch:
         self._has_lost = False
 
     def renew(self) -> None:
-        """Scan the home afresh in the background, unless `close` was called. Open HomeChanges get the changes so far."""
+        """Scan the home afresh in the background, but not after `close`. Open HomeChanges get the changes so far."""
         if self._is_closed:
             return
         self._must_renew_again = self._renewal is not None
