@@ -1,1 +1,1 @@
-"""The agent of a worker: supervises one kernel and speaks docs/internals/worker-protocol.md on a Unix socket."""
+"""The agent of a worker: runs kernels and commands, and speaks docs/internals/worker-protocol.md on a Unix socket."""

@@ -22,7 +22,7 @@ class Config:
     cpus: int
     # Whether code can reach the network, through the gateway.
     has_egress: bool
-    # The package index that pip then uses. If it is empty, pip uses its default.
+    # The package index for pip, if there is egress. If it is empty, pip uses its default.
     pip_index_url: str
 
 

@@ -3,7 +3,8 @@
 The gateway dials streams in advance, and they are parked here. States of a stream: parked -> taken -> closed. When code
 connects, a parked stream is taken: it gets TAKEN, so that the gateway dials another one, and is joined with the
 connection of the code (`Link`). If no stream is parked, the connection waits. A connection is closed if it has waited
-for too long, or if too many are waiting already. A higher epoch of a gateway closes all streams of the former gateway.
+for too long, or if too many are waiting already. When a gateway takes the worker over with a higher epoch, the streams
+of its predecessor are closed.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Egress:
         self._join_waiting()
 
     def close_streams(self) -> None:
-        """Another gateway has the worker: close the streams of the former. Waiting connections are for the new one."""
+        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get its own."""
         for stream in [*self._parked]:
             self._drop_parked(stream)
         for link in [*self._links]:
@@ -156,9 +157,8 @@ BLOCK_BYTES = 65_536
 class Link:
     """One connection of code, and the stream of the gateway that it was given: bytes go both ways as they are.
 
-    It owns both sockets. Back-pressure is the sockets' own: nothing is read from one side while the other has not taken
-    what came before. So a link holds at most BLOCK_BYTES in each direction. Each direction ends by itself; a side that
-    breaks ends both.
+    It owns both sockets. Back-pressure: a socket is not read while bytes from it wait to be sent on the other socket.
+    So a link holds at most BLOCK_BYTES in each direction. Each direction ends by itself; an error ends both.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class _Direction:
 
 # The environment variables that send the usual clients through the egress listener.
 
-# Only code in this worker can reach it: the worker has no interface but its own loopback.
+# Only code in this worker can reach the listener: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
 # These hosts are never proxied: they are servers that code itself has started.
@@ -280,7 +280,10 @@ def egress_environment(pip_index_url: str) -> dict[str, str]:
 
 
 def _index(url: str) -> dict[str, str]:
-    """The index. pip refuses one without TLS unless its host is trusted, and the operator has chosen this one."""
+    """The variables for this index. pip refuses an index without TLS, unless it is told to trust the host.
+
+    The operator has chosen this index, so its host is trusted.
+    """
     parts = urlsplit(url)
     trusted = (
         {"PIP_TRUSTED_HOST": parts.netloc.rpartition("@")[2]} if parts.scheme == "http" else {}

@@ -6,7 +6,7 @@ Changes that the API made in between are left out.
 
 Executions may run at the same time. Nobody knows which of them made a change, so each reports all changes, as shared.
 
-States: blind --renewed--> seeing --scan--> seeing. Any failure makes it blind, with a reason.
+States: blind (no scan to compare with) --renewed--> seeing --scan--> seeing. Any failure makes it blind, with a reason.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class HomeWatch:
         self._has_lost = False
 
     def renew(self) -> None:
-        """Scan the home afresh in the background. Running executions get the changes so far. Nothing after `close`."""
+        """Scan the home afresh in the background, but not after `close`. Open HomeChanges get the changes so far."""
         if self._is_closed:
             return
         self._must_renew_again = self._renewal is not None
@@ -158,7 +158,7 @@ class HomeWatch:
             changes.lose(reason)
 
     async def _tell_changes(self) -> None:
-        """Tell every open HomeChanges what has changed since the last one. Never raises."""
+        """Scan, and add to every open HomeChanges what has changed since the last scan. Never raises."""
         self._scans += 1
         self._scanned_at_api_change = self._helper.changes
         try:
@@ -204,7 +204,7 @@ class HomeWatch:
     def _renew_if_useful(self) -> None:
         """Renew if that may help: if there were too many entries, a change since then may have left fewer."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
-        # If there is a usable scan by now, it was made in the middle of the execution.
+        # A scan that was made while the execution ran must be renewed, too: later changes were not reported.
         if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
 
@@ -213,7 +213,7 @@ class HomeWatch:
         return self._helper.changes != changes.began_at or self._helper.is_changing
 
 
-# What two changes of a path amount to, if that is not the later change. None: the file was made and removed again.
+# The result of two changes of one path. For any other pair, it is the later change. None: made and removed again.
 TOGETHER: dict[tuple[Json, Json], str | None] = {
     ("created", "modified"): "created",
     ("created", "deleted"): None,
@@ -297,7 +297,7 @@ class HomeSigns:
         self._descriptor = descriptor
 
 
-# How many processes and threads the container has: version 1, which gVisor shows, too, and version 2.
+# The number of processes and threads in the container: control groups version 1 (gVisor has this, too), and version 2.
 COUNTS = (CGROUP_ROOT / "pids" / "pids.current", CGROUP_ROOT / "pids.current")
 
 

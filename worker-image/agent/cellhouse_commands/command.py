@@ -10,8 +10,8 @@ command's process reads it, and puts one of these in its place before it execute
 The process closes the file when it executes the program, and no other process of the user can open it.
 
 If the order has a terminal, the process opens it, as the user, and hands it to the agent. It executes the program only
-when the agent has taken the terminal. An agent that cannot take it hangs it up, and a program that had begun by then
-would end by SIGHUP.
+when the agent has taken the terminal. If the agent cannot take it, the terminal hangs up, and SIGHUP would end a
+program that had begun already.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from cellhouse_kernel.privileges import (
     yield_to_agent,
 )
 
-# The exit code of a process that could not execute the program. Only together with `failed` does it mean that.
+# The exit code of a process that could not execute the program. A program may also end with it; `failed` proves it.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
-# The packet that brings an order's descriptors, and the answer of the process that has taken them. Like the one below,
-# it is not empty, since an empty packet means the end of the connection.
+# The packet that brings an order's descriptors, and the answer of the process that has taken them. Like
+# TERMINAL_PACKET, it is not empty, since an empty packet means the end of the connection.
 ORDER_PACKET = b"order"
-# The socket to the agent. Once an order has come, this is the order, until the program is executed.
+# The descriptor of the socket to the agent. Once an order has come, its file takes this number.
 ORDERS = ORDER = 3
 # The descriptors that come with an order.
 GIVEN = 4
@@ -59,7 +59,7 @@ type Content = dict[str, Any]
 
 
 def make_order(content: Content) -> int:
-    """The file, with an order. Raises OSError."""
+    """A new file with this order. Raises OSError."""
     order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
@@ -81,7 +81,7 @@ def write_order(order: int, content: Content) -> None:
 
 
 def seal_order(order: int) -> None:
-    """Forbid all further writes. A process that has not written `begun` by now cannot, and ends without executing."""
+    """Forbid all further writes. A process that has not written `begun` yet then ends without executing the program."""
     fcntl.fcntl(order, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
 
 
@@ -105,7 +105,7 @@ def become_command(orders: int) -> NoReturn:
 
     An order comes in a packet with four descriptors: the order, and those for standard input, output and error.
     """
-    # Interrupts go to its process group. Until it has one, they go to the process.
+    # The agent interrupts the process group of a command. Until this call, it interrupts the process alone.
     os.setsid()
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -169,7 +169,7 @@ def _execute(content: dict[str, object]) -> None:
     with _step("execute"):
         write_order(ORDER, {"begun": _own_use()})
         variables = {_bytes(name): _bytes(value) for name, value in environment.items()}
-        # Executing it closes the order, and makes the process dumpable.
+        # `execve` closes the order, and makes the process dumpable.
         os.execve(_bytes(argv[0]), [_bytes(word) for word in argv], variables)
 
 
@@ -194,7 +194,7 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes that the user's code means by this text, even if it is not Unicode."""
+    """The text as UTF-8. A lone surrogate is encoded like any other code point."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -217,5 +217,5 @@ def _open_terminal(columns: int, rows: int) -> None:
 
 
 def set_size(terminal: int, columns: int, rows: int) -> None:
-    """Set its size; if that is a new one, the group in the foreground gets SIGWINCH. Raises OSError."""
+    """Set the terminal's size; if it changes, the group in the foreground gets SIGWINCH. Raises OSError."""
     fcntl.ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

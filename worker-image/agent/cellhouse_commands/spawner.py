@@ -1,13 +1,13 @@
 """The spawner of commands: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
 
-The content of a packet says nothing. With it come two descriptors: the socket over which the process gets its order
-(command.py), and its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. The
-spawner never answers: the reaper's socket says what has become of them. If the spawner dies before it has taken the
-packet, that socket closes without a packet.
+A packet brings two descriptors: the socket over which the process gets its order (command.py), and its reaper's socket
+to the agent. The packet's bytes are ignored. The spawner forks the reaper, and the reaper forks the process. The
+spawner never answers: the agent learns from the reaper's socket what has become of reaper and process. If the spawner
+dies before it has taken the packet, that socket closes without a packet.
 
 The spawner is an early fork of the agent (cellhouse_kernel/forking.py), or else a fresh interpreter (__main__.py). It
-keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread, and no memory
-of any command.
+keeps the agent's user, and the capabilities that a process needs to become the kernel's user. It has one thread, and no
+memory of any command.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def serve(control: socket.socket) -> NoReturn:
             packet = b""
         if not packet:
             os._exit(0)
-        # Fewer descriptors: this process has no room for more. Those that came are closed, and so is the reaper's
-        # socket.
+        # If fewer have come, this process has no free descriptor. Then the reaper's socket closes without a packet,
+        # which tells the agent.
         if len(descriptors) == len(Descriptors._fields):
             _make(Descriptors(*descriptors))
         for descriptor in descriptors:
@@ -88,7 +88,7 @@ def serve(control: socket.socket) -> NoReturn:
 
 
 def _reap(_number: int, _frame: object) -> None:
-    """Reap the reapers that have ended, so that this process is charged for what their commands have used."""
+    """Reap the reapers that have ended. So Linux charges this process for the CPU time of their commands."""
     # Without any child, there is nothing to do.
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -96,7 +96,7 @@ def _reap(_number: int, _frame: object) -> None:
 
 
 def _make(given: Descriptors) -> None:
-    """Fork a reaper and its process. If there can be none, tell the agent."""
+    """Fork a reaper, which forks the process. If that fails, tell the agent."""
     try:
         pid = os.fork()
     except OSError as error:

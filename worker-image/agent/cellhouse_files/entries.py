@@ -1,4 +1,4 @@
-"""An entry of docs/internals/worker-protocol.md, "Files": what is told about a file, folder, link, or anything else."""
+"""An entry of docs/internals/worker-protocol.md, "Files": the facts about a file, folder, link, or anything else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_KNOWN_NAMES = 64
 
 
 def etag_of(status: os.stat_result) -> str:
-    """A strong entity tag: it changes with the content. Hostile code can keep it, but deceives only itself."""
+    """A strong entity tag: it changes with the content. Code can fake its own file's tag, but deceives only itself."""
     parts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return f'"{"-".join(f"{part:x}" for part in parts)}"'
 

@@ -5,7 +5,7 @@ Without inotify, or when it has lost events, the whole home is compared (home_tr
 folders in which programs keep caches and settings, and the parts of files that the API is writing (writing.py) are left
 out.
 
-States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
+States: unknown --renew--> known --look--> known ... . After a look that exceeds a limit, the state is unknown.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class HomeChanges:
             self._check_watches(tree)
 
     def absorb(self, paths: Iterable[bytes], cpu_ms: float = RENEW_CPU_MS) -> None:
-        """Take what is at these paths (relative to the home) as seen: the API has just changed it.
+        """Note what is at these paths (relative to the home), so that no look reports it: the API has just changed it.
 
         Other changes are still found by the next look. Never raises: if it takes too much, there is no last look.
         """

@@ -123,8 +123,8 @@ class HomeTree:
         try:
             fd = os.open(folder.name, OPEN_FOLDER, dir_fd=parent_fd)
         except OSError:
-            # It was replaced, which is another event. Or code has forbidden it: as far as anybody can see, its entries
-            # are still there.
+            # The folder was replaced, which has an event of its own. Or code has forbidden access to it: then its
+            # entries count as unchanged.
             return
         try:
             if os.fstat(fd).st_ino == folder.inode:
@@ -147,10 +147,10 @@ class HomeTree:
             if os.fstat(fd).st_ino == folder.inode:
                 return fd
         except PermissionError:
-            # Code has forbidden it. Once it is allowed again, everything in it is scanned.
+            # Code has forbidden access. Once access is allowed again, everything in the folder is scanned.
             folder.watch = None
         except OSError:
-            # It is gone.
+            # The folder is gone.
             folder.watch = None
         os.close(fd)
         return None
@@ -178,7 +178,7 @@ class TreeIndex:
         self._watches = watches
         self._before: dict[tuple[Folder, str], FileState | None] | None = None
         self.root = Folder(None, "", 0)
-        # Files and folders that were there.
+        # The number of files and folders.
         self.entries = 0
 
     def record(self) -> None:
@@ -250,7 +250,7 @@ class TreeIndex:
 
 
 class FileState(NamedTuple):
-    """A regular file at a scan. If one of these differs, it was modified."""
+    """A regular file at a scan. If one of these fields differs, the file was modified."""
 
     size: int
     mtime_ns: int
@@ -311,7 +311,7 @@ class Watches:
         return self._folders.get(watch)
 
     def has_ended(self, watch: int) -> None:
-        """The watch is gone with its folder. Another may have the folder's name, and even its inode."""
+        """The watch is gone with its folder. Another folder may have the same name by now, and even the same inode."""
         folder = self._folders.pop(watch, None)
         if folder:
             folder.watch = None
@@ -330,7 +330,7 @@ class Watches:
             self.are_complete = False
             return
         finally:
-            # Leave the folder: even after its removal, a process's working folder stays, and so does its watch.
+            # Leave the folder: after its removal, the working folder of a process would stay, and so would its watch.
             os.chdir("/")
         self._folders[folder.watch] = folder
 

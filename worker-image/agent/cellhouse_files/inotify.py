@@ -39,7 +39,7 @@ class Inotify:
     def watch_working_folder(self) -> int:
         """Watch the folder that this process is in; the same folder has the same watch. Raises OSError.
 
-        inotify takes paths, not descriptors. Only with the working folder can no link lead it elsewhere.
+        inotify takes paths, not descriptors. User code could put a link into any other path.
         """
         return _checked(_libc.inotify_add_watch(self.descriptor, b".", WATCH_MASK))
 

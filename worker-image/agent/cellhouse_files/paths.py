@@ -1,7 +1,7 @@
 """Paths: what the caller may name, and how a path is opened. All paths are bytes, for a name need not be UTF-8.
 
-Linux resolves a path with the user's rights, so a link leads nowhere where the user may not go. /proc is the exception:
-what it shows depends on the process that looks, so the helper would show itself. It is refused, like /sys.
+Linux resolves a path with the user's rights, so a link leads only to where the user may go. /proc is the exception:
+what it shows depends on the process that looks, so the helper would show itself. So /proc is refused, like /sys.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cellhouse_files.refusals import Refused
 from cellhouse_kernel.privileges import KERNEL_UID
 
 HOME = os.fsencode(pwd.getpwuid(KERNEL_UID).pw_dir)
-# Linux's own limits (<linux/limits.h>), less its NUL.
+# Linux's own limits (<linux/limits.h>), without the NUL at the end of a path.
 MAX_PATH_BYTES = 4_095
 MAX_NAME_BYTES = 255
 # As many links as Linux follows.
@@ -66,7 +66,7 @@ def absolute(path: bytes) -> bytes:
 
 
 def path_field(fields: dict[str, Any], name: str = "path") -> bytes:
-    """The path in a field of an order, as a path from the root; raises Refused. It has a character for each byte."""
+    """The path in a field of an order, as a path from the root; raises Refused. Each character stands for a byte."""
     return absolute(fields[name].encode("latin-1"))
 
 
@@ -143,7 +143,7 @@ def step(here: int, name: bytes) -> int:
 def path_of(place: Place) -> bytes | None:
     """The path from the root, whatever links led to it; None if the folder is gone."""
     try:
-        # /proc/self/fd would tell it, too, but gVisor closes that to a process that cannot be traced.
+        # /proc/self/fd would show the path, too, but gVisor hides it from a process that cannot be traced.
         os.fchdir(place.folder)
         return os.getcwdb() + b"/" + place.name
     except OSError:
@@ -159,7 +159,7 @@ def _open(path: bytes, flags: int) -> int:
 
 @functools.cache
 def _has_openat2() -> bool:
-    """gVisor does not have it, and answers that it is not permitted."""
+    """gVisor does not have openat2, and answers EPERM."""
     try:
         os.close(_openat2(b"/", os.O_PATH | os.O_CLOEXEC))
     except OSError:

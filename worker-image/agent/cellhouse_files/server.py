@@ -163,7 +163,7 @@ class State:
         self._home_path = home
         self._touched: list[bytes] = []
         self._writings: dict[int, Writing] = {}
-        # Numbers of a helper that has died must not come again.
+        # A random start: the number of a writing that a dead helper began must not name one of this helper.
         self._count = secrets.randbits(NUMBER_BITS)
 
     def keep(self, writing: Writing) -> int:

@@ -24,7 +24,7 @@ EFFORT_PER_TURN = 1_000
 EFFORT_OF_FOLDER = 10
 TOO_MANY = "too_many_watched"
 # A folder that changes while it is read is read again, since what is renamed meanwhile may be seen under neither name.
-# One that changes all the time is taken as it was read last.
+# A folder that changes all the time is taken as it was read last.
 MAX_READINGS = 3
 READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # The watched folder itself.
@@ -192,7 +192,7 @@ class FolderScan:
 
 @contextmanager
 def _opened(path: bytes, folder: bytes) -> Iterator[int]:
-    """Open a folder below the watched one. Only the way to the watched one may lead over links."""
+    """Open the watched folder, or a folder below it. Only the path of the watched folder may lead through links."""
     if folder:
         fd = open_path(path.rstrip(b"/") + b"/" + folder, READ_FOLDER | os.O_NOFOLLOW)
     else:
@@ -245,12 +245,12 @@ class _Moves:
 
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before = before
-        # What is not at its place any more, and what has not been at its place before.
+        # What is gone from its path, and what is new at its path.
         self.left = {p: n for p, n in before.items() if not n.is_same_thing(after.get(p))}
         self.arrived = {p: n for p, n in after.items() if not n.is_same_thing(before.get(p))}
         self.origins: dict[bytes, bytes] = {}
         self.goals: dict[bytes, bytes] = {}
-        # Those that have moved with a folder above them.
+        # The new paths of entries that have moved with a folder above them.
         self.implied: set[bytes] = set()
         self._find()
 
@@ -293,7 +293,8 @@ def differences(before: Snapshot, after: Snapshot) -> list[Event]:
     folder is known by its inode alone, since its time and its size change with what is in it. What is in a renamed
     folder has moved with it, which is no event.
 
-    First what is gone, each entry before its folder. Then what is there, each folder before its entries.
+    The events of entries that are gone come first, each entry before its folder. Then those of present entries follow,
+    each folder before its entries.
     """
     moves = _Moves(before, after)
     return [*_departures(moves, after), *_presences(moves, before, after)]

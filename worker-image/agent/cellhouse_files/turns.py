@@ -57,7 +57,7 @@ class Scheduler:
         return task
 
     def end(self, task: Task) -> None:
-        """End a task wherever it is."""
+        """End a task, whether it is ready or waits."""
         self._forget(task)
         task.turns.close()
 

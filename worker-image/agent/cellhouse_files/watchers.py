@@ -1,7 +1,7 @@
 """Watchers of folders: each tells what has changed in its folder since it was asked last.
 
-A watcher looks when it is asked, and only then, so a watcher that nobody asks costs no time. What comes and goes
-between two looks is not told.
+A watcher looks only when it is asked, so a watcher that nobody asks costs no time. An entry that appears and vanishes
+between two looks is not reported.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Watcher:
 
     def __init__(self, options: WatchOptions, hidden: Container[bytes]) -> None:
         self.options = options
-        # Events are fetched from the left. While some are left, there is no other look, so they are at most those of
-        # one look.
+        # Events are fetched from the left. A watcher looks again only when none is left, so they are at most the events
+        # of one look.
         self.events: deque[Event] = deque()
         self._hidden = hidden
         self._snapshot: Snapshot = {}

@@ -1,6 +1,7 @@
 """A file that is being written: under a name of its own beside the target, and renamed once it is complete.
 
-States: begun -> finished | given up. Nobody sees half a file under the target's name, whenever anything dies.
+States: begun -> finished | given up. Nobody sees half a file under the target's name, even if the helper or the agent
+dies.
 
 Until the file is renamed, it is called a part (Parts). A write may have preconditions, as in HTTP.
 """
@@ -43,7 +44,7 @@ class Precondition:
     if_none_match: tuple[str, ...] | None = None
 
     def check(self, *found: os.stat_result | None) -> None:
-        """Raise Refused unless what is there (None: nothing) has the right tags. For a link, its target counts, too."""
+        """Raise Refused unless the tags fit. `found`: the file (None: there is none), and the target of a link."""
         present = {etag_of(status) for status in found if status}
         if self.if_match is not None and not has_tag(self.if_match, present):
             raise Refused("precondition_failed", "The file has changed.")
@@ -99,7 +100,7 @@ class Writing:
         """Put the file in its place; returns its entry, and whether the place was empty. Raises OSError or Refused."""
         with self._ending(), contextlib.ExitStack() as stack:
             folder, name = self.place.folder, self.place.name
-            # Code may remove the file as soon as it is in its place. It was written all the same.
+            # Code may remove the file as soon as it is in its place. So its entry is read through a descriptor.
             written = os.open(self._part, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
             stack.callback(os.close, written)
             if not os.path.samestat(os.fstat(written), self._identity):
@@ -134,14 +135,14 @@ class Parts:
     """The names of all parts, and their slots.
 
     Listings, archives and the changes of executions leave out just these names. If the helper is killed, its parts
-    stay. So it notes where each is, in memory that the agent keeps and gives to the next helper, which removes them.
-    There is a slot for each part. A file is only removed if it is the very one that was noted, never one that user code
-    has put there.
+    stay. So it notes the path of each part in memory that the agent keeps and gives to the next helper, which removes
+    the parts. There is a slot for each part. A file is only removed if it is the very one that was noted, never one
+    that user code has put there.
     """
 
     def __init__(self) -> None:
         self._slots: dict[bytes, int] = {}
-        # None: nobody keeps the notes.
+        # None before `take_over`: there are no notes.
         self._memory: int | None = None
 
     def __contains__(self, name: object) -> bool:
@@ -154,7 +155,7 @@ class Parts:
         name = f"{PART_PREFIX}{secrets.token_hex(PART_RANDOM_BYTES)}".encode()
         self._slots[name] = min(set(range(MAX_PARTS)) - set(self._slots.values()))
         path = path_of(Place(folder, name))
-        # Noted first, so that no moment is left in which a part is there and not noted.
+        # The note comes first, so that a part never exists without a note.
         self._note(name, path, None)
         try:
             descriptor = os.open(name, CREATE_FLAGS, 0o600, dir_fd=folder)
@@ -194,7 +195,7 @@ class Parts:
 
 
 def make_memory() -> int:
-    """The memory for the notes: a descriptor. What is not used costs nothing."""
+    """The descriptor of the memory for the notes. Unused slots take no memory."""
     memory = os.memfd_create("parts")
     # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
     os.fchmod(memory, 0)
@@ -203,7 +204,7 @@ def make_memory() -> int:
 
 
 def _notes_in(memory: int) -> Iterator[tuple[int, Note]]:
-    """The slot and the content of each note. One that was cut while it was written is left out."""
+    """The slot and the content of each note. A note that was cut while it was written is left out."""
     for slot in range(MAX_PARTS):
         data = os.pread(memory, SLOT_BYTES, slot * SLOT_BYTES).partition(b"\0")[0]
         with contextlib.suppress(ValueError):

@@ -1,8 +1,8 @@
 """`python3 -I -m cellhouse_kernel <control>`: starts a kernel by itself, without a fork server.
 
-It must be started as root. It becomes the kernel's reaper, whose socket to the agent is the descriptor <control>. It
-forks the kernel, so that the kernel's user may never touch the kernel's process (privileges.py). The kernel's link to
-the agent is standard input.
+It must be started as root. This process becomes the kernel's reaper, whose socket to the agent is the descriptor
+<control>. It forks the kernel and does not execute it: so the kernel's process stays undumpable, and other processes of
+its user cannot touch it (privileges.py). The kernel's link to the agent is standard input.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ class KernelApp(IPKernelApp):
 
     @default("ipython_dir")
     def _default_ipython_dir(self) -> str:
-        # A prebuilt, read-only profile. Nothing must be created at the start, and code cannot leave anything there that
-        # would run in the next kernel.
+        # A prebuilt, read-only profile. So a kernel need not create one at its start, and code cannot leave anything
+        # there that would run in the next kernel.
         return IMAGE_IPYTHON_DIR
 
     @default("session")
@@ -43,10 +43,10 @@ class KernelApp(IPKernelApp):
         """Take the kernel's end of the link."""
         self.link = link
         settings = Config()
-        # kernel.py takes its place. SQLite would need a writable home folder.
+        # No database: SQLite would need a writable home. kernel.py answers requests for the history from memory.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
-        # See raw_output.py.
+        # raw_output.py captures this output instead.
         settings.KernelApp.capture_fd_output = False
         self.update_config(settings)
 

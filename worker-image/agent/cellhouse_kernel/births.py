@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# The last word of this file is that id. Some systems (gVisor) always show the same one.
+# The last word of this file is the newest process id. Some systems (gVisor) always show the same id.
 LOAD_FILE = "/proc/loadavg"
 MAX_LOAD_BYTES = 128
 
@@ -22,13 +22,13 @@ class Births:
         return self._read().strip() not in (b"", b"0")
 
     def close(self) -> None:
-        """Look no more. May be called again."""
+        """Close the file. May be called again."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
 
     def any(self) -> bool:
-        """Whether one was made since the last call; also true if the file can no longer be read."""
+        """Whether a process or thread was made since the last call; also true if the file can no longer be read."""
         try:
             newest = self._read()
         except OSError:

@@ -1,10 +1,10 @@
 """`python3 -m cellhouse_kernel.check_preload MODULE...`: can a fork server preload these modules?
 
-The build of an environment runs it, as root in the image. Each module is imported as a fork server would: in a process
-of its own that has imported what every kernel finds, as the agent's user, with the environment of a kernel, away from
-any folder of the user. A fork copies neither threads nor open files well, so the module must leave no thread, no
-open descriptor and no process behind. The program exits with 1 if a module cannot be preloaded, and prints a line for
-each such module, which begins with the module's name.
+The build of an environment runs it, as root in the image. Each module is imported in a process of its own, under the
+conditions of a fork server: as the agent's user, with a kernel's environment variables, in no folder of the user, and
+after the modules that every kernel finds. A fork copies neither threads nor open files well, so the module must leave
+no thread, no open descriptor and no process behind. For each module that cannot be preloaded, the program prints a line
+that begins with the module's name. Then it exits with 1.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _begin_anew(modules: list[str]) -> NoReturn:
     """Execute this program as a fork server is executed."""
     from cellhouse_agent.kernel.launcher import kernel_environment
 
-    # With a single CPU, numerical libraries start no threads. So the threads that show are those of other modules.
+    # With a single CPU, numerical libraries start no threads of their own, which would be reported here.
     command = module_command("cellhouse_kernel.check_preload", *modules)
     os.execve(command[0], command, kernel_environment(cpus=1))
 
@@ -69,7 +69,7 @@ def _check(name: str) -> str | None:
     if not is_done:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    # Processes that the module has started are in the same group, unless they were meant to outlive it.
+    # Also kill what the module has started. Only a process that has left this group, such as a daemon, survives.
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     if not is_done:
@@ -113,7 +113,10 @@ def _has_child() -> bool:
 
 
 def _threads_that_stay() -> list[str]:
-    """The names of all threads but this one that do not end soon, as `threading` names them if it can."""
+    """The names of the threads, other than this one, that still run after SETTLE_SECONDS.
+
+    A thread that `threading` does not know has the name that Linux shows.
+    """
     until = time.monotonic() + SETTLE_SECONDS
     while _threads() and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
@@ -125,7 +128,7 @@ def _threads() -> list[str]:
     names = []
     for thread in sorted(int(entry) for entry in os.listdir("/proc/self/task")):
         if thread != os.getpid():
-            # It may end meanwhile: then it does not stay.
+            # A thread that ends during the listing does not stay.
             with suppress(FileNotFoundError, ProcessLookupError):
                 with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as comm:
                     names.append(own.get(thread, comm.read().strip()))

@@ -18,14 +18,14 @@ MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.
 MAX_ENTRY_CHARACTERS = 65_536
-# Frames kept of a longer traceback, from its outer and its inner end. Up to their sum, nothing is left out: that is
-# more than Python's default recursion limit.
+# A traceback with more frames than these together keeps only this many, at its outer and at its inner end. Together
+# they are more than Python's default recursion limit.
 OUTER_FRAMES = 100
 INNER_FRAMES = 1_000
 # Exceptions kept of a longer chain (`raise ... from`, or raised while handling another).
 MAX_CHAINED = 10
 
-# Not part of Jupyter's protocol; the agent takes it out.
+# Not part of Jupyter's protocol: the agent removes it from the message.
 DROPPED_BYTES_KEY = "cellhouse_dropped_bytes"
 
 
@@ -128,7 +128,7 @@ def short_chain(error: BaseException) -> Iterator[int]:
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those it is chained to, newest first, as far as they are shown."""
+    """An exception and those it is chained to, newest first, at most MAX_CHAINED."""
     link: BaseException | None = error
     for _ in range(MAX_CHAINED):
         if link is None:

@@ -12,7 +12,7 @@ socket. Each packet is one JSON object:
 
 Each kernel has a reaper of its own (forking.py), which outlives this process. The kernel waits for a first packet
 on its link, and ends if the link closes without one. So if this process dies in the middle of a fork, the agent only
-has to close its end.
+has to close its end of the link.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ForkServer:
             self._say("failed", errno=error.errno)
             pid = -1
         if pid == 0:
-            # Otherwise the socket object would later close whatever has its number by then.
+            # Otherwise the socket object would close its descriptor number later, when another file has that number.
             self._control.detach()
             *given, reaper_control = descriptors
             fork_with_reaper(reaper_control)
@@ -98,7 +98,7 @@ class ForkServer:
         return None
 
     def _forget_ended(self) -> None:
-        """Reap the reapers that have ended. The agent hears of that from them."""
+        """Reap the reapers that have ended. The agent learns of their ends from their own sockets."""
         while True:
             try:
                 os.read(self._wake_read, MAX_PACKET_BYTES)

@@ -1,8 +1,7 @@
 """Children that user code forks with `os.fork()`: they share the kernel's sockets, and must not act as a second kernel.
 
-A child that returns from its cell would behave like the kernel: it would reply, and wait for requests on descriptors
-whose events its parent then misses. So a child ends when its code ends, and its event loop watches none of its parent's
-descriptors.
+A child that returns from its cell would behave like the kernel: it would send a reply, and take requests that its
+parent then misses. So a child ends when its code ends, and its event loop watches none of its parent's descriptors.
 """
 
 from __future__ import annotations

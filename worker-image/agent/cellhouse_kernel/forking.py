@@ -1,14 +1,14 @@
 """How the worker forks its own processes, each with a socket to the agent as standard input.
 
 The agent forks some processes at its start (`fork_early`), before it has descriptors and secrets that they must not
-have. That costs a millisecond, and shares the agent's memory. A replacement is executed later.
+have. That costs a millisecond, and shares the agent's memory. If such a process dies, its replacement is executed.
 
-A kernel and a command get a reaper (reaper.py) of their own (`fork_with_reaper`). The reaper is the process that calls
-this, and the process below it is a child that it forks. Before it does the work of reaper.py, it tells the agent one of
-these, each one JSON object in a packet:
+Each kernel and each command has a reaper (reaper.py) of its own. A process that calls `fork_with_reaper` becomes a
+reaper, and the child that it forks becomes the kernel or the command. Before the reaper does the work of reaper.py, it
+sends the agent one of these packets, each a JSON object:
 
     {"made": {"pid": 12, "reaper": 11}}   the child exists
-    {"failed": {"errno": 11}}             it could not be made; this process ends
+    {"failed": {"errno": 11}}             the child could not be made; the reaper ends
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def fork_early(run: Callable[[], None]) -> Forked:
     Raises OSError.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Looking for garbage would write to every page that the two share.
+    # Otherwise the garbage collector would write to every page that agent and child share.
     gc.freeze()
     pid = os.fork()
     if pid == 0:
@@ -66,7 +66,7 @@ def _run_forked(control: socket.socket, run: Callable[[], None]) -> NoReturn:
 
 
 def ignore_interrupts() -> None:
-    """Ctrl-C in a terminal is for the agent, who then hangs up."""
+    """Ctrl-C in a terminal is for the agent. It closes the socket then, which ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -74,7 +74,7 @@ def fork_with_reaper(control: int, is_quick: bool = False) -> None:
     """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
 
     `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper keeps
-    this process's memory, which takes no time. Any other executes a small program.
+    this process's memory, which takes no time. Any other reaper executes a small program.
     """
     pid, problem = -1, 0
     try:
@@ -102,7 +102,7 @@ def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoRe
         try:
             os.execve(INTERPRETER, [INTERPRETER, *FLAGS, reaper.__file__, str(pid)], {})
         except OSError:
-            # Memory is short. This process does the same, with the memory that it has.
+            # Memory is short. This process does the same work, with the memory that it has.
             reaper.reap(pid)
         os._exit(0)
     finally:
@@ -119,7 +119,7 @@ def _keep_only(control: int) -> None:
 
 
 def _ignore_signals() -> None:
-    """Undo the fork server's signal handling, and ignore the signals that would end the reaper: it must end last."""
+    """Undo the caller's signal handling, and ignore the signals that would end the reaper: it must end last."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -54,7 +54,7 @@ class Inbox:
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT))
 
     def receive_while_code_runs(self) -> None:
-        """Like `receive`, but no interrupt loses anything: a packet stays in the link until it is here."""
+        """Like `receive`, but no interrupt loses anything: a packet stays in the link until the inbox has it."""
         self._add(self._link.recv(MAX_RECEIVED_BYTES, socket.MSG_DONTWAIT | socket.MSG_PEEK))
         self._link.recv(1, socket.MSG_DONTWAIT)
 
@@ -120,7 +120,7 @@ class InputRequests:
     """Asks the agent for a line of the cell's input, and waits for it in the main thread.
 
     The agent answers each question once, by its number (`CellInput` in the agent). If an interrupt ends the waiting,
-    the next question of the cell has the same number. So a line that came too late for the first is the answer to the
+    the next question of the cell has the same number. So a line that came too late for the first question answers the
     second.
     """
 
@@ -128,7 +128,7 @@ class InputRequests:
         self._link = link
         self._inbox = inbox
         self._outbox = outbox
-        # Empty: no code runs, or it may not ask.
+        # Empty if no code runs, or if the running code may not ask.
         self._msg_id = ""
         self._number = 0
         self._is_answered = True

@@ -2,7 +2,7 @@
 
     python3 -m cellhouse_kernel.installed FILE
 
-FILE has the Debian packages that were there before, one a line: name and version.
+FILE has the Debian packages from before the build, one a line: name and version.
 """
 
 import json

@@ -5,7 +5,8 @@
                         of the code, it would be swallowed, or there would be no reply. A second SIGINT ends even the
                         preparation
     the code runs       SIGINT hits the code
-    an error is shown   SIGINT hits only user code that shows the error, like `__str__`; a second one ends the showing
+    an error is shown   SIGINT hits only user code that formats the error, like `__str__`; a second SIGINT ends the
+                        formatting
     the code is over    as between requests: otherwise SIGINT would hit the reply, or the next cell
 
 ipykernel's own handling is not enough. It cancels a cell with `await` from inside the signal handler and does not wake
@@ -59,14 +60,14 @@ class Interrupts:
         if self._has_begun or threading.current_thread() is not threading.main_thread():
             return True
         self._has_begun = True
-        # Python's own handler where possible: code may check for it.
+        # Python's own handler where possible: code may check which handler is set.
         of_code = self._cancel if self._cell else signal.default_int_handler
         # The handler is set before the note is read, so that a SIGINT between the two hits the code, too.
         signal.signal(signal.SIGINT, of_code)
         return not self._is_noted
 
     def begin_more(self) -> bool:
-        """Code beside that of the cell is about to run in the kernel's own task; False if it must not."""
+        """Other code of the request (`user_expressions`) is about to run in the kernel's task; False if it must not."""
         self._cell = None
         if not self._has_begun:
             return self.begin_code()

@@ -1,4 +1,4 @@
-"""The kernel: takes requests from the link and handles them, one at a time, with as little in between as possible.
+"""The kernel: takes requests from the link and handles them, one at a time.
 
 Three classes build on ipykernel's kernel, each on the one before. A CellKernel runs cells and makes their replies as
 ipykernel does, but with fewer calls of the shell. A LinkKernel has the agent as its only client, and one ordered path
@@ -43,7 +43,7 @@ from cellhouse_kernel.surroundings import (
     set_variables,
 )
 
-# Sent in a message of its own, so that the reply does not become too large to be accepted.
+# The values of user expressions have a message of their own. In the reply, they could make it too large to be accepted.
 EXPRESSIONS_TYPE = "user_expressions"
 # The largest number of a cell that is reported, as in the agent.
 MAX_COUNT = 2**53 - 1
@@ -55,7 +55,7 @@ IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s,"leaves_co
 # An error output holds the whole error. The reply only names the error, and must never be too large to be accepted.
 MAX_EVALUE_CHARACTERS = 65_536
 MAX_TRACEBACK_CHARACTERS = 262_144
-# Ours comes before IPython's own hook for `obj?`, which puts the text into the reply.
+# The kernel's hook for `obj?` must come before IPython's own (priority 99), which puts the text into the reply.
 PAGER_PRIORITY = 90
 # If there are more, the newest are returned.
 MAX_PAST_CELLS = 1_000
@@ -142,10 +142,10 @@ class LinkKernel(CellKernel):
         self._surroundings: Surroundings | None = None
         self._is_serving = False
         self._serving: asyncio.Task[None] | None = None
-        # Later cells see the context variables that a cell has set.
+        # All requests run in this context, so later cells see the context variables that a cell has set.
         self._context = contextvars.copy_context()
         self.io_loop = IOLoop.current()
-        # ipykernel expects it; it stays empty.
+        # ipykernel expects this queue; it stays empty.
         self.msg_queue: Any = asyncio.Queue()
         self._loop = asyncio.get_event_loop()
         self.interrupts = Interrupts(self.own_task)
@@ -322,7 +322,7 @@ class Kernel(LinkKernel):
         shell.restore_streams()
         # The kernel's own stream: the code may have replaced sys.stdout.
         self._stdout.flush()
-        # Not now: `idle` is sent first, because somebody waits for it.
+        # The pipes are renewed only after `idle` is sent, because a caller waits for `idle`.
         asyncio.get_running_loop().call_soon(RAW_OUTPUT.renew)
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -332,7 +332,7 @@ class Kernel(LinkKernel):
         try:
             reply = await super().do_execute(*args, **kwargs)
         except Exception as error:
-            # Either the exception raised when ipykernel asked for its text again, or the code could not be started.
+            # Either the `__str__` of the code's exception raised in ipykernel, or the code could not be started.
             told = shell.last_error or {"ename": name_of(type(error)), "evalue": text_of(error)}
             reply = {
                 "status": "error",
@@ -350,7 +350,7 @@ class Kernel(LinkKernel):
         return {"status": "ok", "history": past_cells(shell.history_manager, *args, **kwargs)}
 
     def _initialize_thread_hooks(self) -> None:
-        """See link.py."""
+        """Nothing to do: `follow_starters` (link.py) follows threads instead."""
 
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Any:
         return self.interrupts.awaiting(future)

@@ -62,8 +62,8 @@ def _take_descriptors(given: Descriptors) -> None:
 def _wait_for_start() -> socket.socket | None:
     """Wait for a first packet on standard input, which is the link; None if the link closes without one.
 
-    The link has no name, so nothing can connect to it or take its place. It moves to another descriptor, which no
-    program that user code starts inherits, and standard input is empty from then on.
+    The link has no name, so nothing can connect to it or take its place. It moves to a descriptor that no program of
+    user code inherits. Standard input is empty from then on.
     """
     link = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
@@ -75,7 +75,7 @@ def _wait_for_start() -> socket.socket | None:
 def _serve_kernel(link: socket.socket) -> None:
     """Serve a kernel until told to stop."""
     forbid_inotify()
-    # User code may have lost access to its own home. It needs a kernel to restore that.
+    # User code may have removed its own access to the home. The kernel starts even so, or no code could restore it.
     with suppress(PermissionError):
         os.chdir(HOME)
     prepare_environment()

@@ -1,12 +1,12 @@
 """Stands in for ipykernel's sockets and streams: the kernel's end of the link to the agent.
 
-ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. It keeps a
-buffer for each stream and sends each after 0.2 s, so lines of stdout and stderr change places and a first line comes
-late. Here all go to the outbox, in the order written, which sends from the calling thread: no message waits for another
-thread to get its turn.
+ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. ipykernel
+buffers each stream for 0.2 s, so lines of stdout and stderr change places, and a first line comes late. Here messages
+and text go to one outbox, in the order in which they were written. The outbox sends from the calling thread, so no
+message waits until another thread runs.
 
-`follow_starters` decides which request a thread prints for: the one whose code started the thread, however long it
-lives.
+`follow_starters` decides which request a thread prints for: the request whose code started the thread, however long the
+thread lives.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class LinkThread(IOPubThread):
         return self._is_closed
 
     def schedule(self, f: Callable[[], Any]) -> None:
-        """Call it now: nothing needs a certain thread."""
+        """Call `f` now, in this thread: nothing here needs a particular thread."""
         f()
 
 
@@ -153,7 +153,7 @@ class OrderedOutStream(OutStream):
             self.pub_thread.outbox.flush_text()
 
     def fileno(self) -> int:
-        """The descriptor that belongs to this stream: what C code or a child writes there becomes output of it."""
+        """This stream's descriptor: text that C code or a child process writes there becomes output of this stream."""
         return DESCRIPTORS[self.name]
 
 
@@ -166,7 +166,7 @@ def unknown_thread_parent(current: Header) -> Header:
 
 
 def follow_starters(variables: list[ContextVar[Header]]) -> None:
-    """Let each thread print for the request that starts it, and a thread of a pool for the one that submits its task.
+    """Let a thread print for the request that starts it, and a task in a thread pool for the request that submits it.
 
     ipykernel wraps `Thread.run`, which a subclass may replace, and finds threads by their ids, which Linux reuses.
     """

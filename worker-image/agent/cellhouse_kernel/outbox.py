@@ -6,7 +6,7 @@ number, and the agent drops repetitions (see packets.py). A send hands the packe
 process is killed at the next instruction.
 
 Messages are packed as JSON (`pack`). Any Python text gets through, even text that UTF-8 cannot encode: jupyter_client
-writes UTF-8, fails at a lone surrogate, and loses the message. Here an escape stands for it.
+writes UTF-8, fails at a lone surrogate, and loses the message. Here the surrogate is sent as a JSON escape.
 """
 
 from __future__ import annotations

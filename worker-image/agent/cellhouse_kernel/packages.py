@@ -1,12 +1,13 @@
 """Which packages a process of the worker finds, and whose code runs when it starts.
 
-Python's own start runs what `.pth` files say, among them those of /usr/local, where an environment has its packages.
-The agent and its processes begin as root, so they begin with a Python of their own, which knows only Debian's packages:
-the virtual environment of IMAGE_PYTHON (Dockerfile). Nothing that an environment installs with pip runs in the agent.
+When Python starts, it runs the code in `.pth` files, also in those of /usr/local, where an environment has its
+packages. The agent and its processes begin as root. So they begin with a Python of their own that knows only Debian's
+packages: the virtual environment of IMAGE_PYTHON (Dockerfile). Nothing that an environment installs with pip runs in
+the agent.
 
-A process that has changed to its own user may become a Python like any other (`find_packages`): a fork server, to
-preload what an environment has, and a kernel. Only a kernel goes on and runs the `.pth` files of the environment, as
-the user, and finds what the user has installed (`find_users_packages`). Those packages come last, and can only be
+Two kinds of processes find the environment's packages once they have changed to their own user (`find_packages`): a
+fork server, to preload modules, and a kernel. Only a kernel also runs the environment's `.pth` files, as the user, and
+finds the packages that the user has installed (`find_users_packages`). The user's packages come last, and can only be
 imported: no `.pth` file and no `usercustomize` of the user runs in a kernel (decision 0065).
 """
 
@@ -30,9 +31,9 @@ from cellhouse_kernel.privileges import HOME
 IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
 # The Python of user code and of the programs that it starts.
 PYTHON = "/usr/bin/python3"
-# The argument of the worker's first fork server. It begins before any code of the user, so it may import what the image
-# names (preload.py). A later one must not: such a module may read files of the home, which can name code to run, and a
-# fork server has privileges.
+# The argument of the worker's first fork server. Only the first one may import the modules that the environment names
+# (preload.py): no code of the user has run yet. Such a module may read files of the home, which can name code to run,
+# and a fork server has privileges.
 FIRST_FORK_SERVER = "first"
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
@@ -44,7 +45,7 @@ USERS_PROGRAMS = f"{HOME}/.local/bin"
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of the image as a program. Isolated: no file of the user stands in for another."""
+    """The command that runs a module of the image as a program. Isolated: it imports nothing from the user's files."""
     return [IMAGE_PYTHON, "-I", "-m", module, *arguments]
 
 
@@ -67,7 +68,7 @@ def find_users_packages() -> None:
     """Also find the user's packages, last, even if installed later. Call it as the user, without privileges."""
     end = len(sys.path)
     site.addsitedir(OWN_PACKAGES)
-    # What the `.pth` files have added belongs to the environment.
+    # The folders that `.pth` files have added are the environment's, so they come before Debian's.
     added = sys.path[end:]
     del sys.path[end:]
     where = sys.path.index(DEBIAN_PACKAGES)

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 
 # Text and small charts fit one packet; the socket's buffer (some 400 KB) holds several.
 MAX_PACKET_BYTES = 98_304
-# The sender's process id, the packet's number, whether a message begins in it, whether that continues in the next one.
+# The sender's process id, the packet's number, whether it begins with a new message, and whether its last message
+# continues in the next packet.
 PACKET_HEAD = struct.Struct("<IQ??")
 # Channel, type, id of the parent, metadata, content; then buffers.
 MIN_PARTS = 5

@@ -1,12 +1,12 @@
 """Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
 
 The image names the libraries that most code imports (LIBRARIES_FILE), and an environment may name further modules
-(PRELOAD_FILE). These must follow the rules for KERNEL_MODULES, and check_preload.py checks that when the environment is
-built. It cannot check whether the modules of an environment read what user code can write. So they are imported only
-before there is any user code (fork_server.py).
+(PRELOAD_FILE). All must follow the rules for KERNEL_MODULES. check_preload.py checks that when the environment is
+built, but it cannot check whether a module reads what user code can write. So the modules of an environment are
+imported only before there is any user code (fork_server.py).
 
-A kernel that was executed imports the same later. Either way, `prepare_imports` surrounds the import of ipykernel, and
-a kernel itself first needs `prepare_environment`.
+A kernel that is executed, not forked, imports the same modules at its own start. Either way, ipykernel is imported
+within `prepare_imports`, and a kernel first calls `prepare_environment`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 KERNEL_MODULES = (
     "cellhouse_kernel.app",
     "cellhouse_kernel.link",
-    # What ipykernel imports only when a kernel starts.
+    # ipykernel imports these only when a kernel starts.
     "IPython.core.completerlib",
     "faulthandler",
     "ipykernel.debugger",
@@ -48,7 +48,7 @@ UNUSED_MODULES = ("debugpy", "jedi")
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import what every kernel finds, then `further`; arrange memory so that kernels write to as little as possible.
+    """Import what every kernel finds, then `further`; arrange memory so that kernels share as much as possible.
 
     Returns a line for each of the `further` modules that failed. A kernel works without them: its code can import them.
     """
@@ -96,7 +96,7 @@ def import_problem(name: str) -> str | None:
 def _private_matplotlib_folder() -> Iterator[None]:
     """While matplotlib is imported, let it see only the settings and the font cache of the image.
 
-    Settings can name code to run. A user's settings are read by the user's own kernel.
+    Settings can name code to run, and this process has privileges. Only the user's kernel reads the user's settings.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-", dir="/tmp"))
@@ -149,8 +149,8 @@ def link_font_cache(folder: Path) -> None:
 def prepare_imports() -> Iterator[None]:
     """Keep ipykernel and IPython from loading UNUSED_MODULES, each of which they can do without.
 
-    A module that is None in `sys.modules` raises ImportError, which they take for "not installed". User code can import
-    it afterwards. A module that is imported already comes back.
+    A module that is None in `sys.modules` raises ImportError, which they take for "not installed". Afterwards user code
+    can import it. A module that was imported before is put back.
     """
     hidden = {name: sys.modules[name] for name in UNUSED_MODULES if name in sys.modules}
     for name in UNUSED_MODULES:

@@ -3,7 +3,7 @@
 - Its privileges (`give_up_privileges`). Afterwards the process runs as another user, none of its five capability sets
   holds anything, and nothing that it executes can change that. Other processes of that user cannot touch its memory or
   its descriptors: it is not dumpable.
-- Its place before the agent (`yield_to_agent`), when memory is short or the CPU is busy.
+- Its claim to memory and to the CPU, when either is short (`yield_to_agent`).
 - inotify (`forbid_inotify`).
 
 The system calls for this, which Python does not offer, are at the end (<linux/prctl.h>, <linux/capability.h>). They
@@ -72,14 +72,14 @@ def give_up_privileges(uid: int) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """The first part: let no program that is executed from now on have any. Raises OSError."""
+    """The first part: no program that is executed from now on can get a privilege. Raises OSError."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     empty_bounding_and_ambient_set()
     os.setgroups([])
 
 
 def give_up_own_privileges(uid: int) -> None:
-    """The second part. Raises PrivilegesLeft or OSError."""
+    """The second part: change the user, and drop this process's own privileges. Raises PrivilegesLeft or OSError."""
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     # A change from one ordinary user to another keeps capabilities.
@@ -106,8 +106,8 @@ def verify_no_privileges(uid: int) -> None:
 
 def yield_to_agent() -> None:
     """Make this process the first to be killed when memory is short, and the last to get the CPU."""
-    # If it were not dumpable, the files of its /proc/self would belong to root. It stops being dumpable when it
-    # changes its user. Until then, only the agent's user could touch it.
+    # If the process were not dumpable, root would own the files of its /proc/self, and it could not write the score.
+    # It stops being dumpable when it changes its user. Until then, only the agent's user could touch it.
     prctl(PR_SET_DUMPABLE, 1)
     # Not as a text file: each forked process would import the encoding anew, which takes two milliseconds.
     score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
@@ -229,7 +229,7 @@ def _answers(*question: int) -> dict[int, int]:
     answers: dict[int, int] = {}
     for bit in range(MAX_CAPABILITIES):
         answer = _prctl(*question, bit)
-        # The system knows all capabilities up to its last one.
+        # The system does not know this capability, nor any with a higher number.
         if answer < 0:
             break
         answers[bit] = answer

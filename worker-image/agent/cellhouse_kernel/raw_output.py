@@ -1,9 +1,9 @@
 """Reads what C code and child processes write to descriptors 1 and 2, without Python's streams.
 
-Each execution has pipes of its own there, so that the output of a leftover process is never taken for output of the
-running execution. (If no leftover can have the pipes, the next execution keeps them. Then a duplicate that code has
-made of such a descriptor still works.) The pipes are read before each of Python's own writes, which keeps the order of
-writing. Between these writes, a thread reads them.
+Each execution has pipes of its own behind these descriptors, so that the output of a leftover process is never taken
+for output of the running execution. (If no process or thread was made, no leftover can have the pipes, and the next
+execution keeps them. Then a duplicate that code has made of such a descriptor still works.) The pipes are read before
+each write to Python's own streams, which keeps the order of writing. Between these writes, a thread reads the pipes.
 
 One lock is held from each read until its text has been passed on, and during each poll of the pipes. So text that was
 written before a poll is either still in the pipe, or has been passed on.
@@ -96,7 +96,7 @@ class RawOutput:
         return bool(self._ready and self._ready.poll(0, 1))
 
     def take(self) -> None:
-        """Pass on what was written until now. This is called before each write of Python's, so it must be quick."""
+        """Pass on what was written until now. Called before each write to Python's streams, so it must be quick."""
         ready = self._ready
         if ready:
             with self._lock:
@@ -111,7 +111,7 @@ class RawOutput:
                 pipe.read_last(has_more)
 
     def renew(self) -> None:
-        """Get ready for the next execution. Later output through the former pipes belongs to nobody."""
+        """Get ready for the next execution. Later output through the former pipes is discarded."""
         has_births = not self._births or self._births.any()
         if has_births or not all(pipe.is_as_renewed() for pipe in self._pipes):
             self._renew_pipes()
@@ -133,7 +133,7 @@ class RawOutput:
                     self._watched.register(former, select.EPOLLIN)
 
     def _discard(self, former: int) -> None:
-        """Discard what was written to a former pipe. If it were closed instead, its writers would get SIGPIPE."""
+        """Discard what was written to a former pipe. If the pipe were closed instead, its writers would get SIGPIPE."""
         if former in self._former and self._watched and read_some(former) == b"":
             self._former.remove(former)
             self._watched.unregister(former)
@@ -179,7 +179,7 @@ def read_some(descriptor: int) -> bytes | None:
 
 
 def _above_standard(descriptor: int) -> int:
-    """Move the file to a descriptor above 2: if user code has closed a standard one, the file may have got that one."""
+    """Move the file to a descriptor above 2: if user code has closed descriptor 1, a new file gets that number."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -251,7 +251,7 @@ class RawPipe:
             return False
 
     def belong_to(self, parent: dict[str, Any], has_more: bool) -> None:
-        """Assign later output to this request. Output from before, if there is any (`has_more`), belongs to none."""
+        """Assign later output to this request. Output from before is discarded; `has_more` says if there is any."""
         self._parent = {}
         if has_more:
             self.read()
@@ -266,7 +266,7 @@ class RawPipe:
                 return
             self._hand_on(self._decoder.decode(data, not data))
             if not data:
-                # User code has closed the descriptor, and nobody else has it.
+                # User code has closed the descriptor, and no other process has the pipe open.
                 self._forget(self._reading)
                 os.close(self._reading)
                 self._reading = -1

@@ -1,16 +1,16 @@
 """`python3 -I -S reaper.py <process id>`: the reaper. It is the parent of one process, and of all orphans below that.
 
 Linux gives a process whose parent has ended to the nearest child subreaper above it. So whatever the process starts
-stays below the reaper, however it forks. User code can neither signal nor trace the reaper: it has the agent's user. It
-has no capability either, and kills nobody: the agent does that. It tells the agent over its standard input, a
-SOCK_SEQPACKET socket from which it never reads. Each packet is one JSON object:
+stays below the reaper, however it forks. The reaper runs as the agent's user, so user code can neither signal nor trace
+it. The reaper has no capability, and kills nobody: the agent does that. It reports to the agent over its standard
+input, a SOCK_SEQPACKET socket from which it never reads. Each packet is one JSON object:
 
     {"exited": {"code": -9, ...}}   the process has ended; another process may get its id
     {"empty": {...}}                nothing is left below the reaper, which ends
 
-If nothing is left when the process has ended, one packet says both. Both also have "cpu_ms", the CPU time of all that
-has ended below the reaper, and "max_rss_bytes", the most memory that a process had. In `exited`, only the process and
-the children that it has waited for count; in `empty`, all processes.
+If nothing is left when the process has ended, one packet has both fields. Each field also has "cpu_ms", the CPU time of
+all that has ended below the reaper, and "max_rss_bytes", the most memory that a process had. In `exited`, only the
+process and the children that it has waited for count; in `empty`, all processes.
 
 forking.py describes the packets that come before these. This module imports almost nothing, because there is one
 reaper for each kernel.
@@ -41,7 +41,7 @@ def reap(pid: int) -> None:
         cpu_seconds += used.ru_utime + used.ru_stime
         largest_kib = max(largest_kib, used.ru_maxrss)
         if ended == pid and not is_told:
-            # Another process may get the same id, and its end says nothing.
+            # A later process may get the same id. Its end is not reported.
             is_told = True
             code = f'"code": {os.waitstatus_to_exitcode(status)}'
             exited = f'"exited": {{{code}, {_told(cpu_seconds, used.ru_maxrss)}}}'

@@ -75,7 +75,7 @@ class DisplayHook(ZMQShellDisplayHook):
                     del names[name]
 
     def log_output(self, format_dict: Any) -> None:
-        """Keep the result's text for `%history -o`, for as many results as are kept."""
+        """Keep the result's text for `%history -o`, and drop the texts of results that are no longer kept."""
         super().log_output(format_dict)
         shell: Any = self.shell
         texts = shell.history_manager.output_hist_reprs
@@ -107,7 +107,7 @@ class DisplayHook(ZMQShellDisplayHook):
 class PipMagic(Magics):
     """`%pip`, with the image's pip (cellhouse_pip). What it installs can be imported at once.
 
-    It takes the place of IPython's, which advises to restart the kernel after every command.
+    It replaces IPython's `%pip`, which advises to restart the kernel after every command.
     """
 
     @line_magic  # type: ignore[misc]
@@ -121,7 +121,7 @@ class PipMagic(Magics):
 
 
 def _installed() -> set[str]:
-    """The names of the folders that describe the versions that the user has installed."""
+    """The names of the `.dist-info` folders of the user's packages. Each names a package and its version."""
     try:
         return {name for name in os.listdir(USERS_PACKAGES) if name.endswith(".dist-info")}
     except OSError:
@@ -151,12 +151,12 @@ class Shell(QuickShell):
         # IPython advises users of sys.exit() to use quit(), which costs the session its variables.
         where = "IPython.core.interactiveshell"
         warnings.filterwarnings("ignore", message="To exit: use", module=where)
-        # An interrupt may come after this coroutine was made and before it is started. The user need not know that.
+        # An interrupt may come after this coroutine was made and before it is started. The user need not be warned.
         never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
         warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
 
     def init_magics(self) -> None:
-        """Have the image's `%pip`, too."""
+        """Register the image's `%pip`, too."""
         super().init_magics()
         self.register_magics(PipMagic)
 
@@ -276,9 +276,9 @@ class Shell(QuickShell):
 def packed_results(
     shell: Any, expressions: Mapping[str, str], may_begin: Callable[[], bool]
 ) -> bytes:
-    """The value of each of a request's `user_expressions`, by its name, as JSON. One that raises has its error there.
+    """The values of a request's `user_expressions`, by their names, as JSON. If one raises, its error is its value.
 
-    `may_begin` is false if an interrupt has come already. An interrupt ends all that follow.
+    `may_begin` returns False if an interrupt has come already. After an interrupt, no further expression is evaluated.
     """
     results: list[bytes] = []
     interrupt = None if may_begin() else KeyboardInterrupt()

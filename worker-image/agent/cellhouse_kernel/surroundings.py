@@ -1,11 +1,11 @@
 """The surroundings of code: its environment variables and the folder that it is in.
 
-A session has variables, and a context has a folder: these are there from the kernel's start. One execution may ask for
+A session has variables, and a context has a folder: the kernel sets both at its start. One execution may ask for
 others: the kernel sets them before the code, and restores the former ones after it. The kernel's functions that do this
 are not on the stack of the code, so no traceback shows them.
 
-The process has only one environment and one folder: threads and tasks of earlier code see those of
-the execution, too, while it runs.
+The process has only one environment and one folder. So while the execution runs, threads and tasks of earlier code see
+its variables and its folder, too.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Surroundings:
     def __init__(self, wanted: dict[str, Any]) -> None:
         self._wanted: dict[str, str] = wanted["environment"]
         self._directory: str | None = wanted["working_directory"]
-        # Earlier code may have replaced `os.environ`. Code reads the replacement.
+        # Earlier code may have replaced `os.environ`. The code of this execution reads the replacement.
         self._environment: Any = os.environ
         self._before: dict[str, str | None] = {}
         self._folder: Folder | None = None
-        # If there is no folder to go back to, it goes home.
+        # Whether the process may be in another folder than before. Without a `_folder`, it then goes to the home.
         self._may_have_moved = False
 
     def put_on(self) -> None:
@@ -80,7 +80,7 @@ class Surroundings:
                 self._environment[name] = value
             self._tell_zone()
         except Exception as error:
-            # The text of the error may have a value in it.
+            # Only the type: the text of the error may contain the value of a variable.
             what = f"It could not set the environment variables: {type(error).__name__}"
             raise CellNotStarted(what) from None
 

@@ -1,7 +1,7 @@
-"""Does once, before there is any kernel, what is slow the first time. A forked kernel then does it quickly.
+"""Formats one traceback before there is any kernel: the first one is slow, and a forked kernel's is then quick.
 
-It is imported only while ipykernel may be. It is small because the syntax tree of this file stays in memory: IPython
-keeps it when it formats a traceback that goes through the file.
+It imports IPython, so it is imported only within `prepare_imports`. It is small because the syntax tree of this file
+stays in memory: IPython keeps the tree when it formats a traceback that goes through the file.
 """
 
 from __future__ import annotations

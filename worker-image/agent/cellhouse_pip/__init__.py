@@ -1,1 +1,1 @@
-"""`pip` in a worker: Debian's pip, which then says in a line what only a worker's user needs to know."""
+"""`pip` in a worker: Debian's pip, and a line after its output that explains what is special in a worker (run.py)."""

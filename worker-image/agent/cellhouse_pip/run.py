@@ -1,6 +1,6 @@
-"""Runs pip, and says afterwards what its own messages leave open. It is a program of the user, without privileges.
+"""Runs pip, and prints a note if pip has installed packages that no kernel imports, or reaches no index of packages.
 
-Two things are said: which packages were installed that no kernel imports, and why pip reaches no index of packages.
+It is a program of the user, without privileges.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-# More are only counted.
+# Further packages are only counted.
 MAX_NAMED = 10
 
 
@@ -69,7 +69,7 @@ class UserPackages:
         self._before = self._stamps()
 
     def note(self) -> str | None:
-        """What to say of the packages that were installed since then; None if kernels import them all."""
+        """The note on the packages that were installed since then; None if kernels import them all."""
         if not site.ENABLE_USER_SITE:
             return None
         hidden = sorted(self._hidden(), key=lambda package: package.name.lower())
@@ -95,7 +95,7 @@ class UserPackages:
                 yield HiddenPackage(package.name, package.version, next(iter(has), None))
 
     def _stamps(self) -> dict[str, int]:
-        """The folders that describe what is installed, and when each was made."""
+        """The `.dist-info` folders of the installed packages, and when each was changed last."""
         try:
             return {
                 folder.name: folder.stat().st_mtime_ns
@@ -116,7 +116,7 @@ def _modules(package: Distribution) -> set[str]:
 
 
 def _is_found(module: str, path: list[str]) -> bool:
-    """Whether the module is there; a folder that only holds other packages does not count."""
+    """Whether the path has this module; a namespace package does not count."""
     spec = PathFinder.find_spec(module, path)
     return spec is not None and spec.origin is not None
 
@@ -142,10 +142,10 @@ def proxy_of(environment: Mapping[str, str]) -> str | None:
 
 
 def no_index_note(arguments: list[str]) -> str | None:
-    """What to say after a command with these arguments has failed; None if the reason was not a refused index.
+    """The note after a command with these arguments has failed; None if the reason was not an unreachable index.
 
     A worker has no network. If the gateway allows it, code reaches other hosts through the gateway's proxy, which
-    refuses those that the setting EGRESS_ALLOW does not list.
+    refuses the hosts that the setting EGRESS_ALLOW does not list.
     """
     command = next((name for name in arguments if name in FETCHING), None)
     if not command:

@@ -63,7 +63,7 @@ class Command:
     async def order(self, content: Content, given: tuple[int, ...]) -> None:
         """Return when its process has taken this order and the descriptors; raises NotBegun and NotTaken.
 
-        If it is cancelled when the command has begun, it returns normally. Otherwise the command never begins.
+        If it is cancelled after the command has begun, it returns normally. If before, the command never begins.
         """
         self._has_terminal = content["terminal"] is not None
         try:
@@ -147,7 +147,7 @@ class Command:
             await end_strays(self.reaper.pid, self.reaper.start)
 
     def used(self) -> tuple[float | None, int | None]:
-        """The CPU milliseconds of all its processes, and the size of the largest in bytes; None if nobody knows.
+        """The CPU milliseconds of all its processes, and the size of the largest in bytes; None if unknown.
 
         Call it only when the command has ended. Raises NotBegun.
         """
@@ -223,7 +223,7 @@ class Script(NamedTuple):
 
 
 class Standard(NamedTuple):
-    """The descriptors for a command's standard input, output and error, which stay the caller's.
+    """The descriptors for a command's standard input, output and error. The caller keeps and closes them.
 
     With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/command.py).
     """
@@ -235,7 +235,7 @@ class Standard(NamedTuple):
 
 # Which processes of a terminal's session get the signals that a keyboard or a window would send.
 
-# Of /proc/<pid>/stat, counted as in processes/table.py.
+# Fields of /proc/<pid>/stat, counted as in processes/table.py.
 GROUP_FIELD = 2
 SESSION_FIELD = 3
 FOREGROUND_FIELD = 5

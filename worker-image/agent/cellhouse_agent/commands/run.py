@@ -262,7 +262,7 @@ class Limits:
 class Ended(NamedTuple):
     """How a command ended, as its reply reports it.
 
-    One of `exit_code` and `signal` is set, unless the code has not run or nobody knows how it ended.
+    One of `exit_code` and `signal` is set. Neither is set if the code has not run, or if its end is unknown.
     """
 
     reply: JsonObject

@@ -1,7 +1,7 @@
 """Makes commands, each from a process that has waited for its order.
 
-A process is made before there is an order for it, so that a command need not wait for two forks (decision 0045). The
-first is made for the first command, so a worker without commands spends no memory on one.
+The process for the next command is made in advance, so that the command need not wait for two forks (decision 0045).
+The first process is made when the first command comes, so a worker without commands spends no memory on one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREPARE_PAUSE_SECONDS = 0.01
 
 
 class CommandMaker:
-    """Owns the spawner, and the process that waits."""
+    """Owns the spawner, and the process that waits for the next order."""
 
     def __init__(self, environment: dict[str, str], first: Forked | None = None) -> None:
         """All commands have this `environment`. `first` is a spawner that was forked already."""
@@ -201,7 +201,7 @@ class Spawner:
         log_event("spawner_ended")
 
     def _forget(self) -> None:
-        """Give it no more orders, and let it be replaced."""
+        """Give the spawner no more orders, and let it be replaced."""
         self._control = None
         self._is_ready.clear()
         self._has_ended.set()

@@ -100,9 +100,9 @@ END_OF_INPUT = b"\x04"
 
 
 class InputWriter:
-    """Writes a command's input to it, as fast as it reads. The descriptor does not block, and belongs to the caller.
+    """Writes input to a command, as fast as the command reads. The descriptor is non-blocking; the caller closes it.
 
-    When the other end is closed everywhere, the rest of the input is dropped, including what arrives later.
+    When no process can read it any more, the rest of the input is dropped, including what arrives later.
     """
 
     def __init__(self, descriptor: int, buffer: InputBuffer) -> None:
@@ -225,7 +225,7 @@ class OutputReader:
     """
 
     def __init__(self, reading: int, take: Take) -> None:
-        """It owns `reading`, and makes it non-blocking."""
+        """The new object owns `reading`, and makes it non-blocking."""
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._held = b""

@@ -1,7 +1,7 @@
 """A command's terminal. Imported only when a command has one.
 
-States: given (the command's process has a socket) -> open (it has sent both ends of the terminal, and is told that the
-agent has taken them) -> closed.
+States: given (the command's process has a socket) -> open (the process has sent both ends of the terminal, and the
+agent has acknowledged them) -> closed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TerminalReader(OutputReader):
 
 
 class Terminal:
-    """Input and output of a command. The other end of the terminal stays open here as well, so no read finds an end."""
+    """Input and output of a command. The agent also keeps the command's end open, so its reads find no end of file."""
 
     def __init__(self, take: TakeOutput, buffer: InputBuffer) -> None:
         """Raises OSError."""

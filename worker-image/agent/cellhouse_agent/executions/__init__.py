@@ -1,1 +1,1 @@
-"""Runs code, each piece at most once: cells in the lanes of kernels; what cells and commands share."""
+"""Runs cells, each at most once, in the lanes of kernels. Also has what cells and commands share."""

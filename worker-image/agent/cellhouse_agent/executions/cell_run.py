@@ -33,7 +33,7 @@ class Queued(NamedTuple):
 
 
 class CellRun:
-    """Its constructor sends the code to the kernel, which is ready. `keeper.changed` is set when `finish` must act."""
+    """The constructor sends the code to the kernel, which must be ready. `keeper.changed` wakes `finish`."""
 
     def __init__(
         self, queued: Queued, keeper: KernelKeeper, parts: SharedParts, written: Callable[[], None]

@@ -36,7 +36,7 @@ def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str
 
 
 async def no_command(_script: Script, _standard: Standard) -> Command:
-    """Makes no command: this worker runs none."""
+    """Refuse to make a command: this worker runs none."""
     raise NotBegun("This worker runs no commands")
 
 
@@ -66,7 +66,7 @@ class Interrupted(NamedTuple):
 
 
 class Executor:
-    """All lanes of a worker, its commands, and what is known of requests in any of them."""
+    """All lanes of a worker, its commands, and the memory of which requests they were given."""
 
     def __init__(
         self,

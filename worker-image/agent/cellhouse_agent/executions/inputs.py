@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-# How long input waits for room before its sender is answered. After an answer, a gateway would send the rest at once,
-# so the wait is here. It is shorter than the operation's time limit (docs/internals/worker-protocol.md).
+# How long the answer to a part waits until there is room for all of it. A gateway sends the rest as soon as it has the
+# answer, so the agent delays the answer. This is shorter than the operation's time limit
+# (docs/internals/worker-protocol.md).
 HOLD_SECONDS = 2.0
 
 
 class InputPart(NamedTuple):
-    """Some bytes of an execution's input. The first of all has the offset 0."""
+    """Some bytes of an execution's input. The first byte of the input has the offset 0."""
 
     msg_id: str
     offset: int
@@ -36,7 +37,7 @@ UNKNOWN = Taken(False, 0, False)
 
 
 class Inputs:
-    """Buffers by the ids of their requests."""
+    """The input buffers of all executions that take input, by msg_id."""
 
     def __init__(self) -> None:
         self._open: dict[str, InputBuffer] = {}
@@ -72,7 +73,7 @@ MAX_UNREAD_BYTES = 1_048_576
 
 
 class OutOfOrder(Exception):
-    """Input before this one is missing: the next byte to come is the one with the number `accepted`."""
+    """Input before this part is missing: the next part must begin at the offset `accepted`, or earlier."""
 
     def __init__(self, accepted: int) -> None:
         super().__init__()

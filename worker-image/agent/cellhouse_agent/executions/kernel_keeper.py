@@ -39,7 +39,7 @@ class KernelKeeper:
 
     @property
     def meter(self) -> TreeMeter:
-        """Measures it and all that it starts."""
+        """Measures the kernel and all processes that it starts."""
         assert self._meter
         return self._meter
 
@@ -50,16 +50,16 @@ class KernelKeeper:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can run code."""
+        """Whether the kernel can run code."""
         return self._kernel is not None and self._kernel.is_ready
 
     @property
     def process_id(self) -> int | None:
-        """Its process."""
+        """The kernel's process."""
         return self._kernel.process_id if self._kernel else None
 
     def keep(self, kernel: Kernel) -> None:
-        """Begin with this one, which is ready."""
+        """Begin with this kernel, which is ready."""
         self._kernel = kernel
         kernel.set_variables(self._variables)
         self._watch(kernel)
@@ -77,7 +77,7 @@ class KernelKeeper:
         return self.is_ending or bool(self.waiters)
 
     async def restart(self) -> int:
-        """Ask for a fresh one; returns its generation once it is ready."""
+        """Ask for a fresh kernel; returns its generation once it is ready."""
         waiter = self.waiters.add()
         self.changed.set()
         return await waiter

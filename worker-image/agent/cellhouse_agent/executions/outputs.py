@@ -145,7 +145,7 @@ def is_exit_reply(content: JsonObject) -> bool:
 
 
 def told_count(content: JsonObject) -> int | None:
-    """The number of the cell, if the message has one that is possible."""
+    """The number of the cell; None if the message has no valid one."""
     count = content.get("execution_count")
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**53:
         return None
@@ -178,9 +178,9 @@ def made_reply(ename: str, evalue: str) -> JsonObject:
 
 
 def check_results(content: JsonObject, asked: dict[str, str]) -> JsonObject:
-    """The results of what was evaluated beside a cell (`user_expressions`), reduced to the fields that a result has.
+    """The results of a request's `user_expressions`, reduced to the fields that a result has.
 
-    Raises MalformedMessage for one that nobody asked for.
+    Raises MalformedMessage for a result that the request did not ask for.
     """
     if not content.keys() <= asked.keys():
         raise MalformedMessage("not asked for")

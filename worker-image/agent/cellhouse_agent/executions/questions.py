@@ -251,7 +251,7 @@ class OpenQuestion:
 
     @property
     def is_open(self) -> bool:
-        """Whether the kernel has not said that it is free again."""
+        """Whether the kernel may still be busy with the question."""
         return self._asked is not None and self._asked.is_of_present_kernel
 
     async def ask(self, question: Question, kernel: Kernel) -> JsonObject | None:

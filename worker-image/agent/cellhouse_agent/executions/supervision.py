@@ -53,7 +53,7 @@ class Supervision:
     ) -> None:
         self.execution = execution
         self.kernel = kernel
-        # Whether the executor has written the execution's end.
+        # Whether `end_execution` (cell_run.py) was called.
         self.has_ended = False
         self.sampler = sampler
         self._changed = changed
@@ -96,7 +96,7 @@ class Supervision:
         return self._verdict()
 
     async def run(self) -> Verdict | None:
-        """Wait for the execution's end; None if the executor has already written it."""
+        """Wait for the execution's end; None if its messages have already ended it (`verdict_of_messages`)."""
         self.sampler.watch()
         while not self.has_ended:
             self._changed.clear()
@@ -149,7 +149,7 @@ class Supervision:
             return self._free_kernel(now)
         look_at = self._enforce_limit(now)
         if self._is_interrupt_due and execution.is_interruptible:
-            # Not earlier: the kernel ignores a SIGINT that it gets before it has begun with the request.
+            # Not earlier: before the kernel has begun with the request, SIGINT would not interrupt this request.
             self._is_interrupt_due = False
             self.kernel.interrupt()
         return look_at

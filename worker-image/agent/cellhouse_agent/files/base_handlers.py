@@ -1,4 +1,4 @@
-"""What all handlers of files share: who asks, the query, and transfers, which take the connection over."""
+"""What all handlers of files share: the check of the caller, the query, and transfers on a connection of their own."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ class TransferHandler(FilesHandler):
     async def take_body(
         self, take: Callable[[AsyncIterator[memoryview]], Awaitable[Fields]]
     ) -> None:
-        """Hand the pieces of the body to `take`, and answer with what that returns. A cut connection gets no answer.
+        """Pass the pieces of the body to `take`, and answer with what `take` returns. A cut connection gets no answer.
 
-        The request of `take` for the first piece sends CONTINUE. What must be given up when the connection is cut is
-        begun by `take`, and not before, since the connection may be impossible to take over.
+        CONTINUE is sent when `take` asks for the first piece. Begin an operation of the helper in `take`, not earlier:
+        taking the connection over may fail, and only `take` gives up what it has begun.
         """
         connection = Connection(self)
         try:
@@ -142,7 +142,7 @@ class Query:
         self._arguments = request.query_arguments
 
     def identifier(self, name: str) -> str:
-        """An id, which must be there."""
+        """An id, which is required."""
         return identifier(self.text(name), name)
 
     def path(self, name: str = "path") -> str:
@@ -153,7 +153,7 @@ class Query:
         return value.decode("latin-1")
 
     def text(self, name: str) -> str | None:
-        """A text; None if it is not there."""
+        """A text; None if the parameter is missing."""
         value = self._last(name)
         if value is None:
             return None
@@ -181,7 +181,7 @@ class Query:
         return int(value)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of these; the first if the parameter is not there."""
+        """One of these; the first if the parameter is missing."""
         value = self.text(name)
         if value is not None and value not in choices:
             raise MalformedMessage(f"{name} must be one of {', '.join(choices)}")

@@ -1,6 +1,6 @@
 """A connection of tornado's that this handler has taken over, to move bytes without copying them through tornado.
 
-Each transfer is alone on its connection. Backpressure is the socket's own: nothing is read that cannot be written.
+Each transfer is alone on its connection. Back-pressure: the next bytes are read only when the last ones are written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cut(Exception):
 
 
 class Silence(Cut):
-    """The other side is there, and was silent for SILENCE_SECONDS."""
+    """The other side is still connected, but was silent for SILENCE_SECONDS."""
 
 
 class Connection:

@@ -57,7 +57,7 @@ class MoveHandler(FilesHandler):
     """POST /files/move."""
 
     async def post(self) -> None:
-        """Give something another path."""
+        """Move a file or folder."""
         query = self.query
         flags = {name: query.flag(name) for name in ("overwrite", "make_parents")}
         goal = {"to": query.path("to"), **flags}
@@ -132,7 +132,7 @@ class ContentHandler(TransferHandler):
                     await connection.send_head(200, {**headers, "Content-Length": str(count)})
                     await connection.send_file(answer.descriptor, first, count)
             except Cut:
-                # The caller gets fewer bytes than were announced, and so knows.
+                # The caller gets fewer bytes than were announced, so it knows that the transfer has failed.
                 return
             finally:
                 connection.close()
@@ -316,7 +316,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-# Where each handler is.
+# Each handler by its path.
 HANDLERS: dict[str, type[RequestHandler]] = {
     "/files/stat": handlers.StatHandler,
     "/files/list": handlers.ListHandler,

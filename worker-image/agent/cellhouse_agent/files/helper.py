@@ -79,7 +79,7 @@ class FilesHelper:
     async def stream(self, do: str, fields: Fields, descriptor: int | None = None) -> Answered:
         """Like `ask`, for an operation that reads from or writes to a pipe, and so may take any time.
 
-        `descriptor` is the helper's end of the pipe, and stays the caller's. If the caller is cancelled, the operation
+        `descriptor` is the helper's end of the pipe; the caller closes it. If the caller is cancelled, the operation
         ends. Raises FileRefused.
         """
         number = next(self._numbers)
@@ -192,7 +192,7 @@ class FilesHelper:
 
 
 def _nobody_asked() -> None:
-    """Nobody wants to know."""
+    """The callback before the owner sets its own: does nothing."""
 
 
 def close_descriptor(descriptor: int | None) -> None:
@@ -201,8 +201,8 @@ def close_descriptor(descriptor: int | None) -> None:
         os.close(descriptor)
 
 
-# Each operation takes a connection and a descriptor or two. One whose client has stopped reading counts until it is
-# cut.
+# Each operation takes a connection and a descriptor or two. A transfer whose client has stopped reading counts until
+# its connection is cut.
 MAX_PARALLEL = 32
 
 

@@ -20,7 +20,7 @@ NO_PARENT = b"{}"
 
 
 class FrameWriter:
-    """Makes frames and appends them to the replay buffer: output only if there is room, the others always.
+    """Makes frames and appends them to the replay buffer: output only if there is room, all other frames always.
 
     `parent` and `content` are JSON objects, encoded. An execution runs from its `busy` to its reply.
     """
@@ -105,13 +105,12 @@ WAIT_SECONDS = 0.002
 
 
 class ReplayBuffer:
-    """Frames that a gateway has not stored yet: a queue between the kernel and the gateway, bounded in bytes for
-    output.
+    """Frames that no gateway has stored yet: a queue between executions and the gateway, bounded in bytes for output.
 
     Every frame has a `seq`, counted from 1 without gaps. Frames stay until they are acknowledged, so that a gateway
     that reconnects gets everything after the last frame it stored. A full buffer refuses output: the caller counts the
     output and reports a gap. Status messages and replies are always accepted. They are few, since the executor limits
-    how many executions may have an end that is not stored. While several executions run, each has a share, so that a
+    the number of executions whose end no gateway has stored. While several executions run, each has a share, so that a
     flood of one leaves room for the others.
     """
 
@@ -232,7 +231,7 @@ class Shares:
         self._running.discard(owner)
 
     def may_hold(self, owner: bytes, size_bytes: int, capacity_bytes: int) -> bool:
-        """Whether it may hold this much more, as far as the others are concerned."""
+        """Whether this execution may hold this much more: all that fits if it runs alone, otherwise only its share."""
         if not self._running or self._running == {owner}:
             return True
         return self._held.get(owner, 0) + size_bytes <= MAX_SHARE * capacity_bytes

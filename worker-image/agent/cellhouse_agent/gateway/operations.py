@@ -1,4 +1,4 @@
-"""The operations that a gateway can ask for: of each, the check of its fields, what it does, and its row."""
+"""The operations that a gateway can ask for: of each, the check of its fields, what it does, and its definition."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _read_context(body: JsonObject) -> Context:
 
 
 async def create_context(services: Services, context: Context) -> JsonObject:
-    """Make a context, unless it is there, and answer when its kernel is ready. Raises FileRefused."""
+    """Make a context, unless it exists already, and answer when its kernel is ready. Raises FileRefused."""
     if context.working_directory is not None:
         look = {"path": context.working_directory, "follow": True}
         answer = await services.files.ask("stat", look)
@@ -92,7 +92,7 @@ async def create_context(services: Services, context: Context) -> JsonObject:
     return {"kernel_generation": await services.executor.contexts.create(context)}
 
 
-# Not remembered: a context that is there is not made again.
+# Not remembered: a context that exists already is not made again.
 CONTEXTS = Operation("contexts", "POST", _read_context, create_context)
 
 
@@ -209,7 +209,7 @@ INTERRUPT = Operation("interrupt", "POST", _read_interrupt, interrupt)
 
 
 class Resize(NamedTuple):
-    """Whose terminal gets which size."""
+    """A command, and the new size of its terminal."""
 
     msg_id: str
     size: TerminalSize

@@ -14,13 +14,13 @@ MAX_EPOCH = 2**53
 MAX_NUMBER_DIGITS = 16
 # The longest path that Linux accepts.
 MAX_PATH_BYTES = 4_095
-# Linux stores a number of 16 bits.
+# Linux stores each side of a terminal in 16 bits.
 MAX_TERMINAL_SIDE = 65_535
 
 
 @dataclass(frozen=True)
 class Context:
-    """A kernel beside the default one. Its kernels begin in `working_directory`; None: in the home."""
+    """A context beside the default one. Its kernels begin in `working_directory`; None: in the home."""
 
     id: str
     working_directory: str | None
@@ -48,7 +48,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class CommandOptions(Surroundings):
-    """Code for a shell."""
+    """The options of code for a shell."""
 
     has_input: bool = False
     # None: its input and outputs are pipes.

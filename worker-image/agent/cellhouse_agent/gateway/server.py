@@ -38,8 +38,8 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
 # The largest body is that of POST /variables, each of whose bytes may be escaped with six characters.
 MAX_HTTP_BODY_BYTES = 1_048_576
-# A gateway that was stopped keeps its connection open but answers no ping: after the timeout it counts as gone. A
-# gateway that only stores output slowly has enough time to answer.
+# A gateway that is suspended (SIGSTOP) keeps its connection open but answers no ping: after the timeout it counts as
+# gone. A gateway that only stores output slowly has enough time to answer.
 PING_SECONDS = 30.0
 PING_TIMEOUT_SECONDS = 120.0
 # The gateway runs as another user. The folders above the socket, on the host and in the container, keep others out.
@@ -86,7 +86,7 @@ class ChannelsHandler(WebSocketHandler):
     """The WebSocket `/channels` of docs/internals/worker-protocol.md: one gateway's connection.
 
     No messages are queued here: the sender reads the replay buffer, and waits for each write. So a gateway that reads
-    slowly, or has been stopped, costs no memory beyond the limit of the buffer.
+    slowly, or is suspended, costs no memory beyond the limit of the buffer.
     """
 
     services: Services

@@ -91,7 +91,7 @@ class Kernel:
         await self._exited.wait()
 
     async def start(self) -> None:
-        """Start a fresh kernel and return when it is ready; raises KernelStartError. If cancelled, `end` it."""
+        """Start a fresh kernel and return when it is ready; raises KernelStartError. After a cancel, call `end`."""
         for attempt in range(1, MAX_START_ATTEMPTS + 1):
             reason = await self._try_start()
             if reason is None:

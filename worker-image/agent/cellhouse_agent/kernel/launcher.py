@@ -124,7 +124,7 @@ class KernelLauncher:
 
 
 def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of commands, without variables of their own. Code in a kernel finds the same one."""
+    """The environment of all commands. A session or a command may add variables. Code in a kernel finds the same."""
     environment = kernel_environment(cpus, further)
     return {**environment, "PATH": with_users_programs(environment["PATH"])}
 
@@ -203,8 +203,8 @@ class ForkServer:
         self._control = control
         self._output = output
         self._loop = asyncio.get_running_loop()
-        # The requests for reapers, which it makes one after another. A request that nobody waits for any more stays
-        # here until it is answered, so that its answer is not taken for that of another request.
+        # The requests for reapers. The fork server answers them in order. A request that nobody waits for any more
+        # stays here until it is answered, so that its answer is not taken for that of another request.
         self._orders: deque[asyncio.Future[int]] = deque()
         self._silence: asyncio.TimerHandle | None = None
         self._on_ready = on_ready

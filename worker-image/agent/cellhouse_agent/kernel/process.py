@@ -46,7 +46,7 @@ class KernelProcess:
     def __init__(self, pid: int, link: socket.socket, output: OutputTail, reaper: Reaper) -> None:
         self.pid = pid
         self.link = link
-        # It is the parent of the kernel's process, and knows of its end.
+        # The parent of the kernel's process, which reports the kernel's end.
         self.reaper = reaper
         self._start = start_of(pid)
         self._output = output
@@ -114,7 +114,7 @@ class KernelProcess:
                 return
 
     def kill(self) -> None:
-        """Send SIGKILL to the process itself. `reaper` ends what it started, too."""
+        """Send SIGKILL to this process only. `kill_tree` also kills what it started."""
         if not self.has_exited and self._start is not None:
             send_signal(self.pid, self._start, signal.SIGKILL)
 

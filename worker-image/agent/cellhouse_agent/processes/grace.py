@@ -74,8 +74,8 @@ class Grace:
             self._used += self._usable(elapsed)
             self._passed += min(elapsed, MAX_PAUSE_SECONDS)
             self._looked_at = now
-        # Once the grace time is over, the caller looks again immediately. Before that look it only reads messages that
-        # have already arrived, so it does not miss that a kernel has ended in time.
+        # Once the grace time is over, the caller looks again immediately, but first reads the messages that have
+        # already arrived. So it does not miss that a kernel has ended in time.
         return now if self.is_over() else self._looked_at + self._step
 
     def _usable(self, elapsed: float) -> float:

@@ -2,8 +2,8 @@
 
 cellhouse_kernel/reaper.py and cellhouse_kernel/forking.py describe the packets. States:
 
-    starting -> made -> exited -> ended   it exists; it has ended; nothing is left below the reaper
-    starting -> failed                    none could be made
+    starting -> made -> exited -> ended   the child exists; the child has ended; nothing is left below the reaper
+    starting -> failed                    no child could be made
     starting, made, exited -> lost        the reaper itself has ended, so nobody knows what is left
 """
 
@@ -21,7 +21,7 @@ from cellhouse_agent.processes.tree import end_processes, kill_tree, look_below
 
 
 class NoChild(Exception):
-    """The reaper has no child: it could make none, or has ended."""
+    """The reaper has no child: it could not make one, or it has ended."""
 
 
 class PastUse(NamedTuple):

@@ -39,7 +39,7 @@ def stat_fields(process: str) -> list[str]:
 
 
 def start_of(pid: int) -> int | None:
-    """When the process with this id started; None if there is none. One that waits to be reaped is still there."""
+    """When the process with this id started; None if there is none. A process that waits to be reaped still counts."""
     try:
         return int(stat_fields(str(pid))[START_TIME_FIELD])
     except OSError:

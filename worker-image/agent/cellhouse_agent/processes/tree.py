@@ -1,13 +1,13 @@
 """Ends all processes below a reaper, and no other.
 
 A look at all processes is a moment late: a process whose parent has just ended is below the reaper only at the next
-look. So first every process that is found is stopped, until a look finds no new one. A stopped process makes no other,
-but keeps its place in the container's limit of processes. Then all are killed, again and again until the reaper says
-that nothing is left. Nothing else proves the end. In particular, a process that seems to wait for being reaped may have
-threads that still run: its main thread has ended.
+look. So first every process that is found is stopped, until a look finds no new process. A stopped process makes no
+further processes, but still counts in the container's limit of processes. Then all are killed, again and again until
+the reaper says that nothing is left. Nothing else proves the end: a process that seems to wait to be reaped may have
+threads that still run, if only its main thread has ended.
 
 A killed process needs a CPU to end, and its code may have lowered its priority while other trees keep all CPUs busy. So
-towards the deadline, after which the worker is given up, only time counts in which none of them waits for a CPU.
+only time in which no killed process waits for a CPU counts towards the deadline. After it, the worker is given up.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from cellhouse_kernel.privileges import KERNEL_UID
 
 # A process whose reaper is lost becomes a child of init.
 INIT = 1
-# The parent of what an operator runs in the container.
+# The parent's id of a process that an operator runs in the container (`docker exec`).
 OUTSIDE = 0
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
@@ -61,7 +61,7 @@ def _status(pid: int) -> _Status:
 
 
 def kill_strays(reaper: int, start: int) -> None:
-    """Kill now the processes of the user that are below no reaper other than this one, which is lost."""
+    """Kill now the processes of the user that are below no living reaper. `reaper` is the id of the lost one."""
     kill_processes(lambda: _find_strays(reaper, start).strays)
 
 

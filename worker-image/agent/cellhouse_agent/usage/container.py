@@ -215,8 +215,7 @@ class CounterFile:
         self._fd = -1
 
 
-# How long a count waits for the end that it explains: Linux frees the memory of the process first. An older count
-# belongs to another process.
+# How long after a count the killed process may end: Linux frees its memory first. An older count is of another process.
 MAX_AGE_SECONDS = 2.0
 
 
@@ -251,7 +250,7 @@ class OomLedger:
     def explains(self, exit_code: int | None) -> bool:
         """Whether a process with this exit code was killed because memory ran out. Call it once for each end.
 
-        Without an exit code (processes/reaper.py), such a kill is the likelier reason.
+        Without an exit code, the reaper is lost (processes/reaper.py). A new count is then taken to explain the end.
         """
         if exit_code not in (-signal.SIGKILL, None):
             return False

@@ -115,8 +115,8 @@ class TreeMeter:
 
     The CPU time is that of the living processes, and of the ended ones that their parents have waited for. If a parent
     ends first, the reaper becomes the parent. So the time of an ended process moves up the tree, and none is lost.
-    There is one exception: a process that ignores SIGCHLD is not told of its children, and nobody is charged for them.
-    Their time is uncharged: the container has used it, and no process has.
+    There is one exception: a process that ignores SIGCHLD does not wait for its children. Their CPU time is uncharged:
+    Linux counts it for the container, but for no process.
 
     A look at all processes takes about 0.2 ms. It is left out while the process is alone and no other is made.
     """
@@ -260,7 +260,7 @@ class ListedBirths:
         return not is_known
 
     def close(self) -> None:
-        """Look no more. May be called again."""
+        """Close the files. May be called again."""
         for stat in self._stats:
             stat.close()
 

@@ -104,7 +104,8 @@ class Sampling:
                 sampler.sample(take)
             self._oom.look()
         finally:
-            # On a busy machine, more time passes by the clock. Under gVisor, CPU time comes in steps of 10 ms.
+            # The smaller of two measures: on a busy machine, the clock includes time of other processes. Under gVisor,
+            # CPU time comes in steps of 10 ms.
             took = min(self._loop.time() - began, time.thread_time() - used)
             pause = SAMPLE_PAUSE_SHARE * took
             self._timer = self._loop.call_later(max(SAMPLE_SECONDS, pause), self._sample)

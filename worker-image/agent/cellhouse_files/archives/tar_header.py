@@ -37,7 +37,7 @@ class Header:
 
 
 def header_bytes(header: Header) -> bytes:
-    """The header, with those of a long name or link before it."""
+    """The header, after further headers for a long name or link."""
     before = b""
     for kind, text in ((LONG_LINK, header.link), (LONG_NAME, header.name)):
         if len(text) > NAME_BYTES:

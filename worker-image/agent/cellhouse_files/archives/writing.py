@@ -46,7 +46,7 @@ PIECES_PER_TURN = 16
 
 
 def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
-    """Unpack what comes from the descriptor. The folder is made if it is not there."""
+    """Unpack what comes from the descriptor. The folder is made if it does not exist."""
     if descriptor is None:
         raise Refused("busy", "There is no descriptor.")
     path = path_field(fields)

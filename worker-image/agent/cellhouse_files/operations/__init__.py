@@ -1,1 +1,1 @@
-"""What the helper can do: one file for each subject, and a row in helper.py."""
+"""What the helper can do: one file for each subject. helper.py lists all operations."""

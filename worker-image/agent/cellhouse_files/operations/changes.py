@@ -20,7 +20,7 @@ from cellhouse_files.watchers import Watcher, WatchOptions
 MAX_TOLD_EVENTS = 1_000
 MAX_TOLD_BYTES = 4 * 1_048_576
 ENTRIES_PER_TURN = 100
-# After any other event, another thing may have the name.
+# The events that are reported with an entry. After any other event, something else may have the name.
 WITH_ENTRY = (CREATE, WRITE, CHMOD)
 # How the watched folder itself is named.
 ITSELF = b"."
@@ -89,7 +89,7 @@ def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[
         has_more = json.dumps(bool(rest or watcher.events))
         answer = Answer.in_memory(f'{{"events": [{", ".join(told)}], "has_more": {has_more}}}')
     except BaseException:
-        # Nobody has got these events, so they are kept. This may also be because the caller has gone away.
+        # Nobody has got these events, so they are kept: an operation failed, or the caller has gone away.
         watcher.give_back(taken)
         raise
     watcher.give_back(rest)

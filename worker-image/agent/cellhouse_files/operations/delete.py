@@ -13,7 +13,7 @@ from cellhouse_files.server import Answer, Fields, State
 from cellhouse_files.turns import Turns
 from cellhouse_files.writing import precondition_field
 
-# More than a worker's disks hold. Code that makes files while they are deleted costs an error.
+# More than a worker's disks hold. If code keeps making files meanwhile, the call fails at this limit.
 MAX_DELETIONS = 1_000_000
 # Each level costs the memory of its names.
 MAX_LEVELS = 8_192
@@ -44,7 +44,7 @@ def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[
 
 
 def _behind(path: bytes, status: os.stat_result) -> os.stat_result | None:
-    """The target of a link: its tag is what a reader has got. None if this is not a link, or leads nowhere."""
+    """The target of a link: a caller who has read the link has the target's tag. None: no link, or a broken one."""
     if not stat.S_ISLNK(status.st_mode):
         return None
     try:
@@ -87,7 +87,7 @@ class Removal:
                 if below is not None:
                     if len(levels) >= MAX_LEVELS:
                         raise Refused("too_large", "The folder is too deep.")
-                    # If somebody else was faster, the next look does not find it.
+                    # If the folder is gone by now, the next look does not find it.
                     with contextlib.suppress(FileNotFoundError):
                         above = os.fstat(here)
                         here = step(here, below)
@@ -127,7 +127,7 @@ class Removal:
                 return None
             os.rmdir(name, dir_fd=folder)
         except FileNotFoundError:
-            # Somebody else was faster.
+            # The entry was deleted meanwhile.
             return None
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
@@ -139,8 +139,8 @@ class Removal:
 def _up(here: int, above: os.stat_result) -> int:
     """Open the folder above, which must be where it was. `here` is closed unless this fails.
 
-    Some entries are deleted by now, so it refuses with a code after which the gateway does not say that nothing was
-    done.
+    Some entries are deleted by now. After `not_found`, the gateway would report that nothing was deleted, so this
+    refuses with `not_empty`.
     """
     try:
         there = os.open(b"..", FOLDER_FLAGS, dir_fd=here)

@@ -1,6 +1,6 @@
 """Reads, writes and moves files, and makes folders.
 
-The bytes of a file go through the agent, who gets the descriptor.
+The helper opens a file, and the agent reads or writes its bytes with the descriptor that it gets.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def write_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[A
 
 
 def _copy_old(path: bytes, descriptor: int) -> Turns[None]:
-    """Begin with the content that is there."""
+    """Begin with the file's present content, if it exists."""
     try:
         old, _ = open_file(path)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def copy_bytes(source: int, target: int) -> Turns[None]:
 
 
 def finish_write(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Put a file that is complete in its place."""
+    """Put a complete file in the target's place."""
     yield from ()
     writing = state.take(fields["writing"])
     with state.touching(writing.place):
@@ -112,7 +112,10 @@ def give_up_write(state: State, fields: Fields, _descriptor: int | None) -> Turn
 
 
 def take_over_parts(state: State, _fields: Fields, descriptor: int | None) -> Turns[Answer]:
-    """Remove the parts that a killed helper has left: the agent's first order, with the memory that helpers share."""
+    """Remove the parts that a killed helper has left. `descriptor`: the memory that it has noted them in.
+
+    This is the agent's first order to each helper.
+    """
     yield from ()
     if descriptor is None:
         raise Refused("busy", "There is no descriptor.")
@@ -135,7 +138,7 @@ def make_folders(path: bytes) -> Turns[None]:
             # A folder or a link to one; anything else makes the next step fail.
             continue
         except OSError:
-            # The user may not write here, for example in /, but the folder may be there.
+            # The user may not write here, for example in /, but the folder may exist.
             if not os.path.isdir(b"/".join(parts[:count])):
                 raise
         if count % FOLDERS_PER_TURN == 0:

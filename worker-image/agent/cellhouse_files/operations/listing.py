@@ -173,5 +173,5 @@ class Listing:
                 )
                 yield from self.add_entries(below, names)
             except OSError:
-                # It vanished, or the user may not look into it. It is listed itself.
+                # The folder has vanished, or the user may not look into it. The folder itself is listed.
                 return

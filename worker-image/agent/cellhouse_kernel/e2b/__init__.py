@@ -1,7 +1,8 @@
 """What a kernel shows in a sandbox of E2B beyond what any other kernel shows: charts, tables, JSON and pictures.
 
-The variables of a session say whether it is a sandbox. They come over the link before the session's first code, once
-for each kernel. So a kernel of another session never does anything for this, not even for its cells.
+A session with the variable SANDBOX_VARIABLE is a sandbox. A session's variables come over the link once for each
+kernel, before the session's first code. In any other session, a kernel only looks for the variable then, and its cells
+cost nothing more.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ Chart = dict[str, Json]
 def chart_of(figure: Any) -> Chart | None:
     """The chart of a figure, several in one if it has several axes; None if nothing is drawn.
 
-    Raises ValueError if it is too much, and any exception if something was drawn that the type does not have.
+    Raises ValueError if the chart is too large. Any other exception means that its type cannot describe what was drawn.
     """
     axes = figure.get_axes()
     if not any(each.has_data() for each in axes):
@@ -52,7 +52,7 @@ def _type_of(axes: Any) -> tuple[str, Any]:
     lists = (axes.lines, axes.patches, axes.collections, axes.images, axes.tables, axes.artists)
     drawn = [each for artists in lists for each in artists]
     if axes.name == "3d":
-        # Its positions are those on the picture, not those of the data.
+        # The artists of a 3D chart have positions on the picture, not those of the data.
         return "unknown", None
     if _are_all(drawn, Line2D):
         return "line", line_chart
@@ -74,12 +74,12 @@ def _are_all(drawn: list[Any], kinds: type | tuple[type, ...]) -> bool:
 
 # The name that matplotlib gives to a line without one.
 _NAMELESS_LINE = re.compile(r"_child(\d+)$")
-# The two coordinates of a point, and the pair of them.
+# The two coordinates of a point, and the list that holds both.
 VALUES_OF_A_POINT = 3
 
 
 def line_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The lines, but for straight ones that only help to read the others."""
+    """The lines, except grid lines."""
     lines = [
         _series(_NAMELESS_LINE.sub(r"Line \1", str(line.get_label())), _points_of(line), budget)
         for line in axes.lines
@@ -116,7 +116,7 @@ def _series(label: str, points: Iterable[Any], budget: Budget) -> dict[str, Json
 
 
 def _coordinate(value: Any) -> str | float | None:
-    """A number, a category, or the ISO form of a date; None for what is none of these, and is not drawn either."""
+    """A number, a category, or the ISO form of a date; None for a missing value, which matplotlib does not draw."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, date):
@@ -138,9 +138,10 @@ VALUES_OF_A_BAR = 4
 
 
 def bar_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The bars of each group, in order. A bar has the label at the tick of its number; without one, it is left out.
+    """The bars of each group, in order. The first bar of a group gets the label of the first tick, and so on.
 
-    So the bars of a histogram have labels that say nothing of them, as with E2B.
+    Bars for which no tick is left are left out. The ticks of a histogram do not correspond to its bars, so the labels
+    of its bars are meaningless, as with E2B.
     """
     groups = [group for group in axes.containers if isinstance(group, BarContainer)]
     is_horizontal = any(group.orientation == "horizontal" for group in groups)
@@ -158,7 +159,7 @@ def bar_chart(axes: Any, budget: Budget) -> dict[str, Json]:
 
 # The label, the angle and the radius of a slice, and the object that has all three.
 VALUES_OF_A_SLICE = 4
-# matplotlib computes angles with single precision. If one digit is before the decimal point, this many are exact.
+# matplotlib computes angles with single precision, so of an angle below 10 this many digits are exact.
 DIGITS = 8
 
 
@@ -181,12 +182,12 @@ def _rounded(angle: float) -> float:
 
 # The label of a box, its five numbers, its list of outliers, and the object that has all of them.
 VALUES_OF_A_BOX = 8
-# Lines that touch are computed in the same way, so they differ by less than this.
+# Two positions touch if they differ by at most this part of their value. matplotlib computes both from the same data.
 TOLERANCE = 1e-9
 
 
 class Line(NamedTuple):
-    """Where a line goes: across the boxes, and along the values."""
+    """The coordinates of a line's points: across the row of boxes, and along the axis of values."""
 
     across: tuple[float, ...]
     along: tuple[float, ...]
@@ -198,7 +199,7 @@ class Line(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Its bounds: across the boxes, and along the values."""
+    """The bounds of a box: across the row of boxes (left, right), and along the axis of values (the quartiles)."""
 
     left: float
     right: float
@@ -206,7 +207,7 @@ class Box(NamedTuple):
     high: float
 
     def spans(self, across: Iterable[float]) -> bool:
-        """Whether all these positions are on the strip of the box."""
+        """Whether all these positions are between the box's left and right side."""
         return all(self.left <= place <= self.right for place in across)
 
     def holds(self, value: float) -> bool:
@@ -215,7 +216,7 @@ class Box(NamedTuple):
 
 
 def box_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The boxes, in order. Raises ValueError if one has no median or whiskers: then this is another kind of chart."""
+    """The boxes, in order. Raises ValueError if a box has no median or whiskers: the chart is of another kind then."""
     boxes = [_bounds_of(patch) for patch in axes.patches]
     lines = [_line_of(line) for line in axes.lines]
     is_horizontal = _are_horizontal(boxes, lines)
@@ -258,14 +259,14 @@ def _are_horizontal(boxes: list[Box], lines: list[Line]) -> bool:
 
 
 def _numbers_of(box: Box, lines: list[Line]) -> dict[str, Json]:
-    """What the lines on its strip say about a box."""
+    """The numbers of a box, from the lines between its left and right side."""
     upright = [
         sorted(line.along) for line in lines if len(line.along) == 2 and _touch(*line.across)
     ]
     lowest = min(start for start, end in upright if _touch(end, box.low))
     highest = max(end for start, end in upright if _touch(start, box.high))
     level = [line.along[0] for line in lines if line.is_level and box.holds(line.along[0])]
-    # At the end of a whisker that has no length, a cap is in the box, too. It comes before the median.
+    # The cap of a whisker without length lies on the edge of the box. matplotlib draws caps before the median.
     inner = [value for value in level if value not in (lowest, highest)] or level
     return {
         "min": lowest,
@@ -278,7 +279,10 @@ def _numbers_of(box: Box, lines: list[Line]) -> dict[str, Json]:
 
 
 def _outliers(lines: list[Line], lowest: float, highest: float) -> list[Json]:
-    """The values beyond the whiskers, of points at one place of the strip. The mean is such a point, but not beyond."""
+    """The values of the points beyond the whiskers. All points of such a line have the same place across the boxes.
+
+    The mean may be drawn as such a point, but it lies between the whiskers.
+    """
     return [
         value
         for line in lines
@@ -293,7 +297,7 @@ def _ticks_of(axis: Any) -> list[tuple[float, str]]:
 
 
 def _label_of(box: Box, ticks: list[tuple[float, str]]) -> str:
-    """The label at the tick that is nearest to its middle."""
+    """The label at the tick that is nearest to the middle of the box."""
     middle = (box.left + box.right) / 2
     return min(ticks, key=lambda tick: abs(tick[0] - middle), default=(0.0, ""))[1]
 
@@ -333,14 +337,14 @@ def _are_categories(places: list[float], labels: list[str]) -> bool:
 
 
 def _has_dates(axis: Any) -> bool:
-    # Before matplotlib 3.10 it was an attribute.
+    # Before matplotlib 3.10, the converter was an attribute.
     converter = axis.get_converter() if hasattr(axis, "get_converter") else axis.converter
-    # The converters of pandas are of the latter class, too.
+    # The converters of pandas inherit from DateConverter.
     return isinstance(converter, (dates._SwitchableDateConverter, dates.DateConverter))
 
 
 def _date_at(axis: Any, place: float) -> str:
-    """The date at a place of an axis. On those that pandas makes for regular dates, places are numbers of periods."""
+    """The date at a place of an axis. On an axis that pandas makes for regular dates, places are numbers of periods."""
     frequency = getattr(axis, "freq", None)
     if frequency is None:
         return str(dates.num2date(place).isoformat())

@@ -1,7 +1,7 @@
-"""What a sandbox shows more: E2B's MIME types, JSON for lists, and pictures.
+"""What a sandbox shows in addition: E2B's MIME types, JSON for lists, and pictures.
 
-`e2b/data` is for a table of pandas, and `e2b/chart` for a figure of matplotlib. What cannot be shown so is shown as in
-any other kernel: no formatter here raises, and none says why it has no answer.
+`e2b/data` is for a table of pandas, and `e2b/chart` for a figure of matplotlib. A formatter that cannot show an object
+returns None, without an error. The object is then shown as in any other kernel.
 
 Checked against IPython 8.35.0.
 """
@@ -23,13 +23,13 @@ from cellhouse_kernel.forked_child import is_forked_child
 
 DATA = "e2b/data"
 CHART = "e2b/chart"
-# IPython shows a thousand items of a list as text, and E2B shows all. The text of more items than these may be too
-# large to be kept. Then the output would have no text at all.
+# IPython shows a thousand items of a list as text, and E2B shows all items. With more items than this, the text may be
+# too large to be kept, and the output would have no text at all.
 MAX_SHOWN_ITEMS = 100_000
 
 
 def add_formatters(display_formatter: Any) -> bool:
-    """Add them; returns whether they were missing."""
+    """Add the formatters of a sandbox; returns whether they were missing."""
     formatters = display_formatter.formatters
     if CHART in formatters:
         return False
@@ -42,14 +42,14 @@ def add_formatters(display_formatter: Any) -> bool:
 
 
 class ClassFormatter(BaseFormatter):
-    """Shows the objects of one class. An object of another class may have the method `print_method`."""
+    """Shows the objects of one class. An object of another class may have the method that `print_method` names."""
 
     # The module and the name of the class.
     shown_class: tuple[str, str]
     _return_type = dict
 
     def __call__(self, obj: Any) -> Any:
-        """What is shown; None if it cannot be."""
+        """The data to show; None if the object cannot be shown."""
         if not _is_a(*self.shown_class, obj):
             return super().__call__(obj)
         try:
@@ -136,7 +136,7 @@ def display_images() -> None:
 
     matplotlib saves its figures with Pillow. So a figure is displayed, too, when it is saved as PNG or JPEG.
     """
-    # If matplotlib is imported, so is Pillow.
+    # This costs nothing in a forked kernel: the preloaded matplotlib has imported Pillow.
     image_class: Any = importlib.import_module("PIL.Image").Image
     save = image_class.save
 

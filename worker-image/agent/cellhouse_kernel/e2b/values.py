@@ -1,7 +1,7 @@
 """Python's values as JSON.
 
-An output with too many values, or too deep, is not kept (worker-protocol.md). Then its text, which any other
-kernel shows, would be lost, too. So what is made here stays well within these limits.
+An output that has too many values, or is nested too deep, is not kept (worker-protocol.md). Its text, which any other
+kernel shows, would be lost with it. So the values made here stay well within these limits.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 MAX_VALUES = 200_000
 # With four bytes for each, half of a message. The other half is for the text and the picture of the same object.
 MAX_CHARACTERS = 2_097_152
-# A message may have 64 levels, and some are around what is made here.
+# A message may have 64 levels, and this value is some levels inside its message.
 MAX_DEPTH = 48
-# Integers of more bits are not what other programs take for numbers.
+# Other programs cannot read integers of more than 64 bits.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 
 
@@ -49,7 +49,7 @@ class Budget:
 
 
 def json_of(value: Any) -> Json:
-    """This value as JSON. Raises TypeError if a value in it is none of those below, and ValueError if it is too much.
+    """This value as JSON. Raises TypeError if JSON has no form for a value in it, and ValueError if it is too large.
 
     NaN and infinity become null, a key becomes text, and dates have their ISO form. Arrays of numpy become lists.
     """
