@@ -10,7 +10,6 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from cellhouse_agent.files import handlers
 from cellhouse_agent.files.base_handlers import FilesHandler, TransferHandler
 from cellhouse_agent.files.connection import Connection, Cut
 from cellhouse_agent.files.helper import Answered, Fields, FileRefused, FilesAccess, FilesHelper
@@ -318,13 +317,13 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 # Each handler by its path.
 HANDLERS: dict[str, type[RequestHandler]] = {
-    "/files/stat": handlers.StatHandler,
-    "/files/list": handlers.ListHandler,
+    "/files/stat": StatHandler,
+    "/files/list": ListHandler,
     "/files/content": ContentHandler,
     "/files/archive": ArchiveHandler,
-    "/files/directory": handlers.DirectoryHandler,
-    "/files/move": handlers.MoveHandler,
-    "/files/delete": handlers.DeleteHandler,
+    "/files/directory": DirectoryHandler,
+    "/files/move": MoveHandler,
+    "/files/delete": DeleteHandler,
     "/files/watch": WatchHandler,
     "/files/watch/events": EventsHandler,
     "/files/watch/end": UnwatchHandler,
