@@ -1,5 +1,5 @@
 /**
- * The file operations of a careful client. Each upload sends new content, so a download shows whose content it got.
+ * The file operations of a careful client. Each upload sends new content, which shows what upload a download has read.
  * Repeating an operation is safe: a file then has the same content, or is gone, as after the first attempt.
  */
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ const CHUNK_BYTES = 65_536;
 /** The pause between two chunks of a slow upload, so that faults hit an upload in its middle. */
 const MAX_CHUNK_PAUSE_MS = 60;
 const SLOW_SHARE = 0.5;
-/** Only the user can make room, and a user does one thing after the other. */
+/** NO_SPACE is final: only the user can make room, and the user does nothing else during the call. */
 const FINAL_CODES = ['BAD_USER_INPUT', 'NO_SPACE', 'UNAUTHENTICATED'];
 
 export interface FilesDeps extends ClientDeps {

@@ -1,4 +1,4 @@
-/** Subscriptions to output: all of a user throughout the run, and that of one execution. */
+/** Subscriptions to all output of a user throughout the run, and to the output of one execution. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
