@@ -101,7 +101,7 @@ async function verify({ postgres, gateways }: World): Promise<Verified> {
   return await verifyChain(postgres.address, heads.flat());
 }
 
-/** Reads until a snapshot is right. After a limit, it returns the last one, in which the checker finds what is wrong. */
+/** Reads until a snapshot is right. After a limit, it returns the last one, and the checker reports what is wrong. */
 async function settled(
   world: World,
   isRight: (snapshot: RestSnapshot) => boolean,

@@ -80,7 +80,7 @@ describe('a context', () => {
     });
   });
 
-  it('given one that is being deleted: no request is recorded any more, but what happens to its kernel', () => {
+  it('given one that is being deleted: no further request is recorded, but restarts and its end are', () => {
     const deleting = [created, started, removing];
     expect(given(...deleting).state).toMatchObject({ status: 'ENDING', endedAt: null });
     for (const command of [request, remove, start])
