@@ -150,7 +150,7 @@ describe('an address that sends wrong tokens', () => {
     ]);
   });
 
-  it('takes bounded memory, however many addresses there are', () => {
+  it('takes a bounded place, however many addresses there are', () => {
     for (let address = 0; address < 200_000; address += 1) {
       logins.attempt(String(address), 'x');
       logins.failed(String(address), 'x');

@@ -1,10 +1,10 @@
-/** How far a client of a kernel has come: only what its WebSocket has answered for counts. */
+/** How far a client of a kernel has received messages: only those count that its WebSocket has acknowledged. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
 import { createAcknowledged } from '../../src/doors/jupyter/requestQueue.ts';
 import type { DoorSocket } from '../../src/doors/openDoor.ts';
 
-/** Longer than between two questions. */
+/** Longer than the pause between two questions. */
 const LATER_MS = 1_000;
 
 beforeEach(() => void vi.useFakeTimers());
