@@ -83,7 +83,7 @@ async function keepReset(
   }
 }
 
-/** Verifies until all events are sealed, which gateways do every 10 s, or until a limit. @returns the last result */
+/** Gateways seal new events every 10 s. Verifies until all are sealed, or a limit is over. @returns the last result */
 async function sealed(world: World, signal: AbortSignal): Promise<Verified> {
   const end = Date.now() + REST_LIMIT_MS;
   for (;;) {

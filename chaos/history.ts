@@ -81,7 +81,7 @@ export interface WorkerProcesses {
   readonly ofUser: number;
   /** Reapers of kernels. */
   readonly reapers: number;
-  /** Processes of the agent's user that no worker at rest needs. The one that waits for the next command is needed. */
+  /** Processes of the agent's user that no worker at rest needs. It needs the one that waits for the next command. */
   readonly strangers: number;
 }
 

@@ -48,7 +48,7 @@ function checkSession(facts: Facts, { id, user, workerId, closes }: SessionFacts
   return isCaused ? [] : [lost(`session ${id} of ${user} ended as ${reason} without a cause`)];
 }
 
-/** `cellhouse down` ends the sessions that are still open when no client calls any more. */
+/** Whether all calls had ended. `cellhouse down`, which ends the sessions that are still open, runs only after that. */
 function isAfterAll({ history }: Facts, at: number): boolean {
   return history.calls.every(({ endedAt }) => endedAt <= at);
 }

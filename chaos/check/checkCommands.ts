@@ -39,7 +39,7 @@ function checkMark(command: ExecutionFacts): Violation[] {
     : [lost(`command ${key} is not in the list to which it was added`)];
 }
 
-/** Checks that an end as OK has the right exit code. `checkCauses.ts` checks all other ends. */
+/** No command loses state, OK means exit code 0, and what ran has started. `checkCauses.ts` checks all other ends. */
 function checkEnd({ key, cell, ends, commandMark }: ExecutionFacts): Violation[] {
   const [end] = ends;
   if (end?.stateLost) return [lost(`command ${key} was told that its state is lost`)];
@@ -72,7 +72,7 @@ function checkList(commands: readonly ExecutionFacts[], list: ExecutionFacts): V
   ];
 }
 
-/** A client interrupts its server only after a cell has tried to reach it, so that cell must have reached it. */
+/** A client interrupts its server only after a cell has tried to reach the server. So the cell must have succeeded. */
 function checkServer({ executions, history }: Facts, server: ExecutionFacts): Violation[] {
   const fetch = executions.find(({ key }) => key === fetchKeyOf(server.key ?? ''));
   const [end] = server.ends;

@@ -76,7 +76,7 @@ function mayFollow(change: FileRecord, last: FileRecord | undefined): boolean {
   return last === undefined || change.endedAt + LATE_EFFECT_MS >= last.startedAt;
 }
 
-/** An upload that was answered is recorded, and not more often than it was attempted. */
+/** Checks that an answered upload is recorded, and that no upload is recorded more often than it was attempted. */
 function checkUpload({ history }: Facts, upload: FileRecord): Violation[] {
   if (upload.operation !== 'upload') return [];
   const name = `the upload of ${upload.name} by ${upload.user}`;

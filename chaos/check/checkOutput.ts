@@ -29,7 +29,7 @@ import {
 // Which changes a gateway must know of when it records an event.
 
 /**
- * How long after a change a gateway may still act without it. While notifications are lost, a gateway reads changes
+ * How long after a change a gateway may still ignore it. While notifications are lost, a gateway reads changes
  * once a second (docs/run/access.md). On a busy machine, that and the work on an earlier decision may take 2 s longer.
  */
 const HEARS_WITHIN_MS = 3_000;
@@ -190,8 +190,8 @@ function checkContent(
   return [];
 }
 
-// Checks input. It is recorded as it was sent, once and without a hole. All acknowledged input is recorded. Code has
-// printed the input that was sent to it, from the first line on. No secret input is left.
+// Checks input. It must be recorded as it was sent, once and without a hole. All acknowledged input must be recorded.
+// Code must have printed what was sent to it, from the first line on. No secret input may be left.
 
 /** What the kernel itself prints if a cell is interrupted while it waits for input. */
 const INTERRUPTED = /\nKeyboardInterrupt\n\n$/;

@@ -63,7 +63,7 @@ async function submitAndFollow(
 
 /** Few, so that a context is often used again. */
 const NAMES: readonly string[] = ['a', 'b'];
-/** How often the user creates a context again that should be open. The call then returns the open context. */
+/** How often the user calls createContext for a context that should be open. The call then returns that context. */
 const AGAIN_SHARE = 0.5;
 
 type InContext = (user: Acting, contextId: string) => Promise<CallRecord | undefined>;
@@ -201,7 +201,7 @@ async function feed(user: Acting, kind: Kind): Promise<void> {
   await Promise.all([user.follow(answer.id), sendAll(user, answer.id, cell.key)]);
 }
 
-/** Sends each piece when all earlier pieces are acknowledged. May stop early, and then interrupts the execution. */
+/** Sends each piece when all earlier pieces are acknowledged. Ends early after a refusal, or with an interrupt. */
 async function sendAll(user: Acting, executionId: string, key: string): Promise<void> {
   const { name, calls, random } = user;
   const pieces = piecesOf(Buffer.from(inputTextOf(key)), random);

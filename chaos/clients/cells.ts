@@ -108,7 +108,7 @@ export function fetchKeyOf(serverKey: string): string {
   return `${serverKey}-fetch`;
 }
 
-/** The key in the code of a cell or command. Null: the code is neither. */
+/** The key in the code of a cell or command. Null: the code has none. */
 export function keyInCode(code: string): string | null {
   const [, key] = /^ran\.append\('([^']+)'\)$/m.exec(code) ?? [];
   return key ?? keyInCommand(code);

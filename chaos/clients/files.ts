@@ -1,5 +1,5 @@
 /**
- * The file operations of a careful client. Each upload sends new content, which shows what upload a download has read.
+ * The file operations of a careful client. Each upload sends new content, so a download shows which upload it has read.
  * Repeating an operation is safe: a file then has the same content, or is gone, as after the first attempt.
  */
 import { createHash } from 'node:crypto';
@@ -158,7 +158,7 @@ async function refusedOutcome(response: Response): Promise<Outcome<never>> {
   return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
 }
 
-/** Bytes of a random length that begin with `title`. */
+/** The title in a line of its own, and a random number of bytes. */
 function contentOf(title: string, random: Random): Buffer {
   const content = Buffer.alloc(random.between(1, MAX_FILE_BYTES), `${random.next()},`);
   return Buffer.concat([Buffer.from(`${title}\n`), content]);

@@ -7,7 +7,7 @@ import { attempt } from './calls.ts';
 // have read, and for which execution a line was. Each line has a letter of two bytes, which may be cut in two.
 
 export const INPUT_LINES = 12;
-/** The cell asks for one of so many lines as for a password. Cellhouse then keeps that line as a secret for a while. */
+/** The cell reads one of this many lines as a password, which Cellhouse keeps as a secret for a while. */
 export const PASSWORD_EVERY = 4;
 
 /** Matches any line of input, to find lines where none may be. */

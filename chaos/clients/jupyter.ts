@@ -45,7 +45,7 @@ async function runCell(
   try {
     const work = connected(kernel).then(() => true);
     const isConnected = await within(CONNECT_LIMIT_MS, work, () => false);
-    // A refused connection has no reason. So this asks whether the kernel exists, as JupyterLab does from time to time.
+    // The client does not learn why a connection is refused. So this asks whether the kernel exists, as JupyterLab does.
     const isGone = isConnected
       ? kernel.status === 'dead'
       : (await Promise.race([getKernelModel(id, serverSettings), aborted(signal)])) === undefined;
@@ -209,7 +209,7 @@ function createJupyterCalls(deps: CallsDeps): JupyterCalls {
   };
 }
 
-/** The id of a running kernel, as a page finds it that is opened again. If there is none: of a new kernel. */
+/** The id of a running kernel, which a page would find when it is opened again, or else of a new kernel. */
 async function kernelAt(place: ReturnType<typeof settings>): Promise<string> {
   const { listRunning, startNew } = KernelAPI;
   const [found] = await listRunning(place);

@@ -101,7 +101,7 @@ function running(cell: Cell, wait_seconds: number): ToolCall<Told> {
   };
 }
 
-/** Asks for more until the code has ended, each time from the seq at which the last answer ended. */
+/** Asks for more output until the code has ended, each time from the seq at which the last answer ended. */
 async function followed(
   begun: Answered<Told>,
   answered: (call: ToolCall<Told>) => Promise<Answered<Told>>,
@@ -168,7 +168,7 @@ const MCP_ACTS: readonly Act<ActingAtDoor<McpCalls>>[] = [
   { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
 ];
 
-/** As a host does whose model calls several tools at once. */
+/** Makes several calls at once, as a host does whose model calls several tools. */
 async function severalAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Promise<void> {
   await Promise.all([
     calls.execute(name, cell('stream')),
@@ -212,7 +212,7 @@ interface ToolCall<Answer> {
   readonly tool: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly answerOf: (data: Readonly<Record<string, unknown>>) => Answer;
-  /** Whether another attempt does no harm, although nobody knows what became of this one. */
+  /** Whether another attempt does no harm if the outcome of this one is unknown. */
   readonly isRepeatable: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The operator, who has AUTH_TOKEN: makes and revokes the tokens of users, and sets their quotas. */
+/** The operator has AUTH_TOKEN, makes and revokes the tokens of users, and sets their quotas. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { pause } from '../../src/async/pause.ts';
@@ -173,7 +173,7 @@ interface TokenWish {
   readonly tenant: string;
   readonly userUuid?: string;
   readonly userPrefix?: string;
-  /** The only wire, as the schema names it. */
+  /** The only door that the token is for, as the schema names it. */
   readonly door?: string;
 }
 

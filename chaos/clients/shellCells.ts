@@ -13,7 +13,7 @@ import { readsInput } from './inputs.ts';
 export const LIST_NAME = 'ran';
 /** Far more than any command needs, unless its worker is paused. */
 const AMPLE_TIMEOUT_MS = 30_000;
-/** The time that code waits for input counts, and all gateways may be away for a minute. Clients follow for longer. */
+/** Waiting for input counts towards the limit, and all gateways may be away for a minute. Clients follow for longer. */
 export const INPUT_TIMEOUT_MS = 120_000;
 /**
  * The limit of a command that only an interrupt ends. Until then, its client makes at most two calls: one to reach it,
@@ -71,7 +71,7 @@ export function isCommandKind(kind: CellKind | null): kind is CommandKind {
   return kind !== null && kind in EXIT_CODES;
 }
 
-/** The exit code of such a command, if it ends by itself. */
+/** The exit code of a command of this kind, if it ends by itself. */
 export function exitCodeOf(kind: CommandKind): number {
   return EXIT_CODES[kind];
 }

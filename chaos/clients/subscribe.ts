@@ -68,7 +68,7 @@ async function subscribe(
     return await take(client, subscription);
   } catch (error: unknown) {
     signal.throwIfAborted();
-    // If it broke in any other way, the caller continues with the next connection.
+    // Null if the connection broke. The caller then continues over the next connection.
     return refusalIn(error);
   } finally {
     signal.removeEventListener('abort', onStop);

@@ -45,7 +45,7 @@ export const workerFaults: readonly FaultKind[] = [
   {
     name: 'kernel: kill -9',
     weight: 9,
-    // All kernels and commands of the worker, with all that they have started.
+    // Kills all kernels and commands of the worker, and all that they have started.
     candidates: byProcess(({ ofUser }) => {
       for (const pid of ofUser) signal(pid, 'SIGKILL');
       return ofUser.length > 0 ? NOTHING_TO_HEAL : null;
@@ -57,7 +57,7 @@ export const workerFaults: readonly FaultKind[] = [
     candidates: byProcess(({ reapers }, { random }) => killOne(random.pick(reapers))),
   },
   {
-    // The spawner, the helper for files, the reaper of a command, or the process that waits to become the next command.
+    // Kills the spawner, the helper for files, a command's reaper, or the process that waits for the next command.
     name: 'helper: kill -9',
     weight: 4,
     candidates: byProcess(({ helpers, others }, { random }) =>

@@ -41,7 +41,7 @@ export function containerProcesses(containerId: string): ContainerProcesses {
   const rest = ofAgent.filter((each) => each !== agent && !isForkServer(each) && !isReaper(each));
   const isHelper = ({ parent }: Facts) => parent === agent?.pid;
   const others = rest.filter((each) => !isHelper(each));
-  // A command's process has another user as soon as it is a command. A child of a reaper that has not, still waits.
+  // A running command has another user. So a child of a reaper that has the agent's user still waits for a command.
   const next = others.find(({ parent }) => others.some(({ pid }) => pid === parent));
   return {
     agent: agent?.pid ?? null,

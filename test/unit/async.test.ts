@@ -72,7 +72,7 @@ describe('within', () => {
 });
 
 describe('pause', () => {
-  it('ends at once when the signal is aborted, before or meanwhile', async () => {
+  it('ends at once when the signal is aborted, before the pause or during it', async () => {
     await pause(3_600_000, AbortSignal.abort());
     const closing = new AbortController();
     const pausing = pause(3_600_000, closing.signal);
@@ -82,7 +82,7 @@ describe('pause', () => {
 });
 
 describe('withAbort', () => {
-  it('gives a signal that is aborted with the given one, on which no listener is left', async () => {
+  it('gives a signal that is aborted with the given one, and leaves no listener on the given one', async () => {
     const stopping = new AbortController();
     const waiting = withAbort(stopping.signal, async ({ signal }) => {
       await once(signal, 'abort');

@@ -79,7 +79,7 @@ describe('the commit of a batch', () => {
     });
   });
 
-  it('appends no event for an execution that only put out more', () => {
+  it('appends no event for an execution that only has more output', () => {
     const batch = emptyBatch();
     addOutput(batch, job({ startedAt: later(1), status: 'RUNNING' }), out('a'), later(2));
     expect(batchCommit(batch, ENDED_WORKER)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });

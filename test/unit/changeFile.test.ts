@@ -61,7 +61,7 @@ function refusedChange(
   );
 }
 
-it('a failed change whose end cannot be recorded, because the database is away, fails with that', async () => {
+it('a failed change whose end cannot be recorded, because the database is away, says just that', async () => {
   const away = new DatabaseAwayError(30_000);
   const fail = () => {
     throw away;
@@ -79,7 +79,7 @@ it('a failed change whose end cannot be recorded, because of a defect, fails wit
   });
 });
 
-it('a change that does not fit on the disk is answered that an archive may be extracted in part', async () => {
+it('the answer to a change that does not fit on the disk says that an archive may be extracted in part', async () => {
   await expect(refusedChange('extract', 'disk_full', () => {})).rejects.toMatchObject({
     code: 'NO_SPACE',
     message: expect.stringMatching(

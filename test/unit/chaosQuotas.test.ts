@@ -17,12 +17,12 @@ const found = (change: Partial<(typeof sound)['quotas']>) =>
 const MOST_SESSIONS = 2;
 const HOUR_MS = 3_600_000;
 
-describe('a quota that was', () => {
-  it('kept exactly is nothing to report', () => {
+describe('a quota', () => {
+  it('is not reported if it was just kept', () => {
     expect(found({ openSessionsOfTenant: MOST_SESSIONS })).toEqual([]);
   });
 
-  it('exceeded by one session is reported', () => {
+  it('is reported if it was exceeded by one session', () => {
     const all = found({ openSessionsOfTenant: MOST_SESSIONS - 1 });
     expect(all).toContainEqual(
       expect.stringMatching(
@@ -31,7 +31,7 @@ describe('a quota that was', () => {
     );
   });
 
-  it('kept, because one transaction has closed a session and opened another, is nothing to report', () => {
+  it('is not reported if it was kept because one transaction closed a session and opened another', () => {
     const opened = sound.events.findLast(
       ({ event }) => event.type === 'SessionOpened' && event.data.tenant === 'default',
     );
@@ -47,7 +47,7 @@ describe('a quota that was', () => {
     expect(allOf({ ...sound, quotas, events, transactions })).not.toContainEqual(shown);
   });
 
-  it('exceeded by executions in a minute is reported', () => {
+  it('is reported if it was exceeded by the executions of a minute', () => {
     expect(found({ executionsPerMinuteOfUser: 1 })).toContainEqual(
       expect.stringMatching(
         /^doubled: EXECUTIONS_PER_MINUTE of ann: \d+ at event \d+, and the quota was 1$/,
@@ -106,7 +106,7 @@ describe('a quota that is changed during the run', () => {
     ).toHaveLength(1);
   });
 
-  it('is nothing to report if it was raised again', () => {
+  it('is not reported if it was raised again', () => {
     expect(
       whenSet([
         [0, LATE_MS],

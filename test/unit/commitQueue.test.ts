@@ -65,7 +65,7 @@ function ofSize(size: number, { executionId, workerId }: Of): PreparedCommit {
 }
 
 describe('a commit queue', () => {
-  it('commits what came at the same time as one group', async () => {
+  it('commits in one group what came at the same time', async () => {
     const { groups, push } = setUp();
     for (let count = 0; count < 3; count += 1) push(SMALL);
     await vi.advanceTimersByTimeAsync(TOOK_MS);

@@ -70,7 +70,7 @@ describe('a context', () => {
     given(created, started).when(start).then();
   });
 
-  it('given an open one, when a restart is asked for and done: it counts', () => {
+  it('given an open one, when a restart is requested and done: the restart is counted', () => {
     given(created).when(request).then(requested);
     given(created, started, requested).when(restart).then(restarted);
     expect(given(created, started, restarted, restarted).state).toMatchObject({

@@ -66,7 +66,7 @@ it('does not add an end that it has read when the event of that end arrives', as
   expect(known.usedBy(ANN, TODAY)).toEqual(used(0.5, 10));
 });
 
-it('begins anew with each day, by the time of the end', async () => {
+it('begins at zero each day, and counts an execution on the day of its end', async () => {
   const known = await loaded();
   for (const event of [...run(1, 2), ...run(3, 4, { tenant: 'a', userUuid: 'bob' })])
     known.apply(event);

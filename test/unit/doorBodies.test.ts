@@ -44,7 +44,7 @@ describe('a body', () => {
     ]);
   });
 
-  it('keeps names that each object has in JavaScript', async () => {
+  it('keeps field names such as __proto__ and constructor', async () => {
     const text = '{"texts":{"__proto__":"a","constructor":"b"}}';
     expect(JSON.stringify(await read(text))).toBe(text);
   });

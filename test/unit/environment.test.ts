@@ -100,7 +100,7 @@ describe('a version of an environment', () => {
     }
   });
 
-  it('given one in any state, when removed: that is recorded once, and the end of a build no more', () => {
+  it('given one in any state, when removed: that is recorded once, and no later end of a build is', () => {
     for (const history of [[requested], [requested, ready], [requested, broken]]) {
       given(...history)
         .when(remove)

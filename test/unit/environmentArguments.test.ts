@@ -47,7 +47,7 @@ describe('cellhouse environment', () => {
     expect(parse(`${line} ${url}`)).toMatchObject({ input: { index: url } });
   });
 
-  it('list, show, remove and build take a name and their options', () => {
+  it('list, show, remove and build take their options', () => {
     expect(parse('list --json')).toEqual({ ...HERE, type: 'list', isJson: true });
     const show = { ...HERE, type: 'show', name: 'a', version: 2, isJson: false };
     expect(parse('show a --version 2')).toEqual(show);

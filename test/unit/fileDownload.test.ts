@@ -123,7 +123,7 @@ describe('a download', () => {
     await expect(whole).rejects.toThrow('no more');
   });
 
-  it('uses the memory of pieces again that are given back, and of no others', async () => {
+  it('reuses the memory of pieces that are given back, and of no others', async () => {
     const bytes = numbered(32 * MIB);
     answersWith(OK(bytes.length), bytes);
     const given = await ask();

@@ -187,7 +187,7 @@ it('each piece is read once, however many came before', async () => {
     send('x');
     await expect.poll(() => agent.taken.length, { interval: 1 }).toBe(n);
   }
-  // The last piece that was read before is found again, so that the place is sure.
+  // A reader continues with the event of the last piece that it has read. So it reads that piece and the new one.
   expect(Math.max(...world.reads)).toBeLessThanOrEqual(2);
   close();
 });

@@ -168,7 +168,7 @@ describe('for any messages of three lanes and of commands', () => {
         const ran = new Set([...result.ran.values()].flat());
         for (const row of rows) expectStopped(rows, row, ran);
       }),
-      // It is rare that a command is to be stopped that the former holder may have sent.
+      // Few sequences stop a command that the former holder may have sent. So many sequences are tried.
       { numRuns: 300 },
     );
   }, 120_000);

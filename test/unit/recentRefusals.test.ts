@@ -36,7 +36,7 @@ it('a limit that is raised or taken away lifts the refusal, and a lower one keep
   expect(refusals.ofMinute(under(4))).toMatchObject({ limit: 4, used: 5 });
 });
 
-it('a refusal that the end of an execution may lift is remembered for a second, and only as recent', () => {
+it('of a refusal for running or queued executions, only its time is remembered, for a second', () => {
   let now = 0;
   const refusals = createRecentRefusals(() => now);
   refusals.learn(OWNER, exceeded('OPEN_SESSIONS'), 0);
