@@ -45,7 +45,7 @@ async function runCell(
   try {
     const work = connected(kernel).then(() => true);
     const isConnected = await within(CONNECT_LIMIT_MS, work, () => false);
-    // The client does not learn why a connection is refused. So this asks whether the kernel exists, as JupyterLab does.
+    // The client does not learn why a connection is refused. So this asks for the kernel, as JupyterLab does.
     const isGone = isConnected
       ? kernel.status === 'dead'
       : (await Promise.race([getKernelModel(id, serverSettings), aborted(signal)])) === undefined;
