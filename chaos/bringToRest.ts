@@ -66,8 +66,8 @@ async function finish(user: Client): Promise<CallRecord> {
 }
 
 /**
- * Lets all settings hold again, until `signal` is aborted: an attempt to set a quota that was given up may still take
- * effect, after a later one to reset it.
+ * Resets every quota that is set, until `signal` is aborted. An attempt to set a quota may take effect after its client
+ * has given it up, and even after a later attempt has reset the quota.
  */
 async function keepReset(
   { postgres }: World,
@@ -83,7 +83,7 @@ async function keepReset(
   }
 }
 
-/** Gateways seal new events every 10 s. @returns what is verified then, or after a time limit */
+/** Gateways seal new events every 10 s. Verifies until all are sealed, or a limit is over. @returns the last result */
 async function sealed(world: World, signal: AbortSignal): Promise<Verified> {
   const end = Date.now() + REST_LIMIT_MS;
   for (;;) {
@@ -101,7 +101,7 @@ async function verify({ postgres, gateways }: World): Promise<Verified> {
   return await verifyChain(postgres.address, heads.flat());
 }
 
-/** The first snapshot that is right. After a time limit, the last one, and then the checker reports what is wrong. */
+/** Reads until a snapshot is right. After a limit, it returns the last one, and the checker reports what is wrong. */
 async function settled(
   world: World,
   isRight: (snapshot: RestSnapshot) => boolean,

@@ -25,7 +25,7 @@ export interface InputRecord extends Answered<InputAnswer> {
   readonly offset: number;
   /** The bytes. Null: none. */
   readonly base64: string | null;
-  /** Whether the input ends with it. */
+  /** Whether the input ends with these bytes. */
   readonly close: boolean;
 }
 
@@ -66,7 +66,7 @@ export interface RestSnapshot {
   readonly waiting: number;
   /** Worker ids that have a folder for a socket. */
   readonly socketFolders: readonly string[];
-  /** The ids of images that were built for environments, and that no version has. */
+  /** The ids of images that were built for environments, and that belong to no version. */
   readonly images: readonly string[];
   /** What runs in each running container. */
   readonly processes: readonly WorkerProcesses[];
@@ -81,7 +81,7 @@ export interface WorkerProcesses {
   readonly ofUser: number;
   /** Reapers of kernels. */
   readonly reapers: number;
-  /** Processes of the agent's user that nothing at rest needs. One that waits to become the next command is no such. */
+  /** Processes of the agent's user that no worker at rest needs. It needs the one that waits for the next command. */
   readonly strangers: number;
 }
 
@@ -90,11 +90,11 @@ export function isAsItShould({ contexts, ofUser, reapers, strangers }: WorkerPro
   return ofUser === contexts && reapers === contexts && strangers === 0;
 }
 
-/** By setting. During the run, limits are changed for a while. */
+/** The quotas in the gateways' settings. During the run, some quotas are changed for a while. */
 export interface Quotas {
-  /** As many as users: one session more would be one that nobody needs. */
+  /** The number of users of the largest tenant: each needs one session. */
   readonly openSessionsOfTenant: number;
-  /** About as many as a user runs, so that a busy minute is too much. */
+  /** About as many as a user runs in an average minute, so that a busy minute exceeds it. */
   readonly executionsPerMinuteOfUser: number;
 }
 
@@ -167,7 +167,7 @@ export interface Cell {
   readonly allowInput: boolean;
 }
 
-/** By which wire a client calls. */
+/** The wire by which a client calls. */
 export type Wire = 'graphql' | 'mcp' | 'jupyter';
 
 /** One operation of a client, including all its attempts at any gateways. */
@@ -189,7 +189,7 @@ export interface CallAnswer {
   readonly id: string | null;
   readonly status: string | null;
   readonly stateLost: boolean;
-  /** Of a command. Null for everything else. */
+  /** The exit code of a command. Null for everything else. */
   readonly exitCode: number | null;
   /** Shortened by {@link compact}. */
   readonly stdout: string;
@@ -202,12 +202,12 @@ export interface FileRecord extends Answered<FileAnswer> {
   readonly operation: 'upload' | 'download' | 'delete' | 'list';
   /** The file's name in the home. Null for `list`, which lists the home. */
   readonly name: string | null;
-  /** Of the content that an upload sent. Each upload sends other content. */
+  /** The hash of the content that an upload sent. Each upload sends different content. */
   readonly sha256: string | null;
 }
 
 export interface FileAnswer {
-  /** Of the content that a download got. Null: there was no such file. */
+  /** The hash of the content that a download got. Null: there was no such file. */
   readonly sha256: string | null;
   /** What `list` found. */
   readonly names: readonly string[];
@@ -288,10 +288,10 @@ export interface FaultRecord {
 export interface TokenTry {
   readonly user: string;
   readonly gateway: number;
-  /** When a gateway had answered that it is revoked. */
+  /** When a gateway had answered that the token is revoked. */
   readonly revokedAt: number;
   readonly triedAt: number;
-  /** `no answer`: the gateway was away, or could not tell because its database was. */
+  /** `no answer`: the gateway or its database was away. */
   readonly outcome: 'refused' | 'let in' | 'no answer';
 }
 

@@ -38,7 +38,8 @@ const interruption = new AbortController();
 setMaxListeners(0, interruption.signal);
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.abort());
 
-// JupyterLab's client tells of each connection that breaks, and leaves the promises of one that it gives up to nobody.
+// JupyterLab's client prints a line for each broken connection. When it gives up a connection, it lets promises reject
+// without a handler.
 for (const name of ['debug', 'warn'] as const) console[name] = () => undefined;
 process.on('unhandledRejection', (reason) => {
   if (!(reason instanceof Error && reason.stack?.includes('/@jupyterlab/services/'))) throw reason;

@@ -1,4 +1,4 @@
-/** The report of a run: a table by kind of fault, then one line. */
+/** The report of a run: a table by kind of fault, single lines about what was done, and the line with the numbers. */
 import { endOfKernel, endOfWorker } from './check/causes.ts';
 import { replayed } from './check/checkQuotas.ts';
 import { factsOf, groupBy, ofType, type Violation } from './check/facts.ts';
@@ -26,7 +26,7 @@ export function faultTable(history: History): string[] {
   return [line(header), rule, ...all.slice(1).map(line)];
 }
 
-/** What users have run meanwhile, in one line: a run in which they did little proves little. */
+/** What users have run, in one line: a run in which they did little proves little. */
 export function workDone(history: History): string {
   const { executions, contexts, sessions } = factsOf(history);
   const commands = executions.filter(({ isCommand }) => isCommand).length;
@@ -50,7 +50,7 @@ export function doorsUsed(history: History): string {
   return parts.join('; ');
 }
 
-/** How often a quota refused an attempt or was changed, in one line: a run without any of it proves little. */
+/** How often quotas refused attempts or were changed, in one line: a run in which that is rare proves little. */
 export function quotasHit(history: History): string {
   const { calls, events } = history;
   const count = calls.reduce((sum, { failures }) => sum + (failures.QUOTA_EXCEEDED ?? 0), 0);

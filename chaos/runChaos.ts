@@ -139,7 +139,7 @@ async function createUsers(
   );
 }
 
-/** One user of each door. The nemesis strikes them by their workers, and with all others. */
+/** One user of each door. Faults hit these users only through their workers, or together with all other users. */
 async function createDoorUsers(
   { signal }: RunDeps,
   { urls, operator, random }: Whom,

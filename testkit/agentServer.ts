@@ -27,7 +27,7 @@ export interface AgentServer {
   readonly containerId: string;
   /** Resident memory of the agent's own process, in bytes. */
   agentBytes(): Promise<number>;
-  /** The highest resident memory of that process so far. gVisor does not record it: there, the present value. */
+  /** The highest resident memory of that process so far. On gVisor, which does not record it, the present value. */
   agentPeakBytes(): Promise<number>;
 }
 

@@ -16,7 +16,7 @@ export interface DnsServer {
 
 /**
  * @param answer returns the addresses of a name, of both families. An empty list: the name does not exist. Null: the
- * server does not answer. It is called for each question, so it may return other addresses each time
+ * server does not answer. The function is called for each question, so it may return other addresses each time
  */
 export async function startDnsServer(
   answer: (name: string, type: 'A' | 'AAAA') => readonly string[] | null,

@@ -62,7 +62,7 @@ export function checkOut(commit: string, path: string, folder: string): void {
 
 /**
  * Links our npm packages into the folder if both versions have the same lock file. Otherwise the set-up of the other
- * version installs its own packages there. It never changes ours.
+ * version installs its own packages in the folder. Our packages never change.
  */
 function usePackages(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8');

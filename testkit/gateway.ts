@@ -36,7 +36,7 @@ export interface TestGateway {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly pid: number;
-  /** Everything that it has printed so far. */
+  /** Everything that the gateway has printed so far. */
   log(): string;
   graphql<Data>(
     query: string,
@@ -58,7 +58,7 @@ export interface TestGateway {
 /** A setting for a gateway with a PostgreSQL server of its own, as an operator has it by default. */
 export const OWN_SERVER = { DATABASE_URL: '' } as const;
 
-/** @param release by default the one that is built here, with light workers */
+/** @param release the built program to start. By default: this checkout's, with light workers */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
   release: BuiltRelease = { cli: CLI, workerImage: lightWorkerImage() },

@@ -13,7 +13,7 @@ import type { SocketAddress } from '../src/postgres/embeddedPostgres.ts';
 
 /** The environment variable that contains the server, a {@link SharedServer} as JSON. */
 export const SERVER_VARIABLE = 'CELLHOUSE_TEST_SERVER';
-/** The database with all tables and nothing in them. A copy costs a sixth of what making the tables does. */
+/** The database with all tables, all of them empty. Copying it takes a sixth of the time of making the tables. */
 export const WITH_TABLES = 'with_tables';
 
 interface SharedServer {
@@ -29,8 +29,9 @@ interface OwnDatabase {
 }
 
 /**
- * Makes a database on the shared server. Its `url` is for DATABASE_URL. Null: there is no shared server, as in a bench.
- * @param options as of {@link createDatabase}
+ * Makes a database on the shared server. Its `url` is for DATABASE_URL.
+ * @param options those of {@link createDatabase}
+ * @returns null if there is no shared server, as in a bench
  */
 export async function makeDatabase(
   options: { readonly hasTables?: boolean } = {},
@@ -105,9 +106,9 @@ export function seedCluster(dataDir: string): void {
 
 // Finds secrets of tokens in places that must not contain any: logs, tables, files and lists of processes.
 
-/** As src/process/dataDir.ts makes them. */
+/** The secrets that src/process/dataDir.ts makes. */
 const SECRET = /ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40}/g;
-/** A shorter AUTH_TOKEN is not looked for: it may be part of any text. Only tests have one so short. */
+/** A shorter AUTH_TOKEN is not looked for, because it may be part of any text. Only tests have such short ones. */
 const MIN_OWN_CHARS = 16;
 
 /** The secrets in a text. @param own other tokens to look for, such as AUTH_TOKEN */

@@ -21,7 +21,7 @@ const ENDS_OF_KERNEL: readonly FaultName[] = [
   'reaper: kill -9',
   ...ENDS_OF_WORKER,
 ];
-/** Its own processes, its reaper, or what makes commands. */
+/** `helper: kill -9` may kill the spawner or the command's reaper. `kernel: kill -9` also kills commands. */
 const ENDS_OF_COMMAND: readonly FaultName[] = ['helper: kill -9', ...ENDS_OF_KERNEL];
 
 type Period = readonly [from: number, to: number];
@@ -41,7 +41,7 @@ export function endOfKernel(
   return find(history, ENDS_OF_KERNEL, period, (fault) => fault.workerId === workerId);
 }
 
-/** The latest fault on this worker that can have ended a command, or kept it from beginning. */
+/** The latest fault on this worker that can have ended a command, or kept the command from starting. */
 export function endOfCommand(
   history: History,
   workerId: string,
@@ -56,7 +56,10 @@ export function pauseOfWorker(history: History, workerId: string, period: Period
   return find(history, PAUSES, period, (fault) => fault.workerId === workerId);
 }
 
-/** The latest fault that can have prevented the making of this worker: any but those on other workers or on a disk. */
+/**
+ * The latest fault that can have prevented the making of this worker. Faults on other workers and on single users (a
+ * full disk, a revoked token) cannot.
+ */
 export function obstacleToMaking(history: History, workerId: string, [from, to]: Period) {
   const period = [from - REACH_MS, to] as const;
   return find(history, null, period, (fault) =>

@@ -1,10 +1,10 @@
-/** Checks where users were let in, and by what: their tokens, their doors, and the environments of their sessions. */
+/** Checks the tokens of users, the doors by which they come, and the environments of their sessions. */
 import type { CallRecord, History } from '../history.ts';
 import { type Facts, groupBy, lost, type Violation } from './facts.ts';
 
-// Checks that no gateway let in the holder of a token that was revoked a second before, and that they were asked.
+// Checks that no gateway accepted a token a second after it was revoked, and that at least one gateway refused one.
 
-/** Of so many tries, faults may have kept all from an answer. */
+/** If there were no more tries than this, faults may have left all of them without an answer. */
 const MAX_UNANSWERED = 6;
 
 export function checkAccess({ tokenTries }: History): Violation[] {
@@ -24,11 +24,11 @@ export function checkAccess({ tokenTries }: History): Violation[] {
       ];
 }
 
-// Checks that each result that a user of a door was told is of an execution that came by this door, and that the users
-// were told results: those of MCP any, and those of Jupyter, who ask again and again, all. What ran in their kernels, and
-// what their calls were told, is checked as for everybody.
+// Checks the users of doors. Each answer must be about an execution that came by the same door. Each door must have
+// answered at least one call. The Jupyter door must have reported every end, because its client asks again and again.
+// The checks of answers and kernels apply to these users as to all others.
 
-/** A client that has asked so long in vain would do so for ever. */
+/** A client that has no answer this long after the end of its execution would never get one. */
 const TELLING_LIMIT_MS = 60_000;
 
 export function checkDoors(facts: Facts): Violation[] {
@@ -59,7 +59,7 @@ function checkTold({ executions }: Facts, { key, answer, refusal, endedAt }: Cal
     : [];
 }
 
-// Checks that each session has a worker of the environment in which it was opened, and no other.
+// Checks that each session got a worker of the environment that it asked for.
 
 export function checkEnvironments({ events }: History): Violation[] {
   const names = new Map<string, string>();

@@ -48,7 +48,7 @@ function checkSession(facts: Facts, { id, user, workerId, closes }: SessionFacts
   return isCaused ? [] : [lost(`session ${id} of ${user} ended as ${reason} without a cause`)];
 }
 
-/** `cellhouse down` ends the sessions that are still open when no client calls any more. */
+/** Whether all calls had ended. `cellhouse down`, which ends the sessions that are still open, runs only after that. */
 function isAfterAll({ history }: Facts, at: number): boolean {
   return history.calls.every(({ endedAt }) => endedAt <= at);
 }
@@ -82,7 +82,7 @@ function isEndCaused(
   const { history, workers } = facts;
   const { id, user, wire, workerId, cell, requestedAt, contextId, isCommand } = execution;
   const period = [requestedAt, at] as const;
-  // Of its own context, if it has one.
+  // Only calls for the execution's own context count.
   const has = (operation: CallRecord['operation']) =>
     callsWithin(facts, user, [operation], period).some((call) => call.contextId === contextId);
   const isInterrupted = () =>
@@ -102,7 +102,7 @@ function isEndCaused(
       return (
         isInterrupted() ||
         isBrokenOff(facts, execution) ||
-        // A restart over Jupyter also cancels what waits.
+        // A restart over Jupyter also cancels the executions that wait.
         (wire === 'jupyter' && has('restartKernel')) ||
         (contextId !== null && has('deleteContext')) ||
         callsWithin(facts, user, ['release'], period).length > 0
@@ -118,7 +118,7 @@ function isEndCaused(
   }
 }
 
-/** A gateway interrupts code whose caller over MCP has gone before hearing of it (docs/use/doors/mcp.md). */
+/** If a caller over MCP disconnects before the answer, the gateway interrupts the code (docs/use/doors/mcp.md). */
 function isBrokenOff({ history }: Facts, { key }: ExecutionFacts): boolean {
   return history.calls.some(
     (call) => call.wire === 'mcp' && call.key === key && call.answer === null,
@@ -126,8 +126,9 @@ function isBrokenOff({ history }: Facts, { key }: ExecutionFacts): boolean {
 }
 
 /**
- * Checks the `stateLost` flags of the executions in one context, or in all default contexts of one user. Each replacement of the kernel must have a cause and be
- * reported, except after the user's own release. No replacement may be reported that did not happen.
+ * Checks the `stateLost` flags of the executions in one context, or in all default contexts of one user. Each
+ * replacement of the kernel must have a cause, and must be reported unless the user released the session. No
+ * replacement may be reported that did not happen.
  */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
   const marked = executions.filter(({ mark }) => mark !== null);
@@ -181,8 +182,8 @@ function isSameLifeBefore(
 }
 
 /**
- * Whether the kernel was replaced while the execution waited or ran. All executions that waited then report a loss, not
- * only the one that runs first afterwards.
+ * Whether the kernel was replaced while the execution waited or ran. Every execution that waited at that time reports a
+ * loss, not only the first to run in the new kernel.
  */
 function isReplacedMeanwhile(
   { streams }: Facts,

@@ -1,13 +1,14 @@
 /**
- * Checks what commands did: each ran at most once, ended as it says, and a server was reached while it ran. Each adds its
- * key to a list in the home, and prints how often it is there. The last command of a client prints the whole list.
+ * Checks that each command ran at most once, that its recorded end is true, and that a server could be reached while it
+ * ran. Each command adds its key to a list in the home, and prints how often the key is in the list. The last command
+ * of a client prints the whole list.
  */
 import { FETCHED, fetchKeyOf } from '../clients/cells.ts';
 import { exitCodeOf, isCommandKind, keysOf } from '../clients/shellCells.ts';
 import { endOfCommand } from './causes.ts';
 import { doubled, type ExecutionFacts, type Facts, lost, type Violation } from './facts.ts';
 
-/** Whether it was neither ended by anybody nor killed, so that all its output must be there. */
+/** Whether the execution ended by itself: nobody interrupted or killed it. Then all its output must be recorded. */
 export function hasEndedByItself({ ends, cell }: ExecutionFacts): boolean {
   const [end] = ends;
   if (!isCommandKind(cell)) return end?.status === 'OK';
@@ -38,7 +39,7 @@ function checkMark(command: ExecutionFacts): Violation[] {
     : [lost(`command ${key} is not in the list to which it was added`)];
 }
 
-/** An end that is told as its own has its own exit code. `checkCauses.ts` checks all others. */
+/** No command loses state, OK means exit code 0, and what ran has started. `checkCauses.ts` checks all other ends. */
 function checkEnd({ key, cell, ends, commandMark }: ExecutionFacts): Violation[] {
   const [end] = ends;
   if (end?.stateLost) return [lost(`command ${key} was told that its state is lost`)];
@@ -71,7 +72,7 @@ function checkList(commands: readonly ExecutionFacts[], list: ExecutionFacts): V
   ];
 }
 
-/** It was interrupted only after a cell had tried to reach it. */
+/** A client interrupts its server only after a cell has tried to reach the server. So the cell must have succeeded. */
 function checkServer({ executions, history }: Facts, server: ExecutionFacts): Violation[] {
   const fetch = executions.find(({ key }) => key === fetchKeyOf(server.key ?? ''));
   const [end] = server.ends;

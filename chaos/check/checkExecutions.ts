@@ -55,9 +55,9 @@ function checkTold(
 ): Violation[] {
   const [end] = ends;
   const violations: Violation[] = [];
-  // The exit code of a kernel that has died is recorded, too.
+  // A cell whose kernel died has a recorded exit code, too: the kernel's. Answers do not contain it.
   const exitCode = isCommand ? end?.exitCode : null;
-  // Jupyter has no words for lost variables.
+  // Jupyter's protocol cannot report lost variables.
   const stateLost = wire === 'jupyter' ? end?.stateLost : answer.stateLost;
   const told = `${answer.status}, stateLost ${stateLost}, exit code ${answer.exitCode}`;
   const recorded = `${end?.status}, stateLost ${end?.stateLost}, exit code ${exitCode}`;
@@ -81,7 +81,7 @@ function checkTold(
 function checkRefusal(facts: Facts, call: CallRecord, refusal: string): Violation[] {
   const { operation, user, wire, startedAt, endedAt, contextId, key } = call;
   if (contextId !== null && refusal === 'NOT_FOUND' && !wasOpen(facts, contextId, call)) {
-    // Jupyter tells nothing of a kernel that has ended, not even what ran in it.
+    // Over Jupyter, a kernel that has ended is not found, even if the code ran in it before.
     const isRecorded =
       key !== null && wire !== 'jupyter' && facts.executions.some((each) => each.key === key);
     return isRecorded ? [lost(`key ${key} of ${user} was refused, and is recorded`)] : [];
@@ -166,7 +166,7 @@ function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Viol
   return violations;
 }
 
-/** Something else ran in between: a recorded execution ran again, or one ran that is not recorded. */
+/** Something ran in between: a recorded execution ran again, or an unrecorded one ran. */
 function skipped(
   executions: readonly ExecutionFacts[],
   { mark, user }: ExecutionFacts,
@@ -196,10 +196,10 @@ function checkAudit({ executions }: Facts, audit: ExecutionFacts): Violation[] {
 }
 
 // Checks that contexts are created once, end once and with a cause, and end with their session. `checkCauses.ts` checks
-// whether each loss of a context's variables was told.
+// that each loss of a context's variables was reported.
 
 export function checkContexts(facts: Facts): Violation[] {
-  // Without a name, each call makes another one.
+  // Each call without a name creates another context.
   const withName = facts.contexts.filter((context) => context.name !== null);
   const named = groupBy(withName, ({ sessionId, name }) => `${name} of session ${sessionId}`);
   return [
@@ -235,7 +235,7 @@ function isEndCaused(
   return session?.closes.some((close) => close.reason === reason) ?? false;
 }
 
-/** Of the contexts with one name, each was created after the end of the one before. */
+/** Checks that each context was created after the previous context of this name had ended. */
 function checkTwins(name: string, contexts: readonly ContextFacts[]): Violation[] {
   return contexts.slice(1).flatMap((next, index) => {
     const [end] = contexts[index]?.ends ?? [];
@@ -254,7 +254,7 @@ function checkContextAnswer(
   return answer.status === 'READY' ? [] : [lost(`${user} was given a context ${answer.status}`)];
 }
 
-/** Whether a context was open during the whole of a call, so that the call cannot have been refused for it. */
+/** Whether a context was open during the whole call. If so, NOT_FOUND was a wrong answer. */
 function wasOpen(
   facts: Facts,
   contextId: string,
@@ -263,7 +263,7 @@ function wasOpen(
   const context = facts.contexts.find(({ id }) => id === contextId);
   const [end] = context?.ends ?? [];
   if (!context || context.user !== user || (end && end.at <= endedAt)) return false;
-  // It is closed from the request to delete it.
+  // A context counts as closed as soon as its deletion is requested.
   return !callsWithin(facts, user, ['deleteContext'], [startedAt, endedAt]).some(
     (call) => call.contextId === contextId,
   );

@@ -17,7 +17,7 @@ import {
   type Violation,
 } from './facts.ts';
 
-/** What others make in a home: the nemesis, to fill a disk; IPython; commands. */
+/** Names that are no client's files: the file that fills a disk, IPython's folder, and the list of commands. */
 const OTHER_NAMES = ['fill', '.ipython', LIST_NAME];
 
 export function checkFiles(facts: Facts): Violation[] {
@@ -76,7 +76,7 @@ function mayFollow(change: FileRecord, last: FileRecord | undefined): boolean {
   return last === undefined || change.endedAt + LATE_EFFECT_MS >= last.startedAt;
 }
 
-/** An upload that was answered is recorded, and not more often than it was attempted. */
+/** Checks that an answered upload is recorded, and that no upload is recorded more often than it was attempted. */
 function checkUpload({ history }: Facts, upload: FileRecord): Violation[] {
   if (upload.operation !== 'upload') return [];
   const name = `the upload of ${upload.name} by ${upload.user}`;
@@ -90,7 +90,7 @@ function checkUpload({ history }: Facts, upload: FileRecord): Violation[] {
     : [];
 }
 
-/** What is recorded as written is what a client sent, as a whole. */
+/** Checks that each file recorded as written is the whole of what a client sent. */
 function checkRecorded({ history }: Facts): Violation[] {
   const sent = new Set(history.files.map(({ sha256 }) => sha256));
   return ofType(history.events, 'FileWritten').flatMap(({ streamId, event }) =>

@@ -26,17 +26,17 @@ import {
   type Violation,
 } from './facts.ts';
 
-// What a gateway must know of changes when it records an event.
+// Which changes a gateway must know of when it records an event.
 
 /**
- * How long a gateway needs to hear of a change, or to carry out what it has decided on before: a second while
- * notifications are lost (docs/run/access.md), and as much again twice on a busy machine.
+ * How long after a change a gateway may still ignore it. While notifications are lost, a gateway reads changes
+ * once a second (docs/run/access.md). On a busy machine, that and the work on an earlier decision may take 2 s longer.
  */
 const HEARS_WITHIN_MS = 3_000;
-/** A gateway reads on a dead connection until the answer is due (20 s, src/events/connection), then on another. */
+/** On a dead connection, a gateway waits 20 s for an answer (src/events/connection), and then uses another one. */
 const HALF_OPEN_MS = 22_000;
 
-/** Faults that keep a gateway from hearing, or from committing, and how long they do so after they are healed. */
+/** Faults that keep a gateway from reading changes or from committing, and for how long after they are healed. */
 const DEAFENING: Partial<Record<FaultName, number>> = {
   'gateway: SIGSTOP, SIGCONT': HEARS_WITHIN_MS,
   'PostgreSQL: kill -9': HEARS_WITHIN_MS,
@@ -48,7 +48,7 @@ const DEAFENING: Partial<Record<FaultName, number>> = {
   'wire: half open': HALF_OPEN_MS,
 };
 
-/** Everything that was recorded before this time is known to the gateway that has recorded this event. */
+/** Returns a time. The gateway that recorded this event knew everything that was recorded before that time. */
 export function knownUntil(
   { faults, gatewayIds }: History,
   event: RecordedEvent | undefined,
@@ -58,7 +58,7 @@ export function knownUntil(
   const deaf = faults.flatMap((fault) => deafness(fault, gateway));
   const at = new Date(event.recordedAt).getTime();
   let since = at - HEARS_WITHIN_MS;
-  // One may have begun before another had ended.
+  // These periods may overlap, so each one found may lead to an earlier one.
   for (;;) {
     const earlier = deaf
       .filter(([from, to]) => from <= at && to >= since)
@@ -166,7 +166,7 @@ function checkOrder(name: string, items: readonly StreamItem[]): Violation[] {
     : [lost(`${name} has seq ${wrong} out of order, or after a hole`)];
 }
 
-/** The lines must come in order from the first one, and completely if the execution ended well and there is no gap. */
+/** The lines must be in order, from the first one. Without a gap, code that ended by itself must have printed all. */
 function checkContent(
   name: string,
   execution: ExecutionFacts,
@@ -190,8 +190,8 @@ function checkContent(
   return [];
 }
 
-// Checks input: what is recorded is what was sent, once and without a hole; all that a client was told is recorded; what
-// code printed is what it was sent, from the first line on; and no secret input is left.
+// Checks input. It must be recorded as it was sent, once and without a hole. All acknowledged input must be recorded.
+// Code must have printed what was sent to it, from the first line on. No secret input may be left.
 
 /** What the kernel itself prints if a cell is interrupted while it waits for input. */
 const INTERRUPTED = /\nKeyboardInterrupt\n\n$/;
@@ -199,7 +199,7 @@ const INTERRUPTED = /\nKeyboardInterrupt\n\n$/;
 /** An execution with the input that is recorded for it. */
 interface Reader extends ExecutionFacts {
   readonly pieces: readonly InputPiece[];
-  /** What a client sends to it. */
+  /** The whole input that its client has for it. */
   readonly sent: Buffer;
   readonly recordedBytes: number;
 }
@@ -233,7 +233,7 @@ function readerOf(facts: Facts, execution: ExecutionFacts): Reader {
   return { ...execution, pieces, sent, recordedBytes };
 }
 
-/** What is recorded. Only a cell asks for passwords, so only its input may be secret. */
+/** Checks the recorded pieces. Only cells ask for passwords, so only their input may be secret. */
 function checkPieces({ key, isCommand, pieces, sent }: Reader): Violation[] {
   const name = `the input of ${key}`;
   const violations: Violation[] = [];
@@ -253,7 +253,7 @@ function checkPieces({ key, isCommand, pieces, sent }: Reader): Violation[] {
   return violations;
 }
 
-/** What a client was told. It never sends a piece before the ones before it are acknowledged. */
+/** Checks the answers to a client. A client sends a piece only when all earlier pieces are acknowledged. */
 function checkTold(reader: Reader, input: InputRecord): Violation[] {
   const { key, ends, recordedBytes, pieces } = reader;
   const { offset, base64, close, answer, refusal, endedAt } = input;
@@ -269,7 +269,7 @@ function checkTold(reader: Reader, input: InputRecord): Violation[] {
   return isRecorded ? [] : [lost(`${name} was acknowledged, and is not recorded`)];
 }
 
-/** What code printed after its mark: each line that it read. */
+/** Checks the lines that code printed after its mark. Code prints each line that it reads. */
 function checkPrinted(reader: Reader): Violation[] {
   const { key, text, mark, commandMark, sent, recordedBytes, hasGap } = reader;
   if (mark === null && commandMark === null) return [];

@@ -1,6 +1,6 @@
 /**
  * Replays the events, transaction by transaction, and checks that no count was raised above its quota, not even by one.
- * Quotas change during a run, and a gateway may go by a former limit until it has heard of the change.
+ * Quotas change during a run, and a gateway may apply the former limit until it must know of the change.
  */
 
 import {
@@ -16,7 +16,7 @@ import { doubled, type Facts, groupBy, ofType, type Violation } from './facts.ts
 export function checkQuotas({ history }: Facts): Violation[] {
   const { exceeded } = replayed(history);
   const whose = (of: ReplayedLimit['userUuid'], tenant: string) => of ?? `tenant ${tenant}`;
-  // One for each quota that was exceeded: the worst.
+  // Only the worst violation of each quota is reported.
   const worst = groupBy(
     exceeded,
     ({ kind, tenant, userUuid }) => `${kind} of ${whose(userUuid, tenant)}`,
@@ -37,7 +37,7 @@ export function replayed(history: History) {
   });
 }
 
-/** The quotas of all whom the events name. */
+/** The quotas of all tenants and users that the events name. */
 function limitsOf({ events, quotas }: History): ReplayedLimit[] {
   const sessions = ofType(events, 'SessionOpened').map(({ event }) => event.data);
   const users = new Map(sessions.map((data) => [`${data.tenant} ${data.userUuid}`, data]));

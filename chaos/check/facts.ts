@@ -33,11 +33,11 @@ export function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): M
 export interface ExecutionFacts {
   readonly id: string;
   readonly user: string;
-  /** By which it came. */
+  /** The wire by which it came. */
   readonly wire: string;
   readonly sessionId: string;
   readonly workerId: string;
-  /** Its idempotency key, or that in its code if its wire has no such keys of its clients. */
+  /** Its idempotency key. If the clients of its wire send none: the key in its code. */
   readonly key: string | null;
   /** Null if no client has recorded a call with its key. */
   readonly cell: CellKind | null;
@@ -50,7 +50,7 @@ export interface ExecutionFacts {
   readonly outputs: readonly StoredOutput[];
   /** The text of its streams, shortened by `compact`. */
   readonly text: string;
-  /** Of a cell. */
+  /** The mark that a cell prints. Null for a command. */
   readonly mark: RunMark | null;
   readonly commandMark: CommandMark | null;
   readonly hasGap: boolean;
@@ -201,7 +201,7 @@ function executionFacts(
   };
 }
 
-/** A request of Jupyter has a key that its door makes of the ids of the request and of its client. */
+/** For Jupyter, the door makes the idempotency key from the ids of request and client, so the code's key is used. */
 function ownKeyOf({ idempotencyKey: key, code }: Of<'ExecutionRequested'>['data']): string | null {
   return key === null || key.startsWith('jupyter:') ? keyInCode(code) : key;
 }

@@ -1,4 +1,4 @@
-/** All that a user does, by theme; `ACTS`, at the end, has how often each is chosen. */
+/** All actions of users, by theme. `ACTS`, at the end, says how often each is chosen. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallRecord, Cell, CellKind, InputRecord } from '../history.ts';
 import type { Random } from '../random.ts';
@@ -23,7 +23,7 @@ export interface Acting {
   readonly contexts: Map<string, string>;
 }
 
-/** The same for a user of another wire than GraphQL. */
+/** What the actions of a door's user work with. */
 export interface ActingAtDoor<DoorCalls> extends Pick<Acting, 'name' | 'random' | 'cell'> {
   readonly calls: DoorCalls;
 }
@@ -59,11 +59,11 @@ async function submitAndFollow(
   if (answer?.id) await follow(answer.id);
 }
 
-// What a user does with contexts. `check/checkExecutions.ts` judges what comes of it.
+// What a user does with contexts. `check/checkExecutions.ts` checks the outcome.
 
 /** Few, so that a context is often used again. */
 const NAMES: readonly string[] = ['a', 'b'];
-/** How often the user creates a context that is believed to be open. It gets that one, if it still is. */
+/** How often the user calls createContext for a context that should be open. The call then returns that context. */
 const AGAIN_SHARE = 0.5;
 
 type InContext = (user: Acting, contextId: string) => Promise<CallRecord | undefined>;
@@ -136,9 +136,9 @@ function noteEnd({ contexts }: Acting, call: CallRecord | undefined): void {
   for (const [name, id] of contexts) if (id === call.contextId) contexts.delete(name);
 }
 
-// What a user does with commands. `check/checkCommands.ts` judges what comes of it.
+// What a user does with commands. `check/checkCommands.ts` checks the outcome.
 
-/** The ports of servers, each for one server of a user at a time. */
+/** The range from which each server's port is chosen at random. */
 const PORTS = { first: 20_000, count: 10_000 };
 
 const commandActs: readonly Act[] = [
@@ -149,7 +149,7 @@ const commandActs: readonly Act[] = [
   { weight: 6, act: reachServer },
 ];
 
-/** Nothing of a cell is to be found in the output of a command, and the other way round. */
+/** Runs two commands and a cell at the same time. Their outputs must not mix. */
 async function commandsBesideCells({ name, calls, cell }: Acting): Promise<void> {
   await Promise.all([
     calls.execute(name, cell('shell-stream')),
@@ -168,14 +168,14 @@ async function reachServer({ name, calls, random, cell }: Acting): Promise<void>
   await calls.interrupt(name, answer.id);
 }
 
-// What a user does with code that reads. `check/checkOutput.ts` judges what comes of it.
+// What a user does with code that reads input. `check/checkOutput.ts` checks the outcome.
 
-/** This share of pieces ends anywhere, even within a letter. The others end with a line. */
+/** This share of pieces ends anywhere, even within a letter. All other pieces end with a line. */
 const SPLIT_SHARE = 0.5;
 const MAX_PIECE_BYTES = 60;
-/** This share of pieces is sent twice at the same time, once only a part of it. */
+/** This share of pieces is sent twice at the same time: once as a whole, once only its first part. */
 const PIECE_TWICE_SHARE = 0.3;
-/** How often the end of the input is sent in the call that brings the last bytes. */
+/** How often one call sends both the last bytes and the end of the input. */
 const CLOSE_WITH_LAST_SHARE = 0.5;
 const INTERRUPT_SHARE = 0.2;
 /** The longest pause between two pieces, so that some faults come between them. */
@@ -201,7 +201,7 @@ async function feed(user: Acting, kind: Kind): Promise<void> {
   await Promise.all([user.follow(answer.id), sendAll(user, answer.id, cell.key)]);
 }
 
-/** Sends each piece when those before it are acknowledged. Ends early if the execution does, or by an interrupt. */
+/** Sends each piece when all earlier pieces are acknowledged. Ends early after a refusal, or with an interrupt. */
 async function sendAll(user: Acting, executionId: string, key: string): Promise<void> {
   const { name, calls, random } = user;
   const pieces = piecesOf(Buffer.from(inputTextOf(key)), random);
@@ -214,7 +214,7 @@ async function sendAll(user: Acting, executionId: string, key: string): Promise<
     if (piece.close) return;
     await delay(random.between(0, MAX_PAUSE_MS));
   }
-  // Without all of its input, it would wait until its time is over.
+  // Without the rest of its input, the code would wait until its time limit.
   await calls.interrupt(name, executionId);
 }
 
@@ -231,7 +231,7 @@ async function sendPiece(
   return await Promise.all(sent.map((each) => inputs.send(name, executionId, each)));
 }
 
-/** The input in pieces, in order. The last one ends it. */
+/** Cuts the input into pieces, in order. The last piece also ends the input. */
 function piecesOf(bytes: Buffer, random: Random): Piece[] {
   const pieces: Piece[] = [];
   let offset = 0;
@@ -247,7 +247,7 @@ function piecesOf(bytes: Buffer, random: Random): Piece[] {
   return pieces;
 }
 
-// What a user does with cells and files, and all that a user does.
+// What a user does with cells and files, and the list of all actions.
 
 const FILES_BESIDE_CODE = 4;
 const MIN_BATCH = 3;
@@ -284,7 +284,7 @@ async function filesBesideCode({ name, calls, files, cell }: Acting): Promise<vo
   await Promise.all([calls.execute(name, cell('stream')), changeFiles()]);
 }
 
-/** Submits several at once, some twice. Then repeats the same keys, which must return the same executions. */
+/** Submits several cells at once, some of them twice. Then executes each key again: it must be the same execution. */
 async function runBatch(
   { name, calls, random, cell }: Acting,
   pickKind: () => CellKind,

@@ -12,7 +12,7 @@ const ATTEMPT_TIMEOUT_MS = 12_000;
 export const CALL_LIMIT_MS = 120_000;
 const RETRY_PAUSE_MS = 150;
 
-/** What a client shows to be let in. It may get another token at any time, before the former one is revoked. */
+/** The token of a client. It may be replaced at any time; the former token is revoked only afterwards. */
 export interface Credentials {
   readonly token: string;
 }
@@ -24,7 +24,7 @@ export interface ClientDeps {
   readonly random: Random;
   /** Aborting it ends everything immediately. */
   readonly signal: AbortSignal;
-  /** Opens the user's session with its options, if it has ended by itself. Absent: sessions of the user have none. */
+  /** Opens the user's session with its options again, after it has ended. Absent: the sessions have no options. */
   readonly reopen?: Attempt<unknown>;
 }
 
@@ -36,8 +36,8 @@ export type Attempt<Answer> = (
 ) => Promise<Outcome<Answer>>;
 
 /**
- * What one attempt gave: the answer, an error that a later attempt may not meet, one that every attempt meets, or an
- * error after which nobody knows whether it was done, in a call that must not be repeated.
+ * How one attempt ended. `failure`: an error that a later attempt may not meet. `refusal`: an error that every attempt
+ * meets. `unknown`: the call must not be repeated, although nobody knows whether it was carried out.
  */
 export type Outcome<Answer> =
   | { readonly answer: Answer }
@@ -46,8 +46,8 @@ export type Outcome<Answer> =
   | { readonly unknown: string };
 
 /**
- * Makes attempts until one is answered or refused, must not be repeated, or until the limit. An attempt that throws has
- * failed.
+ * Makes attempts until one is answered or refused, until one must not be repeated, or until {@link CALL_LIMIT_MS}. An
+ * attempt that throws counts as a failure.
  * @throws only if the signal of `deps` is aborted
  */
 export async function untilAnswered<Answer>(

@@ -1,4 +1,4 @@
-/** The calls of a careful client. Those that run code carry an idempotency key, so repeating them is always safe. */
+/** The calls of a careful client. Calls that run code have an idempotency key, so repeating them is always safe. */
 
 import { type Answered, type CallAnswer, type CallRecord, type Cell, compact } from '../history.ts';
 import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
@@ -24,7 +24,7 @@ export interface Calls {
   interrupt(user: string, executionId: string): Promise<CallRecord>;
   release(user: string): Promise<CallRecord>;
   restartKernel(user: string, contextId?: string): Promise<CallRecord>;
-  /** The name makes it safe to repeat. */
+  /** Safe to repeat, because an open context with this name is returned. */
   createContext(user: string, name: string): Promise<CallRecord>;
   deleteContext(user: string, contextId: string): Promise<CallRecord>;
 }
@@ -93,7 +93,7 @@ export function createCalls(deps: CallsDeps): Calls {
         query: `mutation Create($input: CreateContextInput!) { done: createContext(input: $input) { id status } }`,
         variables: { input: { userUuid: user, name } },
         answerOf: ({ done }) => ({ ...NO_OUTPUT, ...(done as Named & { status: string }) }),
-        // Its session has ended before its kernel was ready. The next attempt opens another one.
+        // The session ended before the context's kernel was ready. The next attempt opens another session.
         repeatable: ['NOT_FOUND'],
       }),
     deleteContext: (user, contextId) =>

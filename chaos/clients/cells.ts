@@ -37,10 +37,10 @@ ran.append('${key}')
 print(f'@{life} {len(ran)} {ran[-2] if len(ran) > 1 else "-"}')
 `;
 
-/** How long a cell waits for a server that has just been submitted: it starts within a second, unless it is paused. */
+/** How often a cell tries to reach a new server. A server starts within a second, unless its worker is paused. */
 const FETCH_TRIES = 200;
 const FETCH_PAUSE_S = 0.05;
-/** What a cell prints that has reached its server. */
+/** A cell prints this when it has reached its server. */
 export const FETCHED = 'reached';
 const PORT = '<port>';
 
@@ -108,7 +108,7 @@ export function fetchKeyOf(serverKey: string): string {
   return `${serverKey}-fetch`;
 }
 
-/** The key of the cell or command that this code is. Null: it is none. */
+/** The key in the code of a cell or command. Null: the code has none. */
 export function keyInCode(code: string): string | null {
   const [, key] = /^ran\.append\('([^']+)'\)$/m.exec(code) ?? [];
   return key ?? keyInCommand(code);

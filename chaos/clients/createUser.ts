@@ -15,7 +15,7 @@ import { followOutput, watchUser } from './subscribe.ts';
 interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
   readonly credentials: Access;
-  /** In which the user opens sessions. Null: in none. */
+  /** The environment in which the user opens sessions. Null: none. */
   readonly environment: string | null;
   readonly recordStream: (stream: StreamRecord) => void;
   readonly recordWatch: (watch: WatchRecord) => void;
@@ -27,8 +27,8 @@ export interface Client {
   /** Stops the user. Resolves when its last action is done. */
   stop(): Promise<void>;
   /**
-   * Runs last cells that print what has run in each kernel, and a command that prints which commands have run. A user of
-   * GraphQL also lists the files, and the end of the last cell, in the default context, ends that user's watch.
+   * Runs a last cell in each kernel, which prints what has run there, and a last command, which prints what commands
+   * have run. A user of GraphQL also lists the files, and stops watching once the end of the last cell has arrived.
    */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;

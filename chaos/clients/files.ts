@@ -1,5 +1,5 @@
 /**
- * The file operations of a careful client. Each upload sends new content, so a download shows whose content it got.
+ * The file operations of a careful client. Each upload sends new content, so a download shows which upload it has read.
  * Repeating an operation is safe: a file then has the same content, or is gone, as after the first attempt.
  */
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ const CHUNK_BYTES = 65_536;
 /** The pause between two chunks of a slow upload, so that faults hit an upload in its middle. */
 const MAX_CHUNK_PAUSE_MS = 60;
 const SLOW_SHARE = 0.5;
-/** Only the user can make room, and a user does one thing after the other. */
+/** NO_SPACE is final: only the user can make room, and the user does nothing else during the call. */
 const FINAL_CODES = ['BAD_USER_INPUT', 'NO_SPACE', 'UNAUTHENTICATED'];
 
 export interface FilesDeps extends ClientDeps {
@@ -158,7 +158,7 @@ async function refusedOutcome(response: Response): Promise<Outcome<never>> {
   return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
 }
 
-/** Bytes of a random length that begin with `title`. */
+/** The title in a line of its own, and a random number of bytes. */
 function contentOf(title: string, random: Random): Buffer {
   const content = Buffer.alloc(random.between(1, MAX_FILE_BYTES), `${random.next()},`);
   return Buffer.concat([Buffer.from(`${title}\n`), content]);

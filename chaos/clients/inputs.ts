@@ -4,13 +4,13 @@ import { type ClientDeps, untilAnswered } from './attempts.ts';
 import { attempt } from './calls.ts';
 
 // What clients send as input. It follows from the key of the execution alone, so the checker knows what the code must
-// have read, and whose a line is. A letter of two bytes may be cut in two.
+// have read, and for which execution a line was. Each line has a letter of two bytes, which may be cut in two.
 
 export const INPUT_LINES = 12;
-/** The cell asks for every so many-th line as for a password, so that this line may be kept as a secret for a while. */
+/** The cell reads one of this many lines as a password, which Cellhouse keeps as a secret for a while. */
 export const PASSWORD_EVERY = 4;
 
-/** Any line of input, to be found where none must be. */
+/** Matches any line of input, to find lines where none may be. */
 export const INPUT_LINE = /^<\S+ \d+ ä>$/m;
 
 /** All input of the execution with this key: numbered lines. */
@@ -18,7 +18,7 @@ export function inputTextOf(key: string): string {
   return Array.from({ length: INPUT_LINES }, (_, line) => `<${key} ${line} ä>\n`).join('');
 }
 
-/** Whether code of this kind reads the lines and prints each: a cell all of them, a command until its input ends. */
+/** Whether code of this kind prints each line that it reads. A cell reads all lines, a command until its input ends. */
 export function readsInput(kind: CellKind | null): boolean {
   return kind === 'input' || kind === 'shell-input';
 }

@@ -1,4 +1,4 @@
-/** Runs a cell in a kernel by JupyterLab's own client, at one gateway and by a connection of its own. */
+/** Runs a cell in a kernel with JupyterLab's own client, at one gateway and over a connection of its own. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kernel, KernelMessage } from '@jupyterlab/services';
@@ -11,24 +11,24 @@ import { type Calls, type CallsDeps, NO_OUTPUT, type Wish } from './calls.ts';
 import { cellsOf } from './cells.ts';
 import { type Client, live } from './createUser.ts';
 
-/** The client itself would try for much longer, always at the same gateway. */
+/** Without this limit, the client would try for much longer, always at the same gateway. */
 const CONNECT_LIMIT_MS = 4_000;
 const { getKernelModel } = services.KernelAPI;
 const REPLY_ID = /^(.+)_reply$/;
 
 interface CellRequest {
   readonly kernelId: string;
-  /** What the client calls itself, at whichever gateway: Jupyter's `session_id`. */
+  /** Jupyter's `session_id`, which is the same at all gateways. */
   readonly clientId: string;
-  /** The id of the request. Sent again, it runs nothing again. */
+  /** The id of the request. A request that is sent again with this id does not run the code again. */
   readonly id: string;
   readonly code: string;
   readonly heard: Heard;
 }
 
-/** What has been told of a request, by all connections. A message that comes twice has the same id both times. */
+/** What has arrived about a request, over all connections. A message that arrives twice has the same id both times. */
 interface Heard {
-  /** The messages that came while the cell ran, by their ids, in the order in which they came first. */
+  /** The messages that arrived while the cell ran, by their ids, in the order of their first arrival. */
   readonly messages: Map<string, KernelMessage.IMessage>;
 }
 
@@ -45,7 +45,7 @@ async function runCell(
   try {
     const work = connected(kernel).then(() => true);
     const isConnected = await within(CONNECT_LIMIT_MS, work, () => false);
-    // A connection that is refused does not say why: JupyterLab asks for its kernels from time to time, and so learns it.
+    // The client does not learn why a connection is refused. So this asks for the kernel, as JupyterLab does.
     const isGone = isConnected
       ? kernel.status === 'dead'
       : (await Promise.race([getKernelModel(id, serverSettings), aborted(signal)])) === undefined;
@@ -62,7 +62,7 @@ async function replied(
   { id, code, heard }: CellRequest,
 ): Promise<Outcome<CallAnswer>> {
   const reply = new Promise<KernelMessage.IExecuteReplyMsg>((resolve) => {
-    // As they arrive: what has arrived is not told again.
+    // Messages are kept as soon as they arrive, because the gateway may not send them again.
     kernel.anyMessage.connect((_, { msg, direction }) => {
       if (direction === 'send' || !isAbout(msg, id)) return;
       if (services.KernelMessage.isExecuteReplyMsg(msg)) resolve(msg);
@@ -102,7 +102,7 @@ function shownBy({ messages }: Heard): Pick<CallAnswer, 'stdout' | 'result'> {
   return { stdout: compact(stdout), result };
 }
 
-/** Nothing has run. The same request may be sent again. */
+/** The outcome of a request that was refused, so that nothing has run. */
 function refused(content: KernelMessage.IExecuteReplyMsg['content']): Outcome<never> {
   const name = 'ename' in content ? content.ename : content.status;
   if (name === 'CellhouseBusy') return { failure: name };
@@ -124,7 +124,7 @@ function statusOf(content: KernelMessage.IExecuteReplyMsg['content']): string {
   }
 }
 
-/** Resolves when it is connected, or known to be dead. */
+/** Resolves when the kernel is connected, or known to be dead. */
 function connected(kernel: Kernel.IKernelConnection): Promise<void> {
   return new Promise((resolve) => {
     kernel.connectionStatusChanged.connect((_, status) => status === 'connected' && resolve());
@@ -145,7 +145,7 @@ function broken(kernel: Kernel.IKernelConnection): Promise<Outcome<never>> {
   });
 }
 
-/** Rejects when the signal is aborted, also if it is already. */
+/** Rejects when the signal is aborted, or has been aborted already. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
@@ -153,14 +153,14 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-// The calls of a notebook. A cell that gets no reply is sent again under the same id of its request, by a client that calls
-// itself the same, at another gateway. It is then told what it has not got yet.
+// The calls of a notebook. A cell that gets no reply is sent again at another gateway, with the same `session_id` and
+// the same id of the request. That gateway then sends the messages that have not arrived yet.
 
 const { KernelAPI } = services;
 
 /** What Jupyter calls a kernel is a context, and each call but `createContext` needs one. */
 type JupyterCalls = Pick<Calls, 'execute' | 'restartKernel' | 'createContext' | 'deleteContext'> & {
-  /** Interrupts what runs in the kernel, whatever it is. */
+  /** Interrupts whatever runs in the kernel. */
   interruptKernel(user: string, contextId: string): Promise<CallRecord>;
 };
 
@@ -203,13 +203,13 @@ function createJupyterCalls(deps: CallsDeps): JupyterCalls {
     createContext: (user) =>
       call({ user, operation: 'createContext' }, async (url, token, signal) => {
         const outcome = await asked(kernelAt(settings(url, token)), null, signal);
-        // Its session has ended before its kernel was ready.
+        // The session ended before the kernel was ready.
         return 'refusal' in outcome ? { failure: outcome.refusal } : outcome;
       }),
   };
 }
 
-/** One that is there, as a page that is opened again finds it; else a new one. */
+/** The id of a running kernel, which a page would find when it is opened again, or else of a new kernel. */
 async function kernelAt(place: ReturnType<typeof settings>): Promise<string> {
   const { listRunning, startNew } = KernelAPI;
   const [found] = await listRunning(place);
@@ -224,7 +224,7 @@ function settings(url: string, token: string): ReturnType<typeof settingsOf> {
   return settingsOf(placeOf(url, token));
 }
 
-/** @param contextId that of the answer, unless the work gives it. @throws if no gateway answers */
+/** @param contextId the id in the answer, unless `work` resolves with an id. @throws if no gateway answers */
 async function asked(
   work: Promise<unknown>,
   contextId: string | null,
@@ -241,7 +241,7 @@ async function asked(
   }
 }
 
-// What a user of Jupyter does. The checks are those of all cells and contexts.
+// What a user of Jupyter does. The checks of all cells and contexts apply.
 
 interface Notebook extends ActingAtDoor<JupyterCalls> {
   /** The kernel that the user believes to be open. */
@@ -301,14 +301,14 @@ async function kernelOf(notebook: Notebook): Promise<string | null> {
   return notebook.kernelId;
 }
 
-/** A kernel ends with its session. */
+/** Forgets a kernel that has ended with its session. */
 function noteEnd(notebook: Notebook, { refusal }: CallRecord): void {
   if (refusal === 'NOT_FOUND') notebook.kernelId = null;
 }
 
 // A user of the Jupyter door, whose token is for this door only.
 
-/** The kernel that the user knows may have ended, or a reply may have been missed. */
+/** An audit may have to be repeated: the kernel may have ended, or the reply may have been missed. */
 const MAX_AUDITS = 3;
 
 /** The user starts acting immediately. */

@@ -1,6 +1,6 @@
 /**
- * The calls of a host of MCP, each by a connection of its own. MCP has no idempotency keys, so a call that runs code is not
- * repeated when nobody knows whether it ran. What it may have left running is seen by the code that runs after it.
+ * The calls of a host of MCP, each over a connection of its own. MCP has no idempotency keys, so a call that runs code
+ * is not repeated when nobody knows whether the code ran. The mark of the next cell in the kernel shows whether it did.
  */
 
 import {
@@ -18,13 +18,13 @@ import { type Client, live } from './createUser.ts';
 
 type McpCalls = Pick<Calls, 'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel'>;
 
-/** Less than an attempt may take: code that goes on is asked for again, at any gateway. */
+/** Less than an attempt may take. If the code has not ended by then, the client asks for it again, at any gateway. */
 const WAIT_SECONDS = 4;
-/** The least that the tool takes. */
+/** The smallest `timeout_seconds` that the tool accepts. */
 const MIN_TIMEOUT_SECONDS = 1;
 /** Longer than a call may take, because the code may wait behind other code. */
 const FOLLOW_LIMIT_MS = 150_000;
-/** What a token for one user calls that user's session. */
+/** The name of the user's session, for the holder of a token for one user. */
 const SESSION = { session_id: 'default' };
 
 function createMcpCalls(deps: CallsDeps): McpCalls {
@@ -83,7 +83,7 @@ function wishOf(user: string, operation: Wish['operation'], cell?: Cell): Wish {
   };
 }
 
-/** What the tools say of an execution, as far as it matters here. */
+/** What the tools report about an execution, as far as it matters here. */
 interface Told extends CallAnswer {
   readonly id: string;
   readonly nextSeq: number;
@@ -101,7 +101,7 @@ function running(cell: Cell, wait_seconds: number): ToolCall<Told> {
   };
 }
 
-/** Asks for the rest until the code has ended, from the seq on where the last answer ended. */
+/** Asks for more output until the code has ended, each time from the seq at which the last answer ended. */
 async function followed(
   begun: Answered<Told>,
   answered: (call: ToolCall<Told>) => Promise<Answered<Told>>,
@@ -154,7 +154,7 @@ function told({ nextSeq: _, ...answer }: Told): CallAnswer {
   return answer;
 }
 
-// What a user of MCP does. The checks are those of all cells and commands.
+// What a user of MCP does. The checks of all cells and commands apply.
 
 const MCP_ACTS: readonly Act<ActingAtDoor<McpCalls>>[] = [
   { weight: 40, act: ({ name, calls, cell }) => calls.execute(name, cell('counter')) },
@@ -168,7 +168,7 @@ const MCP_ACTS: readonly Act<ActingAtDoor<McpCalls>>[] = [
   { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
 ];
 
-/** As a host does whose model calls several tools at once. */
+/** Makes several calls at once, as a host does whose model calls several tools. */
 async function severalAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Promise<void> {
   await Promise.all([
     calls.execute(name, cell('stream')),
@@ -179,7 +179,7 @@ async function severalAtOnce({ name, calls, cell }: ActingAtDoor<McpCalls>): Pro
 
 // A user of the door for MCP, whose token is for this door only.
 
-/** A call without an answer is not repeated, so the last one gets further chances with other cells. */
+/** A call without an answer is not repeated, so an audit may need several cells. */
 const MAX_AUDITS = 3;
 
 /** The user starts acting immediately. */
@@ -201,18 +201,18 @@ export function createMcpUser(deps: CallsDeps & { readonly name: string }): Clie
   return { name, stop: life.stop, audit, release: () => calls.release(name) };
 }
 
-// Calls a tool of one gateway once, by the official client of MCP, in either era of its protocol.
+// Calls a tool of one gateway once, with the official client of MCP, in either era of its protocol.
 
 const ERAS: readonly VersionNegotiationMode[] = ['legacy', { pin: '2026-07-28' }];
 
-/** After these, nobody knows whether the call had an effect. After all other refusals, it had none. */
+/** After these errors, nobody knows whether the call had an effect. After all other errors, it had none. */
 const UNCLEAR_CODES: readonly string[] = ['DATABASE_UNAVAILABLE', 'INTERNAL'];
 
 interface ToolCall<Answer> {
   readonly tool: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly answerOf: (data: Readonly<Record<string, unknown>>) => Answer;
-  /** Whether another attempt does no harm, although nobody knows what became of this one. */
+  /** Whether another attempt does no harm if the outcome of this one is unknown. */
   readonly isRepeatable: boolean;
 }
 
@@ -230,7 +230,7 @@ async function callTool<Answer>(
   const broken = (how: string): Outcome<never> =>
     isRepeatable ? { failure: how } : { unknown: how };
   try {
-    // Nothing has been called if this fails.
+    // If this fails, no tool was called.
     await connect(client, new URL(`${url}/mcp`), headers, signal);
     const result = await client
       .callTool({ name: tool, arguments: { ...input } }, { signal })
@@ -244,7 +244,7 @@ async function callTool<Answer>(
     if (FINAL_CODES.includes(code)) return { refusal: code };
     return UNCLEAR_CODES.includes(code) ? broken(code) : { failure: code || 'no code' };
   } catch (error: unknown) {
-    // A gateway that refuses a request hands it to no tool.
+    // If the gateway refuses the HTTP request, no tool was called.
     if (!(error instanceof SdkHttpError)) throw error;
     return error.status === 401
       ? { refusal: 'UNAUTHENTICATED' }

@@ -1,4 +1,4 @@
-/** Who makes and revokes the tokens of users, and sets their quotas, with AUTH_TOKEN. */
+/** The operator has AUTH_TOKEN, makes and revokes the tokens of users, and sets their quotas. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { pause } from '../../src/async/pause.ts';
@@ -8,10 +8,10 @@ import type { Random } from '../random.ts';
 import { type Attempt, type ClientDeps, type Credentials, untilAnswered } from './attempts.ts';
 import { attempt, type Request } from './calls.ts';
 
-// Raises and lowers quotas, by `setQuota` at any gateway, while users act and the nemesis strikes.
+// Raises and lowers quotas with `setQuota`, at any gateway, while users act and the nemesis causes faults.
 
 const PAUSE_MEAN_MS = 1_500;
-/** Only so many are not as the setting says, so that most users can do something at any time. */
+/** At most this many quotas differ from their settings, so that most users can do something at any time. */
 const MAX_CHANGED = 6;
 
 /** A quota that is changed, and what it may become. Null: no limit. */
@@ -27,8 +27,8 @@ interface ChangeDeps {
 }
 
 /**
- * Changes quotas until `signal` is aborted, and then lets all settings hold again. Resolves with the changes that could
- * not be made.
+ * Changes quotas until `signal` is aborted, and then resets all of them. Resolves with the changes that could not be
+ * made.
  */
 export async function changeQuotas(
   { operator, quotas, random }: ChangeDeps,
@@ -72,11 +72,11 @@ const TENANTS = ['default', 'acme', 'globex'] as const;
 const KINDS = 3;
 
 export interface Access extends Credentials {
-  /** Gives the user another token, and then revokes the former one. Resolves with the secret of that. */
+  /** Gives the user another token, and then revokes the former one. Resolves with the secret of the revoked token. */
   replace(): Promise<string>;
 }
 
-/** @param index the user's number: it decides on the tenant, and on what the token says of its holder */
+/** @param index the user's number, which determines the tenant and the kind of token */
 export async function createAccess(
   operator: Operator,
   user: string,
@@ -86,8 +86,8 @@ export async function createAccess(
 }
 
 /**
- * For the one user of a door, who is called like it. Nobody else is in that user's tenant: else its quotas, which are
- * tight, would not suffice for all.
+ * Access for the one user of a door. The user and the tenant have the door's name. The tenant has no other user,
+ * because its quotas are too tight for more.
  */
 export async function createDoorAccess(operator: Operator, door: Wire): Promise<Access> {
   const only = { userUuid: door, door: door.toUpperCase() };
@@ -115,7 +115,7 @@ export function userName(index: number): string {
   return `user${index}`;
 }
 
-/** The tenant of the user with this number. The tenants of users with one kind of token differ, and the other way round. */
+/** The tenant of the user with this number. With enough users, each tenant has users with each kind of token. */
 export function tenantOf(index: number): string {
   return TENANTS[(index + Math.floor(index / KINDS)) % TENANTS.length] ?? '';
 }
@@ -155,7 +155,7 @@ export function opening(userUuid: string, environment: string): Attempt<unknown>
   };
   return async (url, token, signal) => {
     const outcome = await attempt(url, token, request, signal);
-    // A session in no environment is open: of a call before, for which no answer had come.
+    // A session without this environment is open. An earlier call, whose answer did not arrive, has opened it.
     const isOpen = 'failure' in outcome && outcome.failure === 'SESSION_OPTIONS_DIFFER';
     return isOpen ? { answer: null } : outcome;
   };
@@ -173,24 +173,24 @@ interface TokenWish {
   readonly tenant: string;
   readonly userUuid?: string;
   readonly userPrefix?: string;
-  /** The only wire, as the schema names it. */
+  /** The only door that the token is for, as the schema names it. */
   readonly door?: string;
 }
 
-/** Which quota. */
+/** Names a quota. */
 export interface QuotaName extends QuotaOwner {
   readonly kind: QuotaKind;
 }
 
 export interface Operator {
-  /** Each throws if no gateway has answered within the limit of a call, or if the signal is aborted. */
+  /** Like all calls here, throws if no gateway answers within the limit of a call, or if the signal is aborted. */
   createToken(wish: TokenWish): Promise<NewToken>;
   revokeToken(id: string): Promise<void>;
   /** @param limit null: none */
   setQuota(quota: QuotaName, limit: number | null): Promise<void>;
-  /** Lets the setting hold again. */
+  /** Makes the setting apply again. */
   resetQuota(quota: QuotaName): Promise<void>;
-  /** Resolves when it serves sessions. Throws, too, if it cannot be built. */
+  /** Resolves when the environment serves sessions. Also throws if the environment cannot be built. */
   createEnvironment(wish: EnvironmentWish): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** Subscriptions to output: all of a user throughout the run, and that of one execution. */
+/** Subscriptions to all output of a user throughout the run, and to the output of one execution. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -68,7 +68,7 @@ async function subscribe(
     return await take(client, subscription);
   } catch (error: unknown) {
     signal.throwIfAborted();
-    // If it broke in any other way, the caller continues with the next connection.
+    // Null if the connection broke. The caller then continues over the next connection.
     return refusalIn(error);
   } finally {
     signal.removeEventListener('abort', onStop);

@@ -14,7 +14,7 @@ export interface FaultKind {
 export interface Candidate {
   /** The target. Two faults never hold the same target at the same time. */
   readonly resource: string;
-  /** Another target that must not be struck meanwhile. Several faults may need the same one. */
+  /** A second target, which no fault may hold meanwhile. Several faults may need the same second target. */
   readonly needs?: string;
   readonly on: Partial<Pick<FaultRecord, 'gateway' | 'workerId' | 'user'>>;
   /** Null: the target had just ended, so nothing was struck. */

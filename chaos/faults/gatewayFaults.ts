@@ -1,4 +1,4 @@
-/** Faults of the gateways themselves, and the end of tokens, of which all of them must hear. */
+/** Faults of the gateways themselves, and revoked tokens, which all gateways must refuse. */
 
 import { pause } from '../../src/async/pause.ts';
 import { attempt } from '../clients/calls.ts';
@@ -65,9 +65,9 @@ function back(gateway: Gateway): () => Promise<void> {
   return async () => gateway.resume();
 }
 
-// Revokes the token of a user, who has got another one before, and then tries the former at every gateway.
+// Gives a user another token, revokes the former one, and then tries the revoked token at every gateway.
 
-/** From the answer of the gateway that revokes it, until no gateway lets its holder in. docs/run/access.md promises it. */
+/** This long after the answer to the revocation, no gateway accepts the token: docs/run/access.md promises it. */
 const REVOKED_WITHIN_MS = 1_000;
 /** A gateway that is paused (SIGSTOP) does not answer until it goes on. */
 const TRY_LIMIT_MS = 10_000;

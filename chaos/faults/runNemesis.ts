@@ -31,7 +31,7 @@ export interface NemesisDeps {
   readonly say: (line: string) => void;
 }
 
-/** Causes faults until `signal` is aborted. After healing all, resolves with those that it could not cause or undo. */
+/** Causes faults until `signal` is aborted, then heals all. Resolves with failures to cause or to heal a fault. */
 export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<string[]> {
   const { random } = deps.scene;
   const running = new Map<Promise<void>, Candidate>();

@@ -45,7 +45,7 @@ export const workerFaults: readonly FaultKind[] = [
   {
     name: 'kernel: kill -9',
     weight: 9,
-    // All kernels and commands of the worker, with all that they have started.
+    // Kills all kernels and commands of the worker, and all that they have started.
     candidates: byProcess(({ ofUser }) => {
       for (const pid of ofUser) signal(pid, 'SIGKILL');
       return ofUser.length > 0 ? NOTHING_TO_HEAL : null;
@@ -57,7 +57,7 @@ export const workerFaults: readonly FaultKind[] = [
     candidates: byProcess(({ reapers }, { random }) => killOne(random.pick(reapers))),
   },
   {
-    // What makes commands or changes files, the reaper of a command, or the process that waits to become the next one.
+    // Kills the spawner, the helper for files, a command's reaper, or the process that waits for the next command.
     name: 'helper: kill -9',
     weight: 4,
     candidates: byProcess(({ helpers, others }, { random }) =>
@@ -112,8 +112,9 @@ function byProcess(
 
 /**
  * Null if the engine refuses the call for one of these reasons. 404: the container is gone. 409: it has ended, or is
- * being removed. 500: it has ended but the engine has not noticed yet; runc cannot freeze it because it keeps forking
- * (runc then thaws it); or the engine has been killed while it paused it, and does not know that it is paused.
+ * being removed. 500: the container has ended, but the engine has not noticed yet; or runc cannot freeze the container
+ * because it keeps forking (runc then thaws it); or the engine was killed while it paused the container, and does not
+ * know now that the container is paused.
  */
 async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   try {

@@ -5,7 +5,7 @@ import { hasCode } from '../../src/domain/errors.ts';
 /** The users of `worker-image/Dockerfile`. */
 const AGENT_UID = 64_001;
 const KERNEL_UID = 64_002;
-/** In /proc/PID/stat, counted from the field after the command's name: clock ticks from boot to its start. */
+/** The index of the start time, in clock ticks since boot, among the fields of /proc/PID/stat that follow the name. */
 const START_FIELD = 19;
 
 export interface ContainerProcesses {
@@ -19,7 +19,7 @@ export interface ContainerProcesses {
   readonly reapers: readonly number[];
   /** Other processes of the agent's user, such as reapers of commands. */
   readonly others: readonly number[];
-  /** Of these, the one that waits to become the next command, and its reaper. */
+  /** The two of `others` that wait: the process that becomes the next command, and its reaper. */
   readonly waiting: readonly number[];
   /** All processes of the user of kernels and commands. */
   readonly ofUser: readonly number[];
@@ -34,14 +34,14 @@ export function containerProcesses(containerId: string): ContainerProcesses {
   const ofAgent = found.filter(
     ({ uid, command }) => uid === AGENT_UID && !/^\S*tini /.test(command),
   );
-  // Its forks have the same command line, and are younger.
+  // The agent's forks have the same command line, but are younger. So the first match is the agent.
   const agent = ofAgent.find(({ command }) => /^\S*python3 .*\bcellhouse_agent\b/.test(command));
   const isForkServer = ({ command }: Facts) => /\bcellhouse_kernel\.fork_server\b/.test(command);
   const isReaper = ({ command }: Facts) => /\breaper\.py\b/.test(command);
   const rest = ofAgent.filter((each) => each !== agent && !isForkServer(each) && !isReaper(each));
   const isHelper = ({ parent }: Facts) => parent === agent?.pid;
   const others = rest.filter((each) => !isHelper(each));
-  // A command's own process has another user.
+  // A running command has another user. So a child of a reaper that has the agent's user still waits for a command.
   const next = others.find(({ parent }) => others.some(({ pid }) => pid === parent));
   return {
     agent: agent?.pid ?? null,

@@ -21,7 +21,7 @@ export interface Gateway {
   readonly pid: number | null;
   /** Sends a signal, if the gateway is running. If it ends after SIGTERM or SIGKILL, that does not count as a crash. */
   signal(name: NodeJS.Signals): void;
-  /** Keeps the supervisor from starting it again, until `resume`. */
+  /** Keeps the supervisor from starting the gateway again, until `resume`. */
   hold(): void;
   resume(): void;
   /** Whether /readyz answers that it is ready. */

@@ -23,7 +23,7 @@ export interface Postgres {
   readonly client: Client;
   /** Resolves when the server accepts connections. */
   start(): Promise<void>;
-  /** Kills the main process with SIGKILL. The others notice it and end. */
+  /** Kills the main process with SIGKILL. The server's other processes notice that and end. */
   kill(): void;
   /** An orderly stop. */
   stop(): Promise<void>;

@@ -42,8 +42,8 @@ interface WorldDeps {
 }
 
 /**
- * Workers beyond one for each user of GraphQL: for those of doors. So when all have a session, no worker is idle: idle ones
- * of other environments have to make way.
+ * Workers for the users of doors, in addition to one for each user of GraphQL. So there are no more workers than users,
+ * and idle workers of one environment must make way for sessions in another.
  */
 const SPARE_WORKERS = 2;
 
@@ -113,7 +113,7 @@ async function open(
       QUOTA_TENANT_OPEN_SESSIONS: String(quotas.openSessionsOfTenant),
       QUOTA_USER_EXECUTIONS_PER_MINUTE: String(quotas.executionsPerMinuteOfUser),
       MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
-      // All come from one address, and try revoked tokens.
+      // All clients have one address, from which the nemesis tries revoked tokens.
       AUTH_FAILURES_PER_MINUTE: '10000',
       PORT: String(port),
       SOCKET_DIR: socketDir,

@@ -1,4 +1,4 @@
-/** The quotas of a run. They are tight, so that calls are refused, but nobody is refused for ever. */
+/** The quotas of a run. They are so tight that calls are refused, but each call succeeds in the end. */
 
 import { type QuotaChoice, tenantOf, userName } from '../clients/operator.ts';
 import type { Quotas } from '../history.ts';
@@ -20,7 +20,7 @@ export function quotasFor(users: number): Quotas {
   };
 }
 
-/** What users' quotas may become: never so low that nothing at all could run. */
+/** The limits that users' quotas may get: none is so low that nothing could run. */
 const USER_LIMITS = [
   ['EXECUTIONS_PER_MINUTE', [5, 12, 20, 60, null]],
   ['RUNNING_EXECUTIONS', [1, 2]],

@@ -88,7 +88,7 @@ function socketFolders(socketDir: string): string[] {
     .sort();
 }
 
-// Reads all events and outputs, and what is left of secret input, from the database, for the checker.
+// Reads all events, outputs and remaining secret input from the database, for the checker.
 
 const PAGE = 2_000;
 

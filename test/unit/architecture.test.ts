@@ -67,7 +67,7 @@ describe('the picture of rooms', () => {
   const importing = (...files: readonly string[]) =>
     files.map((file) => `import { thing } from '../${file}';\n`).join('');
 
-  it('leaves out an arrow that others imply', () => {
+  it('leaves out an arrow that other arrows imply', () => {
     const arrows = arrowsIn({
       'src/server/a.ts': importing('service/a.ts', 'pool/a.ts'),
       'src/service/a.ts': importing('pool/a.ts'),
@@ -76,7 +76,7 @@ describe('the picture of rooms', () => {
     expect(drawRooms(arrows)).toBe(picture);
   });
 
-  it('has no arrow for types, for what nearly every room imports, and within a room', () => {
+  it('has no arrow for imports of types, from rooms that nearly all import, and within a room', () => {
     const arrows = arrowsIn({
       'src/pool/a.ts': `import type { Thing } from '../runtime/a.ts';\n${importing('domain/a.ts')}`,
       'src/runtime/a.ts': importing('runtime/b.ts', 'async/pause.ts'),

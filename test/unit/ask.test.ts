@@ -7,11 +7,11 @@ const terminal = () => Object.assign(new PassThrough(), { isTTY: true });
 it.each([
   ['input', new PassThrough(), terminal()],
   ['output', terminal(), new PassThrough()],
-])('has nobody to ask if the %s is no terminal', (_name, input, output) => {
+])('cannot ask if the %s is not a terminal', (_name, input, output) => {
   expect(askAtTerminal(input, output)).toBeNull();
 });
 
-it('shows the question, and gives the line that is typed', async () => {
+it('shows the question, and returns the line that is typed', async () => {
   const [input, output] = [terminal(), terminal()];
   const answer = askAtTerminal(input, output)?.('Who? ');
   input.write('ann\nmore\n');
@@ -19,7 +19,7 @@ it('shows the question, and gives the line that is typed', async () => {
   expect(String(output.read())).toContain('Who? ');
 });
 
-it('gives nothing if the terminal ends', async () => {
+it('returns an empty line if the terminal ends', async () => {
   const input = terminal();
   const answer = askAtTerminal(input, terminal())?.('Who? ');
   input.end();

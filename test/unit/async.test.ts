@@ -13,7 +13,7 @@ import { within } from '../../src/async/within.ts';
 const never = new Promise<never>(() => undefined);
 
 describe('onAbort', () => {
-  it('calls when the signal is aborted, unless the listener is taken back', () => {
+  it('calls the listener when the signal is aborted, unless the listener was removed', () => {
     const signal = new AbortController();
     const heard: string[] = [];
     onAbort(signal.signal, () => heard.push('one'));
@@ -25,7 +25,7 @@ describe('onAbort', () => {
     expect(getEventListeners(signal.signal, 'abort')).toEqual([]);
   });
 
-  it('calls at once if the signal is aborted already', () => {
+  it('calls the listener at once if the signal is aborted already', () => {
     const heard: string[] = [];
     onAbort(AbortSignal.abort(), () => heard.push('one'));
     expect(heard).toEqual(['one']);
@@ -72,7 +72,7 @@ describe('within', () => {
 });
 
 describe('pause', () => {
-  it('ends at once when the signal is aborted, before or meanwhile', async () => {
+  it('ends at once when the signal is aborted, before the pause or during it', async () => {
     await pause(3_600_000, AbortSignal.abort());
     const closing = new AbortController();
     const pausing = pause(3_600_000, closing.signal);
@@ -82,7 +82,7 @@ describe('pause', () => {
 });
 
 describe('withAbort', () => {
-  it('gives a signal that follows another, and leaves no listener on that one', async () => {
+  it('gives a signal that is aborted with the given one, and leaves no listener on the given one', async () => {
     const stopping = new AbortController();
     const waiting = withAbort(stopping.signal, async ({ signal }) => {
       await once(signal, 'abort');
@@ -94,7 +94,7 @@ describe('withAbort', () => {
     expect(getEventListeners(stopping.signal, 'abort')).toHaveLength(0);
   });
 
-  it('aborts only its own signal: after the work, or at once if the other is aborted already', async () => {
+  it('aborts only its own signal: after the work, or at once if the given one is aborted already', async () => {
     const { signal } = new AbortController();
     const died = withAbort(signal, async (own) => {
       own.abort(new Error('died'));
@@ -112,12 +112,12 @@ describe('withAbort', () => {
 describe('backOffMs', () => {
   const backOff = { firstMs: 20, maxMs: 1_000 };
 
-  it('doubles from the first to the limit, however often', () => {
+  it('doubles from the first pause up to the limit, after any number of attempts', () => {
     const most = [0, 1, 2, 5, 6, 2_000].map((attempt) => backOffMs(backOff, attempt, () => 1));
     expect(most).toEqual([20, 40, 80, 640, 1_000, 1_000]);
   });
 
-  it('is at random between half of that and all of it', () => {
+  it('is a random part of that, at least half of it', () => {
     expect(backOffMs(backOff, 0, () => 0)).toBe(10);
     expect(backOffMs(backOff, 0, () => 0.5)).toBe(15);
     const some = Array.from({ length: 100 }, () => backOffMs(backOff, 0));
@@ -128,17 +128,17 @@ describe('backOffMs', () => {
 });
 
 describe('pollUntil', () => {
-  it('gives what it finds, looking at once and then again', async () => {
+  it('looks at once and then again, and resolves with what it finds', async () => {
     const seen = [null, undefined, false, 'there'];
     expect(await pollUntil({ everyMs: 1, limitMs: 60_000 }, () => seen.shift())).toBe('there');
     expect(seen).toEqual([]);
   });
 
-  it('gives null when the time is over', async () => {
+  it('resolves with null when the time is over', async () => {
     expect(await pollUntil({ everyMs: 1, limitMs: 5 }, async () => false)).toBe(null);
   });
 
-  it('fails as the look does', async () => {
+  it('fails if a look fails', async () => {
     const look = () => Promise.reject(new Error('cannot look'));
     await expect(pollUntil({ everyMs: 1, limitMs: 60_000 }, look)).rejects.toThrow('cannot look');
   });
@@ -201,7 +201,7 @@ describe('tasks in order', () => {
     expect(log.indexOf('3 begins')).toBeLessThan(log.indexOf('1 ends'));
   });
 
-  it('are not run if too many of the same name wait; later ones are', async () => {
+  it('are refused if too many with the same name wait, and accepted again later', async () => {
     const { run } = createInOrder(2);
     const { promise, resolve } = deferred<string>();
     const waiting = [run('a', () => promise), run('a', () => promise)];

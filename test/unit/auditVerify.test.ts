@@ -28,14 +28,14 @@ describe('parseAuditHead', () => {
 });
 
 describe('audit verify', () => {
-  it('takes a file or none', () => {
+  it('takes no argument except a file of heads', () => {
     expect(headsFile([])).toBeNull();
     expect(headsFile(['--heads', 'x'])).toBe('x');
     for (const words of [['--heads='], ['more'], ['--head', 'x']])
       expect(() => headsFile(words)).toThrow('cellhouse --help');
   });
 
-  it('reports each finding, what is not sealed, and when no head from outside was compared', () => {
+  it('reports each finding, how many events are not sealed, and that no outside head was compared', () => {
     expect(report(CLEAN, 0.04)).toEqual([
       'Compared 9 links up to position 9 of chain c in 0.0 s.',
       'Compared 2 heads that were noted outside of the database.',

@@ -9,7 +9,7 @@ const PER_MINUTE = 5;
 const RIGHT = `ch_${'a'.repeat(43)}`;
 const WRONG = `ch_${'b'.repeat(43)}`;
 
-/** The token is not known yet, as after a start, so that it is looked up in a database, which is asked `read`. */
+/** As after a start, no token is in the cache, so each is looked up in a database. Each look-up calls `read`. */
 function begin(read: () => Promise<void> = async () => {}) {
   const authenticate = createAuthenticate({
     token: 'of-the-operator',
@@ -36,7 +36,7 @@ it('a client that begins with many calls at once is let in with all of them', as
   expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
 });
 
-it('an address that has guessed too often gets no answer, and what nobody could look up was no guess', async () => {
+it('an address that has guessed too often is refused, and a failed look-up does not count as a guess', async () => {
   let isAway = true;
   const call = begin(async () => {
     if (isAway) throw new DomainError('DATABASE_UNAVAILABLE', 'The database is away.');

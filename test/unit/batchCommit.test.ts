@@ -79,13 +79,13 @@ describe('the commit of a batch', () => {
     });
   });
 
-  it('appends no event for an execution that only put out more', () => {
+  it('appends no event for an execution that only has more output', () => {
     const batch = emptyBatch();
     addOutput(batch, job({ startedAt: later(1), status: 'RUNNING' }), out('a'), later(2));
     expect(batchCommit(batch, ENDED_WORKER)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });
   });
 
-  it('ends with the finish, behind the outputs and in the same commit', () => {
+  it('ends with the finish, after the outputs and in the same commit', () => {
     const batch = emptyBatch();
     const one = job({}, 2);
     addOutput(batch, one, out('a'), later(4));
@@ -156,7 +156,7 @@ describe('the commit of a batch', () => {
     expect(batchCommit(batch, withSession({ ...session, closedAt: later(0) })).streams).toEqual([]);
   });
 
-  it('records what became of each context in its own stream, in order, and each fact once', () => {
+  it("records each fact about a context once, in order, in the context's own stream", () => {
     const batch = emptyBatch();
     const [one, other, ended] = [openContext(), openContext(), openContext()];
     const at = later(1).toISOString();
@@ -224,7 +224,7 @@ describe('a batch of which a part is already stored, because an answer was lost,
     expect(await again(10)).toEqual([]);
   });
 
-  it('ends behind the rest', async () => {
+  it('adds the finish after the rest', async () => {
     expect(await again(9, true)).toEqual([
       [10, 'clear'],
       [11, 'finish'],

@@ -44,7 +44,7 @@ describe('a run compared with a former one', () => {
     expect(judge(report(1.2), report(Number.NaN))).toHaveLength(1);
   });
 
-  it('fails on a comparison that only one of the two has', () => {
+  it('fails on a comparison that only one of the two runs has', () => {
     const one = judge(report(1), { benches: [{ name: 'a', comparisons: [] }] });
     expect(one).toEqual([
       'nothing was compared',

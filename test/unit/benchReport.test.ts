@@ -140,7 +140,7 @@ describe('the arguments of npm run bench', () => {
     });
   });
 
-  it('go to the named bench if the suite does not know them, and are refused without exactly one', () => {
+  it('go to the named bench if the suite does not know them, and are refused unless one bench is named', () => {
     expect(parse('long', '--minutes', '5', '--short', '--json=x', '--plot', 'y').args).toEqual([
       '--minutes',
       '5',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { BoundedMap } from '../../src/domain/boundedMap.ts';
 
-it('a bounded map forgets what was set longest ago, and only when there is one too many', () => {
+it('a bounded map drops the entry that was set longest ago, and only if it has one too many', () => {
   const map = new BoundedMap<string, number>(2);
   map.set('a', 1).set('b', 2).set('a', 3);
   expect([...map]).toEqual([

@@ -61,7 +61,7 @@ function refusedChange(
   );
 }
 
-it('whose database is away is answered as that', async () => {
+it('a failed change whose end cannot be recorded, because the database is away, says just that', async () => {
   const away = new DatabaseAwayError(30_000);
   const fail = () => {
     throw away;
@@ -69,7 +69,7 @@ it('whose database is away is answered as that', async () => {
   await expect(refusedChange('write', 'disk_full', fail)).rejects.toBe(away);
 });
 
-it('whose end cannot be recorded because of a defect has both causes', async () => {
+it('a failed change whose end cannot be recorded, because of a defect, fails with both errors', async () => {
   const defect = new Error('a defect');
   const fail = () => {
     throw defect;
@@ -79,7 +79,7 @@ it('whose end cannot be recorded because of a defect has both causes', async () 
   });
 });
 
-it('that does not fit does not claim that nothing was changed: an archive is extracted file by file', async () => {
+it('the answer to a change that does not fit on the disk says that an archive may be extracted in part', async () => {
   await expect(refusedChange('extract', 'disk_full', () => {})).rejects.toMatchObject({
     code: 'NO_SPACE',
     message: expect.stringMatching(
@@ -100,10 +100,13 @@ it.each<[FileOperation, FileRefusalCode, boolean]>([
   ['extract', 'busy', true],
   ['extract', 'bad_archive', true],
   ['extract', 'not_found', true],
-])('%s that is refused as %s may have happened: %s', async (operation, code, mayHaveHappened) => {
-  const recorded: Commit[] = [];
-  await refusedChange(operation, code, (commit) => recorded.push(commit)).catch(() => null);
-  expect(recorded.map(({ streams }) => streams[0]?.events)).toMatchObject([
-    [{ type: 'FileChangeFailed', data: { mayHaveHappened } }],
-  ]);
-});
+])(
+  'the end of a %s that is refused as %s is recorded with mayHaveHappened %s',
+  async (operation, code, mayHaveHappened) => {
+    const recorded: Commit[] = [];
+    await refusedChange(operation, code, (commit) => recorded.push(commit)).catch(() => null);
+    expect(recorded.map(({ streams }) => streams[0]?.events)).toMatchObject([
+      [{ type: 'FileChangeFailed', data: { mayHaveHappened } }],
+    ]);
+  },
+);

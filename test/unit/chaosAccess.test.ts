@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of revoked tokens. */
+/** Tests what the checker of chaos runs finds about revoked tokens. */
 import { expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { TokenTry } from '../../chaos/history.ts';
@@ -12,7 +12,7 @@ const tryOf = (outcome: TokenTry['outcome']): TokenTry => ({
   outcome,
 });
 
-it('a revoked token that a gateway lets in is found', () => {
+it('a revoked token that a gateway lets in is reported', () => {
   const history = { ...soundHistory(), tokenTries: OUTCOMES.map(tryOf) };
   expect(checkHistory(history)).toEqual([
     {
@@ -22,7 +22,7 @@ it('a revoked token that a gateway lets in is found', () => {
   ]);
 });
 
-it('the report says how many tries there were, so that a run without any is seen', () => {
+it('the report says how many tries there were, so that a run without any is noticed', () => {
   expect(accessTried(soundHistory())).toMatch(/^0 tokens revoked; .* 0 refused, 0 let in/);
   const fault = { name: 'token: revoked', startedAt: 0, healedAt: 0, gateway: null } as const;
   const faults = [{ ...fault, workerId: null, user: 'ann' }];
@@ -32,7 +32,7 @@ it('the report says how many tries there were, so that a run without any is seen
   );
 });
 
-it('tries of revoked tokens that nobody has answered prove nothing', () => {
+it('tries of revoked tokens of which none was answered are reported as no proof', () => {
   const unanswered = Array.from({ length: 7 }, () => tryOf('no answer'));
   expect(checkHistory({ ...soundHistory(), tokenTries: unanswered })).toEqual([
     { type: 'lost', what: 'the proof: none of 7 tries of a revoked token was refused' },

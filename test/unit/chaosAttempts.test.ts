@@ -1,9 +1,9 @@
-/** Tests that clients of chaos runs end when they are told to. */
+/** Tests that clients of chaos runs stop when their signal is aborted. */
 import { expect, it } from 'vitest';
 import { type ClientDeps, untilAnswered } from '../../chaos/clients/attempts.ts';
 import { createRandom } from '../../chaos/random.ts';
 
-it('a client that was ended makes no further call, also one whose attempts heed no signal', async () => {
+it('a client whose signal is aborted makes no further call, even if its attempts ignore the signal', async () => {
   const stopping = new AbortController();
   let attempts = 0;
   const attempt = async () => {

@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of the audit chain. */
+/** Tests what the checker of chaos runs finds about the audit chain. */
 import { expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { RestRecord } from '../../chaos/history.ts';
@@ -12,20 +12,20 @@ const found = (audit: Partial<RestRecord['audit']>) =>
     rest: { ...sound.rest, audit: { ...sound.rest.audit, ...audit } },
   }).map(({ type, what }) => `${type}: ${what}`);
 
-it('what verify finds is found, once', () => {
+it('a finding of `cellhouse audit verify` is reported once', () => {
   const findings = ['Event 3 (SessionOpened) was changed.'];
   expect(found({ serving: { ...serving, findings }, down: { ...down, findings } })).toEqual([
     'lost: the audit: Event 3 (SessionOpened) was changed.',
   ]);
 });
 
-it('an event that was not compared is found', () => {
+it('an event that was not compared is reported', () => {
   expect(found({ serving: { ...serving, events: serving.events - 1 } })).toEqual([
     `lost: the audit compared ${serving.events - 1} events of ${serving.events}`,
   ]);
 });
 
-it('what is not sealed at rest is found, and afterwards it may be so', () => {
+it('events that are not sealed at rest are reported, and after down they are not', () => {
   const unsealed = 2;
   expect(found({ serving: { ...serving, unsealed } })).toEqual([
     'lost: 2 events were not sealed at rest',

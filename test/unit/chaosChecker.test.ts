@@ -29,7 +29,7 @@ const firstStream = (): StreamRecord => {
 const withStream = (change: Partial<StreamRecord>): Partial<History> => ({
   streams: [{ ...firstStream(), ...change }, ...sound.streams.slice(1)],
 });
-/** The history's events without those of a stream, numbered as if those had never been there. */
+/** The history's events without those of some streams, numbered as if these streams had never existed. */
 const withoutStreams = (...ids: string[]) =>
   sound.events
     .filter(({ streamId }) => !ids.includes(streamId))
@@ -60,7 +60,7 @@ describe('a sound history', () => {
 });
 
 describe('a session of another environment than was asked for', () => {
-  it('shows, and one of the environment that was asked for does not', () => {
+  it('is reported, and a session of the right environment is not', () => {
     const environmentId = newId<EnvironmentId>();
     const requested = environmentRequested({ environmentId, name: 'science' });
     const [environment] = requested.events;
@@ -83,7 +83,7 @@ describe('a session of another environment than was asked for', () => {
     });
   });
 
-  /** The event, if it asks for an environment or gives one. */
+  /** The event, with the environment that it asks for, or in which its worker is made. */
   function within(
     event: DomainEvent,
     asked: string | null,
@@ -98,7 +98,7 @@ describe('a session of another environment than was asked for', () => {
 });
 
 describe('a lost batch', () => {
-  it('shows because a client had received it', () => {
+  it('is reported because a client had received it', () => {
     const lost = ['ann-2', 'ann-3'].map(idOf);
     const outputs = sound.outputs.filter(({ executionId }) => !lost.includes(executionId));
     const all = found({ events: withoutStreams(...lost), outputs });
@@ -107,7 +107,7 @@ describe('a lost batch', () => {
     );
   });
 
-  it('shows in the counter, though no client had received it', () => {
+  it('is reported because of the counter, though no client had received it', () => {
     const outputs = sound.outputs.filter(({ executionId }) => executionId !== idOf('ann-2'));
     const calls = sound.calls.filter(({ key }) => key !== 'ann-2');
     expect(found({ events: withoutStreams(idOf('ann-2')), outputs, calls, watches: [] })).toEqual([
@@ -115,7 +115,7 @@ describe('a lost batch', () => {
     ]);
   });
 
-  it('shows when its end is missing', () => {
+  it('is reported when its end is missing', () => {
     const events = withEvent(idOf('ann-2'), (event) =>
       event.type === 'ExecutionFinished' ? null : event,
     );
@@ -134,7 +134,7 @@ describe('a doubled run', () => {
     };
   }
 
-  it('shows in the counter that follows', () => {
+  it('is reported because of the next counter', () => {
     const raise = ranTwice('ann-2');
     const outputs = sound.outputs.map((each, index) => ({
       ...each,
@@ -145,7 +145,7 @@ describe('a doubled run', () => {
     );
   });
 
-  it("shows in the kernel's own list", () => {
+  it("is reported because of the kernel's own list", () => {
     const outputs = sound.outputs.map((each) =>
       each.executionId === idOf('bob-3')
         ? { ...each, text: each.text.replace(/^bob-2 /, 'bob-2 bob-2 ') }
@@ -156,7 +156,7 @@ describe('a doubled run', () => {
     );
   });
 
-  it('shows when a key was answered with two executions', () => {
+  it('is reported when a key was answered with two executions', () => {
     const calls = sound.calls.map((call, index) =>
       call.key === 'ann-2' && index === sound.calls.findLastIndex(({ key }) => key === 'ann-2')
         ? { ...call, answer: call.answer && { ...call.answer, id: idOf('ann-3') } }
@@ -167,7 +167,7 @@ describe('a doubled run', () => {
     );
   });
 
-  it('shows when an execution ends twice', () => {
+  it('is reported when an execution ends twice', () => {
     const id = idOf('ann-3');
     const ends = sound.events.filter(
       ({ streamId, event }) => streamId === id && event.type === 'ExecutionFinished',
@@ -203,13 +203,13 @@ describe('an orphan', () => {
       'processes in worker .*: 3 of',
     ],
     ['processes', [{ ...sound.rest.serving.processes[0], strangers: 1 }], 'and 1 strangers'],
-  ])('shows at rest, in %s', (name, value, what) => {
+  ])('is reported at rest, in %s', (name, value, what) => {
     expect(found(withServing({ [name]: value }))).toEqual([
       expect.stringMatching(new RegExp(`^orphan: .*${what}`)),
     ]);
   });
 
-  it('shows after all gateways have stopped, and after down', () => {
+  it('is reported after all gateways have stopped, and after down', () => {
     const stopped = { ...sound.rest.stopped, connections: ['commits'] };
     const down = { ...sound.rest.down, containers: [stranger], leases: ['upkeep'] };
     expect(found({ rest: { ...sound.rest, stopped, down } })).toEqual([
@@ -221,7 +221,7 @@ describe('an orphan', () => {
 });
 
 describe('a wrong order', () => {
-  it('shows in what a subscriber saw', () => {
+  it('is reported in what a subscriber received', () => {
     const [first, second, third, ...rest] = firstStream().items;
     const items = [first, third, second, ...rest].flatMap((item) => item ?? []);
     expect(found(withStream({ items }))).toEqual([
@@ -229,7 +229,7 @@ describe('a wrong order', () => {
     ]);
   });
 
-  it('shows in the lines that are stored, though they are numbered well', () => {
+  it('is reported in the stored lines, though their numbers are in order', () => {
     const swap: Readonly<Record<string, string>> = { '4:\n': '5:\n', '5:\n': '4:\n' };
     const spoil = <Item extends { text: string }>(item: Item) => ({
       ...item,
@@ -242,7 +242,7 @@ describe('a wrong order', () => {
     );
   });
 
-  it('shows when an execution ran before one that was accepted earlier', () => {
+  it('is reported when an execution ran before one that was accepted earlier', () => {
     const [one, two] = [idOf('ann-2'), idOf('ann-3')];
     const other: Readonly<Record<string, string>> = { [one]: two, [two]: one };
     const outputs = sound.outputs.map((each) => ({
@@ -271,7 +271,7 @@ describe('a subscriber to all output of a user', () => {
       'doubled: what ann watched has',
     ],
     ['the end does not come', (items) => items.slice(0, -1), 'lost: what ann watched ends before'],
-  ])('shows when %s', (_name, change, what) => {
+  ])('is reported when %s', (_name, change, what) => {
     expect(withItems(change)).toContainEqual(expect.stringContaining(what));
   });
 });
@@ -286,19 +286,19 @@ describe('a file', () => {
   };
   const got = (sha256: string | null) => ({ answer: { sha256, names: [] } });
 
-  it('shows when a download got bytes that nobody sent', () => {
+  it('is reported when a download got bytes that nobody sent', () => {
     expect(withFile('download', got('half of third'), 2)).toEqual([
       'lost: one.bin of ann was read torn',
     ]);
   });
 
-  it('shows when a download got content that had been replaced', () => {
+  it('is reported when a download got content that had been replaced', () => {
     expect(withFile('download', got('second'), 2)).toEqual([
       'lost: one.bin of ann was read with older content',
     ]);
   });
 
-  it('may be what an unanswered attempt left later', () => {
+  it('may have the content of an unanswered attempt, which took effect later', () => {
     const unsure = { failures: { 'no answer in time': 1 } };
     const files = sound.files.map((each) => {
       if (each.sha256 === 'second') return { ...each, ...unsure };
@@ -307,13 +307,13 @@ describe('a file', () => {
     expect(found({ files })).toEqual([]);
   });
 
-  it('shows when it is gone though its session goes on', () => {
+  it('is reported when it is gone though its session goes on', () => {
     expect(withFile('download', got(null))).toEqual([
       'lost: one.bin of ann is gone, and its session has not ended',
     ]);
   });
 
-  it('shows when an upload was answered and is not recorded, or recorded without an upload', () => {
+  it('is reported when an answered upload is not recorded, or a recorded one was not sent', () => {
     const events = sound.events.map((each) =>
       each.event.type === 'FileWritten' && each.event.data.sha256 === 'first'
         ? { ...each, event: { ...each.event, data: { ...each.event.data, sha256: 'other' } } }
@@ -325,7 +325,7 @@ describe('a file', () => {
     ]);
   });
 
-  it('shows when an upload was recorded more often than it was attempted', () => {
+  it('is reported when an upload was recorded more often than it was attempted', () => {
     const twice = sound.events.filter(
       ({ event }) =>
         event.type === 'FileChangeRequested' ||
@@ -352,7 +352,7 @@ describe('a file', () => {
     ]);
   });
 
-  it('shows when something is left in the home', () => {
+  it('is reported when it is left in the home and no client has uploaded it', () => {
     const answer = { sha256: null, names: ['one.bin', '.one.bin.partial'] };
     expect(withFile('list', { answer })).toEqual([
       'orphan: file .one.bin.partial in the home of ann',
@@ -364,7 +364,7 @@ describe('a file', () => {
 });
 
 describe('a silent gap', () => {
-  it('shows in what a subscriber saw', () => {
+  it('is reported in what a subscriber received', () => {
     const items = firstStream()
       .items.filter(({ text }) => text !== '7:\n')
       .map((item, index) => ({ ...item, seq: index + 1 }));
@@ -373,7 +373,7 @@ describe('a silent gap', () => {
     ]);
   });
 
-  it('shows in what is stored', () => {
+  it('is reported in what is stored', () => {
     const drop = <Item extends { text: string; seq: number }>(items: readonly Item[]) =>
       items
         .filter(({ text }) => text !== '7:\n')
@@ -388,7 +388,7 @@ describe('a silent gap', () => {
     ]);
   });
 
-  it('shows when a gap is reported that no fault explains', () => {
+  it('is reported when no fault explains a marked gap', () => {
     expect(found({ faults: sound.faults.slice(1) })).toEqual([
       expect.stringMatching(/has a gap \(replay_overflow\) that no fault explains$/),
     ]);
@@ -396,7 +396,7 @@ describe('a silent gap', () => {
 });
 
 describe('an end without a cause', () => {
-  it('shows when a session, its worker and its code are lost without a fault', () => {
+  it('is reported when a session, its worker and its code are lost without a fault', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'container: killed');
     expect(found({ faults })).toEqual([
       expect.stringMatching(/^lost: session .* of ann ended as worker-lost without a cause$/),
@@ -404,14 +404,14 @@ describe('an end without a cause', () => {
     ]);
   });
 
-  it('shows when a kernel died without a fault', () => {
+  it('is reported when a kernel died without a fault', () => {
     const faults = sound.faults.filter(({ name }) => name === 'PostgreSQL: kill -9');
     expect(found({ faults })).toContainEqual(
       expect.stringMatching(/^lost: execution .* ended as ERROR \(KernelDied\) without a cause$/),
     );
   });
 
-  describe('variables that are lost and that no execution reports', () => {
+  describe('a loss of variables that no execution reports', () => {
     const events = sound.events.map((each) =>
       each.event.type === 'ExecutionFinished'
         ? {
@@ -424,11 +424,11 @@ describe('an end without a cause', () => {
       /^lost: variables were lost between .*, and nobody was told$/,
     );
 
-    it('show', () => {
+    it('is reported', () => {
       expect(found({ events })).toContainEqual(shown);
     });
 
-    it('show though their user asked for a fresh kernel all the time', () => {
+    it('is reported even if the user restarted the kernel at that time', () => {
       const restarts = sound.calls.map((call) => ({
         ...call,
         operation: 'restartKernel' as const,
@@ -445,7 +445,7 @@ describe('an end without a cause', () => {
         : event,
     );
 
-    it('shows', () => {
+    it('is reported', () => {
       expect(found({ events: told })).toContain(
         'lost: ann-3 was told that its state is lost; it is not',
       );
@@ -473,14 +473,14 @@ describe('an end without a cause', () => {
     });
   });
 
-  it('shows when a session was released that nobody asked to release', () => {
+  it('is reported when a session was released that nobody asked to release', () => {
     const calls = sound.calls.filter(({ operation }) => operation !== 'release');
     expect(found({ calls })).toContainEqual(
       expect.stringMatching(/^lost: session .* of bob ended as released without a cause$/),
     );
   });
 
-  it('shows when a gateway ended by itself, or with an error', () => {
+  it('is reported when a gateway ended by itself, or with an error', () => {
     const exits = [{ gateway: 1, at: 0, how: 'SIGSEGV' }];
     expect(found({ exits, rest: { ...sound.rest, exitCodes: [0, 1] } })).toEqual([
       'lost: gateway 1 ended by itself: SIGSEGV',

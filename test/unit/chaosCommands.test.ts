@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of commands and contexts, each time in a sound history with one change. */
+/** Tests what the checker of chaos runs finds about commands and contexts, in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
 import { CALL_LIMIT_MS } from '../../chaos/clients/attempts.ts';
 import { makeCommand } from '../../chaos/clients/shellCells.ts';
@@ -15,7 +15,7 @@ const callOf = (kind: CellKind) => {
   if (!call?.answer?.id) throw new Error(`There is no ${kind}.`);
   return { ...call, id: call.answer.id };
 };
-/** The outputs, and the answers that contain them, with the text of one kind of execution changed. */
+/** The history with the text of one kind of execution changed, in its outputs and in the answers with them. */
 function withText(kind: CellKind, change: (text: string) => string): Partial<History> {
   const { id } = callOf(kind);
   return {
@@ -38,7 +38,7 @@ const withEvents = (change: (event: DomainEvent) => DomainEvent | null): Partial
     })
     .map((event, index) => ({ ...event, position: index + 1 })),
 });
-/** With another end of one execution. */
+/** The history with another end of one execution. */
 const withEnd = (kind: CellKind, change: object): Partial<History> => ({
   events: sound.events.map((each) =>
     each.streamId === callOf(kind).id && each.event.type === 'ExecutionFinished'
@@ -48,7 +48,7 @@ const withEnd = (kind: CellKind, change: object): Partial<History> => ({
 });
 
 describe('a command', () => {
-  it('shows when it ran twice', () => {
+  it('is reported when it ran twice', () => {
     const { key } = callOf('shell-stream');
     expect(found(withText('shell-stream', (text) => text.replace('$ 1', '$ 2')))).toEqual([
       `doubled: command ${key} ran 2 times`,
@@ -58,7 +58,7 @@ describe('a command', () => {
     ).toEqual([expect.stringMatching(`^doubled: command ${key} is twice in the list`)]);
   });
 
-  it('shows when it ran and is not in the list, or is in the list and not recorded', () => {
+  it('is reported when it ran and is not in the list, or is in the list and not recorded', () => {
     const { key } = callOf('shell-stream');
     expect(found(withText('ledger', (text) => text.replace(`${key};`, '')))).toEqual([
       expect.stringMatching(`^lost: command ${key} ran, and is not in the list`),
@@ -68,13 +68,13 @@ describe('a command', () => {
     ]);
   });
 
-  it('shows when a line of it is missing', () => {
+  it('is reported when a line of its output is missing', () => {
     expect(found(withText('shell-stream', (text) => text.replace(/(?<!\d)7:\n/, '')))).toEqual([
       expect.stringMatching(/^lost: the stored output of .* lacks lines/),
     ]);
   });
 
-  it('shows when it ended with another exit code, or was told as ended well, without a fault', () => {
+  it('is reported when it is recorded with a wrong exit code, or as OK, without a fault', () => {
     const { calls } = sound;
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
     expect(found({ ...withEnd('shell-stream', { exitCode: 1 }), faults })).toContainEqual(
@@ -87,7 +87,7 @@ describe('a command', () => {
     );
   });
 
-  it('shows when its caller was told another exit code than is recorded', () => {
+  it('is reported when its caller got another exit code than is recorded', () => {
     const calls = sound.calls.map((call) =>
       call.cell === 'shell-stream' && call.answer
         ? { ...call, answer: { ...call.answer, exitCode: 0 } }
@@ -98,7 +98,7 @@ describe('a command', () => {
     ]);
   });
 
-  it('shows when it was lost without a fault', () => {
+  it('is reported when it was lost without a fault', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
     expect(found({ faults })).toEqual([
       expect.stringMatching(/^lost: execution .* ended as ERROR \(CommandLost\) without a cause/),
@@ -106,17 +106,17 @@ describe('a command', () => {
   });
 
   it.each(['server', 'shell-endless'] as const)(
-    'shows when its user interrupts it, as a %s, and it ends by its limit',
+    'is reported when it is a %s, which its user interrupts, and it ends by its time limit',
     (kind) => {
       expect(found(withEnd(kind, { status: 'TIMEOUT' }))).toContainEqual(
         expect.stringMatching(`^lost: execution .* \\(${kind}\\) ended as TIMEOUT without a cause`),
       );
-      // However late both calls of its user are answered: the one to reach it, and the interrupt.
+      // The limit is longer than the user's two calls may take: the call to reach it, and the interrupt.
       expect(makeCommand(kind, 'key', 1).timeoutMs).toBeGreaterThan(2 * CALL_LIMIT_MS);
     },
   );
 
-  it('shows when it ran as a server, and could not be reached', () => {
+  it('is reported when it ran as a server, and could not be reached', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
     const change = withText('fetch', (text) => text.replace('reached', 'not reached'));
     expect(found({ ...change, faults })).toContain(
@@ -129,28 +129,28 @@ describe('a context', () => {
   const contexts = sound.events.filter(({ event }) => event.type === 'ContextCreated');
   const [first, second, third] = contexts.map(({ streamId }) => streamId);
 
-  it('shows when it has ended and nobody has asked for that', () => {
+  it('is reported when it has ended and nobody has asked for that', () => {
     const calls = sound.calls.filter(({ operation }) => operation !== 'deleteContext');
     expect(found({ calls })).toEqual([
       `lost: context ${first} of ann ended as deleted without a cause`,
     ]);
   });
 
-  it('shows when two have the same name at the same time', () => {
+  it('is reported when another context has the same name at the same time', () => {
     const events = withEvents((event) => (event.type === 'ContextEnded' ? null : event));
     expect(found(events)).toContainEqual(
       expect.stringMatching(/^doubled: two contexts are called a of session/),
     );
   });
 
-  it('shows when it is open though its session is not', () => {
+  it('is reported when it is open though its session is not', () => {
     const events = withEvents((event) =>
       event.type === 'ContextEnded' && event.data.reason === 'released' ? null : event,
     );
     expect(found(events)).toEqual([`orphan: context ${third} of bob is open, its session is not`]);
   });
 
-  it('shows when its creation is not recorded', () => {
+  it('is reported when its creation is not recorded', () => {
     const events = sound.events
       .filter(({ streamId }) => streamId !== second)
       .map((event, index) => ({ ...event, position: index + 1 }));
@@ -159,7 +159,7 @@ describe('a context', () => {
     );
   });
 
-  it('shows when code of it ran in the kernel of another', () => {
+  it('is reported when its code ran in the kernel of another context', () => {
     const ranIn = (contextId: string | undefined) =>
       sound.events.flatMap(({ event, streamId }) =>
         event.type === 'ExecutionRequested' && event.data.contextId === contextId ? streamId : [],
@@ -177,7 +177,7 @@ describe('a context', () => {
     );
   });
 
-  it('shows when it refused a call though it was open', () => {
+  it('is reported when a call for it was refused though it was open', () => {
     const refused = sound.calls.find(({ contextId }) => contextId === first);
     if (!refused) throw new Error('There is no call.');
     const calls = [...sound.calls, { ...refused, key: null, answer: null, refusal: 'NOT_FOUND' }];

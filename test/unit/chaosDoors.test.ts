@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of users of doors, each time in a sound history with one change. */
+/** Tests what the checker of chaos runs finds about users of doors, in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
 import type { CallRecord, History } from '../../chaos/history.ts';
 import { doorsUsed } from '../../chaos/report.ts';
@@ -15,7 +15,7 @@ const callOf = (key: string): CallRecord & { answer: NonNullable<CallRecord['ans
   if (!call?.answer) throw new Error(`There is no ${key}.`);
   return { ...call, answer: call.answer };
 };
-/** With the code of an execution once more in the kernel, without a record. */
+/** The history with the text of an execution changed, in its outputs and in its answer. */
 const withOutput = (key: string, change: (text: string) => string): Partial<History> => {
   const { id } = callOf(key).answer;
   const outputs = sound.outputs.map((each) =>
@@ -25,7 +25,7 @@ const withOutput = (key: string, change: (text: string) => string): Partial<Hist
   return { outputs, ...withCall(key, { answer: { ...callOf(key).answer, stdout } }) };
 };
 
-it('The report says how many calls were answered, and how many of the others are recorded', () => {
+it('The report says how many calls were answered, and how many unanswered calls are recorded', () => {
   expect(doorsUsed(sound)).toBe(
     'over mcp, 6 calls with code answered, and 1 not, of which 1 are recorded; ' +
       'over jupyter, 6 calls with code answered, and 0 not, of which 0 are recorded',
@@ -33,7 +33,7 @@ it('The report says how many calls were answered, and how many of the others are
 });
 
 describe('a call over MCP, which has no idempotency key', () => {
-  it('shows when its code is recorded twice', () => {
+  it('is reported when its code is recorded twice', () => {
     const requested = sound.events.find(
       ({ event }) => event.type === 'ExecutionRequested' && event.data.code.includes("'mcp-4'"),
     );
@@ -44,14 +44,14 @@ describe('a call over MCP, which has no idempotency key', () => {
     );
   });
 
-  it('shows when its code ran twice', () => {
+  it('is reported when its code ran twice', () => {
     const again = (text: string) => text.replace('mcp-gone', 'mcp-4').replace(/ \d+ /, ' 5 ');
     expect(found(withOutput('mcp-4', again))).toContainEqual(
       expect.stringMatching(/^doubled: mcp-4 \(life .*, place 5\) ran twice/),
     );
   });
 
-  it('shows when a piece of the output was told twice, or not at all', () => {
+  it('is reported when a piece of output is twice in its answer, or missing', () => {
     const { answer } = callOf('mcp-2');
     for (const stdout of [answer.stdout.replace('7:\n', ''), `${answer.stdout}29:\n`])
       expect(found(withCall('mcp-2', { answer: { ...answer, stdout } }))).toEqual([
@@ -59,7 +59,7 @@ describe('a call over MCP, which has no idempotency key', () => {
       ]);
   });
 
-  it('shows when it was interrupted although its caller had the answer', () => {
+  it('is reported when it was interrupted although its caller had the answer', () => {
     const { answer } = callOf('mcp-2');
     const id = sound.events.find(
       ({ event }) => event.type === 'ExecutionRequested' && event.data.code.includes("'mcp-gone'"),
@@ -70,7 +70,7 @@ describe('a call over MCP, which has no idempotency key', () => {
     );
   });
 
-  it('shows when it is recorded as come by another wire', () => {
+  it('is reported when it is recorded with another wire', () => {
     const events = sound.events.map((each) => {
       const { actor } = each.metadata;
       const other = actor && ({ ...actor, door: 'graphql' } as const);
@@ -83,7 +83,7 @@ describe('a call over MCP, which has no idempotency key', () => {
 });
 
 describe('a cell over Jupyter', () => {
-  it('shows when its request is recorded twice', () => {
+  it('is reported when its request is recorded twice', () => {
     const requested = sound.events.find(
       ({ streamId }) => streamId === callOf('jupyter-1').answer.id,
     );
@@ -94,7 +94,7 @@ describe('a cell over Jupyter', () => {
     );
   });
 
-  it('shows when its client was told less than all, or something twice, after it came back', () => {
+  it('is reported when output is missing or doubled at its client, which had to reconnect', () => {
     const { answer } = callOf('jupyter-again');
     const failures = { 'The connection broke.': 1 };
     for (const stdout of [answer.stdout.replace('27:\n', ''), `${answer.stdout}29:\n`])
@@ -103,7 +103,7 @@ describe('a cell over Jupyter', () => {
       );
   });
 
-  it('shows when its client has asked for long, and was never told of its end', () => {
+  it('is reported when its client asked for a minute after its end, and did not learn of it', () => {
     const { endedAt } = callOf('jupyter-again');
     const untold = { answer: null, endedAt: endedAt + 30_000 };
     expect(found(withCall('jupyter-again', untold))).toEqual([]);
@@ -112,14 +112,14 @@ describe('a cell over Jupyter', () => {
     ]);
   });
 
-  it('shows when it was interrupted, and nobody had asked for that', () => {
+  it('is reported when it was interrupted, and nobody had asked for that', () => {
     const calls = sound.calls.filter(({ operation }) => operation !== 'interruptKernel');
     expect(found({ calls })).toEqual([
       expect.stringMatching(/^lost: execution .* ended as INTERRUPTED without a cause/),
     ]);
   });
 
-  it('shows when its session was shut down while clients called', () => {
+  it('is reported when its session was shut down while clients called', () => {
     const opened = sound.events.findLast(({ event }) => event.type === 'SessionOpened');
     if (!opened) throw new Error('There is no session.');
     const { at } = opened.event.data;
@@ -133,7 +133,7 @@ describe('a cell over Jupyter', () => {
   });
 });
 
-it('Calls over MCP of which none was answered are no proof', () => {
+it('Calls over MCP of which none was answered are reported as no proof', () => {
   const calls = sound.calls.map((call) => (call.wire === 'mcp' ? { ...call, answer: null } : call));
   expect(found({ calls })).toContain('lost: the proof: none of 7 calls over mcp was answered');
 });

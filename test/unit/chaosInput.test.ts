@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of input, each time in a sound history with one change. */
+/** Tests what the checker of chaos runs finds about input, in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
 import { inputTextOf } from '../../chaos/clients/inputs.ts';
 import type { History, InputRecord } from '../../chaos/history.ts';
@@ -19,7 +19,7 @@ const idOf = (wanted: string): string => {
 };
 const wholeOf = (key: Key) => Buffer.byteLength(inputTextOf(key));
 
-/** With other pieces recorded for an execution: as many as before. */
+/** The history with each recorded piece of an execution's input changed. */
 function withPieces(key: Key, change: (piece: InputPiece, index: number) => object) {
   let index = -1;
   const events = sound.events.map((each) => {
@@ -30,7 +30,7 @@ function withPieces(key: Key, change: (piece: InputPiece, index: number) => obje
   });
   return { events };
 }
-/** Without one of the events. The others have the places that they would have then. */
+/** The history without one recorded piece of input. The events after it move up by one place. */
 function withoutPiece(key: Key, wanted: number): Partial<History> {
   const own = sound.events.filter(
     ({ streamId, event }) => streamId === idOf(key) && event.type === 'InputSent',
@@ -61,7 +61,7 @@ function withText(key: string, change: (text: string) => string): Partial<Histor
   );
   return { outputs, calls, watches: [] };
 }
-/** With another outcome of the first call with input for an execution. */
+/** The history with another outcome of the first call that sent input to an execution. */
 function withCall(key: Key, change: Partial<InputRecord>): Partial<History> {
   const first = sound.inputs.findIndex(({ executionId }) => executionId === idOf(key));
   const inputs = sound.inputs.map((each, at) => (at === first ? { ...each, ...change } : each));
@@ -69,7 +69,7 @@ function withCall(key: Key, change: Partial<InputRecord>): Partial<History> {
 }
 
 describe.each(READERS)('the record of the input of %s', (key) => {
-  it('shows when acknowledged input is missing at its end', () => {
+  it('is reported when acknowledged input is missing at its end', () => {
     expect(found(withoutPiece(key, 2))).toEqual([
       `lost: the input of ${key} at ${wholeOf(key)} was acknowledged, and is not recorded`,
     ]);
@@ -77,14 +77,14 @@ describe.each(READERS)('the record of the input of %s', (key) => {
     expect(all).toContain(`lost: the input of ${key} has a hole from 30 to ${wholeOf(key)}`);
   });
 
-  it('shows when input is there twice', () => {
+  it('is reported when it has a part of the input twice', () => {
     const events = withPieces(key, ({ offset }, index) =>
       index === 1 ? { offset: 10 } : { offset },
     );
     expect(found(events)).toContain(`doubled: the input of ${key} is recorded twice from 10 on`);
   });
 
-  it('shows when it is not what was sent, or was ended by nobody', () => {
+  it('is reported when it is not what was sent, or has an end that nobody sent', () => {
     const other = withPieces(key, ({ text }, index) =>
       index === 0 && text !== undefined ? { text: text.replace('0', '7') } : {},
     );
@@ -96,7 +96,7 @@ describe.each(READERS)('the record of the input of %s', (key) => {
     ]);
   });
 
-  it('shows when a client was told another place, or was refused though nothing had ended', () => {
+  it('is reported when a client got a wrong offset, or was refused though the code had not ended', () => {
     expect(found(withCall(key, { answer: { offset: 0, nextOffset: 29 } }))).toEqual([
       `lost: the input of ${key} at 0 was answered with 0 and 29`,
     ]);
@@ -112,20 +112,20 @@ describe.each(READERS)('the record of the input of %s', (key) => {
 describe.each(READERS)('what %s printed', (key) => {
   const line = (number: number) => `<${key} ${number} ä>\n`;
 
-  it('shows when a line is lost', () => {
+  it('is reported when a line is lost', () => {
     for (const number of [0, 5, 11])
       expect(found(withText(key, (text) => text.replace(line(number), '')))).toEqual([
         `lost: ${key} has read otherwise than was sent`,
       ]);
   });
 
-  it('shows when a line is doubled', () => {
+  it('is reported when a line is doubled', () => {
     expect(found(withText(key, (text) => text.replace(line(5), line(5) + line(5))))).toEqual([
       `doubled: ${key} has read a line twice`,
     ]);
   });
 
-  it("shows when a line is another's", () => {
+  it('is reported when a line was sent to another execution', () => {
     expect(found(withText(key, (text) => text.replace(line(5), '<bob-1 5 ä>\n')))).toEqual([
       `lost: ${key} has read otherwise than was sent`,
     ]);
@@ -134,7 +134,7 @@ describe.each(READERS)('what %s printed', (key) => {
     );
   });
 
-  it('shows when it is not recorded', () => {
+  it('is reported when no such input is recorded', () => {
     const events = sound.events.filter(
       ({ streamId, event }) => streamId !== idOf(key) || event.type !== 'InputSent',
     );
@@ -145,7 +145,7 @@ describe.each(READERS)('what %s printed', (key) => {
 });
 
 describe('input', () => {
-  it('shows when it is a secret that no command can ask for, or one that is kept', () => {
+  it('is reported when it is recorded as secret for a command, or its secret is kept', () => {
     const secret = withPieces('ann-shell-input', ({ bytes }, index) =>
       index === 0 ? { bytes, text: undefined } : {},
     );
@@ -157,7 +157,7 @@ describe('input', () => {
     ]);
   });
 
-  it('shows when it is recorded for code that was sent none', () => {
+  it('is reported when it is recorded for code that was sent none', () => {
     const id = idOf('ann-2');
     const data = {
       ...{ offset: 0, bytes: 1, close: false, text: 'x' },
@@ -175,7 +175,7 @@ describe('input', () => {
     expect(found({ events })).toEqual(['lost: ann-2 has input, and was sent none']);
   });
 
-  it.each(READERS)('may end early with what it has got: %s', (key) => {
+  it.each(READERS)('may be read only in part if the execution is interrupted: %s', (key) => {
     const said = key === 'ann-input' ? '\nKeyboardInterrupt\n\n' : '';
     const id = idOf(key);
     const { outputs, calls = [] } = withText(key, (text) => text.replace(/<\S+ 5 .*/s, said));

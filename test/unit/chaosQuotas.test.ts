@@ -1,4 +1,4 @@
-/** Tests what the checker of chaos runs finds of quotas. */
+/** Tests what the checker of chaos runs finds about quotas. */
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { FaultName, FaultRecord } from '../../chaos/history.ts';
@@ -17,12 +17,12 @@ const found = (change: Partial<(typeof sound)['quotas']>) =>
 const MOST_SESSIONS = 2;
 const HOUR_MS = 3_600_000;
 
-describe('a quota that was', () => {
-  it('kept exactly is nothing to report', () => {
+describe('a quota', () => {
+  it('is not reported if it was just kept', () => {
     expect(found({ openSessionsOfTenant: MOST_SESSIONS })).toEqual([]);
   });
 
-  it('exceeded by one session is found', () => {
+  it('is reported if it was exceeded by one session', () => {
     const all = found({ openSessionsOfTenant: MOST_SESSIONS - 1 });
     expect(all).toContainEqual(
       expect.stringMatching(
@@ -31,7 +31,7 @@ describe('a quota that was', () => {
     );
   });
 
-  it('kept, because one transaction has closed a session and opened another, is nothing to report', () => {
+  it('is not reported if it was kept because one transaction closed a session and opened another', () => {
     const opened = sound.events.findLast(
       ({ event }) => event.type === 'SessionOpened' && event.data.tenant === 'default',
     );
@@ -47,7 +47,7 @@ describe('a quota that was', () => {
     expect(allOf({ ...sound, quotas, events, transactions })).not.toContainEqual(shown);
   });
 
-  it('exceeded by executions in a minute is found', () => {
+  it('is reported if it was exceeded by the executions of a minute', () => {
     expect(found({ executionsPerMinuteOfUser: 1 })).toContainEqual(
       expect.stringMatching(
         /^doubled: EXECUTIONS_PER_MINUTE of ann: \d+ at event \d+, and the quota was 1$/,
@@ -73,7 +73,7 @@ describe('a quota that is changed during the run', () => {
     },
   });
   const first = (sound.events[0] as RecordedEvent).recordedAt.getTime();
-  /** The sound history, with quotas that were set so long before. */
+  /** The findings about this quota in the sound history, if limits were set so many ms before its first event. */
   const whenSet = (
     limits: readonly (readonly [number | null, number])[],
     faults: FaultRecord[] = [],
@@ -91,7 +91,7 @@ describe('a quota that is changed during the run', () => {
     return { name, startedAt, healedAt, gateway, workerId: null, user: null };
   };
 
-  it('is found if it is exceeded after every gateway must have heard of it', () => {
+  it('is reported if it is exceeded when every gateway must know of the change', () => {
     expect(whenSet([[0, LATE_MS]])).toEqual([
       expect.stringMatching(
         /^doubled: RUNNING_EXECUTIONS of ann: \d at event \d+, and the quota was 0$/,
@@ -106,7 +106,7 @@ describe('a quota that is changed during the run', () => {
     ).toHaveLength(1);
   });
 
-  it('is nothing to report if it was raised again', () => {
+  it('is not reported if it was raised again', () => {
     expect(
       whenSet([
         [0, LATE_MS],
@@ -115,7 +115,7 @@ describe('a quota that is changed during the run', () => {
     ).toEqual([]);
   });
 
-  it('may be exceeded by a gateway that a fault kept from hearing, and by no other', () => {
+  it('may be exceeded by a gateway that a fault kept from learning of the change, and by no other', () => {
     const lowered = [[0, LATE_MS]] as const;
     expect(whenSet(lowered, [faultOf('gateway: SIGSTOP, SIGCONT', 0)])).toEqual([]);
     expect(whenSet(lowered, [faultOf('PostgreSQL: kill -9', null)])).toEqual([]);
@@ -124,7 +124,7 @@ describe('a quota that is changed during the run', () => {
     expect(whenSet(lowered, [faultOf('gateway: kill -9', 0)])).toHaveLength(1);
   });
 
-  it('shows in the report, so that a run without any is seen', () => {
+  it('is counted in the report, so that a run without any change is noticed', () => {
     expect(quotasHit(sound)).toMatch(
       /^0 attempts refused by a quota; 0 changes of quotas; of \d+ /,
     );

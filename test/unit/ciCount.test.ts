@@ -54,7 +54,7 @@ it.each<[string, Report[], number, string, number]>([
   ['counts files that cannot be loaded', [{ passed: 3, broken: 1 }], 1, '3 passed, 1 failed', 1],
   ['counts a failed check', [{ passed: 3 }], 1, '3 passed, 1 failed', 1],
   ['counts a failed set-up', [], 1, '0 passed, 1 failed', 1],
-  ['takes no tests for a failure', [], 0, '0 passed, 1 failed', 1],
+  ['counts a run without tests as failed', [], 0, '0 passed, 1 failed', 1],
 ])('%s', (_, reports, exitCode, printed, status) => {
   expect(count(reports, exitCode)).toEqual({ printed, status });
 });

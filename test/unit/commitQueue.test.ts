@@ -7,7 +7,7 @@ import { newId } from '../../src/process/newId.ts';
 const SMALL = 100;
 /** The size of a large commit. Two of them do not fit into one group. */
 const BULK = 200_000;
-/** After this many large commits their worker counts as a flood. */
+/** After this many large commits, a worker counts as a flood. */
 const BURST = 6;
 const TOOK_MS = 10;
 
@@ -31,7 +31,7 @@ function setUp() {
   /** Pushes a commit with this many characters of output. */
   const push = (size: number, over: Partial<Of> = {}) =>
     void queue.push(ofSize(size, { executionId: newId(), workerId: newId(), ...over }));
-  /** Makes workers, each of which stores a burst; gives their ids. */
+  /** Makes workers, each of which stores a burst. Resolves with their ids. */
   const flood = async (count: number): Promise<WorkerId[]> => {
     const workers = Array.from({ length: count }, () => newId<WorkerId>());
     for (const workerId of workers) for (let at = 0; at < BURST; at += 1) push(BULK, { workerId });
@@ -65,7 +65,7 @@ function ofSize(size: number, { executionId, workerId }: Of): PreparedCommit {
 }
 
 describe('a commit queue', () => {
-  it('commits what came at the same time as one group', async () => {
+  it('commits in one group what came at the same time', async () => {
     const { groups, push } = setUp();
     for (let count = 0; count < 3; count += 1) push(SMALL);
     await vi.advanceTimersByTimeAsync(TOOK_MS);

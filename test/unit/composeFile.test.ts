@@ -28,7 +28,7 @@ describe('docker-compose.yml', () => {
     expect(grown.replace('      NEWEST:\n', '')).toBe(FILE);
   });
 
-  it('must say where the list of settings is', () => {
+  it('must have the comment at which the list of settings begins', () => {
     expect(() => withSettings(FILE.replaceAll('# ', '#'))).toThrow('where its list begins');
   });
 });

@@ -143,7 +143,7 @@ describe('the configuration', () => {
       ]);
   });
 
-  it('reads what code may reach, and what of it each tenant may', () => {
+  it('reads which hosts code may reach, and which of them the code of a tenant may reach', () => {
     const allowed = 'pypi.org, *.Example.org:8443 10.0.0.5:8080';
     const { egressAllow, tenantEgressAllow } = loadConfig(
       { EGRESS_ALLOW: allowed, TENANT_EGRESS_ALLOW: 'a=pypi.org:443 10.0.0.5:8080,b=' },
@@ -178,7 +178,7 @@ describe('the configuration', () => {
       ]);
   });
 
-  it('reads the index of pip, which all code can read', () => {
+  it('reads the index of pip, which may have no credentials, because all code can read it', () => {
     const url = 'https://pypi.example.org/simple';
     expect(loadConfig({ PIP_INDEX_URL: url }, ROOT_UID).pipIndexUrl).toBe(url);
     for (const text of ['pypi.org', 'file:///srv/wheels', 'https://ann:pw@pypi.example.org/'])
@@ -230,7 +230,7 @@ describe('the configuration', () => {
   });
 
   it.each(Object.entries(SETTINGS))(
-    'says of %s what it does, and what is then',
+    'describes %s: what it does, its default, and its unit and range if it has them',
     (field, setting) => {
       const { name, text, allowed, fallback, whenUnset, unit, range } = setting;
       expect(text).toMatch(/^[A-Z].*\.$/s);

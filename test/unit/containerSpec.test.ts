@@ -4,7 +4,7 @@ import { newId } from '../../src/process/newId.ts';
 import { containerSpec } from '../../src/runtime/docker/containerSpec.ts';
 
 const MIB = 1024 * 1024;
-/** Flags of clone(2), from <sched.h>. What glibc makes a thread with has CLONE_VM, CLONE_THREAD and seven more. */
+/** Flags of clone(2), from <sched.h>. glibc makes threads with CLONE_VM, CLONE_THREAD and seven more flags. */
 const THREAD = 0x3d_0f00;
 const SIGCHLD = 17;
 const NAMESPACES = {
@@ -81,7 +81,7 @@ describe('the container of a worker', () => {
 });
 
 describe('the seccomp profile', () => {
-  it('lists no unconditional call twice, and none with conditions on its arguments', () => {
+  it('lists no unconditional call twice, and none that it also lists with conditions on its arguments', () => {
     const free = seccompRules().flatMap(({ names, args }) => (args ? [] : names));
     expect(free.length).toBeGreaterThan(200);
     expect(new Set(free).size).toBe(free.length);

@@ -70,7 +70,7 @@ describe('a context', () => {
     given(created, started).when(start).then();
   });
 
-  it('given an open one, when a restart is asked for and done: it counts', () => {
+  it('given an open one, when a restart is requested and done: the restart is counted', () => {
     given(created).when(request).then(requested);
     given(created, started, requested).when(restart).then(restarted);
     expect(given(created, started, restarted, restarted).state).toMatchObject({
@@ -80,7 +80,7 @@ describe('a context', () => {
     });
   });
 
-  it('given one that is being deleted: no request is recorded any more, but what happens to its kernel', () => {
+  it('given one that is being deleted: no further request is recorded, but restarts and its end are', () => {
     const deleting = [created, started, removing];
     expect(given(...deleting).state).toMatchObject({ status: 'ENDING', endedAt: null });
     for (const command of [request, remove, start])

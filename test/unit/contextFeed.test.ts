@@ -1,4 +1,4 @@
-/** What a follower of a context costs. What it is told, real clients test (test/e2e/jupyterDoor.test.ts). */
+/** What a follower of a context costs. test/e2e/jupyterDoor.test.ts tests with real clients what it receives. */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
@@ -23,7 +23,7 @@ const kernel: KernelView = {
   unfinished: [],
 };
 
-/** A database in which nothing runs, and what its feed of events has as listeners. */
+/** A database in which nothing runs, and the listeners of its event feed. */
 function world(read: () => Promise<Unfinished> = async () => []) {
   const listeners = new Set<(event: RecordedEvent) => void>();
   const deps = {
@@ -53,7 +53,7 @@ const CLOSED = {
   event: { type: 'SessionClosed', data: { reason: 'worker-lost' } },
 } as unknown as RecordedEvent;
 
-/** Code of this size is accepted in the context. */
+/** The event that code of this size was accepted in the context. */
 function requested(codeBytes: number): RecordedEvent {
   const append = executionRequested({ sessionId: session.id, codeBytes });
   const [event] = append.events;
@@ -63,7 +63,7 @@ function requested(codeBytes: number): RecordedEvent {
 }
 
 describe('a feed', () => {
-  it('hears nothing more when it is closed', async () => {
+  it('has no listener any more when it is closed', async () => {
     const { listeners, feed } = world();
     const open = await feed();
     expect(listeners.size).toBe(1);
@@ -71,7 +71,7 @@ describe('a feed', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('hears nothing more when its follower cannot be counted as a use of the session', async () => {
+  it('has no listener any more when its follower cannot be counted as a use of the session', async () => {
     const { deps: database, listeners } = world();
     const away = new DomainError('DATABASE_UNAVAILABLE', 'The database is away.');
     const sessions = { get: () => null, refresh: () => Promise.reject(away) };
@@ -82,7 +82,7 @@ describe('a feed', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('hears nothing more when it could not begin, because the database was away', async () => {
+  it('has no listener any more when it could not begin, because the database was away', async () => {
     const away = new DomainError('DATABASE_UNAVAILABLE', 'The database is away.');
     const { listeners, feed } = world(async () => {
       throw away;
@@ -91,7 +91,7 @@ describe('a feed', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('keeps at most 16 MiB of code for a follower who asks for nothing, and then tells it so', async () => {
+  it('keeps at most 16 MiB of code for a follower that reads nothing, and then fails with QUEUE_FULL', async () => {
     const { listeners, tell, feed } = world();
     const open = await feed();
     for (let kept = 0; kept < 16; kept += 1) tell(requested(1_048_576));
@@ -101,7 +101,7 @@ describe('a feed', () => {
     await expect(open.next()).rejects.toMatchObject({ code: 'QUEUE_FULL' });
   });
 
-  it('tells the end of what waits before the end of the context, although that is recorded first', async () => {
+  it('gives the end of a waiting execution before that of the context, which is recorded first', async () => {
     const { tell, feed } = world();
     const open = await feed();
     const asked = requested(1);
@@ -113,7 +113,7 @@ describe('a feed', () => {
     expect(await open.next()).toEqual({ type: 'gone' });
   });
 
-  it('counts a restart once that it has read and hears afterwards', async () => {
+  it('counts a restart only once if it has read it and its event arrives later', async () => {
     const { tell, feed } = world();
     const open = await feed();
     const restarted = (version: number) =>

@@ -31,7 +31,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('all who wait for a statement wait until theirs is answered', async () => {
+it('each caller waits until the statement that contains its place is answered', async () => {
   const readers = newReaders();
   const settled: string[] = [];
   readers.reached(readerOf('a'), place(1));
@@ -47,7 +47,7 @@ it('all who wait for a statement wait until theirs is answered', async () => {
   expect(settled).toEqual(['one', 'other']);
 });
 
-it('what a failed statement had is recorded a second later, with what came since', async () => {
+it('the places of a failed statement are recorded a second later, with those that came since', async () => {
   const readers = newReaders();
   readers.reached(readerOf('a'), place(1));
   const failing = readers.recorded();
@@ -63,7 +63,7 @@ it('what a failed statement had is recorded a second later, with what came since
   ]);
 });
 
-it('closing waits for 2 s at most, and says what it could not record', async () => {
+it('closing waits for 2 s at most, and warns of places that could not be recorded', async () => {
   const readers = newReaders();
   readers.reached(readerOf('a'), place(1));
   let isClosed = false;

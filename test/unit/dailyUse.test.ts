@@ -23,7 +23,7 @@ function run(first: number, second: number, of = ANN, at = TODAY): [RecordedEven
   return [recorded(first, append.id, requested), recorded(second, append.id, ended, at)];
 }
 
-/** What is known after a reading, and after what was heard meanwhile. */
+/** The known use after it was read. These events arrived meanwhile. */
 async function loaded(read: Partial<DayUse> = {}, meanwhile: readonly RecordedEvent[] = []) {
   const dayUse = async () => ({ day: TODAY, position: 0, uses: [], unfinished: [], ...read });
   const known = createDailyUse({ dayUse }, CPUS);
@@ -38,9 +38,9 @@ const used = (seconds: number, bytes: number) => ({
   OUTPUT_BYTES_PER_DAY: bytes,
 });
 
-it('adds each end once, whether it was heard before, during or after the reading', async () => {
+it('adds each end once, whether its event arrives before, during or after the reading', async () => {
   const [early, late, after, under] = [run(1, 2), run(3, 6), run(7, 8), run(0, 9)] as const;
-  // Read as of position 4: the first has ended, and the second and the fourth have not.
+  // The reading is as of position 4: `early` has ended, and `late` and `under` have not.
   const unfinished = [late, under].map(
     ([{ streamId }]) => ({ ...ANN, id: streamId, timeoutMs: 10_000 }) as never,
   );
@@ -59,21 +59,21 @@ it('nothing counts as used before the reading', () => {
   expect(known.usedBy(ANN, TODAY)).toEqual(used(0, 0));
 });
 
-it('does not add what it reads and then hears', async () => {
+it('does not add an end that it has read when the event of that end arrives', async () => {
   const uses = [{ ...ANN, cpuMs: 500, outputBytes: 10 }];
   const known = await loaded({ position: 2, uses });
   for (const event of run(1, 2)) known.apply(event);
   expect(known.usedBy(ANN, TODAY)).toEqual(used(0.5, 10));
 });
 
-it('begins anew with each day, by the time of the end', async () => {
+it('begins at zero each day, and counts an execution on the day of its end', async () => {
   const known = await loaded();
   for (const event of [...run(1, 2), ...run(3, 4, { tenant: 'a', userUuid: 'bob' })])
     known.apply(event);
   expect(known.usedBy(ALL, TODAY)).toEqual(used(1, 20));
   expect(known.usedBy(ANN, TOMORROW)).toEqual(used(0, 0));
   for (const event of run(5, 6, ANN, TOMORROW)) known.apply(event);
-  // One that ended the day before is heard late.
+  // The event of an end of the day before arrives late.
   for (const event of run(7, 8)) known.apply(event);
   expect(known.usedBy(ALL, TOMORROW)).toEqual(used(0.5, 10));
   // By a clock that is behind, it is still today.

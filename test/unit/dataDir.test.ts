@@ -20,7 +20,7 @@ describe('the token of an installation', () => {
     expect(readdirSync(dataDir)).toEqual(['auth-token']);
   });
 
-  it('is not made anew if its file is empty', () => {
+  it('is not made a second time if its file is empty', () => {
     writeFileSync(tokenPath(dataDir), '\n');
     expect(() => tokenOf(dataDir)).toThrow('is empty. Delete it');
   });

@@ -1,4 +1,4 @@
-/** How the bodies of doors are read, and what is said of one that is wrong. */
+/** How doors read the bodies of requests, and how they refuse wrong ones. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { NEW_SANDBOX } from '../../src/doors/e2b/control/newSandbox.ts';
@@ -9,7 +9,7 @@ const SCHEMA = optionalBody({ name: z.string('must be a string.').nullish(), tex
 const read = (text: string) => readJson({ readBody: async () => text }, SCHEMA);
 
 describe('a body', () => {
-  it('may be absent, null, or have fields that nobody knows', async () => {
+  it('may be absent, null, or have unknown fields', async () => {
     for (const text of ['', ' ', 'null', '{}', '{"other":1}']) expect(await read(text)).toEqual({});
     expect(await read('{"name":null}')).toEqual({ name: null });
   });
@@ -20,7 +20,7 @@ describe('a body', () => {
     ['{"name":1}', 'name must be a string.'],
     ['{"texts":["a"]}', 'texts must be an object of strings.'],
     ['{"texts":{"a":null}}', 'texts must be an object of strings.'],
-  ])('that is wrong is refused in words: %s', async (text, message) => {
+  ])('that is wrong is refused with a message: %s', async (text, message) => {
     await expect(read(text)).rejects.toMatchObject({ code: 'BAD_USER_INPUT', message });
   });
 
@@ -31,7 +31,7 @@ describe('a body', () => {
     expect(() => checked({ templateID: 'base', ...wrong }, NEW_SANDBOX)).toThrow(message);
   });
 
-  it('has no more faults than it has fields, however much is wrong in it', () => {
+  it('has at most one fault for each known field, however much is wrong in it', () => {
     const wrong = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [index, 0]));
     const network = { ...wrong, allowOut: Object.values(wrong) };
     const body = { templateID: 'base', metadata: wrong, envVars: wrong, network };
@@ -44,7 +44,7 @@ describe('a body', () => {
     ]);
   });
 
-  it('keeps names that objects of JavaScript have of their own', async () => {
+  it('keeps field names such as __proto__ and constructor', async () => {
     const text = '{"texts":{"__proto__":"a","constructor":"b"}}';
     expect(JSON.stringify(await read(text))).toBe(text);
   });

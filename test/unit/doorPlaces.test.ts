@@ -1,4 +1,4 @@
-/** Where clients of doors work: which names lead to one session, and which never meet. */
+/** Where clients of doors work: which names lead to the same session, and which never do. */
 
 import { describe, expect, it } from 'vitest';
 import { idOfSession, sessionOf } from '../../src/doors/mcp/session.ts';
@@ -17,12 +17,12 @@ describe('a place', () => {
     });
   });
 
-  it('is a context of the one user of a token', () => {
+  it('is a context of the user if the token is for one user', () => {
     expect(targetOf(ann, 'a')).toEqual({ userUuid: 'ann', contextName: 'a' });
     expect(targetOf(ann, null)).toEqual({ userUuid: 'ann', contextName: null });
   });
 
-  it('is another for each id, however long or odd that is', () => {
+  it('is a different one for each id, however long or odd the id is', () => {
     const odd = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.string({ minLength: 110, maxLength: 140 }),
@@ -47,7 +47,7 @@ describe("an MCP client's session", () => {
       typeof sessionOf
     >[0];
 
-  it('is the one that is passed, else that of a header, else a new one', () => {
+  it('has the id that is passed, else the id in a header, else a new id', () => {
     const headers = { 'x-session-id': 'h', 'x-openwebui-chat-id': 'chat' };
     expect(sessionOf(callOf(headers), 'a').id).toBe('a');
     expect(sessionOf(callOf(headers), undefined).id).toBe('h');
@@ -65,14 +65,14 @@ describe("an MCP client's session", () => {
     expect(sessionOf(call, 'a').place).toEqual(targetOf(ann, 'a'));
   });
 
-  it('is none that a command of one user could be said to be in, which is in no context', async () => {
+  it('has no id in the answer about a command of a token for one user: commands have no context', async () => {
     const call = { ...callOf({}, ann), service: {} as never };
     const ran = { userUuid: 'ann', contextId: null };
     expect(await idOfSession(call, { ...ran, language: 'PYTHON' })).toBe('default');
     expect(await idOfSession(call, { ...ran, language: 'BASH' })).toBe(null);
   });
 
-  it('is not that of another user whom the host names, whatever they pass', async () => {
+  it('is never that of another user whom the host names, whatever ids they pass', async () => {
     const text = fc.string({ minLength: 1, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(text, text, text, text, async (user, other, id, theirs) => {
@@ -86,7 +86,7 @@ describe("an MCP client's session", () => {
     );
   });
 
-  it('is not that of another user either if both ids together read the same', () => {
+  it("is never that of another user, even if the user's id and the session's id read the same when joined", () => {
     const placeFor = (user: string, session: string) =>
       sessionOf(callOf({ 'x-user-id': user }), session).place;
     expect(placeFor('a', 'b:c')).not.toEqual(placeFor('a:b', 'c'));

@@ -10,7 +10,7 @@ const CHART = {
   elements: [{ label: '\u2028', points: [['2024-01-02', -0]] }],
 };
 
-it('the numbers of a chart have a fraction, and no others', () => {
+it('whole numbers in a chart are written with a fraction, and those elsewhere without', () => {
   const line = eventLine({
     type: 'result',
     json: [1, 2n ** 60n + 1n],
@@ -27,7 +27,7 @@ it('the numbers of a chart have a fraction, and no others', () => {
   expect(JSON.parse(line).chart.x_ticks.slice(0, 4)).toEqual([0, 1, 1.5, -2]);
 });
 
-it('a result without a chart, and all else, is written as it is', () => {
+it('results without a chart, and other events, are written as plain JSON', () => {
   const event = { type: 'result', text: '1', is_main_result: false } as const;
   expect(eventLine(event)).toBe('{"type":"result","text":"1","is_main_result":false}\n');
   expect(eventLine({ type: 'end_of_execution' })).toBe('{"type":"end_of_execution"}\n');

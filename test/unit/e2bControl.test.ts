@@ -1,4 +1,4 @@
-/** The API of E2B in the words of the service: bodies, queries, networks, figures. */
+/** How the API of E2B is translated for the service: bodies, queries, networks, metrics. */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { metadataIn, readListQuery } from '../../src/doors/e2b/control/listSandboxes.ts';
@@ -26,7 +26,7 @@ const read = (body: object) =>
   readNewSandbox(checked(body, NEW_SANDBOX), ID, { longestSessionLifeMs: HOUR_MS });
 
 describe('a new sandbox', () => {
-  it('is as the SDKs want it if they say nothing', () => {
+  it('has the defaults that the SDKs expect if they send nothing', () => {
     const environmentVariables = [
       { name: 'E2B_SANDBOX', value: 'true' },
       { name: 'E2B_SANDBOX_ID', value: ID },
@@ -43,7 +43,7 @@ describe('a new sandbox', () => {
     expect(read({ templateID: 'code-interpreter-v1' })).toEqual(plain);
     expect(read({ templateID: 'base' })).toEqual(plain);
     expect(read({ templateID: 'base:v2', later: { field: 1 } })).toEqual(plain);
-    // As version 1 of the API and as Python's SDK.
+    // As version 1 of the API and Python's SDK send it.
     expect(
       read({ templateID: 'base', secure: true, timeout: 300, allow_internet_access: true }),
     ).toEqual(plain);
@@ -70,7 +70,7 @@ describe('a new sandbox', () => {
     });
   });
 
-  it('says itself that it is a sandbox, and which, whatever its caller hands on', () => {
+  it('sets the variables that identify the sandbox, whatever values its caller passes', () => {
     const envVars = {
       E2B_SANDBOX: 'false',
       E2B_SANDBOX_ID: 'another',
@@ -106,7 +106,7 @@ describe('a new sandbox', () => {
     [{ iam: 'x' }, 'iam'],
     [{ volumeMounts: [{ name: 'v', path: '/v' }] }, 'volumeMounts'],
     [{ allow_internet_access: 'no' }, 'allow_internet_access'],
-  ])('%j is refused in words', (wrong, message) => {
+  ])('%j is refused with a message', (wrong, message) => {
     const refusal = { code: 'BAD_USER_INPUT', message: expect.stringContaining(message) };
     expect(() => read({ templateID: 'base', ...wrong })).toThrow(expect.objectContaining(refusal));
   });
@@ -147,7 +147,7 @@ describe('a network', () => {
     [{ denyEverythingButThis: 'a' }, 'network.denyEverythingButThis is not supported'],
     [{ allowPublicTraffic: 'x' }, 'network.allowPublicTraffic must be'],
     ['none', 'network must be'],
-  ])('%j is refused in words', (network, message) => {
+  ])('%j is refused with a message', (network, message) => {
     expect(() => egressAllowed(undefined, network)).toThrow(message);
   });
 });
@@ -165,7 +165,7 @@ describe('seconds', () => {
 describe('the query of a list', () => {
   const query = (text: string) => readListQuery(new URLSearchParams(text));
 
-  it('filters by nothing if it says nothing', () => {
+  it('filters nothing if it is empty', () => {
     const filter = { metadata: {}, from: null, environment: null, oldestFirst: false };
     const page = { first: null, after: null };
     expect(query('')).toEqual({ isOfRunning: true, filter, page });
@@ -175,7 +175,7 @@ describe('the query of a list', () => {
   });
 
   it('has metadata whose keys and values are encoded once more', () => {
-    // As an SDK sends { 'k 1': 'v&2' }.
+    // An SDK sends { 'k 1': 'v&2' } like this.
     expect(query('metadata=k%2525201%3Dv%2525262').filter.metadata).toEqual({ 'k 1': 'v&2' });
     const odd = { 'a=b&c%': 'x+y z', ключ: '✓ "quoted"', '': '' };
     const encoded = Object.entries(odd).map((pair) => pair.map(encodeURIComponent));
@@ -232,7 +232,7 @@ describe('a sandbox', () => {
     expect(listedModel(session, facts)).toEqual(listed);
   });
 
-  it('is described with what it may reach, if that was narrowed', () => {
+  it('is described with the hosts that it may reach, if these were limited', () => {
     const lifecycle = { onTimeout: 'kill', autoResume: false };
     const all = { ...listed, domain: null, lifecycle };
     expect(detailModel(session, facts, 'key')).toEqual({ ...all, envdAccessToken: 'key' });
@@ -255,7 +255,7 @@ describe('a metric', () => {
   };
   const at = new Date('2026-01-02T03:04:05.678Z');
 
-  it('has the CPU time between two looks, as a percentage of what the sandbox may use', () => {
+  it('has the CPU time between two readings, as a percentage of what the sandbox may use', () => {
     const last = { ...usage, clockMs: 1_200, cpuMs: 150 };
     expect(metricOf(usage, last, { at, cpus: 0.5 })).toEqual({
       ...{ timestamp: '2026-01-02T03:04:05.678Z', timestampUnix: 1_767_323_045 },

@@ -1,4 +1,4 @@
-/** Paths as callers of envd give them, and files as it describes them. */
+/** Paths as callers of envd give them, and files as envd describes them. */
 import { describe, expect, it } from 'vitest';
 import { sandboxPath } from '../../src/doors/e2b/envd/files.ts';
 import { entryInfoOf } from '../../src/doors/e2b/envd/watchEvents.ts';
@@ -64,7 +64,7 @@ describe('an entry', () => {
     });
   });
 
-  it('of a link has type and mode of what it leads to', () => {
+  it('of a link has the type and mode of its target', () => {
     const link = { kind: 'link', mode: 0o777, target: '../b' } as const;
     const leadsTo = { path: '/home/user/c', kind: 'directory', mode: 0o750 } as const;
     expect(entryInfoOf(entryOf('a/l', { ...link, leadsTo }))).toMatchObject({
@@ -81,7 +81,7 @@ describe('an entry', () => {
     });
   });
 
-  it('has a time of the calendar, whatever a worker says', () => {
+  it('has a valid date, whatever time a worker reports', () => {
     for (const modifiedAt of [Number.MAX_VALUE, -Number.MAX_VALUE, 0.5])
       expect(entryInfoOf(entryOf('a', { modifiedAt }))).toMatchObject({
         modifiedTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),

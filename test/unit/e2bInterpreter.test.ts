@@ -18,7 +18,7 @@ import { executionRow } from '../support/memoryService.ts';
 
 const AT = new Date('2026-01-31T12:00:00.000Z');
 
-/** The events of a cell that puts this out and ends so. */
+/** The events of a cell with these outputs and this end. */
 function eventsOf(
   outputs: readonly Output[],
   end: Parameters<typeof executionRow>[0] = {},
@@ -67,7 +67,7 @@ describe('the events of a cell', () => {
     ]);
   });
 
-  it('have the number at the end if only the end tells it, and never twice', () => {
+  it('have the execution count at the end if it is known only then, and never twice', () => {
     const cell = createCellEvents('python');
     expect(cell.begun({ executionCount: null })).toEqual([]);
     expect(cell.ended(executionRow({ executionCount: 7 }), true)).toEqual([
@@ -117,12 +117,12 @@ describe('the events of a cell', () => {
       'Context was restarted',
     ],
     ['a cancellation', { status: 'CANCELLED' }, 'ExecutionAborted', 'Execution was aborted'],
-  ] as const)('tell of %s that no output has told of', (_what, end, name, value) => {
+  ] as const)('report %s that no output has reported', (_what, end, name, value) => {
     expect(eventsOf([], end)).toEqual([NUMBER, error(name, value), END]);
   });
 
   it.each(['INTERRUPTED', 'CANCELLED'] as const)(
-    'tell of a context that was deleted, if the code ends as %s',
+    'report that the context was deleted, if the code ends as %s',
     (status) => {
       const [, told] = eventsOf([], { status, stateLost: true }, false);
       expect(told).toMatchObject({ type: 'error', name: 'UnexpectedEndOfExecution' });
@@ -132,7 +132,7 @@ describe('the events of a cell', () => {
   it.each([
     ["Command 'b'exit 3\\n'' returned non-zero exit status 3.", 'exit status 3'],
     ["Command 'b'kill $$'' died with <Signals.SIGTERM: 15>.", 'died with <Signals.SIGTERM: 15>'],
-  ])('of bash tell of the shell alone: %s', (value, shown) => {
+  ])('of bash report how the shell ended, without the frames of Python: %s', (value, shown) => {
     const cell = createCellEvents('bash');
     const name = 'CalledProcessError';
     cell.output({ output: { kind: 'error', name, value, traceback: ['of Python'] }, at: AT });
@@ -152,7 +152,7 @@ describe('the events of a cell', () => {
     });
   });
 
-  it('tell of output that was dropped: as the error, or beside another one', () => {
+  it('report dropped output: as the error, or on stderr if there is another error', () => {
     const gaps = [
       { kind: 'gap', reason: 'limit', droppedBytes: 5 },
       { kind: 'gap', reason: 'limit', droppedBytes: 2 },
@@ -173,7 +173,7 @@ describe('the events of a cell', () => {
 });
 
 describe('a result', () => {
-  it('has each format under its key, and no key of its own for others', () => {
+  it('has each known format under its key, and all others under `extra`', () => {
     const data = {
       'text/plain': 'p',
       'text/html': ['<b>', '</b>'],
@@ -257,7 +257,7 @@ describe('text in pieces', () => {
     expect(prints.add(print('a\nb\n'))).toEqual([print('a\nb\n')]);
   });
 
-  it('waits for its rest only for a moment, however often more of it comes', () => {
+  it('waits 50 ms for the rest of its line, and at most 150 ms if more and more pieces come', () => {
     const prints = joining();
     prints.add(print('.'));
     expect(prints.dueInMs()).toBe(50);
@@ -272,14 +272,14 @@ describe('text in pieces', () => {
     expect(prints.take()).toEqual([]);
   });
 
-  it('of one stream is never joined to that of the other', () => {
+  it('of one stream is never joined to text of the other', () => {
     const prints = joining();
     prints.add(print('out'));
     expect(prints.add(print('err', 'stderr'))).toEqual([print('out')]);
     expect(prints.add(print('\n', 'stderr'))).toEqual([print('err\n', 'stderr')]);
   });
 
-  it('does not wait beyond a limit', () => {
+  it('is sent at once when it has reached a size limit', () => {
     const prints = joining();
     const long = 'x'.repeat(1024 * 1024);
     expect(prints.add(print(long))).toEqual([print(long)]);
@@ -323,13 +323,13 @@ it.each([
   expect(requireLanguage(given)).toBe(language);
 });
 
-it.each(['js', 'r', 'constructor'])('The language %s is refused in words', (given) => {
+it.each(['js', 'r', 'constructor'])('The language %s is refused with a message', (given) => {
   expect(() => requireLanguage(given)).toThrow(
     expect.objectContaining({ status: 400, message: expect.stringContaining(`"${given}"`) }),
   );
 });
 
-it('A cell of bash is handed to a shell, and blank code to nobody', () => {
+it('A cell of bash is run by a shell, unless the code is blank', () => {
   expect(cellOf('bash', 'echo $X\n')).toBe('%%bash\necho $X\n');
   expect(cellOf('bash', ' \n')).toBe(' \n');
   expect(cellOf('python', 'x')).toBe('x');

@@ -1,4 +1,4 @@
-/** What the E2B door makes of commands, and of what becomes of them. */
+/** How the E2B door translates commands and their ends. */
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -22,10 +22,10 @@ describe('a program and its arguments', () => {
     ['/bin/bash', ['-c', 'a b'], "exec -- /bin/bash -c 'a b'"],
     ['/bin/bash', ['-l', '-c', ''], "exec -- /bin/bash -l -c ''"],
     ['ls', ["it's", 'a\nb', '$HOME', 'ж'], `exec -- ls 'it'\\''s' 'a\nb' '$HOME' 'ж'`],
-    // It would be read back as another program.
+    // Recorded as plain code, this would be read back as another program.
     ['/bin/bash', ['-l', '-c', 'exec -- ls'], "exec -- /bin/bash -l -c 'exec -- ls'"],
     ['/bin/bash', ['-l', '-c', "exec -- ls ''$A"], "exec -- ls ''$A"],
-  ])('%s %j is the code that is recorded, and is read back', (cmd, args, code) => {
+  ])('%s %j are recorded as code, from which they are read back', (cmd, args, code) => {
     expect(codeOf({ cmd, args })).toBe(code);
     expect(lineOf(code)).toEqual({ cmd, args });
   });
@@ -42,7 +42,7 @@ describe('a program and its arguments', () => {
     );
   });
 
-  it('of a command from elsewhere are a shell and the code', () => {
+  it('of a command that came by another door are a shell and the code', () => {
     fc.assert(
       fc.property(fc.string(), (code) => {
         const { cmd, args } = lineOf(`${code} `);
@@ -55,7 +55,7 @@ describe('a program and its arguments', () => {
 describe('a message that asks for a start', () => {
   const process = { cmd: '/bin/bash', args: ['-l', '-c', 'true'] };
 
-  it('has what the SDKs leave out in its place', () => {
+  it('has defaults for the fields that the SDKs leave out', () => {
     const plain = {
       ...{ code: 'true', environmentVariables: [], folder: null, label: null, pty: null },
       allowInput: true,
@@ -101,7 +101,7 @@ describe('the end of a command', () => {
     endEventOf({ hasEnded: async () => hasEnded }, executionRow({ language: 'BASH', ...facts }));
   const end = (told: object) => ({ event: { end: told } });
 
-  it('by itself tells the exit code, also if that is 0', async () => {
+  it('by itself is reported with the exit code, also if that is 0', async () => {
     const fine = { exitCode: 0, exited: true, status: 'exit status 0' };
     expect(await ended({ status: 'OK', exitCode: 0 })).toEqual(end(fine));
     const status = 'exit status 3';
@@ -116,7 +116,7 @@ describe('the end of a command', () => {
     ['SIGSEGV', 'segmentation fault'],
     ['SIG34', 'SIG34'],
     [null, 'killed'],
-  ])('by %s is told in the words of Go', async (signal, word) => {
+  ])('by %s is reported in the words of Go', async (signal, word) => {
     const status = `signal: ${word}`;
     const told = end({ exitCode: -1, exited: false, status, error: status });
     expect(await ended({ status: 'ERROR', signal })).toEqual(told);
@@ -145,7 +145,7 @@ describe('a process that is asked for', () => {
   });
   const message = { process: { pid: 7 } };
 
-  it('and is not there is told from a sandbox that is not', async () => {
+  it('is not found if it does not run, but if its sandbox has ended, the error says so', async () => {
     await expect(selectedIn(asked(false), message)).rejects.toMatchObject({ code: 'not_found' });
     await expect(selectedIn(asked(true), message)).rejects.toMatchObject({ code: 'SESSION_ENDED' });
     const ended = { execution: executionRow({ language: 'BASH', pid: 7 }), lastSeq: 1 };
@@ -154,7 +154,7 @@ describe('a process that is asked for', () => {
     });
   });
 
-  it('gets long input in pieces that belong together', async () => {
+  it('gets long input in pieces, each with the number of bytes that follow it', async () => {
     const execution = executionRow({
       ...{ language: 'BASH', pid: 7, finishedAt: null },
       options: { allowInput: true },
@@ -180,7 +180,7 @@ describe('a process that is asked for', () => {
 });
 
 describe('chunks of output', () => {
-  it('have at most so many bytes, and split no character of UTF-8', () => {
+  it('have at most the given number of bytes, and split no character of UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 4, max: 16 }), (text, max) => {
         const chunks = [...chunksOf(Buffer.from(text), max)];
@@ -190,7 +190,7 @@ describe('chunks of output', () => {
     );
   });
 
-  it('of bytes that are no text keep every byte', () => {
+  it('of bytes that are not UTF-8 keep every byte', () => {
     const bytes = Buffer.alloc(100, 0x80);
     expect(Buffer.concat([...chunksOf(bytes, 7)])).toEqual(bytes);
   });

@@ -62,7 +62,7 @@ it.each<[string, boolean, string, URLSearchParams, string, number]>([
   expect(isSignedBy(method, asked, key, now)).toBe(expected);
 });
 
-it('a signature without a path and without an end holds for uploads that name their files themselves', () => {
+it('a signature without path and expiration is valid for uploads whose parts name the files', () => {
   const signature = signatureOf({ ...WRITE, path: '' });
   expect(isSignedBy('POST', new URLSearchParams({ signature }), 'envdtok')).toBe(true);
 });

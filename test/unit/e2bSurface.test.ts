@@ -24,7 +24,7 @@ it.each<[string, string, Record<string, string>, string]>([
   ['/health', '', { 'e2b-sandbox-id': ID, 'e2b-sandbox-port': '49983' }, 'envd'],
   ['/process.Process/Start', '', { 'e2b-sandbox-id': ID }, 'envd'],
   ['/health', '', { 'e2b-sandbox-id': ID, 'e2b-sandbox-port': '8080' }, 'no-port'],
-])('%s?%s is served by the right one', (path, query, headers, type) => {
+])('%s?%s is served by the right API', (path, query, headers, type) => {
   const req = { headers } as unknown as IncomingMessage;
   expect(surfaceOf({ req, path, query: new URLSearchParams(query) }).type).toBe(type);
 });
@@ -42,7 +42,7 @@ const holder: Principal = {
   ...{ tokenId: 'the-token', role: 'TENANT', door: 'e2b' },
 };
 
-it('the name of a session has its sandbox, and who it belongs to', () => {
+it('the user of a session names its sandbox and the holder of the token', () => {
   const own = userOf(holder, ID);
   expect(sandboxIdIn(own)).toBe(ID);
   expect(SANDBOX_NAMES.prefixIn(own)).toBe(SANDBOX_NAMES.prefixOf(holder));

@@ -23,7 +23,7 @@ it('each type has its name', () => {
   ]);
 });
 
-it('a new file that was written is three events, as a file that envd writes', () => {
+it('the creation and the write of a new file are three events, as when envd writes a file', () => {
   expect(wired('create d/a', 'write d/a', 'create b')).toEqual([
     'EVENT_TYPE_CREATE d/a',
     'EVENT_TYPE_CHMOD d/a',
@@ -32,7 +32,7 @@ it('a new file that was written is three events, as a file that envd writes', ()
   ]);
 });
 
-it('an entry comes as all entries do, and is left out if there is none', () => {
+it('an entry is described as in other answers, and left out if there is none', () => {
   const entry = {
     path: 'd/a',
     pathBytes: Buffer.from('d/a'),

@@ -55,7 +55,7 @@ async function round(sessions: number): Promise<number> {
 }
 
 describe('while the database is away', () => {
-  it('a bounded number of rows waits, nothing is lost, and it is stored in slices', async () => {
+  it('a bounded number of rows waits, no count is lost, and the rows are stored in slices', async () => {
     database = away;
     let counted = 0;
     for (let minute = 0; minute < 60; minute += 1) counted += await round(20);
@@ -65,21 +65,21 @@ describe('while the database is away', () => {
     expect(connections()).toBe(counted);
     expect(stored.reduce((sum, row) => sum + row.receivedBytes, 0)).toBe(2 * counted);
     expect(stored.length).toBeGreaterThanOrEqual(10_000);
-    // Beyond that, one row for each session and outcome.
+    // Beyond 10,000 rows, there is only one row for each session and outcome.
     expect(stored.length).toBeLessThanOrEqual(10_000 + 20 * 2);
     expect(Math.max(...calls)).toBe(1_000);
     expect(
       new Set(stored.map((row) => `${row.minute} ${row.sessionId} ${row.host} ${row.outcome}`))
         .size,
     ).toBe(stored.length);
-    // Afterwards, hosts are counted again.
+    // Afterwards, each host has rows of its own again.
     stored = [];
     await round(1);
     await log.record();
     expect(stored.filter(({ host }) => host !== '').length).toBe(32 + 40);
   });
 
-  it('rows that are being stored count, too', async () => {
+  it('rows that are being stored count towards the bound', async () => {
     let fail: (error: Error) => void = () => undefined;
     database = away;
     for (let minute = 0; minute < 12; minute += 1) await round(20);
@@ -112,7 +112,7 @@ describe('while the database is away', () => {
   });
 });
 
-it('a connection is counted in the minute of its row, and not if nobody wants it any more', async () => {
+it('a connection is counted in the minute of its row, unless its caller has given up', async () => {
   let done = () => {};
   database = () =>
     new Promise((resolve) => {

@@ -1,11 +1,11 @@
-/** Whose name is looked up next: nobody's slow names stop the others. */
+/** Which name is looked up next. The slow names of one asker do not delay others. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Address } from '../../src/domain/egress.ts';
 import { createLookupQueue, type Lookup } from '../../src/egress/createLookup.ts';
 
 const FOUND: readonly Address[] = [{ family: 4, value: 1n }];
 
-/** The names that are being looked up, in the order of their beginning, with what ends each. */
+/** The names that are being looked up, the oldest first, each with the function that ends its lookup. */
 let running: Map<string, () => void>;
 let begun: string[];
 let lookup: Lookup;
@@ -36,7 +36,7 @@ async function end(name: string): Promise<void> {
 }
 
 describe('names that code asks for', () => {
-  it('are looked up for each asker in turn, and for none two at a time', async () => {
+  it('are looked up for each asker in turn, one at a time', async () => {
     for (const name of ['a1', 'a2', 'a3', 'a4']) void lookup(name, 'a', never());
     for (const name of ['b1', 'b2']) void lookup(name, 'b', never());
     void lookup('c1', 'c', never());
@@ -48,7 +48,7 @@ describe('names that code asks for', () => {
   it('are not looked up for an asker who has given up', async () => {
     const gone = new AbortController();
     const all = Array.from({ length: 1_000 }, async (_, at) => {
-      // More than may wait: each gives up before the next.
+      // These are more than may wait, but each gives up before the next one asks.
       const own = new AbortController();
       const asked = lookup(`a${at}`, 'a', own.signal);
       own.abort();
@@ -66,7 +66,7 @@ describe('names that code asks for', () => {
     expect(begun).toEqual(['a0', 'b1']);
   });
 
-  it('are looked up once for all who ask at that time, also if one of them is gone', async () => {
+  it('are looked up once for all who ask at that time, also if the first of them gives up', async () => {
     const gone = new AbortController();
     void lookup('a1', 'a', never());
     void lookup('b1', 'b', never());
@@ -75,7 +75,7 @@ describe('names that code asks for', () => {
     const third = lookup('same', 'b', never());
     gone.abort();
     await expect(first).rejects.toThrow();
-    // The turn of either is enough.
+    // Both `a` and `b` ask for this name, so the next turn of either begins the lookup.
     await end('b1');
     const fourth = lookup('same', 'c', never());
     expect(begun).toEqual(['a1', 'b1', 'same']);

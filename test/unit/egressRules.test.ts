@@ -62,7 +62,7 @@ describe('an address', () => {
     (text) => expect(parseAddress(text)).toBeNull(),
   );
 
-  it('is of nobody on the internet if it is private, however it is written', () => {
+  it('is special if it is not a public one, however it is written', () => {
     const special = [
       ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.0.0.1', '127.255.255.254', '169.254.169.254'],
       ...['172.16.0.1', '172.31.255.255', '192.168.1.1', '198.18.0.1', '224.0.0.1', '240.0.0.1'],
@@ -85,7 +85,7 @@ describe('an address', () => {
     }
   });
 
-  it('is in networks of its family, with masks of whole bits', () => {
+  it('is in networks of its own family, whose masks are valid numbers of bits', () => {
     for (const text of ['10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/8', '10.0.0.0/-1', '/8'])
       expect(parseNetwork(text)).toBeNull();
     expect(parseNetwork('::ffff:10.0.0.0/104')).toEqual(parseNetwork('10.0.0.0/8'));
@@ -93,7 +93,7 @@ describe('an address', () => {
   });
 });
 
-it("the machine's own addresses are its own also inside of others", () => {
+it("the machine's own addresses are recognized also inside of IPv6 addresses", () => {
   const own = Object.values(networkInterfaces())
     .flatMap((all) => all ?? [])
     .find(({ family }) => family === 'IPv4');
@@ -161,7 +161,7 @@ describe('a target', () => {
     ...['*.a.b:80', 'a\tb:80', 'a\u0000b:80', 'a,b:80', 'exämple.org:80', `${'a'.repeat(64)}.b:80`],
   ])('is not read from %j', (authority) => expect(parseTarget(authority, null)).toBeNull());
 
-  it('names its host without the port of its scheme', () => {
+  it('names its host without the default port of its scheme', () => {
     const named = (authority: string) => {
       const target = parseTarget(authority, 80);
       return target && authorityOf(target, 80);
@@ -197,7 +197,7 @@ describe('a rule', () => {
       expect([other, listed('pypi.org', `${other}:443`)]).toEqual([other, false]);
   });
 
-  it('names with `*.` whatever is below, and not the name itself', () => {
+  it('that begins with `*.` names all hosts below the name, and not the name itself', () => {
     expect(listed('*.a.b', 'x.a.b:443')).toBe(true);
     expect(listed('*.a.b', 'x.y.a.b:443')).toBe(true);
     expect(listed('*.a.b', 'a.b:443')).toBe(false);
@@ -215,7 +215,7 @@ describe('a rule', () => {
     ]);
   });
 
-  it('with an address is for addresses, and one with a name for names', () => {
+  it('with an address matches only addresses, and one with a name only names', () => {
     expect(listed('192.0.2.0/24:80', '192.0.2.9:80')).toBe(true);
     expect(listed('192.0.2.0/24:80', '192.0.3.9:80')).toBe(false);
     expect(listed('10.0.0.1:80', '[::ffff:10.0.0.1]:80')).toBe(true);
@@ -248,7 +248,7 @@ describe('a rule', () => {
     expect(parseRule(text)).toEqual({ problem: expect.stringMatching(/^must/) }),
   );
 
-  it('for a private address needs its port', () => {
+  it('for a private address must have a port', () => {
     for (const text of [
       '10.0.0.1',
       '127.0.0.1',
@@ -276,7 +276,7 @@ describe('a rule', () => {
     expect(dial('a.b:8080, 10.0.0.1:8080', '10.0.0.1', 80)).toBe(false);
     expect(dial('a.b, 10.0.0.0/8:80', '10.9.9.9', 80)).toBe(true);
     expect(dial('a.b, 10.0.0.0/8:80', '127.0.0.1', 80)).toBe(false);
-    // A network that is larger than a private one does not mean the private one.
+    // A network that contains a private one does not allow its private addresses.
     for (const all of ['0.0.0.0/0', '0.0.0.0/0:80', '8.0.0.0/5:80']) {
       expect(dial(all, '10.0.0.1', 80)).toBe(false);
       expect(dial(all, '127.0.0.1', 80)).toBe(false);
@@ -287,7 +287,7 @@ describe('a rule', () => {
       expect(dial('0.0.0.0/0:80, [::/0]:80', nobody, 80)).toBe(false);
   });
 
-  it("lets the machine's own addresses be dialled only if they are listed so, too", () => {
+  it("lets the machine's own addresses be dialled only if each is listed itself, with its port", () => {
     expect(dial('*', '1.2.3.4', 80, false)).toBe(true);
     expect(dial('*', '1.2.3.4', 80, true)).toBe(false);
     expect(dial('1.2.3.4', '1.2.3.4', 80, true)).toBe(false);

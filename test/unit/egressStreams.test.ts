@@ -16,15 +16,15 @@ import { until } from '../../testkit/until.ts';
 
 const TAKEN = Buffer.of(1);
 
-/** The agent's side: parks what is dialled. */
+/** The agent's side, which parks each stream that the gateway opens. */
 let server: Server;
 let parked: Duplex[];
 let paths: string[];
-/** If set: the status of the answer. */
+/** If this is set, the agent's side refuses each stream with this status. */
 let refuseWith: number | null;
 let directory: string;
 let streams: EgressStreams | undefined;
-/** What was told of streams that are not taken. */
+/** The reports of failures to open streams. */
 let failing: NotTaken[];
 
 beforeEach(async () => {
@@ -99,7 +99,7 @@ describe('streams to a worker', () => {
     await until('the next one', async () => paths.length === 6, 5_000);
   });
 
-  it('gives what came with the byte, and each direction ends by itself', async () => {
+  it('gives the data that came with the first byte, and each direction ends by itself', async () => {
     const got = new Promise<string>((resolve) => {
       open(4, (stream) => {
         let sent = '';
@@ -120,7 +120,7 @@ describe('streams to a worker', () => {
     expect(await answer).toBe('an answer after the end');
   });
 
-  it('serves HTTP that came with the byte', async () => {
+  it('serves HTTP that came with the first byte', async () => {
     const proxy = createServer((request, response) => response.end(`you want ${request.url}`));
     open(4, (stream) => void proxy.emit('connection', stream));
     await untilParked(4);
@@ -133,9 +133,9 @@ describe('streams to a worker', () => {
 
   it.each([
     [404, [{ kind: 'refused', status: 404 }]],
-    // A newer gateway has the worker, which is nobody's failure.
+    // Another gateway holds the worker now, which is not a failure.
     [409, []],
-  ])('dials no more after %i, and tells %j', async (status, told) => {
+  ])('dials no more after %i, and reports %j', async (status, told) => {
     refuseWith = status;
     open(16, () => undefined);
     await until('refusals', async () => paths.length === 4, 5_000);
@@ -145,7 +145,7 @@ describe('streams to a worker', () => {
     expect(failing).toEqual(told);
   });
 
-  it('tells once that streams are lost again and again', async () => {
+  it('reports only once that streams are refused again and again', async () => {
     refuseWith = 503;
     open(16, () => undefined);
     await until('it to be told', async () => failing.length > 0, 10_000);
@@ -155,7 +155,7 @@ describe('streams to a worker', () => {
     expect(failing).toEqual([{ kind: 'refused', status: 503 }]);
   });
 
-  it('dials again after anything else, and after a worker was away', async () => {
+  it('dials again after some refusals, and after it has lost all streams, and reports nothing', async () => {
     refuseWith = 503;
     open(16, () => undefined);
     await until('attempts', async () => paths.length >= 12, 5_000);
@@ -166,7 +166,7 @@ describe('streams to a worker', () => {
     expect(failing).toEqual([]);
   });
 
-  it('drops a stream whose first byte is another', async () => {
+  it('drops a stream whose first byte is wrong', async () => {
     let taken = 0;
     open(16, () => {
       taken += 1;

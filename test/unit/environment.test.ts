@@ -52,7 +52,7 @@ const { given, play } = deciderSpecification({
 });
 
 describe('a version of an environment', () => {
-  it('given none, when asked for: it is being built, and says of what', () => {
+  it('given none, when requested: it is being built, with the facts of the request', () => {
     given().when(request).then(requested);
     const { environmentId: id, ...rest } = facts;
     expect(given(requested).state).toEqual({
@@ -100,7 +100,7 @@ describe('a version of an environment', () => {
     }
   });
 
-  it('given one in any state, when removed: it is so once, and a build that ends later records nothing', () => {
+  it('given one in any state, when removed: that is recorded once, and no later end of a build is', () => {
     for (const history of [[requested], [requested, ready], [requested, broken]]) {
       given(...history)
         .when(remove)
@@ -115,7 +115,7 @@ describe('a version of an environment', () => {
     });
   });
 
-  it('its version counts its events, of which the build is at most one, and nothing follows its removal', () => {
+  it('its version counts its events: at most one is the end of a build, and none follows its removal', () => {
     const commands = fc.constantFrom(recordBuild, recordFailure, remove);
     fc.assert(
       fc.property(fc.array(commands), (rest) => {
@@ -152,18 +152,18 @@ describe('the hash of a version', () => {
   const hash = hashOf(spec, baseImageId, null);
 
   it.each(Object.keys(others) as (keyof EnvironmentSpec)[])(
-    'is another one if only %s is another',
+    'differs if only %s differs',
     (field) => {
       expect(hashOf({ ...spec, [field]: others[field] }, baseImageId, null)).not.toBe(hash);
     },
   );
 
-  it('is another one if the worker image or what the folder of its index holds is another', () => {
+  it('differs if the worker image or the content of the index folder differs', () => {
     expect(hashOf(spec, 'sha256:other', null)).not.toBe(hash);
     expect(hashOf(spec, baseImageId, 'e'.repeat(64))).not.toBe(hash);
   });
 
-  it('is the same for the same', () => {
+  it('is the same for the same facts', () => {
     expect(hashOf({ ...spec }, baseImageId, null)).toBe(hash);
   });
 });

@@ -33,7 +33,7 @@ describe('cellhouse environment', () => {
     });
   });
 
-  it('create reads the files that are named, and knows a folder from a URL', () => {
+  it('create reads the named files, and distinguishes a folder from a URL', () => {
     const requirements = file('requirements.txt', 'alpha==1.0\r\n# a comment\n');
     const setup = file('setup.sh', '#!/bin/sh\n');
     const line = `create a --pip beta --requirements ${requirements} --setup ${setup} --index`;
@@ -47,7 +47,7 @@ describe('cellhouse environment', () => {
     expect(parse(`${line} ${url}`)).toMatchObject({ input: { index: url } });
   });
 
-  it('list, show, remove and build', () => {
+  it('list, show, remove and build take their options', () => {
     expect(parse('list --json')).toEqual({ ...HERE, type: 'list', isJson: true });
     const show = { ...HERE, type: 'show', name: 'a', version: 2, isJson: false };
     expect(parse('show a --version 2')).toEqual(show);

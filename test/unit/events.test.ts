@@ -68,7 +68,7 @@ describe('storableText', () => {
 });
 
 describe('stream ids', () => {
-  it('are taken apart as they were put together', () => {
+  it('are parsed into the kind and the id that they were made of', () => {
     for (const kind of STREAM_KINDS) {
       expect(parseStreamId(streamIdOf(kind, 'a-b-c'))).toEqual({ kind, id: 'a-b-c' });
     }

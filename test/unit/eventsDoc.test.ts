@@ -16,13 +16,13 @@ const events = [...types.matchAll(/Event<\s*'(\w+)',([\s\S]*?)>(?=\n\s*\||;)/g)]
 );
 
 describe('docs/internals/events.md', () => {
-  it('has a row for each event that there is, and for no other', () => {
+  it('has a row for each type of event, and no other row', () => {
     const rows = [...doc.matchAll(/^\| `((?:[A-Z][a-z]+){2,})`/gm)];
     expect(events.map(({ name }) => name).sort()).toEqual([...EVENT_TYPES].sort());
     expect(rows.map(([, name]) => name).sort()).toEqual(events.map(({ name }) => name).sort());
   });
 
-  it.each(events)('tells every field of $name', ({ name, fields }) => {
+  it.each(events)('names every field of $name', ({ name, fields }) => {
     const row = doc.split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? '';
     for (const field of fields) expect(row).toContain(`\`${field}\``);
   });

@@ -44,7 +44,7 @@ it('a batch ends with a cell whose worker was lost', async () => {
   expect(done.map(({ status }) => status)).toEqual(['WORKER_LOST']);
 });
 
-it('a batch begins no further cell once its gateway stops, and names the first one not begun', async () => {
+it('a batch begins no further cell once its gateway stops, and its error names the first such cell', async () => {
   const stopping = new AbortController();
   const ran: string[] = [];
   const running = runCells(

@@ -80,7 +80,7 @@ const finished = (
   data: { at: time(ms), ...ending, queuedMs, runMs, ...how },
 });
 
-/** One that may get input. */
+/** An execution that may get input. */
 const waiting: ExecutionEvent = {
   type: 'ExecutionRequested',
   data: { ...asked, allowInput: true },
@@ -170,7 +170,7 @@ describe('an execution', () => {
     ['running', [requested, started(1)]],
     ['asked to end', [requested, interrupted]],
   ])(
-    'given one that is %s, when an interrupt is asked for: that is recorded, and no more',
+    'given one that is %s, when an interrupt is requested: the request is recorded, and nothing else',
     (_state, events) => {
       given(...events)
         .when(interrupt)
@@ -187,7 +187,7 @@ describe('an execution', () => {
       .then(finished(30, { queuedMs: 10, runMs: 20 }));
   });
 
-  it('has the number of its cell from its start on; the end counts, if that has one', () => {
+  it('has its execution count from its start on; if its end has one, that one counts', () => {
     const begun: ExecutionEvent = {
       type: 'ExecutionStarted',
       data: { at: time(10), executionCount: 7 },
@@ -202,7 +202,7 @@ describe('an execution', () => {
     expect(given(requested, started(10), of(null)).state?.executionCount).toBeNull();
   });
 
-  it('has the process of its command from its start on', () => {
+  it('has the process id of its command from its start on', () => {
     const data = { at: time(10), pid: 7 };
     const begun: ExecutionEvent = { type: 'ExecutionStarted', data };
     given(requested)
@@ -292,7 +292,7 @@ describe('the input of an execution', () => {
   it.each([
     ['queued', [waiting]],
     ['running', [waiting, started(1)]],
-  ])('given one that is %s: it is recorded, with its place, and counted', (_state, events) => {
+  ])('given one that is %s: input is recorded with its offset, and counted', (_state, events) => {
     given(...events)
       .when(send(0, 'naïve\n'))
       .then(sent(0, 'naïve\n'));
@@ -324,7 +324,7 @@ describe('the input of an execution', () => {
     given(waiting, sent(0, 'ab')).when(send(1, 'b')).thenThrows(/at 2/);
   });
 
-  it('is refused unless the execution was asked with it, and not recorded after the end', () => {
+  it('is refused if the execution was requested without input, and not recorded after its end', () => {
     given(requested)
       .when(send(0, 'a'))
       .thenThrows(/without input/);
@@ -357,7 +357,7 @@ describe('any sequence of commands on an execution', () => {
       ),
   );
 
-  it('is requested first, starts at most once, ends at most once and last, and never in the past', () => {
+  it('has a request, then at most one start, then at most one end, and no time before the request', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
         const played = play(commands);

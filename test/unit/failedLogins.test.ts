@@ -11,7 +11,7 @@ beforeEach(() => {
   logins = createFailedLogins(PER_MINUTE, () => now);
 });
 
-/** Sends so many wrong tokens. */
+/** Sends this many wrong tokens. */
 function fail(address: string, times: number): void {
   for (let time = 0; time < times; time += 1) {
     expect(logins.attempt(address, `wrong-${time}`)).toBeNull();
@@ -19,14 +19,14 @@ function fail(address: string, times: number): void {
   }
 }
 
-/** How long a token must wait that was never right from there. An attempt that was allowed is taken back. */
+/** How long a token must wait. If it need not wait, the attempt succeeds, so that it is not charged. */
 function waitMs(address: string, hash = 'x'): number | null {
   const wait = logins.attempt(address, hash);
   if (wait === null) logins.succeeded(address, hash);
   return wait;
 }
 
-/** How many wrong tokens an address may still send at once. It has sent them then. */
+/** Sends wrong tokens until one must wait, and returns how many were allowed. */
 function guesses(address: string): number {
   let sent = 0;
   for (; logins.attempt(address, `guess-${sent}`) === null; sent += 1)
@@ -35,7 +35,7 @@ function guesses(address: string): number {
 }
 
 describe('an address that sends wrong tokens', () => {
-  it('may send so many at once, and then one whenever its time has passed', () => {
+  it('may send the tokens of a minute at once, and then one at a time at the same rate', () => {
     fail('a', PER_MINUTE);
     expect([waitMs('a'), logins.limited]).toEqual([EACH_MS, 1]);
     now += EACH_MS / 2;
@@ -44,7 +44,7 @@ describe('an address that sends wrong tokens', () => {
     expect(logins.limited).toBe(0);
     fail('a', 1);
     expect(waitMs('a')).toBe(EACH_MS);
-    // It never has more attempts than at first.
+    // However long an address waits, it never has more attempts than at first.
     now += 100 * 60_000;
     fail('a', PER_MINUTE);
     expect(waitMs('a')).toBe(EACH_MS);
@@ -74,38 +74,42 @@ describe('an address that sends wrong tokens', () => {
     expect(waitMs('a', 'wrong')).toBe(EACH_MS);
   });
 
-  it('is charged for each if lookups are costly, as those of signatures are', () => {
+  it('is charged for each attempt if lookups are costly, as those of signatures are', () => {
     logins = createFailedLogins(PER_MINUTE, () => now, { maxTogether: 1 });
     const waits = Array.from({ length: 2 * PER_MINUTE }, () => logins.attempt('a', 'wrong'));
     expect(waits.filter((wait) => wait === null)).toHaveLength(PER_MINUTE);
   });
 
-  it('is not charged for a token of which nobody can say whether it is right', () => {
+  it('is not charged for a token that could not be looked up', () => {
     for (let time = 0; time < 10 * PER_MINUTE; time += 1) {
       expect(logins.attempt('a', 'mine')).toBeNull();
       logins.undecided('a', 'mine');
     }
-    // Nor for one that is tried several times meanwhile, nor is any given for it.
+    // The same holds for simultaneous attempts with one token, and they give no charged attempt back.
     fail('a', 10);
     for (let time = 0; time < 5; time += 1) logins.attempt('a', 'mine');
     for (let time = 0; time < 5; time += 1) logins.undecided('a', 'mine');
     expect(guesses('a')).toBe(PER_MINUTE - 10);
   });
 
-  it.each([100, 1])('is not charged for one that is right, of %i lookups an attempt', (each) => {
-    logins = createFailedLogins(PER_MINUTE, () => now, { maxTogether: each });
-    for (let time = 0; time < 10 * each; time += 1) expect(logins.attempt('a', 'mine')).toBeNull();
-    for (let time = 0; time < 10 * each; time += 1) logins.succeeded('a', 'mine');
-    expect(guesses('a')).toBe(PER_MINUTE);
-  });
+  it.each([100, 1])(
+    'is not charged for a right token, when %i lookups count as one attempt',
+    (each) => {
+      logins = createFailedLogins(PER_MINUTE, () => now, { maxTogether: each });
+      for (let time = 0; time < 10 * each; time += 1)
+        expect(logins.attempt('a', 'mine')).toBeNull();
+      for (let time = 0; time < 10 * each; time += 1) logins.succeeded('a', 'mine');
+      expect(guesses('a')).toBe(PER_MINUTE);
+    },
+  );
 
-  it('is not charged for right ones, however many there are', () => {
+  it('is not charged for right tokens, however many there are', () => {
     for (let token = 0; token < 10 * PER_MINUTE; token += 1)
       expect(waitMs('a', `right-${token}`)).toBeNull();
     expect([logins.limited, logins.count]).toEqual([0, 0]);
   });
 
-  it('may go on for an hour: the next token waits as long as after a minute', () => {
+  it('waits no longer after an hour of wrong tokens than after a minute', () => {
     for (let time = 0; time < 36_000; time += 1) {
       if (logins.attempt('a', 'wrong') === null) logins.failed('a', 'wrong');
       now += 100;
@@ -115,7 +119,7 @@ describe('an address that sends wrong tokens', () => {
 
   it('gets no exception for a token that was right before, and is revoked', () => {
     expect(waitMs('a', 'mine')).toBeNull();
-    // The first failure is the one by which it is found out.
+    // The first failure shows that the token was revoked.
     expect(logins.attempt('a', 'mine')).toBeNull();
     logins.failed('a', 'mine');
     for (let time = 1; time < PER_MINUTE; time += 1) {
@@ -125,16 +129,16 @@ describe('an address that sends wrong tokens', () => {
     expect(logins.attempt('a', 'mine')).toBe(EACH_MS);
   });
 
-  it('costs no other address anything, nor a neighbour whose token was right before', () => {
+  it('delays no other address, and no user of the same address whose token was right before', () => {
     expect(waitMs('a', 'neighbour')).toBeNull();
     fail('a', PER_MINUTE);
     expect(waitMs('b')).toBeNull();
     expect(waitMs('a', 'neighbour')).toBeNull();
-    // A right token that nobody has used from there must wait: else a guess could be tried.
+    // A right token that was never used from this address must wait. Otherwise guesses could go on.
     expect(waitMs('a', 'right')).toBe(EACH_MS);
   });
 
-  it('has the tokens remembered that were used last', () => {
+  it('may go on with the eight right tokens that were used last', () => {
     for (let token = 0; token < 8; token += 1) waitMs('a', `token-${token}`);
     waitMs('a', 'token-0');
     waitMs('a', 'token-8');

@@ -18,14 +18,14 @@ const numbers = (min: number, max: number) =>
     .map((given): ReadonlyMap<string, number> => new Map(Object.entries(given)));
 const shares: fc.Arbitrary<Shares> = fc.record({ busy: numbers(0, 12), weights: numbers(1, 5) });
 const ENVIRONMENTS = [null, 'science', 'art'];
-/** Few times, so that users of the same time are frequent. */
+/** There are few different times, so that users often have the same one. */
 const waiting: fc.Arbitrary<WaitingPlace[]> = fc
   .array(fc.record({ tenant, since: fc.nat(20), environment: fc.constantFrom(...ENVIRONMENTS) }), {
     maxLength: 40,
   })
   .map((places) => places.map((place, index) => ({ ...place, user: `user ${index}` })));
 
-/** Who gets one of the workers: in the order of the turns, those of whose environment one is left. */
+/** The users who get a worker: in the order of the turns, each for whose environment a worker is left. */
 function firstServed(places: readonly WaitingPlace[], idle: IdleWorkers, given: Shares): string[] {
   const left = new Map([...idle].map(([name, { length }]) => [name, length]));
   const served: string[] = [];
@@ -80,7 +80,7 @@ describe('the fair order', () => {
     );
   });
 
-  it('is the same at every gateway, however each got to know of the users', () => {
+  it('is the same at every gateway, in whatever order each has learned of the users', () => {
     const known = waiting.chain((places) =>
       fc.tuple(fc.constant(places), fc.shuffledSubarray(places, { minLength: places.length })),
     );
@@ -123,7 +123,7 @@ describe('idle workers', () => {
         elsewhere: places.filter((_, index) => at[index] !== gateway),
       })),
     );
-  /** Of each environment some. */
+  /** Some idle workers of each environment. */
   const idle = fc
     .tuple(fc.nat(6), fc.nat(6), fc.nat(6))
     .map(
@@ -164,7 +164,7 @@ describe('idle workers', () => {
     );
   });
 
-  it('that other gateways leave go to own users: none is idle while somebody waits', () => {
+  it("that other gateways leave go to this gateway's users: none stays idle while such a user waits", () => {
     fc.assert(
       fc.property(gateways, idle, shares, (views, workers, given) => {
         for (const view of views) {

@@ -92,7 +92,7 @@ describe('a change of a file', () => {
     expect(given(requested, event).state).toMatchObject({ status: 'DELETED', size: 3, files: 1 });
   });
 
-  it('given pending, when it failed: the code is recorded, and whether it is certain', () => {
+  it('given pending, when it failed: the code is recorded, and whether the change may have happened', () => {
     const event: FileChangeEvent = {
       type: 'FileChangeFailed',
       data: { at, code: 'NO_SPACE', mayHaveHappened: false },

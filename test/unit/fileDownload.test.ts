@@ -1,4 +1,4 @@
-/** A download from the agent: what it takes for an answer, and the memory that its pieces have. */
+/** A download from the agent: which answers it accepts, and the memory of its pieces. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -71,7 +71,7 @@ describe('a download', () => {
     expect((await buffer((await ask()).body)).toString()).toBe('ab');
   });
 
-  it('has an empty body for an empty file and for a version that is known', async () => {
+  it('has an empty body for an empty file and for one that was not modified', async () => {
     answersWith(OK(0));
     expect((await buffer((await ask()).body)).length).toBe(0);
     answersWith('HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n');
@@ -100,7 +100,7 @@ describe('a download', () => {
     await expect(whole).rejects.toThrow(/announced|malformed/);
   });
 
-  it('becomes the refusal that the agent gives', async () => {
+  it('fails with the refusal that the agent sends', async () => {
     const refusal = (text: string) =>
       `HTTP/1.1 409 Conflict\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
     answersWith(refusal('{"error":"not_a_file","message":"This is a folder."}'));
@@ -123,7 +123,7 @@ describe('a download', () => {
     await expect(whole).rejects.toThrow('no more');
   });
 
-  it('uses the memory of pieces that are given back, and of no others', async () => {
+  it('reuses the memory of pieces that are given back, and of no others', async () => {
     const bytes = numbered(32 * MIB);
     answersWith(OK(bytes.length), bytes);
     const given = await ask();
@@ -150,7 +150,7 @@ describe('a download', () => {
       socket.end(bytes);
     };
     const { body } = await ask();
-    // The first piece is here, and all has happened that can happen without a reader.
+    // Waits for the first piece, and then until nothing more happens without a reader.
     while (body.readableLength === 0) await new Promise((resolve) => setImmediate(resolve));
     for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     expect(body.readableLength).toBeLessThan(MIB);

@@ -1,4 +1,4 @@
-/** The end of what a follower of a build gets. What it gets before, test/int/environments.test.ts shows. */
+/** How following a build ends. test/int/environments.test.ts tests what a follower gets before the end. */
 import { expect, it } from 'vitest';
 import type { Environment } from '../../src/domain/environment.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
@@ -40,7 +40,7 @@ function world({
   return { listeners, tell, follow: () => followBuild(deps, ME, 'science', null, 0) };
 }
 
-it('comes if the version was removed before anybody listened', async () => {
+it('following ends if the version was removed before anybody listened', async () => {
   const { listeners, follow } = world({
     versionNow: async () => ({ ...BUILDING, removedAt: new Date() }),
   });
@@ -49,7 +49,7 @@ it('comes if the version was removed before anybody listened', async () => {
   expect(listeners.size).toBe(0);
 });
 
-it('is a failure if nobody can tell whether the removed version was built', async () => {
+it('following fails if the database cannot tell whether the removed version was built', async () => {
   const away = new Error('The database is away.');
   let isAway = false;
   const { listeners, tell, follow } = world({
@@ -66,7 +66,7 @@ it('is a failure if nobody can tell whether the removed version was built', asyn
   expect(listeners.size).toBe(0);
 });
 
-it('is a failure if the log cannot be read, and then nobody listens any more', async () => {
+it('following fails if the log cannot be read, and leaves no listener', async () => {
   const away = new Error('The database is away.');
   const { listeners, follow } = world({ outputs: () => Promise.reject(away) });
   const items = await follow();

@@ -4,7 +4,10 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import { followFeed } from '../../src/events/wakeUps/eventNews.ts';
 import { fc } from '../support/seeded.ts';
 
-/** What happens next. `commit` changes the database, `hear` tells the oldest event that was not heard yet. */
+/**
+ * The steps of a schedule. `commit` changes the database. `hear` applies the oldest event that has not arrived yet.
+ * `begin` starts a read, `snapshot` is the time as of which the database reads, and `answer` is the end of a read.
+ */
 const STEPS = ['commit', 'hear', 'begin', 'snapshot', 'answer'] as const;
 const schedules = fc.array(fc.constantFrom(...STEPS), { maxLength: 60 });
 
@@ -15,10 +18,10 @@ interface Reading {
   readonly done: Promise<void>;
 }
 
-it('contains each event once after the last read', async () => {
+it('a read model contains each event once after the last read', async () => {
   await fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
-      /** By position. The model keeps them in a set, so applying one again changes nothing. */
+      /** Events are their positions. The model is a set of them, so applying an event again changes nothing. */
       let committed = 0;
       let heard = 0;
       let model = new Set<number>();
@@ -78,7 +81,7 @@ it('contains each event once after the last read', async () => {
   );
 });
 
-it('is not changed by a read that fails', async () => {
+it('a read that fails does not change a read model', async () => {
   const heard: number[] = [];
   const feed = followFeed(({ position }) => void heard.push(position));
   const failed = feed.read(

@@ -8,12 +8,12 @@ describe('freeing a piece', () => {
     const before = process.memoryUsage().arrayBuffers;
     const pieces = Array.from({ length: 64 }, () => Buffer.alloc(1_048_576, 1));
     for (const piece of pieces) free(piece);
-    // A collection cannot have freed them: they are still here.
+    // A garbage collection cannot have freed the pieces, because the array still refers to them.
     expect(pieces.map(({ length }) => length)).toEqual(pieces.map(() => 0));
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1_048_576);
   });
 
-  it('leaves memory alone that other pieces may be in', () => {
+  it('leaves memory alone that other pieces may share', () => {
     const memory = Buffer.from('two pieces of one memory');
     const piece = memory.subarray(0, 3);
     free(piece);

@@ -56,7 +56,7 @@ describe('the fresh outputs of an execution', () => {
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
   });
 
-  it('are known to be none only once after each commit; then the database must be read', () => {
+  it('are said to be none only once after each commit; then the database must be read', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1])));
@@ -81,7 +81,7 @@ describe('the fresh outputs of an execution', () => {
     expect(fresh.ofExecution(cursor(id, 4), PAGE)?.items).toEqual(prints(id, [5]));
   });
 
-  it('is given a page at a time, of one item at least', () => {
+  it('are given in pages, each of at least one item', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1, 2])));
@@ -182,17 +182,20 @@ describe('the memory of fresh outputs', () => {
     ['read', (fresh, item) => fresh.read(sized([item]))],
   ];
 
-  it.each(keepers)('keeps a bounded size of an execution that is %s: the newest', (_how, keep) => {
-    const fresh = createFreshOutputs();
-    const id = newId<ExecutionId>();
-    for (const item of prints(id, range(4), half)) keep(fresh, item);
-    expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
-    const bounds = { ...PAGE, maxBytes: EXECUTION_BYTES };
-    expect(fresh.ofExecution(cursor(id, 2), bounds)?.items.map(({ seq }) => seq)).toEqual([3, 4]);
-  });
+  it.each(keepers)(
+    'has the newest outputs of an execution that were %s, up to a size',
+    (_how, keep) => {
+      const fresh = createFreshOutputs();
+      const id = newId<ExecutionId>();
+      for (const item of prints(id, range(4), half)) keep(fresh, item);
+      expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
+      const bounds = { ...PAGE, maxBytes: EXECUTION_BYTES };
+      expect(fresh.ofExecution(cursor(id, 2), bounds)?.items.map(({ seq }) => seq)).toEqual([3, 4]);
+    },
+  );
 
   it.each(keepers)(
-    'keeps a bounded size of all executions that are %s: the newest',
+    'has the newest outputs of all executions that were %s, up to a size',
     (_how, keep) => {
       const fresh = createFreshOutputs();
       const ids = range(TOTAL_EXECUTIONS + 2).map(() => newId<ExecutionId>());
@@ -202,7 +205,7 @@ describe('the memory of fresh outputs', () => {
     },
   );
 
-  it('keeps the newest output even if that alone exceeds the bound: a thousand may want it', () => {
+  it('keeps the newest output even if it alone exceeds the bound, because many followers may read it', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1], 'x'.repeat(EXECUTION_BYTES))));
@@ -225,7 +228,7 @@ describe('the memory of fresh outputs', () => {
   });
 
   it.each(keepers)(
-    'forgets what was %s some seconds ago, however often it was given',
+    'drops outputs that were %s some seconds ago, however often they were given',
     (_, keep) => {
       let now = 0;
       const fresh = createFreshOutputs(() => now);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { askGateway, followGateway, RefusedError } from '../../src/cli/gatewayClient.ts';
 
-/** The address of a server that answers so. */
+/** The address of a server that gives this answer. */
 async function answering(status: number, type: string, body: string) {
   const listener: RequestListener = (_req, res) => {
     res.writeHead(status, { 'Content-Type': type, Connection: 'close' }).end(body);
@@ -26,7 +26,7 @@ describe('a client of a gateway', () => {
   it.each([
     ['a query', ask],
     ['a subscription', follow],
-  ])('says why %s is refused, and that it is', async (_what, call) => {
+  ])('fails with a RefusedError that says why, if %s is refused', async (_what, call) => {
     const failure = await call(
       await answering(401, JSON_TYPE, errors('The token is wrong.')),
     ).catch((error: unknown) => error);
@@ -34,7 +34,7 @@ describe('a client of a gateway', () => {
     expect(failure).toMatchObject({ message: 'The token is wrong.' });
   });
 
-  it('says why a gateway cannot serve a subscription, which may pass', async () => {
+  it('says why a gateway cannot serve a subscription for now, without a RefusedError', async () => {
     const away = await answering(503, JSON_TYPE, errors('The database is away.'));
     const failure = await follow(away).catch((error: unknown) => error);
     expect(failure).not.toBeInstanceOf(RefusedError);

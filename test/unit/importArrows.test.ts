@@ -33,7 +33,7 @@ function plantedFile(room: string, folder: string): string {
   return isFile(room) ? folderOf(room) : `${folderOf(room)}/${folder}planted.ts`;
 }
 
-/** The way to a file that the other room opens. */
+/** The path that a planted file of one room must import to reach a file that the other room opens. */
 function specifier(from: string, to: string, folder = ''): string {
   const [entry = 'thing.ts'] = ROOMS[to]?.open ?? [];
   const target = isFile(to) ? folderOf(to) : `${folderOf(to)}/${entry}`;
@@ -57,7 +57,7 @@ const named = (is: (arrow: Arrow) => boolean) =>
   ARROWS.filter(is).map(({ room, other }) => `${room} -> ${other}`);
 
 describe('the table', () => {
-  it('has a row for each folder and file of src and for what is built on it, and for no other', () => {
+  it('has a row for each folder and file of src, for testkit, chaos and bench, and for nothing else', () => {
     expect([...NAMES].sort()).toEqual([...readdirSync('src'), ...OUTSIDE].sort());
   });
 
@@ -157,7 +157,7 @@ describe('a circle', () => {
     expect(circles(sources)).toEqual(['These import each other: a/one.ts, a/two.ts, b/three.ts.']);
   });
 
-  it('is none if an arrow is missing', () => {
+  it('is not found if one import is missing', () => {
     expect(circles({ ...sources, 'b/three.ts': value('./four.ts') })).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true }));
 
 describe('the folder of an index', () => {
-  it('counts as its archives and links to archives, whatever else changes in it', async () => {
+  it('has a digest of its archives and links to archives, and of nothing else', async () => {
     const before = await digestOfFolder(folder);
     writeFileSync(join(folder, 'access.log'), 'GET /simple/');
     mkdirSync(join(folder, 'old.zip'));
@@ -29,7 +29,7 @@ describe('the folder of an index', () => {
     expect(await digestOfFolder(copy)).toBe(await digestOfFolder(folder));
   });
 
-  it('that is too large is not read, and nothing goes on that was ended', async () => {
+  it('is not read if it is too large, or if the signal is aborted', async () => {
     await expect(digestOfFolder(folder, { maxBytes: 4 })).rejects.toThrow('have more than 1 GiB');
     await expect(copyFolder(folder, join(root, 'copy'), { maxBytes: 4 })).rejects.toThrow('GiB');
     const signal = AbortSignal.abort(new Error('It was removed.'));

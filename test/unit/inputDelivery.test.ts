@@ -1,4 +1,4 @@
-/** Input reaches the agent once and in order, whatever becomes of gateways and answers. The agent is a model. */
+/** Input reaches the agent once and in order, even if gateways are replaced and answers lost. The agent is a model. */
 
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
@@ -22,7 +22,7 @@ interface Call {
   readonly close: boolean;
 }
 
-/** What becomes of one call. */
+/** The outcome of one call. */
 type Fate = 'answered' | 'lost' | 'answer lost' | 'in part' | 'full';
 
 /** The agent of docs/internals/worker-protocol.md, "Input". */
@@ -113,7 +113,7 @@ function createWorld(fates: readonly Fate[] = []) {
 
 const text = (length: number) => Array.from({ length }, (_, n) => String(n % 10)).join('');
 
-it('a property: the agent gets all input once and in order, and its end', async () => {
+it('the agent gets all input once and in order, and its end, whatever calls are lost', async () => {
   const fate = fc.constantFrom<Fate>('answered', 'lost', 'answer lost', 'in part', 'full');
   const step = fc.oneof(
     fc.record({
@@ -187,12 +187,12 @@ it('each piece is read once, however many came before', async () => {
     send('x');
     await expect.poll(() => agent.taken.length, { interval: 1 }).toBe(n);
   }
-  // The last piece that was read before is found again, so that the place is sure.
+  // A reader continues with the event of the last piece that it has read. So it reads that piece and the new one.
   expect(Math.max(...world.reads)).toBeLessThanOrEqual(2);
   close();
 });
 
-it('an agent that runs it no more, and the end of the execution, end the delivery', async () => {
+it('the delivery ends when the agent no longer knows the execution, and when the execution ends', async () => {
   const { agent, send, end, close } = createWorld();
   agent.isGone = true;
   send('a');

@@ -1,4 +1,4 @@
-/** What a gateway keeps of input that code does not read. */
+/** How much input a gateway keeps in memory while code does not read it. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../src/kernel/agent/operations.ts';
@@ -32,7 +32,7 @@ beforeEach(() => {
 
 function liveBufferBytes(): number {
   collectGarbage();
-  // Another thread frees the buffers that were found to be garbage. A collection waits for that of the one before.
+  // Another thread frees the buffers that this collection has found. The next collection waits for that thread.
   collectGarbage();
   return process.memoryUsage().arrayBuffers;
 }

@@ -1,10 +1,10 @@
-/** How far a client of a kernel has come: only what its WebSocket has answered for counts. */
+/** How far a client of a kernel has received messages: only those count that its WebSocket has acknowledged. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
 import { createAcknowledged } from '../../src/doors/jupyter/requestQueue.ts';
 import type { DoorSocket } from '../../src/doors/openDoor.ts';
 
-/** Longer than between two questions. */
+/** Longer than the pause between two questions. */
 const LATER_MS = 1_000;
 
 beforeEach(() => void vi.useFakeTimers());
@@ -29,7 +29,7 @@ function connected() {
   return {
     ...acknowledged,
     reached,
-    /** The answer to the latest question: false if the socket was closed before the client could give one. */
+    /** Answers the latest question. False: the socket was closed before the client could answer. */
     answer: async (hasArrived: boolean) => {
       if (!hasArrived) socket.isOpen = false;
       questions.at(-1)?.(hasArrived);
@@ -58,7 +58,7 @@ it('One question is asked at a time, and the next one is for all that was sent m
   expect([asked(), reached]).toEqual([2, [1, 3]]);
 });
 
-it('What was on its way when the connection broke is not reached', async () => {
+it('A place whose message was on its way when the connection broke is not reached', async () => {
   const { sent, reached, answer } = connected();
   sent(place(1));
   await answer(true);
@@ -68,7 +68,7 @@ it('What was on its way when the connection broke is not reached', async () => {
   expect(reached).toEqual([1]);
 });
 
-it('What had not arrived when the gateway stopped is not reached either', async () => {
+it('A place whose message had not arrived when the gateway stopped is not reached', async () => {
   const { sent, settle, reached, answer } = connected();
   sent(place(1));
   sent(place(2));

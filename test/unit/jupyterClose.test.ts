@@ -23,7 +23,7 @@ it.each(['é', '€', '😀', 'a'])('a reason of many "%s" fits into a close fra
   const told = await closed;
   expect(reason.startsWith(told)).toBe(true);
   expect(told.isWellFormed()).toBe(true);
-  // As much as there is room for, up to one character.
+  // A reason has at most 123 bytes, and there is no room left for one more character.
   expect(Buffer.byteLength(told)).toBeLessThanOrEqual(123);
   expect(Buffer.byteLength(told)).toBeGreaterThan(119);
 });

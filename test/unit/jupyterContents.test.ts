@@ -31,7 +31,7 @@ describe('a model', () => {
     });
   });
 
-  it('of a file has its text, or base64 if it is none', () => {
+  it('of a file has its text, or base64 if it is not text', () => {
     const text = fileModel(entry('a.txt'), Buffer.from('é'), 'file', null);
     expect(text).toMatchObject({ format: 'text', content: 'é', mimetype: 'text/plain' });
     const bytes = Buffer.from([0xff]);
@@ -40,7 +40,7 @@ describe('a model', () => {
     expect(() => fileModel(entry('a'), bytes, 'file', 'text')).toThrow('UTF-8');
   });
 
-  it('of a notebook has what its JSON says', () => {
+  it('of a notebook has its parsed JSON', () => {
     const saved = savedBytes('notebook', 'json', { cells: [] }) ?? Buffer.alloc(0);
     const model = fileModel(entry('a.ipynb'), saved, 'notebook', null);
     expect(model).toMatchObject({ type: 'notebook', format: 'json', content: { cells: [] } });
@@ -52,7 +52,7 @@ describe('a model', () => {
   });
 });
 
-describe('a name for what is new', () => {
+describe('a name for a new file or folder', () => {
   it.each([
     ['notebook', '', [], 'Untitled.ipynb'],
     ['notebook', '', ['Untitled.ipynb'], 'Untitled1.ipynb'],
@@ -72,7 +72,7 @@ describe('a name for what is new', () => {
   });
 });
 
-it('A path of a client is one from the home', () => {
+it('A path that a client sends is relative to the home', () => {
   expect(['', '/', '//', '/a/b/', '//a//b//', 'a'].map(homePath)).toEqual([
     ...['.', '.', '.'],
     ...['a/b', 'a//b', 'a'],
@@ -81,7 +81,7 @@ it('A path of a client is one from the home', () => {
 });
 
 it('A path of megabytes of slashes takes no more time than its length', () => {
-  // With a pattern, a tenth of it took seconds: its time grew with the square.
+  // With a regular expression, a tenth of this took seconds: its time grew with the square of the length.
   const slashes = '/'.repeat(4_000_000);
   const begun = performance.now();
   expect(homePath(`a${slashes}b`)).toHaveLength(slashes.length + 2);

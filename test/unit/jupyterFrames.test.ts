@@ -1,4 +1,4 @@
-/** Messages in WebSocket frames, in both of Jupyter's ways. */
+/** Messages in WebSocket frames, in both of Jupyter's formats. */
 
 import { describe, expect, it } from 'vitest';
 import { messageOf, status } from '../../src/doors/jupyter/messages.ts';
@@ -61,12 +61,12 @@ describe('a frame', () => {
   it.each([
     [1_767_323_045.678, '2026-01-02T03:04:05.678Z'],
     [1e300, ''],
-  ])('with the seconds %d for a date has it as text', (date, told) => {
+  ])('with a date in seconds (%d) has the date as text', (date, told) => {
     const header = { ...HEADER, date };
     expect(legacy.decode(JSON.stringify({ header })).header).toEqual({ ...HEADER, date: told });
   });
 
-  it('with buffers is understood without them', () => {
+  it('with buffers is read without them', () => {
     const json = JSON.stringify({ header: HEADER, channel: 'shell' });
     const end = 12 + json.length;
     const frame = framed(4, [2, 12, end], `${json}buffer`);
@@ -96,7 +96,7 @@ describe('a frame', () => {
     expect(() => decode(frame)).toThrow(MessageError);
   });
 
-  it('of any bytes is read or refused, and nothing else', () => {
+  it('of any bytes is read, or refused with a MessageError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         for (const { decode } of [legacy, v1]) {

@@ -1,4 +1,4 @@
-/** What a Jupyter client is told of an execution. */
+/** The messages that a Jupyter client gets about an execution. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
@@ -46,8 +46,8 @@ function told(outputs: readonly Output[], ended: Execution, isOurs = true) {
   };
 }
 
-describe('an execution is told', () => {
-  it('with its state, its code and its outputs, and with the reply only to who asked', () => {
+describe('the messages about an execution', () => {
+  it('have its state, its code and its outputs, and its reply only for the client that asked', () => {
     const outputs: Output[] = [{ kind: 'stream', name: 'stdout', text: 'a' }];
     const types = ['status', 'execute_input', 'stream', 'execute_reply', 'status'];
     expect(told(outputs, execution)).toEqual({
@@ -60,7 +60,7 @@ describe('an execution is told', () => {
     });
   });
 
-  it('with the error that its outputs show, once', () => {
+  it('have the error of its outputs only once', () => {
     expect(told([error], { ...execution, status: 'ERROR' })).toEqual({
       types: ['status', 'execute_input', 'error', 'execute_reply', 'status'],
       reply: {
@@ -73,7 +73,7 @@ describe('an execution is told', () => {
     });
   });
 
-  it('with a request for input only to who asked', () => {
+  it('have a request for input only for the client that asked', () => {
     const input: Output = { kind: 'input', prompt: 'name', password: false };
     expect(told([input], execution).types).toContain('input_request');
     expect(told([input], execution, false).types).not.toContain('input_request');
@@ -83,13 +83,13 @@ describe('an execution is told', () => {
     ['TIMEOUT', 'TimeoutError'],
     ['INTERRUPTED', 'KeyboardInterrupt'],
     ['WORKER_LOST', 'DeadKernelError'],
-  ] as const)('with an error of its own if it ended with %s', (ended, ename) => {
+  ] as const)('have an error that no output has, if it ended as %s', (ended, ename) => {
     const { types, reply } = told([], { ...execution, status: ended });
     expect(types).toEqual(['status', 'execute_input', 'error', 'execute_reply', 'status']);
     expect(reply).toMatchObject({ status: 'error', ename });
   });
 
-  it('as aborted if it never began', () => {
+  it('say that it was aborted if it never began', () => {
     const messages = createCellMessages();
     const cancelled: Execution = { ...execution, status: 'CANCELLED', startedAt: null };
     const all = messages.of({ type: 'ended', execution: cancelled }, { header, isOurs: true });
@@ -113,7 +113,7 @@ it('A cell outside of the history shows the number of the next cell, also if it 
 });
 
 describe('a time limit', () => {
-  it('is told even if the code shows how it was ended', () => {
+  it('is reported even if the output shows the interrupt that ended the code', () => {
     const shown = { ename: 'KeyboardInterrupt', evalue: '', traceback: [] };
     const { reply, unshown } = endOfCell(
       { ...execution, status: 'TIMEOUT' },
@@ -146,7 +146,7 @@ describe('the request that an execution answers', () => {
     expect(header).toMatchObject({ ...asker, msg_type: 'execute_request' });
   });
 
-  it('is another one at another kernel', () => {
+  it('has another key at another kernel', () => {
     expect(keyOf(asker, 'one')).not.toBe(keyOf(asker, 'other'));
   });
 
@@ -160,7 +160,7 @@ describe('the request that an execution answers', () => {
     ['jupyter:["a","b"]'],
     ['jupyter:[1,2,3]'],
     ['jupyter:["a","b","c","d"]'],
-  ])('is none of this door if the key is %j', (idempotencyKey) => {
+  ])('is not of this door if the key is %j', (idempotencyKey) => {
     expect(askerOf({ idempotencyKey })).toBeNull();
     expect(parentHeaderOf({ ...execution, idempotencyKey }).msg_id).toBe(execution.id);
   });

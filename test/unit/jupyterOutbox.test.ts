@@ -1,4 +1,4 @@
-/** What a Jupyter client is sent that takes no large messages. */
+/** What is sent to a Jupyter client that accepts no large messages. */
 import { expect, it } from 'vitest';
 import { createOutbox, PLAIN_CLIENT_BYTES } from '../../src/doors/jupyter/cellMessages.ts';
 import type { Sent } from '../../src/doors/jupyter/messages.ts';
@@ -30,7 +30,7 @@ async function sent(message: Sent) {
 const LARGE = 'x'.repeat(PLAIN_CLIENT_BYTES);
 const NOTE = expect.stringContaining('larger than the 1048576 bytes');
 
-it('An output that is too large is a note', async () => {
+it('An output that is too large is replaced by a note', async () => {
   const data = { 'image/png': LARGE };
   const content = { data, metadata: { a: 1 }, transient: {} };
   const { content: told, bytes } = await sent({ channel: 'iopub', type: 'display_data', content });
@@ -48,7 +48,7 @@ it.each(['error', 'execute_reply'])(
   },
 );
 
-it('What is small comes whole', async () => {
+it('A small message is sent as it is', async () => {
   const content = { ename: 'E', evalue: 'v', traceback: ['a', 'b'] };
   expect((await sent({ channel: 'iopub', type: 'error', content })).content).toEqual(content);
 });

@@ -1,4 +1,4 @@
-/** Requests of a Jupyter client that the kernel itself answers, and how a client wants its cell to be run. */
+/** Requests of a Jupyter client that the kernel itself answers, and the options with which a client's cell runs. */
 import { describe, expect, it } from 'vitest';
 import type { KernelAnswer } from '../../src/domain/kernelQuestion.ts';
 import { cellOptions, kernelInfo } from '../../src/doors/jupyter/messages.ts';
@@ -49,7 +49,7 @@ describe('a request', () => {
       { status: 'ok', history: [] },
     ],
   ] as const)(
-    '%s is a question, with an answer or the empty one',
+    '%s becomes a question to the kernel, and the answer, or none, becomes the reply',
     (type, content, asked, answer, reply, empty) => {
       const kind = QUESTIONS.get(type);
       expect(kind?.question(content)).toMatchObject(asked);
@@ -60,7 +60,7 @@ describe('a request', () => {
 });
 
 describe('the options of a cell', () => {
-  it('are those of the protocol if the client leaves them out', () => {
+  it("are the protocol's defaults if the client leaves them out", () => {
     expect(cellOptions({})).toEqual({
       stopOnError: true,
       allowInput: true,
@@ -70,7 +70,7 @@ describe('the options of a cell', () => {
     });
   });
 
-  it('are given on where they differ', () => {
+  it('are passed on where they differ', () => {
     const content = { stop_on_error: false, allow_stdin: false, store_history: false };
     const expressions = { user_expressions: { b: 'a + 1' } };
     expect(cellOptions({ ...content, ...expressions })).toEqual({
@@ -82,7 +82,7 @@ describe('the options of a cell', () => {
     });
   });
 
-  it('let nothing wait for the error of a silent cell', () => {
+  it('let a silent cell never stop other cells', () => {
     expect(cellOptions({ silent: true, store_history: true })).toMatchObject({
       silent: true,
       stopOnError: false,
@@ -90,7 +90,7 @@ describe('the options of a cell', () => {
   });
 });
 
-it('A kernel that does not say what it is runs Python all the same', () => {
+it('A kernel that says nothing about itself is described as one of Python', () => {
   expect(kernelInfo(null)).toMatchObject({
     status: 'ok',
     protocol_version: '5.3',

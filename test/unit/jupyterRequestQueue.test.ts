@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 const never = () => new Promise<void>(() => undefined);
 
 describe('a queue of requests', () => {
-  it('carries them out in their order, and those that must not wait beside them', async () => {
+  it('carries requests out in their order, and urgent ones beside them', async () => {
     const queue = createRequestQueue(Promise.resolve());
     const begun: string[] = [];
     const run = (name: string) => async () => void begun.push(name);

@@ -38,7 +38,7 @@ beforeEach(async () => {
 afterEach(() => agent.close());
 
 describe('the agent over HTTP', () => {
-  it('asks a kernel, and takes only answers of the right form', async () => {
+  it('asks a kernel, and accepts only answers of the right form', async () => {
     const question = { type: 'complete', code: '漢 = 1', cursor: 1 } as const;
     answerWith(200, '{"answer":{"matches":["漢字"],"cursor_start":0,"cursor_end":1}}');
     const { answer } = await call('ask', { contextId: null, question });
@@ -181,7 +181,7 @@ describe('the agent over HTTP', () => {
     await channel.close();
   });
 
-  it('is not read on when its answer is too long', async () => {
+  it('is not read any further when its answer is too long', async () => {
     answerWith(200, `{"interrupted":true,"known":true,"x":"${'x'.repeat(1_000_000)}"}`);
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow('too long');
   });
@@ -235,7 +235,7 @@ describe('the address of a Unix socket', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('is given up with the signal, and at once if waiting is useless', async () => {
+  it('is given up when the signal is aborted, and at once if the path can never exist', async () => {
     const never = socketAddress(join(directory, 'never.sock'));
     await expect(never.untilOpen(AbortSignal.timeout(30))).rejects.toThrow(/timeout/i);
     await expect(never.untilOpen(AbortSignal.abort(new Error('no')))).rejects.toThrow('no');

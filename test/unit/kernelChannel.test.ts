@@ -41,7 +41,7 @@ describe('connecting', () => {
     expect(channel).toMatchObject({ state: 'open', lastSeq: 3, hello: { lastSeq: 3 } });
   });
 
-  it('tries until the socket is there', async () => {
+  it('reports a worker without a socket as unreachable', async () => {
     await agent.close();
     const { until } = open({ unreachableAfterMs: 1_000 });
     await until(() => recorded.told.length === 1);
@@ -220,7 +220,7 @@ describe('receiving', () => {
 });
 
 describe('sending', () => {
-  it('asks for an execution with its limits, the code exactly as it is', async () => {
+  it('asks for an execution with its limits, and with its code unchanged', async () => {
     const { channel, until } = open();
     const request = {
       msgId: 'e1',
@@ -255,7 +255,7 @@ describe('sending', () => {
     expect(agent.received).toEqual([{ ack: 2 }, { ack: 3 }]);
   });
 
-  it('sends acks of the same moment as one', async () => {
+  it('joins acks of the same moment into one', async () => {
     const { channel, until } = open();
     for (const text of ['a', 'b', 'c']) agent.say(text);
     await until(() => recorded.messages.length === 3);
@@ -269,7 +269,7 @@ describe('the end', () => {
   it.each([
     ['an upgrade refused with 409', () => (agent.refuseWith = 409)],
     ['a close with 4409', () => agent.connected().then(() => agent.closeWith(4409))],
-  ])('comes for good with %s, which fences the channel', async (_name, fence) => {
+  ])('is final after %s, which fences the channel', async (_name, fence) => {
     void fence();
     const { channel, until, told } = open();
     await until(() => told.includes('fenced'));
@@ -280,7 +280,7 @@ describe('the end', () => {
     expect(agent.attempts).toHaveLength(1);
   });
 
-  it('may come from the owner in the moment when the worker refuses the channel', async () => {
+  it('may come from the owner at the moment at which the worker fences the channel', async () => {
     agent.refuseWith = 409;
     const closed = new Promise<void>((resolve) => {
       const { channel } = open({ onFenced: () => resolve(channel.close()) });

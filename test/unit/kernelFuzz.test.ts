@@ -197,7 +197,7 @@ async function play({
 }
 
 it(
-  'messages for others or out of turn change neither an execution nor another worker',
+  'messages for other executions, or with a wrong seq, change neither an execution nor another worker',
   async () => {
     await fc.assert(
       fc.asyncProperty(script, async (played) => {

@@ -1,6 +1,6 @@
 /**
  * A hostile program has replaced a worker's agent: it owns the socket and sends what no WebSocket library would send.
- * Each time the gateway gives the connection up within bounded memory and time, and the next connection works.
+ * Each time, the gateway closes the connection within bounded memory and time, and the next connection works.
  */
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,7 +85,7 @@ describe('messages without end', () => {
     await goesOn();
   });
 
-  it('end the connection if they come in large fragments, of which only one message’s size is kept', async () => {
+  it('end the connection if they come in large fragments, and take no more memory than one message', async () => {
     await opened(1);
     const before = liveBytes();
     const piece = Buffer.concat([head(0x00, MEBIBYTE), Buffer.alloc(MEBIBYTE, 'x')]);

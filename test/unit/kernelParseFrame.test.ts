@@ -52,7 +52,7 @@ describe('parseFrame', () => {
     });
   });
 
-  it('reads whose kernel is replaced, and what became of a context', () => {
+  it('reads the context whose kernel is replaced, and reports about contexts', () => {
     const content = { execution_state: 'restarting', reason: 'user', context_id: 'c' };
     expect(parseFrame(frame('status', content), AT)).toMatchObject({ message: { contextId: 'c' } });
     const news = { context_id: 'c', state: 'ready', kernel_generation: 1, ready_ms: 80 };
@@ -66,9 +66,9 @@ describe('parseFrame', () => {
   it.each([
     ['of no context', { state: 'ready' }, {}],
     ['of an unknown state', { context_id: 'c', state: 'gone' }, {}],
-    // Only what a kernel sends has a parent.
+    // A message with a parent comes from a kernel, which may not report about contexts.
     ['in the name of the agent', { context_id: 'c', state: 'ended' }, { parent: 'p' }],
-  ])('drops news %s', (_name, content, options) => {
+  ])('drops a report %s', (_name, content, options) => {
     expect(parseFrame(frame('cellhouse_context', content, { seq: 5, ...options }), AT)).toEqual({
       type: 'dropped',
       seq: 5,
@@ -126,7 +126,7 @@ describe('parseFrame', () => {
       expect(read(odd)).toMatchObject({ kind: 'gap', reason: 'malformed' });
   });
 
-  it('reads the signal that ended a command, if it is the name of one', () => {
+  it('reads the signal that ended a command, if it is the name of a signal', () => {
     const read = (signal: unknown) => {
       const reply = okReply({ parent: 'e', metadata: verdict('finished', { signal }) });
       const message = messageIn(reply);
@@ -174,7 +174,7 @@ describe('parseFrame', () => {
     expect(told({ a: {} })).toMatchObject({ results: { a: { name: 'UnknownError' } } });
   });
 
-  it('reads requests for input, whatever they look like, and takes them for secret if in doubt', () => {
+  it('reads any request for input, and counts the input as secret if in doubt', () => {
     const asked = (content: Record<string, unknown>) =>
       output('cellhouse_input_request', content).output;
     expect(asked({ prompt: 'Name? ', password: false })).toEqual({
@@ -297,7 +297,7 @@ describe('parseFrame', () => {
   });
 
   it.each([-1, 2 ** 31, 2 ** 53, 1.5, 1e308, '3', true])(
-    'leaves out an execution count that is none: %s',
+    'leaves out an invalid execution count: %s',
     (count) => {
       const content = { data: {}, execution_count: count };
       expect(output('execute_result', content).output).toMatchObject({ executionCount: null });
@@ -306,13 +306,16 @@ describe('parseFrame', () => {
     },
   );
 
-  it.each([-1, 1e16, 1e308, '5'])('takes its own time where a message has none: %s', (at) => {
-    expect(
-      parseFrame(frame('status', { execution_state: 'idle' }, { at: at as number }), AT),
-    ).toMatchObject({
-      message: { at: AT },
-    });
-  });
+  it.each([-1, 1e16, 1e308, '5'])(
+    "uses the gateway's time if a message has no valid one: %s",
+    (at) => {
+      expect(
+        parseFrame(frame('status', { execution_state: 'idle' }, { at: at as number }), AT),
+      ).toMatchObject({
+        message: { at: AT },
+      });
+    },
+  );
 
   it.each(['peak_memory_bytes', 'output_bytes', 'exit_code', 'started_at', 'finished_at'])(
     'leaves out of the verdict what cannot be stored: %s',

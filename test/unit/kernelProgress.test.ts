@@ -79,7 +79,7 @@ describe('the status table', () => {
     ]);
   });
 
-  it('ERROR: the code raised an error, and its one error output is the kernel’s', () => {
+  it('ERROR: the code raised an error, and the only error output is that of the kernel', () => {
     const { outputs, outcomes } = told([
       status('busy', seq),
       stream('before', seq),
@@ -106,7 +106,7 @@ describe('the status table', () => {
     ]);
   });
 
-  it('adds it also after the output of an error that the code had only shown', () => {
+  it('ERROR: the error output is also added after one that the code had only shown', () => {
     const { outputs } = told([
       errorOutput('ValueError', seq),
       status('idle', seq),
@@ -180,7 +180,7 @@ describe('a command', () => {
     }
   });
 
-  it('tells its process when it begins, which no kernel can do', () => {
+  it('has its process id when it begins, which a cell never has', () => {
     const busy = messageIn(frame('status', { execution_state: 'busy', pid: 7 }, seq));
     const begun = receive(startProgress(ID), busy, COMMAND);
     expect(begun).toMatchObject({ started: true, pid: 7 });
@@ -206,7 +206,7 @@ describe('a command', () => {
 });
 
 describe('the end', () => {
-  it('is the reply', () => {
+  it('comes with the reply, and not before', () => {
     const frames = [status('busy', mine), stream('héllo', mine), status('idle', mine)];
     expect(told(frames).outcomes).toEqual([]);
     expect(told([...frames, okReply(mine)]).outcomes).toMatchObject([
@@ -277,7 +277,7 @@ describe('the output limit', () => {
       {
         truncated: true,
         outputBytes: 500 + 600 + 1 + 50 + 3,
-        // The three outputs above, with what is in them.
+        // The texts of the three outputs above, and 64 bytes for each output.
         storedOutputBytes: 500 + 3 + 3 * 64,
       },
     ]);
@@ -304,7 +304,7 @@ describe('the output limit', () => {
     expect(told([shown(texts), shown(texts)], { maxOutputBytes: 1_024 }).outputs).toHaveLength(2);
   });
 
-  it('leaves out no request for input, up to a limit of their own, after which all input is secret', () => {
+  it('keeps requests for input up to a limit of their own, after which all input counts as secret', () => {
     const ask = (password: boolean) =>
       frame('cellhouse_input_request', { prompt: 'p'.repeat(200), password }, mine);
     const full = [stream('a'.repeat(1_000), mine), stream('b', mine)];

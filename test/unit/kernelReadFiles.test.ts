@@ -36,7 +36,7 @@ describe('what a reply says about changed files', () => {
     ['something else', 'malformed'],
     ['constructor', 'malformed'],
     [undefined, 'malformed'],
-  ])('is a reason instead: %s', (reason, meaning) => {
+  ])('is a reason if it lists no changes: %s', (reason, meaning) => {
     expect(readFiles(told(null, { reason }))).toEqual(told(null, { reason: meaning }));
   });
 

@@ -98,7 +98,7 @@ describe('an execution that was read at the start', () => {
 });
 
 describe('a lane', () => {
-  it('begins nothing while it is held up, and is not forgotten in the meantime', () => {
+  it('begins nothing while it is held up, and is not dropped meanwhile', () => {
     const [cancelled, next, elsewhere] = [unfinished('a'), unfinished('a'), unfinished('b')];
     const lanes = lanesFrom(null, cancelled);
     const [job] = lanes.jobs();
@@ -136,7 +136,7 @@ describe('the stored progress of a worker with the default lane alone', () => {
   const begun = `{"execution":{"executionId":"${id}","startedAt":null,"isDone":false,"lastErrorNameJson":null,"producedBytes":0,"keptBytes":0,"keptOutputs":0,"isFull":false,"droppedBytes":0,"isTruncated":false},"hasUntoldLoss":`;
   const job = { execution: queuedExecution({ executionId: id }), code: 'x', lastSeq: 0 };
 
-  it('has what was begun, and whether a loss is still to be told', () => {
+  it('has the execution that was begun, and whether a loss is still to be reported', () => {
     const lanes = lanesFrom(null, job);
     const stored = () => JSON.stringify(lanes.progress);
     expect(stored()).toBe('{"execution":null,"hasUntoldLoss":false,"isReplacedUnderWay":false}');
@@ -149,7 +149,7 @@ describe('the stored progress of a worker with the default lane alone', () => {
     expect(stored()).toBe('{"execution":null,"hasUntoldLoss":true,"isReplacedUnderWay":false}');
   });
 
-  it('stays so after other lanes have ended', () => {
+  it('has the same form after other lanes have ended', () => {
     const lanes = lanesFrom(null, unfinished('a'));
     beginNext([...lanes.all()][1]);
     expect(JSON.stringify(lanes.progress)).toContain('"lanes":{"a":');

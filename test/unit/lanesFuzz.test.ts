@@ -31,7 +31,7 @@ const step = fc.oneof(
 );
 const steps = fc.array(step, { maxLength: 60, size: 'max' });
 
-/** It may stop others, and the gateway may hear of it late. */
+/** A request for an execution that may stop others, and whose event may reach the gateway late. */
 const stoppingRequest: fc.Arbitrary<Step> = fc.record({
   type: fc.constant('request'),
   lane: fc.constantFrom(DEFAULT_LANE, 'a', COMMAND, COMMAND),
@@ -51,12 +51,12 @@ const stoppingStep = fc.oneof(
 /** What the gateway does after a step. */
 const fate = fc.record({
   isStored: fc.boolean(),
-  /** How many commands its successor lets run at the same time, if there is one now. */
+  /** How many commands the gateway that takes over runs at the same time. Null: no gateway takes over. */
   successor: fc.constantFrom(null, null, 1, MAX_COMMANDS),
 });
 const fatefulSteps = fc.array(fc.tuple(stoppingStep, fate), { maxLength: 60, size: 'max' });
 
-/** Takes the steps. `after` comes after each; a replacement of the kernel is always stored, as a gateway does at once. */
+/** Takes the steps, and calls `after` after each. Stores each replacement of a kernel at once, as a gateway does. */
 async function run(
   taken: readonly Step[],
   after: (world: LanesWorld, index: number) => Promise<void>,
@@ -156,7 +156,7 @@ describe('for any messages of three lanes and of commands', () => {
     );
   });
 
-  it('what fails stops what was accepted before its end and has not begun, and nothing else', async () => {
+  it('a failed execution stops those that were accepted before its end and have not begun, and no others', async () => {
     await fc.assert(
       fc.asyncProperty(fatefulSteps, async (taken) => {
         const steps = taken.map(([each]) => each);
@@ -168,7 +168,7 @@ describe('for any messages of three lanes and of commands', () => {
         const ran = new Set([...result.ran.values()].flat());
         for (const row of rows) expectStopped(rows, row, ran);
       }),
-      // A command that the former holder may have sent and that is to be stopped is rare.
+      // Few sequences stop a command that the former holder may have sent. So many sequences are tried.
       { numRuns: 300 },
     );
   }, 120_000);
@@ -176,7 +176,7 @@ describe('for any messages of three lanes and of commands', () => {
 
 type Row = LanesWorld['rows'][number];
 
-/** Whether the row is stopped by another one, says so, and then never ran; or is not, and ran. */
+/** Expects that a row that others stop says so and never ran, and that every other row ran. */
 function expectStopped(rows: readonly Row[], row: Row, ran: ReadonlySet<string>): void {
   const { execution, events, ended } = row;
   const failed = rows.filter((other, index) => index < rows.indexOf(row) && mayStop(other, row));
@@ -197,13 +197,16 @@ function expectStopped(rows: readonly Row[], row: Row, ran: ReadonlySet<string>)
   }
 }
 
-/** Whether the first did not end OK, and the other was accepted before that was stored. */
+/** Whether the first execution stops its queue if it fails, has failed, and ended after the other was accepted. */
 function mayStop({ execution, ended }: Row, other: Row): boolean {
   if (!execution.options?.stopOnError || execution.status === 'OK' || ended === null) return false;
   return queueOf(execution) === queueOf(other.execution) && other.requested < ended;
 }
 
-/** A command with a place may begin until the end is stored: a successor learns only then that another one has failed. */
+/**
+ * Whether the first was sent before the failure of the other had an effect. Commands may begin until the failure is
+ * stored, because a gateway that takes over does not know of it before.
+ */
 function hasBegunBefore({ execution, sent }: Row, { over, ended }: Row): boolean {
   const known = isCommand(execution) ? ended : (over ?? ended);
   return sent !== null && sent < (known ?? 0);

@@ -27,14 +27,14 @@ function recorded(version: number, event: QuotaEvent): RecordedEvent {
   return known as RecordedEvent;
 }
 
-it('what is set holds in place of the setting, for this tenant or user and kind alone', () => {
-  const book = createLimitsInForce(DEFAULTS);
+it('a limit that is set replaces the setting, only for this tenant or user and this kind', () => {
+  const inForce = createLimitsInForce(DEFAULTS);
   const limits = (tenant: string, user: string | null) =>
-    book.of(tenant, user).map((each) => each.limits);
+    inForce.of(tenant, user).map((each) => each.limits);
   expect(limits('a', 'ann')).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
-  book.apply(set(1, 7, null));
-  book.apply(set(1, null, 'ann'));
-  book.apply(set(1, 3, 'ann', 'RUNNING_EXECUTIONS'));
+  inForce.apply(set(1, 7, null));
+  inForce.apply(set(1, null, 'ann'));
+  inForce.apply(set(1, 3, 'ann', 'RUNNING_EXECUTIONS'));
   expect(limits('a', null)).toEqual([{ OPEN_SESSIONS: 7, QUEUED_EXECUTIONS: 9 }]);
   expect(limits('a', 'ann')[1]).toEqual({ RUNNING_EXECUTIONS: 3 });
   expect(limits('a', 'bob')[1]).toEqual(DEFAULTS.USER);
@@ -42,34 +42,37 @@ it('what is set holds in place of the setting, for this tenant or user and kind 
 });
 
 it('an event or a row that arrives after a newer one changes nothing', () => {
-  const book = createLimitsInForce(DEFAULTS);
-  book.apply(set(3, 30, null));
-  book.apply(set(2, 20, null));
+  const inForce = createLimitsInForce(DEFAULTS);
+  inForce.apply(set(3, 30, null));
+  inForce.apply(set(2, 20, null));
   const quota = { id: quotaIdOf('a', null, 'OPEN_SESSIONS'), tenant: 'a', userUuid: null } as const;
-  book.put([
+  inForce.put([
     { ...quota, version: 1, kind: 'OPEN_SESSIONS', maximum: 10, isSet: true, setAt: new Date() },
   ]);
-  expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(30);
+  expect(inForce.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(30);
 });
 
-it('what is reset is as if it had never been set', () => {
-  const book = createLimitsInForce(DEFAULTS);
-  book.apply(set(1, 7, null));
-  book.apply(set(1, 4, null, 'RUNNING_EXECUTIONS'));
-  book.apply(set(1, null, 'ann'));
-  book.apply(reset(2, null));
-  book.apply(reset(2, null, 'RUNNING_EXECUTIONS'));
-  book.apply(reset(2, 'ann'));
-  expect(book.of('a', 'ann').map((each) => each.limits)).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
-  book.apply(set(3, 8, null));
-  expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(8);
+it('a limit that is reset is as if it had never been set', () => {
+  const inForce = createLimitsInForce(DEFAULTS);
+  inForce.apply(set(1, 7, null));
+  inForce.apply(set(1, 4, null, 'RUNNING_EXECUTIONS'));
+  inForce.apply(set(1, null, 'ann'));
+  inForce.apply(reset(2, null));
+  inForce.apply(reset(2, null, 'RUNNING_EXECUTIONS'));
+  inForce.apply(reset(2, 'ann'));
+  expect(inForce.of('a', 'ann').map((each) => each.limits)).toEqual([
+    DEFAULTS.TENANT,
+    DEFAULTS.USER,
+  ]);
+  inForce.apply(set(3, 8, null));
+  expect(inForce.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(8);
 });
 
 it('a limit of a user who was forgotten and came back holds, although versions restart', () => {
-  const book = createLimitsInForce(DEFAULTS);
-  for (const version of [1, 2, 3]) book.apply(set(version, version, 'ann'));
-  book.apply(set(1, 9, 'ann'));
-  expect(book.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(9);
-  book.apply(set(2, 8, 'ann'));
-  expect(book.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(8);
+  const inForce = createLimitsInForce(DEFAULTS);
+  for (const version of [1, 2, 3]) inForce.apply(set(version, version, 'ann'));
+  inForce.apply(set(1, 9, 'ann'));
+  expect(inForce.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(9);
+  inForce.apply(set(2, 8, 'ann'));
+  expect(inForce.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(8);
 });

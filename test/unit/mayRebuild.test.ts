@@ -24,7 +24,7 @@ const FORMER = requested(1, { baseImageId: 'old' });
 const may = (versions: Environment[], minutes: number) =>
   mayRebuild([...versions.toReversed(), FORMER], FORMER, 'new', inMinutes(minutes));
 
-it('is asked for once, and again after pauses that double', () => {
+it('a rebuild is begun once, and again after pauses that double', () => {
   expect(may([], 0)).toBe(true);
   expect(may([requested(2, { reason: 'base-changed' })], 1_000)).toBe(false);
   expect(may([failed(2, 0)], 4)).toBe(false);
@@ -33,11 +33,11 @@ it('is asked for once, and again after pauses that double', () => {
   expect(may([failed(2, 0), failed(3, 5)], 15)).toBe(true);
 });
 
-it('is left to an operator after eight failures on a worker image', () => {
+it('a rebuild is left to an operator after eight failures on a worker image', () => {
   const failures = [2, 3, 4, 5, 6, 7, 8, 9].map((number) => failed(number, 0));
   expect(may(failures.slice(1), 1_000)).toBe(true);
   expect(may(failures, 1_000_000)).toBe(false);
-  // Another image is another chance, and so is what an operator has asked for no failure of it.
+  // Failures on another image do not count, nor do failures of builds that an operator has asked for.
   const elsewhere = [2, 3].map((number) => failed(number, 0, { baseImageId: 'other' }));
   const asked = [4, 5].map((number) => failed(number, 0, { reason: 'asked' }));
   expect(may([...elsewhere, ...asked], 0)).toBe(true);

@@ -1,4 +1,4 @@
-/** What of a long or rich output is in an MCP result. */
+/** Which parts of a long or rich output are in an MCP result. */
 
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -96,7 +96,7 @@ describe('a rich output', () => {
   });
 
   it.each(['', 'no base64!', 'abc', 'ab=c', 'a===', 'äbcd', 'ab-_'])(
-    'has no image if it is %j, for which a host would refuse the whole result',
+    'has no image if its base64 is %j, because a host would refuse the whole result',
     (data) => {
       const shown = rich({ 'image/png': data, 'image/jpeg': 'abcd', 'text/plain': 'a' });
       expect(imageOf(shown)).toEqual({ data: 'abcd', mimeType: 'image/jpeg' });
@@ -124,7 +124,7 @@ describe('a result', () => {
       (output, index) => ({ executionId: ID, seq: index + 1, at: NOW, output }) as OutputItem,
     );
     const service = {
-      // One at a time, so that pages are put together.
+      // Each page has one item, so that pages must be put together.
       outputPage: async (_: unknown, after: number) => ({
         items: items.slice(after, after + 1),
         isEnd: after >= items.length,
@@ -156,7 +156,7 @@ describe('a result', () => {
     executionCount: null,
   });
 
-  it('has what was printed, then the value, then where to go on', async () => {
+  it('has what was printed, then the value, then the ids and the status', async () => {
     const value: Output = {
       kind: 'result',
       data: { 'text/plain': '42' },
@@ -219,7 +219,7 @@ describe('a result', () => {
     });
   });
 
-  it('shows an image that was updated once, as it is at the end', async () => {
+  it('shows an updated image only once, in its last state', async () => {
     const { content } = await resultFrom([image('aaaa', 'one'), image('bbbb', 'one')]);
     const shown = content.flatMap((block) => (block.type === 'image' ? [block.data] : []));
     expect(shown).toEqual(['bbbb']);
@@ -231,7 +231,7 @@ describe('a result', () => {
     expect(text).toMatch(/^100%\nsession_id/);
   });
 
-  it('says what is missing', async () => {
+  it('says how much output is missing, and why', async () => {
     const gap: Output = { kind: 'gap', reason: 'output_limit', droppedBytes: 7 };
     const { text, data } = await resultFrom([stream('a\n'), gap]);
     expect(text).toContain('[7 bytes of output is missing: output_limit]');
@@ -243,7 +243,7 @@ describe('a result', () => {
     ['INTERRUPTED', 'interrupted'],
     ['CANCELLED', 'Nothing of it has run'],
     ['WORKER_LOST', 'not known'],
-  ] as const)('of the status %s is an error in words', async (status, words) => {
+  ] as const)('of the status %s is an error that is explained in words', async (status, words) => {
     const { text, isError } = await resultFrom([], { status, stateLost: true });
     expect(text).toContain(words);
     expect(text).toContain('Variables and imports of earlier calls are gone');

@@ -46,7 +46,7 @@ it.each([
     NO_VERSION,
   ],
 ])(
-  'sees %s',
+  'the check fails on %s',
   (_, path, change, message) => {
     const file = join(copy, path);
     const asItIs = readFileSync(file, 'utf8');

@@ -1,4 +1,4 @@
-/** The cache of open sessions is right whatever is heard while it reads. */
+/** The cache of open sessions is right whatever events arrive while it reads. */
 import { expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import { evolveSession, type Session, type SessionEvent } from '../../src/domain/session.ts';

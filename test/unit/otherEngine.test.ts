@@ -137,7 +137,7 @@ describe('another engine that answers', () => {
   });
 });
 
-describe('another engine that comes in during a call', () => {
+describe("another engine that takes the own engine's place during a call", () => {
   beforeEach(async () => {
     let [isWatched, isAway] = [false, false];
     const watch = runtime.watch(POOL_ID, {
@@ -165,7 +165,7 @@ describe('another engine that comes in during a call', () => {
     ['a container is gone', () => runtime.inspect('container')],
     ['one is removed', () => runtime.remove({ ...SPEC, containerId: 'container' })],
     ['an image is missing', () => runtime.imageId('image')],
-  ])('is not believed that %s', async (_what, call) => {
+  ])('is not believed when it answers that %s', async (_what, call) => {
     await expect(call()).rejects.toMatchObject({ kind: 'other-engine' });
   });
 

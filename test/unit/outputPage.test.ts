@@ -31,7 +31,7 @@ function gatewayThatIsBehind(): Pick<ServiceDeps, 'database'> {
   return { database: { queries } } as unknown as Pick<ServiceDeps, 'database'>;
 }
 
-it('what another gateway stored last is in the pages of an execution that has ended', async () => {
+it('outputs that another gateway stored last are in the pages of an execution that has ended', async () => {
   const deps = gatewayThatIsBehind();
   const ended = { ...ofAnn, finishedAt: at };
   const first = await outputPage(deps, AUTH_TOKEN_HOLDER, ended, 0);
@@ -39,7 +39,7 @@ it('what another gateway stored last is in the pages of an execution that has en
   expect(await outputPage(deps, AUTH_TOKEN_HOLDER, ended, 1)).toEqual(REST);
 });
 
-it('while an execution runs, its pages may end where this gateway has stored', async () => {
+it('while an execution runs, its pages may end with the last output that this gateway has stored', async () => {
   const deps = gatewayThatIsBehind();
   const running = { ...ofAnn, finishedAt: null };
   const nothing = { items: [], isEnd: false };

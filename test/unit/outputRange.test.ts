@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { validateOutputRange } from '../../src/service/answer/renderedText.ts';
 
 it.each([{ after: -1 }, { after: 2 ** 31 }, { after: 1e300 }, { first: -1 }, { first: 2 ** 31 }])(
-  '%j selects no outputs, which is said before the database is asked',
+  '%j is refused before the database is asked',
   (range) => {
     expect(() => validateOutputRange(range)).toThrow(
       expect.objectContaining({

@@ -8,7 +8,7 @@ import { createService } from '../../src/service/service.ts';
 
 type Name = keyof typeof OPERATIONS;
 const NAMES = Object.keys(OPERATIONS) as Name[];
-/** They change nothing, run nothing, and read no file. */
+/** The operations that auditors may call. These operations change nothing, run nothing, and read no file. */
 const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
@@ -16,7 +16,7 @@ const FOR_AUDITORS: readonly Name[] = [
   ...(['kernel', 'kernels', 'notebooks', 'environments', 'environment'] as const),
   ...(['sessionById', 'context', 'worker', 'executionEvents', 'environmentPage'] as const),
 ];
-/** Their arguments name no user. Each looks only at what the principal sees. */
+/** The operations whose arguments name no user. Each of them gives only what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
   ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution'] as const),
   ...(['followExecution'] as const),
@@ -38,7 +38,7 @@ const service = createService({ refusals: { add: () => {} }, database: {} } as n
   typeof createService
 >[0]);
 
-/** What becomes of a call that names this user, if it names one. Null or a list: that is its answer. */
+/** The answer or the error of a call. Its arguments name this user, if those of the operation name a user. */
 async function call(name: Name, principal: Principal, userUuid: string): Promise<unknown> {
   const method = service[name] as (...args: unknown[]) => unknown;
   try {
@@ -63,7 +63,7 @@ describe.each(ROLES)('a token with the role %s', (role) => {
   });
 });
 
-it('an operator may call everything, an auditor only what changes and shows nothing', () => {
+it('an operator may call everything, and an auditor only what FOR_AUDITORS lists', () => {
   const rolesOf = (name: Name): Permission['roles'] => PERMISSIONS[name].roles;
   expect(NAMES.filter((name) => rolesOf(name).includes('OPERATOR'))).toEqual(NAMES);
   const forAuditors = NAMES.filter((name) => rolesOf(name).includes('AUDITOR'));

@@ -33,7 +33,7 @@ const plan = (over: Partial<SupplyState>) => planSupply(stateOf(over));
 const room = (environment: string | null) => ({ environment, evicts: null });
 
 describe('the plan of a supply', () => {
-  it('makes a worker of the right environment for each waiting user who has none coming', () => {
+  it('makes a worker of the right environment for each waiting user for whom none is coming', () => {
     const own = [place('u1', 'science'), place('u2'), place('u3', 'science'), place('u4', 'art')];
     const { make } = plan({
       own,
@@ -108,7 +108,7 @@ describe('the plan of a supply', () => {
     expect(plan({ own, elsewhere, room: 2 })).toEqual({ make: [room('science')], isLeft: false });
   });
 
-  it('makes a worker although it is the turn of a user elsewhere, if one here waits for the same', () => {
+  it('makes a worker although a user elsewhere is next, if a user here waits for the same environment', () => {
     const { make, isLeft } = plan({ own: [place('u2')], elsewhere: [place('u1')], room: 1 });
     expect({ make, isLeft }).toEqual({ make: [room(null)], isLeft: false });
   });

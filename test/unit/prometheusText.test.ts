@@ -35,7 +35,7 @@ describe('the text format', () => {
     ],
     ['a count that is none', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 2\n`],
     ['a histogram without sum', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_count 1\n`],
-  ])('does not have %s', (_name, text) => {
+  ])('is refused with %s', (_name, text) => {
     expect(() => parsePrometheus(text)).toThrow();
   });
 });

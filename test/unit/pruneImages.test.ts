@@ -4,7 +4,7 @@ import { imageLabels, imagesToPrune } from '../../scripts/setup/pruneImages.mjs'
 const DAY_MS = 86_400_000;
 const NOW_MS = 2_000_000_000_000;
 
-/** A date this many days ago. */
+/** An image that was last used this many days ago. */
 interface Used {
   readonly days: number;
   readonly names: readonly string[];
@@ -56,7 +56,7 @@ describe('worker images that can go', () => {
   });
 });
 
-/** An image not used for 90 days. */
+/** An image that was last used 90 days ago. */
 function named(label: Used['label'], ...names: string[]): Used {
   return { days: 90, names, ...(label && { label }) };
 }
@@ -95,7 +95,7 @@ it('images of others never go', () => {
   expect(prune([named(undefined), named(undefined, 'postgres:18')])).toEqual([]);
 });
 
-it('images of environments go that no gateway has used for 30 days, and what their builds have left', () => {
+it('images of environments go if no gateway has used them for 30 days, and so do leftovers of builds', () => {
   const environment = (days: number, ...names: string[]): Used => ({
     days,
     names,

@@ -28,7 +28,7 @@ function commit(
 }
 
 describe('the quotas of a group', () => {
-  it('are none without a limit for what it adds', () => {
+  it('have no rows without a limit for what the group adds', () => {
     expect(rowsOf([{ streams: [executionRequested()] }])).toEqual({ lists: null, until: null });
     const session = commit([sessionOpened()], { RUNNING_EXECUTIONS: 1 });
     expect(rowsOf([session])).toEqual({ lists: null, until: null });
@@ -58,7 +58,7 @@ describe('the quotas of a group', () => {
     });
   });
 
-  it('need not be counted until as many events have followed as were left', () => {
+  it('need not be counted before as many events have followed as were left below the limit', () => {
     const counts = createQuotaCounts();
     counts.learn([{ ...TENANT, count: 20 }], 1_000);
     const request = commit([executionRequested()], { RUNNING_EXECUTIONS: 100 });

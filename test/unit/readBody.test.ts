@@ -11,7 +11,7 @@ describe.each([
   ['of which all has arrived', 'Content-Length: 4', 'body'],
   ['of which a part has arrived', 'Content-Length: 5', 'body'],
 ])('a body %s', (_what, header, body) => {
-  /** A request whose client has left before anybody read of it. */
+  /** A request whose client has left before its body was read. */
   async function left() {
     const server = createServer();
     onTestFinished(() => void server.close());

@@ -93,7 +93,7 @@ describe('docs/use/integrations.md', () => {
     expect(fences('js', page).toSorted()).toEqual(programs.toSorted());
   });
 
-  /** test/unit/clientsDoc.test.ts holds those equal to what the command prints. */
+  /** test/unit/clientsDoc.test.ts checks that clients.md has what the command prints. */
   it('has the lines of cellhouse doors for chats', () => {
     const clients = readPage('docs/use/doors/clients.md');
     const settings = [...fences('text', page), ...fences('yaml', page)];

@@ -13,7 +13,7 @@ function exceeded(kind: CountedKind, scope: QuotaScope = 'TENANT'): ExceededQuot
   return { kind, scope, limit: 5, used: 5, retryAfterMs: 2_000, until };
 }
 
-it('a minute that is used up is refused until it ends, counted from when the refused call asked', () => {
+it('calls in a minute that is used up are refused until it ends, counted from the refused call', () => {
   let now = 1_000;
   const refusals = createRecentRefusals(() => now);
   expect(refusals.ofMinute(under(5))).toBeNull();
@@ -36,7 +36,7 @@ it('a limit that is raised or taken away lifts the refusal, and a lower one keep
   expect(refusals.ofMinute(under(4))).toMatchObject({ limit: 4, used: 5 });
 });
 
-it('of what ends with an execution, only that it was refused a moment ago is remembered', () => {
+it('of a refusal for running or queued executions, only its time is remembered, for a second', () => {
   let now = 0;
   const refusals = createRecentRefusals(() => now);
   refusals.learn(OWNER, exceeded('OPEN_SESSIONS'), 0);

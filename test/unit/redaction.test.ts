@@ -1,4 +1,4 @@
-/** What is left of events and rows of whoever is forgotten. */
+/** What is left of the events and rows of a user or tenant that is forgotten. */
 import { describe, expect, it } from 'vitest';
 import { type EventOf, fold, type StateOf } from '../../src/domain/entities.ts';
 import type { ExecutionId, QuotaId } from '../../src/domain/ids.ts';
@@ -154,7 +154,7 @@ describe.each(OWNED_KINDS)('a %s that is forgotten', (kind) => {
     expect(JSON.stringify(row)).not.toContain(MARK);
   });
 
-  it('keeps its length, its times and the fields that it must have', () => {
+  it('keeps all its events, their times and their required fields', () => {
     for (const [index, { data }] of left.entries()) {
       expect(data.at).toBe(history[index]?.data.at);
       const needed = Object.keys(history[index]?.data ?? {}).filter((field) => field in data);
@@ -163,7 +163,7 @@ describe.each(OWNED_KINDS)('a %s that is forgotten', (kind) => {
   });
 });
 
-it('what no table has goes: fields, and the data of types of another release', () => {
+it('data without a row in the tables are removed: unknown fields, and those of unknown types of events', () => {
   const data = { at, newField: MARK, reason: 'released' };
   expect(redactedData('SessionClosed', data, names)).toEqual({ at, reason: 'released' });
   expect(redactedData('SessionPainted', data, names)).toEqual({ at });
@@ -178,7 +178,7 @@ it('an actor keeps all but the name of the tenant that is forgotten', () => {
   expect(of('b')).toBe(metadata);
 });
 
-it('the compiler refuses a table that leaves a field out, or that takes a field which must be there', () => {
+it('the compiler refuses a table that leaves a field out, or that removes a required field', () => {
   interface Facts {
     readonly at: string;
     readonly code: string;
@@ -187,13 +187,13 @@ it('the compiler refuses a table that leaves a field out, or that takes a field 
   const fates: Fates<Facts> = { at: 'stays', code: { becomes: '' }, note: 'goes' };
   // @ts-expect-error: `note` has no fate.
   const withoutOne: Fates<Facts> = { at: 'stays', code: { becomes: '' } };
-  // @ts-expect-error: `code` must be there.
+  // @ts-expect-error: `code` is required.
   const takesOne: Fates<Facts> = { ...fates, code: 'goes' };
   // @ts-expect-error: `code` is a text.
   const ofAnotherType: Fates<Facts> = { ...fates, code: { becomes: null } };
   const facts = { at, code: MARK, note: MARK };
   expect(redacted(fates, facts, names)).toEqual({ at, code: '' });
-  // Whatever the compiler would let through, nothing stays by mistake.
+  // Even with such a table, nothing stays by mistake.
   for (const table of [withoutOne, takesOne, ofAnotherType])
     expect(JSON.stringify(redacted(table, facts, names))).not.toContain(MARK);
 });

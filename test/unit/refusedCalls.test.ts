@@ -9,7 +9,7 @@ let now: Date;
 let recorded: RefusedCalls[][];
 let refusals: Refusals;
 let isAway: boolean;
-/** Whether the next answer is lost, though the counts are recorded. */
+/** Whether the database's next answer is lost, although it has recorded the counts. */
 let losesAnswer: boolean;
 beforeEach(() => {
   now = new Date(T0);
@@ -71,7 +71,7 @@ describe('refused calls', () => {
     ]);
   });
 
-  it('whose answer was lost are not recorded again, because they may have been', async () => {
+  it('are not recorded again if the answer was lost, because they may be recorded already', async () => {
     losesAnswer = true;
     refusals.add('t', 'execute', 'FORBIDDEN');
     await expect(refusals.recordSome()).rejects.toThrow('Lost');

@@ -1,4 +1,4 @@
-/** The check of the acceptance test of quotas finds what it looks for. */
+/** The replay that checks how quotas were kept finds each count above its limit. */
 import { describe, expect, it } from 'vitest';
 import {
   type ReplayedEvent,
@@ -74,7 +74,7 @@ it('counts what runs and what waits in each lane', () => {
   expect(highest(events, limitOf('RUNNING_EXECUTIONS', 9, { userUuid: 'bob' }))).toBe(1);
 });
 
-it('takes what a transaction ends from what it adds, and not what the next one ends', () => {
+it('subtracts what a transaction ends from what it adds, but not what the next one ends', () => {
   const together = { transaction: 'one' };
   const swap = [
     requested('1'),
@@ -126,7 +126,7 @@ describe('a limit that is changed', () => {
     expect(found).toMatchObject([{ count: 3, allowed: 1 }]);
   });
 
-  it('may be unknown for a while, and then the higher one holds', () => {
+  it('may be unknown for a while, in which the highest possible limit holds', () => {
     const lowered = [set(3), set(2), set(1, { recordedAt: at(5) })];
     const added = [inContext('1'), inContext('2'), inContext('3')].map((each) => ({
       ...each,
@@ -139,13 +139,13 @@ describe('a limit that is changed', () => {
     expect(known.unsure).toBe(0);
   });
 
-  it('is unknown to what was added in the same transaction', () => {
+  it('does not apply to what the same transaction adds', () => {
     const together = { transaction: 'one' };
     const swap = [set(0, together), inContext('1', together), inContext('2')];
     expect(exceeded(swap).exceeded).toMatchObject([{ count: 2, allowed: 0 }]);
   });
 
-  it('is another for another owner or kind', () => {
+  it('does not apply to another owner or kind', () => {
     const data = { tenant: 'a', userUuid: 'ann', kind: 'RUNNING_EXECUTIONS', limit: 0 };
     const others = [
       event('QuotaSet', 'q', { data }),

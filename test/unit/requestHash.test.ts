@@ -35,7 +35,7 @@ it('all gateways find the same requests equal, and different code different', as
   expect(other.differences(KEY, { code: '"\ud801"' }, hash)).toEqual(['code']);
 });
 
-it('a field that only one request has, or has otherwise, is named', () => {
+it('each field that only one request has, or whose value differs, is named', () => {
   const hash = hashes.of(KEY, later({ language: 'BASH', directory: '/tmp' }));
   const compare = (facts: RequestFacts) => hashes.differences(KEY, facts, hash);
   expect(compare(later({ directory: '/tmp', language: 'BASH' }))).toEqual([]);
@@ -62,7 +62,7 @@ const PLAIN: Comparable = {
   pty: null,
 };
 
-it('the context is compared if the request names one, and plain requests have no other hash than before', () => {
+it('the context is compared if the request names one, and of a plain request only the code is hashed', () => {
   expect(requestFacts(PLAIN)).toEqual({ code: '1' });
   const [one, other] = ['c', 'd'].map((contextId) => requestFacts({ ...PLAIN, contextId }));
   const hash = hashes.of(KEY, one ?? later({}));
@@ -81,14 +81,14 @@ it('a command is compared by its language, and by whether it keeps its session a
   expect(compare(requestFacts(PLAIN))).toEqual(['keepAlive', 'language']);
 });
 
-it('how a cell is run is compared, and each expression, without its code', () => {
+it('the options of a cell and each expression are compared, and a difference is named without code', () => {
   const userExpressions = [{ name: 'a', code: 'x' }];
   const given = { ...PLAIN, silent: true, storeHistory: false, userExpressions };
   const hash = hashes.of(KEY, requestFacts(given));
   const compare = (more: Partial<Comparable>) =>
     hashes.differences(KEY, requestFacts({ ...given, ...more }), hash);
   expect(compare({})).toEqual([]);
-  // A silent cell is never stored, so it does not matter what is said of that.
+  // A silent cell is never stored in the history, so `storeHistory` makes no difference.
   expect(compare({ storeHistory: true })).toEqual([]);
   expect(compare({ silent: false })).toEqual(['silent', 'storeHistory']);
   expect(compare({ userExpressions: [{ name: 'a', code: 'y' }] })).toEqual(['userExpressions.a']);
@@ -127,7 +127,7 @@ it('the folder and each variable are compared, and a difference is named without
   ]);
 });
 
-it('what a request may do with input is compared, and the size of its terminal', () => {
+it('whether a request allows input is compared, and the size of its terminal', () => {
   const pty = { columns: 80, rows: 24 };
   const terminal = requestFacts({ ...PLAIN, language: 'BASH', allowInput: true, pty });
   const hash = hashes.of(KEY, terminal);
@@ -151,7 +151,7 @@ it('the same value has another hash under another key, tenant or user, in anothe
   expect(a).not.toBe(b);
 });
 
-it('a hash of a later version is neither equal nor different', () => {
+it('a hash of an unknown version cannot be compared', () => {
   const compare = () => hashes.differences(KEY, { code: '1' }, 'v2:{}');
   expect(compare).toThrow('in a way unknown to this one');
 });

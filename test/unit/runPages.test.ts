@@ -1,4 +1,4 @@
-/** docs/run is for those who run Cellhouse: what these pages say of commands, settings, messages and figures is true. */
+/** What the pages for operators, docs/run, say about commands, settings, messages and figures is true. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { USAGE } from '../../src/cli/run.ts';
@@ -6,7 +6,7 @@ import { SETTINGS } from '../../src/config/config.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
-/** Made from the code, or compared with it by tests of their own. */
+/** Pages that are made from the code, or compared with the code by tests of their own. */
 const GENERATED = ['settings.md', 'metrics.md'];
 const PAGES = readdirSync(`${ROOT}docs/run`)
   .filter((name) => name.endsWith('.md') && !GENERATED.includes(name))
@@ -40,13 +40,13 @@ describe('docs/run', () => {
     }
   });
 
-  it.each(PAGES)('$name names only settings, codes and reasons that there are', ({ text }) => {
+  it.each(PAGES)('$name names only settings, codes and reasons that exist', ({ text }) => {
     const names = [...text.matchAll(/`([A-Z]+_[A-Z_]+)(?:=[^`]*)?`/g)].map(([, name = '']) => name);
     const unknown = names.filter((name) => !isInSource(name) && !FOREIGN.includes(name));
     expect(unknown).toEqual([]);
   });
 
-  it('configure.md leads to settings that there are', () => {
+  it('configure.md names only settings that exist', () => {
     const rows = page('configure.md').matchAll(/^\| [^|`]+ \| ((?:`[A-Z_]+`(?:, )?)+) \|/gm);
     const names = [...rows].flatMap(([, cell = '']) =>
       [...cell.matchAll(/[A-Z_]+/g)].join().split(','),
@@ -83,13 +83,13 @@ describe('docs/run', () => {
     expect(sentences.filter((sentence) => !SOURCE.includes(sentence))).toEqual([]);
   });
 
-  it('proxy.md lets uploads of any size that the gateway takes through', () => {
+  it('the proxy in proxy.md lets uploads of any size through', () => {
     const [, recipe = ''] = /^```nginx\n([\s\S]*?)^```$/m.exec(page('proxy.md')) ?? [];
     expect(recipe).toContain('client_max_body_size 0;');
     expect(recipe).toContain('proxy_request_buffering off;');
   });
 
-  it('has one figure for the memory of an idle worker, as the README: that of the bench', () => {
+  it('has the same figure for the memory of an idle worker as the README and the report of the bench', () => {
     const report = read('bench/RESULTS.md');
     const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];
     expect(page('sizing.md')).toContain(`| memory of workers: sessions x ${mib} MiB |`);

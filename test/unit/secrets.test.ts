@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { newE2bSecret, newSecret } from '../../src/process/dataDir.ts';
 import { secretsIn } from '../../testkit/sharedServer.ts';
 
-it('secrets are found wherever they stand in a text, and nothing else is', () => {
+it('secrets are found anywhere in a text, and nothing else is', () => {
   const [one, two, own] = [newSecret(), newE2bSecret(), 'x'.repeat(16)];
   expect(secretsIn(`{"a":"${one}"}\n?token=${two}&${one}`, [own])).toEqual([one, two]);
   expect(secretsIn(`Bearer ${own}`, [own, 'Bearer'])).toEqual([own]);

@@ -61,7 +61,7 @@ describe('a session', () => {
     expect(given(opened).state).toMatchObject({ id, tenant, userUuid, workerId, closedAt: null });
   });
 
-  it('given none, when opened with options: they are recorded, and its life ends at a time of its own', () => {
+  it('given none, when opened with options: they are recorded, and determine when it expires', () => {
     const data = { ...who, followsLoss: false, options };
     given()
       .when({ ...open, options })
@@ -73,7 +73,7 @@ describe('a session', () => {
     });
   });
 
-  it('given none, when opened with options but in no environment: none is recorded, as before they existed', () => {
+  it('given none, when opened with options but no environment: the event has no `environment`', () => {
     const { environment: _, ...older } = options;
     const data = { ...who, followsLoss: false, options: older };
     given()
@@ -82,7 +82,7 @@ describe('a session', () => {
     expect(given({ type: 'SessionOpened', data }).state).toMatchObject({ environment: null });
   });
 
-  it('given none, when opened without options: nothing of options is recorded, as before they existed', () => {
+  it('given none, when opened without options: the event has no `options`', () => {
     expect(opened.data).not.toHaveProperty('options');
     expect(given(opened).state).toMatchObject({
       ...NO_OPTIONS,
@@ -91,7 +91,7 @@ describe('a session', () => {
     });
   });
 
-  it('given open, when its life is changed: it ends at the new time, each time', () => {
+  it('given open, when its life is changed: it expires at the new time, after each change', () => {
     given(opened).when(live).then(lives);
     given(opened, lives).when(live).then(lives);
     expect(given(opened, lives).state).toMatchObject({
@@ -116,7 +116,7 @@ describe('a session', () => {
     expect(twice).toMatchObject({ kernelRestarts: 2, closedAt: null });
   });
 
-  it('given open, when a fresh kernel is asked for: that is recorded, each time, and nothing has happened yet', () => {
+  it('given open, when a restart is requested: each request is recorded, and no restart counts yet', () => {
     given(opened).when(request).then(requested);
     given(opened, requested).when(request).then(requested);
     const { state } = given(opened, requested);
@@ -158,7 +158,7 @@ describe('any sequence of commands on a session', () => {
     { type: 'RecordKernelRestart', at, reason: 'oom', executionId: null },
   );
 
-  it('opens it once at the start, closes it once at the end, and counts its kernels', () => {
+  it('opens it once at the start, closes it once at the end, and counts its restarts', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
         const played = play(commands);

@@ -40,10 +40,10 @@ let known: KnownToken[];
 /** Tokens that only the database has. */
 let stored: KnownToken[];
 let open: Pick<Session, 'tenant' | 'userUuid'>[];
-/** What is read once the gateway catches up. */
+/** What the gateway reads when it catches up. */
 let late: { readonly tokens: KnownToken[]; readonly sessions: typeof open };
 let catchUps: number;
-/** The tokens that counted as used. */
+/** The ids of tokens for which a use was counted. */
 let used: string[];
 let keys: SessionKeys;
 const shared = new Map<string, string>();
@@ -108,7 +108,7 @@ it('the same holder is the same principal, so that what is bound to it is found 
   expect(await keys.holderOf(key, 'e2b', userOf)).toBe(first);
 });
 
-it('another gateway knows the key, and reads a token that it has not heard of', async () => {
+it('another gateway accepts the key, and reads its token if it does not know the token yet', async () => {
   const token = tokenOf();
   known.push(token);
   const key = await keyOf(token);
@@ -143,7 +143,7 @@ it('a key ends with its token, and at other doors than that of the token', async
   expect(await keys.holderOf(key, 'e2b', userOf)).toBeNull();
 });
 
-it('a key of the former secret holds as long as that does', async () => {
+it('a key of the former secret is valid as long as that secret', async () => {
   const token = tokenOf({ secrets: ['former'] });
   known.push(token);
   const key = await keyOf(token);
@@ -187,7 +187,7 @@ it('only a right key counts as a use of its token', async () => {
   expect(used).toEqual([token.id]);
 });
 
-describe('whoever signed with a key to an open session', () => {
+describe('the signer with a key to an open session', () => {
   /** Something that the holder of this token signed, and how often a key was tried. */
   async function signedBy(token: KnownToken) {
     const key = await keyOf(token);
@@ -215,7 +215,7 @@ describe('whoever signed with a key to an open session', () => {
     expect([used, catchUps]).toEqual([[other.id], 0]);
   });
 
-  it('is nobody for what no key has signed', async () => {
+  it('is not found for what no key has signed', async () => {
     const token = tokenOf();
     known.push(token);
     open = [sessionOf(token)];
@@ -224,7 +224,7 @@ describe('whoever signed with a key to an open session', () => {
     expect(used).toEqual([]);
   });
 
-  it('is nobody in a session of another tenant, or in one that has ended', async () => {
+  it('is not found by a session of another tenant, or by one that has ended', async () => {
     const token = tokenOf();
     known.push(token);
     const { signed } = await signedBy(token);
@@ -236,7 +236,7 @@ describe('whoever signed with a key to an open session', () => {
     expect(await keys.signerOf('e2b', signed)).toBeNull();
   });
 
-  it('is found when this gateway has heard of neither session nor token', async () => {
+  it('is found after the gateway has caught up, if it knew neither session nor token', async () => {
     const token = tokenOf();
     known.push(token);
     const { signed } = await signedBy(token);
@@ -246,7 +246,7 @@ describe('whoever signed with a key to an open session', () => {
     expect(catchUps).toBe(1);
   });
 
-  it('is remembered, as long as token and session are there', async () => {
+  it('is remembered as long as its token is valid', async () => {
     const tokens = Array.from({ length: 20 }, () => tokenOf());
     known.push(...tokens);
     open = tokens.map((token) => sessionOf(token));

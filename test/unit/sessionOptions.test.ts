@@ -43,7 +43,7 @@ describe('the options of two sessions', () => {
     expect(differences(nothing, { ...nothing, egressAllow: ['a.b'] })).toEqual(['egressAllow']);
   });
 
-  it('do not take a key of every object for metadata', () => {
+  it('differ by metadata whose key is a built-in property of each object', () => {
     const odd = { ...NO_OPTIONS, metadata: { constructor: 'x' } };
     expect(differences(odd, NO_OPTIONS)).toEqual(['metadata.constructor']);
   });

@@ -77,7 +77,7 @@ it('uses at the same time are recorded once, and one that fails is recorded by t
   expect(answers).toHaveLength(3);
 });
 
-/** With a clock that only the test moves on. */
+/** The uses of sessions, with a clock that only the test advances. */
 function usesOfOpenSessions() {
   vi.useFakeTimers();
   const touchSession = vi.fn<(id: SessionId, at: Date) => Promise<boolean>>(async () => true);

@@ -76,7 +76,7 @@ function growingOutput(pageItems = 100, fresh = createFreshOutputs(), id = execu
   };
 }
 
-/** Reads to the end, and gives the items. */
+/** Reads to the end, and collects the seqs. */
 function reading(follower: AsyncIterableIterator<OutputItem>) {
   const seqs: number[] = [];
   const done = (async () => {
@@ -159,7 +159,7 @@ describe('shared output', () => {
     expect(output.reads).toBe(11);
   });
 
-  it('keeps a bounded size of all streams, the newest, and only for seconds', async () => {
+  it('keeps the newest pages of all streams, up to a size, and only for seconds', async () => {
     let now = 0;
     const fresh = createFreshOutputs(() => now);
     const shared = createSharedOutput();

@@ -34,7 +34,7 @@ it('a signal stops the gateway once; a further one after a second or more ends t
   expect(exit.mock.calls).toEqual([[130]]);
 });
 
-it('a gateway that stops by itself still has its time after a first signal', () => {
+it('a gateway that stops by itself is not ended by a first signal', () => {
   const stop = onStopSignals(close);
   stop('it is too old');
   expect(process.exitCode).toBe(1);

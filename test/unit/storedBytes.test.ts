@@ -37,7 +37,7 @@ interface Answer<T> {
   readonly reject: (error: Error) => void;
 }
 
-/** Bytes whose readings the test answers. */
+/** A count of stored bytes. The test answers its reads. */
 function createAsked() {
   const readings: Answer<StoredUse>[] = [];
   const asked: Answer<StoredOfUser[]>[] = [];
@@ -73,7 +73,7 @@ async function noneStored() {
   return made;
 }
 
-it('counts each execution once, whether it was heard before, during or after the reading', async () => {
+it('counts each execution once, whether its events arrive before, during or after the reading', async () => {
   const { stored, readings } = createAsked();
   const [early, late, after] = [run(1, 2), run(3, 6), run(7, 8)] as const;
   stored.apply(early[0]);
@@ -83,7 +83,7 @@ it('counts each execution once, whether it was heard before, during or after the
     { ...ANN, bytes: STORED },
     { ...ANN, bytes: CODE_BYTES },
   ];
-  // Read as of position 4: the first has ended, and the second has not.
+  // The reading is as of position 4: `early` has ended, and `late` has not.
   const unfinished = [{ ...ANN, id: late[0].streamId as ExecutionId, maxOutputBytes: 1_000 }];
   readings[0]?.resolve({ position: 4, uses, unfinished });
   expect(await used).toBe(2 * STORED);
@@ -117,7 +117,7 @@ it('counts input when it is recorded', async () => {
   expect(await stored.usedBy(ALL)).toBe(STORED + 20);
 });
 
-it('what is pruned becomes free for the user and the tenant', async () => {
+it('bytes that are pruned become free for the user and the tenant', async () => {
   const { stored, asked } = await noneStored();
   const bob = { tenant: 'a', userUuid: 'bob' };
   const runs = [run(1, 2), run(3, 4), run(5, 6, bob)];
@@ -132,7 +132,7 @@ it('what is pruned becomes free for the user and the tenant', async () => {
   expect([await stored.usedBy(ANN), await stored.usedBy(bob)]).toEqual([STORED, 0]);
 });
 
-it('what was pruned before the reading is not taken away again', async () => {
+it('bytes that were pruned before the reading are not subtracted again', async () => {
   const { stored, readings, asked } = createAsked();
   const used = stored.usedBy(ANN);
   stored.apply(pruned(3, [newId()]));
@@ -141,7 +141,7 @@ it('what was pruned before the reading is not taken away again', async () => {
   expect(asked).toHaveLength(0);
 });
 
-it('reads all again if it could not read what became free, and says too much until then', async () => {
+it('reads all again if it could not read what became free, and reports too many bytes until then', async () => {
   const { stored, readings, asked } = await noneStored();
   for (const event of run(1, 2)) stored.apply(event);
   stored.apply(pruned(3, [newId()]));
@@ -153,7 +153,7 @@ it('reads all again if it could not read what became free, and says too much unt
     expect(await stored.usedBy(ANN)).toBe(STORED);
     return readings.length === 3;
   });
-  // Something is lost again that this reading does not contain yet.
+  // What becomes free now cannot be read either, and the reading under way is older. So another one must follow.
   stored.apply(pruned(5, [newId()]));
   asked[1]?.reject(new Error('away'));
   readings[2]?.resolve({ ...nothing(4), uses: [{ ...ANN, bytes: 7 }] });
@@ -163,7 +163,7 @@ it('reads all again if it could not read what became free, and says too much unt
   expect(readings).toHaveLength(4);
 });
 
-it('reads all again when somebody is forgotten, because nobody says whose it was', async () => {
+it('reads all again when somebody is forgotten, because the event does not say whose bytes it removed', async () => {
   const { stored, readings } = await noneStored();
   for (const event of run(1, 2)) stored.apply(event);
   const data = { executionIds: [newId<ExecutionId>()] } as never;
@@ -178,7 +178,7 @@ it('reads all again when somebody is forgotten, because nobody says whose it was
   expect(readings).toHaveLength(2);
 });
 
-it('tells whoever asks first what fails, and reads again for the next', async () => {
+it('fails for the first caller if the reading fails, and reads again for the next', async () => {
   const { stored, readings } = createAsked();
   const failed = stored.usedBy(ANN);
   readings[0]?.reject(new Error('away'));

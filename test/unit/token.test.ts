@@ -68,7 +68,7 @@ describe('a token', () => {
     });
   });
 
-  it('given one, when revoked: it is so once, and not rotated any more', () => {
+  it('given one, when revoked: that is recorded once, and it cannot be rotated any more', () => {
     given(created, rotated).when(revoke).then(revoked);
     expect(given(created, revoked).state).toMatchObject({
       revokedAt: new Date(at),

@@ -5,7 +5,7 @@ const words = (line: string) => line.split(' ').filter((word) => word !== '');
 const TERMINAL = { isForE2b: false, outputPath: null };
 
 describe('tokenArguments', () => {
-  it('reads a token that is to be made', () => {
+  it('reads the facts of a token to be created', () => {
     expect(
       tokenArguments(
         words(

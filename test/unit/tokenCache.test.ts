@@ -14,36 +14,36 @@ const at = new Date(T0).toISOString();
 const HOUR_MS = 3_600_000;
 const later = (ms: number) => new Date(T0 + ms);
 
-/** What the database has. */
+/** The tokens in the database. */
 let stored: Token[];
 let now: Date;
 /** In ms. */
 let clock: number;
-/** How often the book has read all tokens. */
+/** How often the cache has read all tokens. */
 let reads: number;
 let isAway: boolean;
 /** The ids of tokens, in the order in which they were changed. */
 let changes: string[];
-/** Whether too much has happened to search it. */
+/** Whether too much has changed to be searched. */
 let isFarBehind: boolean;
 const validTokens = async () => {
   reads += 1;
   return { tokens: stored.filter(({ revokedAt }) => revokedAt === null), position: changes.length };
 };
-/** What was changed after so many changes. */
+/** The tokens that have changed since this number of changes. */
 const changedTokens = async (after: number) => {
   if (isAway) throw new Error('The database does not answer.');
   if (isFarBehind) return null;
   const changed = new Set(changes.slice(after));
   return { tokens: stored.filter(({ id }) => changed.has(id)), position: changes.length };
 };
-let book: TokenCache;
+let cache: TokenCache;
 beforeEach(() => {
   stored = [];
   now = later(0);
   [clock, reads, isAway, isFarBehind] = [0, 0, false, false];
   changes = [];
-  book = createTokenCache({
+  cache = createTokenCache({
     now: () => now,
     clock: () => clock,
     uses: { use: () => {} },
@@ -79,11 +79,11 @@ function store(...events: TokenEvent[]): Token {
   return token;
 }
 
-/** Stores them, and tells the book of the last. */
+/** Stores the events, and applies the last one to the cache. */
 function tell(...events: TokenEvent[]): Token {
   const token = store(...events);
   const { id: streamId, version } = token;
-  book.apply({
+  cache.apply({
     streamKind: 'token',
     streamId,
     version,
@@ -92,34 +92,34 @@ function tell(...events: TokenEvent[]): Token {
   return token;
 }
 
-/** How often the end of what the holder of `hash` has open was told. */
+/** Counts how often the cache reports the end of the token whose secret has this hash. */
 function endsOf(hash: string): () => number {
   let ends = 0;
-  const off = book.holderOf(hash)?.by.graphql.tokenEnd.on(() => {
+  const off = cache.holderOf(hash)?.by.graphql.tokenEnd.on(() => {
     ends += 1;
   });
   if (off) onTestFinished(off);
   return () => ends;
 }
 
-describe('a token in the book of a gateway', () => {
+describe("a token in a gateway's cache", () => {
   it('lets its holder in, and says whom it is for', () => {
     const { id: tokenId } = tell(creation({ role: 'USER', userPrefix: 'ann-' }));
-    expect(book.holderOf('first')).toMatchObject({
+    expect(cache.holderOf('first')).toMatchObject({
       by: { files: { tokenId, role: 'USER', tenant: 'blue', users: { prefix: 'ann-' } } },
     });
-    expect(book.holderOf('another')).toBeNull();
+    expect(cache.holderOf('another')).toBeNull();
   });
 
   it('lets its holder in with the former secret until that ends, as the same holder', () => {
     const created = creation();
     tell(created);
-    const holder = book.holderOf('first');
+    const holder = cache.holderOf('first');
     const ends = endsOf('first');
     tell(created, ROTATION);
-    expect([book.holderOf('first'), book.holderOf('second')]).toEqual([holder, holder]);
+    expect([cache.holderOf('first'), cache.holderOf('second')]).toEqual([holder, holder]);
     now = later(HOUR_MS);
-    expect([book.holderOf('first'), book.holderOf('second')]).toEqual([null, holder]);
+    expect([cache.holderOf('first'), cache.holderOf('second')]).toEqual([null, holder]);
     expect(ends()).toBe(0);
   });
 
@@ -129,7 +129,7 @@ describe('a token in the book of a gateway', () => {
     const ends = endsOf('first');
     tell(created, REVOCATION);
     tell(created, REVOCATION);
-    expect(book.holderOf('first')).toBeNull();
+    expect(cache.holderOf('first')).toBeNull();
     expect(ends()).toBe(1);
   });
 
@@ -137,109 +137,109 @@ describe('a token in the book of a gateway', () => {
     tell(creation({ expiresAt: later(HOUR_MS).toISOString() }));
     const ends = endsOf('first');
     now = later(HOUR_MS - 1);
-    await book.refresh();
-    expect([book.holderOf('first') !== null, ends()]).toEqual([true, 0]);
+    await cache.refresh();
+    expect([cache.holderOf('first') !== null, ends()]).toEqual([true, 0]);
     now = later(HOUR_MS);
-    expect(book.holderOf('first')).toBeNull();
-    await book.refresh();
+    expect(cache.holderOf('first')).toBeNull();
+    await cache.refresh();
     expect(ends()).toBe(1);
   });
 
-  it('is read when nobody has told of it', async () => {
+  it('is read if its event has not arrived', async () => {
     const created = creation();
     store(created);
-    expect(book.holderOf('first')).toBeNull();
-    expect(await book.read('first')).toMatchObject({ by: { files: { tenant: 'blue' } } });
-    expect(book.holderOf('first')).toMatchObject({ by: { graphql: { tenant: 'blue' } } });
-    expect(await book.read('another')).toBeNull();
+    expect(cache.holderOf('first')).toBeNull();
+    expect(await cache.read('first')).toMatchObject({ by: { files: { tenant: 'blue' } } });
+    expect(cache.holderOf('first')).toMatchObject({ by: { graphql: { tenant: 'blue' } } });
+    expect(await cache.read('another')).toBeNull();
   });
 
-  it('ends by a reload, if nobody has told of its end', async () => {
+  it('ends with a reload, if the event of its end has not arrived', async () => {
     const created = creation();
     store(created);
-    await book.reload();
+    await cache.reload();
     const ends = endsOf('first');
     store(created, REVOCATION);
-    await book.reload();
-    expect([book.holderOf('first'), ends()]).toEqual([null, 1]);
+    await cache.reload();
+    expect([cache.holderOf('first'), ends()]).toEqual([null, 1]);
   });
 
   it('that came while a reload was reading stays', async () => {
-    const reloading = book.reload();
+    const reloading = cache.reload();
     tell(creation());
     await reloading;
-    expect(book.holderOf('first')).not.toBeNull();
+    expect(cache.holderOf('first')).not.toBeNull();
   });
 
   it('that was revoked while a reload was reading stays so', async () => {
     const created = creation();
     tell(created);
-    const reloading = book.reload();
+    const reloading = cache.reload();
     tell(created, REVOCATION);
     await reloading;
-    expect(book.holderOf('first')).toBeNull();
+    expect(cache.holderOf('first')).toBeNull();
   });
 
-  it('ends by a look, if nobody has told of its end', async () => {
+  it('ends with a refresh, if the event of its end has not arrived', async () => {
     const created = creation();
     tell(created);
     const ends = endsOf('first');
-    await book.refresh();
-    await book.refresh();
+    await cache.refresh();
+    await cache.refresh();
     expect([reads, ends()]).toEqual([1, 0]);
     store(created, REVOCATION);
-    await book.refresh();
+    await cache.refresh();
     // Only what has changed was read.
-    expect([reads, book.holderOf('first'), ends()]).toEqual([1, null, 1]);
+    expect([reads, cache.holderOf('first'), ends()]).toEqual([1, null, 1]);
   });
 
-  it('ends by a look that reads all, because too much has happened since the last', async () => {
+  it('ends with a refresh that reads all tokens, because too much has changed since the last one', async () => {
     const created = creation();
     tell(created);
-    await book.refresh();
+    await cache.refresh();
     const ends = endsOf('first');
     store(created, REVOCATION);
     isFarBehind = true;
-    await book.refresh();
-    expect([reads, book.holderOf('first'), ends()]).toEqual([2, null, 1]);
+    await cache.refresh();
+    expect([reads, cache.holderOf('first'), ends()]).toEqual([2, null, 1]);
   });
 
-  it('costs no read as long as there is none', async () => {
+  it('costs no read as long as there are no tokens', async () => {
     isAway = true;
-    await book.refresh();
-    expect(book.isFresh).toBe(true);
+    await cache.refresh();
+    expect(cache.isFresh).toBe(true);
   });
 });
 
-describe('what the book does not know for sure', () => {
+describe('a cache that is not fresh', () => {
   it('waits for the next look that succeeds, and ends by it if the token was revoked', async () => {
     const created = creation();
     tell(created);
-    await book.refresh();
-    const tokenEnd = book.holderOf('first')?.by.files.tokenEnd;
+    await cache.refresh();
+    const tokenEnd = cache.holderOf('first')?.by.files.tokenEnd;
     clock = STALE_MS - 1;
-    expect([book.isFresh, tokenEnd?.fresh()]).toEqual([true, null]);
+    expect([cache.isFresh, tokenEnd?.fresh()]).toEqual([true, null]);
     clock = STALE_MS;
     let isKnown = false;
     const known = tokenEnd?.fresh()?.then(() => {
       isKnown = true;
     });
-    expect([book.isFresh, known === undefined]).toEqual([false, false]);
+    expect([cache.isFresh, known === undefined]).toEqual([false, false]);
     isAway = true;
-    await expect(book.refresh()).rejects.toThrow('does not answer');
+    await expect(cache.refresh()).rejects.toThrow('does not answer');
     expect([isKnown, tokenEnd?.isOver]).toEqual([false, false]);
     [isAway, clock] = [false, 10 * STALE_MS];
     store(created, REVOCATION);
-    await book.refresh();
+    await cache.refresh();
     await known;
     expect([isKnown, tokenEnd?.isOver, tokenEnd?.fresh()]).toEqual([true, true, null]);
   });
 
-  it('is as old as the beginning of the look', async () => {
+  it('is as old as the beginning of its last refresh', async () => {
     tell(creation());
-    const looking = book.refresh();
+    const looking = cache.refresh();
     clock = STALE_MS;
     await looking;
-    expect(book.isFresh).toBe(false);
+    expect(cache.isFresh).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import { createTokenUses } from '../../src/service/access/tokenCache.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:30.000Z');
 
-it('uses are recorded once a minute, each token once, to the minute, and at the end', async () => {
+it('uses are recorded once a minute and at the end, each token once, with the minute as the time', async () => {
   let now = new Date(T0);
   const recorded: [string[], string][] = [];
   const uses = createTokenUses(

@@ -4,7 +4,7 @@ import { untilEnded } from '../../src/service/forget.ts';
 
 const OWNER: Owner = { tenant: 'a', userUuid: 'ann' };
 const REMOVAL_MS = 1_000;
-/** How far the clock moves on with each look. */
+/** By how much the clock advances with each look. */
 const STEP_MS = 1_000;
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));

@@ -8,7 +8,7 @@ import { pause } from '../../src/async/pause.ts';
 import { uploadOf } from '../../src/server/http/files/receiveFile.ts';
 import { createTokenEnd, type OpenTokenEnd } from '../../src/service/access/tokenEnd.ts';
 
-/** Longer than the end of a body takes to arrive. */
+/** Longer than the whole body takes to arrive. */
 const A_WHILE_MS = 50;
 const BODY = 'the whole of it';
 
@@ -27,7 +27,10 @@ afterAll(() => {
   server.closeAllConnections();
 });
 
-/** Sends the body in one piece. When all of it waits, the gateway knows: `isValid`. Resolves with the answer. */
+/**
+ * Sends the body in one piece. {@link A_WHILE_MS} later, the gateway learns whether the token is valid. Resolves with
+ * the answer.
+ */
 async function upload(
   headers: Record<string, string | number>,
   isValid: boolean,
@@ -53,15 +56,18 @@ async function upload(
 describe.each([
   ['chunked', {}],
   ['with its length', { 'Content-Length': BODY.length }],
-])('an upload %s, of which everything has arrived meanwhile', (_how, headers) => {
-  it('is whole when the gateway knows that its token is valid', async () => {
-    expect(await upload(headers, true)).toEqual([200, BODY]);
-  });
+])(
+  'an upload %s that has arrived before the gateway knows whether its token is valid',
+  (_how, headers) => {
+    it('is read to its end if the token is valid', async () => {
+      expect(await upload(headers, true)).toEqual([200, BODY]);
+    });
 
-  it('is cut when the gateway knows that its token has ended', async () => {
-    expect(await upload(headers, false)).toEqual([500, expect.stringContaining('revoked')]);
-  });
-});
+    it('is cut if the token has ended', async () => {
+      expect(await upload(headers, false)).toEqual([500, expect.stringContaining('revoked')]);
+    });
+  },
+);
 
 it('an upload fails when its client says nothing for too long, and not while nobody reads it', async () => {
   const silenceMs = 40;
@@ -74,7 +80,7 @@ it('an upload fails when its client says nothing for too long, and not while nob
       () => {},
       silenceMs,
     );
-    // Nobody reads for longer than that.
+    // For longer than the limit, nobody reads the body.
     await new Promise((resolve) => setTimeout(resolve, 3 * silenceMs));
     outcomes.push(await buffer(body).catch((error: { code: string }) => error.code));
     res.end();

@@ -1,4 +1,4 @@
-/** GraphQL's own errors tell what is wrong, and never repeat what was given. */
+/** GraphQL's own errors say what is wrong, and never repeat the given value. */
 import { execute, parse, validate } from 'graphql';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
@@ -43,7 +43,7 @@ describe('the message about a variable', () => {
       'Field "more"',
     ],
     ['a value that is a variable itself', ONE, { x: SECRET }, NO_STRING],
-  ] as const)('tells of %s, without the value', async (_what, query, v, telling) => {
+  ] as const)('reports %s, without the value', async (_what, query, v, telling) => {
     const messages = await messagesOf(query, v);
     expect(messages).toEqual([expect.stringContaining(telling)]);
     expect(messages[0]).not.toContain('s3cret');
@@ -55,13 +55,13 @@ describe('the message about a literal', () => {
     ['{ x: "s3cret" }', 'String cannot represent a non string value.'],
     ['["s3cret"]', 'String cannot represent a non string value.'],
     ['null', 'Expected value of type "String!".'],
-  ])('%s tells what is wrong, without the value', (literal, message) => {
+  ])('%s says what is wrong, without the value', (literal, message) => {
     const query = `mutation { openSession(input: { userUuid: "a", environmentVariables: [{ name: "A", value: ${literal} }] }) { id } }`;
     const messages = validate(schema, parse(query)).map((error) => withoutValues(error.message));
     expect(messages).toEqual([message]);
   });
 
-  it('in place of an object tells what is wrong, without the value', () => {
+  it('in place of an object says what is wrong, without the value', () => {
     const query =
       'mutation { openSession(input: { userUuid: "a", environmentVariables: ["s3cret"] }) { id } }';
     const messages = validate(schema, parse(query)).map((error) => withoutValues(error.message));

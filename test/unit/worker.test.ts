@@ -92,7 +92,7 @@ describe('a worker', () => {
     },
   );
 
-  it('given none, when requested of an environment: it has the environment for life, and one of none has none', () => {
+  it('given none, when requested with an environment: it keeps that environment; without one, it has none', () => {
     const environmentId = newId<EnvironmentId>();
     const data = { ...asked, environmentId };
     given()
@@ -146,7 +146,7 @@ describe('any sequence of commands on a worker', () => {
     );
   });
 
-  it('records the removal only of a worker that is over, and nothing after it', () => {
+  it('records the removal only of a retired or lost worker, and nothing after it', () => {
     fc.assert(
       fc.property(sequence, (commands) => {
         const seen = statesOf(commands);

@@ -1,4 +1,4 @@
-/** The questions to workers' agents, of which one is asked again while an earlier one fails. */
+/** Questions to a worker's agent, one of which is asked again while an earlier one fails. */
 import { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { Worker } from '../../src/domain/worker.ts';
@@ -6,7 +6,7 @@ import { createWorkerFeatures } from '../../src/worker/askAgent.ts';
 
 const worker = { id: 'worker-1' } as unknown as Worker;
 
-it('the failure of a question from before the worker was forgotten does not forget the one after it', async () => {
+it('the failure of an old question does not discard a newer one, asked since the worker was forgotten', async () => {
   const asked: Duplex[] = [];
   const open = () => {
     // An agent that does not answer.

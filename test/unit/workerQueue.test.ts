@@ -8,7 +8,7 @@ import { newId } from '../../src/process/newId.ts';
 import { idleWorker } from '../support/states.ts';
 
 const WAIT_MS = 1_000;
-/** As long as a worker is left for a user of another gateway. */
+/** How long a worker is left for a user of another gateway. */
 const FAIR_YIELD_MS = 200;
 
 beforeEach(() => void vi.useFakeTimers());
@@ -23,7 +23,7 @@ function setUp() {
     isSilent: false,
     elsewhere: [] as WaitingPlace[],
     busy: new Map<string, number>(),
-    /** Workers of environments, by id. The others are of none. */
+    /** The environments of workers, by the worker's id. All other workers have none. */
     environments: new Map<WorkerId, string>(),
     /** Environments that serve no sessions. */
     gone: [] as (string | null)[],
@@ -274,7 +274,7 @@ describe('the worker queue', () => {
         source.isSilent = true;
       },
     ],
-  ])('says so when the last look %s: nobody knows whether a worker is free', async (_, strike) => {
+  ])('refuses a caller as unanswered when the last look for idle workers %s', async (_, strike) => {
     const { queue, source, take } = setUp();
     strike(source);
     const refused = expect(queue.claim(someone(), take, WAIT_MS)).rejects.toThrow(
@@ -348,7 +348,7 @@ describe('the worker queue', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('takes a worker that was left as soon as it hears that the other user has found one', async () => {
+  it('takes a worker that it left for another user as soon as that user waits no more', async () => {
     const { queue, source, add, take } = setUp();
     source.elsewhere = [{ ...named('bea', 'b'), since: 0 }];
     source.busy = new Map([['a', 1]]);
@@ -360,7 +360,7 @@ describe('the worker queue', () => {
     expect(await claim).toBe(worker);
   });
 
-  it('leaves no worker for others while there is one for everybody', async () => {
+  it('leaves no worker for others while there are enough for all', async () => {
     const { queue, source, add, take } = setUp();
     source.elsewhere = [{ ...named('bea', 'b'), since: 0 }];
     source.busy = new Map([['a', 1]]);
@@ -370,7 +370,7 @@ describe('the worker queue', () => {
     expect(await claim).toBe(worker);
   });
 
-  it('tells how many calls of which tenants wait, and whose', async () => {
+  it('reports how many calls of each tenant wait, and for which users', async () => {
     const { queue, take } = setUp();
     const claims = [named('ann', 'a'), named('ann', 'a'), named('bea', 'b')].map((who) =>
       queue.claim(who, take, WAIT_MS).catch((error: unknown) => error),
@@ -403,7 +403,7 @@ describe('the worker queue', () => {
     expect(queue.here().places).toEqual([]);
   });
 
-  it('tells which environment each user waits for', async () => {
+  it('reports which environment each user waits for', async () => {
     const { queue, take } = setUp();
     const call = queue.claim(named('ann', 'a', 'science'), take, WAIT_MS).catch(() => null);
     expect(queue.here().places).toMatchObject([{ user: 'ann', environment: 'science' }]);
@@ -412,7 +412,7 @@ describe('the worker queue', () => {
     await call;
   });
 
-  it('lets a user ask anew whose environment serves no sessions any more', async () => {
+  it('makes a user ask again if the environment serves no sessions any more', async () => {
     const { queue, source, take } = setUp();
     const call = queue.claim(named('ann', 'a', 'science'), take, WAIT_MS);
     const refused = expect(call).rejects.toMatchObject({ on: 'open-session' });

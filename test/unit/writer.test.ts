@@ -1,4 +1,4 @@
-/** What the writer of a worker's output does when a commit fails. What it stores, test/int tests with a database. */
+/** How the writer of a worker's output goes on after a failure. Tests in test/int check what it stores. */
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
