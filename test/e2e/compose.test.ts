@@ -42,7 +42,7 @@ async function compose(...args: string[]): Promise<string> {
 beforeAll(async () => {
   const port = await freePort();
   const names = new Set(Object.values(SETTINGS).map(({ name }) => name));
-  // Of the settings, docker compose itself reads this one.
+  // DOCKER_HOST stays in the environment, since docker compose itself reads it.
   names.delete('DOCKER_HOST');
   env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.has(name)));
   writeFileSync(dotEnv, `PORT=${port}\nSOCKET_DIR=${socketDir}\nMIN_IDLE_WORKERS=1\n`);

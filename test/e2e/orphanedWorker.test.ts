@@ -94,7 +94,7 @@ it('the agent stops runaway code at its limit while no gateway lives, and keeps 
   expect((await execute(gateway, 'ann', 'kept')).resultText).toBe('1');
 });
 
-it('ends a worker that hears from no gateway, and the next start records its death', async () => {
+it('a worker that hears from no gateway ends by itself, and the next gateway records its death', async () => {
   const containerId = await containerOf(gateway, 'ann');
   const { id } = await submit(gateway, 'ann', 'import time\ntime.sleep(120)', {
     timeoutMs: 120_000,

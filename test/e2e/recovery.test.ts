@@ -154,7 +154,7 @@ describe('a second signal', () => {
     await gateway.restart();
   });
 
-  it('later than that ends the process at once', async () => {
+  it('more than a second after the first ends the process at once', async () => {
     const running = execute(gateway, 'bob', 'import time\ntime.sleep(30)', LONG).catch(
       () => 'cut off',
     );

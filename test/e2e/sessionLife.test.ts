@@ -32,7 +32,7 @@ async function open(
   expect(errors).toBeUndefined();
 }
 
-/** By how much the session ended after its time, once it has ended. */
+/** Waits for the session's end. @returns how late it came, in ms; plus 1, since `until` would wait on at 0 */
 async function lateMs(userUuid: string): Promise<number> {
   return await until('the end of the session', async () => {
     const [row] = await installation.sql<{ late: number | null; closeReason: string }[]>`
