@@ -23,7 +23,7 @@ import { httpExecute } from './support/httpExecute.ts';
 
 /** The share of executes that is not judged, because compilers, caches and connection pools still fill up. */
 const WARM_UP_SHARE = 1 / 6;
-/** Twenty of these come after the warm-up, which is enough for a trend. */
+/** How often the memory is measured. Twenty of these times come after the warm-up, which is enough for a trend. */
 const LOOKS = 24;
 /** Generous, because a busy machine may need long to start thirty workers. */
 const WAIT_MS = '300000';

@@ -57,7 +57,7 @@ export const soakBench: Bench = {
 const MS_PER_MINUTE = 60_000;
 /** Time for compilers, caches and connection pools to fill up. */
 const MAX_WARM_UP_MINUTES = 3;
-/** The warm-up's share of a run that is too short for that. */
+/** The warm-up's share of a run that is too short for MAX_WARM_UP_MINUTES. */
 const WARM_UP_SHARE = 0.3;
 /** This many looks are enough for a trend, and leave most of the time for the load. */
 const LOOKS = 60;

@@ -9,7 +9,7 @@ import { SetupError } from '../setup/setupError.mjs';
 
 const VITEST = join(projectRoot, 'node_modules/vitest/vitest.mjs');
 
-/** The parts of a test run, in their order. In vitest.config.ts, the projects of a part have names that begin with it. */
+/** The parts of a test run, in their order. The names of a part's projects in vitest.config.ts begin with the part. */
 export const PARTS = ['unit', 'int', 'e2e'];
 
 /**

@@ -90,10 +90,7 @@ async function overEvents({ url }: TestGateway, token: string): Promise<Stream> 
   return stream;
 }
 
-/**
- * A download. Its client pauses for `pauseMs()` after each piece, so that 20 downloads do not take all CPUs. Once the
- * token is revoked, the pause is 0.
- */
+/** A download whose client pauses after each piece, so that 20 downloads do not take all CPUs. */
 async function ofFile({ port }: TestGateway, token: string, pauseMs: () => number) {
   const stream: Stream = { count: 0, endedAt: null };
   const answer = await openFiles({ port, token }, { method: 'GET', path: `${USER}/sparse` });
