@@ -25,7 +25,7 @@ import {
 } from './suite/takeTurns.ts';
 import { httpExecute, keptConnection } from './support/httpExecute.ts';
 
-/** As many as in the bench `execute`, because V8 compiles the own code of each door. */
+/** As many as in the bench `execute`, because each door has code of its own for V8 to compile. */
 const WARM_UP = 1_000;
 /** For Debian's server. It is Python, which does not compile, and the door is warm already. */
 const WARM_UP_AGAIN = 30;

@@ -23,7 +23,7 @@ import { leave } from './support/newUsers.ts';
 const CODE = '1+1';
 const RESULT = '2';
 const USER = 'bench';
-/** As many as in the bench `execute`, because V8 compiles the own code of the door. */
+/** As many as in the bench `execute`, because the door has code of its own for V8 to compile. */
 const WARM_UP = 1_000;
 const SAMPLES = 400;
 /** The home, which is half of the disk, has room for the old and the new file of each transfer. */

@@ -96,7 +96,7 @@ describe('a command', () => {
     ]);
   });
 
-  it('waits only while the greatest number of commands run', async () => {
+  it(`waits only while ${MAX_COMMANDS} other commands run`, async () => {
     const ids: string[] = [];
     for (let n = 0; n < MAX_COMMANDS + 2; n += 1) {
       const code = `echo begin; until [ -e go ]; do sleep 0.05; done`;

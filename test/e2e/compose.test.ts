@@ -14,11 +14,11 @@ import { provideImages } from '../support/standInImages.ts';
 const UP_TIMEOUT_MS = 600_000;
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
-/** Stands for the file `.env` beside docker-compose.yml. */
+/** Has the file that is used instead of `.env` beside docker-compose.yml. */
 const settingsDir = mkdtempSync(join(tmpdir(), 'cellhouse-compose-'));
 const dotEnv = join(settingsDir, '.env');
 const project = `cellhouse-test-${process.pid}`;
-/** The version of Linux that gVisor names, whatever the host's is. */
+/** The version of Linux that gVisor reports, whatever version the host has. */
 const GVISOR_VERSION = '4.4.0\n';
 let env: NodeJS.ProcessEnv;
 let url: string;

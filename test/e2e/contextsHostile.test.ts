@@ -41,7 +41,7 @@ describe('hostile code in one context', () => {
     });
     await printed(gateway.socket(), victim.id, 1);
     const worker = await workerOf();
-    // Linux leaves out the process that asks.
+    // Linux spares the process that calls kill(-1).
     expect(await run('import os; os.kill(-1, 9)', a)).toMatchObject({ status: 'OK' });
     const outputs = await follow(gateway.socket(), victim.id);
     expect(outputs.at(-1)).toMatchObject({ execution: { status: 'ERROR', stateLost: true } });

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL is away under load. Running code goes on in the workers; requests wait up to a limit, and then get advice
- * what to do. Afterwards nothing that was acknowledged is missing or was done twice.
+ * PostgreSQL is away under load. Running code goes on in the workers; requests wait up to a limit, and then get an
+ * error with advice. Afterwards nothing that was acknowledged is missing or was done twice.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

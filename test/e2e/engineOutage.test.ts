@@ -27,7 +27,7 @@ import {
   startOutageLoad,
 } from '../support/outageLoad.ts';
 
-/** Longer than every limit that an outage meets. A whole minute would test nothing more. */
+/** Long enough for the gateway to do all that it does during an outage. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;

@@ -1,4 +1,4 @@
-/** Environments are built, followed, used and removed; builds fail, and are broken off by a `kill -9`. */
+/** Environments are built, followed, used and removed. Builds fail, and go on after a `kill -9` of the gateway. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -256,7 +256,7 @@ describe('an environment', () => {
     ).toBe('42 after\n\n');
   });
 
-  it('that is removed while it is built is broken off, and the gateway goes on', async () => {
+  it('that is removed during its build ends the build, and the gateway goes on', async () => {
     await create({ name: 'long', setup: 'echo begun; sleep 60' });
     const seen: string[] = [];
     for await (const { text } of logOf('long')) {

@@ -157,7 +157,7 @@ describe('a client that goes away', () => {
   it.each([
     ['HTTP', overHttp],
     ['WebSocket', overWebSocket],
-  ])('over %s does not end the execution it called for or followed', async (user, call) => {
+  ])('over %s does not end the execution that it started or followed', async (user, call) => {
     const leave = call({ input: { userUuid: user, code: CODE } });
     const id = await until(`an execution of ${user} that runs`, async () => {
       const { data } = await gateway.graphql<{ executions: { edges: { node: { id: string } }[] } }>(

@@ -11,7 +11,7 @@ import { askFiles, openFiles } from '../support/fileClient.ts';
 
 const MIB = 1_048_576;
 const FILE_MIB = EXTENT.largeFileMib;
-/** How much memory each of gateway, agent and helper may gain. It is less than 32 MB. */
+/** How much the memory of gateway, agent and helper may each grow: 30 MiB, which is less than 32 MB. */
 const MORE_MIB = 30;
 /** Only half of a worker's disk is for the home, which must hold the file. */
 const DISK_MB = 2 * FILE_MIB + 64;

@@ -21,7 +21,7 @@ import { until } from '../../testkit/until.ts';
 import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 import { stopForNow } from '../support/stopForNow.ts';
 
-/** The contract's limit: within this time another gateway takes over the work of a dead one. */
+/** The promised limit: within this time another gateway takes over the work of a dead one. */
 const TAKE_OVER_LIMIT_MS = 3_000;
 /** Long enough for the others to take over everything. The chaos run lets a gateway sleep for a minute. */
 const ASLEEP_MS = Number(process.env.CELLHOUSE_ASLEEP_MS ?? 6_000);
@@ -244,7 +244,7 @@ describe('the upkeep of the pool', () => {
     await keeper.restart();
   });
 
-  it('after a restart leaves workers alone that another gateway is making', async () => {
+  it('leaves alone, after a restart, the workers that another gateway is making', async () => {
     const keeper = await installation.holderOf('upkeep');
     const maker = gateways.find((gateway) => gateway !== keeper) ?? keeper;
     const crowd = Array.from({ length: 6 }, (_, index) =>

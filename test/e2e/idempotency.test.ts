@@ -94,7 +94,7 @@ describe('a batch whose cells have keys', () => {
 });
 
 describe('a key', () => {
-  it('answers after kill -9 of the gateway that ran it, while it runs and when it has ended', async () => {
+  it('answers after kill -9 of the gateway that ran its code, while the code runs and when it has ended', async () => {
     const key = { ...LONG, idempotencyKey: 'k' };
     const code =
       'print("on")\nimport time\ntime.sleep(3)\nruns = globals().get("runs", 0) + 1\nruns';

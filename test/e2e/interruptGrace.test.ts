@@ -101,8 +101,8 @@ it.each([
     lastsMs: 3_000,
   },
 ])('code that ignores interrupts and $how loses its kernel', async ({ code, graceMs, lastsMs }) => {
-  // An interrupt before the first line would end the code, so the limit leaves time to begin: no more
-  // than to end.
+  // An interrupt before the first line would end the code, so the limit leaves time to begin. To begin
+  // takes no longer than to end.
   const limitMs = LIMIT_MS + Math.ceil(2 * (await timeToEnd()));
   const outcome = await interrupted(code, graceMs, limitMs);
   expect(outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });

@@ -80,7 +80,7 @@ async function started(): Promise<void> {
  */
 const LAST_MOMENTS = LINES / 2;
 
-it('after a lost connection, the client gets every message of a cell, only the latest ones twice', async () => {
+it('after a lost connection, the client gets every message of a cell, and only the latest ones twice', async () => {
   await started();
   const cell = counting();
   await cell.untilLine(30);

@@ -29,7 +29,7 @@ async function connected(
   return await connect(`${at.url}/mcp`, { Authorization: `Bearer ${at.token}` });
 }
 
-/** A value in the last line of a result's text. Every client passes on this text, unlike structured results. */
+/** A value in the last line of a result's text, which every client passes on. */
 function told({ text }: ToolAnswer, name: string): string {
   return new RegExp(` ${name}=(\\S+)`).exec(` ${text.split('\n').at(-1)}`)?.[1] ?? '';
 }

@@ -80,7 +80,7 @@ it('the agent stops runaway code at its limit while no gateway lives, and keeps 
   await started(id);
   const stallAt = cpuStallMs();
   await gateway.kill('SIGKILL');
-  // The rule is about time: the limit must pass while no gateway is there.
+  // There is no event to wait for: the limit must pass while no gateway runs.
   await delay(LIMIT_MS + GRACE_MS + MAX_OVERTIME_MS);
   const stalledMs = cpuStallMs() - stallAt;
   const restartedAt = Date.now();

@@ -189,7 +189,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
   });
   afterAll(() => gateway?.destroy());
 
-  it('their start files run in kernels and in programs of the user, and nowhere else', async () => {
+  it('start files of such packages run in kernels and in programs of the user, and nowhere else', async () => {
     const answer = await execute(gateway, 'ann', 'import own; print(own.ANSWER)');
     expect(answer).toMatchObject({ stdout: '42\n' });
     const worker = await containerOf(gateway, 'ann');
@@ -222,7 +222,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
   });
 });
 
-/** The worker image, with what an environment might have from pip. @returns its name */
+/** The worker image, with packages as an environment might get them from pip. @returns its name */
 function imageWithPackages(): Promise<string> {
   return ensureImageOn(new Docker(), workerImage(), {
     name: 'own-packages',

@@ -160,7 +160,7 @@ describe('a second signal', () => {
     );
     await accepted('bob');
     process.kill(gateway.pid, 'SIGTERM');
-    // The rule is about time: a second must pass.
+    // There is no event to wait for: a second must pass.
     await delay(1_200);
     // The process does not wait for calls: otherwise it would exit with 0, and the call would get its answer.
     expect(await gateway.kill('SIGTERM')).toEqual({ code: 130, signal: null });

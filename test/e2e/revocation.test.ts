@@ -99,7 +99,7 @@ async function ofFile({ port }: TestGateway, token: string, pauseMs: () => numbe
   return stream;
 }
 
-it('100 streams at two gateways end within a second with their token, also at one that hears of nothing', async () => {
+it('100 streams at two gateways end within a second with their token, even at a gateway that gets no events', async () => {
   const [one, deaf] = gateways as [TestGateway, TestGateway];
   await execute(one, USER, SPARSE);
   const { id } = await submit(one, USER, PRINT, { timeoutMs: 120_000 });

@@ -175,7 +175,7 @@ it(
   TIMEOUT_MS,
 );
 
-it('a gateway that a later release leaves behind says so and stops', async () => {
+it('a gateway that is too old for its database says so and stops', async () => {
   const { sql } = installation;
   const gateway = await installation.start();
   await sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1000000, 1000000)`;

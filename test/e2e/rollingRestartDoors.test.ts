@@ -106,7 +106,7 @@ async function startUsers(urls: readonly string[], token: string) {
   return { calls, stopping, users: [createMcpUser(mcp), createJupyterUser(jupyter)] };
 }
 
-/** All that the checks look at: there are no faults, and no other clients. */
+/** The history that the checks need. It has no faults and no other clients. */
 async function historyOf(calls: readonly CallRecord[]): Promise<History> {
   const client = createClient(installation.address, { name: 'test', maxConnections: 1 });
   try {

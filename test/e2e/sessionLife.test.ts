@@ -44,7 +44,7 @@ async function lateMs(userUuid: string): Promise<number> {
   });
 }
 
-it('a session whose life is over ends within a second, at whatever gateway, and its container goes', async () => {
+it('a session whose life is over ends within a second, and its container is removed', async () => {
   const [gateway] = gateways as [TestGateway];
   await open(gateway, 'ann');
   const running = execute(gateway, 'ann', 'import time; time.sleep(60)', { timeoutMs: 60_000 });

@@ -16,7 +16,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
   });
   afterAll(() => sandbox.kill());
 
-  it('a text comes back as it was written, at whatever path', async () => {
+  it('a text is read back as it was written, at any path', async () => {
     const written = await sandbox.files.write('notes/ä "b" %22.txt', 'é🧪\n');
     expect(written).toMatchObject({
       name: 'ä "b" %22.txt',

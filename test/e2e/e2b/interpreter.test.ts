@@ -14,7 +14,7 @@ import {
 
 useE2bGateway();
 
-it('the two installs are the versions that are promised', () => {
+it('the tests use the two versions of the SDK that are promised', () => {
   expect(E2B_SDKS.map(({ name }) => name)).toEqual([
     '@e2b/code-interpreter 2.8.0 with e2b 2.51.0',
     '@e2b/code-interpreter 2.8.0 with e2b 2.50.0',
@@ -51,7 +51,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       expect(one.stdout.join('').length).toBe(1_000_001);
     });
 
-    it('code that is no text is refused', async () => {
+    it('code that is not a string is refused', async () => {
       await expect(sandbox.runCode({ not: 'code' } as never)).rejects.toThrow(/^422 /);
     });
 
@@ -63,7 +63,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       await sandbox.removeCodeContext(context);
     });
 
-    it('a language that nobody runs here is refused', async () => {
+    it('a language that Cellhouse does not run is refused', async () => {
       await expect(sandbox.runCode('1', { language: 'java' })).rejects.toThrow(/^400 /);
     });
 
@@ -156,7 +156,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
     });
   });
 
-  it('a sandbox that is killed ends the code of its clients, and says so', async () => {
+  it('killing a sandbox ends its code and commands, and their clients get an error that says so', async () => {
     const fresh = await sdk.Sandbox.create();
     const { ended } = await runningCode(fresh);
     const options = { background: true, timeoutMs: 0 } as const;

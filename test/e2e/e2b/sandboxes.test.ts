@@ -25,7 +25,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
   const idsOf = async (options: object = {}) =>
     (await listed(options)).map(({ sandboxId }) => sandboxId);
 
-  it('a sandbox has an id of small letters and digits, and getInfo describes it', async () => {
+  it('a sandbox has an id of lower-case letters and digits, and getInfo describes it', async () => {
     expect(sandbox.sandboxId).toMatch(/^i[a-z0-9]{20}$/);
     const info = await sandbox.getInfo();
     expect(info).toMatchObject({
@@ -69,7 +69,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await idsOf()).toEqual([sandbox.sandboxId]);
   });
 
-  it('a sandbox cannot be found with the API key of another tenant', async () => {
+  it('a sandbox cannot be found with another API key', async () => {
     const other = await e2bKey(gateway, `another-${Math.random()}`);
     const { sandboxId } = sandbox;
     expect(await sdk.Sandbox.list({ apiKey: other }).nextItems()).toEqual([]);
@@ -84,7 +84,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await sandbox.isRunning()).toBe(true);
   });
 
-  it('a key that nobody made is refused', async () => {
+  it('an unknown API key is refused', async () => {
     const wrong = { apiKey: `e2b_${'0'.repeat(40)}` };
     await expect(sdk.Sandbox.create(wrong)).rejects.toBeInstanceOf(sdk.AuthenticationError);
   });

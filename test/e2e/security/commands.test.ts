@@ -46,7 +46,7 @@ afterAll(async () => {
 
 describe.each(EXTENT.runtimes)('under %s', (tier) => {
   it(
-    'commands end truthfully, leave nothing, and reach nothing that is not theirs',
+    'commands report their true end, leave no process, and reach nothing that is not theirs',
     async () => {
       expect(await run(tier)).toMatch(/\nRan [1-9]\d* tests in [^\n]*\n\nOK\n$/);
     },

@@ -1,4 +1,4 @@
-"""Attacks on the helper that acts on files with the user's rights: it shares these with user code, and nothing else."""
+"""Attacks on the helper that acts on files with the user's rights. It shares only these rights with user code."""
 
 from __future__ import annotations
 

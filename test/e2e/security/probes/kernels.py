@@ -31,7 +31,7 @@ REAP_SECONDS = 10.0
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
-    """Return when it is so, or after REAP_SECONDS."""
+    """Return when the condition holds, or after REAP_SECONDS."""
     until = time.monotonic() + REAP_SECONDS
     while not is_so() and time.monotonic() < until:
         time.sleep(0.001)
@@ -74,7 +74,7 @@ def end_of_child() -> str:
 
 @probe("reads or changes another kernel of its user")
 def other_kernel() -> str:
-    """The target is the attacker's own kernel. It is as good as another: the attacker is a process of its own."""
+    """The target is the attacker's own kernel. Another would be no different, as the attacker is another process."""
     kernel = PARAMETERS["kernel_pid"]
     folder = f"/proc/{kernel}"
     vector = struct.pack("=QQ", 0x400000, 8)
