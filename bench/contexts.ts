@@ -74,7 +74,7 @@ async function timeOfNew(gateway: TestGateway): Promise<number> {
   return tookMs;
 }
 
-/** Runs the usual imports, as every kernel that somebody uses has. */
+/** Runs the usual imports, so that the kernel is like one in use. */
 async function use(
   gateway: TestGateway,
   user: string,

@@ -73,7 +73,7 @@ async function measure(bench: BenchDatabase, { isShort, args, say }: BenchRun): 
   return [...appends, ...growth, ...audit, rebuild, ...(await measureChain(address))];
 }
 
-/** Measures a rebuild of projections. The figures of appends include the cost of writing projections at once. */
+/** Measures a rebuild of projections. (Each append writes projections, too: its figures include that cost.) */
 async function measureRebuild({ address }: BenchDatabase): Promise<Figure> {
   const startedAt = performance.now();
   const { events, differing } = await rebuildProjections(address);

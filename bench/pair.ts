@@ -127,7 +127,7 @@ interface Plan {
 type Figures = ReadonlyMap<string, { readonly unit: string; readonly values: readonly number[] }>;
 
 interface Contender extends BuiltRelease {
-  /** It has quotas, and its caller the token of a user. Otherwise it has none, and is called with AUTH_TOKEN. */
+  /** Whether the gateway has quotas, and its caller the token of a user instead of AUTH_TOKEN. */
   readonly isGuarded?: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Runs a mixed load (executes, streams, interrupts, releases, kernel restarts) on its own gateway for a long time. The
  * memory, handles and file descriptors of the gateway and its agents must be the same at the end as after the warm-up;
- * otherwise it exits with 1. It needs root to inspect the agents, because they run as another user.
+ * otherwise the run exits with 1. The bench needs root to inspect the agents, because they run as another user.
  *
  * `npm run bench -- soak [--minutes N] [--plot FILE.svg]`
  */
