@@ -1,6 +1,6 @@
 /**
- * Measures how much a tenant that calls on at its quota slows down another: `1+1` of one tenant beside the refused calls
- * of another, and without them. Both cases take turns in one run, so that a busy machine slows both alike.
+ * Measures how much a tenant that goes on calling at its quota slows down another tenant: the other's `1+1` beside the
+ * refused calls, and without them. Both cases take turns in one run, so that a busy machine slows both alike.
  *
  * `npm run bench -- at-quota [--kind MINUTE|QUEUED] [--per-second N] [--code-bytes N] [--rounds N] [--release COMMIT]`
  */
@@ -112,7 +112,7 @@ async function tenantAtQuota(
   return callers;
 }
 
-/** Calls at its share of the rate until `over`. @returns how many calls were refused */
+/** Calls until `over`, at this caller's share of the rate. @returns how many calls were refused */
 async function callOn(
   caller: KeptConnection,
   { perSecond, code }: Refused,

@@ -14,7 +14,7 @@ import type { Bench, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { keptConnection } from './support/httpExecute.ts';
 
-/** As many calls as a gateway needs until V8 has compiled its hot functions, as in `execute`. Before the turns. */
+/** Calls before the turns: as many as a gateway needs until V8 has compiled its hot functions, as in `execute`. */
 const WARMING_CALLS = 1_000;
 const SHORT_WARMING_CALLS = 300;
 const WARM_UP = 20;

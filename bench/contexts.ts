@@ -17,7 +17,7 @@ import { USUAL_IMPORTS } from './support/stockKernel.ts';
 
 const USER = 'contexts';
 const WARM_UP = 2;
-/** A new context is ready so soon. */
+/** A new context must be ready within this time, at the median. */
 const TARGET_MS = 200;
 /** All of them exist at the same time, each in use. */
 const WORKERS = 3;
@@ -74,7 +74,7 @@ async function timeOfNew(gateway: TestGateway): Promise<number> {
   return tookMs;
 }
 
-/** The kernel has run code, as any that somebody uses. */
+/** Runs the usual imports, so that the kernel is like one in use. */
 async function use(
   gateway: TestGateway,
   user: string,

@@ -25,7 +25,7 @@ import {
 } from './suite/takeTurns.ts';
 import { httpExecute, keptConnection } from './support/httpExecute.ts';
 
-/** As many as `execute` takes: V8 compiles what each door needs for itself. */
+/** As many as in the bench `execute`, because each door has code of its own for V8 to compile. */
 const WARM_UP = 1_000;
 /** For Debian's server. It is Python, which does not compile, and the door is warm already. */
 const WARM_UP_AGAIN = 30;
@@ -113,7 +113,7 @@ function compare(base: Samples, measured: Samples): Comparison {
 const USER = 'bench';
 const CREATE = 'mutation ($input: CreateTokenInput!) { createToken(input: $input) { secret } }';
 
-/** Makes a token of a tenant that is for this door only. @returns its secret */
+/** Makes a token with the role TENANT, for this door only. @returns its secret */
 export async function tokenFor({ graphql }: TestGateway, door: string): Promise<string> {
   const input = { name: door, role: 'TENANT', door: door.toUpperCase() };
   const { data, errors } = await graphql<{ createToken: { secret: string } }>(CREATE, { input });
@@ -138,7 +138,7 @@ function predecessorCaller(url: string, token: string): RoundTrip {
   };
 }
 
-/** What hosts send with each call: the official clients of version 1 and 2 do, after they have agreed on a revision. */
+/** The headers of each call by the official clients of versions 1 and 2, once client and server agree on a revision. */
 const MCP_HEADERS = {
   Accept: 'application/json, text/event-stream',
   'MCP-Protocol-Version': '2025-11-25',

@@ -23,10 +23,10 @@ import { leave } from './support/newUsers.ts';
 const CODE = '1+1';
 const RESULT = '2';
 const USER = 'bench';
-/** V8 compiles what the door needs for itself. */
+/** As many as in the bench `execute`, because the door has code of its own for V8 to compile. */
 const WARM_UP = 1_000;
 const SAMPLES = 400;
-/** Room for the old and the new file of each transfer, in half of the disk. */
+/** The home, which is half of the disk, has room for the old and the new file of each transfer. */
 const DISK_MB = 1_024;
 /** By how much `runCode` may be slower than GraphQL. */
 const MAX_MORE_MS = 1.5;

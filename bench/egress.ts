@@ -1,6 +1,7 @@
 /**
- * Measures what code gets through egress, beside a program that reaches the same server directly: a new connection with a
- * short answer, and the rates of long ones. The program is in a container of the same image, on the host's network.
+ * Measures connections of code through egress: the time of a new connection with a short answer, and the rates of long
+ * answers. The comparison is a program that reaches the same server directly, in a container of the same image on the
+ * host's network.
  *
  * `npm run bench -- egress [--samples N] [--transfers N] [--mb N]`
  */
@@ -35,7 +36,7 @@ interface Measured {
   readonly seconds: number;
   readonly received: number;
 }
-/** Does what is ordered, and says what it has measured itself. */
+/** Makes the ordered request. Resolves with what the client itself has measured. */
 type Client = (order: Order) => Promise<Measured>;
 
 export const egressBench: Bench = {

@@ -8,7 +8,7 @@ import sys
 import time
 
 HOST = "127.0.0.1"
-# Where code in a session finds its way out.
+# Where code in a session finds the proxy for egress.
 PROXY_PORT = 3128
 BLOCK_BYTES = 1 << 20
 

@@ -1,7 +1,7 @@
 /**
  * Runs 24,000 executes over thirty sessions. The memory of the gateway after a garbage collection, and of the agents,
- * must be the same at the end as after the first 4,000 executes; otherwise it exits with 1. It needs root to read the
- * agents' memory, because they run as another user.
+ * must be the same at the end as after the first 4,000 executes; otherwise the run exits with 1. The bench needs root
+ * to read the agents' memory, because they run as another user.
  *
  * `npm run bench -- endurance [--executions N] [--sessions N]`
  */
@@ -23,7 +23,7 @@ import { httpExecute } from './support/httpExecute.ts';
 
 /** The share of executes that is not judged, because compilers, caches and connection pools still fill up. */
 const WARM_UP_SHARE = 1 / 6;
-/** Twenty of these come after the warm-up, which is enough for a trend. */
+/** How often the memory is measured. Twenty of these times come after the warm-up, which is enough for a trend. */
 const LOOKS = 24;
 /** Generous, because a busy machine may need long to start thirty workers. */
 const WAIT_MS = '300000';

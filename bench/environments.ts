@@ -71,7 +71,7 @@ async function measure(gateway: TestGateway, samples: number): Promise<BenchResu
   };
 }
 
-/** Each turn is a new user, who releases the session before the next turn. Then a worker is idle again. */
+/** In each turn, a new user opens and releases a session. The turn ends when a worker is idle again. */
 function newUser(gateway: TestGateway, environment: string | null): () => Promise<number> {
   const connection = keptConnection(gateway.url, gateway.token);
   let last = 0;
@@ -87,7 +87,7 @@ function newUser(gateway: TestGateway, environment: string | null): () => Promis
   };
 }
 
-/** One worker is idle of either kind, and only the user with a session has one. */
+/** One worker of each kind is idle, and only the user with a session has a worker. */
 async function isAtRest(gateway: TestGateway): Promise<boolean> {
   const { startingWorkers, busyWorkers, idleWorkers } = await poolStatus(gateway);
   return startingWorkers === 0 && busyWorkers === 1 && idleWorkers === 2;

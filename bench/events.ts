@@ -73,7 +73,7 @@ async function measure(bench: BenchDatabase, { isShort, args, say }: BenchRun): 
   return [...appends, ...growth, ...audit, rebuild, ...(await measureChain(address))];
 }
 
-/** Measures a rebuild of projections. Appends also write them, in their own transaction, so those include that cost. */
+/** Measures a rebuild of projections. (Each append writes projections, too: its figures include that cost.) */
 async function measureRebuild({ address }: BenchDatabase): Promise<Figure> {
   const startedAt = performance.now();
   const { events, differing } = await rebuildProjections(address);

@@ -26,8 +26,8 @@ interface Rival {
 }
 
 /**
- * The only rival in the short form too, because it needs no other image. It takes turns with Cellhouse alone, so that
- * no third contender evicts their caches.
+ * The only rival in the short form, because a stock kernel needs no other image. It takes turns with Cellhouse alone,
+ * so that no third contender evicts their caches.
  */
 const STOCK: readonly Rival[] = [
   { name: '1+1 to a stock kernel', start: startStock, target: { atMost: 1 } },

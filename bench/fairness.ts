@@ -1,7 +1,7 @@
 /**
- * Measures how much ten users who print endlessly slow down an eleventh: `1+1` beside them, and without them. Both
- * cases take turns in one run, so that a busy machine slows both alike. It also records the gateway's memory while they
- * print.
+ * Measures how much ten users who print endlessly slow down an eleventh user: `1+1` beside them, and without them. Both
+ * cases take turns in one run, so that a busy machine slows both alike. The bench also records the gateway's memory
+ * while the ten users print.
  *
  * `npm run bench -- fairness [--users N] [--rounds N]`
  */

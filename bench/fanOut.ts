@@ -94,7 +94,7 @@ interface Round {
 
 /** @throws Error if a follower missed a print */
 export async function runRound(gateway: TestGateway, count: number): Promise<Round> {
-  // An earlier execution of the user delays the measured one, so that all followers are there before it begins.
+  // An earlier execution of the user delays the measured one until all followers are connected.
   const before = await submit(gateway, USER, 'print()\nimport time\ntime.sleep(100)', {
     timeoutMs: TIMEOUT_MS,
   });

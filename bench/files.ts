@@ -21,7 +21,7 @@ import { percentile } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 
 const USER = 'files';
-/** Room for the old and the new file of the largest transfer, in half of the disk. */
+/** The home, which is half of the disk, has room for the old and the new file of the largest transfer. */
 const DISK_MB = 1_024;
 const WARM_UP = 2;
 const SMALL_FILES = 1_000;
@@ -146,7 +146,7 @@ const USER_ID = '64002';
 export interface Transfers {
   /** Writes a file of so many bytes. @throws Error if it was refused */
   up(name: string, bytes: number): Promise<number>;
-  /** Reads a file. @throws Error if it has not so many bytes */
+  /** Reads a file. @throws Error if it does not have so many bytes */
   down(name: string, bytes: number): Promise<number>;
 }
 
@@ -156,7 +156,7 @@ export function* pieces(bytes: number): Generator<Buffer> {
     yield left >= PIECE.length ? PIECE : PIECE.subarray(0, left);
 }
 
-/** Reads a stream. @throws Error if it has not so many bytes */
+/** Reads a stream. @throws Error if it does not have so many bytes */
 export async function count(stream: AsyncIterable<Buffer>, bytes: number): Promise<void> {
   let received = 0;
   for await (const chunk of stream) received += chunk.length;

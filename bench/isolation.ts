@@ -1,6 +1,6 @@
 /**
- * Measures what gVisor costs: `1+1` of `execute` through a gateway whose workers run under runsc, compared with one
- * whose workers run under runc. It adds runsc to the engine, as `npm test` does.
+ * Measures what gVisor costs: `1+1` of `execute` through a gateway whose workers run under runsc, compared with a
+ * gateway whose workers run under runc. The bench adds runsc to the engine, as `npm test` does.
  *
  * `npm run bench -- isolation [--samples N]`
  */

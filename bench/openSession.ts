@@ -1,6 +1,6 @@
 /**
- * Measures `openSession` with an idle worker, and the first `1+1` after it, beside the first `1+1` of a new user, who
- * opens a session without it.
+ * Measures `openSession` with an idle worker, and the first `1+1` after it, beside the first `1+1` of a new user whose
+ * session opens by itself.
  *
  * `npm run bench -- openSession [--samples N]`
  */

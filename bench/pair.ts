@@ -127,7 +127,7 @@ interface Plan {
 type Figures = ReadonlyMap<string, { readonly unit: string; readonly values: readonly number[] }>;
 
 interface Contender extends BuiltRelease {
-  /** It has quotas, and its caller the token of a user. Otherwise it has none, and is called with AUTH_TOKEN. */
+  /** Whether the gateway has quotas, and its caller the token of a user instead of AUTH_TOKEN. */
   readonly isGuarded?: boolean;
 }
 
@@ -139,11 +139,11 @@ interface Started {
 }
 
 const USER = 'bench';
-/** A limit. */
+/** A limit that no call reaches. */
 const FAR_AWAY = 1_000_000;
 /** The kinds of output that need no preparation: printed text. Pictures must be drawn first. */
 const FLOODS = CASES.filter(({ code }) => code.includes('print'));
-/** Room for the old and the new file of a transfer, in half of the disk. */
+/** The home, which is half of the disk, has room for the old and the new file of a transfer. */
 const DISK_MB = 1_024;
 const FILE_BYTES = 100_000_000;
 const FOLLOWERS = 100;
@@ -193,7 +193,7 @@ async function runRound(
   }
 }
 
-/** The CPU times are those of the first worker only, so they say nothing about a crowd. */
+/** Without CPU times, because only those of the first worker are read. */
 async function measureCrowds(started: readonly Started[], times: number): Promise<void> {
   const crowds = started.map(({ gateway }) => crowdOf(gateway, CROWD));
   for (const crowd of crowds) await crowd.prepare(SMALL);
@@ -230,7 +230,7 @@ async function start(release: Contender, cell: Cell): Promise<Started> {
   }
 }
 
-/** Quotas that nobody reaches. */
+/** Quotas of all kinds, with limits that no call reaches. */
 function quotas(): Record<string, string> {
   return Object.fromEntries(
     QUOTA_SCOPES.flatMap((scope) =>
@@ -303,7 +303,7 @@ function readCpuTimes(gateway: TestGateway, container: string): () => CpuTimes {
   };
 }
 
-/** Adds up the CPU times of processes that come and go. One that has ended counts with the last time that was read. */
+/** Adds up the CPU times of processes. A process that has ended counts with the last time that was read. */
 function addUp(pids: () => readonly number[]): () => number {
   const seen = new Map<number, number>();
   return () => {

@@ -1,6 +1,6 @@
 /**
  * Measures how long a user is without a kernel, until the next code has answered through the worker's agent and its
- * channel. It starts at one of three moments: when the user asks for a restart; when a runaway loop, which the
+ * channel. The time starts at one of three moments: when the user asks for a restart; when a runaway loop, which the
  * interrupt ends, reaches its time limit; or, for a loop that ignores the interrupt, when the limit and the grace time
  * are over and its kernel is replaced. The baseline is a stock kernel that its own manager restarts.
  */

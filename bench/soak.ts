@@ -1,7 +1,7 @@
 /**
  * Runs a mixed load (executes, streams, interrupts, releases, kernel restarts) on its own gateway for a long time. The
  * memory, handles and file descriptors of the gateway and its agents must be the same at the end as after the warm-up;
- * otherwise it exits with 1. It needs root to inspect the agents, because they run as another user.
+ * otherwise the run exits with 1. The bench needs root to inspect the agents, because they run as another user.
  *
  * `npm run bench -- soak [--minutes N] [--plot FILE.svg]`
  */
@@ -57,7 +57,7 @@ export const soakBench: Bench = {
 const MS_PER_MINUTE = 60_000;
 /** Time for compilers, caches and connection pools to fill up. */
 const MAX_WARM_UP_MINUTES = 3;
-/** The warm-up's share of a run that is too short for that. */
+/** The warm-up's share of a run that is too short for MAX_WARM_UP_MINUTES. */
 const WARM_UP_SHARE = 0.3;
 /** This many looks are enough for a trend, and leave most of the time for the load. */
 const LOOKS = 60;

@@ -63,7 +63,7 @@ export function createMixedLoad(gateway: TestGateway, users: readonly string[]):
   }
 
   async function atRest(): Promise<void> {
-    // This runs after everything that the user has left running.
+    // This code runs only after everything that the user has left running.
     for (const user of users) await execute(gateway, user, '1');
     await until(
       'the pool at rest',

@@ -1,7 +1,7 @@
 /**
  * Measures how fast output arrives: 10 MB as prints of 100 bytes, as one print and as 300 pictures, from sending the
- * request until all output and the end have arrived. It is measured through the agent and its channel, through the
- * whole gateway to a subscriber, and until it is stored. The baseline is the client of a stock ipykernel in the same
+ * request until all output and the end have arrived. The output goes through the agent and its channel, through the
+ * whole gateway to a subscriber, or into the database. The baseline is the client of a stock ipykernel in the same
  * image. Missing output is an error. The bench also measures the delay from a print until a subscriber receives it.
  */
 

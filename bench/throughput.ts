@@ -1,7 +1,6 @@
 /**
- * Measures executions per second with several numbers of users. It is compared with the predecessor, and with equally
- * many stock kernels on these cores, each with only its own client. Every user keeps state, and every answer is
- * checked.
+ * Measures executions per second with several numbers of users, beside the predecessor, and beside equally many stock
+ * kernels on these cores, each with only its own client. Every user keeps state, and every answer is checked.
  *
  * `npm run bench -- throughput [--users N]`: runs only the load with N users, 1, 8 or 25.
  */
@@ -16,7 +15,7 @@ import { type RoundTrip, takeTurns } from './suite/takeTurns.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { startStockKernel } from './support/stockKernel.ts';
 
-// Cells that users run repeatedly. Each run depends on the state that the last one left.
+// Cells that users run repeatedly. Each run, except of `1+1`, depends on the state that the last run left.
 
 export interface Cell {
   readonly name: string;
@@ -82,7 +81,7 @@ const KERNELS: Rival = { start: startKernelCrowd, target: { atLeast: 0.8 } };
 const PREDECESSOR: Rival = { start: predecessorCrowd('as it was'), target: { atLeast: 5 } };
 const PREDECESSOR_AT_ITS_BEST: Rival = { start: predecessorCrowd('at its best') };
 
-/** The predecessor takes part only where its target is, because each of its workers takes seconds to start. */
+/** The predecessor takes part only in the load for which there is a target, because its workers start slowly. */
 const LOADS: readonly Load[] = [
   { users: 1, cells: [SMALL], rivals: [KERNELS] },
   {

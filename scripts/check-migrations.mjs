@@ -55,7 +55,7 @@ function requireComplete(folder) {
   );
 }
 
-/** @throws SetupError if the schema is not the one of its version */
+/** @throws SetupError if `migrations/` has changed without a new schema version */
 function requireOwnVersion(folder) {
   const { version, sha256 } = readSchemaFile(folder);
   if (schemaDigest(folder) === sha256) return;

@@ -15,7 +15,7 @@ const FILE = 'schema.graphql';
 /**
  * The breaks between two schemas that the changelog does not name above the section of the former release. A break is
  * named by its coordinate in back-ticks, such as `Session.metadata` or `Session.metadata: …`.
- * @param {{ before: string, after: string, changelog: string, release: string }} given `release`: the former one's tag
+ * @param {{ before: string, after: string, changelog: string, release: string }} given `release`: the former tag
  * @returns {string[]} one line for each
  */
 export function unnamedBreaks({ before, after, changelog, release }) {

@@ -1,4 +1,4 @@
-/** `npm run image-page`: does the set-up of `npm start`, then writes what the worker image has into docs/run/environments.md. */
+/** `npm run image-page`: does the set-up of `npm start`, then lists the image's content in docs/run/environments.md. */
 import { spawnSync } from 'node:child_process';
 import { projectRoot } from './setup/projectRoot.mjs';
 import { setUp } from './setup/setUp.mjs';

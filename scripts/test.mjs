@@ -16,7 +16,7 @@ import { matchingParts, refuseNoMatch, startVitest } from './testing/vitest.mjs'
 
 /** How much of a failed part's output is repeated: enough to see why it failed. */
 const MAX_REPEATED_CHARS = 20_000;
-/** The tests that also run under Node 24: all unit tests, and those of the main job and of one door. */
+/** The tests that also run under Node 24: all unit tests, and those of sessions and of the door for MCP. */
 const UNDER_NODE_24 = [
   ['unit', []],
   ['e2e', ['test/e2e/sessions.test.ts', 'test/e2e/mcp.test.ts']],

@@ -17,7 +17,7 @@ const TOKEN = 'for-this-bench-only';
 const HEADERS = { authorization: `token ${TOKEN}` };
 
 interface PlainServer {
-  /** Of the kernel's WebSocket. */
+  /** The URL of the kernel's WebSocket. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -101,7 +101,7 @@ function post(socketPath: string, path: string, body: string): Promise<string> {
   });
 }
 
-// A client of a Jupyter server: one WebSocket to a kernel that is there already.
+// A client of a Jupyter server: one WebSocket to a kernel that exists already.
 
 export interface Channels {
   readonly roundTrip: RoundTrip;
@@ -138,8 +138,8 @@ export async function openChannels(
 }
 
 /**
- * Resolves with the result's text when both the reply and `idle` have arrived. By default, a kernel drops requests that
- * arrive just after an error (`stop_on_error`), so the next one would have no result.
+ * Resolves with the result's text when both the reply and `idle` have arrived. Sends `stop_on_error: false`, because a
+ * kernel otherwise drops requests that arrive just after an error.
  * @throws Error if the code failed
  */
 function execute(socket: WebSocket, code: string): Promise<string | undefined> {

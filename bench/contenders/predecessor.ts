@@ -56,7 +56,7 @@ export async function startPredecessor(options: PredecessorOptions): Promise<Pre
     await gateway.start();
     const { Containers } = await created.inspect();
     const [address] = (Containers?.[gateway.id]?.IPv4Address ?? '').split('/');
-    // Its own address instead of a published port, because Docker's proxy for that costs time.
+    // The container's own address, because Docker's proxy for published ports costs time.
     const url = `http://${address}:${PORT}`;
     await untilHealthy(url, gateway);
     const roundTripOf = (userUuid: string): RoundTrip => roundTripAt(url, token, userUuid);

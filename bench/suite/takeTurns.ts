@@ -15,8 +15,8 @@ export interface Turns {
   /** The number of first turns that are left out, because compilers and caches are still warming up. */
   readonly warmUp: number;
   /**
-   * Whether each turn has an order of its own. In a fixed order each one always follows the same other, whose last work
-   * and whose place in the caches it meets. That matters if all work in the same process. @default false
+   * Whether each turn has an order of its own. In a fixed order, each contender always runs after the same other one,
+   * and finds the caches and unfinished work of that one. That matters if all run in one process. @default false
    */
   readonly isShuffled?: boolean;
 }

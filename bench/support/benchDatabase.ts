@@ -1,4 +1,4 @@
-/** An embedded PostgreSQL for a bench, set up like that of a gateway: without one, or with one and a long history. */
+/** An embedded PostgreSQL like a gateway's, for a bench: without a gateway, or with a gateway and a long history. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What a gateway and its agents hold while a load runs on them: how it is read, and whether it stayed flat. */
+/** Reads what a gateway and its agents hold (memory, handles, files) under a load, and judges whether it stays flat. */
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { WebSocket } from 'ws';

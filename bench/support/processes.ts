@@ -1,4 +1,4 @@
-/** What the host tells of the processes of a container: which there are, and their CPU time and memory. */
+/** What the host shows of the processes of a container: which there are, and their CPU time and memory. */
 import { readdirSync, readFileSync } from 'node:fs';
 import Docker from 'dockerode';
 

@@ -8,7 +8,7 @@ import { runCommand } from './runCommand.mjs';
 import { detail } from './steps.mjs';
 
 /**
- * Builds an image with the engine's own builder, which needs neither the docker program nor BuildKit. If it is
+ * Builds an image with the engine's own builder, which needs neither the docker program nor BuildKit. If the build is
  * interrupted, no image has the name, and the next attempt uses the layers built so far as its cache.
  * @param {{ image: string, labels: Record<string, string>, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string, string> }} build
  * `folder` or `files` is the build context. `exclude` are patterns for `tar --exclude`

@@ -34,7 +34,7 @@ const SYSTEM_PLACES = {
 
 /**
  * Starts `dockerd` on a machine without systemd. It gets its own process session, so that it outlives this process, and
- * live-restore, so that workers outlive it. Resolves when it answers.
+ * live-restore, so that workers outlive it. Resolves when the engine answers.
  * @param {typeof SYSTEM_PLACES} [places] @param {string[]} [args] further arguments
  */
 export async function startDockerd(places = SYSTEM_PLACES, args = []) {

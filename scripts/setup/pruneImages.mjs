@@ -16,8 +16,8 @@
  * Each image that Cellhouse builds has the label `cellhouse.image` with its kind. An image that somebody made from one
  * of them inherits the label, but has another name, and is left alone.
  *
- * A gateway that builds environments notes once a day that the images of serving environments are used, and removes the
- * other ones itself. So only images of an installation that is gone are ever unused for 30 days.
+ * A gateway that builds environments notes once a day that the images of serving environments are used. It removes
+ * other images of environments itself. So only images of an installation that is gone are ever unused for 30 days.
  *
  * Worker images are kept long, because another installation on this engine may have no worker at the moment. Three are
  * always kept, because an update may be undone. A set-up prunes after it has built a worker image; `npm test` always

@@ -16,8 +16,7 @@ const RUNTIME = 'runsc';
 
 /**
  * - network=none: the sandbox has only a loopback network; a worker needs no other.
- * - host-uds=all: the agent's socket in the mounted folder is a socket of the host, through which the gateway reaches
- *   it.
+ * - host-uds=all: the agent's socket in the mounted folder is a socket of the host, so the gateway can connect to it.
  * - platform=systrap: this platform needs no virtualisation, so it also works on a virtual machine.
  * - oci-seccomp: gVisor's kernel refuses the same system calls of user code that the host's kernel refuses under runc.
  */

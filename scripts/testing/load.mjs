@@ -9,7 +9,7 @@ const COMPUTING_PROCESSES = 4;
 const COMPUTE = `
   const parent = process.ppid;
   while (process.ppid === parent) for (let n = 0; n < 1e7; n += 1);`;
-/** 256 MiB, again and again, each on the disk before the next begins. */
+/** Writes 256 MiB again and again, and waits each time until they are on the disk. */
 const WRITE = `
   const { openSync, writeSync, fsyncSync, closeSync } = require('node:fs');
   const parent = process.ppid;

@@ -9,7 +9,7 @@ import { SetupError } from '../setup/setupError.mjs';
 
 const VITEST = join(projectRoot, 'node_modules/vitest/vitest.mjs');
 
-/** The parts of a test run, in their order. The projects of vitest.config.ts that belong to one begin with its name. */
+/** The parts of a test run, in their order. The names of a part's projects in vitest.config.ts begin with the part. */
 export const PARTS = ['unit', 'int', 'e2e'];
 
 /**

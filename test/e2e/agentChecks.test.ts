@@ -1,6 +1,6 @@
 /**
- * Runs the agent's own checks (black, flake8, mypy, its unit tests on a real kernel) in the worker image. The same
- * checkers also check the probes, the examples and the programs that benches compare with, which are Python, too.
+ * Runs the agent's own checks (black, flake8, mypy, its unit tests on a real kernel) in the worker image. The checkers
+ * also run on the other Python of the repository: probes, examples, and the programs that benches compare with.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { agentWithTests, CHECKS_TIMEOUT_MS, runInAgent } from '../support/agentWithTests.ts';
 
-/** `npm run test:repeat` names the modules that it repeats. All of them otherwise. */
+/** `npm run test:repeat` sets AGENT_TESTS to the modules that it repeats. By default, all modules run. */
 const { AGENT_TESTS: modules = 'discover --start-directory tests', CELLHOUSE_TEST_REPORTS } =
   process.env;
 let image: string;
@@ -31,7 +31,7 @@ it(
   'the agent passes its tests',
   async () => {
     const report = await runInAgent(image, `python3 -m unittest ${modules} --durations 30`);
-    // .ci/count.mjs prints the slowest tests from it.
+    // .ci/count.mjs reads this file, and prints the slowest tests.
     if (CELLHOUSE_TEST_REPORTS !== undefined)
       writeFileSync(join(CELLHOUSE_TEST_REPORTS, 'agent.txt'), report);
     const isPassed = /\nRan [1-9]\d* tests?[\s\S]*\nOK\b/.test(report);
@@ -51,7 +51,7 @@ it.each([
     '../../bench/contenders/standIn',
     '--ignore-missing-imports --allow-untyped-decorators --allow-subclassing-any',
   ],
-])('and so are %s, but for the tests', async (_name, path, allowance) => {
+])('formatter, linter and type checker accept %s', async (_name, path, allowance) => {
   const folder = new URL(path, import.meta.url).pathname;
   const settings = '--config=/src/agent/.flake8';
   const command = `cp -r /checked /tmp && cd /tmp/checked && black --check --quiet --diff --config /src/agent/pyproject.toml *.py &&

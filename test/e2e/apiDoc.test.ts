@@ -26,7 +26,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A pattern of the written answer, in which `…` stands for anything. */
+/** Turns an answer of the page into a pattern for `expect`: `…` matches anything. */
 function pattern(answer: unknown): unknown {
   if (answer === '…') return expect.anything();
   if (typeof answer === 'string' && answer.includes('…'))
@@ -38,7 +38,7 @@ function pattern(answer: unknown): unknown {
 
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** A text of the page with the values that are known by now. */
+/** Replaces `$id`, `$session` and so on in a text of the page, where the value is already known. */
 function filledIn(text: string): string {
   return text.replaceAll(/\$\w+/g, (name) => known.get(name) ?? name);
 }
@@ -67,7 +67,8 @@ async function run(query: string, wanted: number): Promise<unknown> {
       events.push(data);
       if (query.includes('sessionOutput') && events.length === wanted) break;
     }
-    // How many events a build has depends on its speed. What follows on the page is after its end.
+    // The number of a build's events depends on its speed. The subscription is read to its end,
+    // because the next operations of the page need the finished build.
     return query.includes('environmentBuild') ? events.slice(0, wanted) : events;
   }
   const { data, errors } = await gateway.graphql<Told>(query);
@@ -76,7 +77,7 @@ async function run(query: string, wanted: number): Promise<unknown> {
   return errors ? { errors } : data;
 }
 
-/** Waits until the code runs: a reader of the page could not interrupt it any sooner. */
+/** Waits until the code runs, as a reader of the page would before interrupting it. */
 async function firstOutput(id: string): Promise<void> {
   const query = `subscription { output(executionId: "${id}", after: 0) { seq } }`;
   for await (const _ of gateway.socket().iterate({ query })) return;
@@ -105,7 +106,7 @@ function pairsOf(page: string): { operation: string; answer: string }[] {
   return [...found].map(([, operation = '', answer = '']) => ({ operation, answer }));
 }
 
-/** A command of a page, for this gateway. */
+/** A command of a page, changed to call this test's gateway. */
 function here(command: string): string {
   return command
     .replaceAll('http://127.0.0.1:3874', gateway.url)

@@ -9,9 +9,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Report } from '../../bench/suite/report.ts';
 import { runBench } from '../support/runBench.ts';
 
-/** A minute on an idle machine. The number of turns is fixed, however long each takes. */
+/** The number of turns is fixed: they take a minute on an idle machine, and longer on a busy one. */
 const LIMIT_MS = 900_000;
-/** A factor by which no two runs differ. */
+/** A factor far greater than the difference between any two runs. */
 const TIMES = 1_000;
 
 let folder: string;
@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The results changed as if the run had been this many times better. */
+/** Writes a report in which `roundtrip` was this many times better. @returns the path of its file */
 function former(report: Report, timesBetter: number): string {
   const file = join(folder, `${timesBetter}.json`);
   const benches = report.benches

@@ -2,11 +2,11 @@
 import { expect, it } from 'vitest';
 import { runBench } from '../support/runBench.ts';
 
-/** The first time, most of it goes into building the image of Debian's jupyter-server. */
+/** The first run spends most of this time on building the image of Debian's jupyter-server. */
 const LIMIT_MS = 600_000;
 
 it(
-  'compares each door with GraphQL, and that for Jupyter with a Jupyter server',
+  'compares each door with GraphQL, and the door for Jupyter also with a Jupyter server',
   async () => {
     const few = ['--samples', '10', '--warm-up', '2'];
     const { code, printed, report } = await runBench('doors', ...few);

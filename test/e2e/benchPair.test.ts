@@ -2,11 +2,11 @@
 import { expect, it } from 'vitest';
 import { runBench } from '../support/runBench.ts';
 
-/** A minute on an idle machine. The number of turns is fixed, however long each takes. */
+/** The number of turns is fixed: they take a minute on an idle machine, and longer on a busy one. */
 const LIMIT_MS = 900_000;
 
 it(
-  'compares two versions, call by call and by what each part took of the CPUs',
+  'compares two versions by the duration of each call, and by the CPU time of each part',
   async () => {
     const { code, printed, report } = await runBench('pair', '--short', '--base', 'HEAD');
     expect(code, printed).toBe(0);

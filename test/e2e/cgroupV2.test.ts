@@ -13,7 +13,7 @@ const MEBIBYTE = 1_048_576;
 const MEMORY_MAX_BYTES = 500 * MEBIBYTE;
 /** The longest silence, from the agent's start until its kernel is ready, is 17 seconds on an idle machine. */
 const SILENCE_LIMIT_MS = 300_000;
-/** There is no other limit: a machine that keeps printing will finish. */
+/** Vitest's limit is off, because only silence is limited: a machine that keeps printing will finish. */
 const NO_LIMIT = 0;
 const PACKAGES = ['qemu-system-x86', 'virtiofsd', 'linux-image-cloud-amd64'] as const;
 const FIXTURE = new URL('../fixtures/cgroupV2', import.meta.url).pathname;

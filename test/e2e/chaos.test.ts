@@ -1,6 +1,6 @@
 /**
  * Runs `npm run chaos` as a user would, to show that nothing acknowledged is ever lost. test/unit/chaosChecker.test.ts
- * tests that its checker finds bugs.
+ * tests that the checker of the run finds bugs.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,15 +15,15 @@ import { SEED } from '../support/seeded.ts';
 
 const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
 const MINUTES = EXTENT.chaosMinutes;
-/** The seed that fixes the kinds and the order of faults, so that each run has the same ones. */
+/** The least number of faults. SEED fixes their kinds and order, so that each run has the same faults. */
 const MIN_FAULTS = 20 * MINUTES;
-/** From the start of a run to its first fault: some 20 s, of which half may be the removal of a killed run. */
+/** From a run's start to its first fault. It takes some 20 s, half of that to remove what a killed run left. */
 const START_LIMIT_MS = 180_000;
-/** Added to the minutes of the whole run, for its start and until everything is at rest: some 40 s. */
+/** Beyond its minutes, a run takes some 40 s: for its start, and until everything is at rest. */
 const RUN_LIMIT_MS = (MINUTES + 6) * 60_000;
-/** For a run that is told to end, which removes its containers. */
+/** From the signal that ends a run to its exit. Meanwhile the run removes its containers. */
 const END_LIMIT_MS = 150_000;
-/** Vitest would end a test without a word of what the run has said, so each limit of a run ends before. */
+/** Vitest's limits are this much longer than those of the runs: only the latter show what a run has printed. */
 const SPARE_MS = END_LIMIT_MS + 10_000;
 
 interface Run {
@@ -49,7 +49,7 @@ function start(...words: string[]): Run {
   return { child, lines, said, ended };
 }
 
-/** Waits for something of a run, and otherwise ends the run. @throws Error with all that the run has said */
+/** Waits for `work`, and ends the run if that takes too long. @throws Error with all that the run has printed */
 function inTime<T>(run: Run, limitMs: number, work: Promise<T>): Promise<T> {
   return within(limitMs, work, async () => {
     run.child.kill('SIGTERM');
@@ -58,7 +58,7 @@ function inTime<T>(run: Run, limitMs: number, work: Promise<T>): Promise<T> {
   });
 }
 
-/** Resolves after the first fault, since everything is up by then. */
+/** Resolves after the first fault: by then, everything has started. */
 function struck(run: Run): Promise<void> {
   return inTime(run, START_LIMIT_MS, untilFirstFault(run));
 }

@@ -59,7 +59,7 @@ describe('a command', () => {
     expect(await run('x'.repeat(131_071))).toMatchObject({ status: 'ERROR', exitCode: 127 });
   });
 
-  it('is told when it was killed because memory ran out, and only then', async () => {
+  it('ends with OutOfMemory if it was killed because memory ran out, and only then', async () => {
     await execute(gateway, user, 'kept = 1');
     const fill = `python3 -c 'bytearray(1_500_000_000)'`;
     expect(await run(`exec ${fill}`)).toMatchObject({
@@ -74,7 +74,7 @@ describe('a command', () => {
     expect(await execute(gateway, user, 'kept')).toMatchObject({ resultText: '1' });
   });
 
-  it('runs beside the kernels and beside others, whatever these do', async () => {
+  it('runs beside kernels and other commands, and survives restarts and deaths of kernels', async () => {
     const { id: contextId } = await createContext(gateway, user);
     const names = ['cell', 'context', 'one', 'two'];
     const cell = (own: string) =>
@@ -96,7 +96,7 @@ describe('a command', () => {
     ]);
   });
 
-  it('waits for a place, and no longer', async () => {
+  it(`waits only while ${MAX_COMMANDS} other commands run`, async () => {
     const ids: string[] = [];
     for (let n = 0; n < MAX_COMMANDS + 2; n += 1) {
       const code = `echo begin; until [ -e go ]; do sleep 0.05; done`;
@@ -117,7 +117,7 @@ describe('a command', () => {
     }
   });
 
-  it('ends at its limit and at an interrupt, with all that it has started', async () => {
+  it('ends at its limit and at an interrupt, with all processes that it has started', async () => {
     const deaf = "trap '' INT TERM; sleep 1000 & setsid sleep 1001 & while :; do :; done";
     expect(await run(deaf, { timeoutMs: 300 })).toMatchObject({
       status: 'TIMEOUT',
@@ -153,7 +153,7 @@ describe('a command', () => {
     expect(data?.interrupt).toEqual({ ...killed, stdout: `${pid}\n` });
   });
 
-  it('has every byte in its output, also of what is no text', async () => {
+  it('has every byte in its output, even if the output is not text', async () => {
     const { id } = await submit(
       gateway,
       user,
@@ -217,7 +217,7 @@ it('a server that runs as a command outlives a kernel and two gateways, and an i
     (await asRoot(container, ['ps', '-wwo', 'args=', '-U', '64002'])).trim();
   expect(await ofUser()).toContain('http.server');
   expect(await interrupt(gateway, id)).toBe('INTERRUPTED');
-  // The kernel is the only process that the user has left.
+  // The user's only process now is the kernel.
   expect(await ofUser()).toMatch(/^\S*python3 [^\n]*cellhouse_kernel[^\n]*$/);
   const { error } = await execute(gateway, user, "o('http://127.0.0.1:8000/served')");
   expect(error).toMatchObject({ name: 'URLError' });

@@ -14,11 +14,11 @@ import { provideImages } from '../support/standInImages.ts';
 const UP_TIMEOUT_MS = 600_000;
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
-/** Stands for the file `.env` beside docker-compose.yml. */
+/** Has the file that is used instead of `.env` beside docker-compose.yml. */
 const settingsDir = mkdtempSync(join(tmpdir(), 'cellhouse-compose-'));
 const dotEnv = join(settingsDir, '.env');
 const project = `cellhouse-test-${process.pid}`;
-/** The version of Linux that gVisor names, whatever the host's is. */
+/** The version of Linux that gVisor reports, whatever version the host has. */
 const GVISOR_VERSION = '4.4.0\n';
 let env: NodeJS.ProcessEnv;
 let url: string;
@@ -42,7 +42,7 @@ async function compose(...args: string[]): Promise<string> {
 beforeAll(async () => {
   const port = await freePort();
   const names = new Set(Object.values(SETTINGS).map(({ name }) => name));
-  // Of the settings, docker compose itself reads this one.
+  // DOCKER_HOST stays in the environment, since docker compose itself reads it.
   names.delete('DOCKER_HOST');
   env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.has(name)));
   writeFileSync(dotEnv, `PORT=${port}\nSOCKET_DIR=${socketDir}\nMIN_IDLE_WORKERS=1\n`);

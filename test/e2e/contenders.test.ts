@@ -1,15 +1,15 @@
 /**
- * The programs that benches compare Cellhouse with work as described: they run code, keep state, and have the
- * predecessor's lock.
+ * The programs that benches compare Cellhouse with work as described: they run code and keep state, and the
+ * predecessor makes its workers under a lock, one at a time.
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { startPlainJupyterServer } from '../../bench/contenders/jupyterServer.ts';
 import { type PredecessorKind, startPredecessor } from '../../bench/contenders/predecessor.ts';
 import type { CodeRunner } from '../../bench/suite/takeTurns.ts';
 
-/** The first time, most of it goes into building the image. */
+/** The first run spends most of this time on building the image. */
 const TIMEOUT_MS = 300_000;
-/** A worker takes longer to become healthy, since two Pythons and a kernel start one after the other. */
+/** A worker of the predecessor starts more slowly: it starts two Pythons and a kernel, one after the other. */
 const LEAST_START_MS = 500;
 
 const started: CodeRunner[] = [];

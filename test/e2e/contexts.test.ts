@@ -1,4 +1,4 @@
-/** Several kernels in a session, with real workers: what they share, and what one never does to another. */
+/** Several kernels in a session, with real workers: what they share, and that none affects another. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {
@@ -17,7 +17,7 @@ import { type Counter, contextLoad } from '../support/contextLoad.ts';
 import { gateway, gateways, user, useTwoRealGateways } from '../support/installation.ts';
 
 const LONG = { timeoutMs: 120_000 };
-/** The commands of each session, beside its contexts. */
+/** The numbers of the commands that each session runs beside its contexts. */
 const COMMANDS = [0, 1, 2, 3];
 
 const run = (code: string, contextId: string | null = null, options = {}) =>
@@ -96,7 +96,7 @@ describe('the contexts of a session', () => {
     ]);
   });
 
-  it('an interrupt in one context, and its deletion, end only what is in it', async () => {
+  it('an interrupt in a context and the deletion of a context end no code of other contexts', async () => {
     const [a, b, c] = await three();
     const sleep = "print('on')\nimport time\ntime.sleep(100)";
     const ids = [];

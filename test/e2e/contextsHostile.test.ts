@@ -32,7 +32,7 @@ const three = async () => {
 };
 
 describe('hostile code in one context', () => {
-  it('that kills all other processes of its user ends them, and each execution is told its own end', async () => {
+  it('that kills all other processes of its user gives the other contexts fresh kernels, and ends their executions', async () => {
     const [a, b] = await three();
     await run('n = 1');
     const victim = await submit(gateway, user, "print('on')\nimport time\ntime.sleep(100)", {
@@ -41,7 +41,7 @@ describe('hostile code in one context', () => {
     });
     await printed(gateway.socket(), victim.id, 1);
     const worker = await workerOf();
-    // Linux leaves out the process that asks.
+    // Linux spares the process that calls kill(-1).
     expect(await run('import os; os.kill(-1, 9)', a)).toMatchObject({ status: 'OK' });
     const outputs = await follow(gateway.socket(), victim.id);
     expect(outputs.at(-1)).toMatchObject({ execution: { status: 'ERROR', stateLost: true } });
@@ -59,7 +59,7 @@ describe('hostile code in one context', () => {
     expect(await workerOf()).toBe(worker);
   });
 
-  it('that stops it forever ends it at its limit, and nothing else', async () => {
+  it('that suspends the kernel of another context affects only that context, and its execution ends at its limit', async () => {
     const [a, b, c] = await three();
     const pid = (await run('import os; os.getpid()', b)).resultText;
     const victim = await submit(gateway, user, "print('on')\nimport time\ntime.sleep(100)", {

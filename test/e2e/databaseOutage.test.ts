@@ -1,6 +1,6 @@
 /**
- * PostgreSQL is away under load. Running code goes on in the workers; requests wait up to a limit, and then get advice
- * what to do. Afterwards nothing that was acknowledged is missing or was done twice.
+ * PostgreSQL is away under load. Running code goes on in the workers; requests wait up to a limit, and then get an
+ * error with advice. Afterwards nothing that was acknowledged is missing or was done twice.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const TIMEOUT_MS = OUTAGE_MS + 120_000;
 /** How long calls wait for the database (as the README says), and what a busy machine may add. */
 const WAIT_LIMIT_MS = 30_000;
 const ANSWER_ALLOWANCE_MS = 8_000;
-/** A half-open connection of the commits is given up after 10 s, one of the reads after 20 s. */
+/** The gateway gives up a half-open connection for commits after 10 s, and for reads after 20 s. */
 const HALF_OPEN_LIMIT_MS = 25_000;
 
 let postgres: OwnPostgres;

@@ -16,11 +16,11 @@ import { until } from '../../testkit/until.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 
 const run = promisify(execFile);
-/** The end of a cause is noticed at the next attempt, which follows at most 30 s after the last. */
+/** The pool notices at its next attempt that the cause is gone: at most 30 s after the last attempt. */
 const PATIENCE = { waitForWorkerMs: 60_000 };
 /** Each start takes long on a busy machine. */
 const TIMEOUT_MS = 240_000;
-/** Each test has its own gateway, and mostly waits for the next attempt. */
+/** The tests may run at the same time: each has its own gateway, and mostly waits for the next attempt. */
 const BESIDE_OTHERS = { concurrent: true, timeout: TIMEOUT_MS };
 
 async function degradation(gateway: TestGateway): Promise<string | null | undefined> {
@@ -30,7 +30,7 @@ async function degradation(gateway: TestGateway): Promise<string | null | undefi
   return data && (data.poolStatus.degradation?.reason ?? null);
 }
 
-/** The reason is reported in every place, and a call that will not wait is refused for it. */
+/** Every place that can report the reason does, and a call that will not wait is refused with the reason. */
 async function expectTold(gateway: TestGateway, reason: string, words: string): Promise<void> {
   await until('it is told', async () => (await degradation(gateway)) === reason);
   const ready = await fetch(`${gateway.url}/readyz`);

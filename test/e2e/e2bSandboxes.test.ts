@@ -1,10 +1,10 @@
-/** E2B's API at two real gateways with real workers: what a client finds with plain requests. */
+/** E2B's API at two real gateways with real workers, called with plain HTTP requests. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { until } from '../../testkit/until.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
-/** An end is seen at each gateway within a second, and here after the look that sees it. */
+/** Each gateway notices the end of a sandbox within a second; this test polls, so it may notice later. */
 const SEEN_WITHIN_MS = 1_500;
 const SANDBOXES = 4;
 
@@ -43,7 +43,7 @@ async function listed(at: number, key = ''): Promise<string[]> {
   return ((await response.json()) as Sandbox[]).map(({ sandboxID }) => sandboxID);
 }
 
-/** What the data plane answers to whether the sandbox is there. */
+/** The status that the data plane answers to a health check of the sandbox. */
 async function health({ sandboxID, envdAccessToken }: Sandbox, at: number): Promise<number> {
   const { url } = gateways[at] ?? gateways[0];
   const headers = {
@@ -81,7 +81,7 @@ it('each gateway lists exactly the living sandboxes of a key, and knows no other
   for (const { sandboxID } of living) await ask(`DELETE /sandboxes/${sandboxID}`);
 });
 
-it('a sandbox is gone at whatever gateway within a second of its end', async () => {
+it('a sandbox is gone at every gateway within a second of its end', async () => {
   const sandbox = await create(0, { timeout: 2 });
   const { endAt } = (await (
     await ask(`GET /sandboxes/${sandbox.sandboxID}`, { at: 1 })

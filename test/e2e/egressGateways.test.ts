@@ -25,7 +25,7 @@ afterAll(async () => {
   server?.close();
 });
 
-it('the next connections work within 3 s after the holder was killed, through the other gateway', async () => {
+it('new connections of code work again within 3 s after the holder was killed, through the other gateway', async () => {
   const gateways = [await installation.start(), await installation.start()] as const;
   await execute(gateways[0], 'ann', '1');
   const holder = await installation.holderOfUser('ann');

@@ -27,7 +27,7 @@ import {
   startOutageLoad,
 } from '../support/outageLoad.ts';
 
-/** Long enough for every limit below to pass. A whole minute would test nothing more. */
+/** Long enough for the gateway to do all that it does during an outage. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
@@ -44,7 +44,7 @@ const MAX_TOTAL_WORKERS = 8;
 const START = new URL('../../scripts/start.mjs', import.meta.url).pathname;
 const MACHINE_SOCKET = loadConfig({}, 0).dockerSocketPath;
 const folder = mkdtempSync(join(tmpdir(), 'ch-outage-'));
-/** The socket at which the gateway looks for its engine: a link to the engine that is to answer. */
+/** The path at which the gateway expects its engine's socket: a symbolic link, so the test can change the engine. */
 const socket = join(folder, 'docker.sock');
 let engine: OwnEngine;
 let gateway: TestGateway;
@@ -134,7 +134,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 
   it(
-    'an engine in whose place another answers costs no session, and the other one is left alone',
+    'another engine that answers in place of the first costs no session, and is left alone',
     async () => {
       await execute(gateway, 'kept', 'n = 1');
       await execute(gateway, 'leaving', '1');
@@ -193,7 +193,10 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 });
 
-/** Resolves when the engine is back and a new user has been served. The outage is reported only while it lasts. */
+/**
+ * Takes the engine away for a time, and expects the outage to be reported just as long. Resolves when the engine is
+ * back and a new user has been served.
+ */
 async function awayFor(
   ms: number,
   signal: 'SIGTERM' | 'SIGKILL',
@@ -230,8 +233,8 @@ function answersAt(path: string): void {
 }
 
 /**
- * Lets new users come until one is told that no worker can be made. Idle workers are handed out first: how many there are
- * depends on the instant of the outage. Resolves with the users who have come.
+ * Calls as one new user after the other, until a call is refused because no worker can be made. The first users get the
+ * idle workers, whose number depends on the instant of the outage. Resolves with the users.
  */
 async function untilRefused(name: string): Promise<string[]> {
   const users: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Two environments at MAX_TOTAL_WORKERS, under load at two gateways: nobody gets a worker of another environment, nobody
- * is left waiting, and the counts are those of the events. Real images and workers.
+ * Two environments at MAX_TOTAL_WORKERS, under load at two gateways: nobody gets a worker of another environment or
+ * waits forever, and the pool's counts agree with the events. Images and workers are real.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -18,7 +18,7 @@ const MAX_WORKERS = 3;
 const CLIENTS = 6;
 const ENVIRONMENTS = [null, 'science', 'art'] as const;
 const MARK = '/usr/local/share/which';
-/** As many starts of workers one after the other as there are sessions, each far slower than it is. */
+/** Enough for as many starts as there are sessions, one after the other, even if each is far slower than usual. */
 const LONGEST_WAIT_MS = 60_000;
 
 const COUNTS = 'totalWorkers busyWorkers idleWorkers startingWorkers';
@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation.destroy());
 
-/** What the code of a session finds of its environment. */
+/** Gives the name that the set-up of the session's environment wrote into its image, or None. */
 const CODE = `
 import pathlib
 mark = pathlib.Path("${MARK}")

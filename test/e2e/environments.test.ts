@@ -1,4 +1,4 @@
-/** Environments from an empty machine: built, followed, used, failed, broken off by a `kill -9`, removed. */
+/** Environments are built, followed, used and removed. Builds fail, and go on after a `kill -9` of the gateway. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ let gateway: TestGateway;
 let index: Index;
 let url: string;
 let folder: string;
-/** As the labels of its containers and images have it. */
+/** The pool's id, as the labels of its containers and images have it. */
 let poolId: PoolId;
 beforeAll(async () => {
   const { IPAM } = (await docker.getNetwork('bridge').inspect()) as Docker.NetworkInspectInfo;
@@ -160,7 +160,7 @@ const cellhouse = (line: string) =>
   runCli(['environment', ...line.split(' ')], { ...gateway.env, CELLHOUSE_URL: gateway.url });
 
 describe('an environment', () => {
-  it('is built with a Debian package and packages of an index, and followed; a session has all of it', async () => {
+  it('is built with packages of Debian and an index while its log is followed, and a session has all of them', async () => {
     const asked = await create({
       ...{ name: 'science', apt: ['hello'], pip: ['alpha>=1'], index: url, preload: ['alpha'] },
       setup: '#!/bin/sh\nset -e\necho made by the script > /usr/local/share/note\n',
@@ -236,7 +236,7 @@ describe('an environment', () => {
       if (text?.includes('before\n')) break;
     }
     await gateway.kill('SIGKILL');
-    // For the next test.
+    // A later test builds with BUILD_NETWORK=host.
     Object.assign(gateway.env, { BUILD_NETWORK: 'host' });
     await gateway.restart();
     const random = createRandom(SEED);
@@ -247,7 +247,7 @@ describe('an environment', () => {
     }
     let rest = '';
     for await (const { text } of logOf('killed', seen)) rest += text ?? '';
-    // Perhaps without `after`: the engine may have ended that step while no gateway was there to hear it.
+    // The log may lack `after`: the engine may have printed it while no gateway was connected.
     expect(rest).toMatch(/The build begins anew[\s\S]*Using cache[\s\S]*Built in/);
     expect(await built('killed', asked)).toMatchObject({ version: asked.version, state: 'READY' });
     await openSession('kim', 'killed');
@@ -256,7 +256,7 @@ describe('an environment', () => {
     ).toBe('42 after\n\n');
   });
 
-  it('that is removed while it is built is broken off, and the gateway goes on', async () => {
+  it('that is removed during its build ends the build, and the gateway goes on', async () => {
     await create({ name: 'long', setup: 'echo begun; sleep 60' });
     const seen: string[] = [];
     for await (const { text } of logOf('long')) {
@@ -287,7 +287,7 @@ describe('an environment', () => {
     }
   });
 
-  it('is listed, shown and removed by the command; no image is left without an owner', async () => {
+  it('is listed, shown and removed by the command, and no image is left behind', async () => {
     const listed = await cellhouse('list');
     expect(listed.output).toMatch(/^NAME +VERSION +STATE .*\n(?:.*\n)*science +1 +READY .* 3\n/m);
     const shown = await cellhouse('show science --version 1');
@@ -297,7 +297,7 @@ describe('an environment', () => {
     for (const name of ['threads', 'broken', 'killed', 'local', 'science'])
       expect(await cellhouse(`remove ${name}`)).toMatchObject({ code: 0 });
     expect((await cellhouse('list --json')).output).toBe('');
-    // Sessions in them go on.
+    // Sessions in removed environments go on.
     expect(await run('bob', 'print(alpha.VALUE)')).toBe('42\n');
     for (const user of ['ann', 'bob', 'kim'])
       await gateway.graphql(

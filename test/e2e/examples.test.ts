@@ -130,7 +130,7 @@ describe('the short examples of the README', () => {
     expect(stderr).not.toContain('TypeError');
   });
 
-  it.each(['quick.mjs', 'quick.py'])('%s ends with what a refusal says', async (name) => {
+  it.each(['quick.mjs', 'quick.py'])('%s ends with the message of a refusal', async (name) => {
     const set = (limit: number | null) =>
       gateway.graphql(`mutation { setQuota(input: {
         tenant: "default", userUuid: "ann", kind: EXECUTIONS_PER_MINUTE, limit: ${limit}
@@ -184,7 +184,7 @@ describe('the first examples', () => {
     const typed = new PassThrough();
     typed.write("bind 'set enable-bracketed-paste off'; stty -echo; PS1=\n");
     typed.write('for i in $(seq 0 9); do echo line $i; sleep 0.3; done\n');
-    // The terminal may echo this line, so the prompt must not stand in it as it is asked.
+    // The terminal may echo this line, so the line must not contain the prompt as the shell prints it.
     typed.write('read -p "your"" name? " name\n');
     const end = await runThroughKill('terminal.mjs', {
       input: typed,
@@ -228,7 +228,7 @@ describe('files in and out', () => {
     expect(rest).toEqual(['prices.csv', 'prices.xlsx', '{"data":{"release":{"released":true}}}']);
   });
 
-  it('work with Node, for a table and a chart of its own', async () => {
+  it('work with Node, for paths of a table and a chart that the caller names', async () => {
     const [table, chart] = [join(folder, 'a table.csv'), join(folder, 'a chart.png')];
     writeFileSync(table, 'x,y\n1,2\n3,1\n');
     const printed = await run('files.mjs', table, chart);

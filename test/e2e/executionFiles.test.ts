@@ -1,4 +1,4 @@
-/** What executions changed, as a caller is told it, under each runtime: with files of code, of libraries and of the API. */
+/** The field `files` of executions under each runtime: which files their code, libraries and the API changed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { restartKernel } from '../../testkit/interpreter.ts';
@@ -13,7 +13,7 @@ interface Files {
 }
 
 const FILES = 'status files { changes { path change size } reason shared }';
-/** A thread that changes a file beside whatever runs, whenever it is asked to. */
+/** Starts a thread that writes each text from the queue `asked` into a file. */
 const BACKGROUND = `
 import pathlib, queue, threading
 asked, written = queue.Queue(), queue.Queue()
@@ -40,7 +40,7 @@ describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => 
     return data.execute.files;
   }
 
-  /** The changes by path. @throws Error if nobody knows them */
+  /** The changes by path. Expects that they are known. */
   async function changes(userUuid: string, code: string, shared = false) {
     const files = await run(userUuid, code);
     expect(files).toMatchObject({ reason: null, shared });
@@ -55,7 +55,7 @@ describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => 
     expect(errors).toBeUndefined();
   }
 
-  it('is what it created, modified, deleted and moved', async () => {
+  it('is the files that it created, modified, deleted and moved', async () => {
     expect(await changes('ann', '1 + 1')).toEqual({});
     expect(await changes('ann', "open('a', 'w').write('1')")).toEqual({ a: 'CREATED' });
     expect(await changes('ann', "open('a', 'w').write('12')")).toEqual({ a: 'MODIFIED' });
@@ -68,7 +68,7 @@ describe.each(EXTENT.runtimes)('what an execution changed, under %s', (tier) => 
     expect(await changes('ann', '1 + 1')).toEqual({});
   });
 
-  it('leaves out links, caches, and what begins with a dot or is gone again', async () => {
+  it('leaves out links, caches, folders that begin with a dot, and files that are gone again', async () => {
     const code = `
 import os, pathlib
 for folder in ('.hidden', 'code/__pycache__', 'code/.git'):
@@ -82,7 +82,7 @@ pathlib.Path('code/main.py').write_text('x'); pathlib.Path('.env').write_text('x
     expect(await changes('dot', code)).toEqual({ '.env': 'CREATED', 'code/main.py': 'CREATED' });
   });
 
-  it('has what libraries write, but not what they read or cache', async () => {
+  it('has files that libraries write, but not files that they read or cache', async () => {
     const plot = `
 import matplotlib.pyplot as plt, pandas as pd
 pd.DataFrame({'a': [1, 2]}).to_excel('table.xlsx')
@@ -98,14 +98,14 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(Object.keys(found).sort()).toEqual([...names, '\\xff'].sort());
   });
 
-  it('does not have what the API changed before', async () => {
+  it('does not have files that the API changed before the execution', async () => {
     await upload('api', 'in/data.csv');
     expect(await changes('api', "open('in/data.csv').read()")).toEqual({});
     await upload('api', 'in/data.csv');
     expect(await changes('api', "open('out.csv', 'w').close()")).toEqual({ 'out.csv': 'CREATED' });
   });
 
-  it('is shared with the API, if that changed something meanwhile', async () => {
+  it('is marked as shared if the API changed a file meanwhile', async () => {
     const code = "import time\nopen('mine', 'w').close()\nprint('on')\ntime.sleep(3)";
     await run('during', '1');
     const running = run('during', code);
@@ -116,7 +116,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(await changes('during', '1 + 1')).toEqual({});
   });
 
-  it('is shared with threads and processes of earlier code', async () => {
+  it('is marked as shared while threads or processes of earlier code run', async () => {
     await run('threads', BACKGROUND);
     const meanwhile = "for n in range(3): asked.put('x' * (n + 1)); written.get()";
     expect(await changes('threads', meanwhile, true)).toEqual({ background: 'CREATED' });
@@ -129,7 +129,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(await changes('threads', '1 + 1')).toEqual({});
   });
 
-  it('is told of code that failed or was interrupted, and not of code whose kernel was killed', async () => {
+  it('is known if code failed or was interrupted, and unknown if its kernel was killed', async () => {
     expect(await changes('ends', "open('a', 'w').close(); 1 / 0")).toEqual({ a: 'CREATED' });
     const loop = "open('b', 'w').close()\nwhile True: pass";
     expect(await run('ends', loop, { timeoutMs: 500 })).toMatchObject({
@@ -144,7 +144,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(await changes('ends', '1 + 1')).toEqual({});
   });
 
-  it('is null with a reason if there is too much to compare, and told again afterwards', async () => {
+  it('is null with a reason if there is too much to compare', async () => {
     const make = (count: number) => `
 import os
 os.makedirs('many', exist_ok=True)

@@ -1,4 +1,4 @@
-/** How executions end when users end them: interrupts, releases, and clients that go away. */
+/** How interrupts, releases and clients that go away end executions, or do not. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -123,7 +123,7 @@ describe('a client that goes away', () => {
   const QUERY = 'mutation ($input: ExecuteInput!) { execute(input: $input) { status } }';
   const CODE = 'import time\nprint("on")\ntime.sleep(1)\nprint("off")';
 
-  /** Sends a call, and gives a function that disconnects without waiting for the answer. */
+  /** Sends a call. @returns a function that disconnects without waiting for the answer */
   type Call = (variables: { readonly input: object }) => () => Promise<void>;
   const overHttp: Call = (variables) => {
     const client = new AbortController();
@@ -157,7 +157,7 @@ describe('a client that goes away', () => {
   it.each([
     ['HTTP', overHttp],
     ['WebSocket', overWebSocket],
-  ])('over %s does not end its execution, nor does one that follows it', async (user, call) => {
+  ])('over %s does not end the execution that it started or followed', async (user, call) => {
     const leave = call({ input: { userUuid: user, code: CODE } });
     const id = await until(`an execution of ${user} that runs`, async () => {
       const { data } = await gateway.graphql<{ executions: { edges: { node: { id: string } }[] } }>(

@@ -85,7 +85,7 @@ describe('a gateway that does not hold the worker', () => {
 });
 
 describe('kill -9 of a gateway', () => {
-  it('in the middle of an upload leaves the old file, and nobody claims to know the outcome', async () => {
+  it('in the middle of an upload leaves the old file, and the outcome is recorded as UNKNOWN', async () => {
     await put(holder, 'old');
     const { body } = slowUpload(randomBytes(8 * MIB));
     const broken = put(holder, body).catch((error: Error) => error);
@@ -140,7 +140,7 @@ describe('a gateway that was paused', () => {
     expect([refused.status, refusalIn(refused).code]).toEqual([404, 'NOT_FOUND']);
     expect((await get(other)).status).toBe(404);
 
-    // What it is asked to write from now on goes into the new session.
+    // From now on, the woken gateway writes into the new session.
     await until('the woken gateway to answer', async () => await poolStatus(holder));
     expect((await put(holder, 'new')).status).toBe(201);
     const { stdout } = await execute(other, user, 'print(open("kept").read(), os.listdir())');

@@ -11,9 +11,9 @@ import { askFiles, openFiles } from '../support/fileClient.ts';
 
 const MIB = 1_048_576;
 const FILE_MIB = EXTENT.largeFileMib;
-/** Less than 32 MB, in the gateway as in the agent and its helper. */
+/** How much the memory of gateway, agent and helper may each grow: 30 MiB, which is less than 32 MB. */
 const MORE_MIB = 30;
-/** Only half of a worker's disk is the home. */
+/** Only half of a worker's disk is for the home, which must hold the file. */
 const DISK_MB = 2 * FILE_MIB + 64;
 
 let gateway: TestGateway;
@@ -50,10 +50,10 @@ async function agentPids(): Promise<number[]> {
   );
 }
 
-/** Anonymous memory: the file itself is in the worker's disk, and thus in the agent's cache, not in its heap. */
+/** Anonymous memory, which leaves out the file: that is on the worker's disk, and thus in a cache, not in a heap. */
 const memoryOf = (pids: readonly number[]) => pids.map((pid) => processMemory(pid, 'RssAnon'));
 
-/** The highest growth of any process while `work` runs. */
+/** How much each process grew at most while `work` ran, in MiB. */
 async function growth(pids: readonly number[], work: () => Promise<void>): Promise<number[]> {
   const before = memoryOf(pids);
   const most = [...before];
@@ -94,7 +94,7 @@ it('a large file goes up and down without being held in the memory of gateway or
       received.update(chunk);
     return received.digest('hex');
   };
-  // Buffers that are made once.
+  // The first transfers are not measured: they make buffers that later transfers use again.
   await up(32);
   await down();
   const pids = [gateway.pid, ...(await agentPids())];

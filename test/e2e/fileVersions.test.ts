@@ -56,7 +56,7 @@ it('a file is deleted only in a version that the call names', async () => {
   expect(await removeByGraphql('a', first)).toBe('PRECONDITION_FAILED');
   expect(await get('a')).toBe('22');
   expect(await remove('a', { 'If-Match': `"x", ${second}` })).toBe(204);
-  // What is not there is no other version: the answer is that of a call without conditions.
+  // A file that does not exist has no other version: the answer is the same as without conditions.
   expect(await remove('a', { 'If-Match': second })).toBe(404);
   expect(await removeByGraphql('a', second)).toBe(false);
   const third = await written('a', '333');
@@ -78,7 +78,7 @@ it('a folder is deleted only if nothing was added to it or taken away', async ()
   expect(await remove('d', { 'If-Match': await shown('d') })).toBe(204);
 });
 
-it('a link is deleted in its own version and in that of what it leads to, which stays', async () => {
+it("a link is deleted if the call names its version or its target's, and the target stays", async () => {
   await put('target', 'x');
   await code('import os; os.symlink("target", "link")');
   const own = await shown('link');
@@ -95,7 +95,7 @@ it('a link is deleted in its own version and in that of what it leads to, which 
   expect(await removeByGraphql('link', '*')).toBe(false);
 });
 
-it('a version that is written at the same moment is never deleted as the one before', async () => {
+it('a delete of a known version never deletes a version that is written at the same moment', async () => {
   const outcomes = new Set<string>();
   for (let round = 0; round < 40; round += 1) {
     const known = await written('raced', `old ${round}`);
@@ -106,6 +106,6 @@ it('a version that is written at the same moment is never deleted as the one bef
     outcomes.add(`${removed} ${replaced.status}`);
     expect(await get('raced')).toBe(`new ${round}`);
   }
-  // The delete came first, or the write.
+  // Either the delete came first (204 and 201), or the write did (412 and 200).
   for (const outcome of outcomes) expect(['204 201', '412 200']).toContain(outcome);
 });

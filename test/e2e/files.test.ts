@@ -45,7 +45,7 @@ async function list(variables: Data): Promise<Listing> {
 const pathsOf = ({ edges }: Listing) => edges.map(({ node }) => node.path);
 
 describe('files over GraphQL', () => {
-  it('are not there without a session, and writing one opens a session', async () => {
+  it('do not exist without a session, and writing one opens a session', async () => {
     expect(await ask('{ file(userUuid: "new", path: "a") { size } }')).toEqual({ file: null });
     expect(await codeOf('{ files(userUuid: "new") { edges { cursor } } }')).toBe('NOT_FOUND');
     const move = 'mutation { moveFile(input: { userUuid: "new", from: "a", to: "b" }) { path } }';
@@ -125,7 +125,7 @@ open(b'tree/\\xff', 'w').close()`,
     expect(deep.edges[6]?.node).toMatchObject({ type: 'SYMLINK', symlinkTarget: 'b' });
   });
 
-  it('are moved and deleted, and what was refused changed nothing', async () => {
+  it('are moved and deleted, and a refused move changes nothing', async () => {
     const move = (from: string, to: string, overwrite = false) =>
       `mutation { moveFile(input: { userUuid: "ann", from: "${from}", to: "${to}", overwrite: ${overwrite} }) { path } }`;
     await write('ann', 'x', { text: 'x' });
@@ -166,7 +166,7 @@ open(b'tree/\\xff', 'w').close()`,
     await release(gateway, 'ann');
   });
 
-  it('leave events and rows for the audit, and never their content', async () => {
+  it('leave events and rows for the audit, without their content', async () => {
     const rows = await installation.sql`
       SELECT operation, path, outcome, size_bytes, sha256, error_code FROM audit.files
       WHERE source = 'api' AND user_uuid = 'ann' ORDER BY first_position`;

@@ -64,7 +64,7 @@ const SAFE = {
 };
 
 describe('files over HTTP', () => {
-  it('are not there without a session, and writing one opens a session', async () => {
+  it('do not exist without a session, and writing one opens a session', async () => {
     const missing = await get('new/a.txt');
     expect(missing.status).toBe(404);
     expect(refusalIn(missing).code).toBe('NOT_FOUND');
@@ -144,7 +144,7 @@ describe('files over HTTP', () => {
     expect((await get('ann/v')).status).toBe(404);
   });
 
-  it('may be shown only if they are images of pixels or plain text, and the caller asks for it', async () => {
+  it('are sent for display only if they are raster images or plain text, and the caller asks for it', async () => {
     for (const name of ['a.html', 'a.svg', 'a.js', 'a.pdf', 'a.xml', 'a']) {
       await put(`ann/${name}`, '<script>1</script>');
       const { headers } = await get(`ann/${name}?inline`);
@@ -316,7 +316,7 @@ describe('a request for a file', () => {
     expect(await installation.sql`SELECT count(*) FROM sessions`).toEqual(before);
   });
 
-  it('that is too large is refused before its body if it says so, else at the limit', async () => {
+  it('that is too large is refused before its body if Content-Length says so, else at the limit', async () => {
     const large = { 'Content-Length': String(MAX_FILE_BYTES + 1), Expect: '100-continue' };
     const socket = connect(gateway.port, '127.0.0.1');
     const headers = Object.entries({ Host: 'x', 'X-Auth-Token': gateway.token, ...large });
@@ -331,7 +331,7 @@ describe('a request for a file', () => {
     expect((await get('ann/large')).status).toBe(404);
   });
 
-  it('that comes from a page of an allowed origin is answered with what the page may read', async () => {
+  it('that comes from a page of an allowed origin gets headers that let the page read the answer', async () => {
     const Origin = 'https://app.example.com';
     const preflight = await ask({ method: 'OPTIONS', path: 'ann/a', headers: { Origin } });
     expect(preflight.status).toBe(204);
@@ -434,7 +434,7 @@ describe('a reader that stops reading', () => {
 });
 
 describe('a folder', () => {
-  it('goes out as tar and comes in again, and goes out as zip', async () => {
+  it('is downloaded as tar and uploaded again, and is downloaded as zip', async () => {
     await run(
       `import os
 os.makedirs('tree/a/b', exist_ok=True)

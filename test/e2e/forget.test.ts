@@ -29,7 +29,7 @@ afterAll(async () => {
   await proxy.close();
 });
 
-/** Uses what a user can use, and leaves code running. @returns a mark for each thing that was written */
+/** Uses everything that stores something of a user, and leaves code running. @returns the marks that it stored */
 async function useMuch(): Promise<string[]> {
   const marks: string[] = [];
   const mark = (what: string) => {
@@ -77,23 +77,26 @@ function start(env: Readonly<Record<string, string>>): Command {
   return { child, ended };
 }
 
-/** Holds a command after the page of sessions, in the transaction of that of executions, and ends it there. */
+/**
+ * Ends a command when it has forgotten the sessions, but not yet the executions: a lock on a row of `executions` makes
+ * the command wait there.
+ */
 async function endedInTheMiddle(command: () => Command, end: (command: Command) => void) {
   const { sql } = installation;
   const output = await sql.begin(async (transaction) => {
     // A command on a busy machine may take longer to end than a client's transactions may be idle.
     await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
-    // Not that which runs: the gateway is to record its end.
+    // The row of an ended execution: the gateway must be able to record the end of the running one.
     await transaction`
       SELECT FROM executions WHERE user_uuid = ${USER} AND finished_at IS NOT NULL LIMIT 1 FOR UPDATE`;
     const connections = async () => {
-      // The view is the same for all of a transaction otherwise.
+      // Without this, the view shows the same rows until the transaction ends.
       await transaction`SELECT pg_stat_clear_snapshot()`;
       return await transaction<{ pid: number; waits: boolean }[]>`
         SELECT pid, wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits
         FROM pg_stat_activity WHERE application_name = 'cellhouse forget'`;
     };
-    // PostgreSQL notices late that a killed command is gone: until then it may wait for the row on its behalf.
+    // PostgreSQL notices late that a killed command is gone: its connection may still wait for the row.
     const former = (await connections()).map(({ pid }) => pid);
     const started = command();
     const isWaiting = async () =>
@@ -109,7 +112,7 @@ async function endedInTheMiddle(command: () => Command, end: (command: Command) 
   return output;
 }
 
-it('goes on after kill -9 and after the loss of its database, and nothing of the user is left', async () => {
+it('cellhouse forget, repeated after kill -9 and the loss of its database, leaves nothing of the user', async () => {
   const marks = await useMuch();
   await execute(gateway, 'bob', 'x = 7');
   for (const mark of marks)

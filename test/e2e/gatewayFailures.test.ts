@@ -21,7 +21,7 @@ import { until } from '../../testkit/until.ts';
 import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 import { stopForNow } from '../support/stopForNow.ts';
 
-/** The contract's limit: within this time another gateway takes over the work of a dead one. */
+/** The promised limit: within this time another gateway takes over the work of a dead one. */
 const TAKE_OVER_LIMIT_MS = 3_000;
 /** Long enough for the others to take over everything. The chaos run lets a gateway sleep for a minute. */
 const ASLEEP_MS = Number(process.env.CELLHOUSE_ASLEEP_MS ?? 6_000);
@@ -157,7 +157,7 @@ describe('a gateway that is stopped and goes on later', () => {
     expect((await execute(holder, user, 'n += 1\nn')).resultText).toBe('4');
     expect(await execute(holder, `${user} later`, '1')).toMatchObject({ status: 'OK' });
 
-    // It takes over from others, too.
+    // The woken gateway takes over from others, too.
     const successor = await installation.holderOfUser(user);
     await successor.kill('SIGKILL');
     expect((await execute(holder, user, 'n += 1\nn', LONG)).resultText).toBe('5');
@@ -165,7 +165,8 @@ describe('a gateway that is stopped and goes on later', () => {
   });
 
   /**
-   * Calls in sessions of other gateways and for new users, one after the other. Resolves with the slowest call's time.
+   * Calls in one session, one call after the other. Resolves with the time of the slowest call. The first call does not
+   * count, because it opens the session.
    */
   async function callUntil(gateway: TestGateway, end: number): Promise<number> {
     await delay(TAKE_OVER_LIMIT_MS);
@@ -237,13 +238,13 @@ describe('the upkeep of the pool', () => {
       return holding !== keeper && holding;
     });
     expect(performance.now() - killedAt).toBeLessThan(TAKE_OVER_LIMIT_MS);
-    // It also keeps the pool full: workers that are taken are replaced.
+    // The new keeper also keeps the pool full: it replaces workers that are taken.
     for (const name of ['x', 'y']) await execute(next, `${user} ${name}`, '1');
     await until('the pool to be full again', async () => (await poolStatus(next)).idleWorkers >= 2);
     await keeper.restart();
   });
 
-  it('after a restart leaves workers alone that another gateway is making', async () => {
+  it('leaves alone, after a restart, the workers that another gateway is making', async () => {
     const keeper = await installation.holderOf('upkeep');
     const maker = gateways.find((gateway) => gateway !== keeper) ?? keeper;
     const crowd = Array.from({ length: 6 }, (_, index) =>

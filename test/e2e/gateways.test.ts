@@ -56,7 +56,7 @@ describe('a session', () => {
     await release(gateways[1], 'both');
   });
 
-  it('runs a key once, even if both gateways are called at the same time', async () => {
+  it('runs code once for an idempotency key, even if both gateways are called at the same time', async () => {
     const { other } = await sidesOf('ann');
     await execute(other, 'ann', 'runs = 0');
     const again = { idempotencyKey: 'once' };
@@ -72,7 +72,7 @@ describe('a session', () => {
 });
 
 describe('output', () => {
-  it('is the same at both, live and afterwards', async () => {
+  it('is the same at both gateways while it is printed', async () => {
     const { other } = await sidesOf('ann');
     const code = 'import time\nfor i in range(20):\n    print(i)\n    time.sleep(0.05)';
     const { id } = await submit(other, 'ann', code);
@@ -192,7 +192,7 @@ describe('down', () => {
 });
 
 describe('poolStatus', () => {
-  it('is the same at both, at rest', async () => {
+  it('is the same at both gateways once the pool is at rest', async () => {
     await until('the pool at rest', async () => {
       const [one, another] = await Promise.all(gateways.map(poolStatus));
       const isAtRest = one?.startingWorkers === 0 && one.idleWorkers === 2;

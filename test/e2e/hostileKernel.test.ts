@@ -1,4 +1,4 @@
-/** One user's kernel sends anything (test/fixtures/hostileKernel.py), up to the database, while another user works. */
+/** A user's kernel sends hostile messages (test/fixtures/hostileKernel.py) while another user works. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -6,11 +6,11 @@ import { execute } from '../../testkit/interpreter.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
 /**
- * The gateway's heap limit: a gateway that keeps more of a flood dies. Without a limit V8 would not collect its
- * garbage.
+ * The gateway's heap limit: a gateway that keeps more of a flood dies. Without the limit, V8 would collect garbage too
+ * late for MAX_GROWTH_BYTES.
  */
 const HEAP_MB = 384;
-/** The heap, and the batches and frames outside it. */
+/** How much the gateway's memory may grow: the heap, and batches and frames outside it. */
 const MAX_GROWTH_BYTES = 512 * 1_048_576;
 
 let gateway: TestGateway;
@@ -40,7 +40,7 @@ reply({"status": "ok", "execution_count": 2**52})`);
     expect(forged).toMatchObject({ status: 'OK', resultText: '4' });
   });
 
-  it('does not hide what is printed after it, even if it is an end', async () => {
+  it('does not hide later output, even if it forges the end of the execution', async () => {
     const ran = await attack(`
 whole_end(MINE)
 content = {"execution_state": "idle"}

@@ -1,6 +1,6 @@
 /**
- * A key runs its code once, for any number of calls at any gateway, whatever is killed meanwhile (issue 5, acceptance
- * 5).
+ * An idempotency key runs its code once, for any number of calls at any gateway, even if gateways are killed
+ * meanwhile.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -94,7 +94,7 @@ describe('a batch whose cells have keys', () => {
 });
 
 describe('a key', () => {
-  it('answers after kill -9 of the gateway that ran it, while it runs and when it has ended', async () => {
+  it('answers after kill -9 of the gateway that ran its code, while the code runs and when it has ended', async () => {
     const key = { ...LONG, idempotencyKey: 'k' };
     const code =
       'print("on")\nimport time\ntime.sleep(3)\nruns = globals().get("runs", 0) + 1\nruns';
@@ -115,7 +115,7 @@ describe('a key', () => {
       expect(answer).toMatchObject({ id, status: 'OK', resultText: 'on\n1', stateLost: false });
   });
 
-  it('refuses other code at both gateways, and belongs to its user alone', async () => {
+  it('refuses other code at both gateways, and has no effect for other users', async () => {
     const first = await execute(gateways[0], user, '1', { idempotencyKey: 'k' });
     for (const gateway of gateways)
       await expect(execute(gateway, user, '2', { idempotencyKey: 'k' })).rejects.toThrow(

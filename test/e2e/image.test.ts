@@ -1,4 +1,4 @@
-/** What a user finds in the worker image, used once each. docs/run/environments.md lists it. */
+/** Uses each library and program of the worker image once. docs/run/environments.md lists them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
@@ -6,7 +6,7 @@ import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 import { LIBRARY_USES, PROGRAM_USES } from '../support/imageUses.ts';
 
-/** The first import of a large library, under gVisor, on a busy machine. */
+/** Enough for the first import of a large library, under gVisor, on a busy machine. */
 const TIMEOUT_MS = 60_000;
 const PLOTLY = 'application/vnd.plotly.v1+json';
 

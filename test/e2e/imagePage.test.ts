@@ -1,4 +1,4 @@
-/** docs/run/environments.md says what the worker image has. `npm run image-page` runs this test, and lets it write the page. */
+/** docs/run/environments.md lists what the worker image has. `npm run image-page` lets this test write the list. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { workerImage } from '../../testkit/workerImage.ts';

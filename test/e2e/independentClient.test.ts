@@ -13,7 +13,7 @@ import { workerImage } from '../../testkit/workerImage.ts';
 const CLIENT = new URL('../../bench/independentClient.mjs', import.meta.url).pathname;
 const WARM_UP = 1_000;
 const TURNS = 20;
-/** A quarter of a minute on an idle machine. The number of turns is fixed, however long each takes. */
+/** The number of turns is fixed: they take 15 s on an idle machine, and longer on a busy one. */
 const LIMIT_MS = 600_000;
 
 let gateway: TestGateway;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.destroy());
 
-it('shares nothing with the suite', () => {
+it('the independent client imports only modules of Node', () => {
   const imports = readFileSync(CLIENT, 'utf8').match(/from '[^']+'/g);
   expect(imports?.filter((name) => !name.startsWith("from 'node:"))).toEqual([]);
 });
@@ -37,7 +37,7 @@ it(
       /^stock ([\d.]+) ms, execute ([\d.]+) ms, ratio ([\d.]+)$/m.exec(stdout) ?? []
     ).map(Number);
     expect(ratio, stdout).toBeCloseTo(Number(ours) / Number(stock), 1);
-    // IPython counts the cells of a session.
+    // `In` has the cells of the session, an empty one before the first, and this one.
     const { resultText } = await execute(gateway, 'independent', 'len(In) - 2');
     expect(resultText).toBe(`${WARM_UP + TURNS}`);
   },

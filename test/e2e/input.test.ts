@@ -1,4 +1,4 @@
-/** Input and terminals with real workers: what code reads, through the death of gateways, and that no password stays. */
+/** Input and terminals with real workers. Code reads its input even if gateways die, and no password is stored. */
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -18,7 +18,7 @@ const SECRET = 'hunter-two-and-a-half';
 const BASH = { language: 'BASH' };
 const INPUT = { allowInput: true, timeoutMs: 120_000 };
 const PTY = { ...BASH, timeoutMs: 120_000, pty: { columns: 80, rows: 24 } };
-/** As many bytes as one call may bring. */
+/** The most bytes that one call may send. */
 const PIECE = 65_536;
 const LARGE_BYTES = 10 * 1024 * 1024;
 const LINES = 120;
@@ -104,7 +104,7 @@ async function tablesWith(text: string): Promise<string[]> {
 }
 
 describe('a cell', () => {
-  it('gets the lines that it asks for, and a password is nowhere when it has ended', async () => {
+  it('gets the lines that it asks for, and a password is stored nowhere', async () => {
     const code = `from getpass import getpass\nname = input('Name: ')\nword = getpass('Word: ')\nprint(name, len(word))\nagain = input('Again: ')\nprint(again)`;
     const { id } = await submit(gateway, user, code, INPUT);
     const output = followed(other, id);
@@ -123,7 +123,7 @@ describe('a cell', () => {
     for (const each of gateways) expect(each.log()).not.toContain(SECRET);
   });
 
-  it('meets the end of its input, can be interrupted while it waits, and asks nobody without allowInput', async () => {
+  it('sees the end of its input, can be interrupted while it waits, and fails to ask without allowInput', async () => {
     const { id } = await submit(gateway, user, 'input()\ninput()', INPUT);
     const output = followed(gateway, id);
     await send(other, id, { text: 'one\n', close: true });
@@ -156,7 +156,7 @@ describe('a command', () => {
     });
   });
 
-  it('has a terminal, whose size is changed on any gateway', async () => {
+  it('has a terminal that can be resized at any gateway', async () => {
     const { id } = await submit(gateway, user, 'PS1="ready> " bash --norc', PTY);
     const output = followed(gateway, id);
     const untilText = (text: string) => output.until(() => output.text().includes(text));
@@ -170,14 +170,16 @@ describe('a command', () => {
       });
     await send(gateway, id, { text: 'stty size\n' });
     await untilText('31 101');
-    // What comes while the shell still reads its line, in a terminal that echoes nothing, would have no echo.
+    // While bash reads a command line, the terminal does not echo. So input for `cat` is sent only
+    // after `begun`.
     await send(gateway, id, { text: 'echo be""gun; cat\n' });
     await untilText('begun\r\n');
     await send(gateway, id, { text: 'to be ended\n' });
-    // The terminal's echo, and what `cat` writes. Before that, the interrupt key would be the shell's.
+    // The echo of the terminal, and the output of `cat`: from now on, the interrupt key reaches `cat`,
+    // not the shell.
     await untilText('to be ended\r\nto be ended');
     await send(gateway, id, { text: '\u0003' });
-    // Until it has died, `cat` may still take a line.
+    // A line that is sent before `cat` has died may be read by `cat`.
     await output.until(() => /\^C.*ready> $/s.test(output.text()));
     await send(gateway, id, { text: 'exit 7\n' });
     expect(await output.until(isEnd)).toMatchObject({
@@ -203,7 +205,7 @@ it('ten megabytes wait for a reader that sleeps', async () => {
   expect(output.text()).toContain(createHash('sha256').update(bytes).digest('hex'));
 }, 120_000);
 
-it('input reaches code once, through the death of each gateway', async () => {
+it('input reaches code exactly once, even if gateways die that hold its worker', async () => {
   let alive: TestGateway[] = [...gateways, await installation.start(), await installation.start()];
   const at = (n: number) => alive[n % alive.length];
   const command = await submit(at(0) as TestGateway, user, 'cat', { ...BASH, ...INPUT });
@@ -215,12 +217,12 @@ it('input reaches code once, through the death of each gateway', async () => {
     if (n % DEATH_EVERY === DEATH_EVERY - 1 && alive.length > 2) {
       const holder = await installation.holderOfUser(user);
       const dying = holder.kill('SIGKILL');
-      // It may get this one or not, and may have handed on a part of those before.
+      // The dying gateway may get this line or not, and may have passed on only part of the lines before.
       for (const id of asked) await send(holder, id, input).catch(() => undefined);
       await dying;
       alive = alive.filter((each) => each !== holder);
     }
-    // Whatever has arrived already, the same call at another gateway is applied once.
+    // The same call at two other gateways is applied once, even if this line has arrived already.
     for (const id of asked) for (const k of [n, n + 1]) await send(at(k), id, input);
     expected += input.text;
   }

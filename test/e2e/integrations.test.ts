@@ -1,6 +1,6 @@
 /**
- * Runs the programs of docs/use/integrations.md, unmodified, with their frameworks. Only the model is a stand-in. It sends
- * code that fails, and then code that needs what the first has left behind.
+ * Runs the programs of docs/use/integrations.md, unmodified, with their frameworks. Only the model is a stand-in. It
+ * sends code that fails, and then code that needs a variable of the failed code.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';

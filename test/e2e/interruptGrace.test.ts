@@ -6,14 +6,14 @@ import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/ker
 import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 
-/** Everything runs on one CPU, so that the others remain free. */
+/** All containers of this test share one CPU, so that other tests keep the rest. */
 const CPU = '0';
 const BUSY_PROCESSES = 8;
 const SHARES_OF_EACH = 1_024;
-/** A twentieth of the CPU, if nobody else wants it. */
+/** Beside these neighbours, a twentieth of the CPU. */
 const KERNEL_SHARES = 400;
 const LIMIT_MS = 1_000;
-/** For what must end by itself. */
+/** So long that code which heeds interrupts always ends before. */
 const LONG_GRACE_MS = 60_000;
 /** The agent's longest wait, in multiples of the grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
@@ -75,7 +75,8 @@ it(
     let endedInMs = await timeToEnd();
     await runner.run('ended = []\nkept = "kept"');
     for (let number = 0; number < EXTENT.interruptedCells; number += 1) {
-      // On the clock, this is half of what the cell needs.
+      // Half the time that the cell needs. The cell still ends in time, because the time in which the
+      // kernel waits for a CPU does not count.
       const outcome = await interrupted(cell(number), Math.ceil(endedInMs / 2));
       expect(outcome).toMatchObject({ status: 'TIMEOUT', stateLost: false });
       endedInMs = outcome.endedInMs;
@@ -99,8 +100,9 @@ it.each([
     graceMs: 3_000,
     lastsMs: 3_000,
   },
-])('code that is deaf and $how loses its kernel', async ({ code, graceMs, lastsMs }) => {
-  // Before its first line, code heeds interrupts. To begin takes no longer than to end.
+])('code that ignores interrupts and $how loses its kernel', async ({ code, graceMs, lastsMs }) => {
+  // An interrupt before the first line would end the code, so the limit leaves time to begin. To begin
+  // takes no longer than to end.
   const limitMs = LIMIT_MS + Math.ceil(2 * (await timeToEnd()));
   const outcome = await interrupted(code, graceMs, limitMs);
   expect(outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });

@@ -1,7 +1,7 @@
 /**
- * Clients of Jupyter servers as Debian and their makers have them: Debian's own programs, and the wires of Open WebUI,
- * AutoGen and smolagents replayed with the libraries that they use. The same tests run against Debian's jupyter-server,
- * so that the tests are right, and against one that has its kernels from the door.
+ * Clients of Jupyter servers: Debian's own programs, and the traffic of Open WebUI, AutoGen and smolagents, replayed
+ * with the libraries that these use. The same tests run against Debian's jupyter-server, which shows that the tests are
+ * right, and against a jupyter-server that has its kernels from the door.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JUPYTER_CLIENTS } from '../../src/cli/clients.ts';
@@ -30,7 +30,7 @@ const WHERE = {
 let gateway: TestGateway;
 let debian: DebianJupyter;
 const servers: JupyterServer[] = [];
-/** Filled before the tests. */
+/** Filled by `beforeAll`. */
 const places = {} as Record<keyof typeof WHERE, JupyterPlace>;
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ beforeAll(async () => {
   const [control, behind] = await Promise.all([
     debian.serve([`--IdentityProvider.token=${CONTROL_TOKEN}`]),
     debian.serve(
-      // Its own clients need no token, because nbconvert's WebSocket cannot send one.
+      // This server asks its own clients for no token, because nbconvert's WebSocket cannot send one.
       [`--gateway-url=${url}`, '--IdentityProvider.token=', '--ServerApp.disable_check_xsrf=True'],
       { JUPYTER_GATEWAY_AUTH_TOKEN: ofOne },
     ),
@@ -141,7 +141,7 @@ describe.each(EXTENT.jupyterPlaces.map((place) => [WHERE[place], place] as const
   },
 );
 
-/** The outputs of each cell of figures.ipynb as `jupyter nbconvert --execute` has them. @param lines what to type */
+/** Runs nbconvert on figures.ipynb. @param lines the commands to type @returns each cell's count and outputs */
 async function executed(lines: string, env: Readonly<Record<string, string>>): Promise<unknown[]> {
   const script = `cd /tmp && cp /clients/figures.ipynb notebook.ipynb && { ${lines}\n} >&2 && cat notebook.nbconvert.ipynb`;
   const { printed, log, exitCode } = await debian.run(['sh', '-c', script], env);
@@ -157,7 +157,7 @@ const PROTOCOLS = [
   ['plain', 'control', false],
   ['v1', 'door', true],
   ['plain', 'door', false],
-  // Towards its own clients it has no subprotocol, because it has a gateway.
+  // A jupyter-server that has a gateway offers its own clients no subprotocol.
   ['plain', 'behind', false],
 ] as const;
 

@@ -142,7 +142,7 @@ describe.each([
     expect(past).toMatchObject({ status: 'ok', history: [[0, 1, 'quantity = 42']] });
   });
 
-  it('gets no reply to a request that no kernel knows, and waits for none', async () => {
+  it('gets no reply to a request of an unknown type, and does not wait for one', async () => {
     const kernel = await started();
     await kernel.info;
     for (const msgType of ['unheard_of_request', 'constructor', '__proto__']) {
@@ -232,7 +232,7 @@ describe.each([
     expect(unhandled).toEqual([]);
   });
 
-  it('may go away: what it has begun goes on, and is there for the next client', async () => {
+  it('may disconnect: its cell goes on, and the next client finds the variables', async () => {
     const kernel = await started();
     await ran(kernel, 'n = 0');
     kernel.requestExecute({ code: 'import time; time.sleep(1); n = 1' });
@@ -269,7 +269,7 @@ describe.each([
     expect(await KernelAPI.listRunning(serverSettings)).toEqual([]);
   });
 
-  it('is told when a kernel has ended', async () => {
+  it('gets the status "dead" when a kernel has ended', async () => {
     const kernel = await started();
     await kernel.info;
     const dead = new Promise<void>((resolve) => {
@@ -289,7 +289,7 @@ it('A kernel of one user is a context of the session that other doors use, with 
   expect((await ran(kernel, 'a')).reply).toMatchObject({ ename: 'NameError' });
 });
 
-it('Files of one user are there to be listed, read, saved, copied, renamed and deleted, until the session ends', async () => {
+it('Files can be listed, read, saved, copied, renamed and deleted with a token for one user, and only with that', async () => {
   place = { url: `${gateway.url}/jupyter`, token: await jupyterToken(gateway, 'eve') };
   const { Drive } = services;
   const drive = new Drive({ serverSettings: settingsOf(place) });

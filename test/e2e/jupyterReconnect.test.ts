@@ -22,7 +22,7 @@ let manager: KernelManager;
 let kernel: Kernel.IKernelConnection;
 
 beforeAll(async () => {
-  // New connections go to the first gateway, as long as it is there.
+  // New connections go to the first gateway as long as it runs.
   relay = await startFailoverRelay(gateways.map(({ port }) => port));
   const token = await jupyterToken(gateway, 'ann');
   manager = kernelManagerOf({ url: `${relay.url}/jupyter`, token });
@@ -33,7 +33,7 @@ afterAll(async () => {
   await relay?.close();
 });
 
-/** What a cell has told: its messages by their ids, in the order of their first arrival. */
+/** Runs a cell, and collects its messages by their ids, in the order of their first arrival. */
 function counting(code = COUNTING) {
   const future = kernel.requestExecute({ code });
   const messages = new Map<string, { readonly type: string; readonly text: string }>();
@@ -43,7 +43,7 @@ function counting(code = COUNTING) {
     const known = messages.get(header.msg_id);
     const message = { type: header.msg_type, text };
     if (known) doubles += 1;
-    // What comes again is the same.
+    // A message that comes again is the same.
     expect(known ?? message).toEqual(message);
     messages.set(header.msg_id, message);
   };
@@ -53,7 +53,7 @@ function counting(code = COUNTING) {
     text,
     untilLine: (n: number) =>
       until(`line ${n}`, async () => (text().includes(`${n}\n`) ? true : undefined)),
-    /** Each message once: the lines, between the beginning and the end. */
+    /** Expects every message, in order, and at most `maxDoubles` messages twice. */
     expectWhole: async (maxDoubles: number) => {
       expect((await future.done).content).toMatchObject({ status: 'ok' });
       const types = [...messages.values()].map(({ type }) => type);
@@ -74,10 +74,13 @@ async function started(): Promise<void> {
   await ran(kernel, 'runs = 0');
 }
 
-/** What one question in 100 ms, and one record in 100 ms, may leave open on a busy machine: far less than a cell. */
+/**
+ * How many messages may come twice. A gateway asks a client every 100 ms how far it has got, and records the answer
+ * every 100 ms; a busy machine does both more slowly. Still, these are far fewer than all messages of a cell.
+ */
 const LAST_MOMENTS = LINES / 2;
 
-it('after the network was gone for a moment, it gets each message of a cell once', async () => {
+it('after a lost connection, the client gets every message of a cell, and only the latest ones twice', async () => {
   await started();
   const cell = counting();
   await cell.untilLine(30);
@@ -85,7 +88,7 @@ it('after the network was gone for a moment, it gets each message of a cell once
   await cell.expectWhole(LAST_MOMENTS);
 });
 
-it('from a gateway that stops, it goes on at the other without a double', async () => {
+it('when its gateway stops, the client goes on at the other gateway, and gets no message twice', async () => {
   await started();
   const cell = counting();
   await cell.untilLine(30);
@@ -94,7 +97,7 @@ it('from a gateway that stops, it goes on at the other without a double', async 
   await cell.expectWhole(0);
 });
 
-it('from a gateway that is killed, it goes on at the other, and no code runs twice', async () => {
+it('when its gateway is killed, the client goes on at the other gateway, and no code runs twice', async () => {
   await started();
   const cell = counting(`runs += 1${COUNTING}`);
   const waiting = ran(kernel, 'print("next")');
@@ -109,7 +112,7 @@ it('from a gateway that is killed, it goes on at the other, and no code runs twi
   expect(other.log()).not.toContain('A connection to a kernel failed');
 });
 
-/** The same request. */
+/** The same request, with the same id. */
 function again({
   header,
   content,

@@ -15,7 +15,7 @@ const LIMITS = {
   graceMs: 20_000,
   endsWithinMs: TIMEOUT_MS + HEEDS_WITHIN_MS,
 };
-/** The second interrupt comes after half of it. */
+/** After half of this grace, code gets a second interrupt. */
 const AGAIN_GRACE_MS = 4_000;
 const AGAIN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: AGAIN_GRACE_MS };
 const STUBBORN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: 200 };

@@ -1,4 +1,4 @@
-/** The door for MCP, as the clients use it that hosts are made of, at two real gateways with real workers. */
+/** The door for MCP, called by the client libraries that hosts use, at two real gateways with real workers. */
 import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,7 +29,7 @@ async function connected(
   return await connect(`${at.url}/mcp`, { Authorization: `Bearer ${at.token}` });
 }
 
-/** A value of the last line of a result's text, which every client hands on. */
+/** A value in the last line of a result's text, which every client passes on. */
 function told({ text }: ToolAnswer, name: string): string {
   return new RegExp(` ${name}=(\\S+)`).exec(` ${text.split('\n').at(-1)}`)?.[1] ?? '';
 }
@@ -86,7 +86,7 @@ describe.each(MCP_CLIENTS)('$name', (kind) => {
     await client.close();
   });
 
-  it('has code interrupted that it cancels', async () => {
+  it('cancels a call, which interrupts the code', async () => {
     const client = await connected(kind);
     const cancel = new AbortController();
     const session_id = `cancels ${kind.name}`;
@@ -101,9 +101,9 @@ describe.each(MCP_CLIENTS)('$name', (kind) => {
   });
 });
 
-// What is asked is the same for all: how a client polls, not who.
+// One kind of client is enough: the calls by which clients poll are the same for all.
 describe.each(MCP_CLIENTS.slice(0, 1))('$name', (kind) => {
-  it('gets the rest of code from another gateway after the one that it called was killed', async () => {
+  it('gets the rest of the output from another gateway after the gateway that it called was killed', async () => {
     const client = await connected(kind);
     const begun = await client.call('execute_code', {
       code: 'import time\nprint("begun", flush=True)\ntime.sleep(4)\nprint("done")',
@@ -149,11 +149,11 @@ interface Inspected {
   readonly structuredContent?: object;
 }
 
-/** What the inspector prints, which starts `cellhouse mcp` for each call. Its notes on stderr are no failure. */
+/** Runs the inspector, which starts `cellhouse mcp`, and parses its output. Notes on stderr are no failure. */
 async function inspected(method: string, ...options: readonly string[]): Promise<Inspected> {
   const args = [INSPECTOR, '--cli', process.execPath, CLI, 'mcp', '--method', method, ...options];
   const env = { ...process.env, CELLHOUSE_URL: gateway.url, CELLHOUSE_TOKEN: gateway.token };
-  // It looks for its own package.json beside the folder that it is started in.
+  // The inspector looks for its package.json beside its working directory.
   const cwd = dirname(INSPECTOR);
   const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd });
   return JSON.parse(stdout) as Inspected;

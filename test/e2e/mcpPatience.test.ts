@@ -10,7 +10,7 @@ const CODE = `import time
 print('begun', flush=True)
 time.sleep(${RUNS_MS / 1_000})
 print('done')`;
-/** Those that have the limit by default, and one that reaches the gateway by `cellhouse mcp`. */
+/** The clients that have this limit by default, and a client that reaches the gateway through `cellhouse mcp`. */
 const OFFICIAL = [...MCP_CLIENTS.slice(0, 3), STDIO_CLIENT];
 
 let gateway: TestGateway;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => gateway.destroy());
 
 it(
-  'A call answers in time that the code runs, and get_execution gives the result',
+  "A call answers before the client's limit that the code still runs, and get_execution gives the result",
   async () => {
     await Promise.all(OFFICIAL.map(waitFor));
   },

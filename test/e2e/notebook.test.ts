@@ -66,7 +66,7 @@ async function runNotebook(source: string, more: readonly string[] = []) {
   return { exitCode, stdout, ...executed };
 }
 
-/** A cell's outputs, without the parts that differ from run to run. */
+/** The types of a cell's outputs. */
 const kinds = ({ outputs = [] }: Cell) => outputs.map((output) => output.output_type);
 
 describe('a notebook', () => {
@@ -130,7 +130,7 @@ describe('a notebook', () => {
     expect(cells[3]?.outputs).toMatchObject([{ text: 'ab\n' }]);
   });
 
-  it('takes the files along that its code names, and brings back what it made', async () => {
+  it('sends the files that its code names, and brings back the files that the code made', async () => {
     mkdirSync(join(folder, 'data'), { recursive: true });
     writeFileSync(join(folder, 'data/prices.csv'), 'item,price\ntea,3\ncake,4\n');
     writeFileSync(join(folder, 'unnamed.csv'), 'not sent');
@@ -178,7 +178,7 @@ describe('a notebook', () => {
     expect(cells[0]?.outputs).toEqual([]);
   });
 
-  it('says what was refused, and keeps no session', async () => {
+  it('prints the reason of a refusal, and keeps no session', async () => {
     const before = (await poolStatus(gateway)).busyWorkers;
     const large = join(folder, 'large.bin');
     writeFileSync(large, '');

@@ -1,6 +1,6 @@
 /**
- * The table "Odd commands" of docs/internals/api.md: how each is told to its caller, and that nothing of it is left. The agent's own
- * tests (worker-image/agent/tests/test_odd_commands.py) have more of them, and run under each runtime.
+ * The table "Odd commands" of docs/internals/api.md: what the caller of each command gets, and that no process is left.
+ * The agent's tests (worker-image/agent/tests/test_odd_commands.py) have more odd commands, and run under each runtime.
  */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { asRoot } from '../../testkit/asRoot.ts';
@@ -9,12 +9,12 @@ import { containerOf, execute, runCommand } from '../../testkit/interpreter.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const MANY = 128;
-/** As many as may run at once; the others of these wait. */
+/** How many commands may run at once. The rest of the many waits. */
 const MOST = 64;
 const FLOOD_BYTES = 10_000_000;
-/** Long enough for a shell to begin on a busy machine, beside all others, before it is interrupted. */
+/** For commands that end at their limit. A shell needs time to begin on a busy machine, beside all other commands. */
 const SHORT = { timeoutMs: 6_000 };
-/** Of those that end by themselves. */
+/** For commands that end by themselves. */
 const AMPLE = { timeoutMs: 60_000 };
 
 interface End {
@@ -96,18 +96,18 @@ it('10 MB without a newline arrive', async () => {
   expect(stdout).toBe('x'.repeat(FLOOD_BYTES));
 });
 
-it('one that kills all processes of its user ends the kernel and other commands, and each is told', async () => {
+it('a command that kills all processes of its user ends the kernel and other commands, whose callers learn it', async () => {
   await execute(gateway, user, 'n = 1');
   const other = runCommand(gateway, user, 'echo on > begun; sleep 60', { timeoutMs: 100_000 });
   const kill = 'until [ -e begun ]; do sleep 0.05; done; kill -9 -1; exit 3';
   const killer = await runCommand(gateway, user, kill);
-  // Linux spares the caller.
+  // Linux spares the process that calls kill(-1).
   expect([3, null]).toContain(killer.exitCode);
   expect(await other).toMatchObject({ status: 'ERROR', signal: 'SIGKILL' });
   expect(await execute(gateway, user, 'n')).toMatchObject({ status: 'ERROR', stateLost: true });
 });
 
-it('128 sent at once each end with their own output', { timeout: 240_000 }, async () => {
+it('128 commands sent at once each end with their own output', { timeout: 240_000 }, async () => {
   const ends = await Promise.all(
     Array.from({ length: MANY }, async (_, n) => {
       const code = `echo ${n}; sleep 1; exit ${n}`;

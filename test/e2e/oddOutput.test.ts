@@ -1,5 +1,5 @@
 /**
- * Odd, rich or large output arrives complete in each of the possible ways, before and after a restart of the gateway.
+ * Odd, rich or large output arrives complete by every way to read it, before and after a restart of the gateway.
  */
 import { createHash } from 'node:crypto';
 import Docker from 'dockerode';
@@ -22,7 +22,7 @@ import {
   textOverWebSocket,
 } from '../support/transportServer.ts';
 
-/** Room for more than twice a line of 10 MB. */
+/** Room for a line of 10 MB twice, but not three times. */
 const MAX_RESPONSE_BYTES = 25_000_000;
 const LONG = { timeoutMs: 120_000 };
 const docker = new Docker(

@@ -80,7 +80,7 @@ it('the agent stops runaway code at its limit while no gateway lives, and keeps 
   await started(id);
   const stallAt = cpuStallMs();
   await gateway.kill('SIGKILL');
-  // The rule is about time: the limit must pass while no gateway is there.
+  // There is no event to wait for: the limit must pass while no gateway runs.
   await delay(LIMIT_MS + GRACE_MS + MAX_OVERTIME_MS);
   const stalledMs = cpuStallMs() - stallAt;
   const restartedAt = Date.now();
@@ -94,7 +94,7 @@ it('the agent stops runaway code at its limit while no gateway lives, and keeps 
   expect((await execute(gateway, 'ann', 'kept')).resultText).toBe('1');
 });
 
-it('ends a worker that hears from no gateway, and the next start records its death', async () => {
+it('a worker that hears from no gateway ends by itself, and the next gateway records its death', async () => {
   const containerId = await containerOf(gateway, 'ann');
   const { id } = await submit(gateway, 'ann', 'import time\ntime.sleep(120)', {
     timeoutMs: 120_000,

@@ -1,4 +1,4 @@
-/** Tests the engine of outage tests: the image that it gets, and that leftovers never keep the next one from starting. */
+/** Tests the engine that outage tests start: the images that it gets, and its removal. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { workerImage } from '../../testkit/workerImage.ts';
 const run = promisify(execFile);
 const IMAGE = workerImage();
 const SMALL = 'cellhouse-test-small:1';
-/** Kind, owner, mode, size, time and target of what the image's layers have added, changed and removed. */
+/** Prints kind, owner, mode, size, time and target of files in folders that the image's layers change. */
 const LOOK = `find /usr/bin /usr/lib/python3/dist-packages/cellhouse* /usr/share/cellhouse /var \
   -printf '%p %y %u %g %m %s %T@ %l\\n' | sort`;
 const MAX_LOOK_BYTES = 10_000_000;
@@ -26,7 +26,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
 
-  it('gets an image of the machine with the same id and files, and removing it there costs the machine nothing', async () => {
+  it('gets an image of the machine with the same id and files, and the machine keeps the image if this engine removes it', async () => {
     const machine = new Docker();
     const { Id } = await machine.getImage(IMAGE).inspect();
     const seen = await look([]);
@@ -40,7 +40,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     expect(await look([])).toBe(seen);
   });
 
-  it('gets its image also if its folder is on another file system, or if nothing is known of the other engine but its interface', async () => {
+  it('gets its image even if its folder is on another file system, or if only the API of the other engine can be used', async () => {
     const machine = await create();
     await machine.start();
     await importSmall(machine);
@@ -66,7 +66,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     await start();
     process.kill(Number(readFileSync(places.pidFile, 'utf8')), 'SIGTERM');
     // In its last second the engine does not answer any more; at its end it removes its socket and pid file. On a busy
-    // machine it may have ended by now, which makes no difference to whoever removes it.
+    // machine it may have ended by now: `destroy` must work either way.
     await until('it answers no more', async () => !(await docker.ping().catch(() => null)));
     await destroy();
     expect(existsSync(dirname(places.pidFile))).toBe(false);
@@ -79,7 +79,7 @@ async function create(): Promise<OwnEngine> {
   return engine;
 }
 
-/** @param options of the `docker` command, which say whose container looks */
+/** @param options of the `docker` command: which engine runs the container that looks */
 async function look(options: string[]): Promise<string> {
   const words = ['run', '--rm', '--network=none', '--entrypoint=sh', IMAGE, '-c', LOOK];
   const { stdout } = await run('docker', [...options, ...words], { maxBuffer: MAX_LOOK_BYTES });

@@ -18,16 +18,16 @@ import { forkServers } from '../support/forkServers.ts';
 
 const HOME = '/home/user';
 const SITE = `${HOME}/.local/lib/python3.13/site-packages`;
-/** User code's, in the image. */
+/** The uid of user code. */
 const USER = '64002';
-/** An address of this machine's loopback. Code that asks for 127.0.0.1 itself means the worker's own. */
+/** The index listens at this loopback address of the machine. For code, 127.0.0.1 would be its worker. */
 const INDEX_HOST = '127.0.0.2';
-/** A start of Python under gVisor, on a busy machine, some times over. */
+/** Enough for several starts of Python under gVisor, on a busy machine. */
 const TIMEOUT_MS = 60_000;
 /** Without this project's settings, pip would try for a minute or more. */
 const SOON_MS = 20_000;
 
-/** Leaves a file with the name of the user who runs it. */
+/** Python that leaves a file, whose name has the uid of the user that ran it. */
 const mark = (name: string) => `import os; open(f"/tmp/ran-{os.getuid()}-${name}", "w").close()\n`;
 const STARTED = Object.fromEntries(
   ['evil.pth', 'sitecustomize.py', 'usercustomize.py'].map((name) => [name, mark(name)]),
@@ -95,7 +95,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
   const command = (user: string, code: string): Promise<ExecutionResult> =>
     runCommand(gateway, user, code, { timeoutMs: TIMEOUT_MS });
 
-  it('what is installed can be imported at once, and after a restart of the kernel', async () => {
+  it('an installed package can be imported at once, and after a restart of the kernel', async () => {
     const missing = await run('ann', 'import greet');
     expect(missing.error?.name).toBe('ModuleNotFoundError');
     expect(index.asked).toEqual([]);
@@ -112,7 +112,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
     expect(index.asked).toContain('/simple/greet/');
   });
 
-  it('a command and a line with ! install as well, also programs, which commands find', async () => {
+  it('a command and a line with ! can install, too, and commands find installed programs', async () => {
     const installed = await command('ann', `pip install tool && for-test-tool`);
     expect(installed).toMatchObject({
       exitCode: 0,
@@ -124,11 +124,11 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
     expect((await run('ann', `!pip install tool\nimport tool; tool.main()`)).stdout).toMatch(
       /Successfully installed tool-1\.0\s+the tool ran\n$/,
     );
-    // What pip takes is what is in the home: it keeps no second copy.
+    // pip keeps no cache, which would take room in the home for a second copy.
     expect((await command('ann', 'ls -a ~/.cache/pip')).exitCode).toBe(2);
   });
 
-  it('an index that is not listed is refused in one line, and hears nothing', async () => {
+  it('an index that is not listed gets no request, and one line tells the user why', async () => {
     const url = `http://${INDEX_HOST}:${unlisted.port}/simple`;
     const ran = await run('ann', `%pip install --index-url ${url} never-installed`);
     expect(ran.stdout.match(/Note:.*/g)).toEqual([
@@ -137,7 +137,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
     expect(unlisted.asked).toEqual([]);
   });
 
-  it('so is an index that the session may not reach, although the installation lists it', async () => {
+  it('an index that the installation lists, but the session does not, gets no request, either', async () => {
     const opened = await gateway.graphql(
       `mutation { openSession(input: { userUuid: "carl", egressAllow: [] }) { userUuid } }`,
     );
@@ -150,7 +150,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
     expect(index.asked.length).toBe(before);
   });
 
-  it('nothing of a hostile package runs when kernels start, nor with more than its user may', async () => {
+  it('no file of a hostile package runs when kernels start, or as another user', async () => {
     const installed = await run('mallory', `!pip install evil`);
     expect(installed.stdout).toContain('Successfully installed evil-1.0');
     const worker = await containerOf(gateway, 'mallory');
@@ -164,7 +164,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
       );
       expect(looked, start).toMatchObject({ status: 'OK', stdout: '[]\n' });
     }
-    // The user's own programs run it, as the user.
+    // The user's own programs do run the package's files, as the user.
     expect(await command('mallory', 'python3 -c ""')).toMatchObject({ exitCode: 0 });
     const ran = (await asRoot(worker, ['sh', '-c', 'ls /tmp'])).match(/ran-\S+/g) ?? [];
     expect(ran.length).toBeGreaterThan(0);
@@ -189,7 +189,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
   });
   afterAll(() => gateway?.destroy());
 
-  it('their start files run in kernels and in programs of the user, and nowhere else', async () => {
+  it('start files of such packages run in kernels and in programs of the user, and nowhere else', async () => {
     const answer = await execute(gateway, 'ann', 'import own; print(own.ANSWER)');
     expect(answer).toMatchObject({ stdout: '42\n' });
     const worker = await containerOf(gateway, 'ann');
@@ -197,7 +197,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
     expect(ran).toEqual([`ran-${USER}-own.pth`]);
   });
 
-  it('one line says, soon, that there is no index', async () => {
+  it('pip soon ends, and one line tells the user that there is no index', async () => {
     const began = Date.now();
     const { stdout } = await execute(gateway, 'ann', '%pip install greet');
     expect(Date.now() - began).toBeLessThan(SOON_MS);
@@ -222,7 +222,7 @@ describe('without a way out, in a worker of an image with packages in /usr/local
   });
 });
 
-/** The worker image, with what an environment might have from pip. @returns its name */
+/** The worker image, with packages as an environment might get them from pip. @returns its name */
 function imageWithPackages(): Promise<string> {
   return ensureImageOn(new Docker(), workerImage(), {
     name: 'own-packages',

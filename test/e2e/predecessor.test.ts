@@ -8,7 +8,7 @@ import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 
 const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;
-/** The first plot of a session takes some of it on a busy machine. */
+/** Enough for the first plot of a session on a busy machine. */
 const TIME_LIMIT_MS = 5_000;
 const FIRST_BUILD_MS = 300_000;
 
@@ -60,7 +60,7 @@ const said = (result_text: string | null, result_base64: string | null = null) =
 ];
 
 describe.each(['requests', 'httpx'])('with %s', (library) => {
-  it('everything is as it was', async () => {
+  it('every answer is that of the predecessor', async () => {
     const user = `caller-${library}`;
     expect(await run(library, gateway.url, gateway.token)).toEqual([
       said(''),
@@ -85,7 +85,7 @@ describe.each(['requests', 'httpx'])('with %s', (library) => {
   });
 });
 
-it('the audit has the door, and each user_uuid a session of its own', async () => {
+it('executions are recorded with the door, and each user_uuid as a user of its own', async () => {
   const { data, errors } = await gateway.graphql<{
     readonly executions: {
       readonly edges: readonly { node: Record<'userUuid' | 'via', string> }[];

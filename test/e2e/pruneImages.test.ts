@@ -35,7 +35,7 @@ describe.runIf(process.getuid?.() === 0)('images that nothing uses any more', ()
     expect(before).toHaveLength(10);
   });
 
-  it('go after a week if they come from tests, except those of containers', async () => {
+  it('go after a week if they come from tests, except those that containers use', async () => {
     const before = await names();
     await script(`await pruneImages(Date.now() + ${8 * DAY_MS})`);
     const left = before.filter((name) => !['cellhouse-test-a:1', NAMELESS].includes(name));
@@ -43,7 +43,7 @@ describe.runIf(process.getuid?.() === 0)('images that nothing uses any more', ()
     expect(left).toHaveLength(8);
   });
 
-  it('go after a month if they are worker images, except those of containers and the three used last', async () => {
+  it('go after a month if they are worker images, except those that containers use and the three used last', async () => {
     await script(`await noteUse('${workerName(1)}')`);
     await script(`await pruneImages(Date.now() + ${31 * DAY_MS})`);
     expect(await names()).toEqual(

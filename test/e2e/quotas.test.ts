@@ -23,14 +23,14 @@ const MAX_COMMANDS = 2;
 const RUN_MS = EXTENT.quotaSeconds * 1_000;
 /** A gateway needs about a second to serve again. */
 const BETWEEN_KILLS_MS = 1_000;
-/** Refused calls come often, and leave the machine to the others. */
+/** A client pauses after a refusal: refusals are frequent, and would take the CPUs from other calls. */
 const AFTER_REFUSAL_MS = 20;
-/** Each release uses up a worker. */
+/** One call in this many is a release. Releases are rare because each uses up a worker. */
 const CALLS_PER_RELEASE = 40;
 
 const LIMITED_USER = 'user-0';
 
-/** Two tenants. The second has as many executions as it likes, until its minute is used up. */
+/** Two tenants. The second has no limit but that of executions in a minute. */
 const LIMITS: readonly ReplayedLimit[] = [
   { kind: 'OPEN_SESSIONS', tenant: 'default', userUuid: null, limit: 3 },
   { kind: 'RUNNING_EXECUTIONS', tenant: 'default', userUuid: null, limit: 4 },
@@ -44,7 +44,7 @@ const CODES = [
   { code: 'import time; time.sleep(0.4)' },
   { code: 'sleep 0.4', language: 'BASH' },
 ] as const;
-/** What a call may meet while gateways are killed, beside a lost connection. */
+/** The errors that a call may get while gateways are killed, besides a lost connection. */
 const EXPECTED = [
   'POOL_EXHAUSTED',
   'POOL_INITIALIZING',
@@ -65,7 +65,7 @@ beforeAll(async () => {
   });
   gateways = await Promise.all([1, 2, 3].map(() => installation.start()));
   const [first] = gateways as [TestGateway];
-  // Those that no setting sets.
+  // QUOTA_TENANT_OPEN_SESSIONS above sets the first limit.
   for (const { kind, tenant, userUuid, limit } of LIMITS.slice(1)) {
     const input = { kind, tenant, userUuid, limit };
     const { data } = await first.graphql(
@@ -78,7 +78,7 @@ beforeAll(async () => {
     'mutation { createToken(input: { name: "brisk", role: TENANT, tenant: "brisk" }) { secret } }',
   );
   briskToken = data?.createToken.secret ?? '';
-  // Their makers could be killed again and again.
+  // The workers must be made before the kills begin: a killed gateway would not finish them.
   await until('the workers', async () => (await poolStatus(first)).idleWorkers === 5, 60_000);
   await execute(first, LIMITED_USER, '1');
 });
@@ -99,11 +99,11 @@ const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } 
 const random = createRandom(SEED);
 const below = (count: number) => random.between(0, count - 1);
 
-/** Calls a gateway once, which may be one that was killed. */
+/** Sends one call to a random gateway, which may have been killed. */
 async function call(key: string, isBrisk: boolean, tally: Tally): Promise<void> {
   const { url: origin, token: authToken } = gateways[below(gateways.length)] as TestGateway;
   const [url, token] = [`${origin}/graphql`, isBrisk ? briskToken : authToken];
-  // The first user has a limit of its own, so it is called most often.
+  // The smaller of two random numbers: most calls are for the first user, who has a limit of their own.
   const userUuid = isBrisk ? 'brisk' : `user-${Math.min(below(USERS), below(USERS))}`;
   if (!isBrisk && userUuid !== LIMITED_USER && below(CALLS_PER_RELEASE) === 0) {
     await postGraphql(url, token, RELEASE, { userUuid });
@@ -142,7 +142,7 @@ async function killAll(isOver: () => boolean): Promise<void> {
 }
 
 it(
-  'no count is exceeded by parallel clients of three gateways that are killed, and what is refused leaves nothing',
+  'parallel clients of three gateways that are killed exceed no quota, and refused calls leave no rows',
   async () => {
     const tally: Tally = { accepted: 0, refused: [], unexpected: [] };
     const endsAt = performance.now() + RUN_MS;

@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The only command of a code block. @throws Error if the README has no such command */
+/** The words of a command that is a whole code block of the README. @throws Error if there is no such block */
 function command(text: string): string[] {
   if (!README.includes(`\n\`\`\`sh\n${text}\n\`\`\`\n`))
     throw new Error(`It does not say ${text}.`);

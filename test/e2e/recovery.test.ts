@@ -154,13 +154,13 @@ describe('a second signal', () => {
     await gateway.restart();
   });
 
-  it('later than that ends the process at once', async () => {
+  it('more than a second after the first ends the process at once', async () => {
     const running = execute(gateway, 'bob', 'import time\ntime.sleep(30)', LONG).catch(
       () => 'cut off',
     );
     await accepted('bob');
     process.kill(gateway.pid, 'SIGTERM');
-    // The rule is about time: a second must pass.
+    // There is no event to wait for: a second must pass.
     await delay(1_200);
     // The process does not wait for calls: otherwise it would exit with 0, and the call would get its answer.
     expect(await gateway.kill('SIGTERM')).toEqual({ code: 130, signal: null });

@@ -24,7 +24,7 @@ async function closeReason(user: string): Promise<string | null | undefined> {
   return data?.session?.closeReason;
 }
 
-it('idle sessions end, those at work do not, and the next call of a user says what was lost', async () => {
+it('idle sessions end, sessions with running code do not, and the next call of a user has stateLost', async () => {
   await Promise.all(IDLE_USERS.map((user) => execute(gateway, user, 'n = 1')));
   await execute(gateway, 'busy', 'n = 1');
   const running = execute(gateway, 'busy', 'import time\ntime.sleep(6)\nn', { timeoutMs: 20_000 });

@@ -92,7 +92,7 @@ describe(`${CUTS} cuts of random streams (seed ${SEED})`, () => {
   it('leave each client with exactly the output', async () => {
     const random = createRandom(SEED);
     const users = Array.from({ length: USERS }, (_, n) => `user ${n}`);
-    // The start of each user's stream. The gateway is killed only after all users have one.
+    // Each user's stream begins after this execution. The gateway is killed only after all of them.
     const first = await Promise.all(users.map((user) => execute(gateway, user, '1')));
     const lives = users.map((user, n) => live(user, first[n]?.id ?? '', random.fork()));
     const executions = (await Promise.all(lives)).flat();

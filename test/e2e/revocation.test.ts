@@ -1,6 +1,6 @@
 /**
- * A token is revoked while 100 streams are open at two gateways, one of which does not hear of events any more: all of
- * them end within a second.
+ * When a token is revoked, its 100 open streams at two gateways end within a second, even at a gateway that gets no
+ * events any more.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
@@ -19,7 +19,7 @@ const DOWNLOADS = 20;
 const ENDS_WITHIN_MS = 1_000;
 const USER = 'ann';
 const PRINT = "import time\nwhile True:\n    print('.')\n    time.sleep(0.2)";
-/** It takes no room, and longer to send than any test. */
+/** Makes a sparse file, which takes no room. To send it takes longer than any test. */
 const SPARSE = "f = open('sparse', 'wb')\nf.truncate(1 << 36)\nf.close()";
 const CREATE = `mutation { createToken(input: { name: "a", role: USER, userUuid: "${USER}" }) { secret token { id } } }`;
 const FOLLOW = `subscription { sessionOutput(userUuid: "${USER}") { seq } }`;
@@ -40,7 +40,7 @@ afterAll(async () => {
 interface Stream {
   /** How many pieces have come. */
   count: number;
-  /** By `performance.now()`; null: it is open. */
+  /** When the stream ended, by `performance.now()`; null while it is open. */
   endedAt: number | null;
 }
 
@@ -90,7 +90,7 @@ async function overEvents({ url }: TestGateway, token: string): Promise<Stream> 
   return stream;
 }
 
-/** A download by a client that reads slowly, so that 20 of them do not fill the machine, until it may hurry. */
+/** A download whose client pauses after each piece, so that 20 downloads do not take all CPUs. */
 async function ofFile({ port }: TestGateway, token: string, pauseMs: () => number) {
   const stream: Stream = { count: 0, endedAt: null };
   const answer = await openFiles({ port, token }, { method: 'GET', path: `${USER}/sparse` });
@@ -99,7 +99,7 @@ async function ofFile({ port }: TestGateway, token: string, pauseMs: () => numbe
   return stream;
 }
 
-it('100 streams at two gateways end within a second with their token, also at one that hears of nothing', async () => {
+it('100 streams at two gateways end within a second with their token, even at a gateway that gets no events', async () => {
   const [one, deaf] = gateways as [TestGateway, TestGateway];
   await execute(one, USER, SPARSE);
   const { id } = await submit(one, USER, PRINT, { timeoutMs: 120_000 });
@@ -127,7 +127,7 @@ it('100 streams at two gateways end within a second with their token, also at on
   const revoked = await one.graphql(
     `mutation { revokeToken(input: { id: "${token.id}" }) { revokedAt } }`,
   );
-  // As soon as it is answered, it holds: from then on, the second counts. Many streams end before.
+  // The revocation holds once it is answered, so the second begins now. Many streams have ended by then.
   const answeredAt = performance.now();
   isRevoked = true;
   expect(revoked.errors).toBeUndefined();
@@ -135,7 +135,7 @@ it('100 streams at two gateways end within a second with their token, also at on
   const tookMs = Math.max(...streams.map(({ endedAt }) => (endedAt ?? 0) - answeredAt));
   expect(tookMs).toBeLessThan(ENDS_WITHIN_MS);
 
-  // Those of another token go on.
+  // Streams of another token go on.
   const counts = others.map(({ count }) => count);
   await until('more for the others', async () =>
     others.every(({ count }, index) => count > (counts[index] ?? 0)),

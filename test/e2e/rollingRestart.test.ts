@@ -23,7 +23,7 @@ import { askFiles } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
-/** The former release makes the tables. */
+/** The database is empty at first, because the former release makes the tables. */
 const EMPTY = { hasTables: false };
 const COUNTING_USERS = 4;
 /** How often every user counts between two steps. */
@@ -108,9 +108,10 @@ it(
 );
 
 it(
-  'a session with options that a new gateway opens beside an old one keeps them through the update',
+  'a session that a new gateway opens beside an old one keeps its options through the update',
   async () => {
-    // Of its own: idle workers of this release, which earlier tests leave, would serve the old gateway's users, too.
+    // An installation of its own: in the other one, the old gateway's users could get idle workers of
+    // this release.
     const own = await createInstallation(PATIENT, EMPTY);
     onTestFinished(() => own.destroy());
     const old = await own.start({}, former);
@@ -150,7 +151,7 @@ it(
 );
 
 it(
-  'a key that was used at a gateway of either release is known at the other',
+  'an idempotency key that was used at a gateway of either release is known at the other',
   async () => {
     const own = await createInstallation(PATIENT, EMPTY);
     onTestFinished(() => own.destroy());
@@ -174,7 +175,7 @@ it(
   TIMEOUT_MS,
 );
 
-it('a gateway that a later release leaves behind says so and stops', async () => {
+it('a gateway that is too old for its database says so and stops', async () => {
   const { sql } = installation;
   const gateway = await installation.start();
   await sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1000000, 1000000)`;

@@ -1,6 +1,6 @@
 /**
- * A host of MCP and a notebook work on while the gateways are replaced one by one. They are the users of the chaos
- * program, and what they were told is judged by its checker, which is told of no fault that could explain anything.
+ * A host of MCP and a notebook work on while the gateways are replaced one by one. Both clients are users of the chaos
+ * program, whose checker judges the answers. The checker gets no faults in its history, so it excuses no failure.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkDoors } from '../../chaos/check/checkAccess.ts';
@@ -41,7 +41,8 @@ it(
     const gateways = [await installation.start(), await installation.start()];
     const [first] = gateways;
     if (!first) throw new Error('There is no gateway.');
-    // Users have less patience than the start of a worker may take on a busy machine, and no fault excuses silence here.
+    // Users may give up before a worker has started on a busy machine, and here no fault would excuse
+    // that.
     const areReady = async () => (await poolStatus(first)).idleWorkers >= DOORS.length;
     await until('a worker for each user', areReady, BETWEEN_TIMEOUT_MS);
     const urls = gateways.map(({ url }) => url);
@@ -66,9 +67,9 @@ it(
         await goOn();
         const isRepeated = ({ failures }: CallRecord) => Object.keys(failures).length > 0;
         const hasMet = async () => calls.slice(before).some(isRepeated);
-        // Users choose a gateway by chance, so it may take more calls until one has met the one that is gone.
+        // Users choose a gateway at random: it may take more calls until one chooses the stopped gateway.
         await until('a call to be repeated at another gateway', hasMet, BETWEEN_TIMEOUT_MS);
-        // By now, who tells clients of the gateways has heard that it is gone.
+        // From now on, users do not know the stopped gateway any more.
         urls.splice(urls.indexOf(leaving.url), 1);
       }
       await Promise.all(users.map((user) => user.stop()));
@@ -105,7 +106,7 @@ async function startUsers(urls: readonly string[], token: string) {
   return { calls, stopping, users: [createMcpUser(mcp), createJupyterUser(jupyter)] };
 }
 
-/** All that the checks look at: there are no faults, and no other clients. */
+/** The history that the checks need. It has no faults and no other clients. */
 async function historyOf(calls: readonly CallRecord[]): Promise<History> {
   const client = createClient(installation.address, { name: 'test', maxConnections: 1 });
   try {

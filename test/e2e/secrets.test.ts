@@ -30,7 +30,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Everything that the processes of this machine were started with. */
+/** The command lines of all processes of this machine. */
 function commandLines(): string {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -38,7 +38,7 @@ function commandLines(): string {
       try {
         return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       } catch {
-        // It has ended meanwhile.
+        // The process has ended meanwhile.
         return '';
       }
     })
@@ -104,7 +104,7 @@ it('no secret is in a log, a table, a metric, a file of the gateway or a list of
   expect(files.length).toBeGreaterThan(0);
   for (const file of files) expect(secretsIn(readFileSync(file, 'latin1'), own)).toEqual([]);
   expect(await tablesWithSecrets(installation)).toEqual([]);
-  // The search finds a secret that is in a table.
+  // The search itself works: it finds a secret that is put into a table.
   await installation.sql`UPDATE tokens SET name = ${secrets[0] ?? ''}`;
   expect(await tablesWithSecrets(installation)).toEqual(['tokens']);
 });

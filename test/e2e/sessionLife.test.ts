@@ -32,7 +32,7 @@ async function open(
   expect(errors).toBeUndefined();
 }
 
-/** By how much the session ended after its time, once it has ended. */
+/** Waits for the session's end. @returns how late it came, in ms; plus 1, since `until` would wait on at 0 */
 async function lateMs(userUuid: string): Promise<number> {
   return await until('the end of the session', async () => {
     const [row] = await installation.sql<{ late: number | null; closeReason: string }[]>`
@@ -44,7 +44,7 @@ async function lateMs(userUuid: string): Promise<number> {
   });
 }
 
-it('a session whose life is over ends within a second, at whatever gateway, and its container goes', async () => {
+it('a session whose life is over ends within a second, and its container is removed', async () => {
   const [gateway] = gateways as [TestGateway];
   await open(gateway, 'ann');
   const running = execute(gateway, 'ann', 'import time; time.sleep(60)', { timeoutMs: 60_000 });

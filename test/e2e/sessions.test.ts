@@ -9,12 +9,12 @@ import { TIERS } from '../support/probes.ts';
 
 interface HomeReport {
   readonly homes: readonly string[];
-  /** Its user, its group and its mode. */
+  /** The user, group and mode of the home. */
   readonly owner: readonly unknown[];
   readonly caches: readonly string[];
   readonly written: readonly string[];
 }
-/** Prints a {@link HomeReport}. A program finds matplotlib's folder as it would without our kernel. */
+/** Prints a {@link HomeReport}. One program looks for matplotlib's cache without the variable that our kernel sets. */
 const ASK_FOR_HOME = `
 import json, os, pathlib, pwd, subprocess
 def printed(command):
@@ -65,7 +65,7 @@ describe.each(TIERS)('a session under %s', (tier) => {
     expect((await execute(gateway, 'ann', "print('y')\n'x'")).resultText).toBe("y\n'x'");
   });
 
-  it('lives in one home, whoever asks and by whichever name', async () => {
+  it('has one home, under each of its names and for each program', async () => {
     const ran = await execute(gateway, 'ann', ASK_FOR_HOME);
     expect(ran).toMatchObject({ status: 'OK', stderr: '' });
     const { homes, owner, caches, written } = JSON.parse(ran.stdout) as HomeReport;
@@ -75,7 +75,7 @@ describe.each(TIERS)('a session under %s', (tier) => {
     expect(written).toEqual(['by link', 'by link']);
   });
 
-  it('opens a home again that code closed to itself, in a fresh kernel', async () => {
+  it('gets a fresh kernel even if code took all permissions from its home', async () => {
     await execute(gateway, 'cleo', 'import os; os.chmod(os.path.expanduser("~"), 0); os._exit(1)');
     const ran = await execute(
       gateway,
@@ -112,7 +112,7 @@ plt.show()`,
   });
 
   it('streams output while the code runs', async () => {
-    // It ends only once its first output has arrived here.
+    // The code ends only once its first output has arrived here.
     const { id } = await submit(
       gateway,
       'ann',
@@ -155,7 +155,7 @@ print('done')`,
       'query ($id: ID!) { execution(id: $id) { status } }',
       { id: busy.id },
     );
-    // So the answer has not waited for its end. It may not even have begun.
+    // So the answer has not waited for the end of the busy code, which may not even have begun.
     expect(['QUEUED', 'RUNNING']).toContain(data?.execution.status);
     const outputs = await follow(gateway.socket(), busy.id);
     expect(outputs.at(-1)?.execution?.status).toBe('OK');

@@ -1,6 +1,6 @@
 /**
- * Starts Docker's engine where no systemd does. The test uses a second engine in its own network namespace, which would
- * otherwise interfere with the bridge of the first.
+ * Starts Docker's engine where no systemd does. The test starts a second engine. This has its own network namespace,
+ * because it would interfere with the bridge of the first engine.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -56,7 +56,7 @@ describe.runIf(process.getuid?.() === 0)('starting an engine', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('gives it its own process session and live-restore', async () => {
+  it('gives the engine its own process session and live-restore', async () => {
     await start();
     expect(await sessionOf(enginePid())).toBe(enginePid());
     expect(await liveRestore()).toBe('true');

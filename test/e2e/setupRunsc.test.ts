@@ -42,7 +42,7 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     const { State, HostConfig } = await sleeper.inspect();
     expect(State.Running).toBe(true);
     expect(HostConfig.Runtime).toBe('runsc');
-    // Later the engine is started without that runtime, and could not end its containers.
+    // Later tests start the engine without this runtime, and it could then not end this container.
     await sleeper.remove({ force: true });
   });
 

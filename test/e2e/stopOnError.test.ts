@@ -1,4 +1,4 @@
-/** What is queued behind an execution with `cancelQueuedOnError`, with real workers, real failures and killed gateways. */
+/** What an execution with `cancelQueuedOnError` cancels, with real workers, real failures and killed gateways. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -50,7 +50,7 @@ it.each<[string, string, (id: string) => unknown, object]>([
   ['its time limit', 'TIMEOUT', () => undefined, { timeoutMs: 1_500 }],
   ['an interrupt', 'INTERRUPTED', (id) => interrupt(gateways[1], id), {}],
   ['a restart', 'INTERRUPTED', () => restartKernel(gateways[1], user), {}],
-])('%s cancels what is queued', async (_, status, end, options) => {
+])('%s cancels queued executions', async (_, status, end, options) => {
   const { id } = await submit(gateway, user, SLEEP, { ...STOPS, ...options });
   await printed(gateway.socket(), id, 1);
   const behind = await queue();
@@ -59,7 +59,7 @@ it.each<[string, string, (id: string) => unknown, object]>([
   await expectCancelled(behind);
 });
 
-it('a dead kernel cancels what is queued in its context, and nothing in another or of commands', async () => {
+it('a dead kernel cancels executions queued in its context, but none in other contexts and no commands', async () => {
   const { id: contextId } = await createContext(gateway, user);
   const dies = 'import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)';
   const { id } = await submit(gateway, user, dies, { ...STOPS, contextId });
@@ -76,14 +76,14 @@ it('a dead kernel cancels what is queued in its context, and nothing in another 
   expect(await execute(gateway, user, '1', { contextId })).toMatchObject({ stateLost: true });
 });
 
-it('a command that fails cancels those that wait for a place', async () => {
+it('a command that fails cancels the commands that wait for their turn', async () => {
   const { id } = await submit(gateway, user, 'sleep 1; exit 3', { ...STOPS, ...BASH });
   const behind = await queue(BASH);
   expect(await endOf(id)).toMatchObject({ status: 'ERROR' });
   await expectCancelled(behind);
 });
 
-it('a gateway that takes over from a killed one knows what is to be cancelled', async () => {
+it('a gateway that takes over from a killed one cancels the executions queued behind a failure', async () => {
   await execute(gateway, user, '1');
   const doomed = await installation.holderOfUser(user);
   const other = doomed === gateways[0] ? gateways[1] : gateways[0];

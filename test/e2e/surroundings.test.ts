@@ -20,7 +20,7 @@ import {
 
 useTwoRealGateways();
 
-/** Every text that Linux takes is a value. */
+/** A value may be any text that Linux takes. */
 const TRICKY = '\u0001 "\\\' \n\t $HOME `id` %s {} 漢 \u2028 \ud83d\ude00';
 const SECRET = 'never-told-anywhere';
 const LONG = { timeoutMs: 120_000 };
@@ -31,7 +31,7 @@ const given = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));
 const run = (code: string, options = {}) => execute(gateway, user, code, options);
 
-it('a cell and a command have them, and what runs after them does not', async () => {
+it('a cell and a command have their variables and folder, and later code does not', async () => {
   await run("import os; os.makedirs('work')");
   const options = { environmentVariables: given({ A: TRICKY }), workingDirectory: 'work' };
   const { resultText } = await run('os.environ["A"]', options);
@@ -49,7 +49,7 @@ it('a cell and a command have them, and what runs after them does not', async ()
   expect(plain?.stdout).toBe(DEFAULT_LOOK);
 });
 
-it('code in a folder that is not there does not run', async () => {
+it('code in a folder that does not exist does not run', async () => {
   const options = { environmentVariables: given({ A: '1' }), workingDirectory: 'missing' };
   const why = 'It could not enter the folder: No such file or directory';
   expect(await run("open('ran', 'w')", options)).toMatchObject({
@@ -65,7 +65,7 @@ it('code in a folder that is not there does not run', async () => {
   expect((await run(LOOK)).stdout).toBe(DEFAULT_LOOK);
 });
 
-it('contexts that run at the same time do not see each other’s', async () => {
+it('contexts that run at the same time do not see variables or folders of each other', async () => {
   const { id: contextId } = await createContext(gateway, user);
   const meet = (own: string, other: string) => `${LOOK}
 import time
@@ -86,7 +86,7 @@ ${LOOK}`;
     expect((await run(LOOK, options)).stdout).toBe(DEFAULT_LOOK);
 });
 
-it('code that waits when its gateway is killed has them at the next one', async () => {
+it('code that is queued when its gateway is killed has its variables and folder at the next gateway', async () => {
   const doomed = await installation.start();
   await execute(doomed, user, '1');
   const first = await submit(

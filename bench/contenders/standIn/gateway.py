@@ -1,6 +1,6 @@
 """The gateway of the stand-in: an HTTP server that gives each user a worker and passes the code on over HTTP.
 
-Looking for a worker takes a global lock, which is held even while a worker is being made for another user.
+A call takes a global lock to find its worker, and holds the lock even while it makes a worker.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     });
   });
 
-  it('has the variables, the folder and the user that are asked for', async () => {
+  it('a command has the variables, the folder and the user that are asked for', async () => {
     const { stdout } = await sandbox.commands.run('echo $CITY $KIND $E2B_SANDBOX; pwd; whoami', {
       cwd: '/tmp',
       envs: { KIND: "it's" },
@@ -42,7 +42,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     await expect(asRoot).rejects.toBeInstanceOf(sdk.AuthenticationError);
   });
 
-  it('large output is whole, whatever the chunks cut', async () => {
+  it('large output is whole, even if a chunk ends within a character', async () => {
     const { stdout } = await sandbox.commands.run(`python3 -c 'print("aé🧪" * 150_000)'`);
     expect(stdout).toBe(`${'aé🧪'.repeat(150_000)}\n`);
   });
@@ -75,7 +75,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await sandbox.commands.kill(handle.pid)).toBe(false);
   });
 
-  it('a command outlives its connection, and another client goes on with it', async () => {
+  it('a command outlives its connection, and another client can connect to it', async () => {
     const told: string[] = [];
     const handle = await sandbox.commands.run(
       'echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo "went on"',

@@ -16,7 +16,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
   });
   afterAll(() => sandbox.kill());
 
-  it('a text comes back as it was written, at whatever path', async () => {
+  it('a text is read back as it was written, at any path', async () => {
     const written = await sandbox.files.write('notes/ä "b" %22.txt', 'é🧪\n');
     expect(written).toMatchObject({
       name: 'ä "b" %22.txt',
@@ -39,7 +39,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(new Uint8Array(await blob.arrayBuffer())).toEqual(bytes);
   });
 
-  it.each([{ gzip: true }, { useOctetStream: true }])('%j is written as it is', async (options) => {
+  it.each([{ gzip: true }, { useOctetStream: true }])('%j keeps the content', async (options) => {
     await sandbox.files.write('encoded/a.txt', 'a'.repeat(50_000), options);
     expect(await sandbox.files.read('encoded/a.txt', { gzip: true })).toBe('a'.repeat(50_000));
     await sandbox.files.writeFiles(
@@ -98,7 +98,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     await sandbox.files.remove('tree');
   });
 
-  it('what is not there, or not of that kind, is refused', async () => {
+  it('a path that does not exist or is of another kind is refused', async () => {
     await expect(sandbox.files.read('not/there')).rejects.toBeInstanceOf(sdk.FileNotFoundError);
     await expect(sandbox.files.list('not/there')).rejects.toBeInstanceOf(sdk.FileNotFoundError);
     await expect(sandbox.files.getInfo('not/there')).rejects.toBeInstanceOf(sdk.FileNotFoundError);
@@ -113,7 +113,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     );
   });
 
-  it('changes in a folder are told, below it if asked', async () => {
+  it('a recursive watch reports changes in a folder and below it', async () => {
     await sandbox.files.makeDir('seen/deep');
     const seen = new Set<string>();
     const watch = await sandbox.files.watchDir(
@@ -155,7 +155,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect((await fetch(expired)).status).toBe(401);
   });
 
-  it('a signed URL without a path writes what the form names, in the home', async () => {
+  it('a signed URL without a path writes the file that the form names, only in the home folder', async () => {
     const upload = await sandbox.uploadUrl();
     const form = new FormData();
     form.append('file', new Blob(['named']), 'named/by form.txt');

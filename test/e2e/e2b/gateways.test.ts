@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => installation.destroy());
 
 describe.each(E2B_SDKS)('$name', ({ sdk }) => {
-  it('a killed gateway is a lost connection, and at another the sandbox goes on', async () => {
+  it('clients of a killed gateway lose their connections, and the sandbox goes on at another gateway', async () => {
     const sandbox = await sdk.Sandbox.create();
     await sandbox.runCode('kept = 40');
     await sandbox.files.write('kept.txt', 'kept');
@@ -57,7 +57,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
       const reconnected = await again.commands.connect(server.pid);
       await again.files.write('/tmp/end', '');
       expect(await reconnected.wait()).toMatchObject({ stdout: 'down\n', exitCode: 0 });
-      // The code went on as well: the next waits behind it.
+      // The code went on, too: the next code waits for its end.
       expect((await again.runCode('kept')).text).toBe('42');
       expect(await again.kill()).toBe(true);
     } finally {
@@ -67,7 +67,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
 
   it.each([
     { by: 'kill', late: LOST_WITHIN_MS },
-    // Whether a session has come to its end is looked for once a second.
+    // A gateway looks once a second for sessions whose time is over.
     { by: 'its time', late: 2 * LOST_WITHIN_MS },
   ])('an end by $by at one gateway ends the streams of the other', async ({ by, late }) => {
     const sandbox = await sdk.Sandbox.create();

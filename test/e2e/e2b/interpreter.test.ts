@@ -14,7 +14,7 @@ import {
 
 useE2bGateway();
 
-it('the two installs are the versions that are promised', () => {
+it('the tests use the two versions of the SDK that are promised', () => {
   expect(E2B_SDKS.map(({ name }) => name)).toEqual([
     '@e2b/code-interpreter 2.8.0 with e2b 2.51.0',
     '@e2b/code-interpreter 2.8.0 with e2b 2.50.0',
@@ -41,7 +41,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       expect(JSON.parse(JSON.stringify(results[0]?.chart))).toEqual(results[0]?.chart);
     });
 
-    it('the streams of large output are whole, and every character is', async () => {
+    it('large output on stdout is whole, character by character', async () => {
       const code = 'for n in range(1000): print(f"{n:04}" + "é🧪\\u2028\\u0085" * 120)';
       const line = (n: number) => `${String(n).padStart(4, '0')}${'é🧪\u2028\u0085'.repeat(120)}\n`;
       const { logs, error } = await sandbox.runCode(code);
@@ -51,7 +51,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       expect(one.stdout.join('').length).toBe(1_000_001);
     });
 
-    it('code that is no text is refused', async () => {
+    it('code that is not a string is refused', async () => {
       await expect(sandbox.runCode({ not: 'code' } as never)).rejects.toThrow(/^422 /);
     });
 
@@ -63,7 +63,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       await sandbox.removeCodeContext(context);
     });
 
-    it('a language that nobody runs here is refused', async () => {
+    it('a language that Cellhouse does not run is refused', async () => {
       await expect(sandbox.runCode('1', { language: 'java' })).rejects.toThrow(/^400 /);
     });
 
@@ -93,7 +93,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
     });
   });
 
-  it('the number of an execution counts the cells of the sandbox, and variables last', async () => {
+  it('executionCount counts the cells of the sandbox, and later cells see its variables', async () => {
     const fresh = await sdk.Sandbox.create();
     expect((await fresh.runCode('count = 1')).executionCount).toBe(1);
     const second = await fresh.runCode('count += 1; count');
@@ -101,7 +101,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
     await fresh.kill();
   });
 
-  it('variables of the sandbox are read by all code, and those of an execution come first', async () => {
+  it('code of every language reads the variables of its sandbox, unless the execution has its own', async () => {
     const fresh = await sdk.Sandbox.create({ envs: { CITY: 'Bonn' } });
     for (const { language, read } of ENVIRONMENTS) {
       expect(await printed(fresh, read, { language, envs: { CITY: 'Ulm' } })).toBe('Ulm\n');
@@ -129,7 +129,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       expect((await own.runCode('x = 1; x')).text).toBe('1');
     });
 
-    it('the newest is the last of the list, as it was asked for', async () => {
+    it('the newest context is the last of the list, with the language and folder asked for', async () => {
       const plain = await own.createCodeContext();
       expect((await own.listCodeContexts()).at(-1)).toEqual(plain);
       expect(plain).toMatchObject({ language: 'python', cwd: '/home/user' });
@@ -143,7 +143,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
       await expect(own.runCode('1', { context: plain })).rejects.toBeInstanceOf(sdk.NotFoundError);
     });
 
-    it('each has variables of its own, and loses them in a restart', async () => {
+    it('each context has variables of its own, and loses them in a restart', async () => {
       await own.runCode('x = 1');
       const context = await own.createCodeContext({ cwd: '/tmp' });
       const missing = { name: 'NameError', value: "name 'x' is not defined" };
@@ -156,7 +156,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
     });
   });
 
-  it('a sandbox that is killed ends the code of its clients, and says so', async () => {
+  it('killing a sandbox ends its code and commands, and their clients get an error that says so', async () => {
     const fresh = await sdk.Sandbox.create();
     const { ended } = await runningCode(fresh);
     const options = { background: true, timeoutMs: 0 } as const;
@@ -175,7 +175,7 @@ describe.each(E2B_SDKS.slice(0, EXTENT.e2bInstalls))('$name', ({ sdk }) => {
     );
   });
 
-  it('the URL of code is the one of the variable, of the option, or of the domain', () => {
+  it('the SDK sends code to the URL of the option, else of E2B_SANDBOX_URL, else of the domain', () => {
     const urlOf = (options: object) => {
       const Made = sdk.Sandbox as unknown as new (given: object) => { jupyterUrl: string };
       return new Made({ sandboxId: 'i0', envdVersion: '0.5.7', ...options }).jupyterUrl;

@@ -25,7 +25,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
   const idsOf = async (options: object = {}) =>
     (await listed(options)).map(({ sandboxId }) => sandboxId);
 
-  it('a sandbox has an id of its alphabet, and says what it is', async () => {
+  it('a sandbox has an id of lower-case letters and digits, and getInfo describes it', async () => {
     expect(sandbox.sandboxId).toMatch(/^i[a-z0-9]{20}$/);
     const info = await sandbox.getInfo();
     expect(info).toMatchObject({
@@ -41,20 +41,20 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await sandbox.isRunning()).toBe(true);
   });
 
-  it('the figures of its worker are real', async () => {
+  it('getMetrics gives real figures of the worker', async () => {
     await sandbox.runCode('kept = bytearray(50_000_000)');
     const figures = await sandbox.getMetrics();
     expect(figures.length).toBeGreaterThan(0);
     const { cpuCount, memUsed, memTotal, diskUsed, diskTotal } = figures.at(-1) ?? {};
     expect(cpuCount).toBe(1);
     expect(memUsed).toBeGreaterThan(50_000_000);
-    // Its disk is in memory, too.
+    // The worker's disk of 256 MiB is in memory, too.
     expect(memTotal).toBe((512 + 256) * 1024 * 1024);
     expect(diskTotal).toBeGreaterThanOrEqual(diskUsed ?? Number.NaN);
     expect(diskTotal).toBeGreaterThan(0);
   });
 
-  it('the list has exactly the living sandboxes of the key, and filters by whatever characters', async () => {
+  it('the list has exactly the living sandboxes of the API key, and filters by any metadata', async () => {
     const two = await Promise.all(
       [1, 2].map((n) => sdk.Sandbox.create({ apiKey, metadata: { n: `${n}` } })),
     );
@@ -69,7 +69,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await idsOf()).toEqual([sandbox.sandboxId]);
   });
 
-  it('the sandbox of another key is not there', async () => {
+  it('a sandbox cannot be found with another API key', async () => {
     const other = await e2bKey(gateway, `another-${Math.random()}`);
     const { sandboxId } = sandbox;
     expect(await sdk.Sandbox.list({ apiKey: other }).nextItems()).toEqual([]);
@@ -84,7 +84,7 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     expect(await sandbox.isRunning()).toBe(true);
   });
 
-  it('a key that nobody made is refused', async () => {
+  it('an unknown API key is refused', async () => {
     const wrong = { apiKey: `e2b_${'0'.repeat(40)}` };
     await expect(sdk.Sandbox.create(wrong)).rejects.toBeInstanceOf(sdk.AuthenticationError);
   });
@@ -115,11 +115,11 @@ describe.each(E2B_SDKS)('$name', ({ sdk }) => {
     ['pause', (own: Sandbox) => own.pause()],
     ['createSnapshot', (own: Sandbox) => own.createSnapshot()],
     ['fork', (own: Sandbox) => own.fork()],
-  ])('%s is refused in words', async (_name, call) => {
+  ])('%s is refused with status 501 and a reason', async (_name, call) => {
     await expect(call(sandbox)).rejects.toThrow(/^501: \w+/);
   });
 
-  it('what a sandbox cannot be is refused in words, and what changes nothing is taken', async () => {
+  it('options that cannot be honoured are refused with a reason; options without effect are accepted', async () => {
     const refused = (template: string, options: object, words: RegExp) =>
       expect(sdk.Sandbox.create(template, { apiKey, ...options })).rejects.toThrow(words);
     await refused('nobody-built-this', {}, /^404: /);

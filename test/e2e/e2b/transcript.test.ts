@@ -1,4 +1,4 @@
-/** What docs/internals/doors.md does by hand, run in a shell as it is printed there. */
+/** Runs the shell commands of docs/internals/doors.md ("E2B by hand") as the page prints them. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -9,7 +9,7 @@ useE2bGateway();
 
 const PAGE = readFileSync(new URL('../../../docs/internals/doors.md', import.meta.url), 'utf8');
 
-it('the page prints what its commands print', async () => {
+it('the page shows the output that its commands give', async () => {
   const [, commands = '', printed = ''] =
     /\n## E2B by hand\n[\s\S]*?```sh\n([\s\S]*?)```[\s\S]*?```\n([\s\S]*?)```/.exec(PAGE) ?? [];
   expect(commands).toContain('/v2/sandboxes');
@@ -17,7 +17,7 @@ it('the page prints what its commands print', async () => {
   expect(withoutIds(stdout)).toBe(withoutIds(printed));
 });
 
-/** With dots for what each run has of its own. */
+/** Replaces values that differ in each run by dots. */
 function withoutIds(text: string): string {
   return text
     .replace(/"i[a-z0-9]{20}"/g, '"i..."')

@@ -1,4 +1,4 @@
-/** The wire of a real gateway, read as strictly as E2B's SDK for Python reads it. */
+/** The answers of a real gateway, parsed as strictly as E2B's SDK for Python parses them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../testkit/until.ts';
 import {
@@ -12,7 +12,7 @@ import { gateway, key, useE2bGateway } from '../../support/e2b/sdks.ts';
 
 useE2bGateway();
 
-/** What the SDK sends if nothing was asked for. */
+/** The body that the SDK sends if its caller gives no options. */
 const NOTHING_ASKED = {
   templateID: 'code-interpreter-v1',
   timeout: 300,
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => wire.control('DELETE', `/sandboxes/${sandbox.sandboxID}`));
 
-/** Only 201 has a sandbox for the SDK. */
+/** Expects status 201, since the SDK takes no other for success. */
 async function created(path: string, body: object): Promise<PythonSandbox> {
   const { status, json } = await wire.control('POST', path, body);
   expect([status, json]).toEqual([201, expect.any(Object)]);
@@ -44,7 +44,7 @@ async function created(path: string, body: object): Promise<PythonSandbox> {
 
 describe('the control plane', () => {
   it.each(['/sandboxes', '/v2/sandboxes'])(
-    '%s: a sandbox has all keys from first to last',
+    '%s: every answer about a sandbox, from its creation to its end, has all keys',
     async (path) => {
       const nulls = { autoPauseMemory: null, autoResume: null, network: null, volumeMounts: null };
       const own = await created(path, { ...NOTHING_ASKED, ...nulls, iam: null, timeout: 60 });
@@ -85,7 +85,7 @@ describe('the control plane', () => {
     },
   );
 
-  it('errors have their status as a number', async () => {
+  it('the body of an error has the HTTP status as a number, and a message', async () => {
     const nobody = createPythonWire(gateway, `e2b_${'1'.repeat(40)}`);
     const answers = await Promise.all([
       nobody.control('POST', '/sandboxes', NOTHING_ASKED),
@@ -133,7 +133,7 @@ describe('the code interpreter', () => {
     for (const event of events.slice(1, 3)) isoparse(popped(event, 'text', 'timestamp').timestamp);
   });
 
-  it('an error has all its texts, without colours', async () => {
+  it('the event of an error has its name, value and traceback, without colours', async () => {
     const events = splitLines((await execute('1 / 0')).text).map((line) => JSON.parse(line));
     const { name, value, traceback } = events.find(({ type }) => type === 'error');
     expect([name, value]).toEqual(['ZeroDivisionError', 'division by zero']);
@@ -156,7 +156,7 @@ describe('the code interpreter', () => {
     expect([gone.status, gone.text]).toEqual([404, `Context ${id} not found`]);
   });
 
-  it('nothing goes without a token, or with that of another sandbox', async () => {
+  it('every call without a token, or with the token of another sandbox, is refused', async () => {
     const other = await created('/sandboxes', NOTHING_ASKED);
     const { sandboxID } = sandbox;
     for (const caller of [{ sandboxID }, { ...other, sandboxID }]) {
@@ -175,7 +175,7 @@ describe('the code interpreter', () => {
 });
 
 describe('envd', () => {
-  it('a command has its pid first, its end, and a last frame', async () => {
+  it('the stream of a command has its pid, its output, its end, and a last frame', async () => {
     const { status, messages, end } = await wire.stream(sandbox, 'process.Process/Start', {
       process: { cmd: '/bin/bash', args: ['-l', '-c', 'echo hi; exit 3'], envs: {}, cwd: null },
       stdin: false,
@@ -208,7 +208,7 @@ describe('envd', () => {
     expect(end).toEqual({ error: { code: 'not_found', message: expect.any(String) } });
   });
 
-  it('a form with a path writes a file, and its entry has texts for large numbers', async () => {
+  it("a form with a path writes a file, and the file's entry has its size as text", async () => {
     const form = new FormData();
     form.append('file', new Blob(['12345']), 'a.txt');
     const written = await wire.file(sandbox, { path: 'dir/a.txt' }, form);
@@ -228,7 +228,7 @@ describe('envd', () => {
     ]);
   });
 
-  it('a watcher is asked for what has changed', async () => {
+  it('a watcher reports the changes when it is asked for its events', async () => {
     const call = async (method: string, body: object) =>
       await wire.unary(sandbox, `filesystem.Filesystem/${method}`, body);
     await call('MakeDir', { path: 'watched' });
@@ -249,7 +249,7 @@ describe('envd', () => {
     expect([gone.status, gone.json]).toMatchObject([404, { code: 'not_found' }]);
   });
 
-  it('a method that nobody has is unimplemented, and another codec is refused', async () => {
+  it('an unknown method is unimplemented, and a codec other than JSON is refused', async () => {
     const unknown = await wire.unary(sandbox, 'process.Process/Fly', {});
     expect([unknown.status, unknown.json]).toMatchObject([501, { code: 'unimplemented' }]);
     const proto = await fetch(`${gateway.url}/e2b/process.Process/List`, {
@@ -265,7 +265,7 @@ describe('envd', () => {
   });
 });
 
-it('after its end, everything of a sandbox answers 502', async () => {
+it('every call to a sandbox that has ended answers 502', async () => {
   const own = await created('/v2/sandboxes', NOTHING_ASKED);
   expect((await wire.health(own)).status).toBe(204);
   await wire.control('DELETE', `/sandboxes/${own.sandboxID}`);

@@ -1,6 +1,6 @@
 /**
- * The agent's own tests of commands in a container that is a worker in all but its agent, under each runtime: odd
- * commands, commands with input or a terminal, and hostile ones that attack whatever is not theirs.
+ * Runs the agent's tests of commands under each runtime, in a container that is a worker in all but its agent. There
+ * are odd commands, commands with input or a terminal, and hostile commands that attack the rest of the worker.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ afterAll(async () => {
 
 describe.each(EXTENT.runtimes)('under %s', (tier) => {
   it(
-    'commands end truthfully, leave nothing, and reach nothing that is not theirs',
+    'commands report their true end, leave no process, and reach nothing that is not theirs',
     async () => {
       expect(await run(tier)).toMatch(/\nRan [1-9]\d* tests in [^\n]*\n\nOK\n$/);
     },
@@ -73,7 +73,7 @@ async function run(tier: Tier): Promise<string> {
     docker,
     {
       ...spec,
-      // No gateway takes it for a worker of its own.
+      // Without the pool's label, no gateway takes the container for a worker of its own.
       Labels: { 'cellhouse.image': 'test' },
       WorkingDir: '/src/agent',
       Entrypoint: ['/usr/bin/tini', '--', '/usr/bin/python3', '-m', 'tests.in_worker'],

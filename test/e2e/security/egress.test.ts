@@ -1,6 +1,6 @@
 /**
- * Hostile code with a way out: it reaches the hosts that are listed, and nothing else. All hosts are in a network namespace
- * of the test, and the gateway can reach each of them.
+ * Hostile code that has egress reaches the listed hosts, and nothing else. All hosts are in a network namespace of the
+ * test, and the gateway can reach each of them.
  */
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,13 +30,13 @@ describe.runIf(isRoot).each(EXTENT.runtimes)('under %s', (runtime) => {
       EGRESS_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
       EGRESS_CONNECT_TIMEOUT_MS: '2000',
     });
-    // The test can fail: the gateway's machine reaches each of the hosts.
+    // Shows that the tests can fail: the gateway's machine reaches each of the hosts.
     for (const host of [LISTED, `${LISTED}:8080`, UNLISTED, METADATA, `[${METADATA_6}]`])
       expect(await text((await fetch(`http://${host}/`)).body as never)).toContain('I am');
   });
   afterAll(() => world?.close());
 
-  /** How often hosts were reached that must not be. */
+  /** The numbers of connections to the hosts that code must not reach. */
   const forbidden = () => FORBIDDEN.map((name) => world.connectionsTo(name));
 
   it('code reaches a listed host with what it has at hand: urllib, curl, sockets, an upgrade', async () => {
@@ -183,7 +183,7 @@ print(json.dumps([subprocess.run(["curl", "-sLp", "-o", "/dev/null", "-w", "%{ht
     expect(forbidden()).toEqual(before);
   });
 
-  it('a name that stands for something else each time is resolved once for each connection', async () => {
+  it('a name whose address changes at each look-up is resolved once for each connection', async () => {
     const before = forbidden();
     const statuses = await world.ask<number[]>(
       'ann',
@@ -194,7 +194,7 @@ print(json.dumps([status(get("rebind.sub.test")) for _ in range(8)]))`,
     expect(forbidden()).toEqual(before);
   });
 
-  it('no second request rides on a first one, and no header comes from elsewhere', async () => {
+  it('no request can be smuggled behind another, and a Host header does not change the host', async () => {
     const before = forbidden();
     const listedBefore = world.connectionsTo('listed');
     const evil = `GET http://${METADATA}/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n`;
@@ -217,7 +217,7 @@ print(json.dumps([status(ask(head + rest + evil)) for rest in (
     expect(forbidden()).toEqual(before);
   });
 
-  it('slow and many connections take from nobody else, and each ends', async () => {
+  it('slow and many connections of one session do not hinder another session, and each ends', async () => {
     const flood = world.ask<Record<string, number>>(
       'mallory',
       `${ASK}
@@ -244,12 +244,12 @@ print(json.dumps({"held": len(held), "after": status(get("listed.test"))}))`,
 print(json.dumps([status(get("listed.test")) for _ in range(10)]))`,
     );
     expect(statuses).toEqual(Array(10).fill(200));
-    // Mallory and Ann together: no worker has more than its own.
+    // Mallory's connections up to the limit of a worker, and one of Ann's.
     expect(await metric('cellhouse_egress_connections')).toBeLessThanOrEqual(MAX_CONNECTIONS + 1);
     expect(await flood).toMatchObject({ after: 200 });
   });
 
-  it('what code was refused, and what it has sent, is counted', async () => {
+  it('refused connections and sent bytes are counted', async () => {
     const refused = await metric('cellhouse_egress_connections_total{outcome="not-listed"}');
     expect(refused).toBeGreaterThan(10);
     expect(await metric('cellhouse_egress_bytes_total{direction="sent"}')).toBeGreaterThan(

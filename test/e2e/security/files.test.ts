@@ -1,6 +1,6 @@
 /**
- * File operations in trees that hostile user code has made, or changes at that moment. Each costs an error, never a
- * hang, the agent, or a byte that the user could not have read.
+ * File operations in folders that hostile code has made, or changes at that moment. Such an operation may fail. It
+ * never hangs, ends the agent, or gives a byte that the user could not have read.
  */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -128,7 +128,7 @@ os.symlink("/dev/zero", "odd/zero"); os.symlink("/dev/tty", "odd/terminal")`);
     expect(await worker().files.remove('odd', { recursive: true })).toEqual({ files: 4, size: 0 });
   });
 
-  it('takes any name, and refuses paths that are none', async () => {
+  it('takes any name, and refuses invalid paths', async () => {
     const names = [
       'a\nb',
       '"\'`$(x)',

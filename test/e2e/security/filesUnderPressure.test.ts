@@ -1,6 +1,6 @@
 /**
- * File operations on what is too large or too much, that changes meanwhile, or in a worker that has run out of
- * something. Each costs an error, never a hang, the agent, or the content of another file.
+ * File operations on files that are too large, too many or changing, or in a worker that has run out of a resource.
+ * Such an operation may fail. It never hangs, ends the agent, or gives the content of another file.
  */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -12,7 +12,7 @@ import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts
 const MIB = 1_048_576;
 /** 60,000 files take gVisor half a minute, and twice that on a busy machine. */
 const MANY_FILES = { timeout: 300_000 };
-/** No other process has these ids. */
+/** Kills the helper of files. The script finds it by its user ids, which no other process has. */
 const KILL_HELPER = `for folder in /proc/[0-9]*; do
   grep -qE '^Uid:.64001.*64002$' $folder/status && kill -9 \${folder#/proc/}; done`;
 
@@ -69,7 +69,7 @@ for number in range(60_000):
     expect(await deleting).toEqual({ files: 60_000, size: 0 });
   });
 
-  it('goes 2,000 folders deep, and refuses or deletes what is deeper', async () => {
+  it('goes 2,000 folders deep, and refuses or deletes deeper folders', async () => {
     await python(`import os
 os.mkdir("deep"); os.chdir("deep")
 for depth in range(2_000):
@@ -136,14 +136,14 @@ except OSError:
     never.push('half of it');
     while ((await worker().parts()) === '[]');
     expect((await worker().listAll('.')).filter(({ name }) => name.includes('part'))).toEqual([]);
-    // Only root can do this.
+    // Only root can kill the helper.
     await asRoot(worker().agent.containerId, ['sh', '-c', KILL_HELPER]);
     const seen = new Set<string>();
     do {
       seen.add(await outcome((files) => files.stat('.')));
     } while (!seen.has('ok'));
     expect(['ok,unavailable', 'ok', 'unavailable,ok']).toContain([...seen].join());
-    // The part of the upload is gone, although its upload goes on.
+    // The unfinished file of the upload is gone, although the upload goes on.
     expect(await worker().parts()).toBe('[]');
     never.push(null);
     expect(await upload).toBe('unavailable');

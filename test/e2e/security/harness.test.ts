@@ -1,6 +1,6 @@
 /**
- * Tests that the probes can fail. They attack a container that only looks like a worker and has weaknesses that a
- * worker has not. They also refuse to run anywhere else.
+ * Tests that the probes can fail: here they attack a container that only looks like a worker, and has weaknesses that a
+ * worker does not have. Also tests that the probes refuse to attack anything that does not look like a worker.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -33,7 +33,7 @@ const WEAK: Docker.HostConfig = {
   ReadonlyPaths: [],
   Tmpfs: { [WORKER_HOME]: 'rw,mode=1777', '/tmp': 'rw,mode=1777' },
   Ulimits: [{ Name: 'core', Soft: -1, Hard: -1 }],
-  // Its init runs as the same user, like an agent without its own user.
+  // The container's init runs as the same user, like an agent without its own user.
   Init: true,
 };
 
@@ -65,7 +65,7 @@ describe('in a container that is no worker', () => {
   });
 });
 
-describe('in a container with open doors', () => {
+describe('in a container with weaknesses', () => {
   it.each([
     [
       'agent',

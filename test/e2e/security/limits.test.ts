@@ -1,6 +1,6 @@
 /**
- * Code that takes all it can of one resource gets only its share, and the session works afterwards. Every bomb has a
- * bound.
+ * Code that takes all it can of one resource gets only its share, and the session works afterwards. The code of each
+ * test ends by itself, so that a missing limit does not harm the machine.
  */
 
 import Docker from 'dockerode';

@@ -102,7 +102,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
   const look = async (user: string): Promise<unknown> =>
     JSON.parse((await execute(gateway, user, LOOK)).stdout);
 
-  it('code sees what it made itself, which proves that the look works', async () => {
+  it('code sees what it made itself, which proves that the search works', async () => {
     expect(await look('mallory')).toMatchObject({
       tcp: 'connected',
       abstract: 'connected',

@@ -40,7 +40,7 @@ describe.each(TIERS)('under %s, hostile code that', (tier) => {
       MIN_IDLE_WORKERS: '0',
     });
     targets = await openHostTargets(gateway, tier);
-    // From now on the worker also has what makes commands, which is attacked with the rest.
+    // The first command starts the worker's spawner, so that the probes attack the spawner, too.
     expect(await runCommand(gateway, 'mallory', 'true')).toMatchObject({ status: 'OK' });
   });
   afterAll(async () => {

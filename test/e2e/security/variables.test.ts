@@ -16,8 +16,8 @@ import { forkServers } from '../../support/forkServers.ts';
 const KERNEL_UID = 64_002;
 const MARKS = '/tmp/marks';
 /**
- * The loader writes a file for each program that it starts with LD_DEBUG, and names what LD_PRELOAD makes it load. The
- * library is one that no program of the worker needs.
+ * LD_DEBUG makes the loader write a file for each program that it starts, which names the library of LD_PRELOAD. No
+ * program of the worker needs this library.
  */
 const LOADED = 'libBrokenLocale.so.1';
 const VARIABLES = {
@@ -29,7 +29,7 @@ const VARIABLES = {
   SECRET: 'never in a log',
 };
 
-/** Plants what PYTHONPATH and BASH_ENV lead to. The folder of the marks is open to every user. */
+/** Makes the files that PYTHONPATH and BASH_ENV lead to. The folder of the marks is open to every user. */
 const PLANT = `
 import os
 os.makedirs("${MARKS}", exist_ok=True); os.chmod("${MARKS}", 0o777)
@@ -113,7 +113,7 @@ describe.each(EXTENT.runtimes)('under %s, environment variables of a session', (
     await expectOnlyTheUsers();
   });
 
-  it('of one execution reach no process of another user, and neither do they when its kernel is replaced', async () => {
+  it('of one execution reach no process of another user, not even when its kernel is replaced', async () => {
     await run(`import glob, os\nfor name in glob.glob("${MARKS}/*"): os.unlink(name)`);
     const environmentVariables = given({ ...VARIABLES, SECRET: 'never in a log' });
     await run(START, { environmentVariables });

@@ -1,4 +1,4 @@
-"""Tampering with the worker's own processes: init, the agent, the starter of kernels, and the agent's socket."""
+"""Tampering with the worker's own processes: init, the agent, the fork server, and the agent's socket."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PTRACE_SEIZE = 0x4206
 
 
 def each(numbers: Numbers, attack: Callable[..., object], *arguments: Any) -> str:
-    """One attack on each process that user code did not make. The attack gets the process id, then the arguments."""
+    """Run an attack on each process that user code did not make. The attack gets the process id, then the arguments."""
     return every(*(refused(str(pid), numbers, attack, pid, *arguments) for pid in strangers()))
 
 
@@ -69,17 +69,17 @@ def kill_otherwise() -> str:
 
 
 def _groups() -> set[int]:
-    """Signals to other process groups. -1 would mean every process, so init's group is left to the next probe."""
+    """The process groups of the worker's own processes, without init's: a signal to group 1 is one to all processes."""
     return {os.getpgid(pid) for pid in strangers()} - {0, 1}
 
 
 @probe("signals all processes at once, the agent among them")
 def kill_all() -> str:
-    """From a child in its own session: all processes that it may signal must belong to user code."""
+    """Only processes of user code may be among those that a signal to all processes reaches."""
     before = strangers()
 
     def attack() -> None:
-        # The kernel and this probe ignore the signal for a moment, since the question is whom it reaches.
+        # Signal 0 only asks: any other signal would end the kernel and this probe.
         os.kill(-1, 0)
 
     code = in_child(attack)
@@ -95,7 +95,7 @@ def trace() -> str:
     def attach(pid: int) -> int:
         call("ptrace", PTRACE_ATTACH, pid, 0, 0)
         os.waitpid(pid, 0)
-        # A traced process is released again: init must go on, or nothing ends.
+        # If the attack succeeds, the process is released again: without init, the worker would not end.
         return call("ptrace", PTRACE_DETACH, pid, 0, 0)
 
     return every(
@@ -136,8 +136,8 @@ def _read_of(pid: int, name: str) -> bytes:
 def environment() -> str:
     if not is_gvisor():
         return each((*DENIED, *ABSENT), _read_of, "environ")
-    # gVisor shows it to everyone, so it may hold only settings that anyone may know and variables that the kernel has,
-    # too.
+    # gVisor shows every environment to everyone. So an environment may hold only settings that anyone may know, and
+    # variables that the kernel has, too.
     seen = {entry for pid in strangers() for entry in _entries(pid)}
     own = _entries(PARAMETERS["kernel_pid"])
     known = {"PATH", "HOME", "HOSTNAME", *PARAMETERS["settings"]}
@@ -224,7 +224,7 @@ def out_of_memory_score() -> str:
         with open(f"/proc/{pid}/{name}", "wb", buffering=0) as file:
             file.write(text)
 
-    # gVisor opens the name of the helper of files, whose effective id is the user's, but writes nothing there.
+    # gVisor opens `comm` of the helper of files, because the helper's effective uid is the user's, but does not write.
     numbers = (*READ_ONLY, *ABSENT, *((EINVAL,) if is_gvisor() else ()))
     names = {"oom_score_adj": b"1000", "comm": b"x", "timerslack_ns": b"1", "coredump_filter": b"0"}
     return every(
@@ -234,7 +234,7 @@ def out_of_memory_score() -> str:
 
 @probe("makes itself safer than the agent when memory is short", only="runc")
 def own_score() -> str:
-    """It may go down to the agent's own score (docs/internals/security.md, "Remaining risks"), but not below."""
+    """Code may lower its score to that of the agent (docs/internals/security.md, "Remaining risks"), but not below."""
 
     def lower(score: int) -> None:
         with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:

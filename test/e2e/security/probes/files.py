@@ -1,4 +1,4 @@
-"""Attacks on the helper that acts on files with the user's rights: it shares these with user code, and nothing else."""
+"""Attacks on the helper that acts on files with the user's rights. It shares only these rights with user code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ids_of(pid: int) -> list[int]:
 
 
 def helper() -> int:
-    """The one process of strangers whose rights on files are the user's."""
+    """The helper's process id: the only process, of those that user code did not make, with the user's file rights."""
     found = [pid for pid in strangers() if ids_of(pid)[3] == USER]
     if len(found) != 1:
         raise AssertionError(f"helpers: {found}")
@@ -74,7 +74,7 @@ def memory() -> str:
 
         return attack
 
-    # gVisor shows these to everybody. They hold nothing: the helper clears its environment.
+    # gVisor shows `environ` and the rest to everybody. They hold no secret: the helper clears its environment.
     names = ["mem"] if is_gvisor() else ["mem", "environ", "maps", "auxv", "syscall", "stack"]
     return every(
         each_refused(

@@ -1,8 +1,8 @@
 """What every probe needs: proof that this is a worker, system calls by name, and a verdict that needs evidence.
 
-A probe is a function that attacks. It returns what it saw when it was refused, raises Through when it was not, and any
-other exception means that the attack itself is broken: that never counts as held. Each runs in a process of its own,
-forked from the kernel, so with the kernel's user, limits and memory.
+A probe is a function that attacks. If the attack is refused, the probe returns what it saw; if not, it raises Through.
+Any other exception means that the attack itself is broken, which never counts as refused. Each probe runs in its own
+process, a fork of the kernel with the kernel's user, limits and memory.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def refused(what: str, numbers: Numbers, attack: Callable[..., object], *argumen
 
 
 def every(*evidence: str) -> str:
-    """Run several attacks, of which there must be at least one, and join what they saw."""
+    """Join the evidence of several attacks, of which there must be at least one."""
     if not evidence:
         raise AssertionError("nothing was attacked")
     return "; ".join(evidence)
@@ -196,7 +196,7 @@ def demand(is_so: bool, evidence: str) -> str:
 
 
 def is_gvisor() -> bool:
-    """Whether the test runs under that runtime."""
+    """Whether the worker runs under gVisor."""
     return bool(PARAMETERS["tier"] == "runsc")
 
 

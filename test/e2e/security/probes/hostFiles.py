@@ -68,7 +68,7 @@ def host_activity() -> str:
         "partitions swaps modules zoneinfo buddyinfo pagetypeinfo pressure/cpu fs/ext4 bus/pci/devices config.gz"
     ).split()
     if not is_gvisor():
-        # It counts the keys of all users on the host: a number or two, which Docker does not hide either.
+        # It shows how many keys each user of the host has. Docker does not hide these few numbers, either.
         names.remove("key-users")
     return every(*(_hidden(f"/proc/{name}") for name in names))
 
@@ -195,7 +195,7 @@ def control_group() -> str:
 def other_groups() -> str:
     with open("/proc/self/cgroup", encoding="utf-8") as file:
         paths = {line.rstrip("\n").split(":", 2)[2] for line in file}
-    # gVisor names its own container; under runc the namespace makes it the root.
+    # gVisor shows the path of this container's group. Under runc, the cgroup namespace makes this group the root.
     mine = paths if is_gvisor() and len(paths) == 1 else {"/"}
     children = [
         entry.path
@@ -318,7 +318,7 @@ def replace_folders() -> str:
 
 @probe("leaves by a folder that was left open")
 def open_folders() -> str:
-    """A descriptor of a host folder would lead past every mount (as in runc, 2024)."""
+    """A descriptor of a host folder would lead past every mount (as in runc, CVE-2024-21626)."""
     seen = []
     for entry in os.listdir("/proc/self/fd"):
         number = int(entry)
@@ -349,7 +349,7 @@ def host_paths() -> str:
 
 @probe("reads or leaves something in the container's own log")
 def container_log() -> str:
-    """The kernel's output, which this fork of it has, is a pipe to the agent; the log belongs to init."""
+    """This fork of the kernel has the kernel's output, a pipe to the agent. The container's log is init's output."""
     for number in (1, 2):
         kind = stat.S_IFMT(os.fstat(number).st_mode)
         if kind not in (stat.S_IFIFO, stat.S_IFSOCK):

@@ -264,7 +264,7 @@ def file_handles() -> str:
     handle = ctypes.create_string_buffer(bytes_of(128) + bytes(132))
     mount = ctypes.create_string_buffer(8)
     root = os.open("/", os.O_RDONLY)
-    # The handle of the root of most file systems: inode 2. This is how containers were left in 2014 ("shocker").
+    # The handle of the root of most file systems: inode 2. In 2014, the exploit "shocker" left containers this way.
     shocker = struct.pack("=IiQ", 8, 1, 2)
     return every(
         refused("name", PERM, call, "name_to_handle_at", AT_FDCWD, b"/", handle, mount, 0),
@@ -353,7 +353,7 @@ def ports() -> str:
 def other_abis() -> str:
     if not IS_X86:
         return "arm64: the processor runs 32-bit programs only as such"
-    # int 0x80; ret. 20 is getpid there, and allowed as a 64-bit call.
+    # mov eax, 20; int 0x80; ret. Call 20 is getpid for 32-bit programs. For 64-bit programs, call 20 is allowed.
     code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(bytes.fromhex("b814000000" "cd80" "c3"))
     address = ctypes.addressof(ctypes.c_char.from_buffer(code))

@@ -31,7 +31,7 @@ REAP_SECONDS = 10.0
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
-    """Return when it is so, or after REAP_SECONDS."""
+    """Return when the condition holds, or after REAP_SECONDS."""
     until = time.monotonic() + REAP_SECONDS
     while not is_so() and time.monotonic() < until:
         time.sleep(0.001)
@@ -39,10 +39,10 @@ def wait_for(is_so: Callable[[], bool]) -> None:
 
 @probe("signals the reaper by the end of a child")
 def end_of_child() -> str:
-    """A child of the reaper that is to send it another signal than SIGCHLD when it ends.
+    """Make a child of the reaper whose end sends the reaper a signal other than SIGCHLD.
 
-    An orphan makes it, since an orphan's parent is the reaper: once with CLONE_PARENT (which gVisor ignores), and once
-    so that it becomes an orphan itself.
+    The attacker is an orphan, so its parent is the reaper. It makes the child once with CLONE_PARENT (which gVisor
+    ignores), so that the reaper is also the child's parent, and once without, so that the child becomes an orphan.
     """
     kernel = PARAMETERS["kernel_pid"]
     reaper = parent_of(kernel)
@@ -74,7 +74,7 @@ def end_of_child() -> str:
 
 @probe("reads or changes another kernel of its user")
 def other_kernel() -> str:
-    """The target is the attacker's own kernel. The attacker is another process, which is all that counts."""
+    """The target is the attacker's own kernel. Another would be no different, as the attacker is another process."""
     kernel = PARAMETERS["kernel_pid"]
     folder = f"/proc/{kernel}"
     vector = struct.pack("=QQ", 0x400000, 8)
@@ -95,7 +95,7 @@ def other_kernel() -> str:
         refused("writev", PERM, call, "process_vm_writev", kernel, vector, 1, vector, 1, 0),
     )
     if is_gvisor():
-        # It shows the rest of any process to everyone (docs/internals/security.md, "Tiers").
+        # gVisor shows the rest of any process to everyone (docs/internals/security.md, "Tiers").
         return in_memory
     read = ("environ", "maps", "smaps", "pagemap", "auxv", "syscall", "io", f"task/{kernel}/mem")
     written = ("comm", "oom_score_adj", "timerslack_ns", "coredump_filter", "clear_refs")

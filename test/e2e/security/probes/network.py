@@ -30,7 +30,7 @@ from harness import (
     refused,
 )
 
-# Nothing that is reachable could take longer.
+# An address that can be reached answers sooner.
 CONNECT_SECONDS = 1
 UNREACHABLE = (ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, ENETDOWN, EPERM)
 # Allowed families: Unix, IPv4, IPv6, and route netlink, which lists interfaces.

@@ -236,7 +236,7 @@ def limits() -> str:
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), pair)
         except ValueError as error:
-            # Python's wording of EPERM.
+            # Python raises ValueError if the system call fails with EPERM.
             raise PermissionError(EPERM, str(error)) from error
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -276,7 +276,7 @@ def core_dumps() -> str:
     ended = in_child(crash)
     left = set(os.listdir(HOME)) - before
     limit = resource.getrlimit(resource.RLIMIT_CORE)
-    # 1 and not 0: the only limit at which Linux never starts a handler.
+    # The limit is 1, because it is the only limit at which Linux never starts a handler.
     right = (1, 1) if not is_gvisor() else limit
     return every(
         demand(ended == -11 and not left, f"ended with {ended}, left {left}"),
@@ -300,7 +300,7 @@ def root_files() -> str:
 
 @probe("finds a secret in its environment, arguments or inherited files")
 def inherited() -> str:
-    """The kernel process's own secrets, which its starter may have left there. This fork of it has the same."""
+    """Look for secrets that the fork server may have left in the kernel, of which this process is a fork."""
     if LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0:
         raise AssertionError("this process cannot read its own environment")
     with open("/proc/self/environ", "rb") as file:
