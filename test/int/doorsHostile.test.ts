@@ -15,7 +15,7 @@ import {
 /** As many as a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;
 const HALF_OPEN = 100;
-/** Long enough to be used before, and short enough to be waited for. */
+/** How long a token lives that expires during a test. */
 const LIFE_MS = 2_000;
 
 const { port, secrets, log, create, created, ask } = await useHostileGateway();
@@ -87,7 +87,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
   });
 });
 
-it('a thousand idle connections keep nobody out', async () => {
+it('a thousand idle connections block no other caller', async () => {
   await Promise.all(Array.from({ length: IDLE_CONNECTIONS }, () => open()));
   for (const row of HOSTILE_ROWS) expect((await ask(row, { token: WRONG })).status).toBe(row.wrong);
 });
