@@ -1,4 +1,4 @@
-/** Commands and contexts have limits of their own, and only what keeps a session alive keeps it from being idle. */
+/** The limits of commands and of contexts, and which executions keep a session from being idle. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
@@ -49,7 +49,7 @@ const request = (
   );
 
 describe('the limit of unfinished executions', () => {
-  it('is one for the default context, one for each other context, and one for all commands', async () => {
+  it('applies separately to the default context, to each other context, and to all commands', async () => {
     const session = await openSession();
     const limits = { maxUnfinished: 1 };
     const [first, second] = [newId<ContextId>(), newId<ContextId>()];
@@ -62,7 +62,7 @@ describe('the limit of unfinished executions', () => {
       });
   });
 
-  it('counts what one commit adds to each of them', async () => {
+  it('counts the executions of the commit itself', async () => {
     const { id: sessionId, workerId } = await openSession();
     const streams = [{}, COMMAND, SERVER].map((options) =>
       executionRequested({ sessionId, workerId, ...options }),
@@ -147,7 +147,7 @@ describe('a session', () => {
   });
 });
 
-it('what a command asked for and how it ended is in its row, for auditors too', async () => {
+it('the row of a command has its options and its end, for auditors too', async () => {
   const session = await openSession();
   const options = {
     ...COMMAND,

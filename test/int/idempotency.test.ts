@@ -148,7 +148,7 @@ async function expectOncePerKey({ told, userUuid }: ReturnType<typeof createHist
   }
 }
 
-it('a key runs once, and all callers with its code get that run', {
+it('code runs once under its key, and all callers with the same key and code get that run', {
   timeout: TIMEOUT_MS,
 }, async () => {
   await fc.assert(
