@@ -267,7 +267,7 @@ describe('upkeep', () => {
     expect(await queries.poolIdentity('e2')).toEqual(made[0]);
   });
 
-  it('forgets old idempotency keys and the cursors of removed workers, and nothing else', async () => {
+  it('deletes old idempotency keys and the cursors of removed workers, and nothing else', async () => {
     const claim = (key: string) => ({
       tenant: 'default',
       userUuid: 'keys',
