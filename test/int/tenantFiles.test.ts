@@ -7,7 +7,7 @@ const { db, start } = await useServiceGateways({ MAX_TOTAL_WORKERS: '3' });
 const { service, server } = await start();
 const origin = `http://127.0.0.1:${(await server.listen()).port}`;
 
-/** A user of the other tenant, with a session; and nobody's name, of the same length. */
+/** A user of the other tenant, with a session, and a name of the same length that nobody has. */
 const [THEIRS, NOBODY] = ['theirs', 'nobody'];
 const PATHS = ['a.txt', '', '?archive=tar'];
 

@@ -146,7 +146,7 @@ describe('an invalid message closes with 4400', () => {
     expect(await connection.closed).toBe(4400);
   });
 
-  it('a binary frame that holds none', async () => {
+  it('a binary frame that holds no message', async () => {
     const connection = await acknowledged();
     connection.socket.send(Buffer.from([1, 2, 3]));
     expect(await connection.closed).toBe(4400);
@@ -332,7 +332,8 @@ describe('a client that reads nothing', () => {
     void streams[0]?.returned.then(() => {
       isCut = true;
     });
-    // Now and then a stream has an item: it is sent and never read or, once the connection is closing, not even sent.
+    // The streams fail one after the other. Their errors are sent and never read or, once the connection is closing,
+    // not even sent.
     while (!isCut) {
       idle.pop()?.fail(new DomainError('NOT_FOUND', 'Gone.'));
       await delay(5);
