@@ -71,7 +71,7 @@ describe('a list of executions', () => {
     });
   });
 
-  it('is refused when their code is too long', async () => {
+  it('is refused when the code of its executions is too long', async () => {
     for (let n = 0; n < 3; n += 1) await execution(LARGE, '');
     const codes = (first: number) =>
       ask(`{ executions(first: ${first}) { edges { node { code } } } }`);

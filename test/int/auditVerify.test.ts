@@ -10,7 +10,10 @@ import { type TestDatabase, useDatabase } from '../support/database.ts';
 let db: TestDatabase;
 let gateway: Database;
 let heads: AuditHead[];
-/** Three days with seven events each, whose heads are noted outside, and seven events of a day that is not over. */
+/**
+ * Records three closed days with seven events each, and seven events of a day that is not over. Keeps the heads of the
+ * closed days outside of the database.
+ */
 beforeEach(async () => {
   db = await useDatabase(onTestFinished);
   gateway = await db.open();

@@ -55,7 +55,7 @@ describe('the role cellhouse_auditor', () => {
       await expect(ask(`SELECT ${query}`)).rejects.toThrow('permission denied');
   });
 
-  it('reads code while it was last made with `withCode`', async () => {
+  it('reads code if it was last made with `withCode`', async () => {
     await makeIt(true);
     expect(await ask('SELECT DISTINCT code FROM audit.executions')).toEqual([{ code: 'print(1)' }]);
     await makeIt(false);

@@ -12,7 +12,7 @@ import {
   WRONG,
 } from '../support/hostileDoors.ts';
 
-/** As many as a thousand users who left their programs open. */
+/** Like the connections of a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;
 const HALF_OPEN = 100;
 /** How long a token lives that expires during a test. */
@@ -44,7 +44,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     ['with a body that is too large', { token: own, body: `"${'x'.repeat(MAX_BODY_BYTES)}"` }, 413],
     ['with a body that is no JSON', { token: own, body: '{"a":' }, row.malformed],
     ['with a body of zeros', { token: own, body: '\0'.repeat(99) }, row.malformed],
-  ])('a call %s is refused in words', async (_what, asked, status) => {
+  ])('a call %s is refused with a message that contains no token', async (_what, asked, status) => {
     const before = await created();
     const answer = await ask(row, asked);
     expect([answer.status, answer.text]).toEqual([status, expect.stringMatching(/[a-z]{4}/)]);
@@ -64,7 +64,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     expect(log.join()).not.toContain(token);
   });
 
-  it('requests that stop half-way keep nobody out, and create nothing', async () => {
+  it('requests that stop half-way block no other caller, and create nothing', async () => {
     const before = await created();
     const head = `${row.method} /t/${own}${row.path} HTTP/1.1\r\nHost: localhost\r\n`;
     await Promise.all(

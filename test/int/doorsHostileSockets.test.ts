@@ -12,7 +12,7 @@ import {
   WRONG,
 } from '../support/hostileDoors.ts';
 
-/** As many as a thousand notebooks that were left open. */
+/** Like the WebSockets of a thousand notebooks that were left open. */
 const IDLE_SOCKETS = 1_000;
 const LIFE_MS = 2_000;
 

@@ -1,4 +1,4 @@
-/** Long listings at the E2B door, from a service without an end of entries. e2bFilesystem.test.ts has real folders. */
+/** Long listings at the E2B door, from a service with endless entries. e2bFilesystem.test.ts has real folders. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { serveEnvd } from '../../src/doors/e2b/envd/routes.ts';

@@ -11,7 +11,7 @@ import { newId } from '../../src/process/newId.ts';
 import { allFrames, frameOf, framesOf, startEnvd } from '../support/e2b/envd.ts';
 import { MAX_BODY_BYTES } from '../support/transportServer.ts';
 
-/** As many pieces of 1 MiB are more than all buffers between server and client hold. */
+/** How many pieces of 1 MiB are sent: more than all buffers between server and client hold. */
 const MANY = 64;
 const PIECE = 'x'.repeat(1_048_576);
 

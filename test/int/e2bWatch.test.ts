@@ -1,4 +1,7 @@
-/** Watchers of folders in a sandbox of E2B's door, with a real worker, at the gateway that holds it and at another one. */
+/**
+ * Watchers of folders in a sandbox of E2B's door, with a real worker, at the gateway that holds the worker and at
+ * another.
+ */
 import { beforeAll, expect, it } from 'vitest';
 import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';

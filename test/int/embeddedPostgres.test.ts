@@ -98,11 +98,11 @@ describe('a fresh start', () => {
     expect(existsSync(unfinished)).toBe(false);
   });
 
-  it('finds a short place for the socket of a very long DATA_DIR, where it follows no link', async () => {
+  it('puts the socket of a very long DATA_DIR into a folder with a short path, and follows no link there', async () => {
     const long = join(parent, 'x'.repeat(120));
     expect(await query(await ensure(long), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await stopEmbeddedPostgres({ dataDir: long, logger });
-    // In that folder, every user may place something.
+    // Every user may create something in that folder.
     const { socketDir } = layoutOf(long);
     const target = join(parent, 'target');
     mkdirSync(target);

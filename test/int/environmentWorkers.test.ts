@@ -60,7 +60,7 @@ const idleOf = async (environment: Environment | null) => {
 };
 
 describe('a session in an environment', () => {
-  it('gets a worker of its newest version that is ready, and a session in none gets a plain one', async () => {
+  it('gets a worker of the newest version that is ready, and a session in no environment gets a plain worker', async () => {
     const science = await builtEnvironment(third, 'science');
     await beginEnvironment(third, 'science');
     const [one, plain] = await Promise.all([open('science'), open(null, second)]);
@@ -73,7 +73,7 @@ describe('a session in an environment', () => {
     expect(plain).toMatchObject({ environment: null, hasOptions: false });
   });
 
-  it('is refused if there is no such environment, or none that is ready', async () => {
+  it('is refused if the environment does not exist, or has no version that is ready', async () => {
     await beginEnvironment(third, 'early');
     const former = await builtEnvironment(third, 'former');
     await removeEnvironment(third, former);
@@ -87,7 +87,7 @@ describe('a session in an environment', () => {
     await expect(open('x'.repeat(64))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   });
 
-  it('differs from one in another environment, and is found by the same options', async () => {
+  it('is returned for the same options, and differs from a session in another environment', async () => {
     await builtEnvironment(third, 'science');
     const user = someone();
     const session = await open('science', first, user);
@@ -226,9 +226,9 @@ describe('two environments at MAX_TOTAL_WORKERS, at two gateways', () => {
 });
 
 /**
- * The highest number of workers that existed at a time since then, from their events. Commits that come at the same
- * time share a transaction, in which one worker may be requested before another is retired. So the number is taken only
- * at the end of a transaction.
+ * The highest number of workers that existed at a time since `from`, according to their events. Commits that come at
+ * the same time share a transaction, in which one worker may be requested before another is retired. So the number is
+ * taken only at the end of a transaction.
  */
 async function mostAtOnce(from: Date): Promise<number> {
   const [row] = await db.sql<{ most: number }[]>`

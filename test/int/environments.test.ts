@@ -238,7 +238,7 @@ describe('an environment', () => {
     });
     build.fail(3);
     await reaches(first, 3, 'FAILED');
-    // The upkeep requests a version that failed again only later.
+    // After this failure, the upkeep requests the version again only later.
     await first.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
     (await engine.begun(4)).succeed('sha256:tools');
     await eventually(async () => (await servingOf(db.queries, 'tools')) !== null);
@@ -252,7 +252,7 @@ describe('an environment', () => {
     engine.all.delete('sha256:1');
     await gateway.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
     (await engine.begun(2)).succeed('sha256:tools');
-    // The upkeep follows a build.
+    // The upkeep runs after a build.
     (await engine.begun(3)).succeed('sha256:2');
     await reaches(gateway, 2, 'READY');
     expect(await version(gateway)).toMatchObject({ number: 2, reason: 'image-lost' });

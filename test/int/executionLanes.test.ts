@@ -110,7 +110,7 @@ describe('a session', () => {
     return store.commit({ streams: [closed], idleSince: halfHourAgo() });
   };
 
-  it('is idle while a command runs that was asked for long ago, and after its end', async () => {
+  it('is idle even while a command runs that was requested long ago, and after its end', async () => {
     const session = await openSession(new Date(Date.now() - 2 * HOUR_MS));
     const execution = await request(session, { options: COMMAND, at: hourAgo() });
     expect(await isIdle(session)).toBe(true);
@@ -134,7 +134,7 @@ describe('a session', () => {
     await expect(close(session)).rejects.toThrow('used meanwhile');
   });
 
-  it('was last active when a command was asked for, and when code ended', async () => {
+  it('was last active when a command was requested, or when code ended', async () => {
     const session = await openSession(new Date(Date.now() - 2 * HOUR_MS));
     const activity = async () => (await queries.lastActivity([session.id])).get(session.id);
     const command = await request(session, { options: COMMAND, at: hourAgo() });

@@ -24,7 +24,7 @@ beforeEach(async () => {
  * values.
  */
 const EMPTY_BY_THEN = ['execution_inputs', 'execution_variables', 'session_variables'];
-/** Tables with ids, counts, times and texts of gateways. Nothing in them comes from users or names one. */
+/** Tables with ids, counts, times and texts of gateways. Nothing in them comes from users or names a user. */
 const OF_NOBODY = [
   ...['accepted_ends', 'chain_days', 'chain_head', 'context_readers'],
   ...['environment_uses', 'environments'],
@@ -45,7 +45,7 @@ it('every table is covered: a new one must be forgotten, or be listed as one wit
   );
 });
 
-/** All rows and events of somebody, as text. */
+/** All rows and events of a user, as text. */
 const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) => [
   ...(await db.sql`
     SELECT x::text AS row FROM executions x WHERE tenant = ${tenant} AND user_uuid = ${userUuid}
@@ -54,7 +54,7 @@ const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) =
     ORDER BY 1`),
 ];
 
-it('forgetting a user leaves nothing of the user in any table or statistics, and the usage under a pseudonym', async () => {
+it('forgetting a user leaves nothing of the user in any table or statistics, and keeps the usage under a pseudonym', async () => {
   const { ann, bob, other, db, forgetAnn, usage, expectIntact } = all;
   // Before, the search finds everything, so the test can fail.
   for (const mark of ann.marks) expect(await searchEverywhere(db, [mark])).not.toEqual([]);

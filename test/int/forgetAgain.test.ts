@@ -27,7 +27,7 @@ beforeEach(async () => {
   all = await useForgettables(onTestFinished);
 });
 
-it('forgets what was pruned before, and prunes what was forgotten', async () => {
+it('forget works on pruned history, and prune on forgotten history', async () => {
   const { ann, bob, db, run, forgetAnn, expectIntact } = all;
   await pruneHistory(db.address, { before: new Date(), archive: null, newId });
   await forgetAnn();
@@ -38,7 +38,7 @@ it('forgets what was pruned before, and prunes what was forgotten', async () => 
   await expectIntact();
 });
 
-it('leaves one gap in place of output, which a later prune keeps as it is', async () => {
+it('forget leaves one gap in place of output, which a later prune keeps as it is', async () => {
   const { ann, db, forgetAnn } = all;
   const outputs = () => db.sql`
     SELECT kind, body FROM output_events WHERE execution_id = ${ann.executionId} ORDER BY seq`;
@@ -53,7 +53,7 @@ it('leaves one gap in place of output, which a later prune keeps as it is', asyn
   expect([...(await outputs())]).toEqual([...left]);
 });
 
-it('does not deadlock with a prune, which locks the same events in another order', async () => {
+it('forget does not deadlock with a prune, which locks the same events in another order', async () => {
   const { db, gateway, expectIntact } = all;
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
   // By position, the second is first; by stream, it is last.
@@ -92,7 +92,7 @@ it('does not deadlock with a prune, which locks the same events in another order
   await expectIntact();
 });
 
-it('completes when it is repeated, wherever it was killed', async () => {
+it('a repeated forget completes, wherever the first one was killed', async () => {
   const { ann, bob, db, gateway, usage, expectIntact } = all;
   const before = await usage();
   const owner = { tenant: ann.tenant, userUuid: null };
@@ -121,7 +121,7 @@ it('completes when it is repeated, wherever it was killed', async () => {
   await expectIntact();
 });
 
-it('keeps an execution that was accepted meanwhile, and its key, and reports that it must be repeated', async () => {
+it('forget keeps an execution that was accepted meanwhile, and its key, and reports that it must be repeated', async () => {
   const { ann, db, gateway } = all;
   const { tenant, userUuid } = ann;
   const requested = executionRequested({ tenant, userUuid, idempotencyKey: 'new' });
@@ -139,7 +139,7 @@ it('keeps an execution that was accepted meanwhile, and its key, and reports tha
   expect(await gateway.queries.execution(executionId)).toMatchObject({ tenant, userUuid });
 });
 
-it('does not empty an event that was recorded while it waited for the row: the audit chain would not account for that', async () => {
+it('forget empties no event that was recorded while it waited for a row: the audit chain would not account for that', async () => {
   const { db, gateway, expectIntact } = all;
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
   const quotaId = quotaIdOf(owner.tenant, owner.userUuid, 'OPEN_SESSIONS');

@@ -58,7 +58,7 @@ describe('kernel specs', () => {
     expect((await ask(anns, 'GET', '/kernelspecs/gone')).status).toBe(404);
   });
 
-  it('that are unknown are refused as by a Jupyter server, wherever one is named', async () => {
+  it('that are unknown are refused as a Jupyter server refuses them, in every request that names one', async () => {
     const message = (name: string) =>
       `The '${name}' kernel is not available. Please pick another suitable kernel instead: python3, art, science.`;
     const refusal = (name: string) => ({

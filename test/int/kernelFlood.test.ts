@@ -17,7 +17,7 @@ const PREPARE_TIMEOUT_MS = 120_000;
 const SLOW = { timeout: 240_000 };
 /** More than the slowest machine needs for a flood. */
 const RUN_TIMEOUT_MS = 200_000;
-/** How long the gateway is away. The issue names this duration. */
+/** How long the gateway is away. */
 const AWAY_MS = 10_000;
 /** The agent's default (docs/internals/worker-protocol.md). */
 const REPLAY_BUFFER_BYTES = 33_554_432;

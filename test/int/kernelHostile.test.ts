@@ -15,7 +15,10 @@ const PREPARE_TIMEOUT_MS = 60_000;
 const FLOOD = { timeout: 120_000 };
 /** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
-/** What a busy machine may add to a limit of two seconds. Before the agent had a bound, it took fifteen. */
+/**
+ * What a busy machine may add to the time limit and the grace. Before the agent limited its work, such a flood took 15
+ * s.
+ */
 const SLOW_MACHINE_MS = 2_000;
 /** A busy machine lets a kernel have this multiple of its grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
@@ -45,7 +48,7 @@ afterEach(async () => {
   expect(honest.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'as ever' }]);
   expect(honest.outcome).toMatchObject({ status: 'OK', truncated: false });
   expect((await server.agentBytes()) - firstAgentBytes).toBeLessThan(MAX_AGENT_GROWTH_BYTES);
-  // None of it broke the protocol or was invalid to the gateway.
+  // No message of the attack broke the protocol or was invalid to the gateway.
   expect(runner.recorded.counts).toMatchObject({ connections: 1, invalid: 0, ignored: 0 });
 });
 

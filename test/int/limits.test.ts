@@ -116,7 +116,7 @@ describe('isFirstExecution', () => {
     expect(outcomes.at(-1)?.status).toBe('fulfilled');
   });
 
-  it('accepts none after an execution that has finished, nor beside another of the same group', async () => {
+  it('accepts no request after an execution that has finished, nor beside another request of the same group', async () => {
     const [used, fresh] = [await openSession('used'), await openSession('fresh')];
     const { store } = gateway;
     const { states } = await store.commit(first(used));

@@ -126,7 +126,7 @@ describe('sessions', () => {
     expect(await queries.openSessionOfWorker(mine.workerId)).toBeNull();
   });
 
-  it('are idle when nothing runs, and nothing was requested, ended or used since', async () => {
+  it('are idle when nothing runs, and nothing was requested, ended or used since the given time', async () => {
     const open = (userUuid: string, ms: number) =>
       commitOne<'session'>(
         gateway.store,

@@ -134,7 +134,7 @@ describe('two gateways', () => {
     });
   });
 
-  it('running and queued executions are limited apart from each other', async () => {
+  it('running and queued executions are limited separately', async () => {
     const principal = newPrincipal();
     await limit(principal.tenant, { RUNNING_EXECUTIONS: 2 });
     await limit(principal.tenant, { QUEUED_EXECUTIONS: 3 }, 'a');
@@ -167,7 +167,7 @@ describe('two gateways', () => {
     await submit('c');
   });
 
-  it('executions of a minute are limited, and a repeated key is no new one', async () => {
+  it('executions per minute are limited, and a repeated key does not count again', async () => {
     const principal = newPrincipal();
     await limit(principal.tenant, { EXECUTIONS_PER_MINUTE: 2 }, 'a');
     await inOneMinute();
@@ -216,7 +216,7 @@ describe('two gateways', () => {
       0,
     );
 
-    // One user may have none, whatever their tenant may.
+    // A user may be limited to none, even if the tenant has no limit.
     await set(null);
     await set(0, 'c');
     await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);

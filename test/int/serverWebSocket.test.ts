@@ -178,7 +178,7 @@ describe('operations over WebSocket', () => {
       await asked.isOpen;
       if (how === 'leaves') connection.socket.terminate();
       else connection.send({ id: 'a', type: 'complete' });
-      // After two more calls the server has noticed it.
+      // After two more calls the server has noticed that the client unsubscribed or left.
       for (let call = 0; call < 2; call += 1) await query(POOL_QUERY);
       gone.open();
       await stream.returned;

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await make('AUDITOR', { role: 'AUDITOR' });
 });
 
-/** What a request tells, apart from the name that was asked and the time. */
+/** The answer to a request, without the name of the requested user and the date. */
 async function told(token: string, method: string, user: string, path: string) {
   const response = await fetch(`${origin}/files/${user}/${path}`, {
     method,

@@ -37,7 +37,7 @@ describe('a tenant', () => {
     for (const userUuid of ['one', 'two']) await run(B, '1', userUuid);
     expect(await service.poolStatus(B)).toMatchObject({ totalWorkers: 2, busyWorkers: 2 });
     await run(A, '1', 'bob');
-    // What the other tenant did gave no item. The next one is for the second user of A, who may have to wait.
+    // The calls of the other tenant gave no item. The next item is for the second user of A, who may have to wait.
     const { busyWorkers, waitingRequests } = (await next).value ?? own;
     expect(busyWorkers + waitingRequests).toBeGreaterThanOrEqual(2);
     await expect
@@ -96,7 +96,7 @@ describe('a tenant', () => {
   });
 });
 
-it('a tenant with a quota of sessions sees it as the size of the pool', async () => {
+it('a tenant sees its quota of sessions as the size of the pool', async () => {
   await service.setQuota(AUTH_TOKEN_HOLDER, { kind: 'OPEN_SESSIONS', limit: 3, tenant: 'a' });
   await expect.poll(() => service.poolStatus(A)).toMatchObject({ maxTotalWorkers: 3 });
   expect(await service.poolStatus(B)).toMatchObject({ maxTotalWorkers: 7 });

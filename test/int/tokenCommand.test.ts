@@ -1,4 +1,7 @@
-/** `cellhouse token` on a real database: what it makes, shows and writes, and that it makes nothing in vain. */
+/**
+ * `cellhouse token` on a real database: what it makes, shows and writes, and that it makes no token whose secret is
+ * lost.
+ */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -51,7 +51,7 @@ describe('a token', () => {
     }
   });
 
-  it('is nowhere in the database but as its hash, and a wrong one lets nobody in', async () => {
+  it('is in the database only as its hash, and a wrong token lets nobody in', async () => {
     const { secret, token } = await create();
     expect(secret).toMatch(/^ch_[A-Za-z0-9_-]{43}$/);
     const rows = await db.sql`SELECT 1 FROM tokens t, events e
@@ -138,7 +138,7 @@ describe('a token', () => {
   });
 });
 
-it('a token is the actor of the events that its holder causes, in events and in the audit views', async () => {
+it('a token is the actor of what its holder causes, in events and in the audit views', async () => {
   const user = userUuid();
   const { secret, token } = await create({ role: 'USER', userUuid: user });
   const actor = { token: token.id, role: 'USER', tenant: 'blue', door: 'graphql' };

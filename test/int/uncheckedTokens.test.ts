@@ -1,4 +1,4 @@
-/** A token that no gateway can check, because the database is away: its holder is asked to come back, on every wire. */
+/** While the database is away, no gateway can check a token. Each protocol tells the client to try again. */
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { DatabaseAwayError } from '../../src/events/store/eventStore.ts';

@@ -70,7 +70,7 @@ describe('the handshake', () => {
   );
 
   it.each(['graphql-ws', 'something, else'])(
-    'answers a client that offers %s alone with 4406, whatever its library makes of that',
+    'sends the close code 4406 to a client that offers only %s',
     async (offered) => {
       const { port } = await startTransport(quiet());
       expect(await closeCodeOnWire(port, offered)).toBe(4406);
@@ -223,7 +223,7 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
-  it('are refused one by one beyond the limit of a connection, and the others live', async () => {
+  it('are refused one by one beyond the limit of a connection, and the others go on', async () => {
     const connection = await acknowledged();
     const wanted = 10_000;
     for (let n = 0; n < wanted; n += 1) subscribe(connection, `s${n}`, FOLLOW);
