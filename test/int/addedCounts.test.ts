@@ -1,4 +1,6 @@
-/** Counts that are added in the database: nothing is added twice, and what was never sent is not lost. */
+/**
+ * Counts are added to rows in the database. No count is added twice, and a count that could not be sent is sent later.
+ */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { createEgressLog } from '../../src/egress/egressLog.ts';
@@ -46,7 +48,7 @@ it.each([
       ]),
   ],
 ])(
-  'counts of %s are not added again after their answer was lost',
+  'counts of %s are not added again after the answer of the database was lost',
   async (_, table, column, add) => {
     await add();
     const { adding } = await db.sql.begin(async (transaction) => {
@@ -59,7 +61,7 @@ it.each([
         return waiting.length === 1;
       });
       proxy.cut();
-      // Not the promise alone, which would be waited for here.
+      // In an object, because `begin` would wait for a promise.
       return { adding: pending };
     });
     expect(await adding).toMatchObject([{ status: 'rejected' }]);

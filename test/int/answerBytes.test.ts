@@ -1,6 +1,6 @@
 /**
- * One answer reads and carries at most MAX_RESPONSE_BYTES, over GraphQL on a real database. A part never passes for the
- * whole.
+ * An answer over GraphQL reads and carries at most MAX_RESPONSE_BYTES. A larger answer is refused or comes in pages,
+ * and is never cut silently. The database is real.
  */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
@@ -49,7 +49,7 @@ describe('a list of executions', () => {
   it.each([
     ['over', true],
     ['running', false],
-  ])('says so when the outputs of those that are %s are too many', async (_what, isOver) => {
+  ])('is refused when the executions are %s and have too much output', async (_what, isOver) => {
     const oldest = await execution('1', 'first', isOver);
     for (const code of ['2', '3', '4']) await execution(code, LARGE, isOver);
     for (const field of ['stdout', 'outputs { seq }', 'outputs(first: 9) { seq }']) {
@@ -71,7 +71,7 @@ describe('a list of executions', () => {
     });
   });
 
-  it('is refused when their code is too long', async () => {
+  it('is refused when the code of its executions is too long', async () => {
     for (let n = 0; n < 3; n += 1) await execution(LARGE, '');
     const codes = (first: number) =>
       ask(`{ executions(first: ${first}) { edges { node { code } } } }`);
@@ -117,7 +117,7 @@ describe('events', () => {
     expect(given).toEqual(codes);
   });
 
-  it('that alone are too large are listed, but their data is refused', async () => {
+  it('are listed even if one is larger than an answer; only its data is refused', async () => {
     await execution('x'.repeat(MAX_RESPONSE_BYTES), '');
     await execution('small', '');
     const types = 'types: [ExecutionRequested]';
@@ -133,7 +133,7 @@ describe('events', () => {
     expect(next.edges).toMatchObject([{ node: { data: { code: 'small' } } }]);
   });
 
-  it('count as part of the answer, however often they are asked for', async () => {
+  it('count each time that one answer contains them', async () => {
     for (let n = 0; n < 2; n += 1) await execution(LARGE, '');
     const one = 'events(types: [ExecutionRequested]) { edges { node { data } } }';
     const { errors } = await ask(`{ a: ${one} b: ${one} }`);

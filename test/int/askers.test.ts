@@ -1,4 +1,4 @@
-/** Commits whose asker is let in no more when they are sent, or sent again. */
+/** A commit is not sent, or not sent again, once its asker is no longer let in. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import { LOCK_CLASS } from '../../src/events/store/advisoryLocks.ts';
@@ -22,7 +22,7 @@ afterEach(async () => {
   await proxy.close();
 });
 
-/** Is let in until a commit or its answer was lost. */
+/** Is let in until the proxy has dropped a commit or an answer. */
 const asker: Asker = {
   get isOver() {
     return proxy.lost > 0;
@@ -30,7 +30,7 @@ const asker: Asker = {
   fresh: () => null,
 };
 
-/** Three commits in one group. The second has this asker. */
+/** Sends three commits in one group. The second has this asker. */
 async function commitThree(of: Asker) {
   const appends = [workerRequested(), workerRequested(), workerRequested()];
   const outcomes = await Promise.allSettled(
@@ -40,24 +40,24 @@ async function commitThree(of: Asker) {
   );
   const told = outcomes.map((each) => (each.status === 'fulfilled' ? each.value.events : []));
   const recorded = await Promise.all(appends.map(({ id }) => db.readStream('worker', id)));
-  // With their positions.
+  // A commit returns its events with the positions that were recorded.
   expect(told).toEqual(recorded);
   return outcomes.map((each) => (each.status === 'rejected' ? each.reason : 'committed'));
 }
 
-describe('an asker who goes while the database does not answer', () => {
-  it('begins nothing if the commit did not reach the database', async () => {
+describe('an asker whose access ends while the database does not answer', () => {
+  it('commits nothing if the commit did not reach the database', async () => {
     proxy.loseNextCommit();
     const outcomes = await commitThree(asker);
     expect(outcomes).toEqual(['committed', expect.any(AskerGoneError), 'committed']);
   });
 
-  it('has begun what the database had committed', async () => {
+  it('learns that the commit succeeded if only its answer was lost', async () => {
     proxy.loseNextAnswer();
     expect(await commitThree(asker)).toEqual(['committed', 'committed', 'committed']);
   });
 
-  it('is asked about again after a wait', async () => {
+  it('is checked again after the wait for the database', async () => {
     await proxy.refuse();
     let isOver = false;
     const commits = commitThree({
@@ -73,8 +73,8 @@ describe('an asker who goes while the database does not answer', () => {
   });
 });
 
-describe('while nobody knows who is let in', () => {
-  it('a commit waits until that is known', async () => {
+describe('while it is unknown whether the asker is let in', () => {
+  it('its commit waits until that is known', async () => {
     let isOver = false;
     let known = false;
     const commits = commitThree({
@@ -94,7 +94,7 @@ describe('while nobody knows who is let in', () => {
     expect(await commits).toEqual(['committed', expect.any(AskerGoneError), 'committed']);
   });
 
-  it('others wait for a second at most', async () => {
+  it('other commits wait for a second at most', async () => {
     const startedAt = performance.now();
     const unknown: Asker = { isOver: false, fresh: () => new Promise(() => {}) };
     const away = expect.objectContaining({ code: 'DATABASE_UNAVAILABLE' });
@@ -105,10 +105,10 @@ describe('while nobody knows who is let in', () => {
   });
 });
 
-it('what two attempts have begun in turn is not taken for one transaction', async () => {
+it('two commits of a group that were stored by different attempts are not taken for one transaction', async () => {
   const one = workerRequested();
   const other = workerRequested();
-  // The first attempt is of the one alone, and each later attempt of the other alone.
+  // The first attempt sends only `one`, and each later attempt only `other`.
   const unknown: Asker = {
     isOver: false,
     fresh: () => (proxy.lost === 0 ? new Promise(() => {}) : null),

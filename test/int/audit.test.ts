@@ -237,7 +237,7 @@ describe('docs/run/audit.md', () => {
   });
 });
 
-it('11: tells what each token did, and what has no actor', async () => {
+it('11: what each token did, and what was done without a token', async () => {
   expect(await answer(11)).toMatchObject([
     { actorToken: null, name: null, userUuid: 'ada', executions: 4 },
     { actorToken: null, name: null, userUuid: 'bob', executions: 1 },
@@ -245,7 +245,7 @@ it('11: tells what each token did, and what has no actor', async () => {
 });
 
 describe('audit.inputs', () => {
-  it('10: tells what input was sent, but of a password only that', async () => {
+  it('10: which input was sent, but only the length of a password', async () => {
     const rows = await answer(10);
     expect(
       rows.map(({ inputOffset, bytes, isSecret, input }) => [
@@ -265,7 +265,7 @@ describe('audit.inputs', () => {
 });
 
 describe('audit.files', () => {
-  it('8: tells who changed which file, and says UNKNOWN where no outcome is known', async () => {
+  it('8: who changed which file, with UNKNOWN if no outcome is known', async () => {
     const rows = (await answer(8)).filter(({ source }) => source === 'api');
     expect(rows.map(({ path, operation, outcome }) => [path, operation, outcome])).toEqual([
       ['gone.txt', 'delete', 'UNKNOWN'],
@@ -277,7 +277,7 @@ describe('audit.files', () => {
     expect(rows[1]).toMatchObject({ errorCode: 'FILE_ACCESS_DENIED' });
   });
 
-  it('tells what executions changed, as far as anybody knows', async () => {
+  it('lists what executions changed, with UNKNOWN if the worker was lost', async () => {
     const rows = await db.sql`
       SELECT user_uuid, operation, path, outcome, size_bytes, reason, is_shared, modified_at IS NULL AS is_undated
       FROM audit.files WHERE source = 'execution' ORDER BY first_position, path`;
@@ -290,7 +290,7 @@ describe('audit.files', () => {
 });
 
 describe('the audit views', () => {
-  it('say of every column what it means', async () => {
+  it('describe every column', async () => {
     const columns = await db.sql<{ name: string; meaning: string | null }[]>`
       SELECT c.relname || '.' || a.attname AS name, col_description(c.oid, a.attnum) AS meaning
       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -313,14 +313,14 @@ describe('the audit views', () => {
     expect(columns.filter(({ meaning }) => !meaning).map(({ name }) => name)).toEqual([]);
   });
 
-  it('can be read whole, whatever odd text there is', async () => {
+  it('can be read completely, whatever text users sent', async () => {
     for (const view of ['executions', 'sessions', 'workers', 'usage_daily', 'files', 'inputs']) {
       const rows = await db.sql`SELECT * FROM audit.${db.sql(view)}`;
       expect(rows.length).toBeGreaterThan(0);
     }
   });
 
-  it('tell of a session what its executions cost', async () => {
+  it('give what the executions of a session cost', async () => {
     const [row] = await db.sql`SELECT * FROM audit.sessions WHERE session_id = ${session.id}`;
     expect(row).toMatchObject({
       executions: 4,

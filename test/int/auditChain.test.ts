@@ -1,4 +1,4 @@
-/** What seals the events beside the commits, and takes heads out of the database. */
+/** The audit keeper seals events in the background, and copies the heads of closed days out of the database. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -53,7 +53,7 @@ interface Kept {
   readonly log: Record<string, unknown>[];
 }
 
-/** A keeper that does in milliseconds what takes seconds in a gateway. */
+/** Starts a keeper with intervals of 20 ms, which are 10 s and 60 s in a gateway. */
 function keep(database: Database, dataDir: string): Kept {
   const log: Record<string, unknown>[] = [];
   const lines = new Writable({
@@ -81,7 +81,7 @@ const untilNoted = (dataDir: string, count: number) =>
   until('heads are noted', async () => (await linesOf(dataDir)).length === count, LIMIT_MS);
 
 describe('the audit keeper', () => {
-  it('seals events that it finds and events that come, and says how many are left', async () => {
+  it('seals old and new events, and reports how many are not sealed yet', async () => {
     await addHistory(gateway, { executions: 300 });
     expect(await unsealed()).toBe(601);
     const { keeper } = keep(gateway, newDataDir());
@@ -92,7 +92,7 @@ describe('the audit keeper', () => {
     expect(await verifyChain(db.address, [])).toMatchObject({ events: 608, findings: [] });
   });
 
-  it('is one of all gateways, and another one when that is gone', async () => {
+  it('seals in one gateway only, and in another once the first has released the lease', async () => {
     const other = await db.open();
     const first = keep(gateway, newDataDir());
     await until('one has the lease', async () => gateway.leases.isHeld('audit'), LIMIT_MS);
@@ -137,7 +137,7 @@ describe('the audit keeper', () => {
     expect(readFileSync(auditHeadsPath(dataDir), 'utf8').split('\n')).toHaveLength(3);
   });
 
-  it('says when the database does not have the chain of its file', async () => {
+  it('reports heads in its file that differ from those in the database', async () => {
     const dataDir = newDataDir();
     await addHistory(gateway);
     await closeDay(db, gateway, 1);
@@ -152,7 +152,7 @@ describe('the audit keeper', () => {
     ]);
   });
 
-  it('says when another day differs, although no more days do', async () => {
+  it('reports again when another day differs, even if the number of days is the same', async () => {
     const dataDir = newDataDir();
     await addHistory(gateway);
     await closeDay(db, gateway, 2);
@@ -191,7 +191,7 @@ describe('sealing', () => {
     ]);
   });
 
-  it('gives a worker to the tenant of its session, from when it was assigned, and before that to nobody', async () => {
+  it('counts the events of a worker for no tenant until it is assigned, and then for the tenant of its session', async () => {
     const { store } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     await seal(gateway);
@@ -227,10 +227,10 @@ describe('sealing', () => {
     });
   });
 
-  it('ends a page at 16 MiB of events, goes on with the next, and closes a day only when all of it is sealed', async () => {
+  it('seals at most 16 MiB of events in one page, and closes a day only when all its events are sealed', async () => {
     await seal(gateway);
     const MIB = 1024 * 1024;
-    // Of nothing that could be compressed.
+    // Random, so that PostgreSQL cannot compress it.
     const code = (bytes: number) => randomBytes((bytes / 4) * 3).toString('base64');
     for (const bytes of [10 * MIB, 10 * MIB, 20 * MIB, 4, 4])
       await commitOne(gateway.store, executionRequested({ code: code(bytes) }));
@@ -253,7 +253,7 @@ describe('sealing', () => {
     });
   });
 
-  it('warns once of a day that is open in the future', async () => {
+  it('warns once if the open day is in the future', async () => {
     await addHistory(gateway);
     await seal(gateway);
     await db.sql`UPDATE chain_head SET open_day = open_day + 400`;
@@ -277,11 +277,11 @@ describe('sealing', () => {
     await db.sql`UPDATE chain_head SET open_day = open_day - 2`;
     const pages = Array.from({ length: 8 }, () => gateway.queries.sealEvents('g', 500));
     expect(await Promise.all(pages)).toEqual(Array(8).fill(0));
-    // The day had been closed before; what is closed now does not replace it.
+    // The day was closed before. Closing it again does not replace its head.
     expect(await gateway.queries.auditHeads()).toEqual(before);
   });
 
-  it('goes on through the death of sealers, beside writers, and every event has its link', async () => {
+  it('links every event, although sealers are killed and others write meanwhile', async () => {
     const stopped = new AbortController();
     const writing = Array.from({ length: 8 }, async () => {
       while (!stopped.signal.aborted) await addHistory(gateway, { executions: 2 });

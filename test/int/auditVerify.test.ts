@@ -1,4 +1,4 @@
-/** Whoever may write to the database can change history, but not without `cellhouse audit verify` noticing. */
+/** `cellhouse audit verify` detects changes of history by somebody who may write to the database. */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { AuditHead } from '../../src/domain/auditHead.ts';
 import { verifyChain } from '../../src/events/chain/verifyChain.ts';
@@ -10,7 +10,10 @@ import { type TestDatabase, useDatabase } from '../support/database.ts';
 let db: TestDatabase;
 let gateway: Database;
 let heads: AuditHead[];
-/** Three days with seven events each, whose heads are noted outside, and seven events of a day that is not over. */
+/**
+ * Records three closed days with seven events each, and seven events of a day that is not over. Keeps the heads of the
+ * closed days outside of the database.
+ */
 beforeEach(async () => {
   db = await useDatabase(onTestFinished);
   gateway = await db.open();
@@ -109,7 +112,7 @@ describe('audit verify', () => {
     expect(await findings()).toEqual([expect.stringMatching(/^Event 0 .* was inserted/)]);
   });
 
-  it('finds an event that was inserted between others, of which the later were moved', async () => {
+  it('finds an event that was inserted between others by moving the later ones', async () => {
     await db.sql`UPDATE events SET position = -position - 1 WHERE position >= 27`;
     await db.sql`UPDATE events SET position = -position WHERE position < 0`;
     await db.sql`
@@ -147,7 +150,7 @@ describe('audit verify', () => {
     ]);
   });
 
-  it('finds a deleted salt that nothing accounts for', async () => {
+  it('finds that the salt of an event was deleted, although the event was not', async () => {
     await db.sql`UPDATE event_links SET salt = NULL WHERE position = 9`;
     expect(await findings()).toEqual([expect.stringMatching(/^Event 9 is there, although/)]);
   });
@@ -159,7 +162,7 @@ describe('audit verify', () => {
     expect(await findings()).toEqual([`${last} is at a position without a link: cut off.`]);
   });
 
-  it('finds that the last day was cut off although others have taken its place', async () => {
+  it('finds that the last day was cut off, although new events have taken its place', async () => {
     await cutLastDayOff();
     await addHistory(gateway);
     await addHistory(gateway);
@@ -190,7 +193,7 @@ describe('audit verify', () => {
     ]);
   });
 
-  it('finds a head that was set to less than the chain has', async () => {
+  it('finds a head whose position was set to one before the end of the chain', async () => {
     await db.sql`UPDATE chain_head SET position = 27`;
     const found = await findings();
     expect(found).toContainEqual(expect.stringMatching(/^The head of the database, at 27, is not/));
@@ -198,7 +201,7 @@ describe('audit verify', () => {
 });
 
 describe('hashes', () => {
-  it('are the same in SQL and here, whatever the events contain', async () => {
+  it('are the same in SQL and in TypeScript, whatever the events contain', async () => {
     const codes = [
       '',
       'ö€😀\u{10ffff}',

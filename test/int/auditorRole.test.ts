@@ -22,7 +22,7 @@ function login() {
   return client.sql;
 }
 
-/** A query on a connection of its own, which is closed before the next one. */
+/** Makes a query on a new connection, and closes the connection. */
 async function ask(query: string) {
   const options = { name: 'auditor', maxConnections: 1 };
   const client = createClient({ ...address, username: 'cellhouse_auditor' }, options);
@@ -40,7 +40,7 @@ const COLUMNS = `
   GROUP BY 1`;
 
 describe('the role cellhouse_auditor', () => {
-  it('reads every view, all columns but those with what users wrote', async () => {
+  it('reads every column of every view, except those with text that users wrote', async () => {
     const views = await db.sql.unsafe<{ view: string; columns: string }[]>(COLUMNS);
     const [all] = await db.sql`SELECT count(*) FROM pg_views WHERE schemaname = 'audit'`;
     expect(views).toHaveLength(all?.count);
@@ -55,7 +55,7 @@ describe('the role cellhouse_auditor', () => {
       await expect(ask(`SELECT ${query}`)).rejects.toThrow('permission denied');
   });
 
-  it('reads code, too, if it was made so, until it is made otherwise', async () => {
+  it('reads code if it was last made with `withCode`', async () => {
     await makeIt(true);
     expect(await ask('SELECT DISTINCT code FROM audit.executions')).toEqual([{ code: 'print(1)' }]);
     await makeIt(false);
@@ -115,7 +115,7 @@ describe('the role cellhouse_auditor', () => {
     await expect(login()`SELECT 1`).rejects.toThrow('too many connections');
   });
 
-  it('leaves the gateways what they need', async () => {
+  it('takes no right away that gateways need', async () => {
     const other = await db.open();
     await addHistory(other);
     await seal(other);

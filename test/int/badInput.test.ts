@@ -99,7 +99,7 @@ async function recorded(): Promise<unknown> {
 
 const overHttp: Ask = (query, variables) => askOverHttp(gateway, query, variables);
 const overWebSocket: Ask = (query, variables) => askOverWebSocket(gateway, query, variables);
-/** What refuses a value does not know the transport, which only carries the value and the errors. */
+/** A refusal does not depend on the transport, so a sample of the refusals is enough for WebSocket. */
 const TRANSPORTS = [
   ['HTTP', overHttp, REFUSALS],
   ['WebSocket', overWebSocket, REFUSAL_SAMPLE],

@@ -1,4 +1,7 @@
-/** What idle workers must be able to do, and how long others wait for their answer. The workers are programmed. */
+/**
+ * A call that needs a feature of its worker gets only an idle worker that has the feature. A gateway that is not
+ * connected to an idle worker asks its agent. The workers are programmed.
+ */
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
@@ -8,7 +11,7 @@ import { replaceIdle, useServiceGateways } from '../support/serviceGateways.ts';
 const SOON_MS = 3_000;
 
 const { db, workers, start, userUuid } = await useServiceGateways({ MIN_IDLE_WORKERS: '3' });
-/** The first one makes the idle workers, and holds them. */
+/** Makes the idle workers, and holds them. `other` is not connected to them. */
 const maker = await start();
 const other = await start();
 afterEach(() => {
@@ -28,24 +31,24 @@ const cell = (name: string, { service } = other) =>
 const idle = async () => (await db.queries.workersInStates(maker.pool.id, ['IDLE'])).map(idOf);
 const idOf = ({ id }: { readonly id: string }) => id;
 
-describe('a worker is claimed for what it can do', () => {
-  it('without a question at the gateway that has connected to it', async () => {
+describe('a call that needs a feature of its worker', () => {
+  it('gets a worker without asking its agent, at the gateway that is connected to it', async () => {
     workers.frozen.push(...(await replaceIdle(maker, db.queries)).map(idOf));
     const startedAt = performance.now();
     expect(await command('ann', maker)).toMatchObject({ status: 'OK' });
     expect(performance.now() - startedAt).toBeLessThan(SOON_MS);
   });
 
-  it('at another gateway, which takes another worker if the first does not answer soon', async () => {
+  it('gets another worker, at another gateway, if the agent of the first does not answer soon', async () => {
     await replaceIdle(maker, db.queries);
-    // The one that is offered first.
+    // The worker that is offered first.
     const [first = ''] = (
       await db.queries.idleWorkers(maker.pool.id, { environments: [null], preferred: [], limit: 1 })
     ).map(idOf);
     workers.frozen.push(first);
     const startedAt = performance.now();
     const commands = await Promise.all([command('ann'), command('bob')]);
-    // It is offered to nobody for a while.
+    // The silent worker is offered to no call for a while.
     const last = await cell('cem');
     expect(performance.now() - startedAt).toBeLessThan(SOON_MS);
     for (const each of [...commands, last]) {
@@ -55,7 +58,7 @@ describe('a worker is claimed for what it can do', () => {
     expect(await idle()).toContain(first);
   });
 
-  it('and stays if the image of all workers is too old, which the caller is told', async () => {
+  it('is refused if the image of all workers is too old, and the idle workers stay', async () => {
     workers.isFormer = true;
     const before = (await replaceIdle(maker, db.queries)).map(idOf);
     const refused = {

@@ -1,4 +1,4 @@
-/** Which commands a gateway must carry out when it takes a worker over. */
+/** Which durable requests a gateway must carry out when it takes a worker over. */
 import { describe, expect, it } from 'vitest';
 import type { ContextEvent } from '../../src/domain/context.ts';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
@@ -99,7 +99,7 @@ describe('pendingRequests', () => {
     },
   );
 
-  it('are those of open contexts: to make, to restart and to delete them', async () => {
+  it('are the unanswered requests to make, restart and delete open contexts', async () => {
     const { workerId, sessionId } = await sessionAfter();
     const session = await gateway.queries.session(sessionId);
     if (!session) throw new Error('There is no session.');
@@ -130,7 +130,7 @@ describe('pendingRequests', () => {
     expect(await pendingAfter(5, 'ContextDeleteRequested', 'ContextEnded')).toEqual([]);
   });
 
-  it('hold requests of all kinds as they were recorded, in the order of the requests', async () => {
+  it('are returned as they were recorded, whatever their kind, and in that order', async () => {
     const { workerId, ids } = await sessionAfter(ask);
     const interrupted = await executionAfter(workerId, interruptRequested());
     const found = await gateway.queries.pendingRequests(workerId, DURABLE_OPERATIONS);

@@ -32,7 +32,7 @@ const count = async (status: 'RUNNING' | 'QUEUED') =>
     .length;
 
 describe('a command', () => {
-  it('tells how its process ended, and shares the session with cells', async () => {
+  it('has the exit code or the signal of its process, and shares the session with cells', async () => {
     const fine = { language: 'BASH', contextId: null, stateLost: false, signal: null };
     const first = await run('true');
     expect(first).toMatchObject({ ...fine, status: 'OK', exitCode: 0, errorName: null });
@@ -53,7 +53,7 @@ describe('a command', () => {
     });
   });
 
-  it('runs beside other commands and cells; only so many run, and only so many wait', async () => {
+  it('runs beside cells and other commands, up to the limits of running and of waiting commands', async () => {
     workers.hold();
     const held = { userUuid: userUuid(), code: HOLD };
     await one.submit(AUTH_TOKEN_HOLDER, held);
@@ -66,7 +66,7 @@ describe('a command', () => {
         message: expect.stringContaining('commands'),
         details: { limit: MAX_QUEUED, queued: MAX_QUEUED },
       });
-    // The queue of cells is another one.
+    // Cells have a queue of their own.
     await other.submit(AUTH_TOKEN_HOLDER, held);
     expect(await count('RUNNING')).toBe(MAX_COMMANDS + 1);
     workers.letGo();
@@ -74,7 +74,7 @@ describe('a command', () => {
     await expect.poll(() => count('RUNNING')).toBe(0);
   });
 
-  it('may run for a day, which a cell may not', async () => {
+  it('may run for a day, unlike a cell', async () => {
     expect(await run('true', { timeoutMs: DAY_MS })).toMatchObject({ timeoutMs: DAY_MS });
     for (const timeoutMs of [null, DAY_MS, DAY_MS + 1])
       expect(await run('true', { isProcess: true, timeoutMs })).toMatchObject({
@@ -104,7 +104,7 @@ describe('a command', () => {
     expect(await one.session(AUTH_TOKEN_HOLDER, userUuid())).toBeNull();
   });
 
-  it('has another key than the same code as a cell', async () => {
+  it('conflicts under its idempotency key with the same code as a cell', async () => {
     const keyed = { idempotencyKey: 'k' };
     const first = await run('true', keyed);
     expect(await run('true', keyed, other)).toMatchObject({ id: first.id });
@@ -127,7 +127,7 @@ describe('a command', () => {
     ).toHaveLength(4);
   });
 
-  it('is found by the id of its process at any gateway, while it runs and a while longer', async () => {
+  it('is found by its process id at any gateway, while it runs and shortly after', async () => {
     workers.hold();
     const [first, second] = [
       await one.submit(AUTH_TOKEN_HOLDER, command(HOLD, { label: 'a' })),
@@ -162,7 +162,7 @@ describe('a command', () => {
     expect(await find()).toBeUndefined();
   });
 
-  it('of two with the same process id is found as the one that runs', async () => {
+  it('that runs is found rather than an ended one with the same process id', async () => {
     const done = await run('true');
     workers.hold();
     const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
@@ -176,7 +176,7 @@ describe('a command', () => {
     await expect.poll(() => count('RUNNING')).toBe(0);
   });
 
-  it('is given the signal that is asked for at whatever gateway; a cell is not', async () => {
+  it('gets the signal that is requested at any gateway, but a cell is refused a signal', async () => {
     workers.hold();
     const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
     const waiting = await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
@@ -192,7 +192,7 @@ describe('a command', () => {
     await expect.poll(() => count('RUNNING')).toBe(0);
   });
 
-  it('in a worker that is older than signals has no process id and is interrupted only with SIGINT', async () => {
+  it('in a worker of a former release has no process id, and can be interrupted with SIGINT only', async () => {
     workers.isFormer = true;
     await replaceIdle(gateways[0], db.queries);
     workers.hold();
@@ -215,7 +215,7 @@ describe('a command', () => {
     await replaceIdle(gateways[0], db.queries);
   });
 
-  it('that asks for a process is refused in the session of a worker that is older than that, and never sent to one', async () => {
+  it('that asks for a process is refused in a session on a worker of a former release, and never sent there', async () => {
     workers.isFormer = true;
     await replaceIdle(gateways[0], db.queries);
     const { workerId } = await cell();
@@ -228,7 +228,7 @@ describe('a command', () => {
       });
     expect(workers.begun).toHaveLength(begun);
     await one.release(AUTH_TOKEN_HOLDER, userUuid());
-    // The idle workers are as old, so others take their place.
+    // The idle workers are also of the former release, so new workers take their place.
     const fresh = await run('true', { isProcess: true });
     expect(fresh).toMatchObject({ status: 'OK' });
     expect(fresh.workerId).not.toBe(workerId);

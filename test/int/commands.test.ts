@@ -148,7 +148,7 @@ describe('an interrupt', () => {
     expect(second).toEqual({ ...first, body: { ...first?.body, epoch: 2 } });
   });
 
-  it('keeps code from being sent even if its gateway died before the agent answered', async () => {
+  it('prevents its code from being sent, even if the gateway died before the agent answered', async () => {
     let isDeaf = true;
     recordCalls(scripted.agent, () => (isDeaf ? null : NEVER_GOT_IT));
     const [before, execution] = [
@@ -160,7 +160,8 @@ describe('an interrupt', () => {
     scripted.begin(before.id);
     const interrupted = other.interrupt(execution);
     await told(holder.database, 'InterruptRequested');
-    // Now it is the execution's turn, and its gateway waits for the agent's answer. As stored, it may be running.
+    // Now it is the execution's turn, and the gateway waits for the agent's answer. According to the database, the
+    // execution may be running.
     scripted.finish(before.id, 'finished');
     await expect.poll(() => statusOf(before.id)).toBe('OK');
     isDeaf = false;
@@ -214,7 +215,7 @@ describe('a call', () => {
     ]);
   });
 
-  it('that the agent refuses with a higher epoch ends the gateway’s work for the worker: it stores nothing more', async () => {
+  it('that the agent refuses with a higher epoch ends the gateway’s work for the worker: the gateway stores nothing more', async () => {
     const execution = await scripted.request(observer);
     const held = await holder.adopt(scripted.worker);
     await scripted.untilSent(execution.id);
@@ -230,8 +231,8 @@ describe('a call', () => {
   });
 });
 
-describe('a fresh kernel', () => {
-  it('requested at another gateway is answered once it is recorded', async () => {
+describe('a kernel restart', () => {
+  it('requested at another gateway returns once it is recorded', async () => {
     const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
     await holder.adopt(scripted.worker);
     const restarted = other.restartKernel(scripted.session);
@@ -264,10 +265,10 @@ describe('a fresh kernel', () => {
     await third.die();
   });
 
-  it('is not made for a session that is taken over while another session asks for one', async () => {
+  it('of another session, requested during a take-over, does not restart the kernel of the session taken over', async () => {
     const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
     const adopting = holder.adopt(scripted.worker);
-    // Whose worker that session has is not known to a gateway that does not hold it.
+    // The holder does not know which worker the other session has, because it does not hold that worker.
     holder.hear(anothersRestart());
     await adopting;
     const restarted = other.restartKernel(scripted.session);
@@ -278,7 +279,7 @@ describe('a fresh kernel', () => {
     expect(http.calls).toMatchObject([{ path: '/restart', body: { request_id: requestId } }]);
   });
 
-  it('is never made for a session that is closed meanwhile', async () => {
+  it('is never carried out for a session that is closed meanwhile', async () => {
     const requested = told(observer, 'KernelRestartRequested');
     const restarted = other.restartKernel(scripted.session);
     expect((await requested).streamId).toBe(scripted.session.id);
@@ -291,7 +292,7 @@ describe('a fresh kernel', () => {
   });
 });
 
-it('code that a former holder has sent ends truly, although its successor has yet to give the session’s variables', async () => {
+it('code that a former holder sent gets its real end, although the successor has not set the session’s variables yet', async () => {
   let hasTaken = true;
   const session = await startScriptedWorker(observer, { variables: { NAME: 'value' } });
   const http = recordCalls(session.agent, () => (hasTaken ? { count: 1 } : null));
@@ -310,7 +311,7 @@ it('code that a former holder has sent ends truly, although its successor has ye
   await session.close();
 });
 
-it('a restarted agent gets no code again, also not after it has taken the session’s variables', async () => {
+it('a restarted agent is not sent the code again, even after it has got the session’s variables', async () => {
   let hasTaken = true;
   const session = await startScriptedWorker(observer, { variables: { NAME: 'value' } });
   const http = recordCalls(session.agent, ({ path }) => {

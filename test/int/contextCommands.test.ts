@@ -1,4 +1,7 @@
-/** Contexts may be created, restarted and deleted at any gateway; the holder of the worker does it. The agent is scripted. */
+/**
+ * Contexts may be created, restarted and deleted at any gateway; the holder of the worker carries that out. The agent
+ * is scripted.
+ */
 
 import { describe, expect, it } from 'vitest';
 import { type Context, decideContext } from '../../src/domain/context.ts';
@@ -47,7 +50,7 @@ async function eventTypes(id: ContextId): Promise<string[]> {
   return (await db.readStream('context', id)).map(({ event }) => event.type);
 }
 
-/** The holder takes the worker, and has a context whose kernel is ready. */
+/** Lets the holder adopt the worker, and makes a context whose kernel is ready. */
 async function readyContext(over?: Parameters<ScriptedWorker['createContext']>[1]) {
   await holder.adopt(scripted.worker);
   const context = await scripted.createContext(observer, over);
@@ -73,7 +76,7 @@ describe('the creation of a context', () => {
     expect(await eventTypes(id)).toEqual(['ContextCreated', 'ContextStarted']);
   });
 
-  it('is recorded as ready when the agent says so in its answer, if its report was for a former holder', async () => {
+  it('is recorded as ready if only the agent’s answer says so, and no report', async () => {
     recordCalls(scripted.agent, () => ({ kernel_generation: 1 }));
     await holder.adopt(scripted.worker);
     const { id } = await scripted.createContext(observer);
@@ -91,7 +94,7 @@ describe('the creation of a context', () => {
     expect(http.calls.map(({ body }) => body.context_id)).toEqual([id, id]);
     scripted.tellContext(id, 'ready');
     await untilContext(id, { status: 'READY' });
-    // A successor has nothing to ask for.
+    // The next holder does not ask again.
     const third = actingGateway(await db.open());
     await other.die();
     await third.adopt(scripted.worker);
@@ -100,7 +103,7 @@ describe('the creation of a context', () => {
     await third.die();
   });
 
-  it('comes before its code: code that was accepted meanwhile is sent once the kernel is ready', async () => {
+  it('comes first: code that was accepted for the context meanwhile is sent once the kernel is ready', async () => {
     const http = recordCalls(scripted.agent, () => null);
     await holder.adopt(scripted.worker);
     const { id } = await scripted.createContext(observer, { workingDirectory: '/home/user/x' });
@@ -141,7 +144,7 @@ describe('the creation of a context', () => {
     },
   );
 
-  it('ends as failed if the worker cannot start a kernel, and its user is told', async () => {
+  it('ends as failed if the worker cannot start a kernel', async () => {
     const http = recordCalls(scripted.agent, () => null);
     await holder.adopt(scripted.worker);
     const { id } = await scripted.createContext(observer);
@@ -150,10 +153,10 @@ describe('the creation of a context', () => {
     await untilContext(id, { status: 'ENDED', endReason: 'failed', readyMs: null });
   });
 
-  it('is not asked for again once it has failed, also while that cannot be stored', async () => {
+  it('is not requested again once it has failed, even while the failure cannot be stored', async () => {
     const http = recordCalls(scripted.agent, () => new Refusal(503, 'unavailable'));
     const database = await db.open();
-    // More than one retry of the creation falls into this time.
+    // While three commits are refused, the creation could be retried more than once.
     let refusedCommits = 3;
     const gateway = actingGateway({
       ...database,
@@ -176,7 +179,7 @@ describe('the creation of a context', () => {
     await gateway.die();
   });
 
-  it('is asked for again if the helper of files is just being restarted', async () => {
+  it('is requested again if the file helper is just being restarted', async () => {
     let isAway = true;
     const http = recordCalls(scripted.agent, () =>
       isAway ? new Refusal(503, 'unavailable') : null,
@@ -191,7 +194,7 @@ describe('the creation of a context', () => {
   });
 });
 
-describe('a fresh kernel of a context', () => {
+describe('a kernel restart of a context', () => {
   it('requested at another gateway is recorded in the context, and not in the session', async () => {
     const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
     const context = await readyContext();
@@ -223,7 +226,7 @@ describe('a fresh kernel of a context', () => {
     expect(http.calls[2]?.body.request_id).toBe(http.calls[1]?.body.request_id);
   });
 
-  it('is made by making the context again, if no kernel could be started before', async () => {
+  it('makes the context again, if its last kernel died and none could be started', async () => {
     let made = 0;
     const http = recordCalls(scripted.agent, ({ path }) => {
       if (path === '/restart') return new Refusal(404, 'no_context');
@@ -243,7 +246,7 @@ describe('a fresh kernel of a context', () => {
     ['its folder is a file now', 409, 'not_a_directory'],
     ['there is no kernel to be had', 503, 'no_kernel'],
   ])(
-    'is left to the next execution if the context cannot be made again because %s',
+    'leaves the new kernel to the next execution if the context cannot be made again because %s',
     async (_why, status, error) => {
       let isReady = false;
       const http = recordCalls(scripted.agent, ({ path }) => {
@@ -260,7 +263,7 @@ describe('a fresh kernel of a context', () => {
     },
   );
 
-  it('is asked for again if the helper of files is just being restarted', async () => {
+  it('is requested again if the file helper is just being restarted', async () => {
     let [isReady, isAway] = [false, true];
     const http = recordCalls(scripted.agent, ({ path }) => {
       if (path === '/restart') return new Refusal(404, 'no_context');
@@ -277,7 +280,7 @@ describe('a fresh kernel of a context', () => {
 });
 
 describe('the deletion of a context', () => {
-  it('ends what runs in it as INTERRUPTED and what is queued as CANCELLED, and nothing in others', async () => {
+  it('ends its running execution as INTERRUPTED and its queued ones as CANCELLED, and no execution of other contexts', async () => {
     const http = recordCalls(scripted.agent, ({ path }) => {
       if (path === '/contexts') return { kernel_generation: 1 };
       return path === '/delete_context' ? { deleted: true } : { interrupted: true, known: true };
@@ -312,7 +315,7 @@ describe('the deletion of a context', () => {
     expect(await other.deleteContext(scripted.session, context.id)).toBe(false);
   });
 
-  it('is carried out by the next holder, which sends none of its code', async () => {
+  it('is carried out by the next holder, which sends none of the context’s queued code', async () => {
     const http = recordCalls(scripted.agent, ({ path }) =>
       path === '/contexts' ? { kernel_generation: 1 } : null,
     );
@@ -335,7 +338,7 @@ describe('the deletion of a context', () => {
     expect(new Set(scripted.sent())).toEqual(new Set([running.id]));
   });
 
-  it('of one that the agent does not have ends it all the same', async () => {
+  it('ends the context even if the agent does not have it', async () => {
     recordCalls(scripted.agent, ({ path }) => {
       if (path === '/contexts') return null;
       return path === '/delete_context' ? { deleted: false } : { interrupted: false, known: false };
@@ -359,7 +362,8 @@ describe('the deletion of a context', () => {
     await holder.die();
     scripted.agent.refuseWith = 503;
     await other.adopt(scripted.worker);
-    // The kernel died with it, and no other could be started. The next holder has yet to hear of it.
+    // The context's kernel died after the execution, and no new one could be started. The next holder is not connected,
+    // so it does not know this yet.
     scripted.begin(sent.id);
     scripted.finish(sent.id, 'finished');
     scripted.tellContext(context.id, 'failed');
@@ -372,7 +376,7 @@ describe('the deletion of a context', () => {
   });
 });
 
-it('code that was accepted for a context while that ended is cancelled, also by the next holder', async () => {
+it('the next holder cancels code that was accepted for a context while or after the context ended', async () => {
   recordCalls(scripted.agent, () => ({ kernel_generation: 1 }));
   const context = await readyContext();
   await holder.die();
@@ -385,7 +389,7 @@ it('code that was accepted for a context while that ended is cancelled, also by 
   expect(scripted.sent()).toEqual([]);
 });
 
-it('the end of the session ends its contexts, and what runs in them', async () => {
+it('the end of the session cancels what runs in its contexts', async () => {
   recordCalls(scripted.agent, () => ({ kernel_generation: 1 }));
   const context = await readyContext();
   const running = await scripted.requestIn(observer, context.id);

@@ -1,4 +1,6 @@
-/** Those that follow a context under a name, and come back at another gateway: what they are told. */
+/**
+ * A reader follows a context under a name. If it comes back at another gateway, it gets what it has not acknowledged.
+ */
 import { describe, expect, it } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
@@ -22,7 +24,7 @@ const submit = (code: string) =>
 const run = (code: string) =>
   one.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code, isNotebookCell: true });
 
-/** A reader that is told all until it goes. */
+/** Follows the context as this reader, and collects all news until `go()`. */
 async function follow(contextId: string, reader: string | null, service = other) {
   const going = new AbortController();
   const followed = await service.followContext(AUTH_TOKEN_HOLDER, contextId, {
@@ -37,12 +39,12 @@ async function follow(contextId: string, reader: string | null, service = other)
   return {
     got,
     told,
-    /** Resolves with what it was told for the first time, when this was the last of it. */
+    /** Resolves with the names of all news that the reader had not acknowledged, once the last of them is `last`. */
     untilTold: async (last: string) => {
       await until(`it is told: ${last}`, async () => (told().at(-1) === last ? true : undefined));
       return told();
     },
-    /** Acknowledges what has this name, at once and durably, and all before. */
+    /** Acknowledges the news with this name, and all before. Resolves once that is recorded. */
     acknowledge: async (name: string) => {
       const news = got.find((each) => nameOf(each) === name);
       if (!news || !('offset' in news)) throw new Error(`It was not told: ${name}.`);
@@ -70,7 +72,7 @@ function nameOf(news: ContextNews): string {
 const offsets = (contextId: string) => db.sql<ContextOffset[]>`
   SELECT position, seq FROM context_readers WHERE context_id = ${contextId}`;
 
-/** The id of a context in which a cell has begun. Its reader has acknowledged that, and has gone. */
+/** Returns the id of a context in which a cell runs. Its reader has acknowledged that the cell began, and has left. */
 async function leftWhileACellRuns(): Promise<string> {
   const id = await opened();
   workers.hold();
@@ -85,7 +87,7 @@ async function leftWhileACellRuns(): Promise<string> {
 const WHOLE_CELL = (code: string) => [`begun ${code}`, code, 'ended'];
 
 describe('A reader', () => {
-  it('that is new is told of what runs, and of nothing that has ended', async () => {
+  it('that is new gets the running cell, and no cell that has ended', async () => {
     const id = await opened();
     await run('say before');
     workers.hold();
@@ -100,7 +102,7 @@ describe('A reader', () => {
     await reader.go();
   });
 
-  it('that has acknowledged nothing is told all again, also at the other gateway', async () => {
+  it('that has acknowledged nothing gets all news again, also at the other gateway', async () => {
     const id = await opened();
     const first = await follow(id, 'silent', one);
     await run('say once');
@@ -118,7 +120,7 @@ describe('A reader', () => {
     ['begun say a', ['say a', 'ended', ...WHOLE_CELL('say b')]],
     ['say a', ['ended', ...WHOLE_CELL('say b')]],
     ['ended', WHOLE_CELL('say b')],
-  ])('that has acknowledged "%s" is told what comes after it', async (last, rest) => {
+  ])('that has acknowledged "%s" gets the news after it', async (last, rest) => {
     const id = await opened();
     const first = await follow(id, 'reader', one);
     await run('say a');
@@ -131,7 +133,7 @@ describe('A reader', () => {
       second.told().length === rest.length ? true : undefined,
     );
     expect(second.told()).toEqual(rest);
-    // What was told before is given again, for what it explains.
+    // Acknowledged news comes again, marked as delivered, if later news of the same execution follows.
     const again = second.got
       .filter((news) => 'isDelivered' in news && news.isDelivered)
       .map(nameOf);
@@ -141,7 +143,7 @@ describe('A reader', () => {
     await second.go();
   });
 
-  it('is told of what was cancelled meanwhile behind what runs, in the order of acceptance', async () => {
+  it('gets the end of a cell that was cancelled in the queue, in the order of acceptance', async () => {
     const id = await leftWhileACellRuns();
     const cancelled = await submit('say never');
     await submit('say last');
@@ -160,7 +162,7 @@ describe('A reader', () => {
     await second.go();
   });
 
-  it('is told how its cells ended when the kernel was restarted meanwhile', async () => {
+  it('gets the end of its cell if the kernel was restarted meanwhile', async () => {
     const id = await leftWhileACellRuns();
     await one.restartKernel(AUTH_TOKEN_HOLDER, userUuid());
     workers.letGo();
@@ -169,7 +171,7 @@ describe('A reader', () => {
     await second.go();
   });
 
-  it('never goes back, whatever an older connection of it acknowledges later', async () => {
+  it('keeps its offset, even if an older connection later acknowledges less', async () => {
     const id = await opened();
     const [older, newer] = [await follow(id, 'reader', one), await follow(id, 'reader')];
     await run('say a');
@@ -179,14 +181,14 @@ describe('A reader', () => {
     if (begun && 'offset' in begun) older.reached(begun.offset);
     await older.go();
     await newer.go();
-    // Whoever asks at the same gateway waits for what it has still to record.
+    // A new connection at the same gateway waits until that gateway has recorded all acknowledgements.
     const again = await follow(id, 'reader', one);
     await run('say b');
     expect(await again.untilTold('ended')).toEqual(WHOLE_CELL('say b'));
     await again.go();
   });
 
-  it('may call itself what it likes, and others are told nothing of it', async () => {
+  it('may have any name, and without a name it leaves no record', async () => {
     const id = await opened();
     for (const name of ['\u0000', 'a'.repeat(100), "'; --", '\ud800']) {
       const reader = await follow(id, name);
@@ -202,7 +204,7 @@ describe('A reader', () => {
   });
 });
 
-it('A session is in use while a context of it is followed, until the end of its life, and then until it is idle', async () => {
+it('A followed session ends as idle only after its follower has left, but always at the end of its life', async () => {
   const open = async (more: { readonly maxLifeMs?: number } = {}) => {
     const asked = { userUuid: `${userUuid()} ${more.maxLifeMs}`, idleTimeoutMs: 2_500, ...more };
     await one.openSession(AUTH_TOKEN_HOLDER, asked);
@@ -221,14 +223,14 @@ it('A session is in use while a context of it is followed, until the end of its 
   await first.go();
 });
 
-describe('What is kept of readers', () => {
-  it('is of the latest 32 of a context', async () => {
+describe('The recorded offsets of readers', () => {
+  it('are kept for the latest 32 readers of a context', async () => {
     const id = await opened();
     for (let n = 0; n < 34; n += 1) await (await follow(id, `reader ${n}`)).go();
     expect(await offsets(id)).toHaveLength(32);
   });
 
-  it('ends with the context and with the session, and does not come back', async () => {
+  it('are deleted with the context or the session, and cannot be recorded again', async () => {
     const sessionId = await opened();
     const asked = { userUuid: userUuid() };
     const { id } = await one.createContext(AUTH_TOKEN_HOLDER, asked);
@@ -251,7 +253,7 @@ describe('What is kept of readers', () => {
   });
 });
 
-it('Of what has ended, the latest is told, as far as its code and its number allow', async () => {
+it('contextExecutions() lists the latest ended executions, up to a number and a total length of code', async () => {
   const contextId = await opened();
   for (const code of ['say 1', 'say 22', 'say 3']) await run(code);
   workers.hold();

@@ -47,7 +47,7 @@ describe('createContext', () => {
       expect(await run(id)).toMatchObject({ status: 'OK', sessionId: session?.id });
   });
 
-  it('gives the open context of the same name, also to calls at the same time at two gateways', async () => {
+  it('returns the open context of the same name, also to calls at the same time at two gateways', async () => {
     const made = await Promise.all(
       [one, other, one, other].map((service) => create({ name: 'same' }, service)),
     );
@@ -57,7 +57,7 @@ describe('createContext', () => {
     expect((await create({ name: 'same' })).id).not.toBe(made[0]?.id);
   });
 
-  it('makes as many as may be open, if they are asked for at the same time', async () => {
+  it('makes all 32 contexts that may be open, if they are requested at the same time', async () => {
     const gateway = await start({ settings: { MAX_CONTEXTS: '32' } });
     const made = await Promise.all(Array.from({ length: 32 }, () => create({}, gateway.service)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(32);
@@ -73,7 +73,7 @@ describe('createContext', () => {
     await expect(create({ name: 'same', workingDirectory: WORKER_HOME })).resolves.toBeDefined();
   });
 
-  it('makes at most MAX_CONTEXTS, however many gateways are asked at the same time', async () => {
+  it('makes at most MAX_CONTEXTS, even if several gateways are asked at the same time', async () => {
     await run();
     const calls = Array.from({ length: MAX_CONTEXTS + 4 }, (_, n) =>
       create({}, n % 2 === 0 ? one : other),
@@ -90,7 +90,7 @@ describe('createContext', () => {
     await create();
   });
 
-  it('gives the context as it is if the worker does not answer for a long time', async () => {
+  it('returns the context as STARTING if the worker does not answer for a long time', async () => {
     const { workerId } = await run();
     workers.frozen.push(workerId);
     vi.useFakeTimers({ toFake: ['performance'] });
@@ -109,7 +109,7 @@ describe('createContext', () => {
     }
   });
 
-  it('of a stopping gateway says that the context is made all the same', async () => {
+  it('at a stopping gateway reports that the context is being made nevertheless', async () => {
     const stopping = await start();
     const { sessionId } = await create({}, stopping.service);
     const session = await db.queries.session(sessionId);
@@ -126,7 +126,7 @@ describe('createContext', () => {
     expect(await list(other)).toHaveLength(3);
   });
 
-  it('says that no kernel could be started, and leaves the name free', async () => {
+  it('fails if no kernel can be started, and leaves the name free', async () => {
     await run();
     workers.hasNoKernels = true;
     await expect(create({ name: 'b' })).rejects.toMatchObject({ code: 'CONTEXT_FAILED' });
@@ -136,7 +136,7 @@ describe('createContext', () => {
 });
 
 describe('code in a context', () => {
-  it('runs beside that of others, and each context has a queue of its own', async () => {
+  it('runs beside code in other contexts, and each context has a queue of its own', async () => {
     workers.hold();
     const [a, b] = [await create(), await create()];
     const submit = (contextId?: string) =>
@@ -155,7 +155,7 @@ describe('code in a context', () => {
   });
 
   it.each(['nothing', '00000000-0000-7000-8000-000000000000'])(
-    'is refused in what is no context: %s',
+    'is refused if the context is unknown: %s',
     async (id) => {
       await expect(run(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
       // No session was opened for it.
@@ -183,7 +183,7 @@ describe('code in a context', () => {
     await expect(run(again.id, '1', other)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('is found by its key, also after the context has ended; the key holds for this context only', async () => {
+  it('is found by its idempotency key even after its context has ended; in another context the key conflicts', async () => {
     const [a, b] = [await create(), await create()];
     const keyed = (contextId?: string, service = one) =>
       service.execute(AUTH_TOKEN_HOLDER, {
@@ -228,7 +228,7 @@ describe('restartKernel', () => {
     expect(lost).toEqual([false, true, false, false]);
   });
 
-  it('of no open context is refused', async () => {
+  it('of a context that has ended is refused', async () => {
     const { id } = await create();
     await remove(id);
     await expect(one.restartKernel(AUTH_TOKEN_HOLDER, userUuid(), id)).rejects.toMatchObject({
@@ -238,7 +238,7 @@ describe('restartKernel', () => {
 });
 
 describe('deleteContext', () => {
-  it('is refused for the default context, and does nothing for one that is not there', async () => {
+  it('is refused for the default context, and does nothing for an unknown one', async () => {
     await run();
     const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
     await expect(remove(session?.id ?? '')).rejects.toMatchObject({
@@ -248,7 +248,7 @@ describe('deleteContext', () => {
     expect(await remove('nothing')).toBe(false);
   });
 
-  it('may be asked for twice at the same time', async () => {
+  it('may be called twice at the same time', async () => {
     const { id } = await create();
     expect(await Promise.all([remove(id), remove(id, other)])).toEqual([true, true]);
     expect(await list()).toHaveLength(1);

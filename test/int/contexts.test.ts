@@ -67,7 +67,7 @@ describe('a session', () => {
     const named = await create(session, { slot: 1, name: 'a' });
     await expect(create(session, { slot: 2, name: 'a' })).rejects.toMatchObject({ on: 'context' });
     expect(await queries.openContexts([session.id])).toHaveLength(2);
-    // Both are free again.
+    // The slot and the name are free again.
     await end(named);
     const again = await create(session, { slot: 1, name: 'a' });
     expect((await queries.openContexts([session.id])).at(-1)).toEqual(again);
@@ -101,9 +101,9 @@ describe('a session', () => {
     await expect(create(session)).rejects.toMatchObject({ on: 'session' });
   });
 
-  it('ends a context that was created while its end was being recorded', async () => {
+  it('ends a context that was created while the end of the session was being recorded', async () => {
     const { worker, session } = await openSession();
-    // The end reads the contexts before this one is there, and is committed after it.
+    // `recordEnd()` reads the contexts before this one is created, and commits afterwards.
     const late: EndWorkerDeps = {
       ...deps,
       database: {

@@ -7,7 +7,7 @@ import { until } from '../../testkit/until.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
-/** Cuts the next connection after the client has sent this many times. */
+/** The chunk from a client with this number, counted from 1, is not passed on. Instead, its connection is reset. */
 let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {
@@ -38,7 +38,7 @@ afterAll(() => {
 
 describe('a connection', () => {
   it.each([1, 2, 3])(
-    'that is lost at step %i of its making costs the process nothing',
+    'that is lost at step %i of connecting causes no unhandled rejection, and the next query succeeds',
     async (step) => {
       const unhandled: unknown[] = [];
       const note = (reason: unknown) => unhandled.push(reason);
@@ -80,7 +80,7 @@ describe('a connection', () => {
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
     isStalled = true;
-    // The last query shares a connection with one that has waited longer, and ends with it.
+    // The last query shares a connection with a query that has waited longer, and fails together with it.
     const all = await Promise.allSettled([
       answered(sql`SELECT 2`),
       answered(sql`SELECT 3`),
@@ -104,7 +104,7 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('whose statements have no limit has none for its answers either', async () => {
+  it('whose statements have no time limit waits for their answers without a limit', async () => {
     const limits = { name: 'patient', maxConnections: 1, statementTimeoutMs: 0 };
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
@@ -120,7 +120,7 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('that is reset loses no query, not even one sent at the moment when the last one failed', async () => {
+  it('that is reset loses no query, not even a query that is sent at the moment when another one fails', async () => {
     const limits = { name: 'reset', maxConnections: 1, answerTimeoutMs: 5_000 };
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);

@@ -33,7 +33,7 @@ function nextWorker() {
   return { workerId, poolId, name: `cellhouse-test-${workerId}`, limits, environment: {} };
 }
 
-/** The address as a gateway reads it back from the database. */
+/** The worker as a gateway reads it from the database. */
 function recorded(spec: ReturnType<typeof nextWorker>, ...more: WorkerEvent[]): Worker {
   const at = new Date().toISOString();
   const { environment: _, ...rest } = spec;
@@ -55,7 +55,8 @@ it('a worker has an address that opens, and its removal leaves nothing and may b
     await address?.untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
     const stream = address?.open();
     if (!stream) throw new Error('It has no address.');
-    // The request's side is not ended: a server that sees the end before it has answered gives the caller up.
+    // The stream is not half-closed after the request, because the agent gives up a caller that closes before the
+    // answer.
     stream.write('GET /health HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n');
     expect(Buffer.concat(await stream.toArray()).toString()).toContain('"status": "ok"');
     // No other user of this machine can enter the pool's folder.

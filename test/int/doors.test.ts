@@ -1,4 +1,4 @@
-/** What the server decides before a door sees a request: who comes in, from where, and what nobody may log. */
+/** What the server checks before a door gets a request: token, Host and Origin. No token is logged. */
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
@@ -53,18 +53,21 @@ describe('a token', () => {
     ['as authorization: TOKEN', '/here/a%20b?x=1&y=2', { authorization: `TOKEN ${MINE}` }],
     ['as X-API-Key', '/here/a%20b?x=1&y=2', { 'X-API-Key': MINE }],
     ['in the query', `/here/a%20b?x=1&token=${MINE}&y=2`, {}],
-  ])('lets in %s, and the door sees no URL with it', async (_where, path, headers) => {
-    const { ask } = await start();
-    const answer = await ask(path, headers, 'POST', 'körper');
-    expect(answer.json()).toEqual({
-      path: '/a%20b',
-      query: 'x=1&y=2',
-      url: '/here/a%20b?x=1&y=2',
-      ...{ tokenId: 'mine', door: 'mcp', body: 'körper' },
-    });
-  });
+  ])(
+    'is accepted %s, and the door gets no URL that contains the token',
+    async (_where, path, headers) => {
+      const { ask } = await start();
+      const answer = await ask(path, headers, 'POST', 'körper');
+      expect(answer.json()).toEqual({
+        path: '/a%20b',
+        query: 'x=1&y=2',
+        url: '/here/a%20b?x=1&y=2',
+        ...{ tokenId: 'mine', door: 'mcp', body: 'körper' },
+      });
+    },
+  );
 
-  it('lets in at each mount', async () => {
+  it('is accepted at each mount', async () => {
     const { ask } = await start();
     const path = async (url: string) => (await ask(url)).json().path;
     expect(await path(`/t/${MINE}/here`)).toBe('');
@@ -93,20 +96,20 @@ describe('a token', () => {
     expect(door.calls).toEqual([]);
   });
 
-  it('is AUTH_TOKEN or one for all doors, too, in a header', async () => {
+  it('may also be AUTH_TOKEN or a token for all doors, if it is in a header', async () => {
     const { ask } = await start();
     const who = async (secret: string) => (await ask('/here', { 'X-Auth-Token': secret })).json();
     expect(await who(TOKEN)).toMatchObject({ tokenId: 'auth-token', door: 'mcp' });
     expect(await who(secretOf('all'))).toMatchObject({ tokenId: 'all', door: 'mcp' });
   });
 
-  it('is not needed where the door says so', async () => {
+  it('is not needed at a path that the door opens to everybody', async () => {
     const { ask } = await start();
     expect((await ask('/here/open', {}, 'GET')).text).toBe('open');
     expect((await ask('/t/wrong/here/open', {}, 'GET')).text).toBe('open');
   });
 
-  it('lets in at doors only when it is in a path', async () => {
+  it('in a path is accepted at doors only', async () => {
     const { ask } = await start();
     for (const path of ['/graphql', '/metrics', '/livez', '/', '/files/ann/x']) {
       const answer = await ask(`/t/${MINE}${path}`, { 'X-Auth-Token': TOKEN }, 'GET');
@@ -199,7 +202,7 @@ describe('a request', () => {
     expect(door.calls).toHaveLength(1);
   });
 
-  it('is refused with the message of an expected error, and masks any other', async () => {
+  it('fails with the message of an expected error, and with "Internal error" for any other', async () => {
     const { ask, door, log } = await start();
     door.answer = async () => {
       throw new DomainError('POOL_EXHAUSTED', 'Full.', { retryAfterMs: 1_500 });
@@ -225,7 +228,7 @@ describe('a request', () => {
   });
 
   it.each(['the client', 'the token', 'the gateway'] as const)(
-    'knows when %s is gone before its end',
+    'ends early when %s goes, and reports only a client as gone and only the gateway as stopping',
     async (who) => {
       const { port, door, server, endings } = await start();
       let begun = () => {};
@@ -256,7 +259,7 @@ describe('a request', () => {
     },
   );
 
-  it('is no answer if its client leaves before there is one', async () => {
+  it('whose client leaves before the answer is not counted as answered', async () => {
     const { door, port, origin } = await start();
     const left = request({ port, path: '/here', method: 'POST', headers: { 'X-API-Key': MINE } });
     left.on('error', () => {});
@@ -275,7 +278,7 @@ describe('a request', () => {
     expect(await metrics.text()).not.toContain('cellhouse_door_answers_total{');
   });
 
-  it('does not take a client for gone that it cuts because it reads nothing', async () => {
+  it('does not report its client as gone if the server cuts a client that reads nothing', async () => {
     const { port, door } = await start({ config: { slowReaderTimeoutMs: 300 } });
     door.answer = async ({ res, onStream }) => {
       onStream();
@@ -300,7 +303,7 @@ describe('a WebSocket', () => {
       headers,
     });
 
-  /** The status of the refusal of its upgrade. */
+  /** Resolves with the HTTP status of the refused upgrade. */
   const refusedWith = (socket: WebSocket) =>
     new Promise((resolve, reject) => {
       socket.on('unexpected-response', (_req, res) => resolve(res.statusCode)).on('open', reject);
@@ -360,7 +363,7 @@ describe('a WebSocket', () => {
     await until('the door knows', async () => door.sockets[0]?.isOpen === false);
   });
 
-  it('holds up messages while nobody knows whether its token is valid, as many as one may have', async () => {
+  it('holds messages back while the validity of its token is unknown, up to the size of one message', async () => {
     let isKnown = () => {};
     let known: Promise<void> | null = null;
     const { book: tokenCache } = tokensFor({ mine: 'mcp' }, {}, () => known);

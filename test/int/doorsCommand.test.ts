@@ -62,7 +62,7 @@ it('makes a token for each open door, and writes the lines into a new file for i
   expect(text).not.toContain('.com//');
 });
 
-it('leaves nothing if it cannot do all of that', async () => {
+it('leaves neither a token nor a file if it cannot make all tokens', async () => {
   const before = await valid();
   await expect(run('')).rejects.toThrow('--output FILE');
   const path = join(folder, 'none');

@@ -12,10 +12,10 @@ import {
   WRONG,
 } from '../support/hostileDoors.ts';
 
-/** As many as a thousand users who left their programs open. */
+/** Like the connections of a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;
 const HALF_OPEN = 100;
-/** Long enough to be used before, and short enough to be waited for. */
+/** How long a token lives that expires during a test. */
 const LIFE_MS = 2_000;
 
 const { port, secrets, log, create, created, ask } = await useHostileGateway();
@@ -44,7 +44,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     ['with a body that is too large', { token: own, body: `"${'x'.repeat(MAX_BODY_BYTES)}"` }, 413],
     ['with a body that is no JSON', { token: own, body: '{"a":' }, row.malformed],
     ['with a body of zeros', { token: own, body: '\0'.repeat(99) }, row.malformed],
-  ])('a call %s is refused in words', async (_what, asked, status) => {
+  ])('a call %s is refused with a message that contains no token', async (_what, asked, status) => {
     const before = await created();
     const answer = await ask(row, asked);
     expect([answer.status, answer.text]).toEqual([status, expect.stringMatching(/[a-z]{4}/)]);
@@ -64,7 +64,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     expect(log.join()).not.toContain(token);
   });
 
-  it('requests that stop half-way keep nobody out, and create nothing', async () => {
+  it('requests that stop half-way block no other caller, and create nothing', async () => {
     const before = await created();
     const head = `${row.method} /t/${own}${row.path} HTTP/1.1\r\nHost: localhost\r\n`;
     await Promise.all(
@@ -87,7 +87,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
   });
 });
 
-it('a thousand idle connections keep nobody out', async () => {
+it('a thousand idle connections block no other caller', async () => {
   await Promise.all(Array.from({ length: IDLE_CONNECTIONS }, () => open()));
   for (const row of HOSTILE_ROWS) expect((await ask(row, { token: WRONG })).status).toBe(row.wrong);
 });

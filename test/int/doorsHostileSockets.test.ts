@@ -12,7 +12,7 @@ import {
   WRONG,
 } from '../support/hostileDoors.ts';
 
-/** As many as a thousand notebooks that were left open. */
+/** Like the WebSockets of a thousand notebooks that were left open. */
 const IDLE_SOCKETS = 1_000;
 const LIFE_MS = 2_000;
 
@@ -30,7 +30,7 @@ function connect(path: string, headers: Record<string, string> = {}, protocol = 
   return socket;
 }
 
-/** The status of the refusal of its upgrade. */
+/** Resolves with the HTTP status of the refused upgrade. */
 async function refusedWith(socket: WebSocket): Promise<number | undefined> {
   const opened = once(socket, 'open').then(() => {
     throw new Error('It was opened.');
@@ -84,22 +84,25 @@ describe.each(rows)('at the door $door', (row) => {
       'says that it is longer than it is',
       Buffer.from([7, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255]),
     ],
-  ])('a message that %s creates nothing, and keeps nobody out', async (_what, message) => {
-    const path = await make();
-    const before = await created();
-    const socket = await open(path);
-    socket.send(message);
-    socket.ping();
-    // It is either refused by closing, or ignored.
-    await Promise.race([once(socket, 'close'), once(socket, 'pong')]);
-    const other = await open(path);
-    other.ping();
-    await once(other, 'pong');
-    expect(await created()).toEqual(before);
-  });
+  ])(
+    'a message that %s creates nothing, and blocks no other connection',
+    async (_what, message) => {
+      const path = await make();
+      const before = await created();
+      const socket = await open(path);
+      socket.send(message);
+      socket.ping();
+      // It is either refused by closing, or ignored.
+      await Promise.race([once(socket, 'close'), once(socket, 'pong')]);
+      const other = await open(path);
+      other.ping();
+      await once(other, 'pong');
+      expect(await created()).toEqual(before);
+    },
+  );
 
-  it('a thousand idle WebSockets are all that a token has, and keep nobody else out', async () => {
-    /** A way to a kernel of a new token. */
+  it('a token may have a thousand idle WebSockets and no more, and they block no other token', async () => {
+    /** The path to a new kernel, with a new token. */
     const fresh = async () => {
       const token = await create(row.door);
       const kernel = JSON.parse((await ask(row, { token })).text) as unknown;
@@ -114,7 +117,7 @@ describe.each(rows)('at the door $door', (row) => {
     expect(await Promise.all([opened(way), opened(way)])).toEqual([429, 429]);
     expect((await ask(row, { token: WRONG })).status).toBe(row.wrong);
     expect(await opened(await fresh())).toBeInstanceOf(WebSocket);
-    // One that is closed makes room for one more.
+    // A closed WebSocket makes room for one more.
     const [first] = idle;
     if (first instanceof WebSocket) first.terminate();
     await until('there is room', async () => (await opened(way)) instanceof WebSocket || undefined);

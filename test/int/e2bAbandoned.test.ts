@@ -1,4 +1,4 @@
-/** A sandbox whose client went away before it was told the id: nobody could ever use or kill it. */
+/** A sandbox is ended if its client left before it got the id, because nobody could use or kill the sandbox. */
 import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
@@ -12,7 +12,7 @@ const { start } = await useServiceGateways({
 const { service, server } = await start();
 const url = `http://127.0.0.1:${(await server.listen()).port}/e2b/v2/sandboxes`;
 
-it('a sandbox that nobody waits for any more is ended as soon as it is there', async () => {
+it('a sandbox whose client has left is ended as soon as it is created', async () => {
   const going = new AbortController();
   const request = (signal: AbortSignal | null = null) =>
     fetch(url, {

@@ -66,7 +66,7 @@ const NOT_THERE = `i${'0'.repeat(20)}`;
 
 describe('create', () => {
   it.each(['/sandboxes', '/v2/sandboxes', '//v2//sandboxes'])(
-    'answers at %s with all that the SDKs demand',
+    'answers at %s with all fields that the SDKs require',
     async (path) => {
       const { status, body } = await ask(`POST ${path}`, { templateID: 'base' });
       expect(status).toBe(201);
@@ -80,7 +80,7 @@ describe('create', () => {
     },
   );
 
-  it('opens a session with the options, which only the end of its life ends', async () => {
+  it('opens a session with the options, which ends only at the end of its life', async () => {
     const metadata = { a: 'b' };
     const id = await create({ metadata, envVars: { KEY: 'v' }, timeout: 60 });
     const { edges } = await service.sessions(OPERATOR, { metadata }, {});
@@ -139,7 +139,7 @@ describe('create', () => {
   });
 });
 
-it('a key for the users with a prefix has sandboxes, and another with the same prefix has the same', async () => {
+it('keys for the users with the same prefix share their sandboxes', async () => {
   const users = { role: 'USER', userPrefix: 'team:' };
   const [key, same] = [await keyOf('team-1', users), await keyOf('team-2', users)];
   const id = await create({}, { key });
@@ -206,7 +206,7 @@ describe('a sandbox', () => {
         expect(await ask(request, {}, { at })).toMatchObject(refusal(404, `"${id}" was not found`));
   });
 
-  it('is not there for another key, nor by an id that never was', async () => {
+  it('is not found with another key, nor under an id that never existed', async () => {
     const id = await create();
     const stranger = await keyOf('stranger');
     for (const request of everyRequest(id))
@@ -230,7 +230,7 @@ describe('a sandbox', () => {
   });
 });
 
-/** What may be asked of a sandbox. */
+/** The requests that change a sandbox. */
 function everyRequest(id: string): string[] {
   const below = ['connect', 'timeout', 'refreshes', 'pause', 'resume', 'snapshots', 'fork'];
   return [
@@ -257,7 +257,7 @@ describe('the end of a sandbox', () => {
       expect(await ask(`POST /sandboxes/${id}/timeout`, { timeout })).toMatchObject(
         refusal(400, 'timeout'),
       );
-    // It has lived for some time.
+    // The sandbox has lived for some time, so 3,600 s from now would exceed its longest life.
     expect(await ask(`POST /sandboxes/${id}/timeout`, { timeout: 3_600 })).toMatchObject(
       refusal(400, 'timeout is too long: a sandbox may live 3600 seconds'),
     );
@@ -276,7 +276,7 @@ describe('the end of a sandbox', () => {
     }
     expect((await ask(`POST ${path}/${id}/connect`, { timeout: 600 })).status).toBe(200);
     expect(await endOf(id)).toBeGreaterThan(590_000);
-    // As long as it may live, which a client cannot know.
+    // `connect` shortens a time that exceeds the longest life, because a client cannot know how much of it is left.
     expect((await ask(`POST ${path}/${id}/connect`, { timeout: 3_600 })).status).toBe(200);
     expect(await endOf(id)).toBeLessThanOrEqual(LONGEST_MS);
     expect(await ask(`POST ${path}/${id}/connect`, { timeout: 3_601 })).toMatchObject(
@@ -383,7 +383,7 @@ describe('metrics', () => {
     expect(await ask(`GET /sandboxes/${NOT_THERE}/metrics`)).toMatchObject(refusal(404, NOT_THERE));
   });
 
-  it('of several are those of the living ones', async () => {
+  it('of several sandboxes leave out those that have ended or do not answer', async () => {
     const id = await create();
     const { body } = await ask(`GET /sandboxes/metrics?sandbox_ids=${id},${NOT_THERE}`);
     expect(body).toEqual({ sandboxes: { [id]: METRIC } });
@@ -399,8 +399,8 @@ describe('metrics', () => {
   });
 });
 
-describe('what is not there yet', () => {
-  it('is said of a living sandbox', async () => {
+describe('what Cellhouse does not implement', () => {
+  it('is refused for a living sandbox', async () => {
     const id = await create();
     for (const what of ['pause', 'resume', 'snapshots', 'fork'])
       expect(await ask(`POST /sandboxes/${id}/${what}`, {})).toMatchObject(refusal(501, '.'));

@@ -1,4 +1,4 @@
-/** How an answer of the E2B door's `/execute` ends, over real HTTP, for whatever becomes of the code. */
+/** How an answer of the E2B door's `/execute` ends, over real HTTP, for each way in which the code may end. */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
@@ -15,7 +15,7 @@ interface World {
   /** @param left aborted when nobody listens any more */
   readonly news: (left: AbortSignal) => AsyncIterable<OwnNews>;
   readonly hasSessionEnded: boolean;
-  /** What making a context waits for. */
+  /** The creation of a context waits for it. */
   readonly context?: Promise<unknown>;
 }
 
@@ -97,7 +97,7 @@ const ended = (status: Execution['status']): OwnNews => ({
 });
 
 it.each(['CANCELLED', 'INTERRUPTED', 'WORKER_LOST'] as const)(
-  'Code that ends as %s because its sandbox has ended is told by no end: the connection breaks off',
+  'If code ends as %s because its sandbox has ended, the connection breaks off without an end of the answer',
   async (status) => {
     const world = await serve({ news: () => newsOf(begun, ended(status)), hasSessionEnded: true });
     await expect(world.ask().then((answer) => answer.text())).rejects.toThrow();
@@ -110,7 +110,7 @@ it.each([
   ['OK', true, ['number_of_executions', 'end_of_execution']],
   ['CANCELLED', false, ['number_of_executions', 'error', 'end_of_execution']],
   ['INTERRUPTED', false, ['number_of_executions', 'error', 'end_of_execution']],
-] as const)('Code that ends as %s by itself is told to its end', async (status, gone, types) => {
+] as const)('If code ends as %s by itself, the answer is complete', async (status, gone, types) => {
   const world = await serve({ news: () => newsOf(begun, ended(status)), hasSessionEnded: gone });
   const lines = (await (await world.ask()).text()).trimEnd().split('\n');
   expect(lines.map((line) => JSON.parse(line).type)).toEqual(types);

@@ -1,4 +1,6 @@
-/** Every answer of `/files` at the E2B door. The service is the test's own; e2bFilesystem.test.ts has real files. */
+/**
+ * Every answer of `/files` at the E2B door. The service keeps files in memory; e2bFilesystem.test.ts has real files.
+ */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { DomainError, type ErrorCode } from '../../src/domain/errors.ts';
@@ -27,7 +29,7 @@ const error = (code: number, message: string | RegExp) => ({
 });
 
 describe('a download', () => {
-  it('has the bytes of the file, their number, and no page of ours', async () => {
+  it('has the bytes of the file and their number, and headers that keep it from acting as a page of the gateway', async () => {
     const { get, files } = await start();
     files.put('/home/user/a b.txt', 'hällo');
     const answer = await get('?path=a+b.txt');
@@ -41,7 +43,7 @@ describe('a download', () => {
     expect(answer.headers.get('content-encoding')).toBe(null);
   });
 
-  it('of an empty file says so', async () => {
+  it('of an empty file has the length 0', async () => {
     const { get, files } = await start();
     files.put('/tmp/empty', '');
     const answer = await get('?path=/tmp/empty&username=user');
@@ -77,7 +79,7 @@ describe('a download', () => {
   });
 });
 
-describe('an upload as it is', () => {
+describe('an upload of raw bytes', () => {
   it.each([
     ['a.txt', '/home/user/a.txt'],
     ['~/b/../c.txt', '/home/user/c.txt'],
@@ -135,7 +137,7 @@ describe('an upload as it is', () => {
     expect(await post('?path=a', 'x', OCTETS)).toEqual([status, error(status, 'Why.')]);
   });
 
-  it('whose sandbox is gone is left to the door', async () => {
+  it('whose sandbox has ended is answered by the door', async () => {
     const ended = new DomainError('SESSION_ENDED', 'It has ended.');
     const { post } = await start({ hasEnded: async () => true }, ended);
     expect(await post('?path=a', 'x', OCTETS)).toEqual([409, error(409, 'It has ended.')]);
@@ -155,7 +157,7 @@ describe('an upload as a form', () => {
     return form;
   }
 
-  it('writes each file to the path that is its name', async () => {
+  it('writes each file to the path that its file name gives', async () => {
     const { post, files } = await start();
     const form = formOf(
       ['dir/a.txt', 'A'],
@@ -253,7 +255,7 @@ describe('an upload as a form', () => {
     expect(files.paths()).toEqual([]);
   });
 
-  it('writes a file whose name comes behind long headers, or none', async () => {
+  it('writes a file under its name, even if the name comes after long headers', async () => {
     const { post, files } = await start();
     const filler = `X-Filler: ${'x'.repeat(60_000)}\r\n`.repeat(2) + 'X-A: b\r\n'.repeat(40);
     const file = 'Content-Disposition: form-data; name="file"; filename="dir/name"\r\n\r\nA';

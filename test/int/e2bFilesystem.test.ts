@@ -45,7 +45,7 @@ async function run(code: string) {
 }
 
 describe('a file that a client writes', () => {
-  it('is there for code, and what code writes is there for the client, at any gateway', async () => {
+  it('can be read by code, and the client can read files of code, at any gateway', async () => {
     const name = 'dir/ü b.txt';
     expect(await (await write(name, 'from outside')).json()).toEqual([
       { name: 'ü b.txt', path: '/home/user/dir/ü b.txt', type: 'file' },
@@ -58,7 +58,7 @@ describe('a file that a client writes', () => {
     expect(await (await read(name)).text()).toBe('new');
   });
 
-  it('of 100 MB comes and goes in pieces', async () => {
+  it('of 100 MB is uploaded and downloaded in pieces', async () => {
     const hash = createHash('sha256');
     let left = BIG_BYTES;
     const body = new ReadableStream({
@@ -77,7 +77,7 @@ describe('a file that a client writes', () => {
     await rpc('Remove', { path: 'big' });
   });
 
-  it('in a form is one of several', async () => {
+  it('may be one of several in a form', async () => {
     const form = new FormData();
     form.append('file', new Blob(['1']), '/tmp/form/a');
     form.append('file', new Blob(['2']), 'form/b');
@@ -87,7 +87,7 @@ describe('a file that a client writes', () => {
     expect(await (await read('form/b')).text()).toBe('2');
   });
 
-  it('may not be where the user may not write', async () => {
+  it('is refused where the session’s user may not write', async () => {
     const answer = await write('/etc/passwd', 'x');
     expect([answer.status, await answer.json()]).toEqual([
       403,
@@ -99,7 +99,7 @@ describe('a file that a client writes', () => {
 });
 
 describe('the methods of folders', () => {
-  it('tell what is at a path', async () => {
+  it('describe the entry at a path', async () => {
     await python(`
 import os
 open("stat.txt", "w").write("abc"); os.chmod("stat.txt", 0o640); os.utime("stat.txt", (0, 1.5))
@@ -129,7 +129,7 @@ os.makedirs("to"); os.symlink("to", "link"); os.symlink("/home/user/link", "/tmp
     expect(await entry('Stat', { path: '/proc/self/environ' })).toMatchObject({ status: 403 });
   });
 
-  it('list what is in a folder, down to a depth', async () => {
+  it('list the entries of a folder, down to a depth', async () => {
     await python(`
 import os
 os.makedirs("list/b/c"); open("list/a", "w"); open("list/b/c/d", "w"); os.symlink("list", "to-list")`);
@@ -206,7 +206,7 @@ for n in range(2_500): open(f"many/{n:04}", "w").close()`);
     expect(await entry('Stat', { path: 'other' })).toMatchObject({ code: 'not_found' });
   });
 
-  it('remove a folder with all that is in it, and what is not there', async () => {
+  it('remove a folder with its content, and succeed if there is nothing to remove', async () => {
     await write('gone/a/b', 'x');
     const removed = { status: 200, body: {} };
     expect(await rpc('Remove', { path: 'gone' })).toEqual(removed);
@@ -261,7 +261,7 @@ describe('a signed URL', () => {
     expect([answer.status, await answer.json()]).toMatchObject([401, { code: 401 }]);
   });
 
-  it.each(['GET', 'POST'])('that has expired says so: %s', async (method) => {
+  it.each(['GET', 'POST'])('that has expired is refused as expired: %s', async (method) => {
     const query = signed(method === 'GET' ? 'read' : 'write', 's/a.txt', '1');
     const answer = await fetch(url(query), { method });
     expect([answer.status, await answer.json()]).toEqual([

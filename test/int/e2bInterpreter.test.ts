@@ -29,7 +29,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(next?.execution_count).toBe(Number(number?.execution_count) + 1);
   });
 
-  it('each print that others do not follow at once is one event, however it was written', async () => {
+  it('a print that no other print follows immediately is one event, even if it was written in pieces', async () => {
     const code = `import sys, time
 for text in ("one", "two"):
     print(text)
@@ -46,7 +46,7 @@ print("err", file=sys.stderr)`;
     expect(textOf(lines, 'stderr')).toEqual(['err\n']);
   });
 
-  it('what is printed without the end of a line comes all the same, while the code runs', async () => {
+  it('text without the end of a line arrives while the code runs', async () => {
     const gone = new AbortController();
     const body = { code: 'print("now", end="")\nimport time\ntime.sleep(60)' };
     const response = await sandbox.call(at, 'POST', '/execute', body, gone.signal);
@@ -59,7 +59,7 @@ print("err", file=sys.stderr)`;
     expect(typesOf(await run('3'))).toContain('result');
   });
 
-  it('the wire is ASCII', async () => {
+  it('the answer is ASCII only', async () => {
     const code = 'print("é 😀 \\u2028 \\x85")\n"ж"';
     const text = await (await sandbox.call(at, 'POST', '/execute', { code })).text();
     expect(text).toMatch(/^[\x20-\x7e\n]+$/);
@@ -81,13 +81,13 @@ print("err", file=sys.stderr)`;
     });
   });
 
-  it('a kernel that dies is told of as an error', async () => {
+  it('a kernel that dies is reported as an error', async () => {
     const lines = await run('import os\nos._exit(3)');
     expect(error(lines)).toMatchObject({ name: 'KernelDied', traceback: '' });
     expect(textOf(await run('4'), 'result')).toEqual(['4']);
   });
 
-  it('environment variables are those of the sandbox, and for one execution those of the call', async () => {
+  it('code has the environment variables of its sandbox, and for one execution those of its call', async () => {
     const code = 'import os\n[os.getenv(n) for n in ("FROM_CREATE", "BOTH", "OWN")]';
     const before = await run(code);
     const during = await run(code, { env_vars: { BOTH: 'called', OWN: "it's" } });
@@ -107,7 +107,7 @@ print("err", file=sys.stderr)`;
     expect(textOf(await next, 'result')).toEqual(['next']);
   });
 
-  it('bash runs cells one at a time, with variables and without those of the cell before', async () => {
+  it('bash runs cells one at a time, with the environment variables but without the variables of earlier cells', async () => {
     const bash = (code: string, more: object = {}) => run(code, { language: 'bash', ...more });
     expect(textOf(await bash('pwd'))).toEqual(['/home/user\n']);
     expect(textOf(await bash('X=1; echo $FROM_CREATE'))).toEqual(['created\n']);
@@ -148,7 +148,7 @@ describe('contexts', () => {
     expect((await list()).map(({ id }) => id)).not.toContain(made.id);
   });
 
-  it('begin in their folder, which is shown as it was given', async () => {
+  it('begin in their folder, and are shown with the folder as it was given', async () => {
     await sandbox.run({ code: 'import os; os.makedirs("sub/folder", exist_ok=True)' });
     const cwdIn = async ({ id }: Shown) =>
       textOf(await sandbox.run({ code: 'import os; print(os.getcwd())', context_id: id }));
@@ -195,7 +195,7 @@ describe('contexts', () => {
     await remove(id);
   });
 
-  it('end what runs in them', async () => {
+  it('that are deleted end the code that runs in them', async () => {
     const { id } = await create({});
     const running = sandbox.run({ code: 'import time; time.sleep(60)', context_id: id });
     await begun();
@@ -205,7 +205,7 @@ describe('contexts', () => {
     expect([refused.status, await refused.text()]).toEqual([404, `Context ${id} not found`]);
   });
 
-  it('that are the default one are emptied when they are deleted', async () => {
+  it('include the default one, which a deletion only empties', async () => {
     const [{ id } = { id: '' }] = await list();
     await sandbox.run({ code: 'kept = 1' });
     expect(await remove(id)).toEqual({ status: 200, body: null });
@@ -213,7 +213,7 @@ describe('contexts', () => {
       expect(error(await sandbox.run({ code: 'kept', context_id }))?.name).toBe('NameError');
   });
 
-  it('that are not there are told so', async () => {
+  it('that do not exist are answered with 404', async () => {
     for (const [method, path] of [
       ['DELETE', '/contexts/nothing'],
       ['POST', '/contexts/nothing/restart'],
@@ -258,14 +258,14 @@ describe('a request that is refused', () => {
     await refused.text();
   });
 
-  it('for a path or a method that is not there says so', async () => {
+  it('for an unknown path or method has the status 404 or 405', async () => {
     expect((await sandbox.call(0, 'GET', '/contexts/a/b')).status).toBe(404);
     expect((await sandbox.call(0, 'GET', '/execute')).status).toBe(405);
     expect(await (await sandbox.call(0, 'GET', '/health')).json()).toBe('OK');
   });
 });
 
-it('code that is silent is told to live every 5 s, and is cut off when its sandbox is killed', async () => {
+it('the answer for silent code has a keepalive every 5 s, and breaks off when the sandbox is killed', async () => {
   const own = await open();
   const response = await own.call(1, 'POST', '/execute', { code: 'import time; time.sleep(60)' });
   let seen = '';

@@ -1,4 +1,7 @@
-/** Keys to sandboxes at gateways: who comes in, what comes after the end of a sandbox, and how often one may guess. */
+/**
+ * Keys of sandboxes, at two gateways: where they are accepted, what they may do after the sandbox has ended, and how
+ * many wrong keys an address may send.
+ */
 import { expect, it } from 'vitest';
 import { signatureOf } from '../../src/doors/e2b/envd/files.ts';
 import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
@@ -28,7 +31,7 @@ async function newSandbox() {
 }
 
 let addresses = 0;
-/** An address of its own, so that tests do not use up each other's attempts. */
+/** A new address, so that tests do not use up each other's attempts. */
 function addressOf(): string {
   addresses += 1;
   return `10.1.${addresses}.7`;
@@ -53,7 +56,7 @@ async function ask(
 const health = (at: number, id: string, key?: string, address?: string) =>
   ask(at, '/e2b/health', { 'E2b-Sandbox-Id': id, ...(key && { 'X-Access-Token': key }) }, address);
 
-it('lets a key in at every gateway, until the sandbox is killed at one of them', async () => {
+it('a key is accepted at every gateway until its sandbox is killed at one of them', async () => {
   const { id, userUuid, key } = await newSandbox();
   for (const at of [0, 1]) expect((await health(at, id, key)).status).toBe(204);
   await one.service.release(AUTH_TOKEN_HOLDER, userUuid);
@@ -72,7 +75,7 @@ it('a key opens no session in the place of one that has ended', async () => {
   expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).not.toBeNull();
 });
 
-it('not even at a gateway that has not heard of its end, when the user has accepted that', async () => {
+it('a key opens no session after the user has accepted the end, not even at a gateway that does not know of it yet', async () => {
   const { userUuid } = await newSandbox();
   const ofKey: Principal = {
     ...holder,
@@ -91,7 +94,7 @@ it('not even at a gateway that has not heard of its end, when the user has accep
     await expect(service.makeDirectory(ofKey, userUuid, 'a')).rejects.toEqual(refused);
   }
   expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).not.toBeNull();
-  // Whoever has the token may.
+  // The caller with the token may open a session.
   await one.service.makeDirectory(AUTH_TOKEN_HOLDER, userUuid, 'a').catch(() => {});
   expect((await one.service.session(AUTH_TOKEN_HOLDER, userUuid))?.closedAt).toBeNull();
 });
@@ -126,7 +129,7 @@ it.each<[string, (id: string, key: string) => Record<string, string>, number]>([
   expect(answer.body).not.toContain(key);
 });
 
-it('code is reached by either token', async () => {
+it('the code server accepts the key in either header', async () => {
   const { id, key } = await newSandbox();
   const to = { 'E2b-Sandbox-Id': id, 'E2b-Sandbox-Port': '49999' };
   for (const name of ['X-Access-Token', 'E2B-Traffic-Access-Token'])
@@ -136,7 +139,7 @@ it('code is reached by either token', async () => {
     });
 });
 
-it('a signature is by a key of an open sandbox, and is guessed at no more often than a token', async () => {
+it('a signature is accepted only with the key of an open sandbox, and wrong signatures are limited as wrong tokens are', async () => {
   await newSandbox();
   const { id, userUuid, key } = await newSandbox();
   const urlOf = (signature: string) =>
@@ -150,7 +153,7 @@ it('a signature is by a key of an open sandbox, and is guessed at no more often 
     expect((await ask(0, urlOf(`v1_${guess}`), {}, address)).status).toBe(401);
   const refused = await ask(0, urlOf('v1_next'), {}, address);
   expect([refused.status, Number(refused.retry)]).toEqual([429, expect.any(Number)]);
-  // What was right from there goes on, and so do keys and tokens.
+  // From the same address, the key and the right signature are still accepted.
   expect((await health(0, id, key, address)).status).toBe(204);
   expect((await ask(0, right, {}, address)).status).not.toBe(401);
   await one.service.release(AUTH_TOKEN_HOLDER, userUuid);
@@ -168,7 +171,7 @@ it('wrong keys are limited by address', async () => {
   expect((await health(0, id, key, addressOf())).status).toBe(204);
 });
 
-it('a watcher of a session is told of its end at another gateway within a second', async () => {
+it('a watcher of a session is notified within a second when the session ends at another gateway', async () => {
   const { userUuid } = await newSandbox();
   const watched = await other.service.watchSession(AUTH_TOKEN_HOLDER, userUuid);
   const ended = new Promise<number>((resolve) => watched.onEnd(() => resolve(Date.now())));

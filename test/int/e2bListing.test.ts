@@ -1,4 +1,4 @@
-/** Long listings at the E2B door: the service is the test's own. e2bFilesystem.test.ts has real folders. */
+/** Long listings at the E2B door, from a service with endless entries. e2bFilesystem.test.ts has real folders. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { serveEnvd } from '../../src/doors/e2b/envd/routes.ts';
@@ -9,7 +9,7 @@ import { entryOf } from '../support/filesInMemory.ts';
 
 const PAGE = 1_000;
 
-/** A folder without an end, whose names have so many letters. @param pageMs how long a page takes */
+/** Serves an endless folder. @param letters the length of each name @param pageMs how long a page takes */
 async function start(letters: number, pageMs = 0) {
   let pages = 0;
   const server = await startEnvd(
@@ -31,7 +31,7 @@ async function start(letters: number, pageMs = 0) {
 it.each([
   ['entries', 1, 101],
   ['characters in their paths', 2_000, 2],
-])('with too many %s is refused', async (what, letters, most) => {
+])('a listing with too many %s is refused', async (what, letters, most) => {
   const { unary, pages } = await start(letters);
   expect(await unary('filesystem.Filesystem/ListDir', { path: '/tmp' })).toMatchObject({
     status: 400,
@@ -40,7 +40,7 @@ it.each([
   expect(pages()).toBe(most);
 });
 
-it('of a client that has gone is read no further', async () => {
+it('a listing is read no further once its client has gone', async () => {
   const { ask, pages } = await start(1, 20);
   const leaving = new AbortController();
   const asked = ask('/filesystem.Filesystem/ListDir', {
@@ -50,7 +50,8 @@ it('of a client that has gone is read no further', async () => {
   await until('a page was read', async () => pages() > 1);
   leaving.abort();
   await expect(asked).rejects.toThrow();
-  // Until none is read in ten times the time that one takes. It would go on to the limit.
+  // Waits until no page is read within ten times the time that a page takes. A listing that is not stopped would go on
+  // to the limit.
   for (let before = -1; before !== pages(); await pause(200)) before = pages();
   expect(pages()).toBeLessThan(101);
 });

@@ -57,7 +57,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     });
   });
 
-  it('is listed with all that it was started with, and found by its tag', async () => {
+  it('a process is listed with its command, folder, variable names and tag, and is found by its tag', async () => {
     const process = { cmd: 'sleep', args: ['60'], cwd: '/tmp', envs: { SECRET: 'hidden' } };
     const started = await sandbox.stream(at, 'Start', { process, tag: `tag-${at}` });
     const { processes } = (await sandbox.call(other(at), 'List')) as {
@@ -74,7 +74,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(await sandbox.call(at, 'SendSignal', { ...byTag, ...SIGKILL })).toMatchObject(again);
   });
 
-  it('takes input at any gateway, in order, until that is closed', async () => {
+  it('a process takes input at any gateway, in order, until the input is closed', async () => {
     const started = await sandbox.shell(at, 'read a; echo "<$a>"; cat', { stdin: true });
     const message = selected(started.pid);
     const send = (where: number, text: string) =>
@@ -103,7 +103,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect((await started.rest()).at(-1)).toEqual({ end: KILLED });
   });
 
-  it('outlives its connection, and whoever connects gets only what comes then', async () => {
+  it('a process outlives its connection, and a new connection gets only later output', async () => {
     const go = `/tmp/go-${at}`;
     const code = `echo before; while [ ! -e ${go} ]; do sleep 0.05; done; echo after`;
     const started = await sandbox.shell(at, code);
@@ -122,7 +122,7 @@ describe.each([0, 1])('at gateway %i', (at) => {
     expect(await late.rest()).toEqual([{ end: FINE }]);
   });
 
-  it('a time limit of Start kills a process without grace, one of Connect does not', async () => {
+  it('a time limit of Start kills a process without grace, a time limit of Connect does not kill it', async () => {
     const limited = { 'Connect-Timeout-Ms': '700' };
     const code = "trap '' INT TERM; echo on; while :; do sleep 0.1; done";
     const lasting = await sandbox.shell(at, code);

@@ -46,7 +46,7 @@ it('a figure is one result, with its picture and its chart', async () => {
   ]);
 });
 
-it('in every context, and its numbers are floats for any client', async () => {
+it('a figure has its chart in every context, with its values written as floats', async () => {
   const created = await sandbox.call(0, 'POST', '/contexts', {});
   const { id } = (await created.json()) as { id: string };
   expect(await resultsOf(CHART, { context_id: id })).toMatchObject([{ chart: { type: 'bar' } }]);
@@ -75,7 +75,7 @@ pd.DataFrame({"a": [1, 2], "b": [0.5, None], 3: pd.to_datetime(["2024-01-02", No
   ]);
 });
 
-it('lists and dicts have JSON, and all else does not', async () => {
+it('lists and dicts have JSON if JSON can express them, and other values do not', async () => {
   const main = { type: 'result', is_main_result: true };
   expect(await resultsOf('[1, None]')).toEqual([{ ...main, text: '[1, None]', json: [1, null] }]);
   expect(await resultsOf('{1: {2}}')).toEqual([{ ...main, text: '{1: {2}}' }]);

@@ -1,4 +1,6 @@
-/** Calls of envd's methods over real HTTP: frames, codes, keepalives, time limits. The methods are the test's own. */
+/**
+ * Calls of envd's methods over real HTTP: frames, codes, keepalives, time limits. The methods are made for this test.
+ */
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
@@ -9,7 +11,7 @@ import { newId } from '../../src/process/newId.ts';
 import { allFrames, frameOf, framesOf, startEnvd } from '../support/e2b/envd.ts';
 import { MAX_BODY_BYTES } from '../support/transportServer.ts';
 
-/** More than every buffer between the two ends takes. */
+/** How many pieces of 1 MiB are sent: more than all buffers between server and client hold. */
 const MANY = 64;
 const PIECE = 'x'.repeat(1_048_576);
 
@@ -101,7 +103,7 @@ describe('a unary call', () => {
     expect(answer).toEqual({ status, type: 'application/json', body: { code, message } });
   });
 
-  it('that fails as nobody expected is logged, and masked', async () => {
+  it('that fails unexpectedly is logged, and its error is masked', async () => {
     const { unary, logged } = await start();
     const { status, body } = await unary('a.A/Fail', { as: 'defect' });
     expect([status, body]).toEqual([
@@ -111,7 +113,7 @@ describe('a unary call', () => {
     expect(logged).toEqual([expect.objectContaining({ err: ERRORS.defect })]);
   });
 
-  it('whose sandbox is gone is left to the door', async () => {
+  it('whose sandbox has ended is answered by the door', async () => {
     const { unary } = await start(true);
     expect((await unary('a.A/Fail', { as: 'ended' })).body).toMatchObject({ code: 409 });
     expect((await unary('a.A/Fail', { as: 'rpc' })).body).toMatchObject({ code: 409 });
@@ -132,7 +134,7 @@ describe('a unary call', () => {
     ]);
   });
 
-  it('of no method is unimplemented', async () => {
+  it('of an unknown method is unimplemented', async () => {
     const { unary } = await start();
     expect(await unary('a.A/Nothing')).toMatchObject({
       status: 501,
@@ -149,7 +151,7 @@ describe('a unary call', () => {
     });
   });
 
-  it('is for the user of the worker alone', async () => {
+  it('is refused for any user but the worker’s', async () => {
     const { unary } = await start();
     const as = (name: string) => ({ Authorization: `Basic ${btoa(`${name}:`)}` });
     expect((await unary('a.A/Echo', {}, as('user'))).status).toBe(200);
@@ -191,7 +193,7 @@ describe('a stream', () => {
     expect(streams()).toBe(1);
   });
 
-  it.each(['a.A/Count', 'a.A/FailStream'])('tells an error in its last frame: %s', async (name) => {
+  it.each(['a.A/Count', 'a.A/FailStream'])('has an error in its last frame: %s', async (name) => {
     const { stream } = await start();
     const answer = await stream(name, { as: 'file' });
     expect(answer.status).toBe(200);
@@ -201,7 +203,7 @@ describe('a stream', () => {
     });
   });
 
-  it('whose sandbox is gone before the first frame is left to the door', async () => {
+  it('whose sandbox has ended before the first frame is answered by the door', async () => {
     const { stream } = await start(true);
     const answer = await stream('a.A/FailStream', { as: 'gone' });
     expect([answer.status, await answer.json()]).toEqual([
@@ -210,7 +212,7 @@ describe('a stream', () => {
     ]);
   });
 
-  it.each([{ as: 'ended' }, {}])('whose sandbox is gone later breaks off: %j', async (message) => {
+  it.each([{ as: 'ended' }, {}])('whose sandbox ends later breaks off: %j', async (message) => {
     const { stream } = await start(true);
     const answer = await stream('a.A/Count', message);
     await expect(allFrames(answer)).rejects.toThrow();
@@ -232,7 +234,7 @@ describe('a stream', () => {
     ]);
   });
 
-  it('of no method, or for another user, ends with an error', async () => {
+  it('of an unknown method, or for another user, ends with an error', async () => {
     const { stream } = await start();
     const ends = async (...asked: Parameters<typeof stream>) =>
       (await allFrames(await stream(...asked))).at(-1)?.message;
@@ -256,7 +258,7 @@ describe('a stream', () => {
     await frames.return(undefined);
   });
 
-  it('ends when the time of the caller is over', async () => {
+  it('ends at the time limit of the caller', async () => {
     const { stream, gone } = await start();
     const answer = await stream('a.A/Wait', {}, { 'Connect-Timeout-Ms': '100' });
     expect(await allFrames(answer)).toEqual([
@@ -269,7 +271,7 @@ describe('a stream', () => {
     expect(gone[0]?.aborted).toBe(true);
   });
 
-  it('tells its method when the caller goes away', async () => {
+  it('aborts the signal of its method when the caller goes away', async () => {
     const { stream, gone } = await start();
     const frames = framesOf(await stream('a.A/Wait'));
     await frames.next();
@@ -301,13 +303,13 @@ it('a body above the limit is refused', async () => {
 describe('envd', () => {
   const deps = {} as DoorDeps;
 
-  it('says that it lives', async () => {
+  it('answers health checks', async () => {
     const { ask } = await startEnvd((call) => serveEnvd(call, deps));
     expect((await ask('/health')).status).toBe(204);
     expect((await ask('/health', { method: 'POST' })).status).toBe(405);
   });
 
-  it('answers with an error in JSON where nothing is', async () => {
+  it('answers unknown paths with an error in JSON', async () => {
     const { ask, unary } = await startEnvd((call) => serveEnvd(call, deps));
     const answer = await ask('/nothing');
     expect([answer.status, await answer.json()]).toEqual([

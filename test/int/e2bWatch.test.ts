@@ -1,4 +1,7 @@
-/** Watchers of folders in a sandbox of E2B's door, with a real worker, at the gateway that holds it and at another one. */
+/**
+ * Watchers of folders in a sandbox of E2B's door, with a real worker, at the gateway that holds the worker and at
+ * another.
+ */
 import { beforeAll, expect, it } from 'vitest';
 import { newSandboxId, userOf } from '../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../src/service/principal.ts';
@@ -14,7 +17,7 @@ const origins = await Promise.all(
 const [service] = services;
 if (!service) throw new Error('There are two gateways.');
 
-/** A sandbox, with what its client sends. */
+/** Opens a sandbox. Returns the calls of its client. */
 async function open() {
   const id = newSandboxId();
   const userUuid = userOf(OWNER, id);
@@ -59,7 +62,7 @@ interface Told {
   readonly filesystem?: { readonly name: string; readonly type: string; readonly entry?: object };
 }
 
-/** Events of a stream, pulled; the first message was `start`. */
+/** Checks that the first message of a stream is `start`. Returns a function that reads the next events. */
 async function eventsOf(answer: Response) {
   const frames = framesOf(answer);
   const next = async () => {
@@ -85,7 +88,7 @@ const event = (told: string) => {
 const NEW_FILE = (name: string) => [`CREATE ${name}`, `CHMOD ${name}`, `WRITE ${name}`].map(event);
 
 it.each([0, 1])(
-  'a stream at gateway %i tells what happens in a folder, and below it',
+  'a stream at gateway %i reports changes in a folder, and below it if it is recursive',
   async (at) => {
     const { call, watchDir, run, write } = one;
     await call(at, 'MakeDir', { path: `w${at}/d` });
@@ -109,7 +112,7 @@ it.each([0, 1])(
   },
 );
 
-it('a stream tells with an event what is there, if its client wants it', async () => {
+it('a stream adds the entry to an event if its client asks for it', async () => {
   const { call, watchDir, write } = one;
   await call(0, 'MakeDir', { path: 'entries' });
   const gone = new AbortController();
@@ -122,7 +125,7 @@ it('a stream tells with an event what is there, if its client wants it', async (
   gone.abort();
 });
 
-it('a folder that is not there, or is none, is refused before the start', async () => {
+it('a path that is missing, closed or no folder is refused before the start', async () => {
   const { watchDir, call, write } = one;
   await write(0, 'file', '');
   for (const [path, code] of [
@@ -136,7 +139,7 @@ it('a folder that is not there, or is none, is refused before the start', async 
   }
 });
 
-it('a watcher is asked at whatever gateway, and tells each event once', async () => {
+it('a watcher can be read at any gateway, and reports each event once', async () => {
   const { call, write } = one;
   await call(0, 'MakeDir', { path: 'w' });
   const made = await call(0, 'CreateWatcher', { path: 'w', recursive: false });
@@ -152,7 +155,7 @@ it('a watcher is asked at whatever gateway, and tells each event once', async ()
   expect(await call(0, 'RemoveWatcher', { watcherId })).toMatchObject({ code: 'not_found' });
 });
 
-it('a watcher of another sandbox is not there', async () => {
+it('a watcher of another sandbox is not found', async () => {
   const { watcherId } = (await one.call(0, 'CreateWatcher', { path: '/' })) as unknown as {
     watcherId: string;
   };
@@ -172,7 +175,7 @@ it('a stream that its client leaves frees its watcher', async () => {
   await expect.poll(async () => (await call(1, 'CreateWatcher', { path: '.' })).status).toBe(200);
 });
 
-it('a stream breaks off when the sandbox is killed, and never ends as if that were all', async () => {
+it('a stream breaks off without a last frame when the sandbox is killed', async () => {
   const { watchDir, kill } = other;
   const answer = await watchDir(1, { path: '.' });
   const next = await eventsOf(answer);

@@ -1,4 +1,4 @@
-/** Code that wants more of the proxy than it offers: a second meaning of a request, or more than its share. */
+/** Hostile code at the proxy: requests that can be read in two ways, and use beyond the code's share. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -66,7 +66,7 @@ describe('a request with two meanings', () => {
     expect(host.connections).toBe(0);
   });
 
-  it('is refused if its body is an upgrade’s', async () => {
+  it('is refused if it is an upgrade with a body', async () => {
     const { send, host, at } = await world();
     const upgrade = 'Connection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 3\r\n\r\nabc';
     expect(statusesOf(await send(`POST ${at}/ HTTP/1.1\r\nHost: x\r\n${upgrade}`))).toEqual([400]);
@@ -98,7 +98,7 @@ describe('a request with two meanings', () => {
     expect(secret.connections).toBe(0);
   });
 
-  it('has the host of its URL, whatever its headers say', async () => {
+  it('goes to the host of its URL, whatever its headers say', async () => {
     const { send, host, secret, at } = await world();
     const headers = [
       ...[
@@ -118,7 +118,7 @@ describe('a request with two meanings', () => {
     expect(secret.connections).toBe(0);
   });
 
-  it('gives nobody a header of its own by its path or its headers', async () => {
+  it('cannot add a header through its path or the value of a header', async () => {
     const { send, host, at } = await world();
     for (const url of [`${at}/a%0d%0aX-Injected:%201`, `${at}/?a=%0aX-Injected:1`, `${at}/\u00e9`])
       await send(`GET ${url} HTTP/1.1\r\nHost: x\r\nX-A: %0d%0aX-Injected: 1\r\n\r\n`);
@@ -138,7 +138,7 @@ describe('a side that goes away', () => {
     'code in its body',
     'the host at once',
     'the host in its answer',
-  ])('harms nobody else: %s', async (who) => {
+  ])('leaves no open connection: %s', async (who) => {
     const port = await startBytes((socket) => {
       if (who === 'the host at once') socket.resetAndDestroy();
       else if (who.endsWith('answer') && !who.endsWith('before the answer')) {
@@ -182,7 +182,7 @@ describe('a connection of code', () => {
     expect(secret.connections).toBe(0);
   });
 
-  it('ends if its request does not come in time, however slowly it comes', async () => {
+  it('ends with 408 if its request is not complete in time, even if bytes keep coming', async () => {
     const { open, egress } = await world({ EGRESS_CONNECT_TIMEOUT_MS: '400' });
     const slow = open();
     const began = performance.now();
@@ -204,7 +204,7 @@ describe('a connection of code', () => {
     expect(statusesOf(answer)).toEqual([431]);
   });
 
-  it('ends if nothing moves for EGRESS_IDLE_TIMEOUT_MS, also while one side takes nothing', async () => {
+  it('ends if nothing moves for EGRESS_IDLE_TIMEOUT_MS, even if one side reads nothing', async () => {
     const silent = await startBytes(() => undefined);
     const gate = await openGate({
       settings: { EGRESS_ALLOW: `127.0.0.1:${silent}`, EGRESS_IDLE_TIMEOUT_MS: '1000' },
@@ -212,7 +212,7 @@ describe('a connection of code', () => {
     });
     const { sockets } = await tunnels(gate, silent, 2);
     const [idle, full] = sockets as [Socket, Socket];
-    // The host reads nothing, so what the code sends fills the buffers between, and then stands.
+    // The host reads nothing, so the data of the code fills all buffers and then stops.
     full.write(Buffer.alloc(64 * 1024 * 1024));
     await Promise.all(
       [once(idle, 'close').catch(() => undefined), once(full, 'close').catch(() => undefined)].map(
@@ -226,7 +226,7 @@ describe('a connection of code', () => {
     await until('the end of all', async () => gate.egress.totals.open === 0);
   });
 
-  it('is not held by a host that takes nothing: memory stays bounded', async () => {
+  it('is held back by a host that reads nothing, so memory stays bounded', async () => {
     const silent = await startBytes((socket) => socket.pause());
     const gate = await openGate({ settings: { EGRESS_ALLOW: `127.0.0.1:${silent}` }, queries });
     const { sockets } = await tunnels(gate, silent, 1);
@@ -245,7 +245,7 @@ describe('a connection of code', () => {
 });
 
 describe('names that are not answered', () => {
-  it('are a bounded number of questions, however many code asks for, and stop no other session', async () => {
+  it('cause a bounded number of DNS questions, and block no other session', async () => {
     const host = await startHost('host');
     const dns = await startDnsServer((name) => (name.startsWith('slow') ? null : ['127.0.0.1']));
     onTestFinished(() => dns.close());
@@ -261,7 +261,7 @@ describe('names that are not answered', () => {
         await until('the question', async () => dns.asked.includes(`slow${at}.test`), 2_000);
       socket.destroy();
     }
-    // Its own names wait for these.
+    // Further names of the same session wait for the slow ones.
     gate.open().write(ask('fast1'));
     expect(await other.send(`${ask('fast2')}GET / HTTP/1.0\r\n\r\n`)).toMatch(/I am host$/);
     expect(new Set(dns.asked.filter((name) => name.startsWith('slow'))).size).toBe(8);
@@ -270,7 +270,7 @@ describe('names that are not answered', () => {
 });
 
 describe('all connections', () => {
-  it('are so many as the limit allows, and one more is told so', async () => {
+  it('are limited by EGRESS_MAX_TOTAL_CONNECTIONS, and more are refused with 503', async () => {
     const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
     const settings = { EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' };
     const gate = await openGate({ settings, queries });
@@ -281,7 +281,7 @@ describe('all connections', () => {
     expect((await tunnels(gate, bytes, 5)).statuses).toEqual([200, 200, 200, 200, 200]);
   });
 
-  it('are so many of one tenant as its limit allows, and the others have the rest', async () => {
+  it('of one tenant are limited, and the other tenants have the rest', async () => {
     const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
     const settings = {
       ...{ EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' },
@@ -298,7 +298,7 @@ describe('all connections', () => {
     expect((await tunnels(gate, bytes, 3)).statuses).toEqual([200, 200, 200]);
   });
 
-  it('are a bounded number of rows, and no host is reached without its own', async () => {
+  it('are recorded in a bounded number of rows, and no host is reached without a row', async () => {
     const settings = { EGRESS_ALLOW: '127.0.0.0/8:1', EGRESS_CONNECT_TIMEOUT_MS: '5000' };
     const gate = await openGate({ settings, queries });
     const asked = Array.from({ length: 300 }, (_, at) => at);
@@ -307,7 +307,7 @@ describe('all connections', () => {
     const answers = await Promise.all(
       hosts.map((host) => gate.send(`CONNECT ${host}:1 HTTP/1.1\r\n\r\n`)),
     );
-    // Nobody listens there, so 502 says that it was dialled.
+    // Nobody listens there, so 502 means that the proxy has dialled the host.
     const dialled = hosts.filter((_, at) => statusesOf(answers[at] ?? '')[0] === 502);
     const { id } = gate.session;
     const rows = await until('all counts', async () => {
@@ -339,10 +339,10 @@ describe('all connections', () => {
     expect(host.requests).toEqual([]);
   });
 
-  it('are not made while the database does not answer, and then end in time', async () => {
+  it('are not made while the database does not answer, and are refused in time', async () => {
     const host = await startHost('host');
     let questions = 0;
-    // What is counted later is stored; a row before its connection never is.
+    // Counts are stored, but the row that must precede a connection never is.
     const hanging: GateOptions['queries'] = {
       recordEgress: async () => undefined,
       openEgressCount: async () => {
@@ -372,7 +372,7 @@ describe('all connections', () => {
     expect(host.connections).toBe(0);
   });
 
-  it('have no outcome of their host if code gives up first', async () => {
+  it('get no second outcome for their host if code gives up first', async () => {
     const dns = await startDnsServer(() => null);
     onTestFinished(() => dns.close());
     const settings = {

@@ -61,7 +61,7 @@ async function outcomesOf({ egress, session }: Gate) {
 }
 
 describe('a listed host', () => {
-  it('is reached over HTTP, with its own Host and without what concerns the proxy alone', async () => {
+  it('is reached over HTTP, with its own Host and without headers that are for the proxy only', async () => {
     const { send, host } = await world();
     const headers = [
       'Proxy-Authorization: Basic eDp5',
@@ -101,7 +101,7 @@ describe('a listed host', () => {
     expect(host.bodies).toEqual(['0123456789', '0123456789']);
   });
 
-  it('is reached with CONNECT, both ways, each with its own end', async () => {
+  it('is reached with CONNECT, and each direction can end alone', async () => {
     const { send, host, open, egress, session } = await world();
     expect(await send(`${connectTo(`a.sub.test:${host.port}`)}GET /in HTTP/1.0\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK[\s\S]*I am host$/,
@@ -131,7 +131,7 @@ describe('a listed host', () => {
     open().destroy();
   });
 
-  it('is reached with an upgrade, and the protocol goes on as it was agreed', async () => {
+  it('is reached with an upgrade, and then the new protocol works both ways', async () => {
     const { open, host } = await world();
     const socket = open();
     socket.write(get(`host.test:${host.port}`, 'Connection: Upgrade\r\nUpgrade: echo\r\n'));
@@ -145,7 +145,7 @@ describe('a listed host', () => {
     socket.destroy();
   });
 
-  it('may refuse an upgrade, and a broken answer never looks whole', async () => {
+  it('may refuse an upgrade, and a broken answer never looks complete', async () => {
     const refusing = await startBytes((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 426 No\r\nContent-Length: 4\r\n\r\nno!\n'));
     });
@@ -157,7 +157,7 @@ describe('a listed host', () => {
         socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\nhalfwhole'),
       );
     });
-    // Its body is no chunk, after the head was passed on.
+    // It sends a malformed chunk after the proxy has passed on the head.
     const garbled = await startBytes((socket) => {
       socket.once('data', () => {
         socket.write('HTTP/1.1 426 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n');
@@ -178,7 +178,7 @@ describe('a listed host', () => {
     expect(await send(get(`127.0.0.1:${lying}`))).toMatch(/^HTTP\/1\.1 502 The host gave no valid/);
   });
 
-  it('is recorded with what went both ways, and what is refused without', async () => {
+  it('is recorded with the bytes of both directions, and refused requests are recorded too', async () => {
     const gate = await world();
     const { send, host } = gate;
     for (let call = 0; call < 3; call += 1) await send(get(`host.test:${host.port}`));
@@ -309,7 +309,7 @@ describe('a host that is not listed', () => {
 });
 
 describe('a name', () => {
-  it('that stands for a private address is refused, unless this is listed as an address', async () => {
+  it('that resolves to a private address is refused, unless EGRESS_ALLOW lists the address', async () => {
     const { send, secret, host } = await world();
     const answer = await send(get(`rebind.test:${secret.port}`));
     expect(answer).toMatch(
@@ -319,7 +319,7 @@ describe('a name', () => {
     expect(statusOf(await send(get(`host.test:${host.port}`)))).toBe(200);
   });
 
-  it('that stands for a private address is refused if only the tenant or the session may not reach this', async () => {
+  it('that resolves to a private address is refused if the list of the tenant or of the session lacks the address', async () => {
     const host = await startHost('host');
     const dns = await startDnsServer(() => ['127.0.0.1']);
     onTestFinished(() => dns.close());
@@ -360,13 +360,13 @@ describe('a name', () => {
       ['100.100.100.200'],
       ['168.63.129.16'],
     ],
-    // One that may be dialled does not excuse the others.
+    // An address that may be dialled does not make up for a private one.
     ...[
       ['192.88.99.1', '1.1.1.1'],
       ['1.1.1.1', '127.0.0.1'],
       ['2606:4700::1', '127.0.0.1'],
     ],
-  ])('that stands for %s is refused', async (...addresses) => {
+  ])('that resolves to %s is refused', async (...addresses) => {
     const { send, secret } = await world({ 'rebind.test': addresses });
     expect(await send(get(`rebind.test:${secret.port}`))).toMatch(
       /^HTTP\/1\.1 403 .* private address/,
@@ -374,8 +374,9 @@ describe('a name', () => {
     expect(secret.connections).toBe(0);
   });
 
-  it('is resolved once for each connection, and dialled at what was looked at', async () => {
-    // Each answer is for one question only: the first is listed, the second is not.
+  it('is resolved once for each connection, and dialled at the address that was checked', async () => {
+    // The address changes after the first two questions, which are A and AAAA of the first connection. The first
+    // address is listed, the second is not.
     let questions = 0;
     const host = await startHost('host');
     const secret = await startHost('secret');
@@ -413,7 +414,7 @@ describe('a name', () => {
     expect(host.connections).toBe(20);
   });
 
-  it('that nobody knows, or whose host does not listen, is told as such', async () => {
+  it('that cannot be resolved, or whose host does not listen, is refused with the reason', async () => {
     const { send, host } = await world({ 'gone.sub.test': [] });
     expect(await send(get(`gone.sub.test:${host.port}`))).toMatch(
       /^HTTP\/1\.1 502 The name of gone\.sub\.test:\d+ cannot be resolved \(ENOTFOUND\)\.\r\n/,

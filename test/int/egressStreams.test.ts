@@ -1,4 +1,4 @@
-/** The way out of a real worker: its listener, and the streams on which a gateway gets the connections of code. */
+/** Egress of a real worker: its listener, and the streams on which a gateway gets the connections of code. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
@@ -14,13 +14,13 @@ import { TIERS } from '../support/probes.ts';
 const START_TIMEOUT_MS = 120_000;
 const MIB = 1_048_576;
 const INDEX = 'http://127.0.0.1:9/simple';
-/** The names of variables that lead clients, as code sees them. */
+/** Prints the names of the variables that point clients to the proxy. */
 const PROXY_VARIABLES =
   'import os; print(sorted(n for n in os.environ if "proxy" in n.lower() or n.startswith("PIP")))';
 const CONNECT =
   'import socket\nc = socket.create_connection(("127.0.0.1", 3128)); c.settimeout(20)\n';
 
-describe.each(TIERS)('a worker with a way out under %s', (tier) => {
+describe.each(TIERS)('a worker with egress under %s', (tier) => {
   let agent: AgentServer;
   let runner: KernelRunner;
   let streams: EgressStreams | undefined;
@@ -52,7 +52,7 @@ describe.each(TIERS)('a worker with a way out under %s', (tier) => {
     return JSON.parse(body) as { features: string[] };
   };
 
-  it('says so, and leads clients there', async () => {
+  it('announces egress, and its variables point clients to the proxy', async () => {
     expect((await health()).features).toContain('egress');
     const code = `${PROXY_VARIABLES}\nprint(os.environ["https_proxy"], os.environ["no_proxy"], os.environ["PIP_INDEX_URL"])`;
     expect(await printed(code)).toBe(
@@ -61,7 +61,7 @@ describe.each(TIERS)('a worker with a way out under %s', (tier) => {
     );
   });
 
-  it('carries bytes both ways, and the end of each way by itself', async () => {
+  it('carries bytes both ways, and each direction can end alone', async () => {
     open((stream) => {
       let bytes = 0;
       stream.on('data', (data: Buffer) => {
@@ -98,7 +98,7 @@ for command in ("curl -s http://two.example/", "curl -s https://three.example/; 
     ]);
   });
 
-  it('lets connections beyond the limit wait for those before', async () => {
+  it('lets connections beyond the limit wait for earlier ones', async () => {
     let most = 0;
     const open8: Duplex[] = [];
     open((stream) => {
@@ -119,7 +119,7 @@ print(sum(answer(c) == b"done" for c in all), end="")`;
     expect(most).toBeLessThanOrEqual(8);
   });
 
-  it('holds back whoever sends to code that does not read', async () => {
+  it('holds back a sender while code does not read', async () => {
     const before = await agent.agentBytes();
     const taken: Duplex[] = [];
     open((stream) => taken.push(stream), 32);
@@ -134,7 +134,7 @@ print(sum(answer(c) == b"done" for c in all), end="")`;
     await until('their ends', async () => streams?.taken === 0);
   });
 
-  it('holds back code that sends what nobody reads', async () => {
+  it('holds back code while the other side does not read', async () => {
     const before = await agent.agentBytes();
     open((stream) => stream.pause(), 32);
     const code = `import socket, time
@@ -174,8 +174,8 @@ print(count == 20 * 2**20, took < 5 or took)`;
     expect(await printed(code)).toBe('True True\n');
   });
 
-  it('lets no more wait than it has room for, and answers a gateway during a flood', async () => {
-    // Nobody has dialled yet.
+  it('lets 64 connections wait and closes more, and answers a gateway during a flood', async () => {
+    // No gateway is connected yet.
     const code = `import socket, time
 began = time.monotonic()
 mine = [socket.create_connection(("127.0.0.1", 3128)) for _ in range(100)]
@@ -201,7 +201,7 @@ print(count > 100)`;
     const flooded = printed(flood);
     for (let asked = 0; asked < 10; asked += 1) await health();
     expect(await flooded).toBe('True\n');
-    // A gateway finds that what the flood has left is over, and then there is room.
+    // Connections that the flood has left end once a gateway gets them, and then there is room again.
     open((stream) => stream.resume().end('x'));
     await printed(`import time
 for _ in range(100):
@@ -213,7 +213,7 @@ for _ in range(100):
     expect(await printed(`${CONNECT}print(c.recv(1))`)).toBe("b'x'\n");
   });
 
-  it('belongs to one gateway: a newer one closes what the former had', async () => {
+  it('serves one gateway: a connection with a higher epoch closes the streams of the former gateway', async () => {
     const first: Duplex[] = [];
     open((stream) => stream.on('data', () => first.push(stream)));
     const former = streams;
@@ -231,7 +231,7 @@ for _ in range(100):
   });
 });
 
-describe.each(TIERS)('a worker without a way out under %s', (tier) => {
+describe.each(TIERS)('a worker without egress under %s', (tier) => {
   it('has no listener, no variables and no streams', { timeout: START_TIMEOUT_MS }, async () => {
     const agent = await startAgent(tier);
     const runner = createKernelRunner(agent.address);

@@ -76,7 +76,7 @@ describe('a fresh start', () => {
     expect(rows).toEqual([{ database: 'cellhouse', encoding: 'UTF8', upper: 'É', super: false }]);
   });
 
-  it('keeps data and socket to itself', async () => {
+  it('makes data and socket accessible to their owner only', async () => {
     await ensure();
     expect(statSync(cluster()).mode & 0o077).toBe(0);
     expect(statSync(join(dataDir, 'postgres/run')).mode & 0o077).toBe(0);
@@ -90,7 +90,7 @@ describe('a fresh start', () => {
     expect(Number(session)).toBe(postmaster());
   });
 
-  it('completes what a killed initdb began', async () => {
+  it('makes a cluster even after a killed initdb, and removes what that left', async () => {
     const fresh = join(parent, 'half-way');
     const unfinished = join(fresh, 'postgres/data.new-999999999-x');
     mkdirSync(join(unfinished, 'base'), { recursive: true });
@@ -98,11 +98,11 @@ describe('a fresh start', () => {
     expect(existsSync(unfinished)).toBe(false);
   });
 
-  it('finds a short place for the socket of a very long DATA_DIR, where it follows no link', async () => {
+  it('puts the socket of a very long DATA_DIR into a folder with a short path, and follows no link there', async () => {
     const long = join(parent, 'x'.repeat(120));
     expect(await query(await ensure(long), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await stopEmbeddedPostgres({ dataDir: long, logger });
-    // In that folder, every user may place something.
+    // Every user may create something in that folder.
     const { socketDir } = layoutOf(long);
     const target = join(parent, 'target');
     mkdirSync(target);
@@ -113,7 +113,7 @@ describe('a fresh start', () => {
     expect(statSync(target).mode & 0o777).toBe(0o755);
   });
 
-  it('serves several starters at once with one server', async () => {
+  it('starts one server for several callers at the same time', async () => {
     const fresh = join(parent, 'contended');
     const [one, two] = await Promise.all([ensure(fresh), ensure(fresh)]);
     expect(one).toEqual(two);
@@ -200,7 +200,7 @@ describe('finding the processes of a server', () => {
 });
 
 describe('stopping', () => {
-  it('ends every process and says whether there was one', async () => {
+  it('ends every process, and returns whether there was a server', async () => {
     await ensure();
     const pids = serverProcesses();
     expect(await stop()).toBe(true);

@@ -43,8 +43,8 @@ async function openWith(worker: Worker): Promise<Session> {
 }
 
 /**
- * The database of a gateway, where `open` is called once this read is answered. Reads that were asked for at the same
- * time are answered after that.
+ * Returns the database of a gateway in which `open` is called as soon as this read is answered. All other reads wait
+ * until `open` has resolved.
  */
 function opensAfter(read: (typeof READS)[number], open: () => Promise<unknown>) {
   let opened: Promise<void> | null = null;
@@ -65,7 +65,7 @@ function opensAfter(read: (typeof READS)[number], open: () => Promise<unknown>) 
 }
 
 it.each(READS)(
-  'a session that opens once %s is read keeps an idle worker that was to end',
+  'a session that opens after %s was read keeps an idle worker that was about to end',
   async (read) => {
     const worker = await idleWorker();
     let session: Session | null = null;
@@ -82,7 +82,7 @@ it.each(READS)(
 );
 
 it.each(READS)(
-  'a session that opens once %s is read ends with a worker that is lost',
+  'a session that opens after %s was read ends with a worker that is lost',
   async (read) => {
     const worker = await idleWorker();
     const database = opensAfter(read, () => openWith(worker));

@@ -1,4 +1,4 @@
-/** The one place where sessions open without an execution. The workers are programmed. */
+/** `ensureSession()` opens sessions without an execution. The workers are programmed. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,7 +89,7 @@ describe('ensureSession', () => {
     const owner = { ...OWNER, userUuid: 'closed' };
     const before = await ensureSession(first, owner, WAIT_MS);
     await second.pool.closeSession(before, 'released', actorOf(AUTH_TOKEN_HOLDER));
-    // The gateway still believes that it is open.
+    // In this gateway's memory, the closed session is still open.
     const stale = createOpenSessions({
       ...first.database.queries,
       openSessions: async () => [before],

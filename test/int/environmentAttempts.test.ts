@@ -43,7 +43,7 @@ async function built(gateway: ServingGateway, name: string): Promise<void> {
 }
 
 describe('a build that is broken off', () => {
-  it('waits until others are built, and says why it was broken off', async () => {
+  it('waits until others are built, and its log has the reason', async () => {
     const [first, second] = [await request('first'), await request('second')];
     const gateway = await open();
     (await engine.begun(1)).breakOff(new Error('No room for a folder'));
@@ -60,13 +60,13 @@ describe('a build that is broken off', () => {
     expect(log).toMatch(/^The build begins\.\nNo room for a folder\.\nThe build begins anew: /);
   });
 
-  it('fails at last, whatever breaks it off', async () => {
+  it('fails after MAX_ATTEMPTS attempts, whatever broke them off', async () => {
     const { id } = await request('killer');
     const database = await db.open();
     for (let count = 0; count < MAX_ATTEMPTS; count += 1) {
       const log = await openBuildLog(database, id, now);
       expect(log.formerAttempts).toBe(count);
-      // Is none of the gateway's lines, whatever the build prints.
+      // A printed line that looks like a line of the gateway does not count as an attempt.
       log.add('{"name":"stderr"} "The build begins\u0000');
       await log.breakOff();
     }
@@ -137,7 +137,7 @@ it('a gateway that was paused records no failure of a build that another one may
 });
 
 describe('upkeep', () => {
-  it('counts images that serve as used', async () => {
+  it('marks the images of serving versions as used', async () => {
     const gateway = await open();
     await built(gateway, 'science');
     await gateways.close(gateway);
@@ -146,7 +146,7 @@ describe('upkeep', () => {
     expect(engine.used).toEqual([expect.stringMatching(/^cellhouse-environment:science-1-/)]);
   });
 
-  it('that the engine does not let end holds up no build', async () => {
+  it('that cannot remove an image delays no build', async () => {
     engine.all.set('sha256:busy', 'of no version' as never);
     const removed: string[] = [];
     const gateway = await open({
@@ -159,12 +159,12 @@ describe('upkeep', () => {
     expect(removed).toContain('sha256:busy');
   });
 
-  it('that finds no worker image holds up no build', async () => {
+  it('that finds no worker image delays no build', async () => {
     const gateway = await open();
     await built(gateway, 'science');
     const { imageId } = workers.runtime;
     Object.assign(workers.runtime, { imageId: () => Promise.reject(new Error('no such image')) });
-    // The upkeep follows the first of them.
+    // The upkeep runs after the first build.
     for (const name of ['tools', 'others']) {
       const count = engine.builds.length + 1;
       await request(name);
@@ -174,7 +174,7 @@ describe('upkeep', () => {
     Object.assign(workers.runtime, { imageId });
   });
 
-  it('asks for nothing in the place of what an operator removes at that moment', async () => {
+  it('requests no new version of an environment that an operator removes at that moment', async () => {
     let isRemoving = false;
     const gateway = await open({
       bytesOf: async (imageId) => {
@@ -187,7 +187,7 @@ describe('upkeep', () => {
     });
     await built(gateway, 'science');
     isRemoving = true;
-    // The upkeep follows a build.
+    // The upkeep runs after a build.
     await built(gateway, 'tools');
     await until('the upkeep', async () => !isRemoving, 15_000);
     await built(gateway, 'others');
@@ -195,7 +195,7 @@ describe('upkeep', () => {
   });
 });
 
-it('a removal removes also what a gateway asks for meanwhile', async () => {
+it('a removal also removes a version that a gateway requests meanwhile', async () => {
   const database = await db.open();
   await request('science');
   let isFirst = true;
@@ -211,7 +211,7 @@ it('a removal removes also what a gateway asks for meanwhile', async () => {
   expect(await database.queries.versionsOf('science')).toEqual([]);
 });
 
-it('the log of a version that is superseded meanwhile is followed to its end', async () => {
+it('the log of a version that is removed meanwhile is followed to its end', async () => {
   let database: Database | null = null;
   const gateway = await open({}, (own) => {
     database = own;

@@ -1,4 +1,4 @@
-/** Versions of environments as rows: which one serves, and what is left of a version. */
+/** Versions of environments as rows: which version serves, and which rows remain after pruning. */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Environment } from '../../src/domain/environment.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
@@ -61,7 +61,7 @@ describe('the version that serves', () => {
     expect(await servingOf(queries, 'science')).toBeNull();
   });
 
-  it('has a number that no other has, whoever asks at the same time, and that no removed one had', async () => {
+  it('has a number that no other version has or had, even if two gateways request a version at the same time', async () => {
     const other = await db.open();
     const both = [gateway, other].map(({ store }) => commitOne(store, environmentRequested()));
     const ends = await Promise.allSettled(both);
@@ -77,7 +77,7 @@ describe('the version that serves', () => {
   });
 });
 
-it('lists versions by name, the newest first, and finds each by its id', async () => {
+it('versions are listed by name, the newest first, and found by their ids', async () => {
   const { queries } = gateway;
   const tools = await request({ name: 'tools' });
   const first = await ready({ number: 1 }, 'sha256:first');
@@ -91,7 +91,7 @@ it('lists versions by name, the newest first, and finds each by its id', async (
   ]);
 });
 
-it('shows auditors what was asked for, and what became of it', async () => {
+it('the audit view has the request of a version, and its result', async () => {
   const { id } = await remove(await ready({ number: 1 }, 'sha256:first'));
   const [row] = await db.sql`SELECT * FROM audit.environments WHERE environment_id = ${id}`;
   expect(row).toMatchObject({
@@ -101,7 +101,7 @@ it('shows auditors what was asked for, and what became of it', async () => {
   });
 });
 
-it('once removed and pruned, has its row, and in place of its log a gap', async () => {
+it('a version that was removed and pruned keeps its row, and has a gap in place of its log', async () => {
   const removed = await remove(await ready({ number: 1 }, 'sha256:first'));
   const kept = await request({ name: 'tools' });
   const logs = [removed, kept].map(({ id }) => id as string as ExecutionId);
@@ -131,7 +131,7 @@ it('once removed and pruned, has its row, and in place of its log a gap', async 
   expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
 });
 
-it('is pruned with few others if its log is large', async () => {
+it('versions with large logs are pruned one at a time', async () => {
   for (const number of [1, 2, 3]) {
     const { id } = await remove(await ready({ number }, `sha256:${number}`));
     const output = { kind: 'stream', name: 'stdout', text: 'Step 1/2\n' } as const;

@@ -17,13 +17,13 @@ const SETTINGS = {
 };
 /** How long a user keeps a session. */
 const HOLD_MS = 200;
-/** By then, also on a busy machine, a gateway knows who waits at the other. */
+/** After this time, even on a busy machine, each gateway knows which calls wait at the other. */
 const KNOWN_MS = 500;
-/** By then nothing changes any more. */
+/** How long to wait until the pool no longer changes. */
 const SETTLED = { timeout: 60_000 };
 
 const { db, workers, start } = await useServiceGateways(SETTINGS);
-/** Of a third gateway, so that both others hear of environments from the database. */
+/** A third gateway makes and removes environments, so that the two others get these events from the database. */
 const third = await db.open();
 const gateways = [await start(), await start()] as const;
 const [first, second] = gateways;
@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 let users = 0;
-/** A user who is used by no other test. */
+/** A new user for each call. */
 const someone = () => {
   users += 1;
   return `user-${users}`;
@@ -60,7 +60,7 @@ const idleOf = async (environment: Environment | null) => {
 };
 
 describe('a session in an environment', () => {
-  it('gets a worker of its newest version that is ready, and a session in none gets a plain one', async () => {
+  it('gets a worker of the newest version that is ready, and a session in no environment gets a plain worker', async () => {
     const science = await builtEnvironment(third, 'science');
     await beginEnvironment(third, 'science');
     const [one, plain] = await Promise.all([open('science'), open(null, second)]);
@@ -73,7 +73,7 @@ describe('a session in an environment', () => {
     expect(plain).toMatchObject({ environment: null, hasOptions: false });
   });
 
-  it('is refused if there is no such environment, or none that is ready', async () => {
+  it('is refused if the environment does not exist, or has no version that is ready', async () => {
     await beginEnvironment(third, 'early');
     const former = await builtEnvironment(third, 'former');
     await removeEnvironment(third, former);
@@ -87,7 +87,7 @@ describe('a session in an environment', () => {
     await expect(open('x'.repeat(64))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   });
 
-  it('differs from one in another environment, and is found by the same options', async () => {
+  it('is returned for the same options, and differs from a session in another environment', async () => {
     await builtEnvironment(third, 'science');
     const user = someone();
     const session = await open('science', first, user);
@@ -100,7 +100,7 @@ describe('a session in an environment', () => {
     expect(execution).toMatchObject({ status: 'OK', sessionId: session.id });
   });
 
-  it('stays in its version, while new sessions get the newest, and former idle workers end', async () => {
+  it('keeps its version, while new sessions get the newest and idle workers of the former version end', async () => {
     const former = await builtEnvironment(third, 'science');
     const session = await open('science');
     await until('one is kept idle', async () => (await idleOf(former)).length === 1);
@@ -111,7 +111,7 @@ describe('a session in an environment', () => {
     expect((await workerOf(session)).state).toBe('ASSIGNED');
   });
 
-  it('waits no longer once its environment is removed', async () => {
+  it('is refused while it waits if its environment is removed', async () => {
     const science = await builtEnvironment(third, 'science');
     const held = await Promise.all(Array.from({ length: MAX_WORKERS }, () => open(null, second)));
     const waiting = open('science');
@@ -124,7 +124,7 @@ describe('a session in an environment', () => {
 });
 
 describe('workers of environments', () => {
-  it('are kept idle while their environment is in use, and end when nobody has asked for it for an hour', async () => {
+  it('are kept idle while their environment is in use, and end an hour after the last request for it', async () => {
     const [hourly, art] = [
       await builtEnvironment(third, 'hourly'),
       await builtEnvironment(third, 'art'),
@@ -133,7 +133,7 @@ describe('workers of environments', () => {
     await until('one is idle', async () => (await idleOf(hourly)).length === 1);
     expect(await idleOf(art)).toEqual([]);
     await first.service.release(OPERATOR, session.userUuid);
-    // Longer than a look: it was asked for just now.
+    // Longer than a round of upkeep, which must keep the worker: its environment was requested just now.
     await pause(700);
     expect(await idleOf(hourly)).toHaveLength(1);
     await db.sql`UPDATE environment_uses SET asked_at = now() - interval '61 minutes'`;
@@ -142,7 +142,7 @@ describe('workers of environments', () => {
 
   it('are made in the place of idle ones of another environment when the pool is full', async () => {
     const science = await builtEnvironment(third, 'science');
-    // With the idle ones, these fill the pool.
+    // Together with the idle workers, these fill the pool.
     const plain = await Promise.all([open(null), open(null, second)]);
     await until('it is full', async () => (await first.pool.status()).idleWorkers === 2);
     const before = await db.queries.workersInStates(first.pool.id, ['IDLE']);
@@ -157,7 +157,7 @@ describe('workers of environments', () => {
 });
 
 describe('an environment whose workers cannot be started', () => {
-  it('delays nobody else, takes no room from them, and is told only to those who wait for it', async () => {
+  it('delays no other call, takes no worker from it, and is reported only to calls that wait for this environment', async () => {
     const broken = await builtEnvironment(third, 'broken');
     workers.brokenImages.push(broken.imageId ?? '');
     const call = first.service.openSession(OPERATOR, {
@@ -173,7 +173,7 @@ describe('an environment whose workers cannot be started', () => {
       const lost = await db.queries.workersInStates(first.pool.id, ['LOST', 'REMOVED']);
       return lost.some(({ environmentId }) => environmentId === broken.id);
     });
-    // More than are idle, so that workers are made while it fails.
+    // More sessions than idle workers, so that plain workers are made while the environment fails.
     const others = await Promise.all(Array.from({ length: MAX_WORKERS }, () => open(null)));
     expect(others).toHaveLength(MAX_WORKERS);
     await refused;
@@ -204,13 +204,13 @@ describe('two environments at MAX_TOTAL_WORKERS, at two gateways', () => {
       }
     };
     await Promise.all(Array.from({ length: 12 }, (_, index) => client(index)));
-    // Those who came much later are served later, unless their worker is ready sooner than one whose turn was before.
+    // Calls that came much later are served later, unless their workers were ready before those of earlier calls.
     for (const { asked, got } of waits) {
       const overtaking = waits.filter((other) => other.asked > asked + KNOWN_MS && other.got < got);
       expect(overtaking.length).toBeLessThanOrEqual(MAX_WORKERS);
     }
     expect(await mostAtOnce(from)).toBeLessThanOrEqual(MAX_WORKERS);
-    // Workers go on starting after the last call, perhaps between one answer and the other.
+    // Workers go on starting after the last call, perhaps between the two answers that are compared.
     await vi.waitFor(async () => {
       const { totalWorkers, idleWorkers, busyWorkers, startingWorkers, environments } =
         await first.pool.status();
@@ -226,8 +226,9 @@ describe('two environments at MAX_TOTAL_WORKERS, at two gateways', () => {
 });
 
 /**
- * The highest number of workers that existed at a time since then, from their events. Commits that come at the same time
- * share a transaction, in which one worker may be requested before another is retired. So only its end counts.
+ * The highest number of workers that existed at a time since `from`, according to their events. Commits that come at
+ * the same time share a transaction, in which one worker may be requested before another is retired. So the number is
+ * taken only at the end of a transaction.
  */
 async function mostAtOnce(from: Date): Promise<number> {
   const [row] = await db.sql<{ most: number }[]>`

@@ -40,7 +40,7 @@ async function logOf({ service }: ServingGateway, after = 0): Promise<OutputItem
     outputs.push(output);
   return outputs;
 }
-/** The finish, which says that the version is ready, has no text. */
+/** The text of a log, without the finish, which only says that the version is ready. */
 const textOf = (outputs: readonly OutputItem['output'][]) =>
   outputs
     .filter(({ kind }) => kind !== 'finish')
@@ -87,7 +87,7 @@ describe('an environment', () => {
     expect(textOf(await logOf(first, 2))).not.toContain('Step 1/9');
   });
 
-  it('that was asked for alike on the same worker image is not built again, unless it is to be', async () => {
+  it('that is requested again unchanged on the same worker image is not built again, except with `rebuild`', async () => {
     const gateway = await open();
     const first = await gateway.service.createEnvironment(ME, SPEC);
     expect(await gateway.service.createEnvironment(ME, SPEC)).toEqual(first);
@@ -99,7 +99,7 @@ describe('an environment', () => {
     expect(anew.environment).toMatchObject({ number: 2, state: 'BUILDING' });
     const other = await gateway.service.createEnvironment(ME, { ...SPEC, apt: [] });
     expect(other.environment.number).toBe(3);
-    // One after the other.
+    // Builds run one after the other.
     await engine.begun(2);
     expect(engine.builds).toHaveLength(2);
     for (const [count, id] of [
@@ -126,7 +126,7 @@ describe('an environment', () => {
       ...{ kind: 'error', name: 'EnvironmentBuildFailed', value: failure, traceback: [] },
     });
     expect(await servingOf(db.queries, 'science')).toMatchObject({ number: 1 });
-    // What failed is tried again when it is asked for again.
+    // A version that failed is built again when it is requested again.
     await gateway.service.createEnvironment(ME, { ...SPEC, pip: ['nothing'] });
     (await engine.begun(3)).fail(3);
     await reaches(gateway, 3, 'FAILED');
@@ -150,7 +150,7 @@ describe('an environment', () => {
     (await engine.begun(1)).succeed('sha256:1', bytes);
     await reaches(gateway, 1, 'FAILED');
     expect((await version(gateway))?.failure).toMatch(failure);
-    // Nor is its image left.
+    // Its image is removed too.
     await eventually(() => engine.all.size === 0);
   });
 
@@ -165,7 +165,7 @@ describe('an environment', () => {
     );
   });
 
-  it('that is removed serves no more, its build is broken off, and its images go', async () => {
+  it('that is removed no longer serves, its build is broken off, and its images are removed', async () => {
     const [first, second] = [await open(), await open()];
     await built(first, {}, 'sha256:1');
     await first.service.createEnvironment(ME, { ...SPEC, apt: [] });
@@ -187,7 +187,7 @@ describe('an environment', () => {
     await reaches(second, 3, 'READY');
   });
 
-  it('whose build was begun by a gateway that is gone is built anew by another, and its log goes on', async () => {
+  it('whose gateway is gone in the middle of a build is built anew by another one, and its log goes on', async () => {
     const first = await open();
     await first.service.createEnvironment(ME, SPEC);
     const build = await engine.begun(1);
@@ -222,14 +222,14 @@ describe('an environment', () => {
     expect([...engine.all.keys()]).toEqual(['sha256:2']);
   });
 
-  it('is built on another worker image although another version of it has failed there', async () => {
+  it('is built on a new worker image even if a newer version has failed on that image', async () => {
     const first = await open();
     await built(first, {}, 'sha256:1');
     workers.isFormer = true;
     await first.service.createEnvironment(ME, { ...SPEC, apt: [] });
     (await engine.begun(2)).fail(3);
     await reaches(first, 2, 'FAILED');
-    // At once, because a build has ended.
+    // The upkeep requests it at once, because a build has ended.
     const build = await engine.begun(3);
     expect(await version(first)).toMatchObject({
       number: 3,
@@ -238,7 +238,7 @@ describe('an environment', () => {
     });
     build.fail(3);
     await reaches(first, 3, 'FAILED');
-    // It is asked for again later.
+    // After this failure, the upkeep requests the version again only later.
     await first.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
     (await engine.begun(4)).succeed('sha256:tools');
     await eventually(async () => (await servingOf(db.queries, 'tools')) !== null);
@@ -246,13 +246,13 @@ describe('an environment', () => {
     expect(engine.builds).toHaveLength(4);
   });
 
-  it('whose image the engine has no longer is built again', async () => {
+  it('whose image is missing in the engine is built again', async () => {
     const gateway = await open();
     await built(gateway, {}, 'sha256:1');
     engine.all.delete('sha256:1');
     await gateway.service.createEnvironment(ME, { ...SPEC, name: 'tools' });
     (await engine.begun(2)).succeed('sha256:tools');
-    // The upkeep follows a build.
+    // The upkeep runs after a build.
     (await engine.begun(3)).succeed('sha256:2');
     await reaches(gateway, 2, 'READY');
     expect(await version(gateway)).toMatchObject({ number: 2, reason: 'image-lost' });
@@ -315,7 +315,7 @@ describe('an environment', () => {
   });
 });
 
-it('a gateway that was paused records no second end', async () => {
+it('a gateway that was paused records no second end of a build', async () => {
   const gateway = await open();
   const { environment } = await gateway.service.createEnvironment(ME, SPEC);
   const build = await engine.begun(1);

@@ -40,7 +40,7 @@ async function counts() {
   return row;
 }
 
-/** Adds executions that a commit need not touch. */
+/** How many executions there are that a commit need not touch. */
 const OTHERS = 200;
 
 describe('commit', () => {
@@ -88,7 +88,7 @@ describe('commit', () => {
     };
     const after = await until('the counts', changed);
     expect(after.readInScans).toBe(before.readInScans);
-    // Counts from before may come with this report, too.
+    // This report may also contain earlier counts.
     expect(after.readInIndex - before.readInIndex).toBeLessThan(OTHERS * 10);
   });
 

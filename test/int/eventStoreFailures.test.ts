@@ -13,7 +13,10 @@ import {
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
-/** Two arrivals this soon after another did not wait for the poll, which comes once a second. */
+/**
+ * If two events in a row arrive this soon after their commits, they did not wait for the poll, which comes once a
+ * second.
+ */
 const HALF_A_POLL_MS = 450;
 
 const db = await useDatabase();
@@ -173,7 +176,7 @@ describe('a database that is away', () => {
   });
 });
 
-describe('a commit in the middle of which its connection is ended', () => {
+describe('a commit whose connection ends in the middle', () => {
   it('is done once, with all commits of its transaction', async () => {
     const { store } = gateway;
     const before = await store.lastPosition();
@@ -199,7 +202,7 @@ describe('a commit in the middle of which its connection is ended', () => {
 });
 
 describe('a half-open LISTEN connection', () => {
-  it('is made up for by the poll', async () => {
+  it('delays events only until the next poll', async () => {
     const writer = await db.open();
     proxy.stallListening();
     const heard: number[] = [];

@@ -135,7 +135,7 @@ describe('correlation', () => {
     expect(await db.readAfter((events[0]?.position ?? 0) - 1, 1)).toEqual(events);
   });
 
-  it('connects an event with all that follows from it, except for executions, which have their own', async () => {
+  it('connects an event with all events that follow from it, except for those of executions, which have their own id', async () => {
     const executions = [executionRequested(), executionRequested()];
     const { events } = await gateways[0].store.commit({
       streams: [workerRequested(), sessionOpened({ userUuid: 'chained' }), ...executions],

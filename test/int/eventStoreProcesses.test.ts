@@ -75,7 +75,7 @@ async function openWriters(onLine: (line: Acknowledged) => void): Promise<Writer
   };
 }
 
-it('gives every acknowledged commit its places once, and a reader sees each once, in order', {
+it('the store gives every acknowledged commit its positions once, and a reader sees each event once, in order', {
   timeout: TIMEOUT_MS,
 }, async () => {
   const acknowledged: Acknowledged[] = [];

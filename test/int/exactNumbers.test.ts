@@ -95,13 +95,13 @@ describe.each([
     ['an answer over a WebSocket', overWebSocket, query],
     ['server-sent events', overHttp, subscription],
     ['a subscription over a WebSocket', overWebSocket, subscription],
-  ])('%s', async (_way, ask, document) => {
+  ])('all digits arrive in %s', async (_way, ask, document) => {
     const server = await startTransport(databaseService(database));
     expect(await ask(server, document())).toContain(OUTPUT);
   });
 });
 
-it('in the database', async () => {
+it('the database keeps all digits', async () => {
   const [row] = await db.sql<{ body: string }[]>`
     SELECT body::text AS body FROM output_events WHERE execution_id = ${execution.id} AND seq = 1`;
   expect(row?.body).toContain(OUTPUT);

@@ -80,7 +80,7 @@ it('a stopping gateway says that the cell runs on, and begins no further cell', 
   expect(begun()).toEqual([expect.any(String), after.id]);
 });
 
-it('a refusal names the refused cell and what was run before it', async () => {
+it('a refusal names the refused cell and the executions before it', async () => {
   const other = { userUuid: userUuid(), code: 'other', idempotencyKey: 'c-1' };
   const { id } = await gateway.service.execute(AUTH_TOKEN_HOLDER, other);
   const refused = await run(['1', '2'], 'c').catch((error: unknown) => error);

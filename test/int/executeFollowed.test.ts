@@ -1,4 +1,4 @@
-/** What the caller of `executeFollowed` is told, at the gateway that holds the worker and at another one. */
+/** The news that the caller of `executeFollowed` gets, at the gateway that holds the worker and at another one. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OwnNews } from '../../src/service/execute/execute.ts';
@@ -9,7 +9,7 @@ import { useRealService } from '../support/serviceGateways.ts';
 const { gateways } = await useRealService(2);
 const userUuid = randomUUID();
 
-/** At the gateway of this number. */
+/** The service of the gateway with this number. */
 function serviceAt(at: number) {
   const gateway = gateways[at];
   if (!gateway) throw new Error('There are two gateways.');
@@ -39,8 +39,8 @@ function short(news: OwnNews): unknown[] {
 }
 
 describe.each([0, 1])('at gateway %i', (at) => {
-  it('tells the beginning with its number, outputs as they come, and the end', async () => {
-    // It goes on only once its first output has been told.
+  it('reports the beginning with the execution count, outputs as they come, and the end', async () => {
+    // The code goes on only after its first output was reported.
     const code = `import os, time
 print("a")
 while not os.path.exists("told-${at}"): time.sleep(0.02)
@@ -60,7 +60,7 @@ x`;
     expect(told).toEqual([['begun', 'RUNNING'], ...outputs, ['ended', 'OK']]);
   });
 
-  it('tells at once that code has begun which puts out nothing', async () => {
+  it('reports at once that code without output has begun', async () => {
     const gone = new AbortController();
     const { execution, news } = await follow(at, { code: 'time.sleep(60)' }, gone);
     const told: unknown[] = [];
@@ -71,7 +71,7 @@ x`;
     expect(told).toEqual([['begun', 'RUNNING'], ['error'], ['ended', 'INTERRUPTED']]);
   });
 
-  it('tells of code that never begins only the end', async () => {
+  it('reports only the end of code that never begins', async () => {
     const first = await follow(at, { code: 'time.sleep(60)' });
     const { execution, news } = await follow(at, { code: '1' });
     const ended = serviceAt(at).interrupt(AUTH_TOKEN_HOLDER, execution.id);
@@ -82,7 +82,7 @@ x`;
     await serviceAt(at).interrupt(AUTH_TOKEN_HOLDER, first.execution.id);
   });
 
-  it('tells nothing more to a caller who has gone, and the code goes on', async () => {
+  it('reports nothing more to a caller who has gone, and the code goes on', async () => {
     const gone = new AbortController();
     const code = 'time.sleep(1)\ny = "went on"';
     const { news } = await follow(at, { code }, gone);

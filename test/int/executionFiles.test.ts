@@ -83,19 +83,19 @@ describe('what an execution changed', () => {
     expect((await ask(id)).execution.files).toEqual(RECORDED);
   });
 
-  it('is null if its worker does not say, like one from before this field', async () => {
+  it('is null if the worker’s reply lacks it, as that of a former release does', async () => {
     const id = await run(undefined);
     expect(await recorded(id)).toBeNull();
     expect((await ask(id)).execution).toEqual({ status: 'OK', files: null });
   });
 
-  it('is null with a reason if the worker lies or cannot say', async () => {
+  it('is null with a reason if the worker’s reply is malformed', async () => {
     const lie = { changes: null, reason: 'MALFORMED', shared: false };
     const id = await run({ changes: [{ ...CHART, change: 'encrypted' }], shared: 1 });
     expect((await ask(id)).execution.files).toEqual(lie);
   });
 
-  it('is null with a reason if the worker was lost under it', async () => {
+  it('is null with a reason if the worker was lost meanwhile', async () => {
     const worker = await holder.adopt(scripted.worker);
     const { id } = await scripted.request(observer);
     await scripted.untilSent(id);

@@ -1,4 +1,4 @@
-/** Commands and contexts have limits of their own, and only what keeps a session alive keeps it from being idle. */
+/** The limits of commands and of contexts, and which executions keep a session from being idle. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
@@ -49,7 +49,7 @@ const request = (
   );
 
 describe('the limit of unfinished executions', () => {
-  it('is one for the default context, one for each other context, and one for all commands', async () => {
+  it('applies separately to the default context, to each other context, and to all commands', async () => {
     const session = await openSession();
     const limits = { maxUnfinished: 1 };
     const [first, second] = [newId<ContextId>(), newId<ContextId>()];
@@ -62,7 +62,7 @@ describe('the limit of unfinished executions', () => {
       });
   });
 
-  it('counts what one commit adds to each of them', async () => {
+  it('counts the executions of the commit itself', async () => {
     const { id: sessionId, workerId } = await openSession();
     const streams = [{}, COMMAND, SERVER].map((options) =>
       executionRequested({ sessionId, workerId, ...options }),
@@ -110,7 +110,7 @@ describe('a session', () => {
     return store.commit({ streams: [closed], idleSince: halfHourAgo() });
   };
 
-  it('is idle while a command runs that was asked for long ago, and after its end', async () => {
+  it('is idle even while a command runs that was requested long ago, and after its end', async () => {
     const session = await openSession(new Date(Date.now() - 2 * HOUR_MS));
     const execution = await request(session, { options: COMMAND, at: hourAgo() });
     expect(await isIdle(session)).toBe(true);
@@ -134,7 +134,7 @@ describe('a session', () => {
     await expect(close(session)).rejects.toThrow('used meanwhile');
   });
 
-  it('was last active when a command was asked for, and when code ended', async () => {
+  it('was last active when a command was requested, or when code ended', async () => {
     const session = await openSession(new Date(Date.now() - 2 * HOUR_MS));
     const activity = async () => (await queries.lastActivity([session.id])).get(session.id);
     const command = await request(session, { options: COMMAND, at: hourAgo() });
@@ -147,7 +147,7 @@ describe('a session', () => {
   });
 });
 
-it('what a command asked for and how it ended is in its row, for auditors too', async () => {
+it('the row of a command has its options and its end, for auditors too', async () => {
   const session = await openSession();
   const options = {
     ...COMMAND,

@@ -35,35 +35,32 @@ const asked = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
   ...more,
 });
 
-describe('what one execution finds around it', () => {
-  it.each(['PYTHON', 'BASH'] as const)(
-    'reaches the worker with its code (%s)',
-    async (language) => {
-      const session = {
-        userUuid: userUuid(),
-        environmentVariables: given({ OWN: 's', EMPTY: 's' }),
-      };
-      await one.openSession(AUTH_TOKEN_HOLDER, session);
-      for (const service of [one, other]) {
-        const { id, options } = await service.execute(
-          AUTH_TOKEN_HOLDER,
-          asked({ language, code: 'true' }),
-        );
-        expect(workers.variables.get(id)).toEqual({ OWN: 's', ...VALUES });
-        expect(workers.directories.get(id)).toBe('/home/user/a/b');
-        expect(options).toEqual({
-          workingDirectory: '/home/user/a/b',
-          environmentVariableNames: ['EMPTY', 'TOKEN', '__proto__x', 'constructor'],
-        });
-        const plain = await service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
-        expect(workers.variables.get(plain.id)).toEqual({ OWN: 's', EMPTY: 's' });
-        expect(workers.directories.get(plain.id)).toBeUndefined();
-        expect(plain.options).toBeNull();
-      }
-    },
-  );
+describe('the environment variables and the folder of one execution', () => {
+  it.each(['PYTHON', 'BASH'] as const)('reach the worker with its code (%s)', async (language) => {
+    const session = {
+      userUuid: userUuid(),
+      environmentVariables: given({ OWN: 's', EMPTY: 's' }),
+    };
+    await one.openSession(AUTH_TOKEN_HOLDER, session);
+    for (const service of [one, other]) {
+      const { id, options } = await service.execute(
+        AUTH_TOKEN_HOLDER,
+        asked({ language, code: 'true' }),
+      );
+      expect(workers.variables.get(id)).toEqual({ OWN: 's', ...VALUES });
+      expect(workers.directories.get(id)).toBe('/home/user/a/b');
+      expect(options).toEqual({
+        workingDirectory: '/home/user/a/b',
+        environmentVariableNames: ['EMPTY', 'TOKEN', '__proto__x', 'constructor'],
+      });
+      const plain = await service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
+      expect(workers.variables.get(plain.id)).toEqual({ OWN: 's', EMPTY: 's' });
+      expect(workers.directories.get(plain.id)).toBeUndefined();
+      expect(plain.options).toBeNull();
+    }
+  });
 
-  it('is that of each cell of a batch, in its own context', async () => {
+  it('are given for each cell of a batch, in the context of the cell', async () => {
     const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid: userUuid() });
     const cells = [
       { code: '1', environmentVariables: given({ N: '1' }), contextId },
@@ -75,7 +72,7 @@ describe('what one execution finds around it', () => {
     expect(done.map(({ id }) => workers.directories.get(id))).toEqual([undefined, '/', undefined]);
   });
 
-  it('has values in one table until the execution has ended, and then in none', async () => {
+  it('have their values in one table until the execution has ended, and then in none', async () => {
     const value = 'never in 2nd place';
     workers.hold();
     const held = asked({ code: HOLD, environmentVariables: given({ ONLY_HERE: value }) });
@@ -89,7 +86,7 @@ describe('what one execution finds around it', () => {
         .poll(async () => (await one.execution(AUTH_TOKEN_HOLDER, id))?.status)
         .toBe('OK');
     expect(await tablesWith(db, value)).toEqual([]);
-    // The names stay, for auditors; those of the key are beside hashes.
+    // The names stay for auditors. The table of keys has them beside hashes of the values.
     const named = await tablesWith(db, 'ONLY_HERE');
     expect(named.sort()).toEqual(['events', 'executions', 'idempotency_keys']);
     const [audited] = await db.sql`
@@ -101,7 +98,7 @@ describe('what one execution finds around it', () => {
     });
   });
 
-  it('is deleted with a session that ends before the code was sent', async () => {
+  it('are deleted with a session that ends before the code was sent', async () => {
     const value = 'gone with the session';
     workers.hold();
     await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
@@ -119,7 +116,7 @@ describe('what one execution finds around it', () => {
     workers.letGo();
   });
 
-  it('must be the same under the same key; else each field that differs is named, and no value', async () => {
+  it('must be the same under the same key; a refusal names each field that differs, and no value', async () => {
     const keyed = asked({ idempotencyKey: 'k' });
     const { id } = await one.execute(AUTH_TOKEN_HOLDER, keyed);
     const same = {
@@ -175,7 +172,7 @@ describe('what one execution finds around it', () => {
     ['workingDirectory', { workingDirectory: 'a/../b' }],
     ['workingDirectory', { workingDirectory: 'a\0' }],
     ['workingDirectory', { workingDirectory: `/${'x'.repeat(256)}` }],
-  ])('is refused with wrong %s, before a session is opened', async (field, more) => {
+  ])('are refused if %s is wrong, before a session is opened', async (field, more) => {
     const calls = [
       one.execute(AUTH_TOKEN_HOLDER, asked(more)),
       one.submit(AUTH_TOKEN_HOLDER, asked({ ...more, language: 'BASH' })),

@@ -23,7 +23,7 @@ async function request(): Promise<Execution> {
   });
 }
 
-it('they are there until the execution ends, and not in its events or its row', async () => {
+it('values are stored until the execution ends, but neither in its events nor in its row', async () => {
   const execution = await request();
   const other = await request();
   expect(await queries.executionVariables(execution.id)).toEqual(VALUES);
@@ -35,7 +35,7 @@ it('they are there until the execution ends, and not in its events or its row', 
   expect(await queries.executionVariables(other.id)).toEqual(VALUES);
 });
 
-it('they are deleted with the upkeep if a rebuild has ended the execution', async () => {
+it('the upkeep deletes values whose execution is no longer in its table', async () => {
   const execution = await request();
   await db.sql`DELETE FROM executions WHERE id = ${execution.id}`;
   expect(await queries.executionVariables(execution.id)).toEqual(VALUES);
@@ -43,7 +43,7 @@ it('they are deleted with the upkeep if a rebuild has ended the execution', asyn
   expect(await queries.executionVariables(execution.id)).toBeNull();
 });
 
-it('a request that is refused leaves none', async () => {
+it('a request that is refused leaves no values', async () => {
   const append = executionRequested();
   const executionId = append.id as ExecutionId;
   await commitOne(store, append);

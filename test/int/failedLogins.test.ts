@@ -1,4 +1,4 @@
-/** Wrong tokens cost the address that they come from, and nobody else. Over HTTP, WebSocket and `/files/`. */
+/** Wrong tokens are limited by the address that sends them, over HTTP, WebSocket and `/files/` together. */
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';

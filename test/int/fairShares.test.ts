@@ -146,7 +146,7 @@ describe('a burst of new users', () => {
     await end();
   });
 
-  it('of a gateway that has stopped acting holds up nobody at the others', async () => {
+  it('of a gateway that has stopped acting does not block calls at the others', async () => {
     const { end } = await burst('many', 12);
     const stopped = newId();
     const places = Array.from({ length: 20 }, (_, index) => [`stopped-${index}`, 0]);

@@ -1,6 +1,6 @@
 /**
- * A wait for an execution's end is woken by its event, whatever the order of events. The look every 5 s is only for a
- * cut feed.
+ * A wait for an execution's end is woken by the event of the end, whether the wait or the event comes first. The check
+ * every 5 s is only for an interrupted event feed.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -17,7 +17,7 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
-/** Below the 5 s of that look. */
+/** Below the 5 s of that check. */
 const PROMPT_MS = 4_500;
 
 const db = await useDatabase();
@@ -68,7 +68,7 @@ describe('a wait', () => {
     expect(await wait(execution)).toMatchObject({ status: 'OK', version: 3 });
   });
 
-  it('ends even if it hears only of the end and of nothing before', async () => {
+  it('ends even if it gets only the event of the end, and none before', async () => {
     const execution = await request();
     const running = await commitOne<'execution'>(there.store, onExecution(execution, started));
     await heardOf(await lastPosition());
@@ -77,7 +77,7 @@ describe('a wait', () => {
     expect(await waiting).toMatchObject({ status: 'OK', version: 3 });
   });
 
-  it('reads nothing if the execution was followed since before its request, however fast it ended', async () => {
+  it('reads nothing if the execution was followed before its request, however fast it ended', async () => {
     const append = executionRequested();
     const unfollow = waiters.follow(append.id as ExecutionId);
     const execution = await commitOne<'execution'>(there.store, append);

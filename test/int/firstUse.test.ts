@@ -1,4 +1,7 @@
-/** The first request that gateways of the former release would carry out wrongly makes them stop, and waits for that. */
+/**
+ * The first use of a feature that gateways of the former release do not know makes these gateways stop, and waits until
+ * they have.
+ */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import { FIRST_USES } from '../../src/events/migrations/firstUse.ts';
@@ -15,11 +18,11 @@ beforeEach(async () => {
   db = await useDatabase(onTestFinished);
   gateway = await db.open();
   await gateway.leases.announce();
-  // As if gateways that do not know tokens could still work on it.
+  // Allows gateways that do not know tokens to work on the database.
   await db.sql`UPDATE schema_versions SET compatible_from = ${FIRST_USES.tokens - 1}`;
 });
 
-/** What a gateway of the former release has written that lives for so long. It writes no release. */
+/** Writes the lease of a gateway of the former release, which lives for this time. Such a gateway writes no release. */
 async function formerGateway(forMs: number, id = newId(), epoch = 1): Promise<void> {
   await db.sql`
     INSERT INTO leases (name, holder, epoch, expires_at)
@@ -35,14 +38,14 @@ async function timeOf(work: Promise<unknown>): Promise<number> {
 const newest = async () =>
   (await db.sql`SELECT version, compatible_from FROM schema_versions ORDER BY version`).at(-1);
 
-it('raises the oldest version that may work on the database, and does not wait if that never had a former gateway', async () => {
+it('a first use raises the oldest version that may work on the database, and does not wait if no former gateway ever did', async () => {
   expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens - 1 });
-  // Less than a gateway that was just starting is given to notice.
+  // Less than the time that a gateway that is just starting gets to notice.
   expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(2_900);
   expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens });
 });
 
-it('waits until the last former gateway has stopped, at all gateways', async () => {
+it('a first use waits at all gateways until the last former gateway has stopped', async () => {
   const other = await db.open();
   await other.leases.announce();
   const former = newId();
@@ -56,7 +59,7 @@ it('waits until the last former gateway has stopped, at all gateways', async () 
   expect(await Promise.all([gateway, other].map(allowed))).toEqual([true, true]);
 });
 
-it('is refused while a former gateway lives on, and is retryable', async () => {
+it('a first use is refused as retryable while a former gateway lives on', async () => {
   await formerGateway(60_000);
   await expect(gateway.firstUse.allow('tokens')).rejects.toMatchObject({
     code: 'POOL_INITIALIZING',
@@ -64,7 +67,7 @@ it('is refused while a former gateway lives on, and is retryable', async () => {
   });
 });
 
-it('sees a former gateway on the data directory of a gateway of this release', async () => {
+it('a former gateway is recognised even on the data directory of a gateway of this release', async () => {
   const id = newId();
   await db.sql`
     INSERT INTO gateway_releases (gateway_id, epoch, version) VALUES (${id}, 1, ${release.version})`;
@@ -74,12 +77,12 @@ it('sees a former gateway on the data directory of a gateway of this release', a
   });
 });
 
-it('gives a former gateway that was just starting the time to notice', async () => {
+it('a first use gives a former gateway that is just starting time to notice', async () => {
   await db.sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1, 1)`;
   expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeGreaterThan(2_900);
 });
 
-it('keeps former gateways from starting, also after the next update', async () => {
+it('a first use keeps former gateways from starting, even after the next update', async () => {
   const former = { ...release, version: FIRST_USES.tokens - 1 };
   await migrate(db.address, former);
   await gateway.firstUse.allow('tokens');
@@ -88,14 +91,14 @@ it('keeps former gateways from starting, also after the next update', async () =
   await expect(migrate(db.address, former)).rejects.toThrow('too old for its database');
 });
 
-it('is remembered: once allowed, nobody is asked any more', async () => {
+it('an allowed use is remembered, and not checked again', async () => {
   await gateway.firstUse.allow('tokens');
   await formerGateway(60_000);
-  // It would be refused if it asked.
+  // A new check would refuse it.
   await gateway.firstUse.allow('tokens');
 });
 
-it('is refused at once if the database is closed meanwhile', async () => {
+it('a first use is refused at once if the database is closed meanwhile', async () => {
   await formerGateway(60_000);
   const allowing = gateway.firstUse.allow('tokens');
   const refused = expect(allowing).rejects.toMatchObject({ code: 'POOL_INITIALIZING' });

@@ -1,4 +1,7 @@
-/** `cellhouse forget`: nothing of a user or tenant can be found in the database, and its history still holds. */
+/**
+ * `cellhouse forget`: afterwards nothing of a user or tenant can be found in the database, and the audit chain still
+ * verifies.
+ */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { type Ask, runForget } from '../../src/cli/forget.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
@@ -16,9 +19,12 @@ beforeEach(async () => {
   all = await useForgettables(onTestFinished);
 });
 
-/** What users write there is deleted with the end of what it is for. Only statistics have it still. */
+/**
+ * Tables whose rows are deleted when their session or execution ends. Only PostgreSQL's statistics may still have the
+ * values.
+ */
 const EMPTY_BY_THEN = ['execution_inputs', 'execution_variables', 'session_variables'];
-/** They have ids, counts and times, and what gateways write. No user can write there, and they name nobody. */
+/** Tables with ids, counts, times and texts of gateways. Nothing in them comes from users or names a user. */
 const OF_NOBODY = [
   ...['accepted_ends', 'chain_days', 'chain_head', 'context_readers'],
   ...['environment_uses', 'environments'],
@@ -28,7 +34,7 @@ const OF_NOBODY = [
   ...['secrets', 'session_uses', 'sql_files', 'token_uses', 'workers'],
 ];
 
-it('has looked into every table that there is: one that is new must be forgotten, or be of nobody', async () => {
+it('every table is covered: a new one must be forgotten, or be listed as one without data of users', async () => {
   const { ann, db } = all;
   const tables = await db.sql<{ name: string }[]>`
     SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`;
@@ -39,7 +45,7 @@ it('has looked into every table that there is: one that is new must be forgotten
   );
 });
 
-/** All rows and events of somebody, as text. */
+/** All rows and events of a user, as text. */
 const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) => [
   ...(await db.sql`
     SELECT x::text AS row FROM executions x WHERE tenant = ${tenant} AND user_uuid = ${userUuid}
@@ -48,9 +54,9 @@ const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) =
     ORDER BY 1`),
 ];
 
-it('leaves nothing of a user in any table or statistics, and what it cost under another name', async () => {
+it('forgetting a user leaves nothing of the user in any table or statistics, and keeps the usage under a pseudonym', async () => {
   const { ann, bob, other, db, forgetAnn, usage, expectIntact } = all;
-  // The test can fail: before, all is found.
+  // Before, the search finds everything, so the test can fail.
   for (const mark of ann.marks) expect(await searchEverywhere(db, [mark])).not.toEqual([]);
   expect(await searchEverywhere(db, ann.marks)).toEqual(
     expect.arrayContaining(['pg_stats', 'public.events', 'public.output_events']),
@@ -92,7 +98,7 @@ it('leaves nothing of a user in any table or statistics, and what it cost under 
   expect([...hosts]).toEqual([{ host: '', port: 0 }]);
 });
 
-it('leaves nothing of a tenant, not even its name, and nothing else is touched', async () => {
+it('forgetting a tenant leaves nothing of it, not even its name, and touches nothing else', async () => {
   const { ann, bob, other, db, run, usage, expectIntact } = all;
   const marks = [...ann.marks, ...bob.marks, bob.userUuid, ann.tenant];
   expect(await searchEverywhere(db, [ann.tenant])).toContain('public.event_links');
@@ -108,7 +114,7 @@ it('leaves nothing of a tenant, not even its name, and nothing else is touched',
   await expectIntact();
 });
 
-it('says what it is about to forget, and forgets nothing until the name is typed or --yes is given', async () => {
+it('the command prints what it is about to forget, and forgets nothing until the name is typed or --yes is given', async () => {
   const { ann, bob, db } = all;
   const config = { logLevel: 'silent' } as const;
   const printed: string[] = [];
@@ -151,7 +157,7 @@ it('says what it is about to forget, and forgets nothing until the name is typed
   expect(await searchEverywhere(db, bob.marks)).not.toEqual([]);
 });
 
-it('is recorded, and every other change of what it has left is found', async () => {
+it('forgetting is recorded, and every other change of the remaining events is found', async () => {
   const { ann, db, forgetAnn } = all;
   await forgetAnn();
   const events = await db.sql`SELECT data, metadata FROM events WHERE type = 'DataForgotten'`;
@@ -171,7 +177,7 @@ it('is recorded, and every other change of what it has left is found', async () 
   ]);
 });
 
-it('refuses while something goes on that no gateway ends', async () => {
+it('the command refuses while an execution is unfinished and no gateway runs that could end it', async () => {
   const { ann, db, gateway, forgetAnn } = all;
   const { tenant, userUuid } = ann;
   await commitOne(gateway.store, sessionOpened({ tenant, userUuid }));
@@ -181,7 +187,7 @@ it('refuses while something goes on that no gateway ends', async () => {
   expect(await gateway.queries.openSession(tenant, userUuid)).toBeNull();
 });
 
-it('says so if nothing is found, because a name may be misspelt', async () => {
+it('the command fails if it finds nothing, because a name may be misspelt', async () => {
   const { ann, db, run, forgetAnn } = all;
   const { tenant, userUuid } = ann;
   for (const words of [

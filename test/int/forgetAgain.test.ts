@@ -27,7 +27,7 @@ beforeEach(async () => {
   all = await useForgettables(onTestFinished);
 });
 
-it('forgets what was pruned before, and prunes what was forgotten', async () => {
+it('forget works on pruned history, and prune on forgotten history', async () => {
   const { ann, bob, db, run, forgetAnn, expectIntact } = all;
   await pruneHistory(db.address, { before: new Date(), archive: null, newId });
   await forgetAnn();
@@ -38,7 +38,7 @@ it('forgets what was pruned before, and prunes what was forgotten', async () => 
   await expectIntact();
 });
 
-it('leaves one gap in place of output, which a later prune keeps as it is', async () => {
+it('forget leaves one gap in place of output, which a later prune keeps as it is', async () => {
   const { ann, db, forgetAnn } = all;
   const outputs = () => db.sql`
     SELECT kind, body FROM output_events WHERE execution_id = ${ann.executionId} ORDER BY seq`;
@@ -53,7 +53,7 @@ it('leaves one gap in place of output, which a later prune keeps as it is', asyn
   expect([...(await outputs())]).toEqual([...left]);
 });
 
-it('comes to no deadlock with a prune, which locks the same events in another order', async () => {
+it('forget does not deadlock with a prune, which locks the same events in another order', async () => {
   const { db, gateway, expectIntact } = all;
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
   // By position, the second is first; by stream, it is last.
@@ -63,7 +63,7 @@ it('comes to no deadlock with a prune, which locks the same events in another or
     const execution = await commitOne<'execution'>(gateway.store, requested);
     await commitOne(gateway.store, onExecution(execution, executionFinished()));
   }
-  // Index scans, as with large tables.
+  // Forces index scans, which PostgreSQL chooses for large tables.
   const [{ name } = { name: '' }] = await db.sql<
     { name: string }[]
   >`SELECT current_database() AS name`;
@@ -77,7 +77,7 @@ it('comes to no deadlock with a prune, which locks the same events in another or
       return found !== undefined;
     });
   const { both } = await db.sql.begin(async (transaction) => {
-    // It is idle for as long as the two commands take to come to their locks.
+    // The transaction is idle until both commands wait for locks.
     await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     await transaction`
       SELECT FROM events WHERE stream_id = ${`execution-${high}`} AND version = 2 FOR UPDATE`;
@@ -92,7 +92,7 @@ it('comes to no deadlock with a prune, which locks the same events in another or
   await expectIntact();
 });
 
-it('goes on wherever it was killed', async () => {
+it('a repeated forget completes, wherever the first one was killed', async () => {
   const { ann, bob, db, gateway, usage, expectIntact } = all;
   const before = await usage();
   const owner = { tenant: ann.tenant, userUuid: null };
@@ -121,7 +121,7 @@ it('goes on wherever it was killed', async () => {
   await expectIntact();
 });
 
-it('leaves what was accepted meanwhile alone, also its key, and says that it must be repeated', async () => {
+it('forget keeps an execution that was accepted meanwhile, and its key, and reports that it must be repeated', async () => {
   const { ann, db, gateway } = all;
   const { tenant, userUuid } = ann;
   const requested = executionRequested({ tenant, userUuid, idempotencyKey: 'new' });
@@ -139,7 +139,7 @@ it('leaves what was accepted meanwhile alone, also its key, and says that it mus
   expect(await gateway.queries.execution(executionId)).toMatchObject({ tenant, userUuid });
 });
 
-it('empties no event that was recorded while it waited for its row: the chain would not know it', async () => {
+it('forget empties no event that was recorded while it waited for a row: the audit chain would not account for that', async () => {
   const { db, gateway, expectIntact } = all;
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
   const quotaId = quotaIdOf(owner.tenant, owner.userUuid, 'OPEN_SESSIONS');
@@ -158,7 +158,7 @@ it('empties no event that was recorded while it waited for its row: the chain wo
     });
   const { setting, forgetting } = await db.sql.begin(async (transaction) => {
     await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
-    // The append lock: the commit has changed its row by then.
+    // Holds the append lock, for which the commit waits after it has changed its row.
     await transaction`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, 2)`;
     const setting = setTo(2, quota);
     await waiting('commits', 'advisory');

@@ -36,7 +36,7 @@ const usersOf = async () => {
   return events.map(({ event }) => (event.data as { userUuid: string }).userUuid);
 };
 
-it('leaves nothing of the first user in it, and all of the second', async () => {
+it('forgetting the first user of a notebook leaves nothing of that user in it, and everything of the second', async () => {
   const { ann, bob, db, gateway, forgetAnn, expectIntact } = all;
   const before = await gateway.queries.notebook(id);
   await forgetAnn();
@@ -46,7 +46,7 @@ it('leaves nothing of the first user in it, and all of the second', async () => 
   await expectIntact();
 });
 
-it('leaves nothing of the second user in it, and what the first one said', async () => {
+it('forgetting the second user of a notebook leaves nothing of that user in it, and everything of the first', async () => {
   const { ann, bob, db, run, forgetAnn, expectIntact } = all;
   await run('--user', bob.userUuid, '--tenant', bob.tenant);
   expect(await searchEverywhere(db, [...OF_BOB, ...bob.marks, bob.userUuid])).toEqual([]);

@@ -20,7 +20,7 @@ const forget = (...words: string[]) =>
 const sessionOf = async (userUuid: string) =>
   await db.queries.openSession(OPERATOR.tenant, userUuid);
 
-it('ends what runs, at whichever gateway, removes the worker, and disturbs nobody else', async () => {
+it('forgetting ends running code at any gateway, removes the worker, and disturbs no other user', async () => {
   workers.hold();
   const ann = [];
   for (const [index, gateway] of [one, other].entries()) {
@@ -45,7 +45,7 @@ it('ends what runs, at whichever gateway, removes the worker, and disturbs nobod
   expect(await sessionOf('bob')).toEqual(bob);
   const again = { userUuid: 'bob', code: '1' };
   expect(await one.service.execute(OPERATOR, again)).toMatchObject({ status: 'OK' });
-  // Whoever comes again is new.
+  // A forgotten user who comes back is a new user.
   const user = { userUuid: 'ann-0', code: '1' };
   expect(await one.service.execute(OPERATOR, user)).toMatchObject({
     status: 'OK',
@@ -53,7 +53,7 @@ it('ends what runs, at whichever gateway, removes the worker, and disturbs nobod
   });
 });
 
-it('a token of the forgotten lets nobody in, and their name is in no list of tokens', async () => {
+it('a token of a forgotten tenant is revoked, and the names of token, tenant and user are in no list of tokens', async () => {
   const made = await one.service.createToken(OPERATOR, {
     ...{ name: 'anns-laptop', role: 'USER', tenant: 'blue', userUuid: 'ann' },
   });

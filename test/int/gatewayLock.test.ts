@@ -29,7 +29,7 @@ async function leaveStaleSocket(): Promise<void> {
 }
 
 describe('the lock on a data directory', () => {
-  it('goes to one of many that start at the same instant, also after a crash', async () => {
+  it('goes to one of many gateways that start at the same instant, even after a crash', async () => {
     await leaveStaleSocket();
     for (let round = 0; round < 10; round += 1) {
       const outcomes = await Promise.allSettled(

@@ -13,7 +13,7 @@ const { execution, observer, untilStatus } = await useTwoGateways((fresh) => {
 
 const EXITED = { exit_code: 0, signal: null };
 
-/** Requests of as many commands, in order. */
+/** Requests this number of commands. Resolves with their ids, in order. */
 async function commands(number: number): Promise<ExecutionId[]> {
   const ids: ExecutionId[] = [];
   for (let n = 0; n < number; n += 1) ids.push((await scripted.requestCommand(observer)).id);
@@ -52,7 +52,7 @@ it('commands are sent beside a cell and beside each other, and wait for a place 
   expect(await execution(first)).toMatchObject({ exitCode: 7, errorName: 'CommandFailed' });
 });
 
-it('a command loses nothing when kernels are replaced, nor with its worker', async () => {
+it('a command never has `stateLost`, neither when kernels are replaced nor when its worker is lost', async () => {
   const held = await holder.adopt(scripted.worker);
   const [id, lost] = (await commands(2)) as [ExecutionId, ExecutionId];
   await scripted.untilSent(lost);
@@ -69,7 +69,7 @@ it('a command loses nothing when kernels are replaced, nor with its worker', asy
   expect(await execution(cell.id)).toMatchObject({ status: 'WORKER_LOST', stateLost: true });
 });
 
-it('a successor goes on with those that run, and sends the others when there is a place', async () => {
+it('a successor goes on with running commands, and sends waiting ones when there is a place', async () => {
   await holder.adopt(scripted.worker);
   const [first, second, third] = (await commands(3)) as [ExecutionId, ExecutionId, ExecutionId];
   await scripted.untilSent(second);
@@ -86,10 +86,11 @@ it('a successor goes on with those that run, and sends the others when there is 
   expect(new Set(scripted.sent())).toEqual(new Set([first, second, third]));
 });
 
-it('a successor takes what the agent says of a command that it would not have sent yet', async () => {
+it('a successor records the end of a command that it would not have sent yet', async () => {
   const ids = (await commands(MAX_COMMANDS + 1)) as ExecutionId[];
   const last = ids.at(-1) as ExecutionId;
-  // The former holder has sent the last one, because an earlier one was cancelled: that was not stored before it died.
+  // The former holder sent the last command because an earlier one was cancelled, and died before the cancellation was
+  // stored.
   scripted.begin(last);
   scripted.finish(last, 'finished', EXITED);
   await holder.adopt(scripted.worker);

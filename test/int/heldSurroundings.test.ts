@@ -36,7 +36,7 @@ async function whileLocked(work: () => Promise<void>): Promise<void> {
   });
 }
 
-/** Resolves when somebody waits for the lock. */
+/** Resolves when a read of values waits for the lock. */
 const untilReading = () =>
   until('a reader of values', async () => {
     const [row] = await db.sql`
@@ -45,7 +45,7 @@ const untilReading = () =>
     return row;
   });
 
-it('cells and commands get what they asked for, and no other code does', async () => {
+it('cells and commands get the values and the folder of their request, and other code gets none', async () => {
   await holder.adopt(scripted.worker);
   const command = { workingDirectory: DIRECTORY, language: 'BASH' } as const;
   const [cell, shell, plain] = [
@@ -85,7 +85,10 @@ it('a successor reads the values of code that its predecessor has not sent', asy
   expect(sentOf(queued)).toEqual([{ environment: { N: '2' } }]);
 });
 
-/** A cell that has begun, and one behind it whose values are read when the first has ended. */
+/**
+ * Begins a cell, and requests a second one behind it. `readSecond` ends the first, so that the values of the second are
+ * read.
+ */
 async function twoCells(by = holder) {
   await by.adopt(scripted.worker);
   const first = await scripted.requestWithValues(observer, VALUES);
@@ -99,13 +102,13 @@ async function twoCells(by = holder) {
   return { second, readSecond };
 }
 
-it('a successor sends what its predecessor was about to send', async () => {
+it('a successor sends code that its predecessor was about to send', async () => {
   const dead = actingGateway(await db.open());
   const { second, readSecond } = await twoCells(dead);
   let dying: Promise<void> | undefined;
   await whileLocked(async () => {
     await readSecond();
-    // As at a kill, nobody gets the answer to the read.
+    // As after a kill, the answer to the read is lost.
     dying = dead.die();
     await expect.poll(() => scripted.agent.isConnected).toBe(false);
   });

@@ -69,7 +69,7 @@ function eventsOf(type: WorkerCommand['type'], worker: Worker): WorkerEvent[] {
 }
 
 describe('poolAt', () => {
-  it('is the state of the pool at every moment of arbitrary lives', async () => {
+  it('is the state of the pool at every moment of arbitrary lives of workers', async () => {
     const steps = fc.array(fc.tuple(fc.nat({ max: 3 }), commandType), { maxLength: 25 });
     await fc.assert(
       fc.asyncProperty(steps, async (commands) => {

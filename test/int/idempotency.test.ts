@@ -148,7 +148,7 @@ async function expectOncePerKey({ told, userUuid }: ReturnType<typeof createHist
   }
 }
 
-it('a key runs once, and all callers with its code get that run', {
+it('code runs once under its key, and all callers with the same key and code get that run', {
   timeout: TIMEOUT_MS,
 }, async () => {
   await fc.assert(
@@ -162,7 +162,7 @@ it('a key runs once, and all callers with its code get that run', {
   );
 });
 
-it('no guess yields a hash in the table of keys, and keys with the same code have different hashes', async () => {
+it('no guess of the code yields a hash in the table of keys, and two keys with the same code have different hashes', async () => {
   const userUuid = newId();
   for (const idempotencyKey of ['k1', 'k2'])
     await gateways[0]?.service.execute(AUTH_TOKEN_HOLDER, {

@@ -49,7 +49,7 @@ describe('the end of an idle session', () => {
     expect(states).toMatchObject([{ closeReason: 'idle' }]);
   });
 
-  it('is refused while an execution is queued or runs, and after one has ended since', async () => {
+  it('is refused while an execution is queued or runs, and if one has ended after `idleSince`', async () => {
     const session = await open('somebody');
     const { states } = await keeper.store.commit(request(session));
     const past = new Date(Date.now() - HOUR_MS);
@@ -64,7 +64,7 @@ describe('the end of an idle session', () => {
     expect(await keeper.queries.session(session.id)).toMatchObject({ closeReason: 'idle' });
   });
 
-  it('is refused after another use since, such as a transfer of a file', async () => {
+  it('is refused if there was another use at `idleSince` or later, such as a transfer of a file', async () => {
     const session = await open('uploader');
     const usedAt = new Date();
     expect(await other.queries.touchSession(session.id, usedAt)).toBe(true);
@@ -76,7 +76,7 @@ describe('the end of an idle session', () => {
     expect(await other.queries.touchSession(session.id, new Date())).toBe(false);
   });
 
-  it('is not recorded with that of its worker if a use came after the keeper had looked', async () => {
+  it('is not recorded with the end of its worker if a use came after the check of the keeper', async () => {
     const requested = await commitOne<'worker'>(keeper.store, workerRequested());
     const { id: workerId } = await commitOne<'worker'>(
       keeper.store,
@@ -101,7 +101,7 @@ describe('the end of an idle session', () => {
       Array.from({ length: RACES }, (_, index) => open(`use-race-${index}`)),
     );
     for (const [index, session] of sessions.entries()) {
-      // A use before it would not count, however soon the end follows.
+      // Taken before the race, because a use before `idleSince` would not count.
       const idleSince = new Date();
       const closing = () =>
         keeper.store.commit(closeAsIdle(session, idleSince)).then(

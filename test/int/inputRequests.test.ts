@@ -1,4 +1,7 @@
-/** Each input of a cell looks for the newest request for input: a read of one row, however much the cell has printed. */
+/**
+ * Each input to a cell looks up the newest request for input of the cell. This reads one row, however much the cell has
+ * printed.
+ */
 import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -11,7 +14,7 @@ const LOOKS = 10;
 const db = await useDatabase();
 const { queries } = await db.open();
 
-/** How many entries of the indexes of outputs were read, and how often that of requests was looked into. */
+/** How many index entries of outputs were read, and how often the index of input requests was scanned. */
 async function counts() {
   const [row] = await db.sql<{ read: number; looks: number }[]>`
     SELECT sum(idx_tup_read)::int AS read,
@@ -34,19 +37,22 @@ async function ask(id: ExecutionId, seq: number, password: boolean): Promise<voi
     VALUES (${id}, ${seq}, 'input', ${body}::text::json, 2, now())`;
 }
 
-it.each(['asked before all that', 'never asked'])('a cell that has %s', async (what) => {
-  const id = newId<ExecutionId>();
-  await print(id);
-  const hasAsked = what !== 'never asked';
-  if (hasAsked) for (const seq of [1, 2]) await ask(id, seq, seq === 2);
-  const before = await counts();
-  let looks = 0;
-  const after = await until('the counts', async () => {
-    const found = await queries.newestInputRequest(id);
-    expect(found).toEqual(hasAsked ? { kind: 'input', prompt: '', password: true } : null);
-    looks += 1;
-    const now = await counts();
-    return looks >= LOOKS && now.looks - before.looks >= LOOKS && now;
-  });
-  expect(after.read - before.read).toBeLessThan(OUTPUTS / 10);
-});
+it.each(['asked before all that', 'never asked'])(
+  'looking up the newest request for input reads few rows in a cell that has %s',
+  async (what) => {
+    const id = newId<ExecutionId>();
+    await print(id);
+    const hasAsked = what !== 'never asked';
+    if (hasAsked) for (const seq of [1, 2]) await ask(id, seq, seq === 2);
+    const before = await counts();
+    let looks = 0;
+    const after = await until('the counts', async () => {
+      const found = await queries.newestInputRequest(id);
+      expect(found).toEqual(hasAsked ? { kind: 'input', prompt: '', password: true } : null);
+      looks += 1;
+      const now = await counts();
+      return looks >= LOOKS && now.looks - before.looks >= LOOKS && now;
+    });
+    expect(after.read - before.read).toBeLessThan(OUTPUTS / 10);
+  },
+);

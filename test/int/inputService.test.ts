@@ -8,7 +8,7 @@ import { READ } from '../support/programmedKernels.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const SIZE = { columns: 80, rows: 24 };
-/** The shortest that a session may have. */
+/** The shortest idle timeout that a session may have. */
 const IDLE_MS = 1_000;
 
 const { db, workers, start, userUuid } = await useServiceGateways();
@@ -72,7 +72,7 @@ it('a command with a terminal has input, and its size is changed on any gateway'
   expect(await db.readStream('execution', id as never)).toHaveLength(4);
 });
 
-it('only a command has a terminal, and only what was asked with one', async () => {
+it('only a command can have a terminal, and only if it was requested with one', async () => {
   const refused = (field: string) => ({ code: 'BAD_USER_INPUT', details: { field } });
   await expect(
     one.submit(AUTH_TOKEN_HOLDER, command({ language: 'PYTHON', pty: SIZE })),

@@ -1,4 +1,4 @@
-/** What clients that are no Jupyter clients send to the Jupyter door's WebSockets, and what they are told. */
+/** Unusual clients of the Jupyter door: what they send and ask, and what they get. */
 import { describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
 import {
@@ -13,7 +13,7 @@ const NEW = { offset: { position: 1, seq: 0 }, isDelivered: false };
 
 describe('a request', () => {
   it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'no_request'])(
-    'of the type %s, which is none, is answered by the two states alone',
+    'of the unknown type %s is answered with the two status messages only',
     async (msg_type) => {
       const { connect, log } = await startChannels();
       const client = await connect();
@@ -25,7 +25,7 @@ describe('a request', () => {
   );
 
   it.each([{ toString: 1 }, [['a']], 7, true])(
-    'for code that is no text, but %j, is refused in words',
+    'for code that is no text, but %j, is refused with a message',
     async (code) => {
       const { connect, submitted, log } = await startChannels();
       const client = await connect();
@@ -39,7 +39,7 @@ describe('a request', () => {
   );
 });
 
-it('Two clients of a kernel that choose the same id of a message get each their own reply', async () => {
+it('Two clients of a kernel that choose the same message id each get their own reply', async () => {
   const { connect, submitted, tell } = await startChannels();
   const [ann, bob] = [await connect(), await connect()];
   const header = { msg_id: 'same', msg_type: 'execute_request' };
@@ -61,7 +61,7 @@ it('Two clients of a kernel that choose the same id of a message get each their 
   expect(await replies(bob)).toEqual(['bob']);
 });
 
-it('How many WebSockets there are to kernels of others is told to nobody', async () => {
+it('A token sees the number of WebSockets to its own kernels only', async () => {
   const { connect, origin } = await startChannels();
   await connect();
   const connections = async (token: string) => {
@@ -73,7 +73,7 @@ it('How many WebSockets there are to kernels of others is told to nobody', async
 });
 
 it.each(['/jupyter', '/jupyter/', '/jupyter/lab', '/jupyter/tree', '/tree', '/tree?redirects'])(
-  'Where a Jupyter server has a page, at %s, there is text for everybody, and no question for a password',
+  'At %s, where a Jupyter server has a page, there is text for everybody, without a login',
   async (path) => {
     const { origin } = await startChannels();
     for (const [method, text] of [

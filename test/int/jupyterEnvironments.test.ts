@@ -12,7 +12,7 @@ const { service } = gateway;
 const [science] = [
   await builtEnvironment(builder, 'science'),
   await builtEnvironment(builder, 'art'),
-  // What clients call the usual kernel stays that.
+  // An environment of this name is not shown, because clients use the name for the usual kernel.
   await builtEnvironment(builder, 'python3'),
 ];
 const whole = await secretOf({});
@@ -58,7 +58,7 @@ describe('kernel specs', () => {
     expect((await ask(anns, 'GET', '/kernelspecs/gone')).status).toBe(404);
   });
 
-  it('that are unknown are refused as by a Jupyter server, wherever one is named', async () => {
+  it('that are unknown are refused as a Jupyter server refuses them, in every request that names one', async () => {
     const message = (name: string) =>
       `The '${name}' kernel is not available. Please pick another suitable kernel instead: python3, art, science.`;
     const refusal = (name: string) => ({
@@ -85,7 +85,7 @@ describe('kernel specs', () => {
 });
 
 describe('a kernel that is started with the name of an environment', () => {
-  it('has a session of its own in it, with a token for many users', async () => {
+  it('has a session of its own in that environment, with a token for many users', async () => {
     const made = await ask(whole, 'POST', '/kernels', { name: 'science' });
     expect(made).toMatchObject({ status: 201, body: { name: 'science' } });
     const plain = await ask(whole, 'POST', '/kernels', { name: 'python3' });
@@ -100,7 +100,7 @@ describe('a kernel that is started with the name of an environment', () => {
     ]);
   });
 
-  it('opens the session of a single user in it, whose other kernels are of it, too', async () => {
+  it('opens the session of a single user in that environment, which all kernels of the session then use', async () => {
     const notebook = { path: 'a.ipynb', type: 'notebook', kernel: { name: 'science' } };
     const made = await ask(anns, 'POST', '/sessions', notebook);
     expect(made).toMatchObject({ status: 201, body: { kernel: { name: 'science' } } });
@@ -120,7 +120,7 @@ describe('a kernel that is started with the name of an environment', () => {
     expect(changed.status).toBe(409);
   });
 
-  it('is refused in an open session of none', async () => {
+  it('is refused in an open session without an environment', async () => {
     await ask(anns, 'POST', '/kernels', { name: 'python3' });
     const other = await ask(anns, 'POST', '/kernels', { name: 'science' });
     expect([other.status, other.body.message]).toEqual([
@@ -129,7 +129,7 @@ describe('a kernel that is started with the name of an environment', () => {
     ]);
   });
 
-  it('is the choice of a user whose last session has ended by itself in another', async () => {
+  it('need not use the environment of the user’s last session if that session has ended by itself', async () => {
     await ask(anns, 'POST', '/kernels', { name: 'science' });
     const session = await db.queries.openSession('default', 'ann');
     if (session === null) throw new Error('There is no session.');

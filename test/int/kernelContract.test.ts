@@ -30,7 +30,7 @@ describe('a kernel', () => {
     ['an assignment', 'x = 1'],
     ['None', 'None'],
     ['an expression with a semicolon', '1;'],
-  ])('has nothing to say of code that is %s', async (_name, code) => {
+  ])('puts out nothing for code that is %s', async (_name, code) => {
     expect(await kernel.runner.run(code)).toMatchObject({ outputs: [], outcome: { status: 'OK' } });
   });
 
@@ -157,7 +157,7 @@ describe('a kernel', () => {
     expect(textOf(ran)).toBe('end\n');
   });
 
-  it('keeps no more output than allowed, and says so', async () => {
+  it('keeps no more output than allowed, and reports the gap', async () => {
     const code = 'for i in range(20):\n print("x" * 50_000, flush=True)';
     const ran = await kernel.runner.run(code, { maxOutputBytes: 200_000 });
     expect(textOf(ran).length).toBeLessThanOrEqual(200_000);

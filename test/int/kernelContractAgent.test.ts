@@ -40,7 +40,7 @@ describe('the agent', () => {
     expect(textOf(await kernel.runner.run('print(kept)'))).toBe('5\n');
   });
 
-  it('replaces the kernel of code that ignores it', async () => {
+  it('replaces the kernel of code that ignores the interrupt at its limit', async () => {
     const code = 'while True:\n try:\n  while True: pass\n except KeyboardInterrupt: pass';
     const ran = await kernel.runner.run(code, { timeoutMs: 200, graceMs: 200 });
     expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
@@ -51,7 +51,7 @@ describe('the agent', () => {
     'has the operation %s',
     async (name) => {
       const { method } = AGENT_OPERATIONS[name];
-      // Without an epoch the agent does nothing.
+      // Without an epoch, the agent refuses a request instead of carrying it out.
       const ask = {
         method,
         path: `/${name}`,
@@ -93,7 +93,7 @@ describe('the agent', () => {
     expect(await show()).toEqual(Object.values(variables));
   });
 
-  it('has contexts beside its default kernel, and tells on the channel what becomes of them', async () => {
+  it('has contexts beside its default kernel, and reports their changes on the channel', async () => {
     const { channel, messages, until } = kernel.runner.recorded;
     const contextId = newId();
     const toldOf = () =>
@@ -124,7 +124,7 @@ describe('the agent', () => {
     await expect(make('/tmp')).rejects.toMatchObject({ code: 'no_context' });
   });
 
-  it('interrupts the very execution that was asked for', async () => {
+  it('interrupts only the execution that is named', async () => {
     const { channel } = kernel.runner.recorded;
     const msgId = newId<ExecutionId>();
     const running = kernel.runner.run('print("go", flush=True)\nimport time\ntime.sleep(15)', {
@@ -211,7 +211,7 @@ describe('the agent', () => {
 describe('an agent with a gateway', () => {
   const kernel = useKernel();
 
-  it('has one client: the next one replaces it, even with an equal epoch', async () => {
+  it('has one client: a new client replaces the former one, even with an equal epoch', async () => {
     await kernel.runner.run('1');
     const { channel, until, told } = kernel.runner.recorded;
     const cursor = { after: channel.lastSeq, bootId: channel.hello?.bootId ?? '' };

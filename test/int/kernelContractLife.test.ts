@@ -33,7 +33,7 @@ describe('a kernel', () => {
     expect(textOf(await kernel.runner.run('print(kept)'))).toBe('5\n');
   });
 
-  it('lets code heed the interrupt in its own way', async () => {
+  it('lets code handle the interrupt itself', async () => {
     const code = `import time\ntry:\n ${GO}\n time.sleep(60)\nexcept KeyboardInterrupt: print("tidied up")`;
     const { id, ended } = await begin(kernel, code);
     await kernel.server.interrupt(id);

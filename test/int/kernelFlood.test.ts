@@ -17,7 +17,7 @@ const PREPARE_TIMEOUT_MS = 120_000;
 const SLOW = { timeout: 240_000 };
 /** More than the slowest machine needs for a flood. */
 const RUN_TIMEOUT_MS = 200_000;
-/** How long the gateway is away. The issue names this duration. */
+/** How long the gateway is away. */
 const AWAY_MS = 10_000;
 /** The agent's default (docs/internals/worker-protocol.md). */
 const REPLAY_BUFFER_BYTES = 33_554_432;
@@ -103,7 +103,7 @@ describe('with the gateway away for 10 s in the middle', () => {
   );
 });
 
-it('the agent stays within its memory all the while', async () => {
+it('the agent stayed within its documented memory during these floods', async () => {
   const grownBytes = (await server.agentPeakBytes()) - idleBytes;
   expect(grownBytes).toBeLessThan(MAX_GROWTH_BY_TEXT_BYTES);
   // The buffer was filled; otherwise the test would prove nothing.
@@ -170,7 +170,7 @@ describe('a first line', () => {
     ['sleeps', 'time.sleep(0.2)'],
     ['computes in Python', 'end = time.time() + 0.2\nwhile time.time() < end: pass'],
     ['computes in C and lets nobody else run', 'sum(range(20_000_000))'],
-  ])('leaves at once while the code %s', SLOW, async (_name, after) => {
+  ])('is sent at once while the code %s', SLOW, async (_name, after) => {
     let times = 0;
     for (let turn = 0; turn < TURNS; turn += 1) times += Number(await isThereFirst(after));
     // Now and then the agent, too, may have to wait for a CPU.

@@ -15,11 +15,14 @@ const PREPARE_TIMEOUT_MS = 60_000;
 const FLOOD = { timeout: 120_000 };
 /** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
-/** What a busy machine may add to a limit of two seconds. Before the agent had a bound, it took fifteen. */
+/**
+ * What a busy machine may add to the time limit and the grace. Before the agent limited its work, such a flood took 15
+ * s.
+ */
 const SLOW_MACHINE_MS = 2_000;
 /** A busy machine lets a kernel have this multiple of its grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
-/** Sends on the kernel's own iopub, as in the report of this bug. */
+/** Sends an idle status through the session and the iopub socket of the kernel itself. */
 const SESSION_IDLE = `content = {"execution_state": "idle"}
 kernel.session.send(kernel.iopub_socket, "status", content, parent=kernel.get_parent("shell"))`;
 /** The number of the kernel's next packet. */
@@ -45,7 +48,7 @@ afterEach(async () => {
   expect(honest.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'as ever' }]);
   expect(honest.outcome).toMatchObject({ status: 'OK', truncated: false });
   expect((await server.agentBytes()) - firstAgentBytes).toBeLessThan(MAX_AGENT_GROWTH_BYTES);
-  // None of it broke the protocol or was invalid to the gateway.
+  // No message of the attack broke the protocol or was invalid to the gateway.
   expect(runner.recorded.counts).toMatchObject({ connections: 1, invalid: 0, ignored: 0 });
 });
 
@@ -144,25 +147,25 @@ print("x")`);
     ['the last of all numbers', 'packet(b"x", os.getpid(), 2**64 - 1)'],
     ['the beginning of a message of its kernel', 'packet(b"x", os.getpid(), 1, has_more=True)'],
     ['the end of a message of its kernel', 'packet(b"x", os.getpid(), 1, is_first=False)'],
-  ])('takes nothing from what is printed after it, made up as %s', async (_name, code) => {
+  ])('does not come early if it is forged as %s: later prints arrive', async (_name, code) => {
     const ran = await attack(`${code}\nprint("after")\ntime.sleep(0.1)\nprint("the end")`);
     expect(textOf(ran)).toBe('after\nthe end\n');
     expect(ran.outcome).toMatchObject({ status: 'OK', stateLost: false });
   });
 
-  it('is not where it says "idle": that is when the kernel is free again', async () => {
+  it('does not come with a forged "idle", but when the kernel is free again', async () => {
     const ran = await attack('status("idle")\nstream("late")\ntime.sleep(1.5)\n1 / 0');
     expect(textOf(ran)).toBe('late');
     expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'ZeroDivisionError' });
     expect(ran.outcome.finishedAt - (ran.outcome.startedAt ?? 0)).toBeGreaterThan(1_500);
   });
 
-  it('comes at its limit if it sends "idle" and never ends', async () => {
+  it('comes at the time limit if the code sends "idle" and never ends', async () => {
     const ran = await attack('status("idle")\nwhile True: pass', { timeoutMs: 1_000 });
     expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: false });
   });
 
-  it('said too early takes nothing from the next: its own time, its own words', async () => {
+  it('reported too early takes neither time nor output from the next execution', async () => {
     const ran = await attack('true_end()\ntime.sleep(60)\nstream("from the past")');
     expect(ran.outcome.status).toBe('OK');
     const next = await runner.run('import sys; _ = sys.stdout.write("mine")', {
@@ -172,7 +175,7 @@ print("x")`);
     expect(next.outcome).toMatchObject({ status: 'OK', stateLost: false });
   });
 
-  it('said too early by code that cannot be stopped costs the kernel', async () => {
+  it('reported too early by code that cannot be stopped costs the kernel', async () => {
     await attack('import signal\nsignal.signal(2, signal.SIG_IGN)\ntrue_end()\nwhile True: pass');
     const next = await runner.run('print("never")', { timeoutMs: 300 });
     expect(next).toMatchObject({ outputs: [], outcome: { status: 'TIMEOUT', stateLost: true } });
@@ -294,7 +297,7 @@ describe('the link between kernel and agent', () => {
     });
   });
 
-  it('that it no longer reads ends the next request at its limit, and costs the kernel', async () => {
+  it('that the kernel no longer reads ends the next request at its limit, and costs the kernel', async () => {
     await attack('kernel.io_loop.asyncio_loop.remove_reader(link)');
     const ran = await runner.run('print("never")', { timeoutMs: 500 });
     expect(ran).toMatchObject({ outputs: [], outcome: { status: 'TIMEOUT', stateLost: true } });
@@ -316,13 +319,13 @@ print("end")`;
     ['of invalid messages', 'iopub("stream", {"name": number})'],
     ['of replies', 'reply({"status": "ok"}, {"msg_id": "e0"})'],
     ['of empty outputs', 'iopub("clear_output", {})'],
-  ])('%s let the execution end well', FLOOD, async (_name, body) => {
+  ])('%s let the execution end normally', FLOOD, async (_name, body) => {
     const ran = await attack(flood(body), { timeoutMs: 100_000, maxOutputBytes: 1_000_000 });
     expect(ran.outcome.status).toBe('OK');
     expect(ran.outputs.length).toBeLessThan(16_000);
   });
 
-  // Each message is small, and the agent has to look at every one.
+  // These messages are small, and the agent must examine each of them.
   it.each([
     ['of full packets', 'packet(many)'],
     [

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
-/** The leftover prints, waits until the next execution runs, prints again, and signals that it has. */
+/** The next execution: it lets the leftover print again, waits until the leftover has signalled that, and prints. */
 const GO_ON = 'go.set()\ndone = spoken.wait()\nprint("mine")';
 const MINE = 'mine\n';
 

@@ -1,4 +1,4 @@
-/** A worker with two lanes: what they share, and what one never does to the other. The agent is scripted. */
+/** A worker with two lanes: what the lanes share, and how they are kept apart. The agent is scripted. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId } from '../../src/domain/ids.ts';
@@ -77,7 +77,7 @@ it('each lane runs at its own pace, and each output belongs to its execution', a
   expect(scripted.sent()).toEqual([own.id, other.id, next.id]);
 });
 
-it('a successor continues all lanes, and the agent gets no further code until one is done', async () => {
+it('a successor continues all lanes, and sends the next code of a lane only after the code before it has ended', async () => {
   const { own, other } = await sentToBoth();
   const [nextOwn, nextOther] = [
     await scripted.request(observer),
@@ -102,7 +102,7 @@ it('a successor continues all lanes, and the agent gets no further code until on
   expect(firstSent).toEqual([own.id, other.id, nextOwn.id, nextOther.id]);
 });
 
-it('a new kernel in the default lane is no loss for the other, also after a take-over', async () => {
+it('a new kernel in the default lane loses no state of the other lane, even after a take-over', async () => {
   const { own, other } = await sentToBoth();
   for (const each of [own, other]) scripted.begin(each.id);
   scripted.replaceKernel('user');
@@ -119,7 +119,7 @@ it('a new kernel in the default lane is no loss for the other, also after a take
   ]);
 });
 
-it('an interrupt in one lane holds nothing up in the other', async () => {
+it('an interrupt in one lane does not delay the other lane', async () => {
   const running = await scripted.request(observer);
   await scripted.untilSent(running.id);
   const [queued, next] = [await scripted.request(observer), await scripted.request(observer)];
@@ -137,7 +137,7 @@ it('an interrupt in one lane holds nothing up in the other', async () => {
   expect(scripted.sent()).toEqual([running.id, other.id, next.id]);
 });
 
-it('interrupts of code in two lanes hold back just that code, until the agent tells whether it has it', async () => {
+it('interrupts in two lanes hold back only the interrupted code, until the agent reports whether it has that code', async () => {
   const [own, other] = [await scripted.request(observer), await scripted.request(observer, OTHER)];
   await scripted.untilSent(own.id);
   await scripted.untilSent(other.id);

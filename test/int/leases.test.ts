@@ -117,7 +117,7 @@ describe('otherGateways', () => {
 });
 
 describe('othersExpireInMs', () => {
-  it('says when the first lease of another gateway may be taken, and ignores one’s own', async () => {
+  it('returns when the first lease of another gateway may be taken, and ignores the gateway’s own leases', async () => {
     const dead = newId<GatewayId>();
     const leave = (name: string, ms: number) => db.sql`
       INSERT INTO leases VALUES (${name}, ${dead}, 1, clock_timestamp() + ${ms} * interval '1 ms')`;
@@ -174,7 +174,7 @@ describe('the lease on a worker', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(LEASE_TTL_MS / 2);
   });
 
-  it('passes stored output on to the successor, and fences later commits of the predecessor', async () => {
+  it('passes the cursor on to the successor, and fences later commits of the predecessor', async () => {
     const worker = await idleWorker();
     const mine = await gateway.leases.acquireWorker(worker.id);
     if (!mine) throw new Error('not acquired');
@@ -187,7 +187,7 @@ describe('the lease on a worker', () => {
     await expect(late).rejects.toMatchObject({ name: 'FencedError', workerId: worker.id });
   });
 
-  it('never lets a commit slip in between the take-over and what the successor reads', async () => {
+  it('never lets a commit slip in between the take-over and the cursor that the successor reads', async () => {
     const worker = await idleWorker();
     const mine = await gateway.leases.acquireWorker(worker.id);
     if (!mine) throw new Error('not acquired');

@@ -47,7 +47,7 @@ it.each([
     await isAsked;
     client.end();
     await once(client, 'close');
-    // Once a later request is answered, the server has noticed.
+    // Once a later request is answered, the server has noticed that the client left.
     await metrics();
     answer();
     await metrics();

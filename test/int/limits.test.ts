@@ -70,7 +70,7 @@ describe('maxUnfinished', () => {
   });
 });
 
-it('the database counts by the same queues as the gateway', async () => {
+it('the database counts the same queues as the gateway', async () => {
   const session = await openSession('queues');
   const [contextId, otherId] = [newId<ContextId>(), newId<ContextId>()];
   const places = [{}, { contextId }, { contextId: otherId }, { language: 'BASH' }] as const;
@@ -79,7 +79,7 @@ it('the database counts by the same queues as the gateway', async () => {
   const { store } = gateway;
   const before: Execution[] = [];
   for (const place of places) before.push(await commitOne<'execution'>(store, request(place)));
-  // A second one in each, so that a queue that is counted with another's is too long.
+  // Requests a second execution in each place. If the database counted two queues as one, the count would be too high.
   for (const place of places) {
     const commit = { streams: [request(place)], maxUnfinished: 2 };
     const { states } = await store.commit(commit);
@@ -116,7 +116,7 @@ describe('isFirstExecution', () => {
     expect(outcomes.at(-1)?.status).toBe('fulfilled');
   });
 
-  it('accepts none after an execution that has finished, nor beside another of the same group', async () => {
+  it('accepts no request after an execution that has finished, nor beside another request of the same group', async () => {
     const [used, fresh] = [await openSession('used'), await openSession('fresh')];
     const { store } = gateway;
     const { states } = await store.commit(first(used));

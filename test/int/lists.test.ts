@@ -198,7 +198,7 @@ describe('a list with all its related rows', () => {
   });
 });
 
-describe('what belongs together', () => {
+describe('nested lists', () => {
   interface Linked {
     readonly id: string;
     readonly userUuid: string;
@@ -212,7 +212,7 @@ describe('what belongs together', () => {
       10,
     )) as Linked[];
 
-  it('is read with one query for the executions of all sessions', async () => {
+  it('are read with one query for the executions of all sessions', async () => {
     const sessions = await linked('first: 3');
     expect(asked).toEqual(['sessionPage', 'executionPages', 'codes']);
     expect(
@@ -224,7 +224,7 @@ describe('what belongs together', () => {
     ).toEqual([2, 1, 0].map((n) => [`user-${n}`, [`${n}.7`, `${n}.6`, `${n}.5`], true]));
   });
 
-  it('is filtered and paged like the list of all executions', async () => {
+  it('are filtered and paged like the list of all executions', async () => {
     for (const { executions } of await linked('statuses: [OK] language: PYTHON first: 100')) {
       expect(executions.edges).toHaveLength(4);
       expect(executions.edges.map(({ node }) => node.status)).toEqual(Array(4).fill('OK'));
@@ -242,7 +242,7 @@ describe('what belongs together', () => {
     });
   });
 
-  it('is found from either end: by the id of a session, or of its context', async () => {
+  it('are found by the id of a session, or of its context', async () => {
     const [{ id = '' } = {}] = await linked('first: 1');
     const found = { userUuid: 'user-2' };
     const { data, errors } = await ask(`{
@@ -264,7 +264,7 @@ describe('what belongs together', () => {
     });
   });
 
-  it('has its events: of sessions, workers and executions, each list by itself', async () => {
+  it('include the events of executions, sessions and workers', async () => {
     const { data, errors } = await ask(`{ executions(userUuid: "user-2", first: 2) { edges { node {
       code codeUnavailable events { edges { node { type } } }
       session { events { edges { node { type } } } worker { events(first: 1) { edges { node { type } } } } } } } } }`);
@@ -274,7 +274,7 @@ describe('what belongs together', () => {
     expect(JSON.stringify(data)).toContain('{"edges":[{"node":{"type":"WorkerRequested"}}]}');
   });
 
-  it('is at most 100 lists of events, and 10,000 items, in one answer', async () => {
+  it('are at most 100 lists of events in one answer', async () => {
     const many = Array.from(
       { length: 5 },
       (_, n) => `e${n}: events(first: 1) { edges { cursor } }`,
@@ -288,7 +288,7 @@ describe('what belongs together', () => {
   });
 });
 
-it('the API says whose token it is', async () => {
+it('viewer has the tenant of the token', async () => {
   expect((await ask('{ viewer { tenant } }')).data).toEqual({ viewer: { tenant: 'default' } });
 });
 
@@ -307,7 +307,7 @@ describe('bad pages', () => {
     ]);
   });
 
-  it('have no items if their id does not exist', async () => {
+  it('have no items after an id that does not exist', async () => {
     const { data } = await ask(`{ sessions(after: "${newId()}") { pageInfo { hasNextPage } } }`);
     expect(data).toEqual({ sessions: { pageInfo: { hasNextPage: false } } });
   });

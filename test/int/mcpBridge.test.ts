@@ -1,4 +1,7 @@
-/** `cellhouse mcp` without its process: the official client and bare lines, by way of the bridge, on the real HTTP stack. */
+/**
+ * The bridge of `cellhouse mcp`, without its process, on the real HTTP stack. The host is the official client, or a
+ * test that writes lines.
+ */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -49,7 +52,7 @@ async function startGateway(parts: Parameters<typeof memoryService>[0] = {}, por
   });
 }
 
-/** A bridge between `host` and what listens at `port`. */
+/** A bridge between `host` and the server at `port`. */
 function startBridge(host: Transport, port: number, token = secretOf('mine')) {
   const said: string[] = [];
   const gateway = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp`), {
@@ -100,25 +103,22 @@ function lines(port: number, token?: string) {
   };
 }
 
-it.each(ERAS)(
-  'A client of the era %j lists tools, calls them, and is told progress',
-  async (mode) => {
-    const { port } = await startGateway();
-    const client = await connected(port, mode);
-    const { tools } = await client.listTools();
-    expect(tools.map(({ name }) => name)).toContain('execute_code');
-    const progress: (string | undefined)[] = [];
-    const { content } = await client.callTool(
-      { name: 'test_tool_with_progress', arguments: {} },
-      { onprogress: ({ message }) => void progress.push(message) },
-    );
-    expect(content).toMatchObject([{ type: 'text' }]);
-    expect(progress).toEqual(['Step 0', 'Step 50', 'Step 100']);
-  },
-);
+it.each(ERAS)('A client of the era %j lists tools, calls them, and gets progress', async (mode) => {
+  const { port } = await startGateway();
+  const client = await connected(port, mode);
+  const { tools } = await client.listTools();
+  expect(tools.map(({ name }) => name)).toContain('execute_code');
+  const progress: (string | undefined)[] = [];
+  const { content } = await client.callTool(
+    { name: 'test_tool_with_progress', arguments: {} },
+    { onprogress: ({ message }) => void progress.push(message) },
+  );
+  expect(content).toMatchObject([{ type: 'text' }]);
+  expect(progress).toEqual(['Step 0', 'Step 50', 'Step 100']);
+});
 
 it.each(ERAS)(
-  'What a client of the era %j cancels is interrupted, and nothing else',
+  'If a client of the era %j cancels a call, the execution of that call is interrupted, and no other',
   async (mode) => {
     const started: string[] = [];
     const interrupted: string[] = [];
@@ -149,7 +149,7 @@ it.each(ERAS)(
   },
 );
 
-it('A restart of the gateway between two calls is survived, and a call in between is told of it', async () => {
+it('The bridge survives a restart of the gateway between two calls, and a call in between fails with a message', async () => {
   const first = await startGateway();
   const client = await connected(first.port, 'legacy');
   await client.ping();
@@ -184,7 +184,7 @@ it('A call whose gateway dies is answered', async () => {
   await host.ended;
 });
 
-it('What the gateway refuses is told in its words, as an answer to the request', async () => {
+it('A refusal of the gateway reaches the host with the gateway’s message, as the answer to the request', async () => {
   const { port } = await startGateway();
   const host = lines(port, secretOf('unknown'));
   expect(await host.ask({ id: 7, method: 'tools/list' })).toMatchObject([
@@ -195,7 +195,7 @@ it('What the gateway refuses is told in its words, as an answer to the request',
   await host.ended;
 });
 
-it('What answers at the address without being a gateway is told so', async () => {
+it('If the server at the address is no gateway, the answer to the host says so', async () => {
   const other = createServer((_, res) => res.writeHead(404).end('<html>'));
   other.listen(0, '127.0.0.1');
   await once(other, 'listening');
@@ -208,7 +208,7 @@ it('What answers at the address without being a gateway is told so', async () =>
   await host.ended;
 });
 
-it('Lines that are no messages are passed over, and the end of the input ends what runs', async () => {
+it('Lines that are no messages are skipped, and the end of the input interrupts running code', async () => {
   const started = createGate();
   const interrupted = createGate();
   const { port } = await startGateway({

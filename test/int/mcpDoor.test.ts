@@ -1,4 +1,7 @@
-/** What the door for MCP answers to callers that are no hosts, and when something fails that nobody expected. */
+/**
+ * What the door for MCP answers to callers that are no hosts and to calls that fail, and what it tells models about
+ * limits.
+ */
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
@@ -57,7 +60,7 @@ it.each(['GET', 'DELETE', 'PUT', 'OPTIONS', 'TRACE'])('%s is refused with 405', 
   expect([...doorLog, ...log]).toEqual([]);
 });
 
-/** What a client of the former era is answered. */
+/** Sends a request as a client of the former era. Resolves with the text of the answer. */
 async function ask(origin: string, method: string, params: object): Promise<string> {
   const answer = await fetch(`${origin}${PATH}`, {
     method: 'POST',
@@ -79,7 +82,7 @@ async function resultOf(origin: string, method: string, params: object): Promise
 const read = (origin: string, uri: string) => ask(origin, 'resources/read', { uri });
 
 it.each(['output', 'images/1'])(
-  'A resource %s whose reading fails tells no text of the error, which is logged once',
+  'Reading a resource %s that fails unexpectedly reveals no text of the error, which is logged once',
   async (what) => {
     const { origin, doorLog } = await start({
       execution: async () => {
@@ -95,7 +98,7 @@ it.each(['output', 'images/1'])(
   },
 );
 
-it('A resource that cannot be read for a reason that callers know tells the reason', async () => {
+it('Reading a resource that fails with an expected error reveals its code and message', async () => {
   const { origin, doorLog } = await start({
     execution: async () => {
       throw new DomainError('DATABASE_UNAVAILABLE', 'Away.', { retryAfterMs: 1_500 });
@@ -152,7 +155,7 @@ it("Interrupting the default session of one user leaves the user's other session
   expect(interrupted).toEqual([here.id]);
 });
 
-it('Progress of an execution is read from where its client has read', async () => {
+it('Progress of an execution is read after the `after_seq` of the call', async () => {
   const read: unknown[] = [];
   const { origin } = await start({
     awaitExecution: async () => queuedExecution(),
@@ -213,7 +216,7 @@ describe('What a model is told', () => {
       { EGRESS_ALLOW: '10.0.0.5:3141', PIP_INDEX_URL: 'http://10.0.0.5:3141/x' },
       [LISTED, HAS_INDEX],
     ],
-  ])('of the network under %j is only what holds there', async (settings, sentences) => {
+  ])('about the network under %j is true there', async (settings, sentences) => {
     const { count, opens } = await told(settings);
     for (const sentence of [NONE, LISTED, ALL, HAS_INDEX, HAS_NO_INDEX])
       expect([sentence, count(sentence)]).toEqual([sentence, sentences.includes(sentence) ? 3 : 0]);
@@ -225,7 +228,7 @@ describe('What a model is told', () => {
     [{ MAX_EXECUTION_TIMEOUT_MS: '1800000' }, [60, 1_800], [60, 3_600]],
     [{ MAX_EXECUTION_TIMEOUT_MS: '30000', MAX_COMMAND_TIMEOUT_MS: '45000' }, [30, 30], [45, 45]],
     [{ MAX_EXECUTION_TIMEOUT_MS: '500', EXECUTION_TIMEOUT_MS: '500' }, [0.5, 0.5], [60, 3_600]],
-  ])('of time limits under %j is what calls may set there', async (settings, ...expected) => {
+  ])('about time limits under %j is what calls may set there', async (settings, ...expected) => {
     const { limits } = await told(settings);
     const seen = limits.map(({ description, maximum }) => [
       Number(/Default (.+)\.$/.exec(description)?.[1]),

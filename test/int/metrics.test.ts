@@ -190,7 +190,7 @@ describe('two gateways of one installation', () => {
     };
     const both = async () => (await counted(one.origin)) + (await counted(other.origin));
     await until('three ends', async () => (await both()) >= 3);
-    // Each gateway has heard of one end at least, since its answer contained it.
+    // Each gateway has got the event of at least one end, because it has answered with that end.
     expect(await both()).toBe(3);
   });
 });

@@ -64,7 +64,7 @@ describe('migrate', () => {
     expect((await versions()).at(-1)).toMatchObject({ version: release.version + 1 });
   });
 
-  it('runs the migrations that came since', async () => {
+  it('runs the migrations that a later release adds', async () => {
     await migrate(db.address, release);
     const folder = mkdtempSync(join(tmpdir(), 'cellhouse-later-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -100,9 +100,9 @@ describe('migrate', () => {
     expect(await versions()).toHaveLength(1);
   });
 
-  it('goes on wherever its connection was lost, and none of it runs on another one', async () => {
+  it('can be repeated wherever its connection was lost, and no part of it runs on another connection', async () => {
     let cuts = 0;
-    // Ever further. A TypeError in a timer would make vitest fail.
+    // Each turn cuts the connection later. A TypeError in a timer of the client would make vitest fail.
     for (let packets = 4; ; packets = Math.ceil(packets * 1.5)) {
       const way = await cutAfter(db.address, packets);
       try {

@@ -1,4 +1,4 @@
-/** Code with what notebooks ask of it, in real workers, as doors see it: at two gateways, one of which has the worker. */
+/** Code with the options of notebook cells, in real workers, at two gateways, one of which holds the worker. */
 import { expect, it } from 'vitest';
 import type { KernelQuestion } from '../../src/domain/kernelQuestion.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
@@ -23,7 +23,7 @@ const begun = (id: string, service = one) =>
     return execution?.startedAt && execution;
   });
 
-it('a cell has its number from its start on, at every gateway', async () => {
+it('a cell has its execution count from its start on, at every gateway', async () => {
   await run('import time');
   const cell = await submit('time.sleep(60)');
   const started = await Promise.all([one, other].map((service) => begun(cell.id, service)));
@@ -33,7 +33,7 @@ it('a cell has its number from its start on, at every gateway', async () => {
   expect(await run('4')).toMatchObject({ status: 'OK', executionCount: 3 });
 });
 
-it('a cell that kills its kernel keeps the number that it began with', async () => {
+it('a cell that kills its kernel keeps the execution count that it began with', async () => {
   await one.restartKernel(AUTH_TOKEN_HOLDER, userUuid);
   await run('import os');
   const killed = await run('os._exit(3)');
@@ -87,7 +87,7 @@ it('an idle kernel answers at every gateway, and nothing is recorded of it', asy
   expect(await recorded()).toEqual(before);
 });
 
-it('a kernel that runs code, and one that nobody has, gives no answer at once', async () => {
+it('a kernel that runs code, or that does not exist, gives no answer, and the call returns at once', async () => {
   const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid });
   const cell = await submit('import time; time.sleep(60)');
   await begun(cell.id);
@@ -107,7 +107,7 @@ it('a kernel that runs code, and one that nobody has, gives no answer at once', 
   expect(await one.session(AUTH_TOKEN_HOLDER, 'nobody')).toBeNull();
 });
 
-it('an answer that takes too long is given up within its limit, and code runs on', async () => {
+it('an answer that takes too long is given up within its limit, and the kernel goes on', async () => {
   await run('import time\nclass Slow:\n def __dir__(self): time.sleep(60)\nslow = Slow()');
   const began = performance.now();
   expect(await complete('slow.')).toBeNull();
@@ -115,7 +115,7 @@ it('an answer that takes too long is given up within its limit, and code runs on
   expect(await run('1')).toMatchObject({ status: 'OK', stateLost: false });
 });
 
-it('the facts of the kernel are its own', async () => {
+it('kernelInfo has the versions of the real kernel', async () => {
   const text = 'import sys, IPython; sys.version.split()[0], IPython.__version__';
   const { id } = await run(text);
   const facts = await other.kernelInfo(AUTH_TOKEN_HOLDER, userUuid);
@@ -149,7 +149,7 @@ const outputsOf = async (id: string) => {
   return outputs;
 };
 
-it('a silent cell has no number and no result; a cell outside of the history takes none', async () => {
+it('a silent cell has no execution count and no result; a cell outside of the history does not use its count up', async () => {
   const { executionCount: before } = await run('1');
   const silent = await run('print("shown"); 7', { silent: true });
   expect(silent).toMatchObject({ status: 'OK', options: { silent: true } });
@@ -202,7 +202,7 @@ it('a key names the same request only with the same options', async () => {
   });
 });
 
-it('what is wrong with expressions, or is not for commands, is refused', async () => {
+it('malformed expressions, and options that commands do not have, are refused', async () => {
   const wrong: Partial<ExecuteRequest>[] = [
     { userExpressions: [{ name: '', code: '1' }] },
     { userExpressions: new Array(65).fill(0).map((_, n) => ({ name: `n${n}`, code: '1' })) },

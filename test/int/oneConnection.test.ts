@@ -17,13 +17,13 @@ beforeEach(async () => {
   await db.sql`DELETE FROM notes`;
 });
 
-/** Runs a transaction of a command. A TypeError in a timer would make vitest fail. */
+/** Runs a transaction of a command. A TypeError in a timer of the client would make vitest fail. */
 const command = (work: (sql: Sql) => Promise<unknown>) =>
   onOneConnection(proxy.address, { name: 'command' }, ({ transaction }) => transaction(work));
 const note = (sql: Sql, word: string) => sql`INSERT INTO notes (word) VALUES (${word})`;
 const words = async () => (await db.sql`SELECT word FROM notes`).map(({ word }) => word);
 
-it('keeps a transaction that ends, and nothing of one whose work fails', async () => {
+it('a transaction is kept if its work succeeds, and leaves nothing if its work fails', async () => {
   await command((sql) => note(sql, 'one'));
   const failing = command(async (sql) => {
     await note(sql, 'two');
@@ -34,7 +34,7 @@ it('keeps a transaction that ends, and nothing of one whose work fails', async (
   expect(await words()).toEqual(['one']);
 });
 
-it('lost within a statement, it ends with a message, and keeps nothing', async () => {
+it('a connection that is lost within a statement ends the transaction with a message, and nothing is kept', async () => {
   const losing = command(async (sql) => {
     await note(sql, 'one');
     await sql`SELECT pg_sleep(3)`;
@@ -48,7 +48,7 @@ it('lost within a statement, it ends with a message, and keeps nothing', async (
   expect(await words()).toEqual([]);
 });
 
-it('lost between two statements, the second does not run on its own', async () => {
+it('if the connection is lost between two statements, the second does not run on another connection', async () => {
   let isLost = false;
   const losing = command(async (sql) => {
     await note(sql, 'one');
@@ -62,7 +62,7 @@ it('lost between two statements, the second does not run on its own', async () =
   expect(await words()).toEqual([]);
 });
 
-it('says the same if it cannot be made', async () => {
+it('a connection that cannot be made fails with the same message', async () => {
   const nowhere = { host: '127.0.0.1', port: 1, database: 'none', username: 'none' };
   const asking = onOneConnection(nowhere, { name: 'none' }, ({ sql }) => sql`SELECT 1`);
   await expect(asking).rejects.toMatchObject({
@@ -71,7 +71,7 @@ it('says the same if it cannot be made', async () => {
   });
 });
 
-it('a gateway that loses it while it reads what is stored reads again, and goes on', async () => {
+it('a gateway that loses the connection of a long read reads again, and goes on', async () => {
   const gateway = await db.open(undefined, proxy.address);
   const { tenant } = await commitOne<'execution'>(gateway.store, executionRequested());
   const reading = await db.sql.begin(async (transaction) => {
@@ -83,7 +83,7 @@ it('a gateway that loses it while it reads what is stored reads again, and goes 
       return waiting !== undefined;
     });
     proxy.cut();
-    // Not the promise alone, which would be waited for here.
+    // In an object, because `begin` would wait for a promise.
     return { asked };
   });
   expect((await reading.asked).uses).toMatchObject([{ tenant }]);

@@ -4,13 +4,13 @@ import { commitOne, fileChangeRequested, sessionOpened } from '../../testkit/eve
 import { useDatabase } from '../support/database.ts';
 import { newMark } from '../support/forgettable.ts';
 
-it('counts all that an owner has, and what of it goes on, however long that takes', async () => {
+it('counting the history and the unfinished work of an owner has no time limit', async () => {
   const db = await useDatabase(onTestFinished);
   const { store, queries } = await db.open();
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
   const session = await commitOne<'session'>(store, sessionOpened(owner));
   const { id } = await commitOne<'fileChange'>(store, fileChangeRequested(session));
-  // Instead of a history that takes minutes to read: rows that are there only if a statement may take as long.
+  // Stands for a history that takes minutes to read: the view has rows only if the statement has no time limit.
   await db.sql`ALTER TABLE file_changes RENAME TO all_file_changes`;
   await db.sql`
     CREATE VIEW file_changes AS SELECT * FROM all_file_changes

@@ -1,4 +1,4 @@
-/** Every status and text of the predecessor's door, over real HTTP, for whatever the service may say. */
+/** Every status and text of the predecessor's door, over real HTTP, for each outcome at the service. */
 import { describe, expect, it } from 'vitest';
 import { DomainError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -157,7 +157,7 @@ describe('POST /execute', () => {
     expect(await execute()).toMatchObject({ status, body: { detail } });
   });
 
-  it('loses the variables when code times out, if that has not happened already', async () => {
+  it('restarts the kernel when code times out, unless the variables are lost already', async () => {
     const kept = await start({ status: 'TIMEOUT' });
     await kept.execute();
     expect(kept.called).toEqual([['restartKernel', 'auth-token:predecessor:u', null]]);
@@ -172,7 +172,7 @@ describe('POST /execute', () => {
     expect((await gone.execute()).status).toBe(400);
   });
 
-  it('loses those of the context in which code times out, and no others', async () => {
+  it('restarts only the kernel of the context in which code times out', async () => {
     const { execute, called } = await start({ status: 'TIMEOUT', contextId: CONTEXT });
     await execute('1', { 'X-Auth-Token': secretOf('ann') });
     expect(called).toEqual([
@@ -198,15 +198,18 @@ describe('POST /execute', () => {
       422,
       [{ type: 'value_error', loc: ['body', 'code'], msg: 'Words.', input: null }],
     ],
-  ])('says in its words that the service refuses: %s', async (code, details, status, detail) => {
-    const execute = async () => {
-      throw new DomainError(code, 'Words.', details);
-    };
-    const gateway = await start({}, [], { execute });
-    expect(await gateway.execute()).toMatchObject({ status, body: { detail } });
-  });
+  ])(
+    'answers a refusal of the service in the words of the predecessor: %s',
+    async (code, details, status, detail) => {
+      const execute = async () => {
+        throw new DomainError(code, 'Words.', details);
+      };
+      const gateway = await start({}, [], { execute });
+      expect(await gateway.execute()).toMatchObject({ status, body: { detail } });
+    },
+  );
 
-  it('masks what is unexpected', async () => {
+  it('masks unexpected errors', async () => {
     const execute = async () => {
       throw new Error('secret');
     };
@@ -276,7 +279,7 @@ describe('a body that is not understood', () => {
     expect(asked).toEqual([]);
   });
 
-  it('is one of another type, or too large', async () => {
+  it('may also be one of another media type, or one that is too large', async () => {
     const { ask } = await start();
     const form = { ...AUTH, 'Content-Type': 'text/plain' };
     expect(await ask('/execute', '{}', form)).toMatchObject({
@@ -315,7 +318,7 @@ describe('the token', () => {
     expect([...asked, ...called]).toEqual([]);
   });
 
-  it('says whose session it is: each token has sessions of its own', async () => {
+  it('determines the session: each token has sessions of its own', async () => {
     const { execute, asked, called, ask } = await start();
     await execute('1', { 'X-Auth-Token': secretOf('wide') });
     await execute('1', { 'X-Auth-Token': secretOf('ann') });
@@ -336,7 +339,7 @@ describe('POST /release', () => {
     body: { status: 'ok', detail: `Worker for user ${user} has been released.` },
   });
 
-  it('ends the session, and says so in any case', async () => {
+  it('ends the session, and answers the same if there was none', async () => {
     const { ask, called } = await start();
     expect(await ask('/release', { user_uuid: 'u' })).toMatchObject(said('u'));
     expect(called).toEqual([['release', 'auth-token:predecessor:u']]);

@@ -126,7 +126,7 @@ describe('sessions', () => {
     expect(await queries.openSessionOfWorker(mine.workerId)).toBeNull();
   });
 
-  it('are idle when nothing runs, and nothing was requested, ended or used since', async () => {
+  it('are idle when nothing runs, and nothing was requested, ended or used since the given time', async () => {
     const open = (userUuid: string, ms: number) =>
       commitOne<'session'>(
         gateway.store,
@@ -267,7 +267,7 @@ describe('upkeep', () => {
     expect(await queries.poolIdentity('e2')).toEqual(made[0]);
   });
 
-  it('forgets old idempotency keys and the cursors of removed workers, and nothing else', async () => {
+  it('deletes old idempotency keys and the cursors of removed workers, and nothing else', async () => {
     const claim = (key: string) => ({
       tenant: 'default',
       userUuid: 'keys',

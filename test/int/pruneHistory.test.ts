@@ -97,7 +97,7 @@ const outputsOf = async ({ execution }: Life) => {
 };
 
 describe('pruneHistory', () => {
-  it('deletes the history of what ended long ago, and keeps what lives, what is recent, and all rows', async () => {
+  it('deletes the history of streams that ended long ago, and keeps live and recent streams, and all rows', async () => {
     const old = await live('old', OLD);
     const recent = await live('recent', RECENT);
     const open = await live('open', null);
@@ -293,7 +293,7 @@ describe('pruneHistory', () => {
     await live('old', OLD);
     const last = await gateway.store.lastPosition();
     await prune();
-    // Workers, sessions and executions were pruned, which is an event each.
+    // The prune itself has recorded three events: for workers, for sessions and for executions.
     const pruned = await gateway.store.lastPosition();
     expect(pruned).toBe(last + 3);
     const { events } = await gateway.store.commit({ streams: [workerRequested()] });

@@ -61,7 +61,7 @@ async function count(table: 'events' | 'executions' | 'sessions'): Promise<numbe
 
 const lane = () => ({ sessionId: newId<SessionId>(), workerId: newId<WorkerId>() });
 
-/** What raises the count of each kind by one, wherever it is called first. */
+/** For each kind, the request that raises its count by one. `busy` is a lane in which an execution runs already. */
 const ADDS: Readonly<
   Record<CountedKind, (tenant: string, busy: ReturnType<typeof lane>) => StreamAppend>
 > = {
@@ -88,7 +88,7 @@ describe.each(KINDS)('%s', (kind) => {
       );
       const outcomes = await all(commits);
       const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
-      // What the busy lane runs is one of those that run, and of this minute.
+      // The execution in the busy lane counts as running, and as one of this minute.
       const free =
         limit - (kind === 'RUNNING_EXECUTIONS' || kind === 'EXECUTIONS_PER_MINUTE' ? 1 : 0);
       expect(outcomes.length - refused.length).toBe(free);
@@ -98,7 +98,7 @@ describe.each(KINDS)('%s', (kind) => {
           details: { quota: kind, scope, limit, used: limit },
         });
       }
-      // What was refused has left nothing.
+      // Refused commits have left nothing.
       expect(await count('events')).toBe(before.events + free);
       if (kind !== 'OPEN_SESSIONS')
         expect(await count('executions')).toBe(before.executions + free);
@@ -146,7 +146,7 @@ it('a refused commit does not fail the others of its group', async () => {
   ]);
 });
 
-it('a limit below the present count stops only what raises the count', async () => {
+it('a limit below the present count refuses only commits that raise the count', async () => {
   const [tenant, busy] = [newTenant(), lane()];
   for (let index = 0; index < 4; index += 1) await commitOne(store, request(tenant, busy));
   const limits = { QUEUED_EXECUTIONS: 1, RUNNING_EXECUTIONS: 5 };
@@ -173,7 +173,7 @@ describe('EXECUTIONS_PER_MINUTE', () => {
     expect(until % 60_000).toBe(0);
     expect(until - now).toBeLessThanOrEqual(Number(details.retryAfterMs));
     expect(until - now).toBeGreaterThan(0);
-    // All that has happened was a minute earlier.
+    // Moves all events to the minute before.
     await db.sql`UPDATE events SET recorded_at = recorded_at - interval '1 minute'`;
     await store.commit(commit());
     await store.commit(commit());
@@ -200,7 +200,7 @@ describe('EXECUTIONS_PER_MINUTE', () => {
   });
 });
 
-it('running and queued are counted as lanes run them, whatever begins and ends', async () => {
+it('running and queued executions are counted as lanes run them, for arbitrary requests and ends', async () => {
   const sessions = [lane(), lane()];
   const contexts = [undefined, newId<ContextId>()];
   const places = sessions.flatMap((session) => [

@@ -1,4 +1,4 @@
-/** A caller who tries again at a quota asks the database for no further commit. Two gateways; programmed workers. */
+/** A caller who tries again after a refusal by a quota causes no further commit. Two gateways; programmed workers. */
 import { afterEach, expect, it } from 'vitest';
 import type { QuotaKind } from '../../src/domain/quota.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -47,7 +47,7 @@ async function refused(call: Promise<unknown>) {
   return (error as { details: { quota: string; retryAfterMs: number } }).details;
 }
 
-it('a minute that is used up is refused from memory, until its limit is raised anywhere', async () => {
+it('calls in a minute whose quota is used up are refused from memory, until the limit is raised at any gateway', async () => {
   const of: Principal = { ...OPERATOR, tenant: 'brisk' };
   await inOneMinute();
   await limit('brisk', 'EXECUTIONS_PER_MINUTE', 2);
@@ -61,10 +61,10 @@ it('a minute that is used up is refused from memory, until its limit is raised a
     expect(again).toMatchObject({ quota: 'EXECUTIONS_PER_MINUTE', scope: 'TENANT', used: 2 });
     expect(again.retryAfterMs).toBeLessThanOrEqual(told.retryAfterMs);
   }
-  // A call that is sent again is no new one.
+  // A repeated call with its key is not a new call.
   expect(await submit(of, 'ann', one, 'first')).toMatchObject({ id: first.id });
   expect(requests).toBe(before);
-  // The limit was set at one gateway. Each of them has refused something.
+  // The limit is raised at one gateway, and both gateways have refused calls before.
   await limit('brisk', 'EXECUTIONS_PER_MINUTE', 4);
   await submit(of, 'ann');
   await submit(of, 'ann', other);
@@ -73,7 +73,7 @@ it('a minute that is used up is refused from memory, until its limit is raised a
   await submit(of, 'ann');
 });
 
-it('after a refusal, what runs and what waits is looked at before the commit', async () => {
+it('after a refusal, the counts of running and queued executions are checked before the commit', async () => {
   const of: Principal = { ...OPERATOR, tenant: 'busy' };
   await limit('busy', 'RUNNING_EXECUTIONS', 1);
   await limit('busy', 'QUEUED_EXECUTIONS', 1);
@@ -84,14 +84,15 @@ it('after a refusal, what runs and what waits is looked at before the commit', a
   expect((await refused(submit(of, 'ann'))).quota).toBe('QUEUED_EXECUTIONS');
   const before = requests;
   for (let count = 0; count < 10; count += 1) {
-    // What would run is refused for what runs, and what would wait for what waits.
+    // An execution that would run is refused by the quota of running ones, an execution that would wait by the quota of
+    // queued ones.
     expect((await refused(submit(of, 'ann'))).quota).toBe('QUEUED_EXECUTIONS');
     expect((await refused(submit(of, 'bob'))).quota).toBe('RUNNING_EXECUTIONS');
   }
   expect(requests).toBe(before);
   await limit('busy', 'RUNNING_EXECUTIONS', 2);
   await submit(of, 'bob');
-  // What has ended anywhere is free at once.
+  // The place of an execution that was ended at any gateway is free at once.
   await other.service.interrupt(of, running.id);
   await until('its end', async () => {
     const { status } = (await one.service.execution(of, running.id)) ?? running;

@@ -52,7 +52,7 @@ async function events(): Promise<number> {
   return row?.count ?? 0;
 }
 
-// The first test: later ones leave workers for others.
+// Must come first, because later tests leave workers that this test could get.
 it('a refused call neither waits for a worker nor takes one', async () => {
   const settings = {
     QUOTA_USER_RUNNING_EXECUTIONS: '0',
@@ -74,7 +74,7 @@ describe('two gateways', () => {
     [one, other] = [await start({ database }), await start()];
   });
 
-  it('a token for some users is not told how much their tenant uses, nor by which cell of a batch', async () => {
+  it('a token for some users does not learn from a refusal how much their tenant uses, not even in a batch', async () => {
     const tenant = newPrincipal();
     await limit(tenant.tenant, { EXECUTIONS_PER_MINUTE: 0 });
     const user: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
@@ -123,7 +123,7 @@ describe('two gateways', () => {
     ];
     expect(outcomeOf(await Promise.allSettled(late)).accepted).toBe(0);
 
-    // What one gateway releases, another may open at once.
+    // After a release at one gateway, another gateway may open a session at once.
     const [open] = await db.sql<{ userUuid: string }[]>`
     SELECT user_uuid FROM sessions WHERE tenant = ${principal.tenant} AND closed_at IS NULL`;
     await one.service.release(principal, open?.userUuid ?? '');
@@ -134,7 +134,7 @@ describe('two gateways', () => {
     });
   });
 
-  it('running and queued executions are limited apart from each other', async () => {
+  it('running and queued executions are limited separately', async () => {
     const principal = newPrincipal();
     await limit(principal.tenant, { RUNNING_EXECUTIONS: 2 });
     await limit(principal.tenant, { QUEUED_EXECUTIONS: 3 }, 'a');
@@ -167,7 +167,7 @@ describe('two gateways', () => {
     await submit('c');
   });
 
-  it('executions of a minute are limited, and a repeated key is no new one', async () => {
+  it('executions per minute are limited, and a repeated key does not count again', async () => {
     const principal = newPrincipal();
     await limit(principal.tenant, { EXECUTIONS_PER_MINUTE: 2 }, 'a');
     await inOneMinute();
@@ -216,7 +216,7 @@ describe('two gateways', () => {
       0,
     );
 
-    // One user may have none, whatever their tenant may.
+    // A user may be limited to none, even if the tenant has no limit.
     await set(null);
     await set(0, 'c');
     await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
@@ -226,7 +226,7 @@ describe('two gateways', () => {
     expect(await limitAt(other)).toMatchObject({ limit: null, used: 2 });
     await open(other, 'd');
 
-    // What is set stays, also for a gateway that starts later. The same limit again is no event.
+    // A limit stays, even for a gateway that starts later. Setting the same limit again records no event.
     const [row] =
       await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant} AND user_uuid = 'c'`;
     expect(row).toMatchObject({ kind: 'OPEN_SESSIONS', maximum: 0, actorToken: 'auth-token' });
@@ -239,7 +239,7 @@ describe('two gateways', () => {
     expect(await limitAt(later, 'c')).toMatchObject({ limit: 0 });
   });
 
-  it('a quota that is reset is that of the setting again, at all gateways', async () => {
+  it('a quota that is reset has the limit of the setting again, at all gateways', async () => {
     const principal = newPrincipal();
     const { tenant } = principal;
     const settings = { QUOTA_TENANT_OPEN_SESSIONS: '3' };
@@ -258,10 +258,10 @@ describe('two gateways', () => {
     expect(await second.service.setQuota(OPERATOR, reset)).toMatchObject({ limit: 3 });
     for (const gateway of [...gateways, await start({ settings })])
       await until('all', async () => (await limitAt(gateway)) === 3);
-    // What was refused a moment ago is not any more.
+    // Calls that were refused a moment ago are accepted now.
     for (const [index, gateway] of gateways.entries()) await opening(gateway, index);
     expect(await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant}`).toEqual([]);
-    // Once more is no event.
+    // A second reset records no event.
     await first.service.setQuota(OPERATOR, reset);
     const events = await db.readStream('quota', quotaIdOf(tenant, null, of.kind));
     expect(events.map(({ event }) => event.type)).toEqual(['QuotaSet', 'QuotaReset']);
@@ -271,7 +271,7 @@ describe('two gateways', () => {
     });
   });
 
-  it('quotas are shown to those whom they are about', async () => {
+  it('a caller sees only the quotas of the users and the tenant of its token', async () => {
     const tenant = newPrincipal();
     await limit(tenant.tenant, { OPEN_SESSIONS: 1 });
     const ann: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
@@ -291,7 +291,7 @@ describe('two gateways', () => {
     await expect(kindsOf(someone, { tenant: 'other' })).rejects.toMatchObject({
       code: 'FORBIDDEN',
     });
-    // How much others of the tenant use is not for one of its users.
+    // A user must not learn how much the tenant uses.
     await expect(one.service.execute(ann, { userUuid: 'ann', code: '1' })).rejects.toMatchObject({
       code: 'QUOTA_EXCEEDED',
       details: {
@@ -326,7 +326,8 @@ describe('two gateways', () => {
         .map(({ used }) => used);
     await Promise.all([
       end('a'),
-      // Without an answer, it counts with its run time, on one CPU: at most its time limit. Its loss was noticed late.
+      // Without a measured CPU time, an execution counts with its run time on one CPU, but at most with its time limit.
+      // Here its loss was noticed late.
       end('a', { cpuMs: null, runMs: 3_600_000 }),
       end('b'),
       // It never ran.

@@ -144,7 +144,7 @@ describe.each(['hears of it', 'does not hear of it'])(
   },
 );
 
-it('what has expired ends by itself', async () => {
+it('streams of a token end by themselves when it expires', async () => {
   const lifeMs = 800;
   const { secret } = await create({ expiresAt: new Date(Date.now() + lifeMs) });
   const socket = await followSocket(secret);
@@ -180,7 +180,7 @@ it('a call that waits for a worker leaves its place, and never begins anything',
   expect(begun).toEqual([]);
 });
 
-it('input that waits for others, or for the database, is not given any more', async () => {
+it('input that waits for other input, or for the database, is refused once its token has ended', async () => {
   workers.hold();
   const blue = { ...OPERATOR, tenant: 'blue' };
   const asked = { userUuid: userUuid(), code: HOLD, allowInput: true };
@@ -199,7 +199,7 @@ it('input that waits for others, or for the database, is not given any more', as
   expect(await after).toMatchObject({ offset: 0, nextOffset: 1 });
 });
 
-it('a gateway that has no database asks it before it answers a call, and AUTH_TOKEN needs nothing', async () => {
+it('a gateway that has lost the database waits for it before it answers a call with a token, but not with AUTH_TOKEN', async () => {
   const { secret, token } = await create();
   const viewer = '{ viewer { tenant } }';
   expect((await post(secret, viewer, {})).status).toBe(200);

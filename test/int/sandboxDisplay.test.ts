@@ -1,4 +1,4 @@
-/** What a sandbox of E2B shows more, and that any other session shows what it ever did. */
+/** What a sandbox of E2B shows in addition. Every other session shows only what it always did. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/domain/exactJson.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
@@ -75,7 +75,7 @@ it('only a sandbox displays a picture that is saved', async () => {
   ]);
 });
 
-it('numbers keep their digits, and what is no number is null', async () => {
+it('numbers keep their digits, and NaN becomes null', async () => {
   const [result] = await shown(sandbox, '{"a": 2**60 + 1, 2: float("nan")}');
   expect(result?.['application/json']).toEqual({ 2: null, a: 2n ** 60n + 1n });
   const table = 'pd.DataFrame({"a": [1.5, None], "b": pd.to_datetime(["2024-01-02", None])})';

@@ -38,7 +38,7 @@ async function running(): Promise<Execution> {
 }
 
 describe('input', () => {
-  it('reaches the agent in order, from any gateway, and also what came before the execution ran', async () => {
+  it('reaches the agent in order, from any gateway, even if it was sent before the execution ran', async () => {
     await holder.adopt(scripted.worker);
     const command = await scripted.requestWaiting(observer, 'BASH');
     const first = await other.sendInput(command, { text: 'naïve ' });
@@ -58,7 +58,7 @@ describe('input', () => {
     ]);
   });
 
-  it('is asked for only where the request allows it', async () => {
+  it('is enabled only for executions whose request allows it', async () => {
     await holder.adopt(scripted.worker);
     const cell = await scripted.requestWaiting(observer);
     const command = await scripted.requestWaiting(observer, 'BASH');
@@ -88,7 +88,7 @@ describe('input', () => {
     expect(await observer.queries.execution(command.id)).toMatchObject({ version: 2 });
   });
 
-  it('without an offset is added each time; of two gateways at once, nothing is lost', async () => {
+  it('without an offset is appended each time, and nothing is lost if two gateways send at once', async () => {
     await holder.adopt(scripted.worker);
     const command = await running();
     const sent = Array.from({ length: 20 }, (_, n) => String.fromCharCode(97 + n));
@@ -109,7 +109,7 @@ describe('input', () => {
 });
 
 describe('the calls that wait for an execution', () => {
-  it('are those of its own tenant: others fill no place of them', async () => {
+  it('belong to the tenant of the execution: calls of other tenants take no place', async () => {
     const command = await scripted.requestWaiting(observer, 'BASH');
     const stranger = { ...command, tenant: 'another' };
     const strange = Array.from({ length: MAX_INPUT_CALLS }, () =>
@@ -123,7 +123,7 @@ describe('the calls that wait for an execution', () => {
     expect(await own).toMatchObject({ nextOffset: 1 });
   });
 
-  it('are one row, whatever the case of the id', async () => {
+  it('form one queue, whatever the case of the id', async () => {
     const command = await scripted.requestWaiting(observer, 'BASH');
     const letters = [...'abcdefghijklmnopqrst'];
     const upper = { ...command, id: command.id.toUpperCase() as ExecutionId };
@@ -159,7 +159,7 @@ describe('input with an offset', () => {
     expect(await inputs(command)).toMatchObject([{ text: 'abc' }, { text: 'de' }, { text: 'f' }]);
   });
 
-  it('is refused where input is missing before it, or is other input', async () => {
+  it('is refused if input before it is missing, or if it differs from recorded input', async () => {
     const command = await scripted.requestWaiting(observer, 'BASH');
     await other.sendInput(command, { text: 'abc' });
     const wrong = [
@@ -177,7 +177,7 @@ describe('input with an offset', () => {
     expect(await inputs(command)).toHaveLength(1);
   });
 
-  it('is answered as before when the execution has ended, but nothing new is taken', async () => {
+  it('is answered as before when the execution has ended, but new input is refused', async () => {
     await holder.adopt(scripted.worker);
     const command = await running();
     await other.sendInput(command, { text: 'abc' });
@@ -198,7 +198,7 @@ it('input beyond MAX_INPUT_BYTES is refused, and after the end of the input noth
   const command = await scripted.requestWaiting(observer, 'BASH');
   const most = Math.floor(MAX_INPUT_BYTES / 4);
   for (let n = 0; n < 3; n += 1) await other.sendInput(command, { text: 'x'.repeat(most) });
-  // What is to follow has to fit, too.
+  // The bytes that are announced to follow must fit, too.
   const tooLong = { text: 'x'.repeat(most), followingBytes: 1 };
   await expect(other.sendInput(command, tooLong)).rejects.toMatchObject({ code: 'INPUT_LIMIT' });
   await other.sendInput(command, { text: 'x'.repeat(most) });
@@ -293,7 +293,7 @@ describe('the answer to getpass', () => {
     agent.room = Number.POSITIVE_INFINITY;
     await other.adopt(scripted.worker);
     await untilTaken(cell, `Ann\n${SECRET}\n`);
-    // It can still be compared, and is recorded nowhere.
+    // A repeated answer is compared with the stored one, and is not recorded again.
     await other.sendInput(cell, { offset: 4, text: `${SECRET}\n` });
     await expect(other.sendInput(cell, { offset: 4, text: 'hunter-3' })).rejects.toMatchObject({
       code: 'INPUT_OUT_OF_ORDER',
@@ -317,11 +317,11 @@ describe('the answer to getpass', () => {
       { inputOffset: 4 + bytes, bytes: 4, text: 'Bob\n', isSecret: false, isEnd: false },
     ]);
     expect(JSON.stringify(await db.readStream('execution', cell.id))).not.toContain('hunter');
-    // Nothing of it can be compared any more, so the place and the length must be enough.
+    // The stored answer is deleted, so a repeated answer is accepted if its offset and length fit.
     await other.sendInput(cell, { offset: 4, text: `${SECRET}\n` });
   });
 
-  it('is secret also if the output was full before its question', async () => {
+  it('is secret even if the output limit was reached before its question', async () => {
     await holder.adopt(scripted.worker);
     const cell = await scripted.requestWaiting(observer);
     await scripted.untilSent(cell.id);
@@ -341,7 +341,7 @@ describe('the answer to getpass', () => {
     expect(await secrets()).toEqual([]);
   });
 
-  it('is deleted with the upkeep if a rebuild has ended the execution', async () => {
+  it('is deleted by the upkeep if its execution is no longer in the table', async () => {
     await holder.adopt(scripted.worker);
     const cell = await scripted.requestWaiting(observer);
     await scripted.untilSent(cell.id);

@@ -123,7 +123,7 @@ describe('the server in front of GraphQL', () => {
 });
 
 describe('errors', () => {
-  it('carries an expected one with its code and details', async () => {
+  it('that are expected carry their code and details', async () => {
     const server = await startTransport(
       memoryService({
         execute: async () => {
@@ -142,7 +142,7 @@ describe('errors', () => {
     expect(server.log).toEqual([]);
   });
 
-  it('masks an unexpected one as INTERNAL and logs it once, with its cause', async () => {
+  it('that are unexpected are masked as INTERNAL, and logged once with their cause', async () => {
     const server = await startTransport(
       memoryService({
         execute: async () => {
@@ -158,7 +158,7 @@ describe('errors', () => {
     expect(JSON.stringify(server.log[0])).toMatch(/the secret is 42.*the disk is full/);
   });
 
-  it('gives a code to mistakes in variables and arguments', async () => {
+  it('in variables and arguments have a code', async () => {
     const server = await startTransport(memoryService({ execution: async () => executionRow() }));
     expect((await server.query(EXECUTE, { code: 7 })).errors).toMatchObject([
       { extensions: { code: 'BAD_USER_INPUT' } },
@@ -170,7 +170,7 @@ describe('errors', () => {
     expect(server.log).toEqual([]);
   });
 
-  it('names the field that made a response too large', async () => {
+  it('name the field that made a response too large', async () => {
     const execution = executionRow();
     const text = 'x'.repeat(MAX_RESPONSE_BYTES / 2 + 1);
     const server = await startTransport(
@@ -190,7 +190,7 @@ describe('errors', () => {
 });
 
 describe('the result of an execution', () => {
-  it('is never a part that passes for the whole', async () => {
+  it('is refused rather than incomplete', async () => {
     const execution = executionRow();
     const part = outputItems(execution, [{ kind: 'stream', name: 'stdout', text: 'part' }]);
     const server = await startTransport(
@@ -243,7 +243,7 @@ describe('the result of an execution', () => {
     expect(reads).toBe(1);
   });
 
-  it('comes from code that arrives unchanged, odd text included', async () => {
+  it('comes from code that reaches the service unchanged, even with odd text', async () => {
     const codes: string[] = [];
     const server = await startTransport(
       memoryService({
@@ -259,7 +259,7 @@ describe('the result of an execution', () => {
     expect(data?.execute).toMatchObject({ stdout: '', resultText: null });
   });
 
-  it('is made even if the client goes away', async () => {
+  it('is completed even if the client goes away', async () => {
     let started: () => void = () => undefined;
     const isStarted = new Promise<void>((resolve) => {
       started = resolve;

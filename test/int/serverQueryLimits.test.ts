@@ -174,7 +174,7 @@ describe('a large answer', () => {
   it.each([
     ['gzip', gunzipSync],
     ['br', brotliDecompressSync],
-  ])('is compressed for who takes %s', async (encoding, decompress) => {
+  ])('is compressed for clients that accept %s', async (encoding, decompress) => {
     const { origin } = await startTransport(service());
     const answer = await get(origin, encoding, '{ execution(id: "x") { stdout } }');
     expect(answer.encoding).toBe(encoding);

@@ -15,9 +15,9 @@ const POOL = '{ poolStatus { totalWorkers } }';
 const SLOW_READER_TIMEOUT_MS = 400;
 /** Shorter than the interval of Yoga's pings in tests. */
 const SHORT_TIMEOUT_MS = 90;
-/** Long enough for the sender to notice. */
+/** Enough bytes for the sender to notice that the client reads. */
 const TAKEN_AT_A_TIME = 2 * 1024 * 1024;
-/** Far more events than a connection's buffers hold. */
+/** The text of an event. An endless stream of such events soon fills a connection's buffers. */
 const LARGE = 'x'.repeat(65_536);
 
 const execution = executionRow();
@@ -157,7 +157,7 @@ describe('a subscription over server-sent events', () => {
     await stream.returned;
   });
 
-  it('ends its source even if the client left before the source was there', async () => {
+  it('ends its source even if the client left before the source existed', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const [asked, gone] = [createGate(), createGate()];
     const server = await startTransport(
@@ -191,7 +191,7 @@ describe('a reader of server-sent events', () => {
     while (!isCut) expect((await server.query(POOL)).status).toBe(200);
     const pulls = stream.pulls;
     expect((await read(response)).isWhole).toBe(false);
-    // As much as the buffers of this machine's connections hold, not as much as could have been sent by then.
+    // The source has given only as much as the buffers of this machine's connections hold.
     expect(pulls * LARGE.length).toBeLessThan(32 * 1024 * 1024);
     expect(stream.pulls).toBe(pulls);
   });

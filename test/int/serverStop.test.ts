@@ -229,7 +229,7 @@ describe('stopping', () => {
 });
 
 describe('listening', () => {
-  it('says in one sentence who uses the port', async () => {
+  it('reports in one sentence which process uses the port', async () => {
     const other = createTcpServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();

@@ -160,7 +160,7 @@ describe('operations over WebSocket', () => {
   });
 
   it.each(['unsubscribes', 'leaves'])(
-    'end a source that comes only when the client %s already',
+    'end a source that exists only after the client %s',
     async (how) => {
       const stream = pulledStream<OutputItem>(() => null);
       const [asked, gone] = [createGate(), createGate()];
@@ -178,7 +178,7 @@ describe('operations over WebSocket', () => {
       await asked.isOpen;
       if (how === 'leaves') connection.socket.terminate();
       else connection.send({ id: 'a', type: 'complete' });
-      // After two more calls the server has noticed it.
+      // After two more calls the server has noticed that the client unsubscribed or left.
       for (let call = 0; call < 2; call += 1) await query(POOL_QUERY);
       gone.open();
       await stream.returned;
@@ -206,7 +206,7 @@ describe('operations over WebSocket', () => {
     expect(stream.pulls).toBe(total + 1);
   });
 
-  it('give an expected failure its code, and mask others, logged once', async () => {
+  it('give an expected failure its code, and mask other failures, which are logged once', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const server = await startTransport(
       memoryService({
@@ -235,7 +235,7 @@ describe('operations over WebSocket', () => {
     expect(server.log).toHaveLength(1);
   });
 
-  it('answer bad documents with errors that have a code and nothing of HTTP', async () => {
+  it('answer bad documents with errors that have only a code in their extensions', async () => {
     const { connect } = await startTransport(memoryService());
     const connection = await connect();
     for (const query of ['{', '{ nothing }']) {

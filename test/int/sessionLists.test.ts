@@ -51,7 +51,7 @@ async function listed(filter: SessionFilter, principal: Principal = AUTH_TOKEN_H
   }
 }
 
-it('sessions come last opened first, or first opened first, each once', async () => {
+it('sessions are listed newest first, or oldest first, each once', async () => {
   expect(await listed({})).toEqual(USERS.toReversed());
   expect(await listed({ oldestFirst: false })).toEqual(USERS.toReversed());
   expect(await listed({ oldestFirst: true })).toEqual(USERS);
@@ -77,7 +77,7 @@ it.each<[string, SessionFilter, readonly string[]]>([
   expect(await listed(filter)).toEqual(users.toReversed());
 });
 
-it('a token for some users sees only those that are also asked for', async () => {
+it('a token for some users sees only sessions of these users that the filter also selects', async () => {
   const role = 'USER' as const;
   const forB: Principal = { ...AUTH_TOKEN_HOLDER, role, users: { prefix: 'b:' } };
   expect(await listed({}, forB)).toEqual(['b:1']);
@@ -86,7 +86,7 @@ it('a token for some users sees only those that are also asked for', async () =>
   expect(await listed({ users: { prefix: 'a:' } }, forB)).toEqual([]);
 });
 
-it('GraphQL has the order and the time', async () => {
+it('GraphQL has the arguments for the order and the time', async () => {
   const { data, errors } = await (await startTransport(service)).query(
     `{ sessions(oldestFirst: true, from: "${timeOf(1).toISOString()}") { edges { node { userUuid } } } }`,
   );

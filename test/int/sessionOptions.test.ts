@@ -50,7 +50,7 @@ async function overtakenDatabase(): Promise<Database> {
 }
 
 describe('openSession', () => {
-  it('opens a session with its worker and without an execution, and gives it again', async () => {
+  it('opens a session with its worker and without an execution, and returns it again', async () => {
     const session = await open(OPTIONS);
     expect(session).toMatchObject({ ...OPTIONS, closedAt: null, environmentVariableNames: [] });
     expect(session.expiresAt).toEqual(new Date(session.openedAt.getTime() + OPTIONS.maxLifeMs));
@@ -68,7 +68,7 @@ describe('openSession', () => {
     expect(events.map(({ event }) => event.type)).toEqual(['SessionOpened']);
   });
 
-  it('without options gives the plain session that an execution opened, and opens such a one', async () => {
+  it('without options returns the plain session that an execution opened, or opens a plain session', async () => {
     const { sessionId } = await run();
     expect(await open()).toMatchObject({ id: sessionId, hasOptions: false });
     expect(await open({ metadata: {}, idleTimeoutMs: null, maxLifeMs: null })).toMatchObject({
@@ -103,7 +103,7 @@ describe('openSession', () => {
     expect(await last()).toMatchObject({ id, closedAt: null });
   });
 
-  it('opens another session if the gateway still believes in one that has ended', async () => {
+  it('opens another session if the gateway does not know yet that the former one has ended', async () => {
     const { id } = await open(OPTIONS);
     await other.service.release(AUTH_TOKEN_HOLDER, userUuid());
     expect((await open(OPTIONS)).id).not.toBe(id);
@@ -116,7 +116,7 @@ describe('openSession with egressAllow', () => {
     TENANT_EGRESS_ALLOW: 'small=pypi.org:443',
   };
 
-  it('narrows what the code may reach, in one form, and compares it as other options', async () => {
+  it('narrows what the code may reach, and is normalised and compared like other options', async () => {
     const gateway = await start({ settings });
     const session = await open({ egressAllow: ['a.Example.org:443', 'pypi.org'] }, gateway);
     expect(session.egressAllow).toEqual(['a.example.org:443', 'pypi.org']);
@@ -133,7 +133,7 @@ describe('openSession with egressAllow', () => {
     expect(await open({}, gateway)).toMatchObject({ egressAllow: null, hasOptions: false });
   });
 
-  it('never widens it: neither beyond EGRESS_ALLOW nor beyond the tenant', async () => {
+  it('never widens what the code may reach, neither beyond EGRESS_ALLOW nor beyond the list of the tenant', async () => {
     const gateway = await start({ settings });
     const refused = (egressAllow: readonly string[], tenant = 'default') =>
       expect(
@@ -186,7 +186,7 @@ describe('after a session with options has ended without a release', () => {
     },
   );
 
-  it('openSession opens another, and its first execution tells of the loss, once', async () => {
+  it('openSession opens another session, of which only the first execution has `stateLost`', async () => {
     await open(OPTIONS);
     await end();
     await ended();
@@ -195,7 +195,7 @@ describe('after a session with options has ended without a release', () => {
     expect(await run('1', other)).toMatchObject({ sessionId: id, stateLost: false });
   });
 
-  it('only the first execution tells of the loss, even if it ends while a second is recorded', async () => {
+  it('only the first execution has `stateLost`, even if it ends while a second is recorded', async () => {
     await open(OPTIONS);
     await end();
     await ended();
@@ -209,7 +209,7 @@ describe('after a session with options has ended without a release', () => {
     ]);
   });
 
-  it('a release makes the next call open a plain session, which follows a loss', async () => {
+  it('a release makes the next call open a plain session, whose first execution has `stateLost`', async () => {
     await open(OPTIONS);
     await end();
     await ended();
@@ -318,7 +318,7 @@ describe('the end of a life', () => {
   });
 });
 
-it('a session with an idle time of its own ends after that, and a use puts it off', async () => {
+it('a session with an idle timeout of its own ends when it was not used for that time', async () => {
   const { id, openedAt } = await open({ idleTimeoutMs: 2_000 });
   const usedUntil = Number(openedAt) + 3_000;
   await until('uses to be over', async () => {

@@ -1,4 +1,7 @@
-/** A session's environment variables: where they are, where they never are, and who gives them to the worker. */
+/**
+ * A session's environment variables: where they are stored, where they never are, and which gateway sends them to the
+ * worker.
+ */
 
 import { beforeEach, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
@@ -25,7 +28,7 @@ const stored = (id: string) =>
   db.sql<{ name: string; value: string }[]>`
     SELECT name, value FROM session_variables WHERE session_id = ${id} ORDER BY name`;
 
-it('the kernel has them before any code, also the code of calls that come at the same time', async () => {
+it('the kernel has the variables before any code, even the code of calls at the same time', async () => {
   workers.variablesStatus = 500;
   const session = await open();
   expect(session.environmentVariableNames).toEqual(['EMPTY', 'LD_PRELOAD', 'TOKEN']);
@@ -35,7 +38,7 @@ it('the kernel has them before any code, also the code of calls that come at the
       SELECT 1 FROM executions WHERE session_id = ${session.id} HAVING count(*) = 3`;
     return row;
   });
-  // Until now, the agent has not taken them.
+  // Until now, the agent has not accepted the variables.
   workers.variablesStatus = null;
   for (const { id, status } of await running) {
     expect(status).toBe('OK');
@@ -43,7 +46,7 @@ it('the kernel has them before any code, also the code of calls that come at the
   }
 });
 
-it('the values are in one table while the session is open, and in none afterwards', async () => {
+it('the values are in one table while the session is open, and in no table afterwards', async () => {
   const given = [{ name: 'ONLY_HERE', value: 'never in 2nd place' }];
   const { id } = await open(given);
   await run();
@@ -56,7 +59,7 @@ it('the values are in one table while the session is open, and in none afterward
   expect((await tablesWith(db, 'ONLY_HERE')).sort()).toEqual(['events', 'sessions']);
 });
 
-it('the same variables give the same session; others are refused by their names alone', async () => {
+it('the same variables return the same session; the refusal of others contains only names', async () => {
   const { id } = await open();
   expect(await open(GIVEN.toReversed(), second)).toMatchObject({ id });
   const other = [
@@ -78,7 +81,7 @@ it('the same variables give the same session; others are refused by their names 
   expect(JSON.stringify([refused, String(refused)])).not.toMatch(/s3cret|an0ther|m0re/);
 });
 
-it('another gateway that takes the worker over gives them before it sends any code', async () => {
+it('another gateway that takes the worker over sends the variables before any code', async () => {
   const holder = await start();
   workers.variablesStatus = 500;
   const { id } = await open(GIVEN, holder);
@@ -105,7 +108,7 @@ it('a worker that is to be ended stays if another gateway has opened a session w
   expect((await run()).sessionId).toBe(id);
 });
 
-it('what is left of a session that no event closed is deleted by the upkeep', async () => {
+it('the upkeep deletes values whose session is no longer in its table', async () => {
   const { id } = await open();
   await db.sql`DELETE FROM sessions WHERE id = ${id}`;
   expect(await stored(id)).toHaveLength(3);

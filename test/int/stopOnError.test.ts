@@ -67,7 +67,7 @@ interface Recorded {
   readonly stoppedBy: string | null;
 }
 
-/** When each execution was accepted and has ended, as positions of events, and by what it was stopped. */
+/** When each execution was accepted and has ended, as positions of events, and which execution stopped it. */
 async function readRecorded(): Promise<Map<string, Recorded>> {
   const rows = await db.sql<({ id: string } & Recorded)[]>`
     SELECT substr(q.stream_id, 11) AS id, q.position::int AS accepted, f.position::int AS ended,
@@ -77,7 +77,7 @@ async function readRecorded(): Promise<Map<string, Recorded>> {
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-it('whatever is accepted on either gateway before the end of one that fails is cancelled with it, and never runs', async () => {
+it('executions behind one that fails, accepted at either gateway before its end, are cancelled with it and never run', async () => {
   const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid: USER });
   const executions: Execution[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -109,7 +109,7 @@ it('whatever is accepted on either gateway before the end of one that fails is c
     } else {
       counts.ran += 1;
       expect([execution.status === 'CANCELLED', ran]).toEqual([false, 1]);
-      // Of commands, several run at the same time.
+      // Commands are left out, because several run at the same time.
       if (execution.language === 'PYTHON') expect(before).toEqual([]);
     }
   }
@@ -119,7 +119,7 @@ it('whatever is accepted on either gateway before the end of one that fails is c
   expect(await db.queries.openSession('default', USER)).not.toBeNull();
 }, 240_000);
 
-it('the key of a request that stops others is no key of one that does not', async () => {
+it('the same key with and without `stopOnError` is a conflict', async () => {
   const asked = { userUuid: USER, code: '1', idempotencyKey: 'k' };
   const first = await one.submit(AUTH_TOKEN_HOLDER, { ...asked, stopOnError: true });
   expect(first.options).toEqual({ stopOnError: true });

@@ -31,7 +31,7 @@ const untilStatus = (id: ExecutionId, status: string) =>
   expect.poll(() => statusOf(id)).toBe(status);
 const finishedOf = async (id: ExecutionId) => (await db.readStream('execution', id)).at(-1);
 
-/** That they are cancelled in the commit that ends `by`, and were never sent. */
+/** Expects that `stopped` were cancelled in the commit that ended `by`, and were never sent. */
 async function expectStopped(by: Execution, stopped: readonly Execution[]): Promise<void> {
   const end = await finishedOf(by.id);
   for (const { id } of stopped) {
@@ -41,7 +41,7 @@ async function expectStopped(by: Execution, stopped: readonly Execution[]): Prom
       recordedAt: end?.recordedAt,
     });
     expect(scripted.sent()).not.toContain(id);
-    // Also when its events have been pruned.
+    // The row still has this when the events have been pruned.
     expect(await db.queries.execution(id)).toMatchObject({ stoppedBy: by.id });
     const [audited] = await db.sql`
       SELECT stopped_by FROM audit.executions WHERE execution_id = ${id}`;
@@ -50,7 +50,7 @@ async function expectStopped(by: Execution, stopped: readonly Execution[]): Prom
   expect(await db.queries.execution(by.id)).toMatchObject({ stoppedBy: null });
 }
 
-describe('what fails cancels what is queued behind it', () => {
+describe('an execution with stopOnError that fails cancels executions behind it', () => {
   it.each([
     ['timeout', 'TIMEOUT'],
     ['interrupted', 'INTERRUPTED'],
@@ -105,7 +105,7 @@ describe('what fails cancels what is queued behind it', () => {
     await scripted.untilSent(command.id);
   });
 
-  it('of commands, those that have not begun', async () => {
+  it('if it is a command, the commands that have not begun', async () => {
     await holder.adopt(scripted.worker);
     const cell = await request();
     const commands: Execution[] = [];
@@ -126,7 +126,7 @@ describe('what fails cancels what is queued behind it', () => {
     expect(await statusOf(cell.id)).not.toBe('CANCELLED');
   });
 
-  it('if it is cancelled itself, what is behind it, and not what is before', async () => {
+  it('if it is cancelled itself, and no execution before it', async () => {
     await holder.adopt(scripted.worker);
     const running = await request();
     const before = await request();
@@ -141,7 +141,7 @@ describe('what fails cancels what is queued behind it', () => {
   });
 });
 
-it('what ends OK cancels nothing, nor does what was sent without it', async () => {
+it('an execution that ends OK cancels nothing, nor does one without stopOnError that fails', async () => {
   await holder.adopt(scripted.worker);
   const [fine, failing, last] = [await request(STOPS), await request(), await request()];
   await scripted.untilSent(fine.id);
@@ -153,7 +153,7 @@ it('what ends OK cancels nothing, nor does what was sent without it', async () =
   await scripted.untilSent(last.id);
 });
 
-it('a successor stops what was accepted before it and while nobody held the worker', async () => {
+it('a successor cancels executions that were accepted under its predecessor and while nobody held the worker', async () => {
   await holder.adopt(scripted.worker);
   const first = await request(STOPS);
   const behind = [await request()];
@@ -181,7 +181,7 @@ it('a successor interrupts commands that the former holder may have sent', async
   const commands: Execution[] = [];
   for (let n = 0; n < MAX_COMMANDS + 1; n += 1) commands.push(await request(COMMAND));
   const [beside, maySend, unsent] = commands as [Execution, Execution, Execution];
-  // The former holder had more places, and has sent it.
+  // The former holder let more commands run at a time, and has sent this one.
   runs.add(maySend.id);
   scripted.begin(first.id);
   scripted.finish(first.id, 'finished', FAILED);
@@ -214,7 +214,7 @@ it('an end that is stored again, after its answer was lost, stops nothing that w
         const committed = await store.commit(commit);
         if (!commit.knownQueues || refuse.size > 0) return committed;
         refuse.add('once');
-        // The next one is accepted before the end is sent again.
+        // Another execution is accepted before the end is committed again.
         later.push(await request());
         throw new Error('The answer is lost.');
       },

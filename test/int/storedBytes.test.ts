@@ -53,7 +53,7 @@ async function limit(tenant: string, userUuid: string | null, value: number | nu
 const execute = ({ service }: ServingGateway, principal: Principal, userUuid: string) =>
   service.execute(principal, { userUuid, code: '1' });
 
-it('limits a tenant and a user at both gateways, and at one that starts later', async () => {
+it('the quota limits a tenant and a user at both gateways, and at one that starts later', async () => {
   const principal = newPrincipal();
   const { tenant } = principal;
   await Promise.all([end(tenant, 'ann'), end(tenant, 'ann'), end(tenant, 'bob')]);
@@ -90,7 +90,7 @@ it('limits a tenant and a user at both gateways, and at one that starts later', 
   }
 });
 
-it('counts what executions have really kept', async () => {
+it('the quota counts the bytes that executions have stored', async () => {
   const principal = newPrincipal();
   const { tenant } = principal;
   const before = await storedAt(other, tenant, 'ann');
@@ -110,7 +110,7 @@ it('counts what executions have really kept', async () => {
     });
 });
 
-it('becomes free at both gateways when it is pruned', async () => {
+it('pruned bytes become free at both gateways', async () => {
   const principal = newPrincipal();
   const { tenant } = principal;
   await Promise.all([end(tenant, 'ann', OLD), end(tenant, 'ann'), end(tenant, 'bob', OLD)]);
@@ -131,7 +131,7 @@ it('becomes free at both gateways when it is pruned', async () => {
   expect(await execute(one, principal, 'ann')).toMatchObject({ status: 'OK' });
 });
 
-it('becomes free for the tenant when a user is forgotten, and for the user when they come again', async () => {
+it('the bytes of a forgotten user become free for the tenant, and for the user who comes back', async () => {
   const principal = newPrincipal();
   const { tenant } = principal;
   await Promise.all([end(tenant, 'ann', OLD), end(tenant, 'ann'), end(tenant, 'bob')]);
@@ -157,7 +157,7 @@ it('becomes free for the tenant when a user is forgotten, and for the user when 
   await isFree();
 });
 
-it('reads each row once, in however many pages', async () => {
+it('storedUse() reads each row once, in however many pages', async () => {
   const { tenant } = newPrincipal();
   const ends = Array.from({ length: 200 }, (_, index) => end(tenant, `user-${index % 3}`));
   await Promise.all(ends);
@@ -177,7 +177,7 @@ it('reads each row once, in however many pages', async () => {
   }
 });
 
-it('limits by setting, with what was stored before', async () => {
+it('a quota from a setting counts what was stored before the gateway started', async () => {
   const principal = newPrincipal();
   await end(principal.tenant, 'ann');
   const settings = { QUOTA_USER_STORED_BYTES: String(EACH) };

@@ -7,7 +7,7 @@ const { db, start } = await useServiceGateways({ MAX_TOTAL_WORKERS: '3' });
 const { service, server } = await start();
 const origin = `http://127.0.0.1:${(await server.listen()).port}`;
 
-/** A user of the other tenant, with a session; and nobody's name, of the same length. */
+/** A user of the other tenant, with a session, and a name of the same length that nobody has. */
 const [THEIRS, NOBODY] = ['theirs', 'nobody'];
 const PATHS = ['a.txt', '', '?archive=tar'];
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
   await make('AUDITOR', { role: 'AUDITOR' });
 });
 
-/** What a request tells, apart from the name that was asked and the time. */
+/** The answer to a request, without the name of the requested user and the date. */
 async function told(token: string, method: string, user: string, path: string) {
   const response = await fetch(`${origin}/files/${user}/${path}`, {
     method,

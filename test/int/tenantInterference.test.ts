@@ -13,7 +13,7 @@ import { play, playAlone } from '../support/tenantPlay.ts';
 const SETTINGS = { MAX_TOTAL_WORKERS: '60', MIN_IDLE_WORKERS: '4' };
 const OTHERS_AT_A_TIME = 100;
 const LIMIT_MS = 300_000;
-/** Among so many, there is always one of two fields. */
+/** Among so many calls, at least one reads `poolStatus` or `events`. */
 const FEW = 200;
 
 const quiet = await useServiceGateways(SETTINGS);
@@ -48,7 +48,7 @@ it(
   LIMIT_MS,
 );
 
-it('numbers that count others, too, are noticed', async () => {
+it('the comparison notices numbers that count other tenants, too', async () => {
   const leaking = (service: Service): Service => ({
     ...service,
     poolStatus: () => service.poolStatus(AUTH_TOKEN_HOLDER),
@@ -60,6 +60,6 @@ it('numbers that count others, too, are noticed', async () => {
     playAlone(busy.db, beside.map(leaking), sequence),
   ]);
   const different = shown[0].filter((answer, index) => answer !== shown[1][index]);
-  // Others differ as well: the ids in them are numbered in the order in which all have come up.
+  // Other answers differ as well, because ids are replaced by numbers in the order in which they first appear.
   expect(different.join('\n')).toMatch(/^(poolStatus|events): /m);
 });

@@ -16,14 +16,17 @@ import { useServiceGateways } from '../support/serviceGateways.ts';
 import { holdersOf, play } from '../support/tenantPlay.ts';
 import { createTenantValues } from '../support/tenantValues.ts';
 
-/** Code that waits is let go so often, so that calls behind it go on. */
+/** How often waiting code is let go, so that calls behind it go on. */
 const LET_GO_MS = 50;
-/** Longer than what is on its way takes to arrive. */
+/** Longer than an item that is on its way takes to arrive. */
 const QUIET_MS = 300;
 const FEW = 500;
 /** With 12 calls at once, one takes 2 to 6 ms. */
 const PLAY_LIMIT_MS = 300_000;
-/** Not for these roles; what the programmed workers do not have: files; what needs luck: code that waits for input. */
+/**
+ * Fields that these roles may not call, that need files, which programmed workers do not have, or that need code which
+ * happens to wait for input.
+ */
 const NEVER_ANSWERED = new Set([
   ...['poolAt', 'tokens', 'sendInput'],
   ...['createToken', 'rotateToken', 'revokeToken', 'setQuota'],
@@ -71,7 +74,10 @@ describe(`two tenants that call everything at random (SEED=${SEED})`, () => {
   });
 });
 
-/** Every subscription of each user of the tenant. Resolves when what there is at the beginning has come. */
+/**
+ * Follows every subscription for each user of the tenant. Resolves when all items that exist at the beginning have
+ * arrived.
+ */
 async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   if (service === undefined) throw new Error('There is no service.');
   const [principal] = holdersOf(tenant);
@@ -82,7 +88,7 @@ async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   const users = ['ann', 'ann-2', 'bob'].map((user) => ({ sessionOutput_userUuid: user }));
   const following: Following[] = [];
   for (const operation of all.filter(({ kind }) => kind === 'subscription')) {
-    // They follow one thing, which somebody must name.
+    // These two need the id or the name of one thing.
     if (['output', 'environmentBuild'].includes(operation.field)) continue;
     for (const variables of operation.field === 'sessionOutput' ? users : [{}])
       following.push(await followSchema({ service, principal, operation, variables }));
@@ -93,7 +99,7 @@ async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   return following;
 }
 
-/** How much the subscriptions have told so far. */
+/** How many items the subscriptions have given so far. */
 function toldBy(following: readonly Following[]): number {
   return following.reduce((sum, { items }) => sum + items.length, 0);
 }
@@ -110,10 +116,10 @@ async function readOn(following: Following): Promise<void> {
   while ((await following.next()) !== null);
 }
 
-describe('the judge', () => {
+describe('the checks of this test', () => {
   const [service] = services as [Service];
 
-  it('finds a field that shows one tenant what is the other’s', async () => {
+  it('find a field that shows one tenant data of the other', async () => {
     const [red] = holdersOf('red');
     const leaking: Service = {
       ...service,
@@ -128,7 +134,7 @@ describe('the judge', () => {
     for (const problem of problems) expect(problem).toMatch(/^query sessions by .* of red/);
   });
 
-  it('finds a stream that tells of others', async () => {
+  it('find a stream that reports changes of others', async () => {
     const leaking: Service = {
       ...service,
       followPoolStatus: () => service.followPoolStatus(AUTH_TOKEN_HOLDER),
@@ -140,7 +146,7 @@ describe('the judge', () => {
     await Promise.all(following.map((each) => each.close()));
   });
 
-  it('knows every argument: one without values fails', () => {
+  it('fail for an argument without values', () => {
     const field = { type: GraphQLString, args: { strange: { type: GraphQLString } } };
     const other = new GraphQLSchema({
       query: new GraphQLObjectType({ name: 'Query', fields: { field } }),

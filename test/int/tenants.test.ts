@@ -37,7 +37,7 @@ describe('a tenant', () => {
     for (const userUuid of ['one', 'two']) await run(B, '1', userUuid);
     expect(await service.poolStatus(B)).toMatchObject({ totalWorkers: 2, busyWorkers: 2 });
     await run(A, '1', 'bob');
-    // What the other tenant did gave no item. The next one is for the second user of A, who may have to wait.
+    // The calls of the other tenant gave no item. The next item is for the second user of A, who may have to wait.
     const { busyWorkers, waitingRequests } = (await next).value ?? own;
     expect(busyWorkers + waitingRequests).toBeGreaterThanOrEqual(2);
     await expect
@@ -70,7 +70,7 @@ describe('a tenant', () => {
     expect(await service.metrics(AUTH_TOKEN_HOLDER)).toMatchObject({ of: 'installation' });
   });
 
-  it('pages through its executions by cursors that tell no position, and that no other tenant can use', async () => {
+  it('pages through its executions by cursors that reveal no position, and that no other tenant can use', async () => {
     for (let count = 0; count < 3; count += 1) {
       await run(A);
       await run(B, '1', 'one');
@@ -96,7 +96,7 @@ describe('a tenant', () => {
   });
 });
 
-it('a tenant with a quota of sessions is shown no larger pool', async () => {
+it('a tenant sees its quota of sessions as the size of the pool', async () => {
   await service.setQuota(AUTH_TOKEN_HOLDER, { kind: 'OPEN_SESSIONS', limit: 3, tenant: 'a' });
   await expect.poll(() => service.poolStatus(A)).toMatchObject({ maxTotalWorkers: 3 });
   expect(await service.poolStatus(B)).toMatchObject({ maxTotalWorkers: 7 });
@@ -109,7 +109,7 @@ describe('the history of a tenant', () => {
     );
   const count = (length: number) => Array.from({ length }, (_, index) => index + 1);
 
-  it('is numbered by itself, however much others do in between', async () => {
+  it('has positions of its own, however much others do in between', async () => {
     const before = await positions(A);
     expect(before).toEqual(count(before.length));
     await run(B, '1', 'one');
@@ -167,7 +167,7 @@ it('an operator lists what another tenant has, and nobody else does', async () =
 });
 
 describe('an auditor', () => {
-  it('sees that code ran, and neither the code nor what it gave', async () => {
+  it('sees that code ran, but neither the code nor its output', async () => {
     const { id } = await run(A, 'raise');
     const execution = await service.execution(AUDITOR, id);
     if (!execution) throw new Error('It sees no execution.');

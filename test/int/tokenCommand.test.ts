@@ -1,4 +1,7 @@
-/** `cellhouse token` on a real database: what it makes, shows and writes, and that it makes nothing in vain. */
+/**
+ * `cellhouse token` on a real database: what it makes, shows and writes, and that it makes no token whose secret is
+ * lost.
+ */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +33,7 @@ const rows = () =>
   db.sql<{ id: string; name: string; secretSha256: string; revokedAt: Date | null }[]>`
     SELECT id, name, secret_sha256, revoked_at FROM tokens ORDER BY id`;
 
-it('makes a token whose secret is in a new file for its owner alone', async () => {
+it('`create` makes a token whose secret is in a new file that only its owner can read', async () => {
   const path = join(folder, 'first');
   const said = await run(
     `create --name first --role user --user ann --expires-in 30d --output ${path}`,
@@ -47,7 +50,7 @@ it('makes a token whose secret is in a new file for its owner alone', async () =
   expect(actor).toEqual({ actorToken: 'cli', actorDoor: 'cli' });
 });
 
-it('makes nothing if the secret has no place: neither a terminal nor a new file', async () => {
+it('`create` makes nothing if the secret can be written neither to a terminal nor to a new file', async () => {
   const before = await rows();
   await expect(run('create --name b --role operator')).rejects.toThrow('--output FILE');
   const taken = join(folder, 'taken');
@@ -71,7 +74,7 @@ it('shows the secret on a terminal', async () => {
   expect(written).toEqual(['ch_x\n']);
 });
 
-it('rotates a token that is named, in the shape that is asked for', async () => {
+it('`rotate` gives the named token a secret in the requested shape', async () => {
   const path = join(folder, 'second');
   await run(`rotate first --shape e2b --output ${path}`);
   const secret = readFileSync(path, 'utf8').trim();

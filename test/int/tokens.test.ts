@@ -51,7 +51,7 @@ describe('a token', () => {
     }
   });
 
-  it('is nowhere in the database but as its hash, and a wrong one lets nobody in', async () => {
+  it('is in the database only as its hash, and a wrong token lets nobody in', async () => {
     const { secret, token } = await create();
     expect(secret).toMatch(/^ch_[A-Za-z0-9_-]{43}$/);
     const rows = await db.sql`SELECT 1 FROM tokens t, events e
@@ -74,7 +74,7 @@ describe('a token', () => {
     });
   });
 
-  it('that is rotated has another secret, and the former one for as long as was asked', async () => {
+  it('that is rotated has a new secret, and keeps the former one for the requested time', async () => {
     const { secret: first, token } = await create();
     // Longer than a few calls take on a busy machine.
     const validMs = 4_000;
@@ -138,7 +138,7 @@ describe('a token', () => {
   });
 });
 
-it('the actor of what its holder causes is the token, in events and in the audit', async () => {
+it('a token is the actor of what its holder causes, in events and in the audit views', async () => {
   const user = userUuid();
   const { secret, token } = await create({ role: 'USER', userUuid: user });
   const actor = { token: token.id, role: 'USER', tenant: 'blue', door: 'graphql' };
@@ -183,7 +183,7 @@ it('the actor of what its holder causes is the token, in events and in the audit
   ]).toEqual([{ actorToken: 'auth-token', actorTenant: 'default' }]);
 });
 
-it('a look finds the tokens that have changed, and no others', async () => {
+it('changedTokens() finds the tokens that have changed since a position, and no others', async () => {
   const database = await db.open();
   const [{ token }] = [await create(), await create()];
   const { position } = await database.tokenReads.validTokens();
@@ -251,7 +251,7 @@ it('a token tells its holder who they are, and operators when it was last used, 
   expect(at).toBeGreaterThan(since);
 });
 
-it('there are at most MAX_TOKENS, of which those that let nobody in do not count', async () => {
+it('there are at most MAX_TOKENS valid tokens', async () => {
   const all = await one.service.tokens(OPERATOR);
   onTestFinished(async () => {
     await db.sql`UPDATE tokens SET revoked_at = clock_timestamp()`;

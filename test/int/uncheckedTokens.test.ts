@@ -1,4 +1,4 @@
-/** A token that no gateway can check, because the database is away: its holder is asked to come back, on every wire. */
+/** While the database is away, no gateway can check a token. Each protocol tells the client to try again. */
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { DatabaseAwayError } from '../../src/events/store/eventStore.ts';
@@ -18,7 +18,7 @@ const start = () =>
   });
 
 it.each(['/graphql?query={__typename}', '/files/ann/secret-name', '/metrics'])(
-  'is answered with 503 at %s, and nothing is logged',
+  'a call with such a token gets 503 at %s, and nothing is logged',
   async (path) => {
     const { origin, log } = await start();
     const answer = await fetch(`${origin}${path}`, { headers: { 'X-Auth-Token': TOKEN } });
@@ -28,7 +28,7 @@ it.each(['/graphql?query={__typename}', '/files/ann/secret-name', '/metrics'])(
   },
 );
 
-it('closes a WebSocket with a code after which clients try again', async () => {
+it('a WebSocket with such a token is closed with a code after which clients try again', async () => {
   const { port } = await start();
   const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws');
   const payload = { 'X-Auth-Token': TOKEN };

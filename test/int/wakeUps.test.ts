@@ -105,7 +105,7 @@ describe('onEvent', () => {
   it('finds events without a notification by polling', async () => {
     const reader = await db.open();
     const { positions } = recordPositions(reader);
-    // As commits do, without their NOTIFY.
+    // Inserts an event as commits do, but without NOTIFY.
     const [row] = await db.sql<{ position: number }[]>`
       INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
       SELECT max(position) + 1, gen_random_uuid(), 'worker-silent', 1, 'WorkerRemoved', 1,

@@ -23,7 +23,7 @@ it('a watcher needs an open session', async () => {
   });
 });
 
-it('what is no id of a watcher is refused', async () => {
+it('a malformed id of a watcher is refused', async () => {
   const request = { userUuid: userUuid(), watcherId: 'w/1' };
   await expect(service.watcherEvents(OPERATOR, request)).rejects.toMatchObject({
     code: 'BAD_USER_INPUT',

@@ -70,7 +70,7 @@ describe('the handshake', () => {
   );
 
   it.each(['graphql-ws', 'something, else'])(
-    'answers a client that offers %s alone with 4406, whatever its library makes of that',
+    'sends the close code 4406 to a client that offers only %s',
     async (offered) => {
       const { port } = await startTransport(quiet());
       expect(await closeCodeOnWire(port, offered)).toBe(4406);
@@ -146,7 +146,7 @@ describe('an invalid message closes with 4400', () => {
     expect(await connection.closed).toBe(4400);
   });
 
-  it('a binary frame that holds none', async () => {
+  it('a binary frame that holds no message', async () => {
     const connection = await acknowledged();
     connection.socket.send(Buffer.from([1, 2, 3]));
     expect(await connection.closed).toBe(4400);
@@ -223,7 +223,7 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
-  it('are refused one by one beyond the limit of a connection, and the others live', async () => {
+  it('are refused one by one beyond the limit of a connection, and the others go on', async () => {
     const connection = await acknowledged();
     const wanted = 10_000;
     for (let n = 0; n < wanted; n += 1) subscribe(connection, `s${n}`, FOLLOW);
@@ -332,7 +332,8 @@ describe('a client that reads nothing', () => {
     void streams[0]?.returned.then(() => {
       isCut = true;
     });
-    // Now and then a stream has an item: it is sent and never read or, once the connection is closing, not even sent.
+    // The streams fail one after the other. Their errors are sent and never read or, once the connection is closing,
+    // not even sent.
     while (!isCut) {
       idle.pop()?.fail(new DomainError('NOT_FOUND', 'Gone.'));
       await delay(5);

@@ -100,7 +100,7 @@ describe('files of a worker', () => {
     while ((await worker.parts()) !== '[]');
   });
 
-  it('holds nothing of an upload whose gateway is gone before it is asked for the first byte', async () => {
+  it('keeps nothing of an upload whose gateway goes away before the first byte', async () => {
     const { sessionId, bootId } = worker;
     const query = queryOf({ session_id: sessionId, boot_id: bootId, path: 'never' });
     const head = [
@@ -109,7 +109,7 @@ describe('files of a worker', () => {
       'Expect: 100-continue',
       'Content-Length: 5',
     ];
-    // More than may be written at once.
+    // More uploads than may be written at once.
     for (let count = 0; count < 100; count += 1) {
       const socket = createConnection(worker.agent.socketPath);
       const request = `${head.join('\r\n')}\r\n\r\n`;
@@ -158,7 +158,7 @@ describe('files of a worker', () => {
     expect((await files.list('t')).entries.map(({ name }) => name)).toEqual(['a', 'b', 'b.c', 'c']);
   });
 
-  it('holds a reader that has stopped, and serves all others', async () => {
+  it('keeps the content for a reader that has paused, and serves all other requests', async () => {
     await write('held', Buffer.alloc(20_000_000, 'h'));
     const readers = await Promise.all(Array.from({ length: 31 }, () => files.read('held')));
     expect(await read('held', { length: 3 })).toBe('hhh');
@@ -170,7 +170,7 @@ describe('files of a worker', () => {
     expect(await worker.python('print(6 * 7)')).toBe('42\n');
   });
 
-  it('refuses whoever means another session or another start of the agent', async () => {
+  it('refuses requests for another session, or for another start of the agent', async () => {
     const address = socketAddress(worker.agent.socketPath);
     const { sessionId, bootId } = worker;
     const other = (who: object) => createWorkerFiles({ address, sessionId, bootId, ...who });

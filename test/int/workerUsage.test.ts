@@ -1,4 +1,4 @@
-/** What a session's worker uses, asked at whatever gateway. The workers are programmed. */
+/** What a session's worker uses, asked at any gateway. The workers are programmed. */
 import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
@@ -20,7 +20,7 @@ it('every gateway says what the worker of a session uses', async () => {
   expect(await usage(other)).toEqual(all);
 });
 
-it('nothing is said without an open session, nor of the sessions of others', async () => {
+it('the usage is null without an open session, and for sessions of others', async () => {
   expect(await usage()).toBeNull();
   await open();
   const stranger = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'stranger' } } as const;

@@ -17,7 +17,7 @@ describe('watchers of a worker', () => {
     return events.map(({ type, name }) => `${type} ${name}`);
   };
 
-  it('tell what code and what the gateway do', async () => {
+  it('report changes by code and by the gateway', async () => {
     await worker().files.makeDirectory('w');
     const [flat, deep] = [await watch('w'), await watch('w', true)];
     await worker().python(`import os, pathlib
@@ -38,7 +38,7 @@ pathlib.Path("w/d/.hidden/b").touch()`);
     expect(await outcomeOf(worker().files.unwatch(flat))).toBe('no_watcher');
   });
 
-  it('tell with an event what is there, unless it is gone', async () => {
+  it('add the entry to an event, unless the entry is gone', async () => {
     await worker().files.makeDirectory('entries');
     await worker().write('entries/gone', '');
     const how = { recursive: false, entries: true, keepMs: KEEP_MS };
@@ -67,7 +67,7 @@ pathlib.Path("w/d/.hidden/b").touch()`);
     await other.unwatch(id);
   });
 
-  it('have the limits that the gateway tells of', async () => {
+  it('have the limits that the gateway names in its refusals', async () => {
     await worker().files.makeDirectory('many');
     await worker().python(
       `for number in range(${MAX_WATCHED_ENTRIES}): open(f"many/{number}", "w").close()`,
@@ -87,7 +87,7 @@ pathlib.Path("w/d/.hidden/b").touch()`);
     expect(await outcomeOf(watch('/root'))).toBe('permission_denied');
   });
 
-  it('are dropped if nobody asks them', async () => {
+  it('are dropped if nobody asks them for `keepMs`', async () => {
     const id = await watch('.', false, 1);
     await expect.poll(() => outcomeOf(worker().files.watchedEvents(id))).toBe('no_watcher');
   });
