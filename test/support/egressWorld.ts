@@ -1,4 +1,4 @@
-/** A gateway with a way out, hosts that are listed, and hosts that are not. Needs root, for network namespaces. */
+/** A gateway with egress, hosts that EGRESS_ALLOW lists, and hosts that it does not. Needs root (network namespaces). */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
@@ -15,13 +15,13 @@ import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { type NamespaceHost, openNamespace } from '../../testkit/namespace.ts';
 
-/** Networks for tests of the amateurs' internet (44.128.0.0/16), which nobody routes. */
+/** Addresses of 44.128.0.0/16, the test network of amateur radio, which nobody routes. */
 export const OWN_ADDRESS = '44.128.7.1';
 export const LISTED = '44.128.7.2';
 export const UNLISTED = '44.128.7.3';
 export const METADATA = '169.254.169.254';
 export const METADATA_6 = 'fd00:ec2::254';
-/** On ports that are not the usual ones. */
+/** A port of HTTP that is not the usual one. */
 const ODD_PORT = 8_080;
 
 const HOSTS: readonly NamespaceHost[] = [
@@ -38,12 +38,12 @@ export const FORBIDDEN = ['oddPort', 'unlisted', 'metadata', 'metadata6'] as con
 export interface EgressWorld {
   readonly gateway: TestGateway;
   connectionsTo(name: string): number;
-  /** The code's answer: what it prints, which is JSON. */
+  /** Runs code that prints JSON; resolves with the value. */
   ask<T>(userUuid: string, code: string): Promise<T>;
   close(): Promise<void>;
 }
 
-/** What names stand for. A name with several lists stands for each of them by turns. */
+/** The addresses of each name. A name with several lists resolves to each of them in turn. */
 const NAMES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'listed.test': [[LISTED]],
   'a.sub.test': [[LISTED]],
@@ -101,7 +101,7 @@ export async function openEgressWorld(
   }
 }
 
-/** Python with `ask(bytes)`: what the proxy answers to one connection, as text, until its end. */
+/** Python that defines `ask(text)`: sends the text on one connection to the proxy, and returns the whole answer. */
 export const ASK = `
 import json, os, socket, threading, time
 PROXY = ("127.0.0.1", 3128)
@@ -204,7 +204,7 @@ export interface GateOptions {
   readonly settings: Readonly<Record<string, string>>;
   readonly queries: EgressDeps['queries'];
   readonly session?: Partial<EgressSession>;
-  /** Of another gate: this one serves another session of the same gateway. */
+  /** The egress of another gate. Then this gate serves another session of the same gateway. */
   readonly egress?: Egress;
 }
 

@@ -11,7 +11,7 @@ export type Line = Readonly<Record<string, unknown>>;
 export interface Sandbox {
   readonly id: string;
   readonly userUuid: string;
-  /** What lets a client in. */
+  /** The access token of its clients. */
   readonly key: string;
   /** Sends a request to envd, at the gateway of this number. */
   envd(at: number, path: string, init?: RequestInit): Promise<Response>;
@@ -23,7 +23,7 @@ export interface Sandbox {
     body?: unknown,
     signal?: AbortSignal,
   ): Promise<Response>;
-  /** What code in it is answered, line by line. @throws if the connection breaks off */
+  /** Runs code; resolves with the lines of the answer. @throws if the connection breaks off */
   run(body: object, at?: number): Promise<Line[]>;
   kill(): Promise<void>;
 }

@@ -1,4 +1,6 @@
-"""What a process keeps of root when it changes to the agent's user. Run as root, in a container of their own."""
+"""Which privileges a process keeps when it changes from root to the agent's user. The tests run as root, in a container
+of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the events of a watcher are, from one snapshot to the next."""
+"""The events of a watcher, which are the differences between two snapshots."""
 
 import stat
 import unittest
@@ -9,7 +9,7 @@ FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 
 
 
 def node(inode: int, mode: int = FILE, size: int = 1, time: int = 0, uid: int = 1) -> Node:
-    """An entry; its time is that of its inode unless another is given."""
+    """An entry. Unless `time` is given, its time is the number of its inode."""
     return Node(mode, 1, inode, uid, 1, size, time or inode)
 
 
@@ -22,7 +22,7 @@ def told(before: Snapshot, after: Snapshot) -> list[str]:
 class Differences(unittest.TestCase):
     """Events from one snapshot to the next."""
 
-    def test_nothing_has_happened(self) -> None:
+    def test_a_new_size_and_time_of_a_folder_is_no_event(self) -> None:
         before = {b"a": node(2), b"d": node(3, FOLDER, size=1)}
         self.assertEqual(told(before, before | {b"d": node(3, FOLDER, size=2, time=9)}), [])
 
@@ -37,7 +37,7 @@ class Differences(unittest.TestCase):
             told({}, after), ["create a", "write a", "create d", "create d/empty", "create l"]
         )
 
-    def test_what_is_gone_goes_before_its_folder(self) -> None:
+    def test_removals_from_a_folder_come_before_its_own_removal(self) -> None:
         before = {b"d": node(2, FOLDER), b"d/x": node(3), b"d/y": node(4), b"z": node(5)}
         self.assertEqual(told(before, {}), ["remove z", "remove d/y", "remove d/x", "remove d"])
 
@@ -50,7 +50,7 @@ class Differences(unittest.TestCase):
         }
         self.assertEqual(told(before, after), ["write a", "write b", "write c"])
 
-    def test_rights_and_owners(self) -> None:
+    def test_changes_of_rights_and_owners(self) -> None:
         before = {b"a": node(2), b"b": node(3), b"d": node(4, FOLDER)}
         after = {
             b"a": node(2, stat.S_IFREG | 0o600),
