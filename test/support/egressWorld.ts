@@ -1,4 +1,4 @@
-/** A gateway with egress, hosts that EGRESS_ALLOW lists, and hosts that it does not. Needs root (network namespaces). */
+/** A gateway with egress, hosts in its EGRESS_ALLOW, and hosts that are not in it. Needs root, for network namespaces. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';

@@ -10,8 +10,8 @@ export interface FailoverRelay {
 }
 
 /**
- * Passes each new connection to the first of these ports of this host on which a gateway listens. A gateway that is just
- * ending may accept a connection, and close it without an answer. Then the relay, like a load balancer, passes the
+ * Passes each new connection to the first of these ports of this host on which a gateway listens. A gateway that is
+ * just ending may accept a connection, and close it without an answer. Then the relay, like a load balancer, passes the
  * request to the next gateway, unless the request may have changed something. Without this, JupyterLab's client would
  * wait for 10 to 30 s.
  */

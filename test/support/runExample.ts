@@ -18,7 +18,7 @@ export interface ExampleOptions {
   /** Words to add. */
   readonly more?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Its standard input. Without it, that is empty. */
+  /** Its standard input. Default: empty. */
   readonly input?: Readable;
   /** Called with each piece of standard output. */
   readonly onText?: (piece: string) => void;

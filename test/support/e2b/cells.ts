@@ -1,6 +1,6 @@
 /**
- * Code, and what the SDK gives its caller. Each row can run in a sandbox in which other rows have run before. `gives` is
- * compared by `toMatchObject` with the `summary` of the execution.
+ * Code, and what the SDK gives its caller. Each row can run in a sandbox in which other rows have run before. `gives`
+ * is compared by `toMatchObject` with the `summary` of the execution.
  */
 import { expect } from 'vitest';
 import type { Sandbox } from './sdks.ts';

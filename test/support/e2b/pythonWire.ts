@@ -1,6 +1,7 @@
 /**
  * Stands in for E2B's SDK for Python, which cannot be installed everywhere. It sends the same requests, with null for
- * values that were not given. It reads answers as strictly: the same keys must exist, and `str.splitlines` splits lines.
+ * values that were not given. It reads answers as strictly: the same keys must exist, and lines end as for
+ * `str.splitlines`.
  */
 import type { TestGateway } from '../../../testkit/gateway.ts';
 

@@ -1,6 +1,4 @@
-"""Silent cells, cells outside of the history, and expressions after a cell, with real kernels: run as root in the
-worker image.
-"""
+"""Silent cells, cells outside of the history, and expressions, with real kernels: run as root in the worker image."""
 
 import json
 from dataclasses import replace

@@ -1,6 +1,4 @@
-"""Which privileges a process keeps when it changes from root to the agent's user. The tests run as root, in a container
-of their own.
-"""
+"""The privileges that a process keeps when it changes from root to the agent's user. Run as root, in a container."""
 
 from __future__ import annotations
 
