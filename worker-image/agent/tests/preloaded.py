@@ -26,7 +26,7 @@ from cellhouse_kernel.preload import preload
 CPUS = 1
 COMMAND = [IMAGE_PYTHON, "-I", __file__]
 MAX_PACKET_BYTES = 100
-# A control socket, and where output goes.
+# An order comes with a control socket and the file for output.
 DESCRIPTORS = 2
 # As long as a launcher waits for a fork server.
 PATIENCE_SECONDS = 60.0
@@ -35,7 +35,7 @@ UNKNOWN_EXIT_CODE = 255
 
 
 class PreloadedLauncher(KernelLauncher):
-    """Its fork servers have imported everything when they start. A kernel can use one CPU."""
+    """A launcher whose fork servers have imported everything when they start. A kernel can use one CPU."""
 
     def __init__(self) -> None:
         super().__init__(CPUS, execute=self._fork)

@@ -119,7 +119,7 @@ class CellInput(WithExecutor):
         outcome = reply["metadata"]["cellhouse"]["outcome"]
         return outcome, reply["content"].get("ename"), text
 
-    async def test_a_question_and_its_answer(self) -> None:
+    async def test_a_question_gets_its_answer(self) -> None:
         self.begin("1", "print('before'); name = input('Name? '); print('Hello', name)")
         await self.asked("1", 1)
         types = [frame["header"]["msg_type"] for frame in self.frames("1")]
@@ -129,7 +129,7 @@ class CellInput(WithExecutor):
         self.assertEqual(self.questions("1"), [("Name? ", False)])
         self.assertEqual(await self.run_code("2", "print(name)"), ("finished", "漢 é\n"))
 
-    async def test_a_password(self) -> None:
+    async def test_getpass_asks_for_a_password_that_no_frame_shows(self) -> None:
         code = "import getpass; print(len(getpass.getpass()), len(getpass.getpass('Key: ')))"
         self.begin("1", code)
         await self.asked("1", 1)
@@ -176,7 +176,7 @@ class CellInput(WithExecutor):
         self.assertEqual((await self.ended("1"))[2], "one\n")
         self.assertEqual((await self.ended("2"))[2], "two\n")
 
-    async def test_the_end_of_input(self) -> None:
+    async def test_the_end_of_input_raises_eof_error(self) -> None:
         self.begin(
             "1", "print(repr(input()))\ntry: input()\nexcept EOFError: print('end')\ninput()"
         )
@@ -185,19 +185,19 @@ class CellInput(WithExecutor):
         self.assertEqual(outcome[:2], ("finished", "EOFError"))
         self.assertTrue(outcome[2].startswith("'no newline'\nend\n"))
 
-    async def test_a_long_line(self) -> None:
+    async def test_a_line_longer_than_the_buffer_is_read_whole(self) -> None:
         self.begin("1", "line = input(); print(len(line), set(line), input())")
         size = 3 * MAX_UNREAD_BYTES
         await self.sender.send("1", b"x" * size + b"\nnext\n")
         self.assertEqual(await self.ended("1"), ("finished", None, f"{size} {{'x'}} next\n"))
 
-    async def test_bytes_that_are_no_text(self) -> None:
+    async def test_bytes_that_are_no_text_are_kept(self) -> None:
         self.begin("1", "print(input().encode('utf-8', 'surrogateescape'))")
         await self.sender.send("1", b"\xff\x00\xe6\xbc\n")
         text = "b'\\xff\\x00\\xe6\\xbc'\n"
         self.assertEqual(await self.ended("1"), ("finished", None, text))
 
-    async def test_two_contexts_ask_at_once(self) -> None:
+    async def test_two_contexts_that_ask_at_once_get_their_own_input(self) -> None:
         for name in ("one", "two"):
             self.begin(name, "print([input(n) for n in 'abc'])", context=name)
         for name in ("one", "two"):
@@ -235,7 +235,7 @@ class CellInput(WithExecutor):
         await self.sender.send("1", b"yes\n")
         self.assertEqual(await self.ended("1"), ("finished", None, "yes\n"))
 
-    async def test_a_debugger_asks(self) -> None:
+    async def test_a_debugger_can_ask(self) -> None:
         self.begin("1", "import pdb\nx = 42\npdb.set_trace()\nprint('on')")
         await self.asked("1", 1)
         await self.sender.send("1", b"p x\nc\n")
@@ -244,7 +244,7 @@ class CellInput(WithExecutor):
         self.assertIn("42", text)
         self.assertTrue(text.endswith("on\n"))
 
-    async def test_an_interrupt_ends_the_waiting(self) -> None:
+    async def test_an_interrupt_ends_the_waiting_for_input(self) -> None:
         for number, code in enumerate(("x = 1; input('?')", f"x = 1\n{ASYNC}")):
             msg_id = str(number)
             self.begin(msg_id, code)
@@ -294,7 +294,7 @@ class CellInput(WithExecutor):
         pass_limit()
         self.assertEqual((await self.ended("3"))[:2], ("timeout", "KernelReplaced"))
 
-    async def test_a_restart_ends_the_waiting(self) -> None:
+    async def test_a_restart_ends_the_waiting_for_input(self) -> None:
         self.begin("1", "input()")
         await self.asked("1", 1)
         self.assertEqual(await self.executor.restart(), 2)
@@ -322,7 +322,7 @@ class CellInput(WithExecutor):
         await self.sender.send("2", b"a\nb\n")
         self.assertEqual(await self.ended("2"), ("finished", None, "a b\n"))
 
-    async def test_many_lines(self) -> None:
+    async def test_many_lines_are_read_in_time(self) -> None:
         # On a busy machine, each line waits long for the CPU.
         self.begin("1", "print(sum(int(input()) for _ in range(500)))", timeout_ms=60_000)
         await self.sender.send("1", b"".join(b"%d\n" % number for number in range(500)))

@@ -87,7 +87,7 @@ class CommandInput(WithCommands):
         await self.report("1")
         self.assertEqual(self.written("1"), b"abcdef")
 
-    async def test_a_dialogue_of_lines(self) -> None:
+    async def test_a_command_can_answer_each_line_of_input(self) -> None:
         await self.begin("1", "while read -r line; do echo got $line; done; echo end")
         for line in (b"one", b"two", "漢".encode()):
             await self.sender.send("1", line + b"\n")
@@ -96,7 +96,7 @@ class CommandInput(WithCommands):
         await self.report("1")
         self.assertEqual(self.written("1").decode(), "got one\ngot two\ngot 漢\nend\n")
 
-    async def test_a_dialogue_with_an_interpreter(self) -> None:
+    async def test_an_interactive_python_runs_its_input(self) -> None:
         await self.begin("1", "exec python3 -i -q")
         await self.sender.send("1", b"x = 20 + 1\nprint(2 * x, flush=True)\n")
         await self.wrote("1", b"42\n")
@@ -162,7 +162,7 @@ class CommandInput(WithCommands):
         self.assertEqual((await self.report("1"))["exit_code"], 0)
         self.assertEqual(self.written("1"), b"text")
 
-    async def test_who_can_read_the_input_of_another_command(self) -> None:
+    async def test_another_command_can_neither_add_input_nor_take_output(self) -> None:
         await self.begin("1", "echo $$; exec sleep 60")
         await self.wrote("1", b"\n")
         pid = int(self.written("1"))

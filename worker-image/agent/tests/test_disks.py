@@ -27,5 +27,5 @@ class Disks(unittest.TestCase):
         with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             self.assertEqual(disk_use([IN_MEMORY, folder]), disk_use([IN_MEMORY]))
 
-    def test_what_does_not_exist_does_not_count(self) -> None:
+    def test_a_folder_that_does_not_exist_does_not_count(self) -> None:
         self.assertEqual(disk_use([os.path.join(IN_MEMORY, "nothing")]), DiskUse(0, 0))

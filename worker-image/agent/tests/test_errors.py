@@ -16,7 +16,7 @@ class Unspeakable(Exception):
 class ErrorContentTest(unittest.TestCase):
     """One test for each thing that can be too long or missing."""
 
-    def test_keeps_what_is_short(self) -> None:
+    def test_keeps_a_short_error_whole(self) -> None:
         content = error_content(ValueError, ValueError("é"), ["head\n", "tail\n"])
         self.assertEqual((content["ename"], content["evalue"]), ("ValueError", "é"))
         self.assertEqual(content["traceback"], ["head\n", "tail\n"])

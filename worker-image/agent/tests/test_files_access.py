@@ -20,7 +20,7 @@ class Access(unittest.TestCase):
         with access.turn():
             pass
 
-    def test_a_turn_that_fails_is_over(self) -> None:
+    def test_a_turn_that_fails_makes_room_for_another(self) -> None:
         access = FilesAccess("boot")
         for _ in range(MAX_PARALLEL + 1):
             with self.assertRaises(ValueError), access.turn():

@@ -58,7 +58,7 @@ class WithHome(unittest.TestCase):
 class Differences(WithHome):
     """The changes that a look finds."""
 
-    def test_files_that_were_created_modified_and_deleted(self) -> None:
+    def test_created_modified_and_deleted_files_are_found(self) -> None:
         self.assertEqual(self.look(), {})
         self.write("a")
         self.write("sub/deep/b")
@@ -89,7 +89,7 @@ class Differences(WithHome):
         (self.folder / "away").rename(self.folder / "keep")
         self.assertEqual(self.look(), {})
 
-    def test_a_moved_folder(self) -> None:
+    def test_files_of_a_moved_folder_are_deleted_and_created(self) -> None:
         self.write("old/x/a")
         self.look()
         (self.folder / "old").rename(self.folder / "new")
@@ -97,7 +97,7 @@ class Differences(WithHome):
         self.write("new/x/a", "longer")
         self.assertEqual(self.look(), {"new/x/a": "modified"})
 
-    def test_a_folder_that_was_replaced_by_another(self) -> None:
+    def test_a_folder_that_replaced_another_is_compared_file_by_file(self) -> None:
         self.write("data/a")
         self.write("data/b")
         self.look()
@@ -107,7 +107,7 @@ class Differences(WithHome):
         found = {"data/a": "deleted", "data/b": "modified", "data/c": "created"}
         self.assertEqual(self.look(), found)
 
-    def test_a_file_in_the_place_of_a_folder_and_back(self) -> None:
+    def test_a_file_that_replaced_a_folder_and_the_reverse_are_found(self) -> None:
         self.write("x/a")
         self.look()
         shutil.rmtree(self.folder / "x")
@@ -136,7 +136,7 @@ class Differences(WithHome):
         self.write(".cellhouse-part-0124")
         self.assertEqual(self.look(), {".cellhouse-part-0124": "created"})
 
-    def test_a_link_in_the_place_of_a_folder_leads_nowhere(self) -> None:
+    def test_a_link_in_the_place_of_a_folder_is_not_followed(self) -> None:
         outside = Path(self.enterContext(tempfile.TemporaryDirectory()))
         (outside / "secret").write_text("1", encoding="utf-8")
         self.write("sub/a")
@@ -146,7 +146,7 @@ class Differences(WithHome):
         (outside / "more").write_text("1", encoding="utf-8")
         self.assertEqual(self.look(), {"sub/a": "deleted"})
 
-    def test_names_of_any_bytes(self) -> None:
+    def test_names_of_any_bytes_are_found(self) -> None:
         for name in (b"\xff\xfe", b"a\nb", b'"', b"\\", "ü".encode(), b" "):
             with open(os.path.join(os.fsencode(self.folder), name), "wb"):
                 pass

@@ -95,7 +95,7 @@ SOME = bytes(range(256)) + "漢".encode() + b"\xe6\xbc"
 
 
 class OddCommands(WithCommands):
-    """Each in a worker of its own."""
+    """Each test has an executor of its own."""
 
     async def test_each_command_ends_as_documented_and_leaves_no_process(self) -> None:
         for name, code, limits, (outcome, exit_code, signal, text) in ENDS:

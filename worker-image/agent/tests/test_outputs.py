@@ -56,7 +56,7 @@ class Splitting(unittest.TestCase):
             self.assertEqual("".join(pieces), text)
             self.assertLessEqual(max(len(utf8(piece)) for piece in pieces), size)
 
-    def test_a_head_that_fits_nothing_is_empty(self) -> None:
+    def test_a_head_too_short_for_one_character_is_empty(self) -> None:
         self.assertEqual(cut_utf8(utf8("正"), 2), b"")
 
 

@@ -60,14 +60,14 @@ class EndTree(WithReapers):
         self.assertEqual(other.reaper.look_below(), before)
         self.assertNotIn("T", {state_of(pid) for pid in before})
 
-    async def test_no_way_to_hide_outlives_the_tree(self) -> None:
+    async def test_code_that_hides_ends_with_its_tree(self) -> None:
         for name, code in HIDING.items():
             with self.subTest(name):
                 tree = await self.tree(f"{code}\n{QUIET}")
                 await self.hear(tree, 1)
                 await self.end(tree)
 
-    async def test_all_hidden_at_once_end_too(self) -> None:
+    async def test_all_ways_of_hiding_at_once_end_too(self) -> None:
         forks = ""
         for code in HIDING.values():
             forks += "if os.fork() == 0:\n" + textwrap.indent(f"{code}\n{QUIET}\n", " ")

@@ -95,7 +95,7 @@ class QuestionsTest(WithExecutor):
         inside = await self.ask(COMPLETE, code="needle_ + 1", cursor_pos=7)
         self.assertEqual(inside["matches"], ["needle_one", "needle_two"])
 
-    async def test_inspects(self) -> None:
+    async def test_inspects_names(self) -> None:
         """The answer has the text that `name?` shows in IPython."""
         await self.run_code("1", "def add(a, b):\n    'Adds.'\n    return a + b")
         found = await self.ask("inspect_request", code="add(", cursor_pos=4, detail_level=0)
@@ -212,8 +212,8 @@ class QuestionsTest(WithExecutor):
         self.assertIsNone(await answer)
         self.assertIn("print", (await self.complete("pri"))["matches"])
 
-    async def test_forged_answers(self) -> None:
-        """Code can answer in its kernel's name. An answer of a wrong form counts as none, and a long one is cut."""
+    async def test_forged_answers_of_a_wrong_form_count_as_none(self) -> None:
+        """Code can answer in its kernel's name. Answers that are too long are cut."""
         forge = (
             "def forge(reply):\n"
             "    get_ipython().kernel.do_complete = lambda *_: reply\n"
@@ -249,8 +249,8 @@ class QuestionsTest(WithExecutor):
         reply = await self.reply("2")
         self.assertEqual(reply["content"]["execution_count"], 2)
 
-    async def test_the_facts_of_the_kernel(self) -> None:
-        """They are the kernel's own."""
+    async def test_the_facts_of_the_kernel_have_its_versions(self) -> None:
+        """They are the versions that the kernel itself prints."""
         facts: Any = self.executor.kernel_facts
         await self.run_code(
             "1", "import sys, IPython; print(sys.version.split()[0], IPython.__version__)"
@@ -266,7 +266,7 @@ class QuestionsTest(WithExecutor):
 class FormTest(unittest.TestCase):
     """question_of: malformed requests are refused, and long answers are cut."""
 
-    def test_wrong_requests(self) -> None:
+    def test_malformed_requests_are_refused(self) -> None:
         """Each has something wrong, or lacks something."""
         for body in (
             {},

@@ -33,7 +33,7 @@ PLAIN: tuple[object, ...] = (
 
 
 class QuickFormat(unittest.TestCase):
-    """QuickFormatter beside IPython's own."""
+    """QuickFormatter, compared with IPython's own formatter."""
 
     def setUp(self) -> None:
         self.quick: Any = QuickFormatter()

@@ -61,7 +61,7 @@ def outcome(manager: Any, cell: str) -> Any:
 
 
 class QuickTransform(unittest.TestCase):
-    """QuickTransformerManager beside IPython's own."""
+    """QuickTransformerManager, compared with IPython's own manager."""
 
     def setUp(self) -> None:
         self.quick = QuickTransformerManager()

@@ -265,7 +265,7 @@ except OSError: pass
         self.assertEqual(reply["evalue"], "It could not set the environment variables: ValueError")
         self.assertEqual(await self.shown("goes on", "print('fine')"), "fine")
 
-    async def test_no_descriptor_is_left(self) -> None:
+    async def test_executions_with_surroundings_leave_no_descriptor_open(self) -> None:
         work = await self.folder("descriptors")
         count = "import os; print(len(os.listdir('/proc/self/fd')))"
         before = await self.shown("before", count)

@@ -59,7 +59,7 @@ class UsageTest(unittest.TestCase):
                 usage = find_usage(self.copy(version, name, text))
                 self.assertIsNone(usage.memory_limit_bytes())
 
-    def test_does_without_lines_that_this_linux_does_not_write(self) -> None:
+    def test_counts_no_oom_kills_if_linux_does_not_report_them(self) -> None:
         for version, name in (
             ("cgroup_v1", "memory/memory.oom_control"),
             ("cgroup_v2", "memory.events"),

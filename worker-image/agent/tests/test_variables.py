@@ -70,7 +70,7 @@ class VariablesTest(WithExecutor):
         _, text = await self.run_code("asks", "print(os.environ['A'])")
         self.assertEqual(text, "changed\n")
 
-    async def test_no_process_is_left(self) -> None:
+    async def test_the_end_of_the_kernel_leaves_no_process(self) -> None:
         self.executor.set_variables(VARIABLES)
         await self.seen("once")
         await self.kernel.end()
@@ -99,6 +99,6 @@ class CheckedVariablesTest(unittest.TestCase):
                 checked_variables(value)
             self.assertNotIn("secret", str(refused.exception))
 
-    def test_everything_else_is_kept(self) -> None:
+    def test_all_other_variables_are_kept(self) -> None:
         self.assertEqual(checked_variables({**VARIABLES}), VARIABLES)
         self.assertEqual(checked_variables({}), {})

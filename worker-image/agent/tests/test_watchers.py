@@ -103,7 +103,7 @@ class WithWatchers(WithFiles):
 class Watching(WithWatchers):
     """The events that a watcher reports."""
 
-    async def test_everything_that_can_happen_to_an_entry(self) -> None:
+    async def test_each_change_of_an_entry_gives_its_events(self) -> None:
         self.touch("old")
         self.touch("moved")
         watcher = await self.watch()
@@ -157,7 +157,7 @@ class Watching(WithWatchers):
         self.touch("real/file")
         self.assertEqual(await self.events(watcher), ["create file", "write file"])
 
-    async def test_a_folder_that_is_removed_and_made_again(self) -> None:
+    async def test_a_watched_folder_that_is_removed_and_made_again_gives_events(self) -> None:
         self.make_folder("d")
         self.touch("d/a")
         watcher = await self.watch("d")
@@ -181,7 +181,7 @@ class Watching(WithWatchers):
             os.chmod(self.path("d"), 0o755)
             self.assertEqual(await self.events(watcher), ["remove d/a", "chmod d"])
 
-    async def test_names_of_any_bytes(self) -> None:
+    async def test_names_of_any_bytes_are_reported(self) -> None:
         watcher = await self.watch()
         os.close(os.open(os.fsencode(self.folder) + b"/\xff", os.O_CREAT))
         (event,) = (await self.page(watcher))["events"]
@@ -394,7 +394,7 @@ class Looks(unittest.TestCase):
             found = finish(FolderScan(os.fsencode(folder), False, Renames(folder, 1_000)).run({}))
             self.assertLessEqual({b"", b"other"}, set(found))
 
-    def test_a_watcher_that_found_no_room_is_refused(self) -> None:
+    def test_a_watcher_beyond_the_limit_is_refused(self) -> None:
         watchers = Watchers()
         for _ in range(MAX_WATCHERS):
             finish(watchers.add(Watcher(TMP, Parts())))

@@ -34,7 +34,7 @@ class WithCharts(WithSandbox):
 class LinesAndPoints(WithCharts):
     """line and scatter."""
 
-    async def test_lines(self) -> None:
+    async def test_lines_become_a_line_chart(self) -> None:
         chart = await self.chart(
             """
 plt.plot([0, 1, 2], [1.5, math.nan, 3], label="measured")
@@ -90,7 +90,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
             ],
         )
 
-    async def test_the_plot_of_a_table_with_dates(self) -> None:
+    async def test_the_plot_of_a_table_with_dates_has_a_scale_of_dates(self) -> None:
         for dates in ("pd.date_range('2024-01-01', periods=3)", "['2024-01-01', '2024-01-05']"):
             chart = await self.chart(
                 f"index = pd.DatetimeIndex({dates})\n"
@@ -101,7 +101,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
             points = chart["elements"][0]["points"]
             self.assertEqual(points[0], ["2024-01-01T00:00:00", 0])
 
-    async def test_scales(self) -> None:
+    async def test_each_axis_names_its_scale(self) -> None:
         for scale in ("log", "symlog", "asinh"):
             chart = await self.chart(f"plt.plot([1, 10, 100]); plt.yscale('{scale}')")
             self.assertEqual((chart["x_scale"], chart["y_scale"]), ("linear", scale))
@@ -113,7 +113,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
         chart = await self.chart("plt.plot([0, 1, 2]); plt.xticks([0, 1, 2])")
         self.assertEqual(chart["x_scale"], "linear")
 
-    async def test_points(self) -> None:
+    async def test_points_become_a_scatter_chart(self) -> None:
         chart = await self.chart(
             """
 plt.scatter([1, 2], [3, math.inf], label="group")
@@ -134,7 +134,7 @@ plt.axvline(1)
 class Parts(WithCharts):
     """bar and pie."""
 
-    async def test_bars(self) -> None:
+    async def test_bars_become_a_bar_chart(self) -> None:
         chart = await self.chart(
             """
 plt.bar(["a", "b", "c"], [1, 2, -3], label="first")
@@ -176,7 +176,7 @@ plt.xlabel("mass [g]"); plt.ylabel("kind")
         bars = [(bar["label"], bar["group"], bar["value"]) for bar in chart["elements"]]
         self.assertEqual(bars, expected)
 
-    async def test_pies(self) -> None:
+    async def test_pies_become_a_pie_chart(self) -> None:
         chart = await self.chart(
             """
 plt.pie([90, 10], labels=["No", "No, in blue"], autopct="%1.1f%%", startangle=90)
@@ -194,7 +194,7 @@ plt.axis("equal"); plt.title("Early?")
 class Boxes(WithCharts):
     """box_and_whisker."""
 
-    async def test_boxes(self) -> None:
+    async def test_boxes_become_a_box_and_whisker_chart(self) -> None:
         chart = await self.chart(
             """
 data = {"A": [85, 90, 78, 92, 88], "B": [95, 89, 76, 91, 84, 87], "C": [1, 2, 50, 51, 52, 98, 99]}
@@ -225,14 +225,14 @@ plt.ylabel("class"); plt.xlabel("score")
         ]
         self.assert_boxes(chart, expected)
 
-    async def test_one_box_and_boxes_without_height(self) -> None:
+    async def test_one_box_and_boxes_without_height_have_their_values(self) -> None:
         chart = await self.chart("plt.boxplot([1, 2, 3], tick_labels=['A'], patch_artist=True)")
         self.assert_boxes(chart, [("A", 1, 1.5, 2, 2.5, 3, [])])
         code = "plt.boxplot([[5, 5, 5], [1, 1, 1, 9]], tick_labels=['A', 'B'], patch_artist=True)"
         chart = await self.chart(code)
         self.assert_boxes(chart, [("A", 5, 5, 5, 5, 5, []), ("B", 1, 1, 1, 3, 3, [9])])
 
-    async def test_notched_boxes(self) -> None:
+    async def test_a_notched_box_has_its_median(self) -> None:
         code = "plt.boxplot([range(101)], tick_labels=['A'], patch_artist=True, notch=True)"
         chart = await self.chart(code)
         self.assertEqual(chart["elements"][0]["median"], 50)
@@ -261,7 +261,7 @@ BOX_KEYS = ("label", "min", "first_quartile", "median", "third_quartile", "max",
 class Figures(WithCharts):
     """superchart, unknown, and figures without a chart."""
 
-    async def test_several_axes(self) -> None:
+    async def test_several_axes_become_a_superchart(self) -> None:
         chart = await self.chart(
             """
 figure, (left, right) = plt.subplots(1, 2)

@@ -24,7 +24,7 @@ PIL.Image PIL.Image False
 
 
 class EveryKernelOfASandbox(WithSandbox):
-    """Kernels of a session that has the variable of a sandbox."""
+    """Kernels of a session with the variable E2B_SANDBOX."""
 
     async def test_show_more_after_a_restart_a_death_and_without_a_fork_server(self) -> None:
         self.assertEqual(await self.shown(LIST), MORE)

@@ -24,7 +24,7 @@ class Tables(WithSandbox):
         self.assertEqual(data.keys(), {"text/plain", "text/html", "e2b/data"})
         return data["e2b/data"]
 
-    async def test_columns(self) -> None:
+    async def test_a_table_has_its_columns_as_json(self) -> None:
         columns = await self.columns("{'a': [1, 2, 3], 'b': ['x', None, 'z'], 'c': [True] * 3}")
         self.assertEqual(columns, {"a": [1, 2, 3], "b": ["x", None, "z"], "c": [True] * 3})
         self.assertEqual(await self.columns("{}"), {})
@@ -135,7 +135,7 @@ class ListsAndDicts(WithSandbox):
         self.assertEqual(data.keys(), {"text/plain", "application/json"})
         return data["application/json"]
 
-    async def test_lists_and_dicts(self) -> None:
+    async def test_lists_and_dicts_are_shown_as_json(self) -> None:
         self.assertEqual(
             await self.json("[1, 'a', None, (2.5, True)]"), [1, "a", None, [2.5, True]]
         )
@@ -143,7 +143,7 @@ class ListsAndDicts(WithSandbox):
         self.assertEqual(await self.json("[]"), [])
         self.assertEqual(await self.json("collections.Counter('aab')"), {"a": 2, "b": 1})
 
-    async def test_other_values_of_json(self) -> None:
+    async def test_further_types_within_lists_have_json(self) -> None:
         code = (
             "[math.nan, 2**64 - 1, datetime.date(2024, 1, 2), datetime.time(3), uuid.UUID(int=1)]"
         )
