@@ -1,6 +1,7 @@
 /**
- * A handmade history like that of a chaos run: two users, every kind of cell and command, contexts, and faults with all
- * their consequences, each reported correctly. Each test spoils it in one way.
+ * A handmade history like that of a chaos run: two users of GraphQL, one of MCP and one of Jupyter, every kind of cell
+ * and command, contexts, and faults with all their consequences, each reported correctly. Each test spoils it in one
+ * way.
  */
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
@@ -442,7 +443,7 @@ function idempotencyKeyBy(wire: Wire, key: string): string | null {
   return wire === 'jupyter' ? `jupyter:${JSON.stringify(['notebook', key])}` : key;
 }
 
-/** The users of a door have a tenant of their own. */
+/** The user of each other wire than GraphQL has a tenant of its own. */
 function tenantBy(wire: Wire): string {
   return wire === 'graphql' ? 'default' : wire;
 }
@@ -515,7 +516,7 @@ const CUT = 30;
 
 interface Sent {
   readonly call: Pick<InputRecord, 'offset' | 'base64' | 'close' | 'answer'>;
-  /** The event's record of this call. */
+  /** The data of the event that records this call. */
   readonly piece: InputPiece;
 }
 

@@ -17,7 +17,7 @@ export interface Counter {
 
 export interface ShellCounter {
   readonly user: string;
-  /** Unique for the user, and the exit code. */
+  /** Unique for the user. Also the exit code of the command. */
   readonly number: number;
 }
 

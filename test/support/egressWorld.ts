@@ -1,4 +1,4 @@
-/** A gateway with egress, hosts in its EGRESS_ALLOW, and hosts that are not in it. Needs root, for network namespaces. */
+/** A gateway with egress, hosts in its EGRESS_ALLOW, and hosts not in it. Needs root, for network namespaces. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
@@ -125,7 +125,7 @@ const ANSWER_LIMIT_MS = 8_000;
 
 export interface Host {
   readonly port: number;
-  /** Heads of the requests that came, as they came. */
+  /** The heads of all requests, as they were received. */
   readonly requests: readonly Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>[];
   /** The bodies of these requests, once they were whole. */
   readonly bodies: readonly string[];
@@ -176,7 +176,7 @@ export async function startHost(name: string, answer?: RequestListener): Promise
   };
 }
 
-/** A server of bytes on loopback. */
+/** A TCP server on loopback, which hands each connection to `serve`. @returns its port */
 export async function startBytes(serve: (socket: Socket) => void): Promise<number> {
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => undefined);

@@ -1,4 +1,4 @@
-/** Runs a file of examples/ against a test's gateway, with the command that the README or a page for users prints for it. */
+/** Runs a file of examples/ against a test's gateway, with the command that the README or a page prints for it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * A stand-in for OpenAI's models over HTTP, for programs whose framework calls a model. It calls the tool `execute_code`
- * with one code after another, and then answers with the first number of the last result. It has the two APIs that the
- * frameworks call, Chat Completions and Responses, without streaming.
+ * A stand-in for OpenAI's models over HTTP, for programs whose framework calls a model. It calls the tool
+ * `execute_code` with one code after another, and then answers with the first number of the last result. It has the two
+ * APIs that the frameworks call, Chat Completions and Responses, without streaming.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

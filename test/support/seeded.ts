@@ -11,5 +11,5 @@ if (!Number.isSafeInteger(SEED))
 
 fastCheck.configureGlobal({ seed: SEED });
 
-/** Property tests take fast-check from here, so that it begins with {@link SEED}. */
+/** Property tests import fast-check from here, so that it uses {@link SEED}. */
 export { default as fc } from 'fast-check';

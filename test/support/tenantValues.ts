@@ -50,7 +50,7 @@ export function createTenantValues(random: () => number): TenantValues {
     count += 1;
     return `${markerOf(tenant)}${more}${count}`;
   };
-  /** Mostly an id that this tenant was shown, else one that the other was shown, or a new id. Few are of another kind. */
+  /** Mostly an id that this tenant was shown, else one shown to the other tenant, or a new id. Few of another kind. */
   const idOf = (kind: string) => () => {
     const luck = random();
     if (luck > 0.95) return newId();

@@ -132,7 +132,7 @@ export interface ProcessEvent {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** A stream of events, pulled. */
+/** A stream of events, which the test reads at its own pace. */
 interface Watched {
   readonly pid: number;
   /** The next events, up to and including the first for which this is true. */

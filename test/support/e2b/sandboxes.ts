@@ -1,4 +1,4 @@
-/** A sandbox at two gateways in the process of the test, with a real worker, and calls as a client of E2B sends them. */
+/** A sandbox at two gateways in the test's process, with a real worker, and calls as a client of E2B sends them. */
 import { newSandboxId, userOf } from '../../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../../src/service/principal.ts';
 import { useRealService } from '../serviceGateways.ts';
@@ -28,7 +28,7 @@ export interface Sandbox {
   kill(): Promise<void>;
 }
 
-/** @param settings beside those of every test with a worker */
+/** @param settings in addition to those of every test with a worker */
 export async function useSandboxes(settings: Readonly<Record<string, string>> = {}) {
   const { gateways } = await useRealService(2, { DOORS: 'e2b', ...settings });
   const [gateway] = gateways;

@@ -15,7 +15,7 @@ SWALLOWED_GRACE_MS = 5_000
 # The kernel makes the folder HELD when it is held up, and goes on when the test has opened the pipe GO for writing.
 FOLDER = "/tmp/interrupts"
 HELD, GO = f"{FOLDER}/held", f"{FOLDER}/go"
-# The kernel is held up inside C code, not in a frame of a cell. The interrupt comes in the meantime.
+# C code holds up the kernel, so that no code of a cell runs when the interrupt comes.
 SETUP = f"""
 import asyncio, functools, itertools, operator, os, time
 steps = [(os.mkdir, "{HELD}"), (open, "{GO}")]

@@ -44,7 +44,7 @@ WAYS = {
     "a child that still runs": """
 until_closed(lambda writing: fork(lambda: (burn(), os.close(writing), time.sleep(60))))""",
 }
-# Since SIGCHLD is ignored, Linux adds the child's CPU time to that of no parent.
+# Since SIGCHLD is ignored, Linux does not add the child's CPU time to that of its parent.
 UNCHARGED = """
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 until_closed(lambda _: fork(burn))
