@@ -20,7 +20,7 @@ import {
   removeOwned,
 } from './provideDatabase.ts';
 
-/** A gateway has up to eleven connections (docs/run/database.md). Files with up to four gateways run at the same time. */
+/** A gateway has up to eleven connections (docs/run/database.md). Files with up to four gateways run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
 
 /**
