@@ -1,4 +1,4 @@
-/** The image with the agent, its tests and checkers, in which they can be run. */
+/** The image with the agent, its tests and checkers, in which tests and checkers can be run. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';

@@ -13,7 +13,7 @@ import {
 } from '../../testkit/events.ts';
 import type { TestDatabase } from './database.ts';
 
-/** Seals all that is there. */
+/** Seals all events so far. */
 export async function seal({ queries, gatewayId }: Database): Promise<void> {
   await sealAll(queries, { gatewayId, pauses: 0, isOver: () => false });
 }
@@ -36,14 +36,14 @@ export async function addHistory(
   return session;
 }
 
-/** Seals all that is there, and closes the day (UTC) that was so many days ago over it, as if it had been that day. */
+/** Seals all events so far as if it were `daysAgo` days ago, and closes that day (UTC). */
 export async function closeDay(
   db: TestDatabase,
   gateway: Database,
   daysAgo: number,
 ): Promise<void> {
   await seal(gateway);
-  // Nobody can wait for midnight.
+  // A test cannot wait for midnight, so the open day moves into the past.
   await db.sql`UPDATE chain_head SET open_day = (now() AT TIME ZONE 'UTC')::date - ${daysAgo}::int`;
   await seal(gateway);
 }

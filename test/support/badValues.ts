@@ -27,7 +27,7 @@ export const LIMITS = {
 export interface BadValue {
   readonly what: string;
   readonly value: unknown;
-  /** The message and the extensions name this field. Undefined: GraphQL's own validation refuses, in its own words. */
+  /** The message and the extensions name this field. Undefined: GraphQL's own validation refuses the value. */
   readonly field?: string;
   /** The message and the extensions name this limit, too. */
   readonly limit?: number;
@@ -43,7 +43,7 @@ export function badText(field: string, limit: number): readonly BadValue[] {
   ];
 }
 
-/** Bad for every path, whatever happens to the file. */
+/** Bad for every path, whatever the operation. */
 export function badPaths(field: string): readonly BadValue[] {
   return [
     { what: 'holds U+0000', value: 'a\u0000', field },

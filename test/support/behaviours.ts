@@ -107,7 +107,7 @@ export function testBehaviours(
   });
 }
 
-/** The next executions work, and still have the variables unless state was reported as lost. */
+/** Expects that the next executions work, and still have the variables unless state was reported as lost. */
 async function expectTrueState(
   runner: KernelRunner,
   { next, nextStdout = '' }: Behaviour,

@@ -1,4 +1,4 @@
-/** Gateways that build environments with an engine, and try them with workers, that do what each test says. */
+/** Gateways that build environments with an engine and try them with workers. The test programs engine and workers. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,28 +15,28 @@ import {
 } from './programmedRuntime.ts';
 import { type ServingGateway, startServingGateway } from './serviceGateways.ts';
 
-/** What a test has to itself. */
+/** What each test gets afresh. */
 export interface BuildingGateways {
   readonly db: TestDatabase;
   readonly workers: ProgrammedRuntime;
   readonly engine: ProgrammedImages;
   readonly folder: string;
   open(options?: OpenOptions): Promise<ServingGateway>;
-  /** Before the end of the test. */
+  /** Closes a gateway before the end of the test. */
   close(gateway: ServingGateway): Promise<void>;
 }
 
 interface OpenOptions {
-  /** In the place of the engine's. */
+  /** Replace operations of the engine. */
   readonly images?: Partial<Images> | undefined;
   readonly change?: ((database: Database) => Database) | undefined;
   readonly settings?: Record<string, string> | undefined;
 }
 
 /**
- * Makes everything anew before each test, and ends it after it.
+ * Makes a database, an engine and workers before each test, and closes them after it.
  * @param installed the packages that a worker on trial lists
- * @param onBegun called before each test
+ * @param onBegun called with them before each test
  */
 export function useBuildingGateways(
   installed: readonly object[],

@@ -1,6 +1,7 @@
 /**
- * A handmade history like that of a chaos run: two users, every kind of cell and command, contexts, and faults with all
- * their consequences, each reported correctly. Each test spoils it in one way.
+ * A handmade history like that of a chaos run: two users of GraphQL, one of MCP and one of Jupyter, every kind of cell
+ * and command, contexts, and faults with all their consequences, each reported correctly. Each test spoils it in one
+ * way.
  */
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
@@ -46,7 +47,7 @@ interface Run {
   readonly status?: EndStatus;
   readonly errorName?: string;
   readonly stateLost?: boolean;
-  /** By default one with a number. */
+  /** Default: the user's name and a running number. */
   readonly key?: string;
   /** Its kernel dies before the code prints anything. */
   readonly isSilent?: boolean;
@@ -362,7 +363,7 @@ function createLog() {
     call({ user, operation: 'deleteContext', contextId, startedAt, answer });
   }
 
-  /** All of the user's outputs except the first, which came before the watch began. */
+  /** A watch that has seen all of the user's outputs except the first, which came before the watch began. */
   function watched(user: string): WatchRecord {
     const ids = events.flatMap(({ event }) =>
       event.type === 'ExecutionRequested' && event.data.userUuid === user
@@ -436,30 +437,30 @@ function createLog() {
   };
 }
 
-/** Jupyter's door makes one of the ids of the client and its request, and MCP has none. */
+/** Jupyter's door makes the idempotency key of the ids of the client and its request. MCP has none. */
 function idempotencyKeyBy(wire: Wire, key: string): string | null {
   if (wire === 'mcp') return null;
   return wire === 'jupyter' ? `jupyter:${JSON.stringify(['notebook', key])}` : key;
 }
 
-/** The users of a door have a tenant of their own. */
+/** The user of each other wire than GraphQL has a tenant of its own. */
 function tenantBy(wire: Wire): string {
   return wire === 'graphql' ? 'default' : wire;
 }
 
-/** By the default one nobody asks who. */
+/** The checker asks for the actor only of requests by a door, so those by GraphQL have none here. */
 function actorBy(door: Wire): RecordedEvent['metadata']['actor'] {
   return door === 'graphql' ? null : { token: door, role: 'USER', tenant: tenantBy(door), door };
 }
 
-/** The checker's findings in a history with these parts replaced. The audit has compared the events that there are. */
+/** The checker's findings in a history with these parts replaced. The audit's result is made for the events in it. */
 export function foundIn(sound: History, change: Partial<History>): string[] {
   const history = { ...sound, ...change };
   const rest = { ...history.rest, audit: auditOf(history.events) };
   return checkHistory({ ...history, rest }).map(({ type, what }) => `${type}: ${what}`);
 }
 
-/** What the audit says if it has these events, and nothing is wrong with them. */
+/** The audit's result if nothing is wrong with these events. */
 function auditOf({ length: events }: History['events']): RestRecord['audit'] {
   const nothing = { unsealed: 0, outsideHeads: 0, findings: [], findingCount: 0 };
   const verified = { chainId: 'chain', position: events, events, ...nothing };
@@ -515,7 +516,7 @@ const CUT = 30;
 
 interface Sent {
   readonly call: Pick<InputRecord, 'offset' | 'base64' | 'close' | 'answer'>;
-  /** What is recorded of it. */
+  /** The data of the event that records this call. */
   readonly piece: InputPiece;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Preloaded before `@modelcontextprotocol/conformance`, which is written for Node 22: gives its import of `fs` the one name
- * that Node 20 does not have. Only its scenarios for clients call it.
+ * Preloaded before `@modelcontextprotocol/conformance`, which is written for Node 22: adds to its import of `fs` the
+ * one function that Node 20 does not have, `globSync`. Only the package's scenarios for clients call it.
  */
 import { register } from 'node:module';
 

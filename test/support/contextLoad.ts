@@ -17,7 +17,7 @@ export interface Counter {
 
 export interface ShellCounter {
   readonly user: string;
-  /** Unique for the user, and the exit code. */
+  /** Unique for the user. Also the exit code of the command. */
   readonly number: number;
 }
 
@@ -25,7 +25,7 @@ export interface ShellCounter {
 const RAN = 'ran';
 const COUNTS = 20;
 const LINES = [0, 1, 2];
-/** Of a command, which goes on while every gateway is killed. */
+/** The lines that a command prints. Meanwhile, every gateway is killed. */
 const COMMAND_LINES = Array.from({ length: 40 }, (_, index) => index + 1);
 const FILE_BYTES = 200_000;
 const RESTART_PAUSE_MS = 200;
@@ -72,10 +72,10 @@ for i in $(seq ${COMMAND_LINES.length}); do echo '${tag}' $i; sleep 0.2; done; e
       expect(ran).toMatchObject({ exitCode: number, signal: null, stateLost: false });
       expect(ran.stdout).toBe(COMMAND_LINES.map((i) => `${tag} ${i}\n`).join(''));
     },
-    /** The commands of this user that have run, each as often as it did. */
+    /** The tags of this user's commands, one for each time that a command has run. */
     commandsThatRan: async (user: string): Promise<string[]> =>
       (await persist((at) => runCommand(at, user, `sort ${RAN}`))).stdout.trimEnd().split('\n'),
-    /** Uploads a file and downloads it again, until it is over. */
+    /** Uploads a file and downloads it, again and again until `isOver`. */
     moveFiles: async (user: string, isOver: () => boolean): Promise<void> => {
       const path = `${encodeURIComponent(user)}/moved.bin`;
       for (let n = 0; !isOver(); n += 1) {
@@ -90,7 +90,7 @@ for i in $(seq ${COMMAND_LINES.length}); do echo '${tag}' $i; sleep 0.2; done; e
         expect(got.equals(body)).toBe(true);
       }
     },
-    /** Replaces the kernel of a context, until it is over. */
+    /** Restarts the kernel of a context, again and again until `isOver`. */
     restartOften: async (user: string, contextId: string, isOver: () => boolean): Promise<void> => {
       while (!isOver()) {
         await persist((at) => restartKernel(at, user, contextId));

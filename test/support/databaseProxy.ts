@@ -36,7 +36,7 @@ export interface DatabaseProxy {
   /** Ends every connection and accepts none until {@link open}. */
   refuse(): Promise<void>;
   open(): Promise<void>;
-  /** From now on delays everything in both directions by so much. 0: no delay. */
+  /** From now on, delays everything in both directions by this time. 0: no delay. */
   delay(ms: number): void;
   /** Makes all present connections half open: nothing passes any more, and none is closed. New connections work. */
   stall(): void;

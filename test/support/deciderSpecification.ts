@@ -22,7 +22,7 @@ export interface Given<State, Command, Event> {
 }
 
 export interface Outcome<Event> {
-  /** The command records exactly these events. None: what it asks for has happened already. */
+  /** The command records exactly these events: none if the state that it asks for holds already. */
   then(...events: readonly Event[]): void;
   /** The command is refused with a message that matches. */
   thenThrows(words?: RegExp): void;

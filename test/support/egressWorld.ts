@@ -1,4 +1,4 @@
-/** A gateway with a way out, hosts that are listed, and hosts that are not. Needs root, for network namespaces. */
+/** A gateway with egress, hosts in its EGRESS_ALLOW, and hosts not in it. Needs root, for network namespaces. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
@@ -15,13 +15,13 @@ import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { type NamespaceHost, openNamespace } from '../../testkit/namespace.ts';
 
-/** Networks for tests of the amateurs' internet (44.128.0.0/16), which nobody routes. */
+/** Addresses of 44.128.0.0/16, the test network of amateur radio, which nobody routes. */
 export const OWN_ADDRESS = '44.128.7.1';
 export const LISTED = '44.128.7.2';
 export const UNLISTED = '44.128.7.3';
 export const METADATA = '169.254.169.254';
 export const METADATA_6 = 'fd00:ec2::254';
-/** On ports that are not the usual ones. */
+/** A port of HTTP that is not the usual one. */
 const ODD_PORT = 8_080;
 
 const HOSTS: readonly NamespaceHost[] = [
@@ -38,12 +38,12 @@ export const FORBIDDEN = ['oddPort', 'unlisted', 'metadata', 'metadata6'] as con
 export interface EgressWorld {
   readonly gateway: TestGateway;
   connectionsTo(name: string): number;
-  /** The code's answer: what it prints, which is JSON. */
+  /** Runs code that prints JSON; resolves with the value. */
   ask<T>(userUuid: string, code: string): Promise<T>;
   close(): Promise<void>;
 }
 
-/** What names stand for. A name with several lists stands for each of them by turns. */
+/** The addresses of each name. A name with several lists resolves to each of them in turn. */
 const NAMES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'listed.test': [[LISTED]],
   'a.sub.test': [[LISTED]],
@@ -101,7 +101,7 @@ export async function openEgressWorld(
   }
 }
 
-/** Python with `ask(bytes)`: what the proxy answers to one connection, as text, until its end. */
+/** Python that defines `ask(text)`: sends the text on one connection to the proxy, and returns the whole answer. */
 export const ASK = `
 import json, os, socket, threading, time
 PROXY = ("127.0.0.1", 3128)
@@ -125,7 +125,7 @@ const ANSWER_LIMIT_MS = 8_000;
 
 export interface Host {
   readonly port: number;
-  /** Heads of the requests that came, as they came. */
+  /** The heads of all requests, as they were received. */
   readonly requests: readonly Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>[];
   /** The bodies of these requests, once they were whole. */
   readonly bodies: readonly string[];
@@ -176,7 +176,7 @@ export async function startHost(name: string, answer?: RequestListener): Promise
   };
 }
 
-/** A server of bytes on loopback. */
+/** A TCP server on loopback, which hands each connection to `serve`. @returns its port */
 export async function startBytes(serve: (socket: Socket) => void): Promise<number> {
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => undefined);
@@ -204,7 +204,7 @@ export interface GateOptions {
   readonly settings: Readonly<Record<string, string>>;
   readonly queries: EgressDeps['queries'];
   readonly session?: Partial<EgressSession>;
-  /** Of another gate: this one serves another session of the same gateway. */
+  /** The egress of another gate. Then this gate serves another session of the same gateway. */
   readonly egress?: Egress;
 }
 

@@ -1,4 +1,4 @@
-/** What test/support/jupyterClients/everyMessage.py is answered, by Jupyter's own server as by the gateway. */
+/** The answers that test/support/jupyterClients/everyMessage.py gets from Jupyter's own server and from the gateway. */
 import { expect } from 'vitest';
 
 const input = (code: unknown, execution_count: number) => [
@@ -60,7 +60,7 @@ export const EVERY_ANSWER = {
     ],
   },
   silent: { iopub: [printed('seen\n')], reply: okReply(3) },
-  // Shown with the number of the next cell, answered with that of the last one.
+  // The result has the number of the next cell, and the reply that of the last one.
   unnumbered: { iopub: [input(code, 4), result('43', 4)], reply: okReply(3) },
   expressions: {
     iopub: [input('pass', 4)],

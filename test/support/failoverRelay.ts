@@ -10,12 +10,13 @@ export interface FailoverRelay {
 }
 
 /**
- * Each new connection goes to the first of these ports of this host where somebody listens. Like a load balancer, the
- * relay asks the next one if a gateway that is just ending takes a connection and closes it without an answer, unless
- * the request may have changed something. JupyterLab's client would wait for 10 to 30 s after such an end.
+ * Passes each new connection to the first of these ports of this host on which a gateway listens. A gateway that is
+ * just ending may accept a connection, and close it without an answer. Then the relay, like a load balancer, passes the
+ * request to the next gateway, unless the request may have changed something. Without this, JupyterLab's client would
+ * wait for 10 to 30 s.
  */
 export async function startFailoverRelay(ports: readonly number[]): Promise<FailoverRelay> {
-  /** Both ends of each connection. A client is here from its first moment, so that no connection outlives a cut. */
+  /** The sockets of both sides. A client's is added as soon as it is accepted, so that no connection outlives a cut. */
   const ends = new Set<Socket>();
   const keep = (end: Socket) => {
     ends.add(end);
@@ -24,7 +25,7 @@ export async function startFailoverRelay(ports: readonly number[]): Promise<Fail
     end.on('close', () => ends.delete(end));
   };
 
-  /** @param sent what the client has sent, and no gateway has answered */
+  /** @param sent chunks that the client has sent and that no gateway has answered */
   function pass(client: Socket, [port, ...others]: readonly number[], sent: readonly Buffer[]) {
     if (port === undefined) return void client.destroy();
     const gateway = connect(port, '127.0.0.1');
@@ -71,7 +72,7 @@ export async function startFailoverRelay(ports: readonly number[]): Promise<Fail
   };
 }
 
-/** Whether another gateway may be asked the same: nothing was asked yet, or it only reads. */
+/** Whether another gateway may get the same request: nothing was sent yet, or the request only reads. */
 function isRepeatable(sent: readonly Buffer[]): boolean {
   return sent.length === 0 || Buffer.concat(sent).toString('latin1').startsWith('GET ');
 }

@@ -7,7 +7,7 @@ import { validateNewPath, validatePath } from '../../src/service/validate.ts';
 
 const HOME = '/home/user';
 
-/** An entry as a worker tells it. @param path from the root */
+/** An entry as a worker describes it. @param path from the root */
 export function entryOf(path: string, more: Partial<FileEntry> = {}): FileEntry {
   return {
     path,
@@ -35,10 +35,10 @@ export class FilesInMemory {
   readonly begun = new Promise<void>((resolve) => {
     this.#begin = resolve;
   });
-  /** The last writing. */
+  /** Settles when the last writing has ended. */
   last: Promise<unknown> = Promise.resolve();
 
-  /** @param failure what every writing fails with, before anything is read */
+  /** @param failure the error with which every writing fails before it reads anything */
   constructor(failure: DomainError | null = null) {
     this.#failure = failure;
   }

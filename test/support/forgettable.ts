@@ -146,7 +146,7 @@ async function run(
       secretInput: { executionId, offset: data.offset, bytes: Buffer.from(mark('secret')) },
     });
   }
-  // The values come into the statistics while they are there.
+  // The planner's statistics take up the values of the variables, whose row is deleted later.
   await db.sql`ANALYZE`;
   const change = { path: mark('changed'), change: 'CREATED', size: 1, modifiedAt: at() } as const;
   const items = [...outputsWith(mark), { kind: 'finish' } as const];
@@ -177,7 +177,7 @@ async function changeFiles({ gateway: { store }, mark }: World, session: Session
   await request({ path: mark('pending') });
 }
 
-/** What code has asked for outside. */
+/** Records connections of code to hosts. */
 async function reach({ gateway, mark }: World, { id: sessionId }: Session) {
   const minute = new Date();
   const [first, second] = [mark('host'), mark('hosttoo')];
@@ -207,7 +207,7 @@ async function grant({ gateway, tenant, userUuid, mark }: World) {
   await commitOne(store, { stream: 'quota', id: quotaId, state: null, events });
 }
 
-/** What gateways keep for each other. */
+/** Adds rows that gateways keep for each other. */
 async function wait({ db, tenant, mark }: World, { id }: Worker) {
   const places = { [tenant]: { calls: 1, places: [[mark('hash'), 1]] } };
   await db.sql`
@@ -306,7 +306,7 @@ type Mark = (what: string) => string;
 /** A text that is nowhere else. */
 export const newMark = (what: string) => `zq${what}${randomBytes(6).toString('hex')}`;
 
-/** Two of them, because PostgreSQL's statistics have no value of a table with a single row. */
+/** Two variables, because PostgreSQL's statistics keep no value of a table with a single row. */
 const variablesWith = (mark: Mark) => ({
   [mark('variable')]: mark('value'),
   [mark('variable')]: mark('value'),
@@ -334,8 +334,8 @@ export const NONE_OF_EACH: Readonly<Record<string, number>> = Object.fromEntries
 );
 
 /**
- * Where a text is, in any of the forms in which it could be stored: itself, in hexadecimal, in base64, or as a SHA-256.
- * All tables of all schemas are searched, and the statistics of the planner.
+ * The tables with any of these texts, in any form in which a text could be stored: as it is, in hexadecimal, in base64,
+ * or as a SHA-256. All tables of all schemas are searched, and the statistics of the planner.
  */
 export async function searchEverywhere(
   { sql }: Pick<TestDatabase, 'sql'>,

@@ -1,4 +1,4 @@
-/** The doors that the test of hostile callers goes through: a door gets all its cases by a row here. */
+/** The doors in the test of hostile callers. A door with a row here gets all cases of that test. */
 
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
@@ -10,23 +10,23 @@ import { useServiceGateways } from './serviceGateways.ts';
 
 export interface HostileRow {
   readonly door: ServedDoor;
-  /** A request that would create something, if only its caller might come in. */
+  /** A request that would create something if its caller were let in. */
   readonly method: 'POST';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: object;
   /** How the door sends a token in a header. */
   readonly tokenHeader: (token: string) => Readonly<Record<string, string>>;
-  /** What it answers without a token, and with a wrong one. */
+  /** The status of the answer without a token, and with a wrong one. */
   readonly missing: number;
   readonly wrong: number;
-  /** What it answers to a body that is no JSON. */
+  /** The status of the answer to a body that is no JSON. */
   readonly malformed: number;
   /** If the door has WebSockets. */
   readonly sockets?: {
-    /** The path of one to what the request above made, from its answer. */
+    /** The path of a WebSocket to the thing that the request above has made, by the answer to that request. */
     readonly path: (made: unknown) => string;
-    /** The path of one to nothing. */
+    /** The path of a WebSocket to a thing that does not exist. */
     readonly unknown: string;
     readonly protocol: string;
   };
@@ -123,7 +123,7 @@ export async function useHostileGateway() {
     return { status: answer.statusCode, text: await text(answer) };
   }
 
-  /** Whatever a caller could create. */
+  /** The numbers of all things that a caller could create. */
   async function created(): Promise<unknown> {
     const [counts] = await db.sql`
       SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM executions) AS executions,

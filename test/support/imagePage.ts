@@ -18,7 +18,7 @@ interface Contents {
 const LOOK = readFileSync(new URL('../fixtures/imageContents.py', import.meta.url), 'utf8');
 const PAGE_WIDTH = 120;
 
-/** The page with its made part replaced by what the image has now. */
+/** The page, with the part between its marks made anew from the image. */
 export async function withContents(page: string, image: string): Promise<string> {
   const [begin, end] = ['<!-- made from the image -->\n', '<!-- end -->\n'];
   const [before, rest] = page.split(begin);
@@ -60,7 +60,7 @@ function printedContents({ sections, packages }: Contents): string {
   return `\n${blocks.map(wrapped).join('\n\n')}\n\n`;
 }
 
-/** The modules that the tables do not have yet: some packages share a folder. */
+/** The modules that the tables do not have yet. (Packages that share a folder name the same module.) */
 function modulesOf(packages: readonly Package[], tables: string): string {
   const found = packages.flatMap(({ modules, version }) =>
     modules.map((name) => [`\`${name}\``, version] as const),

@@ -16,7 +16,7 @@ import { until } from '../../testkit/until.ts';
 const PAGE = readFileSync(new URL('../../docs/run/gateways.md', import.meta.url), 'utf8');
 
 export interface TestInstallation {
-  /** One more gateway, of this release or another. Resolves when it serves. */
+  /** Starts one more gateway, of this release or another. Resolves when it serves. */
   start(settings?: Readonly<Record<string, string>>, release?: BuiltRelease): Promise<TestGateway>;
   /** The address of the database, for a test that puts a proxy in front of it. */
   readonly address: DatabaseAddress;
@@ -107,13 +107,13 @@ const MAX_USER_CHARS = 100;
 
 export let installation: TestInstallation;
 export let gateways: readonly [TestGateway, TestGateway];
-/** The first of them. */
+/** The first of the two. */
 export let gateway: TestGateway;
 export let other: TestGateway;
 /** The user of the present test. */
 export let user: string;
 
-/** Starts them before the tests of the file that calls this, and ends them afterwards. */
+/** Starts both gateways before the tests of the file that calls this, and ends them afterwards. */
 export function useTwoRealGateways(): void {
   beforeAll(async () => {
     installation = await createInstallation({ MIN_IDLE_WORKERS: '0' });

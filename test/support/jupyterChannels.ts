@@ -1,4 +1,4 @@
-/** The Jupyter door over a service that a test plays, and clients of its WebSockets that send whatever they like. */
+/** The Jupyter door with a service that the test simulates, and WebSocket clients that can send any message. */
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
@@ -16,7 +16,7 @@ import { openSession, queuedExecution } from './states.ts';
 import { secretOf, tokensFor } from './testDoor.ts';
 import { startTransport } from './transportServer.ts';
 
-/** What a client got. */
+/** A message that a client got. */
 export interface Got {
   readonly msg_type: string;
   readonly parent_header: { readonly msg_id?: string; readonly session?: string };
@@ -25,12 +25,12 @@ export interface Got {
 
 export interface RawClient {
   readonly got: readonly Got[];
-  /** Resolves with what came since the last call, when the request with this id is over. */
+  /** Resolves when the request with this id is over, with all messages since the last call. */
   untilIdle(msgId: string): Promise<readonly Got[]>;
   send(header: Readonly<Record<string, unknown>>, content?: unknown, channel?: string): void;
 }
 
-/** A kernel of the token `mine`, which accepts all code and runs none: the test tells what happens. */
+/** A kernel of the token `mine`. It accepts all code and runs none: the test reports with `tell` what happens. */
 export async function startChannels() {
   const session = openSession({ userUuid: 'mine:jupyter:1', tenant: 'blue' });
   const view: KernelView = {
@@ -83,7 +83,7 @@ export async function startChannels() {
   };
 }
 
-/** The execution of a request, which has run. */
+/** The finished execution of a request. */
 export function executionOf({ idempotencyKey = null }: ExecuteRequest): Execution {
   const at = new Date();
   const ran = { startedAt: at, finishedAt: at, status: 'OK', executionCount: 1 } as const;
@@ -113,7 +113,7 @@ async function* newsFrom(
   followers.delete(follower);
 }
 
-/** A client that does not say what it calls itself. */
+/** A client that sends no session id in its URL. */
 async function connect(port: number, kernelId: string): Promise<RawClient> {
   const path = `/t/${secretOf('mine')}/api/kernels/${kernelId}/channels`;
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);

@@ -1,4 +1,4 @@
-/** An agent of its own for the tests of a block, which hold what the gateway expects of kernels. */
+/** An agent for each describe block whose tests state what the gateway expects of kernels. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
 
-/** The kernel of the current describe block. It is there once the block's tests run. */
+/** The kernel of the current describe block, available once the block's tests run. */
 export interface ContractKernel {
   readonly server: AgentServer;
   readonly runner: KernelRunner;

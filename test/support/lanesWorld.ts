@@ -1,5 +1,5 @@
 /**
- * A worker with several lanes, without a database or a socket: its agent, what is stored, and gateways that take the
+ * A worker with several lanes, without a database or a socket: its agent, its stored rows, and gateways that take the
  * worker over from each other.
  */
 import { type Context, type ContextEvent, evolveContext } from '../../src/domain/context.ts';

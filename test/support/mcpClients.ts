@@ -1,4 +1,4 @@
-/** The clients of MCP that hosts are made of, unmodified, behind one interface: so that one test is for each of them. */
+/** The MCP clients that hosts use, unmodified, behind one interface, so that one test can run with each of them. */
 import { createMCPClient } from '@ai-sdk/mcp';
 import { MultiServerMCPClient } from '@langchain/mcp-adapters';
 import {
@@ -116,7 +116,7 @@ function overHttp(url: string, headers: Readonly<Record<string, string>>): Trans
   return new Http2(new URL(url), { requestInit: { headers } });
 }
 
-/** By way of `cellhouse mcp`, which has the token in its environment. */
+/** Through `cellhouse mcp`, which gets the token in its environment. */
 function overStdio(url: string, { Authorization = '' }: Readonly<Record<string, string>>) {
   return new Stdio2({
     command: process.execPath,
@@ -168,7 +168,7 @@ const langchain: ClientKind = {
   },
 };
 
-/** One text is an object in JSON, with the data; with images it is a list in the form of a model's provider. */
+/** The content is JSON of the one text block with the data. If there are images, it is a list in a provider's form. */
 function langchainAnswer(message: unknown): Omit<ToolAnswer, 'isError'> {
   const { content } = message as { content: unknown };
   if (typeof content === 'string') {
@@ -184,7 +184,7 @@ function langchainAnswer(message: unknown): Omit<ToolAnswer, 'isError'> {
   return { ...answerOf({ content }), images };
 }
 
-/** A result with `isError` is an exception there, with the text of the result behind a few words. */
+/** This client throws for a result with `isError`. The message of the error has the text of the result at its end. */
 function langchainError(error: unknown): ToolAnswer {
   const [, text] =
     /^MCP tool .*? returned an error: (.*)$/s.exec(String((error as Error).message)) ?? [];
@@ -192,7 +192,7 @@ function langchainError(error: unknown): ToolAnswer {
   return { text, images: [], data: null, isError: true };
 }
 
-/** A host that only starts commands. */
+/** The client of a host that can only start commands. */
 export const STDIO_CLIENT = v2('over stdio', { pin: '2026-07-28' }, overStdio);
 
 export const MCP_CLIENTS: readonly ClientKind[] = [

@@ -1,7 +1,7 @@
 /**
- * Hosts in a network namespace: `node namespaceHost.mjs <JSON>`, where the JSON is a list of `{name, address, port}`. Each
- * answers over HTTP with its name, redirects `/to?URL`, takes what is uploaded, sends `/bytes?COUNT`, and echoes what comes
- * after an upgrade. It prints `listening`, and then a line for each connection: the name of the host that it came to.
+ * Hosts in a network namespace: `node namespaceHost.mjs <JSON>`, where the JSON is a list of `{name, address, port}`.
+ * Each answers over HTTP with its name, redirects `/to?URL`, accepts uploads, sends COUNT bytes for `/bytes?COUNT`, and
+ * echoes all bytes after an upgrade. The program prints `listening`, and then a host's name for each connection to it.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -32,9 +32,9 @@ import { createErrorMask } from '../../src/server/graphql/maskErrors.ts';
 import type { Principal } from '../../src/service/principal.ts';
 import type { Service } from '../../src/service/service.ts';
 
-/** Fields within fields. Types refer to each other in circles. */
+/** How deep fields are nested. There must be a limit, because types refer to each other in circles. */
 const MAX_DEPTH = 4;
-/** An argument that may be left out is given so often. */
+/** How often an optional argument is given. */
 const GIVEN = 0.4;
 const MAX_ITEMS = 2;
 
@@ -84,7 +84,7 @@ function operationOf(
   const document = parse(`${kind} ${declared && `(${declared})`} { ${text} }`);
   const [problem] = validate(schema, document);
   if (problem) throw problem;
-  // Each is drawn once now, so that an argument without an entry is found without luck.
+  // Draws every value once, so that an argument that `valueOf` does not know fails always, and not by chance.
   for (const argument of variables.values()) everyField(argument, draws);
   return {
     kind,
@@ -101,7 +101,7 @@ type Field = NonNullable<
   ReturnType<NonNullable<ReturnType<GraphQLSchema['getQueryType']>>['getFields']>[string]
 >;
 
-/** The text of one field with all its arguments, and all that is below it. */
+/** The text of one field with all its arguments and all fields below it. Null: nothing can be selected below it. */
 function call(
   schema: GraphQLSchema,
   field: Field,
@@ -119,7 +119,10 @@ function call(
   return `${field.name}${args.length > 0 ? `(${args.join(', ')})` : ''} ${below}`;
 }
 
-/** Null: nothing can be selected at this depth. Fields of the types of an interface have aliases, for they differ. */
+/**
+ * All fields of a type. Null: nothing can be selected at this depth. Each field has an alias with the name of its type,
+ * because fields of one name may differ between the types of an interface.
+ */
 function selection(
   schema: GraphQLSchema,
   type: GraphQLNamedType,
@@ -145,7 +148,7 @@ function selection(
 
 type Input = Pick<GraphQLArgument | GraphQLInputField, 'name' | 'type'>;
 
-/** Undefined: it is left out. */
+/** A value for an argument or an input field. Undefined: it is left out. */
 function given(input: Input, draws: Draws): unknown {
   const isOptional = !isNonNullType(input.type);
   if (isOptional && draws.random() >= GIVEN) return undefined;

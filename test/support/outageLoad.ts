@@ -142,7 +142,7 @@ export async function degradation(gateway: TestGateway): Promise<string | null> 
   return data?.poolStatus.degradation?.reason ?? null;
 }
 
-/** `/readyz` counts the gateway as ready, and says why it can make no worker. */
+/** Expects that `/readyz` counts the gateway as ready, and says why it can make no worker. */
 export async function expectDegraded(gateway: TestGateway, words: string): Promise<void> {
   const ready = await fetch(`${gateway.url}/readyz`);
   expect([ready.status, await ready.json()]).toEqual([
@@ -171,7 +171,7 @@ export async function endOf(gateway: TestGateway, user: string): Promise<(string
   return [data?.session.closeReason, data?.session.worker.endReason];
 }
 
-/** Every call was served promptly by the same kernel and ran once. */
+/** Expects that the same kernel has served every call promptly, and that each call ran once. */
 export function expectWhole(calls: readonly Call[]): void {
   expect(calls.map(({ resultText }) => resultText)).toEqual(
     calls.map((_, index) => String(index + 1)),
@@ -180,6 +180,7 @@ export function expectWhole(calls: readonly Call[]): void {
   expect(Math.max(...calls.map(({ tookMs }) => tookMs))).toBeLessThan(LIVE_CALL_LIMIT_MS);
 }
 
+/** Expects that each newcomer was served or refused in time, and that refusals within the outage give its reason. */
 export function expectServedOrTold(newcomers: readonly Call[], { from, to }: Outage): void {
   for (const { tookMs, code } of newcomers) {
     expect(tookMs).toBeLessThan(NEWCOMER_WAIT_MS + ANSWER_ALLOWANCE_MS);

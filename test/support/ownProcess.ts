@@ -1,4 +1,4 @@
-/** What a test measures of its own process and machine: memory after a collection, and waiting for a CPU. */
+/** Measures the test's own process and machine: memory after a garbage collection, and waiting for a CPU. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';

@@ -1,4 +1,4 @@
-"""Calls the predecessor's API as its users did, with one of their libraries, and prints what came as JSON lines.
+"""Calls the predecessor's API as its users did, with one of their libraries, and prints the answers as JSON lines.
 
 Usage: predecessorCaller.py requests|httpx URL TOKEN
 """

@@ -38,7 +38,7 @@ export interface ProgrammedRuntime {
    * names no features, and reports no process ids of commands.
    */
   isFormer: boolean;
-  /** What code prints, if it prints anything. */
+  /** Returns what code prints. Null: nothing. */
   printed: (code: string) => string | null;
   /** The images of the workers that were made, in their order. */
   readonly imagesUsed: readonly string[];
@@ -143,17 +143,17 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   return made;
 }
 
-// Images that are in this process alone: what a build prints and how it ends is up to the test.
+// Images that exist only in this process. The test decides what a build prints and how it ends.
 
 interface ProgrammedBuild {
   readonly build: ImageBuild;
-  /** Prints, as the engine does. */
+  /** Adds to the output of the build. */
   print(text: string): void;
   /** The build succeeds. */
   succeed(imageId: string, bytes?: number): void;
   /** A program of this step fails. */
   fail(step: number, exitCode?: number): void;
-  /** The build ends with a failure of something else. */
+  /** The build fails for another reason than a step. */
   breakOff(error: Error): void;
   readonly signal: AbortSignal;
 }
@@ -162,11 +162,11 @@ export interface ProgrammedImages {
   readonly images: Images;
   /** Every build that was begun. Each goes on until the test ends it, or its signal is aborted. */
   readonly builds: ProgrammedBuild[];
-  /** The images that there are: by id, the version that each is of. */
+  /** All images: by the id of an image, the version of an environment that it was built for. */
   readonly all: Map<string, ImageBuild['environmentId']>;
   /** The names of images that count as used. */
   readonly used: string[];
-  /** Resolves with the build that is begun as the `count`-th, from 1. */
+  /** Resolves with the `count`-th build, counted from 1, once it has begun. */
   begun(count: number): Promise<ProgrammedBuild>;
 }
 

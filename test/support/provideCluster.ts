@@ -1,7 +1,7 @@
 /**
  * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of
- * this cluster (testkit/sharedServer.ts). Most gateways instead have a database on one shared server, which runs on
- * another copy (testkit/sharedServer.ts).
+ * this cluster. Most gateways instead have a database on one shared server, which runs on another copy
+ * (testkit/sharedServer.ts).
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
@@ -20,7 +20,7 @@ import {
   removeOwned,
 } from './provideDatabase.ts';
 
-/** A gateway has up to eleven (docs/run/database.md). Some files have four gateways, and several files run at a time. */
+/** A gateway has up to eleven connections (docs/run/database.md). Files with up to four gateways run at a time. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
 
 /**

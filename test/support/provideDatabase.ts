@@ -37,8 +37,8 @@ export async function makeTables(server: SocketAddress): Promise<void> {
   await migrate({ ...server, database: WITH_TABLES }, readRelease());
 }
 
-// Folders of embedded PostgreSQL servers that test runs start. A folder's name contains the id of its process. By design,
-// an embedded server outlives the process that started it, so any test run removes what killed ones have left.
+// Folders of embedded PostgreSQL servers that test runs start. A folder's name contains the id of the test process. By
+// design, an embedded server outlives the process that started it. So each test run removes the servers of killed runs.
 
 const PREFIX = 'cellhouse-test-postgres-';
 const OWNED = new RegExp(`^${PREFIX}(\\d+)-`);

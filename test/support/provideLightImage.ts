@@ -4,10 +4,10 @@ import { ensureImageOn } from '../../testkit/testImage.ts';
 import { LIGHT_IMAGE_VARIABLE, workerImage } from '../../testkit/workerImage.ts';
 import { isLong } from '../extent.ts';
 
-/** The first project of a run makes it for all. `npm run test:long` takes the image that users have for everything. */
+/** The first project of a run makes the image for all. In `npm run test:long`, all workers have the image of users. */
 export default async function provideLightImage(): Promise<void> {
   if (isLong || process.env[LIGHT_IMAGE_VARIABLE] !== undefined) return;
-  // Then tests without workers run, and others say what they miss.
+  // Without WORKER_IMAGE, only tests without workers can run. The others name the missing variable.
   if (!process.env.WORKER_IMAGE) return;
   process.env[LIGHT_IMAGE_VARIABLE] = await ensureImageOn(new Docker(), workerImage(), {
     name: 'light',

@@ -71,7 +71,7 @@ const sendInput = (field: string, bad: readonly BadValue[]) =>
   rows(`SendInputInput.${field}`, SEND, bad, {
     given: (value) => ({ executionId: 'a', data: { text: 'a' }, [field]: value }),
   });
-/** The only field of the content. */
+/** Sends content that has only this field. */
 const content = (field: 'text' | 'base64', bad: readonly BadValue[]) =>
   rows(`ContentInput.${field}`, SEND, bad, {
     given: (value) => ({ executionId: 'a', data: { [field]: value } }),

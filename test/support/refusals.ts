@@ -129,7 +129,7 @@ const interrupt = (field: string, bad: readonly BadValue[]) =>
     given: (value) => ({ executionId: 'nothing', [field]: value }),
   });
 
-/** A note of a new session. */
+/** An entry in the metadata of a new session. */
 const note = (field: string, bad: readonly BadValue[]) =>
   rows(`MetadataEntryInput.${field}`, OPEN, bad, {
     given: (value) => ({
@@ -228,7 +228,7 @@ const writeFile = (field: string, bad: readonly BadValue[]) =>
     }),
   });
 
-/** Rows for a mutation that changes a file. `beside`: what else its input needs. */
+/** Rows for a mutation that changes a file. `beside`: the other fields that its input needs. */
 const fileChange =
   (name: 'makeDirectory' | 'moveFile' | 'deleteFile', beside: object) =>
   (field: string, bad: readonly BadValue[]) => {
@@ -283,7 +283,7 @@ const BAD_ENUM: readonly BadValue[] = [{ what: 'is none of its values', value: '
 
 const PAGE = '{ pageInfo { endCursor } }';
 
-/** Rows for the paging arguments that every list has. `call` is the start of the field, e.g. `sessions(`. */
+/** Rows for the paging arguments that every list has. */
 function pages(field: string): Refusal[] {
   return [
     ...rows(
@@ -299,7 +299,7 @@ function pages(field: string): Refusal[] {
   ];
 }
 
-/** Rows for a list of something that is there. `call` is how that is got, e.g. `session(id: $known)`. */
+/** Rows for a list of an object that exists. `call` is the field that gives the object, e.g. `session(id: $known)`. */
 function nested(
   at:
     | 'Session.events'

@@ -22,7 +22,7 @@ export interface RetryingClient {
 const MAX_RETRIES = 50;
 const CLOSED_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
-/** @param urls of all gateways, stopped ones too; read anew for each call */
+/** @param urls the URLs of all gateways, also of stopped ones. They are read anew for each attempt */
 export function createRetryingClient(urls: readonly string[], token: string): RetryingClient {
   const agent = new Agent({ keepAlive: true });
   const failures: string[] = [];

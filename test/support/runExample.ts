@@ -1,4 +1,4 @@
-/** Runs a file of examples/ against a test's gateway, with the command that the README or a page for users prints for it. */
+/** Runs a file of examples/ against a test's gateway, with the command that the README or a page prints for it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
@@ -18,7 +18,7 @@ export interface ExampleOptions {
   /** Words to add. */
   readonly more?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Its standard input. Without it, that is empty. */
+  /** Its standard input. Default: empty. */
   readonly input?: Readable;
   /** Called with each piece of standard output. */
   readonly onText?: (piece: string) => void;

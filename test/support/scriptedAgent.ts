@@ -20,7 +20,7 @@ export interface ScriptedAgent {
   bootId: string;
   /** If set: refuses upgrades with this status. */
   refuseWith: number | null;
-  /** If set: sends no hello and replays nothing, so that the test can send what it likes. */
+  /** If set: sends no hello and replays nothing, so that the test decides what is sent first. */
   isSilent: boolean;
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
   /** If set: gets the socket of an upgrade, which is not answered. */
@@ -192,7 +192,7 @@ export class Refusal {
   }
 }
 
-/** Records the agent's HTTP requests and answers them with `answer`; null: never answers. */
+/** Records the HTTP requests to the agent, and answers each with the result of `answer`. Null: it gets no answer. */
 export function recordCalls(
   agent: ScriptedAgent,
   answer: (call: HttpCall) => unknown | null,
@@ -224,7 +224,7 @@ export function recordCalls(
 export interface InputAgent {
   /** All calls, in order. */
   readonly calls: readonly HttpCall[];
-  /** What it has taken for the execution. */
+  /** The input that it has taken for the execution. */
   taken(id: string): string;
   isClosed(id: string): boolean;
   /** How many further bytes it takes. */

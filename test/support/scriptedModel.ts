@@ -1,7 +1,7 @@
 /**
- * A stand-in for OpenAI's models over HTTP, for programs whose framework calls a model. It calls the tool `execute_code`
- * with one code after another, and then answers with the first number of the last result. It speaks both wires that the
- * frameworks' providers take, Chat Completions and Responses, without streams.
+ * A stand-in for OpenAI's models over HTTP, for programs whose framework calls a model. It calls the tool
+ * `execute_code` with one code after another, and then answers with the first number of the last result. It has the two
+ * APIs that the frameworks call, Chat Completions and Responses, without streaming.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -12,7 +12,7 @@ import { json } from 'node:stream/consumers';
 export interface Told {
   /** The names of the tools that the model may call. */
   readonly tools: readonly string[];
-  /** What the tool has given so far, each as one text. */
+  /** The results of the tool so far, each as one text. */
   readonly results: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export interface ScriptedModel {
   close(): Promise<void>;
 }
 
-/** @param codes what the model has executed, in this order */
+/** @param codes the codes with which the model calls the tool, in this order */
 export async function startScriptedModel(codes: readonly string[]): Promise<ScriptedModel> {
   const requests: Told[] = [];
   const server = createServer(async (request, response) => {

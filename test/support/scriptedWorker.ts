@@ -214,7 +214,7 @@ export async function startScriptedWorker(
 /** How many commands of a session run at the same time. */
 export const MAX_COMMANDS = 2;
 
-/** How much input an execution may be sent. */
+/** The most bytes of input that an execution may be sent. */
 export const MAX_INPUT_BYTES = 200_000;
 
 /** In these workers, an execution that has an idempotency key is in the lane of that name. */
@@ -271,7 +271,7 @@ export function actingGateway(database: Database) {
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
       deleteContext(deps, holderOf(tenant), userUuid, id),
-    /** Ends the gateway as a kill would: it stores and sends nothing more. Only its leases are free at once. */
+    /** Ends the gateway almost like a kill: it stores and sends nothing more. But its leases are free at once. */
     die: async () => {
       await heldWorkers.close(0);
       await database.close();
@@ -300,7 +300,7 @@ export interface TwoGateways {
  */
 export async function useTwoGateways(beforeTest: (fresh: TwoGateways) => void) {
   const db = await useDatabase();
-  /** A gateway that only looks. */
+  /** A gateway that only reads. */
   const observer = await db.open();
   const execution = (id: ExecutionId) => observer.queries.execution(id);
   let fresh: TwoGateways;

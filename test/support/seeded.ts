@@ -1,6 +1,7 @@
 /**
- * The one seed of all random tests. `npm test` always makes the same choices, so what it finds it finds again.
- * `npm run test:long` takes a new seed each time, and prints it; `SEED=7 npm run test:int -- <file>` repeats its choices.
+ * The one seed of all random tests. `npm test` always makes the same choices, so a failure happens again.
+ * `npm run test:long` takes a new seed each time, and prints it. `SEED=7 npm run test:int -- <file>` repeats the
+ * choices of seed 7.
  */
 import fastCheck from 'fast-check';
 
@@ -10,5 +11,5 @@ if (!Number.isSafeInteger(SEED))
 
 fastCheck.configureGlobal({ seed: SEED });
 
-/** Property tests take fast-check from here, so that it begins with {@link SEED}. */
+/** Property tests import fast-check from here, so that it uses {@link SEED}. */
 export { default as fc } from 'fast-check';

@@ -112,7 +112,7 @@ interface ServiceGateways {
   userUuid(): string;
 }
 
-/** @param settings of all gateways that are not started with others */
+/** @param settings of all gateways that are not started with settings of their own */
 export async function useServiceGateways(settings: Settings = {}): Promise<ServiceGateways> {
   const db = await useDatabase();
   const socketDir = mkdtempSync(join(tmpdir(), 'ch-service-'));
@@ -186,8 +186,8 @@ export async function useRealService(
   return { db, gateways };
 }
 
-// The product's service with only a database behind it: everything that reads works, everything that needs a worker
-// fails.
+// The product's service with only a database behind it: operations that only read work, and operations that need a
+// worker fail.
 
 export function databaseService(database: Database, maxResponseBytes = 1_000_000): Service {
   const config = { ...loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' }), maxResponseBytes };
@@ -203,7 +203,7 @@ export function databaseService(database: Database, maxResponseBytes = 1_000_000
   return composeService(config, { database, pool, environments, sharedOutput, logger }).service;
 }
 
-/** Ends the idle workers, and resolves with those that were made in their place: as many, so that the pool is full. */
+/** Ends the idle workers, and waits until the pool has MIN_IDLE_WORKERS new ones. Resolves with the new ones. */
 export async function replaceIdle(
   { pool }: Pick<ServingGateway, 'pool'>,
   queries: Pick<Queries, 'workersInStates'>,

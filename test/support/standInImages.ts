@@ -30,7 +30,10 @@ export async function provideImages(): Promise<() => Promise<void>> {
   };
 }
 
-/** A stand-in that a killed run left does not count: it is made anew, quickly, from the engine's cache. */
+/**
+ * Whether the image is present or can be pulled. A stand-in that a killed run has left does not count: it is built
+ * again, quickly, from the engine's cache.
+ */
 async function canBeHad(image: string): Promise<boolean> {
   const isStandIn = '{{index .Config.Labels "cellhouse.stand-in"}}';
   const found = await run('docker', ['image', 'inspect', '--format', isStandIn, image]).catch(

@@ -1,4 +1,4 @@
-/** Two tenants that call everything at random, and the judge of what they are shown. */
+/** Two tenants that call all operations at random, and the check that no answer shows anything of the other tenant. */
 import { createRandom } from '../../chaos/random.ts';
 import { schema } from '../../src/schema/index.ts';
 import { AUTH_TOKEN_HOLDER, type Principal, sees } from '../../src/service/principal.ts';
@@ -16,11 +16,11 @@ import {
 } from './tenantValues.ts';
 
 const CALLERS_AT_ONCE = 12;
-/** Answers are judged in batches, against all that is recorded by then. */
+/** Answers are judged in batches of this size, against the owners of all ids that are recorded by then. */
 const BATCH = 500;
 /** How long a subscription is read. */
 const FOLLOW_MS = 20;
-/** Each release costs a worker, which takes longer than anything else. */
+/** The share of releases that are carried out. Each release costs a worker, whose making takes longer than all else. */
 const RELEASES = 0.1;
 /** A call of the rarest field is answered without an error once in some tens of times. */
 const MAX_FURTHER_CALLS = 1_000;
@@ -32,7 +32,7 @@ interface Play {
   readonly tenants?: readonly Tenant[];
   /** The only field that is called. Default: all are. */
   readonly only?: string;
-  /** Fields that are called further, after the others, until each was answered without an error. */
+  /** Fields that are called again at the end, until each was answered without an error. */
   readonly until?: readonly string[];
 }
 
@@ -109,7 +109,7 @@ export async function play(db: TestDatabase, plan: Play): Promise<Played> {
   async function callFurther(field: string): Promise<void> {
     const operation = operations.find((each) => each.field === field);
     for (let left = MAX_FURTHER_CALLS; left > 0 && !answered.has(field); left -= 1) {
-      // What the field needs may have to be made first.
+      // Things that the field needs may have to be made first, by other calls.
       await call();
       await call(operation);
     }
@@ -121,7 +121,7 @@ export async function play(db: TestDatabase, plan: Play): Promise<Played> {
   return { problems, answered };
 }
 
-/** What an answer shows that it must not. Null: nothing. What the caller has sent itself may come back. */
+/** What an answer shows that it must not show. Null: nothing. Ids that the caller itself has sent may come back. */
 function problemOf(
   { where, principal, asked, text }: Answered,
   owners: ReadonlyMap<string, Owner>,
@@ -182,7 +182,7 @@ async function tablesOfTenants({ sql }: Pick<TestDatabase, 'sql'>): Promise<stri
   return rows.map(({ name }) => name);
 }
 
-// One tenant that makes the same calls, one at a time, in two worlds: what it is shown there can be compared.
+// One tenant that makes the same calls, one at a time, on two databases, so that the answers can be compared.
 
 /**
  * Fields whose answers depend on how far code has come, on the minute, or on when a worker was made. A worker may be
@@ -205,7 +205,7 @@ interface Sequence {
   readonly tenant: Tenant;
 }
 
-/** What the calls were answered, in order, without what differs from run to run: ids, times and durations. */
+/** The answers to the calls, in order, without the parts that differ from run to run: ids, times and durations. */
 export async function playAlone(
   db: TestDatabase,
   services: readonly Service[],
@@ -247,8 +247,8 @@ async function settled({ sql }: TestDatabase, tenant: Tenant): Promise<void> {
 }
 
 /**
- * The answer, without what errors below its root say. If several fields below one parent fail, GraphQL tells only the
- * error that comes first, and fields are read at the same time.
+ * The answer, without its errors if one of them is below the root. If several fields below one parent fail, GraphQL
+ * reports only the error that comes first. Which one comes first is chance, since fields are read at the same time.
  */
 function withoutRaces(text: string): string {
   const { errors } = JSON.parse(text) as { errors: readonly { path?: readonly unknown[] }[] };
@@ -256,15 +256,15 @@ function withoutRaces(text: string): string {
   return isBelowRoot ? `${text.slice(0, text.lastIndexOf(ERRORS))}${ERRORS}below the root` : text;
 }
 
-/** Ids are numbered in the order in which they come up. */
+/** Replaces parts that differ from run to run. Ids become numbers, in the order in which they come up. */
 function createComparison() {
   const numbers = new Map<string, number>();
   return (text: string) => {
     return (
       text
-        // Whether a call has to wait for a worker depends on others, and may be known a little later at the other gateway.
+        // Whether a call waits for a worker depends on others, and the other gateway may learn it a little later.
         .replace(/"PoolStatus_waitingRequests":\d+/g, '"PoolStatus_waitingRequests":W')
-        // The gateway that made the worker holds it, and either may have made it.
+        // The gateway that made the worker holds it, and either gateway may have made it.
         .replace(/"Event_gatewayId":"[^"]*"/g, '"Event_gatewayId":"G"')
         .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
           if (!numbers.has(id)) numbers.set(id, numbers.size);
@@ -273,7 +273,7 @@ function createComparison() {
         .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'T')
         .replace(/((?:queued|duration|run|ready|cpu)Ms":)[\d.]+/g, '$1N')
         .replace(/[0-9a-f]{64}/g, 'H')
-        // Chosen by chance.
+        // Slots and these paths are chosen by chance.
         .replace(/"slot":\d+/g, '"slot":S')
         .replace(/"\/tmp\/[^"]*"/g, '"P"')
     );

@@ -1,4 +1,4 @@
-/** Values that two tenants put into operations: their own, each other's, and such as nobody knows. */
+/** Values that two tenants put into operations: their own, each other's, and values that exist nowhere. */
 import { newId } from '../../src/process/newId.ts';
 import { RAISE, SAY } from './programmedKernels.ts';
 import { HOLD } from './programmedRuntime.ts';
@@ -6,36 +6,36 @@ import { HOLD } from './programmedRuntime.ts';
 export const TENANTS = ['red', 'blue'] as const;
 export type Tenant = (typeof TENANTS)[number];
 
-/** The same in both tenants. */
+/** Users with the same names in both tenants. */
 const SHARED_USERS = ['ann', 'ann-2', 'bob'] as const;
 /** Types of the schema that have ids. */
 const KINDS = ['Execution', 'Session', 'Worker', 'Context', 'Event'] as const;
-/** What `id` is that of, by the field whose argument it is. */
+/** The type whose id the argument `id` takes, by the field that has this argument. Default: an execution. */
 const KINDS_OF_IDS: Readonly<Record<string, (typeof KINDS)[number]>> = {
   session: 'Session',
   worker: 'Worker',
   context: 'Context',
 };
-/** What is remembered beside them: executions that were asked for with a terminal. */
+/** A further kind of remembered ids: those of executions that were requested with a terminal. */
 const TERMINAL = 'Terminal';
 /** As `operationsOfSchema.ts` names the fields. */
 const ID_OF_KIND = /"(Execution|Session|Worker|Context|Event)_id":"([^"]+)"/g;
-/** So many of the things of a kind that were last seen are used again. */
+/** How many ids of each kind are remembered: those that were seen last. */
 const REMEMBERED = 200;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
-/** Every text that a tenant writes has this in it, in any letters, so that it can be found in answers. */
+/** Every text that a tenant writes contains this, in small or capital letters. So answers can be searched for it. */
 export const markerOf = (tenant: Tenant) => `mk_${tenant}_`;
-/** Every code has this in it, too. */
+/** All code that a tenant sends contains this, too. */
 export const CODE_MARK = 'code_';
 export const uuidsIn = (text: string): string[] => text.match(UUID) ?? [];
 
 export interface TenantValues {
-  /** What follows is drawn for a call of this tenant, to this field. */
+  /** From now on, values are drawn for a call of this field by this tenant. */
   begin(tenant: Tenant, field: string): void;
   /** A value for an argument or input field. @throws Error for a name without an entry */
   valueOf(name: string, type: string): unknown;
-  /** The tenant has asked with these variables, and was given this answer: its ids and cursors are used in later calls, of both tenants. */
+  /** Remembers the ids in the answer to a call with these variables. Later calls of both tenants use them. */
   learn(tenant: Tenant, variables: Readonly<Record<string, unknown>>, answer: string): void;
 }
 
@@ -50,7 +50,7 @@ export function createTenantValues(random: () => number): TenantValues {
     count += 1;
     return `${markerOf(tenant)}${more}${count}`;
   };
-  /** Most of them its own, most others the other tenant's, and some of another kind. */
+  /** Mostly an id that this tenant was shown, else one shown to the other tenant, or a new id. Few of another kind. */
   const idOf = (kind: string) => () => {
     const luck = random();
     if (luck > 0.95) return newId();

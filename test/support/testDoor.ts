@@ -62,7 +62,7 @@ export interface TestTokens {
 }
 
 /**
- * A token book with the tokens that `doors` names.
+ * A token cache with the tokens that `doors` names.
  * @param doors for each token, by its name, the door at which it is valid. Null: at all doors
  * @param users for each token of a single user, by its name, that user
  * @param fresh `TokenEnd.fresh` of all tokens (src/service/access/tokenEnd.ts)

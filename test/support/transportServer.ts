@@ -1,4 +1,4 @@
-/** The server before a service that the test gives, and clients of it over HTTP and WebSocket. */
+/** The real server with a service that the test provides, and clients of it over HTTP and WebSocket. */
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';

@@ -29,7 +29,7 @@ export function readPage(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 }
 
-/** The contents of all fences in a language. */
+/** The contents of all code fences of a language. */
 export function fences(language: string, text: string): string[] {
   const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
   return [...found].map(([, content = '']) => content);

@@ -1,4 +1,4 @@
-/** An agent of its own with its files, and user code that makes trouble in them. */
+/** An agent for one test file, the files of its worker, and user code that interferes with these files. */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from 'vitest';
@@ -10,7 +10,7 @@ import { socketAddress } from '../../src/runtime/docker/workerSocket.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 
-/** The parts of files that are being written, as user code sees them: nobody else does. */
+/** Prints the names of parts, which are files that are still being written. Only user code sees them. */
 const PARTS = `import os
 print([name for _, _, names in os.walk(os.path.expanduser("~")) for name in names if name.startswith(".cellhouse-part-")])`;
 
@@ -20,7 +20,7 @@ export interface FilesOfAgent {
   readonly files: WorkerFiles;
   readonly bootId: string;
   readonly sessionId: string;
-  /** Runs Python as user code, and returns what it printed. It must end well. */
+  /** Runs Python as user code, and returns what it printed. The code must succeed and print nothing on stderr. */
   python(code: string): Promise<string>;
   write(path: WorkerPath, content: Uint8Array | string): Promise<void>;
   read(path: WorkerPath): Promise<string>;
@@ -92,7 +92,7 @@ export function useFilesOfAgent(ociRuntime?: string): () => FilesOfAgent {
   };
 }
 
-/** What became of a file operation: its refusal's code, or `ok`. Anything else is thrown. */
+/** The outcome of a file operation: the code of its refusal, or `ok`. Any other error is thrown. */
 export async function outcomeOf(operation: Promise<unknown>): Promise<string> {
   try {
     await operation;

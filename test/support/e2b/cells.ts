@@ -1,6 +1,6 @@
 /**
- * Code, and what the SDK hands on of it. Each row can run in a sandbox where others have run before. What a row expects is
- * compared by `toMatchObject` with what `summary` makes of an execution.
+ * Code, and what the SDK gives its caller. Each row can run in a sandbox in which other rows have run before. `gives`
+ * is compared by `toMatchObject` with the `summary` of the execution.
  */
 import { expect } from 'vitest';
 import type { Sandbox } from './sdks.ts';
@@ -16,7 +16,7 @@ export interface Cell {
   readonly gives: object;
 }
 
-/** What the callbacks got, event by event, beside what the execution has in the end. */
+/** Runs code; returns parts of its execution and, as `told`, the events that the callbacks got. */
 export async function summary(sandbox: Sandbox, { code, options }: Pick<Cell, 'code' | 'options'>) {
   const out: string[] = [];
   const err: string[] = [];
@@ -150,7 +150,7 @@ export const CELLS: readonly Cell[] = [
   },
 ];
 
-/** The languages, and how each prints a variable of the environment. */
+/** For each language, code that prints the environment variable CITY. */
 export const ENVIRONMENTS = [
   {
     language: 'python',

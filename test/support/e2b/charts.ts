@@ -14,7 +14,7 @@ const isNumber = (value: unknown) => typeof value === 'number';
 const isPointInTime = (point: unknown) =>
   Array.isArray(point) && point.length === 2 && isText(point[0]) && isNumber(point[1]);
 
-/** A list, not empty, all of whose items are so. */
+/** Matches a list that is not empty, and whose items all pass this check. */
 const every = (check: (item: unknown) => boolean): unknown =>
   expect.toSatisfy((list: unknown) => Array.isArray(list) && list.length > 0 && list.every(check));
 const LABELLED_TICKS = {

@@ -1,4 +1,4 @@
-/** The data plane of the E2B door behind the real server, without keys and sandboxes: every call is one of the session. */
+/** The data plane of the E2B door behind the real server. Every call belongs to the same session, without keys. */
 import {
   errorAnswer,
   newSandboxId,
@@ -16,7 +16,7 @@ interface EnvdServer {
   readonly port: number;
   /** What was logged. */
   readonly log: readonly Record<string, unknown>[];
-  /** How many answers were said to be streams. */
+  /** How many answers the door has announced as streams. */
   streams(): number;
   ask(path: string, init?: RequestInit): Promise<Response>;
   /** Calls a unary method. */
@@ -32,8 +32,9 @@ interface Answered {
 }
 
 /**
- * @param handle what is to be tested
- * @param parts what stands in for the service
+ * @param handle the handler under test
+ * @param facts replace parts of each call
+ * @param parts operations that stand in for those of the service
  */
 export async function startEnvd(
   handle: (call: SandboxCall) => Promise<void>,
@@ -121,7 +122,7 @@ export async function allFrames(answer: Response): Promise<ReceivedFrame[]> {
 const OWNER = AUTH_TOKEN_BY_DOOR.e2b;
 const SHELL = { cmd: '/bin/bash', args: ['-l', '-c'] };
 
-/** What is told of a process. */
+/** One event in the stream of a process. */
 export interface ProcessEvent {
   readonly start?: { readonly pid: number };
   readonly data?: Readonly<Record<string, string>>;
@@ -131,14 +132,14 @@ export interface ProcessEvent {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** A stream of events, pulled. */
+/** A stream of events, which the test reads at its own pace. */
 interface Watched {
   readonly pid: number;
-  /** The next events, up to the first for which this is true, with that. */
+  /** The next events, up to and including the first for which this is true. */
   until(isLast: (event: ProcessEvent) => boolean): Promise<ProcessEvent[]>;
-  /** All that is left. Fails if the answer breaks off. */
+  /** All remaining events. Fails if the answer breaks off. */
   rest(): Promise<ProcessEvent[]>;
-  /** Goes away, as a client that disconnects. */
+  /** Disconnects. */
   leave(): void;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The wire as E2B's SDK for Python has it, which cannot be installed everywhere: what it sends (null for what was not
- * given), and how strictly it reads (each key that it takes without asking, lines as `str.splitlines` splits them).
+ * Stands in for E2B's SDK for Python, which cannot be installed everywhere. It sends the same requests, with null for
+ * values that were not given. It reads answers as strictly: the same keys must exist, and lines end as for
+ * `str.splitlines`.
  */
 import type { TestGateway } from '../../../testkit/gateway.ts';
 
@@ -149,7 +150,7 @@ async function answerOf(response: Response): Promise<Answer> {
   };
 }
 
-/** `d.pop(key)` of each of these. @throws Error that names the first that is not there */
+/** Takes these keys, like `d.pop(key)` in the SDK. @throws Error that names the first missing key */
 export function popped<Key extends string>(from: unknown, ...keys: Key[]): Record<Key, unknown> {
   const fields = from as Fields;
   const missing = keys.find((key) => fields?.[key] === undefined);

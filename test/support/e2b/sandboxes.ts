@@ -1,4 +1,4 @@
-/** A sandbox at two gateways in the process of the test, with a real worker, and calls as a client of E2B sends them. */
+/** A sandbox at two gateways in the test's process, with a real worker, and calls as a client of E2B sends them. */
 import { newSandboxId, userOf } from '../../../src/doors/e2b/sandbox.ts';
 import { AUTH_TOKEN_BY_DOOR } from '../../../src/service/principal.ts';
 import { useRealService } from '../serviceGateways.ts';
@@ -11,7 +11,7 @@ export type Line = Readonly<Record<string, unknown>>;
 export interface Sandbox {
   readonly id: string;
   readonly userUuid: string;
-  /** What lets a client in. */
+  /** The access token of its clients. */
   readonly key: string;
   /** Sends a request to envd, at the gateway of this number. */
   envd(at: number, path: string, init?: RequestInit): Promise<Response>;
@@ -23,12 +23,12 @@ export interface Sandbox {
     body?: unknown,
     signal?: AbortSignal,
   ): Promise<Response>;
-  /** What code in it is answered, line by line. @throws if the connection breaks off */
+  /** Runs code; resolves with the lines of the answer. @throws if the connection breaks off */
   run(body: object, at?: number): Promise<Line[]>;
   kill(): Promise<void>;
 }
 
-/** @param settings beside those of every test with a worker */
+/** @param settings in addition to those of every test with a worker */
 export async function useSandboxes(settings: Readonly<Record<string, string>> = {}) {
   const { gateways } = await useRealService(2, { DOORS: 'e2b', ...settings });
   const [gateway] = gateways;

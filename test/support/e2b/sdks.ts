@@ -1,6 +1,6 @@
 /**
- * E2B's own SDK, unmodified, in two installs: with the `e2b` of today and with the one before, which calls other paths.
- * package.json pins both. They know Cellhouse by three variables of the environment alone.
+ * E2B's own SDK, unmodified, in two installs: with the current `e2b`, and with an earlier one, which calls other paths.
+ * package.json pins both. Three environment variables are all that leads them to Cellhouse.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -21,13 +21,13 @@ export interface InstalledSdk {
   readonly sdk: E2bSdk;
 }
 
-/** The same classes at run time, but private members make TypeScript take them for others. */
+/** Both installs have the same classes. Because of private members, TypeScript takes them for different types. */
 export const E2B_SDKS: readonly InstalledSdk[] = [
   { name: nameOf('@e2b/code-interpreter'), sdk: today },
   { name: nameOf('@e2b/code-interpreter-before'), sdk: before as unknown as E2bSdk },
 ];
 
-/** Both packages, with the versions that Node finds from here. */
+/** The names and versions of the SDK and of its `e2b`, as Node resolves them from here. */
 function nameOf(install: string): string {
   const fromHere = createRequire(import.meta.url);
   const fromInstall = createRequire(fromHere.resolve(install));
@@ -36,12 +36,12 @@ function nameOf(install: string): string {
   return `@e2b/code-interpreter ${versionBy(fromHere, install)} with e2b ${versionBy(fromInstall, 'e2b')}`;
 }
 
-/** The two URLs for a client that is to use this gateway, and not the one of the variables. */
+/** The two URLs for a client that is to use this gateway instead of the one in the variables. */
 export function atGateway({ url }: Pick<TestGateway, 'url'>) {
   return { apiUrl: `${url}/e2b`, sandboxUrl: `${url}/e2b` };
 }
 
-/** What a user of the SDK sets, and nothing else of E2B's. */
+/** Sets the variables that a user of the SDK sets, and removes all others of E2B. */
 export function setVariables({ url }: Pick<TestGateway, 'url'>, key: string): void {
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('E2B_')) delete process.env[name];
@@ -73,10 +73,10 @@ export async function e2bKey({ env }: Pick<TestGateway, 'env'>, name: string): P
 // A real gateway with real workers, and the SDK's variables set for it, for the tests of the file that asks for it.
 
 export let gateway: TestGateway;
-/** The key that the variables have. */
+/** The key in the variables. */
 export let key: string;
 
-/** Starts it before the tests of the file that calls this, and ends it afterwards. */
+/** Starts the gateway before the tests of the file that calls this, and ends it afterwards. */
 export function useE2bGateway(): void {
   beforeAll(async () => {
     gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
@@ -92,12 +92,12 @@ export function useE2bGateway(): void {
 export const LONG = 'print("on", flush=True)\nimport time\ntime.sleep(300)';
 
 interface Ended {
-  /** Null if it ended as it should. */
+  /** Null if the call succeeded. */
   readonly error: unknown;
   readonly at: number;
 }
 
-/** Resolves, in an object, with the promise of its end once it has printed. */
+/** Runs code, and resolves once it has printed. The promise of its end is in an object, so that `await` leaves it. */
 export async function runningCode(
   sandbox: Sandbox,
   code = LONG,

@@ -73,20 +73,20 @@ class Kernel:
             elif kind == "stream":
                 text.append(content["text"])
             elif kind == "error":
-                # The executor reads no further, so the rest comes before the answers of the next block.
+                # The executor stops reading here. It reads the remaining messages before the answers of the next block.
                 return {"error": f"{content['ename']}: {content['evalue']}", "traceback": bool(content["traceback"])}
             elif kind == "status" and content["execution_state"] == "idle":
                 return {"text": text, "data": {name: seen(name, value) for name, value in data.items()}}
         raise AssertionError
 
     def called_with(self, code: str) -> dict[str, Any]:
-        """A call of the executor with one block."""
+        """Calls the executor with one block."""
         self.wait_for_ready()
         return self.execute(code)
 
 
 def seen(mime_type: str, value: str) -> str:
-    """What a test may compare."""
+    """The part of a value that a test can compare."""
     if mime_type == "image/png":
         return base64.b64decode(value, validate=True)[:8].hex()
     return value if len(value) < 40 else value.split()[0]

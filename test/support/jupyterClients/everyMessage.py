@@ -1,4 +1,4 @@
-"""Sends every kind of request that a kernel answers, made by `jupyter_client`, and prints what came of each.
+"""Sends every kind of request that a kernel answers, made by `jupyter_client`, and prints the answers.
 
 With the subprotocol `v1`, Jupyter Server's own functions put messages into frames and take them out.
 
@@ -28,7 +28,7 @@ print('é😀')
 """
 ASKS = "from getpass import getpass\nprint(input('name? '), getpass('word? '))"
 LOOP = "import time\nprint('begun')\nwhile True: time.sleep(0.01)"
-# What of a reply is the same at each kernel.
+# The fields of replies that are the same for every kernel.
 KEPT = {"status", "restart", "found", "history", "comms", "ename", "evalue", "indent", "cursor_start", "cursor_end"}
 KEPT |= {"execution_count", "protocol_version", "implementation"}
 
@@ -65,7 +65,7 @@ class Channels:
         return self.traffic.check(parts, channel) | {"channel": channel}
 
     def answers(self, *asked: str) -> dict[str, dict[str, Any]]:
-        """What comes to the requests, until each has its reply and is idle."""
+        """The answers to these requests. Reads until each request has its reply and its idle status."""
         found = {self.traffic.asked(msg_id): {"iopub": [], "reply": None} for msg_id in asked}
         idle = set()
         while len(idle) < len(asked) or any(each["reply"] is None for each in found.values()):
@@ -92,16 +92,16 @@ class Channels:
         return self.ask("execute_request", cell(code, **options))
 
     def stopped(self) -> list[Any]:
-        """Cells that wait behind one that fails."""
+        """Sends two cells while a cell runs that then fails."""
         first = self.send("execute_request", cell("import time; time.sleep(0.5); 1 / 0"))
         others = [self.send("execute_request", cell(code)) for code in ("2", "3")]
         answers = list(self.answers(first, *others).values())
-        # A stock kernel may stop a cell, too, that arrives right after the reply of one that failed.
+        # A stock kernel may also abort a cell that arrives right after the reply of a failed cell. So this comes next.
         self.ask("kernel_info_request", {})
         return answers
 
     def interrupted(self) -> list[Any]:
-        """A cell without an end, and the request that ends it."""
+        """Sends a cell without an end, and the request that interrupts it."""
         running = self.send("execute_request", cell(LOOP))
         while (message := self.next())["header"]["msg_type"] != "stream":
             pass
@@ -110,7 +110,7 @@ class Channels:
         return list(self.answers(running, interrupt).values())
 
     def comm(self) -> list[Any]:
-        """A comm that nobody knows is closed. Such a message has no reply."""
+        """Opens a comm with an unknown target, which the kernel closes. The message gets no reply."""
         asked = self.traffic.asked(self.send("comm_open", {"comm_id": "c", "target_name": "none", "data": {}}))
         seen = []
         while seen[-1:] != ["idle"]:
@@ -122,7 +122,7 @@ class Channels:
         return seen
 
     def shut_down(self) -> dict[str, Any]:
-        """Its reply is the last of the kernel, which may say no more that it is idle."""
+        """Restarts the kernel. Does not wait for idle: the reply may be the last message of the kernel."""
         asked = self.send("shutdown_request", {"restart": True}, "control")
         while True:
             message = self.next()
@@ -145,7 +145,7 @@ def cell(code: str, **options: Any) -> dict[str, Any]:
 
 
 def brief(kind: str, content: dict[str, Any]) -> list[Any]:
-    """What of a message of a cell is the same at each kernel."""
+    """The part of a cell's message that is the same for every kernel."""
     if kind in ("execute_input", "stream", "clear_output"):
         return [kind, content]
     if kind == "error":
@@ -156,7 +156,7 @@ def brief(kind: str, content: dict[str, Any]) -> list[Any]:
 
 
 def nameless(error: str) -> str:
-    """Kernels name cells differently."""
+    """The error with a fixed name for the cell's file, because kernels name that file differently."""
     return re.sub(r"\w+\.py", "cell.py", error)
 
 
@@ -189,7 +189,7 @@ def main(address: str, token: str, protocol: str) -> None:
         "silent": kernel.run("print('seen')", silent=True, store_history=False),
         "unnumbered": kernel.run("quantity += 1; quantity", store_history=False),
         "expressions": kernel.run("pass", user_expressions={"good": "quantity", "bad": "never"}),
-        # A stock kernel might stop the next cell otherwise, which arrives right after the reply.
+        # Otherwise a stock kernel might abort the next cell, which arrives right after the reply.
         "error": kernel.run("{}['key']", stop_on_error=False),
         "syntax": kernel.run("a b"),
         "complete": kernel.ask("complete_request", {"code": "quant", "cursor_pos": 5}),

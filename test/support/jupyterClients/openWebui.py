@@ -1,7 +1,7 @@
 """Speaks to a Jupyter server as Open WebUI's code interpreter does, with its libraries.
 
-Each piece of code has a kernel of its own, started without a body and deleted afterwards. The token is in the query,
-the date of a message is empty, and its WebSocket takes at most 1 MiB in one message.
+Each piece of code has a kernel of its own, started by a request without a body, and deleted afterwards. The token is in
+the query, the dates of messages are empty, and the WebSocket of the client accepts at most 1 MiB in one message.
 
 Usage: openWebui.py ADDRESS TOKEN
 """

@@ -1,7 +1,7 @@
 """Speaks to a Jupyter server as the DockerExecutor of smolagents does, with its libraries.
 
-It has its token in the query, starts a kernel without a body, and opens a WebSocket for each piece of code. Its
-messages have no date and no channel. The final answer of an agent is the value of an exception.
+It sends its token in the query, starts a kernel by a request without a body, and opens a WebSocket for each piece of
+code. Its messages have no date and no channel. The final answer of an agent is the value of an exception.
 
 Usage: smolagents.py ADDRESS TOKEN
 """
@@ -68,7 +68,7 @@ def main(address: str, token: str) -> None:
     for code in (FINAL_ANSWER, VARIABLES):
         run(code, url, traffic)
     actions = [run(code, url, traffic) for code in ACTIONS]
-    # Its executor removes the container of the server. Here the server stays.
+    # The executor then removes the container of the server. Here the server stays.
     ended = requests.delete(f"{address}/api/kernels/{kernel_id}?token={token}").status_code
     answers = {"isReady": is_ready, "created": created.status_code, "actions": actions, "ended": ended}
     print(json.dumps({"answers": answers, "traffic": traffic.report()}))

@@ -1,6 +1,6 @@
-"""Checks every message that a server sends with Jupyter's own means.
+"""Checks every message from a server with Jupyter's own libraries.
 
-`jupyter_client` takes the message apart as it does for a kernel's own, and reads its dates. The schemas of
+`jupyter_client` takes a message apart as it does with messages of kernels, and reads its dates. The schemas of
 `jupyter_kernel_test` check its content. `nbformat` checks that outputs fit into a notebook.
 """
 
@@ -16,12 +16,12 @@ from jupyter_kernel_test import msgspec_v5
 
 PARTS = ("header", "parent_header", "metadata", "content")
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
-# The states of a kernel that a server tells itself, which the schemas do not know because no kernel says them.
+# The states of a kernel that the server itself reports. The schemas do not have them, because no kernel sends them.
 SERVER_STATES = ["restarting", "dead", "terminating", "autorestarting", "unknown"]
 
 _fragments = msgspec_v5.schema_fragments
 _fragments["status"]["properties"]["execution_state"]["enum"] += SERVER_STATES
-# The protocol says a boolean, and every kernel sends one.
+# By the protocol, this is a boolean, and every kernel sends a boolean. The schema is wrong.
 _fragments["input_request"]["properties"]["password"] = {"type": "boolean"}
 _fragments["comm_close"] = {"properties": {"comm_id": {"type": "string"}, "data": {"type": "object"}}}
 # The schemas have `abort` where the protocol and every kernel have `aborted`.
@@ -42,12 +42,12 @@ class Traffic:
         self._asked: set[str] = set()
         self.types: set[str] = set()
         self.faults: list[str] = []
-        # The states of requests that are not busy first and idle last. A stock kernel has some around cells that are
-        # aborted or interrupted, so this is asked of the door only.
+        # For each request whose messages on iopub do not lie between busy and idle: its states. A stock kernel has such
+        # requests around aborted and interrupted cells, so tests demand only of the door that there are none.
         self.untidy: list[list[str]] = []
 
     def asked(self, msg_id: str) -> str:
-        """Notes a request of ours, so that its answers must be whole. Returns its id."""
+        """Notes the id of a request, so that `report` checks the answers to it. Returns the id."""
         self._asked.add(msg_id)
         return msg_id
 
@@ -84,20 +84,20 @@ class Traffic:
             output = nbformat.v4.output_from_msg(message)
             cell = nbformat.v4.new_code_cell(outputs=[output])
             nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
-        # A kernel also tells everybody that it shuts down.
+        # A kernel sends its shutdown reply also on iopub, to all clients.
         is_reply = kind.endswith("_reply") and not (kind == "shutdown_reply" and channel == "iopub")
         expected = ("shell", "control") if is_reply else ("stdin",) if kind == "input_request" else ("iopub",)
         if channel not in expected:
             raise ValueError(f"came on {channel}")
 
     def report(self) -> dict[str, Any]:
-        """What came, and what is wrong with it. Call it when everything has come."""
+        """The types of all messages, and what is wrong with them. Call it when all messages have come."""
         for msg_id in self._asked:
             self._check_answers(msg_id)
         return {"types": sorted(self.types), "faults": self.faults, "untidy": self.untidy}
 
     def _check_answers(self, msg_id: str) -> None:
-        """Between the states busy and idle, and on channels of requests one reply at most."""
+        """Checks that messages on iopub lie between the states busy and idle, and that there is at most one reply."""
         messages = self._by_parent[msg_id]
         states = [
             each["content"]["execution_state"] if each["header"]["msg_type"] == "status" else "other"

@@ -1,6 +1,6 @@
 /**
- * What the scenarios of `@modelcontextprotocol/conformance` look for that is in no product: tools with a fixed answer, and
- * resources with a fixed content. They are added to the product's server, on the product's HTTP stack.
+ * Tools with a fixed answer and resources with a fixed content. The scenarios of `@modelcontextprotocol/conformance`
+ * look for them, and no product has them. They are added to the product's server, on the product's HTTP stack.
  */
 import { inputRequired, type McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
 import { z } from 'zod';
@@ -65,7 +65,7 @@ function addTools(server: McpServer): void {
   );
 }
 
-/** Tools that log. In the protocol's present era, a client gets log messages only if its request names a level. */
+/** Tools that log. Since revision 2026-07-28, a client gets log messages only if its request names a level. */
 function addLogs(server: McpServer): void {
   for (const name of ['test_tool_with_logging', 'test_logging_tool'])
     server.registerTool(name, { description: 'Logs', inputSchema: NOTHING }, async (_, context) => {
@@ -75,7 +75,7 @@ function addLogs(server: McpServer): void {
     });
 }
 
-/** Tools that ask the client. A client that has not said that it can answer must not be asked. */
+/** Tools that ask the client. The server must ask only a client that has declared that it can answer. */
 function addQuestions(server: McpServer): void {
   server.registerTool(
     'test_missing_capability',

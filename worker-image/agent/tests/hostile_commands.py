@@ -1,4 +1,4 @@
-"""Commands that attack whatever is not theirs, by the probes of test/e2e/security. Only in a worker (in_worker.py)."""
+"""Commands that run the probes of test/e2e/security, which attack the worker. Only in a worker (in_worker.py)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`python3 -m tests.in_worker NAME...` runs tests as the agent, in a container that is a worker but for its agent."""
+"""`python3 -m tests.in_worker NAME...` runs tests as the agent's user, in a worker container that has no agent."""
 
 import os
 import sys

@@ -1,8 +1,8 @@
-"""Fork servers that need not import anything: for tests that are about something else.
+"""Fork servers that start at once, for tests that are not about the start of fork servers and kernels.
 
-To import what kernels use takes longer than most tests. So one process imports it, and forks a fork server whenever a
-launcher starts one. Each launcher has a fork server and kernels of its own, as in a worker. Tests of how fork servers
-and kernels start use a `KernelLauncher` as it is, and so do those that also run under gVisor, which has no pidfd.
+Importing the libraries of kernels takes longer than most tests. So one process imports them, and forks a fork server
+whenever a launcher starts one. Each launcher has its own fork server and kernels, as in a worker. Tests of how fork
+servers and kernels start use a plain `KernelLauncher`. So do tests that also run under gVisor, which has no pidfd.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from cellhouse_kernel.preload import preload
 CPUS = 1
 COMMAND = [IMAGE_PYTHON, "-I", __file__]
 MAX_PACKET_BYTES = 100
-# A control socket, and where output goes.
+# An order comes with a control socket and the file for output.
 DESCRIPTORS = 2
 # As long as a launcher waits for a fork server.
 PATIENCE_SECONDS = 60.0
-# Only its parent learns the exit code of a process.
+# The exit code of a process is known only to its parent.
 UNKNOWN_EXIT_CODE = 255
 
 
 class PreloadedLauncher(KernelLauncher):
-    """Its fork servers have imported everything when they start. A kernel can use one CPU."""
+    """A launcher whose fork servers have imported everything when they start. A kernel can use one CPU."""
 
     def __init__(self) -> None:
         super().__init__(CPUS, execute=self._fork)
@@ -43,7 +43,7 @@ class PreloadedLauncher(KernelLauncher):
 
     @property
     def fork_server_pid(self) -> int:
-        """The last fork server, which has been started."""
+        """The pid of the fork server that was started last."""
         assert self._pid
         return self._pid
 
@@ -58,7 +58,7 @@ class PreloadedLauncher(KernelLauncher):
 
 
 def is_preloaded(command: str) -> bool:
-    """Whether this is the command of the process that imports everything, which all that is forked from it share."""
+    """Whether `command` is that of the process that imports everything. Processes forked from it have the same one."""
     return command == " ".join(COMMAND)
 
 
@@ -90,7 +90,7 @@ class Forked:
 
 @functools.cache
 def _preloaded() -> socket.socket:
-    """Start the process that imports everything. It ends with this one."""
+    """Start the process that imports everything. It ends when the test process ends."""
     orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     orders.settimeout(PATIENCE_SECONDS)
     with theirs:
@@ -115,13 +115,13 @@ def _preloaded() -> socket.socket:
 
 
 def main() -> None:
-    """Import everything, then fork a fork server for each order. In one of these: serve."""
+    """Import everything, then fork a fork server for each order. Each fork leaves the loop and serves."""
     become_user(AGENT_UID)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     find_packages()
     preload([])
     orders = socket.socket(fileno=0)
-    # Linux forgets children that end.
+    # While SIGCHLD is ignored, children that end leave no zombies.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         packet, descriptors, *_ = socket.recv_fds(orders, MAX_PACKET_BYTES, DESCRIPTORS)
@@ -133,7 +133,7 @@ def main() -> None:
         orders.send(b"%d" % pid)
         for descriptor in descriptors:
             os.close(descriptor)
-    # What `execute` of the agent gives a fork server.
+    # The same session and descriptors that `execute` of the agent gives a fork server.
     orders.detach()
     os.setsid()
     control, output = descriptors

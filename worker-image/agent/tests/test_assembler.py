@@ -38,38 +38,38 @@ class AssemblerTest(unittest.TestCase):
         self.assertGreater(len(sent), 2)
         self.assertEqual(self.take(sent), [data])
 
-    def test_drops_what_was_sent_again(self) -> None:
+    def test_drops_a_message_that_was_sent_again(self) -> None:
         first, second = made(b"a"), made(b"b", first_number=2)
         self.assertEqual(self.take([*first, *first, *second, *second]), [b"a", b"b"])
 
-    def test_takes_what_has_a_number_that_another_used_in_its_name(self) -> None:
+    def test_takes_a_message_whose_number_a_forged_message_has_used(self) -> None:
         forged = [*made(b"x", first_number=2**64 - 1), *made(b"y"), *made(b"z")]
         self.assertEqual(self.take([*forged, *made(b"a")]), [b"x", b"y", b"z", b"a"])
 
-    def test_takes_a_process_that_got_the_number_of_one_that_has_ended(self) -> None:
+    def test_takes_messages_of_a_new_process_with_the_pid_of_an_ended_one(self) -> None:
         earlier = [*made(b"a", CHILD), *made(b"b", CHILD, 2)]
         self.assertEqual(self.take([*earlier, *made(b"c", CHILD)]), [b"a", b"b", b"c"])
 
-    def test_takes_what_comes_after_a_beginning_in_its_name(self) -> None:
+    def test_gives_up_an_unfinished_message_when_its_sender_begins_another(self) -> None:
         beginning, _ = made(b"x" * (2 * MAX_PACKET_BYTES))
         torn, whole = self.assembler.take(beginning) + self.assembler.take(*made(b"a"))
         self.assertEqual((torn.size_bytes, torn.is_whole), (MAX_PACKET_BYTES, False))
         self.assertEqual((whole.data, self.assembler.held_bytes), (b"a", 0))
 
-    def test_leaves_out_what_has_no_beginning(self) -> None:
+    def test_refuses_a_packet_whose_message_has_no_beginning(self) -> None:
         _, end = made(b"x" * (2 * MAX_PACKET_BYTES))
         with self.assertRaises(MalformedMessage):
             self.assembler.take(end)
         self.assertEqual(self.take(made(b"a")), [b"a"])
 
-    def test_forgets_nobody_amid_a_message_for_others_that_are_not(self) -> None:
+    def test_forgets_senders_without_an_unfinished_message_first(self) -> None:
         first, last = made(data := b"x" * (2 * MAX_PACKET_BYTES))
         self.take([first])
         for sender in range(100, 100 + 2 * MAX_SENDERS):
             self.take(made(b"child", sender))
         self.assertEqual(self.take([last]), [data])
 
-    def test_tells_of_a_message_whose_sender_it_must_forget(self) -> None:
+    def test_returns_the_head_of_a_message_whose_sender_it_must_forget(self) -> None:
         first, _ = made(b"x" * (2 * MAX_PACKET_BYTES))
         self.take([first])
         told = []
@@ -99,13 +99,13 @@ class AssemblerTest(unittest.TestCase):
         )
         self.assertEqual(self.take(made(b"next", first_number=100)), [b"next"])
 
-    def test_bounds_what_many_senders_leave_unfinished(self) -> None:
+    def test_bounds_the_unfinished_messages_of_many_senders(self) -> None:
         unfinished = b"x" * (4 * MAX_PACKET_BYTES)
         for sender in range(3 * MAX_SENDERS):
             self.take(made(unfinished, sender)[:-1])
         self.assertLessEqual(self.assembler.held_bytes, MAX_BYTES + MAX_SENDERS * MAX_PACKET_BYTES)
 
-    def test_refuses_what_is_no_packet(self) -> None:
+    def test_refuses_bytes_that_are_no_packet(self) -> None:
         with self.assertRaises(MalformedMessage):
             self.assembler.take(b"short")
 

@@ -1,4 +1,4 @@
-"""Pipes are kept from one execution to the next only if no process can have them."""
+"""A kernel keeps its output pipes for the next execution only if no other process can have them open."""
 
 from tests.with_kernels import WithPreloadedKernels
 
@@ -16,7 +16,7 @@ class BirthsTest(WithPreloadedKernels):
         seen = [await kernel.ask(INODES) for _ in range(ASKS)]
         self.assertLess(len(set(map(str, seen))), ASKS)
 
-    async def test_pipes_are_new_after_whatever_may_have_them_or_has_changed_them(self) -> None:
+    async def test_pipes_are_new_after_code_that_may_have_shared_or_changed_them(self) -> None:
         kernel = await self.kernel()
         for code in (
             "import subprocess\nsubprocess.run(['true'])",

@@ -70,7 +70,7 @@ while True:
 signal.setitimer(signal.ITIMER_REAL, 0)
 print(hits > 20, len(lines), [int(line) for line in lines] == sorted(set(map(int, lines))))
 """
-# Asks in the kernel's name, without end, and reads no answer.
+# Forges 999 questions in the kernel's name, and reads no answer.
 FORGED = """
 import json
 from cellhouse_kernel.outbox import pack_message
@@ -102,7 +102,7 @@ class CellInput(WithExecutor):
         self.executor.submit(asked)
 
     def questions(self, msg_id: str) -> list[tuple[str, bool]]:
-        """What a cell has asked so far."""
+        """The prompts of a cell so far, and whether each asks for a password."""
         frames = [f for f in self.frames(msg_id) if f["header"]["msg_type"] == QUESTION]
         return [(f["content"]["prompt"], f["content"]["password"]) for f in frames]
 
@@ -119,7 +119,7 @@ class CellInput(WithExecutor):
         outcome = reply["metadata"]["cellhouse"]["outcome"]
         return outcome, reply["content"].get("ename"), text
 
-    async def test_a_question_and_its_answer(self) -> None:
+    async def test_a_question_gets_its_answer(self) -> None:
         self.begin("1", "print('before'); name = input('Name? '); print('Hello', name)")
         await self.asked("1", 1)
         types = [frame["header"]["msg_type"] for frame in self.frames("1")]
@@ -129,7 +129,7 @@ class CellInput(WithExecutor):
         self.assertEqual(self.questions("1"), [("Name? ", False)])
         self.assertEqual(await self.run_code("2", "print(name)"), ("finished", "漢 é\n"))
 
-    async def test_a_password(self) -> None:
+    async def test_getpass_asks_for_a_password_that_no_frame_shows(self) -> None:
         code = "import getpass; print(len(getpass.getpass()), len(getpass.getpass('Key: ')))"
         self.begin("1", code)
         await self.asked("1", 1)
@@ -138,7 +138,7 @@ class CellInput(WithExecutor):
         self.assertEqual(self.questions("1"), [("Password: ", True), ("Key: ", True)])
         self.assertNotIn("secret", json.dumps(self.all_frames()))
 
-    async def test_questions_are_told_although_the_output_is_full(self) -> None:
+    async def test_questions_are_sent_although_the_output_is_full(self) -> None:
         code = "from getpass import getpass; print('x' * 200); input('a' * 200); getpass('b'); input('c')"
         self.begin("1", code, max_output_bytes=100)
         for count in (1, 2, 3):
@@ -148,7 +148,7 @@ class CellInput(WithExecutor):
         told = [("a" * MAX_LATE_PROMPT_CHARACTERS, False), ("b", True), ("c", False)]
         self.assertEqual(self.questions("1"), told)
 
-    async def test_the_last_question_that_is_told_so_asks_for_a_password(self) -> None:
+    async def test_the_last_question_beyond_the_output_limit_asks_for_a_password(self) -> None:
         with mock.patch.object(record, "MAX_LATE_QUESTIONS", 20):
             code = "for _ in range(30): input()\nprint('end')"
             self.begin("1", code, max_output_bytes=0)
@@ -162,7 +162,7 @@ class CellInput(WithExecutor):
         await self.sender.send("1", b"!\nfour\nfive\n")
         text = "['one', '', 'three!', 'four']\n"
         self.assertEqual(await self.ended("1"), ("finished", None, text))
-        # What was not read is dropped.
+        # The line that the first cell did not read is dropped.
         self.begin("2", "print(input())")
         await self.asked("2", 1)
         await self.sender.send("2", b"other\n")
@@ -176,7 +176,7 @@ class CellInput(WithExecutor):
         self.assertEqual((await self.ended("1"))[2], "one\n")
         self.assertEqual((await self.ended("2"))[2], "two\n")
 
-    async def test_the_end_of_input(self) -> None:
+    async def test_the_end_of_input_raises_eof_error(self) -> None:
         self.begin(
             "1", "print(repr(input()))\ntry: input()\nexcept EOFError: print('end')\ninput()"
         )
@@ -185,19 +185,19 @@ class CellInput(WithExecutor):
         self.assertEqual(outcome[:2], ("finished", "EOFError"))
         self.assertTrue(outcome[2].startswith("'no newline'\nend\n"))
 
-    async def test_a_long_line(self) -> None:
+    async def test_a_line_longer_than_the_buffer_is_read_whole(self) -> None:
         self.begin("1", "line = input(); print(len(line), set(line), input())")
         size = 3 * MAX_UNREAD_BYTES
         await self.sender.send("1", b"x" * size + b"\nnext\n")
         self.assertEqual(await self.ended("1"), ("finished", None, f"{size} {{'x'}} next\n"))
 
-    async def test_bytes_that_are_no_text(self) -> None:
+    async def test_bytes_that_are_no_text_are_kept(self) -> None:
         self.begin("1", "print(input().encode('utf-8', 'surrogateescape'))")
         await self.sender.send("1", b"\xff\x00\xe6\xbc\n")
         text = "b'\\xff\\x00\\xe6\\xbc'\n"
         self.assertEqual(await self.ended("1"), ("finished", None, text))
 
-    async def test_two_contexts_ask_at_once(self) -> None:
+    async def test_two_contexts_that_ask_at_once_get_their_own_input(self) -> None:
         for name in ("one", "two"):
             self.begin(name, "print([input(n) for n in 'abc'])", context=name)
         for name in ("one", "two"):
@@ -209,7 +209,7 @@ class CellInput(WithExecutor):
             text = f"['{name} 0', '{name} 1', '{name} 2']\n"
             self.assertEqual(await self.ended(name), ("finished", None, text))
 
-    async def test_nobody_can_answer_unless_the_request_says_so(self) -> None:
+    async def test_code_cannot_ask_unless_its_request_allows_it(self) -> None:
         for number, code in enumerate(("input()", "import getpass; getpass.getpass()")):
             msg_id = str(number)
             self.executor.submit(request(msg_id, code))
@@ -223,7 +223,7 @@ class CellInput(WithExecutor):
         self.begin("2", IN_CHILD)
         await self.sender.send("2", b"parent\n")
         self.assertEqual((await self.ended("2"))[:2], ("finished", None))
-        # On the other stream, the parent warns of the fork, while the child prints.
+        # Only stdout is compared: on stderr, Python warns of the fork.
         contents = [frame["content"] for frame in self.frames("2")]
         printed = [content["text"] for content in contents if content.get("name") == "stdout"]
         self.assertEqual("".join(printed), f"{NOBODY}\nparent\n")
@@ -235,7 +235,7 @@ class CellInput(WithExecutor):
         await self.sender.send("1", b"yes\n")
         self.assertEqual(await self.ended("1"), ("finished", None, "yes\n"))
 
-    async def test_a_debugger_asks(self) -> None:
+    async def test_a_debugger_can_ask(self) -> None:
         self.begin("1", "import pdb\nx = 42\npdb.set_trace()\nprint('on')")
         await self.asked("1", 1)
         await self.sender.send("1", b"p x\nc\n")
@@ -244,7 +244,7 @@ class CellInput(WithExecutor):
         self.assertIn("42", text)
         self.assertTrue(text.endswith("on\n"))
 
-    async def test_an_interrupt_ends_the_waiting(self) -> None:
+    async def test_an_interrupt_ends_the_waiting_for_input(self) -> None:
         for number, code in enumerate(("x = 1; input('?')", f"x = 1\n{ASYNC}")):
             msg_id = str(number)
             self.begin(msg_id, code)
@@ -266,7 +266,7 @@ class CellInput(WithExecutor):
         outcome = ("interrupted", None, "caught\nsecond one\nthird two\n")
         self.assertEqual(await self.ended("1"), outcome)
 
-    async def test_interrupts_at_any_instruction_lose_no_order(self) -> None:
+    async def test_lines_stay_in_order_with_interrupts_at_any_instruction(self) -> None:
         self.begin("1", STORM)
         for number in range(400):
             await self.sender.send("1", f"{number}\n".encode())
@@ -277,11 +277,11 @@ class CellInput(WithExecutor):
         self.assertEqual((outcome, error), ("finished", None))
         is_enough, count, is_sorted = text.split()
         self.assertEqual((is_enough, is_sorted), ("True", "True"))
-        # A line can be lost only between the return of input() and what the code does with it.
+        # A line is lost only if an interrupt comes between the return of input() and the append.
         self.assertGreater(int(count), 350)
         self.assertEqual(await self.run_code("2", "print(hits > 0)"), ("finished", "True\n"))
 
-    async def test_the_time_of_waiting_counts(self) -> None:
+    async def test_waiting_for_input_counts_towards_the_time_limit(self) -> None:
         self.begin("1", "x = 1; input()", timeout_ms=LIMIT_MS)
         await self.asked("1", 1)
         pass_limit()
@@ -294,7 +294,7 @@ class CellInput(WithExecutor):
         pass_limit()
         self.assertEqual((await self.ended("3"))[:2], ("timeout", "KernelReplaced"))
 
-    async def test_a_restart_ends_the_waiting(self) -> None:
+    async def test_a_restart_ends_the_waiting_for_input(self) -> None:
         self.begin("1", "input()")
         await self.asked("1", 1)
         self.assertEqual(await self.executor.restart(), 2)
@@ -304,7 +304,7 @@ class CellInput(WithExecutor):
         await self.sender.send("2", b"fresh\n")
         self.assertEqual((await self.ended("2"))[2], "fresh\n")
 
-    async def test_variables_that_come_while_code_waits_are_there_afterwards(self) -> None:
+    async def test_variables_set_while_code_waits_for_input_hold_afterwards(self) -> None:
         self.begin("1", "print(input())")
         await self.asked("1", 1)
         self.executor.set_variables({"A": "x" * 100_000})
@@ -313,7 +313,7 @@ class CellInput(WithExecutor):
         text = (await self.run_code("2", "import os; print(len(os.environ['A']))"))[1]
         self.assertEqual(text, "100000\n")
 
-    async def test_code_that_asks_without_reading_gets_its_own_input_only(self) -> None:
+    async def test_code_that_asks_without_reading_takes_no_input_of_the_next_cell(self) -> None:
         self.begin("1", FORGED)
         sent: Any = await self.sender.send("1", b"x\n" * 20_000, is_last=True)
         self.assertIn(sent.is_known, (True, False))
@@ -322,7 +322,7 @@ class CellInput(WithExecutor):
         await self.sender.send("2", b"a\nb\n")
         self.assertEqual(await self.ended("2"), ("finished", None, "a b\n"))
 
-    async def test_many_lines(self) -> None:
+    async def test_many_lines_are_read_in_time(self) -> None:
         # On a busy machine, each line waits long for the CPU.
         self.begin("1", "print(sum(int(input()) for _ in range(500)))", timeout_ms=60_000)
         await self.sender.send("1", b"".join(b"%d\n" % number for number in range(500)))

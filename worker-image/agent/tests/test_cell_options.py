@@ -1,4 +1,4 @@
-"""How a cell is run, and what is evaluated beside it, with real kernels: run as root in the worker image."""
+"""Silent cells, cells outside of the history, and expressions, with real kernels: run as root in the worker image."""
 
 import json
 from dataclasses import replace
@@ -44,12 +44,12 @@ class CellOptionsTest(WithExecutor):
         ]
 
     def results(self, msg_id: str) -> dict[str, Any]:
-        """What was evaluated."""
+        """The results of the expressions."""
         (content,) = self.told(msg_id, "cellhouse_expressions")
         return dict(content["results"])
 
     async def test_silent_cells(self) -> None:
-        """They print, and raise, but have no number and no result."""
+        """They print, and raise, but have no execution count and no result."""
         await self.run_with("1", "print('shown'); a = 1\na", SILENT)
         self.assertEqual(self.told("1", "stream"), [{"name": "stdout", "text": "shown\n"}])
         self.assertEqual(self.told("1", "execute_result"), [])
@@ -61,13 +61,13 @@ class CellOptionsTest(WithExecutor):
         self.assertEqual(self.told("3", "status")[0]["execution_count"], 1)
 
     async def test_a_silent_cell_can_be_interrupted(self) -> None:
-        """As any other."""
+        """Like any other cell."""
         reply = await self.run_with("1", "import time; time.sleep(60)", SILENT, SHORT_MS)
         report = reply["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["state_lost"]), ("timeout", False))
 
     async def test_cells_outside_of_the_history(self) -> None:
-        """They show their results, but the number stays."""
+        """They show their results, but the execution count stays."""
         await self.run_with("1", "'one'", UNSTORED)
         self.assertEqual(self.told("1", "execute_result")[0]["data"], {"text/plain": "'one'"})
         reply = await self.run_with("2", "In[1:]", CellOptions())
@@ -98,7 +98,7 @@ class CellOptionsTest(WithExecutor):
         self.assertEqual(self.results("3")["a"]["data"], {"text/plain": "3"})
 
     async def test_odd_expressions(self) -> None:
-        """Whatever they do, the kernel lives on."""
+        """Expressions that raise, exit or fork leave the kernel running."""
         define = (
             "class Odd(Exception):\n def __str__(self): raise self\n"
             "class Shown:\n def __repr__(self): 1 / 0\n"
@@ -115,7 +115,7 @@ class CellOptionsTest(WithExecutor):
         self.assertFalse(reply["metadata"]["cellhouse"]["state_lost"])
 
     async def test_expressions_end_at_the_limit(self) -> None:
-        """Also after a cell that awaits, and with many of them."""
+        """Also after a cell that awaits, and if there are many expressions."""
         slow = {f"slow{number}": "time.sleep(60)" for number in range(9)}
         for msg_id, code in (
             ("1", "import time"),
@@ -128,8 +128,8 @@ class CellOptionsTest(WithExecutor):
             names = {result["ename"] for result in self.results(msg_id).values()}
             self.assertEqual(names, {"KeyboardInterrupt"})
 
-    async def test_results_are_output_within_its_limits(self) -> None:
-        """What has no room is a gap, and what nobody asked for is none."""
+    async def test_results_have_the_limits_of_output(self) -> None:
+        """Results that are too large or malformed become a gap. Results that nobody asked for are dropped."""
         await self.run_with("1", "", asking(much="'a' * 300_000"))
         self.assertEqual(self.told("1", "cellhouse_expressions"), [])
         self.assertEqual(self.told("1", "cellhouse_gap")[0]["reason"], "output_limit")
@@ -147,7 +147,7 @@ class CellOptionsTest(WithExecutor):
             self.assertEqual(self.results(f"f{number}")["a"]["data"], {"text/plain": "1"})
 
     async def test_the_frame_of_a_request(self) -> None:
-        """What is left out has Jupyter's default, and what is wrong is refused."""
+        """An option that is left out has Jupyter's default. A wrong value is refused."""
         self.assertEqual(_parsed({}).options, CellOptions())
         self.assertEqual(_parsed({"silent": True, "store_history": True}).options, SILENT)
         self.assertEqual(_parsed({"store_history": False}).options, UNSTORED)

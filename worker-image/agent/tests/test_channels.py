@@ -58,7 +58,7 @@ class ChannelsTest(WithExecutor):
         return channel.close_code
 
     async def test_the_limit_of_a_frame_counts_bytes(self) -> None:
-        # Each takes two bytes.
+        # Each ü takes two bytes.
         largest = "ü" * (MAX_FRAME_BYTES // 2)
         for frame in (largest, largest.encode()):
             self.assertEqual(await self.close_code_after(frame), POLICY_CODE)

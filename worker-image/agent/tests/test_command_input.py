@@ -1,4 +1,4 @@
-"""Input of commands: each byte once, in order, and nothing waits for who does not read."""
+"""Input of commands: each byte arrives once, in order, and a command that does not read holds up nothing else."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from tests.with_input import Sender
 
 WITH_INPUT = CommandOptions({}, None, has_input=True)
 TEN_MEGABYTES = 10_000_000
-# Tries to read what another process has not read yet: by its descriptor's name, and by a copy of the descriptor.
+# Tries to open the input of another process: by the path of its descriptor, and by a copy of the descriptor.
 STEAL = """
 import ctypes, os, sys
 pid = int(sys.argv[1])
@@ -37,7 +37,7 @@ for how in (by_name, by_copy):
 
 
 class CommandInput(WithCommands):
-    """Through a pipe."""
+    """Input through a pipe."""
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
@@ -47,7 +47,7 @@ class CommandInput(WithCommands):
         """Begin a command that takes input."""
         self.executor.submit(command(msg_id, code, found=WITH_INPUT, **limits))
 
-    async def test_arrives_byte_for_byte_and_then_ends(self) -> None:
+    async def test_input_arrives_byte_for_byte_and_then_ends(self) -> None:
         await self.begin("1", "cat; echo end")
         await self.sender.send("1", bytes(range(256)))
         await self.wrote("1", bytes(range(256)))
@@ -72,7 +72,7 @@ class CommandInput(WithCommands):
         digest = hashlib.sha256(data).hexdigest()
         self.assertEqual(self.written("1").decode(), f"on\n{digest}  -\nend\n")
 
-    async def test_what_is_sent_again_is_read_once(self) -> None:
+    async def test_bytes_that_are_sent_again_are_read_once(self) -> None:
         await self.begin("1", "cat")
         inputs = self.executor.inputs
         for _ in range(3):
@@ -87,7 +87,7 @@ class CommandInput(WithCommands):
         await self.report("1")
         self.assertEqual(self.written("1"), b"abcdef")
 
-    async def test_a_dialogue_of_lines(self) -> None:
+    async def test_a_command_can_answer_each_line_of_input(self) -> None:
         await self.begin("1", "while read -r line; do echo got $line; done; echo end")
         for line in (b"one", b"two", "漢".encode()):
             await self.sender.send("1", line + b"\n")
@@ -96,27 +96,27 @@ class CommandInput(WithCommands):
         await self.report("1")
         self.assertEqual(self.written("1").decode(), "got one\ngot two\ngot 漢\nend\n")
 
-    async def test_a_dialogue_with_an_interpreter(self) -> None:
+    async def test_an_interactive_python_runs_its_input(self) -> None:
         await self.begin("1", "exec python3 -i -q")
         await self.sender.send("1", b"x = 20 + 1\nprint(2 * x, flush=True)\n")
         await self.wrote("1", b"42\n")
         await self.sender.send("1", b"raise SystemExit(x)\n")
         self.assertEqual((await self.report("1"))["exit_code"], 21)
 
-    async def test_one_that_never_reads_ends_as_it_likes(self) -> None:
+    async def test_a_command_that_never_reads_ends_with_its_own_exit_code(self) -> None:
         await self.begin("1", "sleep 0.5; exit 3")
         await self.sender.send("1", b"x" * 1_000)
         self.assertEqual((await self.report("1"))["exit_code"], 3)
         self.assertEqual(await self.sender.send("1", b"late"), Taken(False, 0, False))
 
-    async def test_one_that_ends_before_it_has_read_all_drops_the_rest(self) -> None:
+    async def test_input_that_a_command_has_not_read_at_its_end_is_dropped(self) -> None:
         await self.begin("1", "head -c 3; echo")
         taken = await self.sender.send("1", b"x" * TEN_MEGABYTES)
         self.assertIn(taken, (Taken(True, TEN_MEGABYTES, False), Taken(False, 0, False)))
         self.assertEqual((await self.report("1"))["exit_code"], 0)
         self.assertEqual(self.written("1"), b"xxx\n")
 
-    async def test_one_that_closes_its_input_drops_what_comes(self) -> None:
+    async def test_input_that_comes_after_a_command_has_closed_it_is_dropped(self) -> None:
         await self.begin("1", "exec <&-; echo closed; sleep 60")
         await self.wrote("1", b"closed")
         taken = await self.sender.send("1", b"x" * TEN_MEGABYTES)
@@ -124,7 +124,7 @@ class CommandInput(WithCommands):
         self.executor.interrupt("1", "r")
         self.assertEqual((await self.report("1"))["outcome"], "interrupted")
 
-    async def test_input_waits_for_one_that_is_queued(self) -> None:
+    async def test_input_of_a_queued_command_waits(self) -> None:
         with mock.patch.object(commands, "MAX_COMMANDS", 1):
             await self.begin("1", "cat")
             await self.begin("2", "cat")
@@ -133,7 +133,7 @@ class CommandInput(WithCommands):
             await self.report("2")
         self.assertEqual(self.written("2"), b"early")
 
-    async def test_the_time_of_waiting_counts(self) -> None:
+    async def test_waiting_for_input_counts_towards_the_time_limit(self) -> None:
         await self.begin("1", "echo on; cat", timeout_ms=LIMIT_MS)
         await self.wrote("1", b"on")
         pass_limit()
@@ -145,7 +145,7 @@ class CommandInput(WithCommands):
         report = await self.report("2")
         self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGINT"))
 
-    async def test_one_that_did_not_ask_takes_none(self) -> None:
+    async def test_a_command_that_did_not_ask_for_input_takes_none(self) -> None:
         self.executor.submit(command("1", "cat; sleep 0.5; echo end"))
         self.assertEqual(await self.sender.send("1", b"x"), Taken(False, 0, False))
         await self.report("1")
@@ -153,7 +153,7 @@ class CommandInput(WithCommands):
         unknown = InputPart("never", 0, b"x", False)
         self.assertEqual(await self.executor.inputs.take(unknown), Taken(False, 0, False))
 
-    async def test_it_can_be_opened_by_its_name(self) -> None:
+    async def test_input_can_be_opened_as_dev_stdin(self) -> None:
         if os.environ.get("CELLHOUSE_TIER") == "runsc":
             # gVisor lets nobody open a pipe of another user (cellhouse_agent/commands/streams.py).
             return
@@ -162,12 +162,12 @@ class CommandInput(WithCommands):
         self.assertEqual((await self.report("1"))["exit_code"], 0)
         self.assertEqual(self.written("1"), b"text")
 
-    async def test_who_can_read_the_input_of_another_command(self) -> None:
+    async def test_another_command_can_neither_add_input_nor_take_output(self) -> None:
         await self.begin("1", "echo $$; exec sleep 60")
         await self.wrote("1", b"\n")
         pid = int(self.written("1"))
         shown = await self.output("2", f"exec python3 -I -c '{STEAL}' {pid}")
-        # It is the same user's (security.md, "Remaining risks"). In a worker, it is known what is refused.
+        # Commands have the same user (security.md, "Remaining risks"). Only in a worker is it known what is refused.
         if tier := os.environ.get("CELLHOUSE_TIER"):
             by_name = "opens it" if tier == "runc" else "refused"
             self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")

@@ -35,10 +35,10 @@ print(json.dumps({
     "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
 }))
 """
-# A command is made within some milliseconds. Each spawner that has not lived long is replaced after a longer pause.
+# A command is made within some milliseconds.
 KILL_DELAYS_SECONDS = (0.0, 0.001, 0.002, 0.004, 0.008)
 WAIT = "echo $$ $PPID; exec sleep 60"
-# Half as long as WAIT, so that a reaper that keeps its privileges is still there to be looked at.
+# Half as long as WAIT, so that a reaper that keeps its privileges still runs when the test looks at it.
 GIVEN_UP_SECONDS = 30.0
 
 
@@ -50,9 +50,9 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 class Order(unittest.TestCase):
-    """The file that an order is in."""
+    """The file that contains an order to make a command."""
 
-    def test_one_that_is_sealed_can_be_read_and_not_taken(self) -> None:
+    def test_a_sealed_order_can_be_read_but_not_written(self) -> None:
         content = {"argv": ["/bin/true"]}
         order = make_order(content)
         self.addCleanup(os.close, order)
@@ -63,7 +63,7 @@ class Order(unittest.TestCase):
 
 
 class Processes(WithCommands):
-    """With a spawner that was executed."""
+    """With a spawner that is a program of its own, not a fork of the agent."""
 
     async def show(self, msg_id: str) -> dict[str, Any]:
         """What a command finds out about itself."""
@@ -92,7 +92,7 @@ class Processes(WithCommands):
         self.assertEqual({*shown["ignored"]}, {signal.SIGPIPE, signal.SIGXFSZ})
         self.assertEqual(shown["blocked"], [])
         self.assertEqual(shown["descriptors"][:3], [0, 1, 2])
-        # The last one is open only for the listing.
+        # The fourth is open only for the listing.
         self.assertEqual(len(shown["descriptors"]), 4)
         self.assertEqual((shown["niceness"], shown["oom"]), (KERNEL_NICENESS, KERNEL_OOM_SCORE))
         pid, group, session, parent = shown["ids"]
@@ -105,12 +105,12 @@ class Processes(WithCommands):
         text = await self.output("1", "yes | head -n 1; echo ${PIPESTATUS[0]}")
         self.assertEqual(text, f"y\n{128 + signal.SIGPIPE}\n")
 
-    async def test_its_reaper_and_the_spawner_cannot_be_touched_by_it(self) -> None:
+    async def test_a_command_cannot_signal_its_reaper_the_spawner_or_the_agent(self) -> None:
         self.executor.submit(command("1", WAIT))
         await self.wrote("1", b"\n")
         _, reaper = map(int, self.written("1").split())
         spawner = await self.spawner()
-        # The reaper gives up its privileges only after it has reported its child, which may run by then.
+        # The reaper reports its child before it gives up its privileges, so the child may have written already.
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVEN_UP_SECONDS):
                 while status_of(reaper)["CapEff"] != mask(()):
@@ -140,7 +140,7 @@ class Processes(WithCommands):
     async def test_a_spawner_that_is_killed_at_any_moment_loses_no_command(self) -> None:
         for delay in KILL_DELAYS_SECONDS:
             spawner = await self.spawner()
-            # A process waits for the first of these, but for none of the others.
+            # The process that was made in advance runs the first of these. The spawner must make the others.
             msg_ids = [f"{delay} {number}" for number in range(3)]
             for msg_id in msg_ids:
                 self.executor.submit(command(msg_id, "echo ran"))
@@ -167,7 +167,7 @@ class Processes(WithCommands):
 
 
 class Forked(Processes):
-    """Like Processes, but with a spawner that was forked from this process, as the agent's first one."""
+    """Like Processes, but with a spawner that was forked from this process, like the agent's first spawner."""
 
     async def asyncSetUp(self) -> None:
         self.first = fork_spawner(before=lambda: become_user(AGENT_UID))

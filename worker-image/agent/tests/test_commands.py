@@ -1,4 +1,4 @@
-"""Commands as the executor takes them: once, in order, interruptible, and beside cells."""
+"""How the executor runs commands: once, in order, interruptible, and beside cells."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ from tests.with_executor import PATIENCE_SECONDS, request
 # Writes its pid, and then nothing, for a minute.
 WAIT = "echo $$; exec sleep 60"
 ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
-# The same, until somebody has looked.
+# Allocates the same, and keeps it until the test has seen a sample of the memory.
 HOLD = f"""
 import os, time
 {ALLOCATE}
 while not os.path.exists('/tmp/sampled'): time.sleep(0.01)
 """
-# Not in the shell: it takes no notice of a SIGINT that comes just when a child of it ends.
+# In Python, because a shell misses a SIGINT that comes just when one of its children ends.
 COUNT_INTERRUPTS = """
 import signal, time
 hits = 0
@@ -45,7 +45,7 @@ while hits < 3:
 """
 # A cell that ends when a command says so.
 AWAIT = "import os, time\nwhile not os.path.exists('awaited'): time.sleep(0.05)"
-# In a grandchild.
+# Uses half a second of CPU time in a grandchild.
 SPIN = "(python3 -c 'import time\nwhile time.process_time() < 0.5: pass' & wait)"
 
 
@@ -63,7 +63,7 @@ class Taking(WithCommands):
         self.assertEqual(await self.output("2", f"{count}; rm /tmp/counted"), "run\nrun\n")
         self.assertEqual(self.frames("1"), [])
 
-    async def test_frames_come_in_the_order_of_a_cells(self) -> None:
+    async def test_frames_come_in_the_same_order_as_those_of_a_cell(self) -> None:
         report = await self.run_command("1", "echo out")
         types = [frame["header"]["msg_type"] for frame in self.frames("1")]
         self.assertEqual(types, ["status", "stream", "status", "execute_reply"])
@@ -71,7 +71,7 @@ class Taking(WithCommands):
         self.assertEqual(content, {"status": "ok", "execution_count": None})
         self.assertEqual((report["exit_code"], report["signal"]), (0, None))
 
-    async def test_what_is_interrupted_before_it_comes_does_not_run(self) -> None:
+    async def test_a_command_that_is_interrupted_before_it_arrives_does_not_run(self) -> None:
         self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
         report = await self.run_command("1", "touch /tmp/ran")
         self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
@@ -89,7 +89,7 @@ class Taking(WithCommands):
         self.assertEqual(self.executor.interrupt("2", "r2"), (True, True))
         await self.report("2")
 
-    async def test_an_interrupt_at_once_ends_it(self) -> None:
+    async def test_an_interrupt_during_the_start_ends_the_command(self) -> None:
         for number in range(20):
             msg_id = str(number)
             self.executor.submit(command(msg_id, "sleep 60; echo never"))
@@ -97,7 +97,7 @@ class Taking(WithCommands):
             self.assertEqual(self.executor.interrupt(msg_id, msg_id), (True, True))
             report = await self.report(msg_id)
             self.assertEqual(report["outcome"], "interrupted")
-            # It was not missed.
+            # SIGKILL would mean that the command missed the interrupt.
             self.assertNotEqual(report.get("signal"), "SIGKILL")
             self.assertEqual(self.written(msg_id), b"")
 
@@ -112,7 +112,7 @@ class Taking(WithCommands):
         self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 0))
         self.assertEqual(self.written("1").count(b"hit"), 3)
 
-    async def test_its_process_is_told_when_it_begins(self) -> None:
+    async def test_the_first_frame_has_the_pid_of_the_command(self) -> None:
         self.executor.submit(command("1", "echo $$; kill -STOP $$; exec sleep 60"))
         await self.wrote("1", b"\n")
         busy, *_ = self.frames("1")
@@ -120,7 +120,7 @@ class Taking(WithCommands):
         self.executor.interrupt("1", "r1", signal.SIGKILL)
         await self.report("1")
 
-    async def test_a_signal_takes_the_place_of_sigint(self) -> None:
+    async def test_an_interrupt_can_send_another_signal_than_sigint(self) -> None:
         code = "trap 'echo term; exit 3' TERM; echo on; sleep 60 & wait"
         self.executor.submit(command("1", code))
         await self.wrote("1", b"on\n")
@@ -133,7 +133,7 @@ class Taking(WithCommands):
         self.executor.interrupt("2", "r2", signal.SIGTERM)
         self.assertEqual((await self.report("2"))["signal"], "SIGTERM")
 
-    async def test_sigkill_ends_it_at_once_whatever_it_ignores(self) -> None:
+    async def test_sigkill_ends_a_command_at_once_whatever_it_ignores(self) -> None:
         ignoring = "trap '' INT TERM; (trap '' INT TERM; sleep 60) & echo on; wait"
         for msg_id, before in (("1", ()), ("2", (signal.SIGINT,)), ("3", (signal.SIGTERM,))):
             self.executor.submit(command(msg_id, ignoring, grace_ms=600_000))
@@ -147,7 +147,7 @@ class Taking(WithCommands):
             self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGKILL"))
             self.assertEqual([*user_processes()], [])
 
-    async def test_a_queued_one_waits_and_can_be_taken_out(self) -> None:
+    async def test_a_queued_command_waits_and_can_be_interrupted(self) -> None:
         with mock.patch.object(commands, "MAX_COMMANDS", 2):
             for msg_id in ("1", "2", "3", "4"):
                 self.executor.submit(command(msg_id, WAIT))
@@ -167,7 +167,7 @@ class Taking(WithCommands):
             for number in range(MAX_QUEUED_REQUESTS):
                 self.assertEqual((await self.report(f"queued {number}"))["exit_code"], 0)
 
-    async def test_a_limit_counts_its_own_time(self) -> None:
+    async def test_a_time_limit_holds_for_its_own_command_only(self) -> None:
         self.executor.submit(command("1", "sleep 60", timeout_ms=100))
         report = await self.run_command("2", "sleep 0.5; echo in time")
         self.assertEqual(report["outcome"], "finished")
@@ -175,9 +175,9 @@ class Taking(WithCommands):
 
 
 class Surroundings(WithCommands):
-    """What a command finds, and what is told of it."""
+    """The environment of a command, and the figures in its report."""
 
-    async def test_variables_of_the_session_and_its_own(self) -> None:
+    async def test_a_command_has_the_variables_of_the_session_and_its_own(self) -> None:
         self.executor.set_variables({"A": "session", "B": "session", "LD_PRELOAD": ""})
         odd = "x '\"\n漢 $HOME"
         found = CommandOptions({"B": "own", "ODD": odd}, None)
@@ -188,7 +188,7 @@ class Surroundings(WithCommands):
         self.assertFalse([name for name in variables if name.startswith("CELLHOUSE")])
         self.assertEqual(await self.output("2", "echo $A $B $ODD"), "session session\n")
 
-    async def test_it_begins_in_its_folder_or_says_that_it_cannot(self) -> None:
+    async def test_a_command_begins_in_its_folder_or_fails_with_the_reason(self) -> None:
         self.assertEqual(await self.output("1", "pwd"), f"{HOME}\n")
         self.assertEqual(
             await self.output("2", "pwd", found=CommandOptions({}, "/usr/bin")), "/usr/bin\n"
@@ -208,14 +208,14 @@ class Surroundings(WithCommands):
         await self.run_command("1", "printf '%s' '\ud800'")
         self.assertEqual(self.written("1"), b"\xed\xa0\x80")
 
-    async def test_variables_that_are_too_large_are_no_reason_to_run_without_them(self) -> None:
+    async def test_a_command_whose_variables_are_too_large_does_not_start(self) -> None:
         many = CommandOptions({f"N{number}": "x" * 100_000 for number in range(40)}, None)
         report = await self.run_command("1", "echo never", found=many)
         # gVisor says that a name is too long.
         self.assertRegex(report["evalue"], "^It could not execute the code: .* too long$")
         self.assertEqual((report["ename"], report["exit_code"]), ("CommandNotStarted", None))
 
-    async def test_cpu_time_and_size_are_those_of_all_its_processes(self) -> None:
+    async def test_cpu_time_and_memory_are_those_of_all_processes_of_a_command(self) -> None:
         report = await self.run_command("1", SPIN)
         self.assertGreater(report["cpu_ms"], 450)
         self.assertLess(report["cpu_ms"], 5_000)
@@ -224,7 +224,7 @@ class Surroundings(WithCommands):
         self.assertLess(report["peak_memory_bytes"], 300_000_000)
         report = await self.run_command("3", "true")
         self.assertLess(report["cpu_ms"], 200)
-        # Too small to be seen, unless a busy machine leaves time for a sample.
+        # It ends before the first sample, except on a busy machine.
         self.assertLess(report["peak_memory_bytes"] or 0, 50_000_000)
         hold = f'hold() {{ exec python3 -uc "{HOLD}"; }}; hold & hold & wait'
         self.executor.submit(command("4", hold))
@@ -236,7 +236,7 @@ class Surroundings(WithCommands):
         self.assertGreater(report["peak_memory_bytes"], 380_000_000)
 
     async def sampled(self) -> None:
-        """Wait until somebody has looked at what the commands use now."""
+        """Wait until the agent has taken a new sample of the memory."""
         seen = asyncio.Event()
         sample = PeakSampler.sample
 
@@ -250,7 +250,7 @@ class Surroundings(WithCommands):
 
 
 class BesideCells(WithCommands):
-    """With a kernel, and somebody who looks at the home."""
+    """With a kernel, and a watch that reports changed files of the home."""
 
     async def asyncSetUp(self) -> None:
         self.helper = FilesHelper()
@@ -328,7 +328,7 @@ class BesideCells(WithCommands):
         await self.reply("cell")
         self.assertEqual(self.written("cell"), b"on\n")
 
-    async def test_what_it_uses_is_not_a_cells(self) -> None:
+    async def test_the_cpu_time_of_a_command_is_not_counted_for_a_cell(self) -> None:
         self.executor.submit(request("cell", AWAIT))
         await self.started("cell")
         self.assertGreater((await self.run_command("1", SPIN))["cpu_ms"], 450)
@@ -337,7 +337,7 @@ class BesideCells(WithCommands):
         assert report["cpu_ms"] is not None
         self.assertLess(report["cpu_ms"], 250)
 
-    async def test_what_it_changes_in_the_home_is_told(self) -> None:
+    async def test_files_that_a_command_changes_in_the_home_are_reported(self) -> None:
         report = await self.run_command("1", "echo text > made.txt")
         files = report["files"]
         self.assertEqual([change["path"] for change in files["changes"]], ["made.txt"], files)

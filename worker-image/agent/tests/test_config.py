@@ -16,7 +16,7 @@ class ReadConfig(unittest.TestCase):
         self.assertEqual(config.cpus, 1)
         self.assertEqual((config.has_egress, config.pip_index_url), (False, ""))
 
-    def test_has_a_way_out_only_if_told_so(self) -> None:
+    def test_has_egress_only_if_it_is_switched_on(self) -> None:
         self.assertTrue(read_config({"CELLHOUSE_EGRESS": "on"}).has_egress)
         self.assertFalse(read_config({"CELLHOUSE_EGRESS": "off"}).has_egress)
 

@@ -24,7 +24,7 @@ from tests.with_socket import Socket
 
 NAMES = ("one", "two", "three")
 COUNT = "import os, time\nn = globals().get('n', 0) + 1; print(n, flush=True)\n"
-# Ends when each of the three has begun.
+# Ends when the cells of all three contexts have begun.
 TOGETHER = """
 import os, time
 open(f"/tmp/begun-{0}-{1}", "w").close()
@@ -60,7 +60,7 @@ class ContextsTest(WithExecutor, Socket):
         self.executor.submit(ExecuteRequest(msg_id, code, {**header}, *limits, where))
 
     async def run_in(self, context: str | None, msg_id: str, code: str) -> tuple[str, str]:
-        """The outcome, and what it printed."""
+        """Run code in a context; returns the outcome, and what it printed."""
         self.submit(msg_id, code, context)
         report = (await self.reply(msg_id))["metadata"]["cellhouse"]
         return report["outcome"], self.text(msg_id)
@@ -75,7 +75,7 @@ class ContextsTest(WithExecutor, Socket):
         about_none = [frame for frame in frames if not frame["parent_header"]]
         return [f["content"] for f in about_none if f["header"]["msg_type"] == msg_type]
 
-    async def test_each_counts_for_itself_while_all_run(self) -> None:
+    async def test_contexts_have_variables_of_their_own_while_all_run(self) -> None:
         for turn in range(3):
             for name in NAMES:
                 self.submit(f"{name} {turn}", COUNT + TOGETHER.format(turn, name), name)
@@ -88,7 +88,7 @@ class ContextsTest(WithExecutor, Socket):
         expected = [{"id": name, "kernel": "idle", "kernel_generation": 1} for name in NAMES]
         self.assertEqual(health["contexts"], expected)
 
-    async def test_one_that_is_made_tells_when_it_is_ready_and_begins_in_its_folder(self) -> None:
+    async def test_a_new_context_reports_that_it_is_ready_and_begins_in_its_folder(self) -> None:
         ask = {"context_id": "one", "working_directory": "/home/user/work"}
         self.assertEqual((await self.call("contexts", **ask))[0], 404)
         await self.run_in(None, "1", "import os; os.makedirs('work', exist_ok=True)")
@@ -111,7 +111,7 @@ class ContextsTest(WithExecutor, Socket):
         await self.call("restart", context_id="one")
         self.assertEqual((await self.run_in("one", "6", where))[1], "/home/user\n")
 
-    async def test_a_restart_and_a_death_touch_no_other(self) -> None:
+    async def test_the_restart_or_death_of_a_kernel_affects_no_other_context(self) -> None:
         for name in (*NAMES, None):
             await self.run_in(name, f"{name} 1", COUNT)
         self.submit("sleep", SLEEP, "one")
@@ -129,7 +129,7 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(await self.call("restart"), (200, {"kernel_generation": 2}))
         self.assertEqual((await self.run_in("three", "three 3", COUNT))[1], "3\n")
 
-    async def test_one_that_is_deleted_ends_with_all_that_it_runs(self) -> None:
+    async def test_a_deleted_context_ends_with_all_its_processes(self) -> None:
         for name in NAMES:
             await self.run_in(name, f"{name} 1", COUNT)
         self.submit("sleep", SLEEP, "one")
@@ -147,14 +147,14 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(await self.call("delete_context", **deletion), (200, {"deleted": True}))
         again = await self.call("delete_context", context_id="one")
         self.assertEqual(again, (200, {"deleted": False}))
-        # What was sent before the gateway knew of the end never runs.
+        # A request that the gateway sent before it knew of the deletion never runs.
         self.assertEqual(await self.run_in("one", "late", "print(1)"), ("interrupted", ""))
         for name in ("contexts", "restart"):
             refused = await self.call(name, context_id="one")
             self.assertEqual(refused, (404, {"error": "no_context"}))
         self.assertEqual((await self.run_in("two", "two 2", COUNT))[1], "2\n")
 
-    async def test_a_request_that_comes_during_its_deletion_does_not_run_and_is_answered(
+    async def test_a_request_during_the_deletion_of_its_context_is_answered_without_running(
         self,
     ) -> None:
         await self.run_in("one", "1", COUNT)
@@ -164,7 +164,7 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(await self.run_in("one", "2", COUNT), ("interrupted", ""))
         self.assertTrue(await deletion)
 
-    async def test_deleting_one_does_not_wait_for_the_start_of_its_kernel(self) -> None:
+    async def test_deleting_a_context_does_not_wait_for_the_start_of_its_kernel(self) -> None:
         os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         self.submit("queued", COUNT, "one")
         made = asyncio.create_task(self.call("contexts", context_id="one"))
@@ -179,7 +179,7 @@ class ContextsTest(WithExecutor, Socket):
         told = [fact["state"] for fact in self.facts("cellhouse_context")]
         self.assertEqual(told, ["ended"])
 
-    async def test_deleting_one_does_not_wait_for_the_replacement_of_its_kernel(self) -> None:
+    async def test_deleting_a_context_does_not_wait_for_a_restart_of_its_kernel(self) -> None:
         await self.run_in("one", "1", COUNT)
         os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         restarted = asyncio.create_task(self.call("restart", context_id="one"))
@@ -190,7 +190,7 @@ class ContextsTest(WithExecutor, Socket):
         told = [fact["state"] for fact in self.facts("cellhouse_context")]
         self.assertEqual(told, ["ready", "ended"])
 
-    async def test_one_that_is_deleted_at_any_moment_of_its_start_leaves_nothing(self) -> None:
+    async def test_a_context_deleted_at_any_moment_of_its_start_leaves_nothing(self) -> None:
         for number in range(30):
             name = f"n{number}"
             self.executor.contexts.lane(Context(name, None))
@@ -204,7 +204,7 @@ class ContextsTest(WithExecutor, Socket):
             while len(list(user_processes())) > 1:
                 await asyncio.sleep(0.01)
 
-    async def test_each_gets_the_variables_of_the_session(self) -> None:
+    async def test_each_context_gets_the_variables_of_the_session(self) -> None:
         await self.run_in("one", "1", "import os")
         await self.call("variables", variables={"A": "1"})
         await self.run_in("two", "2", "import os")
@@ -212,7 +212,7 @@ class ContextsTest(WithExecutor, Socket):
             printed = await self.run_in(name, f"{name}", "import os; print(os.environ['A'])")
             self.assertEqual(printed, ("finished", "1\n"))
 
-    async def test_an_interrupt_finds_an_execution_in_any(self) -> None:
+    async def test_an_interrupt_finds_an_execution_in_any_context(self) -> None:
         for name in ("one", "two"):
             self.submit(name, "import time; time.sleep(50)", name)
             await self.started(name)
@@ -228,7 +228,7 @@ class ContextsTest(WithExecutor, Socket):
             refused = await self.call("contexts", context_id="two")
             self.assertEqual(refused, (429, {"error": "too_many_contexts"}))
 
-    async def test_without_a_process_for_its_kernel_it_says_so_and_can_be_tried_again(self) -> None:
+    async def test_a_context_whose_kernel_cannot_be_started_fails_and_can_be_retried(self) -> None:
         no_process = OSError(errno.EAGAIN, "no process")
         with mock.patch.object(self.launcher, "launch", side_effect=no_process):
             self.submit("1", COUNT, "one")
@@ -244,7 +244,7 @@ class ContextsTest(WithExecutor, Socket):
         await self.reply("3")
         self.assertEqual(self.text("3"), "default\n")
 
-    async def test_without_a_process_for_its_kernel_the_default_context_can_be_tried_again(
+    async def test_the_default_context_can_be_retried_when_its_kernel_cannot_be_started(
         self,
     ) -> None:
         await self.run_in("one", "1", COUNT)

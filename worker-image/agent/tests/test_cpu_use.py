@@ -8,8 +8,8 @@ from cellhouse_agent.kernel.process import NO_CPU_USE
 
 from tests.with_kernels import PATIENCE_SECONDS, WithPreloadedKernels
 
-# It computes while the main thread waits for the next request. Two threads that take turns with the interpreter can
-# both be seen asleep, one before the turn and the other after it: so it computes where it needs no interpreter.
+# A thread that computes while the main thread waits for the next request. It computes in C code that has released the
+# interpreter's lock. Of two threads that take turns with that lock, one look could find both asleep.
 COMPUTING_THREAD = """
 import hashlib, threading
 is_over = threading.Event()
@@ -28,13 +28,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class CpuUseTest(WithPreloadedKernels):
-    """The kernel's process, all its threads together."""
+    """CPU use of the kernel's process, all its threads together."""
 
-    async def test_a_kernel_that_waits_for_requests_wants_none(self) -> None:
+    async def test_a_kernel_that_waits_for_requests_wants_no_cpu(self) -> None:
         kernel = await self.kernel()
         await until(lambda: not kernel.cpu().wants_cpu)
 
-    async def test_a_thread_that_computes_wants_more_whatever_the_main_thread_does(self) -> None:
+    async def test_a_kernel_wants_cpu_while_any_of_its_threads_computes(self) -> None:
         kernel = await self.kernel()
         before = kernel.cpu().used_seconds
         await kernel.ask(COMPUTING_THREAD)
@@ -45,7 +45,7 @@ class CpuUseTest(WithPreloadedKernels):
         await kernel.ask("is_over.set(); print(1)")
         await until(lambda: not kernel.cpu().wants_cpu)
 
-    async def test_a_kernel_that_has_ended_wants_none(self) -> None:
+    async def test_a_kernel_that_has_ended_wants_no_cpu(self) -> None:
         kernel = await self.kernel()
         await kernel.end()
         self.assertEqual(kernel.cpu(), NO_CPU_USE)

@@ -1,4 +1,4 @@
-"""What the disks of a container hold: on a real disk in memory."""
+"""How many bytes the disks of a container hold, measured on a file system in memory."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ IN_MEMORY = "/dev/shm"
 
 
 class Disks(unittest.TestCase):
-    """The figures are those of Linux."""
+    """disk_use."""
 
     def test_a_file_takes_its_size_until_it_is_gone(self) -> None:
         before = disk_use([IN_MEMORY])
@@ -27,5 +27,5 @@ class Disks(unittest.TestCase):
         with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             self.assertEqual(disk_use([IN_MEMORY, folder]), disk_use([IN_MEMORY]))
 
-    def test_what_does_not_exist_does_not_count(self) -> None:
+    def test_a_folder_that_does_not_exist_does_not_count(self) -> None:
         self.assertEqual(disk_use([os.path.join(IN_MEMORY, "nothing")]), DiskUse(0, 0))

@@ -1,4 +1,4 @@
-"""The listener for code, and the streams of the gateway behind it."""
+"""The agent's listener for connections of code, and the gateway's streams that carry these connections."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UPGRADE = "Connection: Upgrade\r\nUpgrade: cellhouse-egress\r\n"
 
 
 class WithEgress(unittest.IsolatedAsyncioTestCase):
-    """A listener, and what ends with the test."""
+    """A listener, and sockets that are closed with the test."""
 
     async def asyncSetUp(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -63,12 +63,12 @@ class WithEgress(unittest.IsolatedAsyncioTestCase):
         return code
 
     async def receive(self, end: socket.socket, count: int = BLOCK_BYTES) -> bytes:
-        """The next bytes; none at the end, however it came."""
+        """The next bytes; none once the connection has ended or was reset."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self.loop.sock_recv(end, count)
         except ConnectionResetError:
-            # It was closed before it had read everything.
+            # The other end was closed before it had read everything.
             return b""
 
     async def receive_all(self, end: socket.socket) -> bytes:
@@ -154,9 +154,9 @@ class EgressTest(WithEgress):
         await self.send(other, b"x")
         self.assertEqual(await self.receive(stream), b"x")
 
-    async def test_only_so_many_wait(self) -> None:
+    async def test_at_most_max_waiting_connections_wait(self) -> None:
         waiting = [await self.connect() for _ in range(MAX_WAITING)]
-        # All of them were taken in before: there is one queue.
+        # The listener accepts connections in order, so it has accepted all of these before the next one.
         self.assertEqual(await self.receive(await self.connect()), b"")
         stream = self.park()
         await self.taken(stream)
@@ -186,7 +186,7 @@ class EgressTest(WithEgress):
         await self.send(stream, b"x")
         self.assertEqual(await self.receive(code), b"x")
 
-    async def test_a_takeover_closes_what_the_former_gateway_had(self) -> None:
+    async def test_a_takeover_closes_all_connections_of_the_former_gateway(self) -> None:
         self.gate.admit(1)
         code, stream = await self.joined()
         parked = self.park()
@@ -199,7 +199,7 @@ class EgressTest(WithEgress):
         for end in (code, stream, idle, *waiting):
             self.assertEqual(await self.receive(end), b"")
 
-    async def test_a_connection_that_breaks_breaks_its_other_side_only(self) -> None:
+    async def test_a_broken_connection_ends_its_own_stream_only(self) -> None:
         (code, stream), (other, others_stream) = await self.joined(), await self.joined()
         # A reset instead of an end.
         code.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
@@ -208,12 +208,12 @@ class EgressTest(WithEgress):
         await self.send(other, b"x")
         self.assertEqual(await self.receive(others_stream), b"x")
 
-    async def test_what_is_not_read_holds_back_its_sender_and_nobody_else(self) -> None:
+    async def test_a_side_that_does_not_read_holds_back_its_own_sender_only(self) -> None:
         code, stream = await self.joined()
         before = _send_until_full(stream)
         while sent := await self._more(stream):
             before += sent
-        # What the kernel keeps for two sockets, and one block.
+        # The most that Linux buffers for two sockets, and one block.
         self.assertLess(before, 16_000_000)
         other, others_stream = await self.joined()
         await self.send(others_stream, b"x")
@@ -238,7 +238,7 @@ class EgressHandlerTest(WithEgress):
         self.addCleanup(server.stop)
 
     async def dial(self, query: str, headers: str = UPGRADE) -> tuple[int, socket.socket]:
-        """Returns the status, and the connection after the head."""
+        """Ask for a stream; returns the status, and the connection after the head of the answer."""
         stream = self.keep(socket.socket(socket.AF_UNIX))
         await self.loop.sock_connect(stream, self.path)
         await self.send(stream, f"GET /egress{query} HTTP/1.1\r\n{headers}\r\n".encode())
@@ -270,7 +270,7 @@ class EgressHandlerTest(WithEgress):
         for _ in range(MAX_STREAMS):
             self.park()
         self.assertEqual((await self.dial("?epoch=3"))[0], 429)
-        # A newer gateway finds room.
+        # A higher epoch ends the streams of the lower one, so there is room.
         self.assertEqual((await self.dial("?epoch=4"))[0], 101)
 
 
@@ -286,7 +286,7 @@ class EgressEnvironmentTest(unittest.TestCase):
 
 
 def _no_log(_handler: RequestHandler) -> None:
-    """tornado's own log of requests is for servers that are watched."""
+    """Keep tornado from logging requests."""
 
 
 def _send_until_full(end: socket.socket) -> int:

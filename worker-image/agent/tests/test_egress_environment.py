@@ -8,7 +8,7 @@ from cellhouse_agent.egress import egress_environment
 class TestEgressEnvironment(unittest.TestCase):
     """The variables that depend on the index."""
 
-    def test_pip_trusts_an_index_without_tls_which_was_named(self) -> None:
+    def test_pip_trusts_the_host_of_an_index_without_tls(self) -> None:
         for index, pip in {
             "": {},
             "https://pypi.test/simple": {"PIP_INDEX_URL": "https://pypi.test/simple"},

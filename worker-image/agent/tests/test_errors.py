@@ -7,7 +7,7 @@ from cellhouse_kernel.errors import DROPPED_BYTES_KEY, MAX_VALUE_CHARACTERS, err
 
 
 class Unspeakable(Exception):
-    """An exception whose text cannot be had."""
+    """An exception whose `str()` fails."""
 
     def __str__(self) -> NoReturn:
         raise ValueError
@@ -16,17 +16,17 @@ class Unspeakable(Exception):
 class ErrorContentTest(unittest.TestCase):
     """One test for each thing that can be too long or missing."""
 
-    def test_keeps_what_is_short(self) -> None:
+    def test_keeps_a_short_error_whole(self) -> None:
         content = error_content(ValueError, ValueError("é"), ["head\n", "tail\n"])
         self.assertEqual((content["ename"], content["evalue"]), ("ValueError", "é"))
         self.assertEqual(content["traceback"], ["head\n", "tail\n"])
         self.assertEqual(content[DROPPED_BYTES_KEY], 0)
 
-    def test_names_an_exception_that_has_no_text(self) -> None:
+    def test_names_an_exception_whose_text_cannot_be_read(self) -> None:
         content = error_content(Unspeakable, Unspeakable(), [])
         self.assertEqual(content["evalue"], "<exception Unspeakable: its str() failed>")
 
-    def test_counts_what_it_cuts_in_bytes(self) -> None:
+    def test_counts_in_bytes_what_it_cuts(self) -> None:
         text = "x" * MAX_VALUE_CHARACTERS + "éé"
         content = error_content(ValueError, ValueError(text), [])
         self.assertTrue(content["evalue"].endswith("x… [2 more characters]"))

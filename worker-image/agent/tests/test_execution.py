@@ -38,11 +38,11 @@ class ExecutionTest(unittest.TestCase):
         self.iopub("stream", {"name": "stdout", "text": text})
 
     def become_idle(self) -> None:
-        """The `idle` with the key, which the kernel sends when it is free again."""
+        """The `idle` status with the end key, which the kernel sends when it is free again."""
         self.iopub("status", {"execution_state": "idle", "end_key": self.execution.end_key})
 
     def end(self) -> list[dict[str, Any]]:
-        """End it, and return all its frames."""
+        """End the execution, and return all its frames."""
         self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
         self.become_idle()
         self.assertTrue(self.execution.is_done)
@@ -75,12 +75,12 @@ class ExecutionTest(unittest.TestCase):
         self.assertTrue(all(frame["parent_header"] == {"msg_id": "m1"} for frame in frames))
         self.assertEqual([frame["seq"] for frame in frames], [1, 2, 3, 4])
 
-    def test_counts_time_from_when_it_was_sent(self) -> None:
+    def test_counts_its_time_limit_from_the_sending(self) -> None:
         self.time = 50.25
         self.iopub("status", {"execution_state": "busy"})
         self.assertEqual(self.execution.deadline, 52)
 
-    def test_gives_a_kernel_that_is_held_half_of_the_time_at_most(self) -> None:
+    def test_waits_for_a_stuck_kernel_for_at_most_half_of_the_time_limit(self) -> None:
         self.assertEqual(self.execution.busy_seconds, MAX_BUSY_SECONDS)
         self.make(timeout_ms=500)
         self.assertEqual(self.execution.busy_seconds, 0.25)
@@ -97,13 +97,13 @@ class ExecutionTest(unittest.TestCase):
         self.become_idle()
         self.assertTrue(self.execution.is_done)
 
-    def test_leaves_out_what_comes_after_its_end(self) -> None:
+    def test_leaves_out_output_after_its_end(self) -> None:
         self.print("in time")
         self.become_idle()
         self.print("late")
         self.assertEqual(self.text(self.end()), "in time")
 
-    def test_keeps_what_comes_after_an_end_that_code_has_made_up(self) -> None:
+    def test_keeps_output_after_an_end_that_code_has_forged(self) -> None:
         self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
         keys: list[Json] = ["", "0" * 32, None, [self.execution.end_key]]
         for key in keys:
@@ -118,7 +118,7 @@ class ExecutionTest(unittest.TestCase):
         frames = self.end()
         self.assertEqual((len(self.text(frames)), self.gaps(frames)), (100, []))
 
-    def test_cuts_at_the_limit_and_tells_it_once_before_idle(self) -> None:
+    def test_cuts_output_at_the_limit_and_reports_one_gap_before_idle(self) -> None:
         self.print("x" * 60)
         self.print("é" * 30)
         self.print("later, though it would fit")
@@ -145,7 +145,7 @@ class ExecutionTest(unittest.TestCase):
         self.assertEqual(self.text(frames), "after")
         self.assertEqual([gap["reason"] for gap in self.gaps(frames)], ["message_too_large"])
 
-    def test_tells_of_output_that_cannot_be_kept_as_it_is_and_goes_on(self) -> None:
+    def test_reports_malformed_output_as_one_gap_and_goes_on(self) -> None:
         self.iopub("display_data", {})
         self.iopub("display_data", {"data": {"application/json": float("inf")}})
         self.iopub("stream", {"name": "stdlog", "text": "x"})

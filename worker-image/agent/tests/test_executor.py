@@ -18,7 +18,7 @@ def forge(channel, msg_type, content):
     socket = kernel.shell_channel if channel == "shell" else kernel.iopub_socket
     kernel.session.send(socket, msg_type, content, parent=kernel.get_parent("shell"))
 """
-# Pretends to be over, with the key that it has found in its kernel's memory, and runs on.
+# Forges its own end, with the key that it has found in its kernel's memory, and runs on.
 PRETENDER = (
     FORGERY
     + """
@@ -42,7 +42,7 @@ class ExecutorTest(WithExecutor):
         types = [frame["header"]["msg_type"] for frame in self.frames("2")]
         self.assertEqual(types, ["status", "stream", "status", "execute_reply"])
 
-    async def test_an_end_that_cannot_be_told_ends_the_agent(self) -> None:
+    async def test_an_end_that_cannot_be_reported_ends_the_agent(self) -> None:
         with mock.patch.object(UsageSampler, "stop", side_effect=OSError("no counter")):
             self.executor.submit(request("1", "pass"))
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -86,7 +86,7 @@ class ExecutorTest(WithExecutor):
         self.assertGreater(report["finished_at"] - report["started_at"], SHORT_GRACE_MS)
         self.assertEqual(await self.run_code("2", "print(1)"), ("finished", "1\n"))
 
-    async def test_a_dead_kernel_is_told_and_replaced(self) -> None:
+    async def test_a_dead_kernel_is_reported_and_replaced(self) -> None:
         outcome, _ = await self.run_code("1", "import os; os._exit(3)")
         reply = await self.reply("1")
         self.assertEqual(outcome, "kernel_died")
@@ -95,7 +95,7 @@ class ExecutorTest(WithExecutor):
         self.assertEqual(await self.run_code("2", "print(1)"), ("finished", "1\n"))
         self.assertEqual(self.executor.generation, 2)
 
-    async def test_nothing_slips_in_between_quit_and_its_end(self) -> None:
+    async def test_no_request_runs_between_quit_and_the_end_of_the_kernel(self) -> None:
         self.executor.submit(request("1", "quit()"))
         self.executor.submit(request("2", "print(1)"))
         self.assertEqual((await self.reply("1"))["content"]["status"], "ok")
@@ -113,7 +113,7 @@ class ExecutorTest(WithExecutor):
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["state_lost"]), ("interrupted", False))
 
-    async def test_what_is_interrupted_before_it_comes_does_not_run(self) -> None:
+    async def test_a_request_that_is_interrupted_before_it_arrives_does_not_run(self) -> None:
         self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
         self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
         self.executor.submit(request("1", "print(1)"))
@@ -141,7 +141,7 @@ class ExecutorTest(WithExecutor):
         self.assertTrue(self.executor.interrupt("1", "r2").interrupted)
         await self.printed("1", "hit 2\n")
 
-    async def test_a_restart_ends_what_runs_and_everything_it_started(self) -> None:
+    async def test_a_restart_ends_the_running_code_and_all_its_processes(self) -> None:
         code = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(50)"
         self.executor.submit(request("1", code))
         await self.started("1")
@@ -157,13 +157,13 @@ class ExecutorTest(WithExecutor):
         self.assertEqual((await self.run_code("2", "1", 30_000, SHORT_GRACE_MS))[0], "finished")
         self.assertEqual((await self.run_code("3", "1"))[0], "finished")
 
-    async def test_code_that_only_said_it_was_over_does_not_end_the_next(self) -> None:
+    async def test_code_that_runs_on_after_a_forged_end_does_not_end_the_next(self) -> None:
         self.assertEqual((await self.run_code("1", PRETENDER))[0], "finished")
         self.assertEqual(await self.run_code("2", "print('mine')"), ("finished", "mine\n"))
         report = (await self.reply("2"))["metadata"]["cellhouse"]
         self.assertFalse(report["state_lost"])
 
-    async def test_code_that_says_idle_and_runs_on_is_not_over(self) -> None:
+    async def test_code_that_runs_on_after_a_forged_idle_is_not_over(self) -> None:
         code = (
             FORGERY
             + "forge('iopub', 'status', {'execution_state': 'idle'}); time.sleep(1.2); 1 / 0"
@@ -174,7 +174,7 @@ class ExecutorTest(WithExecutor):
         report = reply["metadata"]["cellhouse"]
         self.assertGreater(report["finished_at"] - report["started_at"], 1_200)
 
-    async def test_what_is_printed_after_a_forged_end_comes(self) -> None:
+    async def test_output_after_a_forged_end_is_kept(self) -> None:
         reply = "forge('shell', 'execute_reply', {'status': 'ok', 'execution_count': 1})\n"
         idle = "forge('iopub', 'status', {'execution_state': 'idle'})\n"
         for number, end in enumerate((idle, reply + idle, idle + reply)):
@@ -182,7 +182,7 @@ class ExecutorTest(WithExecutor):
             ran = await self.run_code(str(number), code)
             self.assertEqual(ran, ("finished", "after\nthe end\n"))
 
-    async def test_a_request_that_never_began_ends_after_it_began(self) -> None:
+    async def test_a_request_that_a_stuck_kernel_never_ran_has_an_end_after_its_start(self) -> None:
         deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         self.assertEqual((await self.run_code("1", deaf + PRETENDER))[0], "finished")
         self.assertEqual((await self.run_code("2", "print('never')", 300)), ("timeout", ""))
@@ -196,7 +196,7 @@ class ExecutorTest(WithExecutor):
             for number in range(100):
                 self.executor.submit(request(str(number), "pass"))
 
-    async def test_a_forged_parent_reaches_no_other_execution(self) -> None:
+    async def test_output_with_a_forged_parent_reaches_no_other_execution(self) -> None:
         code = (
             "k = get_ipython().kernel\n"
             "k.session.send(k.iopub_socket, 'stream', {'name': 'stdout', 'text': 'forged'},"

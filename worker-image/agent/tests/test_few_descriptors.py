@@ -1,4 +1,4 @@
-"""An agent that has few descriptors left loses none for ever, and makes no command wait: run as root."""
+"""An agent that has few descriptors left leaks none, and no command waits for ever: run as root."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ from tests.with_processes import wait_until_idle
 TERMINAL = CommandOptions({}, None, True, TerminalSize(80, 24))
 # src/runtime/docker/containerSpec.ts
 MAX_OPEN_FILES = 1_024
-# A kernel's link, output and reaper, and what measures it.
+# A kernel's link, output, reaper and meter.
 DESCRIPTORS_OF_A_KERNEL = 6
 # The agent's other processes, connections of gateways, and files.
 ALL_ELSE = 128
@@ -42,7 +42,7 @@ def open_descriptors() -> list[int]:
 
 
 async def settled() -> int:
-    """How many there are, once that stays the same: after each command, a process is made for the next one."""
+    """The number of open descriptors once it stays the same: a process for the next command is made after each one."""
     seen = -1
     while seen != (now := len(open_descriptors())):
         seen = now
@@ -52,7 +52,7 @@ async def settled() -> int:
 
 @contextmanager
 def room_for(count: int) -> Iterator[None]:
-    """Let this process open so many descriptors more."""
+    """Let this process open `count` more descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = open_descriptors()
     free = (number for number in range(hard) if number not in taken)
@@ -65,7 +65,7 @@ def room_for(count: int) -> Iterator[None]:
 
 
 class FewForCommands(WithCommands):
-    """Commands with terminals, each of which takes five to eight."""
+    """Commands with terminals, each of which takes five to eight descriptors."""
 
     async def test_a_command_with_a_terminal_begins_or_ends(self) -> None:
         await self.output("first", "echo")
@@ -83,14 +83,14 @@ class FewForCommands(WithCommands):
         self.assertEqual({"CommandNotStarted", "SIGINT"}, ends)
         self.assertEqual(await settled(), before)
 
-    async def test_one_whose_terminal_cannot_be_taken_never_begins(self) -> None:
+    async def test_a_command_whose_terminal_cannot_be_received_never_begins(self) -> None:
         await self.output("first", "echo")
         begin = Terminal.begin
         ends = []
         for room in range(5):
 
             def take_late(terminal: Terminal, room: int = room) -> None:
-                # A process that did not wait would have begun by now, and would end by SIGHUP.
+                # If the process did not wait for its terminal, it would have begun by now, and would end by SIGHUP.
                 wait_until_idle()
                 begin(terminal)
                 with room_for(room):
@@ -112,7 +112,7 @@ class FewForCommands(WithCommands):
         self.assertEqual(ends[:3], [("CommandNotStarted", reason, False)] * 3)
         self.assertEqual(ends[3:], [("SIGINT", None, True)] * 2)
 
-    async def test_a_terminal_that_cannot_be_taken_is_hung_up(self) -> None:
+    async def test_a_terminal_that_cannot_be_received_is_hung_up(self) -> None:
         found = []
         for room in range(4):
             master, slave = os.openpty()
@@ -132,7 +132,7 @@ class FewForCommands(WithCommands):
         self.assertEqual(found, [(True, b"")] * 3 + [(False, TERMINAL_PACKET)])
 
     async def begun_or_ended(self, msg_id: str) -> None:
-        """Wait until it has written something, or has ended."""
+        """Wait until a command has written something, or has ended."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not any(
                 frame["header"]["msg_type"] in ("stream", "execute_reply")
@@ -140,7 +140,7 @@ class FewForCommands(WithCommands):
             ):
                 await asyncio.sleep(0.01)
 
-    async def test_as_many_as_the_settings_allow_leave_enough_for_all_else(self) -> None:
+    async def test_the_most_commands_and_kernels_leave_enough_for_all_else(self) -> None:
         await self.output("first", "echo")
         before = await settled()
         names = [str(number) for number in range(MAX_COMMANDS)]
@@ -148,7 +148,7 @@ class FewForCommands(WithCommands):
             self.executor.submit(command(name, "echo on; read line", found=TERMINAL))
         for name in names:
             await self.wrote(name, b"on")
-        # What measures them begins some milliseconds later.
+        # Their meters begin some milliseconds later.
         await asyncio.sleep(0.1)
         taken = len(open_descriptors()) - before
         kernels = (MAX_CONTEXTS + 1) * DESCRIPTORS_OF_A_KERNEL
@@ -161,9 +161,9 @@ class FewForCommands(WithCommands):
 
 
 class FewForKernels(WithKernels):
-    """Kernels, and what measures them."""
+    """Kernels and their meters."""
 
-    async def test_a_kernel_that_cannot_be_made_takes_none(self) -> None:
+    async def test_a_kernel_that_cannot_be_made_leaves_no_descriptor_open(self) -> None:
         kernel = await self.kernel()
         before = len(open_descriptors())
         failures = 0
@@ -183,7 +183,7 @@ class FewForKernels(WithKernels):
         self.assertIn(failures, range(1, 7))
         self.assertEqual(await kernel.ask("print(1)"), 1)
 
-    async def test_what_cannot_be_measured_takes_none(self) -> None:
+    async def test_a_meter_that_cannot_be_made_leaves_no_descriptor_open(self) -> None:
         before = len(open_descriptors())
         with self.assertRaises(OSError), room_for(1):
             ListedBirths(os.getpid(), os.getpid())

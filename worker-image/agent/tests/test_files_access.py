@@ -1,4 +1,4 @@
-"""How many file operations the agent lets in, and whose."""
+"""How many file operations the agent admits at once, and of which session."""
 
 import unittest
 
@@ -6,9 +6,9 @@ from cellhouse_agent.files.helper import MAX_PARALLEL, FileRefused, FilesAccess,
 
 
 class Access(unittest.TestCase):
-    """How many operations the agent lets in, and whose."""
+    """FilesAccess."""
 
-    def test_only_so_many_run_at_once(self) -> None:
+    def test_at_most_max_parallel_operations_run_at_once(self) -> None:
         access = FilesAccess("boot")
         turns = [access.turn() for _ in range(MAX_PARALLEL)]
         for turn in turns:
@@ -20,13 +20,13 @@ class Access(unittest.TestCase):
         with access.turn():
             pass
 
-    def test_a_turn_that_fails_is_over(self) -> None:
+    def test_a_turn_that_fails_makes_room_for_another(self) -> None:
         access = FilesAccess("boot")
         for _ in range(MAX_PARALLEL + 1):
             with self.assertRaises(ValueError), access.turn():
                 raise ValueError
 
-    def test_the_first_session_is_the_workers_for_ever(self) -> None:
+    def test_only_the_first_session_of_a_worker_has_access(self) -> None:
         access = FilesAccess("boot")
         for session_id, boot_id, reason in (
             ("one", "other", "other_boot"),

@@ -1,4 +1,4 @@
-"""What comes out of an archive, and which are refused."""
+"""Unpacking archives, and which archives are refused."""
 
 import io
 import os
@@ -26,11 +26,11 @@ FEW_MEMBERS = 5_000
 
 
 class In(WithArchives):
-    """What comes out of an archive."""
+    """Unpacking."""
 
     async def test_archives_of_three_formats_are_unpacked(self) -> None:
         self.make_tree()
-        # The oldest format has no longer paths.
+        # The oldest format (ustar) cannot hold every longer path.
         for format, longest in (
             (tarfile.GNU_FORMAT, 4_095),
             (tarfile.PAX_FORMAT, 4_095),
@@ -48,7 +48,7 @@ class In(WithArchives):
                 self.assertEqual((status.st_uid, status.st_mtime), (KERNEL_UID, 1_000_000_000))
 
     def packed(self, name: str, format: int, longest: int) -> bytes:
-        """The archive that Python makes of a folder, without paths that are longer."""
+        """The archive that Python makes of a folder, without paths longer than `longest`."""
         file = io.BytesIO()
         with tarfile.open(fileobj=file, mode="w", format=format, errors="surrogateescape") as tar:
             tar.add(
@@ -58,12 +58,12 @@ class In(WithArchives):
             )
         return file.getvalue()
 
-    async def test_its_own_archives_are_unpacked(self) -> None:
+    async def test_archives_that_the_helper_has_packed_are_unpacked(self) -> None:
         self.make_tree()
         await self.unpack(await self.pack("tree"))
         self.assertEqual(self.found("in"), self.found("tree"))
 
-    async def test_a_member_that_must_not_be_there_is_refused_and_those_before_it_stay(
+    async def test_a_forbidden_member_is_refused_and_the_members_before_it_stay(
         self,
     ) -> None:
         bad = {
@@ -125,7 +125,7 @@ class In(WithArchives):
                 self.assertEqual(found, {})
         self.assertEqual(await self.unpack(whole[:2_561] + bytes(511)), {"files": 2, "size": 605})
 
-    async def test_no_archive_has_members_without_end(self) -> None:
+    async def test_an_archive_with_too_many_members_is_refused(self) -> None:
         self.enterContext(mock.patch.object(writing, "MAX_MEMBERS", FEW_MEMBERS))
         await self.begin_helper()
         for what, piece in (
@@ -136,10 +136,10 @@ class In(WithArchives):
             with self.subTest(what), self.assertRaises(FileRefused) as caught:
                 await self.unpack(many, copies=100)
             self.assertEqual(caught.exception.code, "too_large")
-            # What was taken beyond the limit is what the pipe held.
+            # Beyond the limit, only as much was taken as the pipe holds.
             self.assertLess(self.taken, (FEW_MEMBERS + 2_000) * BLOCK_BYTES)
 
-    async def test_a_size_that_never_ends_fills_no_more_than_came(self) -> None:
+    async def test_a_member_with_a_huge_size_and_little_content_leaves_no_file(self) -> None:
         await self.unpacking_is_refused(header_bytes(Header(b"huge", FILE, 2**62)) + b"x" * 1_000)
         await self.unpacking_is_refused(header_bytes(Header(b"huge", FILE, 2**63)) + b"x" * 1_000)
         self.assertEqual(self.found("in"), {})

@@ -1,4 +1,4 @@
-"""Deleting a file, folder or link in a version that the caller knows."""
+"""Deleting a file, folder or link only if it has the version that the caller knows."""
 
 import os
 import unittest
@@ -12,10 +12,10 @@ class Versions(WithFiles):
     """What may be deleted."""
 
     async def tag(self, name: str, follow: bool = False) -> str:
-        """The entity tag of what has this name."""
+        """The entity tag of the entry with this name."""
         return str((await self.ask("stat", name, follow=follow))["etag"])
 
-    async def test_a_file_is_deleted_only_in_this_version(self) -> None:
+    async def test_a_file_is_deleted_only_in_the_version_that_the_caller_names(self) -> None:
         await self.write("file", b"one")
         first = await self.tag("file")
         await self.write("file", b"two")
@@ -28,7 +28,7 @@ class Versions(WithFiles):
         self.assertEqual(deleted, {"size": 3, "files": 1})
         await self.refused("not_found", "delete", "file", if_match="*")
 
-    async def test_a_folder_is_another_once_its_entries_have_changed(self) -> None:
+    async def test_a_folder_has_another_version_once_its_entries_have_changed(self) -> None:
         await self.write("folder/one", b"1", make_parents=True)
         before = await self.tag("folder")
         await self.write("folder/two", b"2")
@@ -41,7 +41,7 @@ class Versions(WithFiles):
         await self.ask("delete", "folder", if_match=now, recursive=True)
         await self.refused("not_found", "stat", "folder")
 
-    async def test_a_link_has_its_own_version_and_that_of_what_it_leads_to(self) -> None:
+    async def test_a_link_has_its_own_version_and_that_of_its_target(self) -> None:
         await self.write("target", b"x")
         for follow in (False, True):
             os.symlink("target", self.path("link"))

@@ -1,4 +1,4 @@
-"""What the helper tells of files, folders and links."""
+"""What the helper says about files, folders and links."""
 
 import os
 import unittest
@@ -27,14 +27,14 @@ class Links(WithFiles):
     """What a link leads to."""
 
     async def leads_to(self, target: str) -> object:
-        """What the entry of a new link to a target says."""
+        """The field `leads_to` of a new link to a target."""
         link = self.path("link")
         if os.path.lexists(link):
             os.unlink(link)
         os.symlink(target, link)
         return (await self.ask("stat", "link"))["leads_to"]
 
-    async def test_a_link_tells_what_it_leads_to_in_the_end(self) -> None:
+    async def test_the_entry_of_a_link_describes_its_final_target(self) -> None:
         self.make_folder("folder")
         os.chmod(self.path("folder"), 0o700)
         os.symlink("folder", self.path("first"))
@@ -66,7 +66,7 @@ class Moves(WithFiles):
         paths = {"from": self.path(name), "to": self.path(to)}
         await self.helper.ask("move", {**paths, **flags})
 
-    async def test_they_are_made_if_the_caller_wants_it(self) -> None:
+    async def test_missing_folders_are_made_if_the_caller_wants_it(self) -> None:
         await self.write("file", b"x")
         with self.assertRaises(FileRefused) as caught:
             await self.move("file", "a/b/c")
@@ -75,7 +75,7 @@ class Moves(WithFiles):
         self.assertEqual(await self.read("a/b/c"), b"x")
         self.assertEqual(os.stat(self.path("a/b")).st_uid, KERNEL_UID)
 
-    async def test_they_are_not_made_if_there_is_nothing_to_move(self) -> None:
+    async def test_missing_folders_are_not_made_if_there_is_nothing_to_move(self) -> None:
         with self.assertRaises(FileRefused) as caught:
             await self.move("nothing", "a/b", make_parents=True)
         self.assertEqual(caught.exception.code, "not_found")

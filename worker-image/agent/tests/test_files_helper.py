@@ -36,7 +36,7 @@ class Rights(WithFiles):
             self.assertEqual(lines["Threads"], "1")
             self.assertNotIn(pid, user_processes())
 
-    async def test_it_may_not_do_what_the_user_may_not_do(self) -> None:
+    async def test_a_helper_may_not_do_what_the_user_may_not_do(self) -> None:
         secret = self.path("secret")
         with open(secret, "w", encoding="utf-8") as file:
             file.write("root's")
@@ -49,7 +49,7 @@ class Rights(WithFiles):
                 await self.helper.ask("read", {"path": path})
             self.assertIn(caught.exception.code, ("permission_denied", "too_many_links"))
 
-    async def test_what_it_makes_belongs_to_the_user(self) -> None:
+    async def test_entries_that_a_helper_makes_belong_to_the_user(self) -> None:
         await self.write("new/file", b"x", make_parents=True)
         for name in ("new", "new/file"):
             status = os.stat(self.path(name))
@@ -59,7 +59,7 @@ class Rights(WithFiles):
 class Death(WithFiles):
     """A helper that is killed."""
 
-    async def test_it_is_replaced_and_what_was_asked_is_refused(self) -> None:
+    async def test_a_killed_helper_is_replaced_and_its_orders_are_refused(self) -> None:
         writing = await self.helper.ask("write", {"path": self.path("file")})
         os.close(writing.descriptor or 0)
         (pid,) = helpers()
@@ -79,7 +79,7 @@ class Death(WithFiles):
 
 
 class Stuck(WithFiles):
-    """A helper that is stopped, and takes no order any more."""
+    """A helper that is stopped, and takes no more orders."""
 
     def stop_helper(self) -> int:
         """Stop the helper until it is killed; returns its pid."""
@@ -88,7 +88,7 @@ class Stuck(WithFiles):
         return pid
 
     async def fill_socket(self) -> list[asyncio.Task[Answered]]:
-        """Give orders until the helper's socket is full; returns those that wait for an answer."""
+        """Give orders until the helper's socket is full; returns the orders that wait for an answer."""
         waiting: list[asyncio.Task[Answered]] = []
         while True:
             order = asyncio.create_task(self.helper.stream("stat", {"path": self.folder}))
@@ -100,7 +100,7 @@ class Stuck(WithFiles):
                 return waiting
             waiting.append(order)
 
-    async def test_it_is_replaced_even_if_its_socket_is_full(self) -> None:
+    async def test_a_stuck_helper_is_replaced_even_if_its_socket_is_full(self) -> None:
         stuck = self.stop_helper()
         with mock.patch.object(helper, "ANSWER_TIMEOUT_SECONDS", LIMIT_MS / 1000):
             late = asyncio.create_task(self.ask("stat"))
@@ -119,7 +119,7 @@ class Stuck(WithFiles):
             await self.ask("stat")
         self.assertNotIn(stuck, helpers())
 
-    async def test_a_caller_that_is_cancelled_is_cancelled_even_if_its_socket_is_full(self) -> None:
+    async def test_a_caller_can_be_cancelled_even_if_the_socket_of_the_helper_is_full(self) -> None:
         self.stop_helper()
         waiting = await self.fill_socket()
         for order in waiting:

@@ -1,4 +1,4 @@
-"""Folders that change while they are listed or deleted, and files with times that no format has."""
+"""Folders that change while they are listed or deleted, and files with times that zip cannot express."""
 
 import io
 import os
@@ -15,14 +15,14 @@ from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_files import WithFiles
 
 LIMIT = 1_000
-# After so many entries, others have a turn.
+# After this many entries, other operations have a turn.
 ENTRIES_PER_TURN = 100
 
 
 class ListingTest(unittest.TestCase):
-    """A page, made turn by turn."""
+    """A page of a listing, made turn by turn."""
 
-    def test_names_that_vanish_meanwhile_make_room_for_those_behind_them(self) -> None:
+    def test_names_that_vanish_meanwhile_make_room_for_later_names(self) -> None:
         folder = self.enterContext(tempfile.TemporaryDirectory())
         names = [f"{number:04}" for number in range(3 * LIMIT)]
         for name in names:
@@ -58,13 +58,13 @@ class RemovalTest(unittest.TestCase):
         next(self.turns)
         self.assertGreater(self.removal.files, 0)
 
-    def test_one_that_code_deletes_meanwhile_is_deleted(self) -> None:
+    def test_a_folder_that_code_deletes_meanwhile_counts_as_deleted(self) -> None:
         shutil.rmtree(self.inner)
         for _ in self.turns:
             pass
         self.assertEqual(os.listdir(self.folder), [])
 
-    def test_one_that_is_moved_away_is_not_said_to_be_untouched(self) -> None:
+    def test_a_folder_that_code_moves_away_meanwhile_is_refused_as_not_empty(self) -> None:
         os.rename(self.inner, f"{self.folder}/elsewhere")
         with self.assertRaises(Refused) as refused:
             for _ in self.turns:
@@ -73,9 +73,9 @@ class RemovalTest(unittest.TestCase):
 
 
 class ZipTest(WithFiles):
-    """Archives of a disk in memory, which takes any time."""
+    """Archives of a file system in memory, on which files can have any time."""
 
-    async def test_a_time_that_zip_does_not_have_is_the_nearest(self) -> None:
+    async def test_a_time_that_zip_cannot_express_becomes_the_nearest_one(self) -> None:
         folder = self.enterContext(tempfile.TemporaryDirectory(dir="/dev/shm"))
         for name, seconds in {"never": 2**60, "before": -(2**40)}.items():
             os.close(os.open(f"{folder}/{name}", os.O_CREAT))

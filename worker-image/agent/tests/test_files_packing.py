@@ -1,4 +1,4 @@
-"""A folder as an archive. Python's own tarfile and zipfile judge."""
+"""Packing a folder into an archive, which Python's own tarfile and zipfile then read."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from tests.with_archives import END, LONGEST_NAME, WithArchives
 
 
 class Out(WithArchives):
-    """What a folder's archive has."""
+    """Packing."""
 
     async def test_a_tar_has_each_file_folder_and_link_as_it_is(self) -> None:
         self.make_tree()
@@ -78,7 +78,7 @@ class Out(WithArchives):
             await packing
         self.assertEqual(caught.exception.code, "busy")
 
-    async def test_what_is_no_folder_is_refused(self) -> None:
+    async def test_packing_something_other_than_a_folder_is_refused(self) -> None:
         await self.write("file", b"x")
         for name, code in (("file", "not_a_directory"), ("nothing", "not_found")):
             with self.subTest(name), self.assertRaises(FileRefused) as caught:

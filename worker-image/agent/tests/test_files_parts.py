@@ -1,4 +1,4 @@
-"""The parts of files that are being written: who sees them, and who removes them when their helper is killed."""
+"""Parts, which are files that are still being written: who sees them, and how they go when their helper is killed."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from cellhouse_files.writing import MAX_PARTS
 from tests.with_archives import WithArchives, member
 from tests.with_files import PATIENCE_SECONDS, helpers
 
-# Like a part, but the user's own.
+# Named like a part, but a file of the user.
 OWN = ".cellhouse-part-0123456789abcdef"
 
 
@@ -20,14 +20,14 @@ class WithParts(WithArchives):
     """Begins to write files."""
 
     async def begin(self, name: str, content: bytes = b"half") -> int:
-        """Begin to write a file, and write a part of it; returns the number of the writing."""
+        """Begin to write a file, and write some of it; returns the number of the writing."""
         answer = await self.helper.ask("write", {"path": self.path(name)})
         with os.fdopen(answer.descriptor or 0, "wb") as file:
             file.write(content)
         return int(answer.fields["writing"])
 
     def names(self, folder: str = "") -> list[str]:
-        """What is in the folder, as user code sees it."""
+        """The names in the folder, as user code sees them."""
         return sorted(os.listdir(self.path(folder)))
 
     async def kill_helper(self) -> None:
@@ -65,7 +65,7 @@ class Seen(WithParts):
         await self.helper.ask("finish_write", {"writing": writing})
         self.assertEqual(self.names(), [OWN, "file"])
 
-    async def test_there_are_only_so_many(self) -> None:
+    async def test_at_most_max_parts_exist_at_once(self) -> None:
         writings = [await self.begin(f"file-{number}") for number in range(MAX_PARTS)]
         await self.refused("busy", "write", "one-more")
         await self.helper.ask("give_up_write", {"writing": writings.pop()})
@@ -74,7 +74,7 @@ class Seen(WithParts):
             await self.helper.ask("finish_write", {"writing": writing})
         self.assertEqual(len(self.names()), MAX_PARTS)
 
-    async def test_an_archive_may_be_refused_as_busy_halfway(self) -> None:
+    async def test_unpacking_can_fail_as_busy_halfway(self) -> None:
         pipe, unpacking = await self.begin_unpacking()
         await pipe.write(memoryview(member(b"first", b"1")))
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -91,9 +91,9 @@ class Seen(WithParts):
 
 
 class Killed(WithParts):
-    """What the next helper removes."""
+    """What the next helper removes after a helper was killed."""
 
-    async def test_the_parts_of_a_helper_that_was_killed_are_removed_and_no_file_of_the_users(
+    async def test_the_parts_of_a_killed_helper_are_removed_and_files_of_the_user_stay(
         self,
     ) -> None:
         await self.write(OWN, b"own")
@@ -117,7 +117,7 @@ class Killed(WithParts):
         self.assertIsNotNone(unpacking.exception())
         self.assertEqual(self.names("a"), [])
 
-    async def test_what_code_has_put_in_the_place_of_a_part_stays(self) -> None:
+    async def test_an_entry_that_code_has_put_in_place_of_a_part_stays(self) -> None:
         for name in ("exchanged", "folder", "link", "gone"):
             self.make_folder(name)
             await self.begin(f"{name}/file")
@@ -138,7 +138,7 @@ class Killed(WithParts):
         self.assertTrue(os.path.islink(parts["link"]))
         self.assertTrue(os.path.exists(self.path("taken")))
 
-    async def test_each_helper_removes_what_the_one_before_has_left(self) -> None:
+    async def test_each_helper_removes_the_parts_of_the_helper_before_it(self) -> None:
         for number in range(3):
             await self.begin(f"file-{number}")
             await self.kill_helper()

@@ -56,18 +56,18 @@ class TransfersTest(WithFiles):
         first, _, rest = answer.partition(b"\r\n")
         return int(first.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2])["error"]
 
-    async def test_an_upload_that_falls_silent_is_told_so_and_leaves_nothing(self) -> None:
+    async def test_an_upload_that_falls_silent_is_refused_and_leaves_nothing(self) -> None:
         self.assertEqual(await self.answer_to("content", b"begin"), (408, "timed_out"))
         self.assertEqual(os.listdir(self.folder), [])
 
-    async def test_an_archive_that_falls_silent_is_told_so(self) -> None:
+    async def test_an_archive_that_falls_silent_is_refused(self) -> None:
         self.assertEqual(await self.answer_to("archive", b"begin"), (408, "timed_out"))
         self.assertEqual(os.listdir(self.path("silent")), [])
 
     async def test_without_a_free_descriptor_a_transfer_fails_and_leaves_nothing(self) -> None:
         self.enterContext(mock.patch.object(connection, "SILENCE_SECONDS", PATIENCE_SECONDS))
         await self.write("file", b"x" * BODY_BYTES)
-        # An upload needs one, a duplicate of the connection, which tornado then closes. A download has the file before.
+        # Each transfer needs a duplicate of the connection. A download has opened the file before, so it needs two.
         for route, expected in (("PUT", [500, 200, 200]), ("GET", [500, 500, 200])):
             statuses = [
                 await self.status_with(room, f"{route} /files/content") for room in range(3)
@@ -76,11 +76,11 @@ class TransfersTest(WithFiles):
         self.assertEqual(os.listdir(self.folder), ["file"])
 
     async def status_with(self, room: int, route: str) -> int:
-        """The status of a transfer for which the agent can open only so many descriptors. It keeps none."""
+        """The status of a transfer for which the agent can open `room` descriptors. It must keep none of them open."""
         before = len(open_descriptors())
         reader, writer = await asyncio.open_unix_connection(self.socket_path)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            # Once the agent has answered this, it has the descriptor of the connection.
+            # The answer shows that the agent has accepted the connection, whose descriptor must not take the room.
             writer.write(self.head("GET /files/stat", "file"))
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split()[0]))

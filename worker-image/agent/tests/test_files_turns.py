@@ -1,4 +1,4 @@
-"""No operation of the helper blocks another, and each ends when nobody wants it any more."""
+"""No operation of the helper blocks another, and an operation ends when its caller is gone."""
 
 import asyncio
 import os
@@ -17,10 +17,10 @@ MANY_FILES = 5_000
 
 
 class Beside(WithArchives):
-    """Operations beside others."""
+    """Operations that run at the same time."""
 
     async def in_time(self, name: str = "") -> None:
-        """Look at a file, which takes one turn."""
+        """Check that the helper answers soon: a `stat` takes one turn."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.ask("stat", name)
 
@@ -52,17 +52,17 @@ class Beside(WithArchives):
         self.assertGreater(len(await self.rest_of(pipe)), LARGE_BYTES)
         await packing
 
-    async def test_an_archive_that_nobody_wants_any_more_ends(self) -> None:
+    async def test_packing_ends_when_its_caller_is_gone(self) -> None:
         await self.write("large", b"x" * LARGE_BYTES)
         pipe, packing = await self.begin_packing()
         await self.in_time()
         packing.cancel()
         await asyncio.wait([packing])
-        # The helper has closed its end, far from the end of the archive.
+        # The helper has closed its end of the pipe, long before the end of the archive.
         self.assertLess(len(await self.rest_of(pipe)), LARGE_BYTES)
         await self.in_time()
 
-    async def test_an_archive_that_stops_coming_leaves_the_old_file_when_it_is_aborted(
+    async def test_unpacking_that_is_aborted_halfway_leaves_the_old_file(
         self,
     ) -> None:
         await self.write("file", b"old")

@@ -1,4 +1,4 @@
-"""What becomes of a written file when code meddles with it just then."""
+"""Finishing a written file while code removes it."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ from cellhouse_files.writing import Parts, Precondition, Writing
 class Finish(unittest.TestCase):
     """Writing.finish."""
 
-    def test_a_file_that_code_removes_at_once_was_written(self) -> None:
+    def test_a_file_that_code_removes_at_once_counts_as_written(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             place = Place(os.open(folder, os.O_RDONLY), b"file")
             writing = Writing(b"/file", place, Precondition(), Parts())

@@ -1,4 +1,4 @@
-"""User code cannot tell how its kernel was started, nor touch another kernel: run as root in the worker image."""
+"""User code finds no trace of how its kernel was started, and cannot touch another kernel: run as root in the image."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.with_kernels import (
     was_forked,
 )
 
-# What user code can see of its own process, as far as a start can get it wrong. What must differ is left out.
+# All that user code can see of its own process, as far as it depends on the start. Facts that must differ are left out.
 SEEN = """
 import gc, json, multiprocessing, os, resource, signal, stat, subprocess, sys, threading, psutil
 
@@ -48,7 +48,7 @@ def lines_of(path, *names):
 
 process = psutil.Process()
 traced = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-# Before it answers, it may have its libraries open.
+# Until `cat` answers, it may have its libraries open, which would change the number of its descriptors.
 traced.stdin.write(b"started\\n")
 traced.stdin.flush()
 traced.stdout.readline()
@@ -87,7 +87,7 @@ seen = {
 traced.kill()
 print(json.dumps(seen))
 """
-# What a kernel can do with another process of its user.
+# Tries to write or read another process of the same user.
 TOUCHED = """
 import json, os
 def attempt(what):
@@ -104,7 +104,7 @@ print(json.dumps([
     attempt(lambda: open(f"{folder}/oom_score_adj", "w").close()),
 ]))
 """
-# All preloaded sources of random numbers, and what they will draw.
+# The states of all preloaded sources of random numbers, and numbers drawn from them.
 DRAWN = """
 import gc, json, multiprocessing, random, tempfile, uuid
 import numpy as np
@@ -120,9 +120,9 @@ print(json.dumps(states + [
 
 
 class TestForkedKernel(WithKernels):
-    """With fork servers that are executed."""
+    """With fork servers that are programs of their own, as in a worker."""
 
-    async def test_user_code_sees_what_it_sees_in_an_executed_kernel(self) -> None:
+    async def test_user_code_sees_the_same_in_a_forked_and_an_executed_kernel(self) -> None:
         forked = await self.kernel()
         self.assertTrue(was_forked(await forked.pid()))
         in_forked = await forked.ask(SEEN)
@@ -138,13 +138,13 @@ class TestForkedKernel(WithKernels):
         self.assertEqual(in_forked["ids"], [ids, ids, []])
         self.assertEqual(in_forked["oom"], str(KERNEL_OOM_SCORE))
         self.assertEqual(in_forked["priority"], KERNEL_NICENESS)
-        # It is not dumpable (docs/internals/kernel.md).
+        # A kernel is not dumpable (docs/internals/kernel.md).
         self.assertEqual(in_forked["owner of its files"][1], 0)
         self.assertEqual(in_forked["/proc/self/environ"], "PermissionError")
         self.assertEqual(in_forked["/dev/stdout"], "written")
         self.assertEqual(in_forked["multiprocessing"], [KERNEL_UID] * 3)
 
-    async def test_a_kernel_cannot_touch_another_and_its_own_programs_it_can(self) -> None:
+    async def test_a_kernel_can_touch_its_own_programs_but_no_other_kernel(self) -> None:
         forked = await self.kernel()
         self.assertTrue(was_forked(await forked.pid()))
         os.kill(fork_server_pid(), signal.SIGKILL)
@@ -153,7 +153,7 @@ class TestForkedKernel(WithKernels):
         for one, other in ((forked, executed), (executed, forked)):
             touched = await one.ask(TOUCHED % await other.pid())
             self.assertEqual(touched, ["PermissionError"] * 5)
-        # A program can be touched from the moment at which it is executed, so this one says when that was.
+        # A program can be touched as soon as it is executed, so this one prints a line then.
         start = (
             "import subprocess\n"
             "program = subprocess.Popen(['sh', '-c', 'echo; sleep 60'], stdout=subprocess.PIPE)\n"
@@ -164,7 +164,7 @@ class TestForkedKernel(WithKernels):
         assert isinstance(started, int)
         touched = await forked.ask(TOUCHED % started)
         assert isinstance(touched, list)
-        # On a host with the Yama module, it cannot write their memory.
+        # The first result depends on the host: with the Yama module, a kernel cannot write its programs' memory.
         self.assertEqual(touched[1:], [None] * 4)
 
     async def test_numerical_threads_work_after_the_fork(self) -> None:
@@ -179,9 +179,9 @@ class TestForkedKernel(WithKernels):
 
 
 class TestAnyKernel(WithPreloadedKernels):
-    """What holds however its fork server was started."""
+    """Facts that hold for a kernel of any fork server."""
 
-    async def test_the_end_of_a_kernel_that_another_one_kills_is_told_truly(self) -> None:
+    async def test_a_kernel_that_another_kernel_kills_ends_with_that_signal(self) -> None:
         one, other = await self.kernel(), await self.kernel()
         pid = await one.pid()
         await one.ask(f"import os; os.kill({await other.pid()}, 9); print(0)")
@@ -190,7 +190,7 @@ class TestAnyKernel(WithPreloadedKernels):
         self.assertEqual((other.exit_code, one.exit_code), (-signal.SIGKILL, None))
         self.assertEqual(await one.pid(), pid)
 
-    async def test_how_it_ended_is_known_however_late_that_is_told(self) -> None:
+    async def test_the_exit_code_is_known_even_if_the_reaper_reports_it_late(self) -> None:
         kernel = await self.kernel()
         reaper = await kernel.ask("import os; print(os.getppid())")
         assert isinstance(reaper, int)

@@ -1,4 +1,4 @@
-"""Which gateway may speak."""
+"""Which gateway the agent listens to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GatewayGateTest(unittest.TestCase):
             self.gate.admit(4)
         self.assertEqual(caught.exception.highest, 5)
 
-    def test_closes_the_connection_that_another_takes_the_place_of(self) -> None:
+    def test_closes_a_connection_when_another_replaces_it(self) -> None:
         first, second = Connection(), Connection()
         self.gate.attach(first)
         self.gate.attach(second)
@@ -50,7 +50,7 @@ class GatewayGateTest(unittest.TestCase):
         self.assertEqual(connection.code, SUPERSEDED_CODE)
         self.assertFalse(self.gate.is_current(connection))
 
-    def test_tells_of_each_higher_epoch(self) -> None:
+    def test_reports_each_higher_epoch_as_a_takeover(self) -> None:
         told: list[str] = []
         self.gate.on_takeover(lambda: told.append("takeover"))
         self.gate.admit(1)
@@ -58,7 +58,7 @@ class GatewayGateTest(unittest.TestCase):
         self.gate.admit(2)
         self.assertEqual(told, ["takeover", "takeover"])
 
-    def test_counts_how_long_it_is_alone(self) -> None:
+    def test_counts_how_long_no_gateway_has_been_connected(self) -> None:
         self.time = 12
         self.assertEqual(self.gate.alone_seconds(), 2)
         connection = Connection()

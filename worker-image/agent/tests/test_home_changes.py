@@ -1,4 +1,4 @@
-"""The comparison of two looks at a folder, with inotify and without."""
+"""The comparison of two snapshots of a folder, with inotify and without."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ PART = b".cellhouse-part-0123"
 
 
 class WithHome(unittest.TestCase):
-    """A folder of this test's."""
+    """A fresh folder for each test."""
 
     has_inotify = True
 
@@ -45,7 +45,7 @@ class WithHome(unittest.TestCase):
         target.write_text(text, encoding="utf-8")
 
     def look(self) -> dict[str, str]:
-        """What has changed, by path."""
+        """The kinds of change since the last look, by path."""
         return {path: kind for path, kind, _ in self.home.look(PLENTY_MS)}
 
     def assert_too_much(self, reason: str) -> None:
@@ -56,9 +56,9 @@ class WithHome(unittest.TestCase):
 
 
 class Differences(WithHome):
-    """What a look finds."""
+    """The changes that a look finds."""
 
-    def test_files_that_were_created_modified_and_deleted(self) -> None:
+    def test_created_modified_and_deleted_files_are_found(self) -> None:
         self.assertEqual(self.look(), {})
         self.write("a")
         self.write("sub/deep/b")
@@ -80,7 +80,7 @@ class Differences(WithHome):
         (self.folder / "b").rename(self.folder / "a")
         self.assertEqual(self.look(), {"a": "modified"})
 
-    def test_what_was_made_and_removed_in_between_did_not_change(self) -> None:
+    def test_entries_that_end_as_they_began_did_not_change(self) -> None:
         self.write("keep/a")
         self.look()
         self.write("short")
@@ -89,7 +89,7 @@ class Differences(WithHome):
         (self.folder / "away").rename(self.folder / "keep")
         self.assertEqual(self.look(), {})
 
-    def test_a_moved_folder(self) -> None:
+    def test_files_of_a_moved_folder_are_deleted_and_created(self) -> None:
         self.write("old/x/a")
         self.look()
         (self.folder / "old").rename(self.folder / "new")
@@ -97,7 +97,7 @@ class Differences(WithHome):
         self.write("new/x/a", "longer")
         self.assertEqual(self.look(), {"new/x/a": "modified"})
 
-    def test_a_folder_that_was_replaced_by_another(self) -> None:
+    def test_a_folder_that_replaced_another_is_compared_file_by_file(self) -> None:
         self.write("data/a")
         self.write("data/b")
         self.look()
@@ -107,7 +107,7 @@ class Differences(WithHome):
         found = {"data/a": "deleted", "data/b": "modified", "data/c": "created"}
         self.assertEqual(self.look(), found)
 
-    def test_a_file_in_the_place_of_a_folder_and_back(self) -> None:
+    def test_a_file_that_replaced_a_folder_and_the_reverse_are_found(self) -> None:
         self.write("x/a")
         self.look()
         shutil.rmtree(self.folder / "x")
@@ -132,11 +132,11 @@ class Differences(WithHome):
         (self.folder / "sub" / "file").symlink_to("/etc/passwd")
         self.assertEqual(self.look(), {"sub/file": "deleted"})
 
-    def test_a_file_of_the_users_that_is_called_like_a_part_counts(self) -> None:
+    def test_a_file_of_the_user_that_is_named_like_a_part_counts(self) -> None:
         self.write(".cellhouse-part-0124")
         self.assertEqual(self.look(), {".cellhouse-part-0124": "created"})
 
-    def test_a_link_in_the_place_of_a_folder_leads_nowhere(self) -> None:
+    def test_a_link_in_the_place_of_a_folder_is_not_followed(self) -> None:
         outside = Path(self.enterContext(tempfile.TemporaryDirectory()))
         (outside / "secret").write_text("1", encoding="utf-8")
         self.write("sub/a")
@@ -146,14 +146,14 @@ class Differences(WithHome):
         (outside / "more").write_text("1", encoding="utf-8")
         self.assertEqual(self.look(), {"sub/a": "deleted"})
 
-    def test_names_of_any_bytes(self) -> None:
+    def test_names_of_any_bytes_are_found(self) -> None:
         for name in (b"\xff\xfe", b"a\nb", b'"', b"\\", "ü".encode(), b" "):
             with open(os.path.join(os.fsencode(self.folder), name), "wb"):
                 pass
         names = {os.fsencode(path) for path in self.look()}
         self.assertEqual(names, {b"\xff\xfe", b"a\nb", b'"', b"\\", "ü".encode(), b" "})
 
-    def test_what_the_api_changed_is_no_change(self) -> None:
+    def test_changes_that_the_api_made_are_not_reported(self) -> None:
         self.write("in/up.csv")
         self.home.absorb([b"in/up.csv"])
         self.assertEqual(self.look(), {})
@@ -166,7 +166,7 @@ class Differences(WithHome):
         self.home.absorb([b"in"])
         self.assertEqual(self.look(), {})
 
-    def test_a_folder_that_cannot_be_read_keeps_what_was_in_it(self) -> None:
+    def test_the_content_of_an_unreadable_folder_counts_as_unchanged(self) -> None:
         if os.geteuid() == 0:
             # Root may read everything, so act as another user. The real user stays root, so this can be undone.
             os.chown(self.folder, 65_534, 65_534)
@@ -211,22 +211,22 @@ class Differences(WithHome):
 
 
 class DifferencesWithoutInotify(Differences):
-    """The same where the system has no instance of inotify left."""
+    """The same tests, on a system that has no instance of inotify left."""
 
     has_inotify = False
 
-    def test_nothing_tells_of_changes(self) -> None:
+    def test_no_descriptor_shows_changes(self) -> None:
         self.assertIsNone(self.home.descriptor)
 
 
 class Signs(WithHome):
-    """What the descriptor tells without a look."""
+    """Signs of changes in the descriptor of inotify, without a look."""
 
     def has_signs(self) -> bool:
         """Whether there may be changes."""
         return queued_bytes(self.home.descriptor or -1) > 0
 
-    def test_reading_is_no_sign_and_writing_is_one(self) -> None:
+    def test_writing_is_a_sign_and_reading_is_none(self) -> None:
         self.write("a")
         self.assertTrue(self.has_signs())
         self.look()
@@ -242,7 +242,7 @@ class Signs(WithHome):
         os.utime(self.folder / "a", (1, 1))
         self.assertTrue(self.has_signs())
 
-    def test_a_home_with_many_files_costs_what_has_changed(self) -> None:
+    def test_a_look_at_a_home_with_many_files_visits_only_changed_ones(self) -> None:
         for number in range(MAX_ENTRIES - 10):
             (self.folder / str(number)).touch()
         self.home.renew(PLENTY_MS)
@@ -262,7 +262,7 @@ class Signs(WithHome):
         self.home.renew(PLENTY_MS)
         self.assertFalse(self.has_signs())
 
-    def test_lost_events_cost_a_look_at_everything(self) -> None:
+    def test_after_lost_events_everything_is_compared(self) -> None:
         self.write("a")
         self.write("b")
         self.look()

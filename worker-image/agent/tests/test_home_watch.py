@@ -1,4 +1,4 @@
-"""What replies say of changed files: with a real kernel and a real helper, as root in the worker image."""
+"""Which changed files replies report: with a real kernel and a real helper, as root in the worker image."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ class HomeWatchTest(WithExecutor):
         await self.helper.close()
 
     async def report(self, code: str, **limits: int) -> dict[str, Any]:
-        """Run code; returns what its reply says of files."""
+        """Run code; returns the part of its reply about files."""
         self.count += 1
         await self.run_code(str(self.count), code, **limits)
         reply = await self.reply(str(self.count))
@@ -85,7 +85,7 @@ class HomeWatchTest(WithExecutor):
         os.close(answer.descriptor or -1)
         await self.helper.ask("finish_write", {"writing": answer.fields["writing"]})
 
-    async def test_an_execution_tells_which_files_it_changed(self) -> None:
+    async def test_an_execution_reports_the_files_that_it_changed(self) -> None:
         self.assertEqual(await self.files("1 + 1"), {})
         self.assertEqual(await self.files("open('a', 'w').write('1')"), {"a": "created"})
         self.assertEqual(await self.files("open('a', 'w').write('12')"), {"a": "modified"})
@@ -97,7 +97,7 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual(change["size"], 3)
         self.assertEqual(change["modified_at"], (HOME / "b").stat().st_mtime_ns // 1_000_000)
 
-    async def test_an_execution_that_fails_or_is_interrupted_tells_it_as_well(self) -> None:
+    async def test_an_execution_that_fails_or_is_interrupted_reports_changes_too(self) -> None:
         self.assertEqual(await self.files("open('a', 'w'); 1 / 0"), {"a": "created"})
         loop = "open('b', 'w'); print('on')\nwhile True: pass"
         self.executor.submit(request("loop", loop, LIMIT_MS))
@@ -138,7 +138,7 @@ class HomeWatchTest(WithExecutor):
         await self.report("import asyncio; task = asyncio.create_task(asyncio.sleep(50))")
         self.assertTrue((await self.report("1 + 1"))["shared"])
 
-    async def test_a_killed_kernel_tells_why_nobody_knows(self) -> None:
+    async def test_a_killed_kernel_reports_a_reason_instead_of_changes(self) -> None:
         unknown = {"changes": None, "reason": "kernel_replaced", "shared": False}
         killed = "import os; open('a', 'w'); os.kill(os.getpid(), 9)"
         self.assertEqual(await self.report(killed), unknown)
@@ -151,7 +151,7 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual((await self.reply("deaf"))["metadata"]["cellhouse"]["files"], unknown)
         self.assertEqual(await self.files("1 + 1"), {})
 
-    async def test_after_too_much_for_a_look_the_next_execution_is_told_again(self) -> None:
+    async def test_after_too_many_changes_the_next_execution_reports_its_own_again(self) -> None:
         many = "for n in range(1_200): open(str(n), 'w').close()"
         report = await self.report(many)
         self.assertIsNone(report["changes"])
@@ -166,10 +166,10 @@ class HomeWatchTest(WithExecutor):
         await self.report("open('a', 'w')")
         self.assertEqual(await self.files("open('b', 'w')"), {"b": "created"})
 
-    async def test_a_dead_helper_is_replaced_and_looks_again(self) -> None:
+    async def test_a_killed_helper_is_replaced_by_one_that_finds_changes(self) -> None:
         for pid in helpers():
             os.kill(pid, signal.SIGKILL)
-        # Code that changed nothing would be told so as long as nobody has noticed the helper's end.
+        # The code changes a file: before the agent notices the helper's end, it would report no changes for other code.
         change = "open('a', 'w').write('1')"
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (report := await self.report(change))["reason"] == "helper_away":
@@ -184,7 +184,7 @@ class HomeWatchTest(WithExecutor):
             first = self.home.begin(frozenset())
             looking = asyncio.create_task(self.home.scan(first))
             await asyncio.sleep(0)
-            # They end while a look is under way, which may have missed what they did last.
+            # These executions end while a look is under way, which may have missed their last changes.
             others = [self.home.begin(frozenset()) for _ in range(16)]
             (HOME / "late").touch()
             looks = (self.home.scan(other) for other in others)
@@ -195,7 +195,7 @@ class HomeWatchTest(WithExecutor):
         asked = [call.args[0] for call in ask.await_args_list]
         self.assertEqual(asked.count("look_for_changes"), 2)
 
-    async def test_a_restart_in_between_waits_for_the_look(self) -> None:
+    async def test_a_restart_during_a_look_waits_for_it(self) -> None:
         self.executor.submit(request("during", "open('a', 'w')"))
         await self.executor.restart()
         files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
@@ -213,7 +213,7 @@ class ClosedTest(WithFiles):
                 home.renew()
                 if has_begun:
                     await asyncio.sleep(0)
-                # It would be repeated.
+                # Asked for again while it runs, so it would be repeated if the watch were not closed.
                 home.renew()
                 await home.close()
                 self.assertFalse(home.is_renewing)

@@ -17,7 +17,7 @@ from cellhouse_agent.executions.inputs import (
 
 
 def read_all(buffer: InputBuffer) -> bytes:
-    """What is unread."""
+    """Read all unread bytes."""
     data = buffer.peek(MAX_UNREAD_BYTES)
     buffer.skip(len(data))
     return data
@@ -56,7 +56,7 @@ class Parts(unittest.TestCase):
         self.assertFalse(buffer.take(2, b"c", False))
         self.assertEqual((buffer.accepted, read_all(buffer)), (2, b"ab"))
 
-    def test_takes_what_fits_and_is_not_closed_before_the_rest(self) -> None:
+    def test_takes_the_bytes_that_fit_and_is_closed_only_after_the_rest(self) -> None:
         buffer = InputBuffer()
         buffer.take(0, b"x" * (MAX_UNREAD_BYTES - 1), False)
         self.assertTrue(buffer.take(MAX_UNREAD_BYTES - 1, b"abc", True))
@@ -65,7 +65,7 @@ class Parts(unittest.TestCase):
         self.assertFalse(buffer.take(MAX_UNREAD_BYTES - 1, b"abc", True))
         self.assertEqual((read_all(buffer), buffer.is_closed), (b"bc", True))
 
-    def test_what_is_dropped_takes_everything(self) -> None:
+    def test_a_dropped_buffer_accepts_everything_and_keeps_nothing(self) -> None:
         buffer = InputBuffer()
         buffer.take(0, b"ab", False)
         buffer.drop()
@@ -119,7 +119,7 @@ class Waiting(unittest.IsolatedAsyncioTestCase):
             await asyncio.sleep(0)
         self.assertEqual(await later, Taken(True, MAX_UNREAD_BYTES + 3, True))
 
-    async def test_without_room_says_how_much_was_taken(self) -> None:
+    async def test_without_room_reports_how_much_was_taken(self) -> None:
         self.enterContext(mock.patch.object(inputs, "HOLD_SECONDS", 0.1))
         self.buffer.skip(1)
         taken = await self.inputs.take(InputPart("1", MAX_UNREAD_BYTES, b"abc", True))

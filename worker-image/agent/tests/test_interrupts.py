@@ -12,10 +12,10 @@ from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
 SWALLOWED_GRACE_MS = 5_000
-# The kernel makes a folder when it is held up, and goes on when somebody has a pipe open to write.
+# The kernel makes the folder HELD when it is held up, and goes on when the test has opened the pipe GO for writing.
 FOLDER = "/tmp/interrupts"
 HELD, GO = f"{FOLDER}/held", f"{FOLDER}/go"
-# C code that no cell has defined holds the kernel: the interrupt comes in the meantime.
+# C code holds up the kernel, so that no code of a cell runs when the interrupt comes.
 SETUP = f"""
 import asyncio, functools, itertools, operator, os, time
 steps = [(os.mkdir, "{HELD}"), (open, "{GO}")]
@@ -35,7 +35,7 @@ def once(event):
 kept = 0
 """
 LOOP = "print('began')\nkept = 1\nwhile True: pass"
-# What is held up between a request and its first line: a callback, the kernel's own steps, or those of IPython.
+# Steps between a request and the first line of its code at which the kernel is held up.
 EARLY = {
     "a callback before the code": "once('pre_execute')",
     "the kernel": "hold_before(shell.kernel, 'do_execute')",
@@ -45,7 +45,7 @@ EARLY = {
 
 
 class InterruptsTest(WithExecutor):
-    """A kernel that a cell holds up before or after the next one's code."""
+    """A cell makes the kernel hold up before or after the code of the next cell."""
 
     async def held_up(self, how: str, code: str) -> tuple[str, str, str | None]:
         """Run code that is held up once; returns its outcome, what it printed, and the error of its reply."""
@@ -65,7 +65,7 @@ class InterruptsTest(WithExecutor):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not interrupt.called:
                     await asyncio.sleep(0.01)
-        # An interrupt may have ended the waiting already. With O_RDWR, the opening does not wait for a reader.
+        # An interrupt may have ended the kernel's waiting already. With O_RDWR, open() does not wait for a reader.
         writing = os.open(GO, os.O_RDWR)
         outcome, text = await self.outcome(name)
         os.close(writing)
@@ -85,7 +85,7 @@ class InterruptsTest(WithExecutor):
         self.assertEqual(await self.run_code(msg_id, code), ("finished", f"{kept}\n"))
         self.assertEqual(self.executor.generation, 1)
 
-    async def test_one_that_comes_early_hits_the_code_as_soon_as_it_begins(self) -> None:
+    async def test_an_early_interrupt_hits_the_code_as_soon_as_it_begins(self) -> None:
         for name, how in EARLY.items():
             for first in ("", "await asyncio.sleep(0)\n"):
                 with self.subTest(held_by=name, awaits=bool(first)):
@@ -94,7 +94,7 @@ class InterruptsTest(WithExecutor):
                     self.assertNotIn("began", text)
                     await self.assert_goes_on(kept=0)
 
-    async def test_one_that_comes_early_ends_a_callback_that_does_not_end(self) -> None:
+    async def test_an_early_interrupt_ends_an_endless_callback(self) -> None:
         callback = (
             "def endless():\n"
             "  print('endless')\n"
@@ -111,19 +111,19 @@ class InterruptsTest(WithExecutor):
         self.assertNotIn("began", text)
         self.assertEqual(self.executor.generation, 1)
 
-    async def test_one_that_comes_late_hits_neither_the_reply_nor_the_next_cell(self) -> None:
-        # The first call belongs to the cell that sets this up.
+    async def test_a_late_interrupt_hits_neither_the_reply_nor_the_next_cell(self) -> None:
+        # The first call is made by the cell that sets this up.
         how = "hold_before(shell.kernel, 'finish_output', calls_before=1)"
         self.assertEqual(await self.held_up(how, "kept = 1"), ("timeout", "", None))
         await self.assert_goes_on(kept=1)
 
-    async def test_one_that_comes_while_an_error_is_shown_leaves_it_whole(self) -> None:
+    async def test_an_interrupt_while_an_error_is_formatted_leaves_the_error_whole(self) -> None:
         how = "hold_before(shell.InteractiveTB, 'structured_traceback')"
         outcome, _, error = await self.held_up(how, "kept = 1; 1 / 0")
         self.assertEqual((outcome, error), ("timeout", "ZeroDivisionError"))
         await self.assert_goes_on(kept=1)
 
-    async def test_one_that_is_swallowed_is_sent_again_within_the_grace(self) -> None:
+    async def test_an_interrupt_that_is_swallowed_is_sent_again_within_the_grace(self) -> None:
         code = (
             "try:\n"
             "  print('on')\n"
@@ -132,7 +132,7 @@ class InterruptsTest(WithExecutor):
             "  print('swallowed')\n"
             "while True: pass"
         )
-        # On a busy machine, half of the grace is long enough to catch the error.
+        # Half of the grace must be long enough for the code to catch the error on a busy machine.
         self.executor.submit(request("1", code, LIMIT_MS, SWALLOWED_GRACE_MS))
         await self.printed("1", "on")
         pass_limit()

@@ -26,7 +26,7 @@ def any_json(source: random.Random, depth: int) -> Any:
 
 
 def count(value: Any) -> int:
-    """How many values it holds, itself included; an empty list or object counts twice."""
+    """The number of values in `value`, itself included; an empty list or object counts twice."""
     if not isinstance(value, dict | list):
         return 1
     items = list(value.values()) if isinstance(value, dict) else value
@@ -47,7 +47,7 @@ class HoldsMoreThanTest(unittest.TestCase):
                 if len(text) > 2 * (values - 1):
                     self.assertTrue(holds_more_than(values - 1, text))
 
-    def test_looks_once_at_texts_that_never_end(self) -> None:
+    def test_counts_very_long_texts_right(self) -> None:
         commas = "," * 2_000
         self.assertTrue(holds_more_than(1_000, '"' * 1_000_000 + commas))
         self.assertTrue(holds_more_than(1_000, '"x",' * 250_000))

@@ -1,4 +1,4 @@
-"""What a process may do after it has given up every privilege. The tests run as root, in their own container."""
+"""The rights of a process after it has given up every privilege. The tests run as root, in a container of their own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class GiveUpPrivileges(unittest.TestCase):
         tried = subprocess.run([sys.executable, "-c", REGAIN], capture_output=True, text=True)
         self.assertIn("PermissionError", tried.stderr)
 
-    def test_says_what_is_left(self) -> None:
+    def test_names_the_privileges_that_are_left(self) -> None:
         self.assertGreater(capability_sets().bounding, 0)
         with self.assertRaisesRegex(
             PrivilegesLeft, "effective, permitted, bounding, user or group"

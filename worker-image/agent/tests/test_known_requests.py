@@ -25,7 +25,7 @@ class KnownRequestsTest(unittest.TestCase):
         self.assertIn("m1", self.known)
         self.assertNotIn("m2", self.known)
 
-    def test_takes_no_more_than_it_can_answer_for_until_some_are_stored(self) -> None:
+    def test_is_full_until_the_end_of_some_requests_is_stored(self) -> None:
         for number in range(MAX_UNSTORED_REQUESTS):
             self.known.add(f"m{number}")
             self.known.ended(f"m{number}", number + 1)
@@ -33,7 +33,7 @@ class KnownRequestsTest(unittest.TestCase):
         self.known.ack(1)
         self.assertFalse(self.known.is_full)
 
-    def test_forgets_the_oldest_stored(self) -> None:
+    def test_forgets_the_oldest_id_whose_end_is_stored(self) -> None:
         for number in range(MAX_STORED_IDS + 1):
             self.known.add(f"m{number}")
             self.known.ended(f"m{number}", number + 1)

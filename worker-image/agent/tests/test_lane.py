@@ -61,7 +61,7 @@ class LaneTest(Frames):
             await self.helper.wait_ready()
         pairs = zip(self.lanes, self.kernels, strict=True)
         self.work = [asyncio.create_task(lane.run(kernel)) for lane, kernel in pairs]
-        # After these executions, the helper has seen what the starts of the kernels have made in the home.
+        # After these executions, the helper knows the files that the starting kernels have made in the home.
         for lane in self.lanes:
             await self.run_in(lane, f"first {id(lane)}", "1")
 
@@ -91,10 +91,10 @@ class LaneTest(Frames):
         return dict((await self.reply(msg_id))["metadata"]["cellhouse"])
 
     def text(self, msg_id: str) -> str:
-        """What it has printed."""
+        """What an execution has printed."""
         return "".join(frame["content"].get("text", "") for frame in self.frames(msg_id))
 
-    async def test_each_has_variables_and_output_of_its_own_while_both_run(self) -> None:
+    async def test_each_lane_has_its_own_variables_and_output_while_both_run(self) -> None:
         await self.run_in(self.left, "l1", "x = 'left'")
         await self.run_in(self.right, "r1", "x = 'right'")
         self.left.submit(request("l2", WAIT.format("go-l") + GO.format("go-r") + "print(x)"))
@@ -104,7 +104,7 @@ class LaneTest(Frames):
             self.assertEqual(self.text(msg_id), f"waiting\n{name}\n")
         self.assertEqual(sorted(self.ended[2:]), ["l1", "l2", "r1", "r2"])
 
-    async def test_an_interrupt_and_a_queue_are_those_of_one_lane(self) -> None:
+    async def test_an_interrupt_and_a_full_queue_affect_one_lane_only(self) -> None:
         self.left.submit(request("l", "import time; time.sleep(50)"))
         self.right.submit(request("r", WAIT.format("go-r")))
         await self.printed("r", "waiting")
@@ -119,7 +119,7 @@ class LaneTest(Frames):
         await self.report(f"queued {MAX_QUEUED_REQUESTS - 1}")
         self.assertEqual((self.left.generation, self.right.generation), (1, 1))
 
-    async def test_a_kernel_says_nothing_in_the_name_of_the_others_execution(self) -> None:
+    async def test_a_kernel_cannot_forge_output_of_an_execution_in_the_other_lane(self) -> None:
         self.right.submit(request("r", WAIT.format("go-r")))
         await self.printed("r", "waiting")
         forgery = (
@@ -132,7 +132,7 @@ class LaneTest(Frames):
         self.assertEqual(self.text("r"), "waiting\n")
         self.assertGreaterEqual(self.left.stray_messages, 1)
 
-    async def test_a_flood_leaves_room_for_the_other(self) -> None:
+    async def test_a_flood_leaves_room_for_the_other_lane(self) -> None:
         self.right.submit(request("r", WAIT.format("go-r") + "print('y' * 100_000)"))
         await self.printed("r", "waiting")
         flood = "for n in range(20_000): print('x' * 100)\n"
@@ -140,7 +140,7 @@ class LaneTest(Frames):
         self.assertGreater(flooded["dropped_bytes"], BUFFER_BYTES)
         self.assertEqual((await self.report("r"))["dropped_bytes"], 0)
 
-    async def test_both_are_told_of_what_changed_while_they_ran(self) -> None:
+    async def test_both_executions_report_the_files_that_changed_while_they_ran(self) -> None:
         write = "open('{0}.txt', 'w').close()\n"
         self.right.submit(request("r", write.format("r") + WAIT.format("go-r")))
         await self.printed("r", "waiting")

@@ -15,13 +15,13 @@ from tests.with_kernels import (
     was_forked,
 )
 
-# A fork takes a few milliseconds: these kill the server before it, during it, and after it.
+# A fork takes a few milliseconds. With these delays, the server is killed before, during and after a fork.
 KILL_DELAYS_SECONDS = (0.0, 0.0005, 0.001, 0.002, 0.004, 0.008)
 STRAY_POLL_SECONDS = 0.01
 
 
 class TestLauncher(WithKernels):
-    """With fork servers that are executed."""
+    """With fork servers that are programs of their own, as in a worker."""
 
     async def test_a_kernel_is_forked_and_has_everything_imported(self) -> None:
         kernel = await self.kernel()
@@ -46,7 +46,7 @@ class TestLauncher(WithKernels):
 class TestForks(WithPreloadedKernels):
     """What becomes of kernels, and of their fork server."""
 
-    async def test_the_end_of_a_forked_kernel_is_told(self) -> None:
+    async def test_the_end_of_a_forked_kernel_is_reported(self) -> None:
         kernel = await self.kernel()
         os.kill(await kernel.pid(), signal.SIGTERM)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -99,7 +99,7 @@ class TestForks(WithPreloadedKernels):
             await kernel.end()
         self.assertEqual(list(user_processes()), [])
 
-    async def test_an_answer_to_one_who_waits_no_more_is_not_taken_for_anothers(self) -> None:
+    async def test_the_answer_to_a_cancelled_launch_is_not_given_to_another_launch(self) -> None:
         await self.launcher.wait_ready()
         os.kill(self.launcher.fork_server_pid, signal.SIGSTOP)
         given_up = asyncio.create_task(self.launcher.launch())

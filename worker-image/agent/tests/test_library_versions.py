@@ -22,17 +22,17 @@ def checked_against(path: Path) -> list[tuple[str, str]]:
 
 
 class LibraryVersions(unittest.TestCase):
-    """If one of these fails, read what has changed in the library before you change the sentence."""
+    """If a test fails, read what has changed in the library before you change the sentence."""
 
-    def test_are_those_that_each_file_was_checked_against(self) -> None:
+    def test_installed_versions_are_those_that_each_file_was_checked_against(self) -> None:
         for path in SOURCES.glob("cellhouse_*/**/*.py"):
             for library, version in checked_against(path):
                 with self.subTest(f"{path.name}: {library}"):
-                    # Debian adds what it has left out, as in `2.2.3+dfsg`.
+                    # Debian adds a suffix when it has left out files, as in `2.2.3+dfsg`.
                     installed = importlib.metadata.version(library).split("+", 1)[0]
                     self.assertEqual(installed, version)
 
-    def test_are_named_by_each_file_that_reaches_in(self) -> None:
+    def test_each_file_that_depends_on_the_insides_of_a_library_names_versions(self) -> None:
         for name in FILES:
             with self.subTest(name):
                 self.assertTrue(checked_against(SOURCES / name))

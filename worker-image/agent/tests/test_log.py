@@ -8,7 +8,7 @@ from typing import Any
 
 from cellhouse_agent.log import log_event
 
-# Longer than what a pipe takes only as a whole.
+# Longer than PIPE_BUF. A write of at most PIPE_BUF bytes goes into a pipe as a whole, or not at all.
 LONG_REASON = "x" * (2 * select.PIPE_BUF)
 
 

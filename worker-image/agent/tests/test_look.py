@@ -1,4 +1,4 @@
-"""What several looks at the home tell together."""
+"""Merging the changes that several looks at the home have found."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Home = dict[str, int]
 
 
 def change(path: str, kind: str, size: int | None = 1) -> JsonObject:
-    """As the helper tells it."""
+    """A change as the helper reports it."""
     return {"path": path, "change": kind, "size": size, "modified_at": size}
 
 
 def differences(before: Home, after: Home) -> list[JsonObject]:
-    """What one look finds."""
+    """The changes that one look finds."""
     found = []
     for path in sorted({*before, *after}):
         if before.get(path) != after.get(path):
@@ -29,9 +29,9 @@ def differences(before: Home, after: Home) -> list[JsonObject]:
 
 
 class LookTest(unittest.TestCase):
-    """Without a home."""
+    """merged and HomeChanges, without a home."""
 
-    def test_two_looks_tell_what_one_would_have_told(self) -> None:
+    def test_two_looks_merge_into_the_changes_that_one_look_would_find(self) -> None:
         dice = random.Random(14)
         for version in range(1, 2_000, 2):
             homes: list[Home] = [{name: 0 for name in "abcdef" if dice.random() < 0.5}]
@@ -43,12 +43,12 @@ class LookTest(unittest.TestCase):
             both = merged(differences(first, second), differences(second, third))
             self.assertEqual(both, differences(first, third), homes)
 
-    def test_nothing_found_is_no_change(self) -> None:
+    def test_a_look_that_finds_nothing_reports_no_changes(self) -> None:
         look = HomeChanges(None, False, 0)
         look.add([], None)
         self.assertEqual(look.report(), {"changes": [], "reason": None, "shared": False})
 
-    def test_one_look_that_could_not_tell_leaves_no_list(self) -> None:
+    def test_one_look_without_a_result_leaves_only_a_reason(self) -> None:
         look = HomeChanges(None, False, 0)
         look.add([change("a", "created")], None)
         look.add(None, "too_slow")
@@ -56,7 +56,7 @@ class LookTest(unittest.TestCase):
         look.lose("kernel_replaced")
         self.assertEqual(look.report(), {"changes": None, "reason": "too_slow", "shared": False})
 
-    def test_together_they_keep_the_limits(self) -> None:
+    def test_merged_looks_keep_the_limits(self) -> None:
         look = HomeChanges(None, False, 0)
         look.add([change(f"a{n}", "created") for n in range(900)], None)
         look.add([change("a1", "modified")], None)

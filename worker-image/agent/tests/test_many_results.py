@@ -2,7 +2,7 @@
 
 from tests.with_executor import WithExecutor
 
-# What `Out`, `_1`, `_2`, ... hold at most: IPython's default.
+# The most results that `Out`, `_1`, `_2`, ... hold: IPython's default.
 DEFAULT = 1_000
 # What the test sets in place of the default.
 KEPT_RESULTS = 100
@@ -26,10 +26,10 @@ print(_2, len(get_ipython().history_manager.output_hist_reprs))
 class ManyResultsTest(WithExecutor):
     """On a real kernel."""
 
-    async def test_the_newest_are_kept_and_the_oldest_go_without_a_word(self) -> None:
+    async def test_the_newest_results_are_kept_and_the_oldest_silently_dropped(self) -> None:
         self.assertEqual(await self.run_code("value", VALUE), ("finished", f"{DEFAULT}\n"))
         for number in range(KEPT_RESULTS + MORE):
-            # A value that the user has given a result's name stays.
+            # `_2` becomes the user's own variable, so it stays.
             code = "_2 = 'mine'\nValue()" if number == 1 else "Value()"
             ran = await self.run_code(f"{number}", code)
             self.assertEqual(ran, ("finished", ""))

@@ -1,4 +1,4 @@
-"""Commands for which no process can be made. gVisor knows no such limit, so this is none of the tests in a worker."""
+"""Commands for which no process can be made. gVisor has no RLIMIT_NPROC, so this test does not run in a worker."""
 
 import os
 import resource
@@ -12,13 +12,13 @@ from tests.with_commands import WithCommands
 
 
 class WithoutProcesses(WithCommands):
-    """With a spawner that may make none."""
+    """With a spawner that may make no process."""
 
     async def asyncSetUp(self) -> None:
         self.first = fork_spawner(before=_make_none)
         await super().asyncSetUp()
 
-    async def test_it_says_so(self) -> None:
+    async def test_a_command_without_a_process_fails_with_the_reason(self) -> None:
         report = await self.run_command("1", "echo never")
         self.assertEqual((report["ename"], report["started_at"]), ("CommandNotStarted", None))
         reason = "No process could be made: Resource temporarily unavailable"

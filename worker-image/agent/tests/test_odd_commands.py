@@ -14,11 +14,12 @@ from tests.with_commands import MAX_OUTPUT_BYTES, WithCommands, command
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, SHORT_GRACE_MS
 from tests.with_processes import wait_until_idle
 
-# Of code that reaches its limit, and says before that it is `on`: until then, an interrupt may end it, or be missed.
+# Limits of code that reaches its time limit. Such code prints `on` when it is ready for the interrupt: before that, an
+# interrupt could be missed, or end the code in another way.
 PATIENT: dict[str, Any] = {"timeout_ms": LIMIT_MS, "grace_ms": LONG_GRACE_MS}
-# The same, of code that ignores SIGINT.
+# The same for code that ignores SIGINT.
 SHORT: dict[str, Any] = {"timeout_ms": LIMIT_MS, "grace_ms": SHORT_GRACE_MS}
-# A command that must end at once ends long before this. What it leaves running would take longer.
+# A command that ends at once takes far less time than this. A process that it left running would take more.
 AT_ONCE_SECONDS = 30.0
 # The name, the code, its limits, and its end: outcome, exit code, signal, standard output.
 ENDS: list[tuple[str, str, dict[str, Any], tuple[str, int | None, str | None, str]]] = [
@@ -94,9 +95,9 @@ SOME = bytes(range(256)) + "漢".encode() + b"\xe6\xbc"
 
 
 class OddCommands(WithCommands):
-    """Each in a worker of its own."""
+    """Each test has an executor of its own."""
 
-    async def test_each_ends_truthfully_and_leaves_nothing(self) -> None:
+    async def test_each_command_ends_as_documented_and_leaves_no_process(self) -> None:
         for name, code, limits, (outcome, exit_code, signal, text) in ENDS:
             with self.subTest(name):
                 began = time.monotonic()
@@ -116,11 +117,11 @@ class OddCommands(WithCommands):
                 self.assertGreaterEqual(report["finished_at"], report["started_at"])
                 self.assertEqual(list(user_processes()), [])
 
-    async def test_one_that_kills_all_of_its_user_ends_others_and_each_is_told(self) -> None:
+    async def test_a_command_that_kills_all_of_its_user_ends_other_commands_too(self) -> None:
         self.executor.submit(command("1", "sleep 60 & setsid sleep 60 & echo on; wait"))
         await self.wrote("1", b"on")
         report = await self.run_command("2", "kill -9 -1; exit 3")
-        # Linux spares the caller.
+        # Linux spares the caller of kill(-1); gVisor does not.
         self.assertIn((report["exit_code"], report["signal"]), ((3, None), (None, "SIGKILL")))
         report = await self.report("1")
         self.assertEqual((report["outcome"], report["signal"]), ("finished", "SIGKILL"))
@@ -153,7 +154,7 @@ class OddCommands(WithCommands):
         report = await self.run_command("1", "yes more & sleep 0.2; echo; exit 7")
         self.assertEqual((report["outcome"], report["exit_code"]), ("finished", 7))
 
-    async def test_as_many_at_once_as_there_are_places_and_more(self) -> None:
+    async def test_more_commands_than_may_run_at_once_all_end(self) -> None:
         extra = 20
         code = "echo $N; sleep 0.5; exit $((N % 100))"
         names = [str(number) for number in range(MAX_COMMANDS + extra)]
@@ -161,7 +162,7 @@ class OddCommands(WithCommands):
             self.executor.submit(command(name, f"N={name}; {code}"))
         reports: list[dict[str, Any]] = [await self.report(name) for name in names]
         for number, report in enumerate(reports):
-            # Some may find no process left. Then they say so, and have written nothing.
+            # For some, the container may have no process left. These fail, and have written nothing.
             if report["ename"] is not None:
                 self.assertEqual(report["ename"], "CommandNotStarted")
                 self.assertEqual(self.written(str(number)), b"")
@@ -171,7 +172,7 @@ class OddCommands(WithCommands):
         began = sum(report["ename"] is None for report in reports)
         self.assertGreater(began, MAX_COMMANDS // 4)
 
-    async def test_a_flood_is_cut_at_its_limit_and_ends_at_its_time(self) -> None:
+    async def test_a_flood_is_cut_at_its_output_limit_and_ends_at_its_time_limit(self) -> None:
         self.executor.submit(command("1", "yes", **PATIENT))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.buffer.size_bytes < MAX_OUTPUT_BYTES:
@@ -185,7 +186,7 @@ class OddCommands(WithCommands):
             gaps = [f for f in self.frames("1") if f["header"]["msg_type"] == "cellhouse_gap"]
             self.assertEqual([gap["content"]["reason"] for gap in gaps], ["output_limit"])
 
-    async def test_what_cannot_be_begun_says_why(self) -> None:
+    async def test_code_that_cannot_be_started_fails_with_the_reason(self) -> None:
         for name, code, reason in (
             ("nul", "echo \0", "The code contains a NUL character"),
             ("long", "#" * 131_072, "The code is longer than 131071 bytes"),
@@ -196,7 +197,7 @@ class OddCommands(WithCommands):
         self.assertEqual(await self.output("longest", ": " + "#" * 131_069), "")
         self.assertEqual(await self.output("next", "echo next"), "next\n")
 
-    async def test_an_interrupt_ends_a_server_and_all_of_it(self) -> None:
+    async def test_an_interrupt_ends_a_server_with_all_its_processes(self) -> None:
         self.executor.submit(command("1", "python3 -u -m http.server 8123 --bind 127.0.0.1"))
         await self.wrote("1", b"Serving")
         fetch = "python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:8123/').status)\""

@@ -1,4 +1,4 @@
-"""Which end a kill for lack of memory explains."""
+"""Which ends of processes are explained by a kill for lack of memory."""
 
 import unittest
 
@@ -7,7 +7,7 @@ from tests.test_usage import FIXTURES
 
 
 class CountedUsage:
-    """Counters of a container whose kills the test counts."""
+    """Counters of a container, with the number of kills that the test sets."""
 
     def __init__(self) -> None:
         self.kills = 3
@@ -16,7 +16,7 @@ class CountedUsage:
         self.cache_bytes, self.memory_limit_bytes = given.cache_bytes, given.memory_limit_bytes
 
     def oom_kills(self) -> int:
-        """As many as the test says."""
+        """The number that the test has set."""
         return self.kills
 
 
@@ -32,22 +32,22 @@ class OomLedgerTest(unittest.TestCase):
         self.usage.kills += 1
         self.assertEqual([self.ledger.explains(-9) for _ in range(2)], [True, False])
 
-    def test_each_kill_explains_one(self) -> None:
+    def test_each_kill_explains_one_end(self) -> None:
         self.usage.kills += 2
         self.assertEqual(
             [self.ledger.explains(code) for code in (-9, None, -9)], [True, True, False]
         )
 
-    def test_it_explains_no_other_end(self) -> None:
+    def test_a_kill_explains_no_end_with_another_signal_or_an_exit_code(self) -> None:
         self.usage.kills += 1
         for code in (0, 1, 137, -11, -15):
             self.assertFalse(self.ledger.explains(code))
         self.assertTrue(self.ledger.explains(-9))
 
-    def test_without_a_new_kill_it_was_somebody_who_killed(self) -> None:
+    def test_sigkill_without_a_new_kill_is_not_explained(self) -> None:
         self.assertFalse(self.ledger.explains(-9))
 
-    def test_an_old_kill_was_that_of_another_process(self) -> None:
+    def test_a_kill_that_was_seen_too_long_ago_explains_nothing(self) -> None:
         self.usage.kills += 1
         self.ledger.look()
         self.now += MAX_AGE_SECONDS + 0.1

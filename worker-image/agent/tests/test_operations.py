@@ -36,10 +36,10 @@ class OperationsTest(WithExecutor, Socket):
         services = Services("boot", self.executor, self.buffer, gate, find_usage(), files)
         self.addCleanup(serve(self.path, services))
 
-    async def test_looks_are_for_everybody(self) -> None:
+    async def test_operations_with_get_need_no_epoch(self) -> None:
         status, health = await self.ask("GET", "/health")
         self.assertEqual(status, 200)
-        # test_questions says what is in it.
+        # test_questions.py checks its content.
         self.assertIn("language", health.pop("kernel_info"))
         self.assertEqual(
             health,
@@ -57,18 +57,18 @@ class OperationsTest(WithExecutor, Socket):
         disks = {"disk_bytes", "disk_limit_bytes"}
         self.assertEqual(set(usage), {"clock_ms", "cpu_ms", "oom_kills"} | memory | disks)
 
-    async def test_what_is_not_in_the_table_is_not_found(self) -> None:
+    async def test_an_unknown_path_is_not_found(self) -> None:
         for path in ("/", "/unknown", "/interrupt/more"):
             self.assertEqual(await self.ask("POST", path), (404, {"error": "not_found"}))
 
-    async def test_each_has_one_method(self) -> None:
+    async def test_each_operation_has_one_method(self) -> None:
         for operation in OPERATIONS:
             other = "GET" if operation.method == "POST" else "POST"
             with self.subTest(operation.name):
                 answer = await self.ask(other, f"/{operation.name}")
                 self.assertEqual(answer, (405, {"error": "method_not_allowed"}))
 
-    async def test_each_that_acts_wants_an_epoch_that_is_not_stale(self) -> None:
+    async def test_each_operation_with_post_requires_an_epoch_that_is_not_stale(self) -> None:
         acting = [operation.name for operation in OPERATIONS if operation.method == "POST"]
         self.assertTrue(acting)
         await self.call("interrupt", msg_id="never")
@@ -84,7 +84,7 @@ class OperationsTest(WithExecutor, Socket):
                 self.assertEqual(refused, (409, {"error": "stale_epoch", "epoch": EPOCH}))
         self.assertEqual(self.executor.generation, 1)
 
-    async def test_each_that_acts_refuses_what_is_malformed(self) -> None:
+    async def test_each_operation_with_post_refuses_a_malformed_request(self) -> None:
         for name in (operation.name for operation in OPERATIONS if operation.method == "POST"):
             for body in (b"", b"{", b"[]", b"\xff", b'{"epoch": NaN}'):
                 with self.subTest(name, body=body):
@@ -102,7 +102,7 @@ class OperationsTest(WithExecutor, Socket):
                     self.assertIn("request_id", answer["message"])
         self.assertEqual(self.executor.generation, 1)
 
-    async def test_an_interrupt_names_an_execution(self) -> None:
+    async def test_an_interrupt_must_name_an_execution(self) -> None:
         for msg_id in (None, "", 5, "x" * 129):
             with self.subTest(msg_id=msg_id):
                 status, answer = await self.call("interrupt", msg_id=msg_id)
@@ -119,7 +119,7 @@ class OperationsTest(WithExecutor, Socket):
                 self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                 self.assertIn("signal", answer["message"])
 
-    async def test_an_interrupt_that_is_sent_again_tells_how_things_are_by_then(self) -> None:
+    async def test_an_interrupt_that_is_sent_again_gets_an_up_to_date_answer(self) -> None:
         ask = {"msg_id": "1", "request_id": "r1"}
         self.assertEqual(
             await self.call("interrupt", **ask), (200, {"interrupted": False, "known": False})
@@ -180,9 +180,9 @@ class OperationsTest(WithExecutor, Socket):
         _, text = await self.run_code("1", "import os; print(len(os.environ['A']))")
         self.assertEqual(text, "120000\n")
 
-    async def test_no_variables_at_all_only_ask_whether_they_are_known(self) -> None:
+    async def test_a_request_without_variables_changes_none(self) -> None:
         await self.call("variables", variables={"A": "a"})
-        # A gateway that was paused may ask when another has opened the session.
+        # A gateway that was paused may send this after another gateway has opened the session.
         self.assertEqual(await self.call("variables", variables={}), (200, {"count": 0}))
         await self.call("restart")
         _, text = await self.run_code("1", "import os; print(os.environ['A'])")
@@ -216,13 +216,13 @@ class RememberedAnswersTest(unittest.IsolatedAsyncioTestCase):
         self.runs += 1
         raise OSError
 
-    async def test_one_that_failed_is_tried_anew(self) -> None:
+    async def test_a_request_that_failed_runs_again(self) -> None:
         with self.assertRaises(OSError):
             await self.answers.of("r", self.run_into_trouble)
         self.assertEqual(await self.answers.of("r", self.run_it), {"run": 2})
         self.assertEqual(await self.answers.of("r", self.run_it), {"run": 2})
 
-    async def test_goes_on_when_whoever_waits_gives_up(self) -> None:
+    async def test_a_run_goes_on_when_its_caller_gives_up(self) -> None:
         begun, go = asyncio.Event(), asyncio.Event()
 
         async def wait() -> JsonObject:
@@ -237,7 +237,7 @@ class RememberedAnswersTest(unittest.IsolatedAsyncioTestCase):
         go.set()
         self.assertEqual(await again, {"run": 1})
 
-    async def test_forgets_the_oldest(self) -> None:
+    async def test_forgets_the_oldest_answer(self) -> None:
         for number in range(MAX_REMEMBERED + 1):
             await self.answers.of(str(number), self.run_it)
         self.assertEqual(

@@ -1,4 +1,4 @@
-"""What a kernel says arrives in order, joined where possible, and exactly once despite constant interrupts."""
+"""A kernel's output arrives in order, joined where possible, and exactly once despite constant interrupts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INTERRUPT_EVERY_SECONDS = 0.000_2
 ATTEMPTS = 100_000
 
 
-# Marks the end of what a test has said.
+# The message that marks the end of a test's output.
 END = KernelMessage("stream", "2", {"name": "stdout", "text": "end"}, 0)
 
 
@@ -134,7 +134,7 @@ class WithPeer(unittest.TestCase):
         self.addCleanup(theirs.close)
 
     def read(self, link: socket.socket) -> None:
-        """Take messages to the end."""
+        """Take messages until the socket is closed."""
         assembler = Assembler(10**9)
         while packet := link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES):
             for assembled in assembler.take(packet):
@@ -162,14 +162,14 @@ class WithPeer(unittest.TestCase):
         self.assertTrue(is_there)
         return self.text().removesuffix("end")
 
-    def test_late_text_leaves_by_itself(self) -> None:
+    def test_text_without_a_newline_is_sent_after_a_pause(self) -> None:
         self.outbox.start()
         before = time.monotonic()
         self.outbox.add_text("stdout", "1", "no line")
         self.assertEqual(self.await_text(7), "no line")
         self.assertGreaterEqual(time.monotonic() - before, FLUSH_SECONDS)
 
-    def test_lines_leave_at_once_and_a_flood_of_them_is_gathered(self) -> None:
+    def test_lines_are_sent_at_once_and_a_flood_of_lines_is_joined(self) -> None:
         self.outbox.start()
         lines = [f"{number:04}\n" for number in range(10_000)]
         for line in lines:
@@ -181,7 +181,7 @@ class WithPeer(unittest.TestCase):
         self.assertLess(len(texts), 5_000)
         self.assertEqual("".join(map(str, texts)), "".join(lines))
 
-    def test_a_message_that_can_wait_leaves_with_the_next_or_by_itself(self) -> None:
+    def test_a_message_that_can_wait_is_sent_even_if_nothing_follows(self) -> None:
         self.outbox.start()
         self.outbox.add_message(pack_message(b"iopub", "error", "1", b"{}"), can_wait=True)
         self.outbox.flush_text()
@@ -236,7 +236,7 @@ class WithPeer(unittest.TestCase):
         self.assertEqual(text.count("x\n"), ATTEMPTS)
         self.assertGreater(text.count("!\n"), 10)
 
-    def test_a_forked_child_sends_for_itself_and_not_what_its_parent_has_waiting(self) -> None:
+    def test_a_forked_child_sends_its_own_text_but_not_that_of_its_parent(self) -> None:
         self.outbox.start()
         self.outbox.add_text("stdout", "1", "parent,")
         child = os.fork()

@@ -1,4 +1,4 @@
-"""A child's output comes between what Python prints before and after it, whoever reads the child's pipe."""
+"""A child's output comes between the text that Python prints before and after it, whichever thread reads the pipe."""
 
 from typing import Any
 
@@ -33,24 +33,24 @@ class OutputOrderTest(WithExecutor):
                 shown.append(f"{kind} {text_of(content)}")
         return shown
 
-    async def test_before_a_line(self) -> None:
+    async def test_output_of_a_child_comes_before_the_next_line(self) -> None:
         code = "print('a')\nsubprocess.run(['echo', 'b'])\nprint('c')"
         self.assertEqual(await self.shown("1", code), ["stream a\nb\nc\n"])
 
-    async def test_before_the_end_of_a_line(self) -> None:
+    async def test_output_of_a_child_comes_before_the_end_of_a_begun_line(self) -> None:
         code = "print('a', end='')\nsubprocess.run(['printf', 'b'])\nprint()\nprint('c')"
         self.assertEqual(await self.shown("1", code), ["stream ab\nc\n"])
 
-    async def test_before_a_display(self) -> None:
+    async def test_output_of_a_child_comes_before_a_display(self) -> None:
         code = "print('a')\nsubprocess.run(['echo', 'b'])\ndisplay(1)\nprint('c')"
         shown = ["stream a\nb\n", "display_data 1", "stream c\n"]
         self.assertEqual(await self.shown("1", code), shown)
 
-    async def test_before_an_error(self) -> None:
+    async def test_output_of_a_child_comes_before_an_error(self) -> None:
         code = "subprocess.run(['echo', 'b'])\nget_ipython().showtraceback((KeyError, KeyError(1), None))"
         self.assertEqual(await self.shown("1", code), ["stream b\n", "error KeyError"])
 
-    async def test_of_a_forked_child_after_what_was_printed_before_it(self) -> None:
+    async def test_output_of_a_forked_child_comes_after_earlier_output(self) -> None:
         code = (
             "print('a', end='')\n"
             "os.write(1, b'b')\n"
@@ -63,7 +63,7 @@ class OutputOrderTest(WithExecutor):
         )
         self.assertEqual(await self.shown("1", code), ["stream abc\nd\n"])
 
-    async def test_in_every_one_of_many_rounds(self) -> None:
+    async def test_the_order_holds_in_each_of_many_rounds(self) -> None:
         rounds = 200
         code = (
             "import subprocess\n"

@@ -48,7 +48,7 @@ class Read(unittest.IsolatedAsyncioTestCase):
     async def test_text_that_is_written_byte_by_byte_is_text(self) -> None:
         for byte in TEXT:
             os.write(self.writing, bytes([byte]))
-            # The loop looks at the pipe each time it gets a turn.
+            # At each turn, the event loop reads the pipe.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         os.close(self.writing)
@@ -67,11 +67,11 @@ class Read(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(b"".join(data for data, _ in self.taken), b"".join(BINARY))
         self.assertEqual({is_text for _, is_text in self.taken}, {False})
 
-    async def test_the_rest_is_what_was_written_before_even_if_somebody_goes_on(self) -> None:
+    async def test_read_rest_does_not_wait_for_a_writer_that_goes_on(self) -> None:
         size = os.write(self.writing, b"x" * 65_536)
         self.pipe.read_rest()
         self.assertEqual(self.taken, [(b"x" * size, True)])
-        # Its writer is still there.
+        # The pipe can be written until `close`.
         os.write(self.writing, b"more")
         self.pipe.close()
         with self.assertRaises(BrokenPipeError):

@@ -26,7 +26,7 @@ class CheckOutput(unittest.TestCase):
             {"data": {"text/plain": "a"}, "metadata": {}, "transient": {}},
         )
 
-    def test_refuses_what_has_not_the_shape_of_its_type(self) -> None:
+    def test_refuses_content_without_the_shape_of_its_type(self) -> None:
         deep: Json = {}
         for _ in range(100):
             deep = {"a": deep}
@@ -56,14 +56,14 @@ class Splitting(unittest.TestCase):
             self.assertEqual("".join(pieces), text)
             self.assertLessEqual(max(len(utf8(piece)) for piece in pieces), size)
 
-    def test_a_head_that_fits_nothing_is_empty(self) -> None:
+    def test_a_head_too_short_for_one_character_is_empty(self) -> None:
         self.assertEqual(cut_utf8(utf8("正"), 2), b"")
 
 
 class Replies(unittest.TestCase):
     """Which part of the kernel's reply is passed on."""
 
-    def test_an_ok_reply_says_no_more(self) -> None:
+    def test_an_ok_reply_keeps_only_its_status_and_count(self) -> None:
         content: JsonObject = {"status": "ok", "execution_count": 3, "payload": [], "x": "y" * 99}
         self.assertEqual(bounded_reply(content), {"status": "ok", "execution_count": 3})
 
@@ -80,7 +80,7 @@ class Replies(unittest.TestCase):
         self.assertEqual((reply["status"], reply["ename"]), ("error", ""))
         self.assertEqual((reply["traceback"], reply["execution_count"]), ([], None))
 
-    def test_quit_is_seen(self) -> None:
+    def test_the_reply_of_quit_is_recognized(self) -> None:
         self.assertTrue(is_exit_reply({"payload": [{"source": "ask_exit", "keepkernel": False}]}))
         self.assertFalse(is_exit_reply({"payload": [{"source": "ask_exit", "keepkernel": True}]}))
         self.assertFalse(is_exit_reply({"payload": [{"source": "page"}, 1]}))

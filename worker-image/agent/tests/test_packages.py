@@ -1,4 +1,4 @@
-"""Whose packages kernels find, and whose code runs when something starts: run as root in the worker image."""
+"""Which packages kernels find, and which of their files run when a Python starts: run as root in the worker image."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from cellhouse_kernel.packages import (
 from cellhouse_kernel.privileges import HOME, KERNEL_UID
 from tests.with_kernels import WithKernels, fork_server_pid, was_forked
 
-# Code that is run leaves a mark that tells the user who ran it.
+# A planted file that runs leaves a mark: a file named for the uid that ran it, and for the planted file.
 MARKS = Path("/tmp/for-test-marks")
 MARK = f"import os; open(f'{MARKS}/{{os.getuid()}}-%s', 'w').close()\n"
-# What a Python knows of itself.
+# Prints where a Python looks for packages, and other facts about itself.
 KNOWN = """
 import json, site, sys, sysconfig
 print(json.dumps([[path for path in sys.path if path], sys.executable, sys.prefix, sys.exec_prefix, site.PREFIXES,
@@ -30,7 +30,7 @@ print(json.dumps([[path for path in sys.path if path], sys.executable, sys.prefi
 
 
 def known_to(python: str) -> list[object]:
-    """What such a Python knows, without anything of a user."""
+    """What a Python prints about itself if it ignores the packages of users."""
     done = subprocess.run(
         [python, "-I", "-c", KNOWN], env=kernel_environment(1), capture_output=True, check=True
     )
@@ -39,7 +39,7 @@ def known_to(python: str) -> list[object]:
 
 
 def plant(folder: str | Path) -> None:
-    """Put there whatever Python might run at its start, and a module."""
+    """Put files into the folder that Python might run at its start, and a module."""
     Path(folder, "for_test.pth").write_text(MARK % "pth", encoding="utf-8")
     for name in ("sitecustomize", "usercustomize"):
         Path(folder, f"{name}.py").write_text(MARK % name, encoding="utf-8")
@@ -57,17 +57,17 @@ class TestPackages(WithKernels):
         await super().asyncSetUp()
 
     def plant_for_all(self) -> None:
-        """Plant what an environment might have, until the test ends."""
+        """Plant these files among the packages of an environment, until the test ends."""
         names = {*os.listdir(OWN_PACKAGES)}
         plant(OWN_PACKAGES)
         for name in {*os.listdir(OWN_PACKAGES)} - names:
             self.addCleanup(os.unlink, Path(OWN_PACKAGES, name))
 
     def marks(self) -> set[str]:
-        """Who has run what."""
+        """The names of all marks."""
         return {path.name for path in MARKS.iterdir()}
 
-    async def test_a_kernel_is_a_python_like_any_other_that_looks_for_the_users_packages_last(
+    async def test_a_kernel_differs_from_plain_python_only_by_the_users_packages(
         self,
     ) -> None:
         for is_forked in (True, False):
@@ -77,7 +77,7 @@ class TestPackages(WithKernels):
             (path, *others) = known_to(PYTHON)
             assert isinstance(path, list)
             self.assertEqual(known, [[*path, USERS_PACKAGES], *others])
-            # Debian's own `.pth` file lets it be found.
+            # Only Debian's own `.pth` file makes distutils importable.
             found = "import distutils, json; print(json.dumps(distutils.__name__))"
             self.assertEqual(await kernel.ask(found), "distutils")
             if is_forked:
@@ -96,7 +96,7 @@ class TestPackages(WithKernels):
         self.addCleanup(shutil.rmtree, Path(OWN_PACKAGES, "further"))
         with open(Path(OWN_PACKAGES, "for_test.pth"), "a", encoding="utf-8") as file:
             file.write("further\n")
-        # The first fork server began before this was planted.
+        # The first fork server has started before these files were planted, so it is replaced.
         await self.launcher.wait_ready()
         os.kill(fork_server_pid(), signal.SIGKILL)
         for is_forked in (False, True):
@@ -121,7 +121,7 @@ class TestPackages(WithKernels):
             for mark in MARKS.iterdir():
                 mark.unlink()
 
-    async def test_what_the_user_installs_is_found_at_once_and_runs_nothing_at_a_start(
+    async def test_packages_of_the_user_are_found_at_once_and_run_nothing_at_a_start(
         self,
     ) -> None:
         kernel = await self.kernel()
@@ -148,7 +148,7 @@ class TestPackages(WithKernels):
             self.assertEqual(await kernel.ask(answer), [42, numpy])
             await self.launcher.wait_ready()
         self.assertEqual(self.marks(), set())
-        # The user's own programs are Pythons like any other.
+        # A Python that the user starts runs these files, like any other Python.
         ran = "import subprocess; print(subprocess.run(['python3', '-c', '']).returncode)"
         self.assertEqual(await kernel.ask(ran), 0)
         self.assertEqual(
@@ -161,5 +161,5 @@ class TestPackages(WithKernels):
         path = "import json, os; print(json.dumps(os.environ['PATH'].split(':')))"
         usual = kernel_environment(1)["PATH"].split(":")
         self.assertEqual(await kernel.ask(path), [*usual, USERS_PROGRAMS])
-        # This is what fork servers begin with.
+        # The environment in which fork servers start does not have the user's programs.
         self.assertNotIn(USERS_PROGRAMS, usual)

@@ -59,7 +59,7 @@ class WithPip(unittest.TestCase):
     def pip(
         self, *arguments: str, program: str = "pip", uid: int = KERNEL_UID, **variables: str
     ) -> tuple[int, str]:
-        """Run it as a command of the user does; returns its exit code, and what it said."""
+        """Run pip as a command of the user does; returns its exit code and its output."""
         done = subprocess.run(
             [program, *arguments],
             env={**command_environment(1), **variables},
@@ -79,12 +79,12 @@ class WithPip(unittest.TestCase):
 
 
 class TestPip(WithPip):
-    """The program."""
+    """The program `pip`."""
 
-    def test_what_the_image_hides_is_said_in_one_line(self) -> None:
+    def test_packages_that_the_image_hides_are_named_in_one_line(self) -> None:
         make_wheel(self.folder, "numpy", "99.1", {"numpy/__init__.py": ""})
         make_wheel(self.folder, "for_test", "1.0", {"for_test.py": ""})
-        # The image has a module of this package, but no package of its name.
+        # The image has the module `json` of this package, but no package `own_json`.
         make_wheel(self.folder, "own_json", "1.0", {"json/__init__.py": "", "own_json.py": ""})
         code, said = self.install("numpy==99.1", "for_test", "own_json")
         self.assertEqual(code, 0, said)
@@ -94,10 +94,10 @@ class TestPip(WithPip):
             "Whoever runs Cellhouse can make an environment with other versions."
         )
         self.assertEqual(said.splitlines()[-1], note)
-        # Once: the next command has not installed it.
+        # The note comes only once: the next command does not install these packages.
         self.assertNotIn("Note:", self.install("for_test")[1])
 
-    def test_nothing_is_said_where_kernels_import_what_was_installed(self) -> None:
+    def test_there_is_no_note_if_kernels_import_the_installed_package(self) -> None:
         make_wheel(
             self.folder, "for_test", "1.0", {"for_test.py": "", "for_test_too/__init__.py": ""}
         )
@@ -112,12 +112,12 @@ class TestPip(WithPip):
         self.assertEqual(code, 0, said)
         self.assertNotIn("Note:", said)
 
-    def test_without_a_way_out_it_fails_soon_and_says_what_to_do(self) -> None:
+    def test_without_egress_pip_fails_soon_and_explains_why(self) -> None:
         code, said = self.pip("install", "for-test")
         self.assertEqual(code, 1)
         self.assertEqual(said.splitlines()[-2:], [NOT_FOUND, f"Note: {NO_WAY_OUT}"])
         self.assertNotIn("Retrying", said)
-        # It does not say so where an index would not help.
+        # It adds no note to a command for which an index would not help.
         for arguments in (
             ["list", "--pre"],
             ["show", "for-test"],
@@ -125,7 +125,7 @@ class TestPip(WithPip):
         ):
             self.assertNotIn("Note:", self.pip(*arguments)[1])
 
-    def test_it_says_what_the_way_out_says(self) -> None:
+    def test_pip_shows_the_refusal_of_the_proxy(self) -> None:
         with refusing_proxy() as address:
             code, said = self.pip(
                 "install", "for-test", HTTPS_PROXY=address, PIP_INDEX_URL="https://pypi.test/simple"
@@ -148,9 +148,9 @@ class TestPip(WithPip):
 
 
 class TestPipMagic(WithPreloadedKernels):
-    """In a kernel."""
+    """`%pip` in a kernel."""
 
-    async def test_the_kernel_need_be_restarted_only_for_another_version(self) -> None:
+    async def test_pip_advises_a_restart_only_after_another_version_was_imported(self) -> None:
         folder = Path(tempfile.mkdtemp())
         folder.chmod(0o755)
         self.addCleanup(shutil.rmtree, folder)

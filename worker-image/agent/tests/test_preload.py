@@ -1,4 +1,4 @@
-"""What an environment may preload, and what check_preload says of the rest: run as root in the worker image."""
+"""Which modules an environment may preload, and why check_preload refuses others: run as root in the worker image."""
 
 import asyncio
 import json
@@ -36,9 +36,9 @@ CHECK = ["python3", "-m", "cellhouse_kernel.check_preload"]
 
 
 def check(*names: str) -> tuple[int, list[str]]:
-    """Its exit code, and the lines that it prints."""
+    """Check these modules; returns the exit code, and the lines that the check prints."""
     command = [*CHECK, *(f"for_test_{name}" if name in MODULES else name for name in names)]
-    # The check finds nothing in the folder that it is called in, and nothing by the variables of its caller.
+    # The check must ignore the current folder and PYTHONPATH.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "elsewhere.py").touch()
         variables = {**os.environ, "PYTHONPATH": folder}
@@ -50,7 +50,7 @@ def check(*names: str) -> tuple[int, list[str]]:
 
 
 def add_modules(test: unittest.TestCase) -> None:
-    """Let the image have MODULES until this test ends."""
+    """Add MODULES to the packages of the environment until this test ends."""
     for name, code in MODULES.items():
         path = Path(OWN_PACKAGES, f"for_test_{name}.py")
         path.write_text(code, encoding="utf-8")
@@ -58,13 +58,13 @@ def add_modules(test: unittest.TestCase) -> None:
 
 
 def preload(test: unittest.TestCase, text: str) -> None:
-    """Let the image name these modules until this test ends."""
+    """Let the image's PRELOAD_FILE name these modules until this test ends."""
     PRELOAD_FILE.write_text(text, encoding="utf-8")
     test.addCleanup(PRELOAD_FILE.unlink)
 
 
 class TestCheckPreload(unittest.TestCase):
-    """In processes as a build starts them."""
+    """The check, run as a build runs it."""
 
     def setUp(self) -> None:
         add_modules(self)
@@ -81,7 +81,7 @@ class TestCheckPreload(unittest.TestCase):
         ]
         self.assertEqual(check(*names), (0, []))
 
-    def test_each_of_the_others_is_named_with_what_is_wrong_in_a_line(self) -> None:
+    def test_each_other_module_is_named_with_its_fault_in_one_line(self) -> None:
         wrong = {
             "threads": "threads left 2 threads running: own-0, own-1",
             "files": "files left 1 descriptor open: .* \\(/etc/hostname\\)",
@@ -92,7 +92,7 @@ class TestCheckPreload(unittest.TestCase):
             "dying": "dying ended the process \\(-9\\) when it was imported",
             "missing.part": "missing.part cannot be imported: ModuleNotFoundError: No module named 'missing'",
             "elsewhere": "elsewhere cannot be imported: ModuleNotFoundError: No module named 'elsewhere'",
-            # It has the agent's user, as in a worker.
+            # The check runs as the agent's user, like fork servers in a worker.
             "writing": "writing cannot be imported: PermissionError: .*",
             "looking": "looking cannot be imported: PermissionError: .*",
         }
@@ -111,7 +111,7 @@ class TestPreloadFile(WithKernels):
         preload(self, "for_test_good\njedi\n\nfor_test_broken\n")
         await super().asyncSetUp()
 
-    async def test_a_kernel_has_what_the_file_names_and_begins_without_what_fails(self) -> None:
+    async def test_a_kernel_has_the_named_modules_but_those_that_fail(self) -> None:
         kernel = await self.kernel()
         self.assertTrue(was_forked(await kernel.pid()))
         names = ["for_test_good", "jedi", "for_test_broken", "debugpy"]
@@ -120,7 +120,7 @@ class TestPreloadFile(WithKernels):
         answer = "import for_test_good, jedi; jedi.Script; print(for_test_good.ANSWER)"
         self.assertEqual(await kernel.ask(answer), 42)
 
-    async def test_a_fork_server_that_is_replaced_leaves_them_to_the_code(self) -> None:
+    async def test_a_second_fork_server_does_not_preload_the_named_modules(self) -> None:
         await self.launcher.wait_ready()
         os.kill(fork_server_pid(), signal.SIGKILL)
         self.assertFalse(was_forked(await (await self.kernel()).pid()))
@@ -132,7 +132,7 @@ class TestPreloadFile(WithKernels):
         self.assertIs(await kernel.ask(known), False)
         self.assertEqual(await kernel.ask("import for_test_good; print(for_test_good.ANSWER)"), 42)
 
-    def test_the_agent_hears_what_fails(self) -> None:
+    def test_a_fork_server_reports_a_module_that_fails(self) -> None:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.settimeout(PATIENCE_SECONDS)
         with control, subprocess.Popen(
@@ -142,7 +142,7 @@ class TestPreloadFile(WithKernels):
         ):
             theirs.close()
             said = json.loads(control.recv(MAX_PACKET_BYTES))
-            # It ends when nobody is there any more.
+            # The fork server ends when its control socket is closed.
             control.shutdown(socket.SHUT_RDWR)
         reason = "for_test_broken cannot be imported: ValueError: first line second line"
         self.assertEqual(said, {"ready": {"not_preloaded": reason}})

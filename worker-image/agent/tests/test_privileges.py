@@ -1,4 +1,4 @@
-"""What a process keeps of root when it changes to the agent's user. Run as root, in a container of their own."""
+"""The privileges that a process keeps when it changes from root to the agent's user. Run as root, in a container."""
 
 from __future__ import annotations
 

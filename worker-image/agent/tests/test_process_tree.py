@@ -1,4 +1,4 @@
-"""Ending all processes below a reaper, and no other."""
+"""Ending all processes below a reaper, and no others."""
 
 import asyncio
 import os
@@ -13,7 +13,8 @@ from cellhouse_agent.processes.table import ProcessEntry, below, send_signal, st
 from cellhouse_agent.processes.tree import UnkillableProcesses, end_processes
 from tests.with_reapers import BOMB, NO_MAIN_THREAD, PROCESSES, Tree, WithReapers, state_of
 
-# Each generation of these leaves its child to the reaper, and most have ended when the agent has seen them.
+# Processes that fork and end at once, so that their children go to the reaper. Most of them have ended by the time the
+# agent has seen them.
 COMETS = """
 for _ in range(2):
     os.fork()
@@ -27,11 +28,11 @@ COMET_PROCESSES = 4
 # In place of KILL_DEADLINE_SECONDS.
 DEADLINE_SECONDS = 0.5
 QUIET = "say('there'); time.sleep(60)"
-# What code may do so that it outlives the end of its tree.
+# Ways in which code may try to outlive the end of its tree.
 HIDING = {
     "a session of its own": "os.fork() and os._exit(0); leave_session()",
     "a double fork": "(os.fork() and os._exit(0)); leave_session(); (os.fork() and os._exit(0))",
-    # CLONE_PARENT | SIGCHLD: its parent is the reaper.
+    # CLONE_PARENT | SIGCHLD: the parent of the new process is the reaper.
     "the parent's parent": "libc.syscall(CLONE, 0x8000 | 17, 0, 0, 0, 0) and os._exit(0)",
     "stopped": "os.fork() or os.kill(os.getpid(), signal.SIGSTOP)",
     "adopting orphans": "libc.prctl(36, 1, 0, 0, 0); (os.fork() and time.sleep(60)); (os.fork() and os._exit(0))",
@@ -59,14 +60,14 @@ class EndTree(WithReapers):
         self.assertEqual(other.reaper.look_below(), before)
         self.assertNotIn("T", {state_of(pid) for pid in before})
 
-    async def test_no_way_to_hide_outlives_the_tree(self) -> None:
+    async def test_code_that_hides_ends_with_its_tree(self) -> None:
         for name, code in HIDING.items():
             with self.subTest(name):
                 tree = await self.tree(f"{code}\n{QUIET}")
                 await self.hear(tree, 1)
                 await self.end(tree)
 
-    async def test_all_hidden_at_once_end_too(self) -> None:
+    async def test_all_ways_of_hiding_at_once_end_too(self) -> None:
         forks = ""
         for code in HIDING.values():
             forks += "if os.fork() == 0:\n" + textwrap.indent(f"{code}\n{QUIET}\n", " ")
@@ -80,7 +81,7 @@ class EndTree(WithReapers):
             self.assertEqual(await tree.said(), "there")
 
     async def end(self, tree: Tree) -> None:
-        """End a tree. Its pipe shows that nobody is left who could write to it."""
+        """End a tree. The end of its pipe shows that no process is left that could write to the pipe."""
         await tree.reaper.end_tree()
         self.assertFalse(tree.reaper.is_lost)
         while said := await tree.said():
@@ -93,7 +94,7 @@ class GivingUp(unittest.IsolatedAsyncioTestCase):
     """process_tree.end_processes, for processes that no signal reaches."""
 
     async def end(self, code: str, seconds: float) -> None:
-        """Try to end this code, which counts as ended after `seconds`. With a wrong start, it gets no signal."""
+        """Try to end a process that counts as ended after `seconds`. A wrong start time keeps all signals from it."""
         process = await asyncio.create_subprocess_exec("/usr/bin/python3", "-c", code, stdout=PIPE)
         assert process.stdout
         await process.stdout.readline()
@@ -106,11 +107,11 @@ class GivingUp(unittest.IsolatedAsyncioTestCase):
             process.kill()
             await process.wait()
 
-    async def test_the_worker_is_given_up_for_what_does_not_end(self) -> None:
+    async def test_a_process_that_does_not_end_in_time_raises_an_error(self) -> None:
         with self.assertRaisesRegex(UnkillableProcesses, "1 processes survived"):
             await self.end("print(flush=True); import time; time.sleep(60)", 60)
 
-    async def test_what_waits_for_a_cpu_has_longer_but_not_for_ever(self) -> None:
+    async def test_a_process_that_wants_a_cpu_has_more_time_but_not_for_ever(self) -> None:
         busy = "print(flush=True)\nwhile True: pass"
         await self.end(busy, 4 * DEADLINE_SECONDS)
         thread = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()\n"
@@ -120,7 +121,7 @@ class GivingUp(unittest.IsolatedAsyncioTestCase):
 
 
 class Below(unittest.TestCase):
-    """process_table.below, and process_signals.send_signal."""
+    """table.below and table.send_signal."""
 
     def test_finds_descendants_only(self) -> None:
         table = {1: (0, 10), 2: (1, 11), 3: (2, 12), 4: (3, 13), 5: (1, 14), 6: (9, 15)}

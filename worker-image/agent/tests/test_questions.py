@@ -22,7 +22,7 @@ from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
 COMPLETE = "complete_request"
-# Each makes the file BEGUN when the kernel is working on an answer.
+# Each makes an object whose completion makes the file BEGUN. Then it sleeps, ignores interrupts, or waits for GO.
 BEGUN, GO = "/home/user/begun", "/home/user/go"
 SLOW = f"""
 import time
@@ -60,7 +60,7 @@ def asked(msg_type: str, **content: Any) -> JsonObject:
 
 
 class QuestionsTest(WithExecutor):
-    """Each test has a kernel of its own. No answer is late, unless the test says so."""
+    """Each test has a kernel of its own. The time limit of answers passes only when a test calls pass_limit()."""
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
@@ -74,7 +74,7 @@ class QuestionsTest(WithExecutor):
         os.remove(BEGUN)
 
     async def ask(self, msg_type: str, context: str | None = None, **content: Any) -> Any:
-        """Ask, within patience."""
+        """Ask a kernel; fails after PATIENCE_SECONDS."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.executor.ask(context, question_of(asked(msg_type, **content)))
 
@@ -82,8 +82,8 @@ class QuestionsTest(WithExecutor):
         """The completion at the end of this code."""
         return await self.ask(COMPLETE, context, code=code, cursor_pos=len(code))
 
-    async def test_completes_with_what_there_is(self) -> None:
-        """Names of the user, and attributes; the cursor counts characters."""
+    async def test_completes_names_and_attributes(self) -> None:
+        """The positions of the cursor count characters."""
         await self.run_code("1", "needle_one = needle_two = 1; 漢字 = 'text'")
         answer = await self.complete("x = needle_")
         self.assertEqual(answer["matches"], ["needle_one", "needle_two"])
@@ -95,8 +95,8 @@ class QuestionsTest(WithExecutor):
         inside = await self.ask(COMPLETE, code="needle_ + 1", cursor_pos=7)
         self.assertEqual(inside["matches"], ["needle_one", "needle_two"])
 
-    async def test_inspects(self) -> None:
-        """The text of a question mark."""
+    async def test_inspects_names(self) -> None:
+        """The answer has the text that `name?` shows in IPython."""
         await self.run_code("1", "def add(a, b):\n    'Adds.'\n    return a + b")
         found = await self.ask("inspect_request", code="add(", cursor_pos=4, detail_level=0)
         self.assertTrue(found["found"])
@@ -116,8 +116,8 @@ class QuestionsTest(WithExecutor):
             answer = await self.ask("is_complete_request", code=code)
             self.assertEqual(answer, {"status": status, "indent": indent})
 
-    async def test_tells_what_cells_have_run(self) -> None:
-        """Those of this kernel, without silent ones."""
+    async def test_lists_the_cells_that_have_run(self) -> None:
+        """Only cells of this kernel: it knows no earlier session."""
         for number, code in enumerate(("a = 1", "%time b = 2", "a", "a")):
             await self.run_code(str(number), code)
         tail = await self.ask("history_request", hist_access_type="tail", raw=True, n=2)
@@ -137,8 +137,8 @@ class QuestionsTest(WithExecutor):
         none = await self.ask("history_request", hist_access_type="range", session=-1, raw=True)
         self.assertEqual(none, {"entries": []})
 
-    async def test_waits_for_no_code(self) -> None:
-        """While code runs or waits, the caller learns at once that there is no answer. The other context answers."""
+    async def test_a_busy_kernel_gives_no_answer(self) -> None:
+        """The caller learns that at once. The kernel of another context answers meanwhile."""
         await self.executor.contexts.create(Context("other", None))
         self.executor.submit(request("1", "import time; time.sleep(60)"))
         await self.started("1")
@@ -164,8 +164,8 @@ class QuestionsTest(WithExecutor):
         await self.printed("2", "ran")
         self.assertEqual((await answer)["matches"], [".b"])
 
-    async def test_only_one_is_asked_at_a_time(self) -> None:
-        """The callers of the others learn at once that they get no answer."""
+    async def test_a_kernel_gets_one_question_at_a_time(self) -> None:
+        """Callers with further questions learn at once that they get no answer."""
         await self.run_code("1", SLOW)
         first = asyncio.create_task(self.complete("slow."))
         await self.begun()
@@ -173,8 +173,8 @@ class QuestionsTest(WithExecutor):
         pass_limit()
         self.assertIsNone(await first)
 
-    async def test_a_slow_answer_is_given_up_and_keeps_nothing_waiting(self) -> None:
-        """What it prints is dropped, and the code that waits runs."""
+    async def test_a_slow_answer_is_given_up(self) -> None:
+        """Text that the kernel prints meanwhile is dropped, and queued code runs."""
         await self.run_code("1", SLOW)
         answer = asyncio.create_task(self.complete("slow."))
         await self.begun()
@@ -202,7 +202,7 @@ class QuestionsTest(WithExecutor):
         self.assertIn("print", (await self.complete("pri"))["matches"])
 
     async def test_a_kernel_that_ends_meanwhile_gives_no_answer(self) -> None:
-        """Neither one that dies of the question nor one that somebody replaces."""
+        """It may die of the question, or be replaced by a restart."""
         await self.run_code("1", "import os\nclass D:\n def __dir__(self): os._exit(3)\nd = D()")
         self.assertIsNone(await self.complete("d."))
         await self.run_code("2", SLOW)
@@ -212,8 +212,8 @@ class QuestionsTest(WithExecutor):
         self.assertIsNone(await answer)
         self.assertIn("print", (await self.complete("pri"))["matches"])
 
-    async def test_forged_answers(self) -> None:
-        """The code can answer in its kernel's name. What has a wrong form is no answer."""
+    async def test_forged_answers_of_a_wrong_form_count_as_none(self) -> None:
+        """Code can answer in its kernel's name. Answers that are too long are cut."""
         forge = (
             "def forge(reply):\n"
             "    get_ipython().kernel.do_complete = lambda *_: reply\n"
@@ -239,8 +239,8 @@ class QuestionsTest(WithExecutor):
             answer = await self.complete("abc")
             self.assertEqual(answer and answer["matches"], matches, more)
 
-    async def test_what_runs_for_an_answer_is_no_execution(self) -> None:
-        """No frame tells of it, and the number of the next cell stays."""
+    async def test_a_question_is_no_execution(self) -> None:
+        """It makes no frames, and the next cell gets the next execution count."""
         await self.run_code("1", "1")
         before = len(self.all_frames())
         await self.complete("pri")
@@ -249,8 +249,8 @@ class QuestionsTest(WithExecutor):
         reply = await self.reply("2")
         self.assertEqual(reply["content"]["execution_count"], 2)
 
-    async def test_the_facts_of_the_kernel(self) -> None:
-        """They are the kernel's own."""
+    async def test_the_facts_of_the_kernel_have_its_versions(self) -> None:
+        """They are the versions that the kernel itself prints."""
         facts: Any = self.executor.kernel_facts
         await self.run_code(
             "1", "import sys, IPython; print(sys.version.split()[0], IPython.__version__)"
@@ -264,9 +264,9 @@ class QuestionsTest(WithExecutor):
 
 
 class FormTest(unittest.TestCase):
-    """What is refused, and what is cut."""
+    """question_of: malformed requests are refused, and long answers are cut."""
 
-    def test_wrong_requests(self) -> None:
+    def test_malformed_requests_are_refused(self) -> None:
         """Each has something wrong, or lacks something."""
         for body in (
             {},

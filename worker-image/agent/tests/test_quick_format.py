@@ -1,4 +1,4 @@
-"""Results are shown as IPython shows them, whether or not the short way is taken."""
+"""Results are shown as IPython shows them, whether or not QuickFormatter takes its fast path."""
 
 import unittest
 from typing import Any
@@ -9,7 +9,7 @@ from cellhouse_kernel.quick_shell import QuickFormatter
 
 
 class Derived(int):
-    """A number that shows itself."""
+    """A number with an HTML representation of its own."""
 
     def _repr_html_(self) -> str:
         return "<b>derived</b>"
@@ -33,7 +33,7 @@ PLAIN: tuple[object, ...] = (
 
 
 class QuickFormat(unittest.TestCase):
-    """QuickFormatter beside IPython's own."""
+    """QuickFormatter, compared with IPython's own formatter."""
 
     def setUp(self) -> None:
         self.quick: Any = QuickFormatter()
@@ -49,10 +49,10 @@ class QuickFormat(unittest.TestCase):
             with self.subTest(type(value)):
                 self.assert_same(value)
 
-    def test_asks_what_is_derived_from_a_plain_type(self) -> None:
+    def test_uses_the_representation_of_a_derived_type(self) -> None:
         self.assertIn("text/html", self.quick.format(Derived(1))[0])
 
-    def test_heeds_what_to_include_and_exclude(self) -> None:
+    def test_heeds_include_and_exclude(self) -> None:
         self.assert_same(1, include={"text/html"})
         self.assert_same(1, exclude={"text/plain"})
 

@@ -1,4 +1,4 @@
-"""Each cell is analysed once. If it changes how cells are analysed, that counts from the next cell on."""
+"""Each cell is transformed once. If a cell changes the transformers, the change holds from the next cell on."""
 
 from tests.with_kernels import WithPreloadedKernels
 
@@ -27,18 +27,18 @@ class QuickShellTest(WithPreloadedKernels):
         await kernel.ask("import asyncio\nawait asyncio.sleep(0)\nprint(1)")
         self.assertEqual(await kernel.ask("print(len(calls))"), 2)
 
-    async def test_cells_within_a_cell_are_looked_at_for_themselves(self) -> None:
+    async def test_cells_that_a_cell_runs_are_transformed_separately(self) -> None:
         kernel = await self.kernel()
         code = "shell = get_ipython()\ncode = '%who_ls'\n"
         twice = "first = shell.run_cell(code).result\n" * 2 + "print(int(first is not None))"
         self.assertEqual(await kernel.ask(code + twice), 1)
 
-    async def test_the_same_code_again_is_another_cell(self) -> None:
+    async def test_the_same_code_runs_again_as_another_cell(self) -> None:
         kernel = await self.kernel()
         same = "n = globals().get('n', 0) + 1\nprint(n)"
         self.assertEqual([await kernel.ask(same), await kernel.ask(same)], [1, 2])
 
-    async def test_long_code_costs_no_long_hash(self) -> None:
+    async def test_long_code_is_not_hashed_in_python(self) -> None:
         kernel = await self.kernel()
         measure = "import time; began = time.process_time()"
         await kernel.ask(f"{measure}; print(0)")

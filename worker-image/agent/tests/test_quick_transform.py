@@ -1,4 +1,4 @@
-"""Cells become what IPython makes of them, whether or not the short way is taken."""
+"""Cells are transformed as IPython does it, whether or not QuickTransformerManager takes its fast path."""
 
 import itertools
 import random
@@ -53,7 +53,7 @@ CELLS = 20_000
 
 
 def outcome(manager: Any, cell: str) -> Any:
-    """What the manager makes of a cell, or what it raises."""
+    """The transformed cell, or the exception."""
     try:
         return manager.transform_cell(cell)
     except Exception as error:
@@ -61,7 +61,7 @@ def outcome(manager: Any, cell: str) -> Any:
 
 
 class QuickTransform(unittest.TestCase):
-    """QuickTransformerManager beside IPython's own."""
+    """QuickTransformerManager, compared with IPython's own manager."""
 
     def setUp(self) -> None:
         self.quick = QuickTransformerManager()
@@ -69,28 +69,28 @@ class QuickTransform(unittest.TestCase):
         self.theirs = theirs()
 
     def assert_same(self, cell: str) -> None:
-        """Check that both make the same of a cell."""
+        """Check that both managers give the same outcome for a cell."""
         self.assertEqual(outcome(self.quick, cell), outcome(self.theirs, cell), repr(cell))
 
-    def test_makes_of_code_what_ipython_makes(self) -> None:
+    def test_transforms_code_as_ipython_does(self) -> None:
         for cell in (*PLAIN, *OTHER):
             for end in ("", "\n", "\n\n"):
                 self.assert_same(cell + end)
 
-    def test_tells_wrong_indents_as_ipython_does(self) -> None:
+    def test_reports_wrong_indents_as_ipython_does(self) -> None:
         for cell in ("if 1:\n    a\n  b", "if 1:\n\ta\n        b", "if 1:\n        a\n    b"):
             self.assert_same(cell)
 
-    def test_takes_the_short_way_for_plain_code(self) -> None:
+    def test_takes_the_fast_path_for_plain_code(self) -> None:
         for cell in PLAIN:
             self.assertIsNone(SPECIAL.search(cell), repr(cell))
 
-    def test_makes_of_anything_what_ipython_makes(self) -> None:
+    def test_transforms_random_pieces_as_ipython_does(self) -> None:
         chance = random.Random(SEED)
         for _ in range(CELLS):
             self.assert_same("".join(chance.choices(PIECES, k=chance.randint(1, 9))))
 
-    def test_makes_of_any_two_marks_what_ipython_makes(self) -> None:
+    def test_transforms_any_two_pieces_as_ipython_does(self) -> None:
         for pieces in itertools.product(PIECES, repeat=2):
             self.assert_same("".join(("a", *pieces, "a")))
             self.assert_same("".join(pieces))

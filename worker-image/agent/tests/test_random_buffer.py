@@ -14,13 +14,13 @@ CAPACITY_BYTES = 20_000
 class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
     """ReplayBuffer."""
 
-    async def test_holds_exactly_what_was_made_and_not_acknowledged(self) -> None:
+    async def test_holds_exactly_the_frames_that_are_not_acknowledged(self) -> None:
         for seed in range(200):
             with self.subTest(seed=seed):
                 self.compare(random.Random(seed))
 
     def compare(self, source: random.Random) -> None:
-        """Run both once, and compare them."""
+        """Make random steps with the buffer and with a list, and compare them."""
         buffer = ReplayBuffer(CAPACITY_BYTES, now=lambda: 1.0)
         bodies: list[dict[str, int | str]] = []
         acked = 0
@@ -30,7 +30,7 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
                 bodies.append(body)
                 self.assertEqual(buffer.append([json.dumps(body).encode()[1:]]), len(bodies))
             else:
-                # This may be a seq that was acknowledged before, or one of another agent.
+                # The seq may have been acknowledged before, or be beyond the last, like one from another agent.
                 seq = source.randrange(len(bodies) + 5)
                 buffer.ack(seq)
                 acked = max(acked, seq) if seq <= len(bodies) else acked

@@ -98,7 +98,7 @@ class RandomContentTest(unittest.TestCase):
 class RandomExecutionTest(unittest.TestCase):
     """Execution."""
 
-    def test_any_messages_become_frames_in_order_and_every_byte_is_kept_or_told(self) -> None:
+    def test_any_messages_become_frames_in_order_and_no_byte_is_lost_uncounted(self) -> None:
         for seed in range(1_000):
             with self.subTest(seed=seed):
                 self.play(random.Random(seed))

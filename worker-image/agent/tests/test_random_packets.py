@@ -1,4 +1,4 @@
-"""Any bytes from the link give messages or a refusal, in bounded memory, and honest processes are heard."""
+"""Any bytes from the link give messages or a refusal, in bounded memory. Messages of honest processes arrive."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class RandomMessageTest(unittest.TestCase):
 class RandomPacketTest(unittest.TestCase):
     """Assembler."""
 
-    def test_an_honest_process_is_heard_once_and_in_order_among_any_others(self) -> None:
+    def test_messages_of_an_honest_process_arrive_once_and_in_order(self) -> None:
         for seed in range(300):
             with self.subTest(seed=seed):
                 self.play(random.Random(seed))
@@ -104,7 +104,7 @@ class RandomPacketTest(unittest.TestCase):
         heard: list[bytes] = []
         number = 1
         for index in range(source.randrange(1, 12)):
-            # One or two packets long. What the others send stays small, so that there is always room for this.
+            # One or two packets long. The packets of other processes are small, so there is always room for this.
             data = b"%d:" % index + source.randbytes(8) * source.choice(
                 (1, 1, MAX_PACKET_BYTES // 6)
             )
@@ -128,7 +128,7 @@ class RandomPacketTest(unittest.TestCase):
         return [assembled.data for assembled in done if assembled.is_whole]
 
     def noise(self, source: random.Random) -> bytes:
-        """A packet of another process, or bytes that are none."""
+        """A packet of another process, or bytes that are no packet."""
         if source.random() < 0.3:
             return source.randbytes(source.randrange(PACKET_HEAD.size))
         sender = source.randrange(1_000, 1_000 + 2 * MAX_SENDERS)

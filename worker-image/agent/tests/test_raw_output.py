@@ -1,4 +1,4 @@
-"""Descriptors are read in order, and what is read belongs to the right request or to none."""
+"""Output on descriptors is read in order, and goes to the right request or to none."""
 
 import os
 import resource
@@ -46,19 +46,19 @@ class RawOutputTest(unittest.TestCase):
         """All that was taken for a request."""
         return "".join(text for owner, text in self.taken if owner == name)
 
-    def test_hands_on_what_was_written_before(self) -> None:
+    def test_take_hands_on_text_that_was_written_before(self) -> None:
         self.raw.begin(FIRST)
         os.write(self.descriptor, b"a")
         self.raw.take()
         self.assertEqual(self.text("first"), "a")
 
-    def test_hands_on_what_nobody_asks_for(self) -> None:
+    def test_hands_on_text_without_a_call_of_take(self) -> None:
         self.raw.begin(FIRST)
         os.write(self.descriptor, b"a")
         self.assertTrue(self.grown.wait(PATIENCE_SECONDS))
         self.assertEqual(self.taken, [("first", "a")])
 
-    def test_waits_for_what_another_thread_has_read_and_not_yet_handed_on(self) -> None:
+    def test_take_waits_for_text_that_another_thread_has_read(self) -> None:
         self.raw.begin(FIRST)
         self.may_take.clear()
         os.write(self.descriptor, b"a")
@@ -73,7 +73,7 @@ class RawOutputTest(unittest.TestCase):
             # A signal handler runs in the very thread that holds the lock.
             with self.lock:
                 os.write(self.descriptor, letter)
-                # Long enough for the other thread to see that there is something.
+                # Long enough for the other thread to see that the pipe has bytes.
                 time.sleep(HELD_SECONDS)
                 os.write(self.descriptor, letter)
                 self.raw.take()
@@ -87,7 +87,7 @@ class RawOutputTest(unittest.TestCase):
         self.raw.end()
         self.assertEqual(self.text("first"), "é\ufffd\ufffd")
 
-    def test_gives_the_output_of_a_process_left_behind_to_nobody(self) -> None:
+    def test_gives_the_output_of_a_leftover_process_to_no_request(self) -> None:
         self.raw.begin(FIRST)
         command = ["sh", "-c", "read line; echo late"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.descriptor) as child:
@@ -100,7 +100,7 @@ class RawOutputTest(unittest.TestCase):
         self.assertEqual((self.text("first"), self.text("second")), ("", "mine"))
         self.assertEqual(child.returncode, 0)
 
-    def test_gives_what_is_written_between_two_requests_to_nobody(self) -> None:
+    def test_gives_output_between_two_requests_to_no_request(self) -> None:
         self.raw.begin(FIRST)
         self.raw.end()
         self.raw.renew()
@@ -112,7 +112,7 @@ class RawOutputTest(unittest.TestCase):
     def test_goes_on_when_user_code_has_all_descriptors_open(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.raw.begin(FIRST)
-        # This process may have the pipe, so `renew` must want a new one.
+        # A started process may have the pipe open, so `renew` tries to make a new one.
         subprocess.run(["true"], check=True)
         self.raw.end()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))

@@ -1,4 +1,4 @@
-"""What a reaper tells, and what happens when it is lost."""
+"""What a reaper reports, and what happens when it is lost."""
 
 import asyncio
 import json
@@ -28,8 +28,8 @@ folder = sys.argv[1]
 links = [os.readlink(f"{folder}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"{folder}/fd")]
 print(json.dumps([sorted(links), open(f"{folder}/environ").read()]))
 """
-# Children of the reaper that are to send it other signals than SIGCHLD when they end. They are made by orphans, whose
-# parent is the reaper, once with CLONE_PARENT (which gVisor ignores), and once as orphans themselves.
+# Makes children of the reaper that send their parent another signal than SIGCHLD when they end. Orphans make them,
+# since the parent of an orphan is the reaper: once with CLONE_PARENT (which gVisor ignores), once as further orphans.
 END_OF_CHILD = """
 reaper = os.getppid()
 def wait_for_reaper():
@@ -57,7 +57,7 @@ def _read(path: str) -> bytes:
 class Told(WithReapers):
     """With real reapers."""
 
-    async def test_the_end_of_its_child_and_the_end_of_all(self) -> None:
+    async def test_a_reaper_reports_the_end_of_its_child_and_the_end_of_all(self) -> None:
         for code, exit_code in (
             ("os._exit(7)", 7),
             ("os.kill(os.getpid(), 9)", -9),
@@ -75,7 +75,7 @@ class Told(WithReapers):
                 await tree.reaper.end_tree()
                 self.assertEqual(await tree.ended(), 0)
 
-    async def test_it_has_the_agents_user_and_no_privilege_and_holds_nothing(self) -> None:
+    async def test_a_reaper_has_the_agents_user_and_no_privilege_or_open_file(self) -> None:
         tree = await self.tree("time.sleep(60)")
         folder = f"/proc/{tree.reaper.pid}"
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -87,7 +87,7 @@ class Told(WithReapers):
         expected = [agent, agent, *["0" * 16] * 5, "1"]
         self.assertEqual([lines.get(name, "0" * 16) for name in STATUS_NAMES], expected)
         self.assertEqual(lines["Groups"].strip(), "")
-        # Only its own user may look at its files and its environment.
+        # Only the reaper's own user may look at its files and its environment.
         shown = subprocess.run(
             ["/usr/bin/python3", "-c", SHOW, folder],
             user=AGENT_UID,
@@ -97,7 +97,7 @@ class Told(WithReapers):
         )
         self.assertEqual(json.loads(shown.stdout), [["/dev/null", "/dev/null", "socket"], ""])
 
-    async def test_no_signal_of_a_childs_end_reaches_it(self) -> None:
+    async def test_no_signal_at_the_end_of_a_child_stops_the_reaper(self) -> None:
         tree = await self.tree(END_OF_CHILD)
         for _ in range(6):
             self.assertEqual(await tree.said(), "ends")
@@ -108,15 +108,15 @@ class Told(WithReapers):
         await tree.reaper.end_tree()
         self.assertFalse(tree.reaper.is_lost)
 
-    async def test_one_that_is_lost_leaves_strays_and_another_tree_keeps_its_own(self) -> None:
+    async def test_the_strays_of_a_lost_reaper_end_and_another_tree_lives(self) -> None:
         code = "os.fork()\nleave_session()\nos.fork()\nsay('there')\ntime.sleep(60)"
         await self.lose(code, 4)
 
-    async def test_strays_that_make_others_or_seem_to_have_ended_end_too(self) -> None:
+    async def test_strays_that_fork_or_seem_to_have_ended_end_too(self) -> None:
         # Under gVisor of 2024, this brings the whole sandbox to a stop.
         await self.lose(f"if os.fork():\n{indent(BOMB, ' ')}\n{NO_MAIN_THREAD}", PROCESSES + 1)
 
-    async def test_one_that_has_hung_up_and_not_yet_ended_has_its_strays_below_it(self) -> None:
+    async def test_strays_end_even_if_they_are_still_below_their_reaper(self) -> None:
         other, tree = [await self.tree("os.fork()\nsay('there')\ntime.sleep(60)") for _ in "ab"]
         for each in (other, tree) * 2:
             self.assertEqual(await each.said(), "there")
@@ -124,7 +124,7 @@ class Told(WithReapers):
         self.assertEqual(set(other.reaper.look_below()), set(user_processes()))
 
     async def lose(self, code: str, times: int) -> None:
-        """Kill the reaper of code that says `there` so often; then all of it ends, and nothing else."""
+        """Kill the reaper of code that says `there` this many times. All its processes must end, but no others."""
         other = await self.tree("os.fork()\nsay('there')\ntime.sleep(60)")
         tree = await self.tree(code)
         for each, words in ((other, 2), (tree, times)):
@@ -140,7 +140,7 @@ class Told(WithReapers):
             self.assertEqual(said, "there")
         self.assertEqual(set(other.reaper.look_below()), set(user_processes()))
 
-    async def test_one_whose_process_is_gone_says_that_it_has_no_child(self) -> None:
+    async def test_a_reaper_whose_process_is_gone_has_no_child(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reaper = Reaper(os.getpid(), ours)
         theirs.close()

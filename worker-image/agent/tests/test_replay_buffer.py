@@ -23,7 +23,7 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.assertIsNotNone(frame)
         self.assertEqual(json.loads(frame or b""), {"seq": 2, "at": 12500.0, "a": 2})
 
-    async def test_frees_what_is_acknowledged_and_only_that(self) -> None:
+    async def test_frees_acknowledged_frames_only(self) -> None:
         for _ in range(5):
             self.buffer.append([b'"a":1}'])
         self.buffer.ack(3)
@@ -35,7 +35,7 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.buffer.ack(5)
         self.assertEqual((self.buffer.first_seq, self.buffer.size_bytes), (6, 0))
 
-    async def test_ignores_the_seq_of_another_life(self) -> None:
+    async def test_ignores_a_seq_beyond_its_last(self) -> None:
         self.buffer.append([b'"a":1}'])
         self.buffer.ack(2)
         self.assertEqual(self.buffer.first_seq, 1)
@@ -54,14 +54,14 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.buffer.last_seq, 20)
         self.assertGreater(self.buffer.size_bytes, 1_000)
 
-    async def test_wakes_who_waits_for_the_next_frame(self) -> None:
+    async def test_wakes_a_reader_that_waits_for_the_next_frame(self) -> None:
         waiting = asyncio.create_task(self.buffer.wait_for(1))
         await asyncio.sleep(0)
         self.assertFalse(waiting.done())
         self.buffer.append([b'"a":1}'])
         await asyncio.wait_for(waiting, 1)
 
-    async def test_tells_what_can_wait_with_what_cannot(self) -> None:
+    async def test_a_frame_that_can_wait_is_announced_with_the_next_frame(self) -> None:
         waiting = asyncio.create_task(self.buffer.wait_for(1))
         await asyncio.sleep(0)
         self.buffer.append([b'"a":1}'], can_wait=True)
@@ -71,7 +71,7 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         await asyncio.sleep(0)
         self.assertTrue(waiting.done())
 
-    async def test_tells_what_can_wait_soon_if_nothing_follows(self) -> None:
+    async def test_a_frame_that_can_wait_is_announced_soon_if_nothing_follows(self) -> None:
         waiting = asyncio.create_task(self.buffer.wait_for(1))
         await asyncio.sleep(0)
         self.buffer.append([b'"a":1}'], can_wait=True)

@@ -69,7 +69,7 @@ class ParseFrameTest(unittest.TestCase):
         python = parse_frame(changed("metadata.cellhouse.language", "python"))
         self.assertEqual(python, parse_frame(json.dumps(EXECUTE)))
 
-    def test_takes_input_only_if_asked_to(self) -> None:
+    def test_takes_input_only_if_the_request_says_so(self) -> None:
         limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
         for fields, terminal in (
             ({"stdin": True}, None),
@@ -137,7 +137,7 @@ class ParseFrameTest(unittest.TestCase):
         self.assertIsInstance(frame, ExecuteRequest)
         self.assertEqual(frame.code if isinstance(frame, ExecuteRequest) else None, code)
 
-    def test_refuses_what_is_malformed(self) -> None:
+    def test_refuses_malformed_frames(self) -> None:
         frames = {
             "not JSON": "{",
             "not an object": "[]",

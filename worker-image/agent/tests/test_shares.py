@@ -26,31 +26,31 @@ class SharesTest(unittest.IsolatedAsyncioTestCase):
             pass
         return self.buffer.size_bytes - before
 
-    async def test_alone_an_execution_gets_everything(self) -> None:
+    async def test_an_execution_that_runs_alone_gets_all_the_room(self) -> None:
         self.writer.status("busy", FLOOD)
         self.assertGreater(self.print_all(FLOOD), 0.95 * CAPACITY_BYTES)
 
-    async def test_beside_another_it_leaves_half_of_the_room(self) -> None:
+    async def test_an_execution_beside_another_leaves_half_of_the_room(self) -> None:
         self.writer.status("busy", FLOOD)
         self.writer.status("busy", OTHER)
         self.assertLessEqual(self.print_all(FLOOD), MAX_SHARE * CAPACITY_BYTES)
         self.assertGreater(self.print_all(OTHER), 0.4 * CAPACITY_BYTES)
 
-    async def test_when_the_other_has_ended_it_gets_the_rest(self) -> None:
+    async def test_an_execution_gets_the_rest_when_the_other_has_ended(self) -> None:
         self.writer.status("busy", FLOOD)
         self.writer.status("busy", OTHER)
         self.print_all(FLOOD)
         self.writer.reply(OTHER, {}, {})
         self.assertGreater(self.print_all(FLOOD), 0.4 * CAPACITY_BYTES)
 
-    async def test_what_is_acknowledged_is_held_no_more(self) -> None:
+    async def test_acknowledged_output_does_not_count(self) -> None:
         self.writer.status("busy", FLOOD)
         self.writer.status("busy", OTHER)
         self.print_all(FLOOD)
         self.buffer.ack(self.buffer.last_seq)
         self.assertGreater(self.print_all(FLOOD), 0.4 * CAPACITY_BYTES)
 
-    def test_counts_each_owner_right_in_any_order(self) -> None:
+    def test_counts_the_bytes_of_each_owner_in_any_order(self) -> None:
         dice = random.Random(14)
         shares = Shares()
         held: list[tuple[bytes, int]] = []

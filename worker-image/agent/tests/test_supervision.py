@@ -78,20 +78,20 @@ class LeftoverTest(unittest.IsolatedAsyncioTestCase):
                 await supervision.run()
         return [at - sent_at for at in kernel.interrupted_at]
 
-    async def test_one_that_sleeps_is_interrupted_once(self) -> None:
+    async def test_a_kernel_that_sleeps_is_interrupted_once(self) -> None:
         (after,) = await self.interrupts(SilentKernel(0.0, False), 2.0)
         self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LOOK_SECONDS)
 
-    async def test_one_that_computes_is_interrupted_once(self) -> None:
+    async def test_a_kernel_that_computes_is_interrupted_once(self) -> None:
         (after,) = await self.interrupts(SilentKernel(1.0, True), 2.0)
         self.assertAlmostEqual(after, MAX_BUSY_SECONDS, delta=LOOK_SECONDS)
 
-    async def test_one_that_gets_no_cpu_is_not(self) -> None:
+    async def test_a_kernel_that_gets_no_cpu_is_not_interrupted(self) -> None:
         self.assertEqual(await self.interrupts(SilentKernel(0.0, True), 2.0), [])
 
 
 class EarlyInterruptTest(unittest.IsolatedAsyncioTestCase):
-    """An interrupt that comes while the kernel has begun with a request, but not with its code."""
+    """An interrupt that comes after the kernel has begun with a request, and before it runs the code."""
 
     async def asyncSetUp(self) -> None:
         self.kernel = SilentKernel(0.0, False)
@@ -102,7 +102,7 @@ class EarlyInterruptTest(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(work.cancel)
 
     async def hear(self, msg_type: str, content: JsonObject) -> None:
-        """Let the kernel say something, and the supervision act on it."""
+        """Pass on a message of the kernel, and let the supervision act on it."""
         message = KernelMessage(msg_type, "m1", content, 10)
         self.supervision.execution.accept("iopub", message)
         if self.supervision.needs_look:
@@ -114,7 +114,7 @@ class EarlyInterruptTest(unittest.IsolatedAsyncioTestCase):
         for _ in range(10):
             await asyncio.sleep(0)
 
-    async def test_is_kept_until_the_kernel_does_not_ignore_it_and_sent_once(self) -> None:
+    async def test_an_early_interrupt_is_sent_only_once_and_when_the_code_runs(self) -> None:
         await self.hear("status", {"execution_state": "busy"})
         self.supervision.interrupt()
         await self.settle()

@@ -1,4 +1,4 @@
-"""What one execution finds around it, and what the next one finds again: run as root in the worker image."""
+"""Variables and folder that only one execution has: run as root in the worker image."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ FAILS = SHAPE + "def deep(n):\n    return 1 / n if n == 0 else deep(n - 1)\ndeep
 
 
 def found_in(text: str) -> dict[str, Any]:
-    """What LOOK has printed. Python warns of the fork, and the loader complains about LD_PRELOAD, on other lines."""
+    """The JSON that LOOK has printed. On other lines, Python warns of the fork, and the loader of LD_PRELOAD."""
     return dict(json.loads(next(line for line in text.splitlines() if line.startswith('{"'))))
 
 
@@ -69,7 +69,7 @@ class SurroundingsTest(WithExecutor):
     async def run_with(
         self, msg_id: str, code: str, environment: dict[str, str], directory: str | None = None
     ) -> tuple[dict[str, Any], str]:
-        """The reply, and what it printed."""
+        """Run code in surroundings of its own; returns the reply, and what it printed."""
         self.submit(msg_id, code, environment, directory)
         reply = await self.reply(msg_id)
         texts = [frame["content"].get("text", "") for frame in self.frames(msg_id)]
@@ -83,11 +83,11 @@ class SurroundingsTest(WithExecutor):
         return path
 
     async def shown(self, msg_id: str, code: str) -> str:
-        """What plain code finds afterwards."""
+        """Run code without surroundings; returns what it printed."""
         _, text = await self.run_code(msg_id, code)
         return text.strip()
 
-    async def test_code_and_all_that_it_starts_have_them_and_the_next_code_does_not(self) -> None:
+    async def test_code_and_its_processes_have_surroundings_and_the_next_code_has_not(self) -> None:
         self.executor.set_variables({"EMPTY": "of the session"})
         before = found_in(await self.shown("before", LOOK))
         work = await self.folder("work")
@@ -99,14 +99,14 @@ class SurroundingsTest(WithExecutor):
         self.assertEqual(after, before)
         self.assertEqual(after["program"][0]["EMPTY"], "of the session")
         self.assertEqual(after["cell"][1:], [HOME, "UTC"])
-        # This process plays the agent. Nothing that it starts has any of them, either.
+        # This process stands in for the agent. It has none of the variables, and gives its kernels none.
         mine = {*os.environ, *kernel_environment(1)} - {"TZ"}
         self.assertEqual(mine & VARIABLES.keys(), set())
         parent = "print(get_ipython().kernel.get_parent())"
         _, text = await self.run_with("asks for its request", parent, {"TOKEN": "s3cret"})
         self.assertNotIn("s3cret", text)
 
-    async def test_code_that_fails_shows_what_it_would_show_without_them(self) -> None:
+    async def test_an_error_is_shown_the_same_with_and_without_surroundings(self) -> None:
         shown = []
         for directory in (None, await self.folder("fails")):
             await self.executor.restart()
@@ -123,14 +123,14 @@ class SurroundingsTest(WithExecutor):
         self.assertIn("ZeroDivisionError", json.dumps(shown[1]))
         self.assertEqual(await self.shown("after", LOOK_HERE), f"{HOME} None")
 
-    async def test_code_that_awaits_has_them_too(self) -> None:
+    async def test_code_that_awaits_has_surroundings_too(self) -> None:
         work = await self.folder("awaits")
         code = "import asyncio\nawait asyncio.sleep(0.01)\n" + LOOK_HERE
         _, text = await self.run_with("awaits", code, {"A": "1"}, work)
         self.assertEqual(text, f"{work} 1\n")
         self.assertEqual(await self.shown("after", LOOK_HERE), f"{HOME} None")
 
-    async def test_an_interrupt_in_the_middle_undoes_them(self) -> None:
+    async def test_surroundings_are_undone_when_running_code_is_interrupted(self) -> None:
         work = await self.folder("middle")
         for wait in ("time.sleep(60)", "await asyncio.sleep(60)"):
             code = f"import asyncio, time\nprint('begun')\n{wait}"
@@ -142,7 +142,7 @@ class SurroundingsTest(WithExecutor):
             )
             self.assertEqual(await self.shown(f"after {wait}", LOOK_HERE), f"{HOME} None")
 
-    async def test_an_interrupt_at_any_time_undoes_them(self) -> None:
+    async def test_surroundings_are_undone_by_an_interrupt_at_any_time(self) -> None:
         work = await self.folder("any")
         for number in range(40):
             msg_id = f"interrupted {number}"
@@ -158,7 +158,7 @@ class SurroundingsTest(WithExecutor):
             look = LOOK_HERE + "; import time; print(time.tzname[0])"
             self.assertEqual(await self.shown(f"after {number}", look), f"{HOME} None\nUTC")
 
-    async def test_a_fresh_kernel_has_none_of_them(self) -> None:
+    async def test_a_fresh_kernel_has_no_surroundings(self) -> None:
         work = await self.folder("dies")
         self.submit("dies", "import os; os._exit(3)", {"A": "1"}, work)
         self.assertEqual(
@@ -166,7 +166,7 @@ class SurroundingsTest(WithExecutor):
         )
         self.assertEqual(await self.shown("after", LOOK_HERE), f"{HOME} None")
 
-    async def test_what_the_code_does_to_them_is_undone_and_all_else_stays(self) -> None:
+    async def test_changes_of_surroundings_are_undone_and_other_changes_stay(self) -> None:
         await self.shown("before", "import os; os.environ.update(A='old', B='old')")
         work, other = await self.folder("own"), await self.folder("other")
         code = f"""
@@ -180,11 +180,11 @@ os.chdir({other!r})
         names = "import os; print([os.environ.get(n) for n in ('A', 'B', 'C', 'NEW')], os.getcwd())"
         after = "['old', 'changed', 'changed', None]"
         self.assertEqual(await self.shown("after", names), f"{after} {HOME}")
-        # Without a folder of its own, the code may go where it likes.
+        # If the surroundings have no folder, the code's own change of the folder stays.
         await self.run_with("goes", f"import os; os.chdir({other!r})", {"A": "1"})
         self.assertEqual(await self.shown("there", names), f"{after} {other}")
 
-    async def test_a_folder_that_was_deleted_is_left_and_found_again(self) -> None:
+    async def test_the_kernel_returns_to_its_folder_even_if_that_was_deleted(self) -> None:
         here, work = await self.folder("here"), await self.folder("deleted")
         inode = "import os; print(os.stat('.').st_ino)"
         await self.shown("enters", f"import os; os.chdir({here!r}); os.rmdir({here!r})")
@@ -205,7 +205,7 @@ for n in range(3, 200):
             await self.run_with("closes", close, {}, await self.folder("closes"))
             self.assertEqual(await self.shown("at home", "import os; print(os.getcwd())"), HOME)
 
-    async def test_a_folder_that_cannot_be_remembered_is_not_left(self) -> None:
+    async def test_code_does_not_run_if_the_former_folder_cannot_be_remembered(self) -> None:
         here, work = await self.folder("stays"), await self.folder("full")
         full = f"""
 import os, resource
@@ -229,7 +229,7 @@ except OSError: pass
         await self.run_with("moved", "1", {}, work)
         self.assertEqual(await self.shown("at home", LOOK_HERE), f"{HOME} None")
 
-    async def test_what_was_never_put_on_is_not_taken_off(self) -> None:
+    async def test_take_off_without_put_on_changes_nothing(self) -> None:
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         surroundings.Surroundings({"environment": {}, "working_directory": "/tmp"}).take_off()
@@ -253,7 +253,7 @@ except OSError: pass
             self.assertEqual([error["evalue"] for error in errors], [reply["evalue"]])
             self.assertEqual(await self.shown(f"after {path}", LOOK_HERE), f"{HOME} None")
 
-    async def test_code_that_has_broken_its_environment_loses_nothing_else(self) -> None:
+    async def test_code_that_replaces_os_environ_breaks_nothing_else(self) -> None:
         breaks = "import os; kept = os.environ; os.environ = {}"
         await self.run_with("breaks", breaks, {"A": "1"})
         self.assertEqual(await self.shown("restored", "print(kept.get('A'))"), "None")
@@ -265,7 +265,7 @@ except OSError: pass
         self.assertEqual(reply["evalue"], "It could not set the environment variables: ValueError")
         self.assertEqual(await self.shown("goes on", "print('fine')"), "fine")
 
-    async def test_no_descriptor_is_left(self) -> None:
+    async def test_executions_with_surroundings_leave_no_descriptor_open(self) -> None:
         work = await self.folder("descriptors")
         count = "import os; print(len(os.listdir('/proc/self/fd')))"
         before = await self.shown("before", count)

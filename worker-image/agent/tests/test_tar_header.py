@@ -1,4 +1,4 @@
-"""Headers of tar archives. Python's own tarfile reads and writes the others."""
+"""Headers of tar archives, compared with those of Python's tarfile."""
 
 import tarfile
 import unittest
@@ -33,7 +33,7 @@ def changed(block: bytes, field: slice, value: bytes) -> bytes:
 class TarHeader(unittest.TestCase):
     """One header."""
 
-    def test_it_can_be_read_by_tarfile_and_by_us(self) -> None:
+    def test_a_header_can_be_read_by_tarfile_and_by_parse_header(self) -> None:
         for header in (
             Header(b"file", FILE, 5, 0o640, 1_700_000_000),
             Header(b"bad-\xff", FILE),
@@ -70,10 +70,10 @@ class TarHeader(unittest.TestCase):
         block = changed(header_bytes(Header(b"file", FILE)), GNU_TIMES, b"14712345670\0" * 2)
         self.assertEqual(parse_header(block), Header(b"file", FILE))
 
-    def test_a_negative_size_is_no_small_one(self) -> None:
+    def test_a_negative_size_is_huge_or_refused(self) -> None:
         block = changed(header_bytes(Header(b"file", FILE)), SIZE, b"\xff" * 12)
         header = parse_header(block)
-        # What unpacks the archive refuses a size as large as this.
+        # Unpacking refuses a size as large as this.
         self.assertGreater(header.size if header else 0, 2**62)
         with self.assertRaises(Refused):
             parse_header(changed(block, SIZE, b"-0000000001\0"))

@@ -1,4 +1,4 @@
-"""Terminals of commands: what a program finds, and what a keyboard and a window do to it."""
+"""Terminals of commands: what a program finds, and how it gets keys and the size of the window."""
 
 import asyncio
 import hashlib
@@ -18,8 +18,8 @@ from tests.with_input import Sender
 from tests.with_processes import wait_until_idle
 
 SIZE = TerminalSize(77, 33)
-# Its signals come over a pipe: none is missed that comes just before it waits, and none breaks in on a line that is
-# being printed.
+# Reads its signals from a pipe. So it misses no signal that comes just before it waits, and no signal interrupts the
+# printing of a line.
 SIGNALLED = """
 import os, signal
 reading, writing = os.pipe()
@@ -37,7 +37,7 @@ while (number := os.read(reading, 1)[0]) != signal.SIGINT:
 print("interrupted", flush=True)
 """
 )
-# Counts interrupts until it has had the last signal that comes with one.
+# Counts interrupts until it has also had SIGCONT, which the agent sends last.
 COUNTING = (
     SIGNALLED
     + """
@@ -68,17 +68,17 @@ class Terminals(WithCommands):
         self.assertEqual((report["outcome"], report["exit_code"]), ("finished", 0), report)
         return self.written(msg_id).decode().replace("\r\n", "\n").splitlines()
 
-    async def test_what_a_program_finds(self) -> None:
+    async def test_a_program_finds_a_terminal_of_the_given_size(self) -> None:
         tests = "for n in 0 1 2; do test -t $n && echo is $n; done; stty size; echo $TERM"
         owner = "stat -c %U $(tty); ls /proc/self/fd | wc -w"
         lines = await self.shown("1", f"{tests}; {owner}")
         self.assertEqual(lines[:5], ["is 0", "is 1", "is 2", "33 77", "xterm-256color"])
-        # The last one is open only for the listing.
+        # The fourth descriptor is open only for the listing.
         self.assertEqual(lines[5:], ["user", "4"])
         self.assertRegex((await self.shown("2", "tty"))[0], "^/dev/pts/[0-9]+$")
         self.assertEqual(self.written("1", "stderr"), b"")
 
-    async def test_the_kind_of_terminal_can_be_another(self) -> None:
+    async def test_a_variable_of_the_session_can_replace_term(self) -> None:
         self.executor.set_variables({"TERM": "vt100"})
         self.assertEqual(await self.shown("1", "echo $TERM"), ["vt100"])
 
@@ -98,7 +98,7 @@ class Terminals(WithCommands):
         self.assertEqual((await self.report("1"))["exit_code"], 0)
         self.assertEqual(self.written("1"), b"on\r\ngot one\r\ntwo\r\nend\r\n")
 
-    async def test_closed_input_ends_what_is_read(self) -> None:
+    async def test_closing_the_input_ends_the_reading(self) -> None:
         for msg_id, text in (("1", b""), ("2", b"line\n"), ("3", b"part")):
             await self.begin(msg_id, "stty -echo; cat; echo end")
             taken = await self.sender.send(msg_id, text, is_last=True)
@@ -124,7 +124,7 @@ class Terminals(WithCommands):
         self.assertEqual((report["outcome"], report["exit_code"]), ("finished", 0))
         self.assertEqual(self.written("1").count(b"interrupted"), 1)
 
-    async def test_its_size_changes(self) -> None:
+    async def test_the_size_of_a_terminal_changes(self) -> None:
         await self.begin("1", f"exec python3 -c '{IN_FOREGROUND}'")
         await self.wrote("1", b"leads")
         self.assertTrue(self.executor.commands.resize("1", TerminalSize(120, 40)))
@@ -135,7 +135,7 @@ class Terminals(WithCommands):
         await self.report("1")
         self.assertFalse(self.executor.commands.resize("1", SIZE))
 
-    async def test_its_size_can_change_before_it_begins(self) -> None:
+    async def test_the_size_can_change_before_the_command_begins(self) -> None:
         with mock.patch.object(commands, "MAX_COMMANDS", 1):
             self.executor.submit(command("1", "sleep 0.5"))
             await self.begin("2", "stty size")
@@ -151,7 +151,7 @@ class Terminals(WithCommands):
         await self.report("3")
         self.assertEqual(self.written("3"), b"5 19\r\n")
 
-    async def test_a_shell_with_jobs(self) -> None:
+    async def test_a_shell_has_job_control(self) -> None:
         await self.begin("1", "exec bash --norc -i")
         await self.sender.send("1", f"python3 -c '{IN_FOREGROUND}'\n".encode())
         await self.wrote("1", b"job\r\n")
@@ -164,18 +164,18 @@ class Terminals(WithCommands):
         self.assertEqual((report["outcome"], report["exit_code"]), ("finished", 7))
         self.assertNotIn(b"no job control", self.written("1"))
 
-    async def test_an_interrupt_hits_the_foreground(self) -> None:
+    async def test_an_interrupt_hits_the_foreground_job(self) -> None:
         await self.begin("1", "exec bash --norc -i", grace_ms=LIMIT_MS)
         await self.sender.send("1", f"python3 -c '{IN_FOREGROUND}'\n".encode())
         await self.wrote("1", b"job\r\n")
         self.executor.interrupt("1", "r")
         await self.wrote("1", b"interrupted\r\n")
-        # The shell itself takes no notice.
+        # The shell itself ignores the interrupt.
         pass_limit()
         report = await self.report("1")
         self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGKILL"))
 
-    async def test_an_interrupt_without_jobs_hits_once(self) -> None:
+    async def test_an_interrupt_without_job_control_arrives_once(self) -> None:
         await self.begin("1", f"exec python3 -c '{COUNTING}'")
         await self.wrote("1", b"leads")
         with mock.patch.object(os, "killpg", _kill_alone):
@@ -185,7 +185,7 @@ class Terminals(WithCommands):
         self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 0))
         self.assertEqual(self.written("1"), b"leads\r\ninterrupted 1\r\n")
 
-    async def test_limits_hold(self) -> None:
+    async def test_time_limit_and_grace_hold(self) -> None:
         await self.begin("1", "echo on; cat", timeout_ms=LIMIT_MS)
         await self.wrote("1", b"on")
         pass_limit()
@@ -203,31 +203,31 @@ class Terminals(WithCommands):
         self.assertEqual((await self.report("1"))["exit_code"], 0)
         self.assertEqual(self.written("1"), b"x" * 10_000_000)
 
-    async def test_the_last_words_arrive(self) -> None:
+    async def test_the_last_output_arrives(self) -> None:
         for number in range(20):
             msg_id = str(number)
             lines = await self.shown(msg_id, "seq 300; echo last")
             self.assertEqual(lines, [*map(str, range(1, 301)), "last"])
 
-    async def test_one_that_closes_its_terminal_runs_on_and_can_open_it_again(self) -> None:
+    async def test_a_command_that_closes_its_terminal_runs_on_and_can_reopen_it(self) -> None:
         again = "tty=$(tty); exec </dev/null >/dev/null 2>&1; sleep 0.5; echo again >$tty; exit 4"
         await self.begin("1", again)
         report = await self.report("1")
         self.assertEqual((report["exit_code"], report["signal"]), (4, None))
         self.assertEqual(self.written("1"), b"again\r\n")
 
-    async def test_it_can_be_opened_as_the_controlling_terminal(self) -> None:
+    async def test_a_command_can_open_dev_tty_except_under_gvisor(self) -> None:
         await self.begin("1", "echo direct >/dev/tty")
         await self.report("1")
         refused = b"/bin/bash: line 1: /dev/tty: Input/output error\r\n"
         is_gvisor = os.environ.get("CELLHOUSE_TIER") == "runsc"
         self.assertEqual(self.written("1"), refused if is_gvisor else b"direct\r\n")
 
-    async def test_what_it_started_ends_with_it(self) -> None:
+    async def test_processes_that_a_command_has_started_end_with_it(self) -> None:
         await self.begin("1", "nohup sleep 60 & setsid sleep 60 & (trap '' HUP; sleep 60) & exit 5")
         self.assertEqual((await self.report("1"))["exit_code"], 5)
 
-    async def test_one_that_cannot_begin_says_why(self) -> None:
+    async def test_a_command_that_cannot_begin_fails_with_the_reason(self) -> None:
         found = CommandOptions({}, "/no/such", True, SIZE)
         report = await self.run_command("1", "echo never", found=found)
         self.assertEqual(report["ename"], "CommandNotStarted")
@@ -236,7 +236,7 @@ class Terminals(WithCommands):
 
 
 def _kill_alone(group: int, number: int, killpg: Callable[[int, int], None] = os.killpg) -> None:
-    """Let a group take an interrupt before anything else comes: a process takes two pending interrupts as one."""
+    """Send a signal, and let the group handle an interrupt before the next is sent: two pending ones count as one."""
     killpg(group, number)
     if number == signal.SIGINT:
         wait_until_idle()

@@ -1,4 +1,4 @@
-"""Tracebacks lose their middle while they are shown, and only then."""
+"""Tracebacks lose their middle only while they are shown."""
 
 import sys
 import unittest
@@ -44,9 +44,9 @@ def raised(depth: int) -> ValueError:
 
 
 class TracebacksTest(unittest.TestCase):
-    """Long ones, and chains."""
+    """Long tracebacks, and chains of exceptions."""
 
-    def test_leaves_a_short_one_alone(self) -> None:
+    def test_leaves_a_short_traceback_alone(self) -> None:
         error = raised(100)
         self.assertEqual(shortened(error.__traceback__), (error.__traceback__, 0))
 
@@ -55,13 +55,13 @@ class TracebacksTest(unittest.TestCase):
         self.assertEqual([frames(inner_frames(trace, offset)) for offset in range(4)], [3, 2, 1, 3])
         self.assertIsNone(inner_frames(None, 1))
 
-    def test_keeps_both_ends_of_a_long_one(self) -> None:
+    def test_keeps_both_ends_of_a_long_traceback(self) -> None:
         error = raised(5_000)
         trace, left_out = shortened(error.__traceback__)
         self.assertEqual(frames(trace), OUTER_FRAMES + INNER_FRAMES)
         self.assertEqual(left_out, 5_001 - OUTER_FRAMES - INNER_FRAMES)
 
-    def test_restores_everything(self) -> None:
+    def test_restores_the_traceback_and_the_chain(self) -> None:
         error = raised(5_000)
         last = error
         for _ in range(2 * MAX_CHAINED):

@@ -1,4 +1,4 @@
-"""What executions used, as their replies tell it, with real kernels: run as root in the worker image."""
+"""CPU time and memory in the replies of executions, with real kernels: run as root in the worker image."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor
 
 MEBIBYTE = 1_048_576
 BURNT_MS = 400
-# What a fork, a Python that starts, and the rest of an execution take, and what Linux rounds.
+# At most this much CPU time goes to a fork, the start of a Python, the rest of an execution, and rounding by Linux.
 OTHER_MS = 250
 BEGIN = f"""
 import multiprocessing, os, signal, subprocess, sys, threading, time
@@ -44,6 +44,7 @@ WAYS = {
     "a child that still runs": """
 until_closed(lambda writing: fork(lambda: (burn(), os.close(writing), time.sleep(60))))""",
 }
+# Since SIGCHLD is ignored, Linux does not add the child's CPU time to that of its parent.
 UNCHARGED = """
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 until_closed(lambda _: fork(burn))
@@ -84,7 +85,7 @@ class TreeUsageTest(WithExecutor):
         self.executor.submit(ExecuteRequest(msg_id, code, {"msg_id": msg_id}, *limits, where))
 
     async def report(self, msg_id: str) -> dict[str, Any]:
-        """The agent's report on it, once it has ended."""
+        """The agent's report on an execution, once it has ended."""
         report = (await self.reply(msg_id))["metadata"]["cellhouse"]
         self.assertEqual(report["outcome"], "finished", self.frames(msg_id))
         return dict(report)
@@ -107,7 +108,7 @@ class TreeUsageTest(WithExecutor):
         SAMPLED.touch()
 
     def assert_burnt(self, cpu_ms: float | None) -> None:
-        """Check that it is what `burn` takes, and little more."""
+        """Check that `cpu_ms` is what `burn` takes, and little more."""
         assert cpu_ms is not None
         self.assertGreater(cpu_ms, 0.9 * BURNT_MS)
         self.assertLess(cpu_ms, BURNT_MS + OTHER_MS)
@@ -119,14 +120,14 @@ class TreeUsageTest(WithExecutor):
                 self.assert_burnt((await self.used(name, code))["cpu_ms"])
                 self.assertLess((await self.used(f"after {name}", "1"))["cpu_ms"], BURNT_MS / 2)
 
-    async def test_cpu_time_that_no_process_is_charged_for_is_its_own_if_it_is_alone(self) -> None:
+    async def test_uncharged_cpu_time_counts_if_there_is_no_other_context(self) -> None:
         await self.used("begin", BEGIN)
         self.assert_burnt((await self.used("alone", UNCHARGED))["cpu_ms"])
         await self.used("other", "1", "other")
         self.assertIsNone((await self.used("beside another", UNCHARGED))["cpu_ms"])
         self.assert_burnt((await self.used("charged", WAYS["a child"]))["cpu_ms"])
 
-    async def test_each_of_two_is_told_its_own(self) -> None:
+    async def test_each_of_two_executions_reports_its_own_use(self) -> None:
         for context in (None, "other"):
             await self.used(f"begin {context}", BEGIN, context)
         sleeps, burns = await asyncio.gather(

@@ -17,7 +17,7 @@ class Order(unittest.TestCase):
         self.done: list[str] = []
 
     def counting(self, name: str, turns: int) -> Turns[None]:
-        """A task that needs so many turns."""
+        """A task that needs this many turns."""
         for turn in range(turns):
             self.done.append(f"{name}{turn}")
             yield None
@@ -59,14 +59,14 @@ class Order(unittest.TestCase):
         os.write(writing, b"x")
         self.assertEqual(self.poll.poll(0), [(reading, select.POLLIN)])
         scheduler.wake(reading)
-        # Another wake-up of the same moment finds nobody.
+        # A second wake-up for the same descriptor finds no waiting task.
         scheduler.wake(reading)
         scheduler.run_once()
         self.assertEqual(self.done, ["a0", "a1", "read x", "closed"])
         self.assertTrue(task.is_over)
         self.assertEqual(self.poll.poll(0), [])
 
-    def test_a_task_that_waits_for_too_long_is_told_so(self) -> None:
+    def test_a_task_that_waits_for_too_long_gets_an_exception(self) -> None:
         scheduler = Scheduler(self.poll, silence_seconds=0.01)
         reading, _ = self.pipe()
 
@@ -83,7 +83,7 @@ class Order(unittest.TestCase):
         scheduler.run_once()
         self.assertEqual((self.done, task.is_over, len(scheduler)), (["timed out"], True, 0))
 
-    def test_a_task_can_be_ended_wherever_it_is(self) -> None:
+    def test_a_waiting_or_ready_task_can_be_ended(self) -> None:
         scheduler = Scheduler(self.poll, LONG_SECONDS)
         reading, writing = self.pipe()
         os.write(writing, b"x")

@@ -27,7 +27,7 @@ class UsageTest(unittest.TestCase):
     def test_reads_version_1(self) -> None:
         usage = find_usage(FIXTURES / "cgroup_v1")
         self.assertAlmostEqual(usage.cpu_ms(), 72.134161)
-        # Includes the groups below it, without file cache that could be reclaimed.
+        # The number includes the groups below this one, but no file cache that could be reclaimed.
         self.assertEqual(usage.memory_bytes(), 12_042_240 - 10_485_760)
         self.assertEqual(usage.cache_bytes(), 10_485_760)
         self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
@@ -59,7 +59,7 @@ class UsageTest(unittest.TestCase):
                 usage = find_usage(self.copy(version, name, text))
                 self.assertIsNone(usage.memory_limit_bytes())
 
-    def test_does_without_lines_that_this_linux_does_not_write(self) -> None:
+    def test_counts_no_oom_kills_if_linux_does_not_report_them(self) -> None:
         for version, name in (
             ("cgroup_v1", "memory/memory.oom_control"),
             ("cgroup_v2", "memory.events"),
@@ -67,7 +67,7 @@ class UsageTest(unittest.TestCase):
             with self.subTest(version):
                 self.assertEqual(find_usage(self.copy(version, name, "")).oom_kills(), 0)
 
-    def test_takes_no_name_for_another_that_it_ends(self) -> None:
+    def test_ignores_fields_whose_names_contain_the_wanted_name(self) -> None:
         text = "workingset_inactive_file 7\ninactive_file_x 8\ninactive_file 9\n"
         usage = find_usage(self.copy("cgroup_v2", "memory.stat", text))
         self.assertEqual(usage.memory_bytes(), 15_949_824 - 9)
@@ -78,11 +78,11 @@ class UsageTest(unittest.TestCase):
         (root / "memory.current").write_text("8000000\n")
         self.assertEqual(usage.memory_bytes(), 8_000_000 - 4_059_136)
 
-    def test_never_tells_negative_memory(self) -> None:
+    def test_never_reports_negative_memory(self) -> None:
         usage = find_usage(self.copy("cgroup_v2", "memory.current", "1000\n"))
         self.assertEqual(usage.memory_bytes(), 0)
 
-    def test_refuses_what_it_cannot_read(self) -> None:
+    def test_refuses_files_that_it_cannot_read(self) -> None:
         with tempfile.TemporaryDirectory() as empty, self.assertRaises(UsageUnavailable):
             find_usage(Path(empty))
         with self.assertRaises(UsageUnavailable):

@@ -40,11 +40,11 @@ class VariablesTest(WithExecutor):
         self.assertNotIn("/tmp/never", path)
 
     def assert_clean(self) -> None:
-        """This process, which plays the agent, has none of the variables, and so nothing that it starts has any."""
+        """Check that this process, which stands in for the agent, has none of the variables, and passes none on."""
         self.assertEqual(os.environ.keys() & VARIABLES.keys(), set())
         self.assertEqual(kernel_environment(1).keys() & VARIABLES.keys(), set())
 
-    async def test_every_kernel_has_them_before_its_first_code(self) -> None:
+    async def test_every_kernel_has_the_variables_before_its_first_code(self) -> None:
         self.executor.set_variables(VARIABLES)
         await self.seen("first")
         self.assert_clean()
@@ -57,7 +57,7 @@ class VariablesTest(WithExecutor):
         await self.executor.restart()
         await self.seen("in a kernel that was executed")
 
-    async def test_code_that_is_sent_right_after_them_has_them(self) -> None:
+    async def test_code_that_is_sent_right_after_the_variables_has_them(self) -> None:
         for number in range(20):
             self.executor.set_variables({"NUMBER": str(number)})
             _, text = await self.run_code(f"n{number}", "import os; print(os.environ['NUMBER'])")
@@ -70,7 +70,7 @@ class VariablesTest(WithExecutor):
         _, text = await self.run_code("asks", "print(os.environ['A'])")
         self.assertEqual(text, "changed\n")
 
-    async def test_no_process_is_left(self) -> None:
+    async def test_the_end_of_the_kernel_leaves_no_process(self) -> None:
         self.executor.set_variables(VARIABLES)
         await self.seen("once")
         await self.kernel.end()
@@ -78,9 +78,9 @@ class VariablesTest(WithExecutor):
 
 
 class CheckedVariablesTest(unittest.TestCase):
-    """What a gateway may send."""
+    """checked_variables."""
 
-    def test_what_linux_refuses_is_refused_without_a_value(self) -> None:
+    def test_variables_that_linux_refuses_are_refused_without_their_values(self) -> None:
         malformed: list[Any] = [
             None,
             [],
@@ -99,6 +99,6 @@ class CheckedVariablesTest(unittest.TestCase):
                 checked_variables(value)
             self.assertNotIn("secret", str(refused.exception))
 
-    def test_everything_else_is_kept(self) -> None:
+    def test_all_other_variables_are_kept(self) -> None:
         self.assertEqual(checked_variables({**VARIABLES}), VARIABLES)
         self.assertEqual(checked_variables({}), {})

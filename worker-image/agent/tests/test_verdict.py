@@ -10,7 +10,7 @@ from cellhouse_agent.executions.supervision import died, without_reply
 class DiedTest(unittest.TestCase):
     """died, by exit code, and whether that was a kill for lack of memory (test_oom_ledger.py)."""
 
-    def test_tells_why(self) -> None:
+    def test_the_verdict_says_why_a_kernel_died(self) -> None:
         cases: list[tuple[tuple[int | None, bool, bool], tuple[str, str, str, int | None]]] = [
             ((3, False, False), ("kernel_died", "KernelDied", "died", 3)),
             ((-11, False, False), ("kernel_died", "KernelDied", "died", -11)),
@@ -27,7 +27,7 @@ class DiedTest(unittest.TestCase):
                 said = (verdict.outcome, verdict.reply["ename"], verdict.restart_reason)
                 self.assertEqual((*said, verdict.exit_code), expected)
 
-    def test_says_how_as_far_as_it_is_known(self) -> None:
+    def test_the_message_has_the_exit_code_or_signal_if_it_is_known(self) -> None:
         said = {code: died(code, False, False).reply["evalue"] for code in (3, -9, None)}
         self.assertEqual(
             said,

@@ -1,4 +1,4 @@
-"""The process that waits for the next command: what it is, and what becomes of an order that it does not take."""
+"""The process that waits for the next command: its rights, and what becomes of an order that it does not take."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.test_command_processes import mask, status_of
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
 
-# Prints every process that is not the user's, and that the user can signal all the same.
+# Prints every process of another user that the user can signal.
 SIGNAL_OTHERS = """
 for p in /proc/[0-9]*; do
   for s in 0 STOP KILL; do [ -O $p ] || kill -$s ${p#/proc/} 2> /dev/null && [ ! -O $p ] && echo $p; done
@@ -30,33 +30,33 @@ SOON_SECONDS = 15.0
 
 
 class Waiting(WithCommands):
-    """With a spawner that was executed."""
+    """With a spawner that is a program of its own, not a fork of the agent."""
 
     async def waiting(self, former: int = 0) -> int:
-        """The process that waits, once it is ready. `former` belongs to a command, and may not be gone yet."""
+        """The process that waits, once it is ready. `former` is the process of a command, and may not be gone yet."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not (found := [pid for pid in _waiting() if pid != former]):
                 await asyncio.sleep(0.01)
         self.assertEqual(len(found), 1)
         return found[0]
 
-    async def test_there_is_none_before_the_first_command(self) -> None:
+    async def test_no_process_waits_before_the_first_command(self) -> None:
         await asyncio.sleep(0.2)
         self.assertEqual([*_waiting()], [])
         await self.output("1", "true")
         await self.waiting()
 
-    async def test_the_next_command_is_made_of_it(self) -> None:
+    async def test_the_next_command_runs_in_the_waiting_process(self) -> None:
         former = int(await self.output("1", "echo $$"))
         for msg_id in ("2", "3"):
             waiting = await self.waiting(former)
             self.assertEqual(await self.output(msg_id, "echo $$"), f"{waiting}\n")
             former = waiting
 
-    async def test_user_code_cannot_touch_it(self) -> None:
+    async def test_user_code_cannot_signal_the_waiting_process(self) -> None:
         wait = "echo on; until [ -e /tmp/go ]; do sleep 0.05; done"
         self.executor.submit(command("1", f"{wait}; {SIGNAL_OTHERS}"))
-        # The process of this command waits no more.
+        # Once this command has written, its process no longer counts as waiting.
         await self.wrote("1", b"on\n")
         waiting = await self.waiting()
         status = status_of(waiting)
@@ -72,12 +72,12 @@ class Waiting(WithCommands):
         self.assertEqual(self.written("1"), b"on\ntried\n")
         self.assertEqual(await self.output("2", "echo $$"), f"{waiting}\n")
 
-    async def test_an_order_that_a_dead_one_does_not_take_is_given_again(self) -> None:
+    async def test_an_order_to_a_killed_waiting_process_is_given_again(self) -> None:
         await self.output("1", "true")
         for msg_id in ("2", "3"):
             waiting = await self.waiting()
             os.kill(waiting, signal.SIGKILL)
-            # In the second turn, the agent has heard of it.
+            # In the second turn, the agent learns of the death before the order.
             await asyncio.sleep(0.1 if msg_id == "3" else 0)
             self.assertEqual(await self.output(msg_id, "echo ran"), "ran\n")
 
@@ -101,14 +101,14 @@ class Waiting(WithCommands):
             self.assertFalse(os.path.exists("/tmp/ran"))
             await self.output(f"after {how}", "true")
 
-    async def test_it_ends_with_whoever_makes_commands(self) -> None:
+    async def test_the_waiting_process_ends_with_the_maker_of_commands(self) -> None:
         await self.output("1", "true")
         waiting = await self.waiting()
         await self.maker.close()
         await self.gone(waiting)
 
     async def gone(self, pid: int) -> None:
-        """Wait for its end."""
+        """Wait for the end of a process."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while os.path.exists(f"/proc/{pid}"):
                 await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What the events of a watcher are, from one snapshot to the next."""
+"""The events of a watcher, which are the differences between two snapshots."""
 
 import stat
 import unittest
@@ -9,7 +9,7 @@ FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 
 
 
 def node(inode: int, mode: int = FILE, size: int = 1, time: int = 0, uid: int = 1) -> Node:
-    """An entry; its time is that of its inode unless another is given."""
+    """An entry. Unless `time` is given, its time is the number of its inode."""
     return Node(mode, 1, inode, uid, 1, size, time or inode)
 
 
@@ -22,11 +22,11 @@ def told(before: Snapshot, after: Snapshot) -> list[str]:
 class Differences(unittest.TestCase):
     """Events from one snapshot to the next."""
 
-    def test_nothing_has_happened(self) -> None:
+    def test_a_new_size_and_time_of_a_folder_is_no_event(self) -> None:
         before = {b"a": node(2), b"d": node(3, FOLDER, size=1)}
         self.assertEqual(told(before, before | {b"d": node(3, FOLDER, size=2, time=9)}), [])
 
-    def test_files_folders_and_links_that_are_new(self) -> None:
+    def test_new_files_folders_and_links_are_created(self) -> None:
         after = {
             b"a": node(2),
             b"d": node(3, FOLDER),
@@ -37,11 +37,11 @@ class Differences(unittest.TestCase):
             told({}, after), ["create a", "write a", "create d", "create d/empty", "create l"]
         )
 
-    def test_what_is_gone_goes_before_its_folder(self) -> None:
+    def test_removals_from_a_folder_come_before_its_own_removal(self) -> None:
         before = {b"d": node(2, FOLDER), b"d/x": node(3), b"d/y": node(4), b"z": node(5)}
         self.assertEqual(told(before, {}), ["remove z", "remove d/y", "remove d/x", "remove d"])
 
-    def test_a_file_that_was_written(self) -> None:
+    def test_a_new_size_time_or_inode_of_a_file_is_a_write(self) -> None:
         before = {b"a": node(2), b"b": node(3), b"c": node(4)}
         after = {
             b"a": node(2, size=2),
@@ -50,7 +50,7 @@ class Differences(unittest.TestCase):
         }
         self.assertEqual(told(before, after), ["write a", "write b", "write c"])
 
-    def test_rights_and_owners(self) -> None:
+    def test_new_rights_or_owners_are_a_chmod(self) -> None:
         before = {b"a": node(2), b"b": node(3), b"d": node(4, FOLDER)}
         after = {
             b"a": node(2, stat.S_IFREG | 0o600),
@@ -59,32 +59,32 @@ class Differences(unittest.TestCase):
         }
         self.assertEqual(told(before, after), ["chmod a", "write b", "chmod b", "chmod d"])
 
-    def test_a_file_with_another_name(self) -> None:
+    def test_a_moved_file_is_renamed_and_a_second_name_is_created(self) -> None:
         before = {b"a": node(2), b"d": node(3, FOLDER)}
         self.assertEqual(told(before, {**before, b"b": node(2)})[0], "create b")
         after = {b"d": before[b"d"], b"d/b": node(2)}
         self.assertEqual(told(before, after), ["rename a", "create d/b"])
 
-    def test_a_file_that_takes_the_place_of_another(self) -> None:
+    def test_a_file_that_is_moved_over_another_is_renamed(self) -> None:
         before = {b"a": node(2), b"b": node(3)}
         self.assertEqual(told(before, {b"a": node(3)}), ["rename b", "create a"])
 
-    def test_a_file_that_makes_room_for_a_new_one(self) -> None:
+    def test_a_rotated_log_is_renamed_and_a_new_one_created(self) -> None:
         before, after = {b"log": node(2)}, {b"log": node(3), b"log.1": node(2)}
         self.assertEqual(
             told(before, after), ["rename log", "create log", "write log", "create log.1"]
         )
 
-    def test_a_chain_of_names(self) -> None:
+    def test_files_moved_in_a_chain_are_all_renamed(self) -> None:
         before, after = {b"a": node(2), b"b": node(3)}, {b"b": node(2), b"c": node(3)}
         self.assertEqual(told(before, after), ["rename b", "rename a", "create b", "create c"])
 
-    def test_another_file_with_the_inode_of_one_that_is_gone(self) -> None:
+    def test_a_new_file_with_the_inode_of_a_removed_one_is_not_renamed(self) -> None:
         self.assertEqual(
             told({b"a": node(2)}, {b"b": node(2, time=9)}), ["remove a", "create b", "write b"]
         )
 
-    def test_a_folder_with_another_name_takes_its_content_along(self) -> None:
+    def test_a_renamed_folder_gives_no_events_for_unchanged_content(self) -> None:
         before = {
             b"d": node(2, FOLDER),
             b"d/e": node(3, FOLDER),
@@ -107,16 +107,16 @@ class Differences(unittest.TestCase):
             ],
         )
 
-    def test_a_folder_in_which_something_has_happened_before_it_got_another_name(self) -> None:
+    def test_a_folder_that_has_changed_before_it_was_moved_is_renamed(self) -> None:
         before = {b"d": node(2, FOLDER), b"d/x": node(3)}
         after = {b"n": node(2, FOLDER, size=2, time=9), b"n/x": node(3), b"n/y": node(4)}
         self.assertEqual(told(before, after), ["rename d", "create n", "create n/y", "write n/y"])
 
-    def test_two_names_of_one_file(self) -> None:
+    def test_of_two_names_of_a_moved_file_one_is_renamed_and_one_removed(self) -> None:
         before, after = {b"a": node(2), b"b": node(2)}, {b"c": node(2)}
         self.assertEqual(told(before, after), ["remove b", "rename a", "create c"])
 
-    def test_something_else_in_the_same_place(self) -> None:
+    def test_an_entry_of_another_kind_is_removed_and_created(self) -> None:
         self.assertEqual(
             told(
                 {b"a": node(2), b"d": node(3, FOLDER), b"d/x": node(4), b"e": node(5, FOLDER)},
@@ -128,7 +128,7 @@ class Differences(unittest.TestCase):
             ],
         )
 
-    def test_the_folder_itself(self) -> None:
+    def test_the_watched_folder_itself_gives_events_too(self) -> None:
         root = {ROOT: node(1, FOLDER)}
         self.assertEqual(
             [tuple(event) for event in differences(root | {b"a": node(2)}, {})],

@@ -30,7 +30,7 @@ TMP = WatchOptions(b"/tmp", False, False, 60.0)
 
 
 def finish[Result](turns: Turns[Result]) -> Result:
-    """Carry out an operation that waits for nobody."""
+    """Carry out an operation that waits for nothing; returns its result."""
     while True:
         try:
             next(turns)
@@ -40,7 +40,7 @@ def finish[Result](turns: Turns[Result]) -> Result:
 
 
 class Renames:
-    """Hides no name. Each of the first `times` times that it is asked about a name, it renames a folder."""
+    """Stands in for a scan's set of hidden names. It hides none, but renames a folder at the first `times` look-ups."""
 
     def __init__(self, folder: str, times: int) -> None:
         self._names = [f"{folder}/d", f"{folder}/e"]
@@ -55,7 +55,7 @@ class Renames:
 
 
 class RenamesTheOther:
-    """Hides no name, and renames one of two folders as soon as the other one is read."""
+    """Hides no name, and renames one of two folders as soon as the other folder is read."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -63,7 +63,7 @@ class RenamesTheOther:
 
     @property
     def has_renamed(self) -> bool:
-        """Whether it has."""
+        """Whether a folder was renamed."""
         return not self._other
 
     def __contains__(self, name: object) -> bool:
@@ -82,7 +82,7 @@ class WithWatchers(WithFiles):
         return str(answer["watcher"])
 
     async def page(self, watcher: str) -> dict[str, Any]:
-        """What has happened since the last answer."""
+        """The watcher's answer: the events since its last answer."""
         answer = await self.helper.ask("tell_events", {"watcher": watcher})
         memory = answer.descriptor or 0
         self.addCleanup(os.close, memory)
@@ -90,7 +90,7 @@ class WithWatchers(WithFiles):
         return page
 
     async def events(self, watcher: str) -> list[str]:
-        """The same, each event as one text."""
+        """The events since the last answer, each as one text."""
         events = (await self.page(watcher))["events"]
         return [f"{event['event']} {event['name']}" for event in events]
 
@@ -101,9 +101,9 @@ class WithWatchers(WithFiles):
 
 
 class Watching(WithWatchers):
-    """What a watcher tells."""
+    """The events that a watcher reports."""
 
-    async def test_everything_that_can_happen_to_an_entry(self) -> None:
+    async def test_each_change_of_an_entry_gives_its_events(self) -> None:
         self.touch("old")
         self.touch("moved")
         watcher = await self.watch()
@@ -120,7 +120,7 @@ class Watching(WithWatchers):
         self.assertEqual(await self.events(watcher), ["remove old"])
         self.assertEqual(await self.events(watcher), [])
 
-    async def test_a_file_that_the_api_writes_is_written_and_its_part_never_seen(self) -> None:
+    async def test_a_file_that_the_api_writes_gives_events_but_its_part_gives_none(self) -> None:
         watcher = await self.watch()
         await self.write("file", b"one")
         self.assertEqual(await self.events(watcher), ["create file", "write file"])
@@ -141,7 +141,7 @@ class Watching(WithWatchers):
             ["create d/.hidden", "write d/.hidden", "create d/new", "create d/new/er"],
         )
 
-    async def test_links_are_events_and_lead_nowhere(self) -> None:
+    async def test_a_link_gives_events_but_its_target_gives_none(self) -> None:
         self.make_folder("watched")
         self.make_folder("other")
         watcher = await self.watch("watched", recursive=True)
@@ -157,7 +157,7 @@ class Watching(WithWatchers):
         self.touch("real/file")
         self.assertEqual(await self.events(watcher), ["create file", "write file"])
 
-    async def test_a_folder_that_is_removed_and_made_again(self) -> None:
+    async def test_a_watched_folder_that_is_removed_and_made_again_gives_events(self) -> None:
         self.make_folder("d")
         self.touch("d/a")
         watcher = await self.watch("d")
@@ -168,10 +168,10 @@ class Watching(WithWatchers):
         self.make_folder("d")
         self.assertEqual(await self.events(watcher), ["create ."])
 
-    async def test_what_is_in_a_folder_that_is_closed_to_the_user_stays_as_it_was(self) -> None:
+    async def test_the_content_of_a_folder_closed_to_the_user_gives_no_events(self) -> None:
         self.make_folder("d")
         watcher = await self.watch(recursive=True)
-        # With 0o600 it may be listed, but what is in it may not be looked at.
+        # With 0o600, the folder may be listed, but the status of its entries cannot be read.
         for mode in (0, 0o600):
             self.touch("d/a")
             await self.events(watcher)
@@ -181,13 +181,13 @@ class Watching(WithWatchers):
             os.chmod(self.path("d"), 0o755)
             self.assertEqual(await self.events(watcher), ["remove d/a", "chmod d"])
 
-    async def test_names_of_any_bytes(self) -> None:
+    async def test_names_of_any_bytes_are_reported(self) -> None:
         watcher = await self.watch()
         os.close(os.open(os.fsencode(self.folder) + b"/\xff", os.O_CREAT))
         (event,) = (await self.page(watcher))["events"]
         self.assertEqual((event["name"], event["name_base64"]), ("\\xff", "/w=="))
 
-    async def test_entries_of_what_is_still_there(self) -> None:
+    async def test_events_describe_entries_that_still_exist(self) -> None:
         self.touch("gone")
         watcher = await self.watch(entries=True)
         os.remove(self.path("gone"))
@@ -202,7 +202,7 @@ class Watching(WithWatchers):
 
 
 class Limits(WithWatchers):
-    """What a watcher may not do, and how much there may be."""
+    """Which folders cannot be watched, and the limits of watchers."""
 
     async def test_only_a_folder_that_the_user_may_read_is_watched(self) -> None:
         self.touch("file")
@@ -224,7 +224,7 @@ class Limits(WithWatchers):
             await self.refused("no_watcher", "tell_events", watcher=unknown)
             await self.refused("no_watcher", "end_watcher", watcher=unknown)
 
-    async def test_there_are_only_so_many_watchers(self) -> None:
+    async def test_at_most_max_watchers_exist_at_once(self) -> None:
         watchers = [await self.watch() for _ in range(MAX_WATCHERS)]
         await self.refused("too_many_watchers", "make_watcher", **FLAT)
         await self.ask("end_watcher", watcher=watchers[0])
@@ -254,7 +254,7 @@ class Limits(WithWatchers):
             await self.events(watcher), ["remove 0", "create one-more", "write one-more"]
         )
 
-    async def test_folders_that_are_closed_one_after_the_other_keep_no_more_than_the_limit(
+    async def test_remembered_entries_of_closed_folders_count_towards_the_limit(
         self,
     ) -> None:
         closed: set[bytes] = set()
@@ -286,7 +286,7 @@ class Limits(WithWatchers):
             with self.assertRaises(Refused):
                 look(before)
 
-    async def test_paths_have_a_limit_of_their_bytes(self) -> None:
+    async def test_the_bytes_of_all_paths_have_a_limit(self) -> None:
         self.touch("x" * 100)
         with patch(f"{SNAPSHOT}.MAX_WATCHED_PATH_BYTES", 150):
             finish(FolderScan(self.folder.encode(), True, ()).run({}))
@@ -294,7 +294,7 @@ class Limits(WithWatchers):
             with self.assertRaises(Refused):
                 finish(FolderScan(self.folder.encode(), True, ()).run({}))
 
-    async def test_events_that_could_not_be_told_are_told_later(self) -> None:
+    async def test_events_of_an_answer_that_failed_come_with_the_next(self) -> None:
         watcher = Watcher(WatchOptions(self.folder.encode(), False, True, 60.0), Parts())
         state = State()
         watcher_id = finish(state.watchers.add(watcher))
@@ -325,7 +325,7 @@ class Limits(WithWatchers):
         self.assertEqual(sizes, [1_000, 1_000, 500])
         self.assertEqual(sorted(names), sorted(map(str, range(2_500))))
 
-    async def test_callers_that_ask_at_once_are_told_each_event_once(self) -> None:
+    async def test_callers_that_ask_at_once_get_each_event_once(self) -> None:
         self.make_folder("d")
         for number in range(3_000):
             os.close(os.open(self.path(f"d/{number}"), os.O_CREAT | os.O_WRONLY))
@@ -349,7 +349,7 @@ class Looks(unittest.TestCase):
             os.mkdir(f"{folder}/other")
             yield folder
 
-    def test_a_look_that_began_earlier_and_ends_later_counts_no_more(self) -> None:
+    def test_a_look_is_dropped_if_a_later_look_has_ended_before_it(self) -> None:
         looks = [{b"a": 1}, {b"b": 2}]
 
         def look_at_all(_watcher: Watcher) -> Turns[dict[bytes, int]]:
@@ -371,7 +371,7 @@ class Looks(unittest.TestCase):
             finish(early)
             self.assertEqual(list(watcher.events), [])
 
-    def test_what_is_renamed_while_its_folder_is_read_is_seen_under_one_name(self) -> None:
+    def test_an_entry_renamed_while_its_folder_is_read_has_one_name(self) -> None:
         for times, name in [(1, b"e"), (2, b"d")]:
             with self.subTest(times=times), self.folder() as folder:
                 renames = Renames(folder, times)
@@ -379,7 +379,7 @@ class Looks(unittest.TestCase):
                 self.assertEqual(renames.left, 0)
                 self.assertEqual(sorted(found), [b"", name, b"other"])
 
-    def test_a_folder_that_is_renamed_before_it_is_opened_keeps_what_is_in_it(self) -> None:
+    def test_a_folder_that_is_renamed_before_it_is_opened_keeps_its_entries(self) -> None:
         with self.folder() as folder:
             for name in ("d", "other"):
                 os.close(os.open(f"{folder}/{name}/in-{name}", os.O_CREAT))
@@ -389,12 +389,12 @@ class Looks(unittest.TestCase):
             self.assertTrue(renames.has_renamed)
             self.assertEqual(found, before)
 
-    def test_a_folder_that_changes_all_the_time_is_looked_at_nevertheless(self) -> None:
+    def test_a_folder_that_changes_all_the_time_can_be_read(self) -> None:
         with self.folder() as folder:
             found = finish(FolderScan(os.fsencode(folder), False, Renames(folder, 1_000)).run({}))
             self.assertLessEqual({b"", b"other"}, set(found))
 
-    def test_a_watcher_that_found_no_room_is_refused(self) -> None:
+    def test_a_watcher_beyond_the_limit_is_refused(self) -> None:
         watchers = Watchers()
         for _ in range(MAX_WATCHERS):
             finish(watchers.add(Watcher(TMP, Parts())))

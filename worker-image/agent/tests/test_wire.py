@@ -52,7 +52,7 @@ class ReadTest(unittest.TestCase):
         self.assertEqual((got.msg_type, got.parent_msg_id, got.content), ("stream", "m1", {}))
         self.assertEqual(got.size_bytes, len(data))
 
-    def test_keeps_of_malformed_content_only_whose_it_was(self) -> None:
+    def test_keeps_only_the_head_of_a_message_with_malformed_content(self) -> None:
         many = b'{"a":[' + b",".join([b"{}"] * MAX_JSON_VALUES) + b"]}"
         deep = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
         digits = b'{"a":' + b"9" * 5_000 + b"}"
@@ -62,7 +62,7 @@ class ReadTest(unittest.TestCase):
                 ((_, got),) = read(whole(self.parts))
                 self.assertEqual((got.msg_type, got.content), ("stream", {}))
 
-    def test_refuses_what_is_malformed(self) -> None:
+    def test_refuses_malformed_messages(self) -> None:
         channel, msg_type, parent, metadata, content = self.parts
         good = pack_parts(self.parts)
         cases = {

@@ -32,12 +32,12 @@ class WithArchives(WithFiles):
     """Packs and unpacks folders as the agent does."""
 
     async def begin_packing(self, name: str = "", format: str = "tar") -> tuple[Pipe, Begun]:
-        """Begin to make a folder's archive, which comes out of the pipe."""
+        """Begin to make a folder's archive, which can be read from the pipe."""
         pipe = Pipe()
         self.addCleanup(pipe.close)
         fields = {"path": self.path(name), "format": format}
         packing = asyncio.create_task(self.helper.stream("read_archive", fields, pipe.writing))
-        # The order is sent with the pipe's end before that is closed here.
+        # The order, with its end of the pipe, must be sent before this process closes that end.
         await asyncio.sleep(0)
         pipe.close(pipe.writing)
         return pipe, packing
@@ -68,7 +68,7 @@ class WithArchives(WithFiles):
         return packed
 
     async def unpack(self, archive: bytes, name: str = "in", copies: int = 1) -> dict[str, int]:
-        """Unpack so many copies of an archive, one after the other."""
+        """Unpack this many copies of an archive, one after the other; returns the fields of the answer."""
         pipe, unpacking = await self.begin_unpacking(name)
         self.taken = 0
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -77,7 +77,7 @@ class WithArchives(WithFiles):
                     await pipe.write(memoryview(archive))
                     self.taken += len(archive)
             except BrokenPipeError:
-                # It was refused.
+                # The helper has refused the archive.
                 pass
             pipe.close(pipe.writing)
             return (await unpacking).fields
@@ -100,7 +100,7 @@ class WithArchives(WithFiles):
         return found
 
     def make_tree(self) -> None:
-        """A folder of the user's, with names of all kinds."""
+        """Make a folder with names of all kinds."""
         deep = "/".join(["d" * 60] * 5)
         os.makedirs(self.path(f"tree/{deep}"))
         os.makedirs(self.path("tree/empty"))

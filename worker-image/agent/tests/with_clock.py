@@ -25,7 +25,7 @@ def pass_limit() -> None:
 
 
 class _Hurried(selectors.DefaultSelector):
-    """Instead of sleeping until the next timer, it moves its clock to that time."""
+    """A selector that moves its clock to the time of the next timer instead of sleeping until then."""
 
     now = 0.0
 

@@ -52,7 +52,7 @@ class WithCommands(Frames):
         await commands.close()
         await self.maker.close()
         self.assertFalse(commands.failure.done())
-        # Commands that ran were killed, and nobody has waited for their end.
+        # Commands that still ran were killed, but may not have ended yet.
         async with asyncio.timeout(PATIENCE_SECONDS):
             while [*user_processes()]:
                 await asyncio.sleep(0.01)
@@ -69,12 +69,12 @@ class WithCommands(Frames):
         return {**reply["metadata"]["cellhouse"], **error}
 
     def written(self, msg_id: str, name: str = "stdout") -> bytes:
-        """The very bytes that it has written so far."""
+        """The bytes that a command has written so far."""
         contents = [frame["content"] for frame in self.frames(msg_id)]
         return b"".join(_bytes_of(each) for each in contents if each.get("name") == name)
 
     async def wrote(self, msg_id: str, text: bytes) -> None:
-        """Wait until it has written this."""
+        """Wait until a command has written this."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while text not in self.written(msg_id):
                 await self.buffer.wait_for(self.buffer.last_seq + 1)

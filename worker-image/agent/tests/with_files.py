@@ -35,7 +35,7 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
         await self.begin_helper()
 
     async def begin_helper(self) -> None:
-        """Begin a helper. It has every limit of this process as it is now."""
+        """Fork a helper. It has the limits that tests have patched in this process so far."""
         self.helper = FilesHelper(fork_as_agent())
         self.addAsyncCleanup(self.helper.close)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -51,7 +51,7 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
         os.chown(self.path(name), KERNEL_UID, KERNEL_UID)
 
     async def ask(self, do: str, name: str = "", **fields: Any) -> dict[str, Any]:
-        """The fields of the answer; a descriptor in it is closed when the test ends."""
+        """Ask the helper; returns the fields of its answer. A descriptor in it is closed when the test ends."""
         answer = await self.helper.ask(do, {"path": self.path(name), **fields})
         if answer.descriptor is not None:
             self.addCleanup(os.close, answer.descriptor)
@@ -79,7 +79,7 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
 
 
 def helpers() -> dict[int, str]:
-    """The status of each process that is a helper: the only ones with the user's rights on files alone."""
+    """The status of each helper, by pid. Only helpers have the user's uid for files, and another uid otherwise."""
     found = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -11,14 +11,14 @@ from tests.with_executor import PATIENCE_SECONDS
 
 
 class Sender:
-    """A gateway that sends input, and knows how much of each execution's has been taken."""
+    """Sends input as a gateway does, and keeps count of the bytes that each execution has taken."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._accepted: Counter[str] = Counter()
 
     async def send(self, msg_id: str, data: bytes = b"", is_last: bool = False) -> Taken:
-        """Send input, part by part, until all of it is taken or nobody wants it."""
+        """Send input, part by part, until all of it is taken, or the execution takes no more."""
         start = self._accepted[msg_id]
         end = start + len(data)
         async with asyncio.timeout(PATIENCE_SECONDS):

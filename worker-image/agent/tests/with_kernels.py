@@ -41,7 +41,7 @@ class WithKernels(unittest.IsolatedAsyncioTestCase):
 
 
 class WithPreloadedKernels(WithKernels):
-    """Like WithKernels, but the fork servers need not import anything: for tests that are about something else."""
+    """Like WithKernels, but fork servers start at once, for tests that are not about their start."""
 
     launcher: PreloadedLauncher
 

@@ -9,7 +9,7 @@ from tests.with_executor import PATIENCE_SECONDS
 
 
 def wait_until_idle() -> None:
-    """Block this process, which is the agent, too, until each process of the user sleeps or is stopped.
+    """Block this process, and thus the agent that runs in it, until each process of the user sleeps or is stopped.
 
     There must be such a process.
     """

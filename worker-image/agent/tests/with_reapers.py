@@ -11,8 +11,8 @@ from cellhouse_kernel.privileges import KERNEL_UID
 
 # Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
-# Code of the user that ignores what it can. It ends by itself, so that no test can flood the machine. The descriptor of
-# the reaper's socket is its argument.
+# Code of the user that ignores signals. It ends by itself after a minute, so that no test can flood the machine. Its
+# argument is the descriptor of the reaper's socket.
 BEGIN = f"""
 import ctypes, os, signal, sys, threading, time
 from cellhouse_kernel.forking import fork_with_reaper
@@ -63,7 +63,7 @@ class Tree:
         self.reaper = reaper
 
     async def said(self) -> str:
-        """The next line that it prints; empty when all that could print have ended."""
+        """The next line that the code prints; empty when no process is left that could print."""
         assert self._process.stdout
         async with asyncio.timeout(PATIENCE_SECONDS):
             return (await self._process.stdout.readline()).decode().strip()

@@ -1,4 +1,4 @@
-"""Makes wheels: what pip installs."""
+"""Makes wheels, the archives that pip installs."""
 
 import hashlib
 import zipfile

@@ -1,4 +1,4 @@
-"""A figure comes with its chart: with a real kernel and a real matplotlib. Run as root in the worker image."""
+"""Figures are also shown as charts in JSON: with a real kernel and matplotlib. Run as root in the worker image."""
 
 import datetime
 from typing import Any
@@ -34,7 +34,7 @@ class WithCharts(WithSandbox):
 class LinesAndPoints(WithCharts):
     """line and scatter."""
 
-    async def test_lines(self) -> None:
+    async def test_lines_become_a_line_chart(self) -> None:
         chart = await self.chart(
             """
 plt.plot([0, 1, 2], [1.5, math.nan, 3], label="measured")
@@ -61,7 +61,7 @@ plt.xticks([0, 2], ["start", "end"]); plt.yticks([])
             },
         )
 
-    async def test_what_has_no_name_is_null(self) -> None:
+    async def test_missing_titles_and_labels_are_null(self) -> None:
         chart = await self.chart("plt.plot([1, 2, 3])")
         self.assertEqual(chart.keys(), POINT_KEYS)
         for key in ("title", "x_label", "y_label", "x_unit", "y_unit"):
@@ -90,7 +90,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
             ],
         )
 
-    async def test_a_table_with_dates_that_draws_itself(self) -> None:
+    async def test_the_plot_of_a_table_with_dates_has_a_scale_of_dates(self) -> None:
         for dates in ("pd.date_range('2024-01-01', periods=3)", "['2024-01-01', '2024-01-05']"):
             chart = await self.chart(
                 f"index = pd.DatetimeIndex({dates})\n"
@@ -101,7 +101,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
             points = chart["elements"][0]["points"]
             self.assertEqual(points[0], ["2024-01-01T00:00:00", 0])
 
-    async def test_scales(self) -> None:
+    async def test_each_axis_names_its_scale(self) -> None:
         for scale in ("log", "symlog", "asinh"):
             chart = await self.chart(f"plt.plot([1, 10, 100]); plt.yscale('{scale}')")
             self.assertEqual((chart["x_scale"], chart["y_scale"]), ("linear", scale))
@@ -113,7 +113,7 @@ plt.plot([pd.Timestamp("2023-09-03", tz="UTC")] * 3, [6, 7, 8])
         chart = await self.chart("plt.plot([0, 1, 2]); plt.xticks([0, 1, 2])")
         self.assertEqual(chart["x_scale"], "linear")
 
-    async def test_points(self) -> None:
+    async def test_points_become_a_scatter_chart(self) -> None:
         chart = await self.chart(
             """
 plt.scatter([1, 2], [3, math.inf], label="group")
@@ -134,7 +134,7 @@ plt.axvline(1)
 class Parts(WithCharts):
     """bar and pie."""
 
-    async def test_bars(self) -> None:
+    async def test_bars_become_a_bar_chart(self) -> None:
         chart = await self.chart(
             """
 plt.bar(["a", "b", "c"], [1, 2, -3], label="first")
@@ -148,7 +148,7 @@ plt.xlabel("kind"); plt.ylabel("mass (kg)")
         second = [("a", "Group 1", 4), ("b", "Group 1", None), ("c", "Group 1", 6)]
         self.assert_bars(chart, [*first, *second])
 
-    async def test_bars_that_lie_have_swapped_labels(self) -> None:
+    async def test_horizontal_bars_have_swapped_labels(self) -> None:
         chart = await self.chart(
             """
 plt.barh(["a", "b"], [1, 2], label="x"); plt.barh(["a", "b"], [3, 4], label="y")
@@ -159,7 +159,7 @@ plt.xlabel("mass [g]"); plt.ylabel("kind")
         self.assertEqual((chart["x_unit"], chart["y_unit"]), (None, "g"))
         self.assert_bars(chart, [("a", "x", 1), ("b", "x", 2), ("a", "y", 3), ("b", "y", 4)])
 
-    async def test_bars_of_the_same_height_stand(self) -> None:
+    async def test_bars_of_the_same_height_count_as_vertical(self) -> None:
         chart = await self.chart("plt.bar(['a', 'b'], [2, 2]); plt.xlabel('kind')")
         self.assertEqual(chart["x_label"], "kind")
         self.assert_bars(chart, [("a", "Group 0", 2), ("b", "Group 0", 2)])
@@ -176,7 +176,7 @@ plt.xlabel("mass [g]"); plt.ylabel("kind")
         bars = [(bar["label"], bar["group"], bar["value"]) for bar in chart["elements"]]
         self.assertEqual(bars, expected)
 
-    async def test_pies(self) -> None:
+    async def test_pies_become_a_pie_chart(self) -> None:
         chart = await self.chart(
             """
 plt.pie([90, 10], labels=["No", "No, in blue"], autopct="%1.1f%%", startangle=90)
@@ -194,7 +194,7 @@ plt.axis("equal"); plt.title("Early?")
 class Boxes(WithCharts):
     """box_and_whisker."""
 
-    async def test_boxes(self) -> None:
+    async def test_boxes_become_a_box_and_whisker_chart(self) -> None:
         chart = await self.chart(
             """
 data = {"A": [85, 90, 78, 92, 88], "B": [95, 89, 76, 91, 84, 87], "C": [1, 2, 50, 51, 52, 98, 99]}
@@ -210,7 +210,7 @@ plt.xlabel("class"); plt.ylabel("score")
         ]
         self.assert_boxes(chart, expected)
 
-    async def test_boxes_that_lie_have_swapped_labels(self) -> None:
+    async def test_horizontal_boxes_have_swapped_labels(self) -> None:
         chart = await self.chart(
             """
 data = [[85, 90, 78, 92, 88], [-40, 1, 2, 2, 3, 3, 3, 4, 4, 5, 40, 50]]
@@ -225,14 +225,14 @@ plt.ylabel("class"); plt.xlabel("score")
         ]
         self.assert_boxes(chart, expected)
 
-    async def test_one_box_and_boxes_without_height(self) -> None:
+    async def test_one_box_and_boxes_without_height_have_their_values(self) -> None:
         chart = await self.chart("plt.boxplot([1, 2, 3], tick_labels=['A'], patch_artist=True)")
         self.assert_boxes(chart, [("A", 1, 1.5, 2, 2.5, 3, [])])
         code = "plt.boxplot([[5, 5, 5], [1, 1, 1, 9]], tick_labels=['A', 'B'], patch_artist=True)"
         chart = await self.chart(code)
         self.assert_boxes(chart, [("A", 5, 5, 5, 5, 5, []), ("B", 1, 1, 1, 3, 3, [9])])
 
-    async def test_notched_boxes(self) -> None:
+    async def test_a_notched_box_has_its_median(self) -> None:
         code = "plt.boxplot([range(101)], tick_labels=['A'], patch_artist=True, notch=True)"
         chart = await self.chart(code)
         self.assertEqual(chart["elements"][0]["median"], 50)
@@ -245,7 +245,7 @@ plt.ylabel("class"); plt.xlabel("score")
         self.assertIsNone(await self.chart("plt.stairs([1, 2, 3])"))
 
     def box_of(self, chart: Any, place: int) -> tuple[Any, ...]:
-        """One box."""
+        """The values of one box."""
         return tuple(chart["elements"][place][key] for key in BOX_KEYS)
 
     def assert_boxes(self, chart: Any, expected: list[tuple[Any, ...]]) -> None:
@@ -259,9 +259,9 @@ BOX_KEYS = ("label", "min", "first_quartile", "median", "third_quartile", "max",
 
 
 class Figures(WithCharts):
-    """superchart, unknown, and none."""
+    """superchart, unknown, and figures without a chart."""
 
-    async def test_several_axes(self) -> None:
+    async def test_several_axes_become_a_superchart(self) -> None:
         chart = await self.chart(
             """
 figure, (left, right) = plt.subplots(1, 2)
@@ -278,7 +278,7 @@ right.scatter([1], [2])
         self.assertEqual(chart["title"], "")
         self.assertEqual([each["type"] for each in chart["elements"]], ["pie", "line"])
 
-    async def test_all_else_is_unknown(self) -> None:
+    async def test_other_drawings_have_the_type_unknown(self) -> None:
         for code in (
             "plt.gca().add_artist(plt.Circle((0, 0), 1)); plt.grid(True)",
             "plt.imshow([[1, 2]])",
@@ -301,7 +301,7 @@ right.scatter([1], [2])
         code = f"{START}figure = plt.figure(); lines = plt.plot([1, 2, 3]); plt.close(); figure"
         self.assertEqual((await self.shown(code))["e2b/chart"]["type"], "line")
 
-    async def test_each_figure_of_a_cell_has_its_own(self) -> None:
+    async def test_each_figure_of_a_cell_has_its_own_chart(self) -> None:
         shown = await self.run_cell(
             START
             + """
@@ -313,7 +313,7 @@ for number in range(3):
         ys = [each["e2b/chart"]["elements"][0]["points"][0][1] for each in shown]
         self.assertEqual(ys, [0, 1, 2])
 
-    async def test_what_cannot_be_read_has_no_chart(self) -> None:
+    async def test_a_figure_that_cannot_be_read_has_no_chart(self) -> None:
         broken = """
 plt.plot([1, 2, 3])
 def fails(*args, **kwargs): raise ValueError

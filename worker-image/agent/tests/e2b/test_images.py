@@ -23,7 +23,7 @@ class Images(WithSandbox):
         )
         self.assertIn("image/png", await self.shown(IMAGE % ("RGB", "jpg") + code))
 
-    async def test_what_is_saved_without_a_name_is_not_displayed(self) -> None:
+    async def test_a_picture_saved_to_a_stream_or_path_object_is_not_displayed(self) -> None:
         for code in ("image.save(io.BytesIO(), 'PNG')", "image.save(pathlib.Path(path))"):
             self.assertEqual(await self.run_cell(IMAGE % ("RGB", "png") + code), [], code)
 

@@ -1,4 +1,4 @@
-"""Which kernels show more, and from when on: with real kernels. Run as root in the worker image."""
+"""Only kernels of a sandbox of E2B show further formats: with real kernels. Run as root in the worker image."""
 
 from cellhouse_agent.gateway.requests import ExecuteRequest, Surroundings
 from tests.e2b.with_sandbox import SANDBOX, WithSandbox
@@ -6,7 +6,7 @@ from tests.with_executor import LONG_GRACE_MS, WithExecutor
 
 LIST, PLAIN = "[1]", {"text/plain": "[1]"}
 MORE = {**PLAIN, "application/json": [1]}
-# Prints the parts of a kernel that could show more.
+# Prints the parts of a kernel that could show further formats.
 PARTS = """
 import sys
 from PIL import Image
@@ -24,9 +24,9 @@ PIL.Image PIL.Image False
 
 
 class EveryKernelOfASandbox(WithSandbox):
-    """Shows more."""
+    """A kernel of a session with the variable E2B_SANDBOX."""
 
-    async def test_after_a_restart_an_end_and_without_a_fork_server(self) -> None:
+    async def test_shows_more_after_a_restart_a_death_and_without_a_fork_server(self) -> None:
         self.assertEqual(await self.shown(LIST), MORE)
         await self.executor.restart()
         self.assertEqual(await self.shown(LIST), MORE)
@@ -45,26 +45,26 @@ class EveryKernelOfASandbox(WithSandbox):
         image = "from PIL import Image\nImage.new('L', (1, 1)).save('/tmp/a.png')"
         self.assertIn("image/png", await self.shown(image))
 
-    async def test_once_if_the_variables_come_again(self) -> None:
+    async def test_displays_a_picture_once_even_if_variables_are_set_again(self) -> None:
         self.executor.set_variables({**SANDBOX, "A": "1"})
         code = "from PIL import Image\nImage.new('L', (1, 1)).save('/tmp/a.png')"
         self.assertEqual(len(await self.run_cell(code)), 1)
 
-    async def test_and_reads_charts_only_when_there_is_a_figure(self) -> None:
+    async def test_imports_the_module_of_charts_only_for_a_figure(self) -> None:
         code = "import sys\nassert 'cellhouse_kernel.e2b.charts' not in sys.modules\n"
         self.assertEqual(await self.shown(code + LIST), MORE)
 
 
 class EveryOtherKernel(WithExecutor):
-    """Is as ever."""
+    """A kernel of a session without that variable."""
 
     async def shown(self, msg_id: str) -> object:
-        """What it shows of a list."""
+        """The data of the only output that has any."""
         frames = self.frames(msg_id)
         (data,) = [f["content"]["data"] for f in frames if "data" in f["content"]]
         return data
 
-    async def test_has_nothing_more(self) -> None:
+    async def test_shows_no_further_formats(self) -> None:
         for number, variables in enumerate(({}, {"A": "1"}, {"E2B_SANDBOX": "false"})):
             self.executor.set_variables(variables)
             _, text = await self.run_code(f"parts {number}", PARTS)
@@ -72,7 +72,7 @@ class EveryOtherKernel(WithExecutor):
             await self.run_code(f"list {number}", LIST)
             self.assertEqual(await self.shown(f"list {number}"), PLAIN)
 
-    async def test_if_only_one_execution_has_the_variable(self) -> None:
+    async def test_shows_no_further_formats_if_one_execution_has_the_variable(self) -> None:
         limits = (30_000, LONG_GRACE_MS, 1_000_000)
         found = Surroundings(SANDBOX, None)
         self.executor.submit(

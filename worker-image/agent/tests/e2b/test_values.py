@@ -1,4 +1,4 @@
-"""Tables, lists and dicts come as JSON, too: with a real kernel. Run as root in the worker image."""
+"""Tables, lists and dicts are also shown as JSON: with a real kernel. Run as root in the worker image."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ class Tables(WithSandbox):
     """DataFrames of pandas."""
 
     async def columns(self, code: str) -> Any:
-        """The columns of the table that this makes. All else is as ever."""
+        """The columns in the JSON of the table that this makes. Checks that the other formats are the usual ones."""
         data = await self.shown(TABLE % code)
         self.assertEqual(data.keys(), {"text/plain", "text/html", "e2b/data"})
         return data["e2b/data"]
 
-    async def test_columns(self) -> None:
+    async def test_a_table_has_its_columns_as_json(self) -> None:
         columns = await self.columns("{'a': [1, 2, 3], 'b': ['x', None, 'z'], 'c': [True] * 3}")
         self.assertEqual(columns, {"a": [1, 2, 3], "b": ["x", None, "z"], "c": [True] * 3})
         self.assertEqual(await self.columns("{}"), {})
@@ -49,7 +49,7 @@ class Tables(WithSandbox):
             },
         )
 
-    async def test_what_is_no_number_is_null(self) -> None:
+    async def test_missing_values_and_infinities_are_null(self) -> None:
         columns = await self.columns(
             """{
     'float': [1.5, math.nan, math.inf],
@@ -91,7 +91,7 @@ class Tables(WithSandbox):
             },
         )
 
-    async def test_names_that_are_no_text_become_text(self) -> None:
+    async def test_names_of_columns_become_text(self) -> None:
         names = "[1, 1.5, None, True, ('a', 2), datetime.date(2024, 1, 2), 'x', 'x']"
         columns = await self.columns(f"[range(8)], columns=pd.Index({names}, dtype=object)")
         expected = {"1": [0], "1.5": [1], "null": [2], "true": [3], "('a', 2)": [4]}
@@ -101,7 +101,7 @@ class Tables(WithSandbox):
         )
         self.assertEqual(columns, {"('a', 0)": [1], "('a', 1)": [2]})
 
-    async def test_a_table_that_is_too_large_or_fails_is_shown_without(self) -> None:
+    async def test_a_table_that_is_too_large_or_fails_is_shown_without_json(self) -> None:
         for code in (
             "np.zeros((100_001, 2))",
             "{'a': ['x' * 1_000_000] * 3}",
@@ -135,7 +135,7 @@ class ListsAndDicts(WithSandbox):
         self.assertEqual(data.keys(), {"text/plain", "application/json"})
         return data["application/json"]
 
-    async def test_lists_and_dicts(self) -> None:
+    async def test_lists_and_dicts_are_shown_as_json(self) -> None:
         self.assertEqual(
             await self.json("[1, 'a', None, (2.5, True)]"), [1, "a", None, [2.5, True]]
         )
@@ -143,7 +143,7 @@ class ListsAndDicts(WithSandbox):
         self.assertEqual(await self.json("[]"), [])
         self.assertEqual(await self.json("collections.Counter('aab')"), {"a": 2, "b": 1})
 
-    async def test_other_values_of_json(self) -> None:
+    async def test_further_types_within_lists_have_json(self) -> None:
         code = (
             "[math.nan, 2**64 - 1, datetime.date(2024, 1, 2), datetime.time(3), uuid.UUID(int=1)]"
         )
@@ -161,7 +161,7 @@ class ListsAndDicts(WithSandbox):
         expected = {"1": 1, "1.5": 2, "null": 3, "false": 4, "2024-01-02": 5, "7": 6}
         self.assertEqual(await self.json(code), expected)
 
-    async def test_what_is_not_json_is_shown_as_text(self) -> None:
+    async def test_values_that_are_no_json_or_too_large_are_shown_as_text_only(self) -> None:
         for code in (
             *("[{1}]", "[b'x']", "{(1, 2): 3}", "[object()]", "[2**64]", "[1j]", "[...]"),
             "a = []; a.append(a); a",
@@ -177,7 +177,7 @@ class ListsAndDicts(WithSandbox):
         self.assertEqual(len(data["text/plain"].split()), 20_000)
         self.assertEqual(data["application/json"], list(range(20_000)))
 
-    async def test_plain_values_and_own_data_have_no_more_than_ever(self) -> None:
+    async def test_plain_values_and_raw_data_have_no_json(self) -> None:
         for code in ("1", "'text'", "(1, 2)", "{1, 2}", "1.5", "True"):
             self.assertEqual((await self.shown(code)).keys(), {"text/plain"}, code)
         raw = "from IPython.display import display\ndisplay({'text/latex': 'x'}, raw=True)"

@@ -21,7 +21,7 @@ class WithSandbox(WithExecutor):
         self.count = 0
 
     async def run_cell(self, code: str) -> list[dict[str, Any]]:
-        """Run code that succeeds and prints nothing on stderr; returns what it has shown, by MIME type."""
+        """Run code that succeeds and prints nothing; returns its results and displays, each by MIME type."""
         self.count += 1
         msg_id = f"cell {self.count}"
         self.executor.submit(request(msg_id, code, max_output_bytes=MAX_OUTPUT_BYTES))
@@ -34,6 +34,6 @@ class WithSandbox(WithExecutor):
     async def shown(self, code: str) -> dict[str, Any]:
         """Run code that shows a single thing; returns what it has shown."""
         (data,) = await self.run_cell(code)
-        # An interpreter of E2B gives it to its clients as JSON.
+        # Clients of E2B get the data as JSON, so JSON must be able to express it.
         json.dumps(data, allow_nan=False)
         return data
