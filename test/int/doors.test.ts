@@ -19,7 +19,7 @@ const MINE = secretOf('mine');
 
 async function start(options: TransportOptions = {}) {
   const door: OpenDoor & Seen = testDoor();
-  const { book: tokenCache, endings } = tokensFor({ mine: 'mcp', all: null, other: 'jupyter' });
+  const { tokenCache, endings } = tokensFor({ mine: 'mcp', all: null, other: 'jupyter' });
   const started = await startTransport(memoryService(), { doors: [door], tokenCache, ...options });
   const ask = (path: string, headers: Record<string, string> = {}, method = 'POST', body = '') =>
     send(started.port, { path, headers, method, body });
@@ -366,7 +366,7 @@ describe('a WebSocket', () => {
   it('holds messages back while the validity of its token is unknown, up to the size of one message', async () => {
     let isKnown = () => {};
     let known: Promise<void> | null = null;
-    const { book: tokenCache } = tokensFor({ mine: 'mcp' }, {}, () => known);
+    const { tokenCache } = tokensFor({ mine: 'mcp' }, {}, () => known);
     const { port, door } = await start({ tokenCache });
     const socket = connect(port, `/t/${MINE}/here`);
     const got: string[] = [];

@@ -15,7 +15,7 @@ it.each([
 ])(
   'a request %s whose client leaves during authentication is not in flight',
   async (_what, line) => {
-    const { book, endings } = tokensFor({ mine: null });
+    const { tokenCache, endings } = tokensFor({ mine: null });
     let askedFor = () => {};
     let answer = () => {};
     const isAsked = new Promise<void>((resolve) => {
@@ -28,12 +28,12 @@ it.each([
     const { port, origin } = await startTransport(memoryService(), {
       doors: [door],
       tokenCache: {
-        ...book,
+        ...tokenCache,
         isFresh: false,
         read: async (hash) => {
           askedFor();
           await isAnswered;
-          return book.holderOf(hash);
+          return tokenCache.holderOf(hash);
         },
       },
     });

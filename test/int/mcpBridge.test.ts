@@ -44,7 +44,7 @@ async function startGateway(parts: Parameters<typeof memoryService>[0] = {}, por
     addFixtures(server);
     return server;
   });
-  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
+  const { tokenCache } = tokensFor({ mine: 'mcp' });
   return await startTransport(memoryService(parts), {
     doors: [door],
     tokenCache,

@@ -38,7 +38,7 @@ async function url(): Promise<string> {
     addFixtures(server);
     return server;
   });
-  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
+  const { tokenCache } = tokensFor({ mine: 'mcp' });
   const { port } = await startTransport(memoryService(), { doors: [door], tokenCache });
   return `http://127.0.0.1:${port}/t/${secretOf('mine')}/mcp`;
 }

@@ -34,7 +34,7 @@ async function start(
     newId,
     now: () => new Date(),
   });
-  const { book: tokenCache } = tokensFor({ mine: 'mcp' }, users);
+  const { tokenCache } = tokensFor({ mine: 'mcp' }, users);
   const config = { corsOrigins: [PAGE] };
   const started = await startTransport(memoryService(parts), { doors: [door], tokenCache, config });
   return { ...started, doorLog: log };

@@ -42,7 +42,7 @@ async function start(
   });
   const { logger, config: settings } = serverDeps(service);
   const doors = createDoors(['predecessor'], { logger, newId, now: () => new Date(), settings });
-  const { book: tokenCache } = tokensFor({ other: 'mcp', wide: null, ann: null }, { ann: 'ann' });
+  const { tokenCache } = tokensFor({ other: 'mcp', wide: null, ann: null }, { ann: 'ann' });
   const started = await startTransport(service, { doors, tokenCache });
   const ask = async (path: string, body?: unknown, headers: Record<string, string> = AUTH) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body);

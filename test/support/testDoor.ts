@@ -57,7 +57,7 @@ export function secretOf(name: string): string {
 }
 
 export interface TestTokens {
-  readonly book: ServerDeps['tokenCache'];
+  readonly tokenCache: ServerDeps['tokenCache'];
   readonly endings: Readonly<Record<string, OpenTokenEnd>>;
 }
 
@@ -86,7 +86,7 @@ export function tokensFor(
     }),
   );
   const holderOf = (hash: string) => holders.get(hash) ?? null;
-  return { endings, book: { isFresh: true, holderOf, read: async (hash) => holderOf(hash) } };
+  return { endings, tokenCache: { isFresh: true, holderOf, read: async (hash) => holderOf(hash) } };
 }
 
 /** Resolves when the response of this call is closed. */

@@ -55,7 +55,7 @@ export async function startEnvd(
       },
       ...facts,
     });
-  const { book: tokenCache } = tokensFor({ mine: 'mcp' });
+  const { tokenCache } = tokensFor({ mine: 'mcp' });
   const { origin, port, log } = await startTransport(memoryService(parts), {
     doors: [door],
     tokenCache,
