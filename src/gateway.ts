@@ -144,8 +144,8 @@ export async function openInstallation(
 ): Promise<Installation> {
   const address = await databaseAddress(config, logger);
   if (config.databaseUrl === null) {
-    const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
-    closers.push(() => keeper.close());
+    const keptPostgres = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
+    closers.push(() => keptPostgres.close());
   }
   const gatewayId = gatewayIdOf(config.dataDir);
   const database = await openDatabase(address, { gatewayId, logger, newId });

@@ -21,21 +21,21 @@ function parseWeights(given: string): ReadonlyMap<string, number> | undefined {
 export const WORKERS = {
   minIdleWorkers: integer({
     name: 'MIN_IDLE_WORKERS',
-    text: 'How many workers are kept ready.',
+    text: 'How many workers the installation keeps ready, however many gateways it has.',
     fallback: 2,
     min: 0,
     max: 1_000,
   }),
   minIdleEnvironmentWorkers: integer({
     name: 'MIN_IDLE_ENVIRONMENT_WORKERS',
-    text: 'How many workers are kept ready of each environment in use: of one that has sessions, or was asked for within the last hour.',
+    text: 'How many workers the installation keeps ready of each environment in use: of one that has sessions, or was asked for within the last hour.',
     fallback: 1,
     min: 0,
     max: 1_000,
   }),
   maxTotalWorkers: integer({
     name: 'MAX_TOTAL_WORKERS',
-    text: 'The highest number of workers: starting, idle and busy together.',
+    text: 'The highest number of workers of the installation: starting, idle and busy together.',
     fallback: 30,
     min: 1,
     max: 1_000,

@@ -311,6 +311,8 @@ function begin(progress: ExecutionProgress, message: StatusMessage, isCommand: b
  * {@link BYTES_PER_ITEM} of the limit. Without this bound a million empty outputs would count as zero bytes, and eight
  * million lists, whose JSON has four bytes each, as 32 MB. Bytes and items are counted separately, so the content alone
  * may still fill the limit exactly.
+ *
+ * The agent enforces the limit in bytes, too (`record.py`), to save memory. This check does not rely on the agent.
  */
 function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
   const { output } = message;

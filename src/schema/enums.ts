@@ -95,7 +95,8 @@ export const NoFilesReason = enumOf<NoChangesReason>(
 /** The reasons that workers and retention give. A worker with an image of another release may give others. */
 const GAPS = {
   output_limit: 'The output was longer than is kept of one execution (MAX_OUTPUT_BYTES).',
-  replay_overflow: 'No gateway was connected for so long that the worker could not keep it.',
+  replay_overflow:
+    'The worker could not keep it until a gateway took it: for too long none was connected, or the database was too slow.',
   message_too_large: 'One message was larger than can be taken.',
   malformed: 'It could not be read.',
   pruned: 'It was deleted after its time.',

@@ -2,7 +2,7 @@
 import type { Execution as ExecutionRow } from '../domain/execution.ts';
 import type { SentInput as Sent } from '../service/execute/sendInput.ts';
 import { builder, ContentInput, USER } from './builder.ts';
-import { Execution, Language, requireExecution, TerminalInput } from './execution.ts';
+import { Execution, executionById, Language, TerminalInput } from './execution.ts';
 import { EnvironmentVariableInput } from './session.ts';
 
 /** Descriptions for both `ExecuteInput` and the inputs of a batch. */
@@ -193,7 +193,7 @@ const ResizeTerminalPayload = builder
       execution: t.field({
         type: Execution,
         description: 'The command whose terminal it is.',
-        resolve: ({ executionId }, _args, context) => requireExecution(context, executionId),
+        resolve: ({ executionId }, _args, context) => executionById(context, executionId),
       }),
     }),
   });

@@ -162,7 +162,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
         'Whether variables were lost (never of a command, which has none): the kernel was replaced after this execution was accepted, or this is the first execution after a replacement, or the first in a new session after one that ended without a `release`.',
     }),
     truncated: t.exposeBoolean('truncated', {
-      description: 'Whether some of its output could not be kept. A GapOutput shows where.',
+      description: 'Whether some of its output could not be kept. A GapOutput says why.',
     }),
     context: t.field({
       type: Context,
@@ -338,12 +338,12 @@ builder.objectField(ExecutionFinished, 'execution', (t) =>
   t.field({
     type: Execution,
     description: 'The finished execution.',
-    resolve: ({ executionId }, _args, context) => requireExecution(context, executionId),
+    resolve: ({ executionId }, _args, context) => executionById(context, executionId),
   }),
 );
 
 /** The execution, which is known to exist. @throws Error if it was deleted in this moment */
-export async function requireExecution(
+export async function executionById(
   { service, principal }: SchemaContext,
   id: string,
 ): Promise<ExecutionRow> {

@@ -190,7 +190,7 @@ builder.objectRef<ItemOf<'expressions'>>('ExpressionResults').implement({
 
 builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
   description:
-    'Stands for output that is missing: it exceeded the size limit, was lost while no gateway was connected, or was pruned. Output is never lost without a GapOutput.',
+    'Stands for output that is missing: it exceeded the size limit, the worker could not keep it until a gateway took it, or it was pruned. Output is never lost without a GapOutput.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     reason: t.field({

@@ -1,6 +1,8 @@
+import { DomainError } from '../domain/errors.ts';
 import { DOORS, type Door, type Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
 import { NEVER, type TokenEnd } from './access/tokenEnd.ts';
+import { validateWord } from './validate.ts';
 
 /** The caller, as the token identifies it. */
 export interface Principal {
@@ -36,16 +38,37 @@ export function byDoor(holder: Omit<Principal, 'door'>): ByDoor {
 
 export const AUTH_TOKEN_BY_DOOR: ByDoor = byDoor(AUTH_TOKEN_HOLDER);
 
+/** Whether the principal sees what belongs to every tenant. Everybody else sees their own tenant only. */
+export function seesAllTenants({ role }: Principal): boolean {
+  return role === 'OPERATOR';
+}
+
 /** Whether the principal sees what belongs to this user of this tenant. */
 export function sees(
   principal: Principal,
   owner: { readonly tenant: string; readonly userUuid: string },
 ): boolean {
-  const isOfTenant = principal.role === 'OPERATOR' || principal.tenant === owner.tenant;
+  const isOfTenant = seesAllTenants(principal) || principal.tenant === owner.tenant;
   return isOfTenant && actsFor(principal, owner.userUuid);
 }
 
 /** Whether the principal acts for this user of its tenant. */
 export function actsFor({ users }: Principal, userUuid: string): boolean {
   return users === null || isAmong(users, userUuid);
+}
+
+/**
+ * The tenant that a call asks for. If the call names no tenant, it is the caller's.
+ * @param what what is asked for, such as `the quotas`
+ * @throws FORBIDDEN for another tenant, unless the caller is an operator; BAD_USER_INPUT
+ */
+export function tenantAsked(
+  principal: Principal,
+  asked: string | null | undefined,
+  what: string,
+): string {
+  if (asked == null) return principal.tenant;
+  const named = validateWord('tenant', asked);
+  if (seesAllTenants(principal) || named === principal.tenant) return named;
+  throw new DomainError('FORBIDDEN', `Only operators see ${what} of other tenants.`);
 }

@@ -9,6 +9,7 @@ import {
   parsePathText,
 } from '../domain/filePath.ts';
 import { type ContextId, parseId } from '../domain/ids.ts';
+import { isPlainName } from '../domain/text.ts';
 import { WORKER_HOME } from '../domain/worker.ts';
 import { noContext } from './refusal.ts';
 
@@ -203,4 +204,10 @@ export function optionalContentOf({ text, base64 }: Content): Buffer {
     refuse('base64', 'must be base64 (RFC 4648, section 4), padded, on one line', {});
   }
   return bytes;
+}
+
+/** @throws BAD_USER_INPUT */
+export function validateWord(field: string, text: string): string {
+  if (isPlainName(text)) return text;
+  return refuse(field, 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -', { limit: 64 });
 }

@@ -32,17 +32,15 @@ export interface HostileRow {
   };
 }
 
-export const HOSTILE_ROWS: readonly HostileRow[] = [
-  {
-    door: 'predecessor',
+const ROWS: Readonly<Record<ServedDoor, Omit<HostileRow, 'door'>>> = {
+  predecessor: {
     method: 'POST',
     path: '/execute',
     body: { user_uuid: 'u', code: '1' },
     tokenHeader: (token) => ({ 'X-Auth-Token': token }),
     ...{ missing: 422, wrong: 401, malformed: 422 },
   },
-  {
-    door: 'mcp',
+  mcp: {
     method: 'POST',
     path: '/mcp',
     headers: { Accept: 'application/json, text/event-stream' },
@@ -53,8 +51,7 @@ export const HOSTILE_ROWS: readonly HostileRow[] = [
     tokenHeader: (token) => ({ Authorization: `Bearer ${token}` }),
     ...{ missing: 401, wrong: 401, malformed: 400 },
   },
-  {
-    door: 'jupyter',
+  jupyter: {
     method: 'POST',
     path: '/api/kernels',
     body: {},
@@ -66,15 +63,19 @@ export const HOSTILE_ROWS: readonly HostileRow[] = [
       protocol: 'v1.kernel.websocket.jupyter.org',
     },
   },
-  {
-    door: 'e2b',
+  e2b: {
     method: 'POST',
     path: '/e2b/v2/sandboxes',
     body: { templateID: 'base' },
     tokenHeader: (token) => ({ 'X-API-KEY': token }),
     ...{ missing: 401, wrong: 401, malformed: 400 },
   },
-];
+};
+
+export const HOSTILE_ROWS: readonly HostileRow[] = SERVED_DOORS.map((door) => ({
+  door,
+  ...ROWS[door],
+}));
 
 // A gateway with all doors open, whose log a test reads, and the calls of its hostile callers.
 

@@ -1,8 +1,12 @@
 /**
  * A lease says which gateway may act for a worker now, or do another exclusive task, such as the upkeep. It is a row
  * `(name, holder, epoch, expires_at)`; times are those of the database's clock. The epoch rises each time that the
- * lease is acquired: by another holder, or by the same holder after a restart. A holder whose lease was taken over can
- * do no harm: its writes carry the old epoch and are refused.
+ * lease is acquired: by another holder, or by the same holder after a restart. A gateway that is started again on the
+ * same DATA_DIR has the same id, so it acquires its own leases at once, without a wait for their expiry.
+ *
+ * A gateway that has lost the lease of a worker can do no harm: each commit for the worker carries its epoch in a
+ * cursor, and the database refuses a former one. Commits of the upkeep carry no epoch. They are safe because they name
+ * the version of each stream that they change, and because the database checks the limits.
  */
 
 import type { Logger } from 'pino';

@@ -1,4 +1,7 @@
-/** Keeps the pool in order: notices deaths, takes over orphaned workers, and sweeps at the start and on a timer. */
+/**
+ * Keeps the pool in order: notices deaths, takes over orphaned workers, and sweeps at the start and on a timer. The
+ * keeper also makes idle workers, up to the minimum (`readSupply` in `../supply/supplyState.ts`).
+ */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import { repeat } from '../../async/repeat.ts';

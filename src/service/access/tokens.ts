@@ -1,7 +1,6 @@
 /** The operations on tokens: who may enter, for whom, and until when. */
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
-import { isPlainName } from '../../domain/text.ts';
 import {
   DOORS,
   type Door,
@@ -16,7 +15,7 @@ import { commitChanges, decideAndCommit } from '../../events/store/decideAndComm
 import type { Principal } from '../principal.ts';
 import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { refuse, validateNumber, validateUserUuid } from '../validate.ts';
+import { refuse, validateNumber, validateUserUuid, validateWord } from '../validate.ts';
 
 // Checks the request for a new token.
 
@@ -62,32 +61,10 @@ function validateUsers({ role, ...given }: TokenRequest): [string | null, string
   return [userUuid, userPrefix];
 }
 
-/** @throws BAD_USER_INPUT */
-export function validateWord(field: string, text: string): string {
-  if (isPlainName(text)) return text;
-  return refuse(field, 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -', { limit: 64 });
-}
-
 function validateDoor(door: string | null): Door | null {
   const known = DOORS.find((name) => name === door);
   if (door === null || known) return known ?? null;
   return refuse('door', `must be one of ${DOORS.join(', ')}`, {});
-}
-
-/**
- * The tenant that a call asks for. If the call names no tenant, it is the caller's.
- * @param what what is asked for, such as `the quotas`
- * @throws FORBIDDEN for another tenant, unless the caller is an operator; BAD_USER_INPUT
- */
-export function tenantAsked(
-  { role, tenant }: Principal,
-  asked: string | null | undefined,
-  what: string,
-): string {
-  if (asked == null) return tenant;
-  const named = validateWord('tenant', asked);
-  if (role === 'OPERATOR' || named === tenant) return named;
-  throw new DomainError('FORBIDDEN', `Only operators see ${what} of other tenants.`);
 }
 
 /** All tokens of all tenants, newest first, including revoked and expired ones. AUTH_TOKEN is not among them. */

@@ -99,7 +99,7 @@ export async function acceptRequest(
     const accepting: Accepting = { id, request, contextId: context?.id ?? null, onAccepting };
     try {
       const queue = session && { sessionId: session.id, language, contextId: accepting.contextId };
-      await deps.quotas.requireExecution(owner, queue);
+      await deps.quotas.requireOneExecution(owner, queue);
       if (session) return await requestIn(deps, session, accepting);
       return await inNewSession(deps, owner, {
         act: (opening) => openAndRequest(deps, opening, accepting),

@@ -17,7 +17,7 @@ import {
   readBoundedPage,
   worker,
 } from '../lists/lists.ts';
-import { type Principal, sees } from '../principal.ts';
+import { type Principal, sees, seesAllTenants } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
@@ -68,18 +68,18 @@ interface Stream {
  */
 async function streamPage(
   { database, config, requireSealed }: StreamPageDeps,
-  { role, tenant }: Principal,
+  principal: Principal,
   { kind, id }: Stream,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent>> {
   const { queries } = database;
-  const isOperator = role === 'OPERATOR';
-  if (!isOperator) await requireSealed();
+  const seesAll = seesAllTenants(principal);
+  if (!seesAll) await requireSealed();
   return await readBoundedPage(request, parsePosition, (after, limit) => {
     const bounds = { limit, maxBytes: config.maxResponseBytes };
-    return isOperator
+    return seesAll
       ? queries.streamPage(kind, id, after ?? 0, bounds)
-      : queries.tenantStreamPage(tenant, { kind, id }, after ?? 0, bounds);
+      : queries.tenantStreamPage(principal.tenant, { kind, id }, after ?? 0, bounds);
   });
 }
 

@@ -14,9 +14,8 @@ import type { UsedToken } from '../../domain/token.ts';
 import { both, type Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { BoundedPage, Edge } from '../../events/queries/listQueries.ts';
-import { tenantAsked } from '../access/tokens.ts';
 import { type EnvironmentView, environments } from '../environments/environments.ts';
-import { type Principal, sees } from '../principal.ts';
+import { type Principal, sees, seesAllTenants, tenantAsked } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateMetadata } from '../sessions/validateOptions.ts';
 import { refuse, validateNumber, validateUserUuid } from '../validate.ts';
@@ -33,21 +32,21 @@ interface EventFilter {
  */
 export async function events(
   { database, config, requireSealed }: Pick<ServiceDeps, 'database' | 'config' | 'requireSealed'>,
-  { role, tenant }: Principal,
+  principal: Principal,
   { types }: EventFilter,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent>> {
   const valid = types == null ? null : validateTypes(types);
   const { queries } = database;
-  const isOperator = role === 'OPERATOR';
-  if (!isOperator) await requireSealed();
+  const seesAll = seesAllTenants(principal);
+  if (!seesAll) await requireSealed();
   const page = await readBoundedPage(request, parsePosition, (after, limit) => {
     const bounds = { limit, maxBytes: config.maxResponseBytes };
-    return isOperator
+    return seesAll
       ? queries.eventPage(valid, after ?? 0, bounds)
-      : queries.tenantEventPage(tenant, valid, after ?? 0, bounds);
+      : queries.tenantEventPage(principal.tenant, valid, after ?? 0, bounds);
   });
-  if (isOperator) return page;
+  if (seesAll) return page;
   return {
     ...page,
     edges: page.edges.map(({ item, cursor }) => ({ item: withoutHash(item), cursor })),
@@ -192,14 +191,14 @@ interface WorkerFilter {
  */
 export async function workers(
   { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
-  { role, tenant }: Principal,
+  principal: Principal,
   { states }: WorkerFilter,
   request: PageRequest,
 ): Promise<ListPage<Worker>> {
   const filter = {
     poolId: pool.id,
     states: states ?? null,
-    tenant: role === 'OPERATOR' ? null : tenant,
+    tenant: seesAllTenants(principal) ? null : principal.tenant,
   };
   return await readPage(request, parseIdCursor, (before, limit) =>
     database.queries.workerPage(filter, before, limit),
@@ -218,7 +217,7 @@ export async function worker(
   const id = parseId<WorkerId>(given);
   const found = id === null ? null : await queries.worker(id);
   if (found?.poolId !== pool.id) return null;
-  if (principal.role === 'OPERATOR') return found;
+  if (seesAllTenants(principal)) return found;
   const session = found.sessionId && (await queries.session(found.sessionId));
   return session && sees(principal, session) ? found : null;
 }

@@ -2,7 +2,7 @@
 import type { PoolStatus, VisibleStatus } from '../../domain/poolStatus.ts';
 import { singleUser } from '../../domain/users.ts';
 import { pullIterator } from '../output/sharedOutput.ts';
-import { type Principal, sees } from '../principal.ts';
+import { type Principal, sees, seesAllTenants } from '../principal.ts';
 import type { QuotaView } from '../quotas/quotas.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -14,7 +14,7 @@ export async function poolStatus(
   { pool, sessions, database, config, quotas }: StatusDeps,
   principal: Principal,
 ): Promise<VisibleStatus> {
-  if (principal.role === 'OPERATOR') return await pool.status();
+  if (seesAllTenants(principal)) return await pool.status();
   const { tenant, users } = principal;
   const userUuid = singleUser(users);
   const mostSessions = quotas.limit('OPEN_SESSIONS', tenant, userUuid) ?? config.maxTotalWorkers;
@@ -74,9 +74,10 @@ type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'
 /** The numbers that the principal may see. An operator sees all of them; others see those of their tenant. */
 export async function metrics(
   { pool, sessions, database, quotas }: MetricsDeps,
-  { role, tenant }: Principal,
+  principal: Principal,
 ): Promise<MetricsView> {
-  if (role === 'OPERATOR') return { of: 'installation', pool: await pool.status() };
+  const { tenant } = principal;
+  if (seesAllTenants(principal)) return { of: 'installation', pool: await pool.status() };
   const { queued, running } = await database.queries.unfinishedOfTenant(tenant);
   return {
     of: 'tenant',

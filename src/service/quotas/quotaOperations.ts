@@ -7,10 +7,9 @@ import {
   quotaIdOf,
 } from '../../domain/quota.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
-import { tenantAsked, validateWord } from '../access/tokens.ts';
-import { actsFor, type Principal } from '../principal.ts';
+import { actsFor, type Principal, tenantAsked } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
+import { refuse, validateUserUuid, validateWholeNumber, validateWord } from '../validate.ts';
 import type { QuotaView } from './quotas.ts';
 
 interface QuotasRequest {

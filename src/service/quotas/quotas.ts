@@ -82,7 +82,7 @@ export interface Quotas {
    * @param queue where the execution would run or wait. Null: it opens a session, for which {@link requireRoom} checks
    * @throws QuotaError if a limit is reached
    */
-  requireExecution(owner: SessionOwner, queue: QueueKey | null): Promise<void>;
+  requireOneExecution(owner: SessionOwner, queue: QueueKey | null): Promise<void>;
 }
 
 export function createQuotas({
@@ -182,7 +182,7 @@ export function createQuotas({
         for (const kind of limitedKinds) requireOneMore(kind, owner, use[kind], now());
       }
     },
-    requireExecution: async (user, queue) => {
+    requireOneExecution: async (user, queue) => {
       const limited = limitsOf(user);
       for (const owner of limited) requireMinute(owner);
       for (const owner of limited) await requireUsage(owner);

@@ -76,7 +76,11 @@ class Record:
         self._stop_after(head, data)
 
     def keep(self, msg_type: str, content: bytes, size: int) -> None:
-        """Keep an output of this size, or drop it and all that follow."""
+        """Keep an output of this size, or drop it and all that follow.
+
+        This saves memory. The gateway enforces the same limit itself, because it does not trust the agent: `takeOutput`
+        in `src/kernel/execution.ts`.
+        """
         self.output_bytes += size
         if size > self._room():
             self._stop_keeping("output_limit", size)

@@ -11,6 +11,9 @@ An execution ends in one of these ways, checked in this order whenever something
                   swallowed the first                       -> timeout
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 
+A caller's interrupt sends one SIGINT. Code that ignores it runs on to its limit: only the limit replaces a kernel. All
+of this happens in the agent, so limits hold even while no gateway is connected.
+
 `Grace` counts the time that a kernel gets beyond the limit. Time without a CPU does not count, because a kernel can
 then neither begin nor end.
 """

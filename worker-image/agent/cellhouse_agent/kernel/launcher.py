@@ -124,13 +124,19 @@ class KernelLauncher:
 
 
 def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of all commands. A session or a command may add variables. Code in a kernel finds the same."""
+    """The environment of all commands. A session or a command may add variables."""
     environment = kernel_environment(cpus, further)
     return {**environment, "PATH": with_users_programs(environment["PATH"])}
 
 
 def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment that a kernel starts with."""
+    """The environment that a kernel starts with.
+
+        `further` has the variables of the egress proxy, if the session has a way out (`egress.py`). Two more are added
+        later: MPLCONFIGDIR (`cellhouse_kernel/preload.py`), and the users' programs on PATH
+        (`cellhouse_kernel/packages.py`). Variables of the session and of the execution are set on top
+        (`cellhouse_kernel/surroundings.py`).
+        """
     threads = str(cpus)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
