@@ -51,8 +51,8 @@ const MAX_CONNECTIONS = 100;
  * @throws Error that says what failed, with the last lines of the server's log
  */
 export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<SocketAddress> {
-  // Other users may pass through the folder but not list it: the server's user must pass. The secret files in it have
-  // mode 0600.
+  // The server's user may be another one than the gateway's, and must get through this folder to the cluster. So other
+  // users may enter the folder, but not list it. The secret files in it have mode 0600.
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });

@@ -11,7 +11,8 @@ import { newId } from './newId.ts';
 const TOKEN_BYTES = 32;
 
 /**
- * Creates the folder if it is missing. Other users may pass through it but not list it: PostgreSQL's user must pass.
+ * Creates the folder if it is missing. Other users may enter it, but not list it: PostgreSQL's user must get through it
+ * to the cluster.
  */
 export function makeDataDir(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });

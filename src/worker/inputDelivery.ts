@@ -71,7 +71,7 @@ export function createInputReader(readInput: Queries['inputIn'], id: ExecutionId
   };
 }
 
-/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
+/** Avoids a tight loop. If the agent does not answer for a long time, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;
 /** An agent without room waits before it answers. This pause limits the calls to an agent that answers at once. */
 const FULL_PAUSE_MS = 100;

@@ -214,7 +214,9 @@ export function operationOf(type: DomainEvent['type']): DurableOperation | undef
   return DURABLE_OPERATIONS.find(({ request }) => request === type);
 }
 
-/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it (`onUnreachable`). */
+/**
+ * Avoids a tight loop. If the agent does not answer for a long time, the worker's channel reports it (`onUnreachable`).
+ */
 const RETRY_DELAY_MS = 500;
 /**
  * How many event ids are remembered, so that repeated requests are ignored. Repeats come within seconds, so fewer would

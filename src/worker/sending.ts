@@ -41,8 +41,8 @@ export interface Sending {
   /** Like {@link Sending.goOn}, for one lane. Called when the kernel of the lane's context is ready. */
   goOnIn(lane: Lane): void;
   /**
-   * Begins the lane's next execution, if one is due. If the lane is empty, begins waiting commands while places are
-   * free.
+   * Begins the lane's next execution, if one is due. If the lane is empty, it also begins commands that wait, until
+   * `maxCommands` of them run.
    */
   beginNext(lane: Lane): void;
   /** Stops holding back the execution's code. Returns whether it was held back until now. */
@@ -130,8 +130,8 @@ export function createSending(deps: SendingDeps): Sending {
     const { next } = lane;
     if (!next || !isLinked() || (lanes.ofCommands.has(lane) && !hasPlace())) return;
     const isSent = isDue(next);
-    // The former holder may have sent the execution's code. Then the agent's messages about the execution may arrive
-    // before it is due here.
+    // The former holder may have sent the code of this execution already. Then messages about the execution may arrive
+    // before its code may be sent from here. So the execution begins now, without sending its code.
     if (!isSent && !next.isTakenOver) return;
     lane.begin(next);
     if (isSent) send(next);
@@ -169,7 +169,7 @@ export function createSending(deps: SendingDeps): Sending {
 
 type Values = Readonly<Record<string, string>> | null;
 
-/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
+/** Avoids a tight loop. If the agent does not answer for a long time, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;
 
 interface VariableDeliveryDeps {

@@ -11,7 +11,7 @@ import { requireTables } from '../migrations/migrate.ts';
 // The hashes of the audit chain, as `migrations/sql/cellhouse_seal.sql` defines them. They are computed here again,
 // because somebody who changes events could also change the functions of the database.
 
-/** The columns of `events` as PostgreSQL's own text, without a cast that this database could define. */
+/** The columns of an event, each as the text that PostgreSQL makes of it. */
 export interface EventText {
   readonly position: number;
   readonly eventId: string;
@@ -217,7 +217,7 @@ function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck 
     for (const day of fromDatabase) {
       if (day.head === computed) continue;
       add(`The links up to ${nameOf(day)} are not those over which the day was closed.`);
-      // With the recorded head, this difference is not reported again for each later day.
+      // Goes on from the recorded head, so that this difference is not reported again for each later day.
       head = Buffer.from(day.head, 'hex');
     }
     for (const given of fromOutside) {

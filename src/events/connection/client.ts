@@ -124,7 +124,7 @@ export interface ClientOptions {
   readonly lockTimeoutMs?: number;
   /**
    * Must be longer than `statementTimeoutMs`. 0: unlimited, so only TCP's keep-alive probes find out that the server is
-   * gone. @default 20,000, or unlimited if `statementTimeoutMs` is
+   * gone. @default 20,000, or 0 if `statementTimeoutMs` is 0
    */
   readonly answerTimeoutMs?: number;
   /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
@@ -210,7 +210,8 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
 }
 
 /**
- * A socket that fails at once. If postgres.js got no socket at all, it would never settle the second query after that.
+ * A socket that fails immediately. If postgres.js got no socket at all, it would reject the query for which it needs
+ * one, but would never settle any later query.
  */
 function deadSocket(): net.Socket {
   const socket = tellErrorWithClose(new net.Socket());
@@ -266,7 +267,10 @@ async function withDeadline<T>(
   }
 }
 
-/** Other queries on the same connection fail with this code, too, and may be repeated. */
+/**
+ * The error for a query without an answer. When the connections are destroyed, all other queries on them fail with the
+ * same code. They may be repeated.
+ */
 function noAnswer(message: string, options?: ErrorOptions): Error {
   return Object.assign(new Error(message, options), { code: NO_ANSWER });
 }

@@ -54,8 +54,9 @@ export async function inPages<Place>(
 }
 
 /**
- * Must be the first step of each transaction. It waits for a running rebuild, which would otherwise write back rows
- * from events that it has read before. Then it waits for its turn among removals and commits.
+ * Must be the first step of each transaction. First it waits for a running rebuild. Otherwise, the rebuild could read
+ * an event before it is forgotten, and afterwards restore its old content to a row. Then it waits for its turn among
+ * removals and commits.
  */
 export async function lockForgetting(sql: Sql): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REBUILD})`;

@@ -1,13 +1,13 @@
 /** The class of all advisory locks here: the first of their two numbers. */
 export const LOCK_CLASS = 1_667_788_661;
 /**
- * Commits take it shared (`migrations/sql/cellhouse_commit.sql`). A rebuild, which compares rows with events, takes it
- * exclusively.
+ * Commits take it shared (`migrations/sql/cellhouse_commit.sql`), and so do removals of events. A rebuild takes it
+ * exclusively while it compares rows with events.
  */
 export const COMMITS = 1;
 /**
- * A rebuild holds it from its first read of an event to its end. Everything that changes recorded events takes it, too.
- * Otherwise the rebuild would write back rows from events that it has read before.
+ * A rebuild holds it from its first read of an event to its end. Forgetting, which changes recorded events, takes it,
+ * too. Otherwise, a rebuild could read an event before it is changed, and afterwards restore its old content to a row.
  */
 export const REBUILD = 4;
 /**

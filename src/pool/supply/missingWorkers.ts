@@ -72,8 +72,8 @@ const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
 /**
- * How long room is left for a user of another gateway whose turn it is. That gateway takes the room within
- * milliseconds, unless it is slow or has just stopped.
+ * How long room is left for a user who waits at another gateway and whose turn it is. That gateway takes the room
+ * within milliseconds, unless the gateway is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /** How many idle workers that serve nobody are ended in one check. The next check ends more. */
@@ -259,7 +259,10 @@ function countOf<T>(values: Iterable<T>): Map<T, number> {
   return counts;
 }
 
-/** Remembers since when room is left for other gateways. Calls `onOver` when it was left for {@link FAIR_YIELD_MS}. */
+/**
+ * Remembers how long room has been left for other gateways. Calls `onOver` when it has been left for
+ * {@link FAIR_YIELD_MS}.
+ */
 function createYielding(onOver: () => void) {
   let since: number | null = null;
   let timer: NodeJS.Timeout | undefined;

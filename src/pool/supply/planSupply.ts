@@ -1,7 +1,7 @@
 /**
  * Decides which workers a gateway makes now: of which environments, and which idle workers make way for them. All
- * gateways use the same order of turns ({@link fairOrder}), so none of them takes room from a user of another gateway
- * whose turn comes first. Pure.
+ * gateways use the same order of turns ({@link fairOrder}). So no gateway takes room from a user who waits at another
+ * gateway and whose turn comes first. Pure.
  */
 import { countByEnvironment, type WaitingPlace } from '../../domain/poolStatus.ts';
 import { fairOrder, type Shares, type Turn } from './fairOrder.ts';
@@ -48,8 +48,8 @@ export interface Wanted {
 interface SupplyPlan {
   readonly make: readonly Wanted[];
   /**
-   * Whether room, or an idle worker that could make way, is left for a user of another gateway although a user waits
-   * here.
+   * Whether something is left for a user of another gateway (room, or an idle worker that could make way) while a user
+   * of this gateway still needs a worker.
    */
   readonly isLeft: boolean;
 }
@@ -78,7 +78,7 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   const wanted = countByEnvironment(waiting);
   let { room, outdated } = state;
   const spare = new Map<string | null, number>();
-  /** By environment, how many workers are missing: users wait for them, and they are neither idle nor being made. */
+  /** By environment, the number of waiting users minus the number of workers that are idle or being made. */
   const unmade = new Map<string | null, number>();
   for (const [environment, count] of wanted) {
     const { idle, starting } = state.stock.get(environment) ?? NONE;
@@ -104,8 +104,8 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
   return {
     takeRoom,
     /**
-     * Null: there is neither room nor an idle worker that may make way. If enough workers of the environment are idle
-     * or being made, no idle worker makes way for it.
+     * Takes room for a worker of this environment, or else an idle worker that makes way for it. No idle worker makes
+     * way if enough workers of the environment are idle or being made. Null: there is nothing to take.
      */
     take: (environment: string | null): Wanted | null => {
       const missing = unmade.get(environment) ?? 0;
@@ -119,8 +119,8 @@ function createFree(state: SupplyState, waiting: readonly WaitingPlace[]) {
 
 /**
  * In the order of the turns, assigns to each waiting user an idle worker, a worker that is being made, or room for a
- * new one. This gateway makes no more workers of an environment than its own users need. Users of other gateways may
- * still get some of them. Further room is left for the gateways where those users wait.
+ * new one. This gateway makes no more workers of an environment than its own users need, whichever users get them in
+ * the end. All other room is left for the gateways where the other users wait.
  */
 function forWaiting(
   state: SupplyState,

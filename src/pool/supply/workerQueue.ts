@@ -25,7 +25,7 @@ interface Waiter extends WaitingPlace {
   giveUp(error: Error): void;
 }
 
-/** Creates a waiting request of the user with this place. `outcome` is the promise for the request's caller. */
+/** Creates a waiting request. `place` says whose it is. `outcome` is the promise that the request's caller gets. */
 function createWaiter<T>(
   place: WaitingPlace,
   attempt: (worker: Worker) => Promise<T>,
@@ -90,16 +90,19 @@ export function poolExhausted(
   );
 }
 
-/** Limit of a request's last chance: a few short database queries. If they take longer, the database counts as away. */
+/**
+ * How long a request's last chance may take. It consists of a few short database queries. If they take longer, the
+ * database counts as away.
+ */
 const LAST_CHANCE_MS = 2_000;
 /**
- * How long an idle worker is left for a user of another gateway whose turn it is. That gateway takes the worker within
- * milliseconds, unless the gateway is slow or has just stopped.
+ * How long an idle worker is left for a user who waits at another gateway and whose turn it is. That gateway takes the
+ * worker within milliseconds, unless the gateway is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /**
- * At most this many waiting users are reported to other gateways. It is more than the workers that become idle at the
- * same time.
+ * At most this many waiting users are reported to other gateways. That is enough, because fewer workers become idle at
+ * the same time.
  */
 const MAX_PLACES_TOLD = 128;
 
@@ -129,7 +132,10 @@ interface WorkerQueueDeps {
 /** The user who makes a request, and the environment whose worker the user needs. */
 export type Who = Pick<WaitingPlace, 'tenant' | 'user' | 'environment'>;
 
-/** Has `leave` called when nobody wants a worker for the request any more. Returns a function that cancels this. */
+/**
+ * Registers `leave`, which is called when nobody wants a worker for the request any more. Returns a function that
+ * removes it again.
+ */
 export type OnGone = (leave: (error: Error) => void) => () => void;
 
 interface WorkerQueue {
@@ -297,7 +303,7 @@ function firstTurns(users: readonly Waiter[], weights: Shares['weights']): Waiti
 }
 
 /**
- * Remembers since when workers are left for other gateways. Calls `onOverdue` when one was left for
+ * Remembers how long each worker has been left for other gateways. Calls `onOverdue` when one has been left for
  * {@link FAIR_YIELD_MS}.
  */
 function createYielding(onOverdue: () => void) {

@@ -55,7 +55,7 @@ export interface SocketExtra {
   readonly tryLater: () => void;
   /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
   readonly calls: Map<string, () => void>;
-  /** Called when a call has ended, before its answer is sent. */
+  /** Called when a call has ended: after its result is sent, but before the `complete` message that follows it. */
   readonly onCallEnd: () => void;
 }
 
@@ -87,8 +87,8 @@ export function webSocketOperations(
   ): Promise<ExecutionArgs | GraphQLError[]> {
     const { principal } = extra;
     if (!principal) throw new Error('An operation on a connection without a principal.');
-    // Waits only if necessary. After a wait, all operations that arrived together count when the first is checked
-    // below. If they are too many, all of them are refused.
+    // If it is unknown whether the token is still valid, the operation waits here. Operations that have waited together
+    // are all counted before the first of them is checked below. So if they are too many, all of them are refused.
     const known = principal.tokenEnd.fresh();
     if (known !== null) await known;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)

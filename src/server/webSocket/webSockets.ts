@@ -262,7 +262,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       },
       tryLater: () => closeSoon(socket, TRY_AGAIN_LATER, 'The database is away'),
       calls: new Map(),
-      // Deferred, so that the answer of the call is sent first.
+      // Deferred, so that the `complete` message of the call is sent first.
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
     };
     connections.set(socket, extra);

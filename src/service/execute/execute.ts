@@ -132,7 +132,10 @@ export type OwnNews =
 interface FollowedExecution {
   /** As accepted. */
   readonly execution: Execution;
-  /** Produced as the caller reads them. They end when the caller has gone, but the execution goes on. */
+  /**
+   * Each piece of news is produced when the caller asks for it. When the caller has gone, there is no more news, but
+   * the execution goes on.
+   */
   readonly news: AsyncIterable<OwnNews>;
 }
 
@@ -143,8 +146,8 @@ type FollowDeps = RunDeps & Pick<ServiceDeps, 'sharedOutput' | 'stopping'>;
  * is durable. At the gateway that holds the worker, following the execution needs no query. If the gateway stops before
  * the execution is durable, the call may never settle, because the server closes its connection. The caller then learns
  * nothing, even if the code was accepted.
- * @param gone aborted when the caller no longer listens. It must be aborted at some time, unless the news were read to
- * their end.
+ * @param gone aborted when the caller no longer listens. It must be aborted at some time, unless the caller has read
+ * the news to the end.
  */
 export function executeFollowed(
   deps: FollowDeps,

@@ -75,7 +75,7 @@ const MIN_TIMEOUT_MS = 1;
  */
 const MAX_COMMAND_BYTES = 131_071;
 
-/** A caller's request. The configuration has the defaults of optional fields. */
+/** A caller's request. {@link validateRequest} fills in the defaults of optional fields. */
 export interface ExecuteRequest {
   readonly userUuid: string;
   readonly code: string;
@@ -93,20 +93,21 @@ export interface ExecuteRequest {
   /** Whether a cell is kept in the history, and takes a number. True by default, unless the cell is silent. */
   readonly storeHistory?: boolean | null | undefined;
   /**
-   * Expressions that are evaluated after a cell that has ended without an error. The results are an output,
-   * `expressions`.
+   * Expressions that are evaluated after a cell that has ended without an error. One output of the kind `expressions`
+   * has all the results.
    */
   readonly userExpressions?: readonly UserExpression[] | null | undefined;
   readonly allowInput?: boolean | null | undefined;
   readonly pty?: Terminal | null | undefined;
   /**
-   * A cell of a notebook, whose client decides how long it waits. The code may be empty. The time limit may be as long
-   * as that of a command, and is that long by default.
+   * Whether this is a cell of a notebook. Its code may be empty. Its client decides how long to wait for it. So its
+   * time limit may be as long as a command's, and by default it is the longest that is allowed.
    */
   readonly isNotebookCell?: boolean | null | undefined;
   /**
-   * A command that its client identifies by process id, so the worker must be able to report the id. The client decides
-   * how long it waits. If its time limit is missing or too long, the command gets the longest one that is allowed.
+   * Whether this is a command that its client identifies by process id. The worker must then be able to report the id.
+   * The client decides how long to wait for the command. So if `timeoutMs` is missing or too long, the command gets the
+   * longest time limit that is allowed.
    */
   readonly isProcess?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;

@@ -36,7 +36,7 @@ export interface AtOffset {
 export type ContextNews = KernelNews | (ExecutionNews & AtOffset);
 
 export interface FollowContextOptions {
-  /** Aborted when the follower goes. The news end then. */
+  /** Aborted when the follower goes. From then on there is no more news. */
   readonly gone: AbortSignal;
   /**
    * The follower's name. A follower that returns under the same name gets what it missed. Null: nothing is remembered.
@@ -46,7 +46,7 @@ export interface FollowContextOptions {
 
 export interface FollowedContext {
   readonly kernel: KernelView;
-  /** The follower pulls the news, so only requested executions pile up if it is slow. The news end after `gone`. */
+  /** The follower pulls the news, so only requested executions pile up if it is slow. `gone` ends the news. */
   readonly news: AsyncIterable<ContextNews>;
   /** Must be called when the follower has got the news with this offset, and all news before it. */
   reached(offset: ContextOffset): void;
