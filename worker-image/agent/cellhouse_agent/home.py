@@ -23,7 +23,7 @@ from cellhouse_agent.usage.container import CGROUP_ROOT, CounterFile
 from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES
 from cellhouse_files.inotify import queued_bytes
 
-# A scan takes some milliseconds. On a machine that is too busy for it, the end of an execution waits only this long.
+# A scan takes a few milliseconds. On a machine that is too busy for it, the end of an execution waits only this long.
 SCAN_TIMEOUT_SECONDS = 1.0
 # A home with too many entries is scanned again no more often than this.
 RENEW_PAUSE_SECONDS = 1.0

@@ -15,11 +15,11 @@ from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.turns import Turns
 
-# The limits of one watcher. Each entry costs some hundred bytes and its path while the watcher lives, and time at each
+# The limits of one watcher. Each entry costs a few hundred bytes and its path while the watcher lives, and time at each
 # look.
 MAX_WATCHED_ENTRIES = 10_000
 MAX_WATCHED_PATH_BYTES = 1_048_576
-# A turn is some milliseconds. Opening a folder takes as long as looking at some entries.
+# A turn takes a few milliseconds. Opening a folder takes as long as looking at several entries.
 EFFORT_PER_TURN = 1_000
 EFFORT_OF_FOLDER = 10
 TOO_MANY = "too_many_watched"

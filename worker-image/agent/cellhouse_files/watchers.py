@@ -26,7 +26,8 @@ class WatchOptions(NamedTuple):
 
     path: bytes
     is_recursive: bool
-    # Whether an event is reported together with the entry that has the event's name at the time of the report.
+    # Whether events are reported with entries. An event's entry is that of the file or folder that has the event's name
+    # when the event is reported.
     has_entries: bool
     # How long it is kept if nobody asks it.
     keep_seconds: float
@@ -37,8 +38,8 @@ class Watcher:
 
     def __init__(self, options: WatchOptions, hidden: Container[bytes]) -> None:
         self.options = options
-        # Events are fetched from the left. A watcher looks again only when none is left, so they are at most the events
-        # of one look.
+        # Events are fetched from the left. A watcher looks again only when this queue is empty, so the queue does not
+        # grow while nobody fetches.
         self.events: deque[Event] = deque()
         self._hidden = hidden
         self._snapshot: Snapshot = {}
@@ -49,7 +50,7 @@ class Watcher:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether nobody has asked it for too long."""
+        """Whether its `keep_seconds` have passed since somebody last asked it."""
         return time.monotonic() > self._kept_until
 
     def begin(self) -> Turns[None]:
@@ -60,7 +61,8 @@ class Watcher:
     def look(self) -> Turns[None]:
         """Find out what has happened, unless there are events from before; raises OSError or Refused.
 
-        If several callers ask at once, the look that began last counts, and what the others saw is dropped.
+        Several callers may ask at once. What a look has seen is dropped if a look that began later has ended before it,
+        or if another look has meanwhile left events that nobody has fetched.
         """
         self.use()
         if self.events:
@@ -97,7 +99,7 @@ class Watcher:
 class Watchers:
     """All watchers of a worker, by their ids. They end with the helper.
 
-    Keeps each watcher until it is ended, or until nobody has asked it for its `keep_seconds`.
+    Keeps each watcher until it is ended, or until its `keep_seconds` have passed since somebody last asked it.
     """
 
     def __init__(self) -> None:
@@ -127,7 +129,7 @@ class Watchers:
         del self._watchers[watcher_id]
 
     def forget_unused(self) -> None:
-        """Drop those that nobody has asked for too long."""
+        """Drop each watcher for which `is_forgotten` holds."""
         for watcher_id in [id for id, watcher in self._watchers.items() if watcher.is_forgotten]:
             del self._watchers[watcher_id]
 

@@ -56,7 +56,7 @@ def _begin_anew(modules: list[str]) -> NoReturn:
 
 
 def _check(name: str) -> str | None:
-    """Import the module in a fork of this process. Returns what is wrong with it, in a line."""
+    """Import the module in a fork of this process. Returns a line about what is wrong with it; None if nothing is."""
     read, write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
@@ -94,7 +94,7 @@ def _run_forked(name: str, report: int) -> NoReturn:
 
 
 def _left_behind(name: str, before: set[str]) -> str | None:
-    """Report what the module has left behind, in a line; None if it has left nothing."""
+    """One line that says what the module has left behind; None if it has left nothing."""
     if threads := _threads_that_stay():
         return f"{name} left {_counted(len(threads), 'thread')} running: {', '.join(threads)}"
     if descriptors := sorted(_descriptors() - before):

@@ -31,9 +31,9 @@ from cellhouse_kernel.privileges import HOME
 IMAGE_PYTHON = "/usr/lib/cellhouse/bin/python3"
 # The Python of user code and of the programs that it starts.
 PYTHON = "/usr/bin/python3"
-# The argument of the worker's first fork server. Only the first one may import the modules that the environment names
-# (preload.py): no code of the user has run yet. Such a module may read files of the home, which can name code to run,
-# and a fork server has privileges.
+# The argument of the worker's first fork server. Only this one may import the modules that the environment names
+# (preload.py), because no code of the user has run yet. Such a module may read files of the home, and run code that
+# they name. In a later fork server, that could be code of the user, with the fork server's privileges.
 FIRST_FORK_SERVER = "first"
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
@@ -52,7 +52,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
 def find_packages() -> None:
     """From now on, find the environment's packages, before Debian's; do nothing if that was done already.
 
-    Call it as another user than root: it runs the `.pth` files of Debian's packages.
+    Call it as a user other than root: it runs the `.pth` files of Debian's packages.
     """
     if sys.prefix == sys.base_prefix:
         return

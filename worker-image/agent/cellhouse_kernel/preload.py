@@ -5,8 +5,8 @@ The image names the libraries that most code imports (LIBRARIES_FILE), and an en
 built, but it cannot check whether a module reads what user code can write. So the modules of an environment are
 imported only before there is any user code (fork_server.py).
 
-A kernel that is executed, not forked, imports the same modules at its own start. Either way, ipykernel is imported
-within `prepare_imports`, and a kernel first calls `prepare_environment`.
+A kernel that is executed, not forked, imports only what it needs itself, and its code imports the rest. Either way,
+ipykernel is imported within `prepare_imports`, and a kernel calls `prepare_environment` when it starts.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ KERNEL_MODULES = (
     "faulthandler",
     "ipykernel.debugger",
 )
-# Lists of modules, one a line. Only root of the image can write them: user code cannot. The first one comes with the
-# image (worker-image/etc), the build of an environment writes the second one.
+# Lists of modules, one a line. User code cannot write them, because they belong to root. The first one comes with the
+# image (worker-image/etc), and the build of an environment writes the second one.
 LIBRARIES_FILE = Path("/usr/share/cellhouse/libraries.txt")
 PRELOAD_FILE = Path("/usr/share/cellhouse/preload.txt")
 # The longest report on one module that failed.
@@ -83,7 +83,7 @@ def modules_in(file: Path) -> list[str]:
 
 
 def import_problem(name: str) -> str | None:
-    """Import a module. Returns what is wrong with it if that fails, in a line."""
+    """Import a module. If that fails, returns one line that says what is wrong with the module."""
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -101,7 +101,8 @@ def _private_matplotlib_folder() -> Iterator[None]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-", dir="/tmp"))
     except OSError:
-        # The disk is full. Matplotlib cannot write to the image's folder and makes one of its own, or is not imported.
+        # The disk is full. Matplotlib cannot write to the image's folder, so it tries to make one of its own. If that
+        # fails, too, matplotlib cannot be imported.
         os.environ["MPLCONFIGDIR"] = str(IMAGE_MATPLOTLIB_DIR)
         yield
     else:
@@ -125,8 +126,8 @@ def _forget_matplotlib_folder() -> None:
 def prepare_environment() -> None:
     """Give matplotlib a writable folder that already holds the image's font cache.
 
-    Matplotlib wants its folder writable and warns otherwise; with the cache of the image in it, the first figure needs
-    no search for fonts. A full or hostile /tmp must not keep a kernel from starting: then matplotlib makes its own.
+    Matplotlib warns if it cannot write to its folder. With the image's font cache, the first figure needs no search for
+    fonts. If no folder can be made in /tmp, the kernel starts even so, and matplotlib chooses a folder itself.
     """
     # IPython names each cell after a file in the temporary folder. Python would look for a folder that it can write to:
     # on a full disk there is none, and not even code that deletes files would run.

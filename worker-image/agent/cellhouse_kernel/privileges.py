@@ -53,7 +53,8 @@ LOAD_CALL_NUMBER, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 CALLS = (294, 254, 255) if os.uname().machine == "x86_64" else (26, 27, 28)
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# A process makes some hundred calls when it gives up its privileges. So the arguments of each call are converted in C.
+# A process makes about two hundred calls when it gives up its privileges. So the arguments of each call are converted
+# in C.
 _raw_prctl = _libc.prctl
 _raw_prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 

@@ -22,8 +22,8 @@ from IPython.lib.pretty import _repr_pprint
 from traitlets import Instance
 
 # All code that IPython may have to change has one of these: a beginning that must be removed (blank lines, an indent, a
-# prompt), a `?`, a `!` or `%` that is no operator, a line that begins with one of `,;/%!`, or a line end that is not
-# Python's.
+# prompt), a `?`, a `!` or `%` that is not an operator, a line that begins with one of `,;/%!`, a tab (it may be an
+# indent), or a line end that is not Python's.
 SPECIAL = re.compile(
     r"""
     \A\s | ^[ \t]*(?:>>>|\.\.\.|[,;/%!]) | \.\.\.: | In[ ]\[
@@ -42,7 +42,8 @@ PLAIN_TYPES = frozenset(
 
 # The text of these is their `repr`, on one line.
 REPR_TYPES = frozenset({int, str, bytes})
-# Far below Python's limit of 4,300 digits. IPython's own way copes with that limit.
+# Far below 4,300 digits: Python refuses the `repr` of a longer number. IPython's formatter gets all larger numbers, and
+# shows that error.
 MAX_REPR_BITS = 1_024
 
 # The size of a hash that only has to tell cells apart.
@@ -65,9 +66,9 @@ class QuickTransformerManager(TransformerManager):
         return [*self.cleanup_transforms], [*self.line_transforms], [*self.token_transformers]
 
     def transform_cell(self, cell: str) -> str:
-        """Return the cell as Python. IPython's prefilter handles what depends on the shell's state, such as automagic.
+        """Return the cell as Python. Raises any error of a transformer that the user has added.
 
-        Raises what a transformer of the user raises.
+        The result does not depend on the shell's state. What does, such as automagic, is left to IPython's prefilter.
         """
         if SPECIAL.search(cell) or self._usual != self._steps() or not has_plain_indents(cell):
             return str(super().transform_cell(cell))
@@ -205,7 +206,7 @@ class QuickShell(ZMQInteractiveShell):
         self._cell = _Cell(raw_cell)
 
     def transform_cell(self, raw_cell: str) -> str:
-        """The cell as plain Python. Raises what a transformer of the user's raises."""
+        """The cell as plain Python. Raises any error of a transformer that the user has added."""
         cell = self._cell
         if cell is None or cell.raw is not raw_cell:
             return str(super().transform_cell(raw_cell))

@@ -187,7 +187,7 @@ class Command:
             self._order = -1
 
 
-# Every present terminal emulator understands what programs send to a terminal of this type.
+# Every modern terminal emulator understands what programs send to a terminal of this type.
 TERMINAL_TYPE = "xterm-256color"
 SHELL = ("/bin/bash", "-c")
 # The longest argument that Linux accepts: MAX_ARG_STRLEN, less the NUL at its end.

@@ -302,7 +302,7 @@ def ended_command(command: Command, finished_at: float, was_oom: bool, peak_byte
 
 
 def signal_name(number: int) -> str:
-    """Such as SIGKILL; SIG and the number if it has no name."""
+    """The name of a signal, such as SIGKILL. For a signal without a name: SIG and its number."""
     try:
         return signal.Signals(number).name
     except ValueError:

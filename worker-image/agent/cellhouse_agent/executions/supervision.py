@@ -3,13 +3,14 @@
 An execution ends in one of these ways, checked in this order whenever something has changed:
 
     done          the kernel is free again                  -> finished | timeout | interrupted
-    died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
-    restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    stuck         its time is over and it never began: a leftover of an earlier execution keeps the kernel busy
-                  and ignored SIGINT                        -> timeout | interrupted, fresh kernel
-    limit         its time is over: SIGINT, then the grace time with another SIGINT, in case the code
-                  swallowed the first                       -> timeout
+    died          the kernel's process has ended            -> kernel_died | out_of_memory | timeout, fresh kernel
+    restart       someone asked for a fresh kernel          -> interrupted | timeout, fresh kernel
+    stuck         the execution's time is over, and its code never began: a leftover of an earlier execution keeps the
+                  kernel busy, and ignored SIGINT           -> timeout | interrupted, fresh kernel
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
+
+When the execution's time is over, the code gets SIGINT, and the grace time begins. In the middle of the grace time, the
+code gets another SIGINT, in case it swallowed the first.
 
 A caller's interrupt sends one SIGINT. Code that ignores it runs on to its limit: only the limit replaces a kernel. All
 of this happens in the agent, so limits hold even while no gateway is connected.
@@ -121,7 +122,8 @@ class Supervision:
     def _verdict(self) -> Verdict | None:
         """How the execution has ended; None while it runs."""
         kernel, execution = self.kernel, self.execution
-        # If the limit was over before the code began, the interrupt for a leftover may have ended the code itself.
+        # `_take_up` is set if the code had not begun when its time was over. If it has begun since, the interrupt for a
+        # leftover may have ended it.
         is_timeout = self._grace is not None or self._take_up is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
         if execution.is_done:
@@ -263,7 +265,7 @@ def without_reply(outcome: str) -> Verdict:
 def grace_of(
     kernel: Kernel, sampler: UsageSampler, seconds: float, clock: Callable[[], float]
 ) -> Grace:
-    """The grace time of interrupted code in this kernel. `sampler` measures it, with all that it has started."""
+    """A grace time for this kernel. `sampler` measures the CPU time of the kernel and of all that it has started."""
 
     def see() -> Sight:
         cpu = kernel.cpu()

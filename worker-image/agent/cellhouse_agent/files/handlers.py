@@ -146,7 +146,7 @@ class ContentHandler(TransferHandler):
         await self.take_body(lambda pieces: self._write(fields, pieces))
 
     async def _write(self, fields: Fields, pieces: AsyncIterator[memoryview]) -> Fields:
-        """Begin a writing, write what comes, and finish or give up the writing."""
+        """Begin to write the file, write what comes, and then finish or give up."""
         begun = await self.helper.ask("write", fields)
         writing = {"writing": begun.fields["writing"]}
         descriptor = begun.descriptor
@@ -187,7 +187,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ArchiveHandler(TransferHandler):
-    """GET and PUT /files/archive: a folder as one stream. The helper makes or unpacks it, behind a pipe."""
+    """GET and PUT /files/archive: a folder as one stream.
+
+    The helper makes or unpacks the archive. A pipe carries it between the helper and the agent.
+    """
 
     async def send(self) -> None:
         """Send an archive in chunks. The last one is sent only if the archive is complete."""
@@ -246,8 +249,9 @@ class ArchiveHandler(TransferHandler):
             pipe.close()
 
     async def _begin(self, do: str, fields: Fields, end: int) -> asyncio.Task[Answered]:
-        """Send the order, with one end of a pipe."""
+        """Send the helper this order and one end of a pipe. The caller may then close that end."""
         task = asyncio.create_task(self.helper.stream(do, fields, end))
+        # Let the task begin. It sends the end before it first waits.
         await asyncio.sleep(0)
         return task
 

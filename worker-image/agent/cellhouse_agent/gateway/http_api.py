@@ -1,4 +1,4 @@
-"""The HTTP requests of docs/internals/worker-protocol.md: hands each to its operation, and says how it is refused."""
+"""Answers the HTTP requests of docs/internals/worker-protocol.md with the results of operations, or with refusals."""
 
 from __future__ import annotations
 

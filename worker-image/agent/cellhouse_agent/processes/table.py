@@ -1,4 +1,4 @@
-"""Looks at the container's processes, in /proc/<pid>/stat, which any user may read, and signals them."""
+"""Looks at the container's processes, and sends them signals. It reads /proc/<pid>/stat, which any user may read."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ class ProcessEntry(NamedTuple):
     """What one look at a process shows."""
 
     parent: int
-    # In clock ticks since boot. A process id and a start name a process for ever.
+    # In clock ticks since boot. No two processes ever have the same id and the same start.
     start: int
-    # In clock ticks: the CPU time of its threads, and that of the children that it has waited for and of their
-    # children.
+    # The CPU time of all its threads, in clock ticks.
     own_ticks: int = 0
+    # The CPU time of the children that it has waited for, in clock ticks. This includes the time of those descendants
+    # that the children had waited for.
     children_ticks: int = 0
     # This includes memory that it shares with others.
     resident_pages: int = 0
@@ -103,7 +104,8 @@ def send_signal(pid: int, start: int, number: signal.Signals) -> None:
     handle = _open_handle(pid)
     try:
         # Checked after the handle was opened: if the process is still the same, the handle refers to it. Without a
-        # handle, nobody can get its id in so short a time, since ids are given out one after another.
+        # handle, the signal goes to the id. No other process can get the id in so short a time, since ids are given
+        # out one after another.
         if start_of(pid) != start:
             return
         if handle is None:

@@ -26,7 +26,7 @@ LONG = b"././@LongLink"
 
 @dataclass(frozen=True)
 class Header:
-    """One member. `name` has no limit here."""
+    """One member. `name` and `link` may be longer than their fields in a block."""
 
     name: bytes
     kind: bytes

@@ -31,7 +31,7 @@ from cellhouse_files.writing import (
     tags_field,
 )
 
-# Copying this much of an old file takes some milliseconds: a turn.
+# Copying this much of an old file takes a few milliseconds: a turn.
 COPY_BYTES = 4 * 1_048_576
 NEW_FOLDER_MODE = 0o755
 FOLDERS_PER_TURN = 100

@@ -19,14 +19,15 @@ from cellhouse_files.turns import Turns, Wait
 MAX_PAGE_ENTRIES = 1_000
 MAX_PAGE_BYTES = 4 * 1_048_576
 MAX_DEPTH = 32
-# A folder with more names is not listed: the time to look at them is spent for each page again.
+# The most names that are looked at for one page, in all its folders together. Each page reads its folders from the
+# beginning, so each page takes that time again.
 MAX_FOLDER_ENTRIES = 1_000_000
-# A turn is some milliseconds.
+# Looking at this many names takes a few milliseconds: a turn.
 ENTRIES_PER_TURN = 2_000
 
 
 def stat_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """The entry of a path: of a link itself, or with `follow` of what it leads to."""
+    """The entry of a path. For a link, this is the link's own entry or, with `follow`, that of its target."""
     yield from ()
     path = path_field(fields)
     if fields.get("follow") or path == b"/":
@@ -63,7 +64,7 @@ def _position(after: str | None) -> tuple[bytes, ...]:
 
 
 def position_of(names: tuple[bytes, ...]) -> str:
-    """The value of `after` with which a listing goes on behind this entry."""
+    """The value of `after` for a page that begins after this entry."""
     return base64.urlsafe_b64encode(b"/".join(names)).decode()
 
 
@@ -99,7 +100,7 @@ class Listing:
     def add_entries(
         self, folder: int, names: tuple[bytes, ...]
     ) -> Generator[Wait | None, None, None]:
-        """Add the entries of an open folder, which is closed then."""
+        """Add the entries of an open folder, and close the folder."""
         try:
             reading = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         finally:
@@ -107,8 +108,8 @@ class Listing:
         try:
             position = self._position_in(names)
             while True:
-                # As many names as fit, and two more: an earlier page may have had the first, and the last shows whether
-                # more follow.
+                # As many names as fit, and two more: the first name may have been on an earlier page, and the last one
+                # shows whether more follow.
                 count = self._limit - len(self._entries) + 2
                 found = yield from self._names_after(reading, position, count)
                 for name in found:
@@ -117,7 +118,7 @@ class Listing:
                     yield from self._add(reading, (*names, name))
                 if self._is_full or len(found) < count:
                     return
-                # Some have vanished meanwhile, so there is room for those behind them.
+                # Some of these entries have vanished meanwhile, so the page has room for further names.
                 position = found[-1] + b"\0"
         finally:
             os.close(reading)
@@ -147,7 +148,7 @@ class Listing:
         return heapq.nsmallest(count, names)
 
     def _add(self, folder: int, names: tuple[bytes, ...]) -> Generator[Wait | None, None, None]:
-        """Add an entry, unless an earlier page had it, and the entries below it."""
+        """Add an entry and the entries below it. What an earlier page had is left out."""
         path = b"/".join((self._root.rstrip(b"/"), *names))
         try:
             entry = entry_at(path, folder, names[-1])
