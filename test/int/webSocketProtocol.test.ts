@@ -205,6 +205,29 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
+  it('are in flight until they have ended, also if another one gets their id meanwhile', async () => {
+    const ends: (() => void)[] = [];
+    const execute = () =>
+      new Promise<never>((_, reject) => {
+        ends.push(() => reject(new DomainError('QUEUE_FULL', 'The queue is full.')));
+      });
+    const { connect, origin } = await startTransport(memoryService({ execute }));
+    const inFlight = async () => {
+      const answer = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
+      return /^cellhouse_calls_in_flight (\d+)$/m.exec(await answer.text())?.[1];
+    };
+    const connection = await connect();
+    const run = 'mutation { execute(input: { userUuid: "u", code: "1" }) { id } }';
+    for (let count = 1; count <= 2; count += 1) {
+      subscribe(connection, '1', run);
+      await expect.poll(() => ends.length).toBe(count);
+      if (count === 1) connection.send({ id: '1', type: 'complete' });
+    }
+    expect(await inFlight()).toBe('2');
+    for (const end of ends) end();
+    await expect.poll(inFlight).toBe('0');
+  });
+
   it('run side by side, and each is completed separately', async () => {
     const connection = await acknowledged();
     subscribe(connection, 'stream', FOLLOW);

@@ -423,6 +423,29 @@ describe('the worker queue', () => {
     expect(queue.waiting).toBe(0);
   });
 
+  it('keeps a request waiting whose environment was not asked for in a round', async () => {
+    const { queue, source, add, take } = setUp();
+    const user = newId<SessionId>();
+    // A user's second request has no place in the line, and another request joins while idle workers are being read.
+    const plain = queue.claim(named(user), take, WAIT_MS);
+    const second = queue.claim(named(user, 'default', 'art'), take, WAIT_MS);
+    const joined = queue.claim(named(newId(), 'default', 'science'), take, WAIT_MS);
+    const ends = Promise.allSettled([plain, second, joined]);
+    await settled();
+    expect(queue.waiting).toBe(3);
+    const [worker] = add();
+    await settled();
+    expect(queue.waiting).toBe(2);
+    source.gone = ['art'];
+    queue.wake();
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await ends).toMatchObject([
+      { value: worker },
+      { reason: { message: expect.stringContaining('open-session') } },
+      { reason: { message: expect.stringMatching(/^exhausted/) } },
+    ]);
+  });
+
   it('refuses all waiting callers when it closes', async () => {
     const { queue, take } = setUp();
     const claims = [queue.claim(someone(), take, WAIT_MS), queue.claim(someone(), take, WAIT_MS)];

@@ -180,8 +180,10 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     const elsewhere = await deps.elsewhere();
     const wanted = countByEnvironment([...line(waiters), ...elsewhere]);
     const idle = await deps.candidates(wanted);
+    // Nothing is known of the environments of requests that have joined since, and of users' further requests.
+    const isGone = (name: string | null) => wanted.has(name) && !idle.has(name);
     for (const waiter of [...waiters])
-      if (!idle.has(waiter.environment)) waiter.giveUp(new ConcurrencyError('open-session'));
+      if (isGone(waiter.environment)) waiter.giveUp(new ConcurrencyError('open-session'));
     const isScarce = [...idle].some(
       ([name, { length }]) => length > 0 && length < (wanted.get(name) ?? 0),
     );

@@ -53,8 +53,11 @@ export interface SocketExtra {
   readonly holdTo: (token: Principal['tokenEnd']) => void;
   /** Closes the connection, because its token cannot be checked at the moment. */
   readonly tryLater: () => void;
-  /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
-  readonly calls: Map<string, () => void>;
+  /**
+   * The calls in flight, by the payload of the message that began each. An id would not do: a client may complete a call
+   * that still runs, and give its id to another one. Each function tells `InFlight` that its call has ended.
+   */
+  readonly calls: Map<SubscribePayload, () => void>;
   /** Called when a call has ended: after its result is sent, but before the `complete` message that follows it. */
   readonly onCallEnd: () => void;
 }
@@ -82,7 +85,6 @@ export function webSocketOperations(
 
   async function prepare(
     { extra, subscriptions }: SocketContext,
-    id: string,
     payload: SubscribePayload,
   ): Promise<ExecutionArgs | GraphQLError[]> {
     const { principal } = extra;
@@ -100,7 +102,7 @@ export function webSocketOperations(
     if (problems.length > 0) return [...problems];
     const contextValue = await pipeline.contextFactory();
     const operation = getOperationAST(document, payload.operationName)?.operation;
-    if (operation && operation !== 'subscription') extra.calls.set(id, inFlight.begin());
+    if (operation && operation !== 'subscription') extra.calls.set(payload, inFlight.begin());
     return {
       schema: pipeline.schema,
       document,
@@ -114,9 +116,9 @@ export function webSocketOperations(
   return {
     execute: (args) => (args.rootValue as Pipeline).execute(args),
     subscribe: (args) => (args.rootValue as Pipeline).subscribe(args),
-    async onSubscribe(context, id, payload) {
+    async onSubscribe(context, _id, payload) {
       try {
-        return await prepare(context, id, payload);
+        return await prepare(context, payload);
       } catch (error: unknown) {
         return [errorMask.mask(error)];
       }
@@ -130,9 +132,9 @@ export function webSocketOperations(
       };
     },
     onError: (_context, _id, _payload, errors) => toWire(errors, errorMask),
-    onComplete({ extra: { calls, onCallEnd } }, id) {
-      calls.get(id)?.();
-      if (calls.delete(id)) onCallEnd();
+    onComplete({ extra: { calls, onCallEnd } }, _id, payload) {
+      calls.get(payload)?.();
+      if (calls.delete(payload)) onCallEnd();
     },
   };
 }
