@@ -79,8 +79,8 @@ function bigEndian(position: number): Buffer {
   return bytes;
 }
 
-// What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that somebody could have defined
-// in the database.
+// What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function of this project's schema, which
+// the role of the gateways could replace.
 
 /** Links of one page. With their events, at 1 MiB of code each, they are 100 MiB in memory. */
 const PAGE_LINKS = 100;

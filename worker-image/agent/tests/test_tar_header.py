@@ -57,6 +57,15 @@ class TarHeader(unittest.TestCase):
         self.assertEqual(first, Header(b"././@LongLink", LONG_NAME, 102))
         self.assertEqual(data[BLOCK_BYTES : 2 * BLOCK_BYTES], name + b"\0" + padding(len(name) + 1))
 
+    def test_a_negative_number_is_a_time_before_1970_and_no_size(self) -> None:
+        info = tarfile.TarInfo("old")
+        info.mtime = -86_400
+        block = info.tobuf(tarfile.GNU_FORMAT, ENCODING, "strict")
+        header = parse_header(block)
+        self.assertEqual(header and header.modified_at, -86_400)
+        with self.assertRaisesRegex(Refused, "negative size"):
+            parse_header(changed(block, SIZE, b"\xff" * 12))
+
     def test_a_time_before_1970_becomes_1970(self) -> None:
         block = header_bytes(Header(b"old", FILE, modified_at=-1))
         self.assertEqual(parse_header(block), Header(b"old", FILE))

@@ -90,6 +90,8 @@ def parse_header(block: bytes) -> Header | None:
     path, prefix = _text(name), _text(rest[-1])
     if magic.startswith(POSIX_MAGIC) and prefix:
         path = prefix + b"/" + path
+    if _parsed(size) < 0:
+        raise Refused("bad_archive", "The archive has a negative size.")
     return Header(path, kind, _parsed(size), _parsed(mode) & 0o777, _parsed(time), _text(link))
 
 
@@ -98,7 +100,9 @@ def _text(field: bytes) -> bytes:
 
 
 def _parsed(field: bytes) -> int:
-    """A number: octal digits, or binary if the first bit is set."""
+    """A number: octal digits, or binary if the first bit is set. Only GNU tar writes negative ones: times before 1970."""
+    if field[0] == 0xFF:
+        return int.from_bytes(field, signed=True)
     if field[0] & 0x80:
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:])
     digits = field.strip(b" \0")
