@@ -9,7 +9,7 @@ import { submit } from '../../testkit/interpreter.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Chromium's own sandbox is off: it refuses to run as root, and many containers forbid it. Only our pages are opened. */
+/** Chromium's sandbox is off: it refuses to run as root, and many containers forbid it. Only our pages are opened. */
 function launchBrowser(): Promise<Browser> {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const executablePath = folders

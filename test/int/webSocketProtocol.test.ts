@@ -171,7 +171,7 @@ describe('operations', () => {
     ['a field that is not there', '{ nothing }'],
     ['a document of types', 'type Query { a: Int }'],
     ['nothing', ''],
-    ['operations of which none is named', 'query A { __typename } query B { __typename }'],
+    ['operations none of which is named', 'query A { __typename } query B { __typename }'],
     [
       'a subscription to two fields',
       'subscription { a: poolStatus { totalWorkers } b: poolStatus { totalWorkers } }',

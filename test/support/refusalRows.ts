@@ -269,7 +269,7 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
   ...token('tenant', badWord('tenant')),
   ...token('userUuid', BAD_USER_UUIDS, { role: 'USER' }),
   ...token('userUuid', [
-    { what: 'is given for another role than USER', value: 'ann', field: 'role' },
+    { what: 'is given for a role other than USER', value: 'ann', field: 'role' },
   ]),
   ...token('userPrefix', badText('userPrefix', LIMITS.userUuidChars), { role: 'USER' }),
   ...token('userPrefix', [{ what: 'is given beside userUuid', value: 'a', field: 'role' }], {
@@ -278,7 +278,7 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
   }),
   ...token('door', [
     { what: 'is no door', value: 'BACK' },
-    { what: 'is a door of nobody with a token', value: 'CLI', field: 'door' },
+    { what: 'is a door that takes no tokens', value: 'CLI', field: 'door' },
   ]),
   ...token('expiresAt', [
     ...BAD_TIMES,

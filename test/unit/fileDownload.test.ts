@@ -79,7 +79,7 @@ describe('a download', () => {
     expect([status, (await buffer(body)).length]).toEqual([304, 0]);
   });
 
-  it('ends at the last byte, also if the agent keeps the connection', async () => {
+  it('ends at the last byte, even if the agent keeps the connection', async () => {
     answer = (socket) => void socket.write(`${OK(2)}ab`);
     expect((await buffer((await ask()).body)).toString()).toBe('ab');
   });

@@ -89,7 +89,7 @@ function usesOfOpenSessions() {
   return { uses, touchSession };
 }
 
-it('a use that lasts is recorded until it ends, also while recording fails, or until its session is closed', async () => {
+it('a use that lasts is recorded until it ends, even while recording fails, or until its session is closed', async () => {
   const { uses, touchSession } = usesOfOpenSessions();
   const session = { id: newId<SessionId>(), idleTimeoutMs: 1_000 };
   const letGo = uses.hold(session);

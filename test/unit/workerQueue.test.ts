@@ -389,7 +389,7 @@ describe('the worker queue', () => {
     expect(queue.here()).toEqual({ calls: new Map(), places: [] });
   });
 
-  it('gives nobody a worker of another environment than the one asked for', async () => {
+  it('gives nobody a worker of an environment other than the one asked for', async () => {
     const { queue, add, take } = setUp();
     const plain = queue.claim(named('ann'), take, WAIT_MS);
     const science = queue.claim(named('bob', 'default', 'science'), take, WAIT_MS);
