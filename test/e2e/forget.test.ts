@@ -1,4 +1,4 @@
-/** `cellhouse forget` beside a gateway with real workers. The command is killed in the middle, and loses its database. */
+/** `cellhouse forget` beside a gateway with real workers. The command is killed midway, and then loses its database. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';

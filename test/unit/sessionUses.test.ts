@@ -49,7 +49,7 @@ it('uses are recorded four times within a short idle time', async () => {
   expect(longestPause(times)).toBe(500);
 });
 
-it('uses at the same time are recorded once, and one that fails is recorded by the next', async () => {
+it('uses at the same time are recorded once; if that fails, the next use is recorded', async () => {
   const session = { id: newId<SessionId>(), idleTimeoutMs: null };
   const answers: ((isOpen: boolean) => void)[] = [];
   const fails: ((error: Error) => void)[] = [];
