@@ -101,7 +101,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('a fresh kernel requested right then comes exactly once', async () => {
+  it('a fresh kernel requested right then is started exactly once', async () => {
     const [one, two] = others;
     await holder.kill('SIGKILL');
     expect(await restartKernel(one, user)).toMatchObject({ kernelRestarts: 1, closedAt: null });

@@ -46,7 +46,7 @@ describe('a request with two meanings', () => {
     ['two lengths', 'Content-Length: 5\r\nContent-Length: 50\r\n\r\n12345'],
     ['two lengths in one', 'Content-Length: 5, 5\r\n\r\n12345'],
     ['a length with a sign', 'Content-Length: +5\r\n\r\n12345'],
-    ['a length that is no number', 'Content-Length: 0x5\r\n\r\n12345'],
+    ['a length that is not a number', 'Content-Length: 0x5\r\n\r\n12345'],
     ['an encoding that is not chunked', 'Transfer-Encoding: identity\r\n\r\n12345'],
     ['another encoding before chunked', 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
     ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],

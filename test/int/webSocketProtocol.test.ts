@@ -123,7 +123,7 @@ describe('an invalid message closes with 4400', () => {
     ['a payload that is none', '{"type":"connection_init","payload":"x"}'],
     ['no id', '{"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['an empty id', '{"id":"","type":"subscribe","payload":{"query":"{ __typename }"}}'],
-    ['an id that is no text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
+    ['an id that is not text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['no payload', '{"id":"1","type":"subscribe"}'],
     ['no query', '{"id":"1","type":"subscribe","payload":{}}'],
     [

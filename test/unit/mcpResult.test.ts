@@ -191,7 +191,7 @@ describe('a result', () => {
     expect(isError).toBe(true);
   });
 
-  it('of code that runs on is no error, and says how to get the rest', async () => {
+  it('of code that runs on is not an error, and says how to get the rest', async () => {
     const { text, data, isError } = await resultFrom([stream('a')], {
       status: 'RUNNING',
       finishedAt: null,
