@@ -270,7 +270,7 @@ describe('names that are not answered', () => {
 });
 
 describe('all connections', () => {
-  it('are limited by EGRESS_MAX_TOTAL_CONNECTIONS, and more are refused with 503', async () => {
+  it('are limited by EGRESS_MAX_TOTAL_CONNECTIONS, and any others are refused with 503', async () => {
     const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
     const settings = { EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' };
     const gate = await openGate({ settings, queries });
@@ -372,7 +372,7 @@ describe('all connections', () => {
     expect(host.connections).toBe(0);
   });
 
-  it('get no second outcome for their host if code gives up first', async () => {
+  it('are counted as allowed, and not also as unreachable, if code gives up first', async () => {
     const dns = await startDnsServer(() => null);
     onTestFinished(() => dns.close());
     const settings = {
