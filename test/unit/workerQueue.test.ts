@@ -118,7 +118,7 @@ describe('the worker queue', () => {
     expect(await other).toBeInstanceOf(Error);
   });
 
-  it('hands out an idle worker at once, also to calls that will not wait', async () => {
+  it('hands out an idle worker at once, even to calls that will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
     expect(await queue.claim(someone(), take, WAIT_MS)).toBe(first);
