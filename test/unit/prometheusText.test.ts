@@ -33,7 +33,10 @@ describe('the text format', () => {
       'buckets that fall',
       `${HISTOGRAM}h_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n`,
     ],
-    ['an invalid count', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 2\n`],
+    [
+      'a count that differs from its buckets',
+      `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 2\n`,
+    ],
     ['a histogram without sum', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_count 1\n`],
   ])('is refused with %s', (_name, text) => {
     expect(() => parsePrometheus(text)).toThrow();
