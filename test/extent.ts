@@ -5,8 +5,9 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that run alone: they compare shares of CPU or memory, measure a second that docs/run/access.md promises,
- * or open thousands of connections. All other files run several at a time (vitest.config.ts).
+ * Files of test/e2e that run alone: they compare shares of CPU or memory, check that streams end within the second that
+ * docs/run/access.md promises, or open thousands of connections. All other files run several at a time
+ * (vitest.config.ts).
  */
 export const ALONE = [
   'cgroupV2.test.ts',

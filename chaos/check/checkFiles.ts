@@ -17,7 +17,7 @@ import {
   type Violation,
 } from './facts.ts';
 
-/** Names that are no client's files: the file that fills a disk, IPython's folder, and the list of commands. */
+/** Names of files that are not a client's: the file that fills a disk, IPython's folder, and the list of commands. */
 const OTHER_NAMES = ['fill', '.ipython', LIST_NAME];
 
 export function checkFiles(facts: Facts): Violation[] {

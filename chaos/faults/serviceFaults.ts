@@ -1,4 +1,6 @@
-/** Faults of what a gateway needs: the engine, PostgreSQL, its connection to PostgreSQL, and room on the workers' disks. */
+/**
+ * Faults of what a gateway needs: the engine, PostgreSQL, its connection to PostgreSQL, and room on the workers' disks.
+ */
 
 import type { Wire } from '../world/createWire.ts';
 import {

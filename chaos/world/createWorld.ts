@@ -113,7 +113,7 @@ async function open(
       QUOTA_TENANT_OPEN_SESSIONS: String(quotas.openSessionsOfTenant),
       QUOTA_USER_EXECUTIONS_PER_MINUTE: String(quotas.executionsPerMinuteOfUser),
       MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
-      // All clients have one address, from which the nemesis tries revoked tokens.
+      // The nemesis tries revoked tokens from the address that all clients share. This must not lock the clients out.
       AUTH_FAILURES_PER_MINUTE: '10000',
       PORT: String(port),
       SOCKET_DIR: socketDir,

@@ -1,6 +1,6 @@
 /**
  * `npm run bench` runs, reports and ends as bench/README.md says. No figure is judged here, since figures depend on the
- * machine. test/unit/benchJudge.test.ts tests what the guard calls far worse.
+ * machine. test/unit/benchJudge.test.ts tests when the guard calls a figure far worse.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

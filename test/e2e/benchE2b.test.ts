@@ -1,4 +1,4 @@
-/** `npm run bench -- e2b` calls the door as its clients do. No figure is judged here, since figures depend on the machine. */
+/** `npm run bench -- e2b` calls the door as its clients do. No figure is judged: figures depend on the machine. */
 import { expect, it } from 'vitest';
 import { runBench } from '../support/runBench.ts';
 

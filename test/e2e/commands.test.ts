@@ -1,4 +1,4 @@
-/** Shell commands with real workers: what they share with cells, how they end, and that every gateway takes them over. */
+/** Shell commands with real workers: what they share with cells, how they end, and how other gateways adopt them. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { asRoot } from '../../testkit/asRoot.ts';

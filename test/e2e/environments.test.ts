@@ -129,7 +129,7 @@ async function openSession(userUuid: string, name: string): Promise<unknown> {
   return data.openSession;
 }
 
-/** Everything that the engine has of the builds of this installation: images, containers of layers, and workers on trial. */
+/** All that the engine has of this installation's builds: images, containers of layers, and workers on trial. */
 async function ofBuilds(): Promise<string[]> {
   const filters = { label: ['cellhouse.image=environment'] };
   const ofTrials = { label: [`cellhouse.pool=${trialPoolOf(poolId)}`] };

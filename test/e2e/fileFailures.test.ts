@@ -60,7 +60,7 @@ const outcomes = async () => {
 };
 
 describe('a gateway that does not hold the worker', () => {
-  it('reads and writes its files, also while the gateway that holds it is killed', async () => {
+  it('reads and writes its files, even while the gateway that holds it is killed', async () => {
     const bytes = randomBytes(8 * MIB);
     const { body, rest } = slowUpload(bytes);
     const answer = put(other, body);

@@ -82,7 +82,7 @@ describe('files over GraphQL', () => {
     });
   });
 
-  it('are refused as text above the limits', async () => {
+  it('are refused as text if they exceed the limits', async () => {
     const read = (maxBytes: number) =>
       codeOf(`{ file(userUuid: "ann", path: "log") { text(maxBytes: ${maxBytes}) } }`);
     expect(await read(7)).toBe('FILE_TOO_LARGE');

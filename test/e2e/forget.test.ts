@@ -1,4 +1,4 @@
-/** `cellhouse forget` beside a gateway with real workers. The command is killed in the middle, and loses its database. */
+/** `cellhouse forget` beside a gateway with real workers. The command is killed midway, and then loses its database. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -84,7 +84,7 @@ function start(env: Readonly<Record<string, string>>): Command {
 async function endedInTheMiddle(command: () => Command, end: (command: Command) => void) {
   const { sql } = installation;
   const output = await sql.begin(async (transaction) => {
-    // A command on a busy machine may take longer to end than a client's transactions may be idle.
+    // On a busy machine, the command may take longer to end than a client's transaction may stay idle.
     await transaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
     // The row of an ended execution: the gateway must be able to record the end of the running one.
     await transaction`

@@ -101,7 +101,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('a fresh kernel requested right then comes exactly once', async () => {
+  it('a fresh kernel requested right then is started exactly once', async () => {
     const [one, two] = others;
     await holder.kill('SIGKILL');
     expect(await restartKernel(one, user)).toMatchObject({ kernelRestarts: 1, closedAt: null });
@@ -109,7 +109,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('a gateway that restarts on its data directory meanwhile serves like the others', async () => {
+  it('the killed gateway serves like the others if it has restarted meanwhile, on its data directory', async () => {
     const [one] = others;
     const { id } = await submit(one, user, printLines(30), LONG);
     const stream = follow(one.socket(), id);
@@ -244,7 +244,7 @@ describe('the upkeep of the pool', () => {
     await keeper.restart();
   });
 
-  it('leaves alone, after a restart, the workers that another gateway is making', async () => {
+  it('leaves alone the workers that another gateway is making, even if the keeper restarts', async () => {
     const keeper = await installation.holderOf('upkeep');
     const maker = gateways.find((gateway) => gateway !== keeper) ?? keeper;
     const crowd = Array.from({ length: 6 }, (_, index) =>

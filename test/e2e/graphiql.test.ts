@@ -9,7 +9,7 @@ import { submit } from '../../testkit/interpreter.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Chromium's own sandbox is off: it needs rights that containers and root often lack. Only our pages are opened. */
+/** Chromium's sandbox is off: it refuses to run as root, and many containers forbid it. Only our pages are opened. */
 function launchBrowser(): Promise<Browser> {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const executablePath = folders
@@ -190,7 +190,7 @@ describe('the console', () => {
     await page.selectOption('#language', 'PYTHON');
   });
 
-  it('keeps a line that is refused because of other input, and sends it at the next attempt', async () => {
+  it('keeps a line that is refused because other input was taken before it, and sends it at the next attempt', async () => {
     const line = page.locator('#line');
     await page.check('#asks');
     await page.selectOption('#language', 'BASH');

@@ -22,7 +22,7 @@ const PTY = { ...BASH, timeoutMs: 120_000, pty: { columns: 80, rows: 24 } };
 const PIECE = 65_536;
 const LARGE_BYTES = 10 * 1024 * 1024;
 const LINES = 120;
-/** After how many lines the gateway that holds the worker is killed. */
+/** The gateway that holds the worker is killed once in so many lines, until two gateways are left. */
 const DEATH_EVERY = 40;
 
 interface Sent {
@@ -88,7 +88,7 @@ function followed(at: TestGateway | undefined, id: string) {
 const isAsking = ({ prompt }: Item) => prompt !== undefined;
 const isEnd = ({ execution }: Item) => execution !== undefined;
 
-/** The tables and views that have the text in a row. */
+/** The tables and views in which some row contains the text. */
 async function tablesWith(text: string): Promise<string[]> {
   const { sql } = installation;
   const tables = await sql<{ schema: string; name: string }[]>`
@@ -123,7 +123,7 @@ describe('a cell', () => {
     for (const each of gateways) expect(each.log()).not.toContain(SECRET);
   });
 
-  it('sees the end of its input, can be interrupted while it waits, and fails to ask without allowInput', async () => {
+  it('fails at the end of its input, can be interrupted while it waits, and cannot ask without allowInput', async () => {
     const { id } = await submit(gateway, user, 'input()\ninput()', INPUT);
     const output = followed(gateway, id);
     await send(other, id, { text: 'one\n', close: true });
@@ -141,7 +141,7 @@ describe('a cell', () => {
 });
 
 describe('a command', () => {
-  it('reads its standard input, byte for byte, to its end; without allowInput it is empty', async () => {
+  it('reads its standard input byte for byte to the end, and gets an empty one without allowInput', async () => {
     const bytes = randomBytes(10_000);
     const { id } = await submit(gateway, user, 'sha256sum', { ...BASH, ...INPUT });
     const output = followed(gateway, id);
@@ -175,8 +175,8 @@ describe('a command', () => {
     await send(gateway, id, { text: 'echo be""gun; cat\n' });
     await untilText('begun\r\n');
     await send(gateway, id, { text: 'to be ended\n' });
-    // The echo of the terminal, and the output of `cat`: from now on, the interrupt key reaches `cat`,
-    // not the shell.
+    // The line appears twice: the terminal echoes it, and `cat` prints it. So `cat` runs, and the interrupt key
+    // reaches it, not the shell.
     await untilText('to be ended\r\nto be ended');
     await send(gateway, id, { text: '\u0003' });
     // A line that is sent before `cat` has died may be read by `cat`.
@@ -205,7 +205,7 @@ it('ten megabytes wait for a reader that sleeps', async () => {
   expect(output.text()).toContain(createHash('sha256').update(bytes).digest('hex'));
 }, 120_000);
 
-it('input reaches code exactly once, even if gateways die that hold its worker', async () => {
+it('input reaches code exactly once, even if the gateways that hold its worker die', async () => {
   let alive: TestGateway[] = [...gateways, await installation.start(), await installation.start()];
   const at = (n: number) => alive[n % alive.length];
   const command = await submit(at(0) as TestGateway, user, 'cat', { ...BASH, ...INPUT });
@@ -217,7 +217,7 @@ it('input reaches code exactly once, even if gateways die that hold its worker',
     if (n % DEATH_EVERY === DEATH_EVERY - 1 && alive.length > 2) {
       const holder = await installation.holderOfUser(user);
       const dying = holder.kill('SIGKILL');
-      // The dying gateway may get this line or not, and may have passed on only part of the lines before.
+      // The dying gateway may or may not get this line, and may have passed on only some of the earlier ones.
       for (const id of asked) await send(holder, id, input).catch(() => undefined);
       await dying;
       alive = alive.filter((each) => each !== holder);

@@ -13,7 +13,7 @@ const SHARES_OF_EACH = 1_024;
 /** Beside these neighbours, a twentieth of the CPU. */
 const KERNEL_SHARES = 400;
 const LIMIT_MS = 1_000;
-/** So long that code which heeds interrupts always ends before. */
+/** Code that heeds interrupts always ends within this time. */
 const LONG_GRACE_MS = 60_000;
 /** The agent's longest wait, in multiples of the grace: MAX_STRETCH of the agent's processes/grace.py. */
 const MAX_STRETCH = 10;
@@ -95,14 +95,14 @@ it.each([
     lastsMs: MAX_STRETCH * 100,
   },
   {
-    how: 'sleeps, so waits for no CPU',
+    how: 'sleeps, so that it never waits for a CPU,',
     code: 'signal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)',
     graceMs: 3_000,
     lastsMs: 3_000,
   },
 ])('code that ignores interrupts and $how loses its kernel', async ({ code, graceMs, lastsMs }) => {
-  // An interrupt before the first line would end the code, so the limit leaves time to begin. To begin
-  // takes no longer than to end.
+  // An interrupt before the first line would end the code. So the limit leaves the code time to begin, which takes
+  // no longer than ending does.
   const limitMs = LIMIT_MS + Math.ceil(2 * (await timeToEnd()));
   const outcome = await interrupted(code, graceMs, limitMs);
   expect(outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });

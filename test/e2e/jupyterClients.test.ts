@@ -1,7 +1,7 @@
 /**
  * Clients of Jupyter servers: Debian's own programs, and the traffic of Open WebUI, AutoGen and smolagents, replayed
  * with the libraries that these use. The same tests run against Debian's jupyter-server, which shows that the tests are
- * right, and against a jupyter-server that has its kernels from the door.
+ * right, and against a jupyter-server that gets its kernels from the door.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JUPYTER_CLIENTS } from '../../src/cli/clients.ts';

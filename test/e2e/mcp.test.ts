@@ -149,7 +149,7 @@ interface Inspected {
   readonly structuredContent?: object;
 }
 
-/** Runs the inspector, which starts `cellhouse mcp`, and parses its output. Notes on stderr are no failure. */
+/** Runs the inspector, which starts `cellhouse mcp`, and parses its output. Notes on stderr are not a failure. */
 async function inspected(method: string, ...options: readonly string[]): Promise<Inspected> {
   const args = [INSPECTOR, '--cli', process.execPath, CLI, 'mcp', '--method', method, ...options];
   const env = { ...process.env, CELLHOUSE_URL: gateway.url, CELLHOUSE_TOKEN: gateway.token };

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => gateway.destroy());
 
 it(
-  "A call answers before the client's limit that the code still runs, and get_execution gives the result",
+  "Before the client's limit, a call answers that the code still runs; get_execution gives the result",
   async () => {
     await Promise.all(OFFICIAL.map(waitFor));
   },

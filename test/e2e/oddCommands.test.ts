@@ -9,7 +9,7 @@ import { containerOf, execute, runCommand } from '../../testkit/interpreter.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const MANY = 128;
-/** How many commands may run at once. The rest of the many waits. */
+/** How many commands may run at once. The rest of the MANY commands wait. */
 const MOST = 64;
 const FLOOD_BYTES = 10_000_000;
 /** For commands that end at their limit. A shell needs time to begin on a busy machine, beside all other commands. */

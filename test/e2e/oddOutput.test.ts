@@ -78,7 +78,7 @@ async function expectWhole(id: string, odd: OddOutput): Promise<string> {
 describe('odd output', () => {
   const ids = new Map<string, { readonly id: string; readonly digest: string }>();
 
-  it.each(ODD_OUTPUTS)('$name comes whole, live and afterwards', async (odd) => {
+  it.each(ODD_OUTPUTS)('$name arrives whole, live and afterwards', async (odd) => {
     const { id } = await submit(gateway, 'ann', odd.code, LONG);
     const live = await subscribedOutput(gateway, id);
     expectOutput(live, odd);

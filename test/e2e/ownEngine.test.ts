@@ -61,7 +61,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     expect(await imagesOf(sent)).toEqual(expected);
   });
 
-  it('is removed with its folder, also while it is about to end', async () => {
+  it('is removed with its folder, even while it is about to end', async () => {
     const { docker, places, start, destroy } = await createOwnEngine();
     await start();
     process.kill(Number(readFileSync(places.pidFile, 'utf8')), 'SIGTERM');

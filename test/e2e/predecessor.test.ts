@@ -39,7 +39,7 @@ async function run(...words: string[]): Promise<unknown[]> {
     try {
       return JSON.parse(line) as unknown;
     } catch {
-      // The last lines of a traceback, to be seen in the comparison.
+      // A line of a traceback. The failed comparison shows it.
       return line;
     }
   });
@@ -85,7 +85,7 @@ describe.each(['requests', 'httpx'])('with %s', (library) => {
   });
 });
 
-it('executions are recorded with the door, and each user_uuid as a user of its own', async () => {
+it('an execution is recorded with its door, and the name of its user contains the token and the door', async () => {
   const { data, errors } = await gateway.graphql<{
     readonly executions: {
       readonly edges: readonly { node: Record<'userUuid' | 'via', string> }[];

@@ -52,7 +52,7 @@ afterAll(async () => {
   await gateway.destroy();
 });
 
-/** Counts a cut. After every so many cuts the gateway is killed, too. */
+/** Counts a cut. The gateway is killed KILLS times, spread evenly over all cuts. */
 function cutOff(): void {
   cuts += 1;
   if (cuts < ((kills + 1) * CUTS) / (KILLS + 1) || kills === KILLS) return;

@@ -110,8 +110,8 @@ it(
 it(
   'a session that a new gateway opens beside an old one keeps its options through the update',
   async () => {
-    // An installation of its own: in the other one, the old gateway's users could get idle workers of
-    // this release.
+    // This test has an installation of its own: in the one that the tests share, the old gateway's users could get
+    // idle workers of this release.
     const own = await createInstallation(PATIENT, EMPTY);
     onTestFinished(() => own.destroy());
     const old = await own.start({}, former);
@@ -130,7 +130,7 @@ it(
     const opened = (await open()).data?.openSession;
     expect(opened?.id).toBeDefined();
     const show = 'import os; print(os.environ["TOKEN"])';
-    // Any gateway answers for the session, the old one, too.
+    // Any gateway answers for the session, even the old one.
     expect(await execute(old, 'optional', show)).toMatchObject({ stdout: 's3cret\n' });
     await execute(old, 'optional', 'kept = 2');
     expect(await old.kill('SIGTERM')).toEqual({ code: 0, signal: null });
@@ -138,7 +138,7 @@ it(
       resultText: '1',
       stateLost: false,
     });
-    // The worker of a session that the old gateway opened serves the new one, with its files.
+    // The old gateway opened this session, with a worker of the former release. The new one can write its files.
     const written = await askFiles(coming, { method: 'PUT', path: 'plain/a.txt', body: 'a' });
     expect(written.status).toBe(201);
     const after = await execute(coming, 'optional', `kept\n${show}\nkept`);
@@ -244,7 +244,7 @@ function startLoad(urls: readonly string[], token: string) {
 
   const working = Promise.all([...counts.map(count), comeAndGo()]);
   return {
-    /** Resolves when all users have counted further. */
+    /** Resolves when every user has counted BETWEEN_COUNTS more times. */
     goesOn: async () => {
       const goals = counts.map(({ length }) => length + BETWEEN_COUNTS);
       const isThere = () => counts.every(({ length }, user) => length >= (goals[user] ?? 0));

@@ -1,4 +1,4 @@
-/** A session ends in time, also if the gateway that would end it has just died, and stays while it is used. */
+/** A session ends in time, even if the gateway that would end it has just died, and stays while it is used. */
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';

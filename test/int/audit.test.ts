@@ -36,7 +36,7 @@ let queries: string[];
 let lost: Worker;
 let session: Session;
 
-/** Text, text that SQL cannot hold, a password, and bytes that are no text. */
+/** Text, text that SQL cannot hold, a password, and bytes that are not text. */
 const INPUTS = [
   { bytes: 1, text: 'a' },
   { bytes: 2, text: '\u0000\n' },

@@ -63,7 +63,7 @@ describe('an interrupt', () => {
     ]);
   });
 
-  it('has the signal that was asked for, also after a take-over', async () => {
+  it('has the signal that was asked for, even after a take-over', async () => {
     const asked = { path: '/interrupt', body: { signal: 'SIGKILL' } };
     recordCalls(scripted.agent, () => null);
     await holder.adopt(scripted.worker);

@@ -102,7 +102,7 @@ describe('A reader', () => {
     await reader.go();
   });
 
-  it('that has acknowledged nothing gets all news again, also at the other gateway', async () => {
+  it('that has acknowledged nothing gets all news again, even at the other gateway', async () => {
     const id = await opened();
     const first = await follow(id, 'silent', one);
     await run('say once');

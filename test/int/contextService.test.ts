@@ -47,7 +47,7 @@ describe('createContext', () => {
       expect(await run(id)).toMatchObject({ status: 'OK', sessionId: session?.id });
   });
 
-  it('returns the open context of the same name, also to calls at the same time at two gateways', async () => {
+  it('returns the open context of the same name, even to simultaneous calls at two gateways', async () => {
     const made = await Promise.all(
       [one, other, one, other].map((service) => create({ name: 'same' }, service)),
     );

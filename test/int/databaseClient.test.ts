@@ -7,7 +7,7 @@ import { until } from '../../testkit/until.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
-/** The chunk from a client with this number, counted from 1, is not passed on. Instead, its connection is reset. */
+/** A client's chunk with this number, counted from 1, is not passed on. Instead, the client's connection is reset. */
 let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {

@@ -228,7 +228,7 @@ describe('a request', () => {
   });
 
   it.each(['the client', 'the token', 'the gateway'] as const)(
-    'ends early when %s goes, and reports only a client as gone and only the gateway as stopping',
+    'ends early when %s goes, and the door learns whether it was the client or the gateway',
     async (who) => {
       const { port, door, server, endings } = await start();
       let begun = () => {};
@@ -259,7 +259,7 @@ describe('a request', () => {
     },
   );
 
-  it('whose client leaves before the answer is not counted as answered', async () => {
+  it('is not counted as answered if its client leaves before the answer', async () => {
     const { door, port, origin } = await start();
     const left = request({ port, path: '/here', method: 'POST', headers: { 'X-API-Key': MINE } });
     left.on('error', () => {});
@@ -278,7 +278,7 @@ describe('a request', () => {
     expect(await metrics.text()).not.toContain('cellhouse_door_answers_total{');
   });
 
-  it('does not report its client as gone if the server cuts a client that reads nothing', async () => {
+  it('does not report its client as gone if the server cuts the connection because the client reads nothing', async () => {
     const { port, door } = await start({ config: { slowReaderTimeoutMs: 300 } });
     door.answer = async ({ res, onStream }) => {
       onStream();

@@ -15,7 +15,7 @@ import {
 /** Like the connections of a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;
 const HALF_OPEN = 100;
-/** How long a token lives that expires during a test. */
+/** The life of a token that expires during a test. */
 const LIFE_MS = 2_000;
 
 const { port, secrets, log, create, created, ask } = await useHostileGateway();
@@ -42,7 +42,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     ['under a foreign name', { token: own, headers: { Host: 'evil.example.com' } }, 403],
     ['from a foreign page', { token: own, headers: { Origin: 'https://evil.example.com' } }, 403],
     ['with a body that is too large', { token: own, body: `"${'x'.repeat(MAX_BODY_BYTES)}"` }, 413],
-    ['with a body that is no JSON', { token: own, body: '{"a":' }, row.malformed],
+    ['with a body that is not JSON', { token: own, body: '{"a":' }, row.malformed],
     ['with a body of zeros', { token: own, body: '\0'.repeat(99) }, row.malformed],
   ])('a call %s is refused with a message that contains no token', async (_what, asked, status) => {
     const before = await created();

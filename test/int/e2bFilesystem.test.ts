@@ -255,7 +255,10 @@ describe('a signed URL', () => {
     ['for another path', { ...signed('read', 'a'), path: 'b' }],
     ['for writing', signed('write', 's/a.txt')],
     ['whose expiration was changed', { ...signed('read', 'a', '1'), signature_expiration: '9e9' }],
-    ['for nobody', { ...signed('read', 's/a.txt'), username: 'user' }],
+    [
+      'that names a user although it was signed for none',
+      { ...signed('read', 's/a.txt'), username: 'user' },
+    ],
   ])('%s is refused', async (_what, query) => {
     const answer = await fetch(url(query));
     expect([answer.status, await answer.json()]).toMatchObject([401, { code: 401 }]);

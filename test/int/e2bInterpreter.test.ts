@@ -233,10 +233,10 @@ const begun = () =>
 
 describe('a request that is refused', () => {
   it.each([
-    ['code that is no text', { code: 5 }, 422, 'code: Input should be a valid string'],
+    ['code that is not text', { code: 5 }, 422, 'code: Input should be a valid string'],
     ['no code', {}, 422, 'code: Input should be a valid string'],
     ['a list', [], 422, 'The body should be a JSON object'],
-    ['variables that are no texts', { code: '1', env_vars: { A: 1 } }, 422, 'env_vars'],
+    ['variables that are not texts', { code: '1', env_vars: { A: 1 } }, 422, 'env_vars'],
     [
       'a bad name of a variable',
       { code: '1', env_vars: { 'A-B': '1' } },

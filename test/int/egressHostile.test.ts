@@ -46,7 +46,7 @@ describe('a request with two meanings', () => {
     ['two lengths', 'Content-Length: 5\r\nContent-Length: 50\r\n\r\n12345'],
     ['two lengths in one', 'Content-Length: 5, 5\r\n\r\n12345'],
     ['a length with a sign', 'Content-Length: +5\r\n\r\n12345'],
-    ['a length that is no number', 'Content-Length: 0x5\r\n\r\n12345'],
+    ['a length that is not a number', 'Content-Length: 0x5\r\n\r\n12345'],
     ['an encoding that is not chunked', 'Transfer-Encoding: identity\r\n\r\n12345'],
     ['another encoding before chunked', 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
     ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
@@ -270,7 +270,7 @@ describe('names that are not answered', () => {
 });
 
 describe('all connections', () => {
-  it('are limited by EGRESS_MAX_TOTAL_CONNECTIONS, and more are refused with 503', async () => {
+  it('are limited by EGRESS_MAX_TOTAL_CONNECTIONS, and any others are refused with 503', async () => {
     const bytes = await startBytes((socket) => socket.resume().on('end', () => socket.end()));
     const settings = { EGRESS_ALLOW: `127.0.0.1:${bytes}`, EGRESS_MAX_TOTAL_CONNECTIONS: '5' };
     const gate = await openGate({ settings, queries });
@@ -372,7 +372,7 @@ describe('all connections', () => {
     expect(host.connections).toBe(0);
   });
 
-  it('get no second outcome for their host if code gives up first', async () => {
+  it('are counted as allowed, and not also as unreachable, if code gives up first', async () => {
     const dns = await startDnsServer(() => null);
     onTestFinished(() => dns.close());
     const settings = {

@@ -337,7 +337,7 @@ describe('a name', () => {
     expect(await ask({ egressAllow: [name] })).toMatch(
       /^HTTP\/1\.1 403 .* private address that the egressAllow of this session does/,
     );
-    // The tenant's list narrows also what the session lists.
+    // The tenant's list also narrows what the session lists.
     expect(statusOf(await ask({ tenant: 'narrow', egressAllow: [name, address] }))).toBe(403);
     expect(host.connections).toBe(0);
     expect(statusOf(await ask({ tenant: 'wide', egressAllow: [name, address] }))).toBe(200);

@@ -174,7 +174,7 @@ print(count == 20 * 2**20, took < 5 or took)`;
     expect(await printed(code)).toBe('True True\n');
   });
 
-  it('lets 64 connections wait and closes more, and answers a gateway during a flood', async () => {
+  it('lets 64 connections wait, closes any others, and answers a gateway during a flood', async () => {
     // No gateway is connected yet.
     const code = `import socket, time
 began = time.monotonic()
@@ -201,7 +201,7 @@ print(count > 100)`;
     const flooded = printed(flood);
     for (let asked = 0; asked < 10; asked += 1) await health();
     expect(await flooded).toBe('True\n');
-    // Connections that the flood has left end once a gateway gets them, and then there is room again.
+    // The flood leaves connections behind. They end once a gateway gets them, and then there is room again.
     open((stream) => stream.resume().end('x'));
     await printed(`import time
 for _ in range(100):

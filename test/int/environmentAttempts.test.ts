@@ -103,7 +103,7 @@ describe('a build that is broken off', () => {
     expect(last).toMatchObject([{ seq: 3, output: { kind: 'finish' } }]);
   });
 
-  it('has one limit of its log for all attempts', async () => {
+  it('has one limit for its log, which holds over all attempts', async () => {
     const { id } = await request('talker');
     const database = await db.open();
     for (let count = 0; count < 4; count += 1) {

@@ -45,7 +45,7 @@ describe('positions', () => {
     isDone = true;
     await reading;
     expect(seen).toHaveLength(WRITERS * COMMITS_EACH * 2);
-    // There are no holes, either.
+    // There are no holes either.
     expect(seen.map(({ position }) => position)).toEqual(seen.map((_, index) => index + 1));
     expect(seen).toEqual(await db.readAfter(0, seen.length));
     const times = seen.map(({ recordedAt }) => recordedAt.getTime());

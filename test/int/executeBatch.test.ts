@@ -1,4 +1,4 @@
-/** Batches whose session ends, whose gateway stops, or with a refused cell. The workers are programmed. */
+/** Batches whose session ends, whose gateway stops, or that have a refused cell. The workers are programmed. */
 
 import { beforeEach, expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';

@@ -1,6 +1,6 @@
 /**
- * Environment variables and folder of one execution, as callers of the service see them at two gateways. The workers are
- * programmed.
+ * The environment variables and the folder of one execution, as callers of the service see them at two gateways. The
+ * workers are programmed.
  */
 
 import { describe, expect, it } from 'vitest';

@@ -45,7 +45,7 @@ it('an address that has sent too many wrong tokens must wait, but not its neighb
   expect(await statusOf(ask(port, AUTH_TOKEN))).toBe(200);
   const files = (token: string) =>
     fetch(`http://127.0.0.1:${port}/files/ann/a`, { headers: { 'X-Auth-Token': token } });
-  // The guesses on all wires count together. A call without a token is no guess: a WebSocket has none in its headers.
+  // Guesses on all wires count together. A call without a token is not a guess: a WebSocket has none in its headers.
   for (let time = 0; time < PER_MINUTE - 2; time += 1)
     expect(await statusOf(ask(port, WRONG))).toBe(401);
   expect(await statusOf(ask(port, ''))).toBe(401);

@@ -95,7 +95,7 @@ async function openUsers(tenant: string): Promise<string[]> {
   return open.filter((session) => session.tenant === tenant).map(({ userUuid }) => userUuid);
 }
 
-describe('two tenants of which one has 20 times as many clients', () => {
+describe('two tenants, one of which has 20 times as many clients as the other', () => {
   it.each([
     ['equal', 'few', 1 / 2],
     ['2 to 1', 'double', 2 / 3],

@@ -1,6 +1,6 @@
 /**
- * The first use of a feature that gateways of the former release do not know makes these gateways stop, and waits until
- * they have.
+ * Some features are unknown to gateways of the former release. The first use of such a feature makes these gateways
+ * stop, and waits until they have stopped.
  */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
@@ -22,7 +22,7 @@ beforeEach(async () => {
   await db.sql`UPDATE schema_versions SET compatible_from = ${FIRST_USES.tokens - 1}`;
 });
 
-/** Writes the lease of a gateway of the former release, which lives for this time. Such a gateway writes no release. */
+/** Writes the lease of a gateway of the former release, valid for this time. No row tells the gateway's release. */
 async function formerGateway(forMs: number, id = newId(), epoch = 1): Promise<void> {
   await db.sql`
     INSERT INTO leases (name, holder, epoch, expires_at)
@@ -38,9 +38,9 @@ async function timeOf(work: Promise<unknown>): Promise<number> {
 const newest = async () =>
   (await db.sql`SELECT version, compatible_from FROM schema_versions ORDER BY version`).at(-1);
 
-it('a first use raises the oldest version that may work on the database, and does not wait if no former gateway ever did', async () => {
+it('a first use raises the oldest version that may work on the database, and waits for nothing if no former gateway ever worked on it', async () => {
   expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens - 1 });
-  // Less than the time that a gateway that is just starting gets to notice.
+  // A gateway that is just starting would get 3 s to notice.
   expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(2_900);
   expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens });
 });
@@ -77,7 +77,7 @@ it('a former gateway is recognised even on the data directory of a gateway of th
   });
 });
 
-it('a first use gives a former gateway that is just starting time to notice', async () => {
+it('a first use gives time to notice to a former gateway that is just starting', async () => {
   await db.sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1, 1)`;
   expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeGreaterThan(2_900);
 });

@@ -37,7 +37,7 @@ async function ask(id: ExecutionId, seq: number, password: boolean): Promise<voi
     VALUES (${id}, ${seq}, 'input', ${body}::text::json, 2, now())`;
 }
 
-it.each(['asked before all that', 'never asked'])(
+it.each(['asked before it printed', 'never asked'])(
   'looking up the newest request for input reads few rows in a cell that has %s',
   async (what) => {
     const id = newId<ExecutionId>();

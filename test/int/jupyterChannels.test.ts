@@ -25,7 +25,7 @@ describe('a request', () => {
   );
 
   it.each([{ toString: 1 }, [['a']], 7, true])(
-    'for code that is no text, but %j, is refused with a message',
+    'for code that is not text, but %j, is refused with a message',
     async (code) => {
       const { connect, submitted, log } = await startChannels();
       const client = await connect();

@@ -93,7 +93,7 @@ describe('a kernel', () => {
     expect(ran.outputs.filter(({ kind }) => kind === 'error')).toHaveLength(1);
   });
 
-  it('goes on after an error, also with code that was sent right after the failing code', async () => {
+  it('goes on after an error, even with code that was sent right after the failing code', async () => {
     const [failed, next] = await Promise.all([
       kernel.runner.run('import time; time.sleep(0.1)\n1 / 0'),
       kernel.runner.run('print("next")'),

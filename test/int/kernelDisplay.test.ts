@@ -139,7 +139,7 @@ for number in range(20):
     expect(seen).toEqual(wanted.flat());
   });
 
-  it('is updated by its id, also from a later execution, and cleared', async () => {
+  it('is updated by its id, even from a later execution, and cleared', async () => {
     const first = await shown('handle = display("one", display_id="it")\nhandle.update("two")');
     const later = await shown(`from IPython.display import clear_output
 handle.update("three")

@@ -115,7 +115,7 @@ it.each([
   // With such a character Python needs four bytes for each character.
   ['with one rare character', '"x" * 15_000_000 + "🐍"', `${'x'.repeat(15_000_000)}🐍`],
 ])(
-  'a display as large as a message may be arrives whole: text %s',
+  'a display of the largest size that a message may have arrives whole: text %s',
   SLOW,
   async (_name, python, text) => {
     const ran = await runner.run(`display({"text/plain": ${python}}, raw=True)`);

@@ -195,7 +195,7 @@ it('A refusal of the gateway reaches the host with the gateway’s message, as t
   await host.ended;
 });
 
-it('If the server at the address is no gateway, the answer to the host says so', async () => {
+it('If the server at the address is not a gateway, the answer to the host says so', async () => {
   const other = createServer((_, res) => res.writeHead(404).end('<html>'));
   other.listen(0, '127.0.0.1');
   await once(other, 'listening');
@@ -208,7 +208,7 @@ it('If the server at the address is no gateway, the answer to the host says so',
   await host.ended;
 });
 
-it('Lines that are no messages are skipped, and the end of the input interrupts running code', async () => {
+it('Lines that are not messages are skipped, and the end of the input interrupts running code', async () => {
   const started = createGate();
   const interrupted = createGate();
   const { port } = await startGateway({

@@ -1,5 +1,5 @@
 /**
- * What the door for MCP answers to callers that are no hosts and to calls that fail, and what it tells models about
+ * What the door for MCP answers to callers that are not hosts and to calls that fail, and what it tells models about
  * limits.
  */
 import { type IncomingMessage, request } from 'node:http';

@@ -261,7 +261,7 @@ describe('pruneHistory', () => {
     expect(texts.map(({ text }) => text)).toEqual(['one\u0000', 'two', 'three']);
   });
 
-  it('waits for an archive on a slow disk for longer than a transaction may be idle otherwise', async () => {
+  it('waits for an archive on a slow disk, even longer than other transactions may be idle', async () => {
     const old = await live('old', OLD);
     await live('newer', null);
     const isLate = async () => {

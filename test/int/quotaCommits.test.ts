@@ -180,7 +180,7 @@ describe('EXECUTIONS_PER_MINUTE', () => {
     await reasonOf(commit());
   });
 
-  it('finds the beginning of the minute among events of which many were pruned', async () => {
+  it('finds the beginning of the minute among events many of which were pruned', async () => {
     const tenant = newTenant();
     for (let index = 0; index < 30; index += 1) await commitOne(store, request(newTenant()));
     await db.sql`UPDATE events SET recorded_at = recorded_at - interval '1 minute'`;

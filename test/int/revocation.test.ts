@@ -112,7 +112,7 @@ async function followSocket(token: string) {
 }
 
 describe.each(['hears of it', 'does not hear of it'])(
-  'at a gateway that %s, with the token',
+  'when a token ends, at a gateway that %s,',
   (how) => {
     it('streams and waiting calls end within a second, and those of others go on', async () => {
       const { secret, token } = await create();

@@ -274,7 +274,7 @@ describe('a successor goes on', () => {
 describe('the answer to getpass', () => {
   const SECRET = 'hunter-two';
 
-  it('is delivered, also by a successor, and is in no table when the execution has ended', async () => {
+  it('is delivered, even by a successor, and is in no table when the execution has ended', async () => {
     await holder.adopt(scripted.worker);
     const cell = await scripted.requestWaiting(observer);
     await scripted.untilSent(cell.id);

@@ -148,7 +148,7 @@ describe('a subscription over server-sent events', () => {
     await stream.returned;
   });
 
-  it('ends its source when the client leaves, also while nothing comes', async () => {
+  it('ends its source when the client leaves, even while nothing comes', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const server = await startWith(stream);
     const response = await subscribe(server);

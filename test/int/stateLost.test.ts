@@ -47,7 +47,7 @@ async function takeOver(): Promise<void> {
   await successor.adopt(scripted.worker);
 }
 
-/** Gives the session three contexts, of which one is used. */
+/** Gives the session three contexts, one of which is used. */
 async function useContextOfThree(): Promise<void> {
   const http = recordCalls(scripted.agent, () => ({ kernel_generation: 1 }));
   for (const slot of [0, 1, 2]) {

@@ -1,6 +1,6 @@
 /**
- * How the gateway that holds a worker ends what is queued behind an execution that was sent with `stopOnError`, and what
- * a successor does. The agent is scripted.
+ * An execution that was sent with `stopOnError` fails. The gateway that holds its worker ends what is queued behind it,
+ * and a successor does the same. The agent is scripted.
  */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';

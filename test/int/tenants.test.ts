@@ -37,7 +37,7 @@ describe('a tenant', () => {
     for (const userUuid of ['one', 'two']) await run(B, '1', userUuid);
     expect(await service.poolStatus(B)).toMatchObject({ totalWorkers: 2, busyWorkers: 2 });
     await run(A, '1', 'bob');
-    // The calls of the other tenant gave no item. The next item is for the second user of A, who may have to wait.
+    // The calls of the other tenant caused no item. The call of the second user of A did; that user may still wait.
     const { busyWorkers, waitingRequests } = (await next).value ?? own;
     expect(busyWorkers + waitingRequests).toBeGreaterThanOrEqual(2);
     await expect
@@ -127,7 +127,7 @@ describe('the history of a tenant', () => {
     expect(all.length).toBeGreaterThan(after.length);
   });
 
-  it('lists only its own streams and workers, and events keep their positions there', async () => {
+  it('lists only its own streams and workers, and an event has the same position in each list', async () => {
     const session = await service.session(A, 'ann');
     const other = await service.session(B, 'one');
     if (!session || !other) throw new Error('There are no sessions.');

@@ -123,7 +123,7 @@ describe('an invalid message closes with 4400', () => {
     ['a payload that is none', '{"type":"connection_init","payload":"x"}'],
     ['no id', '{"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['an empty id', '{"id":"","type":"subscribe","payload":{"query":"{ __typename }"}}'],
-    ['an id that is no text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
+    ['an id that is not text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['no payload', '{"id":"1","type":"subscribe"}'],
     ['no query', '{"id":"1","type":"subscribe","payload":{}}'],
     [
@@ -171,7 +171,7 @@ describe('operations', () => {
     ['a field that is not there', '{ nothing }'],
     ['a document of types', 'type Query { a: Int }'],
     ['nothing', ''],
-    ['operations of which none is named', 'query A { __typename } query B { __typename }'],
+    ['operations none of which is named', 'query A { __typename } query B { __typename }'],
     [
       'a subscription to two fields',
       'subscription { a: poolStatus { totalWorkers } b: poolStatus { totalWorkers } }',

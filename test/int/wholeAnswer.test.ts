@@ -52,10 +52,10 @@ describe('an answer in one piece', () => {
     ],
     ['no such operation', { query: 'query A { __typename }', operationName: 'B' }],
     ['no query', {}],
-    ['a query that is no text', { query: 1 }],
+    ['a query that is not text', { query: 1 }],
     ['a query that no text can be made of', { query: { toString: 1 } }],
     ['an unknown parameter', { query: '{ __typename }', more: 1 }],
-    ['variables that are no object', { query: '{ __typename }', variables: 'x' }],
+    ['variables that are not an object', { query: '{ __typename }', variables: 'x' }],
     ['no object', []],
   ])('equals the answer of Yoga’s adapter: %s', async (_name, body) => {
     const { origin } = await startTransport(service());

@@ -39,7 +39,7 @@ export function badText(field: string, limit: number): readonly BadValue[] {
     { what: 'is too long', value: 'x'.repeat(limit + 1), field, limit },
     { what: 'holds U+0000', value: 'a\u0000', field },
     { what: 'holds a lone surrogate', value: 'a\ud800', field },
-    { what: 'is no text', value: 7 },
+    { what: 'is not text', value: 7 },
   ];
 }
 
@@ -52,7 +52,7 @@ export function badPaths(field: string): readonly BadValue[] {
     { what: 'has a name that is too long', value: 'é'.repeat(128), field, limit: 255 },
     { what: 'is too long', value: 'a/'.repeat(2_048), field, limit: 4_095 },
     { what: 'is too long with the home before it', value: 'a/'.repeat(2_045), field, limit: 4_095 },
-    { what: 'is no text', value: 7 },
+    { what: 'is not text', value: 7 },
   ];
 }
 
@@ -89,16 +89,16 @@ export const BAD_CODES: readonly BadValue[] = [
     field: 'code',
     limit: LIMITS.codeBytes,
   },
-  { what: 'is no text', value: { code: '1' } },
+  { what: 'is not text', value: { code: '1' } },
 ];
 
 function badNumber(field: string, least: number, limit: number): readonly BadValue[] {
   return [
     { what: 'is too little', value: least - 1, field },
     { what: 'is too much', value: limit + 1, field, limit },
-    { what: 'is no Int', value: 2 ** 31 },
-    { what: 'is no whole number', value: 1.5 },
-    { what: 'is no number', value: 'soon' },
+    { what: 'is not an Int', value: 2 ** 31 },
+    { what: 'is not a whole number', value: 1.5 },
+    { what: 'is not a number', value: 'soon' },
   ];
 }
 
@@ -113,8 +113,8 @@ function badMilliseconds(field: string, least: number): readonly BadValue[] {
     { what: 'is too little', value: least - 1, field },
     { what: 'is too much', value: limit + 1, field, limit },
     { what: 'is far too much', value: 1e300 },
-    { what: 'is no whole number', value: 1_000.5 },
-    { what: 'is no number', value: 'soon' },
+    { what: 'is not a whole number', value: 1_000.5 },
+    { what: 'is not a number', value: 'soon' },
   ];
 }
 
@@ -153,7 +153,7 @@ export const BAD_VARIABLE_NAMES: readonly BadValue[] = [
     field: variables,
     limit: LIMITS.variableNameBytes,
   },
-  { what: 'is no text', value: 7 },
+  { what: 'is not text', value: 7 },
 ];
 
 /** For the value of one of the environment variables. */
@@ -168,11 +168,11 @@ export const BAD_VARIABLE_VALUES: readonly BadValue[] = [
     field: variables,
     limit: LIMITS.variableBytes,
   },
-  { what: 'is no text', value: 7 },
+  { what: 'is not text', value: 7 },
 ];
 
 export const BAD_VARIABLES: readonly BadValue[] = [
-  { what: 'is no list', value: 'A=b' },
+  { what: 'is not a list', value: 'A=b' },
   { what: 'holds null', value: [null] },
   {
     what: 'has a name twice',
@@ -224,7 +224,7 @@ export const BAD_METADATA_KEYS: readonly BadValue[] = [
     limit: LIMITS.metadataKeyChars,
   },
   { what: 'holds U+0000', value: 'a\u0000', field: 'metadata' },
-  { what: 'is no text', value: 1 },
+  { what: 'is not text', value: 1 },
 ];
 
 export const BAD_METADATA_VALUES: readonly BadValue[] = [
@@ -243,14 +243,14 @@ export const BAD_METADATA_VALUES: readonly BadValue[] = [
 
 export const BAD_CURSORS: readonly BadValue[] = [
   { what: 'is empty', value: '', field: 'after' },
-  { what: 'is no cursor', value: 'x', field: 'after' },
+  { what: 'is not a cursor', value: 'x', field: 'after' },
   { what: 'is negative', value: '-1', field: 'after' },
   { what: 'holds U+0000', value: '1\u0000', field: 'after' },
-  { what: 'is no text', value: ['1'] },
+  { what: 'is not text', value: ['1'] },
 ];
 
 export const BAD_TIMES: readonly BadValue[] = [
-  { what: 'is no time', value: 'yesterday' },
+  { what: 'is not a time', value: 'yesterday' },
   { what: 'is a number', value: 1_700_000_000 },
   { what: 'has no offset', value: '2026-01-31T12:00:00' },
   { what: 'is a day that there is not', value: '2026-02-30T12:00:00Z' },
@@ -262,14 +262,14 @@ export const BAD_TIMES: readonly BadValue[] = [
 /** For an `after` argument: the seq after which a page or a stream begins. */
 export const BAD_SEQS: readonly BadValue[] = [
   { what: 'is negative', value: -1, field: 'after' },
-  { what: 'is no Int', value: 2 ** 31 },
-  { what: 'is no number', value: 'x' },
+  { what: 'is not an Int', value: 2 ** 31 },
+  { what: 'is not a number', value: 'x' },
 ];
 
-export const BAD_IDS: readonly BadValue[] = [{ what: 'is no id', value: { id: 'x' } }];
+export const BAD_IDS: readonly BadValue[] = [{ what: 'is not an id', value: { id: 'x' } }];
 
 export const BAD_LANGUAGES: readonly BadValue[] = [
-  { what: 'is no language', value: 'PERL' },
+  { what: 'is not a language', value: 'PERL' },
   { what: 'is not one of the names', value: 'bash' },
 ];
 
@@ -283,7 +283,7 @@ export const badSides = (field: string): readonly BadValue[] => [
 
 export const BAD_TERMINALS: readonly BadValue[] = [
   { what: 'is given for Python', value: { columns: 80, rows: 24 }, field: 'pty' },
-  { what: 'is no object', value: '80x24' },
+  { what: 'is not an object', value: '80x24' },
 ];
 
 export const BAD_OFFSETS = badNumber('offset', 0, LIMITS.inputBytes);

@@ -1,6 +1,6 @@
 /**
- * Gives each test file its own database on the server that `provideDatabase.ts` started, and looks into it: for leftovers
- * and for tables that contain a text.
+ * Gives each test file its own database on the server that `provideDatabase.ts` started. Finds leftovers in it, and
+ * tables that contain a text.
  */
 import { pino } from 'pino';
 import { afterAll, inject } from 'vitest';

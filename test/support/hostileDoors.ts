@@ -20,7 +20,7 @@ export interface HostileRow {
   /** The status of the answer without a token, and with a wrong one. */
   readonly missing: number;
   readonly wrong: number;
-  /** The status of the answer to a body that is no JSON. */
+  /** The status of the answer to a body that is not JSON. */
   readonly malformed: number;
   /** If the door has WebSockets. */
   readonly sockets?: {

@@ -1,4 +1,4 @@
-/** An agent for each describe block whose tests state what the gateway expects of kernels. */
+/** Gives a describe block an agent of its own. The tests of the block state what the gateway expects of kernels. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';

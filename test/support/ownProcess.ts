@@ -19,7 +19,7 @@ export function liveBytes(): number {
 const PRESSURE = '/proc/pressure/cpu';
 
 /**
- * For how many milliseconds since the machine started some runnable task had to wait for a CPU (Linux's pressure stall
+ * How many milliseconds some runnable task has had to wait for a CPU since the machine started (Linux's pressure stall
  * information). A test of promptness subtracts the stall, since a busy machine is not the program's fault. 0 where
  * Linux does not report it.
  */

@@ -153,7 +153,7 @@ interface ProgrammedBuild {
   succeed(imageId: string, bytes?: number): void;
   /** A program of this step fails. */
   fail(step: number, exitCode?: number): void;
-  /** The build fails for another reason than a step. */
+  /** The build fails for a reason other than a step. */
   breakOff(error: Error): void;
   readonly signal: AbortSignal;
 }

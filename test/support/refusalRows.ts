@@ -105,7 +105,7 @@ export const INPUT_REFUSALS: readonly Refusal[] = [
       field: 'text',
       limit: LIMITS.inputCallBytes,
     },
-    { what: 'is no text', value: 7 },
+    { what: 'is not text', value: 7 },
   ]),
   ...content('base64', [
     { what: 'is not padded', value: 'YQ', field: 'base64' },
@@ -143,14 +143,14 @@ const BAD_NAMES: readonly BadValue[] = [
   { what: 'ends with a dash', value: 'a-', field: 'name' },
   { what: 'would leave its folder', value: '../a', field: 'name' },
   { what: 'holds U+0000', value: 'a\u0000', field: 'name' },
-  { what: 'is no text', value: 7 },
+  { what: 'is not text', value: 7 },
 ];
 const badEntries = (field: string, values: readonly string[]): readonly BadValue[] => [
   ...values.map((value) => ({ what: `has ${JSON.stringify(value)}`, value: [value], field })),
   { what: 'has too many entries', value: Array(1_001).fill('a1'), field, limit: 1_000 },
-  { what: 'is no list of texts', value: [7] },
+  { what: 'is not a list of texts', value: [7] },
 ];
-const BAD_VERSION: readonly BadValue[] = [{ what: 'is no number', value: 'newest' }];
+const BAD_VERSION: readonly BadValue[] = [{ what: 'is not a number', value: 'newest' }];
 
 export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
   ...rows('Mutation.createEnvironment(input:)', CREATE_ENVIRONMENT, [MISSING]),
@@ -173,12 +173,12 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
   ...environment(
     'index',
     [
-      { what: 'is no URL', value: 'wheels', field: 'index' },
+      { what: 'is not a URL', value: 'wheels', field: 'index' },
       { what: 'is of another protocol', value: 'file:///wheels', field: 'index' },
       { what: 'has a password', value: 'https://ann:pw@index.example/', field: 'index' },
       { what: 'would end its word', value: "https://index.example/'$(id)'", field: 'index' },
       { what: 'is a folder that is not there', value: '/nowhere/at/all', field: 'index' },
-      { what: 'is no text', value: 7 },
+      { what: 'is not text', value: 7 },
     ],
     { pip: ['alpha'] },
   ),
@@ -188,13 +188,13 @@ export const ENVIRONMENT_REFUSALS: readonly Refusal[] = [
   ...environment('setup', [
     { what: 'is too long', value: 'a'.repeat(262_145), field: 'setup', limit: 262_144 },
     { what: 'holds U+0000', value: 'a\u0000', field: 'setup' },
-    { what: 'is no text', value: 7 },
+    { what: 'is not text', value: 7 },
   ]),
   ...environment('preload', badEntries('preload', ['', '-c', 'a b', 'a;b', 'a..b', '1a'])),
   ...environment('preload', [
     { what: 'is empty, and there is nothing else', value: [], field: 'name' },
   ]),
-  ...environment('rebuild', [{ what: 'is no boolean', value: 'yes' }]),
+  ...environment('rebuild', [{ what: 'is not a boolean', value: 'yes' }]),
   ...rows('Mutation.removeEnvironment(input:)', REMOVE_ENVIRONMENT, [MISSING]),
   ...rows('RemoveEnvironmentInput.name', REMOVE_ENVIRONMENT, [MISSING, ...BAD_NAMES], {
     given: (name) => ({ name }),
@@ -255,7 +255,7 @@ export const badWord = (field: string): readonly BadValue[] => [
   { what: 'is too long', value: 'a'.repeat(65), field, limit: 64 },
   { what: 'has a space', value: 'a b', field },
   { what: 'holds U+0000', value: 'a\u0000', field },
-  { what: 'is no text', value: 7 },
+  { what: 'is not text', value: 7 },
 ];
 
 export const TOKEN_REFUSALS: readonly Refusal[] = [
@@ -269,7 +269,7 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
   ...token('tenant', badWord('tenant')),
   ...token('userUuid', BAD_USER_UUIDS, { role: 'USER' }),
   ...token('userUuid', [
-    { what: 'is given for another role than USER', value: 'ann', field: 'role' },
+    { what: 'is given for a role other than USER', value: 'ann', field: 'role' },
   ]),
   ...token('userPrefix', badText('userPrefix', LIMITS.userUuidChars), { role: 'USER' }),
   ...token('userPrefix', [{ what: 'is given beside userUuid', value: 'a', field: 'role' }], {
@@ -277,8 +277,8 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
     userUuid: 'ann',
   }),
   ...token('door', [
-    { what: 'is no door', value: 'BACK' },
-    { what: 'is a door of nobody with a token', value: 'CLI', field: 'door' },
+    { what: 'is not a door', value: 'BACK' },
+    { what: 'is a door that takes no tokens', value: 'CLI', field: 'door' },
   ]),
   ...token('expiresAt', [
     ...BAD_TIMES,
@@ -293,7 +293,7 @@ export const TOKEN_REFUSALS: readonly Refusal[] = [
       { what: 'is negative', value: -1, field: 'formerValidMs' },
       { what: 'is more than 30 days', value: 2_592_000_001, field: 'formerValidMs' },
       { what: 'has a fraction', value: 0.5 },
-      { what: 'is no number', value: 'a day' },
+      { what: 'is not a number', value: 'a day' },
     ],
     { given: (formerValidMs) => ({ id: 'a', formerValidMs }) },
   ),
@@ -334,9 +334,9 @@ export const QUOTA_REFUSALS: readonly Refusal[] = [
     { what: 'is negative', value: -1, field: 'limit' },
     { what: 'has a fraction', value: 1.5 },
     { what: 'is too high', value: 1_000_000_000_000_001, field: 'limit' },
-    { what: 'is no number', value: 'many' },
+    { what: 'is not a number', value: 'many' },
   ]),
-  ...set('reset', [{ what: 'is no boolean', value: 'yes' }]),
+  ...set('reset', [{ what: 'is not a boolean', value: 'yes' }]),
   ...rows('SetQuotaInput.reset', SET, [{ what: 'comes with a limit', value: 5, field: 'limit' }], {
     given: (limit) => ({ kind: 'OPEN_SESSIONS', reset: true, limit }),
   }),

@@ -212,8 +212,8 @@ const mutations: readonly Refusal[] = [
   ...rows('Mutation.interrupt(input:)', INTERRUPT, [MISSING]),
   ...interrupt('executionId', [MISSING, ...BAD_IDS]),
   ...interrupt('signal', [
-    { what: 'is no signal for commands', value: 'SIGSTOP' },
-    { what: 'is no text', value: 9 },
+    { what: 'is not a signal for commands', value: 'SIGSTOP' },
+    { what: 'is not text', value: 9 },
   ]),
 ];
 
@@ -275,7 +275,7 @@ const fileMutations: readonly Refusal[] = [
     { what: 'is a weak tag', value: 'W/"1-2"', field: 'ifMatch' },
     { what: 'has an empty part', value: '"1-2",', field: 'ifMatch' },
     { what: 'is empty', value: '', field: 'ifMatch' },
-    { what: 'is no text', value: 7 },
+    { what: 'is not text', value: 7 },
   ]),
 ];
 
@@ -364,7 +364,7 @@ const queries: readonly Refusal[] = [
   ...list('sessions', 'from', 'DateTime', BAD_TIMES),
   ...list('workers', 'states', '[WorkerState!]', BAD_ENUM),
   ...list('events', 'types', '[EventType!]', [
-    { what: 'has what is no type', value: ['SessionOpened', 'Opened'] },
+    { what: 'has a name that is not a type', value: ['SessionOpened', 'Opened'] },
     { what: 'holds U+0000', value: ['\u0000'] },
     { what: 'holds null', value: [null] },
   ]),
@@ -396,8 +396,8 @@ const queries: readonly Refusal[] = [
 ];
 
 const NO_INTS: readonly BadValue[] = [
-  { what: 'is no Int', value: 2 ** 31 },
-  { what: 'is no number', value: 'all' },
+  { what: 'is not an Int', value: 2 ** 31 },
+  { what: 'is not a number', value: 'all' },
 ];
 const content = (field: string) =>
   rows(
@@ -432,10 +432,10 @@ const fileQueries: readonly Refusal[] = [
   ),
   ...single('files(userUuid: "someone", after: $value)', 'String', 'Query.files(after:)', [
     { what: 'is empty', value: '', field: 'after' },
-    { what: 'is no cursor', value: 'a cursor', field: 'after' },
+    { what: 'is not a cursor', value: 'a cursor', field: 'after' },
     { what: 'holds U+0000', value: 'YQ\u0000', field: 'after' },
     { what: 'is longer than any cursor', value: 'YQ'.repeat(4_097), field: 'after' },
-    { what: 'is no text', value: ['YQ=='] },
+    { what: 'is not text', value: ['YQ=='] },
   ]),
   ...content('text'),
   ...content('base64'),
@@ -452,7 +452,7 @@ const outputs: readonly Refusal[] = [
     OUTPUTS('first'),
     [
       { what: 'is negative', value: -1, field: 'first' },
-      { what: 'is no Int', value: 2 ** 31 },
+      { what: 'is not an Int', value: 2 ** 31 },
     ],
     executionId,
   ),
@@ -477,7 +477,7 @@ const outputs: readonly Refusal[] = [
     'subscription ($value: String) { sessionOutput(userUuid: "someone", after: $value) { seq } }',
     [
       { what: 'is empty', value: '', field: 'after' },
-      { what: 'is no cursor', value: 'garbage', field: 'after' },
+      { what: 'is not a cursor', value: 'garbage', field: 'after' },
       { what: 'holds U+0000', value: 'x:\u0000', field: 'after' },
     ],
   ),

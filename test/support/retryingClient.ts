@@ -22,7 +22,7 @@ export interface RetryingClient {
 const MAX_RETRIES = 50;
 const CLOSED_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
-/** @param urls the URLs of all gateways, also of stopped ones. They are read anew for each attempt */
+/** @param urls the URLs of all gateways, even of stopped ones. They are read anew for each attempt */
 export function createRetryingClient(urls: readonly string[], token: string): RetryingClient {
   const agent = new Agent({ keepAlive: true });
   const failures: string[] = [];

@@ -66,7 +66,7 @@ interface Wire {
 const TOOL = 'execute_code';
 const NO_TOKENS = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
-/** A text, or a list of blocks of which some have a text. */
+/** A text, or a list of blocks, some of which have a text. */
 type Content = string | readonly { readonly text?: string }[];
 const textOf = (content: Content): string =>
   typeof content === 'string' ? content : content.map(({ text = '' }) => text).join('\n');

@@ -1,4 +1,4 @@
-/** A container that may run for any time, as long as it keeps printing. */
+/** A container that may run for any length of time, if it keeps printing. */
 import { PassThrough } from 'node:stream';
 import type Docker from 'dockerode';
 

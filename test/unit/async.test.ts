@@ -181,7 +181,7 @@ function deferred<T>() {
 }
 
 describe('tasks in order', () => {
-  it('run one at a time for each name, in the order of the calls, also after a failure', async () => {
+  it('run one at a time for each name, in the order of the calls, even after a failure', async () => {
     const { run } = createInOrder(10);
     const log: string[] = [];
     const task = (name: string, text: string, fails = false) =>

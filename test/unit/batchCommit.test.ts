@@ -190,7 +190,7 @@ describe('the commit of a batch', () => {
   });
 });
 
-describe('a batch of which a part is already stored, because an answer was lost,', () => {
+describe('a batch that is already stored in part, because an answer was lost,', () => {
   /** The outputs of a batch that begins with seq 5, as they are committed if those up to `lastSeq` are stored. */
   async function again(lastSeq: number, isOver = false) {
     const batch = emptyBatch();

@@ -1,4 +1,4 @@
-/** A change of a file that failed. */
+/** What is answered and recorded when a change of a file fails. */
 import { expect, it } from 'vitest';
 import {
   decideFileChange,
@@ -31,7 +31,10 @@ const changeOf = (operation: FileOperation) =>
   );
 const session = { id: requested.sessionId, version: 1 } as Session;
 
-/** Makes a change that the worker refuses with this code. Its request is recorded, and `record` records its end. */
+/**
+ * Makes a change that the worker refuses with this code. The commit of the request succeeds; the commit of the change's
+ * end goes to `record`.
+ */
 function refusedChange(
   operation: FileOperation,
   code: FileRefusalCode,
@@ -61,7 +64,7 @@ function refusedChange(
   );
 }
 
-it('a failed change whose end cannot be recorded, because the database is away, says just that', async () => {
+it('if the end of a failed change cannot be recorded because the database is away, only that error is reported', async () => {
   const away = new DatabaseAwayError(30_000);
   const fail = () => {
     throw away;
@@ -69,7 +72,7 @@ it('a failed change whose end cannot be recorded, because the database is away, 
   await expect(refusedChange('write', 'disk_full', fail)).rejects.toBe(away);
 });
 
-it('a failed change whose end cannot be recorded, because of a defect, fails with both errors', async () => {
+it('if the end of a failed change cannot be recorded because of a defect, both errors are reported', async () => {
   const defect = new Error('a defect');
   const fail = () => {
     throw defect;

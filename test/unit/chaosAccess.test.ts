@@ -32,7 +32,7 @@ it('the report says how many tries there were, so that a run without any is noti
   );
 });
 
-it('tries of revoked tokens of which none was answered are reported as no proof', () => {
+it('tries of revoked tokens are reported as no proof if none was answered', () => {
   const unanswered = Array.from({ length: 7 }, () => tryOf('no answer'));
   expect(checkHistory({ ...soundHistory(), tokenTries: unanswered })).toEqual([
     { type: 'lost', what: 'the proof: none of 7 tries of a revoked token was refused' },

@@ -25,7 +25,7 @@ it('an event that was not compared is reported', () => {
   ]);
 });
 
-it('events that are not sealed at rest are reported, and after down they are not', () => {
+it('unsealed events are reported while the gateways serve, but not after `cellhouse down`', () => {
   const unsealed = 2;
   expect(found({ serving: { ...serving, unsealed } })).toEqual([
     'lost: 2 events were not sealed at rest',

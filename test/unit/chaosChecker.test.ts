@@ -59,7 +59,7 @@ describe('a sound history', () => {
   });
 });
 
-describe('a session of another environment than was asked for', () => {
+describe('a session of an environment other than the one asked for', () => {
   it('is reported, and a session of the right environment is not', () => {
     const environmentId = newId<EnvironmentId>();
     const requested = environmentRequested({ environmentId, name: 'science' });

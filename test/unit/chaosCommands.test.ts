@@ -87,7 +87,7 @@ describe('a command', () => {
     );
   });
 
-  it('is reported when its caller got another exit code than is recorded', () => {
+  it('is reported when its caller got an exit code other than the recorded one', () => {
     const calls = sound.calls.map((call) =>
       call.cell === 'shell-stream' && call.answer
         ? { ...call, answer: { ...call.answer, exitCode: 0 } }

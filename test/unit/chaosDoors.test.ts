@@ -133,7 +133,7 @@ describe('a cell over Jupyter', () => {
   });
 });
 
-it('Calls over MCP of which none was answered are reported as no proof', () => {
+it('Calls over MCP are reported as no proof if none was answered', () => {
   const calls = sound.calls.map((call) => (call.wire === 'mcp' ? { ...call, answer: null } : call));
   expect(found({ calls })).toContain('lost: the proof: none of 7 calls over mcp was answered');
 });

@@ -29,7 +29,7 @@ describe('the address of a caller', () => {
     expect(addressOf(from('::1'))).toBe('0:0:0:0');
   });
 
-  it('is the last forwarded address that is no trusted proxy, if the peer is a trusted proxy', () => {
+  it('is the last forwarded address that is not a trusted proxy, if the peer is a trusted proxy', () => {
     const addressOf = createAddressOf(['10.0.0.0/8', '::1', '192.0.2.1']);
     const said = '198.51.100.9, 203.0.113.7, 10.1.2.3';
     expect(addressOf(from('10.9.9.9', said))).toBe('203.0.113.7');

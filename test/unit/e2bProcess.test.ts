@@ -101,7 +101,7 @@ describe('the end of a command', () => {
     endEventOf({ hasEnded: async () => hasEnded }, executionRow({ language: 'BASH', ...facts }));
   const end = (told: object) => ({ event: { end: told } });
 
-  it('by itself is reported with the exit code, also if that is 0', async () => {
+  it('by itself is reported with the exit code, even if that is 0', async () => {
     const fine = { exitCode: 0, exited: true, status: 'exit status 0' };
     expect(await ended({ status: 'OK', exitCode: 0 })).toEqual(end(fine));
     const status = 'exit status 3';

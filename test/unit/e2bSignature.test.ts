@@ -46,7 +46,7 @@ it.each<[string, boolean, string, URLSearchParams, string, number]>([
     BEFORE,
   ],
   [
-    'with an expiration that is no number',
+    'with an expiration that is not a number',
     false,
     'GET',
     query({ signature_expiration: 'x' }),

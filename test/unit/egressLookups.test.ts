@@ -66,7 +66,7 @@ describe('names that code asks for', () => {
     expect(begun).toEqual(['a0', 'b1']);
   });
 
-  it('are looked up once for all who ask at that time, also if the first of them gives up', async () => {
+  it('are looked up once for all who ask at that time, even if the first of them gives up', async () => {
     const gone = new AbortController();
     void lookup('a1', 'a', never());
     void lookup('b1', 'b', never());

@@ -216,7 +216,7 @@ describe('an execution', () => {
     expect(decideExecution(late, state ?? null)[0]).toEqual(begun);
   });
 
-  it('gets another signal than SIGINT only if it is a command', () => {
+  it('gets a signal other than SIGINT only if it is a command', () => {
     const asking: ExecutionCommand = { type: 'RequestInterrupt', at: time(3), signal: 'SIGKILL' };
     const command: ExecutionEvent = {
       type: 'ExecutionRequested',

@@ -79,7 +79,7 @@ describe('a download', () => {
     expect([status, (await buffer(body)).length]).toEqual([304, 0]);
   });
 
-  it('ends at the last byte, also if the agent keeps the connection', async () => {
+  it('ends at the last byte, even if the agent keeps the connection', async () => {
     answer = (socket) => void socket.write(`${OK(2)}ab`);
     expect((await buffer((await ask()).body)).toString()).toBe('ab');
   });
@@ -91,7 +91,7 @@ describe('a download', () => {
     ['half a head', [OK(2).slice(0, 30)]],
     ['no HTTP', ['SSH-2.0-any\r\n\r\n']],
     ['a malformed length', ['HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n']],
-    ['a line that is no header', ['HTTP/1.1 200 OK\r\nno header\r\n\r\n']],
+    ['a line that is not a header', ['HTTP/1.1 200 OK\r\nno header\r\n\r\n']],
     ['chunks', ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n']],
     ['a head without an end', ['HTTP/1.1 200 OK\r\nA: ', 'a'.repeat(MIB)]],
   ])('fails if the answer is %s', async (_, parts) => {

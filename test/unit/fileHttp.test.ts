@@ -204,7 +204,7 @@ describe('the type of a file', () => {
 });
 
 describe('every answer with a file', () => {
-  it('is told to the browser as something that is no page of this origin', () => {
+  it('is told to the browser as something that is not a page of this origin', () => {
     expect(FILE_ANSWER_HEADERS).toMatchObject({
       'Content-Disposition': 'attachment',
       'Content-Security-Policy': 'sandbox',

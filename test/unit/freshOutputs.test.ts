@@ -14,7 +14,7 @@ const ITEM_OVERHEAD_BYTES = 256;
 const at = new Date(0);
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
-/** Prints of an execution with these seqs. */
+/** An execution's prints, with these seqs. */
 const prints = (executionId: ExecutionId, seqs: readonly number[], text = 'a'): OutputItem[] =>
   seqs.map((seq) => ({ executionId, seq, at, output: { kind: 'stream', name: 'stdout', text } }));
 const finish = (executionId: ExecutionId, seq: number): OutputItem => {
@@ -56,7 +56,7 @@ describe('the fresh outputs of an execution', () => {
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
   });
 
-  it('are said to be none only once after each commit; then the database must be read', () => {
+  it('are said to be none only once after each commit; the next time, the database must be read', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1])));

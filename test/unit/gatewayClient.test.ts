@@ -44,7 +44,7 @@ describe('a client of a gateway', () => {
   it.each([
     ['a query', ask],
     ['a subscription', follow],
-  ])('says that what answered %s is no gateway', async (_what, call) => {
+  ])('says that what answered %s is not a gateway', async (_what, call) => {
     const proxy = await answering(502, 'text/html', '<h1>Bad Gateway</h1>');
     await expect(call(proxy)).rejects.toThrow('is no gateway: its answer, with status 502');
   });

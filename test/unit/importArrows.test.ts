@@ -153,7 +153,7 @@ describe('a circle', () => {
     'b/four.ts': value('vitest'),
   };
 
-  it('of files that import each other is found, also if one imports only a type', () => {
+  it('of files that import each other is found, even if one imports only a type', () => {
     expect(circles(sources)).toEqual(['These import each other: a/one.ts, a/two.ts, b/three.ts.']);
   });
 

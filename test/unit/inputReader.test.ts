@@ -56,7 +56,7 @@ describe('a reader of input', () => {
     expect(liveBufferBytes() - before).toBeLessThanOrEqual(SLACK_BYTES);
   });
 
-  it('reads nothing again while the agent has no room, and little beside what is asked for', async () => {
+  it('reads no piece twice while the agent has no room, or has taken only a part', async () => {
     for (let n = 0; n < 3; n += 1) await readAll(PIECE_BYTES / 4);
     expect(readBytes).toBe(READERS * PIECE_BYTES);
     const [reader] = readers;

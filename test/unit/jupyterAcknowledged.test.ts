@@ -1,4 +1,4 @@
-/** How far a client of a kernel has received messages: only those count that its WebSocket has acknowledged. */
+/** How far a client of a kernel has received messages: only what its WebSocket has acknowledged counts. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
 import { createAcknowledged } from '../../src/doors/jupyter/requestQueue.ts';

@@ -75,7 +75,7 @@ describe('a frame', () => {
   });
 
   it.each([
-    ['text that is no JSON', legacy, 'x'],
+    ['text that is not JSON', legacy, 'x'],
     ['no header', legacy, '{}'],
     ['an array', legacy, '[]'],
     ['null', legacy, 'null'],

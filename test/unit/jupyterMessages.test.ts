@@ -101,7 +101,7 @@ describe('the messages about an execution', () => {
   });
 });
 
-it('A cell outside of the history shows the number of the next cell, also if it has ended meanwhile', () => {
+it('A cell outside of the history shows the number of the next cell, even if it has ended meanwhile', () => {
   const messages = createCellMessages();
   const options = { storeHistory: false } as const;
   const running: Execution = { ...execution, options, status: 'RUNNING', finishedAt: null };

@@ -48,7 +48,7 @@ function head(first: number, length: number | bigint): Buffer {
   return bytes;
 }
 
-describe('bytes that are no WebSocket frames', () => {
+describe('bytes that are not WebSocket frames', () => {
   it.each([
     ['a frame of 2^63 bytes', head(0x81, 2n ** 63n)],
     ['a frame of a tebibyte', head(0x81, 2n ** 40n)],
@@ -61,7 +61,7 @@ describe('bytes that are no WebSocket frames', () => {
     ['a message within another', Buffer.from([0x01, 1, 0x7b, 0x81, 1, 0x7d])],
     ['a ping in pieces', Buffer.from([0x09, 0])],
     ['a ping that is too long', head(0x89, 200)],
-    ['a close with a code that is none', Buffer.from([0x88, 2, 0, 1])],
+    ['a close with an invalid code', Buffer.from([0x88, 2, 0, 1])],
     ['HTTP', Buffer.from('HTTP/1.1 200 OK\r\n\r\n')],
   ])('end the connection: %s', async (_name, bytes) => {
     await opened(1);

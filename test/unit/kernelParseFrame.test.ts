@@ -207,7 +207,7 @@ describe('parseFrame', () => {
   it.each([
     ['a stream without text', 'stream', { name: 'stdout' }],
     ['a stream of another name', 'stream', { name: 'stdin', text: 'x' }],
-    ['data that is no object', 'display_data', { data: [1] }],
+    ['data that is not an object', 'display_data', { data: [1] }],
     ['too many representations', 'display_data', { data: Object.fromEntries(mimeTypes(65)) }],
     ['a MIME type without end', 'display_data', { data: { ['x'.repeat(300)]: '' } }],
     ['JSON that is too deep', 'display_data', { data: { 'application/json': nested(200) } }],

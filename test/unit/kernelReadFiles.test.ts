@@ -59,7 +59,7 @@ describe('what a reply says about changed files', () => {
 
   it.each([
     ['a size below 0', { size: -1 }, { size: null }],
-    ['a size that is no whole number', { size: 0.5 }, { size: null }],
+    ['a size that is not a whole number', { size: 0.5 }, { size: null }],
     ['a time after the year 9999', { modified_at: 8.64e15 }, { modifiedAt: null }],
     ['a time before 1970', { modified_at: -1 }, { modifiedAt: null }],
     ['text that PostgreSQL refuses', { path: 'a\u0000\ud800' }, { path: 'a\ufffd\ufffd' }],

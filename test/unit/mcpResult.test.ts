@@ -20,7 +20,7 @@ const ID = '01a220f9-2cac-771c-99e3-637367f5bd96';
 const NOW = new Date('2026-11-28T07:00:10Z');
 
 describe('a kept text', () => {
-  it('is whole up to its limit, and beyond has two thirds of the beginning and one third of the end', () => {
+  it('is whole up to its limit; beyond it, two thirds are the beginning and one third is the end', () => {
     const text = createKeptText();
     text.add('a'.repeat(20_000));
     text.add('b'.repeat(10_000));
@@ -77,12 +77,12 @@ describe('a rich output', () => {
       '<b>',
     ],
     [
-      'no long markup',
+      'plain text instead of long markup',
       { 'text/plain': '<X object>', 'text/html': 'x'.repeat(2_001) },
       '<X object>',
     ],
     ['lines that come as a list', { 'text/plain': ['a\n', 'b'] }, 'a\nb'],
-    ['nothing of data without a text', { 'application/json': {} }, null],
+    ['nothing if there is no text', { 'application/json': {} }, null],
   ])('is shown as %s', (_, data, shown) => {
     expect(shownText(rich(data))).toBe(shown);
   });
@@ -191,7 +191,7 @@ describe('a result', () => {
     expect(isError).toBe(true);
   });
 
-  it('of code that runs on is no error, and says how to get the rest', async () => {
+  it('of code that runs on is not an error, and says how to get the rest', async () => {
     const { text, data, isError } = await resultFrom([stream('a')], {
       status: 'RUNNING',
       finishedAt: null,

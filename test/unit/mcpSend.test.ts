@@ -37,6 +37,6 @@ it('an answer whose body fails is cut, and the failure is logged once', async ()
   expect(log).toEqual([expect.stringContaining('It broke.')]);
 });
 
-it('an answer that its client has cancelled is cut, and is no failure', async () => {
+it('an answer that its client has cancelled is cut, and is not a failure', async () => {
   expect(await sent(failing(), AbortSignal.abort())).toEqual({ log: [], got: 'cut' });
 });

@@ -17,7 +17,7 @@ describe('ids', () => {
     expect(new Set(ids.map((id) => id.slice(-10))).size).toBeGreaterThan(COUNT * 0.99);
   });
 
-  it('sort in the order in which they were made, also when the clock stands still or goes back', () => {
+  it('sort in the order in which they were made, even when the clock stands still or goes back', () => {
     vi.useFakeTimers({ now: Date.now() + 10_000 });
     const ids = made();
     vi.setSystemTime(Date.now() - 5_000);

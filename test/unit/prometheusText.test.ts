@@ -26,14 +26,17 @@ describe('the text format', () => {
     ["another family's sample", `${GAUGE}b 1\n`],
     ['a series that is reported twice', `${GAUGE}a{x="1"} 1\na{x="1"} 2\n`],
     ['a label without quotes', `${GAUGE}a{x=1} 1\n`],
-    ['what is no number', `${GAUGE}a 1e\n`],
+    ['what is not a number', `${GAUGE}a 1e\n`],
     ['a counter without _total', '# HELP a What it is.\n# TYPE a counter\na 1\n'],
     ['buckets without +Inf', `${HISTOGRAM}h_bucket{le="1"} 1\nh_sum 1\nh_count 1\n`],
     [
       'buckets that fall',
       `${HISTOGRAM}h_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n`,
     ],
-    ['a count that is none', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 2\n`],
+    [
+      'a count that differs from its buckets',
+      `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 2\n`,
+    ],
     ['a histogram without sum', `${HISTOGRAM}h_bucket{le="+Inf"} 1\nh_count 1\n`],
   ])('is refused with %s', (_name, text) => {
     expect(() => parsePrometheus(text)).toThrow();

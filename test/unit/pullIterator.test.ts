@@ -91,7 +91,7 @@ describe('pullIterator', () => {
     expect(await next).toEqual(item(1));
   });
 
-  it('ends at once on return(), also while it sleeps', async () => {
+  it('ends at once on return(), even while it sleeps', async () => {
     const log = growingLog();
     const iterator = log.iterator();
     const next = iterator.next();

@@ -8,8 +8,8 @@ import { readBytes } from '../../src/server/http/refuse.ts';
 import { createTokenEnd } from '../../src/service/access/tokenEnd.ts';
 
 describe.each([
-  ['of which all has arrived', 'Content-Length: 4', 'body'],
-  ['of which a part has arrived', 'Content-Length: 5', 'body'],
+  ['that has arrived completely', 'Content-Length: 4', 'body'],
+  ['that has arrived in part', 'Content-Length: 5', 'body'],
 ])('a body %s', (_what, header, body) => {
   /** A request whose client has left before its body was read. */
   async function left() {

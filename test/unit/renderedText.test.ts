@@ -32,7 +32,7 @@ describe('renderedText', () => {
     expect(renderedText(text)).toBe(shown);
   });
 
-  it('leaves text unchanged that does not move the cursor', () => {
+  it('does not change text that does not move the cursor', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         // biome-ignore lint/suspicious/noControlCharactersInRegex: the test removes control characters.
@@ -70,7 +70,7 @@ describe('renderedText', () => {
     expect(renderedText('a'.repeat(2_000_000))).toHaveLength(2_000_000);
   });
 
-  it('renders a bar that was drawn ten thousand times within a second', () => {
+  it('renders a bar within a second, even if it was drawn ten thousand times', () => {
     const bar = Array.from({ length: 10_000 }, (_, n) => `\r${String(n).padStart(80)}`).join('');
     const startedAt = performance.now();
     expect(renderedText(bar)).toBe('9999'.padStart(80));
@@ -78,7 +78,7 @@ describe('renderedText', () => {
   });
 
   it.each(['\r', '\b', '\u001b[A', '\u001b[A\n', '\u001b[Ax', '\rx', '\u001b[K', '\u001b'])(
-    'renders a long line with a hundred thousand %j after it within two seconds',
+    'renders a long line within two seconds, even if a hundred thousand %j follow it',
     (control) => {
       const text = `${'line\n'.repeat(1_000)}${'a'.repeat(500_000)}${control.repeat(100_000)}`;
       const startedAt = performance.now();
@@ -100,7 +100,7 @@ describe('shownText', () => {
 
   it.each([
     ['clears at once', [line('a'), clear(false), line('b')], 'b'],
-    ['clears at once, also without more', [line('a'), clear(false)], ''],
+    ['clears at once, even if nothing follows', [line('a'), clear(false)], ''],
     ['waits for more before it clears', [line('a'), clear(true)], 'a'],
     ['clears when there is more', [line('a'), clear(true), line('b'), line('c')], 'bc'],
     ['draws a bar over several messages', [line('\r 10%'), line('\r100%\n')], '100%\n'],

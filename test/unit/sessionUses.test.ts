@@ -49,7 +49,7 @@ it('uses are recorded four times within a short idle time', async () => {
   expect(longestPause(times)).toBe(500);
 });
 
-it('uses at the same time are recorded once, and one that fails is recorded by the next', async () => {
+it('uses at the same time are recorded once; if that fails, the next use is recorded', async () => {
   const session = { id: newId<SessionId>(), idleTimeoutMs: null };
   const answers: ((isOpen: boolean) => void)[] = [];
   const fails: ((error: Error) => void)[] = [];
@@ -89,7 +89,7 @@ function usesOfOpenSessions() {
   return { uses, touchSession };
 }
 
-it('a use that lasts is recorded until it ends, also while recording fails, or until its session is closed', async () => {
+it('a use that lasts is recorded until it ends, even while recording fails, or until its session is closed', async () => {
   const { uses, touchSession } = usesOfOpenSessions();
   const session = { id: newId<SessionId>(), idleTimeoutMs: 1_000 };
   const letGo = uses.hold(session);

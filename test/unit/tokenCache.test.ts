@@ -212,7 +212,7 @@ describe("a token in a gateway's cache", () => {
 });
 
 describe('a cache that is not fresh', () => {
-  it('waits for the next look that succeeds, and ends by it if the token was revoked', async () => {
+  it('waits for the next look that succeeds, which ends what is open if the token was revoked', async () => {
     const created = creation();
     tell(created);
     await cache.refresh();

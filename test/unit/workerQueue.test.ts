@@ -118,7 +118,7 @@ describe('the worker queue', () => {
     expect(await other).toBeInstanceOf(Error);
   });
 
-  it('hands out an idle worker at once, also to calls that will not wait', async () => {
+  it('hands out an idle worker at once, even to calls that will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
     expect(await queue.claim(someone(), take, WAIT_MS)).toBe(first);
@@ -389,7 +389,7 @@ describe('the worker queue', () => {
     expect(queue.here()).toEqual({ calls: new Map(), places: [] });
   });
 
-  it('gives nobody a worker of another environment than the one asked for', async () => {
+  it('gives nobody a worker of an environment other than the one asked for', async () => {
     const { queue, add, take } = setUp();
     const plain = queue.claim(named('ann'), take, WAIT_MS);
     const science = queue.claim(named('bob', 'default', 'science'), take, WAIT_MS);

@@ -280,7 +280,7 @@ it('every call to a sandbox that has ended answers 502', async () => {
   for (const { status, json } of answers) expect([status, json]).toEqual([502, gone]);
 });
 
-/** An item of a list, or the details of a sandbox. */
+/** Checks the keys of an item of a list, or of the details of a sandbox. @returns the item */
 function listed(item: unknown): Record<string, unknown> {
   const fields = popped(
     item,

@@ -52,7 +52,7 @@ const docker = new Docker();
 const hostFolder = mkdtempSync(join(tmpdir(), 'ch-weak-'));
 afterAll(() => rmSync(hostFolder, { recursive: true, force: true }));
 
-describe('in a container that is no worker', () => {
+describe('in a container that is not a worker', () => {
   it.each([
     ['runs as root', WEAK, '0', 'root'],
     ['has a writable root', { ...WEAK, ReadonlyRootfs: false }, USER, 'root file system'],

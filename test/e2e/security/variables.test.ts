@@ -1,6 +1,6 @@
 /**
- * A user may choose any environment variable, also those that make a loader, Python or a shell run code. They must reach
- * no process but the user's. Each process that has them leaves a mark, whose owner is the process's user.
+ * A user may choose any environment variable, even those that make a loader, Python or a shell run code. The variables
+ * must reach no process but the user's. Each process that has them leaves a mark, whose owner is the process's user.
  */
 
 import Docker from 'dockerode';

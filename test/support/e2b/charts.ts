@@ -277,7 +277,7 @@ plt.show()`,
     },
   },
   {
-    title: 'what is no chart of a known kind',
+    title: 'a figure that is not a chart of a known kind',
     code: `
 import matplotlib.pyplot as plt
 figure, axes = plt.subplots()

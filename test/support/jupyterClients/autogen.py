@@ -1,6 +1,6 @@
 """Speaks to a Jupyter server as AutoGen's JupyterCodeExecutor does (`autogen.coding.jupyter`), with its libraries.
 
-The executor takes a host and a port, so its paths begin at the root. It sends its token in a header, also with the
+The executor takes a host and a port, so its paths begin at the root. It sends its token in a header, even with the
 WebSocket, names no session and no subprotocol, and sends `buffers` as an object.
 
 Usage: autogen.py ADDRESS TOKEN

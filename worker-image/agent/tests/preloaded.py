@@ -63,7 +63,7 @@ def is_preloaded(command: str) -> bool:
 
 
 class Forked:
-    """A fork server that is no child of this process."""
+    """A fork server that is not a child of this process."""
 
     def __init__(self, pid: int) -> None:
         self.returncode: int | None = None

@@ -270,7 +270,7 @@ class CellInput(WithExecutor):
         self.begin("1", STORM)
         for number in range(400):
             await self.sender.send("1", f"{number}\n".encode())
-            # Some pauses are longer than any time to the next interrupt, so there are enough interrupts on any machine.
+            # Some pauses are longer than the longest time between two interrupts. So any machine has enough of them.
             await asyncio.sleep(number % 12 * 0.0005)
         await self.sender.send("1", is_last=True)
         outcome, error, text = await self.ended("1")

@@ -1,4 +1,4 @@
-"""How many file operations the agent admits at once, and of which session."""
+"""How many file operations the agent admits at once, and from which session."""
 
 import unittest
 

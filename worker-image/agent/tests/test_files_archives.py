@@ -88,10 +88,10 @@ class In(WithArchives):
                 b"", b"16 path=../evil\n", kind=b"x"
             )
             + member(b"good"),
-            "has a size that is no number": member(b"", b"10 size=-\n", kind=b"x")
+            "has a size that is not a number": member(b"", b"10 size=-\n", kind=b"x")
             + member(b"evil"),
             "has a damaged header": b"x" + member(b"evil")[1:],
-            "is no archive": b"no tar" * 1_000,
+            "is not an archive": b"no tar" * 1_000,
         }
         for what, data in bad.items():
             with self.subTest(what):

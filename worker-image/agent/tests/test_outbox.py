@@ -223,7 +223,7 @@ class WithPeer(unittest.TestCase):
                     continue
         self.assertGreater(interrupts, 50)
         arrived = [int(line) for line in self.rest().split()]
-        # The line of an interrupted call may have been added or not.
+        # The line of an interrupted call may or may not have been added.
         self.assertEqual(len(set(arrived)), len(arrived))
         self.assertEqual(sorted(set(returned) - set(arrived))[:10], [])
 

@@ -128,7 +128,7 @@ class RandomPacketTest(unittest.TestCase):
         return [assembled.data for assembled in done if assembled.is_whole]
 
     def noise(self, source: random.Random) -> bytes:
-        """A packet of another process, or bytes that are no packet."""
+        """A packet of another process, or bytes that are not a packet."""
         if source.random() < 0.3:
             return source.randbytes(source.randrange(PACKET_HEAD.size))
         sender = source.randrange(1_000, 1_000 + 2 * MAX_SENDERS)

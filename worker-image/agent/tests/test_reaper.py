@@ -28,7 +28,7 @@ folder = sys.argv[1]
 links = [os.readlink(f"{folder}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"{folder}/fd")]
 print(json.dumps([sorted(links), open(f"{folder}/environ").read()]))
 """
-# Makes children of the reaper that send their parent another signal than SIGCHLD when they end. Orphans make them,
+# Makes children of the reaper that send their parent a signal other than SIGCHLD when they end. Orphans make them,
 # since the parent of an orphan is the reaper: once with CLONE_PARENT (which gVisor ignores), once as further orphans.
 END_OF_CHILD = """
 reaper = os.getppid()

@@ -147,7 +147,7 @@ class ParseFrameTest(unittest.TestCase):
             "an ack that is a boolean": '{"ack": true}',
             "a negative ack": '{"ack": -1}',
             "no code": changed("content", {}),
-            "code that is no text": changed("content.code", 5),
+            "code that is not text": changed("content.code", 5),
             "an empty id": changed("header.msg_id", ""),
             "a long id": changed("header.msg_id", "x" * 129),
             "no limits": changed("metadata", {}),

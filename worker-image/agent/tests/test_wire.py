@@ -73,8 +73,8 @@ class ReadTest(unittest.TestCase):
             "lengths beyond all": Assembled(b"\5\0" + b"\xff" * 60, 62, True),
             "too many together": Assembled(good * 513, len(good) * 513, True),
             "another channel": whole([b"control", msg_type, parent, metadata, content]),
-            "a type that is no text": whole([channel, b"\xff", parent, metadata, content]),
-            "a parent that is no text": whole([channel, msg_type, b"\xff", metadata, content]),
+            "a type that is not text": whole([channel, b"\xff", parent, metadata, content]),
+            "a parent that is not text": whole([channel, msg_type, b"\xff", metadata, content]),
             "a parent that is too long": whole(
                 [channel, msg_type, b"x" * 5_000, metadata, content]
             ),

@@ -11,8 +11,8 @@ import asyncio
 import selectors
 from selectors import SelectorKey
 
-# No code of a test takes so long to begin. The agent waits longer for each process of its own, so none of them is late
-# because of `pass_limit`.
+# No code of a test takes this long to begin. The agent waits longer for each process of its own, so none of them is
+# late because of `pass_limit`.
 LIMIT_MS = 20_000
 
 
