@@ -87,7 +87,7 @@ export const WORKERS = {
   }),
   workerOrphanTimeoutMs: milliseconds({
     name: 'WORKER_ORPHAN_TIMEOUT_MS',
-    text: 'A worker ends after this time without contact to a gateway, and with it its session and the code that runs in it.',
+    text: 'A worker ends after this time without contact to a gateway, and with it its session and the code that runs in it. A gateway that hangs counts as contact for up to two minutes.',
     fallback: 900_000,
     min: 1_000,
   }),

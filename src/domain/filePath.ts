@@ -1,6 +1,9 @@
 /**
  * Names of files in a worker. For Linux, a name is any bytes except U+0000 and the slash. A path is kept as bytes,
  * because user code can make a name that is not UTF-8. Such a file can still be listed and deleted.
+ *
+ * A path may lead anywhere in the container, and links are followed: the worker opens it with the rights of the user,
+ * and decides what is refused (`cellhouse_files/paths.py`).
  */
 
 import { WORKER_HOME } from './worker.ts';

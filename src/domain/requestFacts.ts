@@ -30,7 +30,7 @@ export interface RequestFacts {
   readonly pty?: string;
 }
 
-/** The parts of a request from which its facts are made. */
+/** The fields of a request in which two requests under one idempotency key must agree. Facts are made from them. */
 export interface Comparable {
   readonly code: string;
   /** Null: the default context. */
@@ -38,12 +38,15 @@ export interface Comparable {
   readonly language: Language;
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
+  /** Absolute. Null: the folder of the context, or else the home. */
   readonly workingDirectory: string | null;
   readonly environmentVariables: Readonly<Record<string, string>>;
   readonly label: string | null;
   readonly silent: boolean;
+  /** False also if the cell is silent. */
   readonly storeHistory: boolean;
   readonly userExpressions: readonly UserExpression[];
+  /** True also for a command with a terminal. */
   readonly allowInput: boolean;
   readonly pty: Terminal | null;
 }

@@ -93,6 +93,7 @@ function bind(all: ServiceDeps, principal: Principal): BoundService {
         const instead = insteadOf(name, permission, principal, args);
         if (instead !== null) return Promise.resolve(instead.answer);
         const result = operation(deps, principal, ...args);
+        // Transports end a stream when the token ends (tokenEnd.ts).
         if (!(result instanceof Promise)) return result;
         const answer = hideTenantUse(principal, untilTokenEnd(principal.tokenEnd, result));
         answer.catch(count);

@@ -213,11 +213,11 @@ describe('the lease on a worker', () => {
     const [held, free] = [await idleWorker(), await idleWorker()];
     const requested = await commitOne<'worker'>(gateway.store, workerRequested());
     await gateway.leases.acquireWorker(held.id);
-    const orphaned = await other.leases.orphanedWorkers();
+    const orphaned = await other.leases.unheldWorkers();
     expect(orphaned).toEqual(expect.arrayContaining([free.id, requested.id]));
     expect(orphaned).not.toContain(held.id);
     await gateway.leases.releaseWorker(held.id);
-    expect(await other.leases.orphanedWorkers()).toContain(held.id);
+    expect(await other.leases.unheldWorkers()).toContain(held.id);
   });
 
   it('shows a worker that ended a while ago as orphaned only if it has unfinished executions', async () => {
@@ -228,7 +228,7 @@ describe('the lease on a worker', () => {
     const [forgotten, settled, fresh] = workers;
     await commitOne(gateway.store, executionRequested({ workerId: forgotten.id }));
     await commitOne(gateway.store, executionRequested({ workerId: fresh.id }));
-    const orphaned = await other.leases.orphanedWorkers();
+    const orphaned = await other.leases.unheldWorkers();
     expect(orphaned).toContain(forgotten.id);
     expect(orphaned).not.toContain(settled.id);
     expect(orphaned).not.toContain(fresh.id);

@@ -9,7 +9,8 @@ import { newId } from '../../src/process/newId.ts';
 import { executionFinished, executionRequested, sessionOpened } from '../../testkit/events.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
-const MARK = 'mark';
+/** A part of no word, so that a name that has it must come from the data. */
+const MARK = 'm4rk';
 const owner = {
   at,
   tenant: `${MARK}1`,

@@ -41,7 +41,7 @@ export interface Leases {
    * Workers that need a gateway and have none: they have no lease, or an expired one. These are workers that have not
    * ended, and workers that ended more than {@link SETTLE_LIMIT_MS} ago and still have unfinished executions.
    */
-  orphanedWorkers(): Promise<WorkerId[]>;
+  unheldWorkers(): Promise<WorkerId[]>;
   /**
    * Milliseconds until the first lease of another gateway expires, if it is not renewed. Null if no other gateway has
    * one.
@@ -156,7 +156,7 @@ async function expireLeases(
     WHERE l.name = g.name AND l.epoch = g.epoch AND l.holder = ${holder}`);
 }
 
-async function readOrphanedWorkers({ sql, answered }: Client): Promise<WorkerId[]> {
+async function readUnheldWorkers({ sql, answered }: Client): Promise<WorkerId[]> {
   const rows = await answered(sql<{ id: WorkerId }[]>`
     SELECT w.id FROM workers w LEFT JOIN leases l ON l.name = 'worker-' || w.id
     WHERE w.state <> 'REMOVED' AND (l.name IS NULL OR l.expires_at < clock_timestamp())
@@ -224,7 +224,7 @@ export function createLeases(deps: LeasesDeps): Leases {
     release: held.release,
     releaseWorker: (workerId) => held.release(streamIdOf('worker', workerId)),
     onLost: held.onLost,
-    orphanedWorkers: () => readOrphanedWorkers(client),
+    unheldWorkers: () => readUnheldWorkers(client),
     othersExpireInMs: () => readNextExpiry(client, gatewayId),
     announce: async () => {
       const name = `gateway-${gatewayId}`;

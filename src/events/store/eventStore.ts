@@ -172,7 +172,7 @@ export class FencedError extends Error {
 /** The commit would have exceeded a limit, alone or together with commits of other gateways. Nothing was written. */
 export class LimitError extends Error {
   readonly limit: 'maxUnfinished' | 'maxWorkers';
-  /** How many unfinished executions or workers there would have been. */
+  /** How many unfinished executions or workers there would have been. For `knownQueues`: how many there are. */
   readonly count: number;
   constructor(limit: LimitError['limit'], count: number, options?: ErrorOptions) {
     super(`The commit would raise the number to ${count}, which is above ${limit}.`, options);
@@ -188,7 +188,7 @@ export class LimitError extends Error {
  */
 export class AskerGoneError extends Error {
   constructor() {
-    super('The asker of the commit is let in no more.');
+    super('The token of the commit has ended.');
     this.name = 'AskerGoneError';
   }
 }

@@ -183,7 +183,7 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
     }
   }
 
-  return async () => eachForItself(deps.logger, await leases.orphanedWorkers(), adopt);
+  return async () => eachForItself(deps.logger, await leases.unheldWorkers(), adopt);
 }
 
 /** Adopts all items at the same time. A failure is logged and does not affect the others. */

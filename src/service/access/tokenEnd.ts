@@ -1,6 +1,11 @@
 import { DomainError } from '../../domain/errors.ts';
 
-/** When a token ends, everything that its holder has open ends with it. */
+/**
+ * When a token ends, everything that its holder has open ends with it. `tokenCache.ts` learns of the end. These listen:
+ * calls (`service.ts`), streams by SSE (`src/server/graphql/plugins.ts`), WebSockets (`src/server/webSocket/webSockets.ts`,
+ * `src/server/doors/doorSockets.ts`), answers of doors (`src/server/doors/doorRoute.ts`), and transfers of files
+ * (`src/server/http/files`).
+ */
 export interface TokenEnd {
   readonly isOver: boolean;
   /**

@@ -314,7 +314,7 @@ function neededFeatures({ isProcess }: ValidRequest): WorkerFeature[] {
 
 // How many executions may be unfinished: one limit for each context, and one for all commands of a session.
 
-/** How many unfinished executions may run at the same time. The others wait. */
+/** How many unfinished executions may run at the same time. The others wait: they are the queued ones. */
 function runningAtOnce({ config }: Pick<ServiceDeps, 'config'>, request: ValidRequest): number {
   return isCommand(request) ? config.maxCommands : 1;
 }

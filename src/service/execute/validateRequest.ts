@@ -7,11 +7,11 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Language, Terminal, UserExpression } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
+import type { Comparable } from '../../domain/requestFacts.ts';
 import {
   type EnvironmentVariable,
   parseContextId,
   refuse,
-  type Variables,
   validateDirectory,
   validateName,
   validateNumber,
@@ -116,29 +116,15 @@ export interface ExecuteRequest {
 }
 
 /** A validated request, with defaults filled in. */
-export interface ValidRequest {
+export interface ValidRequest extends Comparable {
+  /** As the request names it. Null: the default context, or a command. */
+  readonly contextId: ContextId | null;
+  // Two requests under one idempotency key may differ in the fields below.
   readonly userUuid: string;
-  readonly code: string;
   readonly codeSha256: string;
   /** The size of the code and of the user expressions. */
   readonly codeBytes: number;
-  readonly language: Language;
-  readonly keepAlive: boolean;
-  readonly stopOnError: boolean;
-  readonly label: string | null;
   readonly isProcess: boolean;
-  readonly silent: boolean;
-  /** False also if the cell is silent. */
-  readonly storeHistory: boolean;
-  readonly userExpressions: readonly UserExpression[];
-  /** True also for a command with a terminal. */
-  readonly allowInput: boolean;
-  readonly pty: Terminal | null;
-  /** As the request names it. Null: the default context, or a command. */
-  readonly contextId: ContextId | null;
-  readonly environmentVariables: Variables;
-  /** Absolute. Null: the folder of the context, or else the home. */
-  readonly workingDirectory: string | null;
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
   readonly waitForWorkerMs: number;

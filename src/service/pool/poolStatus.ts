@@ -45,6 +45,7 @@ export function followPoolStatus(
   let sent = '';
   return pullIterator({
     read: async () => {
+      await principal.tokenEnd.fresh();
       const status = await poolStatus(deps, principal);
       const text = JSON.stringify(status);
       if (text === sent) return { items: [], isEnd: false };

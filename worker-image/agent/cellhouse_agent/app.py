@@ -1,5 +1,7 @@
 """Wires the agent, and decides when and how it ends.
 
+Time limits hold even without a gateway: `executions/supervision.py` enforces them.
+
 Exit codes (worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 if no kernel starts.
 """
 
