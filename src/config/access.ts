@@ -12,7 +12,7 @@ export const ACCESS = {
   }),
   authFailuresPerMinute: integer({
     name: 'AUTH_FAILURES_PER_MINUTE',
-    text: 'How many wrong tokens one address may send in a minute. After that, calls from this address are refused for some time, unless their token was right from there before.',
+    text: 'How many wrong tokens one address may send in a minute. After that, calls from this address are refused for some time, except with right tokens that it has used before.',
     fallback: 30,
     min: 1,
     max: 10_000,

@@ -9,7 +9,7 @@ const DNS_PORT = 53;
 export const EGRESS = {
   egressAllow: optional<readonly EgressRule[], readonly EgressRule[]>({
     name: 'EGRESS_ALLOW',
-    text: 'The hosts that code may reach, separated by commas or spaces: names (`pypi.org`, `*.example.org`, or `*` for all), addresses and networks. An entry is for its port (`example.org:8443`), or without one for the ports 80 and 443. Private, loopback and link-local addresses must be listed as addresses, with a port. See [Egress](egress.md).',
+    text: 'The hosts that code may reach, separated by commas or spaces: names (`pypi.org`, `*.example.org`, or `*` for all), addresses and networks. An entry is for its port (`example.org:8443`) or, without a port, for 80 and 443. Private, loopback and link-local addresses must be listed as addresses, with a port. See [Egress](egress.md).',
     whenUnset: 'nothing',
     unset: [],
     allowed:

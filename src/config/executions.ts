@@ -27,7 +27,7 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'The grace time: how long code may still run after the interrupt at its time limit. After half of the grace time, the code is interrupted once more. At its end, the kernel is replaced and variables are lost. Time in which the kernel waits for a CPU that other workers use does not count, but the grace time lasts at most ten times its normal length.',
+    text: 'The grace time: how long code may still run after the interrupt at its time limit. After half of the grace time, the code is interrupted once more. At its end, the kernel is replaced and variables are lost. The time does not count while the kernel waits for a CPU that other workers use, but the grace time lasts at most ten times its normal length.',
     fallback: 1_000,
     min: 1,
   }),
