@@ -12,14 +12,14 @@ export const ACCESS = {
   }),
   authFailuresPerMinute: integer({
     name: 'AUTH_FAILURES_PER_MINUTE',
-    text: 'How many wrong tokens one address may send in a minute. After that, its calls are refused until some time has passed, except with tokens that were right from there before.',
+    text: 'How many wrong tokens one address may send in a minute. After that, calls from this address are refused for some time, except with right tokens that it has used before.',
     fallback: 30,
     min: 1,
     max: 10_000,
   }),
   trustedProxies: optional<readonly string[], readonly string[]>({
     name: 'TRUSTED_PROXIES',
-    text: 'Addresses and networks of the proxies in front, separated by commas. For what comes from them, the address of the caller is the last one in `X-Forwarded-For` that is no trusted proxy. Without it, all callers behind a proxy count as one address.',
+    text: "Addresses and networks of the proxies in front of the gateway, separated by commas. For a call from such a proxy, the caller's address is the last one in `X-Forwarded-For` that is no trusted proxy. If a proxy is not listed, all callers behind it count as one address.",
     whenUnset: 'none',
     unset: [],
     allowed: 'addresses and networks such as 10.0.0.0/8,::1, separated by commas',

@@ -19,8 +19,8 @@ export const SET_BY_COMPOSE: Readonly<Partial<Record<Field, string>>> = {
 };
 
 const BEGIN =
-  '      # Every setting that is set in the environment or in `.env`. This list is made by `npm run settings`.';
-const END = '      # What Compose sets itself.';
+  '      # Passes on each setting of the environment or of `.env`. This list is made by `npm run settings`.';
+const END = '      # Settings that Compose sets itself.';
 
 /**
  * `docker-compose.yml` with the list of the given settings, by default of all of them.

@@ -15,8 +15,8 @@ export const DOOR_SETTINGS = {
   /** Null: every name, but none if HOST is loopback (`src/server/doors/enterDoor.ts`). */
   allowedHosts: optional<readonly string[], null>({
     name: 'ALLOWED_HOSTS',
-    text: 'Names by which clients reach the doors, without ports, separated by commas; `*` is every name. Addresses and `localhost` always are. So that no page of the web can reach a gateway by a name of its own (DNS rebinding), a request whose `Host` is another name is refused.',
-    whenUnset: 'every name, but none if HOST is loopback',
+    text: 'Host names by which clients reach the doors, without ports, separated by commas. `*` allows every name. Addresses and `localhost` are always allowed. Doors refuse a request whose `Host` is another name, so that no web page can reach them by a name of its own (DNS rebinding).',
+    whenUnset: 'none if HOST is loopback, else every name',
     unset: null,
     allowed: 'host names such as code.example.com, separated by commas, or *',
     parse: (given) => {

@@ -9,7 +9,7 @@ const DNS_PORT = 53;
 export const EGRESS = {
   egressAllow: optional<readonly EgressRule[], readonly EgressRule[]>({
     name: 'EGRESS_ALLOW',
-    text: 'The hosts that code may reach, separated by commas or spaces: names (`pypi.org`, `*.example.org`, or `*` for each), addresses and networks, with a port (`example.org:8443`) or for the ports 80 and 443. Private, loopback and link-local addresses are reached only if they are listed as addresses, with a port. See [Egress](egress.md).',
+    text: 'The hosts that code may reach, separated by commas or spaces: names (`pypi.org`, `*.example.org`, or `*` for all), addresses and networks. An entry is for its port (`example.org:8443`) or, without a port, for 80 and 443. Private, loopback and link-local addresses must be listed as addresses, with a port. See [Egress](egress.md).',
     whenUnset: 'nothing',
     unset: [],
     allowed:
@@ -19,7 +19,7 @@ export const EGRESS = {
   /** By tenant. A tenant that is not named may reach all of EGRESS_ALLOW. */
   tenantEgressAllow: optional({
     name: 'TENANT_EGRESS_ALLOW',
-    text: 'What of `EGRESS_ALLOW` each tenant may reach, such as `a=pypi.org files.pythonhosted.org,b=`. A tenant that is not named may reach all of it.',
+    text: 'Which hosts of `EGRESS_ALLOW` each tenant may reach, such as `a=pypi.org files.pythonhosted.org,b=`. A tenant that is not named may reach all of them.',
     whenUnset: 'all of `EGRESS_ALLOW` for each',
     unset: new Map<string, readonly EgressRule[]>(),
     allowed: 'pairs of a tenant and hosts, such as a=pypi.org example.org:8443,b=',
@@ -54,7 +54,7 @@ export const EGRESS = {
   /** Null: as many as all tenants together. */
   egressMaxTenantConnections: optionalInteger({
     name: 'EGRESS_MAX_TENANT_CONNECTIONS',
-    text: 'How many of them the workers of one tenant may have, so that none takes all.',
+    text: 'How many of these connections the workers of one tenant may have, so that no tenant takes all.',
     whenUnset: '`EGRESS_MAX_TOTAL_CONNECTIONS`',
     min: 1,
     max: 65_536,
@@ -62,7 +62,7 @@ export const EGRESS = {
   /** Null: pip's default index. */
   pipIndexUrl: optional<string, null>({
     name: 'PIP_INDEX_URL',
-    text: 'The index that pip uses in sessions, if `EGRESS_ALLOW` lists anything. `EGRESS_ALLOW` must list its host, too. All code can read it.',
+    text: 'The index that pip uses in sessions, if `EGRESS_ALLOW` lists anything. `EGRESS_ALLOW` must list its host, too. All code can read the URL.',
     whenUnset: "pip's own, `https://pypi.org/simple`",
     unset: null,
     allowed: 'an http or https URL without credentials, such as https://pypi.example.org/simple',
@@ -70,7 +70,7 @@ export const EGRESS = {
   }),
   egressConnectTimeoutMs: milliseconds({
     name: 'EGRESS_CONNECT_TIMEOUT_MS',
-    text: 'How long code may take to say which host it wants to reach, and how long it may take to resolve its name and to connect to it.',
+    text: 'How long code may take to name the host that it wants to reach, and how long the gateway may take to resolve the name and to connect.',
     fallback: 10_000,
     min: 100,
   }),

@@ -4,7 +4,7 @@ import { integer, matching, milliseconds, text } from './setting.ts';
 export const ENVIRONMENTS = {
   buildNetwork: text({
     name: 'BUILD_NETWORK',
-    text: "The engine's network in which [environments](environments.md) are built. `host` opens all that listens on this machine, also on loopback, to what the build installs and runs.",
+    text: "The engine's network in which [environments](environments.md) are built. With `host`, what a build installs and runs can reach all that listens on this machine, even on loopback.",
     fallback: 'bridge',
     allowed: 'bridge, host, none, or the name of a network of the Docker engine',
     parse: matching(/^[\w][\w.-]*$/),
@@ -17,7 +17,7 @@ export const ENVIRONMENTS = {
   }),
   environmentMaxMb: integer({
     name: 'ENVIRONMENT_MAX_MB',
-    text: 'How much an environment may take on the disk beside the worker image. It is looked at after the build, which may take more meanwhile.',
+    text: 'How much disk space an environment may take in addition to the worker image, in MiB. The size is checked at the end of the build, which may take more meanwhile.',
     fallback: 4_096,
     min: 1,
     max: 1_048_576,
@@ -25,7 +25,7 @@ export const ENVIRONMENTS = {
   }),
   environmentBuildMemoryMb: integer({
     name: 'ENVIRONMENT_BUILD_MEMORY_MB',
-    text: 'How much memory a step of a build may use.',
+    text: 'How much memory a step of a build may use, in MiB.',
     fallback: 2_048,
     min: 128,
     max: 1_048_576,

@@ -13,7 +13,7 @@ export const EXECUTIONS = {
   }),
   maxExecutionTimeoutMs: milliseconds({
     name: 'MAX_EXECUTION_TIMEOUT_MS',
-    text: 'The highest time limit that a call may give.',
+    text: 'The highest time limit that a call may give, except to a command.',
     fallback: 300_000,
     min: 1,
   }),
@@ -27,20 +27,20 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'The grace time: how long code may still run after the interrupt at its time limit. After that, its kernel is replaced and variables are lost. The grace time does not count while the kernel waits for a CPU that other workers use, but it lasts at most ten times its normal length. After half of it, the code is interrupted once more.',
+    text: 'The grace time: how long code may still run after the interrupt at its time limit. After half of the grace time, the code is interrupted once more. At its end, the kernel is replaced and variables are lost. The time does not count while the kernel waits for a CPU that other workers use, but the grace time lasts at most ten times its normal length.',
     fallback: 1_000,
     min: 1,
   }),
   maxQueuedExecutions: integer({
     name: 'MAX_QUEUED_EXECUTIONS',
-    text: 'How many executions may wait in one context of a session, and how many commands may wait.',
+    text: 'How many executions may wait in one context of a session, and how many commands may wait in a session.',
     fallback: 64,
     min: 1,
     max: 10_000,
   }),
   maxCommands: integer({
     name: 'MAX_COMMANDS',
-    text: 'How many commands of a session run at the same time. Others wait, at most MAX_QUEUED_EXECUTIONS. Each takes at least two processes of WORKER_PIDS.',
+    text: 'How many commands of a session run at the same time. At most MAX_QUEUED_EXECUTIONS others wait. Each running command takes at least two of the processes that WORKER_PIDS allows.',
     fallback: 16,
     min: 1,
     max: 64,
@@ -54,7 +54,7 @@ export const EXECUTIONS = {
   }),
   maxInputBytes: bytes({
     name: 'MAX_INPUT_BYTES',
-    text: 'How much input one execution may be sent in all. It is recorded.',
+    text: 'How much input one execution may get in all. Input is recorded.',
     fallback: 16_777_216,
     min: 1_024,
   }),

@@ -14,7 +14,7 @@ export const FILES = {
   }),
   maxFileTextBytes: bytes({
     name: 'MAX_FILE_TEXT_BYTES',
-    text: 'How large a file may be that GraphQL writes with `writeFile`, or reads with `text` or `base64`. HTTP streams larger ones.',
+    text: 'The largest file that GraphQL writes with `writeFile`, or reads with `text` or `base64`. HTTP streams larger files.',
     fallback: 1_048_576,
     min: 1,
     max: 67_108_864,

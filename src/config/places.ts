@@ -104,7 +104,7 @@ export const PLACES = {
   }),
   dockerRuntime: text({
     name: 'DOCKER_RUNTIME',
-    text: 'The OCI runtime of the workers; `runsc` (gVisor) is for code of strangers, see [gVisor](isolation.md#gvisor).',
+    text: 'The OCI runtime of the workers. Use `runsc` ([gVisor](isolation.md#gvisor)) for code of strangers.',
     fallback: 'runc',
     allowed: 'the name of a runtime that the Docker engine knows',
     parse: matching(/^[\w.-]+$/),

@@ -51,7 +51,7 @@ export function quotaDefaults(
 function quotaSetting(scope: QuotaScope, kind: QuotaKind): Setting<number | null> {
   const declared = optionalInteger({
     name: `QUOTA_${scope}_${kind}`,
-    text: `${WHOSE[scope]} ${QUOTA_WORDS[kind]}. All gateways together count, so they need the same limit.`,
+    text: `${WHOSE[scope]} ${QUOTA_WORDS[kind]}. The limit is for all gateways together, so set the same at each.`,
     whenUnset: 'no limit',
     min: 0,
     max: MAX_QUOTA,

@@ -4,7 +4,7 @@ import { bytes, integer, milliseconds } from './setting.ts';
 export const SESSIONS = {
   sessionIdleTimeoutMs: milliseconds({
     name: 'SESSION_IDLE_TIMEOUT_MS',
-    text: 'A session ends after this time without a use, unless openSession gave it another idle time. A session is not idle while a cell runs in it, or a command with `keepAlive`.',
+    text: 'A session ends after this time without use, unless openSession gave it another idle time. A session is not idle while a cell runs in it, or a command with `keepAlive`.',
     fallback: 3_600_000,
     min: 1_000,
   }),
@@ -36,7 +36,7 @@ export const SESSIONS = {
   }),
   maxEnvironmentVariables: integer({
     name: 'MAX_ENVIRONMENT_VARIABLES',
-    text: 'How many environment variables a session may have, and one execution beside them.',
+    text: 'How many environment variables a session may have, and how many one execution may add.',
     fallback: 128,
     min: 0,
     max: 1_000,
@@ -50,7 +50,7 @@ export const SESSIONS = {
   }),
   maxEnvironmentBytes: bytes({
     name: 'MAX_ENVIRONMENT_BYTES',
-    text: "The largest environment of a session, and of one execution beside it: the names and values of all its variables in UTF-8. Linux limits each variable's name and value to 128 KiB together.",
+    text: "How large the environment variables of a session may be, and those that one execution adds: all names and values in UTF-8. Linux limits each variable's name and value to 128 KiB together.",
     fallback: 65_536,
     min: 0,
     max: 131_000,

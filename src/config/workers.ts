@@ -21,14 +21,14 @@ function parseWeights(given: string): ReadonlyMap<string, number> | undefined {
 export const WORKERS = {
   minIdleWorkers: integer({
     name: 'MIN_IDLE_WORKERS',
-    text: 'How many workers the installation keeps ready, however many gateways it has.',
+    text: 'How many idle workers the installation keeps ready for new sessions, however many gateways it has.',
     fallback: 2,
     min: 0,
     max: 1_000,
   }),
   minIdleEnvironmentWorkers: integer({
     name: 'MIN_IDLE_ENVIRONMENT_WORKERS',
-    text: 'How many workers the installation keeps ready of each environment in use: of one that has sessions, or was asked for within the last hour.',
+    text: 'How many idle workers the installation keeps ready for each environment that has open sessions or was asked for within the last hour.',
     fallback: 1,
     min: 0,
     max: 1_000,
@@ -42,7 +42,7 @@ export const WORKERS = {
   }),
   workerMemoryMb: integer({
     name: 'WORKER_MEMORY_MB',
-    text: 'How much memory one worker may use.',
+    text: 'How much memory one worker may use, in MiB.',
     fallback: 512,
     min: 128,
     max: 1_048_576,
@@ -64,7 +64,7 @@ export const WORKERS = {
   }),
   workerDiskMb: integer({
     name: 'WORKER_DISK_MB',
-    text: 'The size of `/home/user`, `/tmp` and `/dev/shm` of one worker together. They are held in memory, in addition to `WORKER_MEMORY_MB`.',
+    text: 'The size of `/home/user`, `/tmp` and `/dev/shm` of one worker together, in MiB. They are held in memory, in addition to `WORKER_MEMORY_MB`.',
     fallback: 256,
     min: 16,
     max: 1_048_576,
@@ -72,14 +72,14 @@ export const WORKERS = {
   }),
   workerWaitTimeoutMs: milliseconds({
     name: 'WORKER_WAIT_TIMEOUT_MS',
-    text: 'How long a call waits for a worker, including its creation.',
+    text: 'How long a call waits for a worker, which may have to be made first.',
     fallback: 60_000,
     min: 0,
   }),
   /** By tenant. A tenant that is not named has the weight 1. */
   tenantWeights: optional({
     name: 'TENANT_WEIGHTS',
-    text: 'The weights of tenants, such as `a=2,b=1`. While several tenants wait for workers, each gets a share of `MAX_TOTAL_WORKERS` in proportion to its weight; the others have the weight 1.',
+    text: 'The weights of tenants, such as `a=2,b=1`. While several tenants wait for workers, each gets a share of `MAX_TOTAL_WORKERS` in proportion to its weight. A tenant that is not named has the weight 1.',
     whenUnset: '1 each',
     unset: new Map<string, number>(),
     allowed: 'pairs of a tenant and a whole number from 1 to 1000, such as a=2,b=1',
@@ -87,7 +87,7 @@ export const WORKERS = {
   }),
   workerOrphanTimeoutMs: milliseconds({
     name: 'WORKER_ORPHAN_TIMEOUT_MS',
-    text: 'A worker ends after this time without contact to a gateway, and with it its session and the code that runs in it. A gateway that hangs counts as contact for up to two minutes.',
+    text: 'A worker ends after this time without contact to a gateway, with its session and running code. A gateway that hangs counts as contact for up to two minutes.',
     fallback: 900_000,
     min: 1_000,
   }),
