@@ -7,7 +7,7 @@ import { builder, connectionOf, pageArgs } from './builder.ts';
 import { Door } from './enums.ts';
 
 export const Role = builder.enumType('Role', {
-  description: 'What the holder of a token may do.',
+  description: 'What a token allows.',
   values: {
     OPERATOR: { description: 'May do everything, for all tenants.' },
     TENANT: {
@@ -31,7 +31,7 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the token, which is no secret.' }),
     name: t.exposeString('name', { description: 'Its name, for operators.' }),
-    role: t.expose('role', { type: Role, description: 'What its holder may do.' }),
+    role: t.expose('role', { type: Role, description: 'What the token allows.' }),
     tenant: t.exposeString('tenant', {
       description: 'The tenant whose users and sessions the token can reach.',
     }),
@@ -58,7 +58,7 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its holder last called or connected, to the minute. Null: never.',
+      description: 'When it was last used, to the minute. Null: never.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
@@ -87,7 +87,7 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
   description: 'The properties of a new token.',
   fields: (t) => ({
     name: t.string({ required: true, description: '1 to 64 of the characters A-Z a-z 0-9 . _ -' }),
-    role: t.field({ type: Role, required: true, description: 'What its holder may do.' }),
+    role: t.field({ type: Role, required: true, description: 'What the token allows.' }),
     tenant: t.string({
       description:
         'The tenant whose users and sessions the token can reach: 1 to 64 of the characters A-Z a-z 0-9 . _ - A new name makes a new tenant. Left out: the tenant of the caller.',
@@ -114,7 +114,7 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
 const id = { required: true, description: 'The id of the token.' } as const;
 
 const RotateTokenInput = builder.inputType('RotateTokenInput', {
-  description: 'The token that gets another secret.',
+  description: 'The token that gets a new secret.',
   fields: (t) => ({
     id: t.id(id),
     formerValidMs: t.field({
@@ -166,7 +166,7 @@ builder.mutationFields((t) => ({
     type: withSecret('rotateToken'),
     description: 'Gives a token a new secret.',
     args: {
-      input: t.arg({ type: RotateTokenInput, required: true, description: 'Which token.' }),
+      input: t.arg({ type: RotateTokenInput, required: true, description: 'The token.' }),
     },
     resolve: (_root, { input }, { service, principal }) =>
       service.rotateToken(principal, input.id, input.formerValidMs ?? 0),
@@ -287,7 +287,7 @@ builder.mutationField('setQuota', (t) =>
       input: t.arg({
         type: SetQuotaInput,
         required: true,
-        description: 'Whose limit, and how high.',
+        description: 'The quota, and its limit.',
       }),
     },
     resolve: (_root, { input }, { service, principal }) => service.setQuota(principal, input),

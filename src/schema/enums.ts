@@ -97,7 +97,7 @@ const GAPS = {
   output_limit: 'The output of the execution exceeded MAX_OUTPUT_BYTES.',
   replay_overflow: "The worker's memory for output was full before a gateway stored the output.",
   message_too_large: 'One message was too large.',
-  malformed: 'It could not be read.',
+  malformed: 'It was not a valid message.',
   pruned: '`cellhouse prune` deleted it.',
   forgotten: 'Its user or tenant was forgotten.',
   other: 'Another reason, which this version does not name.',

@@ -111,7 +111,7 @@ export const Environment = builder.objectRef<EnvironmentView>('Environment').imp
     }),
     lastLines: t.string({
       nullable: true,
-      description: `What a build that failed printed last. ${FOR_OPERATORS}`,
+      description: `The last lines that a failed build printed. ${FOR_OPERATORS}`,
       resolve: (view) => seen(view, ({ environment }) => environment.lastLines),
     }),
   }),
@@ -191,7 +191,11 @@ builder.mutationFields((t) => ({
     description:
       'Removes all versions of an environment. Its open sessions continue. A running build is stopped.',
     args: {
-      input: t.arg({ type: RemoveEnvironmentInput, required: true, description: 'Which one.' }),
+      input: t.arg({
+        type: RemoveEnvironmentInput,
+        required: true,
+        description: 'The environment to remove.',
+      }),
     },
     resolve: (_root, { input }, { service, principal }) =>
       service.removeEnvironment(principal, input.name),
@@ -242,7 +246,7 @@ builder.objectRef<ItemOf<'gap'>>('BuildGap').implement({
 });
 
 builder.objectRef<ItemOf<'error'>>('BuildFailed').implement({
-  description: 'The build has failed. The last of its events.',
+  description: 'The build has failed. This is its last event.',
   interfaces: [BuildEvent],
   fields: (t) => ({
     reason: t.string({
@@ -253,7 +257,7 @@ builder.objectRef<ItemOf<'error'>>('BuildFailed').implement({
 });
 
 builder.objectRef<ItemOf<'finish'>>('BuildSucceeded').implement({
-  description: 'The version is ready. The last of its events.',
+  description: 'The version is ready. This is the last event of the build.',
   interfaces: [BuildEvent],
 });
 

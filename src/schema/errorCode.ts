@@ -161,7 +161,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   },
   PRECONDITION_FAILED: {
     meaning:
-      'the file has another version than `If-Match` or `ifMatch` names, or the version that `If-None-Match` names',
+      'the file does not have the version of `If-Match` or `ifMatch`, or it has the version of `If-None-Match`',
     todo: 'read the file again',
     mayRetry: false,
   },
@@ -186,7 +186,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: true,
   },
   INTERNAL: {
-    meaning: 'the gateway has a defect; its log has `extensions.errorId`',
+    meaning: 'the gateway has a defect; its log explains `extensions.errorId`',
     todo: 'report it',
     mayRetry: false,
   },

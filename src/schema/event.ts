@@ -106,7 +106,7 @@ builder.objectField(Worker, 'events', (t) =>
   t.field({
     type: EventConnection,
     description:
-      'The events of the worker, in order. Callers who are no operators get those since it has had a session. Not for the role USER.',
+      'The events of the worker, in order. Operators get all of them, other callers those since it has had a session. Not for the role USER.',
     args: pageArgs,
     resolve: ({ id }, page, context, info) =>
       readEvents(context, info, () => context.service.workerEvents(context.principal, id, page)),

@@ -95,7 +95,9 @@ const BatchCell = builder.inputType('BatchCell', {
     allowInput: t.boolean({ defaultValue: false, description: TEXTS.allowInput }),
     pty: t.field({ type: TerminalInput, description: TEXTS.pty }),
     timeoutMs: t.int({ description: TEXTS.timeoutMs }),
-    idempotencyKey: t.string({ description: `${TEXTS.idempotencyKey} Each cell has its own key.` }),
+    idempotencyKey: t.string({
+      description: `${TEXTS.idempotencyKey} Give each cell its own key.`,
+    }),
   }),
 });
 
@@ -208,7 +210,7 @@ builder.mutationFields((t) => ({
       input: t.arg({
         type: SendInputInput,
         required: true,
-        description: 'The input, and for which execution it is.',
+        description: 'The input, and its execution.',
       }),
     },
     resolve: (_root, { input: { data, ...rest } }, { service, principal }) =>
@@ -237,7 +239,7 @@ const InterruptSignal = builder.enumType('InterruptSignal', {
   description: 'The signal that the processes of an interrupted command get in place of SIGINT.',
   values: {
     SIGTERM: { description: 'They are asked to end; SIGKILL follows after INTERRUPT_GRACE_MS.' },
-    SIGKILL: { description: 'They end at once.' },
+    SIGKILL: { description: 'All of them end at once.' },
   } as const,
 });
 

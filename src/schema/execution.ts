@@ -120,8 +120,7 @@ const CodeUnavailableReason = builder.enumType('CodeUnavailableReason', {
   description: 'Why the code of an execution cannot be shown.',
   values: {
     PRUNED: {
-      description:
-        'It was deleted: after its time by `cellhouse prune`, or with its user by `cellhouse forget`.',
+      description: '`cellhouse prune` or `cellhouse forget` deleted it.',
     },
     HIDDEN: {
       description: 'The caller is an auditor, and AUDITOR_SEES_CODE is off.',
@@ -194,7 +193,7 @@ builder.objectFields(Execution, (t) => ({
   startedAt: t.expose('startedAt', {
     type: 'DateTime',
     nullable: true,
-    description: 'When it began to run. Null if it has not.',
+    description: 'When it began to run. Null if it has not begun.',
   }),
   finishedAt: t.expose('finishedAt', {
     type: 'DateTime',

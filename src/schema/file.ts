@@ -242,7 +242,11 @@ builder.mutationFields((t) => ({
     type: File,
     description: 'Moves a file or folder. The folder above the new path must exist.',
     args: {
-      input: t.arg({ type: MoveFileInput, required: true, description: 'From where to where.' }),
+      input: t.arg({
+        type: MoveFileInput,
+        required: true,
+        description: 'The present and the new path.',
+      }),
     },
     resolve: (_root, { input }, { service, principal }) => service.moveFile(principal, input),
   }),

@@ -58,7 +58,7 @@ const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement(
     }),
     sessionId: t.exposeID('sessionId', {
       nullable: true,
-      description: 'The session that it had been given. Null if it had none yet.',
+      description: 'The id of its session. Null if it had none yet.',
     }),
   }),
 });

@@ -235,7 +235,7 @@ builder.subscriptionFields((t) => ({
   sessionOutput: t.field({
     type: OutputEvent,
     description:
-      "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself, and may be opened before a session exists.",
+      "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself. You may subscribe before a session exists.",
     args: {
       userUuid: t.arg.string(USER),
       after: t.arg.string({

@@ -10,7 +10,7 @@ import { WorkerEnd } from './enums.ts';
 import { Environment } from './environment.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
-  description: 'The state of a worker. A worker serves one session and is never reused.',
+  description: 'The state of a worker. A worker serves one session at most, and is never reused.',
   values: {
     REQUESTED: { description: 'The worker has been requested. It has no container yet.' },
     STARTING: { description: 'Its container runs. The kernel does not answer yet.' },
@@ -70,7 +70,7 @@ builder.queryField('worker', (t) =>
     type: Worker,
     nullable: true,
     description:
-      'The worker with this id. Null if there is none. Callers who are no operators get only workers that have had a session of their tenant. Not for the role USER.',
+      'The worker with this id. Null if there is none. Operators get any worker, other callers only those that have had a session of their tenant. Not for the role USER.',
     args: { id: t.arg.id({ required: true, description: 'The id of the worker.' }) },
     resolve: (_root, { id }, { service, principal }) => service.worker(principal, id),
   }),
@@ -182,7 +182,7 @@ const PoolStatus = builder.objectRef<VisibleStatus>('PoolStatus').implement({
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
       description:
-        'The highest allowed number of workers: the setting MAX_TOTAL_WORKERS. For callers who are no operators, it is the quota of OPEN_SESSIONS if that is lower.',
+        'The highest allowed number of workers: the setting MAX_TOTAL_WORKERS. If the quota of OPEN_SESSIONS is lower, callers who are not operators get that quota.',
     }),
     isInitializing: t.exposeBoolean('isInitializing', {
       description:
@@ -208,7 +208,7 @@ builder.subscriptionField('poolStatus', (t) =>
   t.field({
     type: PoolStatus,
     description:
-      'The status now, and then after each change. A slow client misses intermediate states, but never the latest.',
+      'The numbers of workers now, and again after each change. A slow client misses intermediate states, but never the latest.',
     subscribe: (_root, _args, { service, principal }) => service.followPoolStatus(principal),
     resolve: (status) => status,
   }),

@@ -186,7 +186,7 @@ builder.mutationFields((t) => ({
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
   description:
-    'Binds a user to one worker. Files live as long as the session does. Its options are fixed when it opens.',
+    'Binds a user to one worker. Variables and files stay until it ends. Its options are fixed when it opens.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the session.' }),
     userUuid: t.exposeString('userUuid', { description: 'The user.' }),
@@ -460,7 +460,7 @@ builder.mutationFields((t) => ({
       input: t.arg({
         type: ExtendSessionInput,
         required: true,
-        description: 'Whose session, and for how long.',
+        description: 'The user, and how long their session may live.',
       }),
     },
     resolve: (_root, { input: { userUuid, lifeMs } }, { service, principal }) =>
