@@ -35,7 +35,7 @@ export const Door = enumOf<Wire | 'cli'>('Door', 'An interface through which cal
   mcp: 'The Model Context Protocol.',
   jupyter: 'The API of a Jupyter server.',
   e2b: 'The API of E2B.',
-  cli: "The command `cellhouse`, on the gateway's machine. It needs no token.",
+  cli: "The command `cellhouse`, on the gateway's machine. No token can be limited to it.",
 });
 
 const SESSION_ENDS: Readonly<Record<SessionEnd, string>> = {
