@@ -7,13 +7,15 @@ import { builder, connectionOf, pageArgs } from './builder.ts';
 import { Door } from './enums.ts';
 
 export const Role = builder.enumType('Role', {
-  description: 'What the holder of a token may do.',
+  description: 'What a token allows.',
   values: {
     OPERATOR: { description: 'May do everything, for all tenants.' },
-    TENANT: { description: 'May do what needs no operator, for all users of one tenant.' },
+    TENANT: {
+      description: 'May do everything that needs no operator, for all users of one tenant.',
+    },
     USER: {
       description:
-        'May do what needs no operator, for one user of a tenant, or for those whose name begins with a certain text.',
+        'May do most of what needs no operator, for one user of a tenant, or for users whose name begins with a certain text.',
     },
     AUDITOR: {
       description: 'May read lists and history of one tenant. Runs and changes nothing.',
@@ -25,15 +27,17 @@ export const Role = builder.enumType('Role', {
 
 const Token = builder.objectRef<UsedToken>('Token').implement({
   description:
-    'What lets a caller in. Its secret is in no answer but that of the call which made it.',
+    'A token, with which a caller may use Cellhouse. Only `createToken` and `rotateToken` return its secret.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the token, which is no secret.' }),
-    name: t.exposeString('name', { description: 'What an operator calls it.' }),
-    role: t.expose('role', { type: Role, description: 'What its holder may do.' }),
-    tenant: t.exposeString('tenant', { description: 'Whose sessions its holder sees.' }),
+    name: t.exposeString('name', { description: 'Its name, for operators.' }),
+    role: t.expose('role', { type: Role, description: 'What the token allows.' }),
+    tenant: t.exposeString('tenant', {
+      description: 'The tenant whose users and sessions the token can reach.',
+    }),
     userUuid: t.exposeString('userUuid', {
       nullable: true,
-      description: 'The only user it is for. Null: it is for several.',
+      description: 'The only user that it is for. Null: it is for several.',
     }),
     userPrefix: t.exposeString('userPrefix', {
       nullable: true,
@@ -43,23 +47,23 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
     door: t.expose('door', {
       type: Door,
       nullable: true,
-      description: 'The only wire it works on. Null: all.',
+      description: 'The only interface that takes it. Null: all.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'From then on it lets nobody in. Null: it does not end by itself.',
+      description: 'When the token expires. Null: never.',
     }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its holder last called or connected, to the minute. Null: never.',
+      description: 'When it was last used, to the minute. Null: never.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was revoked. Null: it is not.',
+      description: 'When it was revoked. Null if it was not.',
     }),
   }),
 });
@@ -73,22 +77,23 @@ const withSecret = (mutation: 'createToken' | 'rotateToken') =>
       fields: (t) => ({
         token: t.expose('token', { type: Token, description: 'The token, without its secret.' }),
         secret: t.exposeString('secret', {
-          description: 'What its holder sends. Nothing keeps it: read it now or never.',
+          description:
+            'The secret, which clients send with each call. It is not stored, so no later answer has it.',
         }),
       }),
     });
 
 const CreateTokenInput = builder.inputType('CreateTokenInput', {
-  description: 'What a new token is to be.',
+  description: 'The properties of a new token.',
   fields: (t) => ({
     name: t.string({ required: true, description: '1 to 64 of the characters A-Z a-z 0-9 . _ -' }),
-    role: t.field({ type: Role, required: true, description: 'What its holder may do.' }),
+    role: t.field({ type: Role, required: true, description: 'What the token allows.' }),
     tenant: t.string({
       description:
-        'Whose sessions its holder sees: 1 to 64 of the characters A-Z a-z 0-9 . _ - A new name makes a new tenant. Left out: the tenant of the caller.',
+        'The tenant whose users and sessions the token can reach: 1 to 64 of the characters A-Z a-z 0-9 . _ - A new name makes a new tenant. Left out: the tenant of the caller.',
     }),
     userUuid: t.string({
-      description: 'The only user, for the role USER, which needs this or `userPrefix`.',
+      description: 'The only user that the token is for. The role USER needs this or `userPrefix`.',
     }),
     userPrefix: t.string({
       description:
@@ -96,11 +101,12 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
     }),
     door: t.field({
       type: Door,
-      description: 'The only wire that it works on: any but CLI. Left out: all.',
+      description:
+        'The only interface that takes the token: any but CLI. Left out: all interfaces take it.',
     }),
     expiresAt: t.field({
       type: 'DateTime',
-      description: 'From then on it lets nobody in. Left out: it does not end by itself.',
+      description: 'When the token expires. Left out: never.',
     }),
   }),
 });
@@ -108,7 +114,7 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
 const id = { required: true, description: 'The id of the token.' } as const;
 
 const RotateTokenInput = builder.inputType('RotateTokenInput', {
-  description: 'The token that gets another secret.',
+  description: 'The token that gets a new secret.',
   fields: (t) => ({
     id: t.id(id),
     formerValidMs: t.field({
@@ -137,7 +143,7 @@ builder.queryField('tokens', (t) =>
   t.field({
     type: connectionOf('Token', Token),
     description:
-      'All tokens, the newest first, those that let nobody in any more included. AUTH_TOKEN is not among them.',
+      'All tokens, the newest first, including expired and revoked ones. AUTH_TOKEN is not among them.',
     args: pageArgs,
     resolve: (_root, page, { service, principal }) => service.tokenPage(principal, page),
   }),
@@ -148,15 +154,19 @@ builder.mutationFields((t) => ({
     type: withSecret('createToken'),
     description: 'Makes a token. It is valid at once, at every gateway.',
     args: {
-      input: t.arg({ type: CreateTokenInput, required: true, description: 'What it is to be.' }),
+      input: t.arg({
+        type: CreateTokenInput,
+        required: true,
+        description: 'The properties of the token.',
+      }),
     },
     resolve: (_root, { input }, { service, principal }) => service.createToken(principal, input),
   }),
   rotateToken: t.field({
     type: withSecret('rotateToken'),
-    description: 'Gives a token another secret.',
+    description: 'Gives a token a new secret.',
     args: {
-      input: t.arg({ type: RotateTokenInput, required: true, description: 'Which token.' }),
+      input: t.arg({ type: RotateTokenInput, required: true, description: 'The token.' }),
     },
     resolve: (_root, { input }, { service, principal }) =>
       service.rotateToken(principal, input.id, input.formerValidMs ?? 0),
@@ -164,7 +174,7 @@ builder.mutationFields((t) => ({
   revokeToken: t.field({
     type: Token,
     description:
-      'Within a second, the token lets nobody in any more, and what its holder has open ends. Code that runs goes on. A token that is revoked already stays so.',
+      'Revokes a token. Within a second, calls with it are refused, and its open connections end. Running code continues. A repeated call changes nothing.',
     args: {
       input: t.arg({ type: RevokeTokenInput, required: true, description: 'What to revoke.' }),
     },
@@ -180,13 +190,14 @@ const QuotaKind = builder.enumType('QuotaKind', {
     OPEN_SESSIONS: { description: 'Sessions that are open.' },
     QUEUED_EXECUTIONS: {
       description:
-        'Executions that wait for others of their context, and commands that wait for a place.',
+        'Executions that wait for earlier ones of their context, and commands that wait because MAX_COMMANDS run.',
     },
     RUNNING_EXECUTIONS: {
-      description: 'Executions that wait for no other. They count from their acceptance.',
+      description:
+        'Executions that do not wait for others. They count as soon as they are accepted.',
     },
     EXECUTIONS_PER_MINUTE: {
-      description: "Executions that were accepted since the full minute of the database's clock.",
+      description: "Executions that were accepted in the current minute of the database's clock.",
     },
     CPU_SECONDS_PER_DAY: {
       description: 'CPU time of executions that have ended today (UTC), in seconds.',
@@ -196,20 +207,20 @@ const QuotaKind = builder.enumType('QuotaKind', {
     },
     STORED_BYTES: {
       description:
-        'Code and input of executions, and output of those that have ended, that is stored until it is pruned, in bytes.',
+        'Stored code and input of executions, and stored output of ended executions, in bytes. Pruning reduces it.',
     },
   } as const,
 });
 
 const Quota = builder.objectRef<QuotaView>('Quota').implement({
-  description: 'How much of one kind a tenant, or one of its users, may use, and uses now.',
+  description: 'A limit for a tenant or one of its users, and how much is used now.',
   fields: (t) => ({
     kind: t.expose('kind', { type: QuotaKind, description: 'What the quota limits.' }),
     limit: t.expose('limit', {
       type: 'Int53',
       nullable: true,
       description:
-        'The limit in force: the one that was set, or else that of the setting. Null: none.',
+        'The limit in force: the one from `setQuota`, or else that of the setting. Null: none.',
     }),
     used: t.field({
       type: 'Int53',
@@ -235,8 +246,7 @@ const SetQuotaInput = builder.inputType('SetQuotaInput', {
     }),
     reset: t.boolean({
       defaultValue: false,
-      description:
-        'True: the setting holds again, as if nothing had been set. `limit` must be left out then.',
+      description: 'True: the setting applies again. Leave out `limit` then.',
     }),
     tenant: t.string({
       description:
@@ -255,11 +265,11 @@ builder.queryField('quotas', (t) =>
     args: {
       tenant: t.arg.string({
         description:
-          'Only of this tenant. Left out: that of the caller. Other tenants are for operators.',
+          'The tenant. Left out: that of the caller. Only operators may name another one.',
       }),
       userUuid: t.arg.string({
         description:
-          'Left out: the tenant, with all of its users. With a token for one user, that user.',
+          'The user. Left out: all users of the tenant together, or with a token for one user, that user.',
       }),
     },
     resolve: async (_root, args, { service, principal }) => [
@@ -272,12 +282,12 @@ builder.mutationField('setQuota', (t) =>
   t.field({
     type: Quota,
     description:
-      'Sets a limit in place of the setting, or lets the setting hold again, for operators. What is used already stays, even above the limit.',
+      'Sets a limit in place of the setting, or makes the setting apply again. Only for operators. Present use stays, even if it is above the limit.',
     args: {
       input: t.arg({
         type: SetQuotaInput,
         required: true,
-        description: 'Whose limit, and how high.',
+        description: 'The quota, and its limit.',
       }),
     },
     resolve: (_root, { input }, { service, principal }) => service.setQuota(principal, input),

@@ -23,7 +23,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({ defaultFieldNullability:
 builder.queryType({ description: 'Reads. The result for an unknown id is null.' });
 builder.mutationType({
   description:
-    'Commands. Each takes one `input`, and answers when its effect is durable, with what it is about. An unknown id gives the error NOT_FOUND.',
+    'Commands. Each takes one `input`, and answers when its effect is stored. An unknown id gives the error NOT_FOUND.',
 });
 builder.subscriptionType({
   description:
@@ -49,7 +49,7 @@ builder.scalarType('DateTime', {
 
 builder.scalarType('Int53', {
   description:
-    'A whole number from -(2^53 - 1) to 2^53 - 1: what `Int` cannot hold, such as bytes and long times. In JSON it is a number, which JavaScript reads exactly.',
+    'A whole number from -(2^53 - 1) to 2^53 - 1, for values that do not fit `Int`, such as bytes and long times. It is a JSON number, which JavaScript reads exactly.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc7493#section-2.2',
   serialize: (value) =>
     Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, Math.round(value))),
@@ -58,7 +58,7 @@ builder.scalarType('Int53', {
 
 builder.scalarType('JSON', {
   description:
-    "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds those above 2^53.",
+    "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds numbers above 2^53.",
   serialize: (value) => value,
 });
 
@@ -66,7 +66,7 @@ builder.scalarType('JSON', {
 export const AT = {
   type: 'DateTime',
   required: true,
-  description: 'The time, by the clock of the database. Events recorded by then count.',
+  description: 'The time, by the clock of the database. Events recorded until then count.',
 } as const;
 
 /** The argument and input field that names a user. */

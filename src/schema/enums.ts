@@ -28,20 +28,20 @@ function enumOf<Value extends string>(
   return builder.enumType(name, { description, values });
 }
 
-export const Door = enumOf<Wire | 'cli'>('Door', 'A wire by which calls come.', {
+export const Door = enumOf<Wire | 'cli'>('Door', 'An interface through which calls come.', {
   graphql: 'GraphQL, over HTTP or WebSocket.',
   files: 'HTTP for files (`/files/...`).',
   predecessor: "The predecessor's API.",
   mcp: 'The Model Context Protocol.',
   jupyter: 'The API of a Jupyter server.',
   e2b: 'The API of E2B.',
-  cli: 'The command `cellhouse`, on the machine itself. No token is for it.',
+  cli: "The command `cellhouse`, on the gateway's machine. No token can be limited to it.",
 });
 
 const SESSION_ENDS: Readonly<Record<SessionEnd, string>> = {
-  released: '`release`, or a program at another door, ended it.',
+  released: '`release`, or a program that uses another interface, ended it.',
   idle: 'It was not used for its idle time.',
-  expired: 'Its life was over.',
+  expired: 'It reached the end of its life (`expiresAt`).',
   'worker-lost': 'Its container was lost.',
   shutdown: '`cellhouse down`, or another shutdown of the pool, ended it.',
 };
@@ -51,10 +51,10 @@ export const CloseReason = enumOf<SessionEnd>('CloseReason', 'Why a session ende
 export const ContextEnd = enumOf<ContextEndReason>('ContextEndReason', 'Why a context ended.', {
   deleted: '`deleteContext` ended it.',
   failed: 'No kernel could be started for it.',
-  released: 'Its session ended: `release`, or a program at another door, ended it.',
-  idle: 'Its session ended: it was not used for its idle time.',
-  expired: 'Its session ended: its life was over.',
-  'worker-lost': 'Its session ended: the container was lost.',
+  released: '`release`, or a program that uses another interface, ended its session.',
+  idle: 'Its session was not used for its idle time.',
+  expired: 'Its session reached the end of its life.',
+  'worker-lost': 'The container of its session was lost.',
   shutdown: 'Its session ended with a shutdown of the pool.',
 });
 
@@ -64,7 +64,7 @@ export const WorkerEnd = enumOf<RetireReason | LostReason>(
   {
     released: 'On purpose: its session was released.',
     idle: 'On purpose: its session was idle.',
-    expired: "On purpose: its session's life was over.",
+    expired: 'On purpose: its session reached the end of its life.',
     shutdown: 'On purpose: the pool was shut down.',
     recycled: 'On purpose: another worker replaced it before it had a session.',
     exited: 'A failure: its main process ended.',
@@ -77,29 +77,28 @@ export const WorkerEnd = enumOf<RetireReason | LostReason>(
 
 export const NoFilesReason = enumOf<NoChangesReason>(
   'ExecutionFilesReason',
-  'Why it is not known what an execution changed.',
+  'Why the changes of an execution are unknown.',
   {
-    'too-many-entries': 'The home has more files and folders than are compared.',
-    'too-deep': 'The home has deeper folders than are compared.',
-    'too-slow': 'Looking at the home took too long.',
-    'too-many-changes': 'It changed more files than are reported.',
-    'kernel-replaced': 'The kernel was replaced while it ran.',
-    'no-earlier-look': 'There is no look at the home from before it began.',
+    'too-many-entries': 'The home has too many files and folders.',
+    'too-deep': 'The home has folders that are nested too deep.',
+    'too-slow': 'The comparison of the files took too long.',
+    'too-many-changes': 'Too many files changed.',
+    'kernel-replaced': 'The kernel was replaced during the execution.',
+    'no-earlier-look': 'The worker did not know the files before the execution.',
     'helper-away': "The worker's helper for files did not answer.",
     'worker-lost': 'The container was lost.',
-    'session-ended': 'The session ended first.',
-    malformed: 'What the worker reported cannot be read.',
+    'session-ended': 'The session ended before the comparison.',
+    malformed: "The worker's report cannot be read.",
   },
 );
 
 /** The reasons that workers and retention give. A worker with an image of another release may give others. */
 const GAPS = {
-  output_limit: 'The output was longer than is kept of one execution (MAX_OUTPUT_BYTES).',
-  replay_overflow:
-    'The worker could not keep it until a gateway took it: for too long none was connected, or the database was too slow.',
-  message_too_large: 'One message was larger than can be taken.',
-  malformed: 'It could not be read.',
-  pruned: 'It was deleted after its time.',
+  output_limit: 'The output of the execution exceeded MAX_OUTPUT_BYTES.',
+  replay_overflow: "The worker's memory for output was full before a gateway stored the output.",
+  message_too_large: 'One message was too large.',
+  malformed: 'It was not a valid message.',
+  pruned: '`cellhouse prune` deleted it.',
   forgotten: 'Its user or tenant was forgotten.',
   other: 'Another reason, which this version does not name.',
 } as const;
@@ -115,7 +114,7 @@ export function gapReasonOf(reason: string): GapReasonValue {
 /** The values have the same names as in docs/internals/events.md and in the database, so that a search finds them. */
 export const EventType = enumOf<DomainEvent['type']>(
   'EventType',
-  'What an event says, written as in the database. docs/internals/events.md has their data.',
+  'The type of an event, written as in the database. docs/internals/events.md describes the data of each type.',
   {
     WorkerRequested: 'A worker was asked for, before any container exists.',
     WorkerStarted: "A worker's container runs.",
@@ -143,19 +142,19 @@ export const EventType = enumOf<DomainEvent['type']>(
     ExecutionFinished: 'An execution ended.',
     FileChangeRequested: 'A change of files was accepted, before anything goes to the worker.',
     FileWritten: 'The worker has a file, a folder, or the members of an archive.',
-    FileMoved: 'A file or folder has another name.',
+    FileMoved: 'A file or folder has another path.',
     FileDeleted: 'A file or folder is gone.',
-    FileChangeFailed: 'A change of files did not happen, or nobody knows whether it did.',
+    FileChangeFailed: 'A change of files did not happen, or it is unknown whether it did.',
     NotebookOpened: 'A client began to work on a notebook.',
     NotebookChanged: 'A client renamed a notebook, or gave it another context.',
     NotebookClosed: 'A client closed a notebook.',
     QuotaSet: 'An operator set a quota.',
-    QuotaReset: 'An operator let the setting of a quota hold again.',
+    QuotaReset: 'An operator made the setting of a quota apply again.',
     TokenCreated: 'An operator made a token.',
     TokenRotated: "A token's secret was replaced.",
-    TokenRevoked: 'A token lets nobody in any more.',
-    HistoryPruned: '`cellhouse prune` deleted what was old.',
-    DataForgotten: '`cellhouse forget` took what a user or a tenant had written.',
+    TokenRevoked: 'A token was revoked.',
+    HistoryPruned: '`cellhouse prune` deleted old records.',
+    DataForgotten: '`cellhouse forget` deleted what a user or a tenant had written.',
     EnvironmentRequested: 'A version of an environment was asked for.',
     EnvironmentBuilt: 'A version of an environment is ready.',
     EnvironmentBuildFailed: 'A version of an environment could not be built.',

@@ -6,7 +6,7 @@ import { builder, connectionOf, pageArgs } from './builder.ts';
 import { type ItemOf, StreamName } from './output.ts';
 
 const EnvironmentState = builder.enumType('EnvironmentState', {
-  description: 'What has become of the build of a version.',
+  description: 'The state of the build of a version.',
   values: {
     BUILDING: { value: 'BUILDING', description: 'It waits for its build, or is being built.' },
     READY: { value: 'READY', description: 'It can serve sessions.' },
@@ -15,7 +15,7 @@ const EnvironmentState = builder.enumType('EnvironmentState', {
 });
 
 const PackageSource = builder.enumType('PackageSource', {
-  description: 'What has installed a package.',
+  description: 'What installed a package.',
   values: {
     APT: { value: 'apt', description: 'It is a Debian package.' },
     PIP: { value: 'pip', description: 'It is a Python package.' },
@@ -27,7 +27,7 @@ const EnvironmentPackage = builder.objectRef<InstalledPackage>('EnvironmentPacka
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name.' }),
     version: t.exposeString('version', { description: 'Its version.' }),
-    from: t.expose('from', { type: PackageSource, description: 'What has installed it.' }),
+    from: t.expose('from', { type: PackageSource, description: 'What installed it.' }),
   }),
 });
 
@@ -35,36 +35,37 @@ const FOR_OPERATORS = 'Null for all but operators.';
 
 export const Environment = builder.objectRef<EnvironmentView>('Environment').implement({
   description:
-    'One version of an environment: what workers have beside the packages of the worker image. The newest READY version serves new sessions.',
+    'One version of an environment: what workers have in addition to the worker image. The newest READY version serves new sessions.',
   fields: (t) => ({
     name: t.string({
       description: 'The name, which all of its versions have.',
       resolve: ({ environment }) => environment.name,
     }),
     version: t.int({
-      description: 'The version among those of the name, from 1.',
+      description: 'The number of the version, from 1.',
       resolve: ({ environment }) => environment.number,
     }),
     state: t.field({
       type: EnvironmentState,
-      description: 'What has become of its build. It stays so when the version is removed.',
+      description: 'The state of its build. It stays the same when the version is removed.',
       resolve: ({ environment }) => environment.state,
     }),
     createdAt: t.field({
       type: 'DateTime',
-      description: 'When it was asked for.',
+      description: 'When it was created.',
       resolve: ({ environment }) => environment.requestedAt,
     }),
     finishedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When its build ended. Null: it has not.',
+      description: 'When its build ended. Null if it has not ended.',
       resolve: ({ environment }) => environment.finishedAt,
     }),
     removedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'From when on it serves no new session. Null: it is not removed.',
+      description:
+        'When it was removed. Since then it serves no new session. Null if it is not removed.',
       resolve: ({ environment }) => environment.removedAt,
     }),
     bytes: t.field({
@@ -79,7 +80,8 @@ export const Environment = builder.objectRef<EnvironmentView>('Environment').imp
       resolve: ({ environment }) => [...environment.packages],
     }),
     preload: t.stringList({
-      description: 'The modules that every kernel finds imported, beside the usual ones.',
+      description:
+        'The modules that every kernel imports in advance, in addition to the usual ones.',
       resolve: ({ environment }) => [...environment.spec.preload],
     }),
     apt: t.stringList({
@@ -109,7 +111,7 @@ export const Environment = builder.objectRef<EnvironmentView>('Environment').imp
     }),
     lastLines: t.string({
       nullable: true,
-      description: `What a build that failed printed last. ${FOR_OPERATORS}`,
+      description: `The last lines that a failed build printed. ${FOR_OPERATORS}`,
       resolve: (view) => seen(view, ({ environment }) => environment.lastLines),
     }),
   }),
@@ -120,8 +122,7 @@ function seen<T>(view: EnvironmentView, read: (view: EnvironmentView) => T): T |
 }
 
 const CreateEnvironmentInput = builder.inputType('CreateEnvironmentInput', {
-  description:
-    'What an environment is to have. At least one of apt, pip, setup and preload is needed.',
+  description: 'The content of an environment: at least one of apt, pip, setup and preload.',
   fields: (t) => ({
     name: t.string({
       required: true,
@@ -131,15 +132,15 @@ const CreateEnvironmentInput = builder.inputType('CreateEnvironmentInput', {
     pip: t.stringList({ description: 'Lines of a requirements file, without options.' }),
     index: t.string({
       description:
-        "The index of pip: a URL, or an absolute folder of the gateway's machine with wheels and source archives. Left out: pip's own.",
+        "The index of pip: a URL, or an absolute folder of the gateway's machine with wheels and source archives. Left out: the default index of pip.",
     }),
     setup: t.string({
       description: 'A script that runs as root in the build, after the packages are installed.',
     }),
-    preload: t.stringList({ description: 'Modules that every kernel is to find imported.' }),
+    preload: t.stringList({ description: 'Modules that every kernel imports in advance.' }),
     rebuild: t.boolean({
       defaultValue: false,
-      description: 'Whether a new version is built even if the newest one was asked for alike.',
+      description: 'Whether a new version is built even if the newest one has the same content.',
     }),
   }),
 });
@@ -151,14 +152,14 @@ builder.queryFields((t) => ({
   environments: t.field({
     type: connectionOf('Environment', Environment),
     description:
-      'All versions of all environments that are not removed: by name, the newest first.',
+      'All versions of all environments, without removed ones. They are sorted by name, then newest first.',
     args: pageArgs,
     resolve: (_root, page, { service, principal }) => service.environmentPage(principal, page),
   }),
   environment: t.field({
     type: Environment,
     nullable: true,
-    description: 'A version of an environment that is not removed. Null if there is none.',
+    description: 'A version of an environment. Null if there is none, or if it was removed.',
     args: { name: t.arg.string(name), version: t.arg.int(version) },
     resolve: (_root, args, { service, principal }) =>
       service.environment(principal, args.name, args.version ?? null),
@@ -174,12 +175,12 @@ builder.mutationFields((t) => ({
   createEnvironment: t.field({
     type: Environment,
     description:
-      'Asks for an environment, or for a new version of it, which a gateway then builds: one after the other. If the newest version that has not failed was asked for alike, on the same worker image, it is that one.',
+      'Creates an environment, or a new version of it. A gateway then builds it; only one version is built at a time. If the newest version that has not failed has the same content and the same worker image, the call returns that version.',
     args: {
       input: t.arg({
         type: CreateEnvironmentInput,
         required: true,
-        description: 'What it is to have.',
+        description: 'The content of the environment.',
       }),
     },
     resolve: (_root, { input }, { service, principal }) =>
@@ -188,9 +189,13 @@ builder.mutationFields((t) => ({
   removeEnvironment: t.field({
     type: Environment,
     description:
-      'Removes all versions of an environment. Sessions that are open in it stay so. A build that is under way is broken off.',
+      'Removes all versions of an environment. Its open sessions continue. A running build is stopped.',
     args: {
-      input: t.arg({ type: RemoveEnvironmentInput, required: true, description: 'Which one.' }),
+      input: t.arg({
+        type: RemoveEnvironmentInput,
+        required: true,
+        description: 'The environment to remove.',
+      }),
     },
     resolve: (_root, { input }, { service, principal }) =>
       service.removeEnvironment(principal, input.name),
@@ -204,7 +209,7 @@ const BuildEvent = builder.interfaceRef<OutputItem>('EnvironmentBuildEvent').imp
   resolveType: ({ output }) => BUILD_TYPES[output.kind] ?? 'BuildOutput',
   fields: (t) => ({
     seq: t.exposeInt('seq', { description: 'Its place in the log: from 1, without holes.' }),
-    at: t.expose('at', { type: 'DateTime', description: 'When the gateway noted it.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the gateway recorded it.' }),
   }),
 });
 
@@ -220,7 +225,7 @@ builder.objectRef<ItemOf<'stream'>>('BuildOutput').implement({
   fields: (t) => ({
     stream: t.field({
       type: StreamName,
-      description: 'STDOUT: the build printed it. STDERR: the gateway says it.',
+      description: 'STDOUT: the build printed the text. STDERR: the gateway wrote it.',
       resolve: ({ output }) => output.name,
     }),
     text: t.string({ description: 'The text.', resolve: ({ output }) => output.text }),
@@ -241,7 +246,7 @@ builder.objectRef<ItemOf<'gap'>>('BuildGap').implement({
 });
 
 builder.objectRef<ItemOf<'error'>>('BuildFailed').implement({
-  description: 'The build has failed. The last of its events.',
+  description: 'The build has failed. This is its last event.',
   interfaces: [BuildEvent],
   fields: (t) => ({
     reason: t.string({
@@ -252,7 +257,7 @@ builder.objectRef<ItemOf<'error'>>('BuildFailed').implement({
 });
 
 builder.objectRef<ItemOf<'finish'>>('BuildSucceeded').implement({
-  description: 'The version is ready. The last of its events.',
+  description: 'The version is ready. This is the last event of the build.',
   interfaces: [BuildEvent],
 });
 
@@ -260,7 +265,7 @@ builder.subscriptionField('environmentBuild', (t) =>
   t.field({
     type: BuildEvent,
     description:
-      'What the build of an environment prints: first what is stored, then live, up to BuildFailed or BuildSucceeded. Without either, it ends when the version is removed before it is built.',
+      "The log of an environment's build: first stored events, then new ones. The last is BuildSucceeded or BuildFailed. If the version is removed before it is built, the log ends without either.",
     args: {
       name: t.arg.string(name),
       version: t.arg.int(version),

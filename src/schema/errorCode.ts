@@ -17,17 +17,17 @@ interface Advice {
 export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   UNAUTHENTICATED: {
     meaning: 'the token is missing or wrong, has expired, or was revoked',
-    todo: 'send a valid one; the gateway logs the path of AUTH_TOKEN',
+    todo: 'send a valid token; the gateway logs where the file with AUTH_TOKEN is',
     mayRetry: false,
   },
   FORBIDDEN: {
-    meaning: "the token's role may not call this, or the token is for another door",
-    todo: 'use a token with another role',
+    meaning: "the token's role may not call this, or the token is for another interface",
+    todo: 'use another token',
     mayRetry: false,
   },
   BAD_USER_INPUT: {
     meaning: 'the document or an input is invalid',
-    todo: 'see the message and `extensions.field`',
+    todo: 'read the message and `extensions.field`',
     mayRetry: false,
   },
   NOT_FOUND: {
@@ -37,56 +37,57 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   },
   IDEMPOTENCY_CONFLICT: {
     meaning:
-      'this user already used the key for another request; `extensions.different` names the fields',
+      'this user already used the key for another request; `extensions.different` names the fields that differ',
     todo: 'take a new key',
     mayRetry: false,
   },
   SESSION_ENDED: {
     meaning:
-      "the user's last session had options, and ended by itself; `extensions` has `sessionId`, `closedAt` and `closeReason`",
-    todo: '`openSession`, or `release`',
+      "the user's last session had options, and ended without `release`; `extensions` has `sessionId`, `closedAt` and `closeReason`",
+    todo: 'call `openSession` for a new session with options, or `release` to go on without options',
     mayRetry: false,
   },
   SESSION_OPTIONS_DIFFER: {
-    meaning: "the user's open session has other options; `extensions.options` names them",
-    todo: 'ask for the same options, or `release` first',
+    meaning:
+      "the user's open session has other options; `extensions.options` names those that differ",
+    todo: 'send the same options, or call `release` first',
     mayRetry: false,
   },
   ENVIRONMENT_NOT_READY: {
     meaning: 'no version of the environment is ready: it is being built, or its build failed',
-    todo: 'wait, if there is `retryAfterMs`; else create it again',
+    todo: 'if there is `retryAfterMs`, wait; otherwise, create the environment again',
     mayRetry: true,
   },
   CONTEXT_LIMIT: {
     meaning: 'the session has `MAX_CONTEXTS` contexts beside its default one',
-    todo: 'delete one',
+    todo: 'delete a context',
     mayRetry: false,
   },
   CONTEXT_FAILED: {
     meaning:
-      "no kernel of the new context could be started: the worker's processes or memory are used up",
-    todo: 'end what uses them, then create it again',
+      "no kernel could be started for the new context, because the worker's processes or memory are used up",
+    todo: 'end other code of the session, then create the context again',
     mayRetry: false,
   },
   INPUT_OUT_OF_ORDER: {
     meaning:
-      'input before this is missing, or other input has this offset; `extensions.expectedOffset` is where the input ends',
-    todo: 'send what is missing, or go on from there',
+      'earlier input is missing, or other input has this offset; `extensions.expectedOffset` is the offset of the next input',
+    todo: 'send the missing input, or go on at `expectedOffset`',
     mayRetry: false,
   },
   INPUT_CLOSED: {
     meaning: 'the execution or its input has ended',
-    todo: 'send none',
+    todo: 'send no more input',
     mayRetry: false,
   },
   INPUT_LIMIT: {
     meaning: 'the execution would have more than `MAX_INPUT_BYTES` of input',
-    todo: 'send less, or put it into a file',
+    todo: 'send less input, or use a file',
     mayRetry: false,
   },
   QUEUE_FULL: {
     meaning:
-      '`MAX_QUEUED_EXECUTIONS` of the context, or commands of the session, are waiting; or 256 calls with input for one execution',
+      '`MAX_QUEUED_EXECUTIONS` executions wait in the context, or as many commands in the session; or 256 calls with input wait for one execution',
     todo: 'wait until some have finished',
     mayRetry: true,
   },
@@ -98,12 +99,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   POOL_INITIALIZING: {
     meaning:
       'the gateway has just started, or a `restartKernel` or `deleteContext` took longer than 30 s',
-    todo: 'wait for `/readyz`',
+    todo: 'repeat the call when `/readyz` answers 200',
     mayRetry: true,
   },
   WORKER_START_FAILED: {
-    meaning: 'no container can be made',
-    todo: "see the gateway's log and `/readyz`",
+    meaning: 'no container could be started',
+    todo: "read the gateway's log and `/readyz`",
     mayRetry: true,
   },
   DATABASE_UNAVAILABLE: {
@@ -113,8 +114,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   },
   QUOTA_EXCEEDED: {
     meaning:
-      'a quota of the tenant or the user has no room, and `extensions.quota` names it; or the WebSocket has more than 256 operations; or there are `MAX_TOKENS` tokens',
-    todo: 'wait, if there is `retryAfterMs`; open another connection; revoke tokens',
+      'a quota of the tenant or user is used up (`extensions.quota` names it), the WebSocket has more than 256 operations, or there are `MAX_TOKENS` tokens',
+    todo: 'for a quota, wait if there is `retryAfterMs`; for operations, open another connection; for tokens, revoke some',
     mayRetry: true,
   },
   FILE_NOT_FOUND: {
@@ -123,60 +124,60 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: false,
   },
   FILE_ACCESS_DENIED: {
-    meaning: "Linux forbids it to the session's user",
+    meaning: "Linux does not allow the session's user this access",
     todo: 'write below the home or `/tmp`',
     mayRetry: false,
   },
   IS_A_DIRECTORY: {
-    meaning: 'the path is a folder, and a file is wanted',
+    meaning: 'the path is a folder, but the call needs a file',
     todo: 'name a file; over HTTP, `?archive=tar` gets a folder',
     mayRetry: false,
   },
   NOT_A_DIRECTORY: {
-    meaning: 'something on the path is no folder',
+    meaning: 'a part of the path is not a folder',
     todo: 'check the path',
     mayRetry: false,
   },
   NOT_A_FILE: {
-    meaning: 'it is a pipe, a socket or a device',
-    todo: 'delete it, or leave it alone',
+    meaning: 'the path is a pipe, a socket or a device',
+    todo: 'use another path',
     mayRetry: false,
   },
   FILE_EXISTS: {
-    meaning: 'something has the new name already',
-    todo: '`overwrite: true`, or another name',
+    meaning: 'something exists at the new path',
+    todo: 'set `overwrite: true`, or use another path',
     mayRetry: false,
   },
   FILE_TOO_LARGE: {
-    meaning: 'the content is above `extensions.limit`',
+    meaning: 'the content is larger than `extensions.limit`',
     todo: 'use HTTP, or raise the setting that the message names',
     mayRetry: false,
   },
   NO_SPACE: {
     meaning:
-      "the worker's disk (`WORKER_DISK_MB`) is full; each file has its old or its new content, and an archive may be extracted in part",
+      "the worker's disk (`WORKER_DISK_MB`) is full; each file has its old or its new content, but an archive may be unpacked in part",
     todo: 'delete files',
     mayRetry: false,
   },
   PRECONDITION_FAILED: {
     meaning:
-      'the file is not in the version of `If-Match` or `ifMatch`, or is that of `If-None-Match`',
-    todo: 'read it again',
+      'the file does not have the version of `If-Match` or `ifMatch`, or it has the version of `If-None-Match`',
+    todo: 'read the file again',
     mayRetry: false,
   },
   FILE_TIMEOUT: {
-    meaning: 'nothing moved for too long: 60 s of an upload',
-    todo: 'send faster',
+    meaning: 'no data arrived for too long (in an upload, for 60 s), or the worker took too long',
+    todo: 'send faster, or repeat the call',
     mayRetry: true,
   },
   FILES_BUSY: {
-    meaning: 'too many files are read and written at once, by the gateway or in the worker',
-    todo: 'try again',
+    meaning: 'the gateway or the worker reads and writes too many files at once',
+    todo: 'repeat the call',
     mayRetry: true,
   },
   FILES_UNAVAILABLE: {
-    meaning: "the session's worker did not answer; a change may have happened or not",
-    todo: 'look, then repeat',
+    meaning: "the session's worker did not answer, so a change may or may not have happened",
+    todo: 'look at the file, then repeat the call',
     mayRetry: true,
   },
   SHUTTING_DOWN: {
@@ -185,7 +186,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: true,
   },
   INTERNAL: {
-    meaning: 'a defect; the log has `extensions.errorId`',
+    meaning: 'the gateway has a defect; its log explains `extensions.errorId`',
     todo: 'report it',
     mayRetry: false,
   },

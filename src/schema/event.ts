@@ -17,7 +17,10 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
     }),
     role: t.expose('role', { type: Role, description: 'The role that the token had.' }),
     tenant: t.exposeString('tenant', { description: 'The tenant of the token.' }),
-    door: t.expose('door', { type: Door, description: 'The wire by which the call came.' }),
+    door: t.expose('door', {
+      type: Door,
+      description: 'The interface through which the call came.',
+    }),
   }),
 });
 
@@ -28,7 +31,7 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     id: t.id({ description: 'The id of the event.', resolve: ({ metadata }) => metadata.eventId }),
     type: t.field({
       type: EventType,
-      description: 'What it says, e.g. WorkerReady.',
+      description: 'Its type, e.g. WorkerReady.',
       resolve: ({ event }) => event.type,
     }),
     at: t.field({
@@ -43,7 +46,7 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     position: t.expose('position', {
       type: 'Int53',
       description:
-        'Its place, in commit order: among all events for an operator, among the events of their tenant for everybody else.',
+        'Its place in commit order. Operators: among all events. Other callers: among the events of their tenant.',
     }),
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
@@ -63,13 +66,14 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     correlationId: t.id({
       nullable: true,
       description:
-        'The id of the execution on whose behalf it was recorded, else of the first event of its commit.',
+        'The id of the execution that it belongs to. If it belongs to none: the id of the first event of its commit.',
       resolve: ({ metadata }) => metadata.correlationId,
     }),
     actor: t.field({
       type: Actor,
       nullable: true,
-      description: 'Who caused it. Null: a gateway by itself, or it is older than actors.',
+      description:
+        'Who caused it. Null if a gateway caused it by itself, or if the event is older than this field.',
       resolve: ({ metadata }) => metadata.actor,
     }),
   }),
@@ -102,7 +106,7 @@ builder.objectField(Worker, 'events', (t) =>
   t.field({
     type: EventConnection,
     description:
-      'The events of the worker, in order; for everybody but an operator, those since it has had a session. Not for the role USER.',
+      'The events of the worker, in order. Operators get all of them, other callers those since it has had a session. Not for the role USER.',
     args: pageArgs,
     resolve: ({ id }, page, context, info) =>
       readEvents(context, info, () => context.service.workerEvents(context.principal, id, page)),
@@ -123,7 +127,7 @@ builder.queryField('events', (t) =>
   t.field({
     type: EventConnection,
     description:
-      'All events, for an operator, and those of their tenant, for everybody else, in the order in which they were recorded. A client that has read up to a position never gets a smaller one later.',
+      'Events, in the order in which they were recorded. Operators get all events, other callers those of their tenant. New events always come after those that a client has already read. Not for the role USER.',
     args: {
       types: t.arg({
         type: [EventType],

@@ -10,22 +10,22 @@ const TEXTS = {
   language: 'The language of the code. BASH runs it as a command.',
   code: 'The code: at least one character, at most MAX_CODE_BYTES in UTF-8. A command has at most 131,071 bytes, and no U+0000.',
   contextId:
-    "The context that runs it: an open one of the user's open session. Null: the default context. A command has none.",
+    'The open context that runs the code. Null: the default context. A command has no context.',
   keepAlive:
-    'Whether a command keeps its session from being idle while it runs. If false, the session can end, and the command with it. Cells always keep their session.',
+    'Whether the session counts as used while the command runs. If false, the session can end as idle, and the command ends with it. A session always counts as used while a cell runs.',
   environmentVariables:
-    'Environment variables for this code alone: at most MAX_ENVIRONMENT_VARIABLES, of MAX_ENVIRONMENT_BYTES together. They count more than those of the session. Code in the same context finds the former ones again afterwards.',
+    'Environment variables for this code alone: at most MAX_ENVIRONMENT_VARIABLES, of MAX_ENVIRONMENT_BYTES together. They override those of the session. Later code in the context does not see them.',
   workingDirectory:
-    'The folder that this code alone begins in: relative to the home, or absolute, without `..`. It must be there when the code begins; otherwise the code does not run, and the error is CellNotStarted or CommandNotStarted. Null: where the context is, and for a command the home.',
+    'The folder in which this code begins: relative to the home, or absolute, without `..`. If the folder does not exist then, the code does not run, and the error is CellNotStarted or CommandNotStarted. Null: the present folder of the context; for a command, the home.',
   allowInput:
-    'Whether the code may wait for input, which `sendInput` brings. If false, `input()` fails at once, and the standard input of a command is empty. Waiting counts in the time limit.',
-  pty: 'Gives a command a terminal of this size, and so `allowInput`. All its output is then STDOUT, with the control sequences of a terminal.',
+    'Whether the code may wait for input from `sendInput`. If false, `input()` fails at once, and the standard input of a command is empty. The time limit includes waiting for input.',
+  pty: 'Gives a command a terminal of this size, and makes `allowInput` true. All output of the command is then STDOUT, with the control sequences of a terminal.',
   timeoutMs:
     'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS; for a command, at most MAX_COMMAND_TIMEOUT_MS.',
   idempotencyKey:
-    'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with another request is the error IDEMPOTENCY_CONFLICT, which names the fields that differ.',
+    'Makes the call safe to repeat. Another call of the user with the same key returns the same execution, and runs nothing again. A different request with the same key fails with IDEMPOTENCY_CONFLICT, which names the fields that differ.',
   waitForWorkerMs:
-    'How long to wait for a worker, in milliseconds, including its creation. Default and maximum WORKER_WAIT_TIMEOUT_MS.',
+    'How long to wait for a worker, in milliseconds, including the time to make one. Default and maximum WORKER_WAIT_TIMEOUT_MS.',
 } as const;
 
 const ExecuteInput = builder.inputType('ExecuteInput', {
@@ -39,7 +39,7 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
     cancelQueuedOnError: t.boolean({
       defaultValue: false,
       description:
-        'Whether what is then queued behind it in its context (for a command: among the commands of the session) is cancelled if its status is not OK at its end. What was accepted after its end is not cancelled.',
+        'Whether waiting executions are cancelled if this one does not end as OK: those that then wait in its context, or for a command, the waiting commands of the session. Executions that are accepted later are not cancelled.',
     }),
     environmentVariables: t.field({
       type: [EnvironmentVariableInput],
@@ -66,7 +66,7 @@ builder.mutationFields((t) => ({
   submit: t.field({
     type: Execution,
     description:
-      'Runs code in the background: answers as soon as the session has a worker and the request is durable. Follow the execution with `output`, or poll `execution`. Opens a session if there is none.',
+      'Runs code in the background: answers as soon as the session has a worker and the request is stored. Follow the execution with `output`, or poll `execution`. Opens a session if there is none.',
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
     resolve: (_root, { input }, { service, principal }) =>
       service.submit(principal, requestOf(input)),
@@ -81,7 +81,7 @@ function requestOf({ cancelQueuedOnError, ...input }: typeof ExecuteInput.$infer
 // `executeBatch`: several cells in one call.
 
 const BatchCell = builder.inputType('BatchCell', {
-  description: 'One cell of a batch. Cells may differ in all of this.',
+  description: 'One cell of a batch. The cells may differ in every field.',
   fields: (t) => ({
     code: t.string({ required: true, description: TEXTS.code }),
     language: t.field({ type: Language, defaultValue: 'PYTHON', description: TEXTS.language }),
@@ -95,7 +95,9 @@ const BatchCell = builder.inputType('BatchCell', {
     allowInput: t.boolean({ defaultValue: false, description: TEXTS.allowInput }),
     pty: t.field({ type: TerminalInput, description: TEXTS.pty }),
     timeoutMs: t.int({ description: TEXTS.timeoutMs }),
-    idempotencyKey: t.string({ description: `${TEXTS.idempotencyKey} Each cell has its own key.` }),
+    idempotencyKey: t.string({
+      description: `${TEXTS.idempotencyKey} Give each cell its own key.`,
+    }),
   }),
 });
 
@@ -107,7 +109,7 @@ const ExecuteBatchInput = builder.inputType('ExecuteBatchInput', {
     stopOnError: t.boolean({
       defaultValue: true,
       description:
-        'Whether the batch ends with the first cell whose status is not OK. Even if false, no cell is run once the session of the first cell has ended, for example by `release`.',
+        'Whether the batch stops after the first cell that does not end as OK. Even if false, the batch stops when the session of its first cell has ended, for example by `release`.',
     }),
     waitForWorkerMs: t.int({ description: TEXTS.waitForWorkerMs }),
   }),
@@ -130,7 +132,7 @@ builder.mutationField('executeBatch', (t) =>
   t.field({
     type: ExecuteBatchPayload,
     description:
-      'Runs cells one after the other, all in the same session. Answers when the last has ended, with the executions of all cells that were run. Other calls of the user may run between two cells. If the call is sent again with the same keys, it continues where it was. If a cell is refused, the error has its index (`cell`) and the `executionIds` of the cells that were run before it.',
+      'Runs cells one after the other, all in the same session. Answers when the last cell has ended, with the executions of all cells that were run. Other calls of the user may run between two cells. If you send the call again with the same keys, it continues with the next cell. If a cell is refused, the error has the index of that cell (`cell`) and the `executionIds` of the cells before it.',
     args: {
       input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
     },
@@ -147,25 +149,26 @@ const SendInputInput = builder.inputType('SendInputInput', {
     data: t.field({
       type: ContentInput,
       description:
-        'The input: 1 to 65,536 bytes, of a text in UTF-8. It may be left out, or be empty, if `close` is true.',
+        'The input: 1 to 65,536 bytes; a text counts in UTF-8. May be left out or empty if `close` is true.',
     }),
     offset: t.int({
       description:
-        'How many bytes of input are before it. Input with an offset is applied once, however often it is sent. Null: it is added at the end, each time.',
+        'The number of input bytes before this input. With an offset, a repeated call does not add the input again. Null: every call adds its input at the end.',
     }),
     close: t.boolean({
       defaultValue: false,
-      description: 'Whether the input ends with it, so that the code reads the end of the file.',
+      description:
+        'Whether the input ends after this call. The code then reads the end of the file.',
     }),
   }),
 });
 
 const SendInputPayload = builder.objectRef<Sent>('SendInputPayload').implement({
   description:
-    'The result of `sendInput`: where the input is. A repeated call gets the same offsets.',
+    'The result of `sendInput`: the offsets of the input. A repeated call gets the same offsets.',
   fields: (t) => ({
-    offset: t.exposeInt('offset', { description: 'How many bytes of input are before it.' }),
-    nextOffset: t.exposeInt('nextOffset', { description: 'The offset of what is sent next.' }),
+    offset: t.exposeInt('offset', { description: 'The number of input bytes before this input.' }),
+    nextOffset: t.exposeInt('nextOffset', { description: 'The offset of the next input.' }),
     execution: t.expose('execution', {
       type: Execution,
       description: 'The execution that gets the input.',
@@ -174,7 +177,7 @@ const SendInputPayload = builder.objectRef<Sent>('SendInputPayload').implement({
 });
 
 const ResizeTerminalInput = builder.inputType('ResizeTerminalInput', {
-  description: 'A command, and the size that its terminal shall have, in characters.',
+  description: 'A command, and the new size of its terminal, in characters.',
   fields: (t) => ({
     executionId: t.id({ required: true, description: 'The id of the execution.' }),
     columns: t.int({ required: true, description: 'The length of a line: 1 to 65,535.' }),
@@ -188,7 +191,7 @@ const ResizeTerminalPayload = builder
     description: 'The result of `resizeTerminal`.',
     fields: (t) => ({
       resized: t.exposeBoolean('resized', {
-        description: 'Whether the command runs, and so has the size now.',
+        description: 'Whether the terminal has the new size. False if the command does not run.',
       }),
       execution: t.field({
         type: Execution,
@@ -202,12 +205,12 @@ builder.mutationFields((t) => ({
   sendInput: t.field({
     type: SendInputPayload,
     description:
-      'Sends input to an execution that was asked with `allowInput`: to the standard input of a command, to its terminal, or the answer to `input()` or `getpass()` in a cell, which is a line with its newline. Answers when the input is durable; the code gets it when it runs and reads. Input is recorded, except while the newest InputRequested asks for a password. Not possible once the execution has ended.',
+      'Sends input to an execution with `allowInput`. A command reads it from its standard input or terminal. A cell gets it as the answer to `input()` or `getpass()`: send a line that ends with a newline. Answers when the input is stored. Input is recorded, unless the newest InputRequested asks for a password. Fails if the execution has ended.',
     args: {
       input: t.arg({
         type: SendInputInput,
         required: true,
-        description: 'The input, and for which execution it is.',
+        description: 'The input, and its execution.',
       }),
     },
     resolve: (_root, { input: { data, ...rest } }, { service, principal }) =>
@@ -215,8 +218,7 @@ builder.mutationFields((t) => ({
   }),
   resizeTerminal: t.field({
     type: ResizeTerminalPayload,
-    description:
-      'Gives the terminal of a command another size. The latest size wins; it is not recorded.',
+    description: "Changes the size of a command's terminal. The size is not recorded.",
     args: {
       input: t.arg({
         type: ResizeTerminalInput,
@@ -234,10 +236,10 @@ builder.mutationFields((t) => ({
 // `interrupt`, which ends an execution.
 
 const InterruptSignal = builder.enumType('InterruptSignal', {
-  description: 'What the processes of a command get in place of SIGINT when it is interrupted.',
+  description: 'The signal that the processes of an interrupted command get in place of SIGINT.',
   values: {
     SIGTERM: { description: 'They are asked to end; SIGKILL follows after INTERRUPT_GRACE_MS.' },
-    SIGKILL: { description: 'They all end at once.' },
+    SIGKILL: { description: 'All of them end at once.' },
   } as const,
 });
 
@@ -248,7 +250,7 @@ const InterruptInput = builder.inputType('InterruptInput', {
     signal: t.field({
       type: InterruptSignal,
       description:
-        'What the processes of a command get. Left out: SIGINT, the only one for a cell.',
+        'The signal that the processes of a command get. Left out: SIGINT. A cell takes no other signal.',
     }),
   }),
 });
@@ -257,7 +259,7 @@ builder.mutationField('interrupt', (t) =>
   t.field({
     type: Execution,
     description:
-      'Interrupts a queued or running execution, and waits until it has ended, for at most INTERRUPT_GRACE_MS and 4 s. The session keeps its variables. The returned status shows the result: INTERRUPTED if it was running, CANCELLED if it was queued, its former status if it had already ended, or RUNNING if a cell ignores the interrupt (`restartKernel` with its context then ends it). A command that ignores it is killed after INTERRUPT_GRACE_MS, or at once with SIGKILL. Repeating the call does no harm.',
+      'Interrupts a queued or running execution, and waits until it has ended, for at most INTERRUPT_GRACE_MS plus 4 s. The session keeps its variables. The returned status shows the result: INTERRUPTED if the execution was running, CANCELLED if it was queued, the former status if it had already ended, or RUNNING if a cell ignores the interrupt. `restartKernel` ends such a cell. A command that ignores the interrupt is killed after INTERRUPT_GRACE_MS. You may repeat the call.',
     args: {
       input: t.arg({ type: InterruptInput, required: true, description: 'What to interrupt.' }),
     },

@@ -17,7 +17,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
   values: {
     QUEUED: {
       description:
-        'Accepted. It runs after those before it in its context. A command runs as soon as one of MAX_COMMANDS places is free.',
+        'Accepted. It runs after earlier executions of its context. A command runs as soon as one of MAX_COMMANDS places is free.',
     },
     RUNNING: { description: 'The kernel has started it, or the command has begun.' },
     OK: { description: 'The code ended without an exception, or the command with exit code 0.' },
@@ -32,7 +32,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     WORKER_LOST: { description: 'Its container was lost.' },
     CANCELLED: {
       description:
-        'It was interrupted while queued, its session ended before it did, its context was deleted while it was queued, or an execution before it with `cancelQueuedOnError` did not end OK.',
+        'It was interrupted while it was queued; its session ended first; its context was deleted while it was queued; or an earlier execution with `cancelQueuedOnError` did not end as OK.',
     },
   } as const,
 });
@@ -40,10 +40,10 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
 export const Language = builder.enumType('Language', {
   description: 'What runs the code.',
   values: {
-    PYTHON: { description: 'Python: a cell, run by the kernel of a context.' },
+    PYTHON: { description: 'The kernel of a context runs the code as a Python cell.' },
     BASH: {
       description:
-        'Bash: a command, with processes of its own, beside all cells and other commands.',
+        'Bash runs the code as a command, with its own processes. Commands run at the same time as cells and each other.',
     },
   } as const,
 });
@@ -64,7 +64,8 @@ const FileChangeKind = builder.enumType('FileChangeKind', {
   values: {
     CREATED: { description: 'It is there now, and was not before.' },
     MODIFIED: {
-      description: 'Its size, its time of modification or the file under its name is another.',
+      description:
+        'Its size or its time of modification has changed, or another file has its path.',
     },
     DELETED: { description: 'It was there before, and is not now.' },
   } as const,
@@ -100,7 +101,7 @@ const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement
     changes: t.field({
       type: [FileChange],
       nullable: true,
-      description: 'The changes, sorted by path. Null if nobody knows; `reason` says why.',
+      description: 'The changes, sorted by path. Null if they are unknown: `reason` says why.',
       resolve: ({ changes }) => changes,
     }),
     reason: t.expose('reason', {
@@ -110,7 +111,7 @@ const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement
     }),
     shared: t.exposeBoolean('shared', {
       description:
-        'Whether other code or the API may have made some of the changes, because it ran at the same time.',
+        'Whether other code, or calls of the API, may have made some of the changes at the same time.',
     }),
   }),
 });
@@ -119,8 +120,7 @@ const CodeUnavailableReason = builder.enumType('CodeUnavailableReason', {
   description: 'Why the code of an execution cannot be shown.',
   values: {
     PRUNED: {
-      description:
-        'It was deleted: after its time by `cellhouse prune`, or with its user by `cellhouse forget`.',
+      description: '`cellhouse prune` or `cellhouse forget` deleted it.',
     },
     HIDDEN: {
       description: 'The caller is an auditor, and AUDITOR_SEES_CODE is off.',
@@ -134,7 +134,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     id: t.exposeID('id', { description: 'The id of the execution. Ids sort by time.' }),
     status: t.expose('status', { type: ExecutionStatus, description: 'Its present status.' }),
     language: t.expose('language', { type: Language, description: 'The language of its code.' }),
-    userUuid: t.exposeString('userUuid', { description: 'The user whose it is.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
     timeoutMs: t.exposeInt('timeoutMs', {
       description: 'Its time limit in milliseconds, from when the code is sent to the kernel.',
     }),
@@ -144,22 +144,22 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     }),
     workingDirectory: t.string({
       nullable: true,
-      description: 'The folder that it asked to begin in. Null if it asked for none.',
+      description: 'The `workingDirectory` of the call. Null if the call named none.',
       resolve: ({ options }) => options?.workingDirectory ?? null,
     }),
     environmentVariableNames: t.stringList({
       description:
-        'The names of the environment variables that it alone has, in alphabetical order. No answer contains their values.',
+        'The names of its own environment variables, in alphabetical order. No answer contains their values.',
       resolve: ({ options }) => [...(options?.environmentVariableNames ?? [])],
     }),
     executionCount: t.exposeInt('executionCount', {
       nullable: true,
       description:
-        "The number of the cell: n in IPython's `In[n]`. It is known when the cell begins; before that, and of commands, it is null.",
+        "The number of the cell: n in IPython's `In[n]`. Null until the cell begins, and for commands.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
       description:
-        'Whether variables were lost (never of a command, which has none): the kernel was replaced after this execution was accepted, or this is the first execution after a replacement, or the first in a new session after one that ended without a `release`.',
+        'Whether variables were lost. The causes: the kernel was replaced after this execution was accepted; this is the first execution after a replacement; or it is the first in a new session, and the last session ended without `release`. Always false for a command.',
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Whether some of its output could not be kept. A GapOutput says why.',
@@ -186,14 +186,14 @@ builder.objectFields(Execution, (t) => ({
     type: Door,
     nullable: true,
     description:
-      'By which wire it was requested. Null if its events were deleted, or are older than this field.',
+      'The interface through which it was requested. Null if its events were deleted, or are older than this field.',
     resolve: (execution, _args, context, info) => context.answer(info).via(execution),
   }),
   requestedAt: t.expose('requestedAt', { type: 'DateTime', description: 'When it was accepted.' }),
   startedAt: t.expose('startedAt', {
     type: 'DateTime',
     nullable: true,
-    description: 'When it began to run. Null if it has not.',
+    description: 'When it began to run. Null if it has not begun.',
   }),
   finishedAt: t.expose('finishedAt', {
     type: 'DateTime',
@@ -216,7 +216,7 @@ builder.objectFields(Execution, (t) => ({
     type: 'Int53',
     nullable: true,
     description:
-      'CPU time in milliseconds that its kernel or command, and all processes started by it, used meanwhile. Null if unknown.',
+      'CPU time in milliseconds that its kernel or command, and all processes started by it, used during it. Null if unknown.',
   }),
   peakMemoryBytes: t.expose('peakMemoryBytes', {
     type: 'Int53',
@@ -227,7 +227,7 @@ builder.objectFields(Execution, (t) => ({
   exitCode: t.exposeInt('exitCode', {
     nullable: true,
     description:
-      'The exit code of a command. Null for a cell, until it has ended, and if a signal ended it.',
+      'The exit code of a command. Null for a cell, until the command has ended, and if a signal ended it.',
   }),
   signal: t.exposeString('signal', {
     nullable: true,
@@ -239,11 +239,12 @@ builder.objectFields(Execution, (t) => ({
       "The id of a command's own process in its worker, once it has begun. Null for a cell, and if its worker is of an earlier release.",
   }),
   allowInput: t.boolean({
-    description: 'Whether it may wait for input.',
+    description: 'Whether its code may wait for input.',
     resolve: ({ options }) => options?.allowInput === true,
   }),
   inputBytes: t.exposeInt('inputBytes', {
-    description: 'How many bytes of input were sent to it: the offset of what is sent next.',
+    description:
+      'The number of input bytes that were sent to it, which is the offset of the next input.',
   }),
   outputBytes: t.expose('outputBytes', {
     type: 'Int53',
@@ -322,7 +323,7 @@ builder.objectFields(Execution, (t) => ({
     type: ExecutionFiles,
     nullable: true,
     description:
-      'What it changed in the home, as its worker says. Null until it has ended, if it never ran, or if it ran in a worker from before this field.',
+      'Which files it changed in the home, as its worker reports. Null if it has not ended, if it never ran, or if its worker is older than this field.',
     resolve: async (execution, _args, context, info) => context.answer(info).files(execution),
   }),
   error: t.field({
@@ -357,10 +358,10 @@ export async function executionById(
 const ExecutionConnection = connectionOf('Execution', Execution);
 
 const kindArgs = builder.args((t) => ({
-  language: t.field({ type: Language, description: 'Only those in this language.' }),
+  language: t.field({ type: Language, description: 'Only executions in this language.' }),
   statuses: t.field({
     type: [ExecutionStatus],
-    description: 'Only those in one of these statuses.',
+    description: 'Only executions with one of these statuses.',
   }),
 }));
 
@@ -397,15 +398,18 @@ builder.queryFields((t) => ({
     description: 'Executions, the last accepted first.',
     args: {
       tenant: t.arg.string(TENANT_FILTER),
-      userUuid: t.arg.string({ description: 'Only those of this user.' }),
-      sessionId: t.arg.id({ description: 'Only those of the session with this id.' }),
+      userUuid: t.arg.string({ description: 'Only executions of this user.' }),
+      sessionId: t.arg.id({ description: 'Only executions of this session.' }),
       contextId: t.arg.id({
         description:
-          'Only those that ran in this context. The id of a default context is that of its session.',
+          'Only executions of this context. The id of a default context is that of its session.',
       }),
       ...kindArgs,
-      from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
-      to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
+      from: t.arg({
+        type: 'DateTime',
+        description: 'Only executions requested at this time or later.',
+      }),
+      to: t.arg({ type: 'DateTime', description: 'Only executions requested before this time.' }),
       metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
     },

@@ -28,7 +28,7 @@ const MAX_BYTES = {
 } as const;
 
 const File = builder.objectRef<FileView>('File').implement({
-  description: "A file or folder of a user's session, as the worker tells it.",
+  description: "A file or folder of a user's session, as the worker reports it.",
   fields: (t) => ({
     path: t.string({
       description:
@@ -36,7 +36,7 @@ const File = builder.objectRef<FileView>('File').implement({
       resolve: ({ entry }) => entry.path,
     }),
     name: t.string({
-      description: 'The last name of the path.',
+      description: 'The last part of the path.',
       resolve: ({ entry }) => entry.name,
     }),
     type: t.field({
@@ -134,7 +134,7 @@ builder.queryFields((t) => ({
     type: File,
     nullable: true,
     description:
-      "The file, folder or link at a path in the user's open session. Null if nothing is there, or without an open session.",
+      "The file, folder or link at a path in the user's open session. Null if nothing is there, or if the user has no open session.",
     args: {
       userUuid: t.arg.string(USER),
       path: t.arg.string({
@@ -148,7 +148,7 @@ builder.queryFields((t) => ({
   files: t.field({
     type: connectionOf('File', File),
     description:
-      'What is in a folder of the open session, each folder before what is in it, names in the order of their bytes. Links are not followed. A page may be shorter than `first`.',
+      "The content of a folder in the user's open session, sorted by the bytes of the names. With `depth`, each folder is followed by its content. Links are not followed. A page may be shorter than `first`.",
     args: {
       userUuid: t.arg.string(USER),
       path: t.arg.string({
@@ -174,12 +174,13 @@ const WriteFileInput = builder.inputType('WriteFileInput', {
     userUuid: t.string(USER),
     path: t.string({
       required: true,
-      description: 'The path: relative to the home, or absolute. Folders above it are made.',
+      description:
+        'The path: relative to the home, or absolute. Missing folders above it are made.',
     }),
     content: t.field({
       type: ContentInput,
       required: true,
-      description: 'The content: at most MAX_FILE_TEXT_BYTES, of a text in UTF-8.',
+      description: 'The content: at most MAX_FILE_TEXT_BYTES; a text counts in UTF-8.',
     }),
     append: t.boolean({
       defaultValue: false,
@@ -200,7 +201,7 @@ const MakeDirectoryInput = builder.inputType('MakeDirectoryInput', {
 });
 
 const MoveFileInput = builder.inputType('MoveFileInput', {
-  description: 'A file or folder, and where it shall be.',
+  description: 'A file or folder, and its new path.',
   fields: (t) => ({
     userUuid: t.string(USER),
     from: t.string({
@@ -213,7 +214,7 @@ const MoveFileInput = builder.inputType('MoveFileInput', {
     }),
     overwrite: t.boolean({
       defaultValue: false,
-      description: 'Replaces what is at the new path: a file, or an empty folder.',
+      description: 'Whether to replace a file or an empty folder at the new path.',
     }),
   }),
 });
@@ -222,7 +223,7 @@ builder.mutationFields((t) => ({
   writeFile: t.field({
     type: File,
     description:
-      'Writes a small file, and answers when it is there. Opens a session if there is none. Nobody sees half of it under its name.',
+      'Writes a small file, and answers when it is written. Opens a session if there is none. The file appears whole or not at all.',
     args: { input: t.arg({ type: WriteFileInput, required: true, description: 'The file.' }) },
     resolve: (_root, { input: { content, ...rest } }, { service, principal }) =>
       service.writeFile(principal, { ...rest, ...content }),
@@ -230,7 +231,7 @@ builder.mutationFields((t) => ({
   makeDirectory: t.field({
     type: File,
     description:
-      'Makes a folder, and those above it. One that is there already is fine. Opens a session if there is none.',
+      'Makes a folder, and missing folders above it. If the folder exists, the call succeeds. Opens a session if there is none.',
     args: {
       input: t.arg({ type: MakeDirectoryInput, required: true, description: 'The folder.' }),
     },
@@ -239,9 +240,13 @@ builder.mutationFields((t) => ({
   }),
   moveFile: t.field({
     type: File,
-    description: 'Moves a file or folder. The folder above the new path must be there.',
+    description: 'Moves a file or folder. The folder above the new path must exist.',
     args: {
-      input: t.arg({ type: MoveFileInput, required: true, description: 'From where to where.' }),
+      input: t.arg({
+        type: MoveFileInput,
+        required: true,
+        description: 'The present and the new path.',
+      }),
     },
     resolve: (_root, { input }, { service, principal }) => service.moveFile(principal, input),
   }),
@@ -254,7 +259,7 @@ const DeleteFileInput = builder.inputType('DeleteFileInput', {
     path: t.string({ required: true, description: 'The path: relative to the home, or absolute.' }),
     ifMatch: t.string({
       description:
-        'Deletes it only in this version: an `etag`, or several with commas between them. Otherwise the error is PRECONDITION_FAILED. A link has its own version and that of what it leads to.',
+        'Deletes the file only if it has this `etag`, or one of several that are separated by commas. Otherwise the error is PRECONDITION_FAILED. A link matches by its own `etag` or that of what it leads to.',
     }),
   }),
 });
@@ -265,7 +270,7 @@ const DeleteFilePayload = builder
     description: 'The result of `deleteFile`.',
     fields: (t) => ({
       deleted: t.exposeBoolean('deleted', {
-        description: 'Whether something was there, and so was deleted.',
+        description: 'Whether something was there and was deleted.',
       }),
       path: t.exposeString('path', { description: 'The path, as the call named it.' }),
     }),
@@ -275,7 +280,7 @@ builder.mutationField('deleteFile', (t) =>
   t.field({
     type: DeleteFilePayload,
     description:
-      'Deletes a file, a link, or a folder with all that is in it. Deleting what is not there succeeds with `deleted: false`.',
+      'Deletes a file, a link, or a folder with all that is in it. If nothing is there, the call succeeds with `deleted: false`.',
     args: {
       input: t.arg({ type: DeleteFileInput, required: true, description: 'What to delete.' }),
     },

@@ -6,7 +6,7 @@ import { Execution } from './execution.ts';
 import { EnvironmentWorkers, WorkerState } from './pool.ts';
 
 const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implement({
-  description: 'A session as it was at an earlier time, folded from its events.',
+  description: 'A session as it was at an earlier time, computed from its events.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'The time from the query.' }),
     id: t.id({ description: 'The id of the session.', resolve: ({ session }) => session.id }),
@@ -47,7 +47,7 @@ builder.queryField('sessionAt', (t) =>
 );
 
 const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement({
-  description: 'A worker as it was at an earlier time, folded from its events.',
+  description: 'A worker as it was at an earlier time, computed from its events.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the worker.' }),
     state: t.expose('state', { type: WorkerState, description: 'Its state at that time.' }),
@@ -58,13 +58,13 @@ const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement(
     }),
     sessionId: t.exposeID('sessionId', {
       nullable: true,
-      description: 'The session that it had been given. Null if it had none yet.',
+      description: 'The id of its session. Null if it had none yet.',
     }),
   }),
 });
 
 const PoolSnapshot = builder.objectRef<PoolAt>('PoolSnapshot').implement({
-  description: 'The workers of this installation at an earlier time, folded from their events.',
+  description: 'The workers of this installation at an earlier time, computed from their events.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'The time from the query.' }),
     totalWorkers: t.exposeInt('totalWorkers', {
@@ -80,7 +80,7 @@ const PoolSnapshot = builder.objectRef<PoolAt>('PoolSnapshot').implement({
     environments: t.expose('environments', {
       type: [EnvironmentWorkers],
       description:
-        'The workers of environments, which count in the numbers above, too. One without workers is absent.',
+        'The workers of environments, which the other numbers include. An environment without workers is left out.',
     }),
     workers: t.expose('workers', {
       type: [WorkerSnapshot],
@@ -94,7 +94,7 @@ builder.queryField('poolAt', (t) =>
   t.field({
     type: PoolSnapshot,
     description:
-      'The workers that existed at a time. Workers whose events were pruned are left out.',
+      'The workers that existed at an earlier time. Workers whose events were pruned are left out. Only for operators.',
     args: { at: t.arg(AT) },
     resolve: (_root, { at }, { service, principal }) => service.poolAt(principal, at),
   }),

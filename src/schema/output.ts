@@ -71,12 +71,12 @@ builder.objectRef<ItemOf<'stream'>>('StreamOutput').implement({
       resolve: ({ output }) => output.name,
     }),
     text: t.string({
-      description: 'The text. Of bytes that are not UTF-8: what can be shown of them.',
+      description: 'The text. If the bytes are not UTF-8, it has only what can be shown.',
       resolve: ({ output }) => output.text,
     }),
     base64: t.string({
       nullable: true,
-      description: 'The bytes, where they are not UTF-8. Null where they are the text.',
+      description: 'The bytes, if they are not UTF-8. Null if `text` is exact.',
       resolve: ({ output }) => output.base64 ?? null,
     }),
   }),
@@ -120,11 +120,11 @@ export const ExecutionError = builder.objectRef<PythonError>('ExecutionError').i
   fields: (t) => ({
     name: t.exposeString('name', {
       description:
-        'The class of the exception, or `KernelDied`, `OutOfMemory` or `CellNotStarted` (its `workingDirectory` cannot be entered; the code has not run). Of a command: `CommandFailed`, `CommandNotStarted` (the code has not run), `OutOfMemory` or `CommandLost` (nobody knows how it ended).',
+        'For a cell: the class of the exception, `KernelDied`, `OutOfMemory`, or `CellNotStarted` (the code has not run, because its `workingDirectory` cannot be entered). For a command: `CommandFailed`, `CommandNotStarted` (the code has not run), `OutOfMemory`, or `CommandLost` (the worker lost track of the command, and ended it).',
     }),
     value: t.exposeString('value', {
       description:
-        'The message of the exception. Of CommandFailed: such as `exit code 3` or `signal SIGKILL`.',
+        'The message of the exception. For CommandFailed, for example `exit code 3` or `signal SIGKILL`.',
     }),
     traceback: t.stringList({
       description: 'The lines of the traceback, with ANSI colours, as IPython formats them.',
@@ -147,7 +147,7 @@ builder.objectRef<ItemOf<'error'>>('ErrorOutput').implement({
 
 builder.objectRef<ItemOf<'clear'>>('ClearOutput').implement({
   description:
-    'The code asks to clear what was shown so far (`clear_output`). `stdout` and `outputs` still contain it.',
+    'The code asks to clear its earlier output (`clear_output`). `stdout` and `outputs` still contain that output.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     wait: t.boolean({
@@ -159,16 +159,16 @@ builder.objectRef<ItemOf<'clear'>>('ClearOutput').implement({
 
 builder.objectRef<ItemOf<'input'>>('InputRequested').implement({
   description:
-    'The code of a cell waits for a line of input. Answer with `sendInput`: the line, and a newline. It comes even if the line has been sent already.',
+    'The code of a cell waits for a line of input. Answer by `sendInput`, with a newline at the end. This event comes even if the line was sent before.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     prompt: t.string({
-      description: 'What it asks: the argument of `input()` or `getpass()`.',
+      description: 'What the code asks: the argument of `input()` or `getpass()`.',
       resolve: ({ output }) => output.prompt,
     }),
     password: t.boolean({
       description:
-        'Whether the answer is secret, as for `getpass()`: it must not be shown, and what is sent from now on is not recorded.',
+        'Whether the code asks for a secret, by `getpass()`. Do not show what the person types. Input that is sent from now on is not recorded.',
       resolve: ({ output }) => output.password,
     }),
   }),
@@ -176,7 +176,7 @@ builder.objectRef<ItemOf<'input'>>('InputRequested').implement({
 
 builder.objectRef<ItemOf<'expressions'>>('ExpressionResults').implement({
   description:
-    'The values of expressions that a notebook had evaluated after its cell. Only cells that come from notebooks have them.',
+    'The values of expressions that a notebook sent with a cell. They are evaluated after the cell.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     results: t.field({
@@ -211,7 +211,7 @@ builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
 export const ExecutionFinished = builder
   .objectRef<ItemOf<'finish'>>('ExecutionFinished')
   .implement({
-    description: 'The execution has ended. Always the last of its events.',
+    description: 'The execution has ended. This is always its last event.',
     interfaces: [OutputEvent],
   });
 
@@ -219,7 +219,7 @@ builder.subscriptionFields((t) => ({
   output: t.field({
     type: OutputEvent,
     description:
-      'The output of one execution, in order and without holes: first the recorded events after `after`, then live ones. ' +
+      'The output of one execution, in order and without holes: first the stored events after `after`, then new ones. ' +
       'Ends with ExecutionFinished. After a lost connection, subscribe again with the last seq that you have received.',
     args: {
       executionId: t.arg.id({ required: true, description: 'The id of the execution.' }),
@@ -235,7 +235,7 @@ builder.subscriptionFields((t) => ({
   sessionOutput: t.field({
     type: OutputEvent,
     description:
-      "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself, and may be opened before a session exists.",
+      "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself. You may subscribe before a session exists.",
     args: {
       userUuid: t.arg.string(USER),
       after: t.arg.string({

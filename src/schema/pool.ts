@@ -10,7 +10,7 @@ import { WorkerEnd } from './enums.ts';
 import { Environment } from './environment.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
-  description: 'The state of a worker. A worker serves one session and is never reused.',
+  description: 'The state of a worker. A worker serves one session at most, and is never reused.',
   values: {
     REQUESTED: { description: 'The worker has been requested. It has no container yet.' },
     STARTING: { description: 'Its container runs. The kernel does not answer yet.' },
@@ -26,7 +26,7 @@ export const WorkerState = builder.enumType('WorkerState', {
 });
 
 export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
-  description: 'One locked-down container with one Python kernel.',
+  description: 'One locked-down container. It serves one session at most, and is never reused.',
   fields: (t) => ({
     id: t.exposeID('id', {
       description: 'The id of the worker. Its container has it as the label `cellhouse.worker`.',
@@ -35,7 +35,7 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
     environment: t.field({
       type: Environment,
       nullable: true,
-      description: 'The version of the environment whose image it has. Null: it has none.',
+      description: 'The version of the environment whose image it has. Null if it has none.',
       resolve: (worker, _args, context, info) => context.answer(info).environmentOf(worker),
     }),
     containerId: t.exposeString('containerId', {
@@ -50,17 +50,17 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
     readyAt: t.expose('readyAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its kernel first answered. Null until then.',
+      description: 'When its kernel first answered. Null if it has not answered yet.',
     }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was retired or lost. Null until then.',
+      description: 'When it was retired or lost. Null if it was not.',
     }),
     endReason: t.expose('endReason', {
       type: WorkerEnd,
       nullable: true,
-      description: 'Why it ended. Null until then.',
+      description: 'Why it ended. Null if it has not ended.',
     }),
   }),
 });
@@ -70,7 +70,7 @@ builder.queryField('worker', (t) =>
     type: Worker,
     nullable: true,
     description:
-      'The worker with this id. Null if there is none, and for everybody but an operator if it has had no session of their tenant. Not for the role USER.',
+      'The worker with this id. Null if there is none. Operators get any worker, other callers only those that have had a session of their tenant. Not for the role USER.',
     args: { id: t.arg.id({ required: true, description: 'The id of the worker.' }) },
     resolve: (_root, { id }, { service, principal }) => service.worker(principal, id),
   }),
@@ -80,9 +80,9 @@ builder.queryField('workers', (t) =>
   t.field({
     type: connectionOf('Worker', Worker),
     description:
-      'The workers of this installation, for an operator, and those that have or had a session of their tenant, for everybody else: the last requested first.',
+      'Workers, the last requested first. Operators get all workers of this installation, other callers those that have had a session of their tenant. Not for the role USER.',
     args: {
-      states: t.arg({ type: [WorkerState], description: 'Only those in one of these states.' }),
+      states: t.arg({ type: [WorkerState], description: 'Only workers in one of these states.' }),
       ...pageArgs,
     },
     resolve: (_root, { states, ...page }, { service, principal }) =>
@@ -129,24 +129,26 @@ const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implem
 
 export const EnvironmentWorkers = builder.objectRef<Numbers>('EnvironmentWorkers').implement({
   description:
-    'Numbers of workers of one version of an environment. total = starting + idle + busy.',
+    'How many workers one version of an environment has. total = starting + idle + busy.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name of the environment.' }),
     version: t.exposeInt('version', { description: 'Its version.' }),
     totalWorkers: t.exposeInt('totalWorkers', {
       description: 'Number of its workers: starting, idle and busy together.',
     }),
-    busyWorkers: t.exposeInt('busyWorkers', { description: 'Those that serve a session.' }),
+    busyWorkers: t.exposeInt('busyWorkers', { description: 'Workers that serve a session.' }),
     idleWorkers: t.exposeInt('idleWorkers', {
-      description: 'Those that are ready for a session in the environment.',
+      description: 'Workers that are ready for a session in the environment.',
     }),
-    startingWorkers: t.exposeInt('startingWorkers', { description: 'Those that are being made.' }),
+    startingWorkers: t.exposeInt('startingWorkers', {
+      description: 'Workers that are being made.',
+    }),
   }),
 });
 
 const PoolStatus = builder.objectRef<VisibleStatus>('PoolStatus').implement({
   description:
-    'Numbers of workers: of this installation for an operator, and of their own sessions for everybody else. total = starting + idle + busy.',
+    'How many workers there are. Operators: in this installation. Other callers: in their own sessions. total = starting + idle + busy.',
   fields: (t) => ({
     totalWorkers: t.exposeInt('totalWorkers', {
       description: 'Number of workers: starting, idle and busy together.',
@@ -162,7 +164,7 @@ const PoolStatus = builder.objectRef<VisibleStatus>('PoolStatus').implement({
       type: [EnvironmentWorkers],
       nullable: true,
       description:
-        'The workers of environments, which count in the numbers above, too. One without workers is absent. Null unless the caller is an operator.',
+        'The workers of environments, which the other numbers include. An environment without workers is left out. Null unless the caller is an operator.',
     }),
     waitingRequests: t.exposeInt('waitingRequests', {
       description:
@@ -180,7 +182,7 @@ const PoolStatus = builder.objectRef<VisibleStatus>('PoolStatus').implement({
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
       description:
-        'The setting MAX_TOTAL_WORKERS: the highest allowed number of workers. The quota of OPEN_SESSIONS, if it is lower and the caller is no operator.',
+        'The highest allowed number of workers: the setting MAX_TOTAL_WORKERS. If the quota of OPEN_SESSIONS is lower, callers who are not operators get that quota.',
     }),
     isInitializing: t.exposeBoolean('isInitializing', {
       description:
@@ -206,7 +208,7 @@ builder.subscriptionField('poolStatus', (t) =>
   t.field({
     type: PoolStatus,
     description:
-      'The status now, and then after each change. A slow client misses intermediate states, but never the latest.',
+      'The numbers of workers now, and again after each change. A slow client misses intermediate states, but never the latest.',
     subscribe: (_root, _args, { service, principal }) => service.followPoolStatus(principal),
     resolve: (status) => status,
   }),

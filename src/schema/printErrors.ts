@@ -12,9 +12,9 @@ const INTRODUCTION = `# Errors
 \`extensions.code\` of a GraphQL error is one of these. Codes are stable, and new ones can be added
 ([schema-policy.md](schema-policy.md)). The schema has them, too, as the enum \`ErrorCode\`. If
 \`extensions.retryAfterMs\` is present, wait that long before you retry. [errors-and-limits.md](errors-and-limits.md)
-says which errors leave open whether the code has run, and when a call may be repeated.
+says after which errors the code may have run, and when to repeat a call.
 
-This page is made from the declarations in \`src/schema/errorCode.ts\`. To change it, change those, then run
+This page is made from the declarations in \`src/schema/errorCode.ts\`. After a change there, run
 \`npm run errors\`.
 
 | code | meaning | what to do | retry |

@@ -23,8 +23,8 @@ import { schema } from './index.ts';
 const FILE = 'docs/use/reference.md';
 const INTRODUCTION = `# Reference
 
-Every operation and type of GraphQL, with what \`schema.graphql\` says of it. This page is made from the code by
-\`npm run reference\`.
+All operations and types of GraphQL, with their descriptions in \`schema.graphql\`. \`npm run reference\` makes this page
+from the code.
 `;
 
 const named = Object.values(schema.getTypeMap()).filter(

@@ -24,7 +24,7 @@ export const EnvironmentVariableInput = builder.inputType('EnvironmentVariableIn
 const MetadataEntry = builder
   .objectRef<{ readonly key: string; readonly value: string }>('MetadataEntry')
   .implement({
-    description: 'A note on a session, which it got when it was opened.',
+    description: 'A note on a session, from `openSession`.',
     fields: (t) => ({
       key: t.exposeString('key', { description: 'What the note is called.' }),
       value: t.exposeString('value', { description: 'The note.' }),
@@ -55,7 +55,7 @@ const ContextStatus = builder.enumType('ContextStatus', {
 
 export const Context = builder.objectRef<ContextView>('Context').implement({
   description:
-    'A kernel of a session, with its own variables and queue. All contexts of a session share its files. Executions of one context run one after the other, beside those of other contexts.',
+    'A kernel of a session, with its own variables and queue. All contexts of a session share its files. Executions of one context run one after the other, and at the same time as those of other contexts.',
   fields: (t) => ({
     id: t.exposeID('id', {
       description: 'The id of the context. That of the default context is the id of its session.',
@@ -65,7 +65,7 @@ export const Context = builder.objectRef<ContextView>('Context').implement({
       description: 'Its name from `createContext`. Null if it has none.',
     }),
     isDefault: t.exposeBoolean('isDefault', {
-      description: 'Whether it is the context that calls without a `contextId` use.',
+      description: 'Whether it is the default context, which runs calls without a `contextId`.',
     }),
     workingDirectory: t.exposeString('workingDirectory', {
       description:
@@ -93,12 +93,12 @@ export const Context = builder.objectRef<ContextView>('Context').implement({
 });
 
 const CreateContextInput = builder.inputType('CreateContextInput', {
-  description: 'A user, and what the context shall be.',
+  description: 'The user, and the properties of the context.',
   fields: (t) => ({
     userUuid: t.string(USER),
     name: t.string({
       description:
-        'A name, unique among the open contexts of the session: 1 to 128 characters. It makes the call safe to repeat: if an open context has the name, the call gives that one.',
+        'A name, unique among the open contexts of the session: 1 to 128 characters. It makes the call safe to repeat: if an open context has the name, the call returns that context.',
     }),
     workingDirectory: t.string({
       description:
@@ -108,7 +108,7 @@ const CreateContextInput = builder.inputType('CreateContextInput', {
 });
 
 const DeleteContextInput = builder.inputType('DeleteContextInput', {
-  description: 'The context to delete, and whose it is.',
+  description: 'The context to delete, and its user.',
   fields: (t) => ({
     userUuid: t.string(USER),
     contextId: t.id({ required: true, description: 'The id of the context.' }),
@@ -160,7 +160,7 @@ builder.mutationFields((t) => ({
   createContext: t.field({
     type: Context,
     description:
-      "Creates a context in the user's session, at most MAX_CONTEXTS beside the default one. Answers when its kernel is ready, or after 30 s with the context as it is (STARTING). Opens a session if there is none.",
+      "Creates a context in the user's session. A session has at most MAX_CONTEXTS beside its default one. Answers when the kernel of the context is ready, or after 30 s with the status STARTING. Opens a session if there is none.",
     args: {
       input: t.arg({
         type: CreateContextInput,
@@ -173,7 +173,7 @@ builder.mutationFields((t) => ({
   deleteContext: t.field({
     type: DeleteContextPayload,
     description:
-      "Deletes a context of the user's open session, and answers when its processes have ended. Running code ends as INTERRUPTED, queued code as CANCELLED. Files stay. Without such a context it succeeds with `deleted: false`. The default context cannot be deleted.",
+      "Deletes a context of the user's open session, and answers when its processes have ended. Running code ends as INTERRUPTED, queued code as CANCELLED. Files stay. If there is no such context, the call succeeds with `deleted: false`. The default context cannot be deleted.",
     args: {
       input: t.arg({ type: DeleteContextInput, required: true, description: 'What to delete.' }),
     },
@@ -186,10 +186,10 @@ builder.mutationFields((t) => ({
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
   description:
-    'Binds a user to one worker. Files live as long as the session does. Its options are fixed when it opens.',
+    'Binds a user to one worker. Variables and files stay until it ends. Its options are fixed when it opens.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the session.' }),
-    userUuid: t.exposeString('userUuid', { description: 'The user whose it is.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
     openedAt: t.expose('openedAt', {
       type: 'DateTime',
       description: 'When the session got its worker.',
@@ -204,13 +204,13 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       type: 'DateTime',
       nullable: true,
       description:
-        'When its life ends, even if it is in use. `extendSession` moves this time. Null once the session has ended.',
+        'When the session ends, even if it is in use. `extendSession` changes this time. Null once the session has ended.',
       resolve: (session, _args, context, info) =>
         context.answer(info).sessionTimes(session).expiresAt,
     }),
     idleTimeoutMs: t.field({
       type: 'Int53',
-      description: 'The session ends after so many milliseconds without a use.',
+      description: 'How many milliseconds the session may be unused before it ends.',
       resolve: (session, _args, context, info) =>
         context.answer(info).sessionTimes(session).idleTimeoutMs,
     }),
@@ -226,7 +226,7 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
     egressAllow: t.exposeStringList('egressAllow', {
       nullable: true,
       description:
-        'The hosts that its code may reach, if `openSession` narrowed them. Null: all that the tenant may reach.',
+        'The hosts that its code may reach, from `openSession`. Null: all that the tenant may reach.',
     }),
     closedAt: t.expose('closedAt', {
       type: 'DateTime',
@@ -253,8 +253,7 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
     environment: t.field({
       type: Environment,
       nullable: true,
-      description:
-        'The version of its environment, which stays the same as long as it is open. Null: it has none.',
+      description: 'The version of its environment, which never changes. Null if it has none.',
       resolve: async (session, _args, context, info) => {
         if (session.environment === null) return null;
         const answer = context.answer(info);
@@ -302,15 +301,14 @@ export async function requireSession(
 
 /** The argument of lists that names a tenant. */
 export const TENANT_FILTER = {
-  description:
-    'Only of this tenant. Left out: that of the caller. Other tenants are for operators.',
+  description: 'The tenant. Left out: that of the caller. Only operators may name another one.',
 } as const;
 
 /** The argument of lists that filters by the metadata of sessions. */
 export const METADATA_FILTER = {
   type: [MetadataEntryInput] as [typeof MetadataEntryInput],
   description:
-    'Only what belongs to sessions whose metadata have all these pairs of key and value.',
+    'Only sessions whose metadata contain all these entries, or executions of such sessions.',
 };
 
 builder.queryFields((t) => ({
@@ -318,7 +316,7 @@ builder.queryFields((t) => ({
     type: Session,
     nullable: true,
     description:
-      "The session with this id, open or closed; or the user's last session, open or closed. Null if there is none. Needs exactly one of the two.",
+      "The session with this id, or the user's last session. It may be open or closed. Null if there is none. Give either `id` or `userUuid`.",
     args: {
       id: t.arg.id({ description: 'The id of the session.' }),
       userUuid: t.arg.string({ description: 'The user whose last session it is.' }),
@@ -343,7 +341,7 @@ builder.queryFields((t) => ({
         description: 'Only sessions opened at this time or later.',
       }),
       oldestFirst: t.arg.boolean({
-        description: 'True: the first opened come first, so that new ones come at the end.',
+        description: 'True: the oldest session comes first, and new ones come at the end.',
       }),
       metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
@@ -361,7 +359,9 @@ const RestartKernelInput = builder.inputType('RestartKernelInput', {
   description: 'A user, and the context whose kernel is replaced.',
   fields: (t) => ({
     userUuid: t.string(USER),
-    contextId: t.id({ description: 'Whose kernel. Null: that of the default context.' }),
+    contextId: t.id({
+      description: 'The context whose kernel is replaced. Null: the default context.',
+    }),
   }),
 });
 
@@ -369,7 +369,7 @@ builder.mutationField('restartKernel', (t) =>
   t.field({
     type: Session,
     description:
-      "Replaces a kernel of the user's open session, and answers when the new one is ready. The variables of its context are lost, and files stay. An execution that runs in it ends as INTERRUPTED.",
+      "Replaces a kernel of the user's open session, and answers when the new one is ready. The variables of the context are lost, and files stay. The running execution of the context ends as INTERRUPTED.",
     args: {
       input: t.arg({
         type: RestartKernelInput,
@@ -386,7 +386,7 @@ builder.mutationField('restartKernel', (t) =>
 
 const OpenSessionInput = builder.inputType('OpenSessionInput', {
   description:
-    'A user, and what the session of the user shall be. An option that is null gets its default. If the user has an open session, its options must be the same.',
+    'A user, and the options of their session. An option that is null gets its default. If the user has an open session, its options must be the same.',
   fields: (t) => ({
     userUuid: t.string(USER),
     environmentVariables: t.field({
@@ -397,42 +397,42 @@ const OpenSessionInput = builder.inputType('OpenSessionInput', {
     metadata: t.field({
       type: [MetadataEntryInput],
       description:
-        'Notes on the session, which lists can be filtered by. Each key comes once. At most MAX_SESSION_METADATA_KEYS keys and MAX_SESSION_METADATA_BYTES in UTF-8.',
+        'Notes on the session, by which lists can be filtered. Each key may occur once. At most MAX_SESSION_METADATA_KEYS keys and MAX_SESSION_METADATA_BYTES in UTF-8.',
     }),
     idleTimeoutMs: t.field({
       type: 'Int53',
       description:
-        'The session ends after so many milliseconds without a use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_IDLE_TIMEOUT_MS.',
+        'How many milliseconds the session may be unused before it ends: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_IDLE_TIMEOUT_MS.',
     }),
     maxLifeMs: t.field({
       type: 'Int53',
       description:
-        'The session ends so many milliseconds after its opening, even if it is in use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_MAX_LIFE_MS.',
+        'How many milliseconds the session lives from its opening, even if it is in use: at least 1,000, at most LONGEST_SESSION_LIFE_MS. Default SESSION_MAX_LIFE_MS.',
     }),
     egressAllow: t.stringList({
       description:
-        'The hosts that the code may reach, such as pypi.org or *.example.org:8443, at most 64. They only narrow what EGRESS_ALLOW and the tenant allow. Left out: all of that. An empty list: nothing.',
+        'The hosts that the code may reach, such as pypi.org or *.example.org:8443, at most 64. EGRESS_ALLOW and the tenant must allow them, too. Left out: all allowed hosts. An empty list: no host.',
     }),
     environment: t.string({
       description:
-        'The name of the environment whose packages the session has, in its newest version that is ready. Null: those of the worker image alone.',
+        'The name of the environment whose packages the session has, in its newest version that is ready. Null: only the packages of the worker image.',
     }),
     waitForWorkerMs: t.int({
       description:
-        'How long to wait for a worker, in milliseconds, including its creation. Default and maximum WORKER_WAIT_TIMEOUT_MS.',
+        'How long to wait for a worker, in milliseconds, including the time to make one. Default and maximum WORKER_WAIT_TIMEOUT_MS.',
     }),
   }),
 });
 
 const ExtendSessionInput = builder.inputType('ExtendSessionInput', {
-  description: 'A user, and how long their session shall live from now on.',
+  description: 'A user, and how long their session may live from now on.',
   fields: (t) => ({
     userUuid: t.string(USER),
     lifeMs: t.field({
       type: 'Int53',
       required: true,
       description:
-        'Milliseconds from now. 0 ends the session at once. Counted from its opening, the session lives at most LONGEST_SESSION_LIFE_MS.',
+        'Milliseconds from now. 0 ends the session at once. A session lives at most LONGEST_SESSION_LIFE_MS from its opening.',
     }),
   }),
 });
@@ -441,7 +441,7 @@ builder.mutationFields((t) => ({
   openSession: t.field({
     type: Session,
     description:
-      "Opens the user's session with options, or returns the open one if its options are the same. Answers when the session has its worker. Runs no code.",
+      "Opens the user's session with options, or returns the open one if its options are the same. Answers when the session has a worker. Runs no code.",
     args: {
       input: t.arg({
         type: OpenSessionInput,
@@ -455,12 +455,12 @@ builder.mutationFields((t) => ({
   extendSession: t.field({
     type: Session,
     description:
-      "Moves the end of the life of the user's open session to so many milliseconds from now, later or earlier than before.",
+      "Makes the user's open session end `lifeMs` from now, which may be later or earlier than before.",
     args: {
       input: t.arg({
         type: ExtendSessionInput,
         required: true,
-        description: 'Whose session, and for how long.',
+        description: 'The user, and how long their session may live.',
       }),
     },
     resolve: (_root, { input: { userUuid, lifeMs } }, { service, principal }) =>
@@ -500,7 +500,7 @@ builder.mutationField('release', (t) =>
   t.field({
     type: ReleasePayload,
     description:
-      "Ends the user's session and removes its worker. Without an open session it succeeds with `released: false`.",
+      "Ends the user's session and removes its worker. If there is no open session, the call succeeds with `released: false`.",
     args: {
       input: t.arg({
         type: ReleaseInput,
