@@ -14,6 +14,7 @@ const RUN = 'mutation ($code: String!) { submit(input: {userUuid: "ann", code: $
 const OUTPUT = 'subscription ($id: ID!) { output(executionId: $id) { ...on StreamOutput {text} } }';
 const { submit } = checked(await (await post(RUN, { code })).json());
 const { body } = await post(OUTPUT, submit);
-for await (const line of createInterface({ input: Readable.fromWeb(body) }))
-  if (line.startsWith('data: {'))
-    process.stdout.write(checked(JSON.parse(line.slice(6))).output.text ?? '');
+for await (const line of createInterface({ input: Readable.fromWeb(body) })) {
+  const json = line.replace('data: ', ''); // a refusal is JSON without an event
+  if (json.startsWith('{')) process.stdout.write(checked(JSON.parse(json)).output.text ?? '');
+}

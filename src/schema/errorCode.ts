@@ -31,8 +31,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
     mayRetry: false,
   },
   NOT_FOUND: {
-    meaning: 'the id in a mutation or subscription is unknown',
-    todo: 'check the id',
+    meaning: 'the id is unknown, or the user has no open session whose files could be read',
+    todo: 'check the id, or write a file first',
     mayRetry: false,
   },
   IDEMPOTENCY_CONFLICT: {
@@ -93,7 +93,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   },
   POOL_EXHAUSTED: {
     meaning: 'no worker became free in time',
-    todo: 'release sessions, or raise `MAX_TOTAL_WORKERS`',
+    todo: 'try again later: other sessions use all workers. An operator can release sessions, or raise `MAX_TOTAL_WORKERS`',
     mayRetry: true,
   },
   POOL_INITIALIZING: {

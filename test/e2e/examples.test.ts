@@ -143,20 +143,24 @@ describe('the short examples of the README', () => {
     expect(end.stderr).not.toContain('TypeError');
   });
 
-  it('quick.mjs ends with the error of a stream', async () => {
-    const answers = [
-      '{"data":{"submit":{"id":"1"}}}',
+  it.each([
+    [
+      'a stream',
+      'before\n',
       'event: next\ndata: {"data":{"output":{"text":"before\\n"}}}\n\n' +
-        'event: next\ndata: {"errors":[{"message":"The stream has failed."}]}\n\nevent: complete\n\n',
-    ];
+        'event: next\ndata: {"errors":[{"message":"It has failed."}]}\n\nevent: complete\n\n',
+    ],
+    ['a stream that is refused', '', '{"errors":[{"message":"It has failed."}]}'],
+  ])('quick.mjs ends with the error of %s', async (_what, stdout, answer) => {
+    const answers = ['{"data":{"submit":{"id":"1"}}}', answer];
     const server = createServer((_, res) => res.end(answers.shift())).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const env = { CELLHOUSE_URL: `http://127.0.0.1:${port}` };
     const end = await runExample(gateway, 'quick.mjs', { env });
     server.close();
-    expect(end).toMatchObject({ exitCode: 1, stdout: 'before\n' });
-    expect(end.stderr).toContain('The stream has failed.');
+    expect(end).toMatchObject({ exitCode: 1, stdout });
+    expect(end.stderr).toContain('It has failed.');
   });
 });
 
