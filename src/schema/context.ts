@@ -9,6 +9,8 @@ export interface SchemaContext {
   readonly version: string;
   readonly service: Service;
   readonly principal: Principal;
+  /** Aborted when the client has closed its connection. */
+  readonly gone?: AbortSignal | undefined;
   /**
    * The answer that a field belongs to. For a query or mutation that is the whole response. For a subscription it is
    * one event, which is then the `rootValue`; queries and mutations have no `rootValue`. Resolvers that count what they
@@ -27,7 +29,8 @@ export function createSchemaContext({
   version,
   service,
   principal,
-}: Pick<SchemaContext, 'version' | 'service' | 'principal'>): SchemaContext {
+  gone,
+}: Pick<SchemaContext, 'version' | 'service' | 'principal' | 'gone'>): SchemaContext {
   let perEvent: WeakMap<object, Answer> | undefined;
   let whole: Answer | undefined;
 
@@ -35,6 +38,7 @@ export function createSchemaContext({
     version,
     service,
     principal,
+    gone,
     answer({ rootValue }) {
       if (typeof rootValue !== 'object' || rootValue === null) {
         whole ??= service.answer(principal, ADVICE);

@@ -60,16 +60,16 @@ builder.mutationFields((t) => ({
     description:
       "Runs code in the user's session and answers when it has finished. Opens a session if there is none.",
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
-    resolve: (_root, { input }, { service, principal }) =>
-      service.execute(principal, requestOf(input)),
+    resolve: (_root, { input }, { service, principal, gone }) =>
+      service.execute(principal, { ...requestOf(input), gone }),
   }),
   submit: t.field({
     type: Execution,
     description:
       'Runs code in the background: answers as soon as the session has a worker and the request is stored. Follow the execution with `output`, or poll `execution`. Opens a session if there is none.',
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
-    resolve: (_root, { input }, { service, principal }) =>
-      service.submit(principal, requestOf(input)),
+    resolve: (_root, { input }, { service, principal, gone }) =>
+      service.submit(principal, { ...requestOf(input), gone }),
   }),
 }));
 
@@ -136,7 +136,8 @@ builder.mutationField('executeBatch', (t) =>
     args: {
       input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
     },
-    resolve: (_root, { input }, { service, principal }) => service.executeBatch(principal, input),
+    resolve: (_root, { input }, { service, principal, gone }) =>
+      service.executeBatch(principal, { ...input, gone }),
   }),
 );
 

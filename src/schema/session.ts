@@ -168,7 +168,8 @@ builder.mutationFields((t) => ({
         description: 'The user and the context.',
       }),
     },
-    resolve: (_root, { input }, { service, principal }) => service.createContext(principal, input),
+    resolve: (_root, { input }, { service, principal, gone }) =>
+      service.createContext(principal, { ...input, gone }),
   }),
   deleteContext: t.field({
     type: DeleteContextPayload,
@@ -449,8 +450,12 @@ builder.mutationFields((t) => ({
         description: 'The user and the options.',
       }),
     },
-    resolve: (_root, { input: { metadata, ...input } }, { service, principal }) =>
-      service.openSession(principal, { ...input, metadata: metadata && metadataOf(metadata) }),
+    resolve: (_root, { input: { metadata, ...input } }, { service, principal, gone }) =>
+      service.openSession(principal, {
+        ...input,
+        metadata: metadata && metadataOf(metadata),
+        gone,
+      }),
   }),
   extendSession: t.field({
     type: Session,

@@ -38,6 +38,12 @@ export async function untilInitialized(
   }
 }
 
+/**
+ * Aborted when nobody waits for the answer any more. A call that still waits for a worker is then given up: otherwise it
+ * would open a session of which nobody knows. Left out: the call waits for as long as it said.
+ */
+export type CallerGone = AbortSignal | undefined;
+
 // Ends waiting calls when the gateway stops.
 
 /** Tells the caller what goes on after a call that requested executions has failed with SHUTTING_DOWN. */

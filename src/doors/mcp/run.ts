@@ -33,7 +33,7 @@ export async function run(
     // Creating a context takes a while, and counts as a part of the wait.
     const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
     const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id, 0) };
-    return await service.executeUntil({ ...request, userUuid, contextId }, wait);
+    return await service.executeUntil({ ...request, userUuid, contextId, gone }, wait);
   });
   if (gone.aborted && !stopping.isOver && execution.finishedAt === null)
     await service.interrupt(execution.id);

@@ -109,7 +109,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   const inner = innerHandler();
   const yoga: Yoga = createYoga<ServerContext, SchemaContext>({
     schema,
-    context: ({ principal }) => createSchemaContext({ version, service, principal }),
+    context: ({ principal, gone }) => createSchemaContext({ version, service, principal, gone }),
     graphqlEndpoint: '/graphql',
     // These features are handled before Yoga gets the request, or are not supported at all.
     graphiql: false,

@@ -51,12 +51,22 @@ async function answer(
   // The client left during authentication: `close` has been emitted, and the rest of the body never comes.
   if (res.destroyed) return;
   const end = inFlight.begin();
-  res.once('close', end);
+  const gone = new AbortController();
+  res.once('close', () => {
+    end();
+    gone.abort();
+  });
   guardReader(res);
   try {
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
     const params = body === undefined ? undefined : bodyParams(body);
-    const context = { principal, res, onStream: end, ...(params && { params }) };
+    const context = {
+      principal,
+      res,
+      gone: gone.signal,
+      onStream: end,
+      ...(params && { params }),
+    };
     if (asksForWhole(req, context)) {
       sendWhole(req, res, await wholeAnswer(graphql, req, context), compress);
       if (!res.writableFinished) watchReader(res, slowReaderTimeoutMs);

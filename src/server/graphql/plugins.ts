@@ -224,6 +224,8 @@ export interface ServerContext {
   /** Set for HTTP only. */
   readonly res?: ServerResponse;
   readonly req?: IncomingMessage;
+  /** Aborted when the client has closed its connection. */
+  readonly gone?: AbortSignal;
   /** Called if the operation is a subscription, because a stopping server does not wait for subscriptions. */
   readonly onStream?: () => void;
 }

@@ -49,6 +49,8 @@ export interface SocketExtra {
   /** The address of the client. */
   readonly address: string;
   principal: Principal | null;
+  /** Aborted when the connection is closed. */
+  readonly gone: AbortSignal;
   /** Closes the connection when the token ends. */
   readonly holdTo: (token: Principal['tokenEnd']) => void;
   /** Closes the connection, because its token cannot be checked at the moment. */
@@ -96,7 +98,7 @@ export function webSocketOperations(
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)
       return [errorMask.mask(tooManyOperations())];
 
-    const pipeline = graphql.getEnveloped({ principal, params: payload });
+    const pipeline = graphql.getEnveloped({ principal, params: payload, gone: extra.gone });
     const document = pipeline.parse(payload.query);
     const problems = pipeline.validate(pipeline.schema, document);
     if (problems.length > 0) return [...problems];

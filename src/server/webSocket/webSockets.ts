@@ -7,6 +7,7 @@
  * connection with 1012, and the client resubscribes from its last seq.
  */
 
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -248,11 +249,15 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
 
   function serve(socket: WebSocket, req: IncomingMessage): void {
     const isClosed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    const gone = new AbortController();
+    // Each call that waits for a worker adds a listener.
+    setMaxListeners(0, gone.signal);
     socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
     const extra: SocketExtra = {
       headers: req.headers,
       address: deps.addressOf(req),
       principal: null,
+      gone: gone.signal,
       // The connection is closed before its streams end, so that none of them is completed.
       holdTo: (token) => {
         socket.once(
@@ -288,6 +293,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     socket.once('close', (code, reason) => {
       stopKeepAlive();
       connections.delete(socket);
+      gone.abort();
       for (const end of extra.calls.values()) end();
       closed(code, reason.toString()).catch((err: unknown) =>
         logger.error({ err }, 'Cleaning up after a WebSocket failed.'),

@@ -31,6 +31,7 @@ import {
 } from '../validate.ts';
 import {
   CARRY_OUT_LIMIT_MS,
+  type CallerGone,
   unlessStopping,
   untilCarriedOut,
   untilInitialized,
@@ -100,6 +101,8 @@ interface ContextRequest {
   readonly name?: string | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
+  /** See {@link CallerGone}. */
+  readonly gone?: CallerGone;
 }
 
 /** The properties that a new context is to have. */
@@ -256,7 +259,12 @@ export async function createContext(
   const run = async (onAccepting: () => void) => {
     const context = await decideAgain(async (isAgain) => {
       if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
-      const session = await ensureSession(deps, owner, deps.config.workerWaitTimeoutMs);
+      const session = await ensureSession(
+        deps,
+        owner,
+        deps.config.workerWaitTimeoutMs,
+        request.gone,
+      );
       return await findOrCreate(deps, session, asked, onAccepting);
     });
     return contextViewOf(await untilReady(deps, context));

@@ -106,6 +106,7 @@ export async function acceptRequest(
         adds: ['OPEN_SESSIONS', 'RUNNING_EXECUTIONS', 'EXECUTIONS_PER_MINUTE'],
         waitForWorkerMs: request.waitForWorkerMs,
         options: null,
+        gone: asked.gone,
       });
     } catch (error: unknown) {
       if (!(error instanceof QuotaError)) throw error;

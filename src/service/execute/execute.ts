@@ -9,7 +9,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import { outputsUntil } from '../output/followOutput.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { unlessStopping } from '../waiting.ts';
+import { type CallerGone, unlessStopping } from '../waiting.ts';
 import {
   type AcceptedExecution,
   type AcceptRequestDeps,
@@ -210,6 +210,8 @@ interface BatchRequest {
   /** Whether the batch ends with the first cell whose status is not OK. True by default. */
   readonly stopOnError?: boolean | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
+  /** See {@link CallerGone}. */
+  readonly gone?: CallerGone;
 }
 
 /**
@@ -255,7 +257,7 @@ interface RunCellsDeps {
  */
 export async function runCells(
   deps: RunCellsDeps,
-  { userUuid, cells, stopOnError, waitForWorkerMs }: BatchRequest,
+  { userUuid, cells, stopOnError, waitForWorkerMs, gone }: BatchRequest,
 ): Promise<Execution[]> {
   if (cells.length < 1 || cells.length > MAX_CELLS) {
     throw new DomainError(
@@ -264,7 +266,7 @@ export async function runCells(
       { field: 'cells', limit: MAX_CELLS },
     );
   }
-  const requests = cells.map((cell) => ({ ...cell, userUuid, waitForWorkerMs }));
+  const requests = cells.map((cell) => ({ ...cell, userUuid, waitForWorkerMs, gone }));
   for (const [index, request] of requests.entries()) validateCell(request, index, deps.config);
   const done: Execution[] = [];
   for (const request of requests) {

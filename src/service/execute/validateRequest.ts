@@ -20,6 +20,7 @@ import {
   validateWait,
   validateWholeNumber,
 } from '../validate.ts';
+import type { CallerGone } from '../waiting.ts';
 
 /** The agent has the same limits. */
 const MAX_EXPRESSIONS = 64;
@@ -113,6 +114,8 @@ export interface ExecuteRequest {
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
+  /** See {@link CallerGone}. */
+  readonly gone?: CallerGone;
 }
 
 /** A validated request, with defaults filled in. */

@@ -1,5 +1,6 @@
 /** Opens sessions: claims a worker, and makes sure that the worker can do what the session is opened for. */
 
+import { onAbort } from '../../async/onAbort.ts';
 import { within } from '../../async/within.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';
 import type { SessionId } from '../../domain/ids.ts';
@@ -18,6 +19,7 @@ import { ConcurrencyError, type StreamAppend } from '../../events/store/eventSto
 import { tokenEnded } from '../access/tokenEnd.ts';
 import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import type { CallerGone } from '../waiting.ts';
 import type { SessionOwner } from './validateOptions.ts';
 
 /** A session that a commit opens. */
@@ -54,6 +56,7 @@ interface InNewSession<T> {
    * The options of a new session. Null: none; the call then fails if the last session had options and was not released.
    */
   readonly options: SessionOptions | null;
+  readonly gone: CallerGone;
 }
 
 /**
@@ -65,7 +68,7 @@ interface InNewSession<T> {
 export async function inNewSession<T>(
   deps: NewSessionDeps,
   owner: SessionOwner,
-  { act, adds, waitForWorkerMs, options }: InNewSession<T>,
+  { act, adds, waitForWorkerMs, options, gone }: InNewSession<T>,
 ): Promise<T> {
   // The commit checks this again. It is checked before the claim, too, so that a call that will be refused need not
   // wait for a worker.
@@ -77,8 +80,21 @@ export async function inNewSession<T>(
     { ...owner, environment },
     async (worker) => await act(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
-    (leave) => deps.tokenEnd.on(() => leave(tokenEnded())),
+    (leave) => {
+      const offs = [
+        deps.tokenEnd.on(() => leave(tokenEnded())),
+        gone && onAbort(gone, () => leave(callerGone())),
+      ];
+      return () => {
+        for (const off of offs) off?.();
+      };
+    },
   );
+}
+
+/** Nobody reads it, but it is counted and logged like other refusals. */
+function callerGone(): DomainError {
+  return new DomainError('POOL_EXHAUSTED', 'The client left while its call waited for a worker.');
 }
 
 async function requireMayOpen(
@@ -199,6 +215,7 @@ export async function ensureSession(
   deps: EnsureSessionDeps,
   owner: SessionOwner,
   waitForWorkerMs: number,
+  gone?: CallerGone,
 ): Promise<Session> {
   const { tenant, userUuid } = owner;
   return await decideAgain(async (isAgain) => {
@@ -213,6 +230,7 @@ export async function ensureSession(
       adds: ['OPEN_SESSIONS'],
       waitForWorkerMs,
       options: null,
+      gone,
     });
   });
 }

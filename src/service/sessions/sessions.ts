@@ -18,7 +18,7 @@ import { type Principal, sees } from '../principal.ts';
 import { notFound } from '../refusal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait, validateWholeNumber } from '../validate.ts';
-import { unlessStopping, untilInitialized } from '../waiting.ts';
+import { type CallerGone, unlessStopping, untilInitialized } from '../waiting.ts';
 import { commitOpening, inNewSession, type NewSessionDeps, workerAway } from './opening.ts';
 import type { SessionUses } from './sessionUses.ts';
 import {
@@ -51,6 +51,8 @@ export async function sessionById(
 interface OpenSessionRequest extends OptionsRequest {
   readonly userUuid: string;
   readonly waitForWorkerMs?: number | null | undefined;
+  /** See {@link CallerGone}. */
+  readonly gone?: CallerGone;
 }
 
 /**
@@ -68,14 +70,16 @@ export async function openSession(
   const asked = validateOptions(request, deps.config, tenant);
   const waitForWorkerMs = validateWait(request.waitForWorkerMs, deps.config);
   await untilInitialized(deps.pool);
-  return await unlessStopping(deps, true, () => openOrFind(deps, owner, asked, waitForWorkerMs));
+  return await unlessStopping(deps, true, () =>
+    openOrFind(deps, owner, asked, { waitForWorkerMs, gone: request.gone }),
+  );
 }
 
 async function openOrFind(
   deps: NewSessionDeps & Pick<ServiceDeps, 'sessions'>,
   owner: SessionOwner,
   asked: AskedOptions,
-  waitForWorkerMs: number,
+  wait: { readonly waitForWorkerMs: number; readonly gone: CallerGone },
 ): Promise<Session> {
   return await decideAgain(async (isAgain) => {
     if (isAgain) await deps.sessions.refresh(owner.tenant, owner.userUuid);
@@ -84,7 +88,7 @@ async function openOrFind(
     return await inNewSession(deps, owner, {
       act: (opening) => commitOpening(deps, opening, asked.variables),
       adds: ['OPEN_SESSIONS'],
-      waitForWorkerMs,
+      ...wait,
       options: asked.options,
     });
   });
