@@ -169,8 +169,10 @@ export class QuotaError extends DomainError {
   readonly exceeded: ExceededQuota;
 
   constructor(exceeded: ExceededQuota, options?: ErrorOptions) {
-    const { kind, ...facts } = exceeded;
-    const { scope, limit } = facts;
+    const { kind, ...counted } = exceeded;
+    const { scope, limit } = counted;
+    // No wait helps against a limit of 0.
+    const facts = limit === 0 ? { ...counted, retryAfterMs: null, until: null } : counted;
     const whose = scope === 'TENANT' ? 'The tenant' : 'The user';
     const isCounted = COUNTED_KINDS.some((counted) => counted === kind);
     const what = isCounted ? 'this call would be one more' : 'all of that is used';
@@ -185,7 +187,11 @@ export class QuotaError extends DomainError {
   }
 }
 
-function whatFrees(kind: QuotaKind, { until }: Pick<ExceededQuota, 'until'>): string {
+function whatFrees(
+  kind: QuotaKind,
+  { limit, until }: Pick<ExceededQuota, 'limit' | 'until'>,
+): string {
+  if (limit === 0) return 'Only an operator can raise the limit.';
   if (kind === 'STORED_BYTES') return 'Only an operator frees some, with `cellhouse prune`.';
   return until === null ? 'Wait until one has ended.' : `Wait until ${until}.`;
 }

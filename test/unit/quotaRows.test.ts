@@ -104,4 +104,7 @@ it('a refusal says whose limit it is, how high, and until when', () => {
   expect(minute.message).toContain(`The tenant may have 3 executions in a minute`);
   expect(minute.message).toContain(until);
   expect(minute.details).toEqual({ quota: 'EXECUTIONS_PER_MINUTE', ...facts, until });
+  const none = new QuotaError({ ...facts, limit: 0, kind: 'EXECUTIONS_PER_MINUTE', until });
+  expect(none.message).toMatch(/Only an operator can raise the limit\.$/);
+  expect(none.details).toMatchObject({ limit: 0, retryAfterMs: null, until: null });
 });
