@@ -16,7 +16,7 @@ export const ROOMS = {
   process: { may: ['domain'] },
   postgres: {
     may: ['domain', 'async'],
-    open: ['embeddedPostgres.ts', 'cluster.ts', 'server.ts'],
+    open: ['backup.ts', 'embeddedPostgres.ts', 'cluster.ts', 'server.ts'],
   },
   events: {
     may: ['domain', 'async'],

@@ -8,6 +8,9 @@ export const USAGE = `Usage: cellhouse <command>
   serve          start the gateway (npm start also installs and builds what is missing first)
   down           end everything in this installation: sessions, containers, embedded PostgreSQL
   rebuild        rebuild the projections from the events; gateways may keep serving
+  backup         copy the embedded database and the files of DATA_DIR into a new folder, while gateways serve
+                 --to FOLDER [--keep N]
+  restore        put such a copy in place, in a DATA_DIR without a database: cellhouse restore FOLDER/NAME
   prune          delete old output and events; the rows that the audit views need stay
                  --older-than-days N   delete what ended at least N days ago (N >= 1)
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
@@ -56,11 +59,13 @@ Settings are environment variables; docs/run/settings.md lists them.`;
 const WITH_ARGUMENTS: readonly string[] = [
   'audit verify',
   'auditor',
+  'backup',
   'doors',
   'environment',
   'forget',
   'mcp',
   'prune',
+  'restore',
   'token',
 ];
 
@@ -82,6 +87,10 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await (await import('./down.ts')).down();
     case 'rebuild':
       return await (await import('./rebuild.ts')).rebuild();
+    case 'backup':
+      return await (await import('./backup.ts')).backup(more);
+    case 'restore':
+      return await (await import('./backup.ts')).restore(more);
     case 'prune':
       return await (await import('./prune.ts')).prune(more);
     case 'doors':

@@ -1,0 +1,180 @@
+/** `cellhouse backup` and `cellhouse restore`: copies of an installation with the embedded PostgreSQL. */
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pino } from 'pino';
+import { type Config, loadConfig } from '../config/config.ts';
+import { hasCode } from '../domain/errors.ts';
+import { quoted } from '../domain/text.ts';
+import { onOneConnection } from '../events/connection/client.ts';
+import { copyCluster, placeCluster, SUPERUSER, syncAll } from '../postgres/backup.ts';
+import { layoutOf } from '../postgres/cluster.ts';
+import { ensureEmbeddedPostgres, stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
+import { findClusterProcesses } from '../postgres/server.ts';
+import { makeDataDir } from '../process/dataDir.ts';
+import { lockDataDir } from '../process/gatewayLock.ts';
+import { programVersion } from '../process/programVersion.ts';
+import { parseOptions } from './commandLine.ts';
+
+/** What a backup has beside the cluster. Those that are missing in DATA_DIR are left out. */
+const FILES = ['auth-token', 'gateway-id', 'audit-heads'];
+/** Written last, so a folder with this file is complete. */
+const ABOUT = 'backup.json';
+/** A backup that has not got its name yet. */
+const UNFINISHED = '.unfinished';
+const NAME = /^cellhouse-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/;
+const FOLDER_MODE = 0o700;
+
+interface BackupArguments {
+  /** The folder of all backups. Absolute. */
+  readonly folder: string;
+  /** How many backups stay in the folder, this one included. Null: all. */
+  readonly keep: number | null;
+}
+
+/** Parses the words after `cellhouse backup`. @throws Error that says what is wrong, with a correct example */
+export function backupArguments(words: readonly string[]): BackupArguments {
+  const options = { to: { type: 'string' }, keep: { type: 'string' } } as const;
+  const { to, keep } = parseOptions(words, { options }).values;
+  if (!to) throw new Error(`--to needs a folder. ${EXAMPLE}`);
+  if (keep !== undefined && !/^[1-9]\d{0,4}$/.test(keep))
+    throw new Error(
+      `--keep must be a whole number from 1 to 99999, not ${quoted(keep)}. ${EXAMPLE}`,
+    );
+  return { folder: resolve(to), keep: keep === undefined ? null : Number(keep) };
+}
+
+const EXAMPLE = 'Example: cellhouse backup --to /var/backups/cellhouse --keep 7';
+
+/**
+ * `cellhouse backup`: copies the embedded database and the files of DATA_DIR while gateways serve.
+ * @param words the arguments after `backup`
+ */
+export async function backup(words: readonly string[]): Promise<void> {
+  const wanted = backupArguments(words);
+  const config = requireEmbedded(loadConfig(process.env));
+  const { path, bytes, removed } = await makeBackup(config, wanted, new Date());
+  console.log(`Backed up to ${path} (${Math.ceil(bytes / 1024 ** 2)} MiB).`);
+  for (const old of removed) console.log(`Removed ${old}.`);
+}
+
+interface MadeBackup {
+  readonly path: string;
+  readonly bytes: number;
+  /** The paths of the older backups that were removed. */
+  readonly removed: readonly string[];
+}
+
+/** The work of {@link backup}. */
+export async function makeBackup(
+  config: Pick<Config, 'dataDir' | 'logLevel'>,
+  { folder, keep }: BackupArguments,
+  now: Date,
+): Promise<MadeBackup> {
+  const name = `cellhouse-${now.toISOString().slice(0, 19).replaceAll(':', '-')}Z`;
+  const path = join(folder, name);
+  const unfinished = `${path}${UNFINISHED}`;
+  await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  await removeUnfinished(folder);
+  await mkdir(unfinished, { mode: FOLDER_MODE });
+  try {
+    const bytes = await withServer(config, (query) =>
+      copyCluster(config.dataDir, join(unfinished, 'postgres'), { query }),
+    );
+    for (const file of FILES) await copyIfThere(join(config.dataDir, file), join(unfinished, file));
+    const about = { version: programVersion(), madeAt: now.toISOString(), bytes };
+    await writeFile(join(unfinished, ABOUT), `${JSON.stringify(about, null, 2)}\n`);
+    await syncAll(unfinished);
+    await rename(unfinished, path);
+    return { path, bytes, removed: keep === null ? [] : await removeOld(folder, keep) };
+  } catch (error: unknown) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+type Query = <Row>(text: string) => Promise<readonly Row[]>;
+
+/**
+ * Connects to the embedded server. If it does not run, it is started for the backup, and stopped afterwards.
+ * @throws Error if DATA_DIR has no database
+ */
+async function withServer<T>(
+  { dataDir, logLevel }: Pick<Config, 'dataDir' | 'logLevel'>,
+  work: (query: Query) => Promise<T>,
+): Promise<T> {
+  const logger = pino({ level: logLevel });
+  if (!existsSync(dataDir) || !existsSync(layoutOf(dataDir).data))
+    throw new Error(`There is no database in ${dataDir}. Set DATA_DIR as the gateway has it.`);
+  const wasRunning = findClusterProcesses(layoutOf(dataDir).data).postmaster !== null;
+  const address = await ensureEmbeddedPostgres({ dataDir, logger });
+  try {
+    const options = { name: 'backup', statementTimeoutMs: 0 };
+    return await onOneConnection({ ...address, ...SUPERUSER }, options, ({ sql }) =>
+      work(async (text) => (await sql.unsafe(text)) as never),
+    );
+  } finally {
+    if (!wasRunning) await stopEmbeddedPostgres({ dataDir, logger });
+  }
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+  } catch (error: unknown) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** Removes what interrupted backups have left. Two backups into one folder at the same time are not supported. */
+async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length)))
+      await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Removes all backups but the newest `keep`. Other files and folders stay. Resolves with the removed paths. */
+async function removeOld(folder: string, keep: number): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => NAME.test(name)).sort();
+  const old = names.slice(0, -keep).map((name) => join(folder, name));
+  for (const path of old) await rm(path, { recursive: true });
+  return old;
+}
+
+/**
+ * `cellhouse restore`: puts a backup in place, in a DATA_DIR without a database.
+ * @param words the arguments after `restore`
+ */
+export async function restore(words: readonly string[]): Promise<void> {
+  const { positionals } = parseOptions(words, { options: {}, allowPositionals: true });
+  const [path, ...more] = positionals;
+  if (path === undefined || more.length > 0)
+    throw new Error(
+      'Name one backup. Example: cellhouse restore /var/backups/cellhouse/cellhouse-2026-12-01T03-00-00Z',
+    );
+  const config = requireEmbedded(loadConfig(process.env));
+  await restoreBackup(resolve(path), config.dataDir);
+  console.log(`Restored ${path} into ${config.dataDir}. Start the gateway now.`);
+}
+
+/** The work of {@link restore}. @throws Error if there is no complete backup, or if DATA_DIR is in use */
+export async function restoreBackup(path: string, dataDir: string): Promise<void> {
+  const about = await readFile(join(path, ABOUT), 'utf8').catch(() => null);
+  if (about === null) throw new Error(`${path} is no complete backup: it has no ${ABOUT}.`);
+  makeDataDir(dataDir);
+  const lock = await lockDataDir(dataDir);
+  try {
+    await placeCluster(join(path, 'postgres'), dataDir);
+    for (const file of FILES) await copyIfThere(join(path, file), join(dataDir, file));
+  } finally {
+    await lock.release();
+  }
+}
+
+/** @throws Error if the installation has a database of its own */
+function requireEmbedded(config: Config): Config {
+  if (config.databaseUrl === null) return config;
+  throw new Error(
+    'DATABASE_URL is set, and this command is for the embedded PostgreSQL only. Use pg_dump and pg_restore: docs/run/backup.md.',
+  );
+}
