@@ -81,12 +81,12 @@ describe('a backup', () => {
     const before = await withDatabase(dataDir, async (database) => {
       const opening = openSessions(database);
       await expect.poll(() => opening.users.length, { timeout: 20_000 }).toBeGreaterThan(150);
+      const users = [...opening.users];
       await sealAll(database.queries, {
         gatewayId: database.gatewayId,
         pauses: 0,
         isOver: () => false,
       });
-      const users = [...opening.users];
       const { path, bytes } = await backupAt('2026-01-01T00:00:00Z');
       expect(opening.users.length).toBeGreaterThan(users.length);
       await opening.stop();
