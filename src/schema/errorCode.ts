@@ -98,7 +98,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Advice>> = {
   },
   POOL_INITIALIZING: {
     meaning:
-      'the gateway has just started, or a `restartKernel` or `deleteContext` took longer than 30 s',
+      'the gateway or the worker is not ready yet: it has just started, or has not answered for 30 s',
     todo: 'repeat the call when `/readyz` answers 200',
     mayRetry: true,
   },
