@@ -6,8 +6,8 @@
  * Files of the cluster are copied while the server changes them. The copy becomes consistent when a server starts on it:
  * it replays the write-ahead log from the checkpoint in `backup_label` to the end of the backup.
  */
-import { createReadStream, createWriteStream, type Dirent } from 'node:fs';
-import { chmod, chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream, type Dirent, existsSync } from 'node:fs';
+import { chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { hasCode } from '../domain/errors.ts';
@@ -55,7 +55,7 @@ export async function copyCluster(
   const [begun] = await query<{ segment: string }>(
     `SELECT pg_walfile_name(pg_backup_start('cellhouse backup', fast => true)) AS segment`,
   );
-  let bytes = await copyFolder(data, target);
+  let bytes = await copyFolder(data, target, { isServed: true });
   const [ended] = await query<{ segment: string; labelfile: string }>(
     `SELECT pg_walfile_name(lsn) AS segment, labelfile FROM pg_backup_stop(wait_for_archive => false)`,
   );
@@ -67,18 +67,28 @@ export async function copyCluster(
   return bytes;
 }
 
-/** Copies a folder with all that is in it. Files may vanish meanwhile, because the server deletes some. */
-async function copyFolder(source: string, target: string): Promise<number> {
+/** What is copied: the folders of a running server, or a finished backup for the user that the server runs as. */
+type Copying =
+  | { readonly isServed: true }
+  | { readonly isServed: false; readonly user: ServerUser };
+
+/** Copies a folder with all that is in it. Files may vanish meanwhile, because a running server deletes some. */
+async function copyFolder(source: string, target: string, copying: Copying): Promise<number> {
+  const { isServed } = copying;
   await mkdir(target, { mode: FOLDER_MODE });
   let bytes = 0;
+  // The cluster has no tablespaces, which would be links.
   for (const entry of await entriesOf(source)) {
     const [from, to] = [join(source, entry.name), join(target, entry.name)];
-    if (LEFT_OUT.test(entry.name)) continue;
-    if (WITHOUT_CONTENT.has(entry.name)) await mkdir(to, { mode: FOLDER_MODE });
-    else if (entry.isDirectory()) bytes += await copyFolder(from, to);
-    else if (entry.isFile()) bytes += await copyFile(from, to);
-    // The cluster has no tablespaces, which would be links.
+    if (isServed && LEFT_OUT.test(entry.name)) continue;
+    if (isServed && WITHOUT_CONTENT.has(entry.name)) await mkdir(to, { mode: FOLDER_MODE });
+    else if (entry.isDirectory()) bytes += await copyFolder(from, to, copying);
+    else if (entry.isFile()) {
+      bytes += await copyFile(from, to);
+      if (!isServed && copying.user) await chown(to, copying.user.uid, copying.user.gid);
+    }
   }
+  if (!isServed && copying.user) await chown(target, copying.user.uid, copying.user.gid);
   return bytes;
 }
 
@@ -137,7 +147,7 @@ async function syncOne(path: string): Promise<void> {
  */
 export async function placeCluster(source: string, dataDir: string): Promise<void> {
   const { root, data } = layoutOf(dataDir);
-  if (await exists(data)) {
+  if (existsSync(data)) {
     throw new Error(
       `There is a database in ${root} already. Restore into an empty DATA_DIR, or move that folder away.`,
     );
@@ -146,27 +156,8 @@ export async function placeCluster(source: string, dataDir: string): Promise<voi
   // The name says to a start that this is unfinished work of this process.
   const unfinished = `${data}.new-${process.pid}-restore`;
   await rm(unfinished, { recursive: true, force: true });
-  await copyWhole(source, unfinished, chooseServerUser(data));
+  await copyFolder(source, unfinished, { isServed: false, user: chooseServerUser(data) });
   await syncAll(unfinished);
   await rename(unfinished, data);
   await syncOne(dirname(data));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await readdir(path).catch(() => null)) !== null;
-}
-
-/** Copies a folder for the user that the server runs as. */
-async function copyWhole(source: string, target: string, user: ServerUser): Promise<void> {
-  await mkdir(target, { mode: FOLDER_MODE });
-  for (const entry of await readdir(source, { withFileTypes: true })) {
-    const [from, to] = [join(source, entry.name), join(target, entry.name)];
-    if (entry.isDirectory()) await copyWhole(from, to, user);
-    else {
-      await copyFile(from, to);
-      if (user !== null) await chown(to, user.uid, user.gid);
-    }
-  }
-  await chmod(target, FOLDER_MODE);
-  if (user !== null) await chown(target, user.uid, user.gid);
 }
