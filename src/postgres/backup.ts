@@ -40,7 +40,7 @@ const FOLDER_MODE = 0o700;
 
 /**
  * Copies the cluster of `dataDir`, whose server is running, into `target`, a folder that does not exist. Resolves with
- * the size of the copy in bytes when it is on the disk.
+ * the size of the copy in bytes. The caller must call {@link syncAll}.
  */
 export async function copyCluster(
   dataDir: string,
@@ -63,7 +63,6 @@ export async function copyCluster(
     throw new Error('PostgreSQL did not answer as expected. Nothing was backed up.');
   bytes += await copyLog(data, target, begun.segment, ended.segment);
   await writeFile(join(target, 'backup_label'), ended.labelfile, { mode: FILE_MODE });
-  await syncAll(target);
   return bytes;
 }
 
