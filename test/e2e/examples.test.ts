@@ -96,9 +96,9 @@ describe('the short examples of the README', () => {
     expect(stdout.split('\n')).toEqual([
       '{"data":{"execute":{"status":"OK","resultText":"42"}}}',
       ...Array.from({ length: 5 }, (_, index) => `line ${index}`),
-      "{'resultText': None, 'error': None}",
-      "{'resultText': '44', 'error': None}",
-      "{'resultText': None, 'error': {'name': 'ZeroDivisionError', 'value': 'division by zero'}}",
+      "{'status': 'OK', 'resultText': None, 'error': None}",
+      "{'status': 'OK', 'resultText': '44', 'error': None}",
+      "{'status': 'ERROR', 'resultText': None, 'error': {'name': 'ZeroDivisionError', 'value': 'division by zero'}}",
       '',
     ]);
   });
@@ -151,6 +151,12 @@ describe('the short examples of the README', () => {
         'event: next\ndata: {"errors":[{"message":"It has failed."}]}\n\nevent: complete\n\n',
     ],
     ['a stream that is refused', '', '{"errors":[{"message":"It has failed."}]}'],
+    [
+      'the code',
+      '',
+      'event: next\ndata: {"data":{"output":{"error":{"name":"E","value":"It has failed."}}}}\n\n' +
+        'event: next\ndata: {"data":{"output":{"execution":{"status":"ERROR"}}}}\n\nevent: complete\n\n',
+    ],
   ])('quick.mjs ends with the error of %s', async (_what, stdout, answer) => {
     const answers = ['{"data":{"submit":{"id":"1"}}}', answer];
     const server = createServer((_, res) => res.end(answers.shift())).listen(0, '127.0.0.1');

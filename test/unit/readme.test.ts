@@ -15,7 +15,7 @@ const EXAMPLE_FILES = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' 
   statSync(EXAMPLES + path).isFile(),
 );
 const MAX_LINES = 150;
-const MAX_EXAMPLE_LINES = 21;
+const MAX_EXAMPLE_LINES = 25;
 
 /** The start of a printed command -> the test that runs it. */
 const RUN_BY = [
