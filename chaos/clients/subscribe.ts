@@ -106,9 +106,17 @@ function refusalIn(errors: unknown): string | null {
   return codes.find((code) => code === 'NOT_FOUND' || code === 'BAD_USER_INPUT') ?? null;
 }
 
-function itemOf({ __typename, executionId, seq, text = '', reason }: OutputEvent): FollowedItem {
+/** The item as the checker compares it with the stored output, where the reason of a gap is in lower case. */
+export function itemOf({
+  __typename,
+  executionId,
+  seq,
+  text = '',
+  reason,
+}: OutputEvent): FollowedItem {
   const kind = KINDS[__typename] ?? __typename;
-  return { executionId, seq, kind, text: reason ?? compact(text), chars: text.length };
+  const shown = reason?.toLowerCase() ?? compact(text);
+  return { executionId, seq, kind, text: shown, chars: text.length };
 }
 
 // A subscriber of all output of a user, throughout the run. It reconnects whenever the connection breaks.
