@@ -1,11 +1,9 @@
 import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
 import { auditorStatements, makeAuditor } from '../events/migrations/auditorRole.ts';
+import { SUPERUSER } from '../postgres/cluster.ts';
 import { ensureEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { parseOptions } from './commandLine.ts';
-
-/** The superuser of the embedded PostgreSQL. */
-const SUPERUSER = 'postgres';
 
 /**
  * `cellhouse auditor`: makes the role `cellhouse_auditor` in the embedded PostgreSQL, or brings it up to date. With

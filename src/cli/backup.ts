@@ -1,14 +1,14 @@
 /** `cellhouse backup` and `cellhouse restore`: copies of an installation with the embedded PostgreSQL. */
-import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import { hasCode } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
 import { onOneConnection } from '../events/connection/client.ts';
-import { copyCluster, placeCluster, SUPERUSER, syncAll } from '../postgres/backup.ts';
-import { layoutOf } from '../postgres/cluster.ts';
+import { copyCluster, placeCluster, requirePlace, syncAll, syncOne } from '../postgres/backup.ts';
+import { layoutOf, SUPERUSER } from '../postgres/cluster.ts';
 import { ensureEmbeddedPostgres, stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { findClusterProcesses } from '../postgres/server.ts';
 import { makeDataDir } from '../process/dataDir.ts';
@@ -65,7 +65,7 @@ interface MadeBackup {
   readonly removed: readonly string[];
 }
 
-/** The work of {@link backup}. */
+/** The work of {@link backup}. @throws Error also if another backup of this database is being made */
 export async function makeBackup(
   config: Pick<Config, 'dataDir' | 'logLevel'>,
   { folder, keep }: BackupArguments,
@@ -74,29 +74,35 @@ export async function makeBackup(
   const name = `cellhouse-${now.toISOString().slice(0, 19).replaceAll(':', '-')}Z`;
   const path = join(folder, name);
   const unfinished = `${path}${UNFINISHED}`;
-  await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-  await removeUnfinished(folder);
-  await mkdir(unfinished, { mode: FOLDER_MODE });
-  try {
-    const bytes = await withServer(config, (query) =>
-      copyCluster(config.dataDir, join(unfinished, 'postgres'), { query }),
-    );
-    for (const file of FILES) await copyIfThere(join(config.dataDir, file), join(unfinished, file));
-    const about = { version: programVersion(), madeAt: now.toISOString(), bytes };
-    await writeFile(join(unfinished, ABOUT), `${JSON.stringify(about, null, 2)}\n`);
-    await syncAll(unfinished);
-    await rename(unfinished, path);
-    return { path, bytes, removed: keep === null ? [] : await removeOld(folder, keep) };
-  } catch (error: unknown) {
-    await rm(unfinished, { recursive: true, force: true });
-    throw error;
-  }
+  return await withServer(config, async (query) => {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    await removeUnfinished(folder);
+    await mkdir(unfinished, { mode: FOLDER_MODE });
+    try {
+      // Copied first, so that `audit-heads` names no day that the copy of the database does not have.
+      await copyFiles(config.dataDir, unfinished);
+      const bytes = await copyCluster(config.dataDir, join(unfinished, 'postgres'), { query });
+      const about = { version: programVersion(), madeAt: now.toISOString(), bytes };
+      await writeFile(join(unfinished, ABOUT), `${JSON.stringify(about, null, 2)}\n`);
+      await syncAll(unfinished);
+      await rename(unfinished, path);
+      await syncOne(folder);
+      return { path, bytes, removed: keep === null ? [] : await removeOld(folder, keep, name) };
+    } catch (error: unknown) {
+      await rm(unfinished, { recursive: true, force: true });
+      throw error;
+    }
+  });
 }
 
 type Query = <Row>(text: string) => Promise<readonly Row[]>;
 
+/** The lock of a backup, in the database `postgres`, which nothing else uses. */
+const LOCK_SQL = 'SELECT pg_try_advisory_lock(1) AS "isMine"';
+
 /**
- * Connects to the embedded server. If it does not run, it is started for the backup, and stopped afterwards.
+ * Connects to the embedded server as its superuser, and keeps other backups away. If the server does not run, it is
+ * started for the backup, and stopped afterwards. No gateway can start meanwhile.
  * @throws Error if DATA_DIR has no database
  */
 async function withServer<T>(
@@ -106,39 +112,61 @@ async function withServer<T>(
   const logger = pino({ level: logLevel });
   if (!existsSync(dataDir) || !existsSync(layoutOf(dataDir).data))
     throw new Error(`There is no database in ${dataDir}. Set DATA_DIR as the gateway has it.`);
-  const wasRunning = findClusterProcesses(layoutOf(dataDir).data).postmaster !== null;
-  const address = await ensureEmbeddedPostgres({ dataDir, logger });
+  const isRunning = findClusterProcesses(layoutOf(dataDir).data).postmaster !== null;
+  const lock = isRunning ? null : await lockDataDir(dataDir);
   try {
-    const options = { name: 'backup', statementTimeoutMs: 0 };
-    return await onOneConnection({ ...address, ...SUPERUSER }, options, ({ sql }) =>
-      work(async (text) => (await sql.unsafe(text)) as never),
+    const address = await ensureEmbeddedPostgres({ dataDir, logger });
+    const superuser = { ...address, username: SUPERUSER, database: 'postgres' };
+    return await onOneConnection(
+      superuser,
+      { name: 'backup', statementTimeoutMs: 0 },
+      async ({ sql }) => {
+        const query: Query = async (text) => (await sql.unsafe(text)) as never;
+        const [locked] = await query<{ isMine: boolean }>(LOCK_SQL);
+        if (!locked?.isMine) throw new Error('Another backup of this database is being made.');
+        return await work(query);
+      },
     );
   } finally {
-    if (!wasRunning) await stopEmbeddedPostgres({ dataDir, logger });
+    if (lock !== null) {
+      await stopEmbeddedPostgres({ dataDir, logger });
+      await lock.release();
+    }
   }
 }
 
-async function copyIfThere(from: string, to: string): Promise<void> {
-  try {
-    await copyFile(from, to);
-  } catch (error: unknown) {
-    if (!hasCode(error, 'ENOENT')) throw error;
+/** Copies {@link FILES} as far as they are there. Files that the target has stay as they are. */
+async function copyFiles(from: string, to: string): Promise<void> {
+  for (const name of FILES) {
+    try {
+      await copyFile(join(from, name), join(to, name), constants.COPYFILE_EXCL);
+      await syncOne(join(to, name));
+    } catch (error: unknown) {
+      if (!hasCode(error, 'ENOENT') && !hasCode(error, 'EEXIST')) throw error;
+    }
   }
 }
 
-/** Removes what interrupted backups have left. Two backups into one folder at the same time are not supported. */
+/** Removes what interrupted backups, and interrupted removals, have left. */
 async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder))
     if (name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length)))
       await rm(join(folder, name), { recursive: true, force: true });
 }
 
-/** Removes all backups but the newest `keep`. Other files and folders stay. Resolves with the removed paths. */
-async function removeOld(folder: string, keep: number): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => NAME.test(name)).sort();
-  const old = names.slice(0, -keep).map((name) => join(folder, name));
-  for (const path of old) await rm(path, { recursive: true });
-  return old;
+/**
+ * Removes the oldest backups until `keep` are left, but never the one that was just made. Other files and folders stay.
+ * Resolves with the removed paths.
+ */
+async function removeOld(folder: string, keep: number, made: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => NAME.test(name) && name !== made).sort();
+  const old = names.slice(0, Math.max(0, names.length + 1 - keep));
+  for (const name of old) {
+    const gone = join(folder, `${name}${UNFINISHED}`);
+    await rename(join(folder, name), gone);
+    await rm(gone, { recursive: true });
+  }
+  return old.map((name) => join(folder, name));
 }
 
 /**
@@ -157,15 +185,20 @@ export async function restore(words: readonly string[]): Promise<void> {
   console.log(`Restored ${path} into ${config.dataDir}. Start the gateway now.`);
 }
 
-/** The work of {@link restore}. @throws Error if there is no complete backup, or if DATA_DIR is in use */
+/**
+ * The work of {@link restore}. The cluster comes last, so an interrupted restore can be repeated.
+ * @throws Error if there is no complete backup, or if DATA_DIR is in use
+ */
 export async function restoreBackup(path: string, dataDir: string): Promise<void> {
-  const about = await readFile(join(path, ABOUT), 'utf8').catch(() => null);
-  if (about === null) throw new Error(`${path} is no complete backup: it has no ${ABOUT}.`);
+  if (!existsSync(join(path, ABOUT)))
+    throw new Error(`${path} is no complete backup: it has no ${ABOUT}.`);
   makeDataDir(dataDir);
   const lock = await lockDataDir(dataDir);
   try {
+    requirePlace(join(path, 'postgres'), dataDir);
+    await copyFiles(path, dataDir);
+    await syncOne(dataDir);
     await placeCluster(join(path, 'postgres'), dataDir);
-    for (const file of FILES) await copyIfThere(join(path, file), join(dataDir, file));
   } finally {
     await lock.release();
   }

@@ -6,20 +6,23 @@
  * Files of the cluster are copied while the server changes them. The copy becomes consistent when a server starts on it:
  * it replays the write-ahead log from the checkpoint in `backup_label` to the end of the backup.
  */
-import { createReadStream, createWriteStream, type Dirent, existsSync } from 'node:fs';
+import { createWriteStream, type Dirent, existsSync, mkdirSync } from 'node:fs';
 import { chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { hasCode } from '../domain/errors.ts';
-import { chooseServerUser, layoutOf, type ServerUser } from './cluster.ts';
+import {
+  chooseServerUser,
+  installBinaries,
+  layoutOf,
+  refuseOtherMajor,
+  type ServerUser,
+} from './cluster.ts';
 
 /** One connection of PostgreSQL's superuser. The backup ends with it. */
 export interface BackupConnection {
   query<Row>(text: string): Promise<readonly Row[]>;
 }
-
-/** The superuser of the cluster. It can connect only through the socket, whose folder is closed to other users. */
-export const SUPERUSER = { username: 'postgres', database: 'postgres' };
 
 /** Folders whose content belongs to the running server, and is made anew by the next one. */
 const WITHOUT_CONTENT: ReadonlySet<string> = new Set([
@@ -77,13 +80,13 @@ async function copyFolder(source: string, target: string, copying: Copying): Pro
   await mkdir(target, { mode: FOLDER_MODE });
   let bytes = 0;
   // The cluster has no tablespaces, which would be links.
-  for (const entry of await entriesOf(source)) {
+  for (const entry of await entriesOf(source, isServed)) {
     const [from, to] = [join(source, entry.name), join(target, entry.name)];
     if (isServed && LEFT_OUT.test(entry.name)) continue;
     if (isServed && WITHOUT_CONTENT.has(entry.name)) await mkdir(to, { mode: FOLDER_MODE });
     else if (entry.isDirectory()) bytes += await copyFolder(from, to, copying);
     else if (entry.isFile()) {
-      bytes += await copyFile(from, to);
+      bytes += await copyFile(from, to, isServed);
       if (!isServed && copying.user) await chown(to, copying.user.uid, copying.user.gid);
     }
   }
@@ -91,37 +94,40 @@ async function copyFolder(source: string, target: string, copying: Copying): Pro
   return bytes;
 }
 
-async function entriesOf(folder: string): Promise<Dirent[]> {
+/** @param mayVanish whether a folder that is not there counts as empty */
+async function entriesOf(folder: string, mayVanish: boolean): Promise<Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error: unknown) {
-    if (hasCode(error, 'ENOENT')) return [];
+    if (mayVanish && hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }
 
-/** Resolves with the number of bytes. 0 if the file has vanished. */
-async function copyFile(from: string, to: string): Promise<number> {
-  const source = createReadStream(from);
+/** Resolves with the number of bytes. @param mayVanish whether a file that is not there counts as empty */
+async function copyFile(from: string, to: string, mayVanish: boolean): Promise<number> {
+  const source = await open(from, 'r').catch((error: unknown) => {
+    if (mayVanish && hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
+  if (source === null) return 0;
   const target = createWriteStream(to, { mode: FILE_MODE });
-  try {
-    await pipeline(source, target);
-  } catch (error: unknown) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-    await rm(to, { force: true });
-  }
+  await pipeline(source.createReadStream(), target);
   return target.bytesWritten;
 }
 
 /** Copies the segments of the write-ahead log that the backup needs. */
 async function copyLog(source: string, target: string, first: string, last: string) {
   await mkdir(join(target, 'pg_wal', 'archive_status'), { mode: FOLDER_MODE });
-  let bytes = 0;
-  for (const { name } of await entriesOf(join(source, 'pg_wal')))
-    if (SEGMENT.test(name) && name >= first && name <= last)
-      bytes += await copyFile(join(source, 'pg_wal', name), join(target, 'pg_wal', name));
-  if (bytes === 0)
+  const names = (await readdir(join(source, 'pg_wal'))).filter(
+    (name) => SEGMENT.test(name) && name >= first && name <= last,
+  );
+  // The slot keeps the first segment, and all after it.
+  if (!names.includes(first))
     throw new Error('PostgreSQL has deleted the log that the backup needs. Nothing was backed up.');
+  let bytes = 0;
+  for (const name of names)
+    bytes += await copyFile(join(source, 'pg_wal', name), join(target, 'pg_wal', name), false);
   return bytes;
 }
 
@@ -135,28 +141,36 @@ export async function syncAll(folder: string): Promise<void> {
   await syncOne(folder);
 }
 
-async function syncOne(path: string): Promise<void> {
+/** Resolves when the file, or the list of the folder's names, is on the disk. */
+export async function syncOne(path: string): Promise<void> {
   const file = await open(path, 'r');
   await file.sync().finally(() => file.close());
 }
 
-/**
- * Puts a copy in place as the cluster of `dataDir`, which must exist and have no cluster. The copy itself stays.
- * @throws Error if there is a cluster
- */
-export async function placeCluster(source: string, dataDir: string): Promise<void> {
+/** @throws Error if `dataDir`, which must exist, has a cluster, or if another major version made the copy */
+export function requirePlace(source: string, dataDir: string): void {
   const { root, data } = layoutOf(dataDir);
   if (existsSync(data)) {
     throw new Error(
       `There is a database in ${root} already. Restore into an empty DATA_DIR, or move that folder away.`,
     );
   }
-  await mkdir(root, { recursive: true, mode: 0o711 });
-  // The name says to a start that this is unfinished work of this process.
-  const unfinished = `${data}.new-${process.pid}-restore`;
+  mkdirSync(root, { recursive: true, mode: 0o711 });
+  refuseOtherMajor(source, installBinaries(root).major);
+}
+
+/** Puts a copy in place as the cluster of `dataDir`, as {@link requirePlace} allows. The copy itself stays. */
+export async function placeCluster(source: string, dataDir: string): Promise<void> {
+  const { data } = layoutOf(dataDir);
+  const unfinished = `${data}.restoring`;
   await rm(unfinished, { recursive: true, force: true });
-  await copyFolder(source, unfinished, { isServed: false, user: chooseServerUser(data) });
-  await syncAll(unfinished);
-  await rename(unfinished, data);
+  try {
+    await copyFolder(source, unfinished, { isServed: false, user: chooseServerUser(data) });
+    await syncAll(unfinished);
+    await rename(unfinished, data);
+  } catch (error: unknown) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
   await syncOne(dirname(data));
 }

@@ -277,6 +277,8 @@ function makeReadable(folder: string): void {
   }
 }
 
+/** It can connect only through the socket, whose folder is closed to other users. */
+export const SUPERUSER = 'postgres';
 /** The gateway's role. It is not a superuser, so no query can access the machine's files. */
 export const ROLE = 'cellhouse';
 export const DATABASE = 'cellhouse';
@@ -324,7 +326,7 @@ function initdbCommand(binaries: Binaries, data: string): string[] {
   return [
     binaries.initdb,
     `--pgdata=${data}`,
-    '--username=postgres',
+    `--username=${SUPERUSER}`,
     '--encoding=UTF8',
     '--locale=C',
     '--locale-provider=builtin',
@@ -362,7 +364,8 @@ function removeUnfinished(layout: Layout): void {
   }
 }
 
-function refuseOtherMajor(data: string, major: string): void {
+/** @throws Error if the cluster, or the copy of one, was made by another major version */
+export function refuseOtherMajor(data: string, major: string): void {
   const made = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim();
   if (made === major) return;
   throw new Error(

@@ -134,6 +134,20 @@ describe('a backup', () => {
     ]);
   });
 
+  it('is refused while another one is being made, which is complete', async () => {
+    const outcomes = await Promise.allSettled([
+      backupAt('2026-01-05T00:00:00Z'),
+      backupAt('2026-01-05T00:00:01Z'),
+    ]);
+    const made = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value.path] : []));
+    const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(refused).toEqual([new Error('Another backup of this database is being made.')]);
+    expect(made.map((path) => readdirSync(path).sort())).toEqual([
+      ['auth-token', 'backup.json', 'postgres'],
+    ]);
+    rmSync(made[0] ?? '', { recursive: true });
+  });
+
   it('is refused without a database, and leaves nothing', async () => {
     const empty = join(parent, 'empty');
     const target = join(parent, 'nothing');
@@ -143,7 +157,7 @@ describe('a backup', () => {
       new Date(),
     );
     await expect(made).rejects.toThrow(`There is no database in ${empty}`);
-    expect(readdirSync(target)).toEqual([]);
+    expect(existsSync(target)).toBe(false);
   });
 });
 
@@ -154,6 +168,23 @@ describe('a restore is refused', () => {
     const half = join(parent, 'half');
     mkdirSync(half);
     await expect(restoreBackup(half, join(parent, 'new'))).rejects.toThrow('is no complete backup');
+  });
+
+  it('if the backup has no database, and then leaves no half one', async () => {
+    const half = join(parent, 'hollow');
+    mkdirSync(half);
+    writeFileSync(join(half, 'backup.json'), '{}');
+    const target = join(parent, 'new');
+    await expect(restoreBackup(half, target)).rejects.toThrow('PG_VERSION');
+    expect(existsSync(layoutOf(target).data)).toBe(false);
+  });
+
+  it('if another major version made it', async () => {
+    const old = join(parent, 'old');
+    mkdirSync(join(old, 'postgres'), { recursive: true });
+    writeFileSync(join(old, 'backup.json'), '{}');
+    writeFileSync(join(old, 'postgres/PG_VERSION'), '17\n');
+    await expect(restoreBackup(old, join(parent, 'new'))).rejects.toThrow('made by PostgreSQL 17');
   });
 
   it('into a DATA_DIR that has a database', async () => {

@@ -31,7 +31,8 @@ export async function run(
   const { userUuid } = session.place;
   const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
     // Creating a context takes a while, and counts as a part of the wait.
-    const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
+    const isCommand = request.language === 'BASH';
+    const contextId = isCommand ? null : await contextOf(service, session.place, gone);
     const wait = { until, onAccepted: ({ id }: Execution) => onAccepted(id, 0) };
     return await service.executeUntil({ ...request, userUuid, contextId, gone }, wait);
   });

@@ -40,13 +40,17 @@ export function sessionPrefixOf({
   return `${owner}:${door}:`;
 }
 
-/** The id of the target's context, which is created if there is none. Null: the default context. */
+/**
+ * The id of the target's context, which is created if there is none. Null: the default context.
+ * @param gone aborted when the client has gone. A call that still waits for a worker is then given up
+ */
 export async function contextOf(
   service: Pick<BoundService, 'createContext'>,
   { userUuid, contextName }: Target,
+  gone?: AbortSignal,
 ): Promise<string | null> {
   if (contextName === null) return null;
-  return (await service.createContext({ userUuid, name: contextName })).id;
+  return (await service.createContext({ userUuid, name: contextName, gone })).id;
 }
 
 /** The id of the target's context. Null: the default context. Undefined: there is no such open context. */

@@ -27,7 +27,8 @@ export interface GraphqlRouteDeps {
 
 /**
  * Checks in this order: cross-origin requests, the page for browsers, the token (401), the media type (415), the body's
- * size (413). Then GraphQL answers. If the client disconnects, its code still runs to the end.
+ * size (413). Then GraphQL answers. If the client disconnects, code that was
+ * accepted still runs to the end.
  */
 export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
