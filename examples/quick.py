@@ -6,7 +6,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874") + "/graphql"
-HEADERS = {"Content-Type": "application/json", "X-Auth-Token": os.environ.get("CELLHOUSE_TOKEN", "")}
+TOKEN = os.environ.get("CELLHOUSE_TOKEN", "")
+HEADERS = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
 EXECUTE = """mutation ($code: String!) {
   execute(input: { userUuid: "ann", code: $code }) { status resultText error { name value } } }"""
 
