@@ -7,17 +7,22 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { hasCode } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
 import { onOneConnection } from '../events/connection/client.ts';
-import { copyCluster, placeCluster, requirePlace, syncAll, syncOne } from '../postgres/backup.ts';
+import {
+  copyCluster,
+  placeCluster,
+  requirePlace,
+  type SuperuserQuery,
+  syncAll,
+  syncOne,
+} from '../postgres/backup.ts';
 import { layoutOf, SUPERUSER } from '../postgres/cluster.ts';
 import { ensureEmbeddedPostgres, stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { findClusterProcesses } from '../postgres/server.ts';
-import { makeDataDir } from '../process/dataDir.ts';
+import { IDENTITY_FILES, makeDataDir } from '../process/dataDir.ts';
 import { lockDataDir } from '../process/gatewayLock.ts';
 import { programVersion } from '../process/programVersion.ts';
 import { parseOptions } from './commandLine.ts';
 
-/** What a backup has beside the cluster. Those that are missing in DATA_DIR are left out. */
-const FILES = ['auth-token', 'gateway-id', 'audit-heads'];
 /** Written last, so a folder with this file is complete. */
 const ABOUT = 'backup.json';
 /** A backup that has not got its name yet. */
@@ -81,7 +86,7 @@ export async function makeBackup(
     try {
       // Copied first, so that `audit-heads` names no day that the copy of the database does not have.
       await copyFiles(config.dataDir, unfinished);
-      const bytes = await copyCluster(config.dataDir, join(unfinished, 'postgres'), { query });
+      const bytes = await copyCluster(config.dataDir, join(unfinished, 'postgres'), query);
       const about = { version: programVersion(), madeAt: now.toISOString(), bytes };
       await writeFile(join(unfinished, ABOUT), `${JSON.stringify(about, null, 2)}\n`);
       await syncAll(unfinished);
@@ -95,8 +100,6 @@ export async function makeBackup(
   });
 }
 
-type Query = <Row>(text: string) => Promise<readonly Row[]>;
-
 /** The lock of a backup, in the database `postgres`, which nothing else uses. */
 const LOCK_SQL = 'SELECT pg_try_advisory_lock(1) AS "isMine"';
 
@@ -107,12 +110,13 @@ const LOCK_SQL = 'SELECT pg_try_advisory_lock(1) AS "isMine"';
  */
 async function withServer<T>(
   { dataDir, logLevel }: Pick<Config, 'dataDir' | 'logLevel'>,
-  work: (query: Query) => Promise<T>,
+  work: (query: SuperuserQuery) => Promise<T>,
 ): Promise<T> {
   const logger = pino({ level: logLevel });
-  if (!existsSync(dataDir) || !existsSync(layoutOf(dataDir).data))
+  const cluster = existsSync(dataDir) ? layoutOf(dataDir).data : null;
+  if (cluster === null || !existsSync(cluster))
     throw new Error(`There is no database in ${dataDir}. Set DATA_DIR as the gateway has it.`);
-  const isRunning = findClusterProcesses(layoutOf(dataDir).data).postmaster !== null;
+  const isRunning = findClusterProcesses(cluster).postmaster !== null;
   const lock = isRunning ? null : await lockDataDir(dataDir);
   try {
     const address = await ensureEmbeddedPostgres({ dataDir, logger });
@@ -121,7 +125,7 @@ async function withServer<T>(
       superuser,
       { name: 'backup', statementTimeoutMs: 0 },
       async ({ sql }) => {
-        const query: Query = async (text) => (await sql.unsafe(text)) as never;
+        const query: SuperuserQuery = async (text) => (await sql.unsafe(text)) as never;
         const [locked] = await query<{ isMine: boolean }>(LOCK_SQL);
         if (!locked?.isMine) throw new Error('Another backup of this database is being made.');
         return await work(query);
@@ -135,9 +139,9 @@ async function withServer<T>(
   }
 }
 
-/** Copies {@link FILES} as far as they are there. Files that the target has stay as they are. */
+/** Copies the {@link IDENTITY_FILES} as far as they are there. Files that the target has stay as they are. */
 async function copyFiles(from: string, to: string): Promise<void> {
-  for (const name of FILES) {
+  for (const name of IDENTITY_FILES) {
     try {
       await copyFile(join(from, name), join(to, name), constants.COPYFILE_EXCL);
       await syncOne(join(to, name));

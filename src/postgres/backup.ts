@@ -19,10 +19,8 @@ import {
   type ServerUser,
 } from './cluster.ts';
 
-/** One connection of PostgreSQL's superuser. The backup ends with it. */
-export interface BackupConnection {
-  query<Row>(text: string): Promise<readonly Row[]>;
-}
+/** Queries on one connection of PostgreSQL's superuser. The backup ends with the connection. */
+export type SuperuserQuery = <Row>(text: string) => Promise<readonly Row[]>;
 
 /** Folders whose content belongs to the running server, and is made anew by the next one. */
 const WITHOUT_CONTENT: ReadonlySet<string> = new Set([
@@ -48,7 +46,7 @@ const FOLDER_MODE = 0o700;
 export async function copyCluster(
   dataDir: string,
   target: string,
-  { query }: BackupConnection,
+  query: SuperuserQuery,
 ): Promise<number> {
   const { data } = layoutOf(dataDir);
   // The slot keeps the write-ahead log until it is copied. It is temporary, so it ends with the connection.

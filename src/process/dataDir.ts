@@ -8,6 +8,12 @@ import { hasCode } from '../domain/errors.ts';
 import { type GatewayId, parseId } from '../domain/ids.ts';
 import { newId } from './newId.ts';
 
+const TOKEN_FILE = 'auth-token';
+const ID_FILE = 'gateway-id';
+const HEADS_FILE = 'audit-heads';
+/** What a backup keeps beside the database. Any of them may be missing. */
+export const IDENTITY_FILES: readonly string[] = [TOKEN_FILE, ID_FILE, HEADS_FILE];
+
 const TOKEN_BYTES = 32;
 
 /**
@@ -23,7 +29,7 @@ export function makeDataDir(dataDir: string): void {
  * immediately.
  */
 export function gatewayIdOf(dataDir: string): GatewayId {
-  const path = join(dataDir, 'gateway-id');
+  const path = join(dataDir, ID_FILE);
   const text = readOrMake(path, () => newId<GatewayId>());
   const id = parseId<GatewayId>(text);
   if (id === null)
@@ -33,7 +39,7 @@ export function gatewayIdOf(dataDir: string): GatewayId {
 
 /** The file with the generated token, where people can read it. */
 export function tokenPath(dataDir: string): string {
-  return join(dataDir, 'auth-token');
+  return join(dataDir, TOKEN_FILE);
 }
 
 /** The installation's token. It is generated at the first start and stored with mode 0600. */
@@ -86,7 +92,7 @@ export const newE2bSecret: NewSecret = () => `e2b_${randomBytes(E2B_SECRET_BYTES
 const MODE = 0o600;
 
 export function auditHeadsPath(dataDir: string): string {
-  return join(dataDir, 'audit-heads');
+  return join(dataDir, HEADS_FILE);
 }
 
 /**

@@ -9,7 +9,7 @@ export interface SchemaContext {
   readonly version: string;
   readonly service: Service;
   readonly principal: Principal;
-  /** Aborted when nobody gets the answer any more: the connection is closed, or the answer is sent. */
+  /** Aborted when the connection is closed before the answer is sent. */
   readonly gone?: AbortSignal | undefined;
   /**
    * The answer that a field belongs to. For a query or mutation that is the whole response. For a subscription it is

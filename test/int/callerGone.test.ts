@@ -22,6 +22,14 @@ const waiting = async () => (await service.poolStatus(AUTH_TOKEN_HOLDER)).waitin
 const usersWithSession = async () =>
   (await db.queries.openSessions()).map(({ userUuid }) => userUuid);
 
+const ask = (origin: string, call: string, signal: AbortSignal | null = null) =>
+  fetch(`${origin}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': TOKEN },
+    body: JSON.stringify({ query: `mutation { ${call} }` }),
+    signal,
+  });
+
 /** Takes the only worker. The returned function gives it back. */
 async function fillPool() {
   await service.execute(AUTH_TOKEN_HOLDER, { userUuid: 'ann', code: '1' });
@@ -42,12 +50,7 @@ it.each(Object.entries(CALLS))(
     const { origin } = await startTransport(service);
     const empty = await fillPool();
     const client = new AbortController();
-    const answer = fetch(`${origin}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': TOKEN },
-      body: JSON.stringify({ query: `mutation { ${call} }` }),
-      signal: client.signal,
-    });
+    const answer = ask(origin, call, client.signal);
     await until('the call waits', async () => (await waiting()) === 1);
     client.abort();
     await expect(answer).rejects.toThrow();
@@ -77,11 +80,7 @@ it('over WebSocket, a call opens no session once its connection is closed', asyn
 it('a call whose client stays waits, and opens a session', async () => {
   const { origin } = await startTransport(service);
   const empty = await fillPool();
-  const answer = fetch(`${origin}/graphql`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': TOKEN },
-    body: JSON.stringify({ query: `mutation { ${CALLS.execute} }` }),
-  });
+  const answer = ask(origin, CALLS.execute);
   await until('the call waits', async () => (await waiting()) === 1);
   await empty();
   expect((await answer).status).toBe(200);

@@ -55,7 +55,7 @@ async function answer(
   const gone = new AbortController();
   res.once('close', () => {
     end();
-    gone.abort();
+    if (!res.writableFinished) gone.abort();
   });
   guardReader(res);
   try {

@@ -224,7 +224,7 @@ export interface ServerContext {
   /** Set for HTTP only. */
   readonly res?: ServerResponse;
   readonly req?: IncomingMessage;
-  /** Aborted when nobody gets the answer any more: the connection is closed, or the answer is sent. */
+  /** Aborted when the connection is closed before the answer is sent. */
   readonly gone?: AbortSignal;
   /** Called if the operation is a subscription, because a stopping server does not wait for subscriptions. */
   readonly onStream?: () => void;

@@ -93,12 +93,12 @@ export async function acceptRequest(
     if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    const { contextId: named, language } = request;
-    const context = named === null ? null : await contextNamed(deps, owner, named);
+    const context = await contextNamed(deps, owner, request.contextId);
+    const contextId = context?.id ?? null;
     const session = deps.sessions.get(tenant, owner.userUuid);
-    const accepting: Accepting = { id, request, contextId: context?.id ?? null, onAccepting };
+    const accepting: Accepting = { id, request, contextId, onAccepting };
     try {
-      const queue = session && { sessionId: session.id, language, contextId: accepting.contextId };
+      const queue = session && { sessionId: session.id, language: request.language, contextId };
       await deps.quotas.requireOneExecution(owner, queue);
       if (session) return await requestIn(deps, session, accepting);
       return await inNewSession(deps, owner, {
