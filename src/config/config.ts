@@ -1,6 +1,7 @@
 /**
- * Reads the environment once, into a readonly, typed object. No other code reads `process.env`. Each setting is
- * declared once, in the file of its group. The type of the object follows from the declarations.
+ * Reads the settings from the environment that a command passes, into a readonly, typed object. No other code reads a
+ * setting, except that src/cli/run.ts looks at LOG_LEVEL after an error. Each setting is declared once, in the file of
+ * its group. The type of the object follows from the declarations.
  */
 import { ACCESS } from './access.ts';
 import { DOOR_SETTINGS } from './doors.ts';

@@ -91,8 +91,8 @@ export type ContextCommand = { readonly at: string } & (
 type Created = Extract<ContextEvent, { type: 'ContextCreated' }>['data'];
 
 /**
- * The events that a command on a context records. Pure. Empty if the context has ended, or if the fact is recorded
- * already.
+ * The events that a command on a context records. Pure. Empty if the context has ended, if its start is recorded
+ * already, or if it is being deleted and the command is its start or a request.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideContext(command: ContextCommand, context: Context | null): ContextEvent[] {

@@ -1,6 +1,6 @@
 /**
- * The options of a request to run code. A field with its default is left out of the event. So a request without options
- * records the same event as in releases that did not have these fields.
+ * The options of a request to run code. A field that has its default value is left out of the event. So a request
+ * without options records the same event as in releases that did not have these fields.
  */
 import type { ContextId } from './ids.ts';
 
@@ -60,8 +60,8 @@ export interface ExecutionOptions {
    */
   readonly storeHistory?: false;
   /**
-   * Expressions to evaluate after the cell if it ends OK. They are code, so they are only in the event. Left out if
-   * there are none.
+   * Expressions to evaluate after the cell if it ends OK. Like all code, they are in the event but not in the row. Left
+   * out if there are none.
    */
   readonly userExpressions?: readonly UserExpression[];
 }

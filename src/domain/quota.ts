@@ -15,7 +15,7 @@ import { DomainError } from './errors.ts';
 import type { QuotaId } from './ids.ts';
 import { userKey } from './session.ts';
 
-/** Kinds that are counted in the commit, over all gateways. */
+/** Kinds that the database counts, over all gateways, in the commit that opens a session or accepts an execution. */
 const COUNTED_KINDS = [
   'OPEN_SESSIONS',
   'QUEUED_EXECUTIONS',
@@ -26,7 +26,7 @@ const COUNTED_KINDS = [
 /** Kinds whose use is known only when an execution has ended. */
 export const USAGE_KINDS = ['CPU_SECONDS_PER_DAY', 'OUTPUT_BYTES_PER_DAY'] as const;
 
-/** All kinds of quotas. */
+/** All kinds of quotas. STORED_BYTES is the sum of what is stored now. */
 export const QUOTA_KINDS = [...COUNTED_KINDS, ...USAGE_KINDS, 'STORED_BYTES'] as const;
 
 export type CountedKind = (typeof COUNTED_KINDS)[number];
@@ -147,8 +147,8 @@ export interface ExceededQuota {
   /** Null if waiting alone frees nothing. */
   readonly retryAfterMs: number | null;
   /**
-   * When the quota is free again (ISO 8601). Null if no time is known: a session or execution must end first or, for
-   * STORED_BYTES, something must be deleted.
+   * When the quota is free again (ISO 8601). Null if no time is known: a session or execution must end first, a queued
+   * execution must begin, or, for STORED_BYTES, something must be deleted.
    */
   readonly until: string | null;
 }
@@ -193,5 +193,6 @@ function whatFrees(
 ): string {
   if (limit === 0) return 'Only an operator can raise the limit.';
   if (kind === 'STORED_BYTES') return 'Only an operator frees some, with `cellhouse prune`.';
-  return until === null ? 'Wait until one has ended.' : `Wait until ${until}.`;
+  if (until !== null) return `Wait until ${until}.`;
+  return `Wait until one has ${kind === 'QUEUED_EXECUTIONS' ? 'begun or ended' : 'ended'}.`;
 }

@@ -13,7 +13,7 @@ const MAKERS: { readonly [Name in ServedDoor]: (deps: DoorDeps) => OpenDoor } = 
   e2b: createE2bDoor,
 };
 
-/** Makes the doors that are on. @param names see DOORS */
+/** Makes the doors that are on. @param names from the setting DOORS */
 export function createDoors(names: readonly ServedDoor[], deps: DoorDeps): readonly OpenDoor[] {
   return names.map((name) => MAKERS[name](deps));
 }

@@ -12,11 +12,14 @@ const MS_PER_MINUTE = 60_000;
  * A session's code can reach this many different targets in a minute. Each has a row, so any further one is refused.
  */
 const MAX_ALLOWED_KEYS = 256;
-/** Further refused targets in a minute are counted together, without host and port. */
+/**
+ * This many refused targets of a session have rows of their own in a minute. Further ones are counted together, without
+ * host and port.
+ */
 const MAX_REFUSED_KEYS = 32;
 /**
- * If this many rows wait because the database is away, further connections are counted in one minute and without host
- * and port.
+ * If this many rows wait because the database is away, further connections are counted without host and port, and all
+ * under the minute in which that began.
  */
 const MAX_WAITING_ROWS = 10_000;
 /** How many rows are stored at once. */
@@ -112,7 +115,7 @@ export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
     }
   }
 
-  /** Removes and returns the rows that have waited longest. */
+  /** Removes and returns the first rows. Rows that were put back come last. */
   function takeSlice(): readonly EgressCount[] {
     const taken = [...counts].slice(0, SLICE_ROWS);
     for (const [text] of taken) counts.delete(text);

@@ -4,8 +4,8 @@ import type { EgressKey, EgressOutcome, EgressTotals } from '../domain/egress.ts
 import type { EgressLog } from './egressLog.ts';
 
 /**
- * The idle limit of a connection whose code has stopped sending. Such code may be gone, which shows only when the host
- * sends something. So a silent host gets less time.
+ * The idle limit of a connection whose code has closed its half. The code may be gone, and that shows only when the
+ * host sends something. So if the host sends nothing, the connection ends sooner than others.
  */
 const HALF_CLOSED_TIMEOUT_MS = 30_000;
 

@@ -1,6 +1,7 @@
 /**
- * The steps that build an environment on the worker image. Pure. pip packages are installed in a separate build stage,
- * so that no layer of the image contains the index folder.
+ * The steps that build an environment on the worker image, the hash of everything that goes into them, and the copy of
+ * the index folder. pip packages are installed in a separate build stage, so that no layer of the image contains the
+ * index folder.
  */
 import { createHash, hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -120,6 +121,7 @@ interface RecipeParts {
 /** The name of the copied index folder in the build's folder. */
 export const INDEX_FOLDER = 'index';
 
+/** The recipe of an environment. Pure. The index folder is not in it ({@link copyFolder}). */
 export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
   const steps: [string, string][] = [
     [`FROM ${baseImageId} AS debian`, 'The worker image does not exist'],
@@ -207,7 +209,10 @@ function urlOptions(index: string | null): string {
   return `--index-url '${index}'${protocol === 'http:' ? ` --trusted-host '${host}'` : ''}`;
 }
 
-/** Removes all setuid and setgid bits, as in the worker image, so that no program of a worker can gain privileges. */
+/**
+ * Lists the installed packages, and removes what only the build needs. At the end, removes all setuid and setgid bits,
+ * as in the worker image, so that no program of a worker can gain privileges.
+ */
 function lastSteps(): string {
   return [
     `python3 -m cellhouse_kernel.installed ${BASE_PACKAGES} > ${INSTALLED}`,

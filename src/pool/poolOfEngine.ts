@@ -32,7 +32,8 @@ export interface EngineToAsk {
 /**
  * The installation's pool. The first call creates it. A pool belongs to one engine, because on any other engine all of
  * its containers would look lost.
- * @throws Error that says what to do, if no engine answers, or if the engine is not the pool's
+ * @throws Error that says what to do, if the engine cannot be used, or is not the pool's. With `mayBeAway`, an engine
+ * that does not answer is no error once the pool exists
  */
 export async function poolOfEngine(
   queries: Pick<Queries, 'knownPool' | 'poolIdentity'>,
@@ -41,21 +42,24 @@ export async function poolOfEngine(
   const known = await queries.knownPool();
   if (known === null || !mayBeAway) {
     const engine = await ask(ENGINE_LIMIT_MS).catch((error: unknown) => {
-      throw noEngine(address, error);
+      throw unusable(address, error);
     });
     return requirePoolEngine(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
   const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
-    // Any other error, such as a missing permission, does not pass by waiting, so it is thrown.
     if (isEngineAway(error)) return null;
-    throw noEngine(address, error);
+    // Any other error, such as a missing permission, does not pass by waiting.
+    throw unusable(address, error);
   });
   return requirePoolEngine(known, engine, address);
 }
 
-function noEngine(address: string, cause: unknown): Error {
+function unusable(address: string, cause: unknown): Error {
+  const [what, remedy] = isEngineAway(cause)
+    ? ['does not answer', 'Start it']
+    : ['cannot be used', 'Make sure that this user may use it'];
   return new Error(
-    `The Docker engine at ${address} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
+    `The Docker engine at ${address} ${what} (${messageOf(cause)}). ${remedy}, or set DOCKER_HOST.`,
     { cause },
   );
 }

@@ -153,7 +153,7 @@ interface Inspected {
 async function inspected(method: string, ...options: readonly string[]): Promise<Inspected> {
   const args = [INSPECTOR, '--cli', process.execPath, CLI, 'mcp', '--method', method, ...options];
   const env = { ...process.env, CELLHOUSE_URL: gateway.url, CELLHOUSE_TOKEN: gateway.token };
-  // The inspector looks for its package.json beside its working directory.
+  // The inspector looks for its package.json in the folder above its working directory.
   const cwd = dirname(INSPECTOR);
   const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd });
   return JSON.parse(stdout) as Inspected;

@@ -12,8 +12,9 @@ import { cpuStallMs } from '../support/ownProcess.ts';
 
 const ORPHAN_TIMEOUT_MS = 8_000;
 const LIMIT_MS = 1_500;
-/** INTERRUPT_GRACE_MS, and some time after it. */
+/** The default of INTERRUPT_GRACE_MS. */
 const GRACE_MS = 1_000;
+/** Code may end this much later than its limit and its grace time allow. */
 const MAX_OVERTIME_MS = 200;
 const EXIT_ORPHANED = 86;
 

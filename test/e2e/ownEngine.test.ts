@@ -26,7 +26,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
 
-  it('gets an image of the machine with the same id and files, and the machine keeps the image if this engine removes it', async () => {
+  it("gets an image from the machine's engine, with the same id and files; that engine keeps it if this one removes it", async () => {
     const machine = new Docker();
     const { Id } = await machine.getImage(IMAGE).inspect();
     const seen = await look([]);
@@ -40,7 +40,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     expect(await look([])).toBe(seen);
   });
 
-  it('gets its image even if its folder is on another file system, or if only the API of the other engine can be used', async () => {
+  it("gets an image even if this engine's folder is on another file system, or if the machine's engine can be reached only through its API", async () => {
     const machine = await create();
     await machine.start();
     await importSmall(machine);

@@ -40,7 +40,7 @@ function postgresPids(dataDir: string): number[] {
     .map(Number);
 }
 
-/** Kills every process of the server: the postmaster and its children. Returns how many there were. */
+/** Kills every process of PostgreSQL: the postmaster and its children. Returns how many there were. */
 function killPostgres(dataDir: string): number {
   const first = postgresPids(dataDir);
   const children = first.flatMap((pid) =>
@@ -64,7 +64,7 @@ function killPostgres(dataDir: string): number {
 
 const faults: { name: string; strike: () => Promise<void> }[] = [
   {
-    name: 'kill -9 of the server process',
+    name: "kill -9 of the gateway's process",
     strike: async () => {
       await gateway.kill('SIGKILL');
     },
@@ -79,7 +79,7 @@ const faults: { name: string; strike: () => Promise<void> }[] = [
 ];
 
 describe.each(faults)('$name while code prints', ({ strike }) => {
-  it('kill -9 of the gateway loses no session and no line', async () => {
+  it('no session and no line is lost', async () => {
     const { id } = await submit(gateway, 'ann', PRINT_50_LINES, { timeoutMs: 30_000 });
     const seen: Output[] = [];
     const cut = follow(gateway.socket(), id).then((outputs) => seen.push(...outputs));

@@ -34,7 +34,7 @@ async function failedStart(settings: Record<string, string>): Promise<string> {
     .join('\n');
 }
 
-it('npm start says where no Docker engine answers, if the installation has never served', async () => {
+it('npm start names the address at which no Docker engine answers, if the installation has never served', async () => {
   const script = new URL('../../scripts/start.mjs', import.meta.url).pathname;
   const settings = { DATA_DIR: join(folder, 'none'), DOCKER_HOST: `unix://${folder}/nobody.sock` };
   const started = promisify(execFile)(process.execPath, [script], {
@@ -84,7 +84,7 @@ describe('cellhouse serve', () => {
     expect(message).toContain(`process ${running.pid}`);
   });
 
-  it('cellhouse serve says where no Docker engine answers', async () => {
+  it('the message names the address at which no Docker engine answers', async () => {
     const message = await failedStart({ DOCKER_HOST: `unix://${folder}/nobody.sock` });
     expect(message).toContain(`The Docker engine at ${folder}/nobody.sock does not answer`);
     expect(message).toContain('DOCKER_HOST');
@@ -96,7 +96,7 @@ describe('cellhouse serve', () => {
     expect(message).toContain('node scripts/setup-runsc.mjs');
   });
 
-  it('cellhouse serve says where no database answers', async () => {
+  it('the message names the address at which no database answers', async () => {
     const message = await failedStart({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
     expect(message).toContain('PostgreSQL could not be reached');
     expect(message).toContain('DATABASE_URL');

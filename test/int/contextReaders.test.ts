@@ -259,7 +259,7 @@ it('contextExecutions() lists the latest ended executions, up to a number and a 
   workers.hold();
   await submit(HOLD);
   const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
-  if (session === null) throw new Error('It is open.');
+  if (session === null) throw new Error('There is no open session.');
   const codes = async (from: number | null, count: number, codeBytes: number) => {
     const maxEnded = { count, codeBytes };
     const found = await db.queries.contextExecutions({ session, contextId, from, maxEnded });

@@ -1,4 +1,7 @@
-/** Contexts in the event store: how many a session may have, and how they end with it. The engine is not needed. */
+/**
+ * Contexts in the event store: no two open ones of a session have the same name or slot, and they end with the session.
+ * There are only MAX_CONTEXTS slots (src/domain/context.ts). The engine is not needed.
+ */
 import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/domain/context.ts';
 import type { Session } from '../../src/domain/session.ts';

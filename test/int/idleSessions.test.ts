@@ -76,7 +76,7 @@ describe('the end of an idle session', () => {
     expect(await other.queries.touchSession(session.id, new Date())).toBe(false);
   });
 
-  it('is not recorded with the end of its worker if a use came after the check of the keeper', async () => {
+  it("is not recorded, nor is the end of the session's worker, if a use came after the keeper's check", async () => {
     const requested = await commitOne<'worker'>(keeper.store, workerRequested());
     const { id: workerId } = await commitOne<'worker'>(
       keeper.store,

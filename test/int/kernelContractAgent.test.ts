@@ -51,7 +51,7 @@ describe('the agent', () => {
     'has the operation %s',
     async (name) => {
       const { method } = AGENT_OPERATIONS[name];
-      // Without an epoch, the agent refuses a request instead of carrying it out.
+      // Without an epoch, the agent refuses a request that would change something. A GET needs no epoch.
       const ask = {
         method,
         path: `/${name}`,
@@ -64,7 +64,7 @@ describe('the agent', () => {
     },
   );
 
-  it('answers health and usage at once', async () => {
+  it('answers health and usage', async () => {
     const { channel } = kernel.runner.recorded;
     const bootId = channel.hello?.bootId;
     expect(await channel.call('health', {})).toEqual({
@@ -165,7 +165,7 @@ describe('the agent', () => {
     expect(textOf(await kernel.runner.run('print(count)'))).toBe('1\n');
   });
 
-  it('brings lone surrogates through exactly: printed, raised, as a result, and in the code itself', async () => {
+  it('keeps lone surrogates exactly as they are: printed, raised, and as a result', async () => {
     expect(textOf(await kernel.runner.run(`print("${LONE}")`))).toBe('\ud800 \udfff\n');
     const raised = await kernel.runner.run(`raise ValueError("${LONE}")`);
     expect(raised.outcome).toMatchObject({

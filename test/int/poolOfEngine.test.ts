@@ -33,7 +33,10 @@ it('an engine that refuses the connection does not count as away', async () => {
   const pool = await openQueries();
   await pool(async () => engine('e1'));
   const refused = () => Promise.reject(new Error('connect EACCES /docker.sock'));
-  await expect(pool(refused)).rejects.toThrow('does not answer (connect EACCES');
+  const sentence =
+    'The Docker engine at /docker.sock cannot be used (connect EACCES /docker.sock). Make sure that this user may use it, or set DOCKER_HOST.';
+  await expect(pool(refused)).rejects.toThrow(sentence);
+  await expect(pool(refused, false)).rejects.toThrow(sentence);
 });
 
 it.each([true, false])('another engine is always refused (may be away: %s)', async (mayBeAway) => {

@@ -1,4 +1,7 @@
-/** What a follower of a context costs. test/e2e/jupyterDoor.test.ts tests with real clients what it receives. */
+/**
+ * What a follower of a context costs, and in which order and how often it is told something, without a database.
+ * test/e2e/jupyterDoor.test.ts tests with real clients what it receives.
+ */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { RecordedEvent } from '../../src/domain/events.ts';
@@ -57,7 +60,7 @@ const CLOSED = {
 function requested(codeBytes: number): RecordedEvent {
   const append = executionRequested({ sessionId: session.id, codeBytes });
   const [event] = append.events;
-  if (event === undefined) throw new Error('It has an event.');
+  if (event === undefined) throw new Error('There is no event.');
   const { id: streamId, stream: streamKind } = append;
   return { streamKind, streamId, version: 1, event } as unknown as RecordedEvent;
 }
@@ -101,7 +104,7 @@ describe('a feed', () => {
     await expect(open.next()).rejects.toMatchObject({ code: 'QUEUE_FULL' });
   });
 
-  it('gives the end of a waiting execution before that of the context, which is recorded first', async () => {
+  it('gives the end of a waiting execution before the end of the context, although that is recorded first', async () => {
     const { tell, feed } = world();
     const open = await feed();
     const asked = requested(1);
@@ -113,7 +116,7 @@ describe('a feed', () => {
     expect(await open.next()).toEqual({ type: 'gone' });
   });
 
-  it('counts a restart only once if it has read it and its event arrives later', async () => {
+  it('counts a restart once, even if its event arrives after the session that includes the restart was read', async () => {
     const { tell, feed } = world();
     const open = await feed();
     const restarted = (version: number) =>

@@ -12,7 +12,7 @@ const BATCH = {
   stopOnError: false,
 };
 
-it('a batch ends with a cell that a race moved into another session', async () => {
+it('a batch begins no further cell after one that ran in another session, because its own had just ended', async () => {
   const sessions = [newId<SessionId>(), newId<SessionId>()];
   const ran: string[] = [];
   const done = await runCells(
@@ -31,7 +31,7 @@ it('a batch ends with a cell that a race moved into another session', async () =
   expect(done.map(({ sessionId }) => sessionId)).toEqual(sessions);
 });
 
-it('a batch ends with a cell whose worker was lost', async () => {
+it('a batch begins no further cell after one whose worker was lost', async () => {
   const done = await runCells(
     {
       config,
@@ -44,7 +44,7 @@ it('a batch ends with a cell whose worker was lost', async () => {
   expect(done.map(({ status }) => status)).toEqual(['WORKER_LOST']);
 });
 
-it('a batch begins no further cell once its gateway stops, and its error names the first such cell', async () => {
+it('a batch begins no further cell once its gateway stops, and its error names the first cell that did not begin', async () => {
   const stopping = new AbortController();
   const ran: string[] = [];
   const running = runCells(

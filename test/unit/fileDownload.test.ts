@@ -141,7 +141,7 @@ describe('a download', () => {
     expect((await buffer((await ask()).body)).equals(bytes)).toBe(true);
   });
 
-  it('reads no more from the agent than a few pieces while nobody reads it', async () => {
+  it('takes only a few pieces from the agent while nobody reads the download', async () => {
     const bytes = numbered(8 * MIB);
     let connection: Socket | null = null;
     answer = (socket) => {

@@ -6,19 +6,19 @@ import { fc } from '../support/seeded.ts';
 
 /**
  * The steps of a schedule. `commit` changes the database. `hear` applies the oldest event that has not arrived yet.
- * `begin` starts a read, `snapshot` is the time as of which the database reads, and `answer` is the end of a read.
+ * `begin` starts a read. `snapshot` fixes what the read finds: all that is committed by then. `answer` ends a read.
  */
 const STEPS = ['commit', 'hear', 'begin', 'snapshot', 'answer'] as const;
 const schedules = fc.array(fc.constantFrom(...STEPS), { maxLength: 60 });
 
 interface Reading {
-  /** Null: the database has not answered yet. */
+  /** What the read finds. Null: there was no `snapshot` yet. */
   rows: readonly number[] | null;
   answer(): void;
   readonly done: Promise<void>;
 }
 
-it('a read model contains each event once after the last read', async () => {
+it('a read model contains every event when the last read has ended and the last event has arrived', async () => {
   await fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
       /** Events are their positions. The model is a set of them, so applying an event again changes nothing. */

@@ -9,7 +9,7 @@ describe('forgetArguments', () => {
     expect(ownerIn('--tenant', 'a')).toEqual({ tenant: 'a', userUuid: null });
   });
 
-  it('is confirmed by --yes alone', () => {
+  it('is confirmed only if --yes is given', () => {
     expect(forgetArguments(['--tenant', 'a']).isConfirmed).toBe(false);
     expect(forgetArguments(['--tenant', 'a', '--yes']).isConfirmed).toBe(true);
   });

@@ -16,7 +16,7 @@ const RESTARTED = {
 function newSession() {
   const { id, events } = sessionOpened();
   const [opened] = events as SessionEvent[];
-  if (opened === undefined) throw new Error('It begins with an event.');
+  if (opened === undefined) throw new Error('There is no event.');
   const recorded = (event: SessionEvent, version: number) =>
     ({ streamKind: 'session', streamId: id, version, event }) as unknown as RecordedEvent;
   return {

@@ -107,4 +107,8 @@ it('a refusal says whose limit it is, how high, and until when', () => {
   const none = new QuotaError({ ...facts, limit: 0, kind: 'EXECUTIONS_PER_MINUTE', until });
   expect(none.message).toMatch(/Only an operator can raise the limit\.$/);
   expect(none.details).toMatchObject({ limit: 0, retryAfterMs: null, until: null });
+  const queued = new QuotaError({ ...facts, kind: 'QUEUED_EXECUTIONS', until: null });
+  expect(queued.message).toMatch(/Wait until one has begun or ended\.$/);
+  const running = new QuotaError({ ...facts, kind: 'RUNNING_EXECUTIONS', until: null });
+  expect(running.message).toMatch(/Wait until one has ended\.$/);
 });

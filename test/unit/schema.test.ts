@@ -17,7 +17,7 @@ import { schema } from '../../src/schema/index.ts';
 
 const core = buildSchema(readFileSync('test/fixtures/schema-core.graphql', 'utf8'));
 
-/** Every name that a client can use, with its type, one per line. */
+/** The names in this type that a client can use, each with its type. */
 function names(type: GraphQLNamedType): string[] {
   if (isEnumType(type)) return type.getValues().map(({ name }) => `${type.name}.${name}`);
   if (isInputObjectType(type))

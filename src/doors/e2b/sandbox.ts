@@ -10,7 +10,7 @@ import type { Refusal } from '../../service/refusal.ts';
 import type { WatchedSession } from '../../service/sessions/sessions.ts';
 import type { DoorCall, UnknownRequest } from '../openDoor.ts';
 import { answerJson, type JsonAnswer } from '../shared/jsonAnswer.ts';
-import { sessionPrefixOf } from '../shared/target.ts';
+import { userPrefixOf } from '../shared/target.ts';
 
 // A sandbox is a session. The name of the session's user contains the sandbox's id, so every gateway can find the
 // session.
@@ -24,7 +24,7 @@ const ID_LENGTH = 20;
  * likely than others.
  */
 const EVEN_BYTES = 252;
-/** The end of each prefix of names of this door's sessions ({@link sessionPrefixOf}). */
+/** What each {@link userPrefixOf} of this door ends with. */
 const PREFIX_END = ':e2b:';
 
 export function isSandboxId(given: string): boolean {
@@ -42,7 +42,7 @@ export function newSandboxId(): string {
 
 /** The user whose session is this sandbox of the holder. */
 export function userOf(holder: Principal, sandboxId: string): string {
-  return `${sessionPrefixOf(holder)}${sandboxId}`;
+  return `${userPrefixOf(holder)}${sandboxId}`;
 }
 
 /** The id of the sandbox that is this user's session. Null: the session was not made by this door. */
@@ -56,7 +56,7 @@ function prefixIn(userUuid: string): string | null {
   return isSandboxId(userUuid.slice(end)) ? userUuid.slice(0, end) : null;
 }
 
-export const SANDBOX_NAMES: SessionNames = { prefixOf: sessionPrefixOf, prefixIn };
+export const SANDBOX_NAMES: SessionNames = { prefixOf: userPrefixOf, prefixIn };
 
 // E2B has three servers: the API, and in each sandbox one for code and one for files and processes. Here all three
 // share one path.

@@ -4,7 +4,7 @@ import { singleUser, type Users } from '../../domain/users.ts';
 import type { KernelView } from '../../service/contexts/kernels.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { BoundService } from '../../service/service.ts';
-import { sessionPrefixOf } from '../shared/target.ts';
+import { userPrefixOf } from '../shared/target.ts';
 
 /** The open WebSockets of this gateway, by kernel. */
 export interface Connections {
@@ -159,7 +159,7 @@ async function openIn(
 function targetOfKernels(principal: Principal): Target {
   const userUuid = singleUser(principal.users);
   if (userUuid !== null) return { type: 'contexts', userUuid };
-  return { type: 'sessions', prefix: sessionPrefixOf(principal) };
+  return { type: 'sessions', prefix: userPrefixOf(principal) };
 }
 
 function noKernel(id: string): DomainError {

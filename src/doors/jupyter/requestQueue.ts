@@ -6,7 +6,7 @@ import type { DoorSocket } from '../openDoor.ts';
 /** How many requests may wait, and how much memory they may take. A notebook sends one cell at a time, or all cells. */
 const MAX_WAITING = 2_000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
-/** How many requests may run beside the others. A client sends an interrupt or an input, and waits for its effect. */
+/** How many interrupts and inputs may run beside the requests in the queue. A client waits for the effect of each. */
 const MAX_URGENT = 64;
 
 interface RequestQueue {
@@ -16,7 +16,7 @@ interface RequestQueue {
   addUrgent(bytes: number, run: () => Promise<void>): boolean;
 }
 
-/** @param first is waited for before the first request. `run` and `first` must not reject. */
+/** @param first must settle before any request runs. Neither it nor a `run` may reject. */
 export function createRequestQueue(first: Promise<unknown>): RequestQueue {
   let waiting = 0;
   let urgent = 0;
@@ -53,7 +53,7 @@ export function createRequestQueue(first: Promise<unknown>): RequestQueue {
 const INTERVAL_MS = 100;
 
 interface Acknowledged {
-  /** From now on, reports each offset that the client has reached to the followed context. */
+  /** From now on, tells the followed context each offset that the client has reached. */
   tell(followed: Pick<FollowedContext, 'reached' | 'recorded'>): void;
   /** Everything up to this offset is sent. */
   sent(offset: ContextOffset): void;

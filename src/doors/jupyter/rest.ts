@@ -52,7 +52,7 @@ export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Pr
   const versions = await service.environments();
   const ready = versions.filter(({ environment }) => environment.state === 'READY');
   const names = new Set(ready.map(({ environment }) => environment.name));
-  // Clients ask for this name by default, and get a kernel without an environment. So an environment of this name
+  // Clients ask for KERNEL_NAME by default, and get a kernel without an environment. So an environment of that name
   // cannot be offered.
   names.delete(KERNEL_NAME);
   return [...names].sort();
@@ -112,7 +112,7 @@ interface KernelModel {
   readonly connections: number;
 }
 
-/** @param connections WebSockets of this gateway */
+/** @param connections how many WebSockets to this kernel are open at this gateway */
 export function kernelModel(
   { context, environment, lastActivityAt, unfinished }: KernelView,
   connections: number,
@@ -131,7 +131,7 @@ export function sessionModel({ id, path, name, type }: Notebook, kernel: KernelM
   return { id, path, name, type, kernel, notebook: { path, name } };
 }
 
-/** The time with microseconds. Clients of the gateway protocol parse no other form. */
+/** The time with microseconds. A Jupyter Server that uses this door by `--gateway-url` parses no other form. */
 export function jupyterTime(at: Date): string {
   return at.toISOString().replace('Z', '000Z');
 }

@@ -14,11 +14,12 @@ export interface Target {
 const MAX_NAME_CHARS = 128;
 
 /**
- * With a token for one user, the session is that user's, and `id` names a context of it. With any other token, `id`
- * names a session. The name of that session contains the token and the door, so that two tokens never share a session,
- * nor do two doors.
- * @param id what the client calls it. Null: the client gave no name. With a token for one user, this is the default
- * context
+ * With a token for one user, the session is that user's, and `id` names a context of it. With any other token, each
+ * `id` has a user of its own, and so a session of its own. The user's name begins with the token's prefix of users, or
+ * else with the token's id, and then has the door. So two doors of a token never share a session, nor do two tokens
+ * whose users do not overlap.
+ * @param id the client's name for the session or context. Null: the client gave none. With a token for one user, that
+ * means the default context
  */
 export function targetOf(
   { users, tokenId, door }: Pick<Principal, 'users' | 'tokenId' | 'door'>,
@@ -26,12 +27,12 @@ export function targetOf(
 ): Target {
   const userUuid = singleUser(users);
   if (userUuid !== null) return { userUuid, contextName: id === null ? null : shortened('', id) };
-  const prefix = sessionPrefixOf({ users, tokenId, door });
+  const prefix = userPrefixOf({ users, tokenId, door });
   return { userUuid: shortened(prefix, id ?? ''), contextName: null };
 }
 
-/** The prefix of all names of sessions that a token has at its door. Not for a token for one user. */
-export function sessionPrefixOf({
+/** What the names of all users begin with whose sessions a token opens at its door. Not for a token for one user. */
+export function userPrefixOf({
   users,
   tokenId,
   door,

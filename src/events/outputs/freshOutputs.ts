@@ -1,8 +1,8 @@
 /**
  * The outputs that this gateway has just stored or read. Requests that come soon afterwards get them from memory,
  * without a read. Such requests come from the followers that one commit wakes, from followers that are a little behind,
- * and from the answers of short executions. Stored output does not change until it is pruned, so memory gives the same
- * answer as a read.
+ * and from calls whose answer has the outputs of a short execution. Stored output does not change until it is pruned,
+ * so memory gives the same answer as a read.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import {
@@ -175,8 +175,8 @@ interface KeptRun extends Run {
   readonly bytes: number;
   readonly at: number;
   /**
-   * Its neighbours in the list of all runs. A Set instead of the linked list would be slow: each search for its oldest
-   * entry passes over all entries that were deleted before it.
+   * Its neighbours in the list of all runs. A Set instead of the linked list would be slow: it keeps a hole for each
+   * deleted entry, and each search for the oldest entry passes over the holes.
    */
   older: KeptRun | null;
   newer: KeptRun | null;

@@ -11,7 +11,7 @@ export const COMMITS = 1;
  */
 export const REBUILD = 4;
 /**
- * A removal of events holds it for each page. Without it, two removals could lock the same events in different orders,
- * which is a deadlock.
+ * Events are removed page by page. The transaction of each page holds this lock. Without it, two removals could lock
+ * the same events in different orders, which is a deadlock.
  */
 export const REMOVAL = 5;

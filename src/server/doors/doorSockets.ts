@@ -30,7 +30,7 @@ const TOO_MANY: Refusal = {
 /** Counts the WebSockets that each token has open, or is opening, so that no token takes all memory. */
 export interface SocketsOfTokens {
   /**
-   * Counts the socket until it is closed. The socket must not be destroyed yet.
+   * Counts the socket until it is closed. Do not pass a socket that was destroyed: it would be counted for ever.
    * @returns the refusal if the token has too many sockets; null if the socket may be opened
    */
   enter(tokenId: string, socket: Duplex): Refusal | null;

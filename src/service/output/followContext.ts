@@ -46,7 +46,10 @@ export interface FollowContextOptions {
 
 export interface FollowedContext {
   readonly kernel: KernelView;
-  /** The follower pulls the news, so only requested executions pile up if it is slow. `gone` ends the news. */
+  /**
+   * The follower pulls the news. If it is slow, accepted executions wait in memory with their code, but without their
+   * outputs. `gone` ends the news.
+   */
   readonly news: AsyncIterable<ContextNews>;
   /** Must be called when the follower has got the news with this offset, and all news before it. */
   reached(offset: ContextOffset): void;
@@ -62,7 +65,8 @@ type FollowContextDeps = Pick<
 /**
  * Reports all that happens in a context from now on: its executions, its restarts and its end. Executions come one
  * after the other, each from its beginning to its end, with its outputs. Those that already run or wait are included. A
- * reader that returns also gets the executions that have ended meanwhile (docs/decisions/0061-readers-acknowledge.md).
+ * follower that returns under the same name also gets the executions that have ended meanwhile
+ * (docs/decisions/0061-readers-acknowledge.md).
  * Until the follower goes, the session does not end as idle. Resolves when nothing more can be missed.
  * @throws NOT_FOUND; from `news`, QUEUE_FULL if the follower is too far behind
  */

@@ -58,8 +58,8 @@ function nextMultiple(now: Date, ms: number): Date {
 }
 
 /**
- * A limit of running or queued executions has room again when one of them ends. For this long after a refusal, a call
- * asks for room before it commits.
+ * A limit of running or queued executions has room again when one of them ends, or a queued one begins. For this long
+ * after a refusal, a call asks for room before it commits.
  */
 const RECENT_MS = 1_000;
 /** How many owners are remembered. A call of any other owner is refused by its commit. */

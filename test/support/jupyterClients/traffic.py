@@ -44,7 +44,7 @@ class Traffic:
         self.faults: list[str] = []
         # For each request whose messages on iopub do not lie between busy and idle: its states. A stock kernel has such
         # requests around aborted and interrupted cells, so tests demand only of the door that there are none.
-        self.untidy: list[list[str]] = []
+        self.misordered: list[list[str]] = []
 
     def asked(self, msg_id: str) -> str:
         """Notes the id of a request, so that `report` checks the answers to it. Returns the id."""
@@ -94,7 +94,7 @@ class Traffic:
         """The types of all messages, and what is wrong with them. Call it when all messages have come."""
         for msg_id in self._asked:
             self._check_answers(msg_id)
-        return {"types": sorted(self.types), "faults": self.faults, "untidy": self.untidy}
+        return {"types": sorted(self.types), "faults": self.faults, "misordered": self.misordered}
 
     def _check_answers(self, msg_id: str) -> None:
         """Checks that messages on iopub lie between the states busy and idle, and that there is at most one reply."""
@@ -106,7 +106,7 @@ class Traffic:
         ]
         inner = [state for state in states[1:-1] if state != "other"]
         if states[:1] != ["busy"] or states[-1:] != ["idle"] or inner:
-            self.untidy.append(states)
+            self.misordered.append(states)
         replies = [each for each in messages if each["header"]["msg_type"].endswith("_reply")]
         if len(replies) > 1:
             self.faults.append(f"{len(replies)} replies to one request")

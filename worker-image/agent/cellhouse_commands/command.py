@@ -38,7 +38,8 @@ from cellhouse_kernel.privileges import (
     yield_to_agent,
 )
 
-# The exit code of a process that could not execute the program. A program may also end with it; `failed` proves it.
+# The exit code of a process that could not execute the program. A program may also end with this code. So only `failed`
+# in the order proves that no program was executed.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
 # The packet that brings an order's descriptors, and the answer of the process that has taken them. Like
@@ -144,7 +145,10 @@ def _prepare() -> None:
 
 
 def _take_order() -> None:
-    """Make its descriptors the standard ones and ORDER, and close all others. Without an order, the process ends."""
+    """Wait for an order. Its file becomes ORDER, its other descriptors become standard input, output and error.
+
+    All other descriptors are closed. Without an order, the process ends.
+    """
     with socket.socket(fileno=ORDERS) as orders:
         try:
             packet, descriptors, *_ = socket.recv_fds(orders, len(ORDER_PACKET), GIVEN)

@@ -36,7 +36,7 @@ def kind_of(mode: int) -> str:
 
 
 def entry_of(path: bytes, status: os.stat_result, target: bytes | None = None) -> Entry:
-    """The entry at this path from the root; `target` is where a link leads."""
+    """The entry at this path from the root. `target` is the path that a link contains."""
     relative = shown(path)
     kind = kind_of(status.st_mode)
     entry: Entry = {

@@ -42,7 +42,10 @@ class Change(NamedTuple):
 
 
 class HomeChanges:
-    """Keeps the last look at one folder. It changes the working folder of the process."""
+    """Keeps the last look at one folder.
+
+    Whenever it sets a watch, it changes the working folder of the process, and leaves it at / (home_tree.py).
+    """
 
     def __init__(self, home: bytes, parts: Container[bytes] = (), has_inotify: bool = True) -> None:
         self._home = home
@@ -129,7 +132,8 @@ class HomeChanges:
             try:
                 self._inotify = Inotify()
             except OSError:
-                # Other workers have used up the quota of the user that all share. A look then compares everything.
+                # Linux limits the instances of inotify of a uid. All workers have the same uid, and other workers have
+                # used up the limit. A look then compares everything.
                 self._inotify = None
 
     def _forget(self) -> None:
@@ -167,7 +171,10 @@ class HomeChanges:
 
 
 def _differences(recorded: Iterable[tuple[Folder, str, FileState | None]]) -> list[Change]:
-    """What differs from the record. A path may occur twice, if its folder was replaced by another of the same name."""
+    """What differs from the record, as one change for each path.
+
+    A path occurs twice in `recorded` if its folder was replaced by another of the same name.
+    """
     before: dict[str, FileState | None] = {}
     now: dict[str, FileState | None] = {}
     for folder, name, was in recorded:

@@ -22,7 +22,7 @@ MAX_DEPTH = 100
 MAX_ENTRIES = 10_000
 # Reading the clock costs as much as scanning a file, so it is done only once for this many entries.
 ENTRIES_PER_CLOCK_READING = 32
-# Linux limits watches per user, on the whole host: by default to 65,536 or more, and instances of inotify to 128.
+# Linux limits watches per uid, on the whole host: by default to 65,536 or more, and instances of inotify to 128.
 MAX_WATCHES = 512
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 

@@ -33,7 +33,7 @@ class Inotify:
     """Owns one instance. Each has a queue of 16,384 events; IN_Q_OVERFLOW says that some are missing."""
 
     def __init__(self) -> None:
-        """Raises OSError: a user may have 128 instances, by default."""
+        """Raises OSError: a uid may have 128 instances on a host, by default."""
         self.descriptor = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def watch_working_folder(self) -> int:

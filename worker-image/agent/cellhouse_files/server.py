@@ -66,6 +66,13 @@ class Answer:
         return cls({"size": len(encoded)}, memory)
 
 
+def required(descriptor: int | None) -> int:
+    """The descriptor that comes with an order. Linux drops it if this process has no free one; then raises Refused."""
+    if descriptor is None:
+        raise Refused("busy", "The helper for files has too many files open.")
+    return descriptor
+
+
 class Helper:
     """Serves one agent until it hangs up."""
 

@@ -1,7 +1,7 @@
 """How the worker forks its own processes, each with a socket to the agent as standard input.
 
 The agent forks some processes at its start (`fork_early`), before it has descriptors and secrets that they must not
-have. That costs a millisecond, and shares the agent's memory. If such a process dies, its replacement is executed.
+have. That costs a millisecond, and shares the agent's memory. If such a process dies, a fresh interpreter replaces it.
 
 Each kernel and each command has a reaper (reaper.py) of its own. A process that calls `fork_with_reaper` becomes a
 reaper, and the child that it forks becomes the kernel or the command. Before the reaper does the work of reaper.py, it

@@ -139,8 +139,8 @@ class _Program(ctypes.Structure):
 def forbid_inotify() -> None:
     """Forbid inotify to this thread and to all that it starts, for ever; raises OSError or InotifyAllowed.
 
-    The container has it only for the helper for files (cellhouse_files/inotify.py). Its quota counts per user on the
-    whole host, and all workers' code has the same user, so one session could use up everybody's.
+    The container has it only for the helper for files (cellhouse_files/inotify.py). Linux limits it per uid on the
+    whole host, and the code of all workers has the same uid. So one session could use up what is for everybody.
 
     The process needs PR_SET_NO_NEW_PRIVS.
     """

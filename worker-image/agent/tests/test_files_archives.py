@@ -7,6 +7,7 @@ import unittest
 from unittest import mock
 
 from cellhouse_agent.files.helper import FileRefused
+from cellhouse_files import helper
 from cellhouse_files.archives import writing
 from cellhouse_files.archives.tar_header import (
     BLOCK_BYTES,
@@ -138,6 +139,15 @@ class In(WithArchives):
             self.assertEqual(caught.exception.code, "too_large")
             # Beyond the limit, only as much was taken as the pipe holds.
             self.assertLess(self.taken, (FEW_MEMBERS + 2_000) * BLOCK_BYTES)
+
+    async def test_an_archive_is_refused_if_the_helper_has_no_free_descriptor(self) -> None:
+        self.enterContext(mock.patch.object(helper, "MAX_OPEN_FILES", 0))
+        await self.begin_helper()
+        with self.assertRaisesRegex(FileRefused, "too many files open") as caught:
+            await self.unpack(END)
+        self.assertEqual(caught.exception.code, "busy")
+        with self.assertRaisesRegex(FileRefused, "too many files open"):
+            await self.pack("")
 
     async def test_a_member_with_a_huge_size_and_little_content_leaves_no_file(self) -> None:
         await self.unpacking_is_refused(header_bytes(Header(b"huge", FILE, 2**62)) + b"x" * 1_000)

@@ -1,4 +1,4 @@
-"""Commands for which no process can be made. gVisor has no RLIMIT_NPROC, so this test does not run in a worker."""
+"""Commands for which no process can be made. gVisor has no RLIMIT_NPROC, so these tests do not run in a worker."""
 
 import os
 import resource
@@ -26,6 +26,27 @@ class WithoutProcesses(WithCommands):
         assert self.first
         os.kill(self.first.pid, signal.SIGKILL)
         self.assertEqual(await self.output("2", "echo again"), "again\n")
+
+
+class WithoutDescriptors(WithCommands):
+    """With a spawner that has no free descriptor."""
+
+    async def asyncSetUp(self) -> None:
+        self.first = fork_spawner(before=_open_none)
+        await super().asyncSetUp()
+
+    async def test_a_command_that_was_tried_in_vain_fails_with_the_last_reason(self) -> None:
+        report = await self.run_command("1", "echo never")
+        self.assertEqual((report["ename"], report["started_at"]), ("CommandNotStarted", None))
+        reason = "No process could be made: the connection to its reaper was lost"
+        self.assertEqual(
+            report["evalue"], f"The command could not be started in 3 attempts: {reason}"
+        )
+
+
+def _open_none() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
 
 
 def _make_none() -> None:

@@ -30,7 +30,8 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
                 bodies.append(body)
                 self.assertEqual(buffer.append([json.dumps(body).encode()[1:]]), len(bodies))
             else:
-                # The seq may have been acknowledged before, or be beyond the last, like one from another agent.
+                # The seq may have been acknowledged before. Or it is higher than any that the buffer has given: then it
+                # is that of another agent, and `ack` ignores it.
                 seq = source.randrange(len(bodies) + 5)
                 buffer.ack(seq)
                 acked = max(acked, seq) if seq <= len(bodies) else acked

@@ -1,4 +1,4 @@
-"""What tests of archives share: run as root in the worker image."""
+"""What tests of archives share. They run as root in the worker image."""
 
 import asyncio
 import os
@@ -89,7 +89,7 @@ class WithArchives(WithFiles):
         self.assertEqual(caught.exception.code, code)
 
     def found(self, name: str = "in") -> dict[str, bytes | None]:
-        """All files and folders (None) below a folder, and their content."""
+        """The content of each file below a folder; None for each folder."""
         found: dict[str, bytes | None] = {}
         for above, folders, files in os.walk(self.path(name)):
             inner = os.path.relpath(above, self.path(name))

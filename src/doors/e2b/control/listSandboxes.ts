@@ -3,7 +3,7 @@
 import type { Session } from '../../../domain/session.ts';
 import type { PageRequest, SessionFilter } from '../../../service/lists/lists.ts';
 import { answerJson } from '../../shared/jsonAnswer.ts';
-import { sessionPrefixOf } from '../../shared/target.ts';
+import { userPrefixOf } from '../../shared/target.ts';
 import { sandboxIdIn, userOf } from '../sandbox.ts';
 import { environmentOf, refuse } from './newSandbox.ts';
 import { beginAnswer, type ControlCall, endOf, factsOf, listedModel } from './sandboxes.ts';
@@ -112,7 +112,7 @@ export async function listAll(request: ControlCall): Promise<void> {
 }
 
 function read({ call }: ControlCall, filter: ListQuery['filter'], page: PageRequest) {
-  const users = { prefix: sessionPrefixOf(call.principal) };
+  const users = { prefix: userPrefixOf(call.principal) };
   return call.service.sessions({ ...filter, users, isOpen: true }, page);
 }
 

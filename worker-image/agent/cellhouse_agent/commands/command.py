@@ -80,7 +80,7 @@ class Command:
             raise NotBegun(f"The command could not be ordered: {error.strerror}") from error
         self._orders.close()
         if not is_taken and not self._has_begun():
-            raise NotTaken("The process that waited for an order has ended")
+            raise NotTaken("The process that waited for an order has not taken it")
 
     async def _is_taken(self) -> bool:
         """Wait for the answer of its process. Raises ConnectionError."""

@@ -43,7 +43,7 @@ class Commands:
         CommandRun(request, self._parts).end_unstarted()
 
     def interrupt(self, msg_id: str, is_new: bool, number: signal.Signals) -> None:
-        """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
+        """Take this request out of the queue, or interrupt it if it runs, unless this only repeats an interrupt."""
         if running := self._running.get(msg_id):
             if is_new:
                 running.interrupt(number)

@@ -13,10 +13,10 @@ from contextlib import ExitStack, suppress
 from cellhouse_agent.commands.command import Command, NotBegun, NotTaken, Script, Standard
 from cellhouse_agent.log import log_event
 from cellhouse_agent.processes.children import keep_process, receive
-from cellhouse_commands.command import ORDER_PACKET, Content
+from cellhouse_commands.command import Content
 from cellhouse_kernel.forking import Forked
 
-# Linux limits how many descriptors of one user may be in flight in sockets, and all workers' agents have the same user.
+# Linux limits how many descriptors of one uid may be in flight in sockets, and the agents of all workers have one uid.
 MAX_ORDERS_UNDER_WAY = 4
 # An order that was not taken is given to another process.
 MAX_ATTEMPTS = 3
@@ -41,12 +41,16 @@ class CommandMaker:
             raise NotBegun(problem)
         content = script.content(self._environment)
         async with self._under_way:
+            reason = ""
             for _ in range(MAX_ATTEMPTS):
                 try:
                     return await self._attempt(content, standard)
                 except NotTaken as error:
-                    log_event("order_not_taken", reason=str(error))
-            raise NotBegun("No process could be made: the process that makes them has ended")
+                    reason = str(error)
+                    log_event("order_not_taken", reason=reason)
+            raise NotBegun(
+                f"The command could not be started in {MAX_ATTEMPTS} attempts: {reason}"
+            )
 
     async def close(self) -> None:
         """End the spawner, and the process that waits. The commands run on."""
@@ -113,7 +117,10 @@ async def abandon(order: asyncio.Future[Command]) -> None:
 
 
 MODULE = "cellhouse_commands"
-# A spawner that has ended is replaced within a second, unless there is no process or memory for another one.
+# The packet that asks the spawner for a process. The spawner ignores the bytes, but an empty packet would mean the end
+# of the connection.
+ASK_PACKET = b"make"
+# A spawner that has ended is replaced within a second, unless the limit of processes or of memory is reached.
 READY_TIMEOUT_SECONDS = 10.0
 # Making a process takes milliseconds. A spawner that is silent for this long is stuck, even on the busiest machine.
 MADE_TIMEOUT_SECONDS = 30.0
@@ -123,7 +130,7 @@ class Spawner:
     """The agent's side of the spawner: keeps one running, and has it make processes (cellhouse_commands/spawner.py).
 
     States: starting -> ready -> ended. A spawner that has ended is replaced; its commands run on. The first may have
-    been forked already; any other is executed.
+    been forked already; any other is a fresh interpreter.
     """
 
     def __init__(self, first: Forked | None = None) -> None:
@@ -176,7 +183,7 @@ class Spawner:
                 failing.enter_context(control)
                 with its_control:
                     given = [its_orders.fileno(), its_control.fileno()]
-                    socket.send_fds(self._control, [ORDER_PACKET], given)
+                    socket.send_fds(self._control, [ASK_PACKET], given)
             failing.pop_all()
             return Command(control, orders)
 
@@ -186,7 +193,7 @@ class Spawner:
         await asyncio.wait([self._upkeep])
 
     async def _serve(self, control: socket.socket) -> None:
-        """Give orders to one spawner until it ends."""
+        """Let `_send` use this spawner until it ends."""
         control.setblocking(False)
         self._has_ended.clear()
         self._loop.add_reader(control.fileno(), self._receive, control)
@@ -201,7 +208,7 @@ class Spawner:
         log_event("spawner_ended")
 
     def _forget(self) -> None:
-        """Give the spawner no more orders, and let it be replaced."""
+        """Ask this spawner no more, and let it be replaced."""
         self._control = None
         self._is_ready.clear()
         self._has_ended.set()

@@ -25,7 +25,8 @@ MAX_QUEUED_REQUESTS = 64
 class Lane:
     """A queue in front of a kernel.
 
-    `run` is its only task. The callbacks begin and end short executions themselves, and wake `run` for all else.
+    `run` is its only task. But `submit` begins an execution at once if the kernel is free, and `on_message` ends a
+    short one (cell_run.py). `run` is woken for all else.
     """
 
     def __init__(self, parts: SharedParts, context_id: str | None = None) -> None:
@@ -107,7 +108,7 @@ class Lane:
         self._end_unstarted(Queued(request, self.generation), INTERRUPTED)
 
     def interrupt(self, msg_id: str, is_new: bool) -> None:
-        """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
+        """Take this request out of the queue, or interrupt it if it runs, unless this only repeats an interrupt."""
         if self._cell and self._cell.msg_id == msg_id:
             if is_new:
                 self._cell.interrupt()
@@ -123,9 +124,9 @@ class Lane:
         return await self._keeper.restart()
 
     def end(self) -> None:
-        """End the running and the queued requests as interrupted, then end the kernel; `run` returns after that.
+        """End the queued requests as interrupted. `run` does so with the running one, ends the kernel and returns.
 
-        If `end` is called before `run`, there is no need to call `run`.
+        If `run` was not called yet, it need not be called any more. Then the caller ends the kernel.
         """
         self._keeper.begin_end()
         self._empty_queue(INTERRUPTED)
@@ -150,7 +151,8 @@ class Lane:
         KernelStartError when the kernel cannot be replaced.
         """
         self._keeper.keep(kernel)
-        # Requests that arrived before the first kernel was ready have lost no state.
+        # There was no state before this kernel. So requests that arrived before it was ready count as accepted for it.
+        # Otherwise, they would be reported with `state_lost`.
         for msg_id, (request, _) in self._queue.items():
             self._queue[msg_id] = Queued(request, self.generation)
         while True:

@@ -49,7 +49,10 @@ class Answered:
 
 
 class FilesHelper:
-    """Keeps one helper running, and asks it. The first may have been forked already; any other is executed."""
+    """Keeps one helper running, and asks it.
+
+    The first may have been forked already; any other is a fresh interpreter.
+    """
 
     def __init__(self, first: Forked | None = None) -> None:
         self._loop = asyncio.get_running_loop()

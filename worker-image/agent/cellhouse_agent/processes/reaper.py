@@ -21,7 +21,7 @@ from cellhouse_agent.processes.tree import end_processes, kill_tree, look_below
 
 
 class NoChild(Exception):
-    """The reaper has no child: it could not make one, or it has ended."""
+    """The reaper has no child: it could not make one, or the connection to it was lost before."""
 
 
 class PastUse(NamedTuple):
@@ -141,7 +141,7 @@ class Reaper:
 
     def _lose(self) -> None:
         self.is_lost = not self._made.done() or self._made.exception() is None
-        self._refuse("it has ended")
+        self._refuse("the connection to its reaper was lost")
         if not self._exit.done():
             self._exit.set_result(None)
         self._ended.set()

@@ -28,7 +28,7 @@ def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
 
 
 def _runs_as(pid: int, uid: int) -> bool:
-    """Whether a process of this user has threads that run."""
+    """Whether this process runs as this user, and has not ended."""
     status = _status(pid)
     # Real, effective, saved and file-system uid. The helper of files has the user's rights on files only: the user
     # cannot touch it, and it must live.
@@ -88,7 +88,11 @@ class _Strays(NamedTuple):
 
 
 def _find_strays(reaper: int, start: int) -> _Strays:
-    """Look for strays. A reaper hangs up before its end, and its processes become children of init only at its end."""
+    """Look for strays.
+
+    A reaper hangs up a moment before it ends. Until then its processes are below it, and only then below init. So both
+    places count.
+    """
     table = all_processes()
     entry = table.get(reaper)
     # Its process id may have been given to another process since.

@@ -223,8 +223,8 @@ class OomLedger:
     """Knows whether the end of a kernel or command was a kill for lack of memory.
 
     Linux counts such kills for the whole container, and does not say whom they hit. It counts each before it kills. So
-    an end by SIGKILL that the agent did not send takes one count, if there is a new one, and each count explains one
-    end. Call `look` now and then, so that the age of each count that explains no end yet is known.
+    a new count, if there is one, explains an end by SIGKILL, and is used up by that. Call `look` now and then: it notes
+    when a count is first seen, and forgets old ones.
     """
 
     def __init__(self, usage: Usage, clock: Callable[[], float] = time.monotonic) -> None:
@@ -248,9 +248,10 @@ class OomLedger:
         self._unused.clear()
 
     def explains(self, exit_code: int | None) -> bool:
-        """Whether a process with this exit code was killed because memory ran out. Call it once for each end.
+        """Whether a process with this exit code was killed because memory ran out.
 
-        Without an exit code, the reaper is lost (processes/reaper.py). A new count is then taken to explain the end.
+        Call it once for each end, but not for a process that the agent itself has killed. Without an exit code, the
+        reaper is lost (processes/reaper.py). Then any new count is assumed to explain the end.
         """
         if exit_code not in (-signal.SIGKILL, None):
             return False
@@ -274,7 +275,7 @@ class DiskUse:
 
 
 def disk_use(folders: Sequence[str] = FOLDERS) -> DiskUse:
-    """What the disks hold now. Folders on the same disk count once; missing folders do not count."""
+    """What the disks hold now. Folders on one disk, as outside a worker, count once; missing folders do not count."""
     seen: set[int] = set()
     used, limit = 0, 0
     for folder in folders:

@@ -30,7 +30,10 @@ class Trees:
         return self._begun if self._living == 1 else None
 
     def execution_begins(self) -> None:
-        """Code begins. OOM kills so far did not hit it. If nothing is sampled, they are forgotten."""
+        """Code begins. OOM kills so far did not hit it, so they are forgotten.
+
+        They are kept if other code is being sampled, because one of them may still explain the end of that code.
+        """
         if self.sampling.is_idle:
             self.oom.forget()
         else:
@@ -51,7 +54,7 @@ SAMPLE_SECONDS = 0.05
 # The pause after samples is at least this many times their CPU time: it takes long to look at many processes.
 SAMPLE_PAUSE_SHARE = 50
 
-# Returns the same snapshot at each call.
+# Takes a snapshot at the first call, and returns the same one at later calls. Each round of samples has its own.
 type TakeSnapshot = Callable[[], Snapshot]
 
 

@@ -20,7 +20,7 @@ from cellhouse_files.archives.tar_header import (
 )
 from cellhouse_files.paths import MAX_PATH_BYTES, open_path, path_field, step
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields, State
+from cellhouse_files.server import Answer, Fields, State, required
 from cellhouse_files.turns import Turns, Wait
 from cellhouse_files.writing import Parts
 
@@ -39,11 +39,10 @@ MAX_MEMBERS = 100_000
 
 def read_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
     """Write a folder's archive to the descriptor. FIFOs, sockets and devices are left out; zip has no links either."""
-    if descriptor is None:
-        raise Refused("busy", "There is no descriptor.")
+    sink = Sink(required(descriptor))
     folder = open_path(path_field(fields), os.O_RDONLY | os.O_DIRECTORY)
     make = _write_zip if fields["format"] == "zip" else _write_tar
-    yield from make(_members(folder, state.parts), Sink(descriptor))
+    yield from make(_members(folder, state.parts), sink)
     return Answer({})
 
 
@@ -135,7 +134,7 @@ def _zip_time(modified_at: float) -> tuple[int, int, int, int, int, int]:
 
 
 def _members(folder: int, parts: Parts) -> Iterator[Found]:
-    """What an archive can hold: files, folders and links, but not files that are just being written."""
+    """What an archive can hold: files, folders and links, but not the parts of files that the API is writing."""
     for found in walk(folder):
         mode = found.status.st_mode
         is_kept = stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)

@@ -100,7 +100,10 @@ def _text(field: bytes) -> bytes:
 
 
 def _parsed(field: bytes) -> int:
-    """A number: octal digits, or binary if the first bit is set. A negative one is a time before 1970, of GNU tar."""
+    """A number: octal digits, or binary if the first bit is set.
+
+    GNU tar writes a time before 1970 as a negative number.
+    """
     if field[0] == 0xFF:
         return int.from_bytes(field, signed=True)
     if field[0] & 0x80:

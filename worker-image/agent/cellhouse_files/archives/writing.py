@@ -25,7 +25,7 @@ from cellhouse_files.archives.tar_header import (
 from cellhouse_files.operations.files import NEW_FOLDER_MODE, make_folders
 from cellhouse_files.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, Place, open_folder, path_field
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields, State
+from cellhouse_files.server import Answer, Fields, State, required
 from cellhouse_files.turns import Turns, Wait
 from cellhouse_files.writing import Precondition, Writing
 
@@ -47,11 +47,10 @@ PIECES_PER_TURN = 16
 
 def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
     """Unpack what comes from the descriptor. The folder is made if it does not exist."""
-    if descriptor is None:
-        raise Refused("busy", "There is no descriptor.")
+    source = Source(required(descriptor))
     path = path_field(fields)
     yield from make_folders(path)
-    unpacking = Unpacking(state, path, open_folder(path), Source(descriptor))
+    unpacking = Unpacking(state, path, open_folder(path), source)
     try:
         yield from unpacking.run()
     finally:
@@ -233,7 +232,7 @@ class Source:
     def _some(self, count: int) -> Turns[bytes]:
         data = yield from self._read(count)
         if not data:
-            raise Refused("bad_archive", "The archive has no end.")
+            raise Refused("bad_archive", "The archive is incomplete.")
         return data
 
     def _read(self, count: int) -> Turns[bytes]:

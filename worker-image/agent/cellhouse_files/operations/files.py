@@ -20,7 +20,7 @@ from cellhouse_files.paths import (
     place_of,
 )
 from cellhouse_files.refusals import Refused
-from cellhouse_files.server import Answer, Fields, State
+from cellhouse_files.server import Answer, Fields, State, required
 from cellhouse_files.turns import Turns
 from cellhouse_files.writing import (
     Parts,
@@ -117,9 +117,7 @@ def take_over_parts(state: State, _fields: Fields, descriptor: int | None) -> Tu
     This is the agent's first order to each helper.
     """
     yield from ()
-    if descriptor is None:
-        raise Refused("busy", "There is no descriptor.")
-    state.parts.take_over(descriptor)
+    state.parts.take_over(required(descriptor))
     return Answer({})
 
 
