@@ -90,8 +90,8 @@ class _Strays(NamedTuple):
 def _find_strays(reaper: int, start: int) -> _Strays:
     """Look for strays.
 
-    A reaper hangs up a moment before it ends. Until then its processes are below it, and only then below init. So both
-    places count.
+    A reaper hangs up a moment before it ends. Its processes are below it until it ends, and below init afterwards. So
+    both places count.
     """
     table = all_processes()
     entry = table.get(reaper)
