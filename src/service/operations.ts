@@ -1,7 +1,7 @@
 /**
  * All operations of Cellhouse, independent of protocols. An operation is a function of its dependencies, the principal
- * and its arguments. Each is in the file of its topic, such as `files/changeFile.ts`. It validates its input
- * (BAD_USER_INPUT names the field and the limit), and throws a DomainError for failures that a caller can act on.
+ * and its arguments, in the file of its topic, such as `files/changeFile.ts`. It validates its input (BAD_USER_INPUT
+ * names the field and the limit), and throws a DomainError for failures that a caller can act on.
  */
 import { createToken, me, revokeToken, rotateToken, sessionKey, tokens } from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
