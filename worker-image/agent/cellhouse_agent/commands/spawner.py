@@ -48,9 +48,7 @@ class CommandMaker:
                 except NotTaken as error:
                     reason = str(error)
                     log_event("order_not_taken", reason=reason)
-            raise NotBegun(
-                f"The command could not be started in {MAX_ATTEMPTS} attempts: {reason}"
-            )
+            raise NotBegun(f"The command could not be started in {MAX_ATTEMPTS} attempts: {reason}")
 
     async def close(self) -> None:
         """End the spawner, and the process that waits. The commands run on."""
