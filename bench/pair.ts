@@ -14,7 +14,7 @@ import { containerProcesses } from '../chaos/world/containerProcesses.ts';
 import { hasCode } from '../src/domain/errors.ts';
 import { QUOTA_KINDS, QUOTA_SCOPES } from '../src/domain/quota.ts';
 import { type BuiltRelease, buildCommit, buildFolder } from '../testkit/formerRelease.ts';
-import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
+import { OWN_SERVER, startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import { containerOf } from '../testkit/interpreter.ts';
 import { runRound as runFanOut } from './fanOut.ts';
 import { createHttpTransfers } from './files.ts';
@@ -214,6 +214,8 @@ async function start(release: Contender, cell: Cell): Promise<Started> {
     MIN_IDLE_WORKERS: '0',
     MAX_TOTAL_WORKERS: String(1 + CROWD),
     WORKER_DISK_MB: String(DISK_MB),
+    // The CPU times of its server are read, too.
+    ...OWN_SERVER,
   };
   const gateway = await startTestGateway({ ...settings, ...(isGuarded && quotas()) }, release);
   try {

@@ -63,8 +63,8 @@ export interface Gateway {
   readonly address: string;
   /** The file with the generated token. Null if AUTH_TOKEN is set. */
   readonly tokenFile: string | null;
-  /** Resolves with a message for the operator when this gateway is too old for its database and must stop. */
-  readonly outdated: Promise<string>;
+  /** Resolves with a message for the operator when this gateway must stop, see {@link Database.unusable}. */
+  readonly databaseUnusable: Promise<string>;
   /** Stops the gateway. It takes no new work, but sessions and running code go on in their workers. */
   close(): Promise<void>;
 }
@@ -113,7 +113,7 @@ export async function startGateway(
     return {
       address: `http://${host}:${port}`,
       tokenFile: config.authToken === null ? tokenPath(config.dataDir) : null,
-      outdated: database.outdated,
+      databaseUnusable: database.unusable,
       close: () => closeAll(closers),
     };
   } catch (error: unknown) {

@@ -64,6 +64,7 @@ export const LONG = [
   'contenders.test.ts',
   'mcpPatience.test.ts',
   'soak.test.ts',
+  'standby.test.ts',
   'thousandSubscribers.test.ts',
 ];
 

@@ -60,6 +60,7 @@ CREATE OR REPLACE FUNCTION cellhouse_commit(
   p_quotas text,
   p_quotas_until bigint
 -- firstPosition: position of the first event, or null without events. The positions of the others follow without holes.
+-- previousEventId: the event before the first one, or null if there is none. It is left out if the group was found.
 -- outputSessionIds: the sessions with new outputs, for listeners, or null without outputs. quotas: what was counted for
 -- quotas, or null. The result is a single value, because a row costs the caller more.
 ) RETURNS json LANGUAGE plpgsql
@@ -86,6 +87,7 @@ DECLARE
   v_count integer;
   v_committed_at timestamptz;
   v_first bigint;
+  v_previous_event_id uuid;
   v_last bigint;
   v_execution_ids uuid[];
   v_session_ids uuid[];
@@ -238,7 +240,8 @@ BEGIN
   ELSE
     v_void := pg_advisory_xact_lock(c_gate_class, c_append)::text;
     -- A separate statement, because its snapshot is newer than the lock. So it sees every event.
-    SELECT coalesce(max(e.position), 0) + 1 INTO v_first FROM events e;
+    SELECT e.position + 1, e.event_id INTO v_first, v_previous_event_id FROM events e ORDER BY e.position DESC LIMIT 1;
+    v_first := coalesce(v_first, 1);
     v_committed_at := date_trunc('milliseconds', clock_timestamp());
     INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
     SELECT v_first - 1 + e.number, e.event_id, e.stream_id, e.version, e.type, e.schema_version, e.data, e.metadata, v_committed_at
@@ -269,7 +272,7 @@ BEGIN
       ELSE json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0),
         'x', coalesce(v_execution_ids, '{}'), 's', coalesce(v_session_ids, '{}'))::text END)::text;
   END IF;
-  RETURN json_build_object('firstPosition', v_first, 'committedAt', v_committed_at, 'outputSessionIds', v_session_ids,
-    'quotas', v_quotas);
+  RETURN json_build_object('firstPosition', v_first, 'previousEventId', v_previous_event_id, 'committedAt', v_committed_at,
+    'outputSessionIds', v_session_ids, 'quotas', v_quotas);
 END;
 $$;

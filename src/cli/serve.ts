@@ -8,8 +8,8 @@ import {
 } from '../process/servingProcess.ts';
 
 /**
- * `cellhouse serve`: starts a gateway and returns while it serves. The gateway stops at a stop signal, or when a later
- * release has migrated the database beyond what it supports.
+ * `cellhouse serve`: starts a gateway and returns while it serves. The gateway stops at a stop signal, or when it can
+ * no longer work with its database ({@link Gateway.databaseUnusable}).
  */
 export async function serve(): Promise<void> {
   limitHeapGrowth();
@@ -19,5 +19,5 @@ export async function serve(): Promise<void> {
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
   const stop = onStopSignals(() => gateway.close());
-  void gateway.outdated.then(stop);
+  void gateway.databaseUnusable.then(stop);
 }

@@ -29,10 +29,10 @@ export interface Database {
   /** Reads of tokens on a connection of their own. They do not wait behind other reads, and fail after 2 s. */
   readonly tokenReads: TokenReads;
   /**
-   * Resolves with a message for the operator when a later release has changed the database so that this release is too
-   * old for it.
+   * Resolves with a message for the operator when this gateway cannot go on with the database: a later release has
+   * changed it so that this release is too old, or it was replaced by an older copy of itself.
    */
-  readonly outdated: Promise<string>;
+  readonly unusable: Promise<string>;
   /**
    * One cheap round trip, for readiness checks.
    * @throws Error if the database does not answer within PING_TIMEOUT_MS

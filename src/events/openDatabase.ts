@@ -25,7 +25,7 @@ import { createTokenQueries } from './queries/tokenQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { isAway } from './store/databaseErrors.ts';
 import { DatabaseAwayError } from './store/eventStore.ts';
-import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
+import { hasHistoryUpTo, readKnownAfter, readLastMark } from './store/readEvents.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/wakeUps.ts';
 
@@ -49,8 +49,9 @@ export async function openDatabase(
     client: clients.listener,
     gatewayId: deps.gatewayId,
     logger: deps.logger,
-    readAfter: (position, limit) => readKnownAfter(clients.reads, position, limit),
-    lastPosition: () => readLastPosition(clients.reads),
+    readAfter: (mark, limit) => readKnownAfter(clients.reads, mark, limit),
+    lastMark: () => readLastMark(clients.reads),
+    hasHistoryUpTo: (mark) => hasHistoryUpTo(clients.reads, mark),
   });
   const database = assemble(clients, wakeUps, release, { ...deps, address });
   try {
@@ -139,7 +140,7 @@ function assemble(
     waiting,
     firstUse: withRetries(createFirstUse(reads, closing.signal), patience),
     tokenReads: createTokenQueries(clients.tokens),
-    outdated: compatibility.outdated,
+    unusable: Promise.race([compatibility.outdated, wakeUps.historyLost]),
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {
         throw new Error(`The database has not answered for ${PING_TIMEOUT_MS} ms.`);

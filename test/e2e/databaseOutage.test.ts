@@ -5,10 +5,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { execute, follow } from '../../testkit/interpreter.ts';
+import { execute } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/databaseProxy.ts';
-import { type Call, type OutageReport, startOutageLoad } from '../support/outageLoad.ts';
+import { expectLossless, startOutageLoad } from '../support/outageLoad.ts';
 
 /** Long enough for a lease to expire and for many attempts to connect. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
@@ -39,7 +39,7 @@ describe('a PostgreSQL that is away', () => {
       const load = await startOutageLoad(gateway, BEFORE_MS + OUTAGE_MS + AFTER_MS);
       await strike().finally(() => load.stop());
       const report = await load.stop();
-      await expectWhole(load.printing, report);
+      await expectLossless(gateway, load.printing, report);
       const calls = [...report.counting.flat(), ...report.newcomers];
       for (const { tookMs } of calls) {
         expect(tookMs).toBeLessThan(WAIT_LIMIT_MS + ANSWER_ALLOWANCE_MS);
@@ -63,7 +63,7 @@ describe('a PostgreSQL that is away', () => {
       const tookMs = performance.now() - startedAt;
       expect(served).toMatchObject({ resultText: "'served'", stateLost: false });
       expect(tookMs).toBeLessThan(HALF_OPEN_LIMIT_MS);
-      await expectWhole(load.printing, await load.stop());
+      await expectLossless(gateway, load.printing, await load.stop());
     },
     TIMEOUT_MS,
   );
@@ -84,30 +84,4 @@ async function readiness(): Promise<{ status: number; reasons: string[] }> {
   const answer = await fetch(`${gateway.url}/readyz`);
   const { reasons } = (await answer.json()) as { reasons: string[] };
   return { status: answer.status, reasons };
-}
-
-/**
- * Every call of the counting users ran once, in order and in the same kernel; the printing user's output is complete.
- */
-async function expectWhole(printing: string, { counting, printed, newcomers }: OutageReport) {
-  for (const calls of counting) {
-    const executed = calls.filter(({ code }) => code === null);
-    expect(executed.map(({ resultText }) => resultText)).toEqual(
-      executed.map((_, index) => String(index + 1)),
-    );
-    expect(executed.filter(({ stateLost }) => stateLost)).toEqual([]);
-    expectClear(calls);
-  }
-  expectClear(newcomers);
-  const outputs = await follow(gateway.socket(), printing);
-  expect(outputs.map(({ seq }) => seq)).toEqual(outputs.map((_, index) => index + 1));
-  expect(outputs.map(({ text }) => text ?? '').join('')).toBe(printed);
-  expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
-}
-
-/** Callers that are not served get a code that says to try again. */
-function expectClear(calls: readonly Call[]): void {
-  const codes = calls.flatMap(({ code }) => code ?? []);
-  const allowed = ['DATABASE_UNAVAILABLE', 'POOL_EXHAUSTED', 'POOL_INITIALIZING'];
-  expect(codes.filter((code) => !allowed.includes(code))).toEqual([]);
 }

@@ -146,7 +146,7 @@ describe('a gateway that is too old', () => {
   it('is notified while it runs', async () => {
     const gateway = await db.open();
     await makeTooNew();
-    expect(await gateway.outdated).toContain(WORDS);
+    expect(await gateway.unusable).toContain(WORDS);
   });
 });
 

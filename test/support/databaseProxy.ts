@@ -13,6 +13,7 @@ import type { DatabaseAddress } from '../../src/events/connection/client.ts';
 import { layoutOf } from '../../src/postgres/cluster.ts';
 import {
   ensureEmbeddedPostgres,
+  type SocketAddress,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { findClusterProcesses } from '../../src/postgres/server.ts';
@@ -38,6 +39,8 @@ export interface DatabaseProxy {
   open(): Promise<void>;
   /** From now on, delays everything in both directions by this time. 0: no delay. */
   delay(ms: number): void;
+  /** Ends every connection, and leads new ones to this server. */
+  moveTo(server: SocketAddress): void;
   /** Makes all present connections half open: nothing passes any more, and none is closed. New connections work. */
   stall(): void;
   /** As {@link stall}, but only for the connections that LISTEN. */
@@ -59,7 +62,8 @@ interface Link {
 export async function createDatabaseProxy(target: DatabaseAddress): Promise<DatabaseProxy> {
   if ('url' in target) throw new Error('The proxy needs the parts of an address.');
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-proxy-'));
-  const { host, port } = target;
+  const { port } = target;
+  let { host } = target;
   const fileIn = (directory: string) => join(directory, `.s.PGSQL.${port}`);
   const links = new Set<Link>();
   let losing: 'commit' | 'answer' | null = null;
@@ -149,6 +153,11 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     refuse,
     open: async () => {
       servers = await listen(tcpPort);
+    },
+    moveTo: (server) => {
+      if (server.port !== port) throw new Error('Only the folder of the socket may differ.');
+      host = server.host;
+      cut();
     },
     delay: (ms) => {
       delayMs = ms;
@@ -250,17 +259,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const wire = await createDatabaseProxy(await ensureEmbeddedPostgres(deps));
   return {
     wire,
-    kill: async () => {
-      const { postmaster } = findClusterProcesses(layoutOf(dataDir).data);
-      if (postmaster === null) throw new Error('It does not run.');
-      const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-      process.kill(postmaster, 'SIGKILL');
-      for (const pid of children.trim().split(/\s+/).filter(Boolean)) killIfThere(Number(pid));
-      await until('PostgreSQL is gone', async () => {
-        const left = findClusterProcesses(layoutOf(dataDir).data);
-        return left.postmaster === null && left.survivors.length === 0;
-      });
-    },
+    kill: () => killCluster(layoutOf(dataDir).data),
     start: async () => {
       await ensureEmbeddedPostgres(deps);
     },
@@ -270,6 +269,19 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** kill -9 of all processes of a cluster. Resolves when they are gone. @throws Error if none runs */
+export async function killCluster(folder: string): Promise<void> {
+  const { postmaster } = findClusterProcesses(folder);
+  if (postmaster === null) throw new Error('It does not run.');
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
+  process.kill(postmaster, 'SIGKILL');
+  for (const pid of children.trim().split(/\s+/).filter(Boolean)) killIfThere(Number(pid));
+  await until('PostgreSQL is gone', async () => {
+    const left = findClusterProcesses(folder);
+    return left.postmaster === null && left.survivors.length === 0;
+  });
 }
 
 /** A child process may have ended with its parent. */

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
-import { submit } from '../../testkit/interpreter.ts';
+import { follow, submit } from '../../testkit/interpreter.ts';
 
 const COUNTING_USERS = 3;
 /** The pause between two calls of one user: a normal load, not a flood. */
@@ -169,6 +169,36 @@ export async function endOf(gateway: TestGateway, user: string): Promise<(string
     { user },
   );
   return [data?.session.closeReason, data?.session.worker.endReason];
+}
+
+/**
+ * Every call of the counting users ran once, in order and in the same kernel; the printing user's output is complete.
+ */
+export async function expectLossless(
+  gateway: TestGateway,
+  printing: string,
+  { counting, printed, newcomers }: OutageReport,
+): Promise<void> {
+  for (const calls of counting) {
+    const executed = calls.filter(({ code }) => code === null);
+    expect(executed.map(({ resultText }) => resultText)).toEqual(
+      executed.map((_, index) => String(index + 1)),
+    );
+    expect(executed.filter(({ stateLost }) => stateLost)).toEqual([]);
+    expectClear(calls);
+  }
+  expectClear(newcomers);
+  const outputs = await follow(gateway.socket(), printing);
+  expect(outputs.map(({ seq }) => seq)).toEqual(outputs.map((_, index) => index + 1));
+  expect(outputs.map(({ text }) => text ?? '').join('')).toBe(printed);
+  expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
+}
+
+/** Callers that are not served get a code that says to try again. */
+function expectClear(calls: readonly Call[]): void {
+  const codes = calls.flatMap(({ code }) => code ?? []);
+  const allowed = ['DATABASE_UNAVAILABLE', 'POOL_EXHAUSTED', 'POOL_INITIALIZING'];
+  expect(codes.filter((code) => !allowed.includes(code))).toEqual([]);
 }
 
 /** Expects that the same kernel has served every call promptly, and that each call ran once. */

@@ -160,6 +160,11 @@ export const COMMIT_SQL = `
 export interface CommitResult {
   /** Position of the group's first event; null if it had no events. */
   readonly firstPosition: number | null;
+  /**
+   * The event before the group's first one; null if there is none. Left out if the group was found, because an earlier
+   * attempt has committed it.
+   */
+  readonly previousEventId?: string | null;
   /** The database's time of the commit (ISO 8601). */
   readonly committedAt: string;
   /** The sessions whose outputs grew; null if the group had no outputs. */

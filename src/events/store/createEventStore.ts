@@ -62,6 +62,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
         ),
         sessionIds: result.outputSessionIds ?? [],
       },
+      result.previousEventId,
     );
     if (committed.length === group.length) return outcomes;
     return group.map((prepared) => outcomes[committed.indexOf(prepared)] ?? null);

@@ -219,10 +219,14 @@ export interface EventStore {
   lastPosition(): Promise<number>;
 }
 
-/** Called after each group of this process's own commits, in commit order, before `commit` resolves. */
+/**
+ * Called after each group of this process's own commits, in commit order, before `commit` resolves.
+ * @param previousEventId the event before the first of `events`: null if there is none, undefined if it is not known
+ */
 export type OnCommitted = (
   events: readonly RecordedEvent<DomainEvent>[],
   outputs: OutputsAdded,
+  previousEventId: string | null | undefined,
 ) => void;
 
 /** The executions and sessions whose outputs grew. */

@@ -71,38 +71,72 @@ export async function readAfter(
   return (await readRows(client, position, limit)).map(decodeEvent);
 }
 
+/** A place in the history: the event at this position has this id. At position 0 there is none. */
+export interface HistoryMark {
+  readonly position: number;
+  readonly eventId: string | null;
+}
+
 export interface KnownEvents {
   readonly events: readonly RecordedEvent[];
-  /**
-   * Position of the last event read, known or not. Equal to the position where reading began if there are no more
-   * events.
-   */
-  readonly position: number;
+  /** The last event read, known or not. Null if there are no more events. */
+  readonly last: HistoryMark | null;
+  /** False: the event where reading began has been replaced by another one, see {@link hasHistoryUpTo}. */
+  readonly isWhole: boolean;
 }
 
 /**
- * Like {@link readAfter}, but without events of entities or types that only a later release knows. During a rolling
+ * Like {@link readAfter}, from the event of `mark` on, but without events of entities or types that only a later release knows. During a rolling
  * update, only gateways of the later release act on those.
  */
 export async function readKnownAfter(
   client: Client,
-  position: number,
+  mark: HistoryMark,
   limit: number,
 ): Promise<KnownEvents> {
-  const rows = await readRows(client, position, limit);
+  const rows = await readRows(client, mark.position, limit);
   const events = rows.filter(isKnown).map(decodeEvent);
-  return { events, position: rows.at(-1)?.position ?? position };
+  const last = rows.at(-1);
+  const before = last?.eventBefore ?? null;
+  return {
+    events,
+    last: last ? { position: last.position, eventId: last.eventId } : null,
+    isWhole: before === null || before === mark.eventId,
+  };
 }
 
 async function readRows({ sql, answered }: Client, position: number, limit: number) {
-  return await answered(sql<EventRow[]>`
-    SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at
+  return await answered(sql<(EventRow & { eventBefore: string | null })[]>`
+    SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at,
+      (SELECT at.event_id FROM events at WHERE at.position = ${position}) AS event_before
     FROM cellhouse_read_after(${position}, ${limit}, ${MAX_PAGE_BYTES})`);
 }
 
+/** The place of the last event. */
+export async function readLastMark({ sql, answered }: Client): Promise<HistoryMark> {
+  const [row] = await answered(sql<HistoryMark[]>`
+    SELECT position, event_id FROM events ORDER BY position DESC LIMIT 1`);
+  return row ?? { position: 0, eventId: null };
+}
+
 /** The position of the last event; 0 if there is none. */
-export async function readLastPosition({ sql, answered }: Client): Promise<number> {
-  const [row] = await answered(sql<{ position: number }[]>`
-    SELECT coalesce(max(position), 0) AS position FROM events`);
-  return row?.position ?? 0;
+export async function readLastPosition(client: Client): Promise<number> {
+  return (await readLastMark(client)).position;
+}
+
+/**
+ * Whether the history up to this place is still in the database. It is not if the database was replaced by an older
+ * copy of itself, such as a standby that did not have the last commits. The event itself may have been pruned, but the
+ * newest event never is.
+ */
+export async function hasHistoryUpTo(
+  { sql, answered }: Client,
+  { position, eventId }: HistoryMark,
+): Promise<boolean> {
+  const [row] = await answered(sql<{ last: number; found: string | null }[]>`
+    SELECT coalesce(max(e.position), 0) AS last,
+      (SELECT at.event_id FROM events at WHERE at.position = ${position}) AS found
+    FROM events e`);
+  if (row === undefined || row.last < position) return false;
+  return row.found === null || row.found === eventId;
 }

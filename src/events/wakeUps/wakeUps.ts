@@ -8,7 +8,7 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import type { OnCommitted, OutputsAdded } from '../store/eventStore.ts';
-import type { KnownEvents } from '../store/readEvents.ts';
+import type { HistoryMark, KnownEvents } from '../store/readEvents.ts';
 
 export interface WakeUps {
   /** Calls `listener` with every event from now on, each once, in position order. Listeners must not throw or block. */
@@ -107,45 +107,49 @@ const PAGE_EVENTS = 200;
 
 interface EventFeedDeps {
   readonly logger: Logger;
-  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
+  readonly readAfter: (mark: HistoryMark, limit: number) => Promise<KnownEvents>;
+  /** Called when the event of `mark`, which was passed on, is not in the database any more. */
+  readonly onHistoryLost: (mark: HistoryMark) => void;
   /** The highest position in any notification so far. Catching up may stop there without another read. */
   readonly heard: () => number;
 }
 
 /** Passes each event to its listeners once and in the order of positions, whichever way the event arrives. */
 interface EventFeed {
-  /** Position of the last event that was passed on. */
-  readonly position: number;
+  /** The last event that was passed on. */
+  readonly mark: HistoryMark;
   onEvent(listener: (event: RecordedEvent) => void): () => void;
   /**
-   * Takes events that this process has committed, in order. They are passed on immediately if no event is missing
-   * before them.
+   * Takes events that this process has committed, in order. They are passed on immediately if they follow the last event
+   * that was passed on.
    */
-  committed(events: readonly RecordedEvent[]): void;
+  committed(events: readonly RecordedEvent[], previousEventId: string | null | undefined): void;
   /**
    * Reads the missing events. Resolves when all events have been passed on. Only one read runs at a time: a call during
    * a read causes another read after it.
    */
   catchUp(): Promise<void>;
-  startAt(position: number): void;
+  startAt(mark: HistoryMark): void;
   close(): Promise<void>;
 }
 
-function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): EventFeed {
+function createEventFeed(deps: EventFeedDeps): EventFeed {
+  const { logger, readAfter, heard } = deps;
   const listeners = new Set<(event: RecordedEvent) => void>();
-  let position = 0;
+  let mark: HistoryMark = { position: 0, eventId: null };
   let catchingUp: Promise<void> | null = null;
   let isBehind = false;
   let isClosed = false;
 
   function tell(events: readonly RecordedEvent[]): void {
     for (const event of events) {
-      if (event.position <= position) continue;
-      position = event.position;
+      if (event.position <= mark.position) continue;
+      mark = { position: event.position, eventId: event.metadata.eventId };
       for (const listener of listeners) {
         try {
           listener(event);
         } catch (error: unknown) {
+          const { position } = mark;
           logger.error({ err: error, position }, 'A listener failed on an event');
         }
       }
@@ -164,36 +168,39 @@ function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): EventFeed
     try {
       while (isBehind && !isClosed) {
         isBehind = false;
-        const from = position;
-        const page = await readAfter(from, PAGE_EVENTS);
-        tell(page.events);
-        position = Math.max(position, page.position);
+        const from = mark;
+        const { events, last, isWhole } = await readAfter(from, PAGE_EVENTS);
+        if (!isWhole) return deps.onHistoryLost(from);
+        tell(events);
+        if (last === null) continue;
+        if (last.position > mark.position) mark = last;
         // A page may be short although more follow. Only an empty page or the notified position is a sure end.
-        isBehind ||= page.position > from && position !== heard();
+        isBehind ||= mark.position !== heard();
       }
     } catch (error: unknown) {
       // The next poll starts another attempt.
+      const { position } = mark;
       logger.warn({ err: error, position }, 'Events could not be read; trying again');
     }
   }
 
   return {
-    get position() {
-      return position;
+    get mark() {
+      return mark;
     },
     onEvent: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    committed: (events) => {
+    committed: (events, previousEventId) => {
       const [first] = events;
-      if (first === undefined || first.position <= position) return;
-      if (first.position === position + 1) tell(events);
+      if (first === undefined || first.position <= mark.position) return;
+      if (previousEventId === mark.eventId) tell(events);
       else void catchUp();
     },
     catchUp,
     startAt: (start) => {
-      position = start;
+      mark = start;
     },
     close: async () => {
       isClosed = true;
@@ -216,8 +223,10 @@ interface WakeUpsDeps {
   readonly client: Client;
   readonly gatewayId: string;
   readonly logger: Logger;
-  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
-  readonly lastPosition: () => Promise<number>;
+  readonly readAfter: EventFeedDeps['readAfter'];
+  readonly lastMark: () => Promise<HistoryMark>;
+  /** Whether the database still has what the feed has passed on. */
+  readonly hasHistoryUpTo: (mark: HistoryMark) => Promise<boolean>;
 }
 
 export interface FedWakeUps extends WakeUps {
@@ -225,6 +234,8 @@ export interface FedWakeUps extends WakeUps {
   readonly onCommitted: OnCommitted;
   /** Starts after the current last position: listeners get later events only. Resolves once LISTEN is active. */
   start(): Promise<void>;
+  /** Resolves with a message for the operator if the database has lost events that listeners have got. */
+  readonly historyLost: Promise<string>;
 }
 
 /**
@@ -235,20 +246,31 @@ export interface FedWakeUps extends WakeUps {
  * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
  * the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
  * listeners get each event once and in order, even if the two ways overlap.
+ *
+ * Positions are only unique as long as the database keeps its history. If it is replaced by an older copy of itself,
+ * the next events get positions that listeners have passed. So each step also compares the id of the event at
+ * `position`, and `historyLost` resolves when it is another one.
  */
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
   const waitingListeners = new Set<Parameters<WakeUps['onWaiting']>[0]>();
   const outputs = createOutputListeners();
   const hearing = createHearing();
-  const feed = createEventFeed({ ...deps, heard: () => hearing.position });
+  /** Whether the database that is connected now has all that listeners have got. */
+  let isHistoryKnown = false;
+  let reportLoss = (_words: string) => {};
+  const historyLost = new Promise<string>((resolve) => {
+    reportLoss = resolve;
+  });
+  const onHistoryLost = (mark: HistoryMark) => reportLoss(lossUpTo(mark));
+  const feed = createEventFeed({ ...deps, onHistoryLost, heard: () => hearing.position });
   let timer: NodeJS.Timeout | null = null;
 
   function onNotification(payload: string): void {
     const notification = parseNotification(payload);
     hearing.heard(notification?.position ?? 0);
     if (notification?.gatewayId === gatewayId) return;
-    if (notification === null || notification.position > feed.position) void feed.catchUp();
+    if (notification === null || notification.position > feed.mark.position) void feed.catchUp();
     wakeOutputs(notification);
     if (notification === null || notification.isOfWaiting) wakeWaiting('changed');
   }
@@ -265,14 +287,32 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   /** Called when LISTEN has begun. No notification of an earlier commit arrives, so this reads all missing events. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
+    isHistoryKnown = false;
+    await requireHistory();
     await feed.catchUp();
-    hearing.heard(feed.position);
+    hearing.heard(feed.mark.position);
     outputs.wakeAll();
     wakeWaiting('changed');
   }
 
+  /** A new connection may lead to an older copy of the database, where the same positions get other events. */
+  async function requireHistory(): Promise<void> {
+    const { mark } = feed;
+    try {
+      isHistoryKnown = await deps.hasHistoryUpTo(mark);
+      if (!isHistoryKnown) onHistoryLost(mark);
+    } catch (error: unknown) {
+      // The next poll starts another attempt.
+      logger.warn(
+        { err: error },
+        'Could not check whether the database has lost events; trying again',
+      );
+    }
+  }
+
   function poll(): void {
-    const { position } = feed;
+    const { position } = feed.mark;
+    if (!isHistoryKnown) void requireHistory();
     if (hearing.isDeaf(position)) {
       const details = { position, heard: hearing.position };
       logger.warn(
@@ -288,6 +328,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   }
 
   return {
+    historyLost,
     onEvent: feed.onEvent,
     onOutput: outputs.onExecution,
     onSessionOutput: outputs.onSession,
@@ -295,12 +336,12 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
       waitingListeners.add(listener);
       return () => waitingListeners.delete(listener);
     },
-    onCommitted: (events, added) => {
-      feed.committed(events);
+    onCommitted: (events, added, previousEventId) => {
+      feed.committed(events, previousEventId);
       outputs.wake(added);
     },
     start: async () => {
-      feed.startAt(await deps.lastPosition());
+      feed.startAt(await deps.lastMark());
       // The last argument runs again after each reconnect: commits made in between were not notified.
       await client.sql.listen(CHANNEL, onNotification, () => void listening());
       timer = setInterval(poll, POLL_INTERVAL_MS);
@@ -313,6 +354,14 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
       await feed.close();
     },
   };
+}
+
+function lossUpTo({ position }: HistoryMark): string {
+  return (
+    `The database no longer has event ${position}, which this gateway has seen: an older copy of the database was ` +
+    'restored, or a standby took over that did not have the last commits. Start the gateway again. It then continues ' +
+    'with what the database has.'
+  );
 }
 
 /**

@@ -1,0 +1,83 @@
+/** A gateway's database is replaced by an older copy of itself: a restored backup, or a standby that lagged behind. */
+import { describe, expect, it } from 'vitest';
+import { within } from '../../src/async/within.ts';
+import type { GatewayId } from '../../src/domain/ids.ts';
+import { createClient } from '../../src/events/connection/client.ts';
+import type { Database } from '../../src/events/database.ts';
+import { hasHistoryUpTo, readLastMark } from '../../src/events/store/readEvents.ts';
+import { newId } from '../../src/process/newId.ts';
+import { workerRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+
+const db = await useDatabase();
+const writer = await db.open();
+
+/** Longer than a gateway takes to connect again, to check the history, and to poll. */
+const CALM_MS = 1_500;
+
+const append = (count: number) =>
+  Promise.all(
+    Array.from({ length: count }, () => writer.store.commit({ streams: [workerRequested()] })),
+  );
+
+/** Makes the database what it was `count` events ago. */
+async function goBack(count: number): Promise<void> {
+  await db.sql`DELETE FROM events WHERE position > (SELECT max(position) - ${count} FROM events)`;
+}
+
+async function reader(): Promise<{ database: Database; reconnect(): Promise<void> }> {
+  const gatewayId = newId<GatewayId>();
+  const database = await db.open(gatewayId);
+  let last = 0;
+  database.wakeUps.onEvent(({ position }) => {
+    last = position;
+  });
+  await append(5);
+  await until('the events have come', async () => last === (await writer.store.lastPosition()));
+  return {
+    database,
+    reconnect: async () => {
+      await db.sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE ${`%listener ${gatewayId}`}`;
+    },
+  };
+}
+
+const saidBy = ({ unusable }: Database) => within(CALM_MS, unusable, () => null);
+
+describe('a database that was replaced by an older copy of itself', () => {
+  it('is reported, because its next events get positions that the gateway has passed', async () => {
+    const { database, reconnect } = await reader();
+    const last = await writer.store.lastPosition();
+    await goBack(3);
+    await reconnect();
+    expect(await saidBy(database)).toContain(`no longer has event ${last}`);
+  });
+
+  it('is reported although other events have taken the positions of the lost ones', async () => {
+    const { database, reconnect } = await reader();
+    await goBack(3);
+    await append(6);
+    await reconnect();
+    expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('is not suspected when only the connection was lost', async () => {
+    const { database, reconnect } = await reader();
+    await reconnect();
+    expect(await saidBy(database)).toBeNull();
+  });
+
+  it('is not suspected when the event that a gateway saw last has been pruned', async () => {
+    const client = createClient(db.address, { name: 'test', maxConnections: 1 });
+    await append(1);
+    const mark = await readLastMark(client);
+    await append(1);
+    await db.sql`DELETE FROM events WHERE position = ${mark.position}`;
+    expect(await hasHistoryUpTo(client, mark)).toBe(true);
+    await goBack(1);
+    expect(await hasHistoryUpTo(client, mark)).toBe(false);
+    await client.close(1_000);
+  });
+});
