@@ -89,19 +89,20 @@ const upload = (path: string, body: Readable, headers: Record<string, string> = 
   headers: { 'x-auth-token': gateway.token, ...headers },
 });
 
+function protocolsOf(name: string) {
+  const { http1, http2 } = route(name);
+  return [
+    ['HTTP/1.1', http1],
+    ['HTTP/2', http2.open],
+  ] as const;
+}
+
 describe.concurrent.each(PROXIES)('%s', (name) => {
   const user = `user-of-${name}`;
-  const protocols = () => {
-    const { http1, http2 } = route(name);
-    return [
-      ['HTTP/1.1', http1],
-      ['HTTP/2', http2.open],
-    ] as const;
-  };
 
   it('passes on uploads without storing them, under any name', async () => {
     await execute(gateway, user, '1');
-    for (const [protocol, open] of protocols()) {
+    for (const [protocol, open] of protocolsOf(name)) {
       const path = `${user}/${encodeURIComponent('größe & 1%2F.bin')}`;
       const { status, text } = await ask(open, upload(path, bytes(MAX_FILE_MIB - 2)));
       expect([200, 201], protocol).toContain(status);
@@ -110,27 +111,6 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
     const { stdout } = await execute(gateway, user, 'import os\nprint(os.listdir())');
     expect(stdout).toContain('größe & 1%2F.bin');
     expect(route(name).proxy.temporaryFiles()).toEqual([]);
-  });
-
-  it("leaves limits of sizes to the gateway, whose errors say which setting it is", async () => {
-    await execute(gateway, user, '1');
-    for (const [protocol, open] of protocols()) {
-      const body = 'x'.repeat((MAX_BODY_MIB + 8) * MIB);
-      const call = await ask(open, { ...graphqlCall(gateway.token, '{ version }'), body });
-      expect(call, protocol).toMatchObject({
-        status: 413,
-        text: expect.stringContaining('(MAX_BODY_BYTES)'),
-      });
-      const mib = MAX_FILE_MIB + 8;
-      for (const length of [{ 'content-length': String(mib * MIB) }, {}]) {
-        const sent = upload(`${user}/b.bin`, bytes(mib), length);
-        const refused = await ask(open, sent);
-        expect(refused, protocol).toMatchObject({
-          status: 413,
-          text: expect.stringContaining('MAX_FILE_BYTES'),
-        });
-      }
-    }
   });
 
   it('passes on each item of output at once, by server-sent events and WebSocket', async () => {
@@ -160,9 +140,9 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
       }),
     );
     for (const { status, body } of streams) {
-      const [first] = (await body.setEncoding('utf8').take(1).toArray()) as string[];
       expect(status).toBe(200);
-      expect(first).toContain('event: next');
+      // Comments may come before the first event.
+      await body.setEncoding('utf8').find((piece: string) => piece.includes('event: next'));
     }
   });
 
@@ -187,16 +167,23 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
     const { proxy, http1, http2 } = route(name);
     const headers = { authorization: `token ${await tokenFor('JUPYTER')}` };
     const path = '/jupyter/api/kernels';
-    const statusOf = async (open: Open, more: object) =>
-      (await ask(open, { path, headers: { ...headers, ...more } })).status;
+    const answerTo = (open: Open, more: object) =>
+      ask(open, { path, headers: { ...headers, ...more } });
     for (const open of [http1, http2.open]) {
-      expect(await statusOf(open, {})).toBe(200);
-      expect(await statusOf(open, { origin: `https://${HOST_NAME}` })).toBe(200);
-      expect(await statusOf(open, { origin: 'https://evil.example' })).toBe(403);
+      expect(await answerTo(open, {})).toMatchObject({ status: 200 });
+      expect(await answerTo(open, { origin: `https://${HOST_NAME}` })).toMatchObject({
+        status: 200,
+      });
+      expect(await answerTo(open, { origin: 'https://evil.example' })).toMatchObject({
+        status: 403,
+      });
     }
-    expect(await statusOf(http1, { host: 'evil.example' })).toBe(403);
+    expect(await answerTo(http1, { host: 'evil.example' })).toMatchObject({ status: 403 });
     for (const page of ['/', '/graphql']) {
-      const { status, text } = await ask(http2.open, { path: page, headers: { accept: 'text/html' } });
+      const { status, text } = await ask(http2.open, {
+        path: page,
+        headers: { accept: 'text/html' },
+      });
       expect(status).toBe(200);
       const files = [...text.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, file = '']) => file);
       expect(files.length).toBeGreaterThan(0);
@@ -216,7 +203,8 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
     };
     const run = promisify(execFile);
     const { stdout } = await run(process.execPath, [CLIENTS, proxy.url], { env });
-    const { e2b, jupyter } = JSON.parse(stdout) as {
+    // JupyterLab's client prints lines of its own before it.
+    const { e2b, jupyter } = JSON.parse(stdout.split('\n').at(-1) ?? '') as {
       readonly e2b: Record<'cell' | 'command', number[]> & { readonly read: string };
       readonly jupyter: { readonly cell: number[]; readonly status: string };
     };
@@ -236,15 +224,38 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
       expect(Number(hours) * 3_600_000).toBeGreaterThan(maxCommandTimeoutMs);
     } else {
       // Caddy has time limits only if they are set.
-      expect(configuration.match(/"[a-z_]*(?:timeout|flush_interval)"/g)).toEqual(['"idle_timeout"']);
+      expect(configuration.match(/"[a-z_]*(?:timeout|flush_interval)"/g)).toEqual([
+        '"idle_timeout"',
+      ]);
     }
   });
 });
 
 describe.each(PROXIES)('%s, alone', (name) => {
+  it('leaves limits of sizes to the gateway, whose errors say which setting it is', async () => {
+    const user = `user-of-${name}`;
+    await execute(gateway, user, '1');
+    for (const [protocol, open] of protocolsOf(name)) {
+      const call = graphqlCall(gateway.token, '{ viewer { tenant } }');
+      const answer = await ask(open, { ...call, body: bytes(MAX_BODY_MIB + 8) });
+      expect(answer, protocol).toMatchObject({
+        status: 413,
+        text: expect.stringContaining('(MAX_BODY_BYTES)'),
+      });
+      const mib = MAX_FILE_MIB + 8;
+      for (const length of [{ 'content-length': String(mib * MIB) }, {}]) {
+        const sent = upload(`${user}/b.bin`, bytes(mib), length);
+        const refused = await ask(open, sent);
+        expect(refused, protocol).toMatchObject({
+          status: 413,
+          text: expect.stringContaining('MAX_FILE_BYTES'),
+        });
+      }
+    }
+  });
+
   it('lets the gateway see when a client leaves that waits for a silent call', async () => {
-    const { http1, http2 } = route(name);
-    for (const open of [http1, http2.open]) {
+    for (const [, open] of protocolsOf(name)) {
       const leave = new AbortController();
       const code = 'import time\ntime.sleep(30)';
       const call = graphqlCall(
@@ -273,9 +284,10 @@ describe('When the gateway is away', () => {
   /** The URLs and headers with tokens that clients of doors use. */
   async function callsWithTokens(): Promise<TlsCall[]> {
     const calls = await Promise.all(
-      HOSTILE_ROWS.map(async ({ door, method, path, headers, body, tokenHeader }) => {
+      HOSTILE_ROWS.map(async ({ door, method, path, headers, tokenHeader }) => {
         const token = await tokenFor(door.toUpperCase());
-        const call = { method, body: JSON.stringify(body) };
+        // The door refuses the body, but only to callers whose token is right.
+        const call = { method, body: '{' };
         const json = { 'content-type': 'application/json', ...headers };
         const referer = `https://${HOST_NAME}/t/${token}${path}`;
         return [
@@ -299,7 +311,8 @@ describe('When the gateway is away', () => {
           ),
         ),
       );
-    expect((await statuses()).filter((status) => status < 300).length).toBeGreaterThan(8);
+    const malformed = (await statuses()).filter((status) => status === 400 || status === 422);
+    expect(malformed.length).toBeGreaterThanOrEqual(2 * HOSTILE_ROWS.length * PROXIES.length * 2);
     await gateway.kill('SIGKILL');
     expect(new Set(await statuses())).toEqual(new Set([502]));
     await gateway.restart();

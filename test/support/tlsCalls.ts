@@ -74,7 +74,14 @@ export function http2Of({ port, certificate }: TlsProxy): Http2 {
   const open: Open = ({ method = 'GET', path, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const stream = session.request(
-        { ':method': method, ':path': path, ...lengthOf(body), ...headers },
+        // By default, Node adds the port, which no browser does for 443.
+        {
+          ':authority': HOST_NAME,
+          ':method': method,
+          ':path': path,
+          ...lengthOf(body),
+          ...headers,
+        },
         { ...(signal && { signal }), endStream: body === undefined },
       );
       stream.on('error', reject);
