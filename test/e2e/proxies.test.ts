@@ -35,6 +35,8 @@ const FAILURES_PER_MINUTE = 5;
 const CALLS_AT_ONCE = 100;
 /** Far more than a proxy that buffers nothing adds, and less than the time between two items. */
 const MAX_DELAY_MS = 180;
+/** `lb_try_duration` */
+const CADDY_WAITS_MS = 5_000;
 const CLIENTS = new URL('../support/clientsOverTls.mjs', import.meta.url).pathname;
 
 interface Route {
@@ -216,17 +218,31 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
     }
   });
 
-  it('has no time limit below that of the longest command', () => {
+  it('has time limits that fit those of the gateway', async () => {
     const { maxCommandTimeoutMs } = loadConfig({});
     const { configuration } = route(name).proxy;
     if (name === 'nginx') {
       const [, hours = ''] = /^ *proxy_read_timeout (\d+)h;$/m.exec(configuration) ?? [];
       expect(Number(hours) * 3_600_000).toBeGreaterThan(maxCommandTimeoutMs);
-    } else {
-      // Caddy has time limits only if they are set.
-      expect(configuration.match(/"[a-z_]*(?:timeout|flush_interval)"/g)).toEqual([
-        '"idle_timeout"',
-      ]);
+      return;
+    }
+    // Caddy has no other time limits than those that are set.
+    const limits = [...configuration.matchAll(/"([a-z_]*(?:timeout|flush_interval))":(\d+)/g)];
+    expect(limits.map(([, limit]) => limit)).toEqual(['idle_timeout']);
+    // `timeout=<seconds>`: the gateway ends an idle connection then, and the proxy must do so before.
+    const kept = (await fetch(`${gateway.url}/livez`)).headers.get('keep-alive') ?? '';
+    expect(Number(limits[0]?.[2]) / 1e9).toBeLessThan(Number(kept.split('=')[1]));
+  });
+
+  it('passes calls on to another gateway if one is away', async () => {
+    const proxy = await startTlsProxy(name, 1, gateway.port);
+    const http2 = http2Of(proxy);
+    try {
+      const calls = Array.from({ length: 12 }, () => ask(http2.open, { path: '/livez' }));
+      for (const { status } of await Promise.all(calls)) expect(status).toBe(200);
+    } finally {
+      http2.close();
+      await proxy.end();
     }
   });
 });
@@ -314,7 +330,10 @@ describe('When the gateway is away', () => {
     const malformed = (await statuses()).filter((status) => status === 400 || status === 422);
     expect(malformed.length).toBeGreaterThanOrEqual(2 * HOSTILE_ROWS.length * PROXIES.length * 2);
     await gateway.kill('SIGKILL');
+    const before = performance.now();
     expect(new Set(await statuses())).toEqual(new Set([502]));
+    // Caddy waits for the gateway.
+    expect(performance.now() - before).toBeGreaterThan(CADDY_WAITS_MS - 500);
     await gateway.restart();
     for (const { http2 } of all)
       expect(await ask(http2.open, { path: '/livez' })).toMatchObject({ status: 200 });

@@ -29,8 +29,11 @@ export type ProxyName = (typeof PROXIES)[number];
 /** The host name of the recipes. The certificate is also for 127.0.0.1. */
 export const HOST_NAME = 'cellhouse.example.com';
 
+const PAGE = 'docs/run/proxy.md';
 const DEBIAN = new URL('../../node_modules/.cache/cellhouse-proxies', import.meta.url).pathname;
 const GATEWAY = '127.0.0.1:3874';
+/** What the page adds to Caddy's recipe for several gateways. */
+const CHECKS = ['health_uri /readyz', 'health_interval 1s'];
 
 export interface TlsProxy {
   /** `https://127.0.0.1:<port>` */
@@ -136,12 +139,9 @@ export async function startTlsProxy(
 }
 
 function recipeOf(name: ProxyName): string {
-  const [recipe, ...more] = fences(
-    name === 'nginx' ? 'nginx' : 'caddyfile',
-    readPage('docs/run/proxy.md'),
-  );
+  const [recipe, ...more] = fences(name === 'nginx' ? 'nginx' : 'caddyfile', readPage(PAGE));
   if (recipe === undefined || more.length > 0)
-    throw new Error(`docs/run/proxy.md must have one recipe for ${name}.`);
+    throw new Error(`${PAGE} must have one recipe for ${name}.`);
   return recipe;
 }
 
@@ -209,12 +209,17 @@ function prepareNginx(recipe: string, { port, places, gateways }: Wanted): Progr
  */
 function prepareCaddy(recipe: string, { port, places, gateways }: Wanted): Program {
   const file = join(places.root, 'Caddyfile');
+  const checks = gateways.length > 1 ? CHECKS : [];
+  for (const line of checks)
+    if (!readPage(PAGE).includes(`\`${line}\``)) throw new Error(`${PAGE} must have: ${line}`);
   const options = ['admin off', 'default_bind 127.0.0.1', 'skip_install_trust'];
   const changed = replaced(recipe.replaceAll('/var/log/caddy', places.logs), {
     [`${HOST_NAME} {`]: `https://:${port} {`,
     [GATEWAY]: gateways.map((gateway) => `127.0.0.1:${gateway}`).join(' '),
   });
-  writeFileSync(file, changed.replace('{\n', `{\n${options.join('\n')}\n`));
+  const tries = 'lb_try_duration 5s';
+  const checked = replaced(changed, { [tries]: [tries, ...checks].join('\n') });
+  writeFileSync(file, checked.replace('{\n', `{\n${options.join('\n')}\n`));
   const words = ['--config', file, '--adapter', 'caddyfile'];
   return {
     path: join(DEBIAN, 'usr/bin/caddy'),
@@ -228,7 +233,7 @@ function replaced(recipe: string, changes: Readonly<Record<string, string>>): st
   let text = recipe;
   for (const [from, to] of Object.entries(changes)) {
     if (text.split(from).length !== 2)
-      throw new Error(`The recipe in docs/run/proxy.md must have this once: ${from}`);
+      throw new Error(`The recipe in ${PAGE} must have this once: ${from}`);
     text = text.replace(from, () => to);
   }
   return text;
