@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { aptInstall } from './aptInstall.mjs';
 import { findProgram } from './findProgram.mjs';
 import { projectRoot } from './projectRoot.mjs';
 import { runCommand } from './runCommand.mjs';
@@ -16,6 +17,8 @@ const FOLDER = join(projectRoot, 'node_modules/.cache/cellhouse-proxies');
  * which take ports 80 and 443 of this machine. Does nothing if they are there already.
  */
 export async function ensureProxies() {
+  // It makes the certificates.
+  if (findProgram('openssl') === null) await aptInstall(['openssl'], 'openssl, for the tests');
   if (existsSync(FOLDER)) return;
   if (findProgram('apt-get') === null) {
     throw new SetupError(
