@@ -187,7 +187,9 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
         headers: { accept: 'text/html' },
       });
       expect(status).toBe(200);
-      const files = [...text.matchAll(/(?:src|href)="(\/[^"]+\.\w+)"/g)].map(([, file = '']) => file);
+      const files = [...text.matchAll(/(?:src|href)="(\/[^"]+\.\w+)"/g)].map(
+        ([, file = '']) => file,
+      );
       expect(files.length).toBeGreaterThan(0);
       for (const file of files) expect((await ask(http2.open, { path: file })).status).toBe(200);
     }
