@@ -7,7 +7,6 @@ import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -29,6 +28,7 @@ export type ProxyName = (typeof PROXIES)[number];
 /** The host name of the recipes. The certificate is also for 127.0.0.1. */
 export const HOST_NAME = 'cellhouse.example.com';
 
+const END_LIMIT_MS = 2_000;
 const PAGE = 'docs/run/proxy.md';
 const DEBIAN = new URL('../../node_modules/.cache/cellhouse-proxies', import.meta.url).pathname;
 const GATEWAY = '127.0.0.1:3874';
@@ -113,7 +113,10 @@ export async function startTlsProxy(
   const end = async () => {
     for (const watcher of watchers) watcher.close();
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    // Caddy waits for calls that are under way.
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_LIMIT_MS);
     await exited;
+    clearTimeout(timer);
     rmSync(places.root, { recursive: true });
   };
   try {
@@ -251,10 +254,8 @@ function accepts(port: number): Promise<boolean> {
 }
 
 function childrenOf(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  return existsSync(path)
-    ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number)
-    : [];
+  const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return pids.split(' ').filter(Boolean).map(Number);
 }
 
 async function freePort(): Promise<number> {
