@@ -22,6 +22,7 @@ export const ALONE = [
 
 /** Files of test/e2e that have few lines but take minutes to run. They begin before all others. */
 export const FIRST = [
+  'proxiesLong.test.ts',
   'agentChecks.test.ts',
   'chaos.test.ts',
   'rollingRestart.test.ts',
@@ -63,6 +64,7 @@ export const LONG = [
   'cgroupV2.test.ts',
   'contenders.test.ts',
   'mcpPatience.test.ts',
+  'proxiesLong.test.ts',
   'soak.test.ts',
   'standby.test.ts',
   'thousandSubscribers.test.ts',

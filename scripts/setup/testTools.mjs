@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { aptInstall } from './aptInstall.mjs';
 import { findProgram } from './findProgram.mjs';
+import { ensureProxies } from './proxies.mjs';
 import { ensureRunsc } from './runsc.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -13,7 +14,7 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/** Installs what only the tests need: a browser, docker with `compose`, gVisor, and what the examples need. */
+/** Installs what only the tests need: a browser, docker with `compose`, gVisor, proxies, and what the examples need. */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));
@@ -27,5 +28,6 @@ export async function ensureTestTools() {
   }
   if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
+  await ensureProxies();
   await ensureRunsc();
 }

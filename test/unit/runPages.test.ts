@@ -83,12 +83,6 @@ describe('docs/run', () => {
     expect(sentences.filter((sentence) => !SOURCE.includes(sentence))).toEqual([]);
   });
 
-  it('the proxy in proxy.md lets uploads of any size through', () => {
-    const [, recipe = ''] = /^```nginx\n([\s\S]*?)^```$/m.exec(page('proxy.md')) ?? [];
-    expect(recipe).toContain('client_max_body_size 0;');
-    expect(recipe).toContain('proxy_request_buffering off;');
-  });
-
   it('has the same figure for the memory of an idle worker as the README and the report of the bench', () => {
     const report = read('bench/RESULTS.md');
     const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];
