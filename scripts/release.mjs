@@ -32,7 +32,7 @@ await runScript(async () => {
 
   await step(`Packing cellhouse-${version}.tgz`, () => makePackage(FOLDER));
   const notices = read('dist', NOTICES_FILE);
-  const inProgram = await npmComponents(notices);
+  const inProgram = npmComponents(notices, JSON.parse(read('package-lock.json')).packages);
   const writeSbom = (name, components) =>
     write(`${name}-${version}.cdx.json`, sbomOf({ name, version, time, components }));
   writeSbom('cellhouse', [...inProgram.bundled, ...inProgram.installed]);
