@@ -287,7 +287,8 @@ async function compose(...words: string[]): Promise<string> {
 async function startMachine() {
   const registry = (await run('npm', ['config', 'get', 'registry'])).stdout.trim();
   const { stdout } = await run('docker', [
-    ...['run', '--detach', '--init', '--label=cellhouse.image=test'],
+    // Privileged, as root of a machine is: the embedded PostgreSQL belongs to another user.
+    ...['run', '--detach', '--init', '--privileged'],
     ...['--publish=127.0.0.1::3874', '--env=HOST=0.0.0.0', '--env=MIN_IDLE_WORKERS=1'],
     ...[`--env=NPM_CONFIG_REGISTRY=${registry}`, `--env=SOCKET_DIR=${socketDir}`],
     `--volume=${engine.places.socket}:/var/run/docker.sock`,
