@@ -6,7 +6,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -84,6 +84,7 @@ describe('npm run release', () => {
         ].sort(),
       );
       await run('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: released });
+      expect(await faultsOfSboms()).toEqual({ cellhouse: null, gateway: null, worker: null });
       expect(namesIn('cellhouse-worker')).toContain('python3-numpy');
       expect(namesIn('cellhouse-gateway')).toEqual(
         expect.arrayContaining(['libc6', 'node', 'graphql']),
@@ -247,6 +248,34 @@ async function release(cwd = clone, ...words: string[]): Promise<void> {
   const { WORKER_IMAGE: _, ...env } = process.env;
   const all = ['scripts/release.mjs', ...words];
   await run(process.execPath, all, { cwd, env, maxBuffer: MAX_OUTPUT_BYTES });
+}
+
+/** The libraries of CycloneDX's own validator. Only this test needs them, so they are installed beside the clone. */
+const VALIDATOR = [
+  '@cyclonedx/cyclonedx-library@10.3.0',
+  'ajv@8.20.0',
+  'ajv-formats@3.0.1',
+  'ajv-formats-draft2019@1.6.1',
+];
+const VALIDATE = `
+  const { Spec, Validation } = require('@cyclonedx/cyclonedx-library');
+  const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
+  const [text] = process.argv.slice(1).map((file) => require('node:fs').readFileSync(file, 'utf8'));
+  validator.validate(text).then((faults) => console.log(JSON.stringify(faults)));`;
+
+/** What is wrong with each SBOM, by the schema of CycloneDX 1.5. Null: nothing. */
+async function faultsOfSboms(): Promise<Record<string, unknown>> {
+  const folder = join(clone, 'release/validator');
+  mkdirSync(folder);
+  const words = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund'];
+  await run('npm', [...words, '--legacy-peer-deps', ...VALIDATOR]);
+  const faults: Record<string, unknown> = {};
+  for (const name of ['cellhouse', 'cellhouse-gateway', 'cellhouse-worker']) {
+    const file = join(released, `${name}-${FIRST}.cdx.json`);
+    const { stdout } = await run(process.execPath, ['-e', VALIDATE, file], { cwd: folder });
+    faults[name.replace('cellhouse-', '')] = JSON.parse(stdout);
+  }
+  return faults;
 }
 
 /** The names of the components of an artefact. */
