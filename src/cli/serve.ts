@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { loadConfig, loadServeConfig } from '../config/config.ts';
 import { startGateway } from '../gateway.ts';
 import {
@@ -9,7 +8,7 @@ import {
 } from '../process/servingProcess.ts';
 
 /** The set-up is no part of the built program, because it also runs before there is one. */
-const SET_UP = fileURLToPath(new URL('../../scripts/setup/setUp.mjs', import.meta.url));
+const SET_UP = new URL('../../scripts/setup/setUp.mjs', import.meta.url).href;
 
 interface SetUp {
   setUpToServe(dataDir: string): Promise<{ workerImage: string }>;
