@@ -200,8 +200,8 @@ const CALL = `
     }),
   }).then((r) => r.json()).then((answer) => console.log(JSON.stringify(answer.data?.execute ?? answer)))`;
 
-/** What npm and Node keep for themselves. */
-const OTHERS = ['/root/.npm'];
+/** What npm keeps for itself, and what is mounted. */
+const OTHERS = ['/root/.npm', '/tmp/node-compile-cache', '/release', '/run/docker.sock'];
 
 /** Makes `clone` a repository of one commit, which has the files of this tree as they are now. */
 function copyTree(): void {
@@ -373,8 +373,9 @@ async function startMachine() {
         .split('\n')
         .filter((line) => line.startsWith('A '))
         .map((line) => line.slice(2));
+      const others = [...OTHERS, socketDir];
       const isTop = (path: string) => !added.some((other) => path.startsWith(`${other}/`));
-      return added.filter((path) => isTop(path) && !OTHERS.some((other) => path.startsWith(other)));
+      return added.filter((path) => isTop(path) && !others.some((other) => path.startsWith(other)));
     },
     remove: () => run('docker', ['rm', '--force', '--volumes', id]),
   };
@@ -395,7 +396,7 @@ function saidBy(child: ChildProcess): () => string {
 function createClient(url: string, token: string) {
   const headers = { 'content-type': 'application/json', 'x-auth-token': token };
   const query = `mutation ($user: String!, $code: String!, $key: String!) {
-    execute(input: { userUuid: $user, code: $code, idempotencyKey: $key }) { status stdout stateLost }
+    execute(input: { userUuid: $user, code: $code, idempotencyKey: $key, timeoutMs: 120000 }) { status stdout stateLost }
   }`;
 
   async function execute(user: string, code: string): Promise<unknown> {
