@@ -11,18 +11,17 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-# Optional: the embedded PostgreSQL, in whose place is a container.
-RUN node scripts/build.mjs && npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+RUN node scripts/build.mjs
 
 FROM ${NODE_IMAGE}
 LABEL cellhouse.image=gateway
 WORKDIR /app
-COPY package.json ./
+COPY package.json LICENSE ./
 COPY migrations migrations
 COPY public public
 COPY scripts scripts
 COPY worker-image worker-image
-COPY --from=build /app/node_modules node_modules
+# Has the packages in it, but not the embedded PostgreSQL, in whose place is a container.
 COPY --from=build /app/dist dist
 # Root, since it makes the workers' socket folders, and whoever may use the engine's socket is root anyway.
 ENV NODE_ENV=production \

@@ -6,14 +6,15 @@ export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
  * Files of test/e2e that run alone: they compare shares of CPU or memory, check that streams end within the second that
- * docs/run/access.md promises, or open thousands of connections. All other files run several at a time
- * (vitest.config.ts).
+ * docs/run/access.md promises, open thousands of connections, or share names of images with another file. All other
+ * files run several at a time (vitest.config.ts).
  */
 export const ALONE = [
   'cgroupV2.test.ts',
   'e2b/gateways.test.ts',
   'fairness.test.ts',
   'fileMemory.test.ts',
+  'release.test.ts',
   'revocation.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',
@@ -65,6 +66,7 @@ export const LONG = [
   'contenders.test.ts',
   'mcpPatience.test.ts',
   'proxiesLong.test.ts',
+  'release.test.ts',
   'soak.test.ts',
   'standby.test.ts',
   'thousandSubscribers.test.ts',

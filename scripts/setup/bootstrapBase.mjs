@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { aptInstall } from './aptInstall.mjs';
 import { runTask } from './engineApi.mjs';
 import { findProgram } from './findProgram.mjs';
+import { projectRoot } from './projectRoot.mjs';
 import { imageLabels } from './pruneImages.mjs';
 import { runCommand } from './runCommand.mjs';
 import { SetupError } from './setupError.mjs';
@@ -29,7 +30,7 @@ const DPKG_EXCLUDES = [
 export async function bootstrapBase({ suite, mirror, sources, image }) {
   if (process.getuid() !== 0) {
     throw new SetupError(
-      'Without an image registry the base image is made by debootstrap, which only root can run. Run this once:\n  sudo node scripts/setup.mjs',
+      `Without an image registry the base image is made by debootstrap, which only root can run. Run this once:\n  sudo node ${join(projectRoot, 'scripts/setup.mjs')}`,
     );
   }
   if (findProgram('debootstrap') === null) {

@@ -23,6 +23,8 @@ const INPUTS = [
   'package-lock.json',
   'scripts/setup/absent.cjs',
   'scripts/setup/bundle.mjs',
+  'scripts/setup/licences',
+  'scripts/setup/notices.mjs',
 ];
 const RECORD = '.inputs-sha256';
 

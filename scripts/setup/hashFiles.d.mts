@@ -3,3 +3,4 @@ export function hashFiles(
   paths: readonly string[],
   options?: { readonly skip?: (path: string) => boolean; readonly salt?: string },
 ): string;
+export function filesBelow(path: string): string[];

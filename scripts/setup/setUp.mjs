@@ -22,14 +22,15 @@ export async function setUp() {
 /**
  * Like {@link setUp}, for a gateway, which can serve existing sessions without an engine. So if no engine can be
  * started, this fails only for an installation that has never served.
+ * @param {string} [dataDir] an absolute path
  * @returns {Promise<{ workerImage: string }>}
  */
-export async function setUpToServe() {
+export async function setUpToServe(dataDir = resolve(process.env.DATA_DIR || '.cellhouse')) {
   await setUpCode();
   try {
     return { workerImage: await ensureWorkers() };
   } catch (e) {
-    if (!(await isEngineAway()) || !mayHaveServed()) throw e;
+    if (!(await isEngineAway()) || !mayHaveServed(dataDir)) throw e;
     console.log(`${e.message}\n\nStarting without it. Existing sessions are served.`);
     return { workerImage: process.env.WORKER_IMAGE || workerImageName() };
   }
@@ -42,8 +43,7 @@ async function isEngineAway() {
 }
 
 /** A guess, because only the gateway can look into the database. */
-function mayHaveServed() {
-  const dataDir = resolve(process.env.DATA_DIR || '.cellhouse');
+function mayHaveServed(dataDir) {
   return Boolean(process.env.DATABASE_URL) || existsSync(join(dataDir, 'gateway-id'));
 }
 

@@ -5,8 +5,10 @@ import { programVersion } from '../process/programVersion.ts';
 
 export const USAGE = `Usage: cellhouse <command>
 
-  serve          start the gateway (npm start also installs and builds what is missing first)
-  down           end everything in this installation: sessions, containers, embedded PostgreSQL
+  start          install and build what is missing (engine, worker image), then start the gateway
+  stop           end everything in this installation: sessions, containers, embedded PostgreSQL
+  serve          only start the gateway; WORKER_IMAGE must be set
+  down           the same as stop
   rebuild        rebuild the projections from the events; gateways may keep serving
   backup         copy the embedded database and the files of DATA_DIR into a new folder, while gateways serve
                  --to FOLDER [--keep N]
@@ -81,8 +83,11 @@ async function runCommand(words: readonly string[]): Promise<void> {
   const command = WITH_ARGUMENTS.find((name) => `${line} `.startsWith(`${name} `)) ?? line;
   const more = words.slice(command.split(' ').length);
   switch (command) {
+    case 'start':
+      return await (await import('./serve.ts')).start();
     case 'serve':
       return await (await import('./serve.ts')).serve();
+    case 'stop':
     case 'down':
       return await (await import('./down.ts')).down();
     case 'rebuild':

@@ -1,6 +1,8 @@
 /** Where the gateway listens, and where it finds its data, the database and the engine. */
 
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { quoted } from '../domain/text.ts';
 import {
   absolutePath,
@@ -48,6 +50,35 @@ function usualDir({ env, uid }: Surroundings): string | null {
   return env.XDG_RUNTIME_DIR ? `${env.XDG_RUNTIME_DIR}/cellhouse` : null;
 }
 
+const DECLARED_DATA_DIR = text({
+  name: 'DATA_DIR',
+  text: "The folder for the gateway's identity, the token and the embedded PostgreSQL. Each running gateway needs its own. The default of an installed release is `/var/lib/cellhouse`, and without root `~/.local/share/cellhouse`.",
+  fallback: '.cellhouse',
+  allowed: 'a path',
+  parse: absolutePath,
+});
+
+/**
+ * In a clone, the default is a folder of the clone. An installed release is called from any folder, and must find the
+ * same one each time. It must not be that of the package, which the next release replaces.
+ */
+const dataDir: Setting<string> = {
+  ...DECLARED_DATA_DIR,
+  unset: (surroundings) =>
+    isInstalled() ? installedDataDir(surroundings) : DECLARED_DATA_DIR.unset(surroundings),
+};
+
+/** Whether this program is a release, which has no sources. In a clone, and in tests of it, they are there. */
+function isInstalled(): boolean {
+  return !existsSync(new URL('../../src', import.meta.url));
+}
+
+/** The folder of an installed release: the system's for root, else one in the user's home. */
+export function installedDataDir({ env, uid }: Surroundings): string {
+  if (uid === 0) return '/var/lib/cellhouse';
+  return join(env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local/share'), 'cellhouse');
+}
+
 export const PLACES = {
   host: text({
     name: 'HOST',
@@ -64,13 +95,7 @@ export const PLACES = {
     max: 65_535,
   }),
   /** An absolute path. */
-  dataDir: text({
-    name: 'DATA_DIR',
-    text: "The folder for the gateway's identity, the token and the embedded PostgreSQL. Each running gateway needs its own.",
-    fallback: '.cellhouse',
-    allowed: 'a path',
-    parse: absolutePath,
-  }),
+  dataDir,
   /** Null: the token is in the file `auth-token`. */
   authToken: optional({
     name: 'AUTH_TOKEN',

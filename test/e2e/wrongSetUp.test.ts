@@ -34,16 +34,28 @@ async function failedStart(settings: Record<string, string>): Promise<string> {
     .join('\n');
 }
 
-it('npm start names the address at which no Docker engine answers, if the installation has never served', async () => {
-  const script = new URL('../../scripts/start.mjs', import.meta.url).pathname;
-  const settings = { DATA_DIR: join(folder, 'none'), DOCKER_HOST: `unix://${folder}/nobody.sock` };
-  const started = promisify(execFile)(process.execPath, [script], {
-    env: { ...env, ...settings },
-  });
-  const words = `No Docker engine answers at ${folder}/nobody.sock (ENOENT)`;
-  await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(words) });
-  expect(existsSync(settings.DATA_DIR)).toBe(false);
-});
+it.each([
+  { command: 'npm start', path: '../../scripts/start.mjs', more: [] },
+  { command: 'cellhouse start', path: '../../dist/cli.js', more: ['start'] },
+])(
+  '$command names the address at which no Docker engine answers, if the installation has never served',
+  async (given) => {
+    const script = new URL(given.path, import.meta.url).pathname;
+    const settings = {
+      DATA_DIR: join(folder, 'none'),
+      DOCKER_HOST: `unix://${folder}/nobody.sock`,
+    };
+    const started = promisify(execFile)(process.execPath, [script, ...given.more], {
+      env: { ...env, ...settings },
+    });
+    const words = `No Docker engine answers at ${folder}/nobody.sock (ENOENT)`;
+    await expect(started).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(words),
+    });
+    expect(existsSync(settings.DATA_DIR)).toBe(false);
+  },
+);
 
 describe('cellhouse serve', () => {
   it('lists every problem of the configuration at once', async () => {

@@ -21,6 +21,7 @@ const MAX_EXAMPLE_LINES = 25;
 const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
+  ['npm install -g ./cellhouse-', 'test/e2e/release.test.ts'],
   ['npm test\n', '.ci/run'],
   ['(umask 077; mkdir -p .cellhouse; docker compose ', 'test/e2e/compose.test.ts'],
   ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],

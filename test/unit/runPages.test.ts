@@ -16,6 +16,7 @@ const SOURCE = ['src', 'scripts', 'worker-image/agent', 'docker-compose.yml'].ma
 /** The start of a command in a fence `sh` -> the test that runs it. Other fences hold what no test runs. */
 const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
+  ['npm install -g ./cellhouse-', 'test/e2e/release.test.ts'],
   ['docker compose ', 'test/e2e/compose.test.ts'],
   ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],

@@ -1,0 +1,2 @@
+/** See package.mjs. */
+export function makePackage(folder: string): Promise<void>;
