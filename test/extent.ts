@@ -65,6 +65,7 @@ export const LONG = [
   'contenders.test.ts',
   'mcpPatience.test.ts',
   'release.test.ts',
+  'service.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
 ];
