@@ -185,7 +185,7 @@ function address(): string {
 
 const READY_POLL_MS = 250;
 /** A server that has ended so often will not come. It need not be awaited to the end of the limit. */
-const HOPELESS_RESTARTS = 4;
+const HOPELESS_RESTARTS = 3;
 
 /** Starts the service anew, with what `current` leads to. Resolves with whether /readyz answers 200 in time. */
 async function restartAndWait(limitMs: number): Promise<boolean> {

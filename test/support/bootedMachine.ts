@@ -133,7 +133,7 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
       '--net',
       '--pid',
       '--root',
-      '--wd=/',
+      '--wdns=/',
     ];
     const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
     const limits = { env, timeout: COMMAND_LIMIT_MS, maxBuffer: 16 * 1024 * 1024 };
