@@ -67,6 +67,7 @@ export const LONG = [
   'mcpPatience.test.ts',
   'proxiesLong.test.ts',
   'release.test.ts',
+  'service.test.ts',
   'soak.test.ts',
   'standby.test.ts',
   'thousandSubscribers.test.ts',

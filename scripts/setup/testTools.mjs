@@ -14,7 +14,10 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/** Installs what only the tests need: a browser, docker with `compose`, gVisor, proxies, and what the examples need. */
+/**
+ * Installs what only the tests need: a browser, docker with `compose`, gVisor, proxies, systemd, and what the examples
+ * need.
+ */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));
@@ -29,5 +32,9 @@ export async function ensureTestTools() {
   if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
   await ensureProxies();
+  if (findProgram('systemd-analyze') === null)
+    await aptInstall(['systemd'], 'systemd, to check the units of the service');
+  if (process.env.CELLHOUSE_TEST_LONG === '1' && findProgram('systemd-nspawn') === null)
+    await aptInstall(['systemd-container'], 'systemd-nspawn, to boot a machine with the service');
   await ensureRunsc();
 }

@@ -9,21 +9,31 @@ import { openInstallation } from '../gateway.ts';
 import { stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { makeDataDir } from '../process/dataDir.ts';
 import { liveGateway, lockDataDir } from '../process/gatewayLock.ts';
+import { parseOptions } from './commandLine.ts';
 
 /** Longer than a gateway needs to drain. */
 const GATEWAY_STOP_TIMEOUT_MS = 15_000;
 const GATEWAY_STOP_POLL_MS = 50;
 
-/** `cellhouse down`: ends everything in this installation. @throws Error if something is left */
-export async function down(): Promise<void> {
+/**
+ * `cellhouse down`: ends everything in this installation.
+ * @param words the arguments after `down`
+ * @throws Error if something is left
+ */
+export async function down(words: readonly string[]): Promise<void> {
+  const options = { 'keep-sessions': { type: 'boolean', default: false } } as const;
+  const keepsSessions = parseOptions(words, { options }).values['keep-sessions'];
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
   await stopGateway(config, logger);
   const hasEmbedded = existsSync(join(config.dataDir, 'postgres'));
-  if (config.databaseUrl !== null || hasEmbedded) await endWorkers(config, logger);
+  if (!keepsSessions && (config.databaseUrl !== null || hasEmbedded))
+    await endWorkers(config, logger);
   if (config.databaseUrl === null) await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
   console.log(
-    'Cellhouse is down: no session, no container, no database process of this installation is left.',
+    keepsSessions
+      ? 'The gateway and the embedded PostgreSQL have ended. Sessions go on in their containers.'
+      : 'Cellhouse is down: no session, no container, no database process of this installation is left.',
   );
 }
 

@@ -9,6 +9,14 @@ export const USAGE = `Usage: cellhouse <command>
   stop           end everything in this installation: sessions, containers, embedded PostgreSQL
   serve          only start the gateway; WORKER_IMAGE must be set
   down           the same as stop
+                 --keep-sessions       only the gateway and the embedded PostgreSQL; sessions go on in their containers
+  service install, service upgrade [FOLDER|PACKAGE]
+                 run the gateway as a service of systemd, as a user of its own, from a copy of this program or of the
+                 named release; upgrade goes back to the former release if the new one is not ready in time
+                 [--ready-within SECONDS] [--no-backup]
+  service run COMMAND
+                 run any of these commands as the service's user, with its settings
+  service remove end everything, and remove the service; data, backups and settings stay
   rebuild        rebuild the projections from the events; gateways may keep serving
   backup         copy the embedded database and the files of DATA_DIR into a new folder, while gateways serve
                  --to FOLDER [--keep N]
@@ -63,11 +71,14 @@ const WITH_ARGUMENTS: readonly string[] = [
   'auditor',
   'backup',
   'doors',
+  'down',
   'environment',
   'forget',
   'mcp',
   'prune',
   'restore',
+  'service',
+  'stop',
   'token',
 ];
 
@@ -89,7 +100,7 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await (await import('./serve.ts')).serve();
     case 'stop':
     case 'down':
-      return await (await import('./down.ts')).down();
+      return await (await import('./down.ts')).down(more);
     case 'rebuild':
       return await (await import('./rebuild.ts')).rebuild();
     case 'backup':
@@ -104,6 +115,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await (await import('./environment.ts')).environment(more);
     case 'forget':
       return await (await import('./forget.ts')).forget(more);
+    case 'service':
+      return await (await import('./service.ts')).service(more);
     case 'token':
       return await (await import('./token.ts')).token(more);
     case 'mcp':

@@ -20,6 +20,7 @@ const RUN_BY = [
   ['docker compose ', 'test/e2e/compose.test.ts'],
   ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
+  ['cellhouse service ', 'test/e2e/service.test.ts'],
   ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
 ] as const;
 

