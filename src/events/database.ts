@@ -15,6 +15,14 @@ export interface DatabaseDeps {
   readonly newId: NewId;
 }
 
+/** How often PostgreSQL has failed this gateway since its start. For /metrics. */
+export interface DatabaseFaults {
+  /** Attempts to commit that failed, and were made again. */
+  commitRetries: number;
+  /** Rounds in which the leases could not be renewed. */
+  leaseRenewalFailures: number;
+}
+
 export type TokenReads = Pick<TokenQueries, 'changedTokens' | 'validTokens'>;
 
 export interface Database {
@@ -33,6 +41,7 @@ export interface Database {
    * old for it.
    */
   readonly outdated: Promise<string>;
+  readonly faults: Readonly<DatabaseFaults>;
   /**
    * One cheap round trip, for readiness checks.
    * @throws Error if the database does not answer within PING_TIMEOUT_MS

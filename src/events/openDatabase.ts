@@ -15,7 +15,7 @@ import {
   type DatabaseAddress,
   pauseBetween,
 } from './connection/client.ts';
-import type { Database, DatabaseDeps } from './database.ts';
+import type { Database, DatabaseDeps, DatabaseFaults } from './database.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { createFirstUse } from './migrations/firstUse.ts';
 import { migrate, type Release, readRelease, watchCompatibility } from './migrations/migrate.ts';
@@ -101,6 +101,7 @@ function assemble(
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
   const freshOutputs = createFreshOutputs();
+  const faults: DatabaseFaults = { commitRetries: 0, leaseRenewalFailures: 0 };
   const store = createEventStore({
     commits,
     reads,
@@ -109,12 +110,14 @@ function assemble(
     logger,
     onCommitted,
     freshOutputs,
+    faults,
   });
   const leases = createLeases({
     client: clients.leases,
     gatewayId,
     version: release.version,
     logger,
+    faults,
   });
   const { onWaiting } = wakeUps;
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, onWaiting, logger });
@@ -140,6 +143,7 @@ function assemble(
     firstUse: withRetries(createFirstUse(reads, closing.signal), patience),
     tokenReads: createTokenQueries(clients.tokens),
     outdated: compatibility.outdated,
+    faults,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {
         throw new Error(`The database has not answered for ${PING_TIMEOUT_MS} ms.`);

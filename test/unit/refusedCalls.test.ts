@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { RefusedCalls } from '../../src/events/queries/countQueries.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createRefusals, type Refusals } from '../../src/service/access/refusals.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:30.000Z');
@@ -24,6 +25,7 @@ beforeEach(() => {
       },
     },
     () => now,
+    newId,
   );
 });
 const sum = () => recorded.flat().reduce((total, { count }) => total + count, 0);
