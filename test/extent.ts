@@ -63,6 +63,7 @@ export const LONG = [
   'cgroupV2.test.ts',
   'contenders.test.ts',
   'mcpPatience.test.ts',
+  'monitoring.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',
 ];

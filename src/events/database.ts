@@ -1,5 +1,6 @@
 /** One value that gives access to everything durable. {@link openDatabase} (openDatabase.ts) makes it. */
 import type { Logger } from 'pino';
+import type { DatabaseFaults } from '../domain/databaseFaults.ts';
 import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
 import type { FirstUse } from './migrations/firstUse.ts';
@@ -13,14 +14,6 @@ export interface DatabaseDeps {
   readonly gatewayId: GatewayId;
   readonly logger: Logger;
   readonly newId: NewId;
-}
-
-/** How often PostgreSQL has failed this gateway since its start. For /metrics. */
-export interface DatabaseFaults {
-  /** Attempts to commit that failed, and were made again. */
-  commitRetries: number;
-  /** Rounds in which the leases could not be renewed. */
-  leaseRenewalFailures: number;
 }
 
 export type TokenReads = Pick<TokenQueries, 'changedTokens' | 'validTokens'>;

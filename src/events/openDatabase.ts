@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
+import type { DatabaseFaults } from '../domain/databaseFaults.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import {
@@ -15,7 +16,7 @@ import {
   type DatabaseAddress,
   pauseBetween,
 } from './connection/client.ts';
-import type { Database, DatabaseDeps, DatabaseFaults } from './database.ts';
+import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { createFirstUse } from './migrations/firstUse.ts';
 import { migrate, type Release, readRelease, watchCompatibility } from './migrations/migrate.ts';

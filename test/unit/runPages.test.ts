@@ -20,6 +20,7 @@ const RUN_BY = [
   ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
   ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
+  ['promtool check config ', 'test/int/monitoring.test.ts'],
 ] as const;
 
 /** Variables that other programs read. */

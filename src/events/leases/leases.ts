@@ -10,10 +10,10 @@
  */
 
 import type { Logger } from 'pino';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { GatewayId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { DatabaseFaults } from '../database.ts';
 import type { Cursor } from '../store/eventStore.ts';
 
 export interface Leases {

@@ -2,13 +2,14 @@
  * The event store: groups commits of concurrent calls, and sends each group as one statement. A commit passes these steps
  * in the order of this file: it is prepared, waits in the queue, is taken into a group, and is sent with it.
  */
+
 import type { Logger } from 'pino';
 import { within } from '../../async/within.ts';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { NewId, WorkerId } from '../../domain/ids.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
 import { type Client, pauseBetween } from '../connection/client.ts';
-import type { DatabaseFaults } from '../database.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { COMMIT_SQL, type CommitResult, commitParameters } from './commitParameters.ts';
 import { commitError, isRefusal, isTransient } from './databaseErrors.ts';

@@ -3,12 +3,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditStatus } from '../../domain/auditHead.ts';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import type { EgressTotals } from '../../domain/egress.ts';
 import type { DomainEvent } from '../../domain/events.ts';
 import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
-import type { DatabaseFaults } from '../../events/database.ts';
 import type { MetricsView } from '../../service/pool/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';

@@ -81,7 +81,7 @@ export type MetricsView =
  * How long `/metrics` waits for the database. Without this limit, Prometheus would get nothing while the database is
  * away: it waits for 10 s, and queries are repeated for 30 s.
  */
-const DATABASE_LIMIT_MS = 3_000;
+const DATABASE_LIMIT_MS = 2_000;
 
 type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'>;
 
