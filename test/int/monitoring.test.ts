@@ -74,10 +74,10 @@ const CASES: Readonly<
     after: 10,
   },
   CellhouseCallersWaiting: { input: becomes('cellhouse_waiting_requests', 0, 1), after: 5 },
-  CellhouseWorkerWaitSlow: { input: slows('cellhouse_worker_wait_seconds', '1'), after: 6 },
+  CellhouseWorkerWaitSlow: { input: slows('cellhouse_worker_wait_seconds', '1'), after: 5 },
   CellhouseExecutionsSlowToStart: {
     input: slows('cellhouse_execution_queue_seconds', '5'),
-    after: 6,
+    after: 5,
   },
   CellhouseWorkersLost: { input: rises('cellhouse_workers_lost_total'), after: 0 },
   CellhouseAuditHeadsDiffer: { input: becomes('cellhouse_audit_heads_differing', 0, 1), after: 0 },
@@ -187,7 +187,7 @@ describe('the dashboard', () => {
     for (const panel of graphs) {
       expect(panel, panel.title).toMatchObject({
         description: expect.stringMatching(/\.$/),
-        datasource: { type: 'prometheus', uid: '${datasource}' },
+        datasource: { type: 'prometheus', uid: expect.stringMatching(/^\$\{datasource\}$/) },
         fieldConfig: { defaults: { unit: expect.stringMatching(/^\w+$/) } },
       });
       expect(panel.targets?.length).toBeGreaterThan(0);

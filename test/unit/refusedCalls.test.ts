@@ -54,9 +54,11 @@ describe('refused calls', () => {
     await refusals.close();
     await refusals.close();
     expect(recorded[2]).toMatchObject([{ minute: new Date('2026-01-02T03:05:00.000Z') }]);
-    expect(Object.fromEntries(refusals.totals)).toEqual({
-      ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1 },
+    expect(Object.fromEntries(refusals.totals)).toMatchObject({
+      ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1, NOT_FOUND: 1, INTERNAL: 0 },
     });
+    refusals.newErrorId();
+    expect(refusals.totals.get('INTERNAL')).toBe(1);
   });
 
   it('that could not be recorded are recorded later, each once', async () => {

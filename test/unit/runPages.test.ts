@@ -24,7 +24,7 @@ const RUN_BY = [
 ] as const;
 
 /** Variables that other programs read. */
-const FOREIGN = ['NODE_EXTRA_CA_CERTS', 'ANN_TOKEN'];
+const FOREIGN = ['NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'ANN_TOKEN'];
 
 /** Pages with tables of messages, and how many messages they have at least. */
 const MESSAGES = [
