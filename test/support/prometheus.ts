@@ -8,12 +8,12 @@ import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { until } from '../../testkit/until.ts';
 
 const FOLDER = new URL('../../monitoring/', import.meta.url).pathname;
-export const monitoringFile = (name: string) => readFileSync(join(FOLDER, name), 'utf8');
+const monitoringFile = (name: string) => readFileSync(join(FOLDER, name), 'utf8');
 
 /** Longer than a gateway waits for its database before it answers a scrape without the pool's numbers. */
 const SCRAPE_INTERVAL = '4s';
 /** The range that stands for all ranges of the rules: long enough for a rate, short enough to see an alert resolved. */
-export const TEST_RANGE = '20s';
+const TEST_RANGE = '20s';
 
 interface Series {
   readonly metric: Readonly<Record<string, string>>;
