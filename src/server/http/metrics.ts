@@ -291,7 +291,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const registry = new Registry();
   addBuildInfo(registry, deps.version);
   const setPool = addPool(registry);
-  const setUp = addDatabase(registry, deps.databaseFaults);
+  const setDatabaseUp = addDatabase(registry, deps.databaseFaults);
   const ended = createExecutionMetrics(registry);
   const countFault = createFaultMetrics(registry);
   const offEvents = deps.onOwnEvent((event) => {
@@ -311,7 +311,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     text: async (principal) => {
       const view = await deps.service.metrics(principal);
       if (view.of === 'tenant') return await tenantMetrics(view);
-      setUp(view.pool !== null);
+      setDatabaseUp(view.pool !== null);
       setPool(view);
       return `${await registry.metrics()}\n${await deps.processMetrics()}`;
     },
