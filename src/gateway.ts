@@ -45,7 +45,7 @@ import {
   type TokenCache,
   watchTokens,
 } from './service/access/tokenCache.ts';
-import { createFinishWaiters, onOwnEnds } from './service/execute/finishWaiters.ts';
+import { createFinishWaiters, onOwnEvents } from './service/execute/finishWaiters.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
 import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';
@@ -252,7 +252,7 @@ export function composeService(
   const now = () => new Date();
   const clock = () => performance.now();
   const uses = createTokenUses(database.queries, now);
-  const refusals = createRefusals(database.queries, now);
+  const refusals = createRefusals(database.queries, now, newId);
   const tokenCache = createTokenCache({ ...database, uses, now, clock });
   let stopWatching = () => {};
   let stopRecording = async () => {};
@@ -340,13 +340,21 @@ export function composeServer(
     config,
     version: programVersion(),
     service,
-    doors: createDoors(config.doors, { logger, newId, now: () => new Date(), settings: config }),
+    doors: createDoors(config.doors, {
+      logger,
+      newId,
+      newErrorId: refusals.newErrorId,
+      now: () => new Date(),
+      settings: config,
+    }),
     tokenCache,
     sessionKeys,
     refusals,
     token: deps.token(),
     readiness: () => readiness(database, pool),
-    onExecutionEnded: (listener) => onOwnEnds(database, listener),
+    onOwnEvent: (listener) => onOwnEvents(database, listener),
+    onClaimed: pool.onClaimed,
+    databaseFaults: database.faults,
     messageCounts: () => deps.messageCounts,
     egressTotals: () => deps.egress?.totals ?? null,
     outputFollowers: () => deps.sharedOutput.count,

@@ -68,6 +68,7 @@ export const LONG = [
   'proxiesLong.test.ts',
   'release.test.ts',
   'service.test.ts',
+  'monitoring.test.ts',
   'soak.test.ts',
   'standby.test.ts',
   'thousandSubscribers.test.ts',

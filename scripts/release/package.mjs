@@ -12,6 +12,7 @@ const COMMITTED = [
   'README.md',
   'SECURITY.md',
   'migrations',
+  'monitoring',
   'public',
   'schema.graphql',
   'scripts/setup',

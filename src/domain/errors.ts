@@ -1,38 +1,40 @@
 /** Every `extensions.code` that a caller can get. `src/schema/errorCode.ts` says what to do about each. */
-export type ErrorCode =
-  | 'UNAUTHENTICATED'
-  | 'FORBIDDEN'
-  | 'BAD_USER_INPUT'
-  | 'POOL_INITIALIZING'
-  | 'POOL_EXHAUSTED'
-  | 'QUEUE_FULL'
-  | 'IDEMPOTENCY_CONFLICT'
-  | 'NOT_FOUND'
-  | 'SESSION_ENDED'
-  | 'SESSION_OPTIONS_DIFFER'
-  | 'ENVIRONMENT_NOT_READY'
-  | 'CONTEXT_LIMIT'
-  | 'CONTEXT_FAILED'
-  | 'INPUT_OUT_OF_ORDER'
-  | 'INPUT_CLOSED'
-  | 'INPUT_LIMIT'
-  | 'QUOTA_EXCEEDED'
-  | 'WORKER_START_FAILED'
-  | 'DATABASE_UNAVAILABLE'
-  | 'SHUTTING_DOWN'
-  | 'FILE_NOT_FOUND'
-  | 'FILE_ACCESS_DENIED'
-  | 'IS_A_DIRECTORY'
-  | 'NOT_A_DIRECTORY'
-  | 'NOT_A_FILE'
-  | 'FILE_EXISTS'
-  | 'FILE_TOO_LARGE'
-  | 'NO_SPACE'
-  | 'PRECONDITION_FAILED'
-  | 'FILE_TIMEOUT'
-  | 'FILES_BUSY'
-  | 'FILES_UNAVAILABLE'
-  | 'INTERNAL';
+export const ERROR_CODES = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'POOL_INITIALIZING',
+  'POOL_EXHAUSTED',
+  'QUEUE_FULL',
+  'IDEMPOTENCY_CONFLICT',
+  'NOT_FOUND',
+  'SESSION_ENDED',
+  'SESSION_OPTIONS_DIFFER',
+  'ENVIRONMENT_NOT_READY',
+  'CONTEXT_LIMIT',
+  'CONTEXT_FAILED',
+  'INPUT_OUT_OF_ORDER',
+  'INPUT_CLOSED',
+  'INPUT_LIMIT',
+  'QUOTA_EXCEEDED',
+  'WORKER_START_FAILED',
+  'DATABASE_UNAVAILABLE',
+  'SHUTTING_DOWN',
+  'FILE_NOT_FOUND',
+  'FILE_ACCESS_DENIED',
+  'IS_A_DIRECTORY',
+  'NOT_A_DIRECTORY',
+  'NOT_A_FILE',
+  'FILE_EXISTS',
+  'FILE_TOO_LARGE',
+  'NO_SPACE',
+  'PRECONDITION_FAILED',
+  'FILE_TIMEOUT',
+  'FILES_BUSY',
+  'FILES_UNAVAILABLE',
+  'INTERNAL',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** `retryAfterMs` of an error whose cause is gone soon, in ms: a transfer ends, a worker starts, a gateway takes over. */
 export const RETRY_AFTER_MS = 1_000;

@@ -9,8 +9,10 @@ export interface MessageCounts {
   invalid: number;
   /** Frames of types that the gateway has no use for. */
   ignored: number;
+  /** Attempts to store messages that failed, and were made again. */
+  storeRetries: number;
 }
 
 export function createMessageCounts(): MessageCounts {
-  return { connections: 0, delivered: 0, duplicates: 0, invalid: 0, ignored: 0 };
+  return { connections: 0, delivered: 0, duplicates: 0, invalid: 0, ignored: 0, storeRetries: 0 };
 }

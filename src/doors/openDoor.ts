@@ -161,6 +161,8 @@ export interface DoorDeps {
   readonly settings: DoorSettings;
   readonly logger: Logger;
   readonly newId: NewId;
+  /** The id of an unexpected error, for the log entry and for the caller. Each is counted. */
+  readonly newErrorId: () => string;
   readonly now: () => Date;
 }
 

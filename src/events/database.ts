@@ -1,5 +1,6 @@
 /** One value that gives access to everything durable. {@link openDatabase} (openDatabase.ts) makes it. */
 import type { Logger } from 'pino';
+import type { DatabaseFaults } from '../domain/databaseFaults.ts';
 import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
 import type { FirstUse } from './migrations/firstUse.ts';
@@ -33,6 +34,7 @@ export interface Database {
    * changed it so that this release is too old, or it was replaced by an older copy of itself.
    */
   readonly unusable: Promise<string>;
+  readonly faults: Readonly<DatabaseFaults>;
   /**
    * One cheap round trip, for readiness checks.
    * @throws Error if the database does not answer within PING_TIMEOUT_MS

@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import { closeAll } from '../async/closeAll.ts';
 import { within } from '../async/within.ts';
+import type { DatabaseFaults } from '../domain/databaseFaults.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import {
@@ -102,6 +103,7 @@ function assemble(
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
   const freshOutputs = createFreshOutputs();
+  const faults: DatabaseFaults = { commitRetries: 0, leaseRenewalFailures: 0 };
   const store = createEventStore({
     commits,
     reads,
@@ -110,12 +112,14 @@ function assemble(
     logger,
     onCommitted,
     freshOutputs,
+    faults,
   });
   const leases = createLeases({
     client: clients.leases,
     gatewayId,
     version: release.version,
     logger,
+    faults,
   });
   const { onWaiting } = wakeUps;
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, onWaiting, logger });
@@ -141,6 +145,7 @@ function assemble(
     firstUse: withRetries(createFirstUse(reads, closing.signal), patience),
     tokenReads: createTokenQueries(clients.tokens),
     unusable: Promise.race([compatibility.outdated, wakeUps.historyLost]),
+    faults,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {
         throw new Error(`The database has not answered for ${PING_TIMEOUT_MS} ms.`);

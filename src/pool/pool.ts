@@ -75,6 +75,11 @@ export interface Pool {
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim: Supply['claim'];
+  /**
+   * Calls `listener` after each successful claim, with the time from the call to its end in ms. Returns a function that
+   * removes it.
+   */
+  onClaimed(listener: (waitedMs: number) => void): () => void;
   /** See {@link agentOf}. */
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
   /** Asks a kernel of a worker, whichever gateway holds the worker. Null: there is no answer. Never throws. */
@@ -137,6 +142,7 @@ export function createPool(deps: PoolDeps): Pool {
   const changed = () => {
     for (const listener of listeners) listener();
   };
+  const claimListeners = new Set<(waitedMs: number) => void>();
   const closing = new AbortController();
   const parts = wire(deps, changed, closing.signal);
   const { heldWorkers, supply, upkeep, ending } = parts;
@@ -164,7 +170,16 @@ export function createPool(deps: PoolDeps): Pool {
       supply.workerIdle();
       supply.workerMissing();
     },
-    claim: supply.claim,
+    claim: async (...claim) => {
+      const askedAt = performance.now();
+      const claimed = await supply.claim(...claim);
+      for (const listener of claimListeners) listener(performance.now() - askedAt);
+      return claimed;
+    },
+    onClaimed: (listener) => {
+      claimListeners.add(listener);
+      return () => claimListeners.delete(listener);
+    },
     agentOf: (worker) => agentOf(parts.asking, worker),
     askKernel: (worker, asked) => askKernel(parts.asking, worker, asked),
     featuresOf: parts.features.of,

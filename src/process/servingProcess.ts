@@ -1,7 +1,7 @@
 /** The process of `cellhouse serve`: its stop signals, how its V8 collects and optimizes, and its metrics. */
 
-import { setFlagsFromString } from 'node:v8';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { messageOf } from '../domain/errors.ts';
 
 // Handles SIGINT and SIGTERM. One Ctrl-C can arrive twice within a millisecond: from the terminal to the process group,
@@ -97,5 +97,10 @@ const LOOP_RESOLUTION_MS = 20;
 export function createProcessMetrics(): () => Promise<string> {
   const register = new Registry();
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LOOP_RESOLUTION_MS });
+  new Gauge({
+    name: 'cellhouse_heap_limit_bytes',
+    help: 'How large the heap of V8 may become. Beyond it, the process ends.',
+    registers: [register],
+  }).set(getHeapStatistics().heap_size_limit);
   return () => register.metrics();
 }

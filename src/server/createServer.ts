@@ -14,7 +14,6 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import { v7 } from 'uuid';
 import type { Config } from '../config/config.ts';
 import type { OpenDoor } from '../doors/openDoor.ts';
 import type { Refusals } from '../service/access/refusals.ts';
@@ -121,7 +120,9 @@ export interface ServerDeps
   extends Pick<
     MetricsDeps,
     | 'version'
-    | 'onExecutionEnded'
+    | 'onOwnEvent'
+    | 'onClaimed'
+    | 'databaseFaults'
     | 'messageCounts'
     | 'processMetrics'
     | 'auditStatus'
@@ -168,7 +169,8 @@ interface Handlers {
 function createHandlers(deps: HandlersDeps): Handlers {
   const { config, version, service, inFlight, isStopping, logger } = deps;
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
-  const errorMask = createErrorMask({ logger, newErrorId: v7 });
+  const { newErrorId } = deps.refusals;
+  const errorMask = createErrorMask({ logger, newErrorId });
   const graphql = createGraphqlHttp({ version, service, errorMask, limits: config, logger });
   const clock = () => performance.now();
   const ofKeys = { maxGood: MAX_GOOD_KEYS, maxAddresses: MAX_ADDRESSES_OF_KEYS };
@@ -193,7 +195,7 @@ function createHandlers(deps: HandlersDeps): Handlers {
     ...shared,
     authenticateKey,
     fileCounts,
-    newErrorId: v7,
+    newErrorId,
   });
   const metrics = createMetrics({
     ...deps,
@@ -214,13 +216,14 @@ function createHandlers(deps: HandlersDeps): Handlers {
     service,
     cors: createCors(corsOrigins, FILES_CORS),
     counts: fileCounts,
-    newErrorId: v7,
+    newErrorId,
   });
   const staticFiles = createStaticFiles();
   const isOriginAllowed = createOriginCheck(corsOrigins);
   return {
     onRequest: createHttpRoutes({
       ...deps,
+      newErrorId,
       authenticate,
       addressOf,
       graphqlRoute,

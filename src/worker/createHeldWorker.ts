@@ -298,6 +298,7 @@ interface WorkerWriterDeps extends HeldWorkerDeps {
 function createWorkerWriter(
   {
     store,
+    messageCounts,
     logger,
     followers,
     session,
@@ -320,6 +321,7 @@ function createWorkerWriter(
   const writer = createWriter(
     {
       store,
+      messageCounts,
       logger,
       stored: () => ({ session: session.state, context: contexts.get }),
       addStopped: (batch) => addStopped(stopping, batch),

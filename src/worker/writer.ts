@@ -12,6 +12,7 @@ import { messageOf } from '../domain/errors.ts';
 import { type Execution, queueOf } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
+import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { Session } from '../domain/session.ts';
 import {
   ConcurrencyError,
@@ -180,6 +181,7 @@ const CONFLICT_DELAY_MS = 20;
 
 export interface WriterDeps {
   readonly store: EventStore;
+  readonly messageCounts: Pick<MessageCounts, 'storeRetries'>;
   readonly logger: Logger;
   readonly stored: () => StoredWorker;
   /** Adds the ends of the executions that the batch stops ({@link addStopped}). */
@@ -319,7 +321,10 @@ async function storeUntilDone(
     if (error instanceof FencedError) {
       stopped.abort();
       deps.onFenced();
-    } else deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+    } else {
+      deps.messageCounts.storeRetries += 1;
+      deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+    }
     return RETRY_DELAY_MS;
   });
 }

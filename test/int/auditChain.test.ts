@@ -92,6 +92,15 @@ describe('the audit keeper', () => {
     expect(await verifyChain(db.address, [])).toMatchObject({ events: 608, findings: [] });
   });
 
+  it('reports how many are not sealed also while sealing fails', async () => {
+    await db.sql`ALTER FUNCTION cellhouse_seal RENAME TO mislaid_seal`;
+    await addHistory(gateway);
+    const { keeper } = keep(gateway, newDataDir());
+    await until('the status says so', async () => keeper.status().unsealedEvents === 7, LIMIT_MS);
+    await db.sql`ALTER FUNCTION mislaid_seal RENAME TO cellhouse_seal`;
+    await until('the status follows', async () => keeper.status().unsealedEvents === 0, LIMIT_MS);
+  });
+
   it('seals in one gateway only, and in another once the first has released the lease', async () => {
     const other = await db.open();
     const first = keep(gateway, newDataDir());

@@ -62,7 +62,7 @@ async function start(hasEnded = false) {
   };
   const name = (path: string) => path.slice(1);
   const server = await startEnvd(
-    (call) => serveRpc(call, { logger, newId }, methods, name(call.call.path)),
+    (call) => serveRpc(call, { logger, newErrorId: newId }, methods, name(call.call.path)),
     { hasEnded: async () => hasEnded },
   );
   return { ...server, logged, gone, sent };

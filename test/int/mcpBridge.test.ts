@@ -36,6 +36,7 @@ async function startGateway(parts: Parameters<typeof memoryService>[0] = {}, por
     settings: loadConfig({ SOCKET_DIR: '/run/x' }),
     logger: pino({ level: 'silent' }),
     newId,
+    newErrorId: newId,
     now: () => new Date(),
   };
   const makeServer = createServerMaker(deps.settings);

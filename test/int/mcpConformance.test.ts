@@ -28,6 +28,7 @@ const deps = {
   settings: loadConfig({ SOCKET_DIR: '/run/x' }),
   logger: pino({ level: 'silent' }),
   newId,
+  newErrorId: newId,
   now: () => new Date(),
 };
 

@@ -32,6 +32,7 @@ async function start(
     settings: loadConfig({ SOCKET_DIR: '/run/x', ...settings }),
     logger: pino({ level: 'warn' }, { write: (line) => void log.push(line) }),
     newId,
+    newErrorId: newId,
     now: () => new Date(),
   });
   const { tokenCache } = tokensFor({ mine: 'mcp' }, users);

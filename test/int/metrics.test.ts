@@ -3,13 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { DomainEvent } from '../../src/domain/events.ts';
 import type { ExecutionEnd } from '../../src/domain/execution.ts';
 import { createProcessMetrics } from '../../src/process/servingProcess.ts';
 import { tenantMetrics } from '../../src/server/http/metrics.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
-import { memoryService } from '../support/memoryService.ts';
+import { memoryService, POOL_STATUS } from '../support/memoryService.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { type Families, parsePrometheus } from '../support/prometheusText.ts';
 import { startServingGateway } from '../support/serviceGateways.ts';
@@ -57,6 +58,27 @@ function histogram(families: Families, name: string, le: string) {
   };
 }
 
+/** A server that a test tells what happens. */
+async function startListening() {
+  const onEvent: ((event: DomainEvent) => void)[] = [];
+  const onClaim: ((waitedMs: number) => void)[] = [];
+  const into =
+    <T>(list: T[]) =>
+    (listener: T) => {
+      list.push(listener);
+      return () => undefined;
+    };
+  const { origin } = await startTransport(memoryService(), {
+    onOwnEvent: into(onEvent),
+    onClaimed: into(onClaim),
+  });
+  return {
+    origin,
+    happens: (event: DomainEvent) => onEvent.forEach((tell) => void tell(event)),
+    claimed: (waitedMs: number) => onClaim.forEach((tell) => void tell(waitedMs)),
+  };
+}
+
 describe('/metrics', () => {
   it('needs the token', async () => {
     const { origin } = await startTransport(memoryService());
@@ -79,21 +101,15 @@ describe('/metrics', () => {
   });
 
   it('counts executions, and how long they waited and ran', async () => {
-    const listeners: ((end: ExecutionEnd) => void)[] = [];
-    const { origin } = await startTransport(memoryService(), {
-      onExecutionEnded: (listener) => {
-        listeners.push(listener);
-        return () => undefined;
-      },
-    });
+    const { origin, happens } = await startListening();
+    const tell = (data: ExecutionEnd) =>
+      happens({ type: 'ExecutionFinished', data } as DomainEvent);
     expect(value(await scrape(origin), 'cellhouse_executions_total', { status: 'TIMEOUT' })).toBe(
       0,
     );
-    for (const tell of listeners) {
-      tell({ status: 'OK', queuedMs: 4, runMs: 20 });
-      tell({ status: 'OK', queuedMs: 250, runMs: 2_000 });
-      tell({ status: 'CANCELLED', queuedMs: 7_200_000, runMs: null });
-    }
+    tell({ status: 'OK', queuedMs: 4, runMs: 20 });
+    tell({ status: 'OK', queuedMs: 250, runMs: 2_000 });
+    tell({ status: 'CANCELLED', queuedMs: 7_200_000, runMs: null });
     const told = await scrape(origin);
     expect(value(told, 'cellhouse_executions_total', { status: 'OK' })).toBe(2);
     expect(value(told, 'cellhouse_executions_total', { status: 'CANCELLED' })).toBe(1);
@@ -112,6 +128,48 @@ describe('/metrics', () => {
       sum: expect.closeTo(7_202.274),
       atMost: 2,
     });
+  });
+
+  it('counts lost workers, failed builds and waits for workers', async () => {
+    const { origin, happens, claimed } = await startListening();
+    const at = new Date().toISOString();
+    happens({
+      type: 'WorkerLost',
+      data: { at, reason: 'container-died', exitCode: 137, detail: null },
+    } as unknown as DomainEvent);
+    happens({ type: 'EnvironmentBuildFailed', data: { at, failure: '', lastLines: '' } });
+    happens({ type: 'WorkerRemoved', data: { at } });
+    claimed(20);
+    claimed(3_000);
+    const told = await scrape(origin);
+    expect(value(told, 'cellhouse_workers_lost_total')).toBe(1);
+    expect(value(told, 'cellhouse_environment_build_failures_total')).toBe(1);
+    expect(histogram(told, 'cellhouse_worker_wait_seconds', '0.025')).toEqual({
+      count: 2,
+      sum: expect.closeTo(3.02),
+      atMost: 1,
+    });
+  });
+
+  it('without the database, says so, and has no numbers of the pool', async () => {
+    let isAway = false;
+    const { origin } = await startTransport(
+      memoryService({
+        metrics: async () => ({
+          of: 'installation',
+          pool: isAway ? null : POOL_STATUS,
+          degradation: { reason: 'disk-full', message: '', since: new Date() },
+        }),
+      }),
+    );
+    expect(value(await scrape(origin), 'cellhouse_database_up')).toBe(1);
+    isAway = true;
+    const told = await scrape(origin);
+    expect(value(told, 'cellhouse_database_up')).toBe(0);
+    expect(value(told, 'cellhouse_pool_degraded', { reason: 'disk-full' })).toBe(1);
+    expect(value(told, 'cellhouse_commit_retries_total')).toBe(8);
+    const ofPool = ['workers', 'workers_max', 'workers_idle_min', 'waiting_requests'];
+    for (const name of ofPool) expect(told.get(`cellhouse_${name}`)?.samples).toEqual([]);
   });
 
   it('has the metrics that docs/run/metrics.md lists, and no others', async () => {
@@ -140,7 +198,7 @@ describe('/metrics', () => {
     const start = () =>
       startTransport(memoryService(), {
         processMetrics,
-        onExecutionEnded: () => {
+        onOwnEvent: () => {
           listening += 1;
           return () => {
             listening -= 1;

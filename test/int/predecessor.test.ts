@@ -41,7 +41,13 @@ async function start(
     ...parts,
   });
   const { logger, config: settings } = serverDeps(service);
-  const doors = createDoors(['predecessor'], { logger, newId, now: () => new Date(), settings });
+  const doors = createDoors(['predecessor'], {
+    logger,
+    newId,
+    newErrorId: newId,
+    now: () => new Date(),
+    settings,
+  });
   const { tokenCache } = tokensFor({ other: 'mcp', wide: null, ann: null }, { ann: 'ann' });
   const started = await startTransport(service, { doors, tokenCache });
   const ask = async (path: string, body?: unknown, headers: Record<string, string> = AUTH) => {

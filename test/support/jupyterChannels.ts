@@ -68,7 +68,13 @@ export async function startChannels() {
   };
   const log: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void log.push(line) });
-  const door = createJupyterDoor({ settings, logger, newId, now: () => new Date() });
+  const door = createJupyterDoor({
+    settings,
+    logger,
+    newId,
+    newErrorId: newId,
+    now: () => new Date(),
+  });
   const { tokenCache } = tokensFor({ mine: 'jupyter', other: 'jupyter' });
   const started = await startTransport(service, { doors: [door], tokenCache });
   return {

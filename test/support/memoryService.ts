@@ -51,7 +51,7 @@ export function memoryService(given: MemoryParts = {}): Service {
   const operations: Operations = {
     ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
-    metrics: async () => ({ of: 'installation', pool: POOL_STATUS }),
+    metrics: async () => ({ of: 'installation', pool: POOL_STATUS, degradation: null }),
     answer: (_principal, advice) => createAnswer(reads, advice, maxResponseBytes),
     ...parts,
     execute: (principal, request) =>

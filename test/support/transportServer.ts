@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
+import { newId } from '../../src/process/newId.ts';
 import {
   createServer,
   type GatewayServer,
@@ -53,7 +54,8 @@ const SERVER_CONFIG: Config = {
 export interface TransportOptions {
   readonly config?: Partial<Config>;
   readonly readiness?: () => Promise<Readiness>;
-  readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
+  readonly onOwnEvent?: ServerDeps['onOwnEvent'];
+  readonly onClaimed?: ServerDeps['onClaimed'];
   readonly processMetrics?: ServerDeps['processMetrics'];
   readonly tokenCache?: ServerDeps['tokenCache'];
   readonly doors?: ServerDeps['doors'];
@@ -69,6 +71,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     token: TOKEN,
     refusals: {
       add: () => {},
+      newErrorId: newId,
       totals: new Map(),
       recordSome: async () => {},
       close: async () => {},
@@ -80,7 +83,9 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     },
     sessionKeys: { holderOf: async () => null, signerOf: async () => null },
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
-    onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
+    onOwnEvent: options.onOwnEvent ?? (() => () => undefined),
+    onClaimed: options.onClaimed ?? (() => () => undefined),
+    databaseFaults: { commitRetries: 8, leaseRenewalFailures: 9 },
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     outputFollowers: () => 0,
     egressTotals: () => ({

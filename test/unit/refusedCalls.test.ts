@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { RefusedCalls } from '../../src/events/queries/countQueries.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createRefusals, type Refusals } from '../../src/service/access/refusals.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:30.000Z');
@@ -24,6 +25,7 @@ beforeEach(() => {
       },
     },
     () => now,
+    newId,
   );
 });
 const sum = () => recorded.flat().reduce((total, { count }) => total + count, 0);
@@ -52,9 +54,11 @@ describe('refused calls', () => {
     await refusals.close();
     await refusals.close();
     expect(recorded[2]).toMatchObject([{ minute: new Date('2026-01-02T03:05:00.000Z') }]);
-    expect(Object.fromEntries(refusals.totals)).toEqual({
-      ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1 },
+    expect(Object.fromEntries(refusals.totals)).toMatchObject({
+      ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1, NOT_FOUND: 1, INTERNAL: 0 },
     });
+    refusals.newErrorId();
+    expect(refusals.totals.get('INTERNAL')).toBe(1);
   });
 
   it('that could not be recorded are recorded later, each once', async () => {

@@ -1,6 +1,8 @@
 /** How the writer of a worker's output goes on after a failure. Tests in test/int check what it stores. */
+
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Output } from '../../src/domain/output.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { addOutput, ENDED_WORKER } from '../../src/worker/batch.ts';
@@ -24,6 +26,7 @@ it('a batch that must be read again is stored, although the database is away mea
         return { states: [] };
       },
     },
+    messageCounts: createMessageCounts(),
     logger: pino({ level: 'silent' }),
     stored: () => ENDED_WORKER,
     addStopped: async () => [],
@@ -56,6 +59,7 @@ it('a batch is stored although the channel could not be resumed at first', async
         return { states: [] };
       },
     },
+    messageCounts: createMessageCounts(),
     logger: pino({ level: 'silent' }),
     stored: () => ENDED_WORKER,
     addStopped: async () => [],

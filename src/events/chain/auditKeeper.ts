@@ -40,7 +40,8 @@ interface AuditKeeperDeps {
 
 export interface AuditKeeper {
   /**
-   * `unsealedEvents` was counted in the last round, at most SEAL_INTERVAL_MS ago if the database answers.
+   * `unsealedEvents` was counted after the last round, at most SEAL_INTERVAL_MS ago if the database answers, and also if
+   * the round failed.
    * `differingHeads` was counted at most POLL_INTERVAL_MS before that.
    */
   status(): AuditStatus;
@@ -63,16 +64,23 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
     if (!leases.isHeld(AUDIT_LEASE)) await leases.acquire(AUDIT_LEASE);
     await sealAll(queries, { gatewayId, pauses: PAGE_PAUSES, isOver, signal });
     await headKeeping.pollIfDue();
+  }
+
+  async function count(): Promise<void> {
     unsealedEvents = await queries.unsealedEvents();
+  }
+
+  function report(error: unknown): void {
+    if (signal.aborted) return;
+    const details = { error: messageOf(error) };
+    logger.error(details, 'a round of the audit chain failed; the next one tries again');
   }
 
   async function keep(): Promise<void> {
     while (!signal.aborted) {
-      await round().catch((error: unknown) => {
-        if (signal.aborted) return;
-        const details = { error: messageOf(error) };
-        logger.error(details, 'a round of the audit chain failed; the next one tries again');
-      });
+      await round().catch(report);
+      if (signal.aborted) return;
+      await count().catch(report);
       await pause(deps.sealIntervalMs ?? SEAL_INTERVAL_MS, signal);
     }
   }

@@ -10,6 +10,7 @@
  */
 
 import type { Logger } from 'pino';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { GatewayId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
@@ -189,6 +190,7 @@ interface LeasesDeps {
   /** The schema version that this gateway knows. */
   readonly version: number;
   readonly logger: Logger;
+  readonly faults: Pick<DatabaseFaults, 'leaseRenewalFailures'>;
 }
 
 interface Held {
@@ -240,7 +242,7 @@ export function createLeases(deps: LeasesDeps): Leases {
 }
 
 /** The leases that this gateway has taken, and their renewal. */
-function createHeldLeases({ client, gatewayId, logger }: LeasesDeps) {
+function createHeldLeases({ client, gatewayId, logger, faults }: LeasesDeps) {
   const held = new Map<string, Held>();
   const listeners = new Set<(name: string) => void>();
   let renewing: Promise<void> | null = null;
@@ -265,6 +267,7 @@ function createHeldLeases({ client, gatewayId, logger }: LeasesDeps) {
       }
     } catch (error: unknown) {
       // The next renewal shows which leases were lost. Until then, the epochs keep this gateway from writing.
+      faults.leaseRenewalFailures += 1;
       logger.warn({ err: error }, 'Leases could not be renewed; trying again');
     }
   }

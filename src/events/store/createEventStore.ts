@@ -2,8 +2,10 @@
  * The event store: groups commits of concurrent calls, and sends each group as one statement. A commit passes these steps
  * in the order of this file: it is prepared, waits in the queue, is taken into a group, and is sent with it.
  */
+
 import type { Logger } from 'pino';
 import { within } from '../../async/within.ts';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { NewId, WorkerId } from '../../domain/ids.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
@@ -31,6 +33,7 @@ interface EventStoreDeps {
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
   readonly freshOutputs: FreshOutputs;
+  readonly faults: Pick<DatabaseFaults, 'commitRetries'>;
 }
 
 interface ClosableEventStore extends EventStore {
@@ -47,8 +50,8 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
 
   /** The result is null for a commit that was not sent, because its asker's token has ended or could not be checked. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
-    const { commits: client, logger, freshOutputs } = deps;
-    const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };
+    const { commits: client, logger, freshOutputs, faults } = deps;
+    const sending = { client, gatewayId, quotaCounts, logger, faults, closing: closing.signal };
     const { result, committed } = await sendGroup(group, sending);
     if (result === null) return group.map(() => null);
     const outcomes = toCommitted(committed, result, gatewayId);
@@ -347,6 +350,7 @@ interface SendGroupDeps {
   readonly gatewayId: string;
   readonly quotaCounts: QuotaCounts;
   readonly logger: Logger;
+  readonly faults: Pick<DatabaseFaults, 'commitRetries'>;
   /** Aborted when the store is closing. */
   readonly closing: AbortSignal;
 }
@@ -368,7 +372,7 @@ interface SentGroup {
  */
 async function sendGroup(
   group: readonly PreparedCommit[],
-  { client, gatewayId, quotaCounts, logger, closing }: SendGroupDeps,
+  { client, gatewayId, quotaCounts, logger, faults, closing }: SendGroupDeps,
 ): Promise<SentGroup> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
@@ -398,6 +402,7 @@ async function sendGroup(
         if (waitedMs > (closing.aborted ? CLOSING_RETRY_LIMIT_MS : COMMIT_RETRY_LIMIT_MS)) {
           throw new DatabaseAwayError(waitedMs, { cause: error });
         }
+        faults.commitRetries += 1;
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
         await pauseBetween(attempt, closing);
       } else if (isRepeated && !wasRefusedOnRepeat) {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
-import { refusalOf } from '../../service/refusal.ts';
+import { internalRefusal, refusalOf } from '../../service/refusal.ts';
 import type { DoorRoute } from '../doors/doorRoute.ts';
 import { type AddressOf, type Authenticate, isRefusal, tokenIn } from './authenticate.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
@@ -29,6 +29,7 @@ export interface HttpRoutesDeps {
   readonly authenticate: Authenticate;
   readonly addressOf: AddressOf;
   readonly isStopping: () => boolean;
+  readonly newErrorId: () => string;
   readonly logger: Logger;
 }
 
@@ -37,7 +38,7 @@ export function createHttpRoutes(
   deps: HttpRoutesDeps,
 ): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
-    route(deps, req, res).catch((err: unknown) => fail(deps.logger, err, req, res));
+    route(deps, req, res).catch((err: unknown) => fail(deps, err, req, res));
   };
 }
 
@@ -74,7 +75,12 @@ async function serveMetrics(
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);
 }
 
-function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerResponse): void {
+function fail(
+  { logger, newErrorId }: HttpRoutesDeps,
+  err: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+): void {
   // The client disconnected. That is no error of the gateway, and nobody can receive an answer.
   if (req.destroyed && !req.complete) {
     logger.debug({ err }, 'A client went away.');
@@ -84,9 +90,10 @@ function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerRes
     refuse(req, res, refusalOf(err));
     return;
   }
-  logger.error({ err, path: pathOf(req) }, 'Answering a request failed.');
+  const errorId = newErrorId();
+  logger.error({ err, errorId, path: pathOf(req) }, 'Answering a request failed.');
   if (res.headersSent) res.destroy();
-  else refuse(req, res, { status: 500, code: 'INTERNAL', message: 'Internal error' });
+  else refuse(req, res, internalRefusal(errorId));
 }
 
 /** The path without its query and without one trailing slash. */

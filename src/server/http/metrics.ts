@@ -3,10 +3,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditStatus } from '../../domain/auditHead.ts';
+import type { DatabaseFaults } from '../../domain/databaseFaults.ts';
 import type { EgressTotals } from '../../domain/egress.ts';
+import type { DomainEvent } from '../../domain/events.ts';
 import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
-import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import type { MetricsView } from '../../service/pool/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
@@ -45,7 +47,7 @@ function addAccess(registry: Registry, { failedLogins, refusals }: AccessCounts)
   });
   new Counter({
     name: 'cellhouse_refused_calls_total',
-    help: 'Calls that were refused, by code.',
+    help: 'Calls that were refused, by code, and those that failed (INTERNAL).',
     labelNames: ['code'],
     registers,
     collect() {
@@ -144,8 +146,7 @@ const NONE_ENDED: Readonly<Record<EndStatus, 0>> = {
 /** Counts executions that ended, and their times. @returns a function that counts one execution */
 function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) => void {
   const registers = [registry];
-  const histogram = (name: string, help: string) =>
-    new Histogram({ name, help, buckets: BUCKETS_S, registers });
+  const histogram = (name: string, help: string) => newHistogram(registry, name, help);
   const ended = new Counter({
     name: 'cellhouse_executions_total',
     help: 'Executions whose end this gateway recorded, by status.',
@@ -173,8 +174,41 @@ function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) => void
   };
 }
 
+function newHistogram(registry: Registry, name: string, help: string): Histogram {
+  return new Histogram({ name, help, buckets: BUCKETS_S, registers: [registry] });
+}
+
+/** Counts what has ended badly without a caller. @returns a function that counts an event, if it is one of these */
+function createFaultMetrics(registry: Registry): (event: DomainEvent) => void {
+  const counter = (name: string, help: string) =>
+    new Counter({ name, help, registers: [registry] });
+  const lost = counter(
+    'cellhouse_workers_lost_total',
+    'Workers that ended although nobody asked for it, as this gateway recorded.',
+  );
+  const failed = counter(
+    'cellhouse_environment_build_failures_total',
+    'Builds of environments that failed, as this gateway recorded.',
+  );
+  return ({ type }) => {
+    if (type === 'WorkerLost') lost.inc();
+    if (type === 'EnvironmentBuildFailed') failed.inc();
+  };
+}
+
+/** Measures how long calls wait for a worker. @returns a function that stops this */
+function addClaims(registry: Registry, onClaimed: MetricsDeps['onClaimed']): () => void {
+  const wait = newHistogram(
+    registry,
+    'cellhouse_worker_wait_seconds',
+    'How long calls waited until they had a worker. Calls that got none are refused calls.',
+  );
+  return onClaimed((waitedMs) => wait.observe(waitedMs / MS_PER_S));
+}
+
 // The metrics that `/metrics` shows to a token of one tenant: only numbers of that tenant.
 
+type InstallationView = Extract<MetricsView, { readonly of: 'installation' }>;
 type TenantView = Extract<MetricsView, { readonly of: 'tenant' }>;
 
 /** In Prometheus' text format. */
@@ -224,11 +258,11 @@ export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
   /** The version of this program. */
   readonly version: string;
   readonly service: Pick<Service, 'metrics'>;
-  /**
-   * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
-   * listener.
-   */
-  readonly onExecutionEnded: (listener: (end: ExecutionEnd) => void) => () => void;
+  /** Calls the listener with each event that this gateway has recorded. Returns a function that removes the listener. */
+  readonly onOwnEvent: (listener: (event: DomainEvent) => void) => () => void;
+  /** Calls the listener with the time, in ms, that a call has waited for its worker. Returns as `onOwnEvent` does. */
+  readonly onClaimed: (listener: (waitedMs: number) => void) => () => void;
+  readonly databaseFaults: Readonly<DatabaseFaults>;
   readonly messageCounts: () => Readonly<MessageCounts>;
   /** Counts of files that were uploaded and downloaded, by `/files/` and by doors. */
   readonly fileCounts: () => Readonly<FileCounts>;
@@ -257,7 +291,14 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const registry = new Registry();
   addBuildInfo(registry, deps.version);
   const setPool = addPool(registry);
-  const offEnded = deps.onExecutionEnded(createExecutionMetrics(registry));
+  const setDatabaseUp = addDatabase(registry, deps.databaseFaults);
+  const ended = createExecutionMetrics(registry);
+  const countFault = createFaultMetrics(registry);
+  const offEvents = deps.onOwnEvent((event) => {
+    if (event.type === 'ExecutionFinished') ended(event.data);
+    countFault(event);
+  });
+  const offClaims = addClaims(registry, deps.onClaimed);
   addMessages(registry, deps.messageCounts);
   addConnections(registry, deps.connections);
   addFiles(registry, deps.fileCounts);
@@ -270,17 +311,19 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     text: async (principal) => {
       const view = await deps.service.metrics(principal);
       if (view.of === 'tenant') return await tenantMetrics(view);
-      setPool(view.pool);
+      setDatabaseUp(view.pool !== null);
+      setPool(view);
       return `${await registry.metrics()}\n${await deps.processMetrics()}`;
     },
     close: () => {
-      offEnded();
+      offEvents();
+      offClaims();
       loop.close();
     },
   };
 }
 
-/** The value is always 1, as usual for a metric that only has labels. */
+/** The version, whose value is always 1, as usual for a metric that only has labels, and the clock. */
 function addBuildInfo(registry: Registry, version: string): void {
   new Gauge({
     name: 'cellhouse_build_info',
@@ -288,10 +331,59 @@ function addBuildInfo(registry: Registry, version: string): void {
     labelNames: ['version'],
     registers: [registry],
   }).set({ version }, 1);
+  new Gauge({
+    name: 'cellhouse_clock_seconds',
+    help: 'The clock of the gateway, in seconds since 1970.',
+    registers: [registry],
+    collect() {
+      this.set(Date.now() / MS_PER_S);
+    },
+  });
 }
 
-/** @returns a function that sets these metrics to the pool's current status */
-function addPool(registry: Registry): (status: PoolStatus) => void {
+/** @returns a function that sets whether the database answers */
+function addDatabase(
+  registry: Registry,
+  faults: Readonly<DatabaseFaults>,
+): (isUp: boolean) => void {
+  const up = new Gauge({
+    name: 'cellhouse_database_up',
+    help: 'Whether PostgreSQL has answered this scrape.',
+    registers: [registry],
+  });
+  addCount(
+    registry,
+    'cellhouse_commit_retries_total',
+    'Attempts to commit that failed, and were made again.',
+    () => faults.commitRetries,
+  );
+  addCount(
+    registry,
+    'cellhouse_lease_renewal_failures_total',
+    'Rounds in which the leases of this gateway could not be renewed.',
+    () => faults.leaseRenewalFailures,
+  );
+  return (isUp) => up.set(Number(isUp));
+}
+
+/** A counter whose value is counted elsewhere, by code that knows nothing of metrics. */
+function addCount(registry: Registry, name: string, help: string, read: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read());
+    },
+  });
+}
+
+/**
+ * @returns a function that sets these metrics to the pool's current status. Without a status, only the reason of a
+ * degradation stays: old numbers would look like present ones
+ */
+function addPool(registry: Registry): (view: InstallationView) => void {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const workers = new Gauge({
@@ -315,11 +407,15 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
     labelNames: ['reason'],
     registers,
   });
-  return (status) => {
+  return ({ pool: status, degradation }) => {
+    for (const reason of Object.keys(DEGRADATION_REASONS))
+      degraded.set({ reason }, Number(degradation?.reason === reason));
+    for (const labelled of [workers, ofEnvironments]) labelled.reset();
+    for (const number of [max, idleMin, waiting]) number.remove();
+    if (status === null) return;
     workers.set({ state: 'starting' }, status.startingWorkers);
     workers.set({ state: 'idle' }, status.idleWorkers);
     workers.set({ state: 'busy' }, status.busyWorkers);
-    ofEnvironments.reset();
     for (const { name, version, ...numbers } of status.environments) {
       const labels = { environment: name, version };
       ofEnvironments.set({ ...labels, state: 'starting' }, numbers.startingWorkers);
@@ -329,30 +425,30 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
     max.set(status.maxTotalWorkers);
     idleMin.set(status.minIdleWorkers);
     waiting.set(status.waitingRequests);
-    for (const reason of Object.keys(DEGRADATION_REASONS))
-      degraded.set({ reason }, Number(status.degradation?.reason === reason));
   };
 }
 
-/** Messages are counted where they arrive, by code that knows nothing of metrics. Here the counts are only reported. */
 function addMessages(registry: Registry, counts: MetricsDeps['messageCounts']): void {
   const registers = [registry];
-  new Counter({
-    name: 'cellhouse_worker_connections_total',
-    help: 'Connections made to workers.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(counts().connections);
-    },
-  });
+  addCount(
+    registry,
+    'cellhouse_worker_connections_total',
+    'Connections made to workers.',
+    () => counts().connections,
+  );
+  addCount(
+    registry,
+    'cellhouse_store_retries_total',
+    'Attempts to store messages of workers that failed, and were made again.',
+    () => counts().storeRetries,
+  );
   new Counter({
     name: 'cellhouse_worker_messages_total',
     help: 'Messages from workers: delivered, sent again and dropped (duplicates), not understood (invalid; some of these are delivered as a gap), of types that concern nobody (ignored).',
     labelNames: ['fate'],
     registers,
     collect() {
-      const { connections: _, ...messages } = counts();
+      const { connections: _, storeRetries: __, ...messages } = counts();
       this.reset();
       for (const [fate, count] of Object.entries(messages)) this.inc({ fate }, count);
     },

@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import { repeat } from '../../async/repeat.ts';
 import { within } from '../../async/within.ts';
+import { ERROR_CODES, type ErrorCode } from '../../domain/errors.ts';
 import type { RefusedCalls } from '../../events/queries/countQueries.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { isUndone } from '../../events/store/databaseErrors.ts';
@@ -11,21 +12,24 @@ import { isUndone } from '../../events/store/databaseErrors.ts';
 const MAX_KEYS_PER_MINUTE = 4_096;
 const MS_PER_MINUTE = 60_000;
 
-/** The codes that say what a caller may not do. */
-const COUNTED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
+/** The codes that say what a caller may not do. The audit counts only these. */
+const AUDITED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
 
 export interface Refusals extends Counted {
-  /** Counts the refusal if its code is in {@link COUNTED}. @param token null: unknown */
-  add(token: string | null, operation: string, code: string): void;
-  /** The number of counted refusals since the start, by code. */
-  readonly totals: ReadonlyMap<string, number>;
+  /** Counts the refusal; for the audit, too, if its code is in {@link AUDITED}. @param token null: unknown */
+  add(token: string | null, operation: string, code: ErrorCode): void;
+  /** The id of an unexpected error, for the log entry and for the caller. Counts the error as INTERNAL. */
+  newErrorId(): string;
+  /** The number of refusals since the start, for every code. */
+  readonly totals: ReadonlyMap<ErrorCode, number>;
 }
 
 export function createRefusals(
   queries: Pick<Queries, 'recordRefusedCalls'>,
   now: () => Date,
+  newId: () => string,
 ): Refusals {
-  const totals = new Map([...COUNTED].map((code) => [code, 0]));
+  const totals = new Map(ERROR_CODES.map((code) => [code, 0]));
   let counts = new Map<string, RefusedCalls>();
   let minute = 0;
   /** The keys of this minute. */
@@ -41,6 +45,10 @@ export function createRefusals(
     const row = { minute: new Date(minute), token, operation, code, count: 0 };
     counts.set(key, row);
     return row;
+  }
+
+  function total(code: ErrorCode): void {
+    totals.set(code, (totals.get(code) ?? 0) + 1);
   }
 
   async function record(): Promise<void> {
@@ -62,11 +70,15 @@ export function createRefusals(
   return {
     totals,
     add: (token, operation, code) => {
-      if (!COUNTED.has(code)) return;
-      totals.set(code, (totals.get(code) ?? 0) + 1);
+      total(code);
+      if (!AUDITED.has(code)) return;
       const present = Math.floor(now().getTime() / MS_PER_MINUTE) * MS_PER_MINUTE;
       if (present !== minute) [minute, keys] = [present, new Set()];
       rowOf(token ?? 'unknown', operation, code).count += 1;
+    },
+    newErrorId: () => {
+      total('INTERNAL');
+      return newId();
     },
     recordSome: record,
     close: record,

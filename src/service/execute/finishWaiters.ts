@@ -1,12 +1,7 @@
 /** Waits for the ends of executions, and for their beginnings, whichever gateway records them. */
 import { within } from '../../async/within.ts';
-import type { RecordedEvent } from '../../domain/events.ts';
-import {
-  type Execution,
-  type ExecutionEnd,
-  type ExecutionEvent,
-  evolveExecution,
-} from '../../domain/execution.ts';
+import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Database } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
@@ -149,15 +144,14 @@ function hasBegun({ startedAt, finishedAt }: Execution): boolean {
 }
 
 /**
- * Calls `listener` with each execution whose end this gateway has recorded. Returns a function that removes the
- * listener. Ends that other gateways recorded are left out, so that the sum of all gateways' counts is right.
+ * Calls `listener` with each event that this gateway has recorded. Returns a function that removes the listener. Events
+ * that other gateways recorded are left out, so that the sum of all gateways' counts is right.
  */
-export function onOwnEnds(
+export function onOwnEvents(
   { gatewayId, wakeUps }: Pick<Database, 'gatewayId' | 'wakeUps'>,
-  listener: (end: ExecutionEnd) => void,
+  listener: (event: DomainEvent) => void,
 ): () => void {
   return wakeUps.onEvent(({ event, metadata }) => {
-    if (metadata.gatewayId === gatewayId && event.type === 'ExecutionFinished')
-      listener(event.data);
+    if (metadata.gatewayId === gatewayId) listener(event);
   });
 }

@@ -1,6 +1,8 @@
 /** The pool as callers see it: the numbers of workers, now or as they change, and the numbers of `/metrics`. */
-import type { PoolStatus, VisibleStatus } from '../../domain/poolStatus.ts';
+import { within } from '../../async/within.ts';
+import type { PoolDegradation, PoolStatus, VisibleStatus } from '../../domain/poolStatus.ts';
 import { singleUser } from '../../domain/users.ts';
+import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 import { pullIterator } from '../output/sharedOutput.ts';
 import { type Principal, sees, seesAllTenants } from '../principal.ts';
 import type { QuotaView } from '../quotas/quotas.ts';
@@ -60,7 +62,12 @@ type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config' 
 
 /** The numbers that `/metrics` shows: those of this gateway and the pool, or only those of one tenant. */
 export type MetricsView =
-  | { readonly of: 'installation'; readonly pool: PoolStatus }
+  | {
+      readonly of: 'installation';
+      /** Null: the database has not answered within {@link DATABASE_LIMIT_MS}. */
+      readonly pool: PoolStatus | null;
+      readonly degradation: PoolDegradation | null;
+    }
   | {
       readonly of: 'tenant';
       readonly openSessions: number;
@@ -70,6 +77,12 @@ export type MetricsView =
       readonly quotas: readonly QuotaView[];
     };
 
+/**
+ * How long `/metrics` waits for the database. Without this limit, Prometheus would get nothing while the database is
+ * away: it waits for 10 s, and queries are repeated for 30 s.
+ */
+const DATABASE_LIMIT_MS = 2_000;
+
 type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'>;
 
 /** The numbers that the principal may see. An operator sees all of them; others see those of their tenant. */
@@ -78,7 +91,14 @@ export async function metrics(
   principal: Principal,
 ): Promise<MetricsView> {
   const { tenant } = principal;
-  if (seesAllTenants(principal)) return { of: 'installation', pool: await pool.status() };
+  if (seesAllTenants(principal)) {
+    const status = pool.status().catch(nullIfAway);
+    return {
+      of: 'installation',
+      pool: await within(DATABASE_LIMIT_MS, status, () => null),
+      degradation: pool.degradation,
+    };
+  }
   const { queued, running } = await database.queries.unfinishedOfTenant(tenant);
   return {
     of: 'tenant',
@@ -88,4 +108,9 @@ export async function metrics(
     runningExecutions: running,
     quotas: await quotas.views(tenant, null),
   };
+}
+
+function nullIfAway(error: unknown): null {
+  if (error instanceof DatabaseAwayError) return null;
+  throw error;
 }

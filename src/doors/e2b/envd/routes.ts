@@ -127,7 +127,7 @@ const NO_STORE = { 'Cache-Control': 'no-store' };
  */
 async function serveUnary(
   sandbox: SandboxCall,
-  deps: Pick<DoorDeps, 'logger' | 'newId'>,
+  deps: Pick<DoorDeps, 'logger' | 'newErrorId'>,
   method: Unary | undefined,
 ): Promise<void> {
   const { req, res, readBytes } = sandbox.call;
@@ -160,7 +160,7 @@ const DEFAULT_KEEPALIVE_MS = 90_000;
  */
 async function serveStream(
   sandbox: SandboxCall,
-  deps: Pick<DoorDeps, 'logger' | 'newId'>,
+  deps: Pick<DoorDeps, 'logger' | 'newErrorId'>,
   method: ServerStream | undefined,
 ): Promise<void> {
   const { req, res, readBytes } = sandbox.call;
@@ -218,7 +218,7 @@ const KINDS: Readonly<Record<string, RpcMethod['kind']>> = {
  */
 export async function serveRpc(
   sandbox: SandboxCall,
-  deps: Pick<DoorDeps, 'logger' | 'newId'>,
+  deps: Pick<DoorDeps, 'logger' | 'newErrorId'>,
   methods: RpcMethods,
   name: string,
 ): Promise<void> {

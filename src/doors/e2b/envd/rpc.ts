@@ -197,13 +197,12 @@ export async function goneOf(
 /** The error for the caller. An unexpected error is logged and masked. */
 export function rpcErrorOf(
   error: unknown,
-  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  { logger, newErrorId }: Pick<DoorDeps, 'logger' | 'newErrorId'>,
 ): RpcError {
   if (error instanceof RpcError) return error;
   if (error instanceof DomainError) {
     return new RpcError(CODES[error.code] ?? 'internal', error.message, { cause: error });
   }
-  const newErrorId: () => string = newId;
   const errorId = newErrorId();
   logger.error({ err: error, errorId, door: 'e2b' }, 'Answering a call of envd failed.');
   return new RpcError('internal', `Internal error (${errorId}).`, { cause: error });

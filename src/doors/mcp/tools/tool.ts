@@ -36,7 +36,7 @@ function toolSchema<Of extends z.ZodType>(
  * entry.
  */
 async function withToolErrors(
-  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  { logger, newErrorId }: Pick<DoorDeps, 'logger' | 'newErrorId'>,
   tool: string,
   work: () => Promise<CallToolResult>,
 ): Promise<CallToolResult> {
@@ -44,7 +44,7 @@ async function withToolErrors(
     return await work();
   } catch (error: unknown) {
     if (error instanceof DomainError) return failed(textOf(error));
-    const errorId = newId();
+    const errorId = newErrorId();
     logger.error({ err: error, errorId, tool }, 'A tool failed.');
     return failed(
       `INTERNAL: Internal error ${errorId}. Whether the call had an effect is not known.`,
@@ -58,7 +58,7 @@ async function withToolErrors(
  * @throws ProtocolError
  */
 export async function withMaskedErrors<T>(
-  { logger, newId }: Pick<DoorDeps, 'logger' | 'newId'>,
+  { logger, newErrorId }: Pick<DoorDeps, 'logger' | 'newErrorId'>,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -67,7 +67,7 @@ export async function withMaskedErrors<T>(
     if (error instanceof ProtocolError) throw error;
     if (error instanceof DomainError)
       throw new ProtocolError(ProtocolErrorCode.InternalError, textOf(error));
-    const errorId = newId();
+    const errorId = newErrorId();
     logger.error({ err: error, errorId }, 'Reading a resource failed.');
     throw new ProtocolError(ProtocolErrorCode.InternalError, `Internal error ${errorId}`);
   }
