@@ -53,7 +53,8 @@ export async function poolOfEngine(
   return requirePoolEngine(known, engine, address);
 }
 
-function noEngine(address: string, cause: unknown): Error {
+/** The error if no engine answers at `address`. Its message is for the operator. */
+export function noEngine(address: string, cause: unknown): Error {
   return new Error(
     `The Docker engine at ${address} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
     { cause },
