@@ -183,7 +183,7 @@ async function removeLeft(runtime: Runtime, poolId: PoolId): Promise<void> {
 
 /** Removes the folders that only doctor has made, if nothing else is in them. */
 async function removeFolders(socketDir: string, poolId: PoolId): Promise<void> {
-  const ofPool = dirname(socketFolder(socketDir, { poolId, workerId: '' as WorkerId }));
+  const ofPool = dirname(socketFolder(socketDir, { poolId, workerId: newId<WorkerId>() }));
   for (const folder of [ofPool, socketDir])
     await rmdir(folder).catch((error: unknown) => {
       if (!['ENOTEMPTY', 'ENOENT', 'EBUSY'].some((code) => hasCode(error, code))) throw error;

@@ -83,10 +83,10 @@ export function judgeWalls(
     : [
         [seen.seccomp === FILTER, 'no filter of system calls (seccomp)'],
         [
-          Number(seen.memory) <= workerMemoryMb(limits, ociRuntime) * MIB,
+          isAtMost(seen.memory, workerMemoryMb(limits, ociRuntime) * MIB),
           `no limit of memory (${seen.memory ?? 'not known'})`,
         ],
-        [Number(seen.pids) <= limits.pids, `no limit of processes (${seen.pids ?? 'not known'})`],
+        [isAtMost(seen.pids, limits.pids), `no limit of processes (${seen.pids ?? 'not known'})`],
       ];
   const walls: readonly [boolean, string][] = [
     [seen.uid !== 0, 'its code runs as root'],
@@ -107,4 +107,9 @@ export function judgeWalls(
     missing: walls.flatMap(([stands, what]) => (stands ? [] : [what])),
     isHostsLinux: isSandboxed && seen.kernel === hostKernel,
   };
+}
+
+/** Version 2 of control groups writes `max` if there is no limit. */
+function isAtMost(limit: string | null, most: number): boolean {
+  return limit !== null && Number(limit) <= most;
 }
