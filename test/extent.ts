@@ -62,6 +62,7 @@ export const LONG = [
   'benchPair.test.ts',
   'cgroupV2.test.ts',
   'contenders.test.ts',
+  'doctorEngine.test.ts',
   'mcpPatience.test.ts',
   'soak.test.ts',
   'thousandSubscribers.test.ts',

@@ -18,7 +18,7 @@ import type { ClockOffset } from './machine.ts';
 const STATEMENT_LIMIT_MS = 4_000;
 const ANSWER_LIMIT_MS = 5_000;
 /** The version that the tests run with. */
-export const TESTED_MAJOR = 18;
+const TESTED_MAJOR = 18;
 
 export interface DatabaseReport {
   readonly findings: readonly Finding[];

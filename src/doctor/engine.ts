@@ -139,7 +139,10 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     const started = ok('worker', `A worker started, ran code and was removed in ${seconds} s.`);
     return [image, started, ...judged(printed, config)];
   } catch (error: unknown) {
-    const reason = explain(error).replaceAll(/\n\s*/g, ' ');
+    const isLate = error instanceof Error && error.name === 'TimeoutError';
+    const reason = isLate
+      ? `it was not ready within ${WORKER_LIMIT_MS / 1_000} s`
+      : explain(error).replaceAll(/\n\s*/g, ' ');
     return [
       image,
       failure('workerFailed', reason),

@@ -150,7 +150,6 @@ const ENGINE = {
       'The Docker engine has not answered for … ms',
       'The Docker engine does not answer',
       'the Docker engine is away; trying again',
-      'The Docker engine … does not answer',
       'the engine stopped and ended a worker',
     ],
     cause: 'no engine is installed, it does not run, or it hangs',
@@ -175,9 +174,9 @@ const ENGINE = {
     cure: 'act on that answer; see the log of the engine',
   },
   engineStart: {
-    messages: ['The Docker engine …. …'],
+    messages: ['The Docker engine ended with …'],
     cause: 'the engine that the set-up started did not come up',
-    cure: "read the engine's log, which the message names",
+    cure: "read the engine's log, whose end the message has",
   },
   dockerHost: {
     messages: ['DOCKER_HOST is …, but must be unix://'],
@@ -245,11 +244,6 @@ const ENGINE = {
     cure: 'remove it from `daemon.json`, then run [`node scripts/setup-runsc.mjs`](isolation.md#gvisor)',
     check: 'walls',
   },
-  strangerFolder: {
-    messages: ['… is not a folder. Remove it', '… belongs to another user (uid …). Remove it'],
-    cause: 'something else is where the embedded PostgreSQL puts its socket',
-    cure: 'remove it, as the message says',
-  },
   workerEnded: {
     messages: ['a worker ended by itself', 'a worker does not answer and is ended'],
     cause:
@@ -314,6 +308,11 @@ const DATABASE = {
     cause: 'somebody has changed the owner or the permissions, for example by copying it',
     cure: 'run `chown -R` and `chmod 700` as the message says',
     check: 'database',
+  },
+  strangerFolder: {
+    messages: ['… is not a folder. Remove it', '… belongs to another user (uid …). Remove it'],
+    cause: 'something else is where the embedded PostgreSQL puts its socket',
+    cure: 'remove it, as the message says',
   },
   noEmbedded: {
     messages: ['There is no embedded PostgreSQL for …'],

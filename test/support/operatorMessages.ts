@@ -147,7 +147,7 @@ function isLogCall(node: Node): boolean {
 }
 
 function isError(node: Node): boolean {
-  return isNewOf(node, /Error$/) && !isNewOf(node, /^(Aggregate|Type|Config)Error$/);
+  return isNewOf(node, /Error$/) && !isNewOf(node, /^(Aggregate|Type|Config|DatabaseAway)Error$/);
 }
 
 function isNewOf(node: Node, name: RegExp): boolean {
@@ -186,6 +186,8 @@ function textsOf(
       return (constants.get(String(node.name)) ?? []).flatMap(again);
     case 'ConditionalExpression':
       return [...again(node.consequent as Node), ...again(node.alternate as Node)];
+    case 'LogicalExpression':
+      return [...again(node.left as Node), ...again(node.right as Node)];
     case 'TemplateLiteral': {
       const { quasis, expressions } = node as unknown as {
         readonly quasis: readonly { readonly value: { readonly cooked: string } }[];

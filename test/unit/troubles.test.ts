@@ -14,6 +14,8 @@ const { messages, unknown } = operatorMessages();
 const CODES = /^[A-Z_]+$/;
 const OF_BUILDS = ['pip could not install the packages', 'A module cannot be preloaded'];
 const OF_THE_SYSTEM = ['No space left on device'];
+/** The set-up puts this together from two texts. */
+const PUT_TOGETHER = ['The Docker engine ended with …'];
 
 describe('the table of troubles', () => {
   it('has at least forty rows, each with a message, a cause and a cure', () => {
@@ -57,6 +59,7 @@ describe('the table of troubles', () => {
           !CODES.test(message) &&
           !OF_BUILDS.includes(message) &&
           !OF_THE_SYSTEM.includes(message) &&
+          !PUT_TOGETHER.includes(message) &&
           !row.id.startsWith('doctor') &&
           row.id !== 'settings' &&
           !messages.some(({ text }) => isAbout({ ...row, messages: [message] }, text)),
