@@ -6,7 +6,9 @@ import { isGvisor, workerMemoryMb } from '../runtime/docker/containerSpec.ts';
 
 /** Prints what it sees as JSON. It changes nothing: the file that it tries to make must be refused. */
 export const WALLS_CODE = `
-import json, os, resource, socket
+import ctypes, json, os, resource, socket
+
+PR_GET_NO_NEW_PRIVS = 39
 
 def content(*paths):
     for path in paths:
@@ -27,7 +29,8 @@ status = dict(line.split(':', 1) for line in content('/proc/self/status').splitl
 print(json.dumps({
     'uid': os.getuid(),
     'capabilities': [status.get(name, '0').strip() for name in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')],
-    'noNewPrivs': status.get('NoNewPrivs', '').strip(),
+    # gVisor does not show it in the file, and answers this call.
+    'noNewPrivs': status.get('NoNewPrivs', '').strip() or str(ctypes.CDLL(None).prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)),
     'seccomp': status.get('Seccomp', '').strip(),
     'interfaces': [name for _, name in socket.if_nameindex()],
     'isRootWritable': can_write('/cellhouse-doctor') or can_write('/usr/cellhouse-doctor'),

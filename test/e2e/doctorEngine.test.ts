@@ -21,7 +21,7 @@ let env: Record<string, string>;
 beforeAll(async () => {
   if (ROOT_ONLY) return;
   gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
-  // The name of gVisor, but the runtime of every other container.
+  // The name of gVisor, but the runtime of every other container: there, the agent cannot set the limit of processes.
   const runc = execFileSync('sh', ['-c', 'command -v runc'], { encoding: 'utf8' }).trim();
   engine = await createOwnEngine({ runsc: { path: runc } });
   await engine.load(lightWorkerImage());
@@ -37,11 +37,11 @@ afterAll(async () => {
 }, 60_000);
 
 it.skipIf(ROOT_ONLY)(
-  'finds another engine, without live-restore, and that its runsc is not gVisor',
+  'finds another engine, without live-restore, and that nothing starts under a runsc that is not gVisor',
   async () => {
     const { code, findings } = await findingsOf([], { ...env, DOCKER_RUNTIME: 'runsc' });
     expect(troublesOf(findings, 'failure')).toEqual([
-      ['walls', 'notUnderGvisor'],
+      ['worker', 'workerFailed'],
       ['same-engine', 'otherEngine'],
     ]);
     expect(troublesOf(findings, 'warning')).toContainEqual(['live-restore', 'liveRestore']);
