@@ -20,7 +20,7 @@ import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
 import { checkClock, checkDisks, checkLimits, checkMemory, checkPermissions } from './machine.ts';
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
-import { CHECKS } from './troubles.ts';
+import { CHECKS, type CheckId } from './troubles.ts';
 
 /** The sum of the longest limits, one after the other, and some seconds for what needs no limit. */
 export const DOCTOR_LIMIT_MS = 60_000;
@@ -75,7 +75,17 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...(await machine).flat(),
     ...(await proxyFindings),
   ];
-  return findings.sort((a, b) => CHECKS.indexOf(a.check) - CHECKS.indexOf(b.check));
+  return [...findings, ...notReached(findings)].sort(
+    (a, b) => CHECKS.indexOf(a.check) - CHECKS.indexOf(b.check),
+  );
+}
+
+/** The checks that nothing is said of yet, because one before them failed in a way that nobody foresaw. */
+function notReached(findings: readonly Finding[]): Finding[] {
+  const isHere = (check: CheckId) => check !== 'settings' && !check.startsWith('proxy');
+  const silent = CHECKS.filter((check) => !findings.some((finding) => finding.check === check));
+  const found = 'Not checked, because a check before it failed.';
+  return silent.filter(isHere).map((check) => unknown(check, found));
 }
 
 /** Null: none runs on this DATA_DIR, or this user may not ask it. */
