@@ -228,8 +228,9 @@ const ENGINE = {
       'a worker could not be made',
       'could not clean up a failed worker',
     ],
-    cause: 'new users may have to wait; the message says why',
-    cure: "act on that reason; for an exit code of the worker, see `docker logs` and the engine's log",
+    cause:
+      'new users may have to wait; the message says why. With `DOCKER_RUNTIME=runsc`, no worker starts under a runtime that is not gVisor',
+    cure: 'act on that reason, and see the log of the engine',
     check: 'worker',
   },
   wallMissing: {
