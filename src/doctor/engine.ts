@@ -1,4 +1,5 @@
 /** What doctor asks of the Docker engine, and of a real worker on it. */
+import { existsSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
@@ -124,12 +125,13 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     return [failureSaying('imageMissing', error.message), ...notTried('there is no image')];
   }
   const image = ok('image', `The worker image ${workerImage} is on the engine.`);
-  if (!engine.ociRuntimes.includes(ociRuntime) && !ociRuntime.startsWith('io.containerd.'))
+  if (judgeRuntime(engine, config).state !== 'ok')
     return [image, ...notTried('the engine does not know the runtime')];
   const poolId = trialPoolOf(pool?.poolId ?? `doctor of ${config.dataDir}`);
   const trial = { runtime, poolId, limits: workerLimits(config), newId, logger: deps.logger };
   // Nobody else uses the pool of an installation without one, so what an earlier doctor left there can be removed.
   if (pool === null) await removeLeft(runtime, poolId);
+  const hadFolder = existsSync(socketDir);
   const startedAt = performance.now();
   try {
     const printed = await repeatedOnce(() =>
@@ -149,7 +151,8 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
       unknown('walls', 'Not checked: no worker started.'),
     ];
   } finally {
-    if (pool === null) await removeFolders(socketDir, poolId);
+    const ofPool = dirname(socketFolder(socketDir, { poolId, workerId: newId<WorkerId>() }));
+    if (pool === null) await removeEmpty(hadFolder ? [ofPool] : [ofPool, socketDir]);
   }
 }
 
@@ -184,11 +187,10 @@ async function removeLeft(runtime: Runtime, poolId: PoolId): Promise<void> {
     await runtime.remove({ poolId, workerId, containerId });
 }
 
-/** Removes the folders that only doctor has made, if nothing else is in them. */
-async function removeFolders(socketDir: string, poolId: PoolId): Promise<void> {
-  const ofPool = dirname(socketFolder(socketDir, { poolId, workerId: newId<WorkerId>() }));
-  for (const folder of [ofPool, socketDir])
+/** Removes these folders in their order, as far as nothing is in them. */
+async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders)
     await rmdir(folder).catch((error: unknown) => {
-      if (!['ENOTEMPTY', 'ENOENT', 'EBUSY'].some((code) => hasCode(error, code))) throw error;
+      if (!hasCode(error, 'ENOTEMPTY') && !hasCode(error, 'ENOENT')) throw error;
     });
 }
