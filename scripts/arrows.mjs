@@ -29,6 +29,7 @@ export const ROOMS = {
       'connection/client.ts',
       'leases/leases.ts',
       'migrations/auditorRole.ts',
+      'migrations/migrate.ts',
       'projections/rebuildProjections.ts',
       'queries/',
       'retention/forget.ts',
@@ -48,6 +49,7 @@ export const ROOMS = {
     open: [
       'runtime.ts',
       'images.ts',
+      'docker/containerSpec.ts',
       'docker/dockerRuntime.ts',
       'docker/dockerImages.ts',
       'docker/engineCalls.ts',
@@ -88,7 +90,7 @@ export const ROOMS = {
   environments: {
     may: ['domain', 'async', 'events', 'runtime', 'kernel'],
     types: ['config'],
-    open: ['environments.ts', 'requestEnvironment.ts', 'buildLog.ts', 'upkeep.ts'],
+    open: ['environments.ts', 'requestEnvironment.ts', 'buildLog.ts', 'trial.ts', 'upkeep.ts'],
   },
   service: {
     may: ['domain', 'async', 'events', 'pool', 'worker', 'environments'],
@@ -136,7 +138,7 @@ export const ROOMS = {
   },
   server: {
     may: ['domain', 'async', 'service', 'schema', 'doors', 'config', 'process'],
-    open: ['createServer.ts', 'http/health.ts'],
+    open: ['createServer.ts', 'http/health.ts', 'http/listen.ts'],
   },
   'gateway.ts': {
     may: [
@@ -158,8 +160,33 @@ export const ROOMS = {
       'server',
     ],
   },
+  doctor: {
+    may: [
+      'domain',
+      'async',
+      'process',
+      'postgres',
+      'events',
+      'runtime',
+      'pool',
+      'environments',
+      'server',
+    ],
+    types: ['config'],
+    open: ['doctor.ts', 'finding.ts', 'troubles.ts'],
+  },
   cli: {
-    may: ['domain', 'async', 'config', 'process', 'postgres', 'events', 'service', 'gateway.ts'],
+    may: [
+      'domain',
+      'async',
+      'config',
+      'process',
+      'postgres',
+      'events',
+      'service',
+      'doctor',
+      'gateway.ts',
+    ],
     open: ['run.ts'],
   },
   'cli.ts': { may: ['cli', 'process'] },

@@ -22,6 +22,7 @@ const CHECKS = [
     'dist/config/printSettings.js',
     '--check',
   ],
+  ['docs/run/troubleshooting.md is what the code says', 'dist/doctor/printTroubles.js', '--check'],
   ['The picture of rooms is what the code says', 'scripts/drawRooms.mjs', '--check'],
   ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
   ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],

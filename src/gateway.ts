@@ -34,7 +34,7 @@ import { createDockerImages } from './runtime/docker/dockerImages.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import { askEngine } from './runtime/docker/engineCalls.ts';
 import type { Images } from './runtime/images.ts';
-import { type Engine, type Runtime, workerLimits } from './runtime/runtime.ts';
+import { type Engine, type Runtime, requireRuntime, workerLimits } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createRefusals, type Refusals, recordCounts } from './service/access/refusals.ts';
@@ -368,21 +368,6 @@ export function composeServer(
 export async function databaseAddress(config: Config, logger: Logger): Promise<DatabaseAddress> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl };
   return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
-}
-
-/**
- * Checks that the engine has the OCI runtime DOCKER_RUNTIME. The engine accepts the full name of a shim
- * (`io.containerd.`...) without configuration.
- * @throws Error that says what to do
- */
-function requireRuntime(
-  { ociRuntimes }: Engine,
-  { dockerRuntime, dockerSocketPath }: Config,
-): void {
-  if (ociRuntimes.includes(dockerRuntime) || dockerRuntime.startsWith('io.containerd.')) return;
-  throw new Error(
-    `DOCKER_RUNTIME is ${dockerRuntime}, but the Docker engine at ${dockerSocketPath} has only: ${ociRuntimes.join(', ')}. For runsc (gVisor) run, as root: node scripts/setup-runsc.mjs`,
-  );
 }
 
 async function readiness(database: Database, pool: Pool): Promise<Readiness> {

@@ -59,6 +59,9 @@ export const USAGE = `Usage: cellhouse <command>
   auditor        let the PostgreSQL role cellhouse_auditor read the audit views, and nothing else; with DATABASE_URL,
                  print the statements for a superuser
                  --with-code           also code, and input that users sent
+  doctor         check engine, image, a real worker, database, disks, memory, clock, permissions, port and more, and say
+                 what to do; exit code 1 if anything failed [--json]
+                 --url https://code.example.com   also check the proxy there [--token-file FILE]
   config check   read the environment, list every problem, print the settings in force
   --version      print the version of this program
   --help         print this text
@@ -70,6 +73,7 @@ const WITH_ARGUMENTS: readonly string[] = [
   'audit verify',
   'auditor',
   'backup',
+  'doctor',
   'doors',
   'down',
   'environment',
@@ -109,6 +113,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await (await import('./backup.ts')).restore(more);
     case 'prune':
       return await (await import('./prune.ts')).prune(more);
+    case 'doctor':
+      return await (await import('./doctor.ts')).doctor(more);
     case 'doors':
       return await (await import('./doors.ts')).doors(more);
     case 'environment':

@@ -57,6 +57,19 @@ export async function tryImage(
   imageId: string,
   signal: AbortSignal,
 ): Promise<readonly InstalledPackage[]> {
+  return installed(await runInTrial(deps, { imageId, code: TRIAL_CODE }, signal));
+}
+
+/**
+ * Starts a worker, runs `code` in its kernel, and removes the worker.
+ * @returns what the code printed
+ * @throws TrialError, the engine's error, or the reason of the signal
+ */
+export async function runInTrial(
+  deps: TrialDeps,
+  { imageId, code }: { readonly imageId: string; readonly code: string },
+  signal: AbortSignal,
+): Promise<string> {
   const { runtime, poolId, newId } = deps;
   const workerId = newId<WorkerId>();
   const made = await runtime.create({
@@ -68,7 +81,7 @@ export async function tryImage(
     const address = runtime.addressOf({ socketPath: made.location });
     if (address === null) throw new TrialError('its worker has no address');
     await untilStarted(runtime, made.containerId, address, signal);
-    return installed(await answerOf(deps, address, signal));
+    return await answerOf(deps, { address, code }, signal);
   } finally {
     await runtime.remove({ poolId, workerId, containerId: made.containerId });
   }
@@ -124,10 +137,10 @@ async function untilStarted(
   }
 }
 
-/** Runs the test code in the worker's kernel, and returns what it printed. */
+/** Runs the code in the worker's kernel, and returns what it printed. */
 async function answerOf(
   { newId, logger }: TrialDeps,
-  address: AgentAddress,
+  { address, code }: { readonly address: AgentAddress; readonly code: string },
   signal: AbortSignal,
 ): Promise<string> {
   signal.throwIfAborted();
@@ -142,7 +155,7 @@ async function answerOf(
       counts: createMessageCounts(),
       onOpen: () =>
         channel?.execute({
-          ...{ msgId, code: TRIAL_CODE, timeoutMs: EXECUTION_TIMEOUT_MS, graceMs: GRACE_MS },
+          ...{ msgId, code, timeoutMs: EXECUTION_TIMEOUT_MS, graceMs: GRACE_MS },
           maxOutputBytes: MAX_OUTPUT_BYTES,
         }),
       onMessage: (message) => {

@@ -42,19 +42,20 @@ export async function poolOfEngine(
   const known = await queries.knownPool();
   if (known === null || !mayBeAway) {
     const engine = await ask(ENGINE_LIMIT_MS).catch((error: unknown) => {
-      throw unusable(address, error);
+      throw noEngine(address, error);
     });
     return requirePoolEngine(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
   const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
     if (isEngineAway(error)) return null;
     // Any other error, such as a missing permission, does not pass by waiting.
-    throw unusable(address, error);
+    throw noEngine(address, error);
   });
   return requirePoolEngine(known, engine, address);
 }
 
-function unusable(address: string, cause: unknown): Error {
+/** The error if the engine at `address` cannot be asked. Its message is for the operator. */
+export function noEngine(address: string, cause: unknown): Error {
   const [what, remedy] = isEngineAway(cause)
     ? ['does not answer', 'Start it']
     : ['cannot be used', 'Make sure that this user may use it'];

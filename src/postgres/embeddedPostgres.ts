@@ -15,6 +15,7 @@ import {
   ROLE,
 } from './cluster.ts';
 import {
+  findClusterProcesses,
   isAlive,
   readStatus,
   type ServerStatus,
@@ -56,8 +57,20 @@ export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promis
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
-  const status = (await runningServer(layout)) ?? (await startFresh(layout, deps));
-  return { host: status.socketDir, port: status.port, database: DATABASE, username: ROLE };
+  return addressOf((await runningServer(layout)) ?? (await startFresh(layout, deps)));
+}
+
+function addressOf({ socketDir, port }: ServerStatus): SocketAddress {
+  return { host: socketDir, port, database: DATABASE, username: ROLE };
+}
+
+/** The address of the server of a DATA_DIR that exists, if it accepts connections now. Starts nothing. */
+export function runningPostgres(dataDir: string): SocketAddress | null {
+  const layout = layoutOf(dataDir);
+  if (!existsSync(layout.data)) return null;
+  const status = readStatus(layout);
+  const isReady = status?.isReady && status.pid === findClusterProcesses(layout.data).postmaster;
+  return status && isReady ? addressOf(status) : null;
 }
 
 /** Stops the server and resolves when it is gone. False if it was not running. */

@@ -89,6 +89,21 @@ export function otherEngine(engineId: string, found: Engine, address: string): R
   );
 }
 
+/**
+ * Checks that the engine has the OCI runtime DOCKER_RUNTIME. The engine accepts the full name of a shim
+ * (`io.containerd.`...) without configuration.
+ * @throws Error that says what to do
+ */
+export function requireRuntime(
+  { ociRuntimes }: Engine,
+  { dockerRuntime, dockerSocketPath }: Pick<Config, 'dockerRuntime' | 'dockerSocketPath'>,
+): void {
+  if (ociRuntimes.includes(dockerRuntime) || dockerRuntime.startsWith('io.containerd.')) return;
+  throw new Error(
+    `DOCKER_RUNTIME is ${dockerRuntime}, but the Docker engine at ${dockerSocketPath} has only: ${ociRuntimes.join(', ')}. For runsc (gVisor) run, as root: node scripts/setup-runsc.mjs`,
+  );
+}
+
 export interface RuntimeListener {
   /** A worker's container has ended, or is gone. @param exitCode null if unknown */
   readonly onEnd: (containerId: string, exitCode: number | null) => void;

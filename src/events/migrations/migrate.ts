@@ -21,13 +21,13 @@ import { PROJECTIONS } from '../projections/projections.ts';
 // gateways serve together during a rolling update, and only the newest release changes tables and functions. A gateway
 // that is too old gets a message, whether it is starting or already running.
 
-interface SchemaVersion {
+export interface SchemaVersion {
   readonly version: number;
   readonly compatibleFrom: number;
 }
 
 /** The database's current schema version. Null if no gateway has made its tables yet. */
-async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null> {
+export async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null> {
   const [{ table } = { table: null }] = await sql`SELECT to_regclass('schema_versions') AS table`;
   if (table === null) return null;
   const [newest] = await sql<SchemaVersion[]>`
@@ -36,7 +36,7 @@ async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null> {
 }
 
 /** The message for an operator whose `release` is too old for the database. Null if it is not too old. */
-function tooOld({ version }: Release, database: SchemaVersion): string | null {
+export function tooOld({ version }: Release, database: SchemaVersion): string | null {
   if (version >= database.compatibleFrom) return null;
   return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}. Gateways of this database must know at least version ${database.compatibleFrom}. Start the release that the other gateways run, or a later one.`;
 }

@@ -1,6 +1,6 @@
 /** Defines the sandbox: what a worker's container may and may not do. Every line is a defence. */
 import type Docker from 'dockerode';
-import { WORKER_HOME } from '../../domain/worker.ts';
+import { WORKER_HOME, type WorkerLimits } from '../../domain/worker.ts';
 import type { CpuShare, WorkerSpec } from '../runtime.ts';
 import { seccompProfile } from './seccompProfile.ts';
 
@@ -118,8 +118,8 @@ function isolationOptions(
  * memory limit: a full disk must cause ENOSPC, never an OOM kill.
  */
 function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
-  const { memoryMb, diskMb, cpus, pids } = spec.limits;
-  const memoryBytes = (memoryMb + diskMb + (isSandboxed ? SANDBOX_MEMORY_MB : 0)) * MIB;
+  const { diskMb, cpus, pids } = spec.limits;
+  const memoryBytes = limitMb(spec.limits, isSandboxed) * MIB;
   const homeMb = Math.floor(diskMb / 2);
   const tmpMb = Math.floor(diskMb / 4);
   const shmMb = diskMb - homeMb - tmpMb;
@@ -140,6 +140,15 @@ function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
       '/dev/shm': `rw,nosuid,nodev,noexec,mode=1777,${tmpfsLimits(shmMb)}`,
     },
   };
+}
+
+function limitMb({ memoryMb, diskMb }: WorkerLimits, isSandboxed: boolean): number {
+  return memoryMb + diskMb + (isSandboxed ? SANDBOX_MEMORY_MB : 0);
+}
+
+/** The most memory that a worker can take of the machine, with its files, in MiB. */
+export function workerMemoryMb(limits: WorkerLimits, ociRuntime: string): number {
+  return limitMb(limits, isGvisor(ociRuntime));
 }
 
 function tmpfsLimits(sizeMb: number): string {

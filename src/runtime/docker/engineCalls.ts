@@ -68,13 +68,27 @@ interface EngineInfo {
   readonly ID: string;
   readonly LiveRestoreEnabled: boolean;
   readonly Runtimes: Readonly<Record<string, unknown>>;
+  readonly ServerVersion: string;
+  readonly DockerRootDir: string;
+  readonly MemoryLimit: boolean;
+  readonly PidsLimit: boolean;
+  readonly CpuCfsQuota: boolean;
+}
+
+/** An engine, and what only an operator asks about it. */
+export interface DescribedEngine extends Engine {
+  readonly version: string;
+  /** The folder of its images and containers, on its own machine. */
+  readonly dataRoot: string;
+  /** What it cannot limit of containers, because its Linux cannot: `memory`, `processes`, `CPU time`. */
+  readonly unlimited: readonly string[];
 }
 
 /**
  * Asks the engine at a socket for its id and its abilities.
  * @throws RuntimeError `engine-away`, also after `limitMs`
  */
-export async function askEngine(socketPath: string, limitMs: number): Promise<Engine> {
+export async function askEngine(socketPath: string, limitMs: number): Promise<DescribedEngine> {
   const docker = new Docker({ socketPath, timeout: limitMs });
   const answer = engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, docker.info());
   const info = (await answer) as EngineInfo;
@@ -82,5 +96,12 @@ export async function askEngine(socketPath: string, limitMs: number): Promise<En
     id: info.ID,
     keepsContainers: info.LiveRestoreEnabled,
     ociRuntimes: Object.keys(info.Runtimes),
+    version: info.ServerVersion,
+    dataRoot: info.DockerRootDir,
+    unlimited: [
+      ...(info.MemoryLimit ? [] : ['memory']),
+      ...(info.PidsLimit ? [] : ['processes']),
+      ...(info.CpuCfsQuota ? [] : ['CPU time']),
+    ],
   };
 }

@@ -1,6 +1,7 @@
 /** Serves `/livez` and `/readyz`. Neither needs a token. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerJson } from '../../doors/shared/jsonAnswer.ts';
+import type { AddressOf } from './authenticate.ts';
 
 export interface Readiness {
   /**
@@ -13,9 +14,17 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** Answers 200. It only shows that the process runs, and its version. */
-export function serveLivez(res: ServerResponse, version: string): void {
-  answerJson(res, 200, { status: 'ok', version }, HEADERS);
+/**
+ * Answers 200. It only shows that the process runs, and its version. `/livez?address` also says from which address the
+ * caller comes, as failed authentications are counted by it. So an operator sees whether TRUSTED_PROXIES is right.
+ */
+export function serveLivez(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { version, addressOf }: { readonly version: string; readonly addressOf: AddressOf },
+): void {
+  const more = req.url?.endsWith('?address') ? { address: addressOf(req) } : {};
+  answerJson(res, 200, { status: 'ok', version, ...more }, HEADERS);
 }
 
 /** Answers 200 if calls can be served, even if degraded, otherwise 503. The body gives the reasons. */

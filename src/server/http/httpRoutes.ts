@@ -52,7 +52,7 @@ async function route(
   limitArrival(req);
   const path = pathOf(req);
   if (path === GRAPHQL_PATH) return deps.graphqlRoute(req, res);
-  if (path === '/livez') return serveLivez(res, deps.version);
+  if (path === '/livez') return serveLivez(req, res, deps);
   if (path === '/readyz') return serveReadyz(res, deps.readiness, deps.isStopping());
   if (path === '/metrics') return serveMetrics(deps, req, res);
   if (await deps.staticFiles.serve(path, req, res)) return;

@@ -1,0 +1,177 @@
+/** What doctor asks of the database. It starts no server, and only reads. */
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Config } from '../config/config.ts';
+import { explain } from '../domain/errors.ts';
+import type { UsedToken } from '../domain/token.ts';
+import { type Client, type DatabaseAddress, onOneConnection } from '../events/connection/client.ts';
+import { readRelease, readSchemaVersion, tooOld } from '../events/migrations/migrate.ts';
+import { createTokenQueries } from '../events/queries/tokenQueries.ts';
+import { createUpkeepQueries, type PoolIdentity } from '../events/queries/workerQueries.ts';
+import { chooseServerUser, layoutOf } from '../postgres/cluster.ts';
+import { runningPostgres } from '../postgres/embeddedPostgres.ts';
+import { newId } from '../process/newId.ts';
+import { type Finding, failure, failureSaying, ok, unknown, warning } from './finding.ts';
+import type { ClockOffset } from './machine.ts';
+
+/** A server that takes longer to answer one of these small queries cannot serve. */
+const STATEMENT_LIMIT_MS = 4_000;
+const ANSWER_LIMIT_MS = 5_000;
+/** The version that the tests run with. */
+const TESTED_MAJOR = 18;
+
+export interface DatabaseReport {
+  readonly findings: readonly Finding[];
+  /** Null: no database answered, or no gateway has ever served on it. */
+  readonly pool: PoolIdentity | null;
+  /** Null: no database answered. */
+  readonly clock: ClockOffset | null;
+}
+
+/** @param isServing whether a gateway runs on this DATA_DIR */
+export async function checkDatabase(config: Config, isServing: boolean): Promise<DatabaseReport> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl !== null) return await askServer({ url: databaseUrl }, 'PostgreSQL');
+  const isMade = existsSync(dataDir) && existsSync(layoutOf(dataDir).data);
+  if (!isMade)
+    return none(
+      ['database', 'schema'],
+      'There is no embedded database yet: the first start makes it.',
+    );
+  const broken = await checkCluster(dataDir);
+  if (broken !== null) return { ...none(['schema'], AFTER_DATABASE), findings: [broken] };
+  const address = runningPostgres(dataDir);
+  if (address !== null) return await askServer(address, 'The embedded PostgreSQL');
+  const found =
+    'The embedded PostgreSQL does not run, as no gateway does: the next start starts it.';
+  if (!isServing) return none(['database', 'schema'], found);
+  const message = 'The embedded PostgreSQL does not run, although a gateway does.';
+  const { findings, ...rest } = none(['schema'], AFTER_DATABASE);
+  return { ...rest, findings: [failureSaying('embeddedDied', message), ...findings] };
+}
+
+const AFTER_DATABASE = 'Not checked, because the database does not answer.';
+
+/** The report if there is nothing to ask. */
+function none(checks: readonly ('database' | 'schema')[], found: string): DatabaseReport {
+  const findings = [...checks.map((check) => unknown(check, found)), unknown('tokens', found)];
+  return { findings, pool: null, clock: null };
+}
+
+const GROUP_AND_OTHERS = 0o077;
+
+/** The folder of the cluster must be the server user's, and closed to others, or PostgreSQL refuses to start. */
+async function checkCluster(dataDir: string): Promise<Finding | null> {
+  const { data } = layoutOf(dataDir);
+  const { mode, uid } = await stat(data);
+  const wanted = chooseServerUser(data)?.uid ?? process.getuid?.() ?? uid;
+  if (uid === wanted && (mode & GROUP_AND_OTHERS) === 0) return null;
+  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+  return failure('embeddedFiles', data, octal, `uid ${uid}`, `0700 and uid ${wanted}`);
+}
+
+/** Asks the server at `address`. @param name what it is called at the start of a sentence */
+export async function askServer(address: DatabaseAddress, name: string): Promise<DatabaseReport> {
+  const options = {
+    ...{ name: 'doctor', statementTimeoutMs: STATEMENT_LIMIT_MS },
+    answerTimeoutMs: ANSWER_LIMIT_MS,
+  };
+  try {
+    return await onOneConnection(address, options, (client) => readAll(client, name));
+  } catch (error: unknown) {
+    const message = `PostgreSQL could not be reached: ${explain(error).replaceAll(/\n\s*/g, ' ')}`;
+    const { findings, ...rest } = none(['schema'], AFTER_DATABASE);
+    return { ...rest, findings: [failureSaying('databaseAway', message), ...findings] };
+  }
+}
+
+interface ServerFacts {
+  readonly version: string;
+  readonly major: number;
+  readonly isStandby: boolean;
+  readonly isReadOnly: boolean;
+  readonly fsync: string;
+}
+
+async function readAll(client: Client, name: string): Promise<DatabaseReport> {
+  const { answered, sql } = client;
+  const clock = await readClock(client);
+  const [facts] = await answered(sql<ServerFacts[]>`
+    SELECT current_setting('server_version') AS version,
+      current_setting('server_version_num')::int / 10000 AS major,
+      pg_is_in_recovery() AS is_standby, current_setting('default_transaction_read_only') = 'on' AS is_read_only,
+      current_setting('fsync') AS fsync`);
+  if (facts === undefined) throw new Error('PostgreSQL has answered with nothing.');
+  const release = readRelease();
+  const schema = await answered(readSchemaVersion(sql));
+  const server = judgeServer(facts, name);
+  if (schema === null) {
+    const found = 'There are no tables yet: the first start of a gateway makes them.';
+    const findings = [server, unknown('schema', found), unknown('tokens', found)];
+    return { findings, pool: null, clock };
+  }
+  const objection = tooOld(release, schema);
+  if (objection !== null) {
+    const tokens = unknown('tokens', 'Not checked, because this release is too old.');
+    return { findings: [server, failureSaying('tooOld', objection), tokens], pool: null, clock };
+  }
+  const how =
+    schema.version < release.version
+      ? `the next start brings it to ${release.version}`
+      : schema.version > release.version
+        ? `this release knows ${release.version}, and may work on it`
+        : 'as this release wants it';
+  const pool = await createUpkeepQueries(client, newId).knownPool();
+  const tokens = judgeTokens(await createTokenQueries(client).tokens(), new Date());
+  return {
+    findings: [server, ok('schema', `The schema version is ${schema.version}: ${how}.`), ...tokens],
+    pool,
+    clock,
+  };
+}
+
+async function readClock({ answered, sql }: Client): Promise<ClockOffset> {
+  // The first answer of a connection takes longer, so the second one is measured.
+  await answered(sql`SELECT 1`);
+  const before = Date.now();
+  const [row] = await answered(sql<{ at: number }[]>`
+    SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at`);
+  const after = Date.now();
+  const middle = (before + after) / 2;
+  return { aheadMs: middle - (row?.at ?? middle), uncertaintyMs: (after - before) / 2 };
+}
+
+/** Pure. @param name what the server is called at the start of a sentence */
+export function judgeServer(facts: ServerFacts, name: string): Finding {
+  const { version, major, isStandby, isReadOnly, fsync } = facts;
+  if (isStandby) return failure('databaseUnready', 'a standby');
+  if (isReadOnly) return failure('databaseUnready', 'a database that only allows reading');
+  if (fsync !== 'on') return warning('databaseUnready', 'a server with fsync off');
+  if (major !== TESTED_MAJOR) return warning('databaseOld', version, TESTED_MAJOR);
+  return ok('database', `${name} ${version} answers.`);
+}
+
+// Tokens.
+
+/** Time enough to make another and to give it to its client. */
+const SOON_MS = 7 * 86_400_000;
+/** Whoever has not noticed by then does not use the token. */
+const RECENT_MS = 30 * 86_400_000;
+
+/** The tokens that expire within a week, or expired within a month. Pure. */
+export function judgeTokens(
+  tokens: readonly Pick<UsedToken, 'name' | 'id' | 'expiresAt' | 'revokedAt'>[],
+  now: Date,
+): Finding[] {
+  const findings = tokens.flatMap(({ name, id, expiresAt, revokedAt }) => {
+    if (expiresAt === null || revokedAt !== null) return [];
+    const leftMs = expiresAt.getTime() - now.getTime();
+    if (leftMs > SOON_MS || leftMs < -RECENT_MS) return [];
+    const parts = [`${name} (${id})`, `at ${expiresAt.toISOString().slice(0, 16)}Z`] as const;
+    return [warning(leftMs > 0 ? 'tokenExpires' : 'tokenExpired', ...parts)];
+  });
+  const valid = tokens.filter(({ revokedAt }) => revokedAt === null).length;
+  return findings.length > 0
+    ? findings
+    : [ok('tokens', `No token expires within a week (${valid} not revoked).`)];
+}

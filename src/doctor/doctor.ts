@@ -1,0 +1,195 @@
+/**
+ * `cellhouse doctor`: examines an installation, with or without a running gateway. It changes nothing, except that it
+ * makes one worker and removes it. Everything that it asks has a time limit, so it ends within {@link DOCTOR_LIMIT_MS}.
+ *
+ * ```
+ *  is a gateway running? --> engine, database, gateway and port, proxy (beside each other)
+ *                              |        |
+ *                              +--------+--> the same engine?, disks, clock, a real worker; memory, limits, permissions
+ * ```
+ */
+import { createServer } from 'node:http';
+import type { Logger } from 'pino';
+import { within } from '../async/within.ts';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../domain/errors.ts';
+import { type LiveGateway, liveGateway } from '../process/gatewayLock.ts';
+import { listen, listeningProcess } from '../server/http/listen.ts';
+import { checkDatabase, type DatabaseReport } from './database.ts';
+import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
+import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
+import { checkClock, checkDisks, checkLimits, checkMemory, checkPermissions } from './machine.ts';
+import { checkProxy, PROXY_CHECKS } from './proxy.ts';
+import { CHECKS, type CheckId } from './troubles.ts';
+
+/** The sum of the longest limits, one after the other, and some seconds for what needs no limit. */
+export const DOCTOR_LIMIT_MS = 60_000;
+const ENGINE_LIMIT_MS = 8_000;
+const DATABASE_LIMIT_MS = 15_000;
+const MACHINE_LIMIT_MS = 10_000;
+const PROXY_LIMIT_MS = 30_000;
+/** Twice as long as a worker that does not start is awaited, because it is tried again. */
+const WORKER_LIMIT_MS = 35_000;
+const READY_LIMIT_MS = 4_000;
+const LIVE_LIMIT_MS = 3_000;
+
+export interface DoctorDeps {
+  readonly config: Config;
+  /** WORKER_IMAGE, or the name under which `npm start` builds the image. Null: it is not known here. */
+  readonly workerImage: string | null;
+  /** Where a gateway with these settings listens. */
+  readonly gatewayUrl: string;
+  /** The address of the proxy, and a token of an operator. Null: no proxy is checked. */
+  readonly proxy: { readonly url: string; readonly token: string | null } | null;
+  readonly logger: Logger;
+}
+
+/** All findings, in the order of {@link CHECKS}. */
+export async function examine(deps: DoctorDeps): Promise<Finding[]> {
+  const { config, proxy } = deps;
+  const live = await within(LIVE_LIMIT_MS, findGateway(config.dataDir), () => null);
+  const proxyFindings =
+    proxy === null
+      ? []
+      : limited(PROXY_CHECKS, PROXY_LIMIT_MS, () => checkProxy({ ...proxy, config }));
+  const machine = Promise.all([
+    limited(['memory'], MACHINE_LIMIT_MS, () => checkMemory(config)),
+    limited(['limits'], MACHINE_LIMIT_MS, () => checkLimits(config, ownPid(live))),
+    limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),
+    limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, live)),
+  ]);
+  const [{ engine, findings: engineFindings }, { pool, clock, findings: databaseFindings }] =
+    await Promise.all([engineReport(config), databaseReport(config, live !== null)]);
+  const [disks, clocks, worker] = await Promise.all([
+    limited(['disks'], MACHINE_LIMIT_MS, () => checkDisks(config, engine?.dataRoot ?? null)),
+    limited(['clock'], MACHINE_LIMIT_MS, () => checkClock(clock)),
+    workerFindings(deps, engine, pool),
+  ]);
+  const findings = [
+    ...engineFindings,
+    ...databaseFindings,
+    judgeSameEngine(config, { engine, pool }),
+    ...disks,
+    ...clocks,
+    ...worker,
+    ...(await machine).flat(),
+    ...(await proxyFindings),
+  ];
+  return [...findings, ...notReached(findings)].sort(
+    (a, b) => CHECKS.indexOf(a.check) - CHECKS.indexOf(b.check),
+  );
+}
+
+/** The checks that nothing is said of yet, because one before them failed in a way that nobody foresaw. */
+function notReached(findings: readonly Finding[]): Finding[] {
+  const isHere = (check: CheckId) => check !== 'settings' && !check.startsWith('proxy');
+  const silent = CHECKS.filter((check) => !findings.some((finding) => finding.check === check));
+  const found = 'Not checked, because a check before it failed.';
+  return silent.filter(isHere).map((check) => unknown(check, found));
+}
+
+/** Null: none runs on this DATA_DIR, or this user may not ask it. */
+async function findGateway(dataDir: string): Promise<LiveGateway | null> {
+  // A folder that this user cannot enter is reported by the check of permissions.
+  return await liveGateway(dataDir).catch(() => null);
+}
+
+/** The gateway's process, if its limits can be read here. */
+function ownPid(live: LiveGateway | null): number | null {
+  return live?.isOfThisNamespace ? live.pid : null;
+}
+
+/** The report, or one that says why there is none. */
+async function engineReport(config: Config): Promise<EngineReport> {
+  let report: EngineReport | null = null;
+  const findings = await limited(['engine'], ENGINE_LIMIT_MS, async () => {
+    report = await checkEngine(config);
+    return report.findings;
+  });
+  return report ?? { engine: null, findings };
+}
+
+async function databaseReport(config: Config, isServing: boolean): Promise<DatabaseReport> {
+  let report: DatabaseReport | null = null;
+  const findings = await limited(['database'], DATABASE_LIMIT_MS, async () => {
+    report = await checkDatabase(config, isServing);
+    return report.findings;
+  });
+  return report ?? { findings, pool: null, clock: null };
+}
+
+async function workerFindings(
+  { config, workerImage, logger }: DoctorDeps,
+  engine: EngineReport['engine'],
+  pool: DatabaseReport['pool'],
+): Promise<readonly Finding[]> {
+  const checks = ['image', 'worker', 'walls'] as const;
+  if (engine === null)
+    return checks.map((check) =>
+      unknown(check, 'Not checked, because the engine does not answer.'),
+    );
+  if (workerImage === null)
+    return checks.map((check) =>
+      unknown(check, 'Not checked: set WORKER_IMAGE as the gateway has it.'),
+    );
+  return await limited(checks, WORKER_LIMIT_MS, () =>
+    checkWorker({ config, workerImage, engine, pool, logger }),
+  );
+}
+
+/** Whether a gateway serves here, and whether the port is its own or free. */
+async function checkGateway(
+  { config, gatewayUrl }: DoctorDeps,
+  live: LiveGateway | null,
+): Promise<Finding[]> {
+  const { host, port } = config;
+  if (live === null) {
+    const none = ok('gateway', 'No gateway runs on this DATA_DIR.');
+    return [none, port === 0 ? ok('port', ANY_PORT) : await checkFree(host, port)];
+  }
+  if (port === 0)
+    return [unknown('gateway', `A gateway runs on DATA_DIR (process ${live.pid}). ${ANY_PORT}`)];
+  const owner = listeningProcess(port);
+  const isOther =
+    owner !== null && live.isOfThisNamespace && !owner.startsWith(`process ${live.pid} `);
+  if (isOther)
+    return [
+      unknown('gateway', `A gateway runs on DATA_DIR (process ${live.pid}), on another port.`),
+      failureSaying('portTaken', `Port ${port} on ${host} is in use by ${owner}.`),
+    ];
+  return [await checkReady(gatewayUrl, live), ok('port', `Port ${port} is the gateway's.`)];
+}
+
+const ANY_PORT = 'PORT is 0, so any free port is taken.';
+
+async function checkFree(host: string, port: number): Promise<Finding> {
+  const server = createServer();
+  try {
+    await listen(server, host, port);
+    return ok('port', `Port ${port} on ${host} is free.`);
+  } catch (error: unknown) {
+    const message = messageOf(error);
+    return failureSaying(message.includes('is in use') ? 'portTaken' : 'portRefused', message);
+  } finally {
+    server.close();
+  }
+}
+
+async function checkReady(url: string, { pid }: LiveGateway): Promise<Finding> {
+  let said: { readonly status: string; readonly reasons: readonly string[] };
+  try {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(READY_LIMIT_MS) });
+    said = (await answer.json()) as typeof said;
+  } catch (error: unknown) {
+    return failure('gatewaySilent', pid, url, messageOf(error));
+  }
+  const reasons = said.reasons.join(' ');
+  switch (said.status) {
+    case 'ready':
+      return ok('gateway', `The gateway at ${url} is ready (process ${pid}).`);
+    case 'degraded':
+      return warning('gatewayDegraded', url, reasons);
+    default:
+      return failure('gatewayNotReady', url, reasons);
+  }
+}

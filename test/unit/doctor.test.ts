@@ -1,0 +1,215 @@
+/** What doctor concludes from what it has seen. */
+import { describe, expect, it } from 'vitest';
+import { doctorArguments } from '../../src/cli/doctor.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
+import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
+import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
+import { IDLE_WORKER_MB, judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
+import { judgeAddress } from '../../src/doctor/proxy.ts';
+import { isAbout, TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
+import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
+import type { PoolId, TokenId } from '../../src/domain/ids.ts';
+import { readPage } from '../support/userPages.ts';
+
+const MIB = 1024 ** 2;
+const config = loadConfig({ SOCKET_DIR: '/run/x' });
+const seen = (findings: readonly Finding[]) =>
+  findings.map(({ state, trouble }) => [state, trouble]);
+
+describe('a finding', () => {
+  it('is in the words of its row', () => {
+    const full = failure('diskFull', 'DATA_DIR (/x)', '3 MiB');
+    expect(full).toMatchObject({ check: 'disks', state: 'failure', trouble: 'diskFull' });
+    expect(full.found).toBe('The disk of DATA_DIR (/x) is full: 3 MiB free');
+    expect(isAbout(troubleOf('diskFull'), full.found)).toBe(true);
+  });
+
+  it('needs a part for each … of its row', () => {
+    expect(() => warning('diskLow', 'one')).toThrow('has 2 parts, not 1');
+  });
+
+  it('is a failure of each check if the work fails, or takes too long', async () => {
+    const failed = await limited(['image', 'worker'], 1_000, async () => {
+      throw new Error('no');
+    });
+    expect(failed.map(({ check, found }) => [check, found])).toEqual([
+      ['image', 'The check failed: no'],
+      ['worker', 'The check failed: no'],
+    ]);
+    const late = await limited(['engine'], 10, () => new Promise<never>(() => {}));
+    expect(late).toMatchObject([{ state: 'failure', trouble: 'doctorLate' }]);
+  });
+
+  it('of every row with a check can be said', () => {
+    const ids = Object.values(TROUBLES).flatMap((rows) => Object.keys(rows)) as TroubleId[];
+    const checked = ids.filter((id) => troubleOf(id).check !== undefined);
+    expect(checked.length).toBeGreaterThan(25);
+    for (const id of checked) {
+      const holes = (troubleOf(id).messages[0] ?? '').split('…').length - 1;
+      const said = failure(id, ...Array.from({ length: holes }, () => 'x'));
+      expect(isAbout(troubleOf(id), said.found)).toBe(true);
+    }
+  });
+});
+
+describe('doctor warns', () => {
+  it.each([
+    [24_000, 20_000, [['ok', null]]],
+    [16_000, 12_000, [['warning', 'memoryFull']]],
+    [24_000, 100, [['warning', 'memoryLow']]],
+    [1_200, 1_000, [['failure', 'memoryIdle']]],
+  ])('of memory: %i MiB, of which %i are available', (total, available, expected) => {
+    const memory = { totalBytes: total * MIB, availableBytes: available * MIB };
+    expect(seen(judgeMemory(config, memory))).toEqual(expected);
+  });
+
+  it('counts the memory of gVisor', () => {
+    const memory = { totalBytes: 24_000 * MIB, availableBytes: 20_000 * MIB };
+    const under = { ...config, dockerRuntime: 'runsc' };
+    expect(seen(judgeMemory(under, memory))).toEqual([['warning', 'memoryFull']]);
+  });
+
+  it('has the figure of the bench for an idle worker', () => {
+    expect(readPage('docs/run/sizing.md')).toContain(`sessions x ${IDLE_WORKER_MB} MiB`);
+  });
+
+  it.each([
+    [null, true, 'ok', null],
+    [null, null, 'unknown', null],
+    [20, true, 'ok', null],
+    [20, false, 'warning', 'clockAlone'],
+    [-2_000, true, 'warning', 'clockDiffers'],
+    [86_400_000, null, 'failure', 'clockDiffers'],
+  ])(
+    'of a clock that is %s ms ahead, and synchronised: %s',
+    (aheadMs, isSynchronised, ...result) => {
+      const offset = aheadMs === null ? null : { aheadMs, uncertaintyMs: 5 };
+      expect(seen(judgeClock(offset, isSynchronised))).toEqual([result]);
+    },
+  );
+
+  it('does not take a slow answer for a wrong clock', () => {
+    expect(seen(judgeClock({ aheadMs: 2_000, uncertaintyMs: 1_500 }, true))).toEqual([
+      ['ok', null],
+    ]);
+  });
+
+  it('says how the clocks differ', () => {
+    const [found] = judgeClock({ aheadMs: -3_600_000, uncertaintyMs: 1 }, null);
+    expect(found?.found).toBe("The clock of this machine is 3600.0 s behind the database's");
+  });
+
+  it('of tokens that expire within a week, or have expired within a month', () => {
+    const now = new Date('2026-12-02T12:00:00Z');
+    const token = (name: string, days: number | null, revokedAt: Date | null = null) => ({
+      ...{ name, id: `id-of-${name}` as TokenId, revokedAt },
+      expiresAt: days === null ? null : new Date(now.getTime() + days * 86_400_000),
+    });
+    const tokens = [
+      ...[token('never', null), token('far', 8), token('gone', 1, now), token('old', -31)],
+      ...[token('soon', 1), token('past', -2)],
+    ];
+    const found = judgeTokens(tokens, now);
+    expect(found.map((each) => each.found)).toEqual([
+      'The token soon (id-of-soon) expires at 2026-12-03T12:00Z',
+      'The token past (id-of-past) has expired at 2026-11-30T12:00Z',
+    ]);
+    expect(seen(judgeTokens(tokens.slice(0, 4), now))).toEqual([['ok', null]]);
+  });
+
+  it.each([
+    [{}, 'ok', null],
+    [{ isStandby: true }, 'failure', 'databaseUnready'],
+    [{ isReadOnly: true }, 'failure', 'databaseUnready'],
+    [{ fsync: 'off' }, 'warning', 'databaseUnready'],
+    [{ version: '16.4', major: 16 }, 'warning', 'databaseOld'],
+  ])('of a server with %j', (change, ...result) => {
+    const facts = { version: '18.1', major: 18, isStandby: false, isReadOnly: false, fsync: 'on' };
+    expect(seen([judgeServer({ ...facts, ...change }, 'PostgreSQL')])).toEqual([result]);
+  });
+});
+
+describe('the engine', () => {
+  const engine = {
+    ...{ id: 'here', keepsContainers: true, ociRuntimes: ['runc'], version: '26' },
+    ...{ dataRoot: '/var/lib/docker', unlimited: [] },
+  };
+  it.each([
+    [{}, {}, [null, null, null]],
+    [{ keepsContainers: false }, {}, [null, null, 'liveRestore']],
+    [{ unlimited: ['memory'] }, {}, ['engineLimits', null, null]],
+    [{}, { dockerRuntime: 'runsc' }, [null, 'runtimeUnknown', null]],
+  ])('with %j and the settings %j', (change, settings, troubles) => {
+    const found = judgeEngine({ ...engine, ...change }, { ...config, ...settings });
+    expect(found.map(({ trouble }) => trouble)).toEqual(troubles);
+  });
+
+  it('must be the one that has the workers', () => {
+    const pool = { poolId: 'p' as PoolId, engineId: 'here', createdAt: new Date() };
+    const judge = (engineId: string) =>
+      judgeSameEngine(config, { engine, pool: { ...pool, engineId } });
+    expect(judge('here').state).toBe('ok');
+    expect(judge('there')).toMatchObject({ state: 'failure', trouble: 'otherEngine' });
+    expect(judgeSameEngine(config, { engine: null, pool }).state).toBe('unknown');
+  });
+});
+
+describe('the walls of a worker', () => {
+  const limits = { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 };
+  const whole: SeenWalls = {
+    ...{ uid: 64_002, capabilities: ['0000000000000000'], noNewPrivs: '1', seccomp: '2' },
+    ...{ interfaces: ['lo'], isRootWritable: false, openFiles: 1_024, kernel: 'host' },
+    ...{ memory: String(768 * MIB), pids: '128' },
+  };
+  const judge = (change: Partial<SeenWalls>, ociRuntime = 'runc') =>
+    judgeWalls({ ...whole, ...change }, { limits, ociRuntime }, 'host');
+
+  it('stand', () => {
+    expect(judge({})).toEqual({ missing: [], isHostsLinux: false });
+  });
+
+  it.each([
+    [{ uid: 0 }, 'root'],
+    [{ capabilities: ['0000000000000000', '00000000000000a0'] }, 'capabilities'],
+    [{ noNewPrivs: '0' }, 'no_new_privs'],
+    [{ seccomp: '0' }, 'seccomp'],
+    [{ interfaces: ['lo', 'eth0'] }, 'eth0'],
+    [{ isRootWritable: true }, 'written'],
+    [{ openFiles: 1_048_576 }, '1048576 files'],
+    [{ memory: 'max' }, 'limit of memory (max)'],
+    [{ memory: null }, 'limit of memory (not known)'],
+    [{ memory: String(800 * MIB) }, 'limit of memory'],
+    [{ pids: 'max' }, 'limit of processes'],
+  ])('are missing with %j', (change, words) => {
+    expect(judge(change).missing).toEqual([expect.stringContaining(words)]);
+  });
+
+  it("are gVisor's only if the worker does not see this machine's Linux", () => {
+    const inside = { seccomp: '0', memory: null, pids: null };
+    expect(judge(inside, 'runsc')).toEqual({ missing: [], isHostsLinux: true });
+    expect(judge({ ...inside, kernel: 'gVisor' }, 'runsc').isHostsLinux).toBe(false);
+  });
+});
+
+describe('the address of callers', () => {
+  it.each([
+    ['127.97.53.1', '127.97.53.1', true, 'ok'],
+    ['127.0.0.1', '127.97.53.1', true, 'failure'],
+    ['10.0.0.9', '192.0.2.7', false, 'warning'],
+    [undefined, '192.0.2.7', false, 'unknown'],
+    ['2001:db8:0:0', '2001:db8::1', false, 'unknown'],
+  ])('%s, of a caller at %s', (address, own, isSure, state) => {
+    expect(judgeAddress({ seen: address, own, isSure }).state).toBe(state);
+  });
+});
+
+describe('the arguments', () => {
+  it('are read', () => {
+    expect(doctorArguments([])).toEqual({ isJson: false, url: null, tokenFile: undefined });
+    expect(doctorArguments(['--json', '--url', 'https://a.example/'])).toMatchObject({
+      ...{ isJson: true, url: 'https://a.example' },
+    });
+    expect(() => doctorArguments(['--url', 'a.example'])).toThrow('--url must be like');
+  });
+});
