@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { aptInstall } from './aptInstall.mjs';
 import { findProgram } from './findProgram.mjs';
-import { ensureProxies } from './proxies.mjs';
 import { ensureRunsc } from './runsc.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -15,7 +14,7 @@ const PLUGIN_FOLDERS = [
 ];
 
 /**
- * Installs what only the tests need: a browser, docker with `compose`, gVisor, proxies, systemd, and what the examples
+ * Installs what only the tests need: a browser, docker with `compose`, gVisor, systemd, and what the examples
  * need.
  */
 export async function ensureTestTools() {
@@ -25,13 +24,12 @@ export async function ensureTestTools() {
     ...(findProgram('docker') === null ? ['docker-cli'] : []),
     ...(hasCompose ? [] : ['docker-compose']),
   ];
-  const forExamples = ['curl', 'python3'].filter((name) => findProgram(name) === null);
+  const clients = ['curl', 'openssl', 'python3'].filter((name) => findProgram(name) === null);
   for (const name of ['websockets', 'nbformat']) {
-    if (!existsSync(`/usr/lib/python3/dist-packages/${name}`)) forExamples.push(`python3-${name}`);
+    if (!existsSync(`/usr/lib/python3/dist-packages/${name}`)) clients.push(`python3-${name}`);
   }
-  if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
+  if (clients.length > 0) await aptInstall(clients, 'what clients in tests are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
-  await ensureProxies();
   if (findProgram('systemd-analyze') === null)
     await aptInstall(['systemd'], 'systemd, to check the units of the service');
   if (process.env.CELLHOUSE_TEST_LONG === '1' && findProgram('systemd-nspawn') === null)

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram } from '../setup/findProgram.mjs';
 import { projectRoot } from '../setup/projectRoot.mjs';
@@ -8,34 +8,50 @@ import { detail, step } from '../setup/steps.mjs';
 
 const FOLDER = join(projectRoot, 'node_modules/.debian');
 
+/** What tests run, with everything that it needs and the machine may not have. */
+const PACKAGES = {
+  postgresql: ['postgresql-17', 'postgresql-client-17', 'libpq5'],
+  prometheus: ['prometheus'],
+  promtool: ['promtool'],
+  proxies: ['nginx', 'nginx-common', 'caddy'],
+};
+/** Of these, what only `npm run test:long` runs. */
+const FOR_LONG = ['postgresql', 'prometheus'];
+
+/** Unpacks all that the tests of this run need. */
+export async function ensureDebianPrograms() {
+  const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
+  for (const name of Object.keys(PACKAGES))
+    if (isLong || !FOR_LONG.includes(name)) await ensureUnpacked(name);
+}
+
 /**
  * Unpacks Debian packages beside the npm packages, without installing them: an installed server would be started, and
  * would take its usual port on a developer's machine.
- * @param {string} name what the packages are together, e.g. `postgresql`
- * @param {readonly string[]} packages with everything that they need and the machine may not have
+ * @param {keyof typeof PACKAGES} name
  * @returns {Promise<string>} the folder that has `usr`, `etc` and so on
  * @throws SetupError if the packages cannot be downloaded
  */
-export async function ensureUnpacked(name, packages) {
+export async function ensureUnpacked(name) {
   const folder = join(FOLDER, name);
   if (existsSync(folder)) return folder;
+  const packages = PACKAGES[name];
   if (findProgram('apt-get') === null || findProgram('dpkg-deb') === null)
     throw new SetupError(
       `The tests need ${packages.join(', ')} of Debian, and this machine has no apt-get.`,
     );
   await step(`Unpacking ${name} of Debian, for the tests`, async () => {
-    const unfinished = `${folder}.unfinished`;
-    rmSync(unfinished, { recursive: true, force: true });
-    mkdirSync(join(unfinished, 'root'), { recursive: true });
+    mkdirSync(FOLDER, { recursive: true });
+    const unfinished = mkdtempSync(`${folder}.unfinished-`);
+    const root = join(unfinished, 'root');
     detail(`apt-get download ${packages.join(' ')}`);
-    if (process.getuid() === 0) await runCommand('apt-get', ['update', '-qq']);
-    await runCommand('apt-get', ['download', '-qq', ...packages], {
-      cwd: unfinished,
-      advice: 'Run apt-get update as root, then start again.',
-    });
+    const advice = 'As root, run `apt-get update` until it works, then start again.';
+    if (process.getuid() === 0) await runCommand('apt-get', ['update', '-qq'], { advice });
+    await runCommand('apt-get', ['download', '-qq', ...packages], { cwd: unfinished, advice });
     for (const file of readdirSync(unfinished).filter((entry) => entry.endsWith('.deb')))
-      await runCommand('dpkg-deb', ['--extract', join(unfinished, file), join(unfinished, 'root')]);
-    renameSync(join(unfinished, 'root'), folder);
+      await runCommand('dpkg-deb', ['--extract', join(unfinished, file), root]);
+    // Complete or not there at all, even if this is interrupted.
+    renameSync(root, folder);
     rmSync(unfinished, { recursive: true });
   });
   return folder;

@@ -157,7 +157,10 @@ const ENGINE = {
     check: 'engine',
   },
   engineDenied: {
-    messages: ['The Docker engine at … does not let this user in'],
+    messages: [
+      'The Docker engine at … does not let this user in',
+      'The Docker engine at … cannot be used',
+    ],
     cause: 'the user is not in the group `docker`',
     cure: 'add the user, as the message says, and log in again',
     check: 'engine',
@@ -348,6 +351,15 @@ const DATABASE = {
     ],
     cause: 'the database is away, its disk is full, or its role may not create tables',
     cure: 'cure what the lines below the message say, then start again: nothing is half done',
+  },
+  olderCopy: {
+    messages: [
+      'The database no longer has event …',
+      'Could not check whether the database has lost events; trying again',
+    ],
+    cause:
+      'an older copy of the database was restored while the gateway ran, or a standby took over that did not have the last commits',
+    cure: 'start the gateway again: it continues with what the database has. [What is lost](standby.md#what-an-asynchronous-failover-loses)',
   },
   lostConnection: {
     messages: ['PostgreSQL could not be reached, or the connection to it was lost'],

@@ -56,13 +56,11 @@ export async function poolOfEngine(
 
 /** The error if the engine at `address` cannot be asked. Its message is for the operator. */
 export function noEngine(address: string, cause: unknown): Error {
-  const [what, remedy] = isEngineAway(cause)
-    ? ['does not answer', 'Start it']
-    : ['cannot be used', 'Make sure that this user may use it'];
-  return new Error(
-    `The Docker engine at ${address} ${what} (${messageOf(cause)}). ${remedy}, or set DOCKER_HOST.`,
-    { cause },
-  );
+  const why = messageOf(cause);
+  const message = isEngineAway(cause)
+    ? `The Docker engine at ${address} does not answer (${why}). Start it, or set DOCKER_HOST.`
+    : `The Docker engine at ${address} cannot be used (${why}). Make sure that this user may use it, or set DOCKER_HOST.`;
+  return new Error(message, { cause });
 }
 
 /** @throws Error if `engine` is not the pool's */

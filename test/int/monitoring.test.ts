@@ -20,7 +20,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const processMetrics = createProcessMetrics();
 let promtool: string;
 beforeAll(async () => {
-  promtool = join(await ensureUnpacked('promtool', ['promtool']), 'usr/bin/promtool');
+  promtool = join(await ensureUnpacked('promtool'), 'usr/bin/promtool');
 });
 
 /** A copy of the folder, with a file for the token. */

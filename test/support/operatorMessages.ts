@@ -36,7 +36,7 @@ const START_FILES = [
 /** The scripts that operators run. The others are for contributors. */
 const SCRIPTS = ['scripts/setup/', 'scripts/setup.mjs', 'scripts/start.mjs', 'scripts/stop.mjs'];
 /** Of `scripts/setup`, what only contributors meet. */
-const FOR_CONTRIBUTORS = ['scripts/setup/schemaFile.mjs'];
+const FOR_CONTRIBUTORS = ['scripts/setup/notices.mjs', 'scripts/setup/schemaFile.mjs'];
 
 /**
  * Errors in the files above that no operator meets: they say that the program itself is wrong, that a caller must
@@ -58,6 +58,7 @@ const INNER = [
 /** Functions that return messages: all texts that they return are collected. */
 const RETURNED_BY: Readonly<Record<string, string>> = {
   'src/events/migrations/migrate.ts': 'tooOld',
+  'src/events/wakeUps/wakeUps.ts': 'lossUpTo',
   'src/server/http/listen.ts': 'explain',
 };
 
@@ -133,9 +134,10 @@ function* returnsOf(program: Node, name: string | undefined): Generator<Node> {
   for (const node of nodesIn(program))
     if (node.type === 'FunctionDeclaration' && (node.id as Node).name === name)
       for (const { type, argument } of nodesIn(node.body))
-        if (type === 'ReturnStatement' && (argument as Node).type === 'TemplateLiteral')
-          yield argument as Node;
+        if (type === 'ReturnStatement' && isText(argument as Node)) yield argument as Node;
 }
+
+const isText = ({ type }: Node) => type === 'TemplateLiteral' || type === 'BinaryExpression';
 
 /** `logger.warn(…)`, `deps.logger.error(…)`. */
 function isLogCall(node: Node): boolean {

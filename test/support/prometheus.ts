@@ -47,7 +47,7 @@ export async function startPrometheus(
   gateway: { readonly port: number; readonly token: string },
   limits: Readonly<Record<string, string>>,
 ): Promise<Prometheus> {
-  const program = join(await ensureUnpacked('prometheus', ['prometheus']), 'usr/bin/prometheus');
+  const program = join(await ensureUnpacked('prometheus'), 'usr/bin/prometheus');
   const folder = mkdtempSync(join(tmpdir(), 'ch-prometheus-'));
   const config = monitoringFile('prometheus.yml')
     .replace('scrape_interval: 15s', `scrape_interval: ${SCRAPE_INTERVAL}`)

@@ -15,7 +15,6 @@ import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy, killCluster } from './databaseProxy.ts';
 
-const PACKAGES = ['postgresql-17', 'postgresql-client-17', 'libpq5'];
 const PROGRAMS = 'usr/lib/postgresql/17/bin';
 const ROLE = 'cellhouse';
 const PAGE = readFileSync(new URL('../../docs/run/standby.md', import.meta.url), 'utf8');
@@ -33,7 +32,7 @@ export interface ReplicatedPostgres {
 }
 
 export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
-  const programs = join(await ensureUnpacked('postgresql', PACKAGES), PROGRAMS);
+  const programs = join(await ensureUnpacked('postgresql'), PROGRAMS);
   const root = mkdtempSync(join(tmpdir(), 'ch-standby-'));
   const user = chooseServerUser(root);
   // The server's user must get to its folders.

@@ -1,6 +1,6 @@
 /**
  * nginx or Caddy in front of a gateway, with TLS, by the recipe of docs/run/proxy.md as it stands there. Only its ports,
- * addresses and folders are replaced. The programs are Debian's (`scripts/setup/proxies.mjs`).
+ * addresses and folders are replaced. The programs are Debian's (`scripts/testing/debianPrograms.mjs`).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,6 +19,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { until } from '../../testkit/until.ts';
 import { fences, readPage } from './userPages.ts';
 
@@ -30,7 +31,6 @@ export const HOST_NAME = 'cellhouse.example.com';
 
 const END_LIMIT_MS = 2_000;
 const PAGE = 'docs/run/proxy.md';
-const DEBIAN = new URL('../../node_modules/.cache/cellhouse-proxies', import.meta.url).pathname;
 const GATEWAY = '127.0.0.1:3874';
 /** What the page adds to Caddy's recipe for several gateways. */
 const CHECKS = ['health_uri /readyz', 'health_interval 1s'];
@@ -83,7 +83,8 @@ export async function startTlsProxy(
     .replaceAll('/etc/ssl/cellhouse.pem', places.certificate)
     .replaceAll('/etc/ssl/cellhouse.key', places.key);
   const prepare = name === 'nginx' ? prepareNginx : prepareCaddy;
-  const { path, words, printing } = prepare(recipe, { port, places, gateways });
+  const debian = await ensureUnpacked('proxies');
+  const { path, words, printing } = prepare(recipe, { debian, port, places, gateways });
   const env = {
     PATH: process.env.PATH,
     HOME: places.root,
@@ -169,15 +170,17 @@ function makePlaces(): Places {
 }
 
 interface Wanted {
+  /** The folder of Debian's programs. */
+  readonly debian: string;
   readonly port: number;
   readonly places: Places;
   readonly gateways: readonly number[];
 }
 
 /** The recipe is a file of `conf.d`, which Debian's own nginx.conf includes. */
-function prepareNginx(recipe: string, { port, places, gateways }: Wanted): Program {
+function prepareNginx(recipe: string, { debian, port, places, gateways }: Wanted): Program {
   const folder = join(places.root, 'nginx');
-  cpSync(join(DEBIAN, 'etc/nginx'), folder, { recursive: true });
+  cpSync(join(debian, 'etc/nginx'), folder, { recursive: true });
   const main = readFileSync(join(folder, 'nginx.conf'), 'utf8');
   const own = (text: string) =>
     text
@@ -200,7 +203,7 @@ function prepareNginx(recipe: string, { port, places, gateways }: Wanted): Progr
   writeFileSync(join(folder, 'conf.d/temporary.conf'), paths.join('\n'));
   const words = ['-c', join(folder, 'nginx.conf'), '-e', 'stderr'];
   return {
-    path: join(DEBIAN, 'usr/sbin/nginx'),
+    path: join(debian, 'usr/sbin/nginx'),
     words: [...words, '-g', 'daemon off;'],
     printing: [...words, '-T'],
   };
@@ -210,7 +213,7 @@ function prepareNginx(recipe: string, { port, places, gateways }: Wanted): Progr
  * The added options keep Caddy to loopback, and away from the port of its commands and from the certificates that this
  * machine trusts.
  */
-function prepareCaddy(recipe: string, { port, places, gateways }: Wanted): Program {
+function prepareCaddy(recipe: string, { debian, port, places, gateways }: Wanted): Program {
   const file = join(places.root, 'Caddyfile');
   const checks = gateways.length > 1 ? CHECKS : [];
   for (const line of checks)
@@ -225,7 +228,7 @@ function prepareCaddy(recipe: string, { port, places, gateways }: Wanted): Progr
   writeFileSync(file, checked.replace('{\n', `{\n${options.join('\n')}\n`));
   const words = ['--config', file, '--adapter', 'caddyfile'];
   return {
-    path: join(DEBIAN, 'usr/bin/caddy'),
+    path: join(debian, 'usr/bin/caddy'),
     words: ['run', ...words],
     printing: ['adapt', ...words],
   };

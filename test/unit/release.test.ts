@@ -40,7 +40,9 @@ describe('the npm package of a release', () => {
       [...new Set(files.map((path) => path.split('/')[0]))]
         .filter((top) => !top?.includes('.'))
         .sort(),
-    ).toEqual(['LICENSE', 'dist', 'migrations', 'public', 'scripts', 'worker-image'].sort());
+    ).toEqual(
+      ['LICENSE', 'dist', 'migrations', 'monitoring', 'public', 'scripts', 'worker-image'].sort(),
+    );
     expect(
       files.filter((path) => /(^|\/)tests?\/|\.map$|\.ts$|__pycache__|\.pyc$/.test(path)),
     ).toEqual([]);
