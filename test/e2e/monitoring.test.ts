@@ -222,7 +222,7 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
   it('a worker image that is gone', async () => {
     await docker.getImage(`${REPO}:1`).remove();
     const users = Array.from({ length: 3 }, (_, n) => `image-${n}`);
-    const waiting = users.map((user) => execute(gateway, user, '1', { waitForWorkerMs: 90_000 }));
+    const waiting = users.map((user) => execute(gateway, user, '1', { waitForWorkerMs: 60_000 }));
     await expectFiring('CellhousePoolDegraded');
     await docker.getImage(workerImage()).tag({ repo: REPO, tag: '1' });
     await Promise.all(waiting);

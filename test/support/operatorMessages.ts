@@ -134,10 +134,9 @@ function* returnsOf(program: Node, name: string | undefined): Generator<Node> {
   for (const node of nodesIn(program))
     if (node.type === 'FunctionDeclaration' && (node.id as Node).name === name)
       for (const { type, argument } of nodesIn(node.body))
-        if (type === 'ReturnStatement' && isText(argument as Node)) yield argument as Node;
+        if (type === 'ReturnStatement' && (argument as Node).type === 'TemplateLiteral')
+          yield argument as Node;
 }
-
-const isText = ({ type }: Node) => type === 'TemplateLiteral' || type === 'BinaryExpression';
 
 /** `logger.warn(…)`, `deps.logger.error(…)`. */
 function isLogCall(node: Node): boolean {

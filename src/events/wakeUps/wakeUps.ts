@@ -357,11 +357,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
 }
 
 function lossUpTo({ position }: HistoryMark): string {
-  return (
-    `The database no longer has event ${position}, which this gateway has seen: an older copy of the database was ` +
-    'restored, or a standby took over that did not have the last commits. Start the gateway again. It then continues ' +
-    'with what the database has.'
-  );
+  return `The database no longer has event ${position}, which this gateway has seen: an older copy of the database was restored, or a standby took over that did not have the last commits. Start the gateway again. It then continues with what the database has.`;
 }
 
 /**
