@@ -12,8 +12,9 @@ it(
     expect(code, printed).toBe(0);
     const comparisons = report.benches.flatMap((bench) => bench.comparisons);
     expect(comparisons.map(({ name }) => name)).toContain('calls when warm: CPU of the kernel');
-    for (const { base, measured } of comparisons) {
-      expect(base.p50).toBeGreaterThan(0);
+    for (const { name, base, measured } of comparisons) {
+      // A part that has nothing to do in a phase, such as PostgreSQL while files are sent, uses no CPU time.
+      if (!name.includes(': CPU of ')) expect(base.p50, name).toBeGreaterThan(0);
       expect(measured.n).toBe(base.n);
     }
   },
