@@ -164,8 +164,10 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
     run: command,
     destroy: async () => {
       if (nspawn !== null) {
-        nspawn.kill('SIGKILL');
-        await ended(nspawn);
+        // The init, because the machine would outlive systemd-nspawn.
+        const exit = ended(nspawn);
+        process.kill(leader, 'SIGKILL');
+        await exit;
       }
       await run('rm', ['--recursive', '--force', folder, shared]);
     },
