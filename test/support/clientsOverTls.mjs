@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 const [url] = process.argv.slice(2);
 const { KernelManager, ServerConnection } = createRequire(import.meta.url)('@jupyterlab/services');
 const PRINT_CLOCK =
-  'import time\nfor _ in range(5):\n    print(time.time(), flush=True)\n    time.sleep(0.2)';
+  'import time\nfor _ in range(6):\n    print(time.time(), flush=True)\n    time.sleep(0.6)';
 
 /** How long each printed time took to arrive, in milliseconds. */
 function createDelays() {
