@@ -106,14 +106,20 @@ BEGIN
   END IF;
 
   IF p_cursors IS NOT NULL THEN
+    -- Another cursor than the previous one is stored if this database lacks commits that the gateway has made, because it
+    -- was replaced by an older copy. The new cursor itself is stored if an earlier attempt was committed.
     UPDATE worker_cursors c SET boot_id = g.boot_id, seq = g.seq, progress = g.progress::json
-    FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer, boot_id text, seq bigint, progress text)
-    WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch;
+    FROM json_to_recordset(p_cursors) AS g (
+      worker_id uuid, epoch integer, boot_id text, seq bigint, previous_seq bigint, progress text)
+    WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch
+      AND (g.previous_seq IS NULL OR c.seq = g.previous_seq OR (c.seq = g.seq AND c.boot_id = g.boot_id));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count < json_array_length(p_cursors) THEN
-      -- Epochs only grow, so a cursor that was fenced in the UPDATE is still fenced now.
-      SELECT g.worker_id INTO v_failed FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer)
-      WHERE NOT EXISTS (SELECT FROM worker_cursors c WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch) LIMIT 1;
+      -- The others are stored now. Neither epochs nor cursors go back, so what was refused is still to be refused.
+      SELECT g.worker_id INTO v_failed
+      FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer, boot_id text, seq bigint)
+      WHERE NOT EXISTS (SELECT FROM worker_cursors c
+        WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch AND c.seq = g.seq AND c.boot_id = g.boot_id) LIMIT 1;
       RAISE EXCEPTION 'fenced' USING ERRCODE = 'CH001', DETAIL = v_failed::text;
     END IF;
   END IF;

@@ -15,6 +15,7 @@ import type { ExecutionId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { Session } from '../domain/session.ts';
 import {
+  type Commit,
   ConcurrencyError,
   type Cursor,
   type EventStore,
@@ -195,7 +196,7 @@ export interface WriterDeps {
     readonly session: Session | null;
     readonly contexts: readonly Context[];
   }) => void;
-  /** Called when another gateway holds the worker. Nothing more is written. */
+  /** Called when this gateway may write nothing more of the worker ({@link FencedError}). */
   readonly onFenced: () => void;
   /** The number of clients that follow a running execution on this gateway: the highest over all executions. */
   readonly followers: () => number;
@@ -244,8 +245,9 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
       // The progress in the cursor must match the batch exactly, so both are taken at the same time.
       const cursor = deps.cursor();
       batch = emptyBatch();
+      const previousSeq = seq;
       seq = taken.seq ?? seq;
-      await storeUntilDone(deps, taken, { ...cursor, seq }, stopped);
+      await storeUntilDone(deps, taken, { ...cursor, seq, previousSeq }, stopped);
       storedAdditions = upTo;
       lastFlushAt = Date.now();
     } while (!stopped.signal.aborted && isDue());
@@ -304,7 +306,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
 async function storeUntilDone(
   deps: WriterDeps,
   taken: Batch,
-  cursor: Cursor,
+  cursor: NonNullable<Commit['cursor']>,
   stopped: AbortController,
 ): Promise<void> {
   let isStale = false;
@@ -329,7 +331,11 @@ async function storeUntilDone(
   });
 }
 
-async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {
+async function storeOnce(
+  deps: WriterDeps,
+  taken: Batch,
+  cursor: NonNullable<Commit['cursor']>,
+): Promise<void> {
   const knownQueues = await deps.addStopped(taken);
   const commit = batchCommit(taken, deps.stored(), knownQueues);
   const { streams } = commit;

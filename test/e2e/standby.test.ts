@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/postgres/server.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { execute } from '../../testkit/interpreter.ts';
+import { execute, follow, submit } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { expectLossless, startOutageLoad } from '../support/outageLoad.ts';
@@ -64,6 +64,8 @@ describe('a standby that takes over', () => {
     'lacks the last calls if it is asynchronous: the gateway ends, and after a restart it continues what the standby has',
     async () => {
       await execute(gateway, 'idle', 'kept = 7');
+      const code = 'import time\nfor n in range(600): print(n); time.sleep(0.1)';
+      const { id } = await submit(gateway, 'printing', code, { timeoutMs: 120_000 });
       for (let call = 1; call <= 5; call += 1) await count(call);
       await delay(PHASE_MS);
       await postgres.separate();
@@ -76,6 +78,10 @@ describe('a standby that takes over', () => {
       // The session of a user who called meanwhile has gone further than its records.
       expect(await count(10)).toMatchObject({ status: 'WORKER_LOST', stateLost: true });
       expect(await count(11)).toMatchObject({ status: 'OK', resultText: '1' });
+      // Output was stored and acknowledged meanwhile, so the worker does not have it any more.
+      const outputs = await follow(gateway.socket(), id);
+      expect(outputs.at(-1)).toMatchObject({ execution: { status: 'WORKER_LOST' } });
+      expect(outputs.map(({ seq }) => seq)).toEqual(outputs.map((_, index) => index + 1));
       expect(await execute(gateway, 'idle', 'kept')).toMatchObject({
         resultText: '7',
         stateLost: false,

@@ -1,9 +1,10 @@
 /** A gateway's database is replaced by an older copy of itself: a restored backup, or a standby that lagged behind. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { within } from '../../src/async/within.ts';
-import type { GatewayId } from '../../src/domain/ids.ts';
+import type { GatewayId, WorkerId } from '../../src/domain/ids.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
+import { FencedError } from '../../src/events/store/eventStore.ts';
 import { hasHistoryUpTo, readLastMark } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
 import { workerRequested } from '../../testkit/events.ts';
@@ -26,9 +27,16 @@ async function goBack(count: number): Promise<void> {
   await db.sql`DELETE FROM events WHERE position > (SELECT max(position) - ${count} FROM events)`;
 }
 
+/** Closed at the end of the test: PostgreSQL has no connections for all of them. */
+async function opened(gatewayId = newId<GatewayId>()): Promise<Database> {
+  const database = await db.open(gatewayId);
+  onTestFinished(() => database.close());
+  return database;
+}
+
 async function reader(): Promise<{ database: Database; reconnect(): Promise<void> }> {
   const gatewayId = newId<GatewayId>();
-  const database = await db.open(gatewayId);
+  const database = await opened(gatewayId);
   let last = 0;
   database.wakeUps.onEvent(({ position }) => {
     last = position;
@@ -61,6 +69,43 @@ describe('a database that was replaced by an older copy of itself', () => {
     await append(6);
     await reconnect();
     expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('is reported when the gateway’s own commits get positions that it has passed, although no connection was lost', async () => {
+    const database = await opened();
+    const commit = () => database.store.commit({ streams: [workerRequested()] });
+    await Promise.all(Array.from({ length: 5 }, commit));
+    await goBack(3);
+    await commit();
+    expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('is reported when the gateway’s own commit is the first one after what it has passed', async () => {
+    const database = await opened();
+    const commit = () => database.store.commit({ streams: [workerRequested()] });
+    await Promise.all(Array.from({ length: 5 }, commit));
+    // As if another gateway had committed as many events as were lost, between two polls.
+    await db.sql`UPDATE events SET event_id = gen_random_uuid()
+      WHERE position = (SELECT max(position) FROM events)`;
+    await commit();
+    expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('takes no more output of a worker whose stored output it lacks', async () => {
+    const { store, leases } = await opened();
+    const { events } = await store.commit({ streams: [workerRequested()] });
+    const workerId = events[0]?.streamId as WorkerId;
+    const cursor = await leases.acquireWorker(workerId);
+    if (cursor === null) throw new Error('The worker is held.');
+    const next = { ...cursor, bootId: 'boot' };
+    const upTo = (seq: number, previousSeq: number) =>
+      store.commit({ streams: [], cursor: { ...next, seq, previousSeq } });
+    await upTo(10, 0);
+    // An attempt whose answer was lost is made again.
+    await upTo(10, 0);
+    await upTo(20, 10);
+    await db.sql`UPDATE worker_cursors SET seq = 10 WHERE worker_id = ${workerId}`;
+    await expect(upTo(30, 20)).rejects.toThrow(FencedError);
   });
 
   it('is not suspected when only the connection was lost', async () => {

@@ -242,11 +242,14 @@ function rowsOf(
 function cursorRows(group: readonly PreparedCommit[]): string[] {
   return group.flatMap(({ commit: { cursor } }) => {
     if (!cursor) return [];
-    const { workerId, epoch, bootId, seq, progress } = cursor;
+    const { workerId, epoch, bootId, seq, previousSeq, progress } = cursor;
     // JSON text within JSON: json_to_recordset unpacks the outer strings, and refuses an escaped U+0000 in them. The
     // inner text is only cast to json, which keeps the escape.
     const inner = JSON.stringify(progress ?? null);
-    return JSON.stringify({ worker_id: workerId, epoch, boot_id: bootId, seq, progress: inner });
+    return JSON.stringify({
+      ...{ worker_id: workerId, epoch, boot_id: bootId, seq, previous_seq: previousSeq },
+      progress: inner,
+    });
   });
 }
 

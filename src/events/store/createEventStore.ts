@@ -2,7 +2,6 @@
  * The event store: groups commits of concurrent calls, and sends each group as one statement. A commit passes these steps
  * in the order of this file: it is prepared, waits in the queue, is taken into a group, and is sent with it.
  */
-
 import type { Logger } from 'pino';
 import { within } from '../../async/within.ts';
 import type { DatabaseFaults } from '../../domain/databaseFaults.ts';

@@ -82,7 +82,13 @@ export interface Commit {
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
   readonly openSessions?: readonly { readonly id: SessionId; readonly version: number }[];
   readonly outputs?: readonly OutputItem[];
-  readonly cursor?: Cursor;
+  readonly cursor?: Cursor & {
+    /**
+     * The seq of the cursor that this one replaces. If another one is stored, the database lacks commits of this
+     * gateway ({@link FencedError}). Left out: it is not compared.
+     */
+    readonly previousSeq?: number;
+  };
   readonly idempotency?: IdempotencyClaim;
   /** The environment variables of a session that this commit opens. No event has them. */
   readonly sessionVariables?: SessionVariables;
@@ -157,13 +163,15 @@ export class SessionInUseError extends Error {
 }
 
 /**
- * Another gateway took over the lease on the worker. Nothing was written, and this gateway must stop acting for the
- * worker.
+ * Another gateway took over the lease on the worker, or the database lacks what this gateway has stored of it. Nothing
+ * was written, and this gateway must stop acting for the worker.
  */
 export class FencedError extends Error {
   readonly workerId: WorkerId;
   constructor(workerId: WorkerId) {
-    super(`The lease on worker ${workerId} was taken over by another gateway.`);
+    super(
+      `Worker ${workerId} was taken over by another gateway, or the database lacks commits of this one.`,
+    );
     this.name = 'FencedError';
     this.workerId = workerId;
   }

@@ -86,8 +86,8 @@ export interface KnownEvents {
 }
 
 /**
- * Like {@link readAfter}, from the event of `mark` on, but without events of entities or types that only a later release knows. During a rolling
- * update, only gateways of the later release act on those.
+ * Like {@link readAfter}, from the event of `mark` on, but without events of entities or types that only a later release
+ * knows. During a rolling update, only gateways of the later release act on those.
  */
 export async function readKnownAfter(
   client: Client,

@@ -241,23 +241,21 @@ export interface FedWakeUps extends WakeUps {
 /**
  * How listeners learn of events and outputs.
  *
- * `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
+ * `position` is that of the last event that listeners got, the feed's `mark`. Events reach them in two ways. This process's own commits
  * arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
  * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
  * the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
  * listeners get each event once and in order, even if the two ways overlap.
  *
  * Positions are only unique as long as the database keeps its history. If it is replaced by an older copy of itself,
- * the next events get positions that listeners have passed. So each step also compares the id of the event at
- * `position`, and `historyLost` resolves when it is another one.
+ * the next events get positions that listeners have passed. So whatever moves `position` first compares the id of the
+ * event there, each poll does so, too, and `historyLost` resolves when it is another one.
  */
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
   const waitingListeners = new Set<Parameters<WakeUps['onWaiting']>[0]>();
   const outputs = createOutputListeners();
   const hearing = createHearing();
-  /** Whether the database that is connected now has all that listeners have got. */
-  let isHistoryKnown = false;
   let reportLoss = (_words: string) => {};
   const historyLost = new Promise<string>((resolve) => {
     reportLoss = resolve;
@@ -287,7 +285,6 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   /** Called when LISTEN has begun. No notification of an earlier commit arrives, so this reads all missing events. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
-    isHistoryKnown = false;
     await requireHistory();
     await feed.catchUp();
     hearing.heard(feed.mark.position);
@@ -295,12 +292,14 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     wakeWaiting('changed');
   }
 
-  /** A new connection may lead to an older copy of the database, where the same positions get other events. */
+  /**
+   * Any connection may have been made anew, and lead to an older copy of the database. There, commits of this process
+   * get positions that the feed has passed, so the feed alone would not notice them.
+   */
   async function requireHistory(): Promise<void> {
     const { mark } = feed;
     try {
-      isHistoryKnown = await deps.hasHistoryUpTo(mark);
-      if (!isHistoryKnown) onHistoryLost(mark);
+      if (!(await deps.hasHistoryUpTo(mark))) onHistoryLost(mark);
     } catch (error: unknown) {
       // The next poll starts another attempt.
       logger.warn(
@@ -312,7 +311,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
 
   function poll(): void {
     const { position } = feed.mark;
-    if (!isHistoryKnown) void requireHistory();
+    void requireHistory();
     if (hearing.isDeaf(position)) {
       const details = { position, heard: hearing.position };
       logger.warn(
