@@ -54,7 +54,7 @@ interface Kept {
 }
 
 /** Starts a keeper with intervals of 20 ms, which are 10 s and 60 s in a gateway. */
-function keep(database: Database, dataDir: string): Kept {
+function keep(database: Pick<Database, 'gatewayId' | 'leases' | 'queries'>, dataDir: string): Kept {
   const log: Record<string, unknown>[] = [];
   const lines = new Writable({
     write(line, _encoding, done) {
@@ -99,6 +99,22 @@ describe('the audit keeper', () => {
     await until('the status says so', async () => keeper.status().unsealedEvents === 7, LIMIT_MS);
     await db.sql`ALTER FUNCTION mislaid_seal RENAME TO cellhouse_seal`;
     await until('the status follows', async () => keeper.status().unsealedEvents === 0, LIMIT_MS);
+  });
+
+  it('reports a round once, although neither the sealing nor the count succeeds', async () => {
+    let rounds = 0;
+    const unsealedEvents = () => {
+      rounds += 1;
+      return gateway.queries.unsealedEvents();
+    };
+    const { gatewayId, leases, queries } = gateway;
+    await db.sql`ALTER TABLE chain_head RENAME TO mislaid_head`;
+    const counting = { gatewayId, leases, queries: { ...queries, unsealedEvents } };
+    const { keeper, log } = keep(counting, newDataDir());
+    await until('some rounds have failed', async () => rounds >= 5, LIMIT_MS);
+    await keeper.close();
+    expect(log.length).toBeGreaterThan(0);
+    expect(log.length).toBeLessThanOrEqual(rounds);
   });
 
   it('seals in one gateway only, and in another once the first has released the lease', async () => {

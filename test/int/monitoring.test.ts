@@ -33,39 +33,64 @@ function copyFolder(): string {
 }
 
 const COUNTER = 'job="cellhouse",instance="a"';
-/** A counter that rises once a minute from the eleventh on. */
-const rises = (metric: string, labels = COUNTER) => [
-  { series: `${metric}{${labels}}`, values: '0x10 1+1x60' },
-];
+/** The interval of scrapes and evaluations in the tests of promtool, as in prometheus.yml. */
+const INTERVAL_S = 15;
+const SCRAPES_A_MINUTE = 60 / INTERVAL_S;
+/** The trouble begins with the first scrape after ten minutes, and lasts for an hour. */
+const CALM_SCRAPES = 10 * SCRAPES_A_MINUTE;
+const BAD_SCRAPES = 60 * SCRAPES_A_MINUTE;
+const BEGINS_AT_S = CALM_SCRAPES * INTERVAL_S + INTERVAL_S;
+const ENDS_AT_S = BEGINS_AT_S + BAD_SCRAPES * INTERVAL_S;
+
+interface InputSeries {
+  readonly series: string;
+  readonly values: string;
+}
+
 /** A gauge that has one value for ten minutes, and then another. */
-const becomes = (metric: string, calm: number, bad: number, labels = COUNTER) => [
-  { series: `${metric}{${labels}}`, values: `${calm}x10 ${bad}x60` },
+const becomes = (metric: string, calm: number, bad: number, labels = COUNTER): InputSeries[] => [
+  { series: `${metric}{${labels}}`, values: `${calm}x${CALM_SCRAPES} ${bad}x${BAD_SCRAPES}` },
 ];
-/** A histogram whose samples are above `le` seconds from the eleventh minute on. */
-const slows = (metric: string, le: string) => [
-  { series: `${metric}_bucket{${COUNTER},le="${le}"}`, values: '0+9x10 90x60' },
-  { series: `${metric}_bucket{${COUNTER},le="60"}`, values: '0+9x70' },
-  { series: `${metric}_bucket{${COUNTER},le="+Inf"}`, values: '0+9x70' },
+/** A counter that rises `times` times, once a minute, from the beginning of the trouble on. */
+const rises = (metric: string, labels = COUNTER, times = Number.POSITIVE_INFINITY) => {
+  const values = Array.from({ length: BAD_SCRAPES }, (_, scrape) =>
+    Math.min(times, 1 + Math.floor(scrape / SCRAPES_A_MINUTE)),
+  );
+  return [{ series: `${metric}{${labels}}`, values: `0x${CALM_SCRAPES} ${values.join(' ')}` }];
+};
+/** A histogram of 36 samples a minute. For some minutes from the beginning of the trouble on, none is below `le` seconds. */
+const slows = (metric: string, le: string, minutes = 60): InputSeries[] => {
+  const bad = minutes * SCRAPES_A_MINUTE;
+  const calmAgain = BAD_SCRAPES - bad;
+  const fast = `0+9x${CALM_SCRAPES} ${9 * CALM_SCRAPES}x${bad} ${9 * CALM_SCRAPES}+9x${calmAgain}`;
+  const all = `0+9x${CALM_SCRAPES + BAD_SCRAPES + 2}`;
+  return [
+    { series: `${metric}_bucket{${COUNTER},le="${le}"}`, values: fast },
+    { series: `${metric}_bucket{${COUNTER},le="60"}`, values: all },
+    { series: `${metric}_bucket{${COUNTER},le="+Inf"}`, values: all },
+  ];
+};
+/** A pool of four workers, of which so many have a session. */
+const busy = (workers: number): InputSeries[] => [
+  ...becomes('cellhouse_workers', workers, workers, `${COUNTER},state="busy"`),
+  ...becomes('cellhouse_workers_max', 4, 4),
 ];
 
-/** What makes each alert true from the eleventh minute on, and the minute after which it fires. */
+/** What makes each alert true from the beginning of the trouble on, and the minutes after which it fires. */
 const CASES: Readonly<
-  Record<
-    string,
-    { readonly input: readonly { series: string; values: string }[]; readonly after: number }
-  >
+  Record<string, { readonly input: readonly InputSeries[]; readonly after: number }>
 > = {
   CellhouseGatewayDown: { input: becomes('up', 1, 0), after: 1 },
   CellhouseDatabaseDown: { input: becomes('cellhouse_database_up', 1, 0), after: 1 },
-  CellhouseCommitsRetried: { input: rises('cellhouse_commit_retries_total'), after: 5 },
-  CellhouseLeasesNotRenewed: { input: rises('cellhouse_lease_renewal_failures_total'), after: 5 },
-  CellhouseOutputNotStored: { input: rises('cellhouse_store_retries_total'), after: 2 },
+  CellhouseCommitsRetried: { input: rises('cellhouse_commit_retries_total'), after: 10 },
+  CellhouseLeasesNotRenewed: { input: rises('cellhouse_lease_renewal_failures_total'), after: 10 },
+  CellhouseOutputNotStored: { input: rises('cellhouse_store_retries_total'), after: 3 },
   CellhouseInternalErrors: { input: refusals('INTERNAL'), after: 0 },
   CellhousePoolDegraded: {
     input: becomes('cellhouse_pool_degraded', 0, 1, `${COUNTER},reason="disk-full"`),
     after: 2,
   },
-  CellhousePoolExhausted: { input: refusals('POOL_EXHAUSTED'), after: 0 },
+  CellhousePoolExhausted: { input: [...refusals('POOL_EXHAUSTED'), ...busy(4)], after: 5 },
   CellhousePoolNearlyFull: {
     input: [
       ...becomes('cellhouse_workers', 8, 9, `${COUNTER},state="busy"`),
@@ -74,10 +99,10 @@ const CASES: Readonly<
     after: 10,
   },
   CellhouseCallersWaiting: { input: becomes('cellhouse_waiting_requests', 0, 1), after: 5 },
-  CellhouseWorkerWaitSlow: { input: slows('cellhouse_worker_wait_seconds', '1'), after: 5 },
+  CellhouseWorkerWaitSlow: { input: slows('cellhouse_worker_wait_seconds', '1'), after: 10 },
   CellhouseExecutionsSlowToStart: {
     input: slows('cellhouse_execution_queue_seconds', '5'),
-    after: 5,
+    after: 10,
   },
   CellhouseWorkersLost: { input: rises('cellhouse_workers_lost_total'), after: 0 },
   CellhouseAuditHeadsDiffer: { input: becomes('cellhouse_audit_heads_differing', 0, 1), after: 0 },
@@ -98,7 +123,12 @@ const CASES: Readonly<
   },
   // The first sample of a promtool test is at 0 s. The clock agrees for ten minutes, and is then 6 s ahead.
   CellhouseClockWrong: {
-    input: [{ series: `cellhouse_clock_seconds{${COUNTER}}`, values: '5+60x10 666+60x60' }],
+    input: [
+      {
+        series: `cellhouse_clock_seconds{${COUNTER}}`,
+        values: `5+15x${CALM_SCRAPES} 621+15x${BAD_SCRAPES}`,
+      },
+    ],
     after: 2,
   },
   CellhouseEnvironmentBuildFailed: {
@@ -109,28 +139,84 @@ const CASES: Readonly<
   CellhouseQuotaRefusals: { input: refusals('QUOTA_EXCEEDED'), after: 0 },
 };
 
-function refusals(code: string) {
-  return rises('cellhouse_refused_calls_total', `${COUNTER},code="${code}"`);
+function refusals(code: string, times?: number) {
+  return rises('cellhouse_refused_calls_total', `${COUNTER},code="${code}"`, times);
 }
 
-/** The eleventh minute, in which the trouble begins. */
-const BEGINS_AT = 11;
+/** What must not fire an alert: it is over before anybody could do anything, or is no fault. */
+const SILENT: readonly {
+  readonly what: string;
+  readonly alert: string;
+  readonly input: readonly InputSeries[];
+}[] = [
+  ...[
+    ['CellhouseCommitsRetried', 'cellhouse_commit_retries_total', 5],
+    ['CellhouseLeasesNotRenewed', 'cellhouse_lease_renewal_failures_total', 5],
+    ['CellhouseOutputNotStored', 'cellhouse_store_retries_total', 2],
+  ].flatMap(([alert, metric, minutes]) => [
+    { what: 'one retry', alert: `${alert}`, input: rises(`${metric}`, COUNTER, 1) },
+    {
+      what: `retries in ${minutes} minutes`,
+      alert: `${alert}`,
+      input: rises(`${metric}`, COUNTER, Number(minutes)),
+    },
+  ]),
+  {
+    what: 'one refused call while the pool is full',
+    alert: 'CellhousePoolExhausted',
+    input: [...refusals('POOL_EXHAUSTED', 1), ...busy(4)],
+  },
+  {
+    what: 'a client that never waits, while the pool has room',
+    alert: 'CellhousePoolExhausted',
+    input: [...refusals('POOL_EXHAUSTED'), ...busy(3)],
+  },
+  {
+    what: 'a full pool that refuses nobody',
+    alert: 'CellhousePoolExhausted',
+    input: [...refusals('POOL_EXHAUSTED', 0), ...busy(4)],
+  },
+  {
+    what: 'five slow minutes',
+    alert: 'CellhouseWorkerWaitSlow',
+    input: slows('cellhouse_worker_wait_seconds', '1', 5),
+  },
+  {
+    what: 'five slow minutes',
+    alert: 'CellhouseExecutionsSlowToStart',
+    input: slows('cellhouse_execution_queue_seconds', '5', 5),
+  },
+];
 
 /** A file for `promtool test rules`: each alert is silent until its time has passed, and fires then. JSON is YAML. */
 function ruleTests(): string {
-  const tests = Object.entries(CASES).map(([alertname, { input, after }]) => ({
-    name: alertname,
-    interval: '1m',
+  const firing = (alert: string) => `ALERTS{alertname="${alert}",alertstate="firing"}`;
+  const fires = Object.entries(CASES).map(([alert, { input, after }]) => ({
+    name: alert,
+    input_series: input,
+    promql_expr_test: [-INTERVAL_S, INTERVAL_S].map((seconds, isFiring) => ({
+      expr: `count(${firing(alert)}) or vector(0)`,
+      eval_time: `${BEGINS_AT_S + 60 * after + seconds}s`,
+      exp_samples: [{ labels: '{}', value: isFiring }],
+    })),
+  }));
+  const silent = SILENT.map(({ what, alert, input }) => ({
+    name: `${alert}: ${what}`,
     input_series: input,
     promql_expr_test: [
-      ...[BEGINS_AT + after - 1, BEGINS_AT + after + 1].map((minute, isFiring) => ({
-        expr: `count(ALERTS{alertname="${alertname}",alertstate="firing"}) or vector(0)`,
-        eval_time: `${minute}m`,
-        exp_samples: [{ labels: '{}', value: isFiring }],
-      })),
+      {
+        expr: `count(max_over_time(${firing(alert)}[${ENDS_AT_S}s])) or vector(0)`,
+        eval_time: `${ENDS_AT_S}s`,
+        exp_samples: [{ labels: '{}', value: 0 }],
+      },
     ],
   }));
-  return JSON.stringify({ rule_files: ['cellhouse-alerts.yml'], evaluation_interval: '1m', tests });
+  const interval = `${INTERVAL_S}s`;
+  return JSON.stringify({
+    rule_files: ['cellhouse-alerts.yml'],
+    evaluation_interval: interval,
+    tests: [...fires, ...silent].map((test) => ({ interval, ...test })),
+  });
 }
 
 describe('monitoring/', () => {
@@ -141,7 +227,7 @@ describe('monitoring/', () => {
     expect(stdout).toContain(`${alerts().length} rules found`);
   });
 
-  it('has alerts that are silent at first, and fire when their time has passed', async () => {
+  it('has alerts that are silent at first, fire when their time has passed, and do not fire for what is over soon', async () => {
     expect(Object.keys(CASES)).toEqual(alerts().map(({ name }) => name));
     const folder = join(copyFolder(), 'monitoring');
     writeFileSync(join(folder, 'tests.yml'), ruleTests());

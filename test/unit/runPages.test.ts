@@ -83,6 +83,19 @@ describe('docs/run', () => {
     expect(sentences.filter((sentence) => !SOURCE.includes(sentence))).toEqual([]);
   });
 
+  it('alerts.md has each reason of a degraded pool, as the alert and as GraphQL name it', () => {
+    const [, values = ''] =
+      /^enum PoolDegradationReason \{\n([^}]+)^\}/m.exec(read('schema.graphql')) ?? [];
+    const reasons = [...values.matchAll(/^ {2}([A-Z_]+)$/gm)].map(([, name = '']) => name);
+    expect(reasons.length).toBeGreaterThan(3);
+    const rows = [...page('alerts.md').matchAll(/^\| `([a-z-]+)` \| `([A-Z_]+)` \| /gm)];
+    expect(rows.map(([, , inGraphql]) => inGraphql).sort()).toEqual(reasons.sort());
+    for (const [, inAlert = '', inGraphql] of rows) {
+      expect(inAlert.toUpperCase().replaceAll('-', '_')).toBe(inGraphql);
+      expect(SOURCE).toContain(`'${inAlert}'`);
+    }
+  });
+
   it('has the same figure for the memory of an idle worker as the README and the report of the bench', () => {
     const report = read('bench/RESULTS.md');
     const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];

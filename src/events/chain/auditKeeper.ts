@@ -40,8 +40,8 @@ interface AuditKeeperDeps {
 
 export interface AuditKeeper {
   /**
-   * `unsealedEvents` was counted after the last round, at most SEAL_INTERVAL_MS ago if the database answers, and also if
-   * the round failed.
+   * `unsealedEvents` was counted at the end of the last round, at most SEAL_INTERVAL_MS ago if the database answers, and
+   * also if the sealing failed.
    * `differingHeads` was counted at most POLL_INTERVAL_MS before that.
    */
   status(): AuditStatus;
@@ -61,13 +61,13 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
   const isOver = () => signal.aborted || !leases.isHeld(AUDIT_LEASE);
 
   async function round(): Promise<void> {
-    if (!leases.isHeld(AUDIT_LEASE)) await leases.acquire(AUDIT_LEASE);
-    await sealAll(queries, { gatewayId, pauses: PAGE_PAUSES, isOver, signal });
-    await headKeeping.pollIfDue();
-  }
-
-  async function count(): Promise<void> {
-    unsealedEvents = await queries.unsealedEvents();
+    try {
+      if (!leases.isHeld(AUDIT_LEASE)) await leases.acquire(AUDIT_LEASE);
+      await sealAll(queries, { gatewayId, pauses: PAGE_PAUSES, isOver, signal });
+      await headKeeping.pollIfDue();
+    } finally {
+      if (!signal.aborted) unsealedEvents = await queries.unsealedEvents();
+    }
   }
 
   function report(error: unknown): void {
@@ -79,8 +79,6 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
   async function keep(): Promise<void> {
     while (!signal.aborted) {
       await round().catch(report);
-      if (signal.aborted) return;
-      await count().catch(report);
       await pause(deps.sealIntervalMs ?? SEAL_INTERVAL_MS, signal);
     }
   }
