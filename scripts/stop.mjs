@@ -9,6 +9,7 @@ await runScript(async () => {
     process.argv[0],
     fileURLToPath(new URL('../dist/cli.js', import.meta.url)),
     'down',
+    ...process.argv.slice(2),
   ];
   await import('../dist/cli.js');
 });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { aptInstall } from './aptInstall.mjs';
 import { findProgram } from './findProgram.mjs';
 import { ensureRunsc } from './runsc.mjs';
+import { SetupError } from './setupError.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -30,9 +31,20 @@ export async function ensureTestTools() {
   }
   if (clients.length > 0) await aptInstall(clients, 'what clients in tests are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
-  if (findProgram('systemd-analyze') === null)
-    await aptInstall(['systemd'], 'systemd, to check the units of the service');
+  if (findProgram('systemd-analyze') === null) await installSystemd();
   if (process.env.CELLHOUSE_TEST_LONG === '1' && findProgram('systemd-nspawn') === null)
     await aptInstall(['systemd-container'], 'systemd-nspawn, to boot a machine with the service');
   await ensureRunsc();
+}
+
+/** On a machine with another init, apt could replace its login manager. So it is installed only where nobody logs in. */
+async function installSystemd() {
+  const isContainer = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container'].some(
+    existsSync,
+  );
+  if (process.getuid() !== 0 || !(isContainer || process.env.CI))
+    throw new SetupError(
+      'The tests need systemd-analyze, which is in the package systemd of Debian, and do not install it on a machine with another init. Install the package, or run the tests as root in a container or with CI=1.',
+    );
+  await aptInstall(['systemd'], 'systemd, to check the units of the service');
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram } from '../setup/findProgram.mjs';
@@ -33,9 +34,11 @@ export async function ensureDebianPrograms() {
  * @throws SetupError if the packages cannot be downloaded
  */
 export async function ensureUnpacked(name) {
-  const folder = join(FOLDER, name);
-  if (existsSync(folder)) return folder;
   const packages = PACKAGES[name];
+  // Another list is another folder.
+  const list = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
+  const folder = join(FOLDER, `${name}-${list}`);
+  if (existsSync(folder)) return folder;
   if (findProgram('apt-get') === null || findProgram('dpkg-deb') === null)
     throw new SetupError(
       `The tests need ${packages.join(', ')} of Debian, and this machine has no apt-get.`,
@@ -43,16 +46,28 @@ export async function ensureUnpacked(name) {
   await step(`Unpacking ${name} of Debian, for the tests`, async () => {
     mkdirSync(FOLDER, { recursive: true });
     const unfinished = mkdtempSync(`${folder}.unfinished-`);
-    const root = join(unfinished, 'root');
-    detail(`apt-get download ${packages.join(' ')}`);
-    const advice = 'As root, run `apt-get update` until it works, then start again.';
-    if (process.getuid() === 0) await runCommand('apt-get', ['update', '-qq'], { advice });
-    await runCommand('apt-get', ['download', '-qq', ...packages], { cwd: unfinished, advice });
-    for (const file of readdirSync(unfinished).filter((entry) => entry.endsWith('.deb')))
-      await runCommand('dpkg-deb', ['--extract', join(unfinished, file), root]);
-    // Complete or not there at all, even if this is interrupted.
-    renameSync(root, folder);
-    rmSync(unfinished, { recursive: true });
+    try {
+      const root = join(unfinished, 'root');
+      detail(`apt-get download ${packages.join(' ')}`);
+      const advice = 'As root, run `apt-get update` until it works, then start again.';
+      if (process.getuid() === 0) await runCommand('apt-get', ['update', '-qq'], { advice });
+      await runCommand('apt-get', ['download', '-qq', ...packages], { cwd: unfinished, advice });
+      for (const file of readdirSync(unfinished).filter((entry) => entry.endsWith('.deb')))
+        await runCommand('dpkg-deb', ['--extract', join(unfinished, file), root]);
+      // Complete or not there at all, even if this is interrupted.
+      publish(root, folder);
+    } finally {
+      rmSync(unfinished, { recursive: true });
+    }
   });
   return folder;
+}
+
+/** Another process may have unpacked the same packages meanwhile. Then its folder stays. */
+function publish(root, folder) {
+  try {
+    renameSync(root, folder);
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  }
 }

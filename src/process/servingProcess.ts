@@ -26,7 +26,7 @@ export function onStopSignals(close: () => Promise<void>): (reason: string) => v
     if (isStopping) return;
     isStopping = true;
     console.log(
-      'Stopping. Sessions and running code go on, unless `npm stop` ends them. Signal again to end at once.',
+      'Stopping. Sessions and running code go on, unless `cellhouse stop` (in a clone, `npm stop`) ends them. Signal again to end at once.',
     );
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
     await close().catch((error: unknown) => {

@@ -1,5 +1,8 @@
 /** nginx and Caddy in front of a gateway, by the recipes of docs/run/proxy.md. What takes minutes is in proxiesLong. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -243,6 +246,38 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
     } finally {
       http2.close();
       await proxy.end();
+    }
+  });
+
+  it('passes the first call on after all gateways were away', async () => {
+    const serve = async (port: number) => {
+      const server = createServer((_, response) => response.end('here')).listen(port, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    };
+    const portOf = (server: Server) => (server.address() as AddressInfo).port;
+    const close = async (server: Server) => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    };
+    let servers = await Promise.all([serve(0), serve(0)]);
+    const ports = servers.map(portOf);
+    const proxy = await startTlsProxy(name, ...ports);
+    const http2 = http2Of(proxy);
+    const status = async () => (await ask(http2.open, { path: '/livez' })).status;
+    try {
+      expect(await status()).toBe(200);
+      await Promise.all(servers.map(close));
+      const away = await Promise.all([status(), status(), status()]);
+      expect(away.every((code) => code === 502 || code === 503)).toBe(true);
+      servers = await Promise.all(ports.map(serve));
+      expect(await status()).toBe(200);
+    } finally {
+      http2.close();
+      await proxy.end();
+      await Promise.all(servers.filter((server) => server.listening).map(close));
     }
   });
 });

@@ -32,6 +32,8 @@ export const HOST_NAME = 'cellhouse.example.com';
 const END_LIMIT_MS = 2_000;
 const PAGE = 'docs/run/proxy.md';
 const GATEWAY = '127.0.0.1:3874';
+/** What the page adds to nginx's `server` lines for several gateways. */
+const NGINX_SERVER = 'max_fails=0';
 /** What the page adds to Caddy's recipe for several gateways. */
 const CHECKS = ['health_uri /readyz', 'health_interval 1s'];
 
@@ -188,7 +190,10 @@ function prepareNginx(recipe: string, { debian, port, places, gateways }: Wanted
       .replaceAll('/var/log/nginx', places.logs)
       .replaceAll('/run/nginx.pid', join(places.root, 'nginx.pid'));
   writeFileSync(join(folder, 'nginx.conf'), own(main));
-  const servers = gateways.map((gateway) => `server 127.0.0.1:${gateway};`).join('\n');
+  const options = forSeveral(gateways, [NGINX_SERVER]);
+  const servers = gateways
+    .map((gateway) => `server ${[`127.0.0.1:${gateway}`, ...options].join(' ')};`)
+    .join('\n');
   const changed = replaced(own(recipe), {
     'listen 443 ssl;': `listen 127.0.0.1:${port} ssl;`,
     [`server ${GATEWAY};`]: servers,
@@ -215,9 +220,7 @@ function prepareNginx(recipe: string, { debian, port, places, gateways }: Wanted
  */
 function prepareCaddy(recipe: string, { debian, port, places, gateways }: Wanted): Program {
   const file = join(places.root, 'Caddyfile');
-  const checks = gateways.length > 1 ? CHECKS : [];
-  for (const line of checks)
-    if (!readPage(PAGE).includes(`\`${line}\``)) throw new Error(`${PAGE} must have: ${line}`);
+  const checks = forSeveral(gateways, CHECKS);
   const options = ['admin off', 'default_bind 127.0.0.1', 'skip_install_trust'];
   const changed = replaced(recipe.replaceAll('/var/log/caddy', places.logs), {
     [`${HOST_NAME} {`]: `https://:${port} {`,
@@ -232,6 +235,14 @@ function prepareCaddy(recipe: string, { debian, port, places, gateways }: Wanted
     words: ['run', ...words],
     printing: ['adapt', ...words],
   };
+}
+
+/** The lines that the page adds for several gateways. @throws Error if the page does not have them */
+function forSeveral(gateways: readonly number[], lines: readonly string[]): readonly string[] {
+  if (gateways.length < 2) return [];
+  for (const line of lines)
+    if (!readPage(PAGE).includes(`\`${line}\``)) throw new Error(`${PAGE} must have: ${line}`);
+  return lines;
 }
 
 /** @throws Error if the recipe does not have each text exactly once */

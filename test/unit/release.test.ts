@@ -56,6 +56,14 @@ describe('the npm package of a release', () => {
       .filter((path) => !/\/(tests\/|check\.Dockerfile)/.test(path));
     expect(needed.length).toBeGreaterThan(50);
     expect(needed.filter((path) => !files.includes(path))).toEqual([]);
+    const nameIn = (root: string) => {
+      const script = join(root, 'scripts/setup/workerImage.mjs');
+      const code = `console.log((await import(${JSON.stringify(script)})).workerImageName())`;
+      return execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
+        encoding: 'utf8',
+      });
+    };
+    expect(nameIn(join(folder, 'package'))).toBe(nameIn(ROOT));
   });
 
   it('names no folder of the machine that built it, in any file', () => {
