@@ -12,7 +12,7 @@
 export const ROOMS = {
   domain: { may: [] },
   async: { may: [] },
-  config: { may: ['domain'], open: ['config.ts', 'networks.ts', 'quotas.ts'] },
+  config: { may: ['domain', 'process'], open: ['config.ts', 'networks.ts', 'quotas.ts'] },
   process: { may: ['domain'] },
   postgres: {
     may: ['domain', 'async'],
@@ -131,7 +131,7 @@ export const ROOMS = {
       'sessions/sessions.ts',
     ],
   },
-  schema: { may: ['domain', 'service'], open: ['index.ts', 'context.ts'] },
+  schema: { may: ['domain', 'service', 'process'], open: ['index.ts', 'context.ts'] },
   doors: {
     may: ['domain', 'async', 'service'],
     open: ['doors.ts', 'openDoor.ts', 'shared/jsonAnswer.ts'],

@@ -63,7 +63,7 @@ async function findingsOf({ url, tokenFile }: DoctorArguments): Promise<readonly
       ...others.map((check) => unknown(check, 'Not checked, because settings are wrong.')),
     ];
   }
-  const proxy = url === null ? null : { url, token: tokenOrNull(tokenFile) };
+  const proxy = url === null ? null : { url, token: tokenOrReason(tokenFile) };
   return [
     ok('settings', 'No setting is wrong. `cellhouse config check` shows them.'),
     ...(await examine({
@@ -74,13 +74,14 @@ async function findingsOf({ url, tokenFile }: DoctorArguments): Promise<readonly
   ];
 }
 
-function tokenOrNull(file: string | undefined): string | null {
+/** A doctor on another machine than the gateway may have no token. It says so at the check that needs one. */
+function tokenOrReason(file: string | undefined): string | Error {
   if (file !== undefined) return operatorsTokenIn(file, process.env);
   try {
     return operatorsTokenIn(file, process.env);
-  } catch {
-    // A doctor on another machine than the gateway has no token. It says so at the check that needs one.
-    return null;
+  } catch (error: unknown) {
+    if (!(error instanceof Error)) throw error;
+    return error;
   }
 }
 

@@ -2,7 +2,8 @@
  * Writes `./docs/run/settings.md` and the list of settings in `./docker-compose.yml`, or with `--check` compares them,
  * and exits with 1 if one differs: `node dist/config/printSettings.js [--check]`.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { writeOrCheck } from '../process/generatedFile.ts';
 import { SET_BY_COMPOSE, withSettings } from './composeFile.ts';
 import { SETTING_GROUPS, SETTINGS } from './config.ts';
 import type { Setting } from './setting.ts';
@@ -26,14 +27,8 @@ const PRINTED = {
   [COMPOSE_FILE]: withSettings(await readFile(COMPOSE_FILE, 'utf8')),
 };
 
-for (const [file, printed] of Object.entries(PRINTED)) {
-  if (!process.argv.includes('--check')) {
-    await writeFile(file, printed);
-  } else if ((await readFile(file, 'utf8')) !== printed) {
-    console.error(`${file} is not what the code says. Run: npm run settings`);
-    process.exitCode = 1;
-  }
-}
+for (const [file, printed] of Object.entries(PRINTED))
+  await writeOrCheck(file, printed, 'npm run settings');
 
 function section([title, settings]: [string, Readonly<Record<string, Setting<unknown>>>]): string {
   const rows = Object.values(settings).map(row);

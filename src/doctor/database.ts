@@ -8,6 +8,7 @@ import { type Client, type DatabaseAddress, onOneConnection } from '../events/co
 import { readRelease, readSchemaVersion, tooOld } from '../events/migrations/migrate.ts';
 import { createTokenQueries } from '../events/queries/tokenQueries.ts';
 import { createUpkeepQueries, type PoolIdentity } from '../events/queries/workerQueries.ts';
+import { isTransient } from '../events/store/databaseErrors.ts';
 import { chooseServerUser, layoutOf } from '../postgres/cluster.ts';
 import { runningPostgres } from '../postgres/embeddedPostgres.ts';
 import { newId } from '../process/newId.ts';
@@ -17,8 +18,8 @@ import type { ClockOffset } from './machine.ts';
 /** A server that takes longer to answer one of these small queries cannot serve. */
 const STATEMENT_LIMIT_MS = 4_000;
 const ANSWER_LIMIT_MS = 5_000;
-/** The version that the tests run with. */
-const TESTED_MAJOR = 18;
+/** The versions that docs/run/database.md names. */
+const TESTED_MAJORS: readonly number[] = [17, 18];
 
 export interface DatabaseReport {
   readonly findings: readonly Finding[];
@@ -45,9 +46,8 @@ export async function checkDatabase(config: Config, isServing: boolean): Promise
   const found =
     'The embedded PostgreSQL does not run, as no gateway does: the next start starts it.';
   if (!isServing) return none(['database', 'schema'], found);
-  const message = 'The embedded PostgreSQL does not run, although a gateway does.';
   const { findings, ...rest } = none(['schema'], AFTER_DATABASE);
-  return { ...rest, findings: [failureSaying('embeddedDied', message), ...findings] };
+  return { ...rest, findings: [failure('embeddedDied'), ...findings] };
 }
 
 const AFTER_DATABASE = 'Not checked, because the database does not answer.';
@@ -70,15 +70,26 @@ async function checkCluster(dataDir: string): Promise<Finding | null> {
   return failure('embeddedFiles', data, octal, `uid ${uid}`, `0700 and uid ${wanted}`);
 }
 
-/** Asks the server at `address`. @param name what it is called at the start of a sentence */
+/**
+ * Asks the server at `address`.
+ * @param name what it is called at the start of a sentence
+ * @throws Error if the server is there, but refuses a query, for example because the role may not read a table
+ */
 export async function askServer(address: DatabaseAddress, name: string): Promise<DatabaseReport> {
   const options = {
     ...{ name: 'doctor', statementTimeoutMs: STATEMENT_LIMIT_MS },
     answerTimeoutMs: ANSWER_LIMIT_MS,
   };
+  let hasAnswered = false;
   try {
-    return await onOneConnection(address, options, (client) => readAll(client, name));
+    return await onOneConnection(address, options, async (client) => {
+      await client.answered(client.sql`SELECT 1`);
+      hasAnswered = true;
+      return await readAll(client, name);
+    });
   } catch (error: unknown) {
+    // A server that is there, but refuses a query, needs another cure. `limited` says what it has refused.
+    if (hasAnswered && !isTransient(error)) throw error;
     const message = `PostgreSQL could not be reached: ${explain(error).replaceAll(/\n\s*/g, ' ')}`;
     const { findings, ...rest } = none(['schema'], AFTER_DATABASE);
     return { ...rest, findings: [failureSaying('databaseAway', message), ...findings] };
@@ -115,24 +126,28 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
     const tokens = unknown('tokens', 'Not checked, because this release is too old.');
     return { findings: [server, failureSaying('tooOld', objection), tokens], pool: null, clock };
   }
+  const at = `The schema version is ${schema.version}`;
+  if (schema.version < release.version) {
+    // Its tables may lack columns that this release reads.
+    const next = ok('schema', `${at}: the next start brings it to ${release.version}.`);
+    const tokens = unknown('tokens', 'Not checked, because the tables are of an older release.');
+    return { findings: [server, next, tokens], pool: null, clock };
+  }
   const how =
-    schema.version < release.version
-      ? `the next start brings it to ${release.version}`
-      : schema.version > release.version
-        ? `this release knows ${release.version}, and may work on it`
-        : 'as this release wants it';
+    schema.version > release.version
+      ? `this release knows ${release.version}, and may work on it`
+      : 'as this release wants it';
   const pool = await createUpkeepQueries(client, newId).knownPool();
   const tokens = judgeTokens(await createTokenQueries(client).tokens(), new Date());
   return {
-    findings: [server, ok('schema', `The schema version is ${schema.version}: ${how}.`), ...tokens],
+    findings: [server, ok('schema', `${at}: ${how}.`), ...tokens],
     pool,
     clock,
   };
 }
 
 async function readClock({ answered, sql }: Client): Promise<ClockOffset> {
-  // The first answer of a connection takes longer, so the second one is measured.
-  await answered(sql`SELECT 1`);
+  // The first answer of a connection takes longer, so this is not the first one (see `askServer`).
   const before = Date.now();
   const [row] = await answered(sql<{ at: number }[]>`
     SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at`);
@@ -147,7 +162,8 @@ export function judgeServer(facts: ServerFacts, name: string): Finding {
   if (isStandby) return failure('databaseUnready', 'a standby');
   if (isReadOnly) return failure('databaseUnready', 'a database that only allows reading');
   if (fsync !== 'on') return warning('databaseUnready', 'a server with fsync off');
-  if (major !== TESTED_MAJOR) return warning('databaseOld', version, TESTED_MAJOR);
+  if (!TESTED_MAJORS.includes(major))
+    return warning('databaseOld', version, TESTED_MAJORS.join(' and '));
   return ok('database', `${name} ${version} answers.`);
 }
 

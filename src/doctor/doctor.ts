@@ -10,6 +10,7 @@
  */
 import { createServer } from 'node:http';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { within } from '../async/within.ts';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -28,7 +29,7 @@ const ENGINE_LIMIT_MS = 8_000;
 const DATABASE_LIMIT_MS = 15_000;
 const MACHINE_LIMIT_MS = 10_000;
 const PROXY_LIMIT_MS = 30_000;
-/** Twice as long as a worker that does not start is awaited, because it is tried again. */
+/** 25 s for a worker to start and to answer (engine.ts), and the time to remove it. */
 const WORKER_LIMIT_MS = 35_000;
 const READY_LIMIT_MS = 4_000;
 const LIVE_LIMIT_MS = 3_000;
@@ -39,27 +40,30 @@ export interface DoctorDeps {
   readonly workerImage: string | null;
   /** Where a gateway with these settings listens. */
   readonly gatewayUrl: string;
-  /** The address of the proxy, and a token of an operator. Null: no proxy is checked. */
-  readonly proxy: { readonly url: string; readonly token: string | null } | null;
+  /** The address of the proxy, and a token of an operator, or why there is none. Null: no proxy is checked. */
+  readonly proxy: { readonly url: string; readonly token: string | Error } | null;
   readonly logger: Logger;
 }
 
 /** All findings, in the order of {@link CHECKS}. */
 export async function examine(deps: DoctorDeps): Promise<Finding[]> {
   const { config, proxy } = deps;
-  const live = await within(LIVE_LIMIT_MS, findGateway(config.dataDir), () => null);
+  const gateway = await within(LIVE_LIMIT_MS, findGateway(config.dataDir), () => SILENT);
   const proxyFindings =
     proxy === null
       ? []
       : limited(PROXY_CHECKS, PROXY_LIMIT_MS, () => checkProxy({ ...proxy, config }));
   const machine = Promise.all([
     limited(['memory'], MACHINE_LIMIT_MS, () => checkMemory(config)),
-    limited(['limits'], MACHINE_LIMIT_MS, () => checkLimits(config, ownPid(live))),
+    limited(['limits'], MACHINE_LIMIT_MS, () => checkLimits(config, ownPid(gateway))),
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),
-    limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, live)),
+    limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, gateway)),
   ]);
   const [{ engine, findings: engineFindings }, { pool, clock, findings: databaseFindings }] =
-    await Promise.all([engineReport(config), databaseReport(config, live !== null)]);
+    await Promise.all([
+      engineReport(config),
+      databaseReport(config, 'live' in gateway || gateway === SILENT),
+    ]);
   const [disks, clocks, worker] = await Promise.all([
     limited(['disks'], MACHINE_LIMIT_MS, () => checkDisks(config, engine?.dataRoot ?? null)),
     limited(['clock'], MACHINE_LIMIT_MS, () => checkClock(clock)),
@@ -88,15 +92,34 @@ function notReached(findings: readonly Finding[]): Finding[] {
   return silent.filter(isHere).map((check) => unknown(check, found));
 }
 
-/** Null: none runs on this DATA_DIR, or this user may not ask it. */
-async function findGateway(dataDir: string): Promise<LiveGateway | null> {
-  // A folder that this user cannot enter is reported by the check of permissions.
-  return await liveGateway(dataDir).catch(() => null);
+/** What is known of a gateway on this DATA_DIR: it answers; none runs; or it could not be asked, which a finding says. */
+type FoundGateway =
+  | { readonly live: LiveGateway }
+  | { readonly none: true }
+  | { readonly finding: Finding };
+
+/** A gateway has the socket of DATA_DIR, but says nothing: it hangs. */
+const SILENT: FoundGateway = {
+  finding: failureSaying('gatewaySilent', 'The live gateway does not answer.'),
+};
+
+async function findGateway(dataDir: string): Promise<FoundGateway> {
+  try {
+    const live = await liveGateway(dataDir);
+    return live === null ? { none: true } : { live };
+  } catch (error: unknown) {
+    // A system error, such as EACCES: this user cannot reach the gateway's socket.
+    if (error instanceof Error && 'code' in error)
+      return {
+        finding: unknown('gateway', `Not checked: this user cannot ask it (${error.message}).`),
+      };
+    return SILENT;
+  }
 }
 
 /** The gateway's process, if its limits can be read here. */
-function ownPid(live: LiveGateway | null): number | null {
-  return live?.isOfThisNamespace ? live.pid : null;
+function ownPid(gateway: FoundGateway): number | null {
+  return 'live' in gateway && gateway.live.isOfThisNamespace ? gateway.live.pid : null;
 }
 
 /** The report, or one that says why there is none. */
@@ -140,13 +163,17 @@ async function workerFindings(
 /** Whether a gateway serves here, and whether the port is its own or free. */
 async function checkGateway(
   { config, gatewayUrl }: DoctorDeps,
-  live: LiveGateway | null,
+  gateway: FoundGateway,
 ): Promise<Finding[]> {
   const { host, port } = config;
-  if (live === null) {
-    const none = ok('gateway', 'No gateway runs on this DATA_DIR.');
-    return [none, port === 0 ? ok('port', ANY_PORT) : await checkFree(host, port)];
+  if (!('live' in gateway)) {
+    const free = port === 0 ? ok('port', ANY_PORT) : await checkFree(host, port);
+    if ('none' in gateway) return [ok('gateway', 'No gateway runs on this DATA_DIR.'), free];
+    const isPerhapsItsOwn = free.trouble === 'portTaken';
+    const taken = `Port ${port} on ${host} is in use, perhaps by that gateway.`;
+    return [gateway.finding, isPerhapsItsOwn ? unknown('port', taken) : free];
   }
+  const { live } = gateway;
   if (port === 0)
     return [unknown('gateway', `A gateway runs on DATA_DIR (process ${live.pid}). ${ANY_PORT}`)];
   const owner = listeningProcess(port);
@@ -157,7 +184,14 @@ async function checkGateway(
       unknown('gateway', `A gateway runs on DATA_DIR (process ${live.pid}), on another port.`),
       failureSaying('portTaken', `Port ${port} on ${host} is in use by ${owner}.`),
     ];
-  return [await checkReady(gatewayUrl, live), ok('port', `Port ${port} is the gateway's.`)];
+  const ready = await checkReady(gatewayUrl, live);
+  const isItsOwn = owner !== null && live.isOfThisNamespace;
+  return [
+    ready,
+    isItsOwn || ready.trouble !== 'gatewaySilent'
+      ? ok('port', `Port ${port} is the gateway's.`)
+      : unknown('port', `Not checked: no gateway answers on port ${port}.`),
+  ];
 }
 
 const ANY_PORT = 'PORT is 0, so any free port is taken.';
@@ -175,11 +209,17 @@ async function checkFree(host: string, port: number): Promise<Finding> {
   }
 }
 
+/** What a gateway answers at /readyz. */
+const readySchema = z.object({ status: z.string(), reasons: z.array(z.string()) });
+
 async function checkReady(url: string, { pid }: LiveGateway): Promise<Finding> {
-  let said: { readonly status: string; readonly reasons: readonly string[] };
+  let said: z.infer<typeof readySchema>;
   try {
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(READY_LIMIT_MS) });
-    said = (await answer.json()) as typeof said;
+    const parsed = readySchema.safeParse(await answer.json());
+    if (!parsed.success)
+      return failure('gatewaySilent', pid, url, 'what answers there is no gateway');
+    said = parsed.data;
   } catch (error: unknown) {
     return failure('gatewaySilent', pid, url, messageOf(error));
   }

@@ -26,7 +26,10 @@ import { judgeWalls, parseWalls, WALLS_CODE } from './walls.ts';
 
 /** Even a busy engine answers within this time. */
 const ENGINE_LIMIT_MS = 5_000;
-/** A worker starts in about a second, and under gVisor in two. After this time, it is given up. */
+/**
+ * A worker starts in about a second, and under gVisor in two. After this time, both attempts are given up. The limit of
+ * the whole check (doctor.ts) leaves 10 s more to remove the worker.
+ */
 const WORKER_LIMIT_MS = 25_000;
 
 export interface EngineReport {
@@ -134,8 +137,8 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
   const hadFolder = existsSync(socketDir);
   const startedAt = performance.now();
   try {
-    const printed = await repeatedOnce(() =>
-      runInTrial(trial, { imageId, code: WALLS_CODE }, AbortSignal.timeout(WORKER_LIMIT_MS)),
+    const printed = await repeatedOnce(AbortSignal.timeout(WORKER_LIMIT_MS), (signal) =>
+      runInTrial(trial, { imageId, code: WALLS_CODE }, signal),
     );
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     const started = ok('worker', `A worker started, ran code and was removed in ${seconds} s.`);
@@ -173,12 +176,15 @@ function judged(printed: string, config: Config): Finding[] {
 }
 
 /** A gateway that cleans up after trials may have removed the first worker. */
-async function repeatedOnce<T>(work: () => Promise<T>): Promise<T> {
+async function repeatedOnce<T>(
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   try {
-    return await work();
+    return await work(signal);
   } catch (error: unknown) {
-    if (!(error instanceof TrialError)) throw error;
-    return await work();
+    if (!(error instanceof TrialError) || signal.aborted) throw error;
+    return await work(signal);
   }
 }
 

@@ -19,8 +19,8 @@ const MIB = 1024 ** 2;
 const FULL_BYTES = 200 * MIB;
 /** A busy installation fills this in a day (docs/run/sizing.md), an image takes about as much. */
 const LOW_BYTES = 2 * 1024 * MIB;
-/** A folder and a socket for each worker. */
-const SOCKETS_BYTES = MIB;
+/** A folder and a socket for each worker, or what DATA_DIR has beside a database. */
+const SMALL_BYTES = MIB;
 /** Each worker, each file of PostgreSQL and each layer of an image needs some. */
 const FEW_FILES = 1_000;
 
@@ -33,13 +33,16 @@ interface Disk {
 
 /** @param engineRoot the engine's data root. Null if the engine does not answer */
 export async function checkDisks(
-  { dataDir, socketDir }: Pick<Config, 'dataDir' | 'socketDir'>,
+  { dataDir, socketDir, databaseUrl }: Pick<Config, 'dataDir' | 'socketDir' | 'databaseUrl'>,
   engineRoot: string | null,
 ): Promise<Finding[]> {
   const large = { fullBytes: FULL_BYTES, lowBytes: LOW_BYTES };
-  const small = { fullBytes: SOCKETS_BYTES, lowBytes: SOCKETS_BYTES };
+  const small = { fullBytes: SMALL_BYTES, lowBytes: SMALL_BYTES };
   const findings = [
-    await checkDisk({ name: 'DATA_DIR', path: await existing(dataDir), ...large }),
+    await checkDisk({
+      ...{ name: 'DATA_DIR', path: await existing(dataDir) },
+      ...(databaseUrl === null ? large : small),
+    }),
     await checkDisk({ name: 'SOCKET_DIR', path: await existing(socketDir), ...small }),
   ];
   if (engineRoot === null) return findings;

@@ -2,7 +2,7 @@
  * Writes `./docs/run/troubleshooting.md`, or with `--check` compares it, and exits with 1 if it differs:
  * `node dist/doctor/printTroubles.js [--check]`.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeOrCheck } from '../process/generatedFile.ts';
 import { TROUBLES, type Trouble } from './troubles.ts';
 
 const PAGE = 'docs/run/troubleshooting.md';
@@ -37,12 +37,7 @@ all failures](../internals/failure-modes.md) says what users see of each, and wh
 
 const printed = [HEAD, ...Object.entries(TROUBLES).map(section), END].join('\n');
 
-if (!process.argv.includes('--check')) {
-  await writeFile(PAGE, printed);
-} else if ((await readFile(PAGE, 'utf8')) !== printed) {
-  console.error(`${PAGE} is not what the code says. Run: npm run troubles`);
-  process.exitCode = 1;
-}
+await writeOrCheck(PAGE, printed, 'npm run troubles');
 
 function section([title, troubles]: [string, Readonly<Record<string, Trouble>>]): string {
   const rows = Object.values(troubles).map(row);

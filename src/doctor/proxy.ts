@@ -33,8 +33,8 @@ export const PROXY_CHECKS = [
 export interface ProxyDeps {
   /** Without a slash at its end. */
   readonly url: string;
-  /** The operator's token, with which the stream is asked for. Null: there is none here. */
-  readonly token: string | null;
+  /** The operator's token, with which the stream is asked for, or why there is none. */
+  readonly token: string | Error;
   readonly config: Pick<Config, 'maxFileBytes'>;
 }
 
@@ -109,9 +109,12 @@ async function checkWebSocket(url: string): Promise<Finding[]> {
 }
 
 /** A subscription whose first event comes at once, and which then is silent. */
-async function checkStream(url: string, token: string | null): Promise<Finding> {
-  if (token === null)
-    return unknown('proxy-stream', 'Not checked: it needs the token of an operator.');
+async function checkStream(url: string, token: string | Error): Promise<Finding> {
+  if (token instanceof Error)
+    return unknown(
+      'proxy-stream',
+      `Not checked: it needs the token of an operator. ${token.message}`,
+    );
   const query = 'subscription { poolStatus { totalWorkers } }';
   const answer = await ask(`${url}/graphql`, {
     method: 'POST',
@@ -122,17 +125,24 @@ async function checkStream(url: string, token: string | null): Promise<Finding> 
     body: JSON.stringify({ query }),
     isEnough: (text) => text.includes('data: {'),
   }).catch(brokenAnswer);
-  if (answer.body.includes('data: {'))
+  return judgeStream(answer);
+}
+
+/** Pure. */
+export function judgeStream({ status, body }: Pick<Answer, 'status' | 'body'>): Finding {
+  if (body.includes('data: {'))
     return ok('proxy-stream', 'Events of a stream arrive as they are sent.');
-  if ([401, 403].includes(Number(answer.status)))
+  if (status === 401 || status === 403)
     return unknown(
       'proxy-stream',
       'Not checked: the gateway there refuses the token of these settings.',
     );
-  return failure(
-    'proxyBuffers',
-    `the first event has not come within ${ANSWER_LIMIT_MS / 1_000} s (${answer.status})`,
-  );
+  if (status === LATE)
+    return failure(
+      'proxyBuffers',
+      `the first event has not come within ${ANSWER_LIMIT_MS / 1_000} s`,
+    );
+  return unknown('proxy-stream', `Not checked: the answer is ${status}, and no stream.`);
 }
 
 /** Pure. @param isSure whether nothing between doctor and the proxy may change the address */
@@ -195,7 +205,8 @@ interface Question {
   readonly isEnough?: (text: string) => boolean;
 }
 
-const LATE = 'none in time';
+/** The status of a question that had no whole answer in time. */
+export const LATE = 'none in time';
 
 /** One request on a connection of its own, which is closed afterwards. @throws Error if the connection fails */
 function ask(url: string, question: Question): Promise<Answer> {

@@ -131,11 +131,14 @@ const START = {
   gatewayDegraded: {
     messages: ['The gateway at … is degraded: …'],
     cause: 'sessions go on, but no worker can be made',
-    cure: 'see what to do about the [reason](monitoring.md#health)',
+    cure: 'see what to do about the [reason](alerts.md#cellhousepooldegraded)',
     check: 'gateway',
   },
   gatewaySilent: {
-    messages: ['A gateway runs on DATA_DIR (process …), but … does not answer: …'],
+    messages: [
+      'A gateway runs on DATA_DIR (process …), but … does not answer: …',
+      'The live gateway does not answer',
+    ],
     cause: 'it hangs or just starts, or `HOST` and `PORT` are not those that it was started with',
     cure: 'run `doctor` with the settings of the gateway; if it hangs, read its log, then restart it: sessions go on',
     check: 'gateway',
@@ -162,7 +165,7 @@ const ENGINE = {
       'The Docker engine at … cannot be used',
     ],
     cause: 'the user is not in the group `docker`',
-    cure: 'add the user, as the message says, and log in again',
+    cure: 'run `usermod -aG docker <user>` as root, and log in again',
     check: 'engine',
   },
   engineLimits: {
@@ -297,11 +300,12 @@ const DATABASE = {
   },
   embeddedDied: {
     messages: [
+      'The embedded PostgreSQL does not run, although a gateway does.',
       'the embedded PostgreSQL has died; starting it again',
       'could not start the embedded PostgreSQL; trying again',
-      'The embedded PostgreSQL …',
-      'Cannot run …',
-      '… ended with …',
+      'The embedded PostgreSQL …. The end of …',
+      'The PostgreSQL program … cannot be run',
+      'The PostgreSQL program … ended with …',
     ],
     cause: 'it was killed, often because memory or disk ran out',
     cure: 'read the end of `DATA_DIR/postgres/server.log`; make room',
@@ -545,7 +549,7 @@ const CALLS = {
   workerStartFailed: {
     messages: ['WORKER_START_FAILED'],
     cause: 'no worker can be made',
-    cure: '`/readyz` and the line `a worker could not be made` say why: [reasons](monitoring.md#health)',
+    cure: '`/readyz` and the line `a worker could not be made` say why: [reasons](alerts.md#cellhousepooldegraded)',
   },
   workerLost: {
     messages: ['WORKER_LOST'],
@@ -716,14 +720,4 @@ export type TroubleId = keyof typeof ALL;
 
 export function troubleOf(id: TroubleId): Trouble {
   return ALL[id];
-}
-
-/** Whether a message of the program is one of this row: it begins with one of the row's texts. */
-export function isAbout({ messages }: Trouble, message: string): boolean {
-  return messages.some((each) => patternOf(each).test(message));
-}
-
-function patternOf(message: string): RegExp {
-  const parts = message.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[\\s\\S]*?')}`);
 }

@@ -193,9 +193,10 @@ class RemovedError extends Error {}
 /**
  * The pool of the workers that test built images. Its id is derived from the pool's id, so that every gateway finds the
  * workers that another gateway left behind.
- * @param installation the pool's id, or what else names the installation, if it has no pool yet
+ * @param installation the pool's id. Doctor names an installation that has no pool yet by its DATA_DIR, which is why any
+ * string will do
  */
-export function trialPoolOf(installation: PoolId | string): PoolId {
+export function trialPoolOf(installation: string): PoolId {
   const digits = hash('sha256', `trials ${installation}`);
   return [8, 12, 16, 20, 32]
     .map((end, at, ends) => digits.slice(at === 0 ? 0 : ends[at - 1], end))

@@ -99,12 +99,16 @@ function runTool(argv: readonly string[], input = ''): Promise<void> {
     child.stdout.setEncoding('utf8').on('data', collect);
     child.stderr.setEncoding('utf8').on('data', collect);
     child.on('error', (e) =>
-      reject(new Error(`Cannot run ${command}: ${e.message}`, { cause: e })),
+      reject(
+        new Error(`The PostgreSQL program ${command} cannot be run: ${e.message}`, { cause: e }),
+      ),
     );
     child.on('close', (code, signal) => {
       if (code === 0) resolve();
-      else
-        reject(new Error(`${argv.join(' ')} ended with ${code ?? signal}:\n${output.trimEnd()}`));
+      else {
+        const what = `The PostgreSQL program ${argv.join(' ')} ended with ${code ?? signal}`;
+        reject(new Error(`${what}:\n${output.trimEnd()}`));
+      }
     });
     // The tool may end without reading all its input. Its exit code tells whether it failed.
     child.stdin.on('error', () => undefined);

@@ -2,8 +2,9 @@
  * Writes `./docs/use/errors.md`, or with `--check` compares it and ends with 1 if it differs:
  * `node dist/schema/printErrors.js [--check]`.
  */
+
+import { writeOrCheck } from '../process/generatedFile.ts';
 import { ERROR_CODES } from './errorCode.ts';
-import { writeOrCheck } from './generatedFile.ts';
 
 const FILE = 'docs/use/errors.md';
 

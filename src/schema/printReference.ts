@@ -17,7 +17,7 @@ import {
   isSpecifiedScalarType,
   isUnionType,
 } from 'graphql';
-import { writeOrCheck } from './generatedFile.ts';
+import { writeOrCheck } from '../process/generatedFile.ts';
 import { schema } from './index.ts';
 
 const FILE = 'docs/use/reference.md';

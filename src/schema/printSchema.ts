@@ -3,7 +3,7 @@
  * `node dist/schema/printSchema.js [--check]`.
  */
 import { printSchema } from 'graphql';
-import { writeOrCheck } from './generatedFile.ts';
+import { writeOrCheck } from '../process/generatedFile.ts';
 import { schema } from './index.ts';
 
 const FILE = 'schema.graphql';

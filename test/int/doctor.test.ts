@@ -15,6 +15,7 @@ import { checkEngine } from '../../src/doctor/engine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { checkClock, checkDisks, checkPermissions } from '../../src/doctor/machine.ts';
 import { checkProxy } from '../../src/doctor/proxy.ts';
+import { lockDataDir } from '../../src/process/gatewayLock.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { useDatabase } from '../support/database.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
@@ -112,6 +113,20 @@ describe('of the database, doctor finds', () => {
     expect(troubles(findings)).toEqual([['schema', 'failure', 'tooOld']]);
   });
 
+  it('that it is there, but refuses a query, and does not ask tables of an older release', async () => {
+    const own = await useDatabase(onTestFinished);
+    await own.sql`ALTER TABLE tokens RENAME TO tokens_away`;
+    await expect(askServer(own.address, 'PostgreSQL')).rejects.toThrow('"tokens" does not exist');
+    await own.sql.unsafe(`UPDATE schema_versions SET version = 1, compatible_from = 1
+      WHERE version = (SELECT max(version) FROM schema_versions)`);
+    const { findings } = await askServer(own.address, 'PostgreSQL');
+    expect(findings.map(({ check, state }) => [check, state])).toEqual([
+      ['database', 'ok'],
+      ['schema', 'ok'],
+      ['tokens', 'unknown'],
+    ]);
+  });
+
   it('that nobody listens, or that nobody answers, within its time', async () => {
     const silent = net.createServer((socket) => socket.on('error', () => undefined));
     const ports = [1, await listening(silent)];
@@ -188,6 +203,14 @@ describe('of the machine, doctor finds', () => {
     expect(found[0]?.found).toBe(`The disk of DATA_DIR (${config.dataDir}) is full: 0 MiB free`);
   });
 
+  it.skipIf(process.getuid?.() !== 0)('no need for a large disk beside a database', async () => {
+    const config = settings({ DATABASE_URL: 'postgres://a@127.0.0.1:1/b' });
+    mkdirSync(config.dataDir);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', config.dataDir]);
+    onTestFinished(() => void execFileSync('umount', [config.dataDir]));
+    expect(troubles(await checkDisks(config, null))).toEqual([]);
+  });
+
   it('an engine that is away, or hangs, within its time', async () => {
     const at = folder();
     const silent = net.createServer((socket) => socket.on('error', () => undefined));
@@ -203,6 +226,55 @@ describe('of the machine, doctor finds', () => {
       expect(troubles(findings)).toEqual([['engine', 'failure', 'engineAway']]);
     }
     expect(performance.now() - startedAt).toBeLessThan(8_000);
+  });
+
+  it('a gateway that hangs, or that this user cannot ask, and says of its port only what it knows', async () => {
+    const port = await listening(net.createServer());
+    const config = settings({
+      ...{ PORT: String(port), DATABASE_URL: 'postgres://a@127.0.0.1:1/b' },
+      DOCKER_HOST: `unix://${folder()}/none.sock`,
+    });
+    const gatewayAndPort = async () => {
+      const findings = await examine({
+        ...{ config, workerImage: 'x', proxy: null, gatewayUrl: `http://127.0.0.1:${port}` },
+        logger: pino({ level: 'silent' }),
+      });
+      return findings.slice(0, 2).map(({ check, state, trouble }) => [check, state, trouble]);
+    };
+    mkdirSync(config.dataDir);
+    const silent = net.createServer((socket) => socket.on('error', () => undefined));
+    silent.listen(join(config.dataDir, 'gateway.sock'));
+    await once(silent, 'listening');
+    expect(await gatewayAndPort()).toEqual([
+      ['gateway', 'failure', 'gatewaySilent'],
+      ['port', 'unknown', null],
+    ]);
+    silent.close();
+    // A folder that is a file: the socket below it cannot be reached, as with EACCES, which root never gets.
+    rmSync(config.dataDir, { recursive: true });
+    writeFileSync(config.dataDir, '');
+    expect(await gatewayAndPort()).toEqual([
+      ['gateway', 'unknown', null],
+      ['port', 'unknown', null],
+    ]);
+  });
+
+  it('no gateway in a server that answers /readyz with something else', async () => {
+    const other = createServer((_req, res) => res.end('{"status":"ready"}'));
+    const port = await listening(other);
+    const config = settings({
+      ...{ PORT: String(port), DATABASE_URL: 'postgres://a@127.0.0.1:1/b' },
+      DOCKER_HOST: `unix://${folder()}/none.sock`,
+    });
+    mkdirSync(config.dataDir);
+    const lock = await lockDataDir(config.dataDir);
+    onTestFinished(() => lock.release());
+    const findings = await examine({
+      ...{ config, workerImage: 'x', proxy: null, gatewayUrl: `http://127.0.0.1:${port}` },
+      logger: pino({ level: 'silent' }),
+    });
+    expect(findings[0]).toMatchObject({ state: 'failure', trouble: 'gatewaySilent' });
+    expect(findings[0]?.found).toContain('what answers there is no gateway');
   });
 
   it('a port that another process has, and leaves nothing behind', async () => {
@@ -290,7 +362,7 @@ function rawHeaders({ rawHeaders: raw }: IncomingMessage): string {
 }
 
 describe('of a proxy, doctor finds', () => {
-  const check = (url: string, token: string | null = TOKEN) =>
+  const check = (url: string, token: string | Error = TOKEN) =>
     checkProxy({ url, token, config: { maxFileBytes: 1_073_741_824 } });
 
   it('that nothing is wrong with a good one, or with none', async () => {
@@ -338,9 +410,12 @@ describe('of a proxy, doctor finds', () => {
   });
 
   it('nothing of streams without a token', async () => {
-    for (const token of [null, 'wrong'])
-      expect((await check(`http://127.0.0.1:${gatewayPort}`, token))[3]).toMatchObject({
-        ...{ check: 'proxy-stream', state: 'unknown' },
-      });
+    const stream = async (token: string | Error) =>
+      (await check(`http://127.0.0.1:${gatewayPort}`, token))[3];
+    const expected = { check: 'proxy-stream', state: 'unknown' };
+    expect(await stream('wrong')).toMatchObject(expected);
+    const without = await stream(new Error('AUTH_TOKEN is wrong.'));
+    expect(without).toMatchObject(expected);
+    expect(without?.found).toContain('AUTH_TOKEN is wrong.');
   });
 });

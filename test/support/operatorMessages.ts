@@ -52,7 +52,6 @@ const INNER = [
   'The connection was lost.',
   'The query was lost.',
   'No answer in time.',
-  'The live gateway does not answer.',
 ];
 
 /** Functions that return messages: all texts that they return are collected. */

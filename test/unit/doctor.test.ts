@@ -6,10 +6,11 @@ import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
 import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
 import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
 import { IDLE_WORKER_MB, judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
-import { judgeAddress } from '../../src/doctor/proxy.ts';
-import { isAbout, TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
+import { judgeAddress, judgeStream, LATE } from '../../src/doctor/proxy.ts';
+import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
 import type { PoolId, TokenId } from '../../src/domain/ids.ts';
+import { isAbout } from '../support/troubles.ts';
 import { readPage } from '../support/userPages.ts';
 
 const MIB = 1024 ** 2;
@@ -123,6 +124,7 @@ describe('doctor warns', () => {
     [{ isStandby: true }, 'failure', 'databaseUnready'],
     [{ isReadOnly: true }, 'failure', 'databaseUnready'],
     [{ fsync: 'off' }, 'warning', 'databaseUnready'],
+    [{ version: '17.7', major: 17 }, 'ok', null],
     [{ version: '16.4', major: 16 }, 'warning', 'databaseOld'],
   ])('of a server with %j', (change, ...result) => {
     const facts = { version: '18.1', major: 18, isStandby: false, isReadOnly: false, fsync: 'on' };
@@ -189,6 +191,20 @@ describe('the walls of a worker', () => {
     const inside = { seccomp: '0', memory: null, pids: null };
     expect(judge(inside, 'runsc')).toEqual({ missing: [], isHostsLinux: true });
     expect(judge({ ...inside, kernel: 'gVisor' }, 'runsc').isHostsLinux).toBe(false);
+  });
+});
+
+describe('a stream through a proxy', () => {
+  it.each([
+    [LATE, '', 'failure', 'proxyBuffers'],
+    [200, 'event: next\ndata: {}', 'ok', null],
+    [LATE, 'event: next\ndata: {}', 'ok', null],
+    [401, '', 'unknown', null],
+    [404, 'Not found', 'unknown', null],
+    [502, 'Bad gateway', 'unknown', null],
+    ['socket hang up', '', 'unknown', null],
+  ])('is judged by %s with the content %j', (status, body, ...result) => {
+    expect(seen([judgeStream({ status, body })])).toEqual([result]);
   });
 });
 

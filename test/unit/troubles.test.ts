@@ -1,8 +1,9 @@
 /** The table of troubles has a row for each message with which the program asks an operator for something. */
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadServeConfig, SETTINGS } from '../../src/config/config.ts';
-import { CHECKS, isAbout, TROUBLES, type Trouble } from '../../src/doctor/troubles.ts';
+import { CHECKS, TROUBLES, type Trouble } from '../../src/doctor/troubles.ts';
 import { NOT_FOUND, operatorMessages } from '../support/operatorMessages.ts';
+import { isAbout } from '../support/troubles.ts';
 import { readPage } from '../support/userPages.ts';
 
 const rows: readonly (Trouble & { readonly id: string })[] = Object.values(TROUBLES).flatMap(
@@ -14,6 +15,10 @@ const { messages, unknown } = operatorMessages();
 const CODES = /^[A-Z_]+$/;
 const OF_BUILDS = ['pip could not install the packages', 'A module cannot be preloaded'];
 const OF_THE_SYSTEM = ['No space left on device'];
+/** It begins with the name of a setting, and so fits too much to be the row of any other message. */
+const OF_SETTINGS = '… is …, but must be';
+/** Fewer letters would fit messages of other rows. */
+const MIN_LETTERS = 12;
 /** The set-up puts this together from two texts. */
 const PUT_TOGETHER = ['The Docker engine ended with …'];
 
@@ -27,8 +32,18 @@ describe('the table of troubles', () => {
 
   it('has a row for each message of the log, of a start and of the set-up', () => {
     expect(messages.length).toBeGreaterThan(100);
-    const without = messages.filter(({ text }) => !rows.some((row) => isAbout(row, text)));
+    const isOf = (row: Trouble, text: string) =>
+      isAbout({ ...row, messages: row.messages.filter((each) => each !== OF_SETTINGS) }, text);
+    const without = messages.filter(({ text }) => !rows.some((row) => isOf(row, text)));
     expect(without).toEqual([]);
+  });
+
+  it('has no message that fits almost anything', () => {
+    const vague = rows
+      .flatMap((row) => row.messages)
+      .filter((text) => text !== OF_SETTINGS && text.includes('…'))
+      .filter((text) => text.replaceAll(/[^a-z]/gi, '').length < MIN_LETTERS);
+    expect(vague).toEqual([]);
   });
 
   it('misses no message whose text cannot be read from the source', () => {

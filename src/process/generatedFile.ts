@@ -1,4 +1,4 @@
-/** Files that are made from the schema: `node dist/schema/<printer>.js [--check]`. */
+/** Files that are made from the code: `node dist/<room>/<printer>.js [--check]`. */
 import { readFile, writeFile } from 'node:fs/promises';
 
 /**
