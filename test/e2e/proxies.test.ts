@@ -262,7 +262,7 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
       server.closeAllConnections();
       await closed;
     };
-    let servers = await Promise.all([serve(0), serve(0)]);
+    let servers = await Promise.all([0, 0].map(serve));
     const ports = servers.map(portOf);
     const proxy = await startTlsProxy(name, ...ports);
     const http2 = http2Of(proxy);
