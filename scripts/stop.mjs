@@ -1,4 +1,4 @@
-/** `npm stop`: ends everything in this installation: sessions, containers and the embedded PostgreSQL. */
+/** `npm stop`: `cellhouse down`, after the part of the set-up that it needs. */
 import { fileURLToPath } from 'node:url';
 import { setUpCode } from './setup/setUp.mjs';
 import { runScript } from './setup/setupError.mjs';

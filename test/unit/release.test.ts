@@ -10,7 +10,7 @@ import { composeFileOf, dotEnvOf, releaseNotes } from '../../scripts/release/tex
 import { filesBelow } from '../../scripts/setup/hashFiles.mjs';
 import { noticesOf, packagesIn } from '../../scripts/setup/notices.mjs';
 import { SETTINGS } from '../../src/config/config.ts';
-import { installedDataDir } from '../../src/config/places.ts';
+import { besideService, installedDataDir } from '../../src/config/places.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
@@ -211,5 +211,11 @@ describe('an installed release', () => {
     );
     expect(SETTINGS.dataDir.text).toContain('`/var/lib/cellhouse`');
     expect(read('docs/run/install.md')).toContain('`/var/lib/cellhouse`');
+  });
+
+  it('refuses the settings of the shell for the data of the service', () => {
+    expect(besideService({ env: {}, uid: 0 })).toContain('cellhouse service run COMMAND');
+    expect(besideService({ env: { DATA_DIR: '/srv/other' }, uid: 0 })).toBeNull();
+    expect(besideService({ env: {}, uid: 1000 })).toBeNull();
   });
 });
