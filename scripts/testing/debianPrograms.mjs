@@ -26,6 +26,9 @@ export async function ensureDebianPrograms() {
     if (isLong || !FOR_LONG.includes(name)) await ensureUnpacked(name);
 }
 
+/** What this process is unpacking, or has unpacked: two `apt-get update` at a time would disturb each other. */
+const unpacked = new Map();
+
 /**
  * Unpacks Debian packages beside the npm packages, without installing them: an installed server would be started, and
  * would take its usual port on a developer's machine.
@@ -33,7 +36,12 @@ export async function ensureDebianPrograms() {
  * @returns {Promise<string>} the folder that has `usr`, `etc` and so on
  * @throws SetupError if the packages cannot be downloaded
  */
-export async function ensureUnpacked(name) {
+export function ensureUnpacked(name) {
+  if (!unpacked.has(name)) unpacked.set(name, unpack(name));
+  return unpacked.get(name);
+}
+
+async function unpack(name) {
   const packages = PACKAGES[name];
   // Another list is another folder.
   const list = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
