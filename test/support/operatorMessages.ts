@@ -36,7 +36,11 @@ const START_FILES = [
 /** The scripts that operators run. The others are for contributors. */
 const SCRIPTS = ['scripts/setup/', 'scripts/setup.mjs', 'scripts/start.mjs', 'scripts/stop.mjs'];
 /** Of `scripts/setup`, what only contributors meet. */
-const FOR_CONTRIBUTORS = ['scripts/setup/notices.mjs', 'scripts/setup/schemaFile.mjs'];
+const FOR_CONTRIBUTORS = [
+  'scripts/setup/notices.mjs',
+  'scripts/setup/schemaFile.mjs',
+  'scripts/setup/testTools.mjs',
+];
 
 /**
  * Errors in the files above that no operator meets: they say that the program itself is wrong, that a caller must
