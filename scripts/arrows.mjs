@@ -198,6 +198,7 @@ export const ROOMS = {
       'events.ts',
       'flood.ts',
       'formerRelease.ts',
+      'freePort.ts',
       'gateway.ts',
       'interpreter.ts',
       'jupyterPlace.ts',

@@ -1,8 +1,6 @@
 /** Creates what a run needs, all of it separate from the machine's own: PostgreSQL, an engine, gateways and wires. */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -11,6 +9,7 @@ import { explain } from '../../src/domain/errors.ts';
 import { stopEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { signal } from '../../src/postgres/server.ts';
 import { gatewayIdOf } from '../../src/process/dataDir.ts';
+import { freePort } from '../../testkit/freePort.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 import { type Quotas, stopwatch } from '../history.ts';
@@ -133,16 +132,6 @@ async function open(
   deps.say(`all gateways are ready after ${took()}`);
   const gatewayIds = gateways.map(({ env }) => gatewayIdOf(env.DATA_DIR ?? ''));
   return { token, quotas, gatewayIds, postgres, engine, wires, gateways, socketDir };
-}
-
-/** A free port. It is chosen before the start, because a restarted gateway must have the same address. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 // Creates and removes the folder that holds everything of a run, and cleans up after killed runs.

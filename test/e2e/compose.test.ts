@@ -1,13 +1,12 @@
 /** `docker compose up` from the build of the images to the end, with its own project, port and folders. */
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
+import { freePort } from '../../testkit/freePort.ts';
 import { provideImages } from '../support/standInImages.ts';
 
 /** Two images are built with packages from npm and Debian. */
@@ -126,12 +125,3 @@ it(
   },
   UP_TIMEOUT_MS,
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -13,10 +13,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PACKAGES, PARTS } from '../../src/cli/releases.ts';
+import { freePort } from '../../testkit/freePort.ts';
 import { type GraphqlAnswer, postGraphql } from '../../testkit/gateway.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
@@ -321,13 +321,4 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
 function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(from, to, { recursive: true, verbatimSymlinks: true });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

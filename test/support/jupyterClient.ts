@@ -1,11 +1,9 @@
 /** JupyterLab's own client, unmodified, against a gateway or a Jupyter server. */
-
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Kernel, KernelManager, KernelMessage } from '@jupyterlab/services';
 import Docker from 'dockerode';
+import { freePort } from '../../testkit/freePort.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { type JupyterPlace, services, settingsOf } from '../../testkit/jupyterPlace.ts';
 import { imageWithPackage } from '../../testkit/testImage.ts';
@@ -154,14 +152,4 @@ export async function debianJupyter(): Promise<DebianJupyter> {
       }
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('It has no port.');
-  return address.port;
 }

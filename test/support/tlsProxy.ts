@@ -15,11 +15,11 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
+import { freePort } from '../../testkit/freePort.ts';
 import { until } from '../../testkit/until.ts';
 import { fences, readPage } from './userPages.ts';
 
@@ -270,13 +270,4 @@ function accepts(port: number): Promise<boolean> {
 function childrenOf(pid: number): number[] {
   const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return pids.split(' ').filter(Boolean).map(Number);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
