@@ -77,6 +77,19 @@ async function expectFiring(...names: readonly string[]): Promise<void> {
   }
 }
 
+/** Goes on with the work until its alert fires: what a single burst causes may be over before the next scrape. */
+async function expectFiringDuring(work: () => Promise<unknown>, name: string): Promise<void> {
+  await until(
+    `${name} fires`,
+    async () => {
+      await work();
+      return (await prometheus.firing()).has(name);
+    },
+    ALERT_LIMIT_MS,
+  );
+  fired.add(name);
+}
+
 async function expectResolved(...names: readonly string[]): Promise<void> {
   await until(
     `${names.join(', ')} resolved`,
@@ -150,9 +163,11 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
   timeout: TIMEOUT_MS,
 }, () => {
   it('wrong tokens', async () => {
-    for (let count = 0; count < 40; count += 1)
-      await fetch(`${gateway.url}/metrics`, { headers: { 'X-Auth-Token': `wrong-${count}` } });
-    await expectFiring('CellhouseWrongTokens');
+    const tryWrongTokens = async () => {
+      for (let count = 0; count < 10; count += 1)
+        await fetch(`${gateway.url}/metrics`, { headers: { 'X-Auth-Token': `wrong-${count}` } });
+    };
+    await expectFiringDuring(tryWrongTokens, 'CellhouseWrongTokens');
     await expectResolved('CellhouseWrongTokens');
   });
 
