@@ -64,6 +64,7 @@ export const LONG = [
   'benchPair.test.ts',
   'cgroupV2.test.ts',
   'contenders.test.ts',
+  'databaseDump.test.ts',
   'doctorEngine.test.ts',
   'mcpPatience.test.ts',
   'proxiesLong.test.ts',

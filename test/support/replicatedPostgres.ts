@@ -2,21 +2,13 @@
  * Debian's PostgreSQL as docs/run/standby.md sets it up: a primary, a standby that follows it, and one address in front,
  * which the operator moves to the standby.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
-import { asServerUser, chooseServerUser } from '../../src/postgres/cluster.ts';
+import { readFileSync } from 'node:fs';
 import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy, killCluster } from './databaseProxy.ts';
+import { createDebianPostgres, DEBIAN_ROLE } from './debianPostgres.ts';
 
-const PROGRAMS = 'usr/lib/postgresql/17/bin';
-const ROLE = 'cellhouse';
 const PAGE = readFileSync(new URL('../../docs/run/standby.md', import.meta.url), 'utf8');
 
 export interface ReplicatedPostgres {
@@ -32,52 +24,13 @@ export interface ReplicatedPostgres {
 }
 
 export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
-  const programs = join(await ensureUnpacked('postgresql'), PROGRAMS);
-  const root = mkdtempSync(join(tmpdir(), 'ch-standby-'));
-  const user = chooseServerUser(root);
-  // The server's user must get to its folders.
-  chmodSync(root, 0o711);
-  const servers: ChildProcess[] = [];
-
-  /** A folder with a cluster in `data` and its socket. */
-  function place(name: string): SocketAddress & { readonly data: string } {
-    const host = join(root, name);
-    mkdirSync(host, { mode: 0o700 });
-    if (user) chownSync(host, user.uid, user.gid);
-    const data = join(host, 'data');
-    return { host, port: 5432, database: 'postgres', username: ROLE, data };
-  }
-
-  function commandOf(program: string, words: readonly string[]): [string, string[]] {
-    const argv = [join(programs, program), ...words];
-    const [command = '', ...args] = asServerUser(user, argv, argv[0] ?? '');
-    return [command, args];
-  }
-
-  const run = (program: string, words: readonly string[]) =>
-    promisify(execFile)(...commandOf(program, words), { cwd: root });
-
-  async function start({ data, ...address }: ReturnType<typeof place>): Promise<void> {
-    const settings = ['listen_addresses=', `unix_socket_directories=${address.host}`, 'fsync=off'];
-    const words = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
-    const server = spawn(...commandOf('postgres', words), { cwd: root, stdio: 'ignore' });
-    servers.push(server);
-    await until('PostgreSQL answers', () =>
-      onServer(address, (sql) => sql`SELECT 1`).then(
-        () => true,
-        () => false,
-      ),
-    );
-  }
-
-  const [primary, standby] = [place('primary'), place('standby')];
-  await run('initdb', ['-D', primary.data, '--username', ROLE, '--auth=trust', '--no-sync']);
-  await start(primary);
-  await onServer(primary, (sql) => sql`CREATE DATABASE cellhouse`);
+  const postgres = await createDebianPostgres();
+  const [primary, standby] = [postgres.place('primary'), postgres.place('standby')];
+  await postgres.make(primary);
   const wire: DatabaseProxy = await createDatabaseProxy(primary);
   const replication = await createDatabaseProxy(primary);
-  await run('pg_basebackup', baseBackupOnPage(replication, standby.data));
-  await start(standby);
+  await postgres.run('pg_basebackup', baseBackupOnPage(replication, standby.data));
+  await postgres.start(standby);
   await until('the standby follows', () => isFollowed(primary));
   return {
     url: wire.url.replace(/\/postgres$/, '/cellhouse'),
@@ -94,8 +47,7 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
     destroy: async () => {
       await wire.close();
       await replication.close();
-      for (const server of servers) if (isRunning(server)) await end(server);
-      rmSync(root, { recursive: true, force: true });
+      await postgres.destroy();
     },
   };
 }
@@ -106,7 +58,7 @@ function baseBackupOnPage({ url }: DatabaseProxy, data: string): string[] {
   const { hostname, port } = new URL(url);
   const own: Readonly<Record<string, string>> = {
     '--host': hostname,
-    '--username': ROLE,
+    '--username': DEBIAN_ROLE,
     '--pgdata': data,
   };
   const changed = words.map((word) => {
@@ -137,14 +89,4 @@ async function isFollowed(primary: SocketAddress, state?: string): Promise<boole
       (row) => row.state === 'streaming' && (state === undefined || row.sync_state === state),
     );
   });
-}
-
-const isRunning = ({ exitCode, signalCode }: ChildProcess) =>
-  exitCode === null && signalCode === null;
-
-async function end(server: ChildProcess): Promise<void> {
-  const ended = once(server, 'exit');
-  // An immediate shutdown. The data are not needed any more.
-  server.kill('SIGQUIT');
-  await ended;
 }
