@@ -1,6 +1,7 @@
-/** What doctor asks of the database. It starts no server, and only reads. */
+/** What doctor asks of the database. It starts no server, and what it writes is gone at once. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import postgres from 'postgres';
 import type { Config } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
 import type { UsedToken } from '../domain/token.ts';
@@ -116,22 +117,31 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   const release = readRelease();
   const schema = await answered(readSchemaVersion(sql));
   const server = judgeServer(facts, name);
+  // What is asked from here on reads; a server that cannot be written to answers it as well.
+  const servers =
+    server.state === 'failure'
+      ? [server]
+      : [(await tryToWrite(client)) ?? server, ...(await findBlockers(client))];
   if (schema === null) {
     const found = 'There are no tables yet: the first start of a gateway makes them.';
-    const findings = [server, unknown('schema', found), unknown('tokens', found)];
+    const findings = [...servers, unknown('schema', found), unknown('tokens', found)];
     return { findings, pool: null, clock };
   }
   const objection = tooOld(release, schema);
   if (objection !== null) {
     const tokens = unknown('tokens', 'Not checked, because this release is too old.');
-    return { findings: [server, failureSaying('tooOld', objection), tokens], pool: null, clock };
+    return {
+      findings: [...servers, failureSaying('tooOld', objection), tokens],
+      pool: null,
+      clock,
+    };
   }
   const at = `The schema version is ${schema.version}`;
   if (schema.version < release.version) {
     // Its tables may lack columns that this release reads.
     const next = ok('schema', `${at}: the next start brings it to ${release.version}.`);
     const tokens = unknown('tokens', 'Not checked, because the tables are of an older release.');
-    return { findings: [server, next, tokens], pool: null, clock };
+    return { findings: [...servers, next, tokens], pool: null, clock };
   }
   const how =
     schema.version > release.version
@@ -140,7 +150,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   const pool = await createUpkeepQueries(client, newId).knownPool();
   const tokens = judgeTokens(await createTokenQueries(client).tokens(), new Date());
   return {
-    findings: [server, ok('schema', `${at}: ${how}.`), ...tokens],
+    findings: [...servers, ok('schema', `${at}: ${how}.`), ...tokens],
     pool,
     clock,
   };
@@ -165,6 +175,54 @@ export function judgeServer(facts: ServerFacts, name: string): Finding {
   if (!TESTED_MAJORS.includes(major))
     return warning('databaseOld', version, TESTED_MAJORS.join(' and '));
   return ok('database', `${name} ${version} answers.`);
+}
+
+/** About 1 MiB, so that a disk that is nearly full counts as full. */
+const PROBE_ROWS = 10_000;
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/**
+ * Makes a table that only this connection sees, and that is gone with the commit. Null: the server takes writes, or its
+ * owner forbids such tables.
+ */
+async function tryToWrite({ answered, sql }: Client): Promise<Finding | null> {
+  try {
+    await answered(sql`
+      CREATE TEMPORARY TABLE doctor_probe ON COMMIT DROP AS
+        SELECT repeat('x', 64) FROM generate_series(1, ${PROBE_ROWS}::int)`);
+    return null;
+  } catch (error: unknown) {
+    if (!(error instanceof postgres.PostgresError)) throw error;
+    return error.code === INSUFFICIENT_PRIVILEGE
+      ? null
+      : failure('databaseTakesNoWrites', error.message);
+  }
+}
+
+/** A transaction of a gateway takes far less. */
+const LONG_TRANSACTION = '5 s';
+/** Longer than a gateway's transaction waits for another gateway's. */
+const LONG_WAIT = '1 s';
+
+interface Blocker {
+  readonly pid: number;
+  readonly role: string | null;
+  readonly application: string | null;
+}
+
+/** The transactions that keep others waiting. How old one of another role is may be hidden (`xact_start` is null). */
+async function findBlockers({ answered, sql }: Client): Promise<Finding[]> {
+  const blockers = await answered(sql<Blocker[]>`
+    SELECT DISTINCT blocker.pid, blocker.usename AS role, blocker.application_name AS application
+    FROM pg_stat_activity AS waiting
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS by (pid)
+    JOIN pg_stat_activity AS blocker ON blocker.pid = by.pid
+    WHERE waiting.datname = current_database() AND (
+      blocker.xact_start < now() - ${LONG_TRANSACTION}::interval
+      OR blocker.xact_start IS NULL AND waiting.query_start < now() - ${LONG_WAIT}::interval)`);
+  return blockers.map(({ pid, role, application }) =>
+    failure('databaseBlocked', pid, `role ${role}${application ? `, ${application}` : ''}`),
+  );
 }
 
 // Tokens.

@@ -293,6 +293,18 @@ const DATABASE = {
     cure: 'name the primary server in `DATABASE_URL`; switch `fsync` on',
     check: 'database',
   },
+  databaseTakesNoWrites: {
+    messages: ['PostgreSQL answers, but takes no writes: …'],
+    cause: 'mostly, the disk of the database is full; the message has the reason',
+    cure: 'make room on [the disk of the database](database.md#disk); gateways go on by themselves',
+    check: 'database',
+  },
+  databaseBlocked: {
+    messages: ["PostgreSQL's process … (…) has a transaction open, and others wait for it"],
+    cause: 'somebody has locked tables of Cellhouse and not committed, for example in psql',
+    cure: 'let that person end it, or run `SELECT pg_terminate_backend(…)` with the number of the process',
+    check: 'database',
+  },
   databaseOld: {
     messages: ['The database is PostgreSQL …, and Cellhouse is tested with …'],
     cause: 'another major version is in use',

@@ -1,13 +1,21 @@
 /** What doctor finds of real faults: of a database, of folders, disks and ports, and of a proxy. No container is needed. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { askServer, checkDatabase } from '../../src/doctor/database.ts';
 import { examine } from '../../src/doctor/doctor.ts';
@@ -15,8 +23,11 @@ import { checkEngine } from '../../src/doctor/engine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { checkClock, checkDisks, checkPermissions } from '../../src/doctor/machine.ts';
 import { checkProxy } from '../../src/doctor/proxy.ts';
+import { chooseServerUser, SUPERUSER } from '../../src/postgres/cluster.ts';
 import { lockDataDir } from '../../src/process/gatewayLock.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
+import { onServer } from '../../testkit/sharedServer.ts';
+import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
@@ -104,6 +115,48 @@ describe('of the database, doctor finds', () => {
     await db.sql.unsafe('SET default_transaction_read_only = off');
     await set('RESET default_transaction_read_only');
     expect(troubles(findings)).toEqual([['database', 'failure', 'databaseUnready']]);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('that its disk is full, although it answers', async () => {
+    const own = await useDatabase(onTestFinished);
+    const disk = folder();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
+    onTestFinished(() => void execFileSync('umount', [disk]));
+    const { uid, gid } = chooseServerUser(disk) ?? {};
+    if (uid !== undefined && gid !== undefined) chownSync(disk, uid, gid);
+    // The temporary tables of this database are on that disk.
+    const asSuperuser = (text: string) =>
+      onServer({ ...inject('database'), username: SUPERUSER }, (sql) => sql.unsafe(text));
+    await asSuperuser(`CREATE TABLESPACE full_disk LOCATION '${disk}'`);
+    onTestFinished(async () => void (await asSuperuser('DROP TABLESPACE full_disk')));
+    await asSuperuser('GRANT CREATE ON TABLESPACE full_disk TO PUBLIC');
+    await own.sql.unsafe(
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET temp_tablespaces = full_disk', current_database()); END $$`,
+    );
+    const { findings } = await askServer(own.address, 'PostgreSQL');
+    expect(troubles(findings)).toEqual([['database', 'failure', 'databaseTakesNoWrites']]);
+    expect(findings[0]?.found).toContain('No space left on device');
+  });
+
+  it('a transaction that keeps others waiting', async () => {
+    const own = await useDatabase(onTestFinished);
+    const locked = own.sql.begin(async (sql) => {
+      await sql`LOCK TABLE events`;
+      const { pid } = (await sql`SELECT pg_backend_pid() AS pid`)[0] ?? {};
+      // It counts when it is 5 s old.
+      await sql`SELECT pg_sleep(5.5)`;
+      const waiting = own.sql`SELECT count(*) FROM events`.execute();
+      const found = await until('doctor finds it', async () => {
+        const { findings } = await askServer(own.address, 'PostgreSQL');
+        return findings.find(({ trouble }) => trouble === 'databaseBlocked');
+      });
+      return { pid, waiting, found };
+    });
+    const { pid, waiting, found } = await locked;
+    expect(found).toMatchObject({ check: 'database', state: 'failure' });
+    expect(found.found).toContain(`PostgreSQL's process ${pid} (role `);
+    await waiting;
+    expect(troubles((await askServer(own.address, 'PostgreSQL')).findings)).toEqual([]);
   });
 
   it('that a later release has migrated it', async () => {
