@@ -22,6 +22,7 @@ import { ensureEmbeddedPostgres, keepEmbeddedPostgres } from './postgres/embedde
 import {
   createAuditHeads,
   gatewayIdOf,
+  lastBackup,
   makeDataDir,
   newSecret,
   tokenOf,
@@ -359,6 +360,8 @@ export function composeServer(
     egressTotals: () => deps.egress?.totals ?? null,
     outputFollowers: () => deps.sharedOutput.count,
     auditStatus: deps.auditKeeper.status,
+    lastBackupAt: () =>
+      config.databaseUrl === null ? (lastBackup(config.dataDir)?.madeAt ?? null) : null,
     processMetrics,
     logger,
   });

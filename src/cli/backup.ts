@@ -18,7 +18,7 @@ import {
 import { layoutOf, SUPERUSER } from '../postgres/cluster.ts';
 import { ensureEmbeddedPostgres, stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { findClusterProcesses } from '../postgres/server.ts';
-import { IDENTITY_FILES, makeDataDir } from '../process/dataDir.ts';
+import { IDENTITY_FILES, makeDataDir, recordBackup } from '../process/dataDir.ts';
 import { lockDataDir } from '../process/gatewayLock.ts';
 import { programVersion } from '../process/programVersion.ts';
 import { parseOptions } from './commandLine.ts';
@@ -92,6 +92,7 @@ export async function makeBackup(
       await syncAll(unfinished);
       await rename(unfinished, path);
       await syncOne(folder);
+      recordBackup(config.dataDir, { path, madeAt: now });
       return { path, bytes, removed: keep === null ? [] : await removeOld(folder, keep, name) };
     } catch (error: unknown) {
       await rm(unfinished, { recursive: true, force: true });

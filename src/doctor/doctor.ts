@@ -5,7 +5,7 @@
  * ```
  *  is a gateway running? --> engine, database, gateway and port, proxy (beside each other)
  *                              |        |
- *                              +--------+--> the same engine?, disks, clock, a real worker; memory, limits, permissions
+ *                              +--------+--> the same engine?, disks, clock, a real worker; backups, memory, limits, permissions
  * ```
  */
 import { createServer } from 'node:http';
@@ -19,7 +19,14 @@ import { listen, listeningProcess } from '../server/http/listen.ts';
 import { checkDatabase, type DatabaseReport } from './database.ts';
 import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
-import { checkClock, checkDisks, checkLimits, checkMemory, checkPermissions } from './machine.ts';
+import {
+  checkBackup,
+  checkClock,
+  checkDisks,
+  checkLimits,
+  checkMemory,
+  checkPermissions,
+} from './machine.ts';
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
@@ -54,6 +61,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
       ? []
       : limited(PROXY_CHECKS, PROXY_LIMIT_MS, () => checkProxy({ ...proxy, config }));
   const machine = Promise.all([
+    limited(['backup'], MACHINE_LIMIT_MS, async () => [checkBackup(config, new Date())]),
     limited(['memory'], MACHINE_LIMIT_MS, () => checkMemory(config)),
     limited(['limits'], MACHINE_LIMIT_MS, () => checkLimits(config, ownPid(gateway))),
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),

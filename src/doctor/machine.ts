@@ -1,4 +1,4 @@
-/** What doctor asks of the machine: disks, memory, clock, limits, permissions. Nothing is changed. */
+/** What doctor asks of the machine: disks, backups, memory, clock, limits, permissions. Nothing is changed. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readFile, stat, statfs } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { tokenPath } from '../process/dataDir.ts';
+import { lastBackup, tokenPath } from '../process/dataDir.ts';
 import { isGvisor, workerMemoryMb } from '../runtime/docker/containerSpec.ts';
 import { workerLimits } from '../runtime/runtime.ts';
 import { type Finding, failure, ok, sizeOf, unknown, warning } from './finding.ts';
@@ -73,6 +73,27 @@ async function existing(path: string): Promise<string> {
     (error: unknown) => !hasCode(error, 'ENOENT'),
   );
   return isThere || path === dirname(path) ? path : await existing(dirname(path));
+}
+
+// Backups.
+
+const MS_PER_H = 3_600_000;
+/** A nightly backup may have failed once. */
+const OLD_BACKUP_MS = 48 * MS_PER_H;
+
+/** Doctor sees only backups by `cellhouse backup`, which are of the embedded database. */
+export function checkBackup(
+  { dataDir, databaseUrl }: Pick<Config, 'dataDir' | 'databaseUrl'>,
+  now: Date,
+): Finding {
+  if (databaseUrl !== null)
+    return ok('backup', 'DATABASE_URL is set: whoever runs that PostgreSQL makes its backups.');
+  const last = lastBackup(dataDir);
+  if (last === null) return warning('backupNone');
+  const ageMs = now.getTime() - last.madeAt.getTime();
+  const hours = Math.round(ageMs / MS_PER_H);
+  if (ageMs > OLD_BACKUP_MS) return warning('backupOld', hours, last.path);
+  return ok('backup', `The last backup is ${hours} h old: ${last.path}`);
 }
 
 // Memory.

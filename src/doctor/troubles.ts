@@ -19,6 +19,7 @@ export const CHECKS = [
   'schema',
   'same-engine',
   'tokens',
+  'backup',
   'disks',
   'memory',
   'clock',
@@ -387,6 +388,19 @@ const DATABASE = {
     messages: ['The database does not have the audit chain that this gateway has noted'],
     cause: 'somebody has changed the history, or an older copy of the database is in use',
     cure: 'run [`npx cellhouse audit verify`](audit.md#has-anybody-changed-it). After a restore, a difference since the backup is expected',
+  },
+  backupNone: {
+    messages: ['No backup of the embedded database has been made'],
+    cause:
+      '`cellhouse backup` has never run with this `DATA_DIR`, and a lost disk would be the end of all records',
+    cure: '[back it up each night](backup.md#each-night)',
+    check: 'backup',
+  },
+  backupOld: {
+    messages: ['The last backup is … h old: …'],
+    cause: 'the nightly backup has failed or is switched off',
+    cure: 'see `systemctl list-timers cellhouse-backup` and `journalctl -u cellhouse-backup`, or the log of cron',
+    check: 'backup',
   },
   backup: {
     messages: [

@@ -1,8 +1,9 @@
-/** Files of a gateway's DATA_DIR: its identity, the token, and the heads of the audit chain. */
+/** Files of a gateway's DATA_DIR: its identity, the token, the heads of the audit chain, and when it was backed up. */
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import { type AuditHead, parseAuditHead } from '../domain/auditHead.ts';
 import { hasCode } from '../domain/errors.ts';
 import { type GatewayId, parseId } from '../domain/ids.ts';
@@ -11,6 +12,7 @@ import { newId } from './newId.ts';
 const TOKEN_FILE = 'auth-token';
 const ID_FILE = 'gateway-id';
 const HEADS_FILE = 'audit-heads';
+const LAST_BACKUP_FILE = 'last-backup';
 /** What a backup keeps beside the database. Any of them may be missing. */
 export const IDENTITY_FILES: readonly string[] = [TOKEN_FILE, ID_FILE, HEADS_FILE];
 
@@ -132,4 +134,33 @@ export function createAuditHeads(dataDir: string) {
       await folder.sync().finally(() => folder.close());
     },
   };
+}
+
+// When the database was last backed up: the file `last-backup`, written by `cellhouse backup`.
+
+const lastBackupSchema = z.object({ path: z.string(), madeAt: z.iso.datetime() });
+
+interface LastBackup {
+  /** The backup's folder. */
+  readonly path: string;
+  readonly madeAt: Date;
+}
+
+/** Replaces the record of the backup before. */
+export function recordBackup(dataDir: string, { path, madeAt }: LastBackup): void {
+  const file = join(dataDir, LAST_BACKUP_FILE);
+  const aside = `${file}.${process.pid}.new`;
+  writeFileSync(aside, `${JSON.stringify({ path, madeAt })}\n`, { mode: MODE });
+  renameSync(aside, file);
+}
+
+/** The newest complete backup. Null: none was made, or somebody has changed the file. */
+export function lastBackup(dataDir: string): LastBackup | null {
+  try {
+    const text = readFileSync(join(dataDir, LAST_BACKUP_FILE), 'utf8');
+    const { path, madeAt } = lastBackupSchema.parse(JSON.parse(text));
+    return { path, madeAt: new Date(madeAt) };
+  } catch {
+    return null;
+  }
 }

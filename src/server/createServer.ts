@@ -126,6 +126,7 @@ export interface ServerDeps
     | 'messageCounts'
     | 'processMetrics'
     | 'auditStatus'
+    | 'lastBackupAt'
     | 'egressTotals'
   > {
   readonly config: Config;

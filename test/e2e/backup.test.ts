@@ -17,6 +17,11 @@ it('a restored installation has its history and its open sessions, and no sessio
   const before = await execute(former, 'ann', 'x = 41; print("kept")');
   const made = await runCli(['backup', '--to', backups], former.env);
   expect(made).toMatchObject({ code: 0, output: expect.stringContaining('Backed up to ') });
+  const metrics = await fetch(`${former.url}/metrics`, {
+    headers: { 'X-Auth-Token': former.token },
+  });
+  const lastBackup = /^cellhouse_last_backup_timestamp_seconds (.+)$/m.exec(await metrics.text());
+  expect(Date.now() / 1_000 - Number(lastBackup?.[1])).toBeLessThan(60);
   const after = await execute(former, 'bob', '1');
   await former.kill('SIGKILL');
 

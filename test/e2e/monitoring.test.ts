@@ -4,12 +4,17 @@
  * test/int/monitoring.test.ts holds the real ones.
  */
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { recordBackup } from '../../src/process/dataDir.ts';
+import { OWN_SERVER, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, poolStatus, submit } from '../../testkit/interpreter.ts';
+import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/databaseProxy.ts';
@@ -305,6 +310,22 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
     await sql((db) => db`UPDATE chain_days SET head = ${closed.head} WHERE day = ${closed.day}`);
     await restartWith('');
     await expectResolved('CellhouseAuditHeadsDiffer');
+  });
+
+  it('a backup that is two days old', async () => {
+    const backups = mkdtempSync(join(tmpdir(), 'ch-backups-'));
+    onTestFinished(() => rmSync(backups, { recursive: true }));
+    const embedded = await startTestGateway({ ...OWN_SERVER, MIN_IDLE_WORKERS: '0' });
+    onTestFinished(() => embedded.destroy());
+    const other = await startPrometheus(embedded, LIMITS);
+    onTestFinished(() => other.close());
+    const isFiring = async () => (await other.firing()).has('CellhouseBackupOld');
+    const madeAt = new Date(Date.now() - 50 * 3_600_000);
+    recordBackup(embedded.dataDir, { path: join(backups, 'old'), madeAt });
+    await until('the alert fires', isFiring, ALERT_LIMIT_MS);
+    fired.add('CellhouseBackupOld');
+    await runCli(['backup', '--to', backups], embedded.env);
+    await until('the alert is resolved', async () => !(await isFiring()), ALERT_LIMIT_MS);
   });
 
   it('too little CPU', async () => {

@@ -21,9 +21,10 @@ import { askServer, checkDatabase } from '../../src/doctor/database.ts';
 import { examine } from '../../src/doctor/doctor.ts';
 import { checkEngine } from '../../src/doctor/engine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { checkClock, checkDisks, checkPermissions } from '../../src/doctor/machine.ts';
+import { checkBackup, checkClock, checkDisks, checkPermissions } from '../../src/doctor/machine.ts';
 import { checkProxy } from '../../src/doctor/proxy.ts';
 import { chooseServerUser, SUPERUSER } from '../../src/postgres/cluster.ts';
+import { recordBackup } from '../../src/process/dataDir.ts';
 import { lockDataDir } from '../../src/process/gatewayLock.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
@@ -262,6 +263,27 @@ describe('of the machine, doctor finds', () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', config.dataDir]);
     onTestFinished(() => void execFileSync('umount', [config.dataDir]));
     expect(troubles(await checkDisks(config, null))).toEqual([]);
+  });
+
+  it('that the database was never backed up, or not for two days', async () => {
+    const config = settings();
+    const now = new Date('2027-01-10T12:00:00Z');
+    const made = (day: number) =>
+      recordBackup(config.dataDir, {
+        path: `/backups/${day}`,
+        madeAt: new Date(Date.UTC(2027, 0, day, 3)),
+      });
+    expect(checkBackup(config, now)).toMatchObject({ state: 'warning', trouble: 'backupNone' });
+    mkdirSync(config.dataDir);
+    made(8);
+    expect(checkBackup(config, now)).toMatchObject({
+      ...{ state: 'warning', trouble: 'backupOld' },
+      found: 'The last backup is 57 h old: /backups/8',
+    });
+    made(10);
+    expect(checkBackup(config, now)).toMatchObject({ state: 'ok' });
+    const own = { ...config, databaseUrl: 'postgres://a@127.0.0.1:1/b' };
+    expect(checkBackup(own, now)).toMatchObject({ state: 'ok' });
   });
 
   it('an engine that is away, or hangs, within its time', async () => {

@@ -110,6 +110,11 @@ const CASES: Readonly<
     input: becomes('cellhouse_unsealed_events', 10_000, 10_001),
     after: 5,
   },
+  // The tests begin at 0 s, so a backup of two days before has a negative time.
+  CellhouseBackupOld: {
+    input: becomes('cellhouse_last_backup_timestamp_seconds', 0, -172_800),
+    after: 10,
+  },
   CellhouseEventLoopSlow: {
     input: becomes('cellhouse_event_loop_delay_p99_seconds', 0.5, 0.6),
     after: 5,

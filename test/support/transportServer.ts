@@ -93,6 +93,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
       ...{ sentBytes: 5, receivedBytes: 6, open: 2 },
     }),
     auditStatus: () => ({ unsealedEvents: 7, differingHeads: 0 }),
+    lastBackupAt: () => null,
     processMetrics: options.processMetrics ?? (async () => ''),
     logger: pino({ level: 'silent' }),
   };

@@ -270,6 +270,8 @@ export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
   readonly connections: () => Connections;
   /** What this gateway knows of the audit chain. */
   readonly auditStatus: () => AuditStatus;
+  /** When `cellhouse backup` last made a backup of the embedded database. Null: never, or the database is another. */
+  readonly lastBackupAt: () => Date | null;
   /** The metrics of the process, in Prometheus' text format. */
   readonly processMetrics: () => Promise<string>;
 }
@@ -306,6 +308,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   addDoors(registry, deps);
   addEgress(registry, deps);
   addAudit(registry, deps.auditStatus);
+  addBackup(registry, deps.lastBackupAt);
   const loop = addLoopDelay(registry);
   return {
     text: async (principal) => {
@@ -522,6 +525,20 @@ function addAudit(registry: Registry, status: MetricsDeps['auditStatus']): void 
     registers,
     collect() {
       this.set(status().differingHeads);
+    },
+  });
+}
+
+/** The metric has no value before the first backup. */
+function addBackup(registry: Registry, lastBackupAt: MetricsDeps['lastBackupAt']): void {
+  new Gauge({
+    name: 'cellhouse_last_backup_timestamp_seconds',
+    help: 'When the embedded database was last backed up, in seconds since 1970.',
+    registers: [registry],
+    collect() {
+      const at = lastBackupAt();
+      if (at === null) this.remove();
+      else this.set(at.getTime() / MS_PER_S);
     },
   });
 }
