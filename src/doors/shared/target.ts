@@ -31,7 +31,7 @@ export function targetOf(
   return { userUuid: shortened(prefix, id ?? ''), contextName: null };
 }
 
-/** What the names of all users begin with whose sessions a token opens at its door. Not for a token for one user. */
+/** The prefix of the users whose sessions a token opens at its door. Not for a token for one user. */
 export function userPrefixOf({
   users,
   tokenId,
