@@ -127,7 +127,8 @@ async function answer(
 }
 
 /**
- * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. Cellhouse has neither.
+ * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. Cellhouse has
+ * neither.
  */
 const NOT_ALLOWED: Refusal = {
   status: 405,
