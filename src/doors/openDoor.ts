@@ -20,8 +20,8 @@ import type { JsonAnswer } from './shared/jsonAnswer.ts';
 export interface OpenDoor {
   readonly name: ServedDoor;
   /**
-   * The prefixes of paths that the door serves, and what replaces each prefix in {@link DoorRequest.path}. `{ '/a': ''
-   * }` serves `/a` as the empty path, and `/a/b` as `/b`.
+   * The prefixes of paths that the door serves, and what replaces each prefix in {@link DoorRequest.path}. For example,
+   * `{ '/a': '' }` serves `/a` as the empty path, and `/a/b` as `/b`.
    */
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
