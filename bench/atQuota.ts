@@ -1,5 +1,5 @@
 /**
- * Measures how much a tenant that goes on calling at its quota slows down another tenant: the other's `1+1` beside the
+ * Measures how much a tenant that goes on calling at its quota slows down another tenant: the other's `1+1` during the
  * refused calls, and without them. Both cases take turns in one run, so that a busy machine slows both alike.
  *
  * `npm run bench -- at-quota [--kind MINUTE|QUEUED] [--per-second N] [--code-bytes N] [--rounds N] [--release COMMIT]`

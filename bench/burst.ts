@@ -1,8 +1,8 @@
 /**
  * Measures how long thirty new users wait for their first answer if all come at once and no worker is idle. The
  * baseline is thirty plain containers of the same image and limits, all started at once, until each one's health check
- * answers. Meanwhile a user with a session keeps calling; its calls beside the plain containers show how much the CPU
- * load alone costs. Both cases take turns in one run.
+ * answers. Meanwhile a user with a session keeps calling. Its calls while the plain containers start show how much the
+ * CPU load alone costs. Both cases take turns in one run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';

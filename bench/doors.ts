@@ -1,6 +1,6 @@
 /**
  * Measures what a door costs: `1+1` through each door of one gateway, beside the same through GraphQL, and the door for
- * Jupyter beside Debian's jupyter-server with the same client.
+ * Jupyter beside Debian's jupyter-server with the same client. The door for E2B has a bench of its own, `e2b`.
  *
  * `npm run bench -- doors [--samples N] [--warm-up N]`
  */
@@ -37,7 +37,7 @@ const RESULT = '2';
 
 export const doorsBench: Bench = {
   name: 'doors',
-  about: "1+1 through each door, beside GraphQL; that for Jupyter also beside Debian's server",
+  about: "1+1 through each door but E2B's, beside GraphQL; Jupyter's also beside Debian's server",
   isInBareRun: true,
   run: async ({ isShort, args }) => {
     const options = {

@@ -1,4 +1,4 @@
-"""Measures connections and transfers: as code in a session, or beside it as a program that reads one order a line."""
+"""Measures connections and transfers: as code in a session, or as a program that reads one order a line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 /**
- * Runs 24,000 executes over thirty sessions. The memory of the gateway after a garbage collection, and of the agents,
+ * Runs 24,000 executes over thirty sessions. The memory, handles and file descriptors of the gateway and its agents
  * must be the same at the end as after the first 4,000 executes; otherwise the run exits with 1. The bench needs root
- * to read the agents' memory, because they run as another user.
+ * to inspect the agents, because they run as another user.
  *
  * `npm run bench -- endurance [--executions N] [--sessions N]`
  */

@@ -1,4 +1,7 @@
-/** Measures the event store alone: appends, table growth, a rebuild of projections, audit queries on a long history. */
+/**
+ * Measures the event store alone: appends and table growth, and on a long history audit queries, a rebuild of
+ * projections, and the audit chain.
+ */
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

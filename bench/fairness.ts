@@ -1,7 +1,7 @@
 /**
- * Measures how much ten users who print endlessly slow down an eleventh user: `1+1` beside them, and without them. Both
- * cases take turns in one run, so that a busy machine slows both alike. The bench also records the gateway's memory
- * while the ten users print.
+ * Measures how much ten users who print endlessly slow down an eleventh user: `1+1` while they print, and without them.
+ * Both cases take turns in one run, so that a busy machine slows both alike. The bench also records the gateway's
+ * memory while the ten users print.
  *
  * `npm run bench -- fairness [--users N] [--rounds N]`
  */
@@ -18,7 +18,7 @@ import { httpExecute } from './support/httpExecute.ts';
 const SAMPLES = 80;
 /** The first samples are left out, because compilers and caches are still warming up. */
 const WARM_UP = 50;
-/** Time until all of them print at full speed. */
+/** Time until all users print at full speed. */
 const IN_FULL_FLOW_MS = 1_000;
 
 export const fairnessBench: Bench = {

@@ -78,7 +78,7 @@ function resultOf(rounds: ReadonlyMap<number, readonly Round[]>): BenchResult {
 // One round: an execution prints for some seconds, and many followers follow it.
 
 const PRINTS = 25;
-/** Pause between prints: long enough that a print reaches all followers before the next one, even on this machine. */
+/** Pause between prints: long enough that a print reaches all followers before the next one, even on a slow machine. */
 const LEAST_PAUSE_S = 0.05;
 const PAUSE_OF_A_FOLLOWER_S = 0.00016;
 const USER = 'bench';

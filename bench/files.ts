@@ -144,19 +144,19 @@ const PIECE = randomBytes(262_144);
 const USER_ID = '64002';
 
 export interface Transfers {
-  /** Writes a file of so many bytes. @throws Error if it was refused */
+  /** Writes a file of this many bytes. @throws Error if it was refused */
   up(name: string, bytes: number): Promise<number>;
-  /** Reads a file. @throws Error if it does not have so many bytes */
+  /** Reads a file. @throws Error if it does not have this many bytes */
   down(name: string, bytes: number): Promise<number>;
 }
 
-/** So many random bytes. */
+/** This many random bytes. */
 export function* pieces(bytes: number): Generator<Buffer> {
   for (let left = bytes; left > 0; left -= PIECE.length)
     yield left >= PIECE.length ? PIECE : PIECE.subarray(0, left);
 }
 
-/** Reads a stream. @throws Error if it does not have so many bytes */
+/** Reads a stream. @throws Error if it does not have this many bytes */
 export async function count(stream: AsyncIterable<Buffer>, bytes: number): Promise<void> {
   let received = 0;
   for await (const chunk of stream) received += chunk.length;

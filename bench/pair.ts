@@ -5,7 +5,7 @@
  *
  * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--guarded] [--rounds N] [--first N] [--calls N] [--floods N] [--files N] [--followed N] [--crowds N] [--cell NAME]`
  *
- * With `--guarded`, the measured side has quotas of all kinds, and is called with the token of a user.
+ * With `--guarded`, the measured side has quotas of all kinds, and its first and later calls use the token of a user.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -127,7 +127,7 @@ interface Plan {
 type Figures = ReadonlyMap<string, { readonly unit: string; readonly values: readonly number[] }>;
 
 interface Contender extends BuiltRelease {
-  /** Whether the gateway has quotas, and its caller the token of a user instead of AUTH_TOKEN. */
+  /** Whether the gateway has quotas, and its first and later calls use the token of a user instead of AUTH_TOKEN. */
   readonly isGuarded?: boolean;
 }
 
@@ -214,7 +214,7 @@ async function start(release: Contender, cell: Cell): Promise<Started> {
     MIN_IDLE_WORKERS: '0',
     MAX_TOTAL_WORKERS: String(1 + CROWD),
     WORKER_DISK_MB: String(DISK_MB),
-    // The CPU times of its server are read, too.
+    // The CPU times of its PostgreSQL server are read, too.
     ...OWN_SERVER,
   };
   const gateway = await startTestGateway({ ...settings, ...(isGuarded && quotas()) }, release);

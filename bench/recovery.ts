@@ -101,7 +101,8 @@ async function kill(
         : await restartBesideStream(gateway, streaming, calling),
     );
   }
-  // Every session must still have its variables after all the kills. New connections, as the old gateways are gone.
+  // Every session must still have its variables after all the kills. The connections are new, because the old gateways
+  // are gone.
   const after = users.map((userUuid) => httpExecute({ ...gateway, userUuid }));
   await Promise.all(after.map((execute, n) => execute('kept', String(n))));
   return recovered;

@@ -10,7 +10,7 @@ import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts'
 
 const CODE = '1+1';
 const RESULT = '2';
-/** The same in the short form: the turns take only seconds, and must outlast a burst of other work on the machine. */
+/** The short form has as many: the turns take only seconds, and must outlast a burst of other work on the machine. */
 const TURNS = { samples: 400, warmUp: 100 };
 
 export const roundtripBench: Bench = {

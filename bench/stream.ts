@@ -158,7 +158,7 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** Whose sessions are measured. */
+/** The user whose sessions are measured. */
 export const BENCH_USER = 'bench';
 const TIMEOUT_MS = 60_000;
 const FOLLOW = `subscription ($id: ID!) { output(executionId: $id) {

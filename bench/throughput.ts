@@ -1,6 +1,7 @@
 /**
  * Measures executions per second with several numbers of users, beside the predecessor, and beside equally many stock
- * kernels on these cores, each with only its own client. Every user keeps state, and every answer is checked.
+ * kernels on these cores, each with only its own client. Every user keeps state. Every answer is checked, except those
+ * of the stock kernels.
  *
  * `npm run bench -- throughput [--users N]`: runs only the load with N users, 1, 8 or 25.
  */

@@ -5,8 +5,8 @@ export interface Samples {
   readonly name: string;
   readonly values: readonly number[];
   /**
-   * How many values are from one process: the first so many from one, the next so many from another. The interval then
-   * includes how much processes of the same program differ. @default all values are from one process
+   * How many consecutive values are from one process. The interval then includes how much processes of the same program
+   * differ. @default all values are from one process
    */
   readonly perProcess?: number;
 }

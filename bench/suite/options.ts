@@ -19,7 +19,7 @@ export class UsageError extends Error {}
 export const SHORT_NAMES: readonly string[] = ['execute', 'roundtrip', 'restart'];
 
 /**
- * Everything from the first option that the suite does not know is passed to the bench.
+ * From the first option that the suite does not know, all words are passed to the bench, except options of the suite.
  * @throws UsageError with the list of benches
  */
 export function parseOptions(words: readonly string[], all: readonly Bench[]): Options {

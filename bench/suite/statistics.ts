@@ -61,8 +61,8 @@ function resampledRatios(base: Samples, measured: Samples): number[] {
 }
 
 /**
- * Draws as many places as there are, in blocks. The length of a block is the cube root of the number of samples of one
- * process, as theory recommends.
+ * Draws as many places as there are samples, in blocks. The length of a block is the cube root of the number of samples
+ * of one process, as theory recommends.
  */
 function drawPlaces(
   { values, perProcess = values.length }: Samples,

@@ -24,7 +24,7 @@ export interface Turns {
 /** Fixed, so that two runs have the same orders. */
 const SEED = 16;
 
-/** Measures all contenders in turns, so that a busy machine affects all alike. @returns their samples, as given */
+/** Measures all contenders in turns, so that a busy machine affects all alike. @returns their samples, in order */
 export async function takeTurns<const T extends readonly Pick<Contender, 'name' | 'roundTrip'>[]>(
   contenders: T,
   { samples, warmUp, isShuffled = false }: Turns,

@@ -17,7 +17,7 @@ import {
 } from './trace.ts';
 
 const TURNS = { samples: 200, warmUp: 50 };
-/** The compiled tracer, beside the compiled form of this file. */
+/** The compiled tracer, in the folder of the compiled form of this file. */
 const TRACER = new URL('./traceIo.js', import.meta.url).href;
 
 /** @param untraced the baseline for the cost of tracing */

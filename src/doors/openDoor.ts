@@ -20,16 +20,16 @@ import type { JsonAnswer } from './shared/jsonAnswer.ts';
 export interface OpenDoor {
   readonly name: ServedDoor;
   /**
-   * The prefixes of paths that the door serves, and what replaces each prefix in {@link DoorRequest.path}. `{ '/a': ''
-   * }` serves `/a` as the empty path, and `/a/b` as `/b`.
+   * The prefixes of paths that the door serves, and what replaces each prefix in {@link DoorRequest.path}. For example,
+   * `{ '/a': '' }` serves `/a` as the empty path, and `/a/b` as `/b`.
    */
   readonly mounts: Readonly<Record<string, string>>;
   readonly credentials: DoorCredentials;
   /** What pages of CORS_ORIGINS may send, and may read of answers. */
   readonly cors: DoorCors;
   /**
-   * Makes the answer to a refused request, in the form of this protocol. A request is refused because of a missing
-   * token, a foreign page, a body that is too large, or an error while it was handled.
+   * Makes the answer to a refused request, in the form of this protocol. A request is refused because of a missing or
+   * wrong token, a foreign page, a body that is too large, or an error while it was handled.
    */
   refuse(refusal: Refusal): JsonAnswer;
   /** Called once for each request, before the request's token is checked. */
@@ -69,7 +69,7 @@ export interface DoorCredentials {
 interface DoorCors {
   readonly methods: string;
   readonly headers: string;
-  /** Headers of answers that these pages may read, beside those that every page may read. */
+  /** Headers of answers that these pages may read, besides those that every page may read. */
   readonly exposed: string;
 }
 
@@ -126,7 +126,7 @@ export interface DoorCall extends DoorRequest {
   free(piece: Buffer): void;
   /**
    * Answers with a file's content, or with the part that `Range` asks for.
-   * @throws a DomainError, if there is nothing to answer with; after the headers, if the rest cannot be read
+   * @throws DomainError if the file cannot be read; any error, after the headers, if the rest of it cannot be sent
    */
   sendFile(file: { readonly userUuid: string; readonly path: string }): Promise<void>;
   /** Refuses the request, whose body may still be arriving, in the form of {@link OpenDoor.refuse}. */
@@ -169,7 +169,7 @@ export interface DoorDeps {
 /**
  * An open WebSocket of a door. The server sends the pings. The server also closes the socket by itself: with 1012 when
  * the gateway stops, with 1008 when the token ends, with 1009 for a message above MAX_BODY_BYTES, with 1013 if the
- * client reads nothing.
+ * client reads nothing, or if too many of its messages wait for a check of the token.
  */
 export interface DoorSocket {
   /** The subprotocol. Empty: none. */

@@ -58,7 +58,7 @@ const FLUSH_TIMEOUT_MS = 500;
 export interface GatewayServer {
   /** @throws ListenError with a message for the operator, e.g. which process uses the port */
   listen(): Promise<AddressInfo>;
-  /** Stops as described above. Idempotent. Aborting `signal` ends the waiting for calls in flight. */
+  /** Stops as described above. Idempotent. Aborting `signal` ends the wait for calls in flight. */
   close(signal?: AbortSignal): Promise<void>;
 }
 
@@ -160,8 +160,8 @@ interface Handlers {
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
   readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly webSockets: WebSockets;
-  /** Ends the streams of doors. Their clients continue at another gateway. */
-  stopDoors(): void;
+  /** Ends the streams of doors, and closes their WebSockets. Their clients continue at another gateway. */
+  stopDoors(): Promise<void>;
   /** Ends the handlers' background work. */
   close(): void;
 }

@@ -43,5 +43,6 @@ describe('the address of a caller', () => {
     const addressOf = createAddressOf(['10.0.0.0/8']);
     for (const said of [undefined, '', 'unknown', '203.0.113.7, nonsense', '10.0.0.1'])
       expect(addressOf(from('10.9.9.9', said))).toBe('10.9.9.9');
+    expect(createAddressOf(['::1'])(from('::1', 'unknown'))).toBe('0:0:0:0');
   });
 });

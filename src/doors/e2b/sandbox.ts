@@ -24,7 +24,7 @@ const ID_LENGTH = 20;
  * likely than others.
  */
 const EVEN_BYTES = 252;
-/** What each {@link userPrefixOf} of this door ends with. */
+/** The end of each prefix that {@link userPrefixOf} returns for this door. */
 const PREFIX_END = ':e2b:';
 
 export function isSandboxId(given: string): boolean {

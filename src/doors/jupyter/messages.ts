@@ -258,7 +258,7 @@ function gapText({ reason, droppedBytes }: Extract<Output, { kind: 'gap' }>): st
 // to every client. So the request is kept in the execution's idempotency key. Because of the key, a repeated request
 // does not run its code twice.
 
-/** An idempotency key with this prefix was made by this door. */
+/** The prefix of the idempotency keys that this door makes. Callers of other doors may use it, too. */
 const KEY_PREFIX = 'jupyter:';
 const KEY_ENTRIES = 3;
 const PROTOCOL_VERSION = '5.3';

@@ -1,5 +1,5 @@
 /**
- * The requests that an idle kernel answers itself. Translates them, and the answers, between Jupyter's protocol and the
+ * Translates the requests that an idle kernel answers itself, and their answers, between Jupyter's protocol and the
  * service.
  */
 import type { KernelAnswer, KernelQuestion } from '../../domain/kernelQuestion.ts';
@@ -83,7 +83,7 @@ function codeIn({ code }: Fields): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** Where the cursor is, in code points. Without one, it is at the end. */
+/** Where the cursor is, in code points. If the client gives no position, the cursor is at the end. */
 function cursorIn(content: Fields): number {
   const { cursor_pos: cursor } = content;
   return typeof cursor === 'number' ? cursor : [...codeIn(content)].length;

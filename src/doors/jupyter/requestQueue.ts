@@ -6,13 +6,13 @@ import type { DoorSocket } from '../openDoor.ts';
 /** How many requests may wait, and how much memory they may take. A notebook sends one cell at a time, or all cells. */
 const MAX_WAITING = 2_000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
-/** How many interrupts and inputs may run beside the requests in the queue. A client waits for the effect of each. */
+/** How many urgent requests, such as interrupts and inputs, may run at once. A client waits for the effect of each. */
 const MAX_URGENT = 64;
 
 interface RequestQueue {
   /** Returns false if too many requests wait already. Then this request is dropped. */
   add(bytes: number, run: () => Promise<void>): boolean;
-  /** The same for a request that must not wait for the others. It runs beside them. */
+  /** Like `add`, for a request that must not wait for the others. It runs concurrently with them. */
   addUrgent(bytes: number, run: () => Promise<void>): boolean;
 }
 

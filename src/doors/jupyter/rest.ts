@@ -9,7 +9,7 @@ import type { Route } from '../shared/findRoute.ts';
 import { answerJson } from '../shared/jsonAnswer.ts';
 import { type Connections, type Kernels, shortened } from './kernels.ts';
 
-/** The headers of every answer. Answers describe a present state, so they must not be cached. */
+/** The headers of every answer with a body. Answers describe a present state, so they must not be cached. */
 export const ANSWER_HEADERS = {
   'Content-Type': 'application/json; charset=UTF-8',
   'Cache-Control': 'no-store',
@@ -64,7 +64,7 @@ export async function environmentsOf({ service }: Pick<DoorCall, 'service'>): Pr
  */
 type AskedKernelSpec = string | null | undefined;
 
-/** @param name of a kernel spec @throws BAD_USER_INPUT with `details.kernelName` if there is none of this name */
+/** @param name of a kernel spec @throws BAD_USER_INPUT with `details.kernelName` if no kernel spec has this name */
 export async function askedSpec(
   call: Pick<DoorCall, 'service'>,
   name: string | null | undefined,

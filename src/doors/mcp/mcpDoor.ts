@@ -19,7 +19,7 @@ import type { MakeServer, McpHandler } from './mcpHandler.ts';
 const SESSION_HEADER = 'mcp-session-id';
 
 interface Cancelling {
-  /** Calls `work` for a message. Its signal is aborted when the client has gone, or has cancelled the message. */
+  /** Calls `work` for a message. `gone` is aborted when the client has gone, or has cancelled the message. */
   during<T>(call: DoorCall, message: unknown, work: (gone: AbortSignal) => Promise<T>): Promise<T>;
 }
 
@@ -127,7 +127,8 @@ async function answer(
 }
 
 /**
- * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. There are neither.
+ * Only POST is allowed. GET would open a stream of server messages, and DELETE would end a session. Cellhouse has
+ * neither.
  */
 const NOT_ALLOWED: Refusal = {
   status: 405,
@@ -154,8 +155,8 @@ export async function send(
   try {
     await pipeline(stream, res);
   } catch (error: unknown) {
-    // Other errors mean only that the client has gone, that it has cancelled the message, or that the stream was ended
-    // above.
+    // An abort or a premature end means only that the client has gone, that it has cancelled the message, or that the
+    // stream was ended above.
     if (!gone.aborted && !hasCode(error, 'ERR_STREAM_PREMATURE_CLOSE'))
       logger.error({ err: error, door: 'mcp' }, 'An answer of a door could not be completed.');
     res.destroy();

@@ -160,7 +160,7 @@ export function shownText({ data }: RichOutput): string | null {
 const MAX_IMAGES = 5;
 /** 1 MiB of base64. Hosts refuse larger messages. */
 export const MAX_IMAGE_CHARS = 1_048_576;
-/** The longest message of an exception, beside its traceback. */
+/** The longest message of an exception, without its traceback. */
 const MAX_MESSAGE_CHARS = 2_000;
 const MAX_NAME_CHARS = 200;
 /** The most notes about missing output. Each note takes a line. */
@@ -187,7 +187,7 @@ interface Collected {
   readonly images: readonly ShownImage[];
   /** How many images there were, those left out included. */
   readonly imageCount: number;
-  /** A note for each piece of output that is missing. */
+  /** A note for each piece of output that is missing, up to {@link MAX_NOTES}. */
   readonly missing: readonly string[];
   /** The seq of the last output that was gathered. */
   readonly lastSeq: number;
@@ -421,7 +421,7 @@ function durationOf({ runMs, startedAt, finishedAt }: Execution, now: Date): num
   return Math.max(0, now.getTime() - startedAt.getTime());
 }
 
-/** The text contains everything that the data contain, because older hosts show only the text. */
+/** The text contains all that a model needs of the data, because older hosts show only the text. */
 function textOf(data: Result, { missing }: Collected): string {
   const parts = [
     data.stdout,

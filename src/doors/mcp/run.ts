@@ -97,7 +97,7 @@ async function resultOfExecution(
 
 // Reports the progress of a call to a client that asked for it.
 
-/** Often enough for clients that wait 30 s or 60 s since the last progress. */
+/** Often enough for clients that give up 30 s or 60 s after the last progress. */
 const INTERVAL_MS = 15_000;
 const MAX_MESSAGE_CHARS = 200;
 

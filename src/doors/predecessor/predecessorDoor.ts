@@ -56,7 +56,10 @@ function detail(status: number, text: unknown): Reply {
 
 const NO_WORKER = 'No available workers. Please try again later.';
 const INITIALIZING = 'Worker pool is initializing. Please try again shortly.';
-/** The worker was lost, or the gateway is stopping. It is unknown whether the code has run to its end. */
+/**
+ * The worker could not be started or was lost, the execution was cancelled, or the gateway is stopping. The caller does
+ * not learn whether the code has run.
+ */
 const NO_CONNECTION = 'Gateway Timeout: Could not connect to the execution worker.';
 const WRONG_TOKEN = 'Invalid or missing authentication token';
 const INTERNAL = 'Internal Server Error';

@@ -16,7 +16,7 @@ export type Fields = JsonObject;
 export class BodyError extends DomainError {
   /** Empty: the body is not JSON. */
   readonly issues: readonly z.core.$ZodIssue[];
-  /** The parsed body. Undefined: the body is empty. */
+  /** The parsed body. Undefined: the body is empty, or not JSON. */
   readonly body: unknown;
 
   constructor(message: string, issues: BodyError['issues'], body?: unknown) {
@@ -60,8 +60,8 @@ export function optionalBody<Shape extends z.ZodRawShape>(shape: Shape) {
 }
 
 /**
- * An object of strings. It has at most one issue, and is not copied. With an issue for each wrong value, zod would take
- * a gigabyte of memory for a body of ten megabytes.
+ * An object of strings. Its check finds at most one issue, and does not copy the object. With an issue for each wrong
+ * value, zod would take a gigabyte of memory for a body of ten megabytes.
  */
 export function texts(message: string) {
   return z

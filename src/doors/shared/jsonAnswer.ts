@@ -7,7 +7,7 @@ export interface JsonAnswer {
   readonly status: number;
   /** Anything that JSON can express. */
   readonly body: unknown;
-  /** Beside Content-Type and Content-Length. A protocol may replace the Content-Type here. */
+  /** Besides Content-Type and Content-Length. A protocol may replace the Content-Type here. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

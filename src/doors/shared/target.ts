@@ -16,7 +16,7 @@ const MAX_NAME_CHARS = 128;
 /**
  * With a token for one user, the session is that user's, and `id` names a context of it. With any other token, each
  * `id` has a user of its own, and so a session of its own. The user's name begins with the token's prefix of users, or
- * else with the token's id, and then has the door. So two doors of a token never share a session, nor do two tokens
+ * else with the token's id, followed by the door. So two doors of a token never share a session, nor do two tokens
  * whose users do not overlap.
  * @param id the client's name for the session or context. Null: the client gave none. With a token for one user, that
  * means the default context
@@ -31,7 +31,7 @@ export function targetOf(
   return { userUuid: shortened(prefix, id ?? ''), contextName: null };
 }
 
-/** What the names of all users begin with whose sessions a token opens at its door. Not for a token for one user. */
+/** The prefix of the users whose sessions a token opens at its door. Not for a token for one user. */
 export function userPrefixOf({
   users,
   tokenId,

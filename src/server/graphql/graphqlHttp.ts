@@ -152,7 +152,7 @@ function yogaLogger({ logger, errorMask }: GraphqlHttpDeps): YogaLogger {
     debug: () => undefined,
     info: (...facts: unknown[]) => logger.info(facts.map(String).join(' ')),
     warn: (...facts: unknown[]) => logger.warn(facts.map(String).join(' ')),
-    // Yoga also reports each masked error, up to twice. The mask has logged these errors already.
+    // Yoga also reports each masked error, up to twice. The mask has already logged it if necessary.
     error: (error: unknown) => {
       if (!errorMask.isHandled(error)) logger.error({ err: error }, 'GraphQL over HTTP failed.');
     },

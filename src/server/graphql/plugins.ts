@@ -186,8 +186,8 @@ interface PluginsDeps {
 
 /**
  * Yoga's plugins, in the order in which a request passes them: request, parsing, validation, execution. Operations of a
- * WebSocket skip the request plugins. The error of each limit names the limit, its value, and the actual value.
- * `__schema` does not count towards depth or cost.
+ * WebSocket skip the request plugins. The error of each limit names the limit and its value. Except for tokens, it also
+ * names the actual value. `__schema` does not count towards depth or cost.
  */
 export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
   return [

@@ -1,4 +1,4 @@
-/** Identifies the caller by the token that it shows. */
+/** Identifies the caller by the token, key or signature that it shows. */
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
 import { networksOf } from '../../config/networks.ts';
@@ -36,7 +36,7 @@ export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
       .map((entry) => plain(entry.trim()))
       .findLast((address) => !isTrusted(address));
     // Some proxies append something other than an address. All clients of such a proxy count as one.
-    return client === undefined || isIP(client) === 0 ? peer : networkOf(client);
+    return networkOf(client === undefined || isIP(client) === 0 ? peer : client);
   };
 }
 

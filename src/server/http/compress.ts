@@ -5,11 +5,11 @@ import compression from 'compression';
 
 /** Smaller answers are not compressed, because that would cost more time than it saves. */
 export const MIN_COMPRESSED_BYTES = 16_384;
-/** Each answer is compressed for one request only, so the fastest levels are used. They shrink text well already. */
+/** Each answer is compressed for one request only, so fast levels are used. They shrink text well already. */
 const GZIP_LEVEL = 1;
 const BROTLI_QUALITY = 1;
 
-/** Makes the response be compressed if it is large and the client accepts that. Call it before writing. */
+/** Compresses the response if it is large and the client accepts that. Call this before the response is written. */
 export type Compress = (req: IncomingMessage, res: ServerResponse) => void;
 
 export function createCompress(): Compress {

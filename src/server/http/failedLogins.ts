@@ -92,13 +92,13 @@ export function createFailedLogins(
     return entry;
   }
 
-  /** Adds attempts. The credit is never negative, so an address gets its next attempt after the time of one attempt. */
+  /** Adds attempts to the credit. It is never negative, so an address never waits for more than one attempt. */
   function add(entry: Entry, attempts: number): void {
     entry.credit = Math.min(perMinute, Math.max(0, creditOf(entry) + attempts));
     entry.at = clock();
   }
 
-  /** Gives back the attempts with this token, because they were not wrong. */
+  /** Gives back the attempts with this token, because they do not count as wrong. */
   function takeBack(address: string, hash: string): void {
     const attempt = attemptOf(address, hash);
     const lookups = tried.get(attempt);

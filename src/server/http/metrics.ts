@@ -264,7 +264,7 @@ export interface MetricsDeps extends AccessCounts, DoorView, EgressView {
   readonly onClaimed: (listener: (waitedMs: number) => void) => () => void;
   readonly databaseFaults: Readonly<DatabaseFaults>;
   readonly messageCounts: () => Readonly<MessageCounts>;
-  /** Counts of files that were uploaded and downloaded, by `/files/` and by doors. */
+  /** The bytes of files that were moved by `/files/` and by doors, and the requests to `/files/`. */
   readonly fileCounts: () => Readonly<FileCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;
@@ -326,7 +326,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   };
 }
 
-/** The version, whose value is always 1, as usual for a metric that only has labels, and the clock. */
+/** Adds the clock, and the version: a metric that only has labels, so its value is always 1, as usual. */
 function addBuildInfo(registry: Registry, version: string): void {
   new Gauge({
     name: 'cellhouse_build_info',
@@ -470,12 +470,12 @@ function addConnections(registry: Registry, connections: MetricsDeps['connection
     });
   gauge(
     'cellhouse_calls_in_flight',
-    'Queries and mutations being answered.',
+    'Calls being answered: queries, mutations, and requests for files and to doors.',
     ({ inFlightCalls }) => inFlightCalls,
   );
   gauge(
     'cellhouse_websocket_connections',
-    'Open WebSocket connections.',
+    'Open WebSocket connections of GraphQL.',
     ({ webSockets }) => webSockets,
   );
   gauge(

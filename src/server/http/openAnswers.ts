@@ -7,7 +7,7 @@ import { hasBody } from './refuse.ts';
 // The calls that a stopping server waits for.
 
 export interface InFlight {
-  /** Counts a call. The returned function ends it; repeated calls do nothing. */
+  /** Counts a call. The returned function ends the call. It has an effect only once. */
   begin(): () => void;
   readonly count: number;
   /** Resolves as soon as no call is in flight, but at the latest after `timeoutMs` or when `signal` is aborted. */

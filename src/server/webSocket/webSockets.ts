@@ -57,7 +57,8 @@ const PING_INTERVAL_MS = 15_000;
 const SILENCE_LIMIT_MS = 60_000;
 
 /**
- * Sends pings, and cuts a connection that is silent for {@link SILENCE_LIMIT_MS}. The returned function ends this.
+ * Sends pings, and cuts a connection that is silent for longer than {@link SILENCE_LIMIT_MS}. The returned function
+ * ends this.
  * @param payload returns the payload of a ping. The answer to the ping has the same payload
  */
 export function keepAlive(socket: WebSocket, payload: () => string = () => ''): () => void {
@@ -320,8 +321,9 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
 /** Resolves when the operating system has taken the data. This is what slows down a subscription for a slow reader. */
 function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void> {
   const { isTaken, taken } = watch.sending();
-  // No closure may keep `data` until then. The socket already holds the bytes, and the text of a thousand subscribers
-  // would be kept in addition. A failed send means that the connection is gone, which its `close` event handles.
+  // No closure may keep `data` while it is being sent. The socket already holds the bytes, and the text of a thousand
+  // subscribers would be kept in addition. A failed send means that the connection is gone, which its `close` event
+  // handles.
   socket.send(data, taken);
   return isTaken;
 }

@@ -82,7 +82,7 @@ function textIn(query: URLSearchParams, name: string): string | null {
 }
 
 /**
- * Answers with one page of this key's running sandboxes. The header `x-next-token` says where the next one begins.
+ * Answers with one page of this key's running sandboxes. The header `x-next-token` says where the next page begins.
  * @throws DomainError
  */
 export async function listSandboxes(request: ControlCall): Promise<void> {

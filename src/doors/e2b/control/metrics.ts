@@ -64,7 +64,7 @@ async function metricIfThere(request: ControlCall): Promise<object | null> {
   }
 }
 
-/** Null: the worker does not answer, or has just ended. */
+/** Null: the sandbox has just ended. @throws POOL_INITIALIZING if its worker does not answer */
 async function measured(
   { call, deps }: ControlCall,
   { userUuid, session, sandboxId }: OpenSandbox,

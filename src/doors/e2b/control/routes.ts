@@ -41,7 +41,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   teams: 'There are no teams',
 };
 
-const NOT_YET_ROUTES: readonly ControlRoute[] = [
+const UNSUPPORTED_ROUTES: readonly ControlRoute[] = [
   ...Object.entries(OF_SANDBOXES).map(([name, [method, what]]) => ({
     path: new RegExp(`^(?:/v\\d+)?/sandboxes/([^/]+)/${name}$`),
     methods: { [method]: refuseOf(what) },
@@ -73,7 +73,7 @@ const CONTROL_ROUTES: readonly ControlRoute[] = [
   { path: /^\/sandboxes\/([^/]+)\/refreshes$/, methods: { POST: refresh } },
   { path: /^\/sandboxes\/([^/]+)\/metrics$/, methods: { GET: metricsOf } },
   { path: /^\/sandboxes\/([^/]+)\/network$/, methods: { PUT: updateNetwork } },
-  ...NOT_YET_ROUTES,
+  ...UNSUPPORTED_ROUTES,
 ];
 
 /** @throws DomainError */

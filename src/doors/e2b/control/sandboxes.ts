@@ -198,7 +198,7 @@ export function beginAnswer({ service }: DoorCall): Answer {
   return service.answer(ADVICE);
 }
 
-/** When the session's life ends. Null: that time is over, even if the end is not recorded yet. */
+/** When the session's life ends. Null: that time has passed, even if the end is not recorded yet. */
 export function endOf(answer: Answer, session: Session, now: Date): Date | null {
   const { expiresAt } = answer.sessionTimes(session);
   return expiresAt !== null && expiresAt > now ? expiresAt : null;

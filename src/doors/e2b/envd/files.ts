@@ -203,7 +203,7 @@ export function signatureOf({ path, operation, username, expiration, key }: Sign
   return `v1_${digest.replace(/=+$/, '')}`;
 }
 
-/** @throws a DomainError, if the sandbox is gone; after the headers, if the rest of a file cannot be sent */
+/** @throws DomainError if the sandbox has ended; any error that is unexpected, or occurs after the headers were sent */
 export async function serveFiles(sandbox: SandboxCall): Promise<void> {
   const { call, userUuid } = sandbox;
   const { method, query, refuse, res, sendFile } = call;

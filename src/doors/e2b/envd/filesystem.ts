@@ -10,9 +10,9 @@ import { entryInfoOf, eventsOfE2b } from './watchEvents.ts';
 
 // The watchers of `filesystem.Filesystem`: one kind sends events over a stream, the other is polled.
 
-/** How long a watcher is kept that is not polled. In a sandbox of E2B, it is kept for as long as the sandbox lives. */
+/** How long an unpolled watcher is kept. In a sandbox of E2B, it is kept for as long as the sandbox lives. */
 const KEEP_MS = 3_600_000;
-/** How many pages of events one answer has. The next answer has the rest. */
+/** The most pages of events in one answer. The next answer has the rest. */
 const MAX_PAGES = 10;
 
 export const WATCH_METHODS: RpcMethods = {

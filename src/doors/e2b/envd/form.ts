@@ -33,7 +33,7 @@ const FILE_FIELD = 'file';
 const MAX_FILES = 10_000;
 const MAX_PARTS = 2 * MAX_FILES;
 /**
- * The most bytes of a form beside the contents of its files: MAX_OTHER_BYTES in all, and MAX_HEADER_BYTES for the
+ * The most bytes of a form besides the contents of its files: MAX_OTHER_BYTES in all, and MAX_HEADER_BYTES for the
  * headers of each file, which contain its path.
  */
 const MAX_OTHER_BYTES = 1_048_576;
@@ -92,7 +92,7 @@ export async function eachFile(
   await turn;
 }
 
-/** Passes a form on, as long as the bytes beside the contents of its files stay below their limit. */
+/** Passes a form on, as long as the bytes besides the contents of its files stay within their limit. */
 function limited(contents: readonly BusboyFileStream[]): Transform {
   let passed = 0;
   /** How many contents there are before the last one, and their bytes. */

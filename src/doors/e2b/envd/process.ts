@@ -80,7 +80,7 @@ function quoted(word: string): string {
   return PLAIN_WORD.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The words of a line. None if {@link quoted} would have written it differently. */
+/** The words of a line. Empty if {@link quoted} would have written the line differently. */
 function wordsIn(text: string): string[] {
   const words: string[] = [];
   for (let at = 0; at < text.length; at += 1) {
@@ -233,7 +233,7 @@ function refused(folder: string, why: string): RpcError {
   return new RpcError('invalid_argument', `cwd '${folder}' ${why}`);
 }
 
-/** Sends what a process writes from now on, and its end. If the process has ended lately, there is only the end. */
+/** Sends a process's id, what it writes from now on, and its end. A process that has ended lately has no output. */
 const connect: ServerStream = {
   kind: 'stream',
   keepalive: KEEPALIVE,
@@ -279,9 +279,9 @@ const closeStdin: Unary = {
 };
 
 /**
- * Sends long input in pieces. Input of another call cannot come between the pieces. If there is no room for all pieces,
- * nothing is sent.
- * @throws DomainError INPUT_OUT_OF_ORDER if another call has come in between
+ * Sends long input in pieces. If there is no room for all pieces, nothing is sent. If input of another call comes
+ * between two pieces, the remaining pieces are not sent.
+ * @throws DomainError INPUT_OUT_OF_ORDER in the latter case
  */
 async function send(
   { call: { service } }: Pick<SandboxCall, 'call'>,
@@ -325,7 +325,7 @@ const SIGNALS: Readonly<Record<string, InterruptSignal>> = {
   9: 'SIGKILL',
 };
 
-/** Ends a process. Answers when the process has ended, or when the grace time after SIGTERM is over. */
+/** Ends a process. Answers when the process has ended, or some seconds after the grace time if it has not. */
 const sendSignal: Unary = {
   kind: 'unary',
   handle: async (sandbox, message) => {

@@ -150,7 +150,7 @@ export class RpcError extends Error {
 }
 
 /**
- * The code of each error. Errors that are not listed are defects, with the code `internal`. So is a full disk, because
+ * The code of each error. An error that is not listed has the code `internal`. A full disk is not listed, because
  * `resource_exhausted` would tell the caller to slow down.
  */
 const CODES: Partial<Readonly<Record<ErrorCode, RpcCode>>> = {

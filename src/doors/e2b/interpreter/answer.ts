@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { BodyError } from '../../shared/body.ts';
 import { answerJson } from '../../shared/jsonAnswer.ts';
 
-// Parts of the bodies of requests. The Python client sends null for what it leaves out.
+// Parts of the bodies of requests. The Python client sends null for absent fields.
 
 /** FastAPI's message. */
 export const NO_TEXT = 'Input should be a valid string';

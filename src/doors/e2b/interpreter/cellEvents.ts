@@ -50,7 +50,7 @@ const LONGEST_WAIT_MS = 150;
 const MAX_WAITING_CHARS = 1024 * 1024;
 
 interface JoinPrints {
-  /** What is to be sent now. */
+  /** Returns the events to send now. */
   add(print: PrintEvent): PrintEvent[];
   /** Takes the text that waits. Later text is not joined to it. */
   take(): PrintEvent[];

@@ -65,7 +65,7 @@ export function shownContext({
   return { id, language: language as Language, cwd: cwd === '' ? workingDirectory : cwd };
 }
 
-/** Another name for the default context of Python, beside its id. */
+/** Another name for the default context, besides its id. */
 const DEFAULT = 'default';
 
 /** A context in which code can be run. */
@@ -94,7 +94,7 @@ export async function findContext(sandbox: SandboxCall, id: string): Promise<Fou
 
 /**
  * How many of an id's last digits are used. They are random, which is enough: names must be unique only within a
- * session, and it has few contexts.
+ * session, and a session has few contexts.
  */
 const MARK_DIGITS = 12;
 
@@ -140,7 +140,7 @@ async function contextIn(
     return await service.createContext({ userUuid, name: name ?? plain, workingDirectory });
   } catch (error: unknown) {
     if (!isOfFolder(error)) throw error;
-    // The folder does not fit into the name, so it could not be shown later.
+    // The name cannot contain the folder, so the folder could not be shown later.
     if (name === null) throw new RefusedError(400, `cwd is no folder: ${error.message}`);
     return await service.createContext({ userUuid, name });
   }

@@ -28,7 +28,7 @@ const REQUEST = z.object(
   NO_OBJECT,
 );
 
-/** The statuses of code whose sandbox or context has ended. */
+/** The statuses of code that may have ended because its sandbox or context has. */
 const CUT_OFF: ReadonlySet<Execution['status']> = new Set([
   'CANCELLED',
   'INTERRUPTED',

@@ -163,7 +163,7 @@ function text({ entry: { path, size }, offset }: FileContent, read: Buffer): Cal
   };
 }
 
-/** The number of bytes, at most `limit`, after which no character of UTF-8 is cut. */
+/** How many of the bytes, at most `limit`, can be kept without cutting a character of UTF-8. */
 function wholeChars(bytes: Buffer, limit: number): number {
   if (bytes.length <= limit) return bytes.length;
   let end = limit;

@@ -73,7 +73,7 @@ export async function withMaskedErrors<T>(
   }
 }
 
-/** A failure that the model can do something about. */
+/** The result of a call that failed. @param text for the model */
 export function failed(text: string): CallToolResult {
   return { content: [{ type: 'text', text }], isError: true };
 }

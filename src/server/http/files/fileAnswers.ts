@@ -12,7 +12,7 @@ import type { Refusal } from '../../../service/refusal.ts';
 import type { Service } from '../../../service/service.ts';
 import { sendRefusal } from '../refuse.ts';
 
-/** Frees the memory of a piece that nobody uses any more. The length of the piece is 0 afterwards. */
+/** Frees the memory of a piece that nobody uses any more. Afterwards, the length of the piece may be 0. */
 export type FreePiece = (piece: Buffer) => void;
 
 /**
@@ -98,11 +98,11 @@ function disposition(name: string, type: 'inline' | 'attachment'): string {
   return create(name.replace(/\p{Cc}/gu, '_'), { type });
 }
 
-/** How many bytes of files this server has moved over HTTP, and how many files it moves now. */
+/** How many bytes of files this server has moved over HTTP, and how many requests for files it is answering. */
 export interface FileCounts {
   /** From clients. */
   uploadedBytes: number;
-  /** To clients. */
+  /** To clients, with the headers of the answers. */
   downloadedBytes: number;
   /** Requests below `/files/` that are being answered. */
   requests: number;

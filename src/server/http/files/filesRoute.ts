@@ -37,8 +37,8 @@ const METHODS = ['GET', 'HEAD', 'PUT', 'DELETE'] as const;
 const ALLOWED = `${METHODS.join(', ')}, OPTIONS`;
 
 /**
- * Checks in this order: cross-origin requests, the method (405), the token (401), the URL (400). Every answer has the
- * headers that keep it from becoming a page of this origin.
+ * Checks in this order: cross-origin requests, the method (405), the token (401), the URL (400). Every answer with a
+ * body has the headers that keep it from becoming a page of this origin.
  */
 export function createFilesRoute(deps: FilesRouteDeps): Route {
   const free = createFreePiece();

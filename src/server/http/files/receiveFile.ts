@@ -175,8 +175,8 @@ export function lengthOf({ req }: Pick<FileRequest, 'req'>): number | null {
 }
 
 /**
- * Refuses before the body is sent, if the conditions do not hold now. A worker checks them again in the same step in
- * which a file is written.
+ * Refuses the request before the body is sent, if the conditions do not hold now. The worker checks them again in the
+ * step that writes the file.
  * @throws PRECONDITION_FAILED
  */
 async function requireVersion({ service, principal, url, req }: FileRequest): Promise<void> {

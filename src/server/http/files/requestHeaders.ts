@@ -109,8 +109,8 @@ function numberOf(digits: string): number {
 }
 
 /**
- * Whether `If-Range` lets a range be answered: it names the current version. A date never does, because a file may
- * change twice in one second.
+ * Whether a range may be answered: there is no `If-Range`, or it names the current version. A date names no version,
+ * because a file may change twice in one second.
  */
 export function mayAnswerRange(ifRange: string | undefined, etag: string): boolean {
   return ifRange === undefined || ifRange.trim() === etag;
