@@ -105,7 +105,7 @@ const LOCK_SQL = 'SELECT pg_try_advisory_lock(1) AS "isMine"';
 
 /**
  * Connects to the embedded server as its superuser, and keeps other backups away. If the server does not run, it is
- * started for the backup, and stopped afterwards. No gateway can start meanwhile.
+ * started for the backup, and stopped afterwards; in this case, no gateway can start meanwhile.
  * @throws Error if DATA_DIR has no database
  */
 async function withServer<T>(

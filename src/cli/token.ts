@@ -126,7 +126,7 @@ function roleOf(given: string): Role {
   return role;
 }
 
-/** @throws Error */
+/** The milliseconds of a duration such as `30d`. @throws Error if `given` is no duration */
 export function durationOf(given: string | null): number | null {
   if (given === null) return null;
   const [, count, unit = ''] = /^([1-9]\d{0,5})([smhd])$/.exec(given) ?? [];

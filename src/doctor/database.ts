@@ -169,9 +169,9 @@ export function judgeServer(facts: ServerFacts, name: string): Finding {
 
 // Tokens.
 
-/** Time enough to make another and to give it to its client. */
+/** Enough time to make another token and give it to its client. */
 const SOON_MS = 7 * 86_400_000;
-/** Whoever has not noticed by then does not use the token. */
+/** A client that has not noticed by then does not use the token. */
 const RECENT_MS = 30 * 86_400_000;
 
 /** The tokens that expire within a week, or expired within a month. Pure. */
