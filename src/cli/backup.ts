@@ -25,7 +25,7 @@ import { parseOptions } from './commandLine.ts';
 
 /** Written last, so a folder with this file is complete. */
 const ABOUT = 'backup.json';
-/** A backup that has not got its name yet. */
+/** The end of the name of a backup that is not complete yet. */
 const UNFINISHED = '.unfinished';
 const NAME = /^cellhouse-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/;
 const FOLDER_MODE = 0o700;

@@ -17,7 +17,7 @@ import { messageOf } from '../domain/errors.ts';
 import { PLACES } from './systemdUnits.ts';
 
 const RELEASES = join(PLACES.root, 'releases');
-/** A release that is not complete yet. */
+/** The end of the name of a release that is not complete yet. */
 const UNFINISHED = '.unfinished';
 /** The parts of a release, in addition to {@link PACKAGES}. */
 export const PARTS = [

@@ -14,7 +14,7 @@ export interface SecretSink {
   write(secret: string): Promise<void>;
   /** Must be called when the token is made and the secret is written. A terminal shows the secret. */
   close(): Promise<void>;
-  /** Must be called if no token with the secret is left. Removes the file. Also works after a failed `write` or `close`. */
+  /** Must be called if no token with the secret is left. Removes the file. May follow a failed `write` or `close`. */
   cancel(): Promise<void>;
 }
 

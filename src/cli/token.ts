@@ -250,7 +250,7 @@ async function withSecret(
 }
 
 /**
- * The id of the token with this id, or of the only valid token with this name.
+ * The id of the token with this id, or of the only token with this name that is not revoked.
  * @throws Error if no token or several match
  */
 async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<string> {

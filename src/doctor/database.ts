@@ -23,7 +23,7 @@ const TESTED_MAJORS: readonly number[] = [17, 18];
 
 export interface DatabaseReport {
   readonly findings: readonly Finding[];
-  /** Null: no database answered, or no gateway has ever served on it. */
+  /** Null: it was not read, for example because the tables are too new or too old, or no gateway has made a pool. */
   readonly pool: PoolIdentity | null;
   /** Null: no database answered. */
   readonly clock: ClockOffset | null;

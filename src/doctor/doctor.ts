@@ -23,7 +23,7 @@ import { checkClock, checkDisks, checkLimits, checkMemory, checkPermissions } fr
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
-/** The sum of the longest limits, one after the other, and some seconds for what needs no limit. */
+/** The sum of the longest limits of consecutive steps, and some seconds for steps without a limit. */
 export const DOCTOR_LIMIT_MS = 60_000;
 const ENGINE_LIMIT_MS = 8_000;
 const DATABASE_LIMIT_MS = 15_000;

@@ -108,7 +108,7 @@ async function checkWebSocket(url: string): Promise<Finding[]> {
   ];
 }
 
-/** A subscription whose first event comes at once, and which then is silent. */
+/** Asks for a subscription that sends its first event at once, and then is silent. */
 async function checkStream(url: string, token: string | Error): Promise<Finding> {
   if (token instanceof Error)
     return unknown(

@@ -143,9 +143,9 @@ export const environmentUses = pgTable('environment_uses', {
 });
 
 /**
- * How far the followers of a context have read, as they have acknowledged it. Not a projection: the row does not follow
- * from events. It is deleted some time after the end of its session. `reader` is a hash of a name, because a client
- * chose the name.
+ * How far the followers of a context have acknowledged its output. Not a projection: the row does not follow from
+ * events. It is deleted some time after the end of its context or session. `reader` is a hash of a name, because a
+ * client chose the name.
  */
 export const contextReaders = pgTable(
   'context_readers',

@@ -155,7 +155,7 @@ interface SizedItem {
   readonly bytes: number;
 }
 
-/** Outputs of one execution that came together, without holes. */
+/** Outputs of one execution that were stored or read together, without holes. */
 interface Run {
   readonly executionId: ExecutionId;
   readonly items: readonly SizedItem[];

@@ -253,7 +253,7 @@ export interface RefusedCalls {
 export function createRefusalQueries({ sql, answered }: Client) {
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. Must
+     * Adds to the counts. Several gateways may do so at the same time: all lock the rows in the same order. This must
      * not be repeated after a lost answer: the counts may have been added or not.
      */
     recordRefusedCalls: async (rows: readonly RefusedCalls[]): Promise<void> => {
@@ -293,7 +293,7 @@ export function createEgressQueries({ sql, answered }: Client) {
   };
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. Must
+     * Adds to the counts. Several gateways may do so at the same time: all lock the rows in the same order. This must
      * not be repeated after a lost answer: the counts may have been added or not. Counts of a session whose user was
      * forgotten meanwhile are added without their hosts.
      */
