@@ -18,9 +18,9 @@ COMMENT ON COLUMN audit.egress.session_id IS 'The session whose code it was (aud
 COMMENT ON COLUMN audit.egress.tenant IS 'The tenant of the user.';
 COMMENT ON COLUMN audit.egress.user_uuid IS 'The user.';
 COMMENT ON COLUMN audit.egress.worker_id IS 'The worker in which the code ran.';
-COMMENT ON COLUMN audit.egress.host IS 'The name or address that was asked for. Empty if it cannot be read, for refusals beyond 32 different ones of the session in the minute, and for a user who was forgotten.';
+COMMENT ON COLUMN audit.egress.host IS 'The name or address that was asked for. Empty if it cannot be read, for refusals beyond 32 different ones of the session in the minute, while too many rows wait for the database, and for a user who was forgotten.';
 COMMENT ON COLUMN audit.egress.port IS 'The port; 0 without a host.';
-COMMENT ON COLUMN audit.egress.outcome IS 'allowed: its host is listed, so it was resolved and dialled. private-address, unresolved, unreachable, timed-out: so many of the allowed ones failed, the first because of what the name resolves to. not-listed, malformed, too-many: it was refused before.';
+COMMENT ON COLUMN audit.egress.outcome IS 'allowed: its host is listed, so it was resolved and dialled. private-address, unresolved, unreachable, timed-out: so many of the allowed ones failed, the first because of what the name resolves to. not-listed, malformed: it was refused before. too-many: a limit refused it, before or when its name was to be resolved.';
 COMMENT ON COLUMN audit.egress.connections IS 'How many connections began, or were refused, in this minute.';
 COMMENT ON COLUMN audit.egress.sent_bytes IS 'Bytes that went to the host in this minute, with headers.';
 COMMENT ON COLUMN audit.egress.received_bytes IS 'Bytes that came from the host in this minute.';

@@ -66,7 +66,7 @@ COMMENT ON COLUMN audit.executions.peak_memory_bytes IS 'Highest memory use of t
 COMMENT ON COLUMN audit.executions.output_bytes IS 'Bytes of output that the code produced, including output that was not kept.';
 COMMENT ON COLUMN audit.executions.is_truncated IS 'Whether some of its output was not kept.';
 COMMENT ON COLUMN audit.executions.is_state_lost IS 'Whether the session lost its variables, before this execution or during it.';
-COMMENT ON COLUMN audit.executions.error_name IS 'The class of the Python exception, or KernelDied, OutOfMemory or CellNotStarted; of a command CommandFailed, CommandNotStarted or CommandLost; NULL without an error.';
+COMMENT ON COLUMN audit.executions.error_name IS 'The class of the Python exception, or KernelDied, OutOfMemory or CellNotStarted; of a command CommandFailed, CommandNotStarted, OutOfMemory or CommandLost; NULL without an error.';
 COMMENT ON COLUMN audit.executions.error_value IS 'The exception''s message, shortened, or how the command ended; NULL without an error.';
 COMMENT ON COLUMN audit.executions.first_position IS 'Position of its first event. It gives the order in which executions were accepted.';
 COMMENT ON COLUMN audit.executions.language IS 'PYTHON for a cell, BASH for a command.';

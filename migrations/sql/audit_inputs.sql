@@ -1,4 +1,4 @@
--- Executions without input are left out by their own rows, so only the streams of the others are looked up.
+-- The row of an execution says whether it has input, so the events of executions without input are not looked up.
 CREATE OR REPLACE VIEW audit.inputs AS SELECT
   x.id AS execution_id,
   x.tenant AS tenant,

@@ -22,7 +22,7 @@ COMMENT ON COLUMN audit.usage_daily.tenant IS 'The user''s tenant.';
 COMMENT ON COLUMN audit.usage_daily.user_uuid IS 'The user.';
 COMMENT ON COLUMN audit.usage_daily.executions IS 'Number of executions accepted.';
 COMMENT ON COLUMN audit.usage_daily.ok IS 'How many of them ended with status OK.';
-COMMENT ON COLUMN audit.usage_daily.errors IS 'How many of them ended with a Python error or because the kernel died.';
+COMMENT ON COLUMN audit.usage_daily.errors IS 'How many of them ended with status ERROR, such as by an exception or a failed command.';
 COMMENT ON COLUMN audit.usage_daily.timeouts IS 'How many of them reached their time limit.';
 COMMENT ON COLUMN audit.usage_daily.interrupted IS 'How many of them were interrupted or cancelled.';
 COMMENT ON COLUMN audit.usage_daily.worker_losses IS 'How many of them ended because their worker was lost.';

@@ -1,9 +1,10 @@
 -- Writes a group of commits in one statement: one round trip and one transaction. The order of its steps matters:
---   gate, fences, guards, projections, outputs, keys, variables; only then the append lock, positions, events, quotas;
---   NOTIFY; commit at once.
+--   gate, fences, guards, projections, outputs, keys, variables; only then the append lock, positions, events, rows that
+--   hold a position, quotas; NOTIFY; commit at once.
 -- The append lock is taken before a position is chosen and held until the transaction ends. So positions are in commit
--- order and have no holes. Every step that can wait for another writer, or fail, comes before this lock. Quotas are the
--- one exception: they wait for nobody, and only under this lock are they exact (cellhouse_require_quotas.sql).
+-- order and have no holes. Every step that can wait for another writer, or that commonly fails, comes before this lock.
+-- Quotas are the one exception: their check can fail, but waits for no writer, and the counts are exact only under this
+-- lock (cellhouse_require_quotas.sql).
 --
 -- Rules for all entities are in functions that are made from the entities' tables (cellhouse_make_projections.sql).
 -- Each rule for a single entity has its own block here: guards and idleness of sessions, limits of executions and
@@ -16,7 +17,7 @@
 --   CH004: a session would have too many unfinished executions. DETAIL: how many.
 --   CH005: the pool would have too many workers. DETAIL: how many.
 --   CH006: a session that should be idle is not. DETAIL: the session.
---   CH007: an added execution should be the first of its session, but the session has had one. DETAIL: the session.
+--   CH007: an added execution should be the first of the session's default context, but is not. DETAIL: the session.
 --   CH008: a quota would be exceeded (cellhouse_require_quotas.sql).
 --
 -- The function is written to be cheap:
@@ -52,8 +53,8 @@ CREATE OR REPLACE FUNCTION cellhouse_commit(
   p_keys json,
   -- In commit order, each with its number in this order, from 1.
   p_events json,
-  -- What is in no event. The environment variables of sessions that are opened, and of executions that are requested:
-  -- session_id or execution_id, name, value. Secret input of executions: execution_id, input_offset, base64.
+  -- Values that no event contains. The environment variables of sessions that are opened, and of executions that are
+  -- requested: session_id or execution_id, name, value. Secret input of executions: execution_id, input_offset, base64.
   p_variables json,
   -- The quotas that limit what this group adds, as cellhouse_require_quotas takes them. Up to position p_quotas_until,
   -- none of them can have been reached.
@@ -78,9 +79,9 @@ DECLARE
   c_gate_class CONSTANT integer := 1667788661;
   c_gate CONSTANT integer := 1;
   c_append CONSTANT integer := 2;
-  -- Held until the end by a transaction that adds workers under a limit.
+  -- A transaction that adds workers under a limit holds it until its end.
   c_workers CONSTANT integer := 3;
-  -- 80 executions and sessions of 39 bytes each stay below NOTIFY's 8,000.
+  -- 80 executions and their sessions, with 39 bytes for each id, stay below NOTIFY's limit of 8,000 bytes.
   c_max_named CONSTANT integer := 80;
   v_void text;
   v_failed uuid;
@@ -106,8 +107,8 @@ BEGIN
   END IF;
 
   IF p_cursors IS NOT NULL THEN
-    -- Another cursor than the previous one is stored if this database lacks commits that the gateway has made, because it
-    -- was replaced by an older copy. The new cursor itself is stored if an earlier attempt was committed.
+    -- The stored cursor must be the previous one, or the new one if an earlier attempt was committed. It is neither if
+    -- the database was replaced by an older copy, which lacks commits that the gateway has made.
     UPDATE worker_cursors c SET boot_id = g.boot_id, seq = g.seq, progress = g.progress::json
     FROM json_to_recordset(p_cursors) AS g (
       worker_id uuid, epoch integer, boot_id text, seq bigint, previous_seq bigint, progress text)
@@ -115,7 +116,7 @@ BEGIN
       AND (g.previous_seq IS NULL OR c.seq = g.previous_seq OR (c.seq = g.seq AND c.boot_id = g.boot_id));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count < json_array_length(p_cursors) THEN
-      -- The others are stored now. Neither epochs nor cursors go back, so what was refused is still to be refused.
+      -- The accepted cursors are stored now. Epochs and cursors never go back, so a refused cursor is still not stored.
       SELECT g.worker_id INTO v_failed
       FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer, boot_id text, seq bigint)
       WHERE NOT EXISTS (SELECT FROM worker_cursors c

@@ -1,7 +1,7 @@
 -- The position of the first event that was recorded at p_at or later: p_last + 1 if there is none. Times grow with
 -- positions, so it looks back in steps that double, and then halves the distance. That is a few dozen lookups by the
--- primary key, however many events there are. Pruned events leave holes, and nothing is found in them: the next event
--- after a hole stands for it.
+-- primary key, however many events there are. Pruned events leave holes. At a position in a hole, the next event is read
+-- instead.
 CREATE OR REPLACE FUNCTION cellhouse_position_at(p_at timestamptz, p_last bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   v_step bigint := 1;

@@ -1,6 +1,6 @@
 -- Refuses a group of commits that exceeds a quota. cellhouse_commit calls it under the append lock, when the rows of
--- the group are written. Everybody who adds or ends a session or an execution takes that lock, so nobody else can
--- change a count until this group is committed or refused. Each statement sees everything that was committed before.
+-- the group are written. Every commit that adds or ends a session or an execution takes that lock, so no other commit
+-- can change a count until this group is committed or refused. Each statement sees everything that was committed before.
 -- All counts are made from the rows of sessions and executions; nothing is stored for them.
 --
 -- A group is refused only for a kind of quota whose count it raises. So if a limit is lowered below the present count,
@@ -20,7 +20,7 @@ CREATE OR REPLACE FUNCTION cellhouse_require_quotas(
   p_first bigint,
   p_last bigint,
   p_committed_at timestamptz
--- What was counted: a list of {kind, tenant, userUuid, count}. Null: nothing.
+-- What was counted: a list of {kind, tenant, userUuid, count}. Empty if nothing was counted.
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
   -- The retry time for a quota that becomes free when a session or an execution ends.

@@ -2,9 +2,10 @@
 --   leaf of an event: sha256(salt || text), with a random salt for each event
 --   head at position n: sha256(head before it || n as 8 bytes || leaf of n)
 --   head at position 0: sha256('cellhouse chain 1' || id of the chain)
--- The text is made of all columns of `events`, in their order, one on each line. recorded_at is in milliseconds since
--- 1970. The text of jsonb is the same for equal values in all versions of PostgreSQL, and has no raw line breaks. The
--- text must never change: `src/events/chain/verifyChain.ts` makes the same one, and verifies links of any age with it.
+-- The text consists of all columns of `events`, one on each line, in the order of cellhouse_link_events. recorded_at is
+-- in milliseconds since 1970. The text of jsonb is the same for equal values in all versions of PostgreSQL, and has no
+-- raw line breaks. The text must never change: `src/events/chain/verifyChain.ts` makes the same text, and verifies links
+-- of any age with it.
 
 -- Adds the links of the events after p_after, up to p_to. Returns the head over them.
 CREATE OR REPLACE FUNCTION cellhouse_link_events(p_after bigint, p_to bigint, p_head bytea) RETURNS bytea LANGUAGE plpgsql
@@ -24,8 +25,8 @@ BEGIN
       convert_to(e.position::text || E'\n' || e.event_id::text || E'\n' || e.stream_id || E'\n' || e.version::text || E'\n' ||
         e.type || E'\n' || e.schema_version::text || E'\n' || trunc(extract(epoch FROM e.recorded_at) * 1000)::text || E'\n' ||
         e.metadata::text || E'\n' || e.data::text, 'UTF8') AS text,
-      -- The first event of a stream names its owner. A worker's events belong to the owner of its session, also those
-      -- before its WorkerAssigned, whether they were sealed before or after it.
+      -- The first event of a stream names its tenant. A worker's events belong to the tenant of its session from its
+      -- WorkerAssigned on. Earlier ones belong to no tenant, whether they are sealed before or after WorkerAssigned.
       CASE WHEN e.stream_id ~ '^worker-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
         THEN (SELECT s.tenant FROM sessions s WHERE s.worker_id = substr(e.stream_id, 8)::uuid
           AND e.version >= (SELECT a.version FROM events a WHERE a.stream_id = e.stream_id AND a.type = 'WorkerAssigned'))
@@ -52,8 +53,8 @@ $$;
 -- Seals at most p_limit events: adds their links and moves the head, in one transaction. Returns how many it sealed, so 0
 -- when there are no more. A page also ends at 16 MiB of stored events, because an event may have 16 MiB of input, and the
 -- transaction locks the rows of the head. If a page ends there, the function returns p_limit, because callers continue
--- until they get less. Any number of callers may run at the same time, beside any number of commits: positions become
--- visible in their order (cellhouse_commit.sql), so no event can appear below the head later.
+-- until the result is lower. Any number of callers may run at the same time, and at the same time as any number of
+-- commits: positions become visible in their order (cellhouse_commit.sql), so no event can appear below the head later.
 --
 -- The first call of a day (UTC) closes the former one: what was recorded before midnight is sealed, and the head over
 -- it goes into chain_days. From then on, the position counts, so a clock that is set back moves no event into a closed

@@ -1,4 +1,4 @@
--- Deletes what belongs to an open session and is no projection, in the transaction that closes the session. A trigger
+-- Deletes the rows that belong to an open session outside the projections, in the transaction that closes it. A trigger
 -- does it, so that it happens whichever release of the gateway closes the session.
 CREATE OR REPLACE FUNCTION cellhouse_session_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

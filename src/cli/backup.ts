@@ -25,7 +25,7 @@ import { parseOptions } from './commandLine.ts';
 
 /** Written last, so a folder with this file is complete. */
 const ABOUT = 'backup.json';
-/** A backup that has not got its name yet. */
+/** The end of the name of a backup that is not complete yet. */
 const UNFINISHED = '.unfinished';
 const NAME = /^cellhouse-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/;
 const FOLDER_MODE = 0o700;
@@ -106,7 +106,7 @@ const LOCK_SQL = 'SELECT pg_try_advisory_lock(1) AS "isMine"';
 
 /**
  * Connects to the embedded server as its superuser, and keeps other backups away. If the server does not run, it is
- * started for the backup, and stopped afterwards. No gateway can start meanwhile.
+ * started for the backup, and stopped afterwards; in this case, no gateway can start meanwhile.
  * @throws Error if DATA_DIR has no database
  */
 async function withServer<T>(

@@ -26,7 +26,7 @@ export function doctorArguments(words: readonly string[]): DoctorArguments {
   };
 }
 
-/** Ends the process if something that was given up still holds it. */
+/** After this time the process ends, even if a check that was given up would keep it alive. */
 const LINGER_MS = 500;
 
 /**
@@ -85,14 +85,14 @@ function tokenOrReason(file: string | undefined): string | Error {
   }
 }
 
-/** The name under which `npm start` builds the image. Null: this program came without its sources. */
+/** The name under which `npm start` builds the worker image. Null: the sources of that image are not here. */
 async function builtImage(): Promise<string | null> {
   const script = new URL('../../scripts/setup/workerImage.mjs', import.meta.url).href;
   try {
     const { workerImageName } = (await import(script)) as { workerImageName: () => string };
     return workerImageName();
   } catch {
-    // The image of the gateway has no sources of the worker's image; WORKER_IMAGE is set there.
+    // The gateway's image does not contain them, and sets WORKER_IMAGE instead.
     return null;
   }
 }
@@ -115,7 +115,7 @@ function objectOf({ check, state, found, trouble }: Finding) {
   return { check, state, found, trouble, cause: plain(cause), cure: plain(cure) };
 }
 
-/** Without the links of the page. A link to another page becomes its name: docs/run/sizing.md. */
+/** Replaces each link by its text and the path of its page: `sizing (docs/run/sizing.md)`. */
 function plain(markdown: string): string {
   return markdown.replaceAll(
     /\[([^\]]+)\]\(([^)#]+)[^)]*\)/g,

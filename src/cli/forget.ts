@@ -1,4 +1,4 @@
-/** `cellhouse forget`: removes everything of a user or a tenant. */
+/** `cellhouse forget`: removes the content and the names of a user or a tenant. */
 
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';

@@ -52,7 +52,7 @@ export async function openArchive(path: string): Promise<ArchiveFile> {
 const MS_PER_DAY = 86_400_000;
 
 /**
- * `cellhouse prune`: deletes the output and events of executions, sessions and workers that ended long ago.
+ * `cellhouse prune`: deletes the output and events of everything that ended long ago.
  * @param words the arguments after `prune`
  */
 export async function prune(words: readonly string[]): Promise<void> {

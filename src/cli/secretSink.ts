@@ -4,8 +4,7 @@ import { open, rm } from 'node:fs/promises';
 const MODE = 0o600;
 
 /**
- * The destination of a token's secret. It is opened, and a file is written, before the token is made or changed, so
- * that no secret is lost.
+ * The destination of the secrets of tokens. It is opened before a token is made or changed, so that no secret is lost.
  */
 export interface SecretSink {
   /**
@@ -13,9 +12,9 @@ export interface SecretSink {
    * @throws Error if it cannot be written
    */
   write(secret: string): Promise<void>;
-  /** Must be called when the token is made. A terminal shows the secret. */
+  /** Must be called when the token is made and the secret is written. A terminal shows the secret. */
   close(): Promise<void>;
-  /** Must be called if no token was made. Removes the file. May be called after `write` or `close` has failed. */
+  /** Must be called if no token with the secret is left. Removes the file. May follow a failed `write` or `close`. */
   cancel(): Promise<void>;
 }
 

@@ -77,7 +77,7 @@ export interface ServiceArguments {
   readonly isBackedUp: boolean;
 }
 
-/** A first start makes a database; a migration of a large one takes longer, and gets more by `--ready-within`. */
+/** Enough for a first start, which makes a database. Migrating a large database may need a longer `--ready-within`. */
 const DEFAULT_READY_WITHIN_S = '120';
 
 /** Parses the words after `install` and `upgrade`. @throws Error that says what is wrong */
@@ -210,13 +210,13 @@ function setUpEnv(): Record<string, string | undefined> {
 }
 
 const READY_POLL_MS = 250;
-/** A server that has ended so often will not come. It need not be awaited to the end of the limit. */
+/** After this many restarts, the server is not expected to become ready, and the wait ends early. */
 const HOPELESS_RESTARTS = 3;
 
 /** Starts the service anew, with what `current` leads to. Resolves with whether /readyz answers 200 in time. */
 async function restartAndWait(url: string, limitMs: number): Promise<boolean> {
   await exitCodeOf(['systemctl', 'reset-failed', SERVICE]);
-  // Otherwise the former server could still answer.
+  // If the restart has failed, the former server may still answer, so readiness would mean nothing.
   if ((await exitCodeOf(['systemctl', 'restart', SERVICE])) !== 0) return false;
   const isOver = await pollUntil({ everyMs: READY_POLL_MS, limitMs }, async () => {
     if (await isReady(`${url}/readyz`)) return 'ready';

@@ -41,7 +41,7 @@ export const IDENTITY: readonly string[] = [
   'UMask=0077',
 ];
 
-/** Comments of the units are lines that begin with #. systemd takes no comment behind a value. */
+/** Comments of the units are lines that begin with #. systemd allows no comment after a value. */
 const HARDENING = `\
 # The program writes only below DATA_DIR and SOCKET_DIR. If the file with the settings names others, add them by
 # ReadWritePaths= with: systemctl edit cellhouse
@@ -148,7 +148,7 @@ WantedBy=timers.target
   };
 }
 
-/** The file with the settings as an installation begins. */
+/** The content of the file with the settings, as `service install` makes it. */
 export const FIRST_SETTINGS = `\
 # Settings of Cellhouse, one NAME=value a line: docs/run/settings.md lists them.
 # After a change: systemctl restart cellhouse

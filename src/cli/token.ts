@@ -126,7 +126,7 @@ function roleOf(given: string): Role {
   return role;
 }
 
-/** @throws Error */
+/** The milliseconds of a duration such as `30d`. @throws Error if `given` is no duration */
 export function durationOf(given: string | null): number | null {
   if (given === null) return null;
   const [, count, unit = ''] = /^([1-9]\d{0,5})([smhd])$/.exec(given) ?? [];
@@ -250,7 +250,7 @@ async function withSecret(
 }
 
 /**
- * The id of the token with this id, or of the only valid token with this name.
+ * The id of the token with this id, or of the only token with this name that is not revoked.
  * @throws Error if no token or several match
  */
 async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<string> {

@@ -24,7 +24,7 @@ const TESTED_MAJORS: readonly number[] = [17, 18];
 
 export interface DatabaseReport {
   readonly findings: readonly Finding[];
-  /** Null: no database answered, or no gateway has ever served on it. */
+  /** Null: it was not read, for example because the tables are too new or too old, or no gateway has made a pool. */
   readonly pool: PoolIdentity | null;
   /** Null: no database answered. */
   readonly clock: ClockOffset | null;
@@ -227,9 +227,9 @@ async function findBlockers({ answered, sql }: Client): Promise<Finding[]> {
 
 // Tokens.
 
-/** Time enough to make another and to give it to its client. */
+/** Enough time to make another token and give it to its client. */
 const SOON_MS = 7 * 86_400_000;
-/** Whoever has not noticed by then does not use the token. */
+/** A client that has not noticed by then does not use the token. */
 const RECENT_MS = 30 * 86_400_000;
 
 /** The tokens that expire within a week, or expired within a month. Pure. */

@@ -3,9 +3,9 @@
  * makes one worker and removes it. Everything that it asks has a time limit, so it ends within {@link DOCTOR_LIMIT_MS}.
  *
  * ```
- *  is a gateway running? --> engine, database, gateway and port, proxy (beside each other)
+ *  is a gateway running? --> engine, database, gateway and port, backups, memory, limits, permissions, proxy (in parallel)
  *                              |        |
- *                              +--------+--> the same engine?, disks, clock, a real worker; backups, memory, limits, permissions
+ *                              +--------+--> the same engine?, disks, clock, a real worker (in parallel)
  * ```
  */
 import { createServer } from 'node:http';
@@ -30,7 +30,7 @@ import {
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
-/** The sum of the longest limits, one after the other, and some seconds for what needs no limit. */
+/** The sum of the longest limits of consecutive steps, and some seconds for steps without a limit. */
 export const DOCTOR_LIMIT_MS = 60_000;
 const ENGINE_LIMIT_MS = 8_000;
 const DATABASE_LIMIT_MS = 15_000;
@@ -92,7 +92,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
   );
 }
 
-/** The checks that nothing is said of yet, because one before them failed in a way that nobody foresaw. */
+/** `unknown` for each check that has no finding, because a check before it failed unexpectedly. */
 function notReached(findings: readonly Finding[]): Finding[] {
   const isHere = (check: CheckId) => check !== 'settings' && !check.startsWith('proxy');
   const silent = CHECKS.filter((check) => !findings.some((finding) => finding.check === check));
@@ -100,7 +100,7 @@ function notReached(findings: readonly Finding[]): Finding[] {
   return silent.filter(isHere).map((check) => unknown(check, found));
 }
 
-/** What is known of a gateway on this DATA_DIR: it answers; none runs; or it could not be asked, which a finding says. */
+/** The gateway on this DATA_DIR: it answers; none runs; or it could not be asked, and `finding` says why. */
 type FoundGateway =
   | { readonly live: LiveGateway }
   | { readonly none: true }
@@ -130,7 +130,7 @@ function ownPid(gateway: FoundGateway): number | null {
   return 'live' in gateway && gateway.live.isOfThisNamespace ? gateway.live.pid : null;
 }
 
-/** The report, or one that says why there is none. */
+/** The report. If the check fails or is too slow, the report says so, and has no engine. */
 async function engineReport(config: Config): Promise<EngineReport> {
   let report: EngineReport | null = null;
   const findings = await limited(['engine'], ENGINE_LIMIT_MS, async () => {

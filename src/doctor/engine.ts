@@ -110,9 +110,9 @@ export interface WorkerCheckDeps {
 }
 
 /**
- * Whether the image is there, a worker starts and runs code, and has its walls. The worker belongs to the pool of
- * trials. If doctor is killed, the worker ends by itself after a minute, and the next gateway that looks removes it; if
- * there is no pool yet, the next doctor does.
+ * Whether the image is there, and whether a worker starts, runs code and has its walls. The worker belongs to the pool
+ * of trials. If doctor is killed, the worker ends by itself after a minute. The builder of environments removes its
+ * container; if there is no pool yet, the next doctor does.
  */
 export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
   const { config, workerImage, engine, pool } = deps;
@@ -132,7 +132,7 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     return [image, ...notTried('the engine does not know the runtime')];
   const poolId = trialPoolOf(pool?.poolId ?? `doctor of ${config.dataDir}`);
   const trial = { runtime, poolId, limits: workerLimits(config), newId, logger: deps.logger };
-  // Nobody else uses the pool of an installation without one, so what an earlier doctor left there can be removed.
+  // If the installation has no pool yet, only doctor uses this one. So workers of an earlier doctor can be removed.
   if (pool === null) await removeLeft(runtime, poolId);
   const hadFolder = existsSync(socketDir);
   const startedAt = performance.now();
@@ -175,7 +175,7 @@ function judged(printed: string, config: Config): Finding[] {
   return findings.length > 0 ? findings : [ok('walls', fine)];
 }
 
-/** A gateway that cleans up after trials may have removed the first worker. */
+/** Repeats a failed trial once, because a gateway that cleans up after trials may have removed the worker. */
 async function repeatedOnce<T>(
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,

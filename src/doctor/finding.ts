@@ -22,7 +22,7 @@ export function unknown(check: CheckId, found: string): Finding {
   return { check, state: 'unknown', found, trouble: null };
 }
 
-/** Says the row's first message, with `parts` for its `…`. */
+/** The finding with the row's first message, in which `parts` replace each `…`. */
 export function failure(id: TroubleId, ...parts: readonly (string | number)[]): Finding {
   return found('failure', id, filled(id, parts));
 }
@@ -31,7 +31,7 @@ export function warning(id: TroubleId, ...parts: readonly (string | number)[]): 
   return found('warning', id, filled(id, parts));
 }
 
-/** Passes on a message of the program that is one of this row's. */
+/** The finding with a message of the program that belongs to this row. */
 export function failureSaying(id: TroubleId, message: string): Finding {
   return found('failure', id, message);
 }

@@ -19,9 +19,9 @@ const MIB = 1024 ** 2;
 const FULL_BYTES = 200 * MIB;
 /** A busy installation fills this in a day (docs/run/sizing.md), an image takes about as much. */
 const LOW_BYTES = 2 * 1024 * MIB;
-/** A folder and a socket for each worker, or what DATA_DIR has beside a database. */
+/** A folder and a socket for each worker, or the files of DATA_DIR without a database. */
 const SMALL_BYTES = MIB;
-/** Each worker, each file of PostgreSQL and each layer of an image needs some. */
+/** Each worker, each file of PostgreSQL and each layer of an image needs some inodes. */
 const FEW_FILES = 1_000;
 
 interface Disk {

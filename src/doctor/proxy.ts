@@ -15,8 +15,8 @@ import type { CheckId } from './troubles.ts';
 const ANSWER_LIMIT_MS = 5_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 /**
- * Doctor's own address, if the proxy is on this machine. Whoever trusts the proxy at 127.0.0.1 does not trust this one,
- * so the gateway must count doctor as this address.
+ * Doctor's own address, if the proxy is on this machine. A gateway that trusts the proxy at 127.0.0.1 does not trust
+ * this address, so it must count doctor as this address.
  */
 const OWN_LOOPBACK = '127.97.53.1';
 
@@ -108,7 +108,7 @@ async function checkWebSocket(url: string): Promise<Finding[]> {
   ];
 }
 
-/** A subscription whose first event comes at once, and which then is silent. */
+/** Asks for a subscription that sends its first event at once, and then is silent. */
 async function checkStream(url: string, token: string | Error): Promise<Finding> {
   if (token instanceof Error)
     return unknown(

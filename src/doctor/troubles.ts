@@ -1,7 +1,7 @@
 /**
  * The table of troubles: what the program or `cellhouse doctor` says, why, and what to do. The page
- * docs/run/troubleshooting.md is made from it (`npm run troubles`), and doctor prints the same words, so whoever has a
- * line of doctor finds its row. `test/unit/troubles.test.ts` fails if a message of the program has no row here.
+ * docs/run/troubleshooting.md is made from it (`npm run troubles`). Doctor prints the same words, so each of its lines
+ * can be found on the page. `test/unit/troubles.test.ts` fails if a message of the program has no row here.
  */
 
 /** The checks of doctor, in the order in which they are printed. The ids are stable: programs read them. */
@@ -36,8 +36,8 @@ export type CheckId = (typeof CHECKS)[number];
 
 export interface Trouble {
   /**
-   * What is seen, with `…` for each part that differs. One that begins a longer message is enough. The first is what
-   * doctor says, if `check` is set and doctor does not pass on an error of the program.
+   * The messages, with `…` for each part that differs. The beginning of a longer message is enough. If `check` is set,
+   * doctor says the first one, unless it passes on an error of the program.
    */
   readonly messages: readonly string[];
   readonly cause: string;

@@ -29,7 +29,7 @@ status = dict(line.split(':', 1) for line in content('/proc/self/status').splitl
 print(json.dumps({
     'uid': os.getuid(),
     'capabilities': [status.get(name, '0').strip() for name in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')],
-    # gVisor does not show it in the file, and answers this call.
+    # gVisor does not show this flag in the file, but answers this call.
     'noNewPrivs': status.get('NoNewPrivs', '').strip() or str(ctypes.CDLL(None).prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)),
     'seccomp': status.get('Seccomp', '').strip(),
     'interfaces': [name for _, name in socket.if_nameindex()],

@@ -19,7 +19,7 @@ const MAX_ALLOWED_KEYS = 256;
 const MAX_REFUSED_KEYS = 32;
 /**
  * If this many rows wait because the database is away, further connections are counted without host and port, and all
- * under the minute in which that began.
+ * under the minute in which the limit was reached.
  */
 const MAX_WAITING_ROWS = 10_000;
 /** How many rows are stored at once. */
@@ -46,7 +46,7 @@ export interface EgressLogDeps {
 
 export function createEgressLog({ queries, now }: EgressLogDeps): EgressLog {
   const counts = new Map<string, EgressCount>();
-  /** How many rows are being stored. If that fails, they are put back. */
+  /** How many rows are being stored. They are put back if they were certainly not stored. */
   let storing = 0;
   /** The minute under which connections are counted while too many rows wait. Null: not too many rows wait. */
   let fullSince: number | null = null;

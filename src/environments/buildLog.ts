@@ -37,7 +37,7 @@ export interface BuildLog {
   /** Stores the remaining text of an interrupted build, which may be attempted again. */
   breakOff(): Promise<void>;
   /**
-   * Stores the remaining text. Returns the last items, which belong into the commit that records the end of the build.
+   * Stores the remaining text. Returns the last items, which belong in the commit that records the end of the build.
    * @param failure why the build failed. Null: it succeeded
    */
   end(failure: string | null): Promise<readonly OutputItem[]>;

@@ -20,6 +20,7 @@ import {
   requestEnvironment,
 } from './requestEnvironment.ts';
 
+/** How long a version is passed over after a failed attempt. */
 const RETRY = { firstMs: 5_000, maxMs: 300_000 };
 
 /**

@@ -37,7 +37,7 @@ export interface Database {
   readonly faults: Readonly<DatabaseFaults>;
   /**
    * One cheap round trip, for readiness checks.
-   * @throws Error if the database does not answer within PING_TIMEOUT_MS
+   * @throws Error if the database does not answer within 2 s
    */
   ping(): Promise<void>;
   /** Finishes the waiting commits, gives up the leases, stops the wake-ups and ends all connections. Idempotent. */

@@ -143,9 +143,9 @@ export const environmentUses = pgTable('environment_uses', {
 });
 
 /**
- * How far the followers of a context have read, as they have acknowledged it. Not a projection: the row does not follow
- * from events. It is deleted some time after the end of its session. `reader` is a hash of a name, because a client
- * chose the name.
+ * How far the followers of a context have acknowledged its output. Not a projection: the row does not follow from
+ * events. It is deleted some time after the end of its context or session. `reader` is a hash of a name, because a
+ * client chose the name.
  */
 export const contextReaders = pgTable(
   'context_readers',
@@ -275,7 +275,7 @@ export const notebooks = pgTable(
   ],
 );
 
-/** The quotas that operators have set. Settings limit everybody else. */
+/** The quotas that operators have set. All other tenants and users have the limits of the settings. */
 export const quotas = pgTable('quotas', {
   id: uuid('id').primaryKey(),
   version: integer('version').notNull(),
@@ -477,7 +477,7 @@ export const outputEvents = pgTable(
   },
   (table) => [
     primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] }),
-    // Each input of a cell looks for the newest request for input, and there may be none among many outputs.
+    // Each input of a cell reads the newest request for input. An execution may have many outputs but no such request.
     index('output_events_input_idx')
       .on(table.executionId, table.seq)
       .where(sql`${table.kind} = 'input'`),
@@ -518,8 +518,8 @@ export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
   /**
-   * By tenant: how many calls wait, and the first places, each with the hash of a user, a time and perhaps an
-   * environment.
+   * For each tenant: how many calls wait, and the first places in the queue, each with the hash of a user, a time and
+   * perhaps an environment.
    */
   tenants: jsonb('tenants').notNull(),
 });
@@ -703,7 +703,7 @@ export const schemaVersions = pgTable('schema_versions', {
   version: integer('version').primaryKey(),
   /** The oldest version whose gateways may still work on this database. */
   compatibleFrom: integer('compatible_from').notNull(),
-  /** When a first use raised `compatible_from`. NULL if none did. */
+  /** When a first use raised `compatible_from`. NULL if no first use has raised it. */
   raisedAt: time('raised_at'),
   appliedAt: time('applied_at').notNull().defaultNow(),
 });

@@ -1,10 +1,10 @@
 /**
- * Copies the cluster of the embedded PostgreSQL while it serves, and puts such a copy in place. PostgreSQL's manual calls
- * this a base backup by the low-level API ("Continuous Archiving and Point-in-Time Recovery"). The npm package has
- * neither pg_basebackup nor pg_dump.
+ * Copies the cluster of the embedded PostgreSQL while it serves, and puts such a copy in place. PostgreSQL's manual
+ * calls this a base backup by the low-level API ("Continuous Archiving and Point-in-Time Recovery"). The npm package
+ * has neither pg_basebackup nor pg_dump.
  *
- * Files of the cluster are copied while the server changes them. The copy becomes consistent when a server starts on it:
- * it replays the write-ahead log from the checkpoint in `backup_label` to the end of the backup.
+ * Files of the cluster are copied while the server changes them. The copy becomes consistent when a server starts on it
+ * and replays the write-ahead log from the checkpoint in `backup_label` to the end of the backup.
  */
 import { createWriteStream, type Dirent, existsSync, mkdirSync } from 'node:fs';
 import { chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';

@@ -156,9 +156,8 @@ function namedUser(name: string): ServerUser {
 }
 
 /**
- * The command that runs `argv` as that user. The checkout or data directory may be below a folder that the user cannot
- * enter (`/root`, a `mktemp -d`). If it is, the server keeps the capability CAP_DAC_READ_SEARCH, to pass through that
- * folder.
+ * The command that runs `argv` as `user`. The checkout or data directory may be below a folder that the user cannot
+ * enter (`/root`, a `mktemp -d`). Then the command gets the capability CAP_DAC_READ_SEARCH to pass through that folder.
  * @param needsPath the path that the user must be able to reach
  */
 export function asServerUser(

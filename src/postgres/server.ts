@@ -130,7 +130,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 10_000;
 /** How often the server's status file is read. The server reports its state in no other way. */
 const POLL_INTERVAL_MS = 20;
-/** One old log is kept beside the current one. */
+/** If the log is larger when a server starts, a new log begins. One old log is kept. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 /**

@@ -40,9 +40,8 @@ interface AuditKeeperDeps {
 
 export interface AuditKeeper {
   /**
-   * `unsealedEvents` was counted at the end of the last round, at most SEAL_INTERVAL_MS ago if the database answers, and
-   * also if the sealing failed.
-   * `differingHeads` was counted at most POLL_INTERVAL_MS before that.
+   * `unsealedEvents` is counted at the end of each round, even if the sealing failed, and rounds are SEAL_INTERVAL_MS
+   * apart. `differingHeads` is counted every POLL_INTERVAL_MS.
    */
   status(): AuditStatus;
   start(): void;

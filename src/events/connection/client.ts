@@ -74,7 +74,7 @@ export async function pauseBetween(attempt: number, closing: AbortSignal): Promi
 }
 
 /**
- * Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for a commit that is stuck.
+ * Longest wait for a lock. Longer than any commit takes, and short enough not to wait for a commit that is stuck.
  */
 const LOCK_TIMEOUT_MS = 5_000;
 /** Longest a statement may run on the server. */

@@ -5,7 +5,7 @@
  * same DATA_DIR has the same id, so it acquires its own leases at once, without a wait for their expiry.
  *
  * A gateway that has lost the lease of a worker can do no harm: each commit for the worker carries its epoch in a
- * cursor, and the database refuses a former one. Commits of the upkeep carry no epoch. They are safe because they name
+ * cursor, and the database refuses an old epoch. Commits of the upkeep carry no epoch. They are safe because they name
  * the version of each stream that they change, and because the database checks the limits.
  */
 

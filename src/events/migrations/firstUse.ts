@@ -4,7 +4,7 @@
  * update in which nobody uses the feature stops no gateway.
  *
  * An earlier gateway that was paused during this time has lost its leases. When it resumes, it notices within 2 s that
- * it must stop. Until then, it can still take over a worker that has no gateway just then.
+ * it must stop. Until then, it can still take over a worker that happens to have no gateway.
  */
 import { pause } from '../../async/pause.ts';
 import { DomainError, RETRY_AFTER_MS } from '../../domain/errors.ts';

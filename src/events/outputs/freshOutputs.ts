@@ -105,7 +105,7 @@ function* follow(kept: KeptRuns, { executionId, seq: after }: OutputCursor): Gen
   }
 }
 
-/** The first items within the bounds. At least one, even if it alone is larger than `maxBytes`, unless `limit` is 0. */
+/** The first items: at most `limit`, ending with the one that brings them to `maxBytes`. */
 function within({ limit, maxBytes }: OutputBounds, sized: Iterable<SizedItem>) {
   const items: OutputItem[] = [];
   let bytes = 0;
@@ -155,7 +155,7 @@ interface SizedItem {
   readonly bytes: number;
 }
 
-/** Outputs of one execution that came together, without holes. */
+/** Outputs of one execution that were stored or read together, without holes. */
 interface Run {
   readonly executionId: ExecutionId;
   readonly items: readonly SizedItem[];

@@ -253,8 +253,8 @@ export interface RefusedCalls {
 export function createRefusalQueries({ sql, answered }: Client) {
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. A
-     * call must not be repeated after a lost answer: the counts may have been added or not.
+     * Adds to the counts. Several gateways may do so at the same time: all lock the rows in the same order. This must
+     * not be repeated after a lost answer: the counts may have been added or not.
      */
     recordRefusedCalls: async (rows: readonly RefusedCalls[]): Promise<void> => {
       await answered(sql`
@@ -293,9 +293,9 @@ export function createEgressQueries({ sql, answered }: Client) {
   };
   return {
     /**
-     * Adds to the counts. Several gateways may do so at the same time, because all lock the rows in the same order. A
-     * call must not be repeated after a lost answer: the counts may have been added or not. Counts of a session whose
-     * user was forgotten meanwhile are added without their hosts.
+     * Adds to the counts. Several gateways may do so at the same time: all lock the rows in the same order. This must
+     * not be repeated after a lost answer: the counts may have been added or not. Counts of a session whose user was
+     * forgotten meanwhile are added without their hosts.
      */
     recordEgress,
     /** Makes the row of the key in this minute, if it is missing. Adds nothing to its counts, so it may be repeated. */

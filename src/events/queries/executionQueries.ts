@@ -399,8 +399,8 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
     },
 
     /**
-     * The cursor with which `userOutputs` gives only outputs that are stored from now on. Null if the user has no
-     * executions. Then `userOutputs` can be called with null.
+     * The cursor after all outputs that `userOutputs` can return now. Outputs that it holds back come after the cursor.
+     * Null if the user has no executions. Then `userOutputs` can be called with null.
      */
     userOutputEnd: async (tenant: string, userUuid: string): Promise<OutputCursor | null> => {
       // The oldest unfinished execution if there is one, else the newest of all.

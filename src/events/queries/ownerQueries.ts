@@ -35,7 +35,7 @@ export interface Held {
 }
 
 /**
- * Reads for `cellhouse forget`: the entities that it removes, and the unfinished ones that it waits for. Statements
+ * Reads for `cellhouse forget`: the entities that it forgets, and the unfinished ones that it waits for. Statements
  * that read all rows of the owner have no time limit, because an owner with a very long history must be forgotten, too.
  * @param address the address of the same database
  */

@@ -170,7 +170,7 @@ function uses({ sql, answered }: Client) {
 /** The activity of a session's kernels. */
 export interface KernelActivity {
   readonly sessionId: SessionId;
-  /** When an execution of the session ended last. Null: none has. */
+  /** When an execution of the session ended last. Null: no execution has ended. */
   readonly lastFinishedAt: Date | null;
   /** The cells that have not ended, in the order of acceptance, each with its context. */
   readonly unfinished: readonly {

@@ -3,7 +3,7 @@
  * another name, with what the audit and the usage need: when something ran, how it ended, and at what cost. Gateways
  * may serve meanwhile.
  *
- * Everything of the owner must have ended before. Each step can be repeated: after a crash, just call this again.
+ * Everything of the owner must have ended before the call. Each step can be repeated: after a crash, call this again.
  */
 import type { EntityState } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
@@ -171,7 +171,7 @@ async function emptyStreams(
   return await emptyEvents(sql, emptied);
 }
 
-/** Whether an event of a notebook is from the time when it belonged to another user. */
+/** Whether an event of a notebook is from the time when the notebook belonged to another user. */
 function isOfOther({ userUuid }: StoredEvent['data'], owner: Owner): boolean {
   return owner.userUuid !== null && typeof userUuid === 'string' && userUuid !== owner.userUuid;
 }
@@ -381,7 +381,7 @@ const OFTEN_EMPTY: readonly {
   { table: 'pseudonyms', row: { tenant: '', user_uuid: '', pseudonym: '' } },
 ];
 
-/** Gateways may serve meanwhile. */
+/** Removes these copies. Gateways may serve meanwhile. */
 async function cleanStatistics({ sql, transaction }: OneConnection): Promise<void> {
   await sql`VACUUM (ANALYZE)`;
   for (const { table, row } of OFTEN_EMPTY)
@@ -451,7 +451,7 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
   return total;
 }
 
-/** @throws Error if there is something of the owner: somebody has acted for them meanwhile */
+/** @throws Error if a table still has a row of the owner, because somebody has acted for the owner meanwhile */
 async function requireNothing({ sql }: OneConnection, owner: Owner): Promise<void> {
   for (const { table } of OWNED_KINDS.map((kind) => PROJECTIONS[kind])) {
     const [left] = await sql`

@@ -55,8 +55,8 @@ export async function inPages<Place>(
 
 /**
  * Must be the first step of each transaction. First it waits for a running rebuild. Otherwise, the rebuild could read
- * an event before it is forgotten, and afterwards restore its old content to a row. Then it waits for its turn among
- * removals and commits.
+ * an event before it is forgotten, and afterwards restore its old content to a row. Then it takes the locks of
+ * {@link lockRemoval}.
  */
 export async function lockForgetting(sql: Sql): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${REBUILD})`;
@@ -93,7 +93,7 @@ export interface Pseudonyms {
   readonly users: ReadonlyMap<string, string>;
 }
 
-/** Resolves with the pseudonyms. Makes one for everybody who has none yet. */
+/** Resolves with the pseudonyms. Makes one for each name that has none yet. */
 export async function pseudonymsFor(
   sql: Sql,
   { tenant, userUuid }: Owner,

@@ -33,8 +33,8 @@ import {
 /** Streams in one transaction: enough to be quick, and few enough to block nobody. */
 const BATCH_STREAMS = 200;
 /**
- * Limit for the events and outputs of a transaction, which are read for the archive. Each stream may have 16 MiB of
- * input and 10 MB of output.
+ * Limit for the events and outputs of a transaction, which are read for the archive. By default, each stream may have
+ * 16 MiB of input (MAX_INPUT_BYTES) and 32 MiB of output (MAX_OUTPUT_BYTES).
  */
 const BATCH_BYTES = 64 * 1024 * 1024;
 

@@ -98,8 +98,8 @@ async function noteRemoved(
 }
 
 /**
- * A transaction that removes events must call this before it takes any other lock. First it waits for its turn among
- * removals, then among commits. It takes the lock of commits shared, as commits do: a rebuild that compares rows with
+ * A transaction that removes events must call this before it takes any other lock, except that of rebuilds. First it
+ * waits for other removals. Then it takes the lock of commits shared, as commits do: a rebuild that compares rows with
  * events must not see events change.
  */
 export async function lockRemoval(sql: Sql): Promise<void> {

@@ -163,8 +163,8 @@ export class SessionInUseError extends Error {
 }
 
 /**
- * Another gateway took over the lease on the worker, or the database lacks what this gateway has stored of it. Nothing
- * was written, and this gateway must stop acting for the worker.
+ * Another gateway took over the lease on the worker, or the database lacks commits of this gateway for the worker.
+ * Nothing was written, and this gateway must stop acting for the worker.
  */
 export class FencedError extends Error {
   readonly workerId: WorkerId;

@@ -3,11 +3,11 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 /**
- * Wakes a caller that waits for a fact in the database, so that it looks again after each relevant event. An event that
- * comes between two calls of `next` is not missed.
+ * Wakes a caller that waits for a fact in the database, so that it reads again after each relevant event. An event that
+ * arrives between two calls of `next` is not missed.
  */
 interface EventNews {
-  /** Resolves once a relevant event has come since the last call (or the start), at the latest after `limitMs`. */
+  /** Resolves once a relevant event has arrived since the last call (or the start), at the latest after `limitMs`. */
   next(limitMs: number): Promise<void>;
   close(): void;
 }

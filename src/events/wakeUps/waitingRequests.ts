@@ -17,7 +17,7 @@ export interface WaitingRequests {
    * the calls that wait at the time when it is called.
    */
   set(read: () => WaitingHere): void;
-  /** Publishes the calls that wait here immediately, because this gateway cannot serve them at once. */
+  /** Publishes the calls that wait here without the usual delay, because this gateway cannot serve them at once. */
   tellNow(): void;
   /**
    * How many calls wait at all live gateways together.

@@ -241,15 +241,15 @@ export interface FedWakeUps extends WakeUps {
 /**
  * How listeners learn of events and outputs.
  *
- * `position` is that of the last event that listeners got, the feed's `mark`. Events reach them in two ways. This process's own commits
- * arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
- * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
- * the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
- * listeners get each event once and in order, even if the two ways overlap.
+ * `position` is the position of the last event that listeners got (the feed's `mark`). Events reach listeners in two
+ * ways. This process's own commits arrive by a direct call: if such a commit follows `position` directly, listeners get
+ * it immediately, without a read. Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll)
+ * only makes the feed catch up: the feed reads the events after `position` and passes them on in order. Both ways skip
+ * events up to `position`, so listeners get each event once and in order, even if the two ways overlap.
  *
  * Positions are only unique as long as the database keeps its history. If it is replaced by an older copy of itself,
- * the next events get positions that listeners have passed. So whatever moves `position` first compares the id of the
- * event there, each poll does so, too, and `historyLost` resolves when it is another one.
+ * the next events get positions that listeners have passed. So each step that moves `position`, and each poll, first
+ * compares the id of the event at `position`. If the database has another event there, `historyLost` resolves.
  */
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
@@ -360,7 +360,7 @@ function lossUpTo({ position }: HistoryMark): string {
 }
 
 /**
- * Finds out whether notifications still arrive. Every commit causes a notification, also the commits of this process.
+ * Finds out whether notifications still arrive. Every commit with events causes one, including this process's commits.
  */
 function createHearing() {
   let position = 0;
