@@ -35,7 +35,7 @@ export function checkDoors(facts: Facts): Violation[] {
   const ran = facts.history.calls.filter(({ wire, cell }) => wire !== 'graphql' && cell !== null);
   return [
     ...ran.flatMap((call) => checkWire(facts, call)),
-    ...ran.filter(({ wire }) => wire === 'jupyter').flatMap((call) => checkTold(facts, call)),
+    ...ran.filter(({ wire }) => wire === 'jupyter').flatMap((call) => checkReported(facts, call)),
     ...[...groupBy(ran, ({ wire }) => wire)].flatMap(([wire, calls]) =>
       calls.some(({ answer }) => answer !== null)
         ? []
@@ -51,7 +51,7 @@ function checkWire({ executionOf }: Facts, { wire, key, answer }: CallRecord): V
     : [lost(`${key} was called over ${wire}, and is recorded as come by ${execution.wire}`)];
 }
 
-function checkTold({ executions }: Facts, { key, answer, refusal, endedAt }: CallRecord) {
+function checkReported({ executions }: Facts, { key, answer, refusal, endedAt }: CallRecord) {
   if (answer !== null || refusal !== null) return [];
   const [end] = executions.find((each) => each.key === key)?.ends ?? [];
   return end && end.at + TELLING_LIMIT_MS < endedAt

@@ -109,7 +109,10 @@ async function requestWorker(
   return (await requested).states.at(-1) as Worker;
 }
 
-/** Creates the container of a requested worker. @throws the engine's error; no container is left then */
+/**
+ * Creates the container of a requested worker.
+ * @throws the engine's error; the container is then removed, at the latest by the next sweep
+ */
 async function startWorker(deps: MakeWorkerDeps, worker: Worker): Promise<Worker> {
   const workerId = worker.id;
   const { containerId, location } = await deps.runtime.create({
