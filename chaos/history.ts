@@ -122,7 +122,7 @@ export interface History {
   /** The executions that have secret input in the database at rest. */
   readonly keptInputs: readonly string[];
   readonly rest: RestRecord;
-  /** Faults that the nemesis could not cause or undo. If there are any, the run proves nothing. */
+  /** Faults and changes of quotas that could not be made or undone. If there are any, the run proves nothing. */
   readonly mishaps: readonly string[];
 }
 

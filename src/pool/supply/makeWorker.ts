@@ -217,8 +217,8 @@ export interface WorkerMaker {
    */
   request(environment: ServingEnvironment | null, instead: Worker | null): Promise<Worker | null>;
   /**
-   * Aborting the signal ends only the wait: the next start of a gateway continues with the worker. @throws the error of
-   * the failed step
+   * Starts a requested worker and awaits it. Aborting the signal ends only the wait: the next start of a gateway
+   * continues with the worker. @throws the error of the failed step
    */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
   /** Continues with a started worker whose maker is gone. A worker that cannot be brought up is recorded as lost. */
