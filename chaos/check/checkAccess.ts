@@ -1,4 +1,4 @@
-/** Checks the tokens of users, the doors by which they come, and the environments of their sessions. */
+/** Checks the tokens of users, the doors through which users call, and the environments of their sessions. */
 import type { CallRecord, History } from '../history.ts';
 import { type Facts, groupBy, lost, type Violation } from './facts.ts';
 
@@ -24,7 +24,7 @@ export function checkAccess({ tokenTries }: History): Violation[] {
       ];
 }
 
-// Checks the users of doors. Each answer must be about an execution that came by the same door. Each door must have
+// Checks the users of doors. Each answer must be about an execution requested over the same door. Each door must have
 // answered at least one call. The Jupyter door must have reported every end, because its client asks again and again.
 // The checks of answers and kernels apply to these users as to all others.
 

@@ -26,7 +26,7 @@ import {
   type Violation,
 } from './facts.ts';
 
-// Which changes a gateway must know of when it records an event.
+// The changes that a gateway must know of when it records an event.
 
 /**
  * How long after a change a gateway may still ignore it. While notifications are lost, a gateway reads changes

@@ -32,7 +32,7 @@ interface Heard {
   readonly messages: Map<string, KernelMessage.IMessage>;
 }
 
-/** Sends the request, and resolves when its reply has come. @throws if the connection breaks */
+/** Sends the request, and resolves when its reply has arrived. @throws if the connection breaks */
 async function runCell(
   place: JupyterPlace,
   request: CellRequest,

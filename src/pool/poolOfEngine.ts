@@ -48,7 +48,7 @@ export async function poolOfEngine(
   }
   const engine = await ask(ENGINE_LIMIT_WITH_SESSIONS_MS).catch((error: unknown) => {
     if (isEngineAway(error)) return null;
-    // Any other error, such as a missing permission, does not pass by waiting.
+    // Waiting does not help against any other error, such as a missing permission.
     throw noEngine(address, error);
   });
   return requirePoolEngine(known, engine, address);

@@ -142,8 +142,8 @@ function valuesBytes(values: Readonly<Record<string, unknown>>): number {
 }
 
 /**
- * How many bytes each output, and each value nested in it, counts in addition to its content. This is about what a row
- * in the database or an object in memory takes.
+ * How many bytes are counted for each output, and for each value nested in it, in addition to its content. A row in the
+ * database or an object in memory takes about as many.
  */
 export const BYTES_PER_ITEM = 64;
 

@@ -72,8 +72,8 @@ const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
 /**
- * How long room is left for a user who waits at another gateway and whose turn it is. That gateway takes the room
- * within milliseconds, unless the gateway is slow or has just stopped.
+ * If the user whose turn it is waits at another gateway, room is left for that user for this long. The other gateway
+ * takes the room within milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /** How many idle workers of each environment that serves nobody are ended in one check. The next check ends more. */

@@ -96,8 +96,8 @@ export function poolExhausted(
  */
 const LAST_CHANCE_MS = 2_000;
 /**
- * How long an idle worker is left for a user who waits at another gateway and whose turn it is. That gateway takes the
- * worker within milliseconds, unless the gateway is slow or has just stopped.
+ * If the user whose turn it is waits at another gateway, an idle worker is left for that user for this long. The other
+ * gateway takes the worker within milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /**
