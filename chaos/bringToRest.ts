@@ -17,7 +17,10 @@ import {
 import type { World } from './world/createWorld.ts';
 import { readRest, readSetQuotas } from './world/readState.ts';
 
-/** Longer than a sweep interval (30 s) plus the longest time limit in making a worker (120 s). */
+/**
+ * Longer than a sweep interval (30 s) plus the time limits of making a worker: 60 s for two calls to the engine, and
+ * 60 s for the kernel.
+ */
 const REST_LIMIT_MS = 180_000;
 const LOOK_INTERVAL_MS = 250;
 const RESET_INTERVAL_MS = 1_000;

@@ -12,7 +12,10 @@ export interface Answered<Answer> {
   readonly endedAt: number;
   /** The number of failed attempts by cause: an error's code, or how the connection broke. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Null: no gateway answered within the limit or before the client gave up, so nobody knows whether it was done. */
+  /**
+   * Null: there is a `refusal`, or else no gateway answered within the limit or before the client gave up, so nobody
+   * knows whether it was done.
+   */
   readonly answer: Answer | null;
   /** The code of an error after which the call can never succeed, such as NOT_FOUND. */
   readonly refusal: string | null;
@@ -119,7 +122,7 @@ export interface History {
   /** The executions that have secret input in the database at rest. */
   readonly keptInputs: readonly string[];
   readonly rest: RestRecord;
-  /** Faults that the nemesis could not cause or undo. If there are any, the run proves nothing. */
+  /** Faults and changes of quotas that could not be made or undone. If there are any, the run proves nothing. */
   readonly mishaps: readonly string[];
 }
 

@@ -106,7 +106,7 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   }
 }
 
-/** Whom users call, and who gives them their tokens. */
+/** The gateways that users call, and the operator who gives them their tokens. */
 interface Whom {
   readonly urls: readonly string[];
   readonly operator: Operator;

@@ -1,4 +1,4 @@
-/** Checks the tokens of users, the doors by which they come, and the environments of their sessions. */
+/** Checks the tokens of users, the doors through which users call, and the environments of their sessions. */
 import type { CallRecord, History } from '../history.ts';
 import { type Facts, groupBy, lost, type Violation } from './facts.ts';
 
@@ -24,7 +24,7 @@ export function checkAccess({ tokenTries }: History): Violation[] {
       ];
 }
 
-// Checks the users of doors. Each answer must be about an execution that came by the same door. Each door must have
+// Checks the users of doors. Each answer must be about an execution requested over the same door. Each door must have
 // answered at least one call. The Jupyter door must have reported every end, because its client asks again and again.
 // The checks of answers and kernels apply to these users as to all others.
 
@@ -35,7 +35,7 @@ export function checkDoors(facts: Facts): Violation[] {
   const ran = facts.history.calls.filter(({ wire, cell }) => wire !== 'graphql' && cell !== null);
   return [
     ...ran.flatMap((call) => checkWire(facts, call)),
-    ...ran.filter(({ wire }) => wire === 'jupyter').flatMap((call) => checkTold(facts, call)),
+    ...ran.filter(({ wire }) => wire === 'jupyter').flatMap((call) => checkReported(facts, call)),
     ...[...groupBy(ran, ({ wire }) => wire)].flatMap(([wire, calls]) =>
       calls.some(({ answer }) => answer !== null)
         ? []
@@ -51,7 +51,7 @@ function checkWire({ executionOf }: Facts, { wire, key, answer }: CallRecord): V
     : [lost(`${key} was called over ${wire}, and is recorded as come by ${execution.wire}`)];
 }
 
-function checkTold({ executions }: Facts, { key, answer, refusal, endedAt }: CallRecord) {
+function checkReported({ executions }: Facts, { key, answer, refusal, endedAt }: CallRecord) {
   if (answer !== null || refusal !== null) return [];
   const [end] = executions.find((each) => each.key === key)?.ends ?? [];
   return end && end.at + TELLING_LIMIT_MS < endedAt

@@ -39,7 +39,10 @@ function checkMark(command: ExecutionFacts): Violation[] {
     : [lost(`command ${key} is not in the list to which it was added`)];
 }
 
-/** No command loses state, OK means exit code 0, and what ran has started. `checkCauses.ts` checks all other ends. */
+/**
+ * No command loses state, OK means exit code 0, and no command that ran ended as CommandNotStarted. `checkCauses.ts`
+ * checks all other ends.
+ */
 function checkEnd({ key, cell, ends, commandMark }: ExecutionFacts): Violation[] {
   const [end] = ends;
   if (end?.stateLost) return [lost(`command ${key} was told that its state is lost`)];

@@ -43,11 +43,11 @@ function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
   if (!execution) return [lost(`${name} was told execution ${answer.id}, which is not recorded`)];
   if (execution.user !== user || (key !== null && execution.key !== key))
     return [lost(`${name} was told execution ${answer.id}, which is another's`)];
-  return operation === 'execute' ? checkTold(execution, name, call, answer) : [];
+  return operation === 'execute' ? checkExecuteAnswer(execution, name, call, answer) : [];
 }
 
 /** Checks the answer of `execute`, which contains the end. */
-function checkTold(
+function checkExecuteAnswer(
   { ends, text, mark, cell, isCommand }: ExecutionFacts,
   name: string,
   { wire }: CallRecord,

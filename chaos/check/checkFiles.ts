@@ -1,7 +1,7 @@
 /**
- * Checks what clients uploaded, downloaded and deleted. A download must get the whole of one upload: the last one, or
- * one whose attempt may have taken effect after the last one. A file may be missing only if it was deleted, or if its
- * session has ended.
+ * Checks the uploads, downloads and deletions of clients. A download must get the whole of one upload: the last one
+ * that was answered, or one that may have taken effect after it. A file may be missing only if it was deleted, or if
+ * its session has ended.
  */
 import { FILE_NAMES } from '../clients/files.ts';
 import { LIST_NAME } from '../clients/shellCells.ts';

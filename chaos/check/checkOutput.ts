@@ -26,7 +26,7 @@ import {
   type Violation,
 } from './facts.ts';
 
-// Which changes a gateway must know of when it records an event.
+// The changes that a gateway must know of when it records an event.
 
 /**
  * How long after a change a gateway may still ignore it. While notifications are lost, a gateway reads changes
@@ -79,7 +79,7 @@ function deafness(
     : [];
 }
 
-/** The only gap that can occur in these cells: the agent's buffer was full, because no gateway stored its content. */
+/** The only gap that clients' code can cause: the agent's buffer was full, because no gateway stored its content. */
 const EXPECTED_GAP = 'replay_overflow';
 
 export function checkStreams(facts: Facts): Violation[] {
@@ -214,7 +214,7 @@ export function checkInput(facts: Facts): Violation[] {
   return [
     ...readers.flatMap(checkPieces),
     ...readers.flatMap((each) =>
-      (told.get(each.id) ?? []).flatMap((input) => checkTold(each, input)),
+      (told.get(each.id) ?? []).flatMap((input) => checkInputAnswer(each, input)),
     ),
     ...readers.flatMap(checkPrinted),
     ...others.flatMap((each) => checkOther(facts, each)),
@@ -254,7 +254,7 @@ function checkPieces({ key, isCommand, pieces, sent }: Reader): Violation[] {
 }
 
 /** Checks the answers to a client. A client sends a piece only when all earlier pieces are acknowledged. */
-function checkTold(reader: Reader, input: InputRecord): Violation[] {
+function checkInputAnswer(reader: Reader, input: InputRecord): Violation[] {
   const { key, ends, recordedBytes, pieces } = reader;
   const { offset, base64, close, answer, refusal, endedAt } = input;
   const name = `the input of ${key} at ${offset}`;

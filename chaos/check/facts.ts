@@ -33,7 +33,7 @@ export function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): M
 export interface ExecutionFacts {
   readonly id: string;
   readonly user: string;
-  /** The wire by which it came. */
+  /** The wire over which it was requested. */
   readonly wire: string;
   readonly sessionId: string;
   readonly workerId: string;

@@ -7,7 +7,7 @@ import { fetchKeyOf, makeCell } from './cells.ts';
 import type { Files } from './files.ts';
 import { type Inputs, inputTextOf, type Piece } from './inputs.ts';
 
-// What a user's actions work with.
+// The parts that the actions of a user need.
 
 export interface Acting {
   readonly name: string;
@@ -23,7 +23,7 @@ export interface Acting {
   readonly contexts: Map<string, string>;
 }
 
-/** What the actions of a door's user work with. */
+/** The parts that the actions of a door's user need. */
 export interface ActingAtDoor<DoorCalls> extends Pick<Acting, 'name' | 'random' | 'cell'> {
   readonly calls: DoorCalls;
 }
@@ -90,7 +90,7 @@ const IN_CONTEXT: readonly { readonly weight: number; readonly act: InContext }[
 
 const contextActs: readonly Act[] = [
   { weight: 20, act: useContext },
-  { weight: 8, act: besideEachOther },
+  { weight: 8, act: atTheSameTime },
   { weight: 4, act: deleteOne },
 ];
 
@@ -100,7 +100,7 @@ async function useContext(user: Acting): Promise<void> {
 }
 
 /** Two cells in a context, two in the default one, and a command: all at the same time. */
-async function besideEachOther(user: Acting): Promise<void> {
+async function atTheSameTime(user: Acting): Promise<void> {
   const { name, calls, cell } = user;
   const contexts = [await contextOf(user), undefined];
   const ran = await Promise.all([
@@ -144,13 +144,13 @@ const PORTS = { first: 20_000, count: 10_000 };
 const commandActs: readonly Act[] = [
   { weight: 12, act: ({ name, calls, cell }) => calls.execute(name, cell('shell')) },
   { weight: 8, act: (user) => submitAndFollow(user, 'shell-stream') },
-  { weight: 8, act: commandsBesideCells },
+  { weight: 8, act: commandsWithCells },
   { weight: 6, act: (user) => submitAndInterrupt(user, 'shell-endless') },
   { weight: 6, act: reachServer },
 ];
 
 /** Runs two commands and a cell at the same time. Their outputs must not mix. */
-async function commandsBesideCells({ name, calls, cell }: Acting): Promise<void> {
+async function commandsWithCells({ name, calls, cell }: Acting): Promise<void> {
   await Promise.all([
     calls.execute(name, cell('shell-stream')),
     calls.execute(name, cell('shell-stream')),
@@ -249,7 +249,7 @@ function piecesOf(bytes: Buffer, random: Random): Piece[] {
 
 // What a user does with cells and files, and the list of all actions.
 
-const FILES_BESIDE_CODE = 4;
+const FILES_DURING_CODE = 4;
 const MIN_BATCH = 3;
 const MAX_BATCH = 6;
 /** This share of a batch's cells is sent twice at the same time. Both calls must get the same execution. */
@@ -258,7 +258,7 @@ const TWICE_SHARE = 0.4;
 export const ACTS: readonly Act[] = [
   { weight: 40, act: ({ name, calls, cell }) => calls.execute(name, cell('counter')) },
   { weight: 20, act: ({ name, files }) => files.act(name) },
-  { weight: 10, act: filesBesideCode },
+  { weight: 10, act: filesDuringCode },
   { weight: 16, act: (user) => runBatch(user, () => 'batch') },
   { weight: 14, act: (user) => submitAndFollow(user, 'stream') },
   { weight: 5, act: (user) => submitAndFollow(user, 'loud') },
@@ -277,9 +277,9 @@ export const ACTS: readonly Act[] = [
 ];
 
 /** Runs a cell that prints for seconds, and changes and reads files meanwhile. */
-async function filesBesideCode({ name, calls, files, cell }: Acting): Promise<void> {
+async function filesDuringCode({ name, calls, files, cell }: Acting): Promise<void> {
   const changeFiles = async () => {
-    for (let count = 0; count < FILES_BESIDE_CODE; count += 1) await files.act(name);
+    for (let count = 0; count < FILES_DURING_CODE; count += 1) await files.act(name);
   };
   await Promise.all([calls.execute(name, cell('stream')), changeFiles()]);
 }

@@ -29,10 +29,10 @@ export interface Calls {
   deleteContext(user: string, contextId: string): Promise<CallRecord>;
 }
 
-/** What a call is to do. */
+/** The operation and the arguments of a call. */
 export type Wish = Omit<CallRecord, keyof Answered<CallAnswer>>;
 
-/** What one attempt sends. Its query's only field is named `done`. */
+/** The request of one attempt. The only field of `query` must be named `done`. */
 export interface Request<Answer> {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;

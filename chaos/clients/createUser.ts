@@ -27,8 +27,9 @@ export interface Client {
   /** Stops the user. Resolves when its last action is done. */
   stop(): Promise<void>;
   /**
-   * Runs a last cell in each kernel, which prints what has run there, and a last command, which prints what commands
-   * have run. A user of GraphQL also lists the files, and stops watching once the end of the last cell has arrived.
+   * Runs a last cell in each kernel, which prints the keys of all cells that have run there, and a last command, which
+   * prints the keys of all commands that have run. A user of GraphQL also lists the files, and stops watching once the
+   * end of the last cell has arrived.
    */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;

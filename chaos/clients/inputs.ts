@@ -3,8 +3,8 @@ import type { CellKind, InputRecord } from '../history.ts';
 import { type ClientDeps, untilAnswered } from './attempts.ts';
 import { attempt } from './calls.ts';
 
-// What clients send as input. It follows from the key of the execution alone, so the checker knows what the code must
-// have read, and for which execution a line was. Each line has a letter of two bytes, which may be cut in two.
+// The input that clients send. It follows from the key of the execution alone, so the checker knows what the code must
+// have read, and which execution a line was for. Each line has a letter of two bytes, which may be cut in two.
 
 export const INPUT_LINES = 12;
 /** The cell reads one of this many lines as a password, which Cellhouse keeps as a secret for a while. */

@@ -32,7 +32,7 @@ interface Heard {
   readonly messages: Map<string, KernelMessage.IMessage>;
 }
 
-/** Sends the request, and resolves when its reply has come. @throws if the connection breaks */
+/** Sends the request, and resolves when its reply has arrived. @throws if the connection breaks */
 async function runCell(
   place: JupyterPlace,
   request: CellRequest,
@@ -158,7 +158,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 const { KernelAPI } = services;
 
-/** What Jupyter calls a kernel is a context, and each call but `createContext` needs one. */
+/** A kernel of Jupyter is a context of Cellhouse. Each call except `createContext` needs one. */
 type JupyterCalls = Pick<Calls, 'execute' | 'restartKernel' | 'createContext' | 'deleteContext'> & {
   /** Interrupts whatever runs in the kernel. */
   interruptKernel(user: string, contextId: string): Promise<CallRecord>;

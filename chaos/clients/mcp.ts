@@ -50,7 +50,10 @@ function createMcpCalls(deps: CallsDeps): McpCalls {
     },
     submit: async (user, cell) => {
       const { answer, ...begun } = await answered(running(cell, 0));
-      return recorded(wishOf(user, 'submit', cell), { ...begun, answer: answer && told(answer) });
+      return recorded(wishOf(user, 'submit', cell), {
+        ...begun,
+        answer: answer && answerIn(answer),
+      });
     },
     interrupt: (user, executionId) =>
       repeated(
@@ -83,28 +86,28 @@ function wishOf(user: string, operation: Wish['operation'], cell?: Cell): Wish {
   };
 }
 
-/** What the tools report about an execution, as far as it matters here. */
-interface Told extends CallAnswer {
+/** The facts about an execution that the tools report and that this client needs. */
+interface Reported extends CallAnswer {
   readonly id: string;
   readonly nextSeq: number;
 }
 
-function running(cell: Cell, wait_seconds: number): ToolCall<Told> {
+function running(cell: Cell, wait_seconds: number): ToolCall<Reported> {
   const timeout_seconds = Math.max(MIN_TIMEOUT_SECONDS, cell.timeoutMs / 1_000);
   const isCommand = cell.language === 'BASH';
   const what = isCommand ? { command: cell.code } : { code: cell.code };
   return {
     tool: isCommand ? 'run_command' : 'execute_code',
     input: { ...what, ...SESSION, timeout_seconds, wait_seconds },
-    answerOf: toldOf,
+    answerOf: reportedOf,
     isRepeatable: false,
   };
 }
 
 /** Asks for more output until the code has ended, each time from the seq at which the last answer ended. */
 async function followed(
-  begun: Answered<Told>,
-  answered: (call: ToolCall<Told>) => Promise<Answered<Told>>,
+  begun: Answered<Reported>,
+  answered: (call: ToolCall<Reported>) => Promise<Answered<Reported>>,
 ): Promise<Answered<CallAnswer>> {
   let last = begun;
   while (last.answer && isUnended(last.answer) && Date.now() - begun.startedAt < FOLLOW_LIMIT_MS) {
@@ -112,16 +115,16 @@ async function followed(
     const next = await answered({
       tool: 'get_execution',
       input: { execution_id: id, after_seq: nextSeq, wait_seconds: WAIT_SECONDS },
-      answerOf: toldOf,
+      answerOf: reportedOf,
       isRepeatable: true,
     });
     last = joined(last, next);
   }
   const { answer, ...ended } = last;
-  return { ...ended, answer: answer && !isUnended(answer) ? told(answer) : null };
+  return { ...ended, answer: answer && !isUnended(answer) ? answerIn(answer) : null };
 }
 
-function joined(last: Answered<Told>, next: Answered<Told>): Answered<Told> {
+function joined(last: Answered<Reported>, next: Answered<Reported>): Answered<Reported> {
   const failures = { ...last.failures };
   for (const [how, count] of Object.entries(next.failures))
     failures[how] = (failures[how] ?? 0) + count;
@@ -137,7 +140,7 @@ function isUnended({ status }: CallAnswer): boolean {
   return status === 'QUEUED' || status === 'RUNNING';
 }
 
-function toldOf(data: Readonly<Record<string, unknown>>): Told {
+function reportedOf(data: Readonly<Record<string, unknown>>): Reported {
   const { execution_id, status, state_lost, exit_code, stdout, result, next_seq } = data;
   return {
     id: String(execution_id),
@@ -150,7 +153,7 @@ function toldOf(data: Readonly<Record<string, unknown>>): Told {
   };
 }
 
-function told({ nextSeq: _, ...answer }: Told): CallAnswer {
+function answerIn({ nextSeq: _, ...answer }: Reported): CallAnswer {
   return answer;
 }
 

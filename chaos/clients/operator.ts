@@ -14,7 +14,7 @@ const PAUSE_MEAN_MS = 1_500;
 /** At most this many quotas differ from their settings, so that most users can do something at any time. */
 const MAX_CHANGED = 6;
 
-/** A quota that is changed, and what it may become. Null: no limit. */
+/** A quota that is changed, and the limits that it may get. Null: no limit. */
 export interface QuotaChoice {
   readonly quota: QuotaName;
   readonly limits: readonly (number | null)[];

@@ -185,7 +185,7 @@ export function watchUser(
   };
 }
 
-// Subscribes to one execution. When the connection breaks, it asks the next gateway for what follows its last seq.
+// Subscribes to one execution. When the connection breaks, it asks the next gateway for the outputs after its last seq.
 
 /** Longer than a call may take, because the followed execution may wait behind others. */
 const FOLLOW_LIMIT_MS = 150_000;

@@ -1,6 +1,4 @@
-/**
- * Faults of what a gateway needs: the engine, PostgreSQL, its connection to PostgreSQL, and room on the workers' disks.
- */
+/** Faults in a gateway's surroundings: the engine, PostgreSQL, the connection to PostgreSQL, and the workers' disks. */
 
 import type { Wire } from '../world/createWire.ts';
 import {

@@ -10,7 +10,10 @@ import {
   type Strike,
 } from './fault.ts';
 
-/** From less to more than the time after which the gateway gives up the worker as unreachable. */
+/**
+ * Up to the time after which the gateway drops a silent connection (6 to 8 s). It gives up the worker as unreachable
+ * only if reconnecting then fails for another 10 s.
+ */
 const PAUSED_MS = [200, 8_000] as const;
 
 type Container = ReturnType<Scene['world']['engine']['docker']['getContainer']>;

@@ -1,4 +1,4 @@
-/** Creates what a run needs, all of it separate from the machine's own: PostgreSQL, an engine, gateways and wires. */
+/** Creates the PostgreSQL, engine, gateways and wires of a run, all of them separate from the machine's own. */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

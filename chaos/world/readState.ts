@@ -64,6 +64,7 @@ async function imagesOfNone({ engine, postgres }: World): Promise<string[]> {
   return built.map(({ Id }) => Id).filter((id) => !owned.has(id));
 }
 
+/** Each gateway counts the calls at all gateways, but may learn a little late of those at the others. */
 async function waitingCalls({ gateways, token }: World): Promise<number> {
   const running = gateways.filter(({ pid }) => pid !== null);
   const counts = running.map(async ({ url }) => {
@@ -76,7 +77,7 @@ async function waitingCalls({ gateways, token }: World): Promise<number> {
     const body = (await response.json()) as { data: { poolStatus: { waitingRequests: number } } };
     return body.data.poolStatus.waitingRequests;
   });
-  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  return Math.max(0, ...(await Promise.all(counts)));
 }
 
 /** The names of the socket folders, as ids with dashes like everywhere else. */

@@ -113,7 +113,7 @@ const STABLE_AFTER_MS = 1_000;
 const NO_EGRESS = 404;
 const FINAL_STATUSES = [NO_EGRESS, 409];
 /** After this many failures in a row, which take some seconds, `onFailing` is called. */
-const TOLD_FAILURES = 8;
+const REPORTED_FAILURES = 8;
 
 interface EgressStreamsDeps {
   readonly address: AgentAddress;
@@ -188,7 +188,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
     fill();
   }
 
-  function tell(why: NotTaken): void {
+  function report(why: NotTaken): void {
     if (isReported) return;
     isReported = true;
     deps.onFailing?.(why);
@@ -197,7 +197,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
   /** All streams that are lost during a pause share that pause. */
   function pauseAfter(why: NotTaken): void {
     const isFinal = why.kind === 'refused' && FINAL_STATUSES.includes(why.status);
-    if (why.kind === 'refused' && why.status === NO_EGRESS) tell(why);
+    if (why.kind === 'refused' && why.status === NO_EGRESS) report(why);
     if (isFinal) close();
     if (isClosed || retry !== null) return;
     if (why.kind === 'lost' && why.parkedMs >= STABLE_AFTER_MS) failures = 0;
@@ -209,7 +209,7 @@ export function openEgressStreams(deps: EgressStreamsDeps): EgressStreams {
       backOffMs(BACK_OFF, failures, deps.random),
     );
     failures += 1;
-    if (failures >= TOLD_FAILURES) tell(why);
+    if (failures >= REPORTED_FAILURES) report(why);
   }
 
   function close(): void {

@@ -1,5 +1,5 @@
 /**
- * One execution as an agent gets it and answers it: the message that requests it, its progress, and its outcome. The
+ * One execution, as it is sent to an agent and reported by the agent: its request, its progress, and its outcome. The
  * progress is a pure fold over the agent's messages.
  *
  * ```
@@ -148,7 +148,7 @@ export interface ExecutionOutcome {
   /** Milliseconds since the epoch. Null if the kernel never began the execution. */
   readonly startedAt: number | null;
   readonly finishedAt: number;
-  /** All that the code produced, including output that was not kept. */
+  /** How many bytes of output the code produced, including output that was not kept. */
   readonly outputBytes: number;
   /** How many bytes the kept outputs count as stored ({@link storedOutputBytes}). */
   readonly storedOutputBytes: number;

@@ -10,7 +10,7 @@ const ENGINE_LIMIT_MS = 30_000;
  * The limit if there may be live sessions. It is shorter: these sessions are served without the engine, and must not
  * wait for an engine that is stuck.
  */
-const ENGINE_LIMIT_BESIDE_SESSIONS_MS = 5_000;
+const ENGINE_LIMIT_WITH_SESSIONS_MS = 5_000;
 
 export interface PoolOfEngine {
   readonly poolId: PoolId;
@@ -46,9 +46,9 @@ export async function poolOfEngine(
     });
     return requirePoolEngine(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
-  const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
+  const engine = await ask(ENGINE_LIMIT_WITH_SESSIONS_MS).catch((error: unknown) => {
     if (isEngineAway(error)) return null;
-    // Any other error, such as a missing permission, does not pass by waiting.
+    // Waiting does not help against any other error, such as a missing permission.
     throw noEngine(address, error);
   });
   return requirePoolEngine(known, engine, address);

@@ -1,6 +1,6 @@
 /**
- * The schema builder, and what all subjects share: scalars, inputs that several subjects use, and lists in pages. Each
- * file beside it defines one subject.
+ * The schema builder, and the parts that subjects share: scalars, inputs that several subjects use, and lists in pages.
+ * Each other file of this folder defines one subject.
  */
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError } from 'graphql';

@@ -1,6 +1,6 @@
 /**
- * Enums of the schema that are strings in the domain, in stored events and at other wires. Each is made from a record
- * whose keys are the domain's type, so the compiler refuses a value without a row.
+ * Enums of the schema that are strings in the domain, in stored events and in other interfaces. Each is made from a
+ * record whose keys are the domain's type, so the compiler refuses a value without a row.
  */
 import type { ContextEndReason } from '../domain/context.ts';
 import type { DomainEvent } from '../domain/events.ts';
@@ -66,7 +66,8 @@ export const WorkerEnd = enumOf<RetireReason | LostReason>(
     idle: 'On purpose: its session was idle.',
     expired: 'On purpose: its session reached the end of its life.',
     shutdown: 'On purpose: the pool was shut down.',
-    recycled: 'On purpose: another worker replaced it before it had a session.',
+    recycled:
+      'On purpose: it was idle, and made way for another worker or was not needed any more.',
     exited: 'A failure: its main process ended.',
     oom: 'A failure: the system killed it for lack of memory.',
     unreachable: 'A failure: its agent did not answer.',

@@ -121,7 +121,7 @@ export interface WorkerFeatures {
    * {@link CLAIM_ASK_MS}. It is then one of the {@link WorkerFeatures.silent} workers. Never throws.
    */
   inTime(worker: Worker): Promise<ReadonlySet<string> | null>;
-  /** The workers that have not answered a claim in the last {@link SILENT_MS}. */
+  /** The workers that failed to answer a claim within the last {@link SILENT_MS}. */
   silent(): WorkerId[];
   /** Whether the worker is known to have this feature. False also if it has not been asked. */
   isKnownToHave(id: WorkerId, feature: string): boolean;

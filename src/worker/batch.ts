@@ -1,7 +1,7 @@
 /**
- * Gathers what has been received from a worker and is not stored yet: the content of the next commit. Adjacent pieces
- * of the same stream are joined, because rows cost more than bytes. Pieces with a piece of the other stream between
- * them are not joined, so the order is kept.
+ * Gathers the facts and output that a worker has sent and that are not stored yet: the content of the next commit.
+ * Adjacent pieces of the same stream are joined, because rows cost more than bytes. Pieces with a piece of the other
+ * stream between them are not joined, so the order is kept.
  */
 import {
   type Context,
@@ -50,14 +50,14 @@ export interface Job {
   stateLost: boolean;
 }
 
-/** What one execution adds to the next commit. */
+/** The part of the next commit that is about one execution. */
 export interface Segment {
   readonly job: Job;
   readonly outputs: { output: Output; readonly at: Date }[];
   /** When it began, with the cell's number or the command's process id if the agent has reported it. */
   start: { readonly at: Date; readonly executionCount?: number; readonly pid?: number } | null;
   end: { readonly at: Date; readonly ending: Ending } | null;
-  /** When an interrupt was requested. Absent: none was. */
+  /** When an interrupt was requested. Absent: no interrupt was requested. */
   interruptedAt?: Date;
 }
 

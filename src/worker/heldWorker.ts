@@ -59,7 +59,7 @@ export interface HeldWorkerDeps {
 
 export type InputSent = Extract<ExecutionEvent, { readonly type: 'InputSent' }>;
 
-/** What is recorded about a worker when this gateway begins to act for it. */
+/** The recorded state of a worker when this gateway begins to act for it. */
 export interface TakenOver {
   readonly workerId: WorkerId;
   readonly address: AgentAddress;
@@ -80,7 +80,7 @@ export interface HeldWorker {
   /** Whether its agent is connected. */
   readonly isOpen: boolean;
   readonly isSuspect: boolean;
-  /** The unfinished cells that were sent to the agent: at most one of each context. */
+  /** The unfinished cells that may be running, at most one of each context. */
   readonly runningCells: readonly ExecutionId[];
   /** Whether the worker has an unfinished execution with this id that is a cell, not a command. */
   hasCell(id: ExecutionId): boolean;
@@ -94,7 +94,7 @@ export interface HeldWorker {
    */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
-  /** Whether it is an open context of the worker. */
+  /** Whether the worker has an open context with this id. */
   hasContext(id: ContextId): boolean;
   /**
    * Carries out the durable operation that `request` asks for: immediately, or as soon as the agent is reachable. A

@@ -220,7 +220,7 @@ function createLane(stored: LaneProgress): Lane {
   };
 }
 
-/** What is recorded when this gateway begins to act for the worker. */
+/** The state from which this gateway begins to act for the worker. */
 export interface LanesStart {
   readonly cursor: Pick<Cursor, 'progress'>;
   /** In the order of acceptance. */

@@ -55,7 +55,7 @@ export interface OperatedWorker {
   readonly isActing: boolean;
   /** Stops holding back the execution's code. Returns whether the code was held back until now. */
   endHoldBack(id: ExecutionId): boolean;
-  /** Ends one of its jobs as CANCELLED; its code is never sent. */
+  /** Ends one of the worker's jobs as CANCELLED. The job's code is never sent. */
   cancel(job: Job): void;
   readonly now: () => Date;
 }

@@ -1,4 +1,4 @@
-/** What a held worker does with each message of its agent. */
+/** Handles the messages of a held worker's agent. */
 import type { ContextCommand, ContextEndReason } from '../domain/context.ts';
 import type { Ending } from '../domain/execution.ts';
 import { isCommand } from '../domain/executionOptions.ts';

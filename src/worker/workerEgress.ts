@@ -14,8 +14,8 @@ export interface EgressServer {
 
 export interface WorkerEgress {
   /**
-   * Begins egress for the worker's session. A second call changes nothing, because what a session may reach is fixed
-   * when it opens.
+   * Begins egress for the worker's session. A second call changes nothing, because the hosts that a session may reach
+   * are fixed when it opens.
    */
   begin(session: Session): void;
   /** Breaks all connections. Idempotent. */

@@ -59,7 +59,7 @@ export interface WorkerContexts {
   nowReady(id: ContextId): void;
   /** The context has ended. This may not be recorded yet. */
   nowEnded(id: ContextId): void;
-  /** Whether the context has not ended. An end that is not recorded yet counts, too. */
+  /** Whether the context is open. A context has ended even if its end is not recorded yet. */
   isOpen(id: ContextId): boolean;
   /**
    * Whether the execution's context is open or the default one. If it is neither, the code must not be sent any more.

@@ -1,8 +1,8 @@
 /**
- * Stores what comes from a worker, one commit after another. The end of an execution is stored immediately. Output is
- * stored after {@link flushDelayMs}, which is very short after a quiet time, or as soon as {@link FLUSH_BYTES} have
- * gathered. While the database is away, the writer keeps the batch, pauses the channel and retries. It never drops
- * anything.
+ * Stores the facts and output that a worker has sent, one commit after another. The end of an execution is stored
+ * immediately. Output is stored after {@link flushDelayMs}, which is very short after a quiet time, or as soon as
+ * {@link FLUSH_BYTES} have gathered. While the database is away, the writer keeps the batch, pauses the channel and
+ * retries. It never drops anything.
  */
 
 import type { Logger } from 'pino';

@@ -254,7 +254,7 @@ const deleteContext = operation({
   answer: z.object({ deleted: z.boolean() }),
 });
 
-/** Usage counters of the whole container since its start, and what its memory and its disks hold now. */
+/** Usage counters of the whole container since its start, and the present use of its memory and its disks. */
 const usage = operation({
   method: 'GET',
   timeoutMs: QUICK_TIMEOUT_MS,

@@ -12,7 +12,7 @@ import type { Hello } from '../frames/messages.ts';
 import { type DeliverableFrame, type Frame, parseFrame } from '../frames/parseFrame.ts';
 import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
 
-// Dials and closes the WebSocket to a worker. Bounds limit what the peer may send and how long closing takes.
+// Dials and closes the WebSocket to a worker, with bounds on what the peer may send and on the time that closing takes.
 
 type CreateConnection = NonNullable<ClientOptions['createConnection']>;
 
@@ -187,7 +187,10 @@ export function createReconnector(deps: {
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Limit of bytes sent but not read by the peer: enough for a few of the largest requests. An agent always reads. */
 const MAX_UNREAD_BYTES = 32 * 1_048_576;
-/** The agent's close code when another gateway connects with an equal or higher epoch (worker-protocol.md). */
+/**
+ * The agent's close code when a new connection, or a call with a higher epoch, supersedes this connection
+ * (worker-protocol.md).
+ */
 const CLOSE_CODE_FENCED = 4409;
 
 interface ConnectionDeps {

@@ -42,7 +42,7 @@ interface Sequence {
    * - an Error: the agent no longer has the message that must come next.
    */
   greet(hello: Hello): 'same-boot' | 'new-boot' | 'ask-again' | KernelProtocolError;
-  /** Whether a message is the next one or was seen before. An Error: it must not come at this point. */
+  /** Whether a message is the next one or was seen before. An Error: another message was expected. */
   place(seq: number | null): 'next' | 'duplicate' | KernelProtocolError;
   /** Records that everything up to `seq` is stored. Returns whether this advances {@link Sequence.acked}. */
   ack(seq: number): boolean;
@@ -104,7 +104,7 @@ function createSequence(cursor: {
 
 /**
  * Takes in a frame, counts it, and hands on its message if it is the next in sequence. Returns whether the frame
- * advanced the channel, or an Error if it must not come at this point.
+ * advanced the channel, or an Error if another frame was expected.
  */
 type Deliver = (frame: DeliverableFrame) => boolean | Error;
 
@@ -180,7 +180,8 @@ export interface KernelChannel {
   /** Sends the request now. If the channel is not open, returns false and sends nothing. Then wait for `onOpen`. */
   execute(request: ExecuteMessage): boolean;
   /**
-   * Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored.
+   * Acknowledges that everything up to `seq` is stored. May be called in any state. A seq that was acknowledged before,
+   * or that has not arrived yet, is ignored.
    */
   ack(seq: number): void;
   /** Stops reading the socket, so that the agent has to keep its messages. At most 64 KiB still arrive. */

@@ -29,7 +29,7 @@ import {
   requestFiles,
 } from './transfer.ts';
 
-/** The parameters of a file request. A missing one takes the agent's default. */
+/** The parameters of a file request. For a missing one, the agent uses its default. */
 type Parameters = Readonly<
   Record<string, string | number | boolean | Uint8Array | null | undefined>
 >;

@@ -6,8 +6,8 @@ import type { Output } from '../../domain/output.ts';
 /**
  * Most values (objects, arrays, numbers, texts; not keys) in one frame. Without this limit, 16 MiB of `{},{},...` hold
  * five million values: they take 0.3 GB as objects, and block the event loop for a second or more. 500,000 values take
- * 65 MB and 0.2 s at worst, and are enough for a chart of 250,000 points. The agent refuses outputs with more
- * (docs/internals/worker-protocol.md, "Bounds").
+ * 65 MB and 0.2 s at worst, and are enough for a chart of 250,000 points. The agent refuses outputs with more than
+ * 400,000 (docs/internals/worker-protocol.md, "Bounds").
  */
 const MAX_JSON_VALUES = 500_000;
 
@@ -142,8 +142,8 @@ function valuesBytes(values: Readonly<Record<string, unknown>>): number {
 }
 
 /**
- * How many bytes each output, and each value nested in it, counts in addition to its content. This is about what a row
- * in the database or an object in memory takes.
+ * How many bytes are counted for each output, and for each value nested in it, in addition to its content. A row in the
+ * database or an object in memory takes about as many.
  */
 export const BYTES_PER_ITEM = 64;
 
@@ -161,7 +161,7 @@ function itemsOf(output: Output | ExpressionResult): number {
   return nestedValues(output.data) + nestedValues(output.metadata);
 }
 
-/** Counts values nested in lists and objects. The text of a MIME type itself does not count. */
+/** Counts values nested in lists and objects. The value of a MIME type itself does not count. */
 function nestedValues(values: Readonly<Record<string, unknown>>): number {
   return Object.values(values).reduce<number>((sum, value) => sum + countWithin(value), 0);
 }

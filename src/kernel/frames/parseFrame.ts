@@ -317,7 +317,7 @@ function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | 
   return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
 }
 
-/** Reports a malformed request, too, because the code waits. If `password` is not a boolean, it counts as true. */
+/** Keeps a malformed request, too, because the code waits for an answer. `password` counts as true if not a boolean. */
 function readInputRequest({ prompt, password }: JsonObject): InputRequest {
   return {
     kind: 'input',
@@ -335,7 +335,7 @@ export type Frame =
 /** Every frame that may arrive on an open connection. */
 export type DeliverableFrame = Exclude<Frame, { type: 'hello' }>;
 
-/** Longest id accepted as a parent. Ours have 36 characters, Jupyter's about 70. A longer id matches no request. */
+/** Longest id accepted, of a request, a context or a boot. Ours have 36 characters, Jupyter's about 70. */
 const MAX_ID_CHARS = 256;
 
 /** The name of a signal, or `SIG` and its number. */

@@ -109,7 +109,10 @@ async function requestWorker(
   return (await requested).states.at(-1) as Worker;
 }
 
-/** Creates the container of a requested worker. @throws the engine's error; no container is left then */
+/**
+ * Creates the container of a requested worker.
+ * @throws the engine's error; the container is then removed, at the latest by the next sweep
+ */
 async function startWorker(deps: MakeWorkerDeps, worker: Worker): Promise<Worker> {
   const workerId = worker.id;
   const { containerId, location } = await deps.runtime.create({
@@ -214,8 +217,8 @@ export interface WorkerMaker {
    */
   request(environment: ServingEnvironment | null, instead: Worker | null): Promise<Worker | null>;
   /**
-   * Aborting the signal ends only the wait: the next start of a gateway continues with the worker. @throws the error of
-   * the failed step
+   * Starts a requested worker and awaits it. Aborting the signal ends only the wait: the next start of a gateway
+   * continues with the worker. @throws the error of the failed step
    */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
   /** Continues with a started worker whose maker is gone. A worker that cannot be brought up is recorded as lost. */

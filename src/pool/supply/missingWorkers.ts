@@ -72,18 +72,18 @@ const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
 /**
- * How long room is left for a user who waits at another gateway and whose turn it is. That gateway takes the room
- * within milliseconds, unless the gateway is slow or has just stopped.
+ * If the user whose turn it is waits at another gateway, room is left for that user for this long. The other gateway
+ * takes the room within milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
-/** How many idle workers that serve nobody are ended in one check. The next check ends more. */
-const MAX_RETIRED_A_LOOK = 8;
+/** How many idle workers of each environment that serves nobody are ended in one check. The next check ends more. */
+const MAX_RETIRED_PER_ENVIRONMENT = 8;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface MissingWorkersDeps extends SupplyStateDeps {
   /** The number of CPUs of the machine. */
   readonly cpus: number;
-  /** Idle workers of these environments, the longest idle first, at most `limit`. */
+  /** Idle workers of each of these environments: at most `limit` of each, the longest idle first. */
   readonly idleOf: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
   /**
    * @param instead an idle worker that ends to make room. The result is null if the pool is full by now, or if
@@ -249,7 +249,7 @@ async function retireUseless(
   { useless }: KnownSupply,
 ): Promise<void> {
   if (useless.length === 0) return;
-  const idle = await idleOf(useless, MAX_RETIRED_A_LOOK);
+  const idle = await idleOf(useless, MAX_RETIRED_PER_ENVIRONMENT);
   await Promise.all(idle.map((worker) => retireIdle(worker)));
 }
 

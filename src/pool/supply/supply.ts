@@ -38,7 +38,7 @@ interface SupplyDeps
     'minIdleWorkers' | 'minIdleEnvironmentWorkers' | 'maxTotalWorkers' | 'tenantWeights'
   >;
   readonly environments: ServingEnvironments;
-  /** Idle workers of each environment that can be claimed now, best first, at most `limit` of each. */
+  /** Idle workers of each environment that can be claimed now, best first: `limit` of each if it has them, or more. */
   readonly candidates: (ids: readonly (EnvironmentId | null)[], limit: number) => Promise<Worker[]>;
   /** Publishes the requests that wait at this gateway, and knows those that wait at other gateways. */
   readonly waiting: Pick<WaitingRequests, 'set' | 'tellNow' | 'elsewhere' | 'served'>;

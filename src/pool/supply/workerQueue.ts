@@ -96,20 +96,20 @@ export function poolExhausted(
  */
 const LAST_CHANCE_MS = 2_000;
 /**
- * How long an idle worker is left for a user who waits at another gateway and whose turn it is. That gateway takes the
- * worker within milliseconds, unless the gateway is slow or has just stopped.
+ * If the user whose turn it is waits at another gateway, an idle worker is left for that user for this long. The other
+ * gateway takes the worker within milliseconds, unless it is slow or has just stopped.
  */
 const FAIR_YIELD_MS = 200;
 /**
  * At most this many waiting users are reported to other gateways. That is enough, because fewer workers become idle at
  * the same time.
  */
-const MAX_PLACES_TOLD = 128;
+const MAX_REPORTED_PLACES = 128;
 
 interface WorkerQueueDeps {
   /**
-   * Idle workers that can be claimed now, at most as many of each environment as are wanted. An environment that serves
-   * no sessions any more is absent.
+   * Idle workers that can be claimed now: as many of each environment as are wanted if it has them, or more. An
+   * environment that serves no sessions any more is absent.
    */
   readonly candidates: (wanted: ReadonlyMap<string | null, number>) => Promise<IdleWorkers>;
   /** The users who wait at other gateways, as far as known. */
@@ -300,7 +300,7 @@ function callsOf(waiters: readonly Waiter[]): Map<string, number> {
 function firstTurns(users: readonly Waiter[], weights: Shares['weights']): WaitingPlace[] {
   const turns = [...fairOrder(users, { busy: new Map(), weights })];
   return turns
-    .slice(0, MAX_PLACES_TOLD)
+    .slice(0, MAX_REPORTED_PLACES)
     .map(({ tenant, user, since, environment }) => ({ tenant, user, since, environment }));
 }
 

@@ -103,7 +103,7 @@ async function readEvents(watch: Watch): Promise<void> {
   for await (const chunk of stream) {
     const lines = (rest + String(chunk)).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') tell(watch, line);
+    for (const line of lines) if (line.trim() !== '') report(watch, line);
   }
 }
 
@@ -113,7 +113,7 @@ interface EngineEvent {
 }
 
 /** Throws on an invalid line, so that the stream is opened again: the watch must not end silently. */
-function tell(watch: Watch, line: string): void {
+function report(watch: Watch, line: string): void {
   const { time, Actor } = JSON.parse(line) as EngineEvent;
   if (typeof time === 'number') watch.since = time;
   if (typeof Actor?.ID !== 'string') return;

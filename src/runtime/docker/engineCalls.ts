@@ -75,12 +75,12 @@ interface EngineInfo {
   readonly CpuCfsQuota: boolean;
 }
 
-/** An engine, and what only an operator asks about it. */
+/** An engine, with the facts that only operators need. */
 export interface DescribedEngine extends Engine {
   readonly version: string;
   /** The folder of its images and containers, on its own machine. */
   readonly dataRoot: string;
-  /** What it cannot limit of containers, because its Linux cannot: `memory`, `processes`, `CPU time`. */
+  /** The resources of containers that it cannot limit, because its Linux cannot: `memory`, `processes`, `CPU time`. */
   readonly unlimited: readonly string[];
 }
 
