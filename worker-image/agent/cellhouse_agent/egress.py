@@ -73,7 +73,7 @@ class Egress:
         self._join_waiting()
 
     def close_streams(self) -> None:
-        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get its own."""
+        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get new streams."""
         for stream in [*self._parked]:
             self._drop_parked(stream)
         for link in [*self._links]:
@@ -259,7 +259,7 @@ class _Direction:
 # Only code in this worker can reach the listener: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
-# These hosts are never proxied: they are servers that code itself has started.
+# These hosts are never proxied: on them run only servers that code itself has started.
 NEVER_OUT = "localhost,127.0.0.1,::1"
 
 

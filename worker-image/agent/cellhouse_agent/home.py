@@ -138,7 +138,7 @@ class HomeWatch:
             self._renewal = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         self._is_closed = True
         if self._renewal:
             self._renewal.cancel()
@@ -292,7 +292,7 @@ class HomeSigns:
         return self._descriptor is not None and queued_bytes(self._descriptor) > 0
 
     def set(self, descriptor: int | None) -> None:
-        """Look at this from now on, and close it when it is replaced."""
+        """Look at this descriptor from now on, and close it when another replaces it."""
         close_descriptor(self._descriptor)
         self._descriptor = descriptor
 
@@ -304,8 +304,8 @@ COUNTS = (CGROUP_ROOT / "pids" / "pids.current", CGROUP_ROOT / "pids.current")
 class OtherCode:
     """Knows whether processes of earlier code still run when new code begins.
 
-    Looking at all processes takes a tenth of a millisecond, so it is left out while their number stays the same. A
-    process that appears just when a thread of a library ends is missed, until their number changes again.
+    Looking at all processes takes a tenth of a millisecond, so it is left out while the number of processes and threads
+    stays the same. A process that appears just when a thread of a library ends is missed until that number changes.
     """
 
     def __init__(self, counts: tuple[Path, ...] = COUNTS) -> None:

@@ -121,7 +121,7 @@ class HomeChanges:
         self._check_watches(tree)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching, and forget the last look."""
         self._forget()
         if self._inotify:
             self._inotify.close()

@@ -335,7 +335,7 @@ class Watches:
         self._folders[folder.watch] = folder
 
     def end(self, folder: Folder) -> None:
-        """Watch a folder no more."""
+        """Stop watching a folder."""
         if folder.watch is not None and self._folders.get(folder.watch) is folder:
             del self._folders[folder.watch]
             if self._inotify:

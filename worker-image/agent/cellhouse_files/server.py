@@ -30,7 +30,7 @@ from cellhouse_files.watchers import Watchers
 from cellhouse_files.writing import Parts, Writing
 
 MAX_PACKET_BYTES = 131_072
-# An answer that is longer comes as a file in memory.
+# An answer that may be longer comes as a file in memory.
 MAX_DESCRIPTORS = 1
 # How long an operation waits for the process at the other end of its pipe.
 SILENCE_SECONDS = 60.0

@@ -32,7 +32,7 @@ class Streams(Protocol):
         """All its processes have ended: read what they have written."""
 
     def close(self) -> None:
-        """Read and write no more. May be called twice."""
+        """Stop reading and writing. May be called twice."""
 
 
 class Pipes:
@@ -116,7 +116,7 @@ class InputWriter:
         self._buffer.watch(self._write)
 
     def close(self) -> None:
-        """Write no more. May be called twice."""
+        """Stop writing. May be called twice."""
         self._has_ended = True
         self._buffer.drop()
         if self._descriptor >= 0:
@@ -247,10 +247,10 @@ class OutputReader:
             self._held = b""
 
     def _tell(self) -> None:
-        """Hook: hand on what was gathered."""
+        """Hook: pass on the output that was gathered."""
 
     def close(self) -> None:
-        """Read no more. A process that still writes gets SIGPIPE or EPIPE."""
+        """Stop reading. A process that still writes gets SIGPIPE or EPIPE."""
         if self._reading >= 0:
             self._loop.remove_reader(self._reading)
             os.close(self._reading)

@@ -67,8 +67,8 @@ class CellRun:
             keeper.is_restart_asked,
         )
         # Wakes `finish` for an execution that is not short.
-        attention_in = min(SHORT_SECONDS, request.timeout_ms / 1000)
-        self._attention = loop.call_later(attention_in, keeper.changed.set)
+        wake_in = min(SHORT_SECONDS, request.timeout_ms / 1000)
+        self._wake_timer = loop.call_later(wake_in, keeper.changed.set)
 
     @property
     def msg_id(self) -> str:
@@ -116,7 +116,7 @@ class CellRun:
         """Find out how it ended, and write that, now or after a scan for what it has changed."""
         is_other_kernel = self._keeper.generation != self._accepted_at
         ending = end_execution(self._running, verdict, is_other_kernel, self._keeper.tell_replaced)
-        self._attention.cancel()
+        self._wake_timer.cancel()
         self.leaves_code = self._execution.leaves_code and not verdict.restart_reason
         home, changes = self._parts.home, self._changes
         if not home or not changes:

@@ -88,7 +88,7 @@ class Contexts:
         return opened.kernel.generation
 
     async def restart(self, context_id: str) -> int:
-        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext and NoKernel."""
         return await self.opened(context_id).restart()
 
     def opened(self, context_id: str) -> Lane:

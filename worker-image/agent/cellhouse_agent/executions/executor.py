@@ -181,7 +181,7 @@ class Executor:
         self.commands.set_variables(variables)
 
     async def restart(self, context_id: str | None = None) -> int:
-        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext and NoKernel."""
         if context_id is not None:
             return await self.contexts.restart(context_id)
         return await self._default.restart()

@@ -27,7 +27,7 @@ class Taken(NamedTuple):
 
     # The execution runs or is queued, and takes input.
     is_known: bool
-    # How many bytes have been taken so far, by all parts.
+    # How many bytes have been taken so far, from all parts.
     accepted: int
     # Nothing more is taken.
     is_closed: bool

@@ -185,7 +185,7 @@ def _texts(value: Json) -> list[str]:
 
 
 def _first(texts: list[str]) -> list[str]:
-    """The first ones that fit."""
+    """The first texts that fit."""
     kept: list[str] = []
     room = MAX_ANSWER_BYTES
     for text in texts[:MAX_ANSWER_ITEMS]:

@@ -1,4 +1,4 @@
-"""A connection of tornado's that this handler has taken over, to move bytes without copying them through tornado.
+"""A connection that a handler has taken over from tornado, so that bytes need not be copied through tornado.
 
 Each transfer is alone on its connection. Back-pressure: the next bytes are read only when the last ones are written.
 """

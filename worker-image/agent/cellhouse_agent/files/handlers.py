@@ -103,7 +103,7 @@ class UnwatchHandler(FilesHandler):
     """POST /files/watch/end."""
 
     async def post(self) -> None:
-        """Watch a folder no more."""
+        """Stop watching a folder."""
         await self.tell("end_watcher", {"watcher": self.query.identifier("watcher")})
 
 

@@ -188,10 +188,10 @@ def refusal_of(error: BaseException | None) -> tuple[int, JsonObject] | None:
 
 
 def detached_socket(handler: RequestHandler) -> socket.socket:
-    """Take the handler's connection away from tornado, to move bytes without copying them through it.
+    """Take the handler's connection away from tornado, so that bytes need not be copied through tornado.
 
-    The caller owns it. It does not block. Raises OSError if no descriptor is left. Then tornado still has the
-    connection, and answers.
+    The caller owns the socket, which does not block. Raises OSError if no descriptor is left. Then tornado still has
+    the connection, and answers.
     """
     connection = handler.request.connection
     assert isinstance(connection, HTTP1Connection)

@@ -267,7 +267,7 @@ def _read_variables(body: JsonObject) -> dict[str, str]:
 
 
 async def set_variables(services: Services, variables: dict[str, str]) -> JsonObject:
-    """Give these to the kernel before the next code, and to every kernel after it.
+    """Set these variables in every kernel before its next code, in later kernels, and in commands.
 
     Without any variable, nothing changes. A gateway sends such a request to learn whether the agent knows the
     operation. Meanwhile, another gateway may have opened the session of this worker, with variables that must stay.

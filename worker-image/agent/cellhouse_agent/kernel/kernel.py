@@ -202,7 +202,7 @@ class Kernel:
             self._link.when_sent(then)
 
     def interrupt(self) -> None:
-        """SIGINT to the kernel."""
+        """Send SIGINT to the kernel."""
         if self._process:
             self._process.interrupt()
 
@@ -221,7 +221,7 @@ OF_LANGUAGE = (
 
 
 def kernel_facts(content: JsonObject) -> JsonObject:
-    """What a kernel says of itself when it starts, before any user code runs in it. What is missing becomes empty.
+    """What a kernel says of itself when it starts, before any user code runs in it. A missing fact becomes empty text.
 
     `content` is that of its `kernel_info_reply`.
     """

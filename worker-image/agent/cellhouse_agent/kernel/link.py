@@ -275,7 +275,7 @@ class Assembler:
 
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
-# Types whose content is not read: it only repeats the code of a cell.
+# Types whose content is not read: only the arrival of such a message counts.
 UNREAD_TYPES = frozenset({"execute_input"})
 # The longest type and parent id that are accepted; ours are far shorter.
 MAX_NAME_BYTES = 1_024

@@ -155,7 +155,7 @@ CHILD_TIMEOUT_SECONDS = 30.0
 class KernelPipes:
     """The descriptors that a kernel and its reaper start with: its end of the link, a pipe, and the reaper's socket.
 
-    It holds the agent's ends, too. Raises OSError when they cannot be made.
+    It holds the agent's ends, too. Raises OSError when a descriptor cannot be made.
 
     A kernel begins when it has read a first packet, and ends if its link closes without one. So a kernel whose start
     failed half way never runs, and need not be found.

@@ -97,7 +97,7 @@ class Reaper:
             pass
 
     def close(self) -> None:
-        """Listen to it no more. It ends by itself when nothing is left below it."""
+        """Stop listening to it. It ends by itself when nothing is left below it."""
         if self._control.fileno() >= 0:
             self._loop.remove_reader(self._control)
             self._control.close()

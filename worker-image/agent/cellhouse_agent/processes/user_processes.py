@@ -41,9 +41,7 @@ class _Status(NamedTuple):
 
 
 def _status(pid: int) -> _Status:
-    """
-    Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
-    """
+    """Read /proc/<pid>/status. The owner of /proc/<pid> is no proof: a process can make it root (PR_SET_DUMPABLE)."""
     status = {}
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:

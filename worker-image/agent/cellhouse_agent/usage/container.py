@@ -209,7 +209,7 @@ class CounterFile:
         return os.pread(self._fd, MAX_COUNTER_BYTES, 0).decode("ascii", "replace")
 
     def close(self) -> None:
-        """Read it no more. May be called again."""
+        """Close the file. May be called again."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1

@@ -43,7 +43,7 @@ class PeakSampler:
         self._trees.sampling.add(self)
 
     def unwatch(self) -> None:
-        """End it. May be called again."""
+        """Stop sampling. May be called again."""
         self._trees.sampling.remove(self)
 
     def sample(self, take: TakeSnapshot) -> None:
@@ -164,7 +164,7 @@ class TreeMeter:
         return use.memory_bytes
 
     def close(self) -> None:
-        """Measure no more: the tree has ended. May be called again."""
+        """Stop measuring: the tree has ended. May be called again."""
         if not self._is_closed:
             self._is_closed = True
             self._trees.end()

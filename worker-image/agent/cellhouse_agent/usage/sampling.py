@@ -1,6 +1,6 @@
 """The process trees of a worker, those of its kernels and those of its commands, and the samples of what they use.
 
-Linux' own peaks cover the whole life of a process, not one execution. So what runs is sampled periodically.
+Linux's own peaks cover the whole life of a process, not one execution. So running trees are sampled periodically.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _told(events: list[Event], options: WatchOptions) -> Turns[list[str]]:
 
 
 def end_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Watch a folder no more."""
+    """Stop watching a folder."""
     yield from ()
     state.watchers.end(fields["watcher"])
     return Answer({})

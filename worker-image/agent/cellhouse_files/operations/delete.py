@@ -15,7 +15,7 @@ from cellhouse_files.writing import precondition_field
 
 # More than a worker's disks hold. If code keeps making files meanwhile, the call fails at this limit.
 MAX_DELETIONS = 1_000_000
-# Each level costs the memory of its names.
+# Each level costs the memory of its name and its status.
 MAX_LEVELS = 8_192
 REMOVALS_PER_TURN = 500
 

@@ -88,7 +88,7 @@ class ChartFormatter(ClassFormatter):
 
 
 def _is_a(module: str, name: str, obj: object) -> bool:
-    """Whether it is of this class. If the module has not been imported, there is no such object."""
+    """Whether an object is of this class. If the module has not been imported, there is no such object."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(obj, kind)
 
