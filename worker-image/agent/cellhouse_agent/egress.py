@@ -20,8 +20,8 @@ from cellhouse_agent.log import log_event
 
 # The first byte of a stream that was taken. All bytes after it are between the code and the gateway.
 TAKEN = b"\x01"
-# The most streams, parked and taken together. They need twice as many descriptors, a fraction of those that the agent
-# may have. The gateway has a limit of its own, which is not higher.
+# The most streams, parked and taken together. They need twice as many descriptors, half of those that the agent may
+# have. The gateway has a limit of its own, which is not higher.
 MAX_STREAMS = 256
 # Connections wait for milliseconds if code connects faster than the gateway dials, and for seconds while a gateway is
 # replaced.

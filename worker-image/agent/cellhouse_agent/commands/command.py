@@ -162,7 +162,7 @@ class Command:
         return cpu_ms, used.max_rss_bytes if is_larger else None
 
     def _begun(self) -> PastUse | None:
-        """What its process had used when it began the code; None if a signal had ended it before."""
+        """What its process had used of the machine when it began the code; None if a signal ended it before that."""
         content = self._content()
         if begun := content.get("begun"):
             return PastUse(**begun)

@@ -177,7 +177,7 @@ class CommandRun:
             exit_watch.cancel()
 
     async def _files(self, changes: HomeChanges | None) -> JsonObject | None:
-        """What has changed in the home meanwhile; None if the home is not watched."""
+        """The changes in the home meanwhile; None if the home is not watched."""
         home = self._parts.home
         if not home or not changes:
             return None
@@ -204,7 +204,7 @@ class CommandRun:
 
 
 class Limits:
-    """What ends a command early: its time limit, or somebody who interrupts it.
+    """Ends a command early: at its time limit, or when somebody interrupts it.
 
     The limits apply from its turn on, even while its process is being made.
     """

@@ -1,6 +1,6 @@
 """One cell's run in the kernel of its lane: from the sending of its code to its last frame.
 
-States: running -> ended (the outcome is known) -> scanning (for what it changed in the home, if need be) -> written.
+States: running -> ended (the outcome is known) -> scanning (for its changes in the home, if need be) -> written.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class CellRun:
         self._keeper.changed.set()
 
     def _end(self, verdict: Verdict) -> None:
-        """Find out how it ended, and write that, now or after a scan for what it has changed."""
+        """Find out how it ended, and write that, now or after a scan for its changes in the home."""
         is_other_kernel = self._keeper.generation != self._accepted_at
         ending = end_execution(self._running, verdict, is_other_kernel, self._keeper.tell_replaced)
         self._wake_timer.cancel()
@@ -144,14 +144,14 @@ class CellRun:
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an execution, except for what it changed in the home."""
+    """The end of an execution, except for its changes in the home."""
 
     execution: Execution
     verdict: Verdict
     report: JsonObject
 
     def write(self, files: JsonObject | None) -> None:
-        """Write the last frames; `files` is what it changed, None if the home is not watched."""
+        """Write the last frames; `files` has its changes in the home, None if the home is not watched."""
         report = self.report if files is None else {**self.report, "files": files}
         self.execution.write_end(self.verdict.reply, report)
 

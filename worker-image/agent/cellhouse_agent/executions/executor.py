@@ -57,7 +57,7 @@ class QueueFull(Exception):
 
 
 class Interrupted(NamedTuple):
-    """What an interrupt found."""
+    """The answer to an interrupt."""
 
     # The request was running or queued.
     interrupted: bool
@@ -104,7 +104,7 @@ class Executor:
 
     @property
     def kernel_facts(self) -> JsonObject:
-        """What the first kernel of this worker reported about itself, before any user code ran."""
+        """The facts that the first kernel of this worker reported about itself, before any user code ran."""
         return self._kernel_facts
 
     @property

@@ -23,7 +23,7 @@ class InputPart(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What has become of a part."""
+    """The answer to a part."""
 
     # The execution runs or is queued, and takes input.
     is_known: bool
@@ -51,7 +51,7 @@ class Inputs:
         return self._open.get(msg_id)
 
     def end(self, msg_id: str) -> None:
-        """This execution has ended: forget what it has not read."""
+        """This execution has ended: forget its unread input."""
         if buffer := self._open.pop(msg_id, None):
             buffer.drop()
 

@@ -89,7 +89,7 @@ class Supervision:
 
     @property
     def needs_look(self) -> bool:
-        """Whether `run` must now act on what the kernel said."""
+        """Whether `run` must now act on the kernel's last message."""
         execution = self.execution
         has_begun = self._awaits_start and execution.started_at is not None
         return has_begun or execution.is_done or self._is_interrupt_due

@@ -1,7 +1,7 @@
 """Frames to the gateway: Jupyter messages, which are kept until a gateway has stored them.
 
-Frames are joined from bytes, so that what all messages of an execution share is encoded once. Parts that are inserted
-without JSON encoding need no escapes: they are constants, dates or hexadecimal.
+Frames are joined from bytes, so that the parent header that all messages of an execution share is encoded once. Parts
+that are inserted without JSON encoding need no escapes: they are constants, dates or hexadecimal.
 """
 
 from __future__ import annotations

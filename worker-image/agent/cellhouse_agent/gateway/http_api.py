@@ -34,7 +34,7 @@ class ApiHandler(RequestHandler):
         self.finish(body)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Turn what was raised into an answer."""
+        """Turn the exception that was raised into an answer."""
         refusal = refusal_of(kwargs.get("exc_info", (None, None, None))[1])
         if refusal:
             status, body = refusal

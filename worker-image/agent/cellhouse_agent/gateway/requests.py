@@ -1,4 +1,4 @@
-"""What gateways ask for: requests and frames, and the checks of their fields."""
+"""The requests and frames of gateways, and the checks of their fields."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def _environment_and_directory(metadata: JsonObject) -> tuple[dict[str, str], st
     return environment, directory_of(metadata.get("working_directory"))
 
 
-# Far more than the gateway's settings allow.
+# More than the gateway's settings allow.
 MAX_VARIABLES = 10_000
 MAX_TOTAL_BYTES = 131_072
 

@@ -112,12 +112,12 @@ class KernelLink:
         self._tell_sent()
 
     def drain_rest(self) -> None:
-        """Read what is left after the kernel and all its children have ended."""
+        """Read the packets that are left after the kernel and all its children have ended."""
         while not self._has_ended and not self._is_closed and self._read_packet():
             pass
 
     def close(self) -> None:
-        """Close the socket; no message is handed on afterwards."""
+        """Close the socket; no message is passed on afterwards."""
         if self._is_closed:
             return
         self._is_closed = True

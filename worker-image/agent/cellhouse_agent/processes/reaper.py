@@ -78,12 +78,12 @@ class Reaper:
         await asyncio.shield(self._exit)
 
     def kill_tree(self) -> None:
-        """Kill all that is below it, now."""
+        """Kill all processes below it, now."""
         if not self.has_ended:
             kill_tree(self.pid, self.start)
 
     async def end_tree(self) -> None:
-        """Kill all that is below it, and return when nothing is left or it is lost. Raises UnkillableProcesses."""
+        """Kill all processes below it, and return when none is left or it is lost. Raises UnkillableProcesses."""
         if not self.has_ended:
             await end_processes(self.look_below, lambda: self.has_ended, self._wait_ended)
 

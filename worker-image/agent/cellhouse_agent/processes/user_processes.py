@@ -1,4 +1,4 @@
-"""Finds what runs as the kernel's user, and ends strays: what is left of a tree whose reaper is lost."""
+"""Finds the processes of the kernel's user, and ends strays: the processes of a tree whose reaper is lost."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class _Strays(NamedTuple):
 
     # The processes that have only each other, init and the lost reaper above them, with their starts.
     strays: dict[int, int]
-    # Whether it is unknown what is above some processes, because a parent has ended during the look.
+    # Whether the parents of some processes are unknown, because one of them has ended during the look.
     is_vague: bool
 
 

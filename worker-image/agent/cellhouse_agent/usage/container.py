@@ -268,14 +268,14 @@ FOLDERS = ("/home/user", "/tmp", "/dev/shm")
 
 @dataclass(frozen=True)
 class DiskUse:
-    """What user code can fill: bytes of all disks together."""
+    """How full the disks are that user code can fill: bytes of all of them together."""
 
     used_bytes: int
     limit_bytes: int
 
 
 def disk_use(folders: Sequence[str] = FOLDERS) -> DiskUse:
-    """What the disks hold now. Folders on one disk, as outside a worker, count once; missing folders do not count."""
+    """How full the disks are. Folders on one disk, as outside a worker, count once; missing folders do not count."""
     seen: set[int] = set()
     used, limit = 0, 0
     for folder in folders:

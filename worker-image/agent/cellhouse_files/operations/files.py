@@ -88,7 +88,7 @@ def _copy_old(path: bytes, descriptor: int) -> Turns[None]:
 
 
 def copy_bytes(source: int, target: int) -> Turns[None]:
-    """Copy what a file holds; raises OSError."""
+    """Copy the content of a file; raises OSError."""
     offset = 0
     while copied := os.sendfile(target, source, offset, COPY_BYTES):
         offset += copied

@@ -1,4 +1,4 @@
-"""What a sandbox shows in addition: E2B's MIME types, JSON for lists, and pictures.
+"""The formats that a sandbox shows in addition: E2B's MIME types, JSON for lists, and pictures.
 
 `e2b/data` is for a table of pandas, and `e2b/chart` for a figure of matplotlib. A formatter that cannot show an object
 returns None, without an error. The object is then shown as in any other kernel.
@@ -58,7 +58,7 @@ class ClassFormatter(BaseFormatter):
             return None
 
     def show(self, obj: Any) -> Any:
-        """What is shown of an object of the class. May raise."""
+        """The data that is shown for an object of the class. May raise."""
         raise NotImplementedError
 
 
