@@ -148,7 +148,7 @@ class Outbox:
         return self._lock
 
     def start(self) -> None:
-        """Start the late thread, which sends everything that has waited for FLUSH_SECONDS. A forked child sends line by line."""
+        """Start the late thread, which sends waiting items after FLUSH_SECONDS. A forked child sends line by line."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
         self._late.start()
 
