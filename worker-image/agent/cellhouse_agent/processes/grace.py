@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.1
 # The longest punctual interval between two looks, in steps. The agent sleeps in between, so a longer interval means
 # that the agent itself had to wait for a CPU. Under gVisor that is the only sign: there a kernel seems to run while its
 # sandbox waits for the host. At most this much of an interval counts. If the kernel wants a CPU, an interval
-# twice as long counts only half of this limit, and an interval three times as long only a third.
+# twice as long counts for only half of this limit, and an interval three times as long for only a third.
 PUNCTUAL_SHARE = 1.2
 # The grace time ends after this many times its length, whatever the kernel waits for. A kernel that gets a tenth of a
 # CPU still has its whole grace time; a session that gets less is of no use to anybody.

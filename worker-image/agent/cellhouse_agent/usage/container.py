@@ -268,7 +268,7 @@ FOLDERS = ("/home/user", "/tmp", "/dev/shm")
 
 @dataclass(frozen=True)
 class DiskUse:
-    """How full the disks are that user code can fill: bytes of all of them together."""
+    """The use of all disks that user code can fill, together."""
 
     used_bytes: int
     limit_bytes: int

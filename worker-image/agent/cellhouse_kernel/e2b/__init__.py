@@ -1,4 +1,4 @@
-"""The formats that only a kernel in a sandbox of E2B shows: charts, tables, JSON and pictures.
+"""The formats that a kernel in a sandbox of E2B shows in addition: charts, tables, JSON and pictures.
 
 A session with the variable SANDBOX_VARIABLE is a sandbox. A session's variables come over the link once for each
 kernel, before the session's first code. In any other session, a kernel only looks for the variable then, and its cells
