@@ -2,7 +2,8 @@
 
 Time limits hold even without a gateway: `executions/supervision.py` enforces them.
 
-Exit codes (worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 if no kernel starts.
+Exit codes (worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 after a failure that
+the log names, for example if no kernel starts.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Config:
 
 
 def read_config(environment: Mapping[str, str]) -> Config:
-    """Read all settings; raises ConfigError that lists every problem at once."""
+    """Read all settings; raises a ConfigError that lists every problem at once."""
     problems: list[str] = []
 
     def number(name: str, default: int) -> int:

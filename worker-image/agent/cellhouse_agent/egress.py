@@ -20,8 +20,8 @@ from cellhouse_agent.log import log_event
 
 # The first byte of a stream that was taken. All bytes after it are between the code and the gateway.
 TAKEN = b"\x01"
-# The most streams, parked and taken together. They need twice as many descriptors, a fraction of those that the agent
-# may have. The gateway has a limit of its own, which is not higher.
+# The most streams, parked and taken together. They need twice as many descriptors, half of those that the agent may
+# have. The gateway has a limit of its own, which is not higher.
 MAX_STREAMS = 256
 # Connections wait for milliseconds if code connects faster than the gateway dials, and for seconds while a gateway is
 # replaced.
@@ -73,7 +73,7 @@ class Egress:
         self._join_waiting()
 
     def close_streams(self) -> None:
-        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get its own."""
+        """Another gateway holds the worker: close its predecessor's streams. Waiting connections get new streams."""
         for stream in [*self._parked]:
             self._drop_parked(stream)
         for link in [*self._links]:
@@ -259,7 +259,7 @@ class _Direction:
 # Only code in this worker can reach the listener: the worker has no interface but its own loopback.
 LISTEN_HOST, LISTEN_PORT = "127.0.0.1", 3128
 PROXY_URL = f"http://{LISTEN_HOST}:{LISTEN_PORT}"
-# These hosts are never proxied: they are servers that code itself has started.
+# These hosts are never proxied: on them run only servers that code itself has started.
 NEVER_OUT = "localhost,127.0.0.1,::1"
 
 

@@ -1,8 +1,8 @@
-"""Reports what an execution changed in the home. The helper compares the files, and is asked as seldom as possible.
+"""Reports the changes of an execution in the home. The helper compares the files, and is asked as seldom as possible.
 
 The agent sees in the helper's inotify whether there may be changes at all, without asking the helper. So code that
-changes nothing costs two system calls. The scan after one execution also serves as the scan before the next one.
-Changes that the API made in between are left out.
+changes nothing costs three system calls: two look at inotify's queue, and one reads the number of processes. The scan
+after one execution also serves as the scan before the next one. Changes that the API made in between are left out.
 
 Executions may run at the same time. Nobody knows which of them made a change, so each reports all changes, as shared.
 
@@ -83,7 +83,7 @@ class HomeWatch:
         return changes
 
     def end(self, changes: HomeChanges, has_other_code: bool) -> JsonObject | None:
-        """What the execution changed; None if `scan` must find out.
+        """The changes of the execution; None if `scan` must find them.
 
         `has_other_code`: threads or tasks of earlier code ran in its kernel.
         """
@@ -99,7 +99,7 @@ class HomeWatch:
         return changes.report()
 
     async def scan(self, changes: HomeChanges) -> JsonObject:
-        """What the execution changed, found by a new scan. Executions that end together share a scan. Never raises."""
+        """The execution's changes, found by a new scan. Executions that end together share a scan. Never raises."""
         begun = self._scans
         async with self._question:
             if changes.reason is None and self._scans == begun:
@@ -109,7 +109,7 @@ class HomeWatch:
         return changes.report()
 
     def lose(self, changes: HomeChanges) -> JsonObject:
-        """What the execution changed is unknown: its kernel is being killed, and may change more until it is dead."""
+        """The execution's changes are unknown: its kernel is being killed, and may change more until it is dead."""
         changes.lose("kernel_replaced")
         self._open.discard(changes)
         self._has_lost = True
@@ -138,7 +138,7 @@ class HomeWatch:
             self._renewal = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         self._is_closed = True
         if self._renewal:
             self._renewal.cancel()
@@ -158,7 +158,7 @@ class HomeWatch:
             changes.lose(reason)
 
     async def _tell_changes(self) -> None:
-        """Scan, and add to every open HomeChanges what has changed since the last scan. Never raises."""
+        """Scan, and add the changes since the last scan to every open HomeChanges. Never raises."""
         self._scans += 1
         self._scanned_at_api_change = self._helper.changes
         try:
@@ -222,13 +222,13 @@ TOGETHER: dict[tuple[Json, Json], str | None] = {
 
 
 class HomeChanges:
-    """What one execution changes in the home, put together from all scans that are made while it runs.
+    """The changes of one execution in the home, put together from all scans that are made while it runs.
 
-    While it is open, until the report, it gets what every scan finds.
+    While it is open, until the report, it gets the changes that every scan finds.
     """
 
     def __init__(self, reason: str | None, is_shared: bool, api_changes: int) -> None:
-        # Why it is unknown what has changed; None if it is known.
+        # Why the changes are unknown; None if they are known.
         self.reason = reason
         # Whether others may have made some of the changes.
         self.is_shared = is_shared
@@ -237,11 +237,11 @@ class HomeChanges:
         self._changes: list[JsonObject] = []
 
     def lose(self, reason: str) -> None:
-        """From now on, it is unknown what has changed. The first reason is kept."""
+        """From now on, the changes are unknown. The first reason is kept."""
         self.reason = self.reason or reason
 
     def add(self, changes: list[JsonObject] | None, reason: str | None) -> None:
-        """Add what a scan found, or why it could not tell."""
+        """Add the changes that a scan found, or the reason why they are unknown."""
         if changes is None:
             self.lose(reason or "")
         elif not self._changes:
@@ -292,7 +292,7 @@ class HomeSigns:
         return self._descriptor is not None and queued_bytes(self._descriptor) > 0
 
     def set(self, descriptor: int | None) -> None:
-        """Look at this from now on, and close it when it is replaced."""
+        """Look at this descriptor from now on, and close it when another replaces it."""
         close_descriptor(self._descriptor)
         self._descriptor = descriptor
 
@@ -304,8 +304,8 @@ COUNTS = (CGROUP_ROOT / "pids" / "pids.current", CGROUP_ROOT / "pids.current")
 class OtherCode:
     """Knows whether processes of earlier code still run when new code begins.
 
-    Looking at all processes takes a tenth of a millisecond, so it is left out while their number stays the same. A
-    process that appears just when a thread of a library ends is missed, until their number changes again.
+    Looking at all processes takes a tenth of a millisecond, so it is left out while the number of processes and threads
+    stays the same. A process that appears just when a thread of a library ends is missed until that number changes.
     """
 
     def __init__(self, counts: tuple[Path, ...] = COUNTS) -> None:

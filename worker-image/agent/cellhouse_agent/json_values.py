@@ -31,7 +31,7 @@ _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 def load_object(data: bytes | memoryview | str) -> JsonObject:
-    """Parse a JSON object; raises MalformedMessage for all else (also NaN, too deep, too many digits or values)."""
+    """Parse a JSON object; raises MalformedMessage for anything else, such as NaN, deep nesting or too many values."""
     try:
         text = data if isinstance(data, str) else str(data, "utf-8", "surrogatepass")
         if holds_more_than(MAX_JSON_VALUES, text):
@@ -56,7 +56,7 @@ def dump(value: JsonObject) -> bytes:
 
 
 def dump_ascii(value: JsonObject) -> bytes:
-    """Write JSON of our own, with escapes for all that is not ASCII, so that lone surrogates get through."""
+    """Write JSON of our own, with escapes for everything that is not ASCII, so that lone surrogates get through."""
     return _ASCII_ENCODER.encode(value).encode()
 
 

@@ -11,7 +11,7 @@ import time
 MAX_MESSAGE_CHARACTERS = 200
 
 _dropped_lines = 0
-# The rest of a line of which a part was written. A pipe takes up to 4,096 bytes (PIPE_BUF) as a whole, but may cut
+# The rest of a line that was written only in part. A pipe takes up to 4,096 bytes (PIPE_BUF) as a whole, but may cut
 # longer lines.
 _rest = b""
 

@@ -1,4 +1,4 @@
-"""What the handlers of requests need."""
+"""The parts of the agent that the handlers of requests need."""
 
 from __future__ import annotations
 

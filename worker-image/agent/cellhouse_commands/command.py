@@ -63,7 +63,7 @@ def make_order(content: Content) -> int:
     """A new file with this order. Raises OSError."""
     order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
+        # Under gVisor, user code may open a file that a process of another user has open, if the file's mode allows it.
         os.fchmod(order, 0)
         write_order(order, content)
     except BaseException:
@@ -178,7 +178,7 @@ def _execute(content: dict[str, object]) -> None:
 
 
 def _own_use() -> dict[str, float]:
-    """What this process has used already, which the system will count as the program's."""
+    """The CPU time and memory that this process has used already. The system will count them as the program's."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "cpu_ms": 1000 * (used.ru_utime + used.ru_stime),
@@ -188,7 +188,7 @@ def _own_use() -> dict[str, float]:
 
 @contextmanager
 def _step(name: str) -> Iterator[None]:
-    """Say in the order what could not be done, and raise _Failed."""
+    """If this step fails, say so in the order, and raise _Failed."""
     try:
         yield
     except (OSError, ValueError) as error:

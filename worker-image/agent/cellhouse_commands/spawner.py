@@ -59,7 +59,7 @@ def run_spawner() -> None:
 
 
 class Descriptors(NamedTuple):
-    """What comes with a packet."""
+    """The descriptors that come with a packet."""
 
     orders: int
     control: int

@@ -61,7 +61,7 @@ def entry_of(path: bytes, status: os.stat_result, target: bytes | None = None) -
 
 
 def end_of_link(path: bytes) -> Facts | None:
-    """What a link leads to in the end, with its path from the root. None: nothing, or nothing that the user may see."""
+    """The final target of a link, with its path from the root. None: there is none, or the user may not see it."""
     try:
         fd = open_path(path, os.O_PATH)
     except (OSError, Refused):

@@ -98,7 +98,7 @@ class HomeChanges:
             self._check_watches(tree)
 
     def absorb(self, paths: Iterable[bytes], cpu_ms: float = RENEW_CPU_MS) -> None:
-        """Note what is at these paths (relative to the home), so that no look reports it: the API has just changed it.
+        """Note the entries at these paths (relative to the home), so that no look reports them: the API changed them.
 
         Other changes are still found by the next look. Never raises: if it takes too much, there is no last look.
         """
@@ -121,7 +121,7 @@ class HomeChanges:
         self._check_watches(tree)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching, and forget the last look."""
         self._forget()
         if self._inotify:
             self._inotify.close()
@@ -137,7 +137,7 @@ class HomeChanges:
                 self._inotify = None
 
     def _forget(self) -> None:
-        """Forget the last look. The watches stay, so that the descriptor still tells of changes."""
+        """Forget the last look. The watches stay, so that the descriptor still shows changes."""
         self._tree = None
         self._dirty.clear()
         self._has_lost_events = False
@@ -171,7 +171,7 @@ class HomeChanges:
 
 
 def _differences(recorded: Iterable[tuple[Folder, str, FileState | None]]) -> list[Change]:
-    """What differs from the record, as one change for each path.
+    """The differences from the record, as one change for each path.
 
     A path occurs twice in `recorded` if its folder was replaced by another of the same name.
     """

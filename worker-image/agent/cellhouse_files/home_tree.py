@@ -1,7 +1,7 @@
 """The folders of the home and the files in them, as they were at the last scan.
 
-A HomeTree scans folders: all that is in them, or some names. It notes what it finds in a TreeIndex, which knows what
-has changed since the scan before. It watches each folder that it has scanned (Watches). A ScanBudget bounds a scan,
+A HomeTree scans folders: all their entries, or some names. It notes the entries in a TreeIndex, which knows the changes
+since the scan before. It watches each folder that it has scanned (Watches). A ScanBudget bounds a scan,
 whatever code has put into the home. Names are text as Python has it: bytes that are not UTF-8 are lone surrogates.
 """
 
@@ -28,7 +28,7 @@ OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O
 
 
 class HomeTree:
-    """Scans one folder and what is in it, except `parts`: the names of files that the API is writing."""
+    """Scans one folder and everything in it, except `parts`: the names of files that the API is writing."""
 
     def __init__(self, home: bytes, parts: Container[bytes], inotify: Inotify | None) -> None:
         self._home = home
@@ -46,7 +46,7 @@ class HomeTree:
             os.close(fd)
 
     def scan_names(self, folder: Folder, names: Iterable[str], budget: ScanBudget) -> None:
-        """Scan these entries of a folder, and what is in those that are new folders. Raises TooMuch or OSError."""
+        """Scan these entries of a folder, and everything in those that are new folders. Raises TooMuch or OSError."""
         if not folder.is_attached:
             return
         fd = self._open(folder)
@@ -84,7 +84,7 @@ class HomeTree:
             self.index.forget(folder, name, budget)
 
     def _scan_file(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
-        """Scan what was a file in the listing; false if it is gone."""
+        """Scan an entry that was a file in the listing; false if it is gone."""
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:
@@ -182,11 +182,11 @@ class TreeIndex:
         self.entries = 0
 
     def record(self) -> None:
-        """Record what is changed from now on."""
+        """Record the changes from now on."""
         self._before = {}
 
     def recorded(self) -> Iterator[tuple[Folder, str, FileState | None]]:
-        """What each changed file was before (None: nothing), by folder and name; ends the recording."""
+        """The earlier state of each changed file (None: it was missing), by folder and name; ends the recording."""
         before, self._before = self._before or {}, None
         for (folder, name), was in before.items():
             yield folder, name, was
@@ -209,7 +209,7 @@ class TreeIndex:
         return folder
 
     def set_file(self, folder: Folder, name: str, state: FileState | None) -> None:
-        """Note what file has this name now; None: no file has it."""
+        """Note the state of the file that has this name now; None: no file has it."""
         was = folder.files.get(name)
         if was == state:
             return
@@ -258,7 +258,7 @@ class FileState(NamedTuple):
 
 
 class Folder:
-    """A folder that was scanned, and what it held then."""
+    """A folder that was scanned, and its entries at that time."""
 
     __slots__ = ("parent", "name", "inode", "watch", "files", "folders", "is_attached")
 
@@ -266,7 +266,7 @@ class Folder:
         self.parent = parent
         self.name = name
         self.inode = inode
-        # None if nothing tells of its changes: it could not be read, or there is no inotify.
+        # None if nothing reports its changes: it could not be read, or there is no inotify.
         self.watch: int | None = None
         self.files: dict[str, FileState] = {}
         self.folders: dict[str, Folder] = {}
@@ -298,7 +298,7 @@ def state_of(status: os.stat_result) -> FileState:
 
 
 class Watches:
-    """The watches of folders, each with the folder that it tells of. Without inotify, nothing is watched."""
+    """The watches of folders, each with its folder. Without inotify, nothing is watched."""
 
     def __init__(self, inotify: Inotify | None) -> None:
         self._inotify = inotify
@@ -335,7 +335,7 @@ class Watches:
         self._folders[folder.watch] = folder
 
     def end(self, folder: Folder) -> None:
-        """Watch a folder no more."""
+        """Stop watching a folder."""
         if folder.watch is not None and self._folders.get(folder.watch) is folder:
             del self._folders[folder.watch]
             if self._inotify:

@@ -1,4 +1,4 @@
-"""Linux's inotify: tells that something in a watched folder has changed. gVisor has it, too."""
+"""Linux's inotify, which reports changes in watched folders. gVisor has it, too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x40, 0x80, 0x100, 0x200
 IN_Q_OVERFLOW, IN_IGNORED = 0x4000, 0x8000
 IN_ONLYDIR, IN_EXCL_UNLINK = 0x1000000, 0x4000000
 
-# Whatever can change the metadata of an entry. Closing a file that was open for writing is the only sign of what was
-# written through a memory map.
+# All events that can change the metadata of an entry. Closing a file that was open for writing is the only sign of
+# writes through a memory map.
 CHANGES = IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE
 CHANGES |= IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
 WATCH_MASK = CHANGES | IN_ONLYDIR | IN_EXCL_UNLINK

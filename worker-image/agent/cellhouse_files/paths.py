@@ -1,4 +1,4 @@
-"""Paths: what the caller may name, and how a path is opened. All paths are bytes, for a name need not be UTF-8.
+"""Paths: which paths the caller may name, and how a path is opened. All paths are bytes, for a name need not be UTF-8.
 
 Linux resolves a path with the user's rights, so a link leads only to where the user may go. /proc is the exception:
 what it shows depends on the process that looks, so the helper would show itself. So /proc is refused, like /sys.

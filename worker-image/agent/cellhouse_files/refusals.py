@@ -1,4 +1,4 @@
-"""What an operation answers when it cannot be done: a code of docs/internals/worker-protocol.md, "Files"."""
+"""The answer of an operation that cannot be done: a code of docs/internals/worker-protocol.md, "Files"."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ class Refused(Exception):
 
 
 def refusal_of(error: OSError) -> Refused:
-    """What a system call's error means to the caller."""
+    """The refusal that a system call's error means to the caller."""
     number = error.errno or 0
     return Refused(CODES.get(number, "internal"), os.strerror(number))

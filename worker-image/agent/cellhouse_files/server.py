@@ -30,7 +30,7 @@ from cellhouse_files.watchers import Watchers
 from cellhouse_files.writing import Parts, Writing
 
 MAX_PACKET_BYTES = 131_072
-# An answer that is longer comes as a file in memory.
+# An answer that may be longer comes as a file in memory.
 MAX_DESCRIPTORS = 1
 # How long an operation waits for the process at the other end of its pipe.
 SILENCE_SECONDS = 60.0
@@ -46,7 +46,7 @@ type Operation = Callable[[State, Fields, int | None], Turns[Answer]]
 
 
 class Answer:
-    """What an operation gives: fields, and a descriptor that is closed once it is sent."""
+    """The answer of an operation: fields, and a descriptor that is closed once it is sent."""
 
     def __init__(self, fields: Fields, descriptor: int | None = None) -> None:
         self.fields = fields
@@ -158,7 +158,7 @@ def _refusal(number: int, refused: Refused) -> Fields:
 
 
 class State:
-    """What the helper keeps between orders: the last look at the home, the files being written, and watchers.
+    """The state that the helper keeps between orders: the last look at the home, the files being written, and watchers.
 
     Each writing that was begun is kept until it is finished or given up.
     """
@@ -188,7 +188,7 @@ class State:
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:
-        """Note that an operation may change what is at this place. In this context, its folder may be closed."""
+        """Note that an operation may change the entry at this place. Within this context, the folder may be closed."""
         path = path_of(place)
         try:
             yield

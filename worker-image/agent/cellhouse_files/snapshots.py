@@ -1,6 +1,6 @@
-"""Snapshots of a watched folder, and what has happened between two of them.
+"""Snapshots of a watched folder, and the events between two of them.
 
-A snapshot is the metadata of the folder and of all that is in it, at one moment.
+A snapshot is the metadata of the folder and of everything in it, at one moment.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MAX_WATCHED_PATH_BYTES = 1_048_576
 EFFORT_PER_TURN = 1_000
 EFFORT_OF_FOLDER = 10
 TOO_MANY = "too_many_watched"
-# A folder that changes while it is read is read again, since what is renamed meanwhile may be seen under neither name.
+# A folder that changes while it is read is read again, since an entry renamed meanwhile may be seen under neither name.
 # A folder that changes all the time is taken as it was read last.
 MAX_READINGS = 3
 READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # The watched folder itself.
 ROOT = b""
-# What happens to an entry.
+# The kinds of events.
 CREATE, WRITE, REMOVE, RENAME, CHMOD = "create", "write", "remove", "rename", "chmod"
 
 
@@ -103,7 +103,7 @@ class FolderScan:
         """Look at everything; raises OSError or Refused.
 
         If a folder below cannot be read, its entries are taken from `before`: the user may not read it, or it was
-        removed or renamed meanwhile. The next look tells of that.
+        removed or renamed meanwhile. The next look reports that.
         """
         yield from self._scan(ROOT)
         while self._pending:
@@ -132,7 +132,7 @@ class FolderScan:
                 raise
 
     def _read(self, fd: int, folder: bytes) -> Turns[bool]:
-        """Add what is in a folder. False if it has changed meanwhile."""
+        """Add the entries of a folder. False if it has changed meanwhile."""
         status = os.fstat(fd)
         self._found[folder] = node_of(status)
         if self._has_had_its_turn(EFFORT_OF_FOLDER):
@@ -245,7 +245,7 @@ class _Moves:
 
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before = before
-        # What is gone from its path, and what is new at its path.
+        # The entries that are gone from their paths, and those that are new at their paths.
         self.left = {p: n for p, n in before.items() if not n.is_same_thing(after.get(p))}
         self.arrived = {p: n for p, n in after.items() if not n.is_same_thing(before.get(p))}
         self.origins: dict[bytes, bytes] = {}
@@ -258,7 +258,7 @@ class _Moves:
         by_identity: dict[tuple[int, ...], list[bytes]] = {}
         for path, node in sorted(self.left.items(), reverse=True):
             by_identity.setdefault(_identity(node), []).append(path)
-        # A folder comes before what is in it.
+        # A folder comes before its entries.
         for path, node in sorted(self.arrived.items()):
             if self._has_moved_along(path, node):
                 continue
@@ -290,8 +290,8 @@ def differences(before: Snapshot, after: Snapshot) -> list[Event]:
 
     A file or folder that has another name now is a RENAME of the old name and a CREATE of the new one, as inotify has
     it. A file is known by its inode, its time and its size, since a new file may get the inode of one that is gone. A
-    folder is known by its inode alone, since its time and its size change with what is in it. What is in a renamed
-    folder has moved with it, which is no event.
+    folder is known by its inode alone, since its time and its size change with its entries. The entries of a renamed
+    folder have moved with it, which is no event.
 
     The events of entries that are gone come first, each entry before its folder. Then those of present entries follow,
     each folder before its entries.
@@ -336,7 +336,7 @@ def _presences(moves: _Moves, before: Snapshot, after: Snapshot) -> list[Event]:
 
 
 def _changes(path: bytes, was: Node | None, node: Node) -> list[Event]:
-    """What has happened to an entry that was there before."""
+    """The events of an entry that was there before."""
     if was is None:
         return []
     is_written = node.is_file and (was.size, was.mtime_ns) != (node.size, node.mtime_ns)
@@ -350,7 +350,7 @@ def _changes_of_mode(path: bytes, was: Node, node: Node) -> list[Event]:
 
 
 def _identity(node: Node) -> tuple[int, ...]:
-    """What stays the same when an entry gets another name."""
+    """The metadata that stays the same when an entry gets another name."""
     if node.is_folder:
         return node.kind, node.device, node.inode
     return node.kind, node.device, node.inode, node.mtime_ns, node.size

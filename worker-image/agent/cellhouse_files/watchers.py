@@ -1,4 +1,4 @@
-"""Watchers of folders: each tells what has changed in its folder since it was asked last.
+"""Watchers of folders: each reports the changes in its folder since it was asked last.
 
 A watcher looks only when it is asked, so a watcher that nobody asks costs no time. An entry that appears and vanishes
 between two looks is not reported.
@@ -59,9 +59,9 @@ class Watcher:
         self.use()
 
     def look(self) -> Turns[None]:
-        """Find out what has happened, unless there are events from before; raises OSError or Refused.
+        """Find the new events, unless there are events from before; raises OSError or Refused.
 
-        Several callers may ask at once. What a look has seen is dropped if a look that began later has ended before it,
+        Several callers may ask at once. The result of a look is dropped if a look that began later has ended before it,
         or if another look has meanwhile left events that nobody has fetched.
         """
         self.use()

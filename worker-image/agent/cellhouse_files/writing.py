@@ -197,7 +197,7 @@ class Parts:
 def make_memory() -> int:
     """The descriptor of the memory for the notes. Unused slots take no memory."""
     memory = os.memfd_create("parts")
-    # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
+    # Under gVisor, user code may open a file that a process of another user has open, if the file's mode allows it.
     os.fchmod(memory, 0)
     os.truncate(memory, MEMORY_BYTES)
     return memory

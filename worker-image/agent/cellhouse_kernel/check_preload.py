@@ -81,7 +81,7 @@ def _check(name: str) -> str | None:
 
 
 def _run_forked(name: str, report: int) -> NoReturn:
-    """Say in the report what is wrong with the module. Never return to the caller's code, whatever happens."""
+    """Write into the report what is wrong with the module. Never return to the caller's code, whatever happens."""
     code = 1
     try:
         os.setsid()
@@ -136,7 +136,7 @@ def _threads() -> list[str]:
 
 
 def _descriptors() -> set[str]:
-    """What this process has open, each with its number."""
+    """The files that this process has open, each with its descriptor number."""
     return {
         f"{number} ({os.readlink(f'/proc/self/fd/{number}')})"
         for number in os.listdir("/proc/self/fd")

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
-# Even with the longest traceback beside it, and every character escaped (6 bytes), a message stays under the 16 MiB
-# that the agent accepts, and below what the gateway keeps (parseFrame.ts).
+# Even with the longest traceback, and every character escaped (6 bytes), a message stays under the 16 MiB
+# that the agent accepts, and below the gateway's limits (parseFrame.ts).
 MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.
@@ -46,7 +46,7 @@ def text_of(value: Any) -> str:
 
 
 class Cutter:
-    """Cuts texts, and counts in `dropped_bytes` what it took away."""
+    """Cuts texts, and counts the bytes that it cut in `dropped_bytes`."""
 
     def __init__(self) -> None:
         self.dropped_bytes = 0

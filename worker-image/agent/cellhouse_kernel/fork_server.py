@@ -6,7 +6,7 @@ socket. Each packet is one JSON object:
 
     from the agent:        {"fork": {}} with three descriptors  for the kernel's standard input, for its output, and
                                                                 for its reaper's socket to the agent
-    from the fork server:  {"ready": {"not_preloaded": ""}}     everything is imported, but for what this line says
+    from the fork server:  {"ready": {"not_preloaded": ""}}     everything is imported, except what this line names
                            {"forked": {"reaper": 12}}           the kernel's reaper exists, and reports the rest
                            {"failed": {"errno": 11}}            the reaper could not be made
 

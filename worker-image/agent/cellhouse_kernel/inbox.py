@@ -28,7 +28,7 @@ _poll, _READABLE = select.poll, select.POLLIN
 
 
 class _Content(NamedTuple):
-    """What an inbox holds. It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
+    """An inbox's content. It is replaced as a whole, so an interrupt leaves either the old content or the new one."""
 
     # The number of the last packet in it.
     number: int
@@ -38,7 +38,7 @@ class _Content(NamedTuple):
 
 
 class Inbox:
-    """What has come over the link and was not taken out."""
+    """The messages that have come over the link and were not taken out."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link

@@ -1,4 +1,4 @@
-"""Lists what the build of an environment has installed, as JSON. Runs once, at the end of the build.
+"""Lists the packages that the build of an environment has installed, as JSON. Runs once, at the end of the build.
 
     python3 -m cellhouse_kernel.installed FILE
 

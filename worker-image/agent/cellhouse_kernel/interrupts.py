@@ -1,4 +1,4 @@
-"""What SIGINT does, at each stage of a request.
+"""The effect of SIGINT at each stage of a request.
 
     between requests    SIGINT stops a leftover of an earlier cell, if the leftover is computing
     a request has come  SIGINT is noted, and hits the cell as soon as its code begins. If it hit IPython's preparation
@@ -38,7 +38,7 @@ def _runs_user_code(frame: FrameType | None) -> bool:
 
 
 class Interrupts:
-    """The handlers of SIGINT, one for each stage. `own_task` returns the kernel's task, if that is what runs now."""
+    """The handlers of SIGINT, one for each stage. `own_task` returns the kernel's task, if that task runs now."""
 
     def __init__(self, own_task: Callable[[], asyncio.Task[Any] | None]) -> None:
         self._own_task = own_task

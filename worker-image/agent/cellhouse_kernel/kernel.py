@@ -79,7 +79,7 @@ class CellKernel(IPythonKernel):
         allow_stdin: bool = False,
         **options: Any,
     ) -> dict[str, Any]:
-        """Run a cell; returns its reply. Raises what ipykernel raises."""
+        """Run a cell; returns its reply. Raises the exceptions that ipykernel raises."""
         if self._awaits(code):
             return dict(
                 await super().do_execute(
@@ -297,8 +297,8 @@ class Kernel(LinkKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # This callback cleans up what link.py does not use. An interrupt that hits it would be lost: Python ignores
-        # what a callback of the garbage collector raises.
+        # This callback cleans up objects that link.py does not use. An interrupt that hits it would be lost: Python
+        # ignores exceptions in callbacks of the garbage collector.
         gc.callbacks.remove(self._clean_thread_parent_frames)
         # Help that was asked for (`len?`) is output like any other.
         shell: Any = self.shell
@@ -366,13 +366,13 @@ class Kernel(LinkKernel):
     def _ask(self, name: str, prompt: str, is_password: bool) -> str:
         if not self.input_requests.is_possible:
             raise StdinNotImplementedError(f"{name}() was called, and nobody can answer here")
-        # What was printed comes before the question.
+        # Text that was printed before comes before the question.
         self._stdout.flush()
         return self.input_requests.ask(prompt, is_password)
 
 
 def bounded(reply: dict[str, Any]) -> dict[str, Any]:
-    """Cut what an exception may have made too long."""
+    """Cut the parts that an exception may have made too long."""
     if "evalue" in reply:
         reply["evalue"] = reply["evalue"][:MAX_EVALUE_CHARACTERS]
     if sum(map(len, reply.get("traceback", []))) > MAX_TRACEBACK_CHARACTERS:

@@ -37,7 +37,7 @@ _known = threading.local()
 
 
 class Channel:
-    """In place of a ZeroMQ socket: `shell` for replies, `iopub` for all else."""
+    """In place of a ZeroMQ socket: `shell` for replies, `iopub` for everything else."""
 
     def __init__(self, outbox: Outbox, name: bytes) -> None:
         self.outbox = outbox

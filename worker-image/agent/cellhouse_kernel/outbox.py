@@ -22,7 +22,7 @@ from jupyter_client.jsonutil import json_clean, json_default
 
 from cellhouse_kernel.packets import pack_parts, packets
 
-# How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
+# How long text may wait for further text. Long enough to gather a loop's prints into one message, short enough that a
 # person sees no delay.
 FLUSH_SECONDS = 0.005
 # How many whole lines are sent immediately. They arrive whatever the code does next: crash, fill the memory, or hold
@@ -138,7 +138,7 @@ class Outbox:
         self._is_sending = False
         self._batch: list[Item] | None = None
         self._position: Position = (0, 0)
-        # What is being sent, the number of its first packet, and the position after it.
+        # The bytes that are being sent, the number of their first packet, and the position after them.
         self._messages: tuple[bytes, int, Position] | None = None
         self._sent_number = 0
 
@@ -148,7 +148,7 @@ class Outbox:
         return self._lock
 
     def start(self) -> None:
-        """Start the late thread, which sends what nothing else sends in time. A forked child sends line by line."""
+        """Start the late thread, which sends waiting items after FLUSH_SECONDS. A forked child sends line by line."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
         self._late.start()
 
@@ -178,7 +178,7 @@ class Outbox:
         return True
 
     def add_message(self, message: bytes, can_wait: bool = False) -> None:
-        """Send a message after all that was added before it: now or, if it can wait, soon, with what follows."""
+        """Send a message after everything added before it: now or, if it can wait, soon, with later messages."""
         with self._lock:
             self._pending.append(message)
             if can_wait and self._late:
@@ -230,7 +230,7 @@ class Outbox:
             os.timerfd_settime(self._timer, initial=0)
 
     def _next_batch(self) -> list[Item]:
-        """Take what waits, or what was left over when an exception came in between."""
+        """Take the items that wait, or those that were left over when an exception came in between."""
         if self._batch is None:
             self._messages = None
             self._position = (0, 0)

@@ -1,12 +1,12 @@
-"""Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory.
+"""Imports the modules that kernels use, before the first kernel: so a forked kernel has them, and shares their memory.
 
 The image names the libraries that most code imports (LIBRARIES_FILE), and an environment may name further modules
 (PRELOAD_FILE). All must follow the rules for KERNEL_MODULES. check_preload.py checks that when the environment is
 built, but it cannot check whether a module reads what user code can write. So the modules of an environment are
 imported only before there is any user code (fork_server.py).
 
-A kernel that is executed, not forked, imports only what it needs itself, and its code imports the rest. Either way,
-ipykernel is imported within `prepare_imports`, and a kernel calls `prepare_environment` when it starts.
+A kernel that is executed, not forked, imports only the modules that it needs itself, and its code imports the rest.
+Either way, ipykernel is imported within `prepare_imports`, and a kernel calls `prepare_environment` when it starts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# What a kernel itself is made of. A module must not be preloaded if it starts a thread or keeps a file open when it is
+# The modules of a kernel itself. A module must not be preloaded if it starts a thread or keeps a file open when it is
 # imported, because a fork copies neither well. It must not be preloaded either if it reads from where user code can
 # write, because it would do so with the fork server's privileges.
 KERNEL_MODULES = (
@@ -48,7 +48,7 @@ UNUSED_MODULES = ("debugpy", "jedi")
 
 
 def preload(further: Iterable[str]) -> list[str]:
-    """Import what every kernel finds, then `further`; arrange memory so that kernels share as much as possible.
+    """Import the modules of every kernel, then `further`; arrange memory so that kernels share as much as possible.
 
     Returns a line for each of the `further` modules that failed. A kernel works without them: its code can import them.
     """

@@ -68,7 +68,7 @@ class QuickTransformerManager(TransformerManager):
     def transform_cell(self, cell: str) -> str:
         """Return the cell as Python. Raises any error of a transformer that the user has added.
 
-        The result does not depend on the shell's state. What does, such as automagic, is left to IPython's prefilter.
+        The result does not depend on the shell's state. IPython's prefilter makes changes that do, like automagic.
         """
         if SPECIAL.search(cell) or self._usual != self._steps() or not has_plain_indents(cell):
             return str(super().transform_cell(cell))
@@ -199,7 +199,7 @@ class QuickShell(ZMQInteractiveShell):
         self.configurables.append(self.display_formatter)
 
     def begin_cell(self, raw_cell: str) -> None:
-        """Until this cell runs, remember what `transform_cell` and `should_run_async` return for it.
+        """Until this cell runs, remember the results of `transform_cell` and `should_run_async` for it.
 
         IPython calls each of them more than once.
         """

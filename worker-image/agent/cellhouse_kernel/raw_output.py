@@ -1,4 +1,4 @@
-"""Reads what C code and child processes write to descriptors 1 and 2, without Python's streams.
+"""Reads the output that C code and child processes write to descriptors 1 and 2, without Python's streams.
 
 Each execution has pipes of its own behind these descriptors, so that the output of a leftover process is never taken
 for output of the running execution. (If no process or thread was made, no leftover can have the pipes, and the next
@@ -56,7 +56,7 @@ class RawOutput:
         self._births: Births | None = None
 
     def start(self, takers: dict[int, TakeText], lock: threading.RLock) -> None:
-        """Pass on what is written to these descriptors, each to its taker.
+        """Pass on the output on these descriptors, that of each to its taker.
 
         `lock` is the lock that the takers hold. It is held from a read until the text is passed on, so that nothing
         else comes in between. With a second lock, a signal handler that prints while its thread holds the first could
@@ -96,7 +96,7 @@ class RawOutput:
         return bool(self._ready and self._ready.poll(0, 1))
 
     def take(self) -> None:
-        """Pass on what was written until now. Called before each write to Python's streams, so it must be quick."""
+        """Pass on the output until now. Called before each write to Python's streams, so it must be quick."""
         ready = self._ready
         if ready:
             with self._lock:
@@ -133,7 +133,7 @@ class RawOutput:
                     self._watched.register(former, select.EPOLLIN)
 
     def _discard(self, former: int) -> None:
-        """Discard what was written to a former pipe. If the pipe were closed instead, its writers would get SIGPIPE."""
+        """Discard the output in a former pipe. If the pipe were closed instead, its writers would get SIGPIPE."""
         if former in self._former and self._watched and read_some(former) == b"":
             self._former.remove(former)
             self._watched.unregister(former)
@@ -171,7 +171,7 @@ class _Watch(threading.Thread):
 
 
 def read_some(descriptor: int) -> bytes | None:
-    """What can be read now; None if there is nothing, and b"" if nobody can write any more."""
+    """The bytes that can be read now; None if there are none, and b"" if nobody can write any more."""
     try:
         return os.read(descriptor, READ_BYTES)
     except BlockingIOError:
@@ -195,7 +195,7 @@ def _inode_of(descriptor: int) -> tuple[int, int]:
 class RawPipe:
     """One of the descriptors, with the pipe that lies behind it now.
 
-    What is written there goes to one request, or to none.
+    Its output goes to one request, or to none.
     """
 
     def __init__(self, descriptor: int, take: TakeText, epolls: Iterable[select.epoll]) -> None:
@@ -240,7 +240,7 @@ class RawPipe:
             each.unregister(reading)
 
     def is_as_renewed(self) -> bool:
-        """Whether the descriptor is still what `renew` made it."""
+        """Whether the descriptor still leads to the pipe of the last `renew`, in the same mode."""
         try:
             return (
                 self._reading >= 0

@@ -49,7 +49,7 @@ def reap(pid: int) -> None:
 
 
 def _told(cpu_seconds: float, max_rss_kib: int) -> str:
-    """As fields of a packet."""
+    """These numbers, as fields of a packet."""
     return f'"cpu_ms": {1000 * cpu_seconds:.3f}, "max_rss_bytes": {1024 * max_rss_kib}'
 
 

@@ -92,7 +92,7 @@ class DisplayHook(ZMQShellDisplayHook):
         }
 
     def compute_format_data(self, result: Any) -> Any:
-        """A value's representations. Raises what its `__repr__` raised: without a text there is nothing to show."""
+        """A value's representations. Raises the error of its `__repr__`: without a text there is nothing to show."""
         shell: Any = self.shell
         with shell.collected_errors() as errors:
             data, metadata = super().compute_format_data(result)
@@ -105,7 +105,7 @@ class DisplayHook(ZMQShellDisplayHook):
 
 @magics_class
 class PipMagic(Magics):
-    """`%pip`, with the image's pip (cellhouse_pip). What it installs can be imported at once.
+    """`%pip`, with the image's pip (cellhouse_pip). Packages that it installs can be imported at once.
 
     It replaces IPython's `%pip`, which advises to restart the kernel after every command.
     """
@@ -139,7 +139,7 @@ class Shell(QuickShell):
     last_execution_succeeded: Any = True
     last_execution_result: Any = None
 
-    # What was reported of the last error of the running cell.
+    # The fields that were reported of the last error of the running cell.
     last_error: dict[str, Any] | None = None
     # How many frames the traceback that is being shown leaves out.
     _left_out_frames = 0

@@ -63,7 +63,7 @@ class Surroundings:
     def put_on(self) -> None:
         """Enter the folder and set the variables; raises CellNotStarted.
 
-        An interrupt may end this anywhere: `take_off` undoes what was done by then.
+        An interrupt may end this anywhere: `take_off` undoes the steps that were done by then.
         """
         if self._directory is not None:
             self._folder = _here()

@@ -58,7 +58,7 @@ class HiddenPackage(NamedTuple):
 
 
 class UserPackages:
-    """What the user had installed before pip ran.
+    """The packages that the user had installed before pip ran.
 
     A kernel looks for packages of the image first. So if the image has a package, too, kernels keep the image's
     version, and do not import what pip has installed.
@@ -161,7 +161,7 @@ def no_index_note(arguments: list[str]) -> str | None:
 
 
 def _refusal(proxy: str, url: str) -> str | None:
-    """What the proxy says if it refuses the host of this index."""
+    """The proxy's answer if it refuses the host of this index; None if it does not."""
     index, way = urlsplit(url), urlsplit(proxy)
     connection = http.client.HTTPConnection(
         way.hostname or "", way.port, timeout=ANSWER_TIMEOUT_SECONDS

@@ -63,7 +63,8 @@ class Command:
     async def order(self, content: Content, given: tuple[int, ...]) -> None:
         """Return when its process has taken this order and the descriptors; raises NotBegun and NotTaken.
 
-        If it is cancelled after the command has begun, it returns normally. If before, the command never begins.
+        If it is cancelled after the command has begun, it returns normally. If it is cancelled before that, the command
+        never begins.
         """
         self._has_terminal = content["terminal"] is not None
         try:
@@ -161,7 +162,7 @@ class Command:
         return cpu_ms, used.max_rss_bytes if is_larger else None
 
     def _begun(self) -> PastUse | None:
-        """What its process had used when it began the code; None if a signal had ended it before."""
+        """What its process had used of the machine when it began the code; None if a signal ended it before that."""
         content = self._content()
         if begun := content.get("begun"):
             return PastUse(**begun)
@@ -179,7 +180,7 @@ class Command:
             return {}
 
     def close(self) -> None:
-        """Listen to the reaper no more. It ends by itself when nothing is left below it."""
+        """Stop listening to the reaper. The reaper ends by itself when nothing is left below it."""
         self.reaper.close()
         self._orders.close()
         if self._order >= 0:
@@ -242,7 +243,7 @@ FOREGROUND_FIELD = 5
 
 
 def foreground_of(leader: int) -> int | None:
-    """The group in the foreground; None if the leader has ended or, under gVisor, if the system does not tell."""
+    """The group in the foreground; None if the leader has ended or, under gVisor, if the system does not report it."""
     try:
         group = int(stat_fields(str(leader))[FOREGROUND_FIELD])
     except OSError:

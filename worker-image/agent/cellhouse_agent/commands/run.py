@@ -98,7 +98,7 @@ class CommandRun:
         buffer = self._parts.inputs.of(self.request.msg_id)
         if not self._size or not buffer:
             return Pipes(self._take, buffer)
-        # Few commands have a terminal, so others do not import it.
+        # Imported only here, since few commands have a terminal.
         from cellhouse_agent.commands.terminal import Terminal
 
         self._terminal = Terminal(self._take, buffer)
@@ -135,7 +135,7 @@ class CommandRun:
         meter = TreeMeter(command.pid, command.reaper, self._parts.trees)
         sampler = PeakSampler(meter, self._parts.trees)
         # A short command is not worth a sample.
-        attention = self._loop.call_later(SHORT_SECONDS, sampler.watch)
+        sampling_timer = self._loop.call_later(SHORT_SECONDS, sampler.watch)
         try:
             self._record.start(pid=command.pid)
             streams.begin()
@@ -152,7 +152,7 @@ class CommandRun:
             raise
         finally:
             self._command = self._ending = None
-            attention.cancel()
+            sampling_timer.cancel()
             sampler.unwatch()
             meter.close()
             command.close()
@@ -177,7 +177,7 @@ class CommandRun:
             exit_watch.cancel()
 
     async def _files(self, changes: HomeChanges | None) -> JsonObject | None:
-        """What has changed in the home meanwhile; None if the home is not watched."""
+        """The changes in the home meanwhile; None if the home is not watched."""
         home = self._parts.home
         if not home or not changes:
             return None
@@ -204,7 +204,7 @@ class CommandRun:
 
 
 class Limits:
-    """What ends a command early: its time limit, or somebody who interrupts it.
+    """Ends a command early: at its time limit, or when somebody interrupts it.
 
     The limits apply from its turn on, even while its process is being made.
     """

@@ -206,7 +206,7 @@ class Spawner:
         log_event("spawner_ended")
 
     def _forget(self) -> None:
-        """Ask this spawner no more, and let it be replaced."""
+        """Stop asking this spawner, and let it be replaced."""
         self._control = None
         self._is_ready.clear()
         self._has_ended.set()

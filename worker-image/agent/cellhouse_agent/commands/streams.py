@@ -29,10 +29,10 @@ class Streams(Protocol):
         """The command has its own copies of the descriptors: write its input, and read its outputs."""
 
     def read_rest(self) -> None:
-        """All its processes have ended: read what they have written."""
+        """All its processes have ended: read the rest of their output."""
 
     def close(self) -> None:
-        """Read and write no more. May be called twice."""
+        """Stop reading and writing. May be called twice."""
 
 
 class Pipes:
@@ -102,7 +102,7 @@ END_OF_INPUT = b"\x04"
 class InputWriter:
     """Writes input to a command, as fast as the command reads. The descriptor is non-blocking; the caller closes it.
 
-    When no process can read it any more, the rest of the input is dropped, including what arrives later.
+    When no process can read it any more, the rest of the input is dropped, including input that arrives later.
     """
 
     def __init__(self, descriptor: int, buffer: InputBuffer) -> None:
@@ -116,7 +116,7 @@ class InputWriter:
         self._buffer.watch(self._write)
 
     def close(self) -> None:
-        """Write no more. May be called twice."""
+        """Stop writing. May be called twice."""
         self._has_ended = True
         self._buffer.drop()
         if self._descriptor >= 0:
@@ -218,7 +218,7 @@ type Take = Callable[[bytes, bool], None]
 
 
 class OutputReader:
-    """Reads what a command writes, byte for byte, and tells text from other bytes.
+    """Reads an output of a command, byte for byte, and tells text from other bytes.
 
     The agent always keeps reading, so a command need not wait for the agent. If text ends in an incomplete character,
     that character (at most three bytes) is passed on with the next bytes.
@@ -247,10 +247,10 @@ class OutputReader:
             self._held = b""
 
     def _tell(self) -> None:
-        """Hook: hand on what was gathered."""
+        """Hook: pass on the output that was gathered."""
 
     def close(self) -> None:
-        """Read no more. A process that still writes gets SIGPIPE or EPIPE."""
+        """Stop reading. A process that still writes gets SIGPIPE or EPIPE."""
         if self._reading >= 0:
             self._loop.remove_reader(self._reading)
             os.close(self._reading)
@@ -264,7 +264,7 @@ class OutputReader:
             return MAX_PIPE_BYTES
 
     def _read(self) -> int:
-        """Read what is available, up to READ_BYTES; returns the number of bytes."""
+        """Read the available bytes, up to READ_BYTES; returns their number."""
         try:
             data = os.read(self._reading, READ_BYTES)
         except BlockingIOError:

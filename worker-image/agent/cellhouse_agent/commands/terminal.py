@@ -50,7 +50,7 @@ class TerminalReader(OutputReader):
 
 
 class Terminal:
-    """Input and output of a command. The agent also keeps the command's end open, so its reads find no end of file."""
+    """Input and output of a command. The agent keeps the command's end open, too, so that its own reads do not fail."""
 
     def __init__(self, take: TakeOutput, buffer: InputBuffer) -> None:
         """Raises OSError."""

@@ -1,1 +1,1 @@
-"""Runs cells, each at most once, in the lanes of kernels. Also has what cells and commands share."""
+"""Runs cells, each at most once, in the lanes of kernels. Also has the parts that cells and commands share."""

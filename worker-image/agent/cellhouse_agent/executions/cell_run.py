@@ -1,6 +1,6 @@
 """One cell's run in the kernel of its lane: from the sending of its code to its last frame.
 
-States: running -> ended (the outcome is known) -> scanning (for what it changed in the home, if need be) -> written.
+States: running -> ended (the outcome is known) -> scanning (for its changes in the home, if need be) -> written.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class CellRun:
             keeper.is_restart_asked,
         )
         # Wakes `finish` for an execution that is not short.
-        attention_in = min(SHORT_SECONDS, request.timeout_ms / 1000)
-        self._attention = loop.call_later(attention_in, keeper.changed.set)
+        wake_in = min(SHORT_SECONDS, request.timeout_ms / 1000)
+        self._wake_timer = loop.call_later(wake_in, keeper.changed.set)
 
     @property
     def msg_id(self) -> str:
@@ -113,10 +113,10 @@ class CellRun:
         self._keeper.changed.set()
 
     def _end(self, verdict: Verdict) -> None:
-        """Find out how it ended, and write that, now or after a scan for what it has changed."""
+        """Find out how it ended, and write that, now or after a scan for its changes in the home."""
         is_other_kernel = self._keeper.generation != self._accepted_at
         ending = end_execution(self._running, verdict, is_other_kernel, self._keeper.tell_replaced)
-        self._attention.cancel()
+        self._wake_timer.cancel()
         self.leaves_code = self._execution.leaves_code and not verdict.restart_reason
         home, changes = self._parts.home, self._changes
         if not home or not changes:
@@ -144,14 +144,14 @@ class CellRun:
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an execution, except for what it changed in the home."""
+    """The end of an execution, except for its changes in the home."""
 
     execution: Execution
     verdict: Verdict
     report: JsonObject
 
     def write(self, files: JsonObject | None) -> None:
-        """Write the last frames; `files` is what it changed, None if the home is not watched."""
+        """Write the last frames; `files` has its changes in the home, None if the home is not watched."""
         report = self.report if files is None else {**self.report, "files": files}
         self.execution.write_end(self.verdict.reply, report)
 

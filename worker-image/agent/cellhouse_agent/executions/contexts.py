@@ -64,7 +64,7 @@ class Contexts:
         return [context.lane for context in self._open.values()]
 
     def told(self) -> list[JsonObject]:
-        """What GET /health reports about the open contexts."""
+        """The open contexts, as GET /health reports them."""
         return [
             {
                 "id": context_id,
@@ -81,14 +81,14 @@ class Contexts:
     async def create(self, context: Context) -> int:
         """Make a context, unless it is open; returns its kernel's generation once the kernel is ready.
 
-        Raises NoKernel, and what `lane` raises.
+        Raises NoKernel, and the exceptions of `lane`.
         """
         opened = self._opened(context)
         await asyncio.shield(opened.ready)
         return opened.kernel.generation
 
     async def restart(self, context_id: str) -> int:
-        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext and NoKernel."""
         return await self.opened(context_id).restart()
 
     def opened(self, context_id: str) -> Lane:

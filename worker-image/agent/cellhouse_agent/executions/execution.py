@@ -1,4 +1,4 @@
-"""One execution: turns what the kernel says about it into frames, within the limits of its request.
+"""One execution: turns the kernel's messages about it into frames, within the limits of its request.
 
 States: sent -> started (the kernel's `busy`) -> done (its `idle`, with the key) -> finished (frames written).
 

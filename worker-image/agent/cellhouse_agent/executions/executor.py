@@ -57,7 +57,7 @@ class QueueFull(Exception):
 
 
 class Interrupted(NamedTuple):
-    """What an interrupt found."""
+    """The answer to an interrupt."""
 
     # The request was running or queued.
     interrupted: bool
@@ -104,7 +104,7 @@ class Executor:
 
     @property
     def kernel_facts(self) -> JsonObject:
-        """What the first kernel of this worker reported about itself, before any user code ran."""
+        """The facts that the first kernel of this worker reported about itself, before any user code ran."""
         return self._kernel_facts
 
     @property
@@ -181,7 +181,7 @@ class Executor:
         self.commands.set_variables(variables)
 
     async def restart(self, context_id: str | None = None) -> int:
-        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext and NoKernel."""
         if context_id is not None:
             return await self.contexts.restart(context_id)
         return await self._default.restart()

@@ -23,11 +23,11 @@ class InputPart(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What has become of a part."""
+    """The answer to a part."""
 
     # The execution runs or is queued, and takes input.
     is_known: bool
-    # How many bytes have been taken so far, by all parts.
+    # How many bytes have been taken so far, from all parts.
     accepted: int
     # Nothing more is taken.
     is_closed: bool
@@ -51,7 +51,7 @@ class Inputs:
         return self._open.get(msg_id)
 
     def end(self, msg_id: str) -> None:
-        """This execution has ended: forget what it has not read."""
+        """This execution has ended: forget its unread input."""
         if buffer := self._open.pop(msg_id, None):
             buffer.drop()
 

@@ -77,7 +77,7 @@ class KernelKeeper:
         return self.is_ending or bool(self.waiters)
 
     async def restart(self) -> int:
-        """Ask for a fresh kernel; returns its generation once it is ready."""
+        """Ask for a fresh kernel; returns its generation once it is ready. Raises NoContext and NoKernel."""
         waiter = self.waiters.add()
         self.changed.set()
         return await waiter

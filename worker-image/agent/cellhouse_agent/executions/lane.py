@@ -26,7 +26,7 @@ class Lane:
     """A queue in front of a kernel.
 
     `run` is its only task. But `submit` begins an execution at once if the kernel is free, and `on_message` ends a
-    short one (cell_run.py). `run` is woken for all else.
+    short one (cell_run.py). `run` is woken for everything else.
     """
 
     def __init__(self, parts: SharedParts, context_id: str | None = None) -> None:
@@ -104,7 +104,7 @@ class Lane:
         self._changed.set()
 
     def refuse(self, request: ExecuteRequest) -> None:
-        """Answer a request that was interrupted before it arrived."""
+        """Answer, as interrupted, a request that was interrupted before it arrived, or whose context was deleted."""
         self._end_unstarted(Queued(request, self.generation), INTERRUPTED)
 
     def interrupt(self, msg_id: str, is_new: bool) -> None:
@@ -120,11 +120,11 @@ class Lane:
         self._keeper.set_variables(variables)
 
     async def restart(self) -> int:
-        """Replace the kernel; returns the new generation once it is ready."""
+        """Replace the kernel; returns the new generation once it is ready. Raises NoContext and NoKernel."""
         return await self._keeper.restart()
 
     def end(self) -> None:
-        """End the queued requests as interrupted. `run` does so with the running one, ends the kernel and returns.
+        """End the queued requests as interrupted. `run` then ends the running one, ends the kernel and returns.
 
         If `run` was not called yet, it need not be called any more. Then the caller ends the kernel.
         """
@@ -160,7 +160,7 @@ class Lane:
             if failure := self._failure or (self._cell and self._cell.failure):
                 raise failure
             if self._cell and self._cell.is_scanning:
-                await self._wait_for_word()
+                await self._wait_for_change()
             elif self._cell:
                 await self._cell.finish()
             elif self._keeper.is_ending:
@@ -169,22 +169,22 @@ class Lane:
                 return
             elif self._keeper.is_missing:
                 self.give_up()
-                await self._wait_for_word()
+                await self._wait_for_change()
                 await self._keeper.start_again("died")
             elif reason := self._keeper.reason_to_replace():
                 self._open_question.drop()
                 self._has_left_code = False
                 await self._keeper.replace(reason)
             elif self._open_question.is_under_way:
-                await self._wait_for_word()
+                await self._wait_for_change()
             elif self._queue and self._parts.home and self._is_home_renewing:
                 await self._parts.home.renewed()
             elif self._queue:
                 self._begin()
             else:
-                await self._wait_for_word()
+                await self._wait_for_change()
 
-    async def _wait_for_word(self) -> None:
+    async def _wait_for_change(self) -> None:
         self._is_waiting = True
         try:
             await self._changed.wait()

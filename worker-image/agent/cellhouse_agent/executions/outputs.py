@@ -1,4 +1,4 @@
-"""Checks what user code says through its kernel: decides what goes into a frame or a reply, and what is left out."""
+"""Checks the messages that user code sends through its kernel, and decides which parts frames and replies have."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def dropped_bytes(content: JsonObject) -> int:
 
 
 def utf8(text: str) -> bytes:
-    """Encode text that may hold lone surrogates as UTF-8. The length of the result is what counts as output."""
+    """Encode text that may hold lone surrogates as UTF-8. The length of the result counts as output."""
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""What a gateway may ask a kernel that runs nothing: completion, inspection, whether code is complete, and its history.
+"""The questions that a gateway may ask an idle kernel: completion, inspection, whether code is complete, and history.
 
 Each kind has its request and its answer in Jupyter's form. User code can answer in its kernel's name, so only the
 parts of an answer that have the right form and size are passed on.
@@ -185,7 +185,7 @@ def _texts(value: Json) -> list[str]:
 
 
 def _first(texts: list[str]) -> list[str]:
-    """The first ones that fit."""
+    """The first texts that fit."""
     kept: list[str] = []
     room = MAX_ANSWER_BYTES
     for text in texts[:MAX_ANSWER_ITEMS]:

@@ -1,4 +1,4 @@
-"""What every execution has, in a kernel or as a command: its record, and the parts of the agent that it shares.
+"""The record that every execution has, in a kernel or as a command, and the parts of the agent that executions share.
 
 States of a record: made -> started (`busy`) -> written (the gaps, `idle` and the reply).
 """
@@ -30,7 +30,7 @@ MAX_LATE_PROMPT_CHARACTERS = 100
 
 
 class Record:
-    """What a gateway learns about one execution, whatever runs it: its frames, within the limits of its request."""
+    """Writes the frames of one execution, in a kernel or as a command, within the limits of its request."""
 
     def __init__(self, request: ExecuteRequest, writer: FrameWriter) -> None:
         self.request = request
@@ -63,7 +63,7 @@ class Record:
         self._stop_after(head, data)
 
     def keep_bytes(self, name: str, data: bytes) -> None:
-        """Like `keep_stream`, for bytes that are not text. Their frames have what can be shown as text, and base64."""
+        """Like `keep_stream`, for bytes that are not text. Their frames have base64, and an approximate text."""
         head = data[: self._room()]
         for start in range(0, len(head), MAX_BINARY_PIECE_BYTES):
             piece = head[start : start + MAX_BINARY_PIECE_BYTES]
@@ -187,7 +187,7 @@ NO_KERNEL = Unstarted(
 
 @dataclass(frozen=True)
 class SharedParts:
-    """What all lanes and commands of a worker share."""
+    """The parts of the agent that all lanes and commands of a worker share."""
 
     writer: FrameWriter
     trees: Trees

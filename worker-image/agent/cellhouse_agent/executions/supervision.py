@@ -2,18 +2,20 @@
 
 An execution ends in one of these ways, checked in this order whenever something has changed:
 
-    done          the kernel is free again                  -> finished | timeout | interrupted
+    done          the kernel is free again                  -> finished | timeout | interrupted, fresh kernel after quit
     died          the kernel's process has ended            -> kernel_died | out_of_memory | timeout, fresh kernel
     restart       someone asked for a fresh kernel          -> interrupted | timeout, fresh kernel
     stuck         the execution's time is over, and its code never began: a leftover of an earlier execution keeps the
                   kernel busy, and ignored SIGINT           -> timeout | interrupted, fresh kernel
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 
+The end of a context counts as a restart, but no fresh kernel follows.
+
 When the execution's time is over, the code gets SIGINT, and the grace time begins. In the middle of the grace time, the
 code gets another SIGINT, in case it swallowed the first.
 
-A caller's interrupt sends one SIGINT. Code that ignores it runs on to its limit: only the limit replaces a kernel. All
-of this happens in the agent, so limits hold even while no gateway is connected.
+A caller's interrupt sends one SIGINT. Code that ignores it runs on to its limit: an interrupt alone never replaces a
+kernel. All of this happens in the agent, so limits hold even while no gateway is connected.
 
 `Grace` counts the time that a kernel gets beyond the limit. Time without a CPU does not count, because a kernel can
 then neither begin nor end.
@@ -87,7 +89,7 @@ class Supervision:
 
     @property
     def needs_look(self) -> bool:
-        """Whether `run` must now act on what the kernel said."""
+        """Whether `run` must now act on the kernel's last message."""
         execution = self.execution
         has_begun = self._awaits_start and execution.started_at is not None
         return has_begun or execution.is_done or self._is_interrupt_due
@@ -128,7 +130,6 @@ class Supervision:
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
         if execution.is_done:
             if execution.reply is None:
-                # SIGINT hit the kernel itself.
                 return without_reply(outcome)
             # After quit(), the kernel would accept one more request, and would end while that request runs. So it is
             # replaced.
@@ -238,7 +239,7 @@ def cut_off(is_timeout: bool) -> Verdict:
 
 
 def restarted(is_timeout: bool) -> Verdict:
-    """Someone asked for a fresh kernel."""
+    """Someone asked for a fresh kernel, or deleted the context."""
     reply = made_reply("KernelReplaced", "The kernel was restarted")
     return Verdict("timeout" if is_timeout else "interrupted", reply, "user")
 

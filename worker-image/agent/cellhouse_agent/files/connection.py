@@ -1,4 +1,4 @@
-"""A connection of tornado's that this handler has taken over, to move bytes without copying them through tornado.
+"""A connection that a handler has taken over from tornado, so that bytes need not be copied through tornado.
 
 Each transfer is alone on its connection. Back-pressure: the next bytes are read only when the last ones are written.
 """
@@ -81,7 +81,7 @@ class Connection:
             await asyncio.sleep(0)
 
     async def receive_into(self, buffer: memoryview) -> int:
-        """Receive what is there, at least a byte; raises Cut at the end of the connection."""
+        """Receive the bytes that have arrived, at least one; raises Cut at the end of the connection."""
         received = await _in_time(self._loop.sock_recv_into(self._socket, buffer))
         if received == 0:
             raise Cut("the connection has ended")

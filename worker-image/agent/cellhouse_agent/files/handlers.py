@@ -95,7 +95,7 @@ class EventsHandler(FilesHandler):
     """POST /files/watch/events: a POST, since each event is reported only once."""
 
     async def post(self) -> None:
-        """What has happened since the last answer."""
+        """The events since the last answer."""
         await self.tell_memory("tell_events", {"watcher": self.query.identifier("watcher")})
 
 
@@ -103,7 +103,7 @@ class UnwatchHandler(FilesHandler):
     """POST /files/watch/end."""
 
     async def post(self) -> None:
-        """Watch a folder no more."""
+        """Stop watching a folder."""
         await self.tell("end_watcher", {"watcher": self.query.identifier("watcher")})
 
 
@@ -146,7 +146,7 @@ class ContentHandler(TransferHandler):
         await self.take_body(lambda pieces: self._write(fields, pieces))
 
     async def _write(self, fields: Fields, pieces: AsyncIterator[memoryview]) -> Fields:
-        """Begin to write the file, write what comes, and then finish or give up."""
+        """Begin to write the file, write the pieces, and then finish or give up."""
         begun = await self.helper.ask("write", fields)
         writing = {"writing": begun.fields["writing"]}
         descriptor = begun.descriptor

@@ -1,7 +1,7 @@
 """Frames to the gateway: Jupyter messages, which are kept until a gateway has stored them.
 
-Frames are joined from bytes, so that what all messages of an execution share is encoded once. Parts that are inserted
-without JSON encoding need no escapes: they are constants, dates or hexadecimal.
+Frames are joined from bytes, so that the parent header that all messages of an execution share is encoded once. Parts
+that are inserted without JSON encoding need no escapes: they are constants, dates or hexadecimal.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class FrameWriter:
         return header, parent, *end
 
 
-# The memory that a frame takes beside its bytes (object headers, table entry), so that small frames count fully.
+# The memory that a frame takes besides its bytes (object headers, table entry), so that small frames count fully.
 FRAME_OVERHEAD_BYTES = 150
 # How long a frame with `can_wait` waits to be sent together with a later one.
 WAIT_SECONDS = 0.002
@@ -227,7 +227,7 @@ class Shares:
         self._running.add(owner)
 
     def end(self, owner: bytes) -> None:
-        """This execution writes no more."""
+        """This execution has written its last frame."""
         self._running.discard(owner)
 
     def may_hold(self, owner: bytes, size_bytes: int, capacity_bytes: int) -> bool:
@@ -245,7 +245,7 @@ class Shares:
             self._runs.append(Run(owner, seq))
 
     def free(self, seq: int, size_bytes: int) -> None:
-        """Stop counting the oldest frame, which is held no more."""
+        """Stop counting the oldest frame, which is no longer held."""
         owner = self._runs[0].owner
         if self._runs[0].last_seq == seq:
             self._runs.popleft()

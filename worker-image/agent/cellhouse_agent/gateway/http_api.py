@@ -34,7 +34,7 @@ class ApiHandler(RequestHandler):
         self.finish(body)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Turn what was raised into an answer."""
+        """Turn the exception that was raised into an answer."""
         refusal = refusal_of(kwargs.get("exc_info", (None, None, None))[1])
         if refusal:
             status, body = refusal
@@ -188,10 +188,10 @@ def refusal_of(error: BaseException | None) -> tuple[int, JsonObject] | None:
 
 
 def detached_socket(handler: RequestHandler) -> socket.socket:
-    """Take the handler's connection away from tornado, to move bytes without copying them through it.
+    """Take the handler's connection away from tornado, so that bytes need not be copied through tornado.
 
-    The caller owns it. It does not block. Raises OSError if no descriptor is left. Then tornado still has the
-    connection, and answers.
+    The caller owns the socket, which does not block. Raises OSError if no descriptor is left. Then tornado still has
+    the connection, and answers.
     """
     connection = handler.request.connection
     assert isinstance(connection, HTTP1Connection)

@@ -1,4 +1,4 @@
-"""The operations that a gateway can ask for: of each, the check of its fields, what it does, and its definition."""
+"""The operations that a gateway can ask for: for each, the check of its fields, its function, and its definition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Fields = TypeVar("Fields")
 
 @dataclass(frozen=True)
 class Operation(Generic[Fields]):
-    """Called by http_api.py, which also turns what it raises into an answer."""
+    """Called by http_api.py, which also turns its exceptions into answers."""
 
     # Its path.
     name: str
@@ -167,11 +167,11 @@ async def take_input(services: Services, part: InputPart) -> JsonObject:
     return {"known": taken.is_known, "accepted": taken.accepted, "closed": taken.is_closed}
 
 
-# Not remembered: the offset says what was taken already, and the answer must say what is taken by now.
+# Not remembered: the offset says which bytes were taken before, and the answer must say how many are taken by now.
 INPUT = Operation("input", "POST", _read_input, take_input)
 
 
-# What a command may get in place of SIGINT.
+# The signals that a command may get in place of SIGINT.
 SIGNALS = {number.name: number for number in (signal.SIGTERM, signal.SIGKILL)}
 
 
@@ -244,7 +244,7 @@ RESTART = Operation("restart", "POST", _read_restart, restart, is_remembered=Tru
 
 
 async def usage(services: Services, _fields: None) -> JsonObject:
-    """The container's counters, and what its disks hold. The clock tells how far apart two answers are."""
+    """The container's counters, and how full its disks are. The clock tells how far apart two answers are."""
     counters, disks = services.usage, disk_use()
     return {
         "clock_ms": round(time.monotonic() * 1_000, 3),
@@ -267,7 +267,7 @@ def _read_variables(body: JsonObject) -> dict[str, str]:
 
 
 async def set_variables(services: Services, variables: dict[str, str]) -> JsonObject:
-    """Give these to the kernel before the next code, and to every kernel after it.
+    """Set these variables in every kernel before its next code, in later kernels, and in commands.
 
     Without any variable, nothing changes. A gateway sends such a request to learn whether the agent knows the
     operation. Meanwhile, another gateway may have opened the session of this worker, with variables that must stay.

@@ -1,4 +1,4 @@
-"""What gateways ask for: requests and frames, and the checks of their fields."""
+"""The requests and frames of gateways, and the checks of their fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_TERMINAL_SIDE = 65_535
 
 @dataclass(frozen=True)
 class Context:
-    """A context beside the default one. Its kernels begin in `working_directory`; None: in the home."""
+    """A context other than the default one. Its kernels begin in `working_directory`; None: in the home."""
 
     id: str
     working_directory: str | None
@@ -92,20 +92,20 @@ class ExecuteRequest:
 
 
 def whole_number(value: Json, name: str, minimum: int, maximum: int) -> int:
-    """A JSON number that is whole and in range; raises MalformedMessage that names it."""
+    """A JSON number that is whole and in range; raises a MalformedMessage that names it."""
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise MalformedMessage(f"{name} must be a whole number from {minimum} to {maximum}")
     return value
 
 
 def query_number(text: str, name: str, maximum: int) -> int:
-    """A whole number of a query, from 0; raises MalformedMessage that names it."""
+    """A whole number of a query, from 0; raises a MalformedMessage that names it."""
     is_number = text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS
     return whole_number(int(text) if is_number else None, name, 0, maximum)
 
 
 def identifier(value: Json, name: str) -> str:
-    """A non-empty text of bounded length; raises MalformedMessage that names it."""
+    """A non-empty text of bounded length; raises a MalformedMessage that names it."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARACTERS:
         raise MalformedMessage(f"{name} must be text of 1 to {MAX_ID_CHARACTERS} characters")
     return value
@@ -244,13 +244,13 @@ def _environment_and_directory(metadata: JsonObject) -> tuple[dict[str, str], st
     return environment, directory_of(metadata.get("working_directory"))
 
 
-# Far more than the gateway's settings allow.
+# More than the gateway's settings allow.
 MAX_VARIABLES = 10_000
 MAX_TOTAL_BYTES = 131_072
 
 
 def checked_variables(value: Json) -> dict[str, str]:
-    """A session's environment variables: names and values. Raises MalformedMessage, which never contains a value.
+    """Environment variables of a session or an execution. Raises a MalformedMessage that never contains a value.
 
     Kernels get them over their links, never at their start. So they are in the environments of the kernel and of the
     processes that it starts, which run as its user and have no privileges. The agent, the fork server and the helper

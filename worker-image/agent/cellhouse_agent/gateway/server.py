@@ -163,7 +163,7 @@ class ChannelsHandler(WebSocketHandler):
             self.close(OVERLOADED_CODE, "too many requests")
 
     def on_close(self) -> None:
-        """Stop sending; what was not acknowledged stays for the next connection."""
+        """Stop sending; frames that were not acknowledged stay for the next connection."""
         if self._sender:
             self._sender.cancel()
         self.services.gate.detach(self)

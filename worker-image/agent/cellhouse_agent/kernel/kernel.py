@@ -44,7 +44,7 @@ class Kernel:
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
         self._variables: dict[str, str] = {}
-        # What the kernel reported about itself before it got any code.
+        # The facts that the kernel reported about itself before it got any code.
         self.facts: JsonObject = {}
         self.generation = 0
         self.is_ready = False
@@ -140,7 +140,7 @@ class Kernel:
         exited.set()
 
     def halt(self) -> None:
-        """Kill the kernel and all that it started, and hand on what the kernel had sent by then.
+        """Kill the kernel and all that it started, and pass on the messages that the kernel had sent by then.
 
         It returns immediately. Freeing the memory of the processes may take longer: `end` waits for that.
         """
@@ -202,7 +202,7 @@ class Kernel:
             self._link.when_sent(then)
 
     def interrupt(self) -> None:
-        """SIGINT to the kernel."""
+        """Send SIGINT to the kernel."""
         if self._process:
             self._process.interrupt()
 
@@ -221,7 +221,7 @@ OF_LANGUAGE = (
 
 
 def kernel_facts(content: JsonObject) -> JsonObject:
-    """What a kernel says of itself when it starts, before any user code runs in it. What is missing becomes empty.
+    """The facts that a kernel reports about itself before any user code runs in it. A missing fact becomes empty text.
 
     `content` is that of its `kernel_info_reply`.
     """

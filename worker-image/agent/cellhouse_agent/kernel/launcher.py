@@ -132,8 +132,8 @@ def command_environment(cpus: int, further: Mapping[str, str] | None = None) -> 
 def kernel_environment(cpus: int, further: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment that a kernel starts with.
 
-    `further` has the variables of the egress proxy, if the session has a way out (`egress.py`). Two more are added
-    later: MPLCONFIGDIR (`cellhouse_kernel/preload.py`), and the users' programs on PATH
+    `further` has the variables of the egress proxy, if the session has egress (`egress.py`). The kernel itself adds
+    MPLCONFIGDIR (`cellhouse_kernel/preload.py`), and the folder of the user's programs to PATH
     (`cellhouse_kernel/packages.py`). Variables of the session and of the execution are set on top
     (`cellhouse_kernel/surroundings.py`).
     """

@@ -112,12 +112,12 @@ class KernelLink:
         self._tell_sent()
 
     def drain_rest(self) -> None:
-        """Read what is left after the kernel and all its children have ended."""
+        """Read the packets that are left after the kernel and all its children have ended."""
         while not self._has_ended and not self._is_closed and self._read_packet():
             pass
 
     def close(self) -> None:
-        """Close the socket; no message is handed on afterwards."""
+        """Close the socket; no message is passed on afterwards."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -275,7 +275,7 @@ class Assembler:
 
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
-# Types whose content is not read: it only repeats the code of a cell.
+# Types whose content is not read: only the arrival of such a message counts.
 UNREAD_TYPES = frozenset({"execute_input"})
 # The longest type and parent id that are accepted; ours are far shorter.
 MAX_NAME_BYTES = 1_024

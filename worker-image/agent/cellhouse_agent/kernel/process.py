@@ -77,11 +77,11 @@ class KernelProcess:
 
     @property
     def output_tail(self) -> str:
-        """The end of what it wrote to the real stdout and stderr."""
+        """The end of its output on the real stdout and stderr."""
         return self._output.text
 
     def cpu(self) -> CpuUse:
-        """What it has used, and whether it wants more."""
+        """The CPU time that it has used, and whether it wants more."""
         try:
             fields = stat_fields(str(self.pid))
             ticks = int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD])
@@ -114,7 +114,7 @@ class KernelProcess:
                 return
 
     def kill(self) -> None:
-        """Send SIGKILL to this process only. `kill_tree` also kills what it started."""
+        """Send SIGKILL to this process only. `kill_tree` also kills the processes that it started."""
         if not self.has_exited and self._start is not None:
             send_signal(self.pid, self._start, signal.SIGKILL)
 
@@ -155,7 +155,7 @@ CHILD_TIMEOUT_SECONDS = 30.0
 class KernelPipes:
     """The descriptors that a kernel and its reaper start with: its end of the link, a pipe, and the reaper's socket.
 
-    It holds the agent's ends, too. Raises OSError when they cannot be made.
+    It holds the agent's ends, too. Raises OSError when a descriptor cannot be made.
 
     A kernel begins when it has read a first packet, and ends if its link closes without one. So a kernel whose start
     failed half way never runs, and need not be found.
@@ -217,10 +217,10 @@ READ_BYTES = 65_536
 
 
 class OutputTail:
-    """Reads what a process writes to its real stdout and stderr, and keeps the end of it.
+    """Reads the output of a process on its real stdout and stderr, and keeps the end of the output.
 
-    It owns the pipe, and reads it until it ends or `close` is called. A process never has the stdout and stderr of the
-    container. Otherwise the container's log would grow with the output of user code, and would block the process while
+    It owns the pipe, and reads until the pipe ends or `close` is called. A process never has the container's stdout and
+    stderr. Otherwise the container's log would grow with the output of user code, and would block the process while
     the Docker engine is down.
     """
 
@@ -234,11 +234,11 @@ class OutputTail:
 
     @property
     def text(self) -> str:
-        """The end of what has been read so far."""
+        """The end of the output that has been read so far."""
         return self._tail.decode(errors="replace").strip()
 
     def read_rest(self) -> None:
-        """Read what is left after the process has ended."""
+        """Read the rest of the output after the process has ended."""
         while not self._is_closed and self._read():
             pass
 

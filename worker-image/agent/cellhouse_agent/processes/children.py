@@ -79,7 +79,7 @@ async def execute(
     output: int,
     others: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
-    """Start a fork server, a kernel that is not forked, or a helper, in a session of its own, as root.
+    """Start a fork server, a kernel that is not forked, a helper or a spawner, in a session of its own, as root.
 
     Raises OSError when no process can be made.
 
@@ -105,7 +105,7 @@ async def execute(
     )
 
 
-# Far more than the longest packet of a reaper, fork server or spawner.
+# Far more than the longest packet of a reaper or a fork server. A spawner sends none.
 MAX_PACKET_BYTES = 4_096
 
 

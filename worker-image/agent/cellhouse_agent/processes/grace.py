@@ -1,6 +1,7 @@
 """Counts how much of its grace time a kernel has used: only time in which the kernel could run counts.
 
-executions/supervision.py uses this for code that is interrupted, and tree.py for processes that are killed.
+executions/supervision.py uses this for a kernel that must begin or end code, and tree.py for processes that are
+killed.
 
 Beside busy neighbours a kernel may get no CPU for longer than its whole grace time. Code that would have ended in
 time must not lose its variables because of that. So the agent looks at the kernel periodically. If at a look the kernel
@@ -23,8 +24,8 @@ from typing import NamedTuple
 LOOK_SECONDS = 0.1
 # The longest punctual interval between two looks, in steps. The agent sleeps in between, so a longer interval means
 # that the agent itself had to wait for a CPU. Under gVisor that is the only sign: there a kernel seems to run while its
-# sandbox waits for the host. At most this much of an interval counts. Of an interval twice as long, only half of this
-# limit counts; of one three times as long, only a third.
+# sandbox waits for the host. At most this much of an interval counts. If the kernel wants a CPU, an interval
+# twice as long counts for only half of this limit, and an interval three times as long for only a third.
 PUNCTUAL_SHARE = 1.2
 # The grace time ends after this many times its length, whatever the kernel waits for. A kernel that gets a tenth of a
 # CPU still has its whole grace time; a session that gets less is of no use to anybody.

@@ -78,12 +78,12 @@ class Reaper:
         await asyncio.shield(self._exit)
 
     def kill_tree(self) -> None:
-        """Kill all that is below it, now."""
+        """Kill all processes below it, now."""
         if not self.has_ended:
             kill_tree(self.pid, self.start)
 
     async def end_tree(self) -> None:
-        """Kill all that is below it, and return when nothing is left or it is lost. Raises UnkillableProcesses."""
+        """Kill all processes below it, and return when none is left or it is lost. Raises UnkillableProcesses."""
         if not self.has_ended:
             await end_processes(self.look_below, lambda: self.has_ended, self._wait_ended)
 
@@ -97,7 +97,7 @@ class Reaper:
             pass
 
     def close(self) -> None:
-        """Listen to it no more. It ends by itself when nothing is left below it."""
+        """Stop listening to it. It ends by itself when nothing is left below it."""
         if self._control.fileno() >= 0:
             self._loop.remove_reader(self._control)
             self._control.close()

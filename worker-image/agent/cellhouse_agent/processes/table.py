@@ -113,7 +113,7 @@ def send_signal(pid: int, start: int, number: signal.Signals) -> None:
         else:
             signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
-        # It ended by itself, which is what was wanted.
+        # The process has been reaped, so there is nothing to signal.
         return
     finally:
         if handle is not None:

@@ -1,4 +1,4 @@
-"""Finds what runs as the kernel's user, and ends strays: what is left of a tree whose reaper is lost."""
+"""Finds the processes of the kernel's user, and ends strays: the processes of a tree whose reaper is lost."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class _Status(NamedTuple):
 
 
 def _status(pid: int) -> _Status:
-    """
-    Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
-    """
+    """Read /proc/<pid>/status. The owner of /proc/<pid> is no proof: a process can make it root (PR_SET_DUMPABLE)."""
     status = {}
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
@@ -83,7 +81,7 @@ class _Strays(NamedTuple):
 
     # The processes that have only each other, init and the lost reaper above them, with their starts.
     strays: dict[int, int]
-    # Whether it is unknown what is above some processes, because a parent has ended during the look.
+    # Whether the parents of some processes are unknown, because one of them has ended during the look.
     is_vague: bool
 
 

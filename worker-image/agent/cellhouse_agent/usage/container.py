@@ -209,7 +209,7 @@ class CounterFile:
         return os.pread(self._fd, MAX_COUNTER_BYTES, 0).decode("ascii", "replace")
 
     def close(self) -> None:
-        """Read it no more. May be called again."""
+        """Close the file. May be called again."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
@@ -268,14 +268,14 @@ FOLDERS = ("/home/user", "/tmp", "/dev/shm")
 
 @dataclass(frozen=True)
 class DiskUse:
-    """What user code can fill: bytes of all disks together."""
+    """The use of all disks that user code can fill, together."""
 
     used_bytes: int
     limit_bytes: int
 
 
 def disk_use(folders: Sequence[str] = FOLDERS) -> DiskUse:
-    """What the disks hold now. Folders on one disk, as outside a worker, count once; missing folders do not count."""
+    """How full the disks are. Folders on one disk, as outside a worker, count once; missing folders do not count."""
     seen: set[int] = set()
     used, limit = 0, 0
     for folder in folders:

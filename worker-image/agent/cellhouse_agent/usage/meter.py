@@ -1,4 +1,4 @@
-"""What one execution used: measured on the processes of its kernel or command while it runs."""
+"""The CPU time and memory of one execution: measured on the processes of its kernel or command while it runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PeakSampler:
         self._trees.sampling.add(self)
 
     def unwatch(self) -> None:
-        """End it. May be called again."""
+        """Stop sampling. May be called again."""
         self._trees.sampling.remove(self)
 
     def sample(self, take: TakeSnapshot) -> None:
@@ -71,12 +71,12 @@ class UsageSampler(PeakSampler):
         return self._trees.oom.explains(exit_code)
 
     def cpu_ms(self) -> float:
-        """CPU milliseconds since the start, without uncharged ones; 0 if nobody knows."""
+        """CPU milliseconds since the start, without uncharged time; 0 if unknown."""
         now = self._use()
         return now.cpu_ms - self._start.cpu_ms if now and self._start else 0.0
 
     def stop(self, was_out_of_memory: bool) -> tuple[float | None, int | None]:
-        """End sampling; returns CPU milliseconds and the highest memory seen in bytes, each None if nobody knows."""
+        """End sampling; returns CPU milliseconds and the highest memory seen in bytes, each None if unknown."""
         self.unwatch()
         start, end = self._start, self._use()
         if not start or not end:
@@ -101,7 +101,7 @@ NOISE_MS = 50.0
 
 
 class TreeUse(NamedTuple):
-    """What a tree has used so far, and uses now."""
+    """The CPU time that a tree has used so far, and the memory that it uses now."""
 
     cpu_ms: float
     # The sum over its processes, which counts shared memory several times, but at most what the container uses.
@@ -141,7 +141,7 @@ class TreeMeter:
         return self._reaper.child_bytes
 
     def use(self) -> TreeUse | None:
-        """Measure it now. None if its reaper is lost, so that nobody knows."""
+        """Measure it now. None if its reaper is lost."""
         if quick := self._quick_use():
             return quick
         use = self._look(take_snapshot)
@@ -164,7 +164,7 @@ class TreeMeter:
         return use.memory_bytes
 
     def close(self) -> None:
-        """Measure no more: the tree has ended. May be called again."""
+        """Stop measuring: the tree has ended. May be called again."""
         if not self._is_closed:
             self._is_closed = True
             self._trees.end()
@@ -174,7 +174,7 @@ class TreeMeter:
         self._memory = self._births = None
 
     def _prepare(self) -> None:
-        """Open what `_quick_use` reads.
+        """Open the files that `_quick_use` reads.
 
         Without `_memory`, the process has ended already. Without `_births`, each measurement is a look.
         """

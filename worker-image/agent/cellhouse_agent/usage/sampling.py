@@ -1,6 +1,6 @@
-"""The process trees of a worker, those of its kernels and those of its commands, and the samples of what they use.
+"""The process trees of a worker, those of its kernels and those of its commands, and the samples of their use.
 
-Linux' own peaks cover the whole life of a process, not one execution. So what runs is sampled periodically.
+Linux's own peaks cover the whole life of a process, not one execution. So running trees are sampled periodically.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cellhouse_agent.usage.container import OomLedger, Usage
 
 
 class Trees:
-    """Counts the trees, and holds what they share. `usage` is that of the container."""
+    """Counts the trees, and holds the parts that they share. `usage` is that of the container."""
 
     def __init__(self, usage: Usage) -> None:
         self.usage = usage
@@ -120,7 +120,7 @@ PROCESS_CLOCK = 2
 
 
 class Snapshot(NamedTuple):
-    """What all processes of the container have used, at about the same moment. CPU times are in milliseconds.
+    """The use of all processes of the container, at about the same moment. CPU times are in milliseconds.
 
     A process that began or ended meanwhile may be missing, or count twice.
     """

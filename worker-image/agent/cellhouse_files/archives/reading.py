@@ -105,7 +105,7 @@ def _write_zip(members: Iterator[Found], sink: Sink) -> Turns[None]:
 
 
 class _Buffer:
-    """Keeps what zipfile writes until it is taken."""
+    """Keeps the bytes that zipfile writes until they are taken."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -122,7 +122,7 @@ class _Buffer:
         """Nothing is open."""
 
     def taken(self) -> bytearray:
-        """What was written since the last time."""
+        """The bytes that were written since the last call."""
         data, self._data = self._data, bytearray()
         return data
 
@@ -134,7 +134,7 @@ def _zip_time(modified_at: float) -> tuple[int, int, int, int, int, int]:
 
 
 def _members(folder: int, parts: Parts) -> Iterator[Found]:
-    """What an archive can hold: files, folders and links, but not the parts of files that the API is writing."""
+    """The members of an archive: files, folders and links, but not the parts of files that the API is writing."""
     for found in walk(folder):
         mode = found.status.st_mode
         is_kept = stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
@@ -201,7 +201,7 @@ class _Level(NamedTuple):
 
 
 def walk(folder: int) -> Iterator[Found]:
-    """Everything below an open folder, a folder before what is in it, names sorted. Closes `folder`.
+    """Everything below an open folder, each folder before its entries, names sorted. Closes `folder`.
 
     It needs one descriptor, however deep the tree is, and never follows a link.
     Raises Refused if there is too much, or if a folder is moved meanwhile.

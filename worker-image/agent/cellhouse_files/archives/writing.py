@@ -46,7 +46,7 @@ PIECES_PER_TURN = 16
 
 
 def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
-    """Unpack what comes from the descriptor. The folder is made if it does not exist."""
+    """Unpack the archive that comes from the descriptor. The folder is made if it does not exist."""
     source = Source(required(descriptor))
     path = path_field(fields)
     yield from make_folders(path)
@@ -135,7 +135,7 @@ class Unpacking:
         self.size += size
 
     def _enter(self, parts: list[bytes]) -> None:
-        """Go to a folder below the root, and make what is missing. No link is followed."""
+        """Go to a folder below the root, and make the missing folders. No link is followed."""
         if parts == self._parts:
             return
         os.close(self._folder)
@@ -225,7 +225,7 @@ class Source:
                 yield None
 
     def skip_rest(self) -> Turns[None]:
-        """Read to the end: what follows the archive's own end is padding."""
+        """Read to the end: only padding follows the archive's own end."""
         while (yield from self._read(PIECE_BYTES)):
             yield None
 

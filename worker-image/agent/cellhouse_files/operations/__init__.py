@@ -1,1 +1,1 @@
-"""What the helper can do: one file for each subject. helper.py lists all operations."""
+"""The operations of the helper: one file for each subject. helper.py lists all operations."""

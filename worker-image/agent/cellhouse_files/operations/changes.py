@@ -1,4 +1,4 @@
-"""Tells what has changed: in the home since the last look, and in folders that are watched."""
+"""Reports changes: in the home since the last look, and in folders that are watched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ITSELF = b"."
 
 
 def renew_look(state: State, _fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Look at everything. `reason` says why that failed. The descriptor, if there is one, tells of further changes."""
+    """Look at everything. `reason` says why that failed. The descriptor, if there is one, shows further changes."""
     yield from ()
     reason = None
     try:
@@ -79,7 +79,7 @@ def make_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns
 
 
 def tell_events(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """What has happened since the last answer, each event once, as JSON in a file in memory."""
+    """The events since the last answer, each event once, as JSON in a file in memory."""
     watcher = state.watchers.get(fields["watcher"])
     yield from watcher.look()
     taken = watcher.take(MAX_TOLD_EVENTS)
@@ -114,7 +114,7 @@ def _told(events: list[Event], options: WatchOptions) -> Turns[list[str]]:
 
 
 def end_watcher(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Watch a folder no more."""
+    """Stop watching a folder."""
     yield from ()
     state.watchers.end(fields["watcher"])
     return Answer({})

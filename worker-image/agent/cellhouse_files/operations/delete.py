@@ -15,13 +15,13 @@ from cellhouse_files.writing import precondition_field
 
 # More than a worker's disks hold. If code keeps making files meanwhile, the call fails at this limit.
 MAX_DELETIONS = 1_000_000
-# Each level costs the memory of its names.
+# Each level costs the memory of its name and its status.
 MAX_LEVELS = 8_192
 REMOVALS_PER_TURN = 500
 
 
 def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Delete what the path names, never what a link leads to. A folder must be empty unless `recursive` is set.
+    """Delete the entry of a path, never the target of a link. A folder must be empty unless `recursive` is set.
 
     The check of the preconditions and the first removal are one turn, so no other operation comes in between.
     """
@@ -101,7 +101,7 @@ class Removal:
             os.close(here)
 
     def _empty(self, here: int) -> Turns[bytes | None]:
-        """Delete what is in a folder; returns the first folder in it that is not empty."""
+        """Delete the entries of a folder; returns the first folder in it that is not empty."""
         is_empty = False
         while not is_empty:
             is_empty = True

@@ -88,7 +88,7 @@ def _copy_old(path: bytes, descriptor: int) -> Turns[None]:
 
 
 def copy_bytes(source: int, target: int) -> Turns[None]:
-    """Copy what a file holds; raises OSError."""
+    """Copy the content of a file; raises OSError."""
     offset = 0
     while copied := os.sendfile(target, source, offset, COPY_BYTES):
         offset += copied
@@ -144,7 +144,7 @@ def make_folders(path: bytes) -> Turns[None]:
 
 
 def make_folder(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Make a folder, with `parents` those above it, too. It may exist already."""
+    """Make a folder and, with `parents`, the folders above it. It may exist already."""
     path = path_field(fields)
     if fields.get("parents"):
         yield from make_folders(path.rpartition(b"/")[0])
@@ -199,7 +199,7 @@ def _exists(place: Place) -> bool:
 
 
 def _move_to_other_disk(old: Place, goal: bytes, parts: Parts) -> Turns[None]:
-    """The home, /tmp and /dev/shm are disks of their own: between them, a file is copied, then deleted."""
+    """The home, /tmp and /dev/shm are disks of their own. Between them, a file is copied and its original deleted."""
     status = os.stat(old.name, dir_fd=old.folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise Refused("other_disk", "Only a file can be moved to another disk.")

@@ -1,4 +1,4 @@
-"""Tells what a path is, and lists folders."""
+"""Describes the entry of a path, and lists folders."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def position_of(names: tuple[bytes, ...]) -> str:
 
 
 class Listing:
-    """Collects a page: folders before what is in them, names in the order of their bytes."""
+    """Collects a page: folders before their entries, names in the order of their bytes."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Listing:
         return heapq.nsmallest(count, names)
 
     def _add(self, folder: int, names: tuple[bytes, ...]) -> Generator[Wait | None, None, None]:
-        """Add an entry and the entries below it. What an earlier page had is left out."""
+        """Add an entry and the entries below it. Entries of earlier pages are left out."""
         path = b"/".join((self._root.rstrip(b"/"), *names))
         try:
             entry = entry_at(path, folder, names[-1])

@@ -28,7 +28,7 @@ Chart = dict[str, Json]
 def chart_of(figure: Any) -> Chart | None:
     """The chart of a figure, several in one if it has several axes; None if nothing is drawn.
 
-    Raises ValueError if the chart is too large. Any other exception means that its type cannot describe what was drawn.
+    Raises an exception if the chart is too large, or if its type cannot describe what was drawn.
     """
     axes = figure.get_axes()
     if not any(each.has_data() for each in axes):
@@ -216,7 +216,7 @@ class Box(NamedTuple):
 
 
 def box_chart(axes: Any, budget: Budget) -> dict[str, Json]:
-    """The boxes, in order. Raises ValueError if a box has no median or whiskers: the chart is of another kind then."""
+    """The boxes, in order. Raises an exception if a box has no median or no whiskers: it is another kind of chart."""
     boxes = [_bounds_of(patch) for patch in axes.patches]
     lines = [_line_of(line) for line in axes.lines]
     is_horizontal = _are_horizontal(boxes, lines)

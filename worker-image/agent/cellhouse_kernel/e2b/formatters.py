@@ -1,4 +1,4 @@
-"""What a sandbox shows in addition: E2B's MIME types, JSON for lists, and pictures.
+"""The formats that a sandbox shows in addition: E2B's MIME types, JSON for lists, and pictures.
 
 `e2b/data` is for a table of pandas, and `e2b/chart` for a figure of matplotlib. A formatter that cannot show an object
 returns None, without an error. The object is then shown as in any other kernel.
@@ -58,7 +58,7 @@ class ClassFormatter(BaseFormatter):
             return None
 
     def show(self, obj: Any) -> Any:
-        """What is shown of an object of the class. May raise."""
+        """The data that is shown for an object of the class. May raise."""
         raise NotImplementedError
 
 
@@ -88,7 +88,7 @@ class ChartFormatter(ClassFormatter):
 
 
 def _is_a(module: str, name: str, obj: object) -> bool:
-    """Whether it is of this class. If the module has not been imported, there is no such object."""
+    """Whether an object is of this class. If the module has not been imported, there is no such object."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(obj, kind)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-# Half of what a message may have (MAX_JSON_VALUES in cellhouse_agent/json_values.py).
+# Half of the values that a message may have (MAX_JSON_VALUES in cellhouse_agent/json_values.py).
 MAX_VALUES = 200_000
 # With four bytes for each, half of a message. The other half is for the text and the picture of the same object.
 MAX_CHARACTERS = 2_097_152
@@ -81,7 +81,7 @@ class JsonMaker:
         return self._plain(value)
 
     def unknown(self, value: Any) -> Json:
-        """Hook: what stands for a value that JSON does not have."""
+        """Hook: the JSON in place of a value that JSON does not have."""
         raise TypeError(type(value).__name__)
 
     def _object(self, items: Any, depth: int) -> Json:
