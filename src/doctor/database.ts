@@ -1,15 +1,14 @@
 /** What doctor asks of the database. It starts no server, and what it writes is gone at once. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import postgres from 'postgres';
 import type { Config } from '../config/config.ts';
-import { explain } from '../domain/errors.ts';
+import { explain, hasCode, messageOf } from '../domain/errors.ts';
 import type { UsedToken } from '../domain/token.ts';
 import { type Client, type DatabaseAddress, onOneConnection } from '../events/connection/client.ts';
 import { readRelease, readSchemaVersion, tooOld } from '../events/migrations/migrate.ts';
 import { createTokenQueries } from '../events/queries/tokenQueries.ts';
 import { createUpkeepQueries, type PoolIdentity } from '../events/queries/workerQueries.ts';
-import { isTransient } from '../events/store/databaseErrors.ts';
+import { isRefusal, isTransient } from '../events/store/databaseErrors.ts';
 import { chooseServerUser, layoutOf } from '../postgres/cluster.ts';
 import { runningPostgres } from '../postgres/embeddedPostgres.ts';
 import { newId } from '../process/newId.ts';
@@ -192,10 +191,10 @@ async function tryToWrite({ answered, sql }: Client): Promise<Finding | null> {
         SELECT repeat('x', 64) FROM generate_series(1, ${PROBE_ROWS}::int)`);
     return null;
   } catch (error: unknown) {
-    if (!(error instanceof postgres.PostgresError)) throw error;
-    return error.code === INSUFFICIENT_PRIVILEGE
+    if (!isRefusal(error)) throw error;
+    return hasCode(error, INSUFFICIENT_PRIVILEGE)
       ? null
-      : failure('databaseTakesNoWrites', error.message);
+      : failure('databaseTakesNoWrites', messageOf(error));
   }
 }
 
