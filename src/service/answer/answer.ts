@@ -385,8 +385,8 @@ function later(openedAt: Date, at: Date | null): Date {
 // Combines the single reads of an answer into one read for each kind.
 
 /**
- * The loaders of one answer. One answer can be for several mutations, which run one after the other. So sessions,
- * workers and outputs, which a mutation can change, are read anew for each mutation.
+ * The loaders of one answer. One answer can be for several mutations, which run one after the other. So everything that
+ * a mutation can change, such as sessions, contexts and outputs, is read anew for each mutation.
  */
 interface AnswerLoaders {
   readonly session: DataLoader<SessionId, Session | null, string>;
@@ -443,7 +443,7 @@ const byId = (id: string) => id;
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
-/** A full page of things, each with its events. Each list of events costs a read. */
+/** A page of the default size, each item with its events. Each list of events costs a read. */
 const MAX_EVENT_LISTS = 100;
 
 interface AnswerBudget {

@@ -195,7 +195,7 @@ export function createQuotas({
 // operator sets, at whichever gateway.
 
 interface LimitsInForce {
-  /** The limits of the tenant, and those of the user. */
+  /** The limits of the tenant, and those of the user unless `userUuid` is null. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
   /** Adds quotas that were read. A quota that is already known in a newer version stays. */

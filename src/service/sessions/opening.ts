@@ -92,7 +92,7 @@ export async function inNewSession<T>(
   );
 }
 
-/** Nobody reads it, but it is counted and logged like other refusals. */
+/** No caller is left to get this error, but it is counted like other refusals. */
 function callerGone(): DomainError {
   return new DomainError('POOL_EXHAUSTED', 'The client left while its call waited for a worker.');
 }
