@@ -103,7 +103,10 @@ export interface TokenCache {
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. All other tokens in memory end. */
   reload(): Promise<void>;
-  /** Ends the tokens that have expired, and reads those that have changed. @throws if the database does not answer */
+  /**
+   * Ends the tokens that have expired, and reads those that have changed. Reads nothing while no token is in memory.
+   * @throws if the database does not answer
+   */
   refresh(): Promise<void>;
 }
 
