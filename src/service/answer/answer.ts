@@ -1,8 +1,8 @@
 /**
  * The content of one answer to a caller. It reads what belongs to the requested executions (code, outputs, sessions,
- * workers), each only once, and counts the answer's size. Every protocol answers through it, so none holds more than
- * MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and events from an operation, because
- * operations check the tenant.
+ * workers), each only once, and counts the answer's size. A protocol that does not read output page by page reads it
+ * here, so no answer holds more than MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and
+ * events from an operation, because operations check the tenant.
  */
 
 import { hash } from 'node:crypto';

@@ -158,7 +158,7 @@ async function makeOrRecordFailure<T>(
   { path }: WantedChange,
   make: (files: WorkerFiles) => Promise<Changed<T>>,
 ): Promise<Changed<T>> {
-  /** The worker's own error. Undefined if the worker was not asked. */
+  /** The error of `make`. Undefined if the worker was not asked. */
   let cause: unknown;
   try {
     return await askWorker(deps, session, path, async (files) => {
