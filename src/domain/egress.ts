@@ -389,7 +389,7 @@ export type EgressOutcome =
   | 'unreachable'
   | 'timed-out';
 
-/** What one gateway has counted since its start. */
+/** The counts of one gateway since its start. */
 export interface EgressTotals {
   readonly outcomes: ReadonlyMap<EgressOutcome, number>;
   readonly sentBytes: number;

@@ -129,7 +129,7 @@ const STATES: { readonly [K in OwnedKind]: Fates<StateOf<K>> } = {
 /** All entities that belong to somebody, in the order in which they are forgotten. */
 export const OWNED_KINDS = Object.keys(STATES) as readonly OwnedKind[];
 
-/** A row without what is forgotten. Pure. */
+/** A row without the forgotten facts. Pure. */
 export function redactedState<K extends OwnedKind>(
   kind: K,
   state: StateOf<K>,

@@ -1,7 +1,7 @@
 /**
- * Removes from an event or a row what says something about a user or tenant that is forgotten. Tables
- * (`redactedEvents.ts`, `redactedStates.ts`) give the fate of each field. The compiler refuses a table that lacks a
- * field. A stored field that is not in its table is removed.
+ * Removes the facts about a forgotten user or tenant from an event or a row. Tables (`redactedEvents.ts`,
+ * `redactedStates.ts`) give the fate of each field. The compiler refuses a table that lacks a field. A stored field
+ * that is not in its table is removed.
  */
 
 /** The names that a stream has after its owner is forgotten. */

@@ -27,7 +27,7 @@ export interface Signed {
   readonly names: SessionNames;
 }
 
-/** How a door names the users of its sessions. All users of one holder of a token have the same prefix in their names. */
+/** How a door names the users of its sessions. The names of all users of one token have the same prefix. */
 export interface SessionNames {
   readonly prefixOf: (holder: Principal) => string;
   /** The prefix of a user's name, if the name has the form of this door. Otherwise null. */

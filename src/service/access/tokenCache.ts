@@ -14,7 +14,7 @@ import { type ByDoor, byDoor } from '../principal.ts';
 import type { Counted } from './refusals.ts';
 import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts';
 
-// The age of what a gateway knows about tokens.
+// The age of a gateway's knowledge about tokens.
 
 /**
  * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens

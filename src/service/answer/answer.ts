@@ -99,7 +99,7 @@ export interface Answer
    * did not report them.
    */
   files(execution: Execution): ExecutionFiles | null;
-  /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
+  /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are in transit at once. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;
   /** The execution's outputs so far within the range, in order and complete, but without the finish. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;

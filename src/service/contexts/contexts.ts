@@ -246,8 +246,8 @@ type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopp
  * Opens a session if there is none. A name makes the call safe to repeat: if an open context has the name, the call
  * resolves with that context. Works on any gateway.
  * @throws BAD_USER_INPUT, also if the open context of that name begins in another folder; CONTEXT_LIMIT,
- * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, SHUTTING_DOWN, the errors of {@link ensureSession}, and
- * those of `sessionFiles.ts`
+ * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, SHUTTING_DOWN, and the errors of
+ * {@link ensureSession} and of `sessionFiles.ts`
  */
 export async function createContext(
   deps: CreateContextDeps,

@@ -1,6 +1,6 @@
 /**
  * The quotas in force. For sessions and executions, the commit of a call decides whether a quota refuses the call,
- * because the counts are exact only there. CPU time, output and stored bytes are checked before the commit, from memory.
+ * because the counts are exact only there. CPU time, output and stored bytes are checked from memory before that.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {

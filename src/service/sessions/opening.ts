@@ -250,9 +250,9 @@ export async function commitOpening(
   return states[1] as Session;
 }
 
-// What workers of earlier releases may lack.
+// Features that workers of earlier releases may lack.
 
-/** The features that workers of earlier releases lack, in words. */
+/** Each feature in words, for messages. */
 const FEATURES = {
   processes: 'the process ids and signals of commands',
 } as const;
