@@ -94,7 +94,7 @@ export async function createToken(
   request: TokenRequest,
 ): Promise<TokenWithSecret> {
   const { tenant, ...asked } = validateToken(request, now());
-  // First stops the gateways of releases without tokens, because they would refuse the new one.
+  // First stops the gateways of releases that know only AUTH_TOKEN, because they would refuse the new token.
   await database.firstUse.allow('tokens');
   if ((await database.queries.tokenCount()) >= maxTokens) throw tooMany(maxTokens);
   const [id, secret] = [newId<Token['id']>(), newSecret()];

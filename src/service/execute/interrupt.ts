@@ -11,8 +11,8 @@ import { refuse } from '../validate.ts';
 import { requireExecution } from './execution.ts';
 
 // An interrupt that works on any gateway. The request is recorded as an event. The gateway that holds the worker gets
-// the event and acts on it (`src/worker/operations.ts`). This gateway waits for the execution's end. Gateways never talk
-// to each other directly.
+// the event and acts on it (`src/worker/operations.ts`). This gateway waits for the execution's end. Gateways never
+// talk to each other directly.
 
 /**
  * Added to the grace time: for the take-over from a gateway that died, the agent's answer, and the storing of the end.

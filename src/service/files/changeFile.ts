@@ -376,8 +376,8 @@ interface WrittenFile {
  * under its name: if `source` fails, or the disk is full, the former file stays as it was.
  * @param source is read as fast as the worker accepts the bytes, and not at all if the worker refuses the call
  * beforehand
- * @throws BAD_USER_INPUT, FILE_TOO_LARGE, FILES_BUSY, the errors of {@link sessionToWrite} and of `sessionFiles.ts`, and
- * UploadAbortedError if `source` fails
+ * @throws BAD_USER_INPUT, FILE_TOO_LARGE, FILES_BUSY, the errors of {@link sessionToWrite} and of `sessionFiles.ts`,
+ * and UploadAbortedError if `source` fails
  */
 export async function writeContent(
   deps: WriteContentDeps,
