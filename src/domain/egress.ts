@@ -376,8 +376,8 @@ function patternText(host: HostPattern): string {
 }
 
 /**
- * The outcome of a connection that user code asked for. `allowed`: the host is listed, so the gateway tried to reach it.
- * If that failed, the connection is counted again, under one of the last four outcomes.
+ * The outcome of a connection that user code asked for. `allowed`: the host is listed, so the gateway tried to reach
+ * it. If that failed, the connection is counted again, under one of the last four outcomes.
  */
 export type EgressOutcome =
   | 'allowed'
