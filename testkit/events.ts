@@ -1,4 +1,4 @@
-/** Makes the events that a pool records, for tests of the layers below the pool. */
+/** Makes the events that the pool and the service record, for tests of the layers below them. */
 import { createHash } from 'node:crypto';
 import type { Context, ContextEvent } from '../src/domain/context.ts';
 import type { StateOf } from '../src/domain/entities.ts';

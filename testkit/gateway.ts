@@ -1,6 +1,7 @@
 /**
- * Starts a real gateway: the built program in its own process, with its own data directory, embedded PostgreSQL, port
- * and pool. It can be killed and started again on the same data.
+ * Starts a real gateway: the built program in its own process, with its own data directory, database, port and pool.
+ * The database is on the shared server (`sharedServer.ts`), if there is one. Otherwise the gateway starts an embedded
+ * PostgreSQL. The gateway can be killed and started again on the same data.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

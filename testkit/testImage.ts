@@ -46,8 +46,8 @@ export async function ensureImageOn(
 }
 
 /**
- * Builds the image unless it exists. Its Dockerfile must begin with `LABEL cellhouse.image=test`, so that leftovers of
- * failed builds are also pruned.
+ * Builds the image unless it exists. In its Dockerfile, `LABEL cellhouse.image=test` must follow `FROM`, so that
+ * leftovers of failed builds are also pruned.
  * @returns its name, whose tag is a hash of `madeOf`
  */
 export async function ensureTestImage(

@@ -25,8 +25,8 @@ export const BASE_IMAGE = `cellhouse-base:${createHash('sha256')
   .slice(0, 12)}`;
 
 /**
- * Makes the base image unless it exists. It is pulled, or made with debootstrap if no image registry answers. Its
- * labels say which. In both cases packages, including security updates, can be installed in it.
+ * Makes the base image unless it exists. It is pulled, or made with debootstrap if it cannot be pulled. Its labels say
+ * which. In both cases packages, including security updates, can be installed in it.
  */
 export async function ensureBaseImage() {
   const isThere = (await ask(`/images/${BASE_IMAGE}/json`)) !== null;
@@ -60,7 +60,7 @@ function dockerfile(from) {
   ].join('\n');
 }
 
-/** Pulls the image and returns its name. Null if no registry answers. */
+/** Pulls the image and returns its name. Null if that fails, for example because no registry answers. */
 async function pull() {
   const name = `debian@${DIGEST}`;
   const abort = new AbortController();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /**
- * One hash over the names, modes and contents of files. Folders are walked recursively.
+ * One hash over the names and contents of files, and whether each is executable. Folders are walked recursively.
  * @param {string} root the folder that names are relative to
  * @param {string[]} paths below `root`
  * @param {{ skip?: (path: string) => boolean, salt?: string }} [options] `skip` sees paths relative to `root`

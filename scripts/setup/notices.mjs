@@ -29,7 +29,7 @@ export function packagesIn(notices) {
   return [...notices.matchAll(TITLE)].map(([, name]) => name);
 }
 
-/** The folder of the package that the module belongs to. Null: it is none of a package. */
+/** The folder of the package that the module belongs to. Null: the module is the program's own. */
 function packageFolder(path) {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? null;
 }
@@ -44,7 +44,7 @@ function sectionOf(folder) {
   return [name, `=== ${name} (${manifest.license})\n\n${text}\n`];
 }
 
-/** For a package that names its licence but does not contain it, which most packages of large repositories do. */
+/** The text for a package that names its licence but does not contain it, as is usual in large repositories. */
 function usualText(name, { license, author }) {
   const file = new URL(`${license}.txt`, LICENCES);
   if (!existsSync(file)) {

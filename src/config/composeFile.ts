@@ -23,7 +23,7 @@ const BEGIN =
 const END = '      # Settings that Compose sets itself.';
 
 /**
- * `docker-compose.yml` with the list of the given settings, by default of all of them.
+ * `docker-compose.yml` with a list of the given settings (by default all), except those in {@link SET_BY_COMPOSE}.
  * @throws Error if the file does not have the two comments around the list
  */
 export function withSettings(

@@ -41,7 +41,7 @@ export const EGRESS = {
     text: 'How many connections to the outside one worker may have at the same time.',
     fallback: 64,
     min: 1,
-    // An agent has descriptors for no more (worker-image/agent/cellhouse_agent/egress.py).
+    // An agent accepts no more (MAX_STREAMS in worker-image/agent/cellhouse_agent/egress.py).
     max: 256,
   }),
   egressMaxTotalConnections: integer({

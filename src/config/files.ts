@@ -1,7 +1,7 @@
 /** Limits of files that go in and out through the API. */
 import { bytes, integer } from './setting.ts';
 
-/** 1 TiB: more than any worker's disk, which is held in memory. */
+/** 1 TiB: as large as the largest disk that WORKER_DISK_MB allows. */
 const MAX_FILE_BYTES = 1_099_511_627_776;
 
 export const FILES = {

@@ -59,8 +59,8 @@ const DECLARED_DATA_DIR = text({
 });
 
 /**
- * In a clone, the default is a folder of the clone. An installed release is called from any folder, and must find the
- * same one each time. It must not be that of the package, which the next release replaces.
+ * In a clone, the default is a folder of the working directory. An installed release is called from any folder, and
+ * must find the same data each time. They must not be in the folder of the package, which the next release replaces.
  */
 const dataDir: Setting<string> = {
   ...DECLARED_DATA_DIR,
@@ -70,12 +70,12 @@ const dataDir: Setting<string> = {
     isInstalled() && existsSync(RELEASE_OF_SERVICE) ? besideService(surroundings) : null,
 };
 
-/** Leads to the release that serves, if this machine has the service of systemd: src/cli/systemdUnits.ts. */
+/** A link to the release that serves, if this machine has the service of systemd: src/cli/systemdUnits.ts. */
 const RELEASE_OF_SERVICE = '/opt/cellhouse/current';
 
 /**
- * On a machine with the service, the default of root is the service's folder, but the service has its settings in a file
- * of its own. Null if this command does not take the default of root.
+ * The problem of a command that takes the default of root on a machine with the service: it would use the service's
+ * folder without the service's settings, which are in a file. Null if the command does not take that default.
  */
 export function besideService({ env, uid }: Surroundings): string | null {
   if (uid !== 0 || env.DATA_DIR) return null;

@@ -91,8 +91,8 @@ export type ContextCommand = { readonly at: string } & (
 type Created = Extract<ContextEvent, { type: 'ContextCreated' }>['data'];
 
 /**
- * The events that a command on a context records. Pure. Empty if the context has ended, if its start is recorded
- * already, or if it is being deleted and the command is its start or a request.
+ * The events that a command on a context records. Pure. Empty if the context has ended, if the command is a start that
+ * is recorded already, or if the context is being deleted and the command is its start or a request.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideContext(command: ContextCommand, context: Context | null): ContextEvent[] {
@@ -179,8 +179,8 @@ export interface ContextOffset {
   /** The position of an execution's request. The follower has got everything of the executions before it. */
   readonly position: number;
   /**
-   * The last item of this execution that the follower has got: 0 is its beginning, a higher number the seq of an
-   * output.
+   * The last item of this execution that the follower has got. 0 is the execution's beginning. A higher number is the
+   * seq of an output.
    */
   readonly seq: number;
 }

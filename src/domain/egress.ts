@@ -6,7 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { SessionId } from './ids.ts';
 
 // IP addresses and networks as numbers, so that each has only one form: `::ffff:10.0.0.1` is 10.0.0.1. This file also
-// says which addresses are not hosts on the internet, and finds such an IPv4 address inside an IPv6 address.
+// says which addresses are not hosts on the internet, and finds the IPv4 address inside a NAT64 or 6to4 address.
 
 export interface Address {
   readonly family: 4 | 6;
@@ -277,8 +277,8 @@ export function isListed(rules: readonly EgressRule[], { host, port }: Target): 
 }
 
 /**
- * Whether the address may be dialled for a listed target. It must be a host on the internet. Otherwise a rule with this
- * port must list the address itself, or a special network that contains it.
+ * Whether the address may be dialled for a listed target. It must be a host on the internet, and not the gateway's
+ * machine. Otherwise a rule with this port must list the address itself, or a special network that contains it.
  * @param isOwn whether `address` is one of the gateway's machine
  */
 export function mayDial(
@@ -298,7 +298,7 @@ export function mayDial(
   );
 }
 
-/** The hosts and ports of this rule that none of the rules allows, such as `pypi.org:80`. */
+/** The hosts and ports of a single rule that no rule in `rules` allows, such as `pypi.org:80`. */
 export function notCovered(rules: readonly EgressRule[], { host, ports }: EgressRule): string[] {
   return ports
     .filter((port) => !rules.some((rule) => rule.ports.includes(port) && covers(rule.host, host)))
@@ -376,8 +376,8 @@ function patternText(host: HostPattern): string {
 }
 
 /**
- * What became of a connection that user code asked for. `allowed`: the host is listed, so it was resolved and dialled.
- * If that failed, the connection is counted again, under one of the last four outcomes.
+ * The outcome of a connection that user code asked for. `allowed`: the host is listed, so the gateway tried to reach
+ * it. If that failed, the connection is counted again, under one of the last four outcomes.
  */
 export type EgressOutcome =
   | 'allowed'
@@ -389,7 +389,7 @@ export type EgressOutcome =
   | 'unreachable'
   | 'timed-out';
 
-/** What one gateway has counted since its start. */
+/** The counts of one gateway since its start. */
 export interface EgressTotals {
   readonly outcomes: ReadonlyMap<EgressOutcome, number>;
   readonly sentBytes: number;

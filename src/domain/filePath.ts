@@ -79,7 +79,7 @@ export function isWhole({ text }: FilePath): boolean {
   return text === '.' || text === '/' || text === WORKER_HOME;
 }
 
-/** The last name of the path. `.` for the home. */
+/** The last name of the path. `.` and `/` are returned unchanged. */
 export function nameOf({ bytes }: FilePath): FilePath {
   const name = bytes.subarray(bytes.lastIndexOf(SLASH) + 1);
   return filePath(name.length === 0 ? bytes : name);

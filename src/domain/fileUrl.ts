@@ -81,7 +81,8 @@ function parseOptions(query: string): Options | BadFileUrl {
 }
 
 /**
- * Null for a percent sign without two hexadecimal digits. Each other character of the raw target stands for one byte.
+ * The bytes that the text encodes. Every character outside of a percent escape stands for one byte. Null if a percent
+ * sign is not followed by two hexadecimal digits.
  */
 function percentDecoded(text: string): Buffer | null {
   if (/%(?![0-9a-f]{2})/i.test(text)) return null;

@@ -1,5 +1,5 @@
 /**
- * The kinds of ids, and their parser. `src/process/newId.ts` mints them. They are UUIDs of version 7 (RFC 9562), which
+ * The kinds of ids, and their parser. `src/process/newId.ts` mints ids. They are UUIDs of version 7 (RFC 9562), which
  * sort by time, so new keys go to the same few pages of an index. Only the id of a quota is computed instead
  * (`quotaIdOf`). The brand stops a worker's id from being passed where a session's is wanted.
  */

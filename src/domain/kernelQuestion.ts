@@ -12,7 +12,7 @@ export type KernelQuestion =
   | { readonly type: 'isComplete'; readonly code: string }
   | HistoryQuestion;
 
-/** A question about code at the place of a cursor. */
+/** A question about the code at a cursor. */
 interface CodeQuestion<Type> {
   readonly type: Type;
   readonly code: string;

@@ -1,4 +1,4 @@
-/** Counts of the frames from all workers since this process started, by what became of them. For /metrics. */
+/** Counts of the frames from all workers since this process started, by their outcome. For /metrics. */
 export interface MessageCounts {
   /** Connections that were opened, including reconnections. */
   connections: number;

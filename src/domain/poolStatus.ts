@@ -1,7 +1,7 @@
 import type { EnvironmentId } from './ids.ts';
 
-// The users who wait for a worker. Gateways share these places through the database, so that all serve in the same
-// order.
+// Each user who waits for a worker has a place in the queue. Gateways share the places through the database, so that
+// all serve in the same order.
 
 /** The place of one user among all who wait. All calls of a user share it. */
 export interface WaitingPlace {

@@ -125,7 +125,7 @@ const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
   TokenRevoked: { at: 'stays', reason: 'stays' },
 };
 
-/** The stored data of an event, without what is forgotten. Pure. */
+/** The stored data of an event, without the forgotten facts. Pure. */
 export function redactedData(
   type: string,
   data: Readonly<Record<string, unknown>>,

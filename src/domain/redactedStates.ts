@@ -1,6 +1,6 @@
 /**
  * Says for each row which of its fields stay when its user or tenant is forgotten. The redacted row must equal the
- * state that follows from the redacted events (`redactedEvents.ts`). The row of a pruned stream has no events any more.
+ * state that follows from the redacted events (`redactedEvents.ts`). If the stream was pruned, only the row is left.
  */
 import type { StateOf } from './entities.ts';
 import type { OwnedKind } from './redactedEvents.ts';
@@ -129,7 +129,7 @@ const STATES: { readonly [K in OwnedKind]: Fates<StateOf<K>> } = {
 /** All entities that belong to somebody, in the order in which they are forgotten. */
 export const OWNED_KINDS = Object.keys(STATES) as readonly OwnedKind[];
 
-/** A row without what is forgotten. Pure. */
+/** A row without the forgotten facts. Pure. */
 export function redactedState<K extends OwnedKind>(
   kind: K,
   state: StateOf<K>,

@@ -1,8 +1,9 @@
 /**
- * What is left of an event or a row when its user or tenant is forgotten. Tables (`redactedEvents.ts`,
+ * Removes the facts about a forgotten user or tenant from an event or a row. Tables (`redactedEvents.ts`,
  * `redactedStates.ts`) give the fate of each field. The compiler refuses a table that lacks a field. A stored field
  * that is not in its table is removed.
  */
+
 /** The names that a stream has after its owner is forgotten. */
 export interface Names {
   /** The tenant's name. It does not change if only a user is forgotten. */

@@ -227,7 +227,7 @@ function requested(data: Requested, version: number): Worker {
   };
 }
 
-/** What a worker uses, as its agent reports it. */
+/** The resources that a worker uses, as its agent reports them. */
 export interface WorkerUsage {
   /** The time of a monotonic clock in the worker. From two reports, the CPU load between them can be computed. */
   readonly clockMs: number;

@@ -91,9 +91,9 @@ export const ANY_VERSION = '*';
 export const NO_VERSION = '""';
 
 export interface FilePrecondition {
-  /** The file must exist with one of these entity tags, or with any for `*`; separated by commas. */
+  /** Entity tags, separated by commas. The file must exist with one of them. `*`: with any tag. */
   readonly ifMatch?: string;
-  /** The file must have none of these entity tags; for `*` it must not exist. */
+  /** Entity tags, separated by commas. The file must have none of them. `*`: it must not exist. */
   readonly ifNoneMatch?: string;
 }
 

@@ -13,7 +13,7 @@ const TOKEN_FILE = 'auth-token';
 const ID_FILE = 'gateway-id';
 const HEADS_FILE = 'audit-heads';
 const LAST_BACKUP_FILE = 'last-backup';
-/** What a backup keeps beside the database. Any of them may be missing. */
+/** The files that a backup keeps beside the database. Any of them may be missing. */
 export const IDENTITY_FILES: readonly string[] = [TOKEN_FILE, ID_FILE, HEADS_FILE];
 
 const TOKEN_BYTES = 32;
@@ -44,7 +44,7 @@ export function tokenPath(dataDir: string): string {
   return join(dataDir, TOKEN_FILE);
 }
 
-/** The installation's token. It is generated at the first start and stored with mode 0600. */
+/** The operator's token of a gateway without AUTH_TOKEN. It is generated at the first start, with mode 0600. */
 export function tokenOf(dataDir: string): string {
   const path = tokenPath(dataDir);
   const token = readOrMake(path, () => randomBytes(TOKEN_BYTES).toString('base64url'));

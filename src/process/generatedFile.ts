@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 /**
  * Writes the file. With `--check`, it compares the file instead, and the process ends with 1 if it differs.
- * @param command what makes the file, for the message
+ * @param command the command that makes the file, for the message
  */
 export async function writeOrCheck(file: string, text: string, command: string): Promise<void> {
   if (!process.argv.includes('--check')) {

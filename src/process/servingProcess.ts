@@ -83,8 +83,8 @@ export function optimizeEarly(): void {
 }
 
 /**
- * The interval between samples of the event loop's lag. Each sample wakes the process. Its value is the lag plus this
- * interval.
+ * The interval between samples of the event loop's lag. Each sample wakes the process. The value of a sample is the lag
+ * plus this interval.
  */
 const LOOP_RESOLUTION_MS = 20;
 

@@ -88,8 +88,8 @@ const AGAIN =
   'Nothing is forgotten yet. Start a gateway, make sure that its engine answers, then repeat this.';
 
 /**
- * Records these changes as failed, perhaps after they were made. Afterwards, a gateway that was only paused cannot
- * record another outcome.
+ * Records changes without an outcome as failed, although they may have been made. Afterwards, a gateway that was only
+ * paused cannot record another outcome.
  */
 async function endChanges({ database: { queries, store }, now }: Deps, owner: Owner) {
   await decideAndCommit(store, {

@@ -1,6 +1,6 @@
 /**
- * The operations, bound to what they need. GraphQL and every other protocol call them through this, so permissions are
- * checked and refusals are counted in one place.
+ * The operations, bound to their dependencies. GraphQL and every other protocol call them through this service, so
+ * permissions are checked and refusals are counted in one place.
  */
 import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';

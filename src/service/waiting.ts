@@ -11,8 +11,8 @@ import type { ServiceDeps } from './serviceDeps.ts';
 const LIMIT_MS = 10_000;
 
 /**
- * Resolves when the pool has taken over its workers. The first callers of a gateway that was just started wait for
- * that.
+ * Resolves when the pool has taken over its workers. Only the first callers of a gateway that was just started have to
+ * wait.
  * @throws POOL_INITIALIZING
  */
 export async function untilInitialized(

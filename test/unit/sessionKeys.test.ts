@@ -62,7 +62,9 @@ function gateway(authToken = 'the operator'): SessionKeys {
       tokenOf: (id) => find(known)(id),
       readToken: async (id) => find(stored)(id),
       known: () => known,
-      refresh: async () => void known.push(...late.tokens.splice(0)),
+      // The cache reads nothing while it has no token.
+      refresh: async () => void (known.length > 0 && known.push(...late.tokens.splice(0))),
+      reload: async () => void known.push(...late.tokens.splice(0)),
     },
     sessions: {
       all: () => open as Session[],

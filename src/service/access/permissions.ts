@@ -128,7 +128,7 @@ export const PERMISSIONS: Permissions = {
   followBuild: { roles: OPERATORS },
 };
 
-/** What to answer without calling the operation. */
+/** The answer of a call that does not reach the operation. */
 interface Instead {
   readonly answer: null | readonly [];
 }

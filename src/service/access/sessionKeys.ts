@@ -27,7 +27,7 @@ export interface Signed {
   readonly names: SessionNames;
 }
 
-/** How a door names the users of its sessions: all names of one holder of a token have the same prefix. */
+/** How a door names the users of its sessions. The names of all users of one token have the same prefix. */
 export interface SessionNames {
   readonly prefixOf: (holder: Principal) => string;
   /** The prefix of a user's name, if the name has the form of this door. Otherwise null. */
@@ -75,13 +75,13 @@ function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSignerDeps) 
     for (const token of tokens()) {
       if (!givesKeysAt(door, token)) continue;
       const holder = token.holder.by[door];
-      const place = placeOf(holder.tenant, prefixOf(holder));
-      const same = byPrefix.get(place);
+      const group = groupOf(holder.tenant, prefixOf(holder));
+      const same = byPrefix.get(group);
       if (same) same.push(token);
-      else byPrefix.set(place, [token]);
+      else byPrefix.set(group, [token]);
     }
     for (const { tenant, userUuid } of sessions.all()) {
-      for (const token of byPrefix.get(placeOf(tenant, prefixIn(userUuid))) ?? []) {
+      for (const token of byPrefix.get(groupOf(tenant, prefixIn(userUuid))) ?? []) {
         const signer = { token, userUuid };
         if (signs(signer, signed)) return signer;
       }
@@ -102,7 +102,7 @@ function createFindSigner({ keyOf, sessions, tokens, catchUp }: FindSignerDeps) 
   };
 }
 
-function placeOf(tenant: string, prefix: string | null): string {
+function groupOf(tenant: string, prefix: string | null): string {
   return JSON.stringify([tenant, prefix]);
 }
 
@@ -134,7 +134,10 @@ export interface SessionKeys {
 
 interface SessionKeysDeps {
   readonly queries: Pick<Queries, 'sharedSecret'>;
-  readonly tokenCache: Pick<TokenCache, 'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh'>;
+  readonly tokenCache: Pick<
+    TokenCache,
+    'isFresh' | 'tokenOf' | 'readToken' | 'known' | 'refresh' | 'reload'
+  >;
   readonly sessions: Pick<OpenSessions, 'all' | 'get' | 'load'>;
   /** The present value of AUTH_TOKEN. */
   readonly authToken: () => string;
@@ -156,10 +159,14 @@ export function createSessionKeys(deps: SessionKeysDeps): SessionKeys {
     keyOf,
     sessions,
     tokens: () => [ownToken, ...tokenCache.known()],
-    catchUp: sharedRun(
-      async () => void (await Promise.all([sessions.load(), tokenCache.refresh()])),
-    ),
+    catchUp: sharedRun(async () => void (await Promise.all([sessions.load(), readTokens()]))),
   });
+
+  function readTokens(): Promise<void> {
+    const [any] = tokenCache.known();
+    // While no token is in memory, `refresh` reads nothing.
+    return any ? tokenCache.refresh() : tokenCache.reload();
+  }
 
   function keyOf({ id, holder }: KnownToken, secretSha256: string, userUuid: string): string {
     if (shared === null) throw new Error('The secret of session keys is not loaded yet.');

@@ -14,7 +14,7 @@ import { type ByDoor, byDoor } from '../principal.ts';
 import type { Counted } from './refusals.ts';
 import { createTokenEnd, type OpenTokenEnd, type TokenEnd } from './tokenEnd.ts';
 
-// The age of what a gateway knows about tokens.
+// The age of a gateway's knowledge about tokens.
 
 /**
  * Knowledge that is older than this is stale: a token may have been revoked meanwhile. A gateway reads changed tokens
@@ -103,7 +103,10 @@ export interface TokenCache {
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. All other tokens in memory end. */
   reload(): Promise<void>;
-  /** Ends the tokens that have expired, and reads those that have changed. @throws if the database does not answer */
+  /**
+   * Ends the tokens that have expired, and reads those that have changed. Reads nothing while no token is in memory.
+   * @throws if the database does not answer
+   */
   refresh(): Promise<void>;
 }
 

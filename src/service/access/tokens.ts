@@ -1,4 +1,4 @@
-/** The operations on tokens: who may enter, for whom, and until when. */
+/** The operations on tokens. A token says who may call, for which users, and until when. */
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type TokenId } from '../../domain/ids.ts';
 import {
@@ -94,7 +94,7 @@ export async function createToken(
   request: TokenRequest,
 ): Promise<TokenWithSecret> {
   const { tenant, ...asked } = validateToken(request, now());
-  // Stops all gateways of earlier releases first, because they would refuse the token.
+  // First stops the gateways of releases that know only AUTH_TOKEN, because they would refuse the new token.
   await database.firstUse.allow('tokens');
   if ((await database.queries.tokenCount()) >= maxTokens) throw tooMany(maxTokens);
   const [id, secret] = [newId<Token['id']>(), newSecret()];

@@ -1,8 +1,8 @@
 /**
  * The content of one answer to a caller. It reads what belongs to the requested executions (code, outputs, sessions,
- * workers), each only once, and counts the answer's size. Every protocol answers through it, so none holds more than
- * MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and events from an operation, because
- * operations check the tenant.
+ * workers), each only once, and counts the answer's size. A protocol that does not read output page by page reads it
+ * here, so no answer holds more than MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and
+ * events from an operation, because operations check the tenant.
  */
 
 import { hash } from 'node:crypto';
@@ -99,7 +99,7 @@ export interface Answer
    * did not report them.
    */
   files(execution: Execution): ExecutionFiles | null;
-  /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
+  /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are in transit at once. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;
   /** The execution's outputs so far within the range, in order and complete, but without the finish. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
@@ -385,8 +385,8 @@ function later(openedAt: Date, at: Date | null): Date {
 // Combines the single reads of an answer into one read for each kind.
 
 /**
- * The loaders of one answer. One answer can be for several mutations, which run one after the other. So sessions,
- * workers and outputs, which a mutation can change, are read anew for each mutation.
+ * The loaders of one answer. One answer can be for several mutations, which run one after the other. So everything that
+ * a mutation can change, such as sessions, contexts and outputs, is read anew for each mutation.
  */
 interface AnswerLoaders {
   readonly session: DataLoader<SessionId, Session | null, string>;
@@ -443,7 +443,7 @@ const byId = (id: string) => id;
 
 /** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
-/** A full page of things, each with its events. Each list of events costs a read. */
+/** A page of the default size, each item with its events. Each list of events costs a read. */
 const MAX_EVENT_LISTS = 100;
 
 interface AnswerBudget {

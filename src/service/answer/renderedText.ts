@@ -280,8 +280,8 @@ function whatAndHow(piece: Piece, inParts: string): [string, string] {
 }
 
 /**
- * The error for an execution beyond the limit of a combined read. Such a read takes whole executions up to the limit.
- * This execution is the first that does not fit, or a later one.
+ * The error for an execution beyond the limit of a combined read, which takes whole executions up to the limit. The
+ * execution is the first that does not fit, or a later one.
  */
 export function tooManyAtOnce(
   executionId: string,

@@ -246,7 +246,8 @@ type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopp
  * Opens a session if there is none. A name makes the call safe to repeat: if an open context has the name, the call
  * resolves with that context. Works on any gateway.
  * @throws BAD_USER_INPUT, also if the open context of that name begins in another folder; CONTEXT_LIMIT,
- * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, POOL_EXHAUSTED, and the errors of `sessionFiles.ts`
+ * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, SHUTTING_DOWN, and the errors of
+ * {@link ensureSession} and of `sessionFiles.ts`
  */
 export async function createContext(
   deps: CreateContextDeps,
@@ -362,7 +363,7 @@ function failed(contextId: ContextId): DomainError {
  * Deletes a context of the user's open session, and resolves when its kernel and all processes that the kernel started
  * are gone. An execution that runs in the context ends as INTERRUPTED, queued ones as CANCELLED. Works on any gateway.
  * Idempotent.
- * @returns false if there was no such open context
+ * @returns false if there was no such open context, or if it ended for another reason
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */
 export async function deleteContext(

@@ -148,9 +148,9 @@ export interface KernelView {
   readonly unfinished: readonly ExecutionId[];
 }
 
-/** @param context null: the default one */
 interface OpenKernel {
   readonly session: Session;
+  /** Null: the default context. */
   readonly context: Context | null;
 }
 
@@ -217,7 +217,7 @@ async function openKernel(
   return { session, context: context ?? null };
 }
 
-/** The most sessions that are read. Each holds a worker, so an installation has fewer. */
+/** The most sessions that are read. Each has a worker, so an installation has no more (MAX_TOTAL_WORKERS). */
 const MAX_SESSIONS = 1_000;
 
 /** The open contexts of these users, the default one of each session first. */
@@ -295,8 +295,8 @@ function notYet(): DomainError {
 
 /**
  * Replaces a kernel of the user's open session.
- * @param contextId whose kernel. Null or left out: that of the default context
- * @throws NOT_FOUND, POOL_INITIALIZING
+ * @param contextId the context whose kernel is replaced. Null or left out: the default one
+ * @throws BAD_USER_INPUT, NOT_FOUND, POOL_INITIALIZING
  */
 export async function restartKernel(
   deps: Pick<ServiceDeps, 'database' | 'sessions' | 'now'>,

@@ -1,4 +1,4 @@
-/** The operations on environments. An environment is what workers have installed beside the worker image. */
+/** The operations on environments. An environment adds packages to the worker image. */
 import {
   type Environment,
   type EnvironmentSpec,
@@ -29,7 +29,7 @@ interface EnvironmentInput {
   readonly rebuild?: boolean | null | undefined;
 }
 
-/** Each is far above what environments have, and keeps the event small. */
+/** These limits are far above the needs of environments, and keep the event small. */
 const MAX_ENTRIES = 1_000;
 const MAX_ENTRY_CHARS = 1_000;
 const MAX_SETUP_CHARS = 262_144;

@@ -11,8 +11,8 @@ import { refuse } from '../validate.ts';
 import { requireExecution } from './execution.ts';
 
 // An interrupt that works on any gateway. The request is recorded as an event. The gateway that holds the worker gets
-// the event and acts on it (operations.ts). This gateway waits for the execution's end. Gateways never talk to
-// each other directly.
+// the event and acts on it (`src/worker/operations.ts`). This gateway waits for the execution's end. Gateways never
+// talk to each other directly.
 
 /**
  * Added to the grace time: for the take-over from a gateway that died, the agent's answer, and the storing of the end.
@@ -20,7 +20,7 @@ import { requireExecution } from './execution.ts';
 const ALLOWANCE_MS = 4_000;
 
 /**
- * Resolves with the execution when it has ended, or unfinished when the time for that is over.
+ * Resolves with the execution when it has ended. If it has not ended in time, resolves with its present state.
  * @param signal the signal for a command, instead of SIGINT. Its worker must be able to send it.
  */
 export async function requestInterrupt(

@@ -122,7 +122,7 @@ export interface ExecuteRequest {
 export interface ValidRequest extends Comparable {
   /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
-  // Two requests under one idempotency key may differ in the fields below.
+  // The fields below are not compared between two requests under one idempotency key.
   readonly userUuid: string;
   readonly codeSha256: string;
   /** The size of the code and of the user expressions. */

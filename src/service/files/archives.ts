@@ -1,4 +1,4 @@
-/** Moves whole files and folders as streams: content and tar archives, in both directions. */
+/** Transfers files and folders as streams: contents and archives, in both directions. */
 import type { Readable } from 'node:stream';
 import type {
   ArchiveFormat,

@@ -53,7 +53,7 @@ type SessionToWriteDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config'>;
 /**
  * The session for a call that writes a file: the user's open one, or a new one.
  * @param isAgain whether the session of an earlier attempt has changed
- * @throws POOL_INITIALIZING, POOL_EXHAUSTED, WORKER_START_FAILED
+ * @throws POOL_INITIALIZING, and the errors of {@link ensureSession}
  */
 export async function sessionToWrite(
   deps: SessionToWriteDeps,
@@ -158,7 +158,7 @@ async function makeOrRecordFailure<T>(
   { path }: WantedChange,
   make: (files: WorkerFiles) => Promise<Changed<T>>,
 ): Promise<Changed<T>> {
-  /** The worker's own error. Undefined if the worker was not asked. */
+  /** The error of `make`. Undefined if the worker was not asked. */
   let cause: unknown;
   try {
     return await askWorker(deps, session, path, async (files) => {
@@ -218,7 +218,7 @@ async function recordFailure(
   change: FileChange,
   { error, mayHaveHappened }: { readonly error: unknown; readonly mayHaveHappened: boolean },
 ): Promise<void> {
-  // An error without a code means that the client went away. No caller gets a code then.
+  // An error without a code means that the client went away. Then no caller is left to get a code.
   const code = error instanceof DomainError ? error.code : 'ABORTED';
   try {
     await record(deps, change, { type: 'RecordFailure', code, mayHaveHappened });
@@ -289,7 +289,8 @@ interface MadeDirectory extends FileView {
 
 /**
  * Makes a folder, and those above it. A folder that is there already is fine. Opens a session if the user has none.
- * @throws BAD_USER_INPUT, FILE_EXISTS if something else has the name, POOL_EXHAUSTED, and the errors of `sessionFiles.ts`
+ * @throws BAD_USER_INPUT, FILE_EXISTS if something else has the name, and the errors of {@link sessionToWrite} and of
+ * `sessionFiles.ts`
  */
 export async function makeDirectory(
   deps: ChangeFileDeps & SessionToWriteDeps,
@@ -375,8 +376,8 @@ interface WrittenFile {
  * under its name: if `source` fails, or the disk is full, the former file stays as it was.
  * @param source is read as fast as the worker accepts the bytes, and not at all if the worker refuses the call
  * beforehand
- * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `sessionFiles.ts`, and
- * UploadAbortedError if `source` fails
+ * @throws BAD_USER_INPUT, FILE_TOO_LARGE, FILES_BUSY, the errors of {@link sessionToWrite} and of `sessionFiles.ts`,
+ * and UploadAbortedError if `source` fails
  */
 export async function writeContent(
   deps: WriteContentDeps,

@@ -88,7 +88,7 @@ const NO_FILE: ReadonlySet<string> = new Set([
 
 /** The worker has the same limit. */
 const MAX_DEPTH = 32;
-/** A position holds the names of a path, so none is longer than a path of 4,095 bytes in base64. */
+/** A position is a path in base64, and the longest path of 4,095 bytes takes 5,460 characters. */
 const MAX_POSITION_CHARS = 8_192;
 
 interface FolderRequest extends PageRequest {

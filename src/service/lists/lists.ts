@@ -244,12 +244,12 @@ export async function environmentPage(
     item,
     cursor: item.environment.id,
   }));
-  const placeOf = (after: string) => {
-    const place = all.findIndex(({ cursor }) => cursor === after);
-    return place === -1 ? null : place;
+  const indexOf = (after: string) => {
+    const index = all.findIndex(({ cursor }) => cursor === after);
+    return index === -1 ? null : index;
   };
-  return await readPage(request, placeOf, async (place, limit) => {
-    const start = place === null ? 0 : place + 1;
+  return await readPage(request, indexOf, async (index, limit) => {
+    const start = index === null ? 0 : index + 1;
     return all.slice(start, start + limit);
   });
 }

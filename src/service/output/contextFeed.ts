@@ -18,8 +18,8 @@ import type { KernelView } from '../contexts/kernels.ts';
 const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING = 1_000;
 /**
- * A follower that was away gets only the latest of the executions that ended meanwhile. They take at most half of the
- * places, so that the other half stays for new executions.
+ * A follower that was away gets only the latest of the executions that ended meanwhile. They take at most half of each
+ * limit, so that the other half stays for new executions.
  */
 const MAX_MISSED = { count: MAX_WAITING / 2, codeBytes: MAX_WAITING_CODE_BYTES / 2 };
 

@@ -136,8 +136,8 @@ export interface OutputSource {
 export interface SharedOutput {
   /**
    * Live output after a cursor, pulled page by page. Ends when the stream ends.
-   * @param tokenEnd asked before each page whether the follower's token is still valid. It does not end the stream: the
-   * transport does, when the token ends. Left out: the token never ends
+   * @param tokenEnd asked before each item whether this gateway knows that the follower's token is still valid. It does
+   * not end the stream: the transport does, when the token ends. Left out: the token never ends
    */
   follow(
     source: OutputSource,

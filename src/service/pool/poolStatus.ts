@@ -64,7 +64,7 @@ type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config' 
 export type MetricsView =
   | {
       readonly of: 'installation';
-      /** Null: the database has not answered within {@link DATABASE_LIMIT_MS}. */
+      /** Null: the database is away, or has not answered within {@link DATABASE_LIMIT_MS}. */
       readonly pool: PoolStatus | null;
       readonly degradation: PoolDegradation | null;
     }

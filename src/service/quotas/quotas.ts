@@ -1,6 +1,6 @@
 /**
- * The quotas in force. The commit of a call decides whether a quota refuses the call, because the counts are exact only
- * there.
+ * The quotas in force. For sessions and executions, the commit of a call decides whether a quota refuses the call,
+ * because the counts are exact only there. CPU time, output and stored bytes are checked from memory before that.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
@@ -195,7 +195,7 @@ export function createQuotas({
 // operator sets, at whichever gateway.
 
 interface LimitsInForce {
-  /** The limits of the tenant, and those of the user. */
+  /** The limits of the tenant, and those of the user unless `userUuid` is null. */
   of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
   apply(event: RecordedEvent): void;
   /** Adds quotas that were read. A quota that is already known in a newer version stays. */

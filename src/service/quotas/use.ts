@@ -133,7 +133,7 @@ interface StoredBytes {
   apply(event: RecordedEvent): void;
 }
 
-/** What is stored, up to an event. */
+/** The stored bytes of each owner, up to an event. */
 interface Stored {
   /** The position of the last event that the read included. */
   readonly readAt: number;

@@ -92,7 +92,7 @@ export async function inNewSession<T>(
   );
 }
 
-/** Nobody reads it, but it is counted and logged like other refusals. */
+/** No caller is left to get this error, but it is counted like other refusals. */
 function callerGone(): DomainError {
   return new DomainError('POOL_EXHAUSTED', 'The client left while its call waited for a worker.');
 }
@@ -250,9 +250,9 @@ export async function commitOpening(
   return states[1] as Session;
 }
 
-// What workers of earlier releases may lack.
+// Features that workers of earlier releases may lack.
 
-/** The features that workers of earlier releases lack, in words. */
+/** Each feature in words, for messages. */
 const FEATURES = {
   processes: 'the process ids and signals of commands',
 } as const;

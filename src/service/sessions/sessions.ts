@@ -59,7 +59,7 @@ interface OpenSessionRequest extends OptionsRequest {
  * Opens the user's session with options, or gives the open one if its options are the same. Resolves when the session
  * has its worker. No code is run, so the call may be repeated.
  * @throws BAD_USER_INPUT, SESSION_OPTIONS_DIFFER, POOL_INITIALIZING, QUOTA_EXCEEDED, POOL_EXHAUSTED,
- * WORKER_START_FAILED
+ * WORKER_START_FAILED; NOT_FOUND and ENVIRONMENT_NOT_READY for the environment
  */
 export async function openSession(
   deps: NewSessionDeps & Pick<ServiceDeps, 'sessions' | 'config' | 'stopping'>,
@@ -222,7 +222,7 @@ export interface CountUseDeps {
   readonly sessionUses: Pick<SessionUses, 'use'>;
 }
 
-/** A call for an unfinished execution is a use of its session, if this gateway knows the session as open. */
+/** Counts a call for an unfinished execution as a use of its session, if this gateway knows the session as open. */
 export async function countUse(
   { sessions, sessionUses }: CountUseDeps,
   { tenant, userUuid, sessionId, finishedAt }: Execution,

@@ -64,7 +64,7 @@ function requireCovered(
   if (missing.length > 0) refuse(field, `names ${missing.join(', ')}, which is not in ${what}`, {});
 }
 
-/** The same minimum as for the corresponding settings, because upkeep checks these times once a second. */
+/** The same minimum as for the corresponding settings. Upkeep checks idle times only once a second. */
 const MIN_TIME_MS = 1_000;
 const MAX_METADATA_KEY_CHARS = 128;
 /** No environment has a longer name (`domain/environment.ts`). */

@@ -65,7 +65,7 @@ export async function createWatcher(
 /** How often a worker is asked. Short enough to seem immediate to people. */
 const ASK_INTERVAL_MS = 250;
 /** The largest share of the time that scans may take: a scan of a large folder costs CPU time of the worker. */
-const LOOKS_SHARE = 0.1;
+const SCANS_SHARE = 0.1;
 /**
  * The longest pause after a slow answer. Far shorter than KEEP_MS, so that the worker does not drop the watcher
  * meanwhile.
@@ -131,7 +131,7 @@ async function tellEvents(
 
 /** How long to wait before the next question, after one that took `tookMs`. */
 export function pauseAfter(tookMs: number): number {
-  return Math.min(MAX_PAUSE_MS, Math.max(ASK_INTERVAL_MS, tookMs / LOOKS_SHARE));
+  return Math.min(MAX_PAUSE_MS, Math.max(ASK_INTERVAL_MS, tookMs / SCANS_SHARE));
 }
 
 /** If the file helper has restarted, the watcher is gone, and so are the events that it had not reported yet. */
