@@ -330,7 +330,7 @@ describe('two gateways', () => {
       // Here its loss was noticed late.
       end('a', { cpuMs: null, runMs: 3_600_000 }),
       end('b'),
-      // It never ran.
+      // This execution never ran.
       end('b', { cpuMs: null, runMs: null, outputBytes: 0 }),
     ]);
     const later = await start();
