@@ -76,7 +76,7 @@ const busy = (workers: number): InputSeries[] => [
   ...becomes('cellhouse_workers_max', 4, 4),
 ];
 
-/** What makes each alert true from the beginning of the trouble on, and the minutes after which it fires. */
+/** The input that makes each alert true from the beginning of the trouble on, and the minutes after which it fires. */
 const CASES: Readonly<
   Record<string, { readonly input: readonly InputSeries[]; readonly after: number }>
 > = {
@@ -143,7 +143,7 @@ function refusals(code: string, times?: number) {
   return rises('cellhouse_refused_calls_total', `${COUNTER},code="${code}"`, times);
 }
 
-/** What must not fire an alert: it is over before anybody could do anything, or is no fault. */
+/** Troubles that must not fire an alert, because they are over before anybody could act, or are no fault. */
 const SILENT: readonly {
   readonly what: string;
   readonly alert: string;

@@ -216,7 +216,7 @@ describe('two gateways', () => {
       0,
     );
 
-    // A user may be limited to none, even if the tenant has no limit.
+    // A user may have the limit 0, even if the tenant has no limit.
     await set(null);
     await set(0, 'c');
     await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
