@@ -44,7 +44,7 @@ const INPUTS = [
   { bytes: 2, base64: '/wA=' },
 ];
 
-/** Two users: ada runs three pieces of code and loses her worker; bob runs one and releases his session. */
+/** Ada runs three pieces of code, loses her worker and queues a fourth. Bob runs one and releases his session. */
 beforeAll(async () => {
   const doc = readFileSync(new URL('../../docs/run/audit.md', import.meta.url), 'utf8');
   queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');

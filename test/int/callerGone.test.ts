@@ -1,4 +1,4 @@
-/** Calls that wait for a worker, whose client leaves. The workers are programmed. */
+/** Calls whose client leaves while they wait for a worker. The workers are programmed. */
 import { expect, it, onTestFinished } from 'vitest';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';

@@ -179,9 +179,9 @@ describe('a command', () => {
   it('gets the signal that is requested at any gateway, but a cell is refused a signal', async () => {
     workers.hold();
     const held = await one.submit(AUTH_TOKEN_HOLDER, command(HOLD));
-    const waiting = await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
+    const heldCell = await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
     await expect.poll(() => count('RUNNING')).toBe(2);
-    await expect(other.interrupt(AUTH_TOKEN_HOLDER, waiting.id, 'SIGKILL')).rejects.toMatchObject({
+    await expect(other.interrupt(AUTH_TOKEN_HOLDER, heldCell.id, 'SIGKILL')).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       details: { field: 'signal' },
     });

@@ -31,7 +31,7 @@ async function eventIds(kind: 'execution' | 'session', id: string, type: string)
 }
 
 /** Resolves with the next event of that type once the gateway has been notified of it. */
-function told({ wakeUps }: Database, type: string): Promise<RecordedEvent> {
+function notified({ wakeUps }: Database, type: string): Promise<RecordedEvent> {
   return new Promise((resolve) => {
     const off = wakeUps.onEvent((recorded) => {
       if (recorded.event.type !== type) return;
@@ -71,7 +71,7 @@ describe('an interrupt', () => {
     await scripted.untilSent(execution.id);
     scripted.begin(execution.id);
     const interrupted = other.interrupt(execution, 'SIGKILL');
-    await told(observer, 'InterruptRequested');
+    await notified(observer, 'InterruptRequested');
     await holder.die();
     const http = recordCalls(scripted.agent, () => TOOK_IT);
     await other.adopt(scripted.worker);
@@ -159,7 +159,7 @@ describe('an interrupt', () => {
     await scripted.untilSent(before.id);
     scripted.begin(before.id);
     const interrupted = other.interrupt(execution);
-    await told(holder.database, 'InterruptRequested');
+    await notified(holder.database, 'InterruptRequested');
     // Now it is the execution's turn, and the gateway waits for the agent's answer. According to the database, the
     // execution may be running.
     scripted.finish(before.id, 'finished');
@@ -183,7 +183,7 @@ describe('an interrupt', () => {
     const [cancelled, last] = [await scripted.request(observer), await scripted.request(observer)];
     proxy.delay(300);
     const interrupted = other.interrupt(cancelled);
-    await told(slow.database, 'InterruptRequested');
+    await notified(slow.database, 'InterruptRequested');
     scripted.finish(first.id, 'finished');
     await scripted.untilSent(last.id);
     expect(await statusOf(cancelled.id)).toBe('CANCELLED');
@@ -280,7 +280,7 @@ describe('a kernel restart', () => {
   });
 
   it('is never carried out for a session that is closed meanwhile', async () => {
-    const requested = told(observer, 'KernelRestartRequested');
+    const requested = notified(observer, 'KernelRestartRequested');
     const restarted = other.restartKernel(scripted.session);
     expect((await requested).streamId).toBe(scripted.session.id);
     const session = await observer.queries.session(scripted.session.id);

@@ -1,5 +1,6 @@
 /**
- * A reader follows a context under a name. If it comes back at another gateway, it gets what it has not acknowledged.
+ * A reader follows a context under a name. If it returns, even at another gateway, it gets the news that it has not
+ * acknowledged.
  */
 import { describe, expect, it } from 'vitest';
 import type { ContextOffset } from '../../src/domain/context.ts';
@@ -13,7 +14,7 @@ import { useServiceGateways } from '../support/serviceGateways.ts';
 const { db, workers, start, userUuid } = await useServiceGateways({ MIN_IDLE_WORKERS: '3' });
 const [{ service: one }, { service: other }] = [await start(), await start()];
 
-/** The default context of a new session of the test's user. */
+/** Opens a session of the test's user. Resolves with the id of its default context. */
 const opened = async () => {
   await one.openSession(AUTH_TOKEN_HOLDER, { userUuid: userUuid() });
   const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());

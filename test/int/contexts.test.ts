@@ -1,6 +1,6 @@
 /**
- * Contexts in the event store: no two open ones of a session have the same name or slot, and they end with the session.
- * There are only MAX_CONTEXTS slots (src/domain/context.ts). The engine is not needed.
+ * Contexts in the event store: no two open contexts of a session have the same name or slot, and all end with the
+ * session. There are only MAX_CONTEXTS slots (src/domain/context.ts). The engine is not needed.
  */
 import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/domain/context.ts';

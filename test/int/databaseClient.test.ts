@@ -142,11 +142,11 @@ describe('a connection', () => {
       await asked;
     }
     cutAfter = Number.POSITIVE_INFINITY;
-    const open = async () => [...sockets].every(({ destroyed }) => destroyed);
-    await until('all connections are closed', open, 2_000);
+    const areAllClosed = async () => [...sockets].every(({ destroyed }) => destroyed);
+    await until('all connections are closed', areAllClosed, 2_000);
     // A late connection would be made within the longest pause between two attempts.
     await delay(600);
-    await until('none is made late', open, 0);
+    await until('none is made late', areAllClosed, 0);
   });
 
   it('that cannot be made fails at once', async () => {

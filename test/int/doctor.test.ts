@@ -76,7 +76,7 @@ describe('of the database, doctor finds', () => {
   });
 
   it('a clock that is an hour behind this machine', async () => {
-    // A function of this name that is found before PostgreSQL's own: the answer is the database's.
+    // In the search path, this function precedes PostgreSQL's own function of the same name.
     await db.sql.unsafe(`
       CREATE SCHEMA slow;
       CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql
@@ -325,7 +325,7 @@ describe('of the machine, doctor finds', () => {
       ['port', 'unknown', null],
     ]);
     silent.close();
-    // A folder that is a file: the socket below it cannot be reached, as with EACCES, which root never gets.
+    // DATA_DIR is now a file, so its socket cannot be reached. EACCES has the same effect, but root never gets it.
     rmSync(config.dataDir, { recursive: true });
     writeFileSync(config.dataDir, '');
     expect(await gatewayAndPort()).toEqual([

@@ -94,7 +94,7 @@ describe.each(rows)('at the door $door', (row) => {
       const socket = await open(path);
       socket.send(message);
       socket.ping();
-      // It is either refused by closing, or ignored.
+      // A refused message closes the connection, and an ignored message leaves it open.
       await Promise.race([once(socket, 'close'), once(socket, 'pong')]);
       const other = await open(path);
       other.ping();

@@ -1,4 +1,4 @@
-/** A sandbox is ended if its client left before it got the id, because nobody could use or kill the sandbox. */
+/** If a client leaves before it gets the id of its sandbox, the sandbox is ended: nobody could use or kill it. */
 import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';

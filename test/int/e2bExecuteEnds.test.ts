@@ -19,7 +19,7 @@ interface World {
   readonly context?: Promise<unknown>;
 }
 
-/** Serves one call. `interrupted` has the executions that were interrupted, `failed` what the door has thrown. */
+/** Serves one call. `interrupted` has the ids of interrupted executions, and `failed` the errors of the door. */
 async function serve({ news, hasSessionEnded, context }: World) {
   const interrupted: string[] = [];
   const failed: unknown[] = [];

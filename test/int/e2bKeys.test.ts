@@ -157,7 +157,7 @@ it('a signature is accepted only with the key of an open sandbox, and wrong sign
   expect((await health(0, id, key, address)).status).toBe(204);
   expect((await ask(0, right, {}, address)).status).not.toBe(401);
   await one.service.release(AUTH_TOKEN_HOLDER, userUuid);
-  await until('it is nobody’s any more', async () =>
+  await until('the signature is refused', async () =>
     [401, 429].includes((await ask(1, right, {})).status),
   );
 });

@@ -238,7 +238,7 @@ describe('a connection of code', () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       return before === sent;
     });
-    // The kernel's own buffers take a few MiB of the 64 MiB; the rest stays with the code.
+    // The buffers of the operating system take a few MiB of the 64 MiB; the rest stays with the code.
     expect(sent).toBeLessThan(48);
     socket.destroy();
   });

@@ -157,7 +157,7 @@ describe('a listed host', () => {
         socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\nhalfwhole'),
       );
     });
-    // It sends a malformed chunk after the proxy has passed on the head.
+    // This host sends a malformed chunk after the proxy has passed on the head.
     const garbled = await startBytes((socket) => {
       socket.once('data', () => {
         socket.write('HTTP/1.1 426 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n');

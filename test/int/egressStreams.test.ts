@@ -100,9 +100,9 @@ for command in ("curl -s http://two.example/", "curl -s https://three.example/; 
 
   it('lets connections beyond the limit wait for earlier ones', async () => {
     let most = 0;
-    const open8: Duplex[] = [];
+    const accepted: Duplex[] = [];
     open((stream) => {
-      open8.push(stream);
+      accepted.push(stream);
       most = Math.max(most, streams?.taken ?? 0);
       stream.on('data', () => stream.end('done'));
     }, 8);
@@ -115,7 +115,7 @@ def answer(c):
     with c: return c.recv(9)
 print(sum(answer(c) == b"done" for c in all), end="")`;
     expect(await printed(code)).toBe('24');
-    expect(open8).toHaveLength(24);
+    expect(accepted).toHaveLength(24);
     expect(most).toBeLessThanOrEqual(8);
   });
 

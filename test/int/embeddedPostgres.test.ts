@@ -48,7 +48,7 @@ async function query<T>(address: SocketAddress, text: string): Promise<T[]> {
   try {
     return [...(await sql.unsafe<T[]>(text))];
   } finally {
-    // Without a limit it waits for ever if the server was killed.
+    // Without a limit, `end()` waits for ever if the server was killed.
     await sql.end({ timeout: 1 });
   }
 }

@@ -134,7 +134,13 @@ describe('an environment', () => {
   });
 
   it.each([
-    ['no kernel that answers', () => '3 []', {}, 2_000, /^The image was built, but .*1\+1 is 3/],
+    [
+      'a kernel that answers wrongly',
+      () => '3 []',
+      {},
+      2_000,
+      /^The image was built, but .*1\+1 is 3/,
+    ],
     ['no list', () => '2 {}', {}, 2_000, /does not say what is installed/],
     [
       'more bytes than ENVIRONMENT_MAX_MB',

@@ -181,7 +181,7 @@ describe('a commit whose connection ends in the middle', () => {
     const { store } = gateway;
     const before = await store.lastPosition();
     const commits = await db.sql.begin(async (sql) => {
-      // Commits wait as long as a rebuild holds the gate.
+      // This is the lock that a rebuild takes. Commits wait as long as it is held.
       await sql`SELECT pg_advisory_xact_lock(1667788661, 1)`;
       const waiting = Array.from({ length: 5 }, () =>
         store.commit({ streams: [workerRequested()] }),

@@ -16,7 +16,7 @@ beforeEach(() => {
 const begun = () => workers.begun.slice(begunBefore);
 const firstBegun = () => until('the first cell to begin', async () => begun().length === 1);
 
-/** Cells with these codes. If `key` is given, each cell has its own key. */
+/** Runs a batch of cells with these codes. If `key` is given, each cell has its own key. */
 function run(codes: readonly string[], key?: string, { service } = gateway) {
   const cells = codes.map((code, index) => ({
     code,

@@ -86,7 +86,7 @@ describe('the environment variables and the folder of one execution', () => {
         .poll(async () => (await one.execution(AUTH_TOKEN_HOLDER, id))?.status)
         .toBe('OK');
     expect(await tablesWith(db, value)).toEqual([]);
-    // The names stay for auditors. The table of keys has them beside hashes of the values.
+    // The names stay for auditors. The table of keys has them with hashes of the values.
     const named = await tablesWith(db, 'ONLY_HERE');
     expect(named.sort()).toEqual(['events', 'executions', 'idempotency_keys']);
     const [audited] = await db.sql`

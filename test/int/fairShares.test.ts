@@ -19,7 +19,7 @@ const SETTINGS = {
 const HOLD_MS = 1_000;
 /** How long the shares of the competing clients are measured. */
 const MEASURED_MS = 6_000;
-/** How long clients compete before that. At first, one tenant gets all workers, and keeps them for HOLD_MS. */
+/** How long clients compete before the measurement. First, one tenant gets all workers, and keeps them for HOLD_MS. */
 const SETTLING_MS = 2_500;
 /**
  * Far less than the minute for which the stopped gateway's lease is valid, and more than the time for which a gateway

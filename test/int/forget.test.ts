@@ -56,7 +56,7 @@ const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) =
 
 it('forgetting a user leaves nothing of the user in any table or statistics, and keeps the usage under a pseudonym', async () => {
   const { ann, bob, other, db, forgetAnn, usage, expectIntact } = all;
-  // Before, the search finds everything, so the test can fail.
+  // Before the user is forgotten, the search finds every mark. Otherwise the test could not fail.
   for (const mark of ann.marks) expect(await searchEverywhere(db, [mark])).not.toEqual([]);
   expect(await searchEverywhere(db, ann.marks)).toEqual(
     expect.arrayContaining(['pg_stats', 'public.events', 'public.output_events']),
@@ -85,7 +85,7 @@ it('forgetting a user leaves nothing of the user in any table or statistics, and
     SELECT DISTINCT user_uuid FROM executions WHERE tenant = ${ann.tenant} AND user_uuid LIKE 'forgotten-%'`;
   expect([...users]).toEqual([{ userUuid: named?.userUuid }]);
   await expectIntact();
-  // A gateway stores the last counts of what code has reached a second after the session's end.
+  // A second after the session's end, a gateway stores its last counts of the hosts that code has reached.
   const [run] = await db.sql<{ sessionId: SessionId }[]>`
     SELECT session_id FROM executions WHERE id = ${ann.executionId}`;
   const late = { sessionId: run?.sessionId as SessionId, minute: new Date(), port: 1 };

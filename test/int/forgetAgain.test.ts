@@ -1,4 +1,4 @@
-/** `cellhouse forget` beside `cellhouse prune`, and again after it was killed. */
+/** `cellhouse forget` together with `cellhouse prune`, and repeated after it was killed. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { type Quota, type QuotaEvent, quotaIdOf } from '../../src/domain/quota.ts';
@@ -56,7 +56,7 @@ it('forget leaves one gap in place of output, which a later prune keeps as it is
 it('forget does not deadlock with a prune, which locks the same events in another order', async () => {
   const { db, gateway, expectIntact } = all;
   const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
-  // By position, the second is first; by stream, it is last.
+  // By position, the events of `high` come first; by stream, they come last.
   const [low, high] = [newId<ExecutionId>(), newId<ExecutionId>()];
   for (const executionId of [high, low]) {
     const requested = executionRequested({ ...owner, executionId });

@@ -1,4 +1,4 @@
-/** `cellhouse forget` beside two gateways that serve. The workers are programmed. */
+/** `cellhouse forget` while two gateways serve. The workers are programmed. */
 import { afterEach, expect, it } from 'vitest';
 import { runForget } from '../../src/cli/forget.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';

@@ -84,7 +84,7 @@ describe.each(REQUESTS)('%s', (_request, search, init) => {
       expect(response.headers.get('content-type')).toBe(`${type}; charset=utf-8`);
       // RFC 9110, 15.5.2: a 401 must name a way to authenticate.
       expect(response.headers.get('www-authenticate')).toBe('Bearer realm="cellhouse"');
-      // The specification demands no `data` in the answer to a request that was not executed.
+      // The specification forbids `data` in the answer to a request that was not executed.
       expect(await response.json()).toEqual({
         errors: [{ message, extensions: { code: 'UNAUTHENTICATED' } }],
       });

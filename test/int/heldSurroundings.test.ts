@@ -15,7 +15,7 @@ const { db, observer, untilStatus } = await useTwoGateways((fresh) => {
 const VALUES = { TOKEN: 's3cret "\\ 漢\n\u0001', EMPTY: '', constructor: 'c' };
 const DIRECTORY = '/home/user/work';
 
-/** What the frames with the execution's code said, apart from the limits. */
+/** Cellhouse's metadata of the frames with the execution's code, without the limits. */
 function sentOf(id: ExecutionId) {
   return scripted.agent.received.flatMap((frame) => {
     const { header, metadata } = frame as {

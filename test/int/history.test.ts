@@ -112,7 +112,7 @@ describe('poolAt', () => {
 });
 
 describe('sessionAt', () => {
-  it('is the session that was open, with its number of kernels and unfinished executions at that time', async () => {
+  it('is the session that was open, with its number of kernel restarts and unfinished executions at that time', async () => {
     const { store } = gateway;
     const before = await instant();
     const first = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));

@@ -63,8 +63,8 @@ describe('a kernel', () => {
   });
 
   it.each([
-    ['syntax that is none', 'a b', 'SyntaxError', 'invalid syntax'],
-    ['indentation that is none', '  x\n y', 'IndentationError', 'indent'],
+    ['invalid syntax', 'a b', 'SyntaxError', 'invalid syntax'],
+    ['invalid indentation', '  x\n y', 'IndentationError', 'indent'],
     ['input(), which nobody can answer', 'input()', 'StdinNotImplementedError', 'input'],
     ['a name of its own', 'class Öl(Exception): pass\nraise Öl("正弦 🐍 \\0")', 'Öl', '正弦 🐍 \0'],
     ['a cause', 'try: 1 / 0\nexcept Exception as e: raise KeyError("x") from e', 'KeyError', "'x'"],

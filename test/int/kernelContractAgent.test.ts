@@ -1,4 +1,4 @@
-/** What the agent does for the pool beside running code: limits, seqs, epochs and measurements. */
+/** What the agent does besides running code: limits, seqs, epochs, measurements, variables and contexts. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { requestAgent } from '../../src/kernel/agent/createAgentCalls.ts';

@@ -97,7 +97,7 @@ describe('with the gateway away for 10 s in the middle', () => {
       const dropped = gaps.map((gap) => (gap.kind === 'gap' ? gap.droppedBytes : 0));
       expect(textOf(ran).length + (dropped[0] ?? 0)).toBe(produced);
       expect(head.length).toBeGreaterThan(REPLAY_BUFFER_BYTES / 2);
-      // Nothing of it affects the next execution.
+      // No part of this output affects the next execution.
       expect(textOf(await runner.run('print("next")'))).toBe('next\n');
     },
   );
@@ -112,7 +112,7 @@ it('the agent stayed within its documented memory during these floods', async ()
 
 it.each([
   ['of accented letters', '"é" * 7_500_000', 'é'.repeat(7_500_000)],
-  // With such a character Python needs four bytes for each character.
+  // Because of this character, Python stores each character of the text in four bytes.
   ['with one rare character', '"x" * 15_000_000 + "🐍"', `${'x'.repeat(15_000_000)}🐍`],
 ])(
   'a display of the largest size that a message may have arrives whole: text %s',

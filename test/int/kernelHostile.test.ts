@@ -16,8 +16,8 @@ const FLOOD = { timeout: 120_000 };
 /** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
 /**
- * What a busy machine may add to the time limit and the grace. Before the agent limited its work, such a flood took 15
- * s.
+ * What a busy machine may add to the time limit and the grace. Before the agent limited its work, a flood that should
+ * end at the limit took 15 s.
  */
 const SLOW_MACHINE_MS = 2_000;
 /** A busy machine lets a kernel have this multiple of its grace: MAX_STRETCH of the agent's processes/grace.py. */

@@ -1,4 +1,4 @@
-/** Code that changes what its kernel prints with, and output that does not come from Python's streams. */
+/** Code that replaces streams and functions of its kernel, and output that does not come from Python's streams. */
 
 import { expect } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';

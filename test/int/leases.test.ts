@@ -117,7 +117,7 @@ describe('otherGateways', () => {
 });
 
 describe('othersExpireInMs', () => {
-  it('returns when the first lease of another gateway may be taken, and ignores the gateway’s own leases', async () => {
+  it('returns the time until the first lease of another gateway may be taken, and ignores the gateway’s own leases', async () => {
     const dead = newId<GatewayId>();
     const leave = (name: string, ms: number) => db.sql`
       INSERT INTO leases VALUES (${name}, ${dead}, 1, clock_timestamp() + ${ms} * interval '1 ms')`;

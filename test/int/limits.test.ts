@@ -79,7 +79,7 @@ it('the database counts the same queues as the gateway', async () => {
   const { store } = gateway;
   const before: Execution[] = [];
   for (const place of places) before.push(await commitOne<'execution'>(store, request(place)));
-  // Requests a second execution in each place. If the database counted two queues as one, the count would be too high.
+  // Requests a second execution in each queue. If the database counted two queues as one, the count would be too high.
   for (const place of places) {
     const commit = { streams: [request(place)], maxUnfinished: 2 };
     const { states } = await store.commit(commit);

@@ -58,7 +58,7 @@ function histogram(families: Families, name: string, le: string) {
   };
 }
 
-/** A server that a test tells what happens. */
+/** A server that gets its events and its waits for workers from the test. */
 async function startListening() {
   const onEvent: ((event: DomainEvent) => void)[] = [];
   const onClaim: ((waitedMs: number) => void)[] = [];

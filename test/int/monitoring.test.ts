@@ -58,7 +58,7 @@ const rises = (metric: string, labels = COUNTER, times = Number.POSITIVE_INFINIT
   );
   return [{ series: `${metric}{${labels}}`, values: `0x${CALM_SCRAPES} ${values.join(' ')}` }];
 };
-/** A histogram of 36 samples a minute. For some minutes from the beginning of the trouble on, none is below `le` seconds. */
+/** A histogram of 36 samples a minute. In the first `minutes` of the trouble, all samples exceed `le` seconds. */
 const slows = (metric: string, le: string, minutes = 60): InputSeries[] => {
   const bad = minutes * SCRAPES_A_MINUTE;
   const calmAgain = BAD_SCRAPES - bad;
@@ -70,13 +70,13 @@ const slows = (metric: string, le: string, minutes = 60): InputSeries[] => {
     { series: `${metric}_bucket{${COUNTER},le="+Inf"}`, values: all },
   ];
 };
-/** A pool of four workers, of which so many have a session. */
+/** A pool of four workers, of which `workers` have a session. */
 const busy = (workers: number): InputSeries[] => [
   ...becomes('cellhouse_workers', workers, workers, `${COUNTER},state="busy"`),
   ...becomes('cellhouse_workers_max', 4, 4),
 ];
 
-/** What makes each alert true from the beginning of the trouble on, and the minutes after which it fires. */
+/** The input that makes each alert true from the beginning of the trouble on, and the minutes after which it fires. */
 const CASES: Readonly<
   Record<string, { readonly input: readonly InputSeries[]; readonly after: number }>
 > = {
@@ -126,7 +126,7 @@ const CASES: Readonly<
     ],
     after: 5,
   },
-  // The first sample of a promtool test is at 0 s. The clock agrees for ten minutes, and is then 6 s ahead.
+  // The first sample of a promtool test is at 0 s. The clock is 5 s ahead for ten minutes, which is no fault, then 6 s.
   CellhouseClockWrong: {
     input: [
       {
@@ -148,7 +148,7 @@ function refusals(code: string, times?: number) {
   return rises('cellhouse_refused_calls_total', `${COUNTER},code="${code}"`, times);
 }
 
-/** What must not fire an alert: it is over before anybody could do anything, or is no fault. */
+/** Troubles that must not fire an alert, because they are over before anybody could act, or are no fault. */
 const SILENT: readonly {
   readonly what: string;
   readonly alert: string;

@@ -19,7 +19,7 @@ it('keeps both a new path and a new context that are given at the same time', as
     type: 'notebook',
     contextId: session.id,
   });
-  // Which of the two commits first differs from round to round.
+  // From round to round, the one or the other change is committed first.
   for (const [round, contextId] of Array.from({ length: 10 }, (_, n) =>
     n % 2 === 0 ? ([n, context.id] as const) : ([n, session.id] as const),
   )) {

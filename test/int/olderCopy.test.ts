@@ -27,7 +27,7 @@ async function goBack(count: number): Promise<void> {
   await db.sql`DELETE FROM events WHERE position > (SELECT max(position) - ${count} FROM events)`;
 }
 
-/** Closed at the end of the test: PostgreSQL has no connections for all of them. */
+/** Opens a database until the end of the test. PostgreSQL has too few connections for the databases of all tests. */
 async function opened(gatewayId = newId<GatewayId>()): Promise<Database> {
   const database = await db.open(gatewayId);
   onTestFinished(() => database.close());

@@ -242,7 +242,7 @@ describe('outputs', () => {
         ({ executionId, seq }) => `${{ [a.id]: 'a', [b.id]: 'b', [c.id]: 'c' }[executionId]}${seq}`,
       );
     await put(a, [1, 2]);
-    // This one is cancelled while it waits behind a, so its outputs come only after the end of a.
+    // `b` ends while it waits behind `a`, so its outputs come only after the end of `a`.
     await put(b, [], true);
     expect(await seen(null)).toEqual(['a1', 'a2']);
     expect(await seen({ executionId: a.id, seq: 1 })).toEqual(['a2']);

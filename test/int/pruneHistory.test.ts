@@ -134,7 +134,7 @@ describe('pruneHistory', () => {
     expect(await prune(async (lines) => void pages.push(lines.length))).toMatchObject({
       executions: 5,
     });
-    // Two events of each.
+    // Each execution has two events.
     expect(pages).toEqual([2, 4, 2, 2]);
   });
 

@@ -73,7 +73,7 @@ const ADDS: Readonly<
 const KINDS = Object.keys(ADDS) as CountedKind[];
 
 describe.each(KINDS)('%s', (kind) => {
-  // A user has one open session, so a limit of more cannot be reached.
+  // A user has at most one open session, so a higher limit of open sessions cannot be reached.
   const scopes = QUOTA_SCOPES.filter((scope) => scope === 'TENANT' || kind !== 'OPEN_SESSIONS');
 
   it.each(scopes)(
@@ -249,7 +249,7 @@ it('running and queued executions are counted as lanes run them, for arbitrary r
   );
 });
 
-/** Whether one more would run at once. */
+/** Whether one more execution in this lane would run at once. */
 function isRunning(here: readonly Execution[], place: object | undefined): boolean {
   return here.length < (place && 'language' in place ? MAX_COMMANDS : 1);
 }

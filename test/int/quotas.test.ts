@@ -216,7 +216,7 @@ describe('two gateways', () => {
       0,
     );
 
-    // A user may be limited to none, even if the tenant has no limit.
+    // A user may have the limit 0, even if the tenant has no limit.
     await set(null);
     await set(0, 'c');
     await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
@@ -330,7 +330,7 @@ describe('two gateways', () => {
       // Here its loss was noticed late.
       end('a', { cpuMs: null, runMs: 3_600_000 }),
       end('b'),
-      // It never ran.
+      // This execution never ran.
       end('b', { cpuMs: null, runMs: null, outputBytes: 0 }),
     ]);
     const later = await start();

@@ -1,4 +1,4 @@
-/** What a sandbox of E2B shows in addition. Every other session shows only what it always did. */
+/** A sandbox of E2B adds MIME types to its outputs, and displays saved pictures. Other sessions do neither. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/domain/exactJson.ts';
 import { type AgentServer, startAgent } from '../../testkit/agentServer.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { service } from '../../src/cli/service.ts';
 
-/** From 0 to 10, less is better. Measured: 1.3. What is left is listed in src/cli/systemdUnits.ts. */
+/** From 0 to 10, less is better. Measured: 1.3. src/cli/systemdUnits.ts lists the protections that are left out. */
 const MAX_EXPOSURE = 1.5;
 const UNITS = ['cellhouse-backup.service', 'cellhouse-backup.timer', 'cellhouse.service'];
 
@@ -27,7 +27,7 @@ it.each(UNITS)('systemd understands all of %s', (name) => {
     ['verify', '--man=no', '--recursive-errors=no', join(folder, name)],
     { encoding: 'utf8' },
   );
-  // It also warns of units of this machine, if ours refer to them.
+  // systemd-analyze also warns of units of this machine if Cellhouse's units refer to them.
   const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('cellhouse'));
   expect(lines).toEqual([]);
   expect(status).toBe(0);

@@ -30,8 +30,9 @@ const run = (code = '1', { service } = one) =>
   service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code });
 const last = () => service.session(AUTH_TOKEN_HOLDER, userUuid()) as Promise<Session>;
 const release = () => service.release(AUTH_TOKEN_HOLDER, userUuid());
-const end = (lifeMs = 0, { service } = one) =>
+const extend = (lifeMs: number, { service } = one) =>
   service.extendSession(AUTH_TOKEN_HOLDER, userUuid(), lifeMs);
+const end = () => extend(0);
 const prolong = (lifeMs: number, { service } = one) =>
   service.prolongSession(AUTH_TOKEN_HOLDER, userUuid(), lifeMs);
 const ended = () => until('the end of the session', async () => (await last()).closedAt !== null);
@@ -261,7 +262,7 @@ describe('the end of a life', () => {
   it('moves with extendSession, later and earlier', async () => {
     const { id, openedAt } = await open({ maxLifeMs: SHORT_MS });
     const before = Date.now();
-    const longer = await end(60_000, other);
+    const longer = await extend(60_000, other);
     expect(longer.id).toBe(id);
     expect(Number(longer.expiresAt)).toBeGreaterThanOrEqual(before + 60_000);
     await until(
@@ -270,7 +271,7 @@ describe('the end of a life', () => {
     );
     expect(await run()).toMatchObject({ sessionId: id });
     expect(await open({ maxLifeMs: SHORT_MS })).toMatchObject({ id, expiresAt: longer.expiresAt });
-    await end(0);
+    await end();
     await ended();
     const events = await db.readStream('session', id);
     expect(events.map(({ event }) => event.type)).toEqual([
@@ -284,10 +285,10 @@ describe('the end of a life', () => {
   it('is at most the longest life after the opening', async () => {
     await open();
     const refused = { code: 'BAD_USER_INPUT', details: { field: 'lifeMs' } };
-    await expect(end(LONGEST_MS + 1)).rejects.toMatchObject(refused);
+    await expect(extend(LONGEST_MS + 1)).rejects.toMatchObject(refused);
     await until('some time to pass', async () => Date.now() > Number((await last()).openedAt));
-    await expect(end(LONGEST_MS)).rejects.toMatchObject(refused);
-    await end(LONGEST_MS - 30_000);
+    await expect(extend(LONGEST_MS)).rejects.toMatchObject(refused);
+    await extend(LONGEST_MS - 30_000);
   });
 
   it('moves with prolongSession, later only, and at most to the longest life', async () => {
@@ -313,7 +314,7 @@ describe('the end of a life', () => {
   });
 
   it('cannot be moved if no session is open', async () => {
-    await expect(end(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(extend(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(prolong(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });

@@ -93,7 +93,7 @@ async function seqsOf(follower: AsyncIterable<OutputItem>, finishes = 1): Promis
 
 /** Followers that keep up need no read. A few reads come from those that began later, and from the poll each second. */
 const WRITERS_READS = COMMITS;
-/** For each commit its page, and a read that finds nothing more. */
+/** Each commit costs a read of its page, and a read that finds nothing more. The limit is more than twice that. */
 const OTHERS_READS = 5 * (COMMITS + 1) + 20;
 
 describe.each([

@@ -192,7 +192,7 @@ it('no loss is reported if the kernel was replaced before the worker had a user'
     await acting.adopt(worker);
     await expect.poll(() => agent.isConnected).toBe(true);
     replaceKernel('died');
-    // The gateway acknowledges the replacement, so it has stored it.
+    // A gateway acknowledges a replacement only after it has stored the replacement.
     await agent.receivedAtLeast(1);
   };
   const used = await startScriptedWorker(observer, { whileIdle });

@@ -1,5 +1,5 @@
 /**
- * What an execution that was sent with `stopOnError` cancels, as callers of two gateways see it. The workers are
+ * The executions that an execution with `stopOnError` cancels, as callers of two gateways see them. The workers are
  * programmed.
  */
 
@@ -48,7 +48,7 @@ const upTo = (most: number) => random.between(0, most);
 
 type Asked = Omit<ExecuteRequest, 'userUuid'>;
 
-/** A request that may fail, and may stop others then. */
+/** A request that may fail, and may then stop others. */
 function anyRequest(contextId: string): Asked {
   const stopOnError = pick(true, false);
   if (pick(true, false)) return { code: pick('exit 1', 'true'), language: 'BASH', stopOnError };
@@ -67,7 +67,7 @@ interface Recorded {
   readonly stoppedBy: string | null;
 }
 
-/** When each execution was accepted and has ended, as positions of events, and which execution stopped it. */
+/** When each execution was accepted and ended, as positions of events, and which execution stopped it. */
 async function readRecorded(): Promise<Map<string, Recorded>> {
   const rows = await db.sql<({ id: string } & Recorded)[]>`
     SELECT substr(q.stream_id, 11) AS id, q.position::int AS accepted, f.position::int AS ended,

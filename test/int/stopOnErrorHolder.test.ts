@@ -41,7 +41,7 @@ async function expectStopped(by: Execution, stopped: readonly Execution[]): Prom
       recordedAt: end?.recordedAt,
     });
     expect(scripted.sent()).not.toContain(id);
-    // The row still has this when the events have been pruned.
+    // The row keeps `stoppedBy` after the events have been pruned.
     expect(await db.queries.execution(id)).toMatchObject({ stoppedBy: by.id });
     const [audited] = await db.sql`
       SELECT stopped_by FROM audit.executions WHERE execution_id = ${id}`;

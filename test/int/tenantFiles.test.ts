@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 /** The answer to a request, without the name of the requested user and the date. */
-async function told(token: string, method: string, user: string, path: string) {
+async function answerTo(token: string, method: string, user: string, path: string) {
   const response = await fetch(`${origin}/files/${user}/${path}`, {
     method,
     headers: { 'X-Auth-Token': token },
@@ -41,8 +41,8 @@ describe.each(['TENANT', 'USER', 'AUDITOR'])('a token with the role %s', (role) 
     'learns nothing of a user of another tenant by %s',
     async (method) => {
       for (const path of PATHS) {
-        const asked = await told(tokens[role] ?? '', method, THEIRS, path);
-        expect(asked).toEqual(await told(tokens[role] ?? '', method, NOBODY, path));
+        const asked = await answerTo(tokens[role] ?? '', method, THEIRS, path);
+        expect(asked).toEqual(await answerTo(tokens[role] ?? '', method, NOBODY, path));
         expect(asked.status).toBeGreaterThanOrEqual(400);
       }
     },
@@ -50,8 +50,8 @@ describe.each(['TENANT', 'USER', 'AUDITOR'])('a token with the role %s', (role) 
 });
 
 it('a token for one user writes nothing for another, and opens no session', async () => {
-  const asked = await told(tokens.USER ?? '', 'PUT', THEIRS, 'a.txt');
-  expect(asked).toEqual(await told(tokens.USER ?? '', 'PUT', NOBODY, 'a.txt'));
+  const asked = await answerTo(tokens.USER ?? '', 'PUT', THEIRS, 'a.txt');
+  expect(asked).toEqual(await answerTo(tokens.USER ?? '', 'PUT', NOBODY, 'a.txt'));
   expect(asked.status).toBe(404);
   expect(await db.sql`SELECT 1 FROM sessions WHERE tenant = 'own'`).toEqual([]);
 });

@@ -88,7 +88,7 @@ async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
   const users = ['ann', 'ann-2', 'bob'].map((user) => ({ sessionOutput_userUuid: user }));
   const following: Following[] = [];
   for (const operation of all.filter(({ kind }) => kind === 'subscription')) {
-    // These two need the id or the name of one thing.
+    // These two subscriptions need the id of an execution or the name of an environment.
     if (['output', 'environmentBuild'].includes(operation.field)) continue;
     for (const variables of operation.field === 'sessionOutput' ? users : [{}])
       following.push(await followSchema({ service, principal, operation, variables }));

@@ -98,13 +98,13 @@ describe('waiting requests', () => {
 
 it('a user who is served while the places are read is not among them, and a second caller waits for the read', async () => {
   const place = (user: string) => ({ tenant: 'default', user, since: 1, environment: null });
-  const told = async () =>
+  const isPublished = async () =>
     (await db.sql`SELECT FROM waiting_requests WHERE count = 2`).length === 1;
   there.waiting.set(() => ({
     calls: new Map([['default', 2]]),
     places: ['served', 'waiting'].map(place),
   }));
-  await expect.poll(told).toBe(true);
+  await expect.poll(isPublished).toBe(true);
   const client = createClient(db.address, { name: 'slow', maxConnections: 1 });
   const gate = createGate();
   const slow = createWaitingRequests({

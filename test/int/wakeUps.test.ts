@@ -21,7 +21,7 @@ function recordPositions(database: Database): Recorder {
   return { positions, close: off };
 }
 
-/** A gateway that does not poll, so whatever it hears of was notified. */
+/** A gateway that does not poll, so it learns of events only from notifications. */
 async function openDeafToPolls(): Promise<Database> {
   vi.useFakeTimers({ toFake: ['setInterval'] });
   try {

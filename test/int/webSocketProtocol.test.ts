@@ -120,25 +120,25 @@ describe('an invalid message closes with 4400', () => {
     ['null', 'null'],
     ['no type', '{}'],
     ['an unknown type', '{"type":"start"}'],
-    ['a payload that is none', '{"type":"connection_init","payload":"x"}'],
+    ['a payload that is not an object', '{"type":"connection_init","payload":"x"}'],
     ['no id', '{"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['an empty id', '{"id":"","type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['an id that is not text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
     ['no payload', '{"id":"1","type":"subscribe"}'],
     ['no query', '{"id":"1","type":"subscribe","payload":{}}'],
     [
-      'variables that are none',
+      'variables that are not an object',
       '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","variables":[]}}',
     ],
     [
-      'an operation name that is none',
+      'an operation name that is not text',
       '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","operationName":7}}',
     ],
     [
-      'extensions that are none',
+      'extensions that are not an object',
       '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","extensions":"x"}}',
     ],
-    ['a ping whose payload is none', '{"type":"ping","payload":"x"}'],
+    ['a ping whose payload is not an object', '{"type":"ping","payload":"x"}'],
     ['a complete of nothing', '{"type":"complete"}'],
   ])('%s', async (_name, message) => {
     const connection = await acknowledged();

@@ -158,7 +158,7 @@ describe('files of a worker', () => {
     expect((await files.list('t')).entries.map(({ name }) => name)).toEqual(['a', 'b', 'b.c', 'c']);
   });
 
-  it('keeps the content for a reader that has paused, and serves all other requests', async () => {
+  it('keeps the content for readers that have paused, and serves other requests up to a limit', async () => {
     await write('held', Buffer.alloc(20_000_000, 'h'));
     const readers = await Promise.all(Array.from({ length: 31 }, () => files.read('held')));
     expect(await read('held', { length: 3 })).toBe('hhh');

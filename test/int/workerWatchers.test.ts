@@ -11,7 +11,7 @@ describe('watchers of a worker', () => {
   const worker = useFilesOfAgent();
   const watch = (path: string, recursive = false, keepMs = KEEP_MS) =>
     worker().files.watch(path, { recursive, entries: false, keepMs });
-  const told = async (watcherId: string) => {
+  const readEvents = async (watcherId: string) => {
     const { events, hasMore } = await worker().files.watchedEvents(watcherId);
     expect(hasMore).toBe(false);
     return events.map(({ type, name }) => `${type} ${name}`);
@@ -24,16 +24,16 @@ describe('watchers of a worker', () => {
 pathlib.Path("w/a").write_text("1")
 os.makedirs("w/d/.hidden")
 pathlib.Path("w/d/.hidden/b").touch()`);
-    expect(await told(flat)).toEqual(['create a', 'write a', 'create d']);
-    expect(await told(deep)).toEqual([
+    expect(await readEvents(flat)).toEqual(['create a', 'write a', 'create d']);
+    expect(await readEvents(deep)).toEqual([
       ...['create a', 'write a', 'create d', 'create d/.hidden', 'create d/.hidden/b'],
     ]);
     await worker().write('w/a', '2');
     await worker().files.move('w/d', 'w/e');
-    expect(await told(deep)).toEqual(['rename d', 'write a', 'create e']);
+    expect(await readEvents(deep)).toEqual(['rename d', 'write a', 'create e']);
     await worker().python('import os; os.chmod("w/a", 0o600); os.remove("w/e/.hidden/b")');
-    expect(await told(flat)).toEqual(['rename d', 'write a', 'chmod a', 'create e']);
-    expect(await told(deep)).toEqual(['remove e/.hidden/b', 'chmod a']);
+    expect(await readEvents(flat)).toEqual(['rename d', 'write a', 'chmod a', 'create e']);
+    expect(await readEvents(deep)).toEqual(['remove e/.hidden/b', 'chmod a']);
     for (const id of [flat, deep]) await worker().files.unwatch(id);
     expect(await outcomeOf(worker().files.unwatch(flat))).toBe('no_watcher');
   });
@@ -87,7 +87,7 @@ pathlib.Path("w/d/.hidden/b").touch()`);
     expect(await outcomeOf(watch('/root'))).toBe('permission_denied');
   });
 
-  it('are dropped if nobody asks them for `keepMs`', async () => {
+  it('are dropped after `keepMs` in which nobody has asked them', async () => {
     const id = await watch('.', false, 1);
     await expect.poll(() => outcomeOf(worker().files.watchedEvents(id))).toBe('no_watcher');
   });
