@@ -167,7 +167,8 @@ class CommandInput(WithCommands):
         await self.wrote("1", b"\n")
         pid = int(self.written("1"))
         shown = await self.output("2", f"exec python3 -I -c '{STEAL}' {pid}")
-        # Commands have the same user (security.md, "Remaining risks"). Only in a worker is it known what is refused.
+        # All commands run as the same user (security.md, "Remaining risks"). The tier decides which attempts are
+        # refused, and it is known only in a worker.
         if tier := os.environ.get("CELLHOUSE_TIER"):
             by_name = "opens it" if tier == "runc" else "refused"
             self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")

@@ -140,7 +140,7 @@ class Processes(WithCommands):
     async def test_a_spawner_that_is_killed_at_any_moment_loses_no_command(self) -> None:
         for delay in KILL_DELAYS_SECONDS:
             spawner = await self.spawner()
-            # The process that was made in advance runs the first of these. The spawner must make the others.
+            # The process that was made in advance runs the first command. The spawner must make the other processes.
             msg_ids = [f"{delay} {number}" for number in range(3)]
             for msg_id in msg_ids:
                 self.executor.submit(command(msg_id, "echo ran"))

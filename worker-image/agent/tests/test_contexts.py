@@ -53,7 +53,7 @@ class ContextsTest(WithExecutor, Socket):
         await super().asyncTearDown()
 
     def submit(self, msg_id: str, code: str, context: str | None) -> None:
-        """Have code run in a context."""
+        """Submit code that runs in a context."""
         where = Context(context, None) if context else None
         header = {"msg_id": msg_id}
         limits = (30_000, LONG_GRACE_MS, 1_000_000)
@@ -70,10 +70,10 @@ class ContextsTest(WithExecutor, Socket):
         return "".join(frame["content"].get("text", "") for frame in self.frames(msg_id))
 
     def facts(self, msg_type: str) -> list[dict[str, Any]]:
-        """The contents of the frames of this type that are about no execution."""
+        """The contents of the frames of this type that belong to no execution."""
         frames = self.all_frames()
-        about_none = [frame for frame in frames if not frame["parent_header"]]
-        return [f["content"] for f in about_none if f["header"]["msg_type"] == msg_type]
+        unrelated = [frame for frame in frames if not frame["parent_header"]]
+        return [f["content"] for f in unrelated if f["header"]["msg_type"] == msg_type]
 
     async def test_contexts_have_variables_of_their_own_while_all_run(self) -> None:
         for turn in range(3):

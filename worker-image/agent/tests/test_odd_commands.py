@@ -162,7 +162,7 @@ class OddCommands(WithCommands):
             self.executor.submit(command(name, f"N={name}; {code}"))
         reports: list[dict[str, Any]] = [await self.report(name) for name in names]
         for number, report in enumerate(reports):
-            # For some, the container may have no process left. These fail, and have written nothing.
+            # The container may have no process left for some commands. Such a command fails and has written nothing.
             if report["ename"] is not None:
                 self.assertEqual(report["ename"], "CommandNotStarted")
                 self.assertEqual(self.written(str(number)), b"")
