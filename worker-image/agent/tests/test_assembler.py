@@ -19,7 +19,7 @@ def made(data: bytes, sender: int = KERNEL, first_number: int = 1) -> list[bytes
 
 
 class AssemblerTest(unittest.TestCase):
-    """One assembler, which holds at most MAX_BYTES of unfinished messages."""
+    """One assembler, which may hold MAX_BYTES of unfinished messages."""
 
     def setUp(self) -> None:
         self.assembler = Assembler(MAX_BYTES)

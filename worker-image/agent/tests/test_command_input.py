@@ -155,7 +155,7 @@ class CommandInput(WithCommands):
 
     async def test_input_can_be_opened_as_dev_stdin(self) -> None:
         if os.environ.get("CELLHOUSE_TIER") == "runsc":
-            # gVisor lets nobody open a pipe of another user (cellhouse_agent/commands/streams.py).
+            # gVisor cannot let the user open the agent's pipe (cellhouse_agent/processes/children.py, open_to_user).
             return
         await self.begin("1", "cat /dev/stdin")
         await self.sender.send("1", b"text", is_last=True)

@@ -84,7 +84,7 @@ class RandomMessageTest(unittest.TestCase):
                 with self.subTest(values=values, value=value):
                     ((parts, size),) = split_messages(Assembled(data, len(data), True))
                     _, message = read_message(parts, size)
-                    # `{"a":[]}` counts as three values (an empty list counts twice), so a third of the limit is too many.
+                    # `{"a":[]}` counts as three values (an empty list is two), so a third of the limit is too many.
                     is_left_out = values > MAX_JSON_VALUES or value == b'{"a":[]}'
                     self.assertEqual(message.content == {}, is_left_out)
 

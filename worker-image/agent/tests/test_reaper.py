@@ -125,7 +125,7 @@ class Told(WithReapers):
         self.assertEqual(set(other.reaper.look_below()), set(user_processes()))
 
     async def lose(self, code: str, times: int) -> None:
-        """Kill the reaper of code that says `there` this many times. The processes of the code must end, and no others."""
+        """Kill the reaper of code that says `there` this many times. The code's processes must end, and no others."""
         other = await self.tree("os.fork()\nsay('there')\ntime.sleep(60)")
         tree = await self.tree(code)
         for each, words in ((other, 2), (tree, times)):

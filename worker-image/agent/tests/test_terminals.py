@@ -28,7 +28,7 @@ signal.set_wakeup_fd(writing)
 for number in (signal.SIGINT, signal.SIGCONT, signal.SIGWINCH): signal.signal(number, lambda *_: None)
 print("leads" if os.getpgid(0) == os.getsid(0) else "job", flush=True)
 """
-# Prints each new size, and ends at an interrupt, in the foreground of a shell with job control.
+# Prints each new size of its terminal, and ends at an interrupt. Runs as the command itself, or as a job of a shell.
 IN_FOREGROUND = (
     SIGNALLED
     + """

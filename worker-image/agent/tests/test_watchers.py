@@ -40,7 +40,7 @@ def finish[Result](turns: Turns[Result]) -> Result:
 
 
 class Renames:
-    """Stands in for a scan's set of hidden names. It hides no name, but renames a folder at the first `times` look-ups."""
+    """Stands in for a scan's set of hidden names. Hides no name, but renames a folder at the first `times` look-ups."""
 
     def __init__(self, folder: str, times: int) -> None:
         self._names = [f"{folder}/d", f"{folder}/e"]

@@ -58,7 +58,7 @@ class WithCommands(Frames):
                 await asyncio.sleep(0.01)
 
     async def run_command(self, msg_id: str, code: str, **how: Any) -> dict[str, Any]:
-        """Run a command; returns the report on it, with the name and text of the error in its reply, or None for each."""
+        """Run a command; returns the report on it, with `ename` and `evalue` of its reply (None without an error)."""
         self.executor.submit(command(msg_id, code, **how))
         return await self.report(msg_id)
 
