@@ -81,7 +81,7 @@ it('begins at zero each day, and counts an execution on the day of its end', asy
   expect(known.usedBy({ ...ALL, tenant: newId() }, TOMORROW)).toEqual(used(0, 0));
 });
 
-it('an execution without an answer counts as if it had used all CPUs while it ran', async () => {
+it('an execution whose CPU time is unknown counts as if it had used all CPUs, for its time limit at most', async () => {
   const known = await loaded();
   const end = (position: number, runMs: number | null) => {
     const [requested] = run(position, position);

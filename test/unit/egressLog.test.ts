@@ -39,7 +39,7 @@ const key = (host: string, outcome: EgressOutcome, session = 0): EgressKey => ({
 const never = () => new AbortController().signal;
 const connections = () => stored.reduce((sum, row) => sum + row.connections, 0);
 
-/** Counts the connections of hostile sessions in one minute, and tries to store the counts. Returns their number. */
+/** Counts the connections of hostile sessions in a minute, and tries to store the counts. Returns their total. */
 async function round(sessions: number): Promise<number> {
   let counted = 0;
   for (let session = 0; session < sessions; session += 1) {

@@ -72,7 +72,9 @@ class CellOptionsTest(WithExecutor):
         self.assertEqual(self.contents("1", "execute_result")[0]["data"], {"text/plain": "'one'"})
         reply = await self.run_with("2", "In[1:]", CellOptions())
         self.assertEqual(reply["content"]["execution_count"], 1)
-        self.assertEqual(self.contents("2", "execute_result")[0]["data"], {"text/plain": "['In[1:]']"})
+        self.assertEqual(
+            self.contents("2", "execute_result")[0]["data"], {"text/plain": "['In[1:]']"}
+        )
 
     async def test_expressions(self) -> None:
         """Each expression has a value or an error of its own."""

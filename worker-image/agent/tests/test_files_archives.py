@@ -141,7 +141,7 @@ class In(WithArchives):
             self.assertLess(self.taken, (FEW_MEMBERS + 2_000) * BLOCK_BYTES)
 
     async def test_an_archive_is_refused_if_its_descriptor_is_lost(self) -> None:
-        # Linux drops a descriptor that a process cannot take, for lack of space in its buffer or of a free number.
+        # Linux drops a descriptor that a process cannot take, for lack of space in its buffer or of a free descriptor.
         self.enterContext(mock.patch.object(server, "MAX_DESCRIPTORS", 0))
         await self.begin_helper()
         with self.assertRaisesRegex(FileRefused, "too many files open") as caught:
