@@ -148,8 +148,8 @@ class Processes(WithCommands):
             os.kill(spawner, signal.SIGKILL)
             for msg_id in msg_ids:
                 report = await self.report(msg_id)
-                told = (report["ename"], report["exit_code"], self.written(msg_id))
-                self.assertEqual(told, (None, 0, b"ran\n"))
+                ended = (report["ename"], report["exit_code"], self.written(msg_id))
+                self.assertEqual(ended, (None, 0, b"ran\n"))
 
     async def test_a_lost_reaper_ends_its_command_and_no_other(self) -> None:
         for msg_id in ("1", "2"):

@@ -347,5 +347,5 @@ class BesideCells(WithCommands):
         await self.cell("3", "import os; os.remove('made.txt')")
         for msg_id in ("2", "3"):
             files = (await self.report(msg_id))["files"]
-            told = [(change["path"], change["change"]) for change in files["changes"]]
-            self.assertEqual((told, files["shared"]), ([("made.txt", "deleted")], True))
+            changed = [(change["path"], change["change"]) for change in files["changes"]]
+            self.assertEqual((changed, files["shared"]), ([("made.txt", "deleted")], True))

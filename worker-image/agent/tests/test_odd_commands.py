@@ -192,8 +192,8 @@ class OddCommands(WithCommands):
             ("long", "#" * 131_072, "The code is longer than 131071 bytes"),
         ):
             report = await self.run_command(name, code)
-            told = (report["ename"], report["evalue"], report["exit_code"], report["started_at"])
-            self.assertEqual(told, ("CommandNotStarted", reason, None, None))
+            ended = (report["ename"], report["evalue"], report["exit_code"], report["started_at"])
+            self.assertEqual(ended, ("CommandNotStarted", reason, None, None))
         self.assertEqual(await self.output("longest", ": " + "#" * 131_069), "")
         self.assertEqual(await self.output("next", "echo next"), "next\n")
 

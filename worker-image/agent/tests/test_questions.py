@@ -127,8 +127,8 @@ class QuestionsTest(WithExecutor):
         ran = await self.ask(
             "history_request", hist_access_type="range", raw=True, output=True, start=2, stop=4
         )
-        told = [(each["input"], each["output"]) for each in ran["entries"]]
-        self.assertEqual(told, [("%time b = 2", None), ("a", "1")])
+        cells = [(each["input"], each["output"]) for each in ran["entries"]]
+        self.assertEqual(cells, [("%time b = 2", None), ("a", "1")])
         parsed = await self.ask("history_request", hist_access_type="range", start=2, stop=3)
         self.assertIn("run_line_magic", parsed["entries"][0]["input"])
         found = await self.ask(
@@ -259,8 +259,8 @@ class QuestionsTest(WithExecutor):
         _, text = await self.run_code(
             "2", "print(sys.version.split()[0], IPython.__version__, end='')"
         )
-        told = (facts["language"]["version"], facts["implementation_version"])
-        self.assertEqual(" ".join(told), text)
+        versions = (facts["language"]["version"], facts["implementation_version"])
+        self.assertEqual(" ".join(versions), text)
         self.assertEqual((facts["implementation"], facts["protocol_version"]), ("ipython", "5.3"))
 
 
@@ -289,8 +289,8 @@ class FormTest(unittest.TestCase):
         inspect = question_of(asked("inspect_request", code="a", cursor_pos=0)).read
         long = "é" * MAX_INSPECTION_BYTES
         data: JsonObject = {"text/plain": long, "text/html": long, "image/png": "x"}
-        told: Any = inspect({"found": True, "data": data})
-        self.assertEqual(told["data"], {"text/plain": "é" * (MAX_INSPECTION_BYTES // 2)})
+        shown: Any = inspect({"found": True, "data": data})
+        self.assertEqual(shown["data"], {"text/plain": "é" * (MAX_INSPECTION_BYTES // 2)})
         history = question_of(asked("history_request", hist_access_type="tail")).read
         half = "h" * (MAX_ANSWER_BYTES // 2)
         cells: list[Any] = [[0, 1, "old"], [0, 2, half], [0, 3, [half, None]]]

@@ -333,9 +333,9 @@ class Limits(WithWatchers):
         for number in range(20):
             self.touch(f"d/new{number:02}")
         answers = await asyncio.gather(*(self.events(watcher) for _ in range(8)))
-        told = sorted(event for answer in answers for event in answer)
+        seen = sorted(event for answer in answers for event in answer)
         expected = [f"{kind} new{n:02}" for kind in ("create", "write") for n in range(20)]
-        self.assertEqual(told, expected)
+        self.assertEqual(seen, expected)
 
 
 class Looks(unittest.TestCase):
