@@ -1,7 +1,7 @@
 /**
- * Which rooms may import which others, which of its files each room opens to them, and which packages only certain rooms
- * may import. `scripts/check-arrows.mjs` checks every file against it. architecture.md says what belongs in each
- * room.
+ * Which rooms may import which others, which files of a room other rooms may import, and which packages only certain
+ * rooms may import. `scripts/check-arrows.mjs` checks every file against these lists. architecture.md says what belongs
+ * in each room.
  */
 
 /**

@@ -47,7 +47,7 @@ function git(...args) {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
   } catch {
-    // What has failed does not matter here: there is nothing to compare with.
+    // Why git failed does not matter: there is nothing to compare with.
     return null;
   }
 }

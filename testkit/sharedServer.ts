@@ -24,7 +24,7 @@ interface SharedServer {
 
 interface OwnDatabase {
   readonly address: SocketAddress;
-  /** Ends what is still connected, and drops the database. */
+  /** Ends the connections that are left, and drops the database. */
   drop(): Promise<void>;
 }
 

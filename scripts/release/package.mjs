@@ -61,7 +61,7 @@ function packageManifest(manifest, { packages }) {
   ]);
   return {
     ...{ name, version, description, license, type, engines, bin },
-    // Refuses `npm publish`, which nobody has decided. It can be packed and installed.
+    // npm refuses to publish the package. It can be packed and installed.
     private: true,
     os: ['linux'],
     optionalDependencies: Object.fromEntries(tested),

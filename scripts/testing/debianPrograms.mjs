@@ -9,24 +9,24 @@ import { detail, step } from '../setup/steps.mjs';
 
 const FOLDER = join(projectRoot, 'node_modules/.debian');
 
-/** What tests run, with everything that it needs and the machine may not have. */
+/** The Debian packages of the programs that tests run, and packages that these need and the machine may lack. */
 const PACKAGES = {
   postgresql: ['postgresql-17', 'postgresql-client-17', 'libpq5'],
   prometheus: ['prometheus'],
   promtool: ['promtool'],
   proxies: ['nginx', 'nginx-common', 'caddy'],
 };
-/** Of these, what only `npm run test:long` runs. */
+/** The programs that only `npm run test:long` runs. */
 const FOR_LONG = ['postgresql', 'prometheus'];
 
-/** Unpacks all that the tests of this run need. */
+/** Unpacks all programs that the tests of this run need. */
 export async function ensureDebianPrograms() {
   const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
   for (const name of Object.keys(PACKAGES))
     if (isLong || !FOR_LONG.includes(name)) await ensureUnpacked(name);
 }
 
-/** What this process is unpacking, or has unpacked: two `apt-get update` at a time would disturb each other. */
+/** The unpacking that this process has begun, by name: two `apt-get update` at a time would disturb each other. */
 const unpacked = new Map();
 
 /**
@@ -43,7 +43,7 @@ export function ensureUnpacked(name) {
 
 async function unpack(name) {
   const packages = PACKAGES[name];
-  // Another list is another folder.
+  // Each list of packages has a folder of its own.
   const list = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
   const folder = join(FOLDER, `${name}-${list}`);
   if (existsSync(folder)) return folder;
@@ -62,7 +62,7 @@ async function unpack(name) {
       await runCommand('apt-get', ['download', '-qq', ...packages], { cwd: unfinished, advice });
       for (const file of readdirSync(unfinished).filter((entry) => entry.endsWith('.deb')))
         await runCommand('dpkg-deb', ['--extract', join(unfinished, file), root]);
-      // Complete or not there at all, even if this is interrupted.
+      // The folder is complete or absent, even if this process is interrupted.
       publish(root, folder);
     } finally {
       rmSync(unfinished, { recursive: true });

@@ -1,4 +1,4 @@
-/** What `npm test` and `npm run test:repeat` share: which test files match, and how a part of them is run. */
+/** Shared by `npm test` and `npm run test:repeat`: which test files match, and how a part of them is run. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

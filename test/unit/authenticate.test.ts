@@ -9,7 +9,7 @@ const PER_MINUTE = 5;
 const RIGHT = `ch_${'a'.repeat(43)}`;
 const WRONG = `ch_${'b'.repeat(43)}`;
 
-/** As after a start, no token is in the cache, so each is looked up in a database. Each look-up calls `read`. */
+/** No token is in the cache, as after a start, so each token is looked up in the database. A look-up calls `read`. */
 function begin(read: () => Promise<void> = async () => {}) {
   const authenticate = createAuthenticate({
     token: 'of-the-operator',

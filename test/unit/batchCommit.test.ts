@@ -191,7 +191,7 @@ describe('the commit of a batch', () => {
 });
 
 describe('a batch that is already stored in part, because an answer was lost,', () => {
-  /** The outputs of a batch that begins with seq 5, as they are committed if those up to `lastSeq` are stored. */
+  /** The outputs that the commit of a batch from seq 5 on adds, if outputs up to `lastSeq` are stored already. */
   async function again(lastSeq: number, isOver = false) {
     const batch = emptyBatch();
     const one = job({}, 5);

@@ -1,4 +1,4 @@
-/** What is answered and recorded when a change of a file fails. */
+/** The answers to changes of files that fail, and the events that record them. */
 import { expect, it } from 'vitest';
 import {
   decideFileChange,

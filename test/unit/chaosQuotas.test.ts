@@ -73,7 +73,7 @@ describe('a quota that is changed during the run', () => {
     },
   });
   const first = (sound.events[0] as RecordedEvent).recordedAt.getTime();
-  /** The findings about this quota in the sound history, if limits were set so many ms before its first event. */
+  /** The findings about this quota in the sound history, if limits were set this many ms before its first event. */
   const whenSet = (
     limits: readonly (readonly [number | null, number])[],
     faults: FaultRecord[] = [],
@@ -97,7 +97,7 @@ describe('a quota that is changed during the run', () => {
         /^doubled: RUNNING_EXECUTIONS of ann: \d at event \d+, and the quota was 0$/,
       ),
     ]);
-    // The former limit, none, does not count any more; the one after it does.
+    // The former setting, no limit, no longer counts; the limit after it does.
     expect(
       whenSet([
         [null, LATE_MS],

@@ -1,4 +1,4 @@
-/** What a subscriber of a chaos run keeps of an output. */
+/** The parts of an output that a subscriber of a chaos run keeps. */
 import { GraphQLEnumType } from 'graphql';
 import { expect, it } from 'vitest';
 import { itemOf } from '../../chaos/clients/subscribe.ts';

@@ -5,7 +5,7 @@ import { SETTINGS } from '../../src/config/config.ts';
 
 const FILE = readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
 
-/** The variables of the gateway's container, each with its value. A variable without one is passed on. */
+/** The variables of the gateway's container, each with its value. A variable without a value is passed on. */
 function environmentOfGateway(): Map<string, string> {
   const [, gateway = ''] = FILE.split('\n    environment:\n');
   const [block = ''] = gateway.split(/^ {4}\S/m);

@@ -116,7 +116,7 @@ describe('the seccomp profile', () => {
     expect(seccompRules().flatMap(({ names }) => names)).not.toContain(name);
   });
 
-  /** Whether clone(2) may be called with these flags. Its rules look at nothing else. */
+  /** Whether clone(2) may be called with these flags. The rules for clone look at nothing else. */
   const mayClone = (flags: number) =>
     seccompRules()
       .filter(({ names }) => names.includes('clone'))

@@ -1,6 +1,6 @@
 /**
- * What a follower of a context costs, and in which order and how often it is told something, without a database.
- * test/e2e/jupyterDoor.test.ts tests with real clients what it receives.
+ * The listeners and the memory of a follower of a context, and the order and number of the messages to it, without a
+ * database. test/e2e/jupyterDoor.test.ts tests the content of the messages with real clients.
  */
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';

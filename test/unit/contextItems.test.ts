@@ -26,7 +26,7 @@ const reads: AnswerReads = {
   outputs: none,
 };
 
-/** Each session has nine contexts, including the default one. So the innermost list would have 9^5 in all. */
+/** Each session has nine contexts, including the default one. So the innermost lists would have 9^5 contexts in all. */
 it('contexts count as items of the answer, because they lead back to their session', async () => {
   let below = 'id';
   for (let level = 0; level < LEVELS; level += 1) below = `contexts { session { ${below} } }`;

@@ -23,7 +23,7 @@ function run(first: number, second: number, of = ANN, at = TODAY): [RecordedEven
   return [recorded(first, append.id, requested), recorded(second, append.id, ended, at)];
 }
 
-/** The known use after it was read. These events arrived meanwhile. */
+/** The known use after the reading. The events of `meanwhile` arrived during the reading. */
 async function loaded(read: Partial<DayUse> = {}, meanwhile: readonly RecordedEvent[] = []) {
   const dayUse = async () => ({ day: TODAY, position: 0, uses: [], unfinished: [], ...read });
   const known = createDailyUse({ dayUse }, CPUS);
@@ -73,7 +73,7 @@ it('begins at zero each day, and counts an execution on the day of its end', asy
   expect(known.usedBy(ALL, TODAY)).toEqual(used(1, 20));
   expect(known.usedBy(ANN, TOMORROW)).toEqual(used(0, 0));
   for (const event of run(5, 6, ANN, TOMORROW)) known.apply(event);
-  // The event of an end of the day before arrives late.
+  // The event of an end on the day before arrives late.
   for (const event of run(7, 8)) known.apply(event);
   expect(known.usedBy(ALL, TOMORROW)).toEqual(used(0.5, 10));
   // By a clock that is behind, it is still today.
@@ -81,7 +81,7 @@ it('begins at zero each day, and counts an execution on the day of its end', asy
   expect(known.usedBy({ ...ALL, tenant: newId() }, TOMORROW)).toEqual(used(0, 0));
 });
 
-it('an execution without an answer counts as if it had used all CPUs while it ran', async () => {
+it('an execution whose CPU time is unknown counts as if it had used all CPUs, for its time limit at most', async () => {
   const known = await loaded();
   const end = (position: number, runMs: number | null) => {
     const [requested] = run(position, position);

@@ -1,4 +1,4 @@
-/** What doctor concludes from what it has seen. */
+/** The findings that doctor concludes from the facts that it has seen. */
 import { describe, expect, it } from 'vitest';
 import { doctorArguments } from '../../src/cli/doctor.ts';
 import { loadConfig } from '../../src/config/config.ts';

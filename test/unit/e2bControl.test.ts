@@ -43,7 +43,7 @@ describe('a new sandbox', () => {
     expect(read({ templateID: 'code-interpreter-v1' })).toEqual(plain);
     expect(read({ templateID: 'base' })).toEqual(plain);
     expect(read({ templateID: 'base:v2', later: { field: 1 } })).toEqual(plain);
-    // As version 1 of the API and Python's SDK send it.
+    // The same request, as version 1 of the API and Python's SDK send it.
     expect(
       read({ templateID: 'base', secure: true, timeout: 300, allow_internet_access: true }),
     ).toEqual(plain);

@@ -1,4 +1,4 @@
-/** What the interpreter of the door for E2B makes of the outputs and the end of a cell. */
+/** How the interpreter of the E2B door translates the outputs and the end of a cell. */
 import { describe, expect, it } from 'vitest';
 import type { Output } from '../../src/domain/output.ts';
 import {

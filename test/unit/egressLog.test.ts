@@ -1,4 +1,4 @@
-/** What is counted while the database is away or slow. */
+/** The counts of connections while the database is away or slow. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { EgressCount, EgressKey, EgressOutcome } from '../../src/domain/egress.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
@@ -39,7 +39,7 @@ const key = (host: string, outcome: EgressOutcome, session = 0): EgressKey => ({
 const never = () => new AbortController().signal;
 const connections = () => stored.reduce((sum, row) => sum + row.connections, 0);
 
-/** One round of what hostile sessions do in a minute, with an attempt to store it. */
+/** Counts the connections of hostile sessions in a minute, and tries to store the counts. Returns their total. */
 async function round(sessions: number): Promise<number> {
   let counted = 0;
   for (let session = 0; session < sessions; session += 1) {

@@ -25,7 +25,7 @@ const waiting: fc.Arbitrary<WaitingPlace[]> = fc
   })
   .map((places) => places.map((place, index) => ({ ...place, user: `user ${index}` })));
 
-/** The users who get a worker: in the order of the turns, each for whose environment a worker is left. */
+/** The users who get a worker: in the order of the turns, each user for whose environment a worker is left. */
 function firstServed(places: readonly WaitingPlace[], idle: IdleWorkers, given: Shares): string[] {
   const left = new Map([...idle].map(([name, { length }]) => [name, length]));
   const served: string[] = [];

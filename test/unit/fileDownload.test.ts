@@ -38,7 +38,7 @@ const answersWith = (...parts: (string | Buffer)[]) => {
     socket.end();
   };
 };
-/** Numbered, so that pieces that are lost, doubled or overwritten show. */
+/** Bytes with numbers, so that a piece that is lost, doubled or overwritten shows. */
 const numbered = (bytes: number) => {
   const block = Buffer.alloc(bytes);
   for (let at = 0; at < bytes; at += 4) block.writeUInt32LE(at, at);

@@ -21,7 +21,7 @@ interface Reading {
 it('a read model contains every event when the last read has ended and the last event has arrived', async () => {
   await fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
-      /** Events are their positions. The model is a set of them, so applying an event again changes nothing. */
+      /** An event is its position. The model is a set of positions, so applying an event again changes nothing. */
       let committed = 0;
       let heard = 0;
       let model = new Set<number>();

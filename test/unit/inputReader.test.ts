@@ -8,7 +8,7 @@ import { collectGarbage } from '../support/ownProcess.ts';
 const PIECE_BYTES = 65_536;
 const PIECES = 16;
 const READERS = 20;
-/** For what the test itself allocates. */
+/** Room for the memory that the test itself allocates. */
 const SLACK_BYTES = 65_536;
 
 let readBytes: number;

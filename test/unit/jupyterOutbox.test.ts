@@ -1,4 +1,4 @@
-/** What is sent to a Jupyter client that accepts no large messages. */
+/** The messages to a Jupyter client that accepts no large messages. */
 import { expect, it } from 'vitest';
 import { createOutbox, PLAIN_CLIENT_BYTES } from '../../src/doors/jupyter/cellMessages.ts';
 import type { Sent } from '../../src/doors/jupyter/messages.ts';

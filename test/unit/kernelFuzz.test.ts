@@ -93,7 +93,7 @@ const anyContent = fc.oneof(
   oddValue,
 );
 
-/** A correctly numbered message for another execution or for none, or one without a meaning. */
+/** A correctly numbered message that belongs to another execution or to no execution, or that has no meaning. */
 const strangeMessage = fc
   .record({
     type: anyType,

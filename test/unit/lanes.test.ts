@@ -1,4 +1,4 @@
-/** The lanes of a worker: what each runs next, which executions report a loss, and what a successor finds. */
+/** The lanes of a worker: what each lane runs next, which executions report a loss, and what a successor finds. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';

@@ -81,7 +81,7 @@ async function run(
   return world;
 }
 
-/** After every third step, what was received is stored. */
+/** Stores the received messages after every third step, beginning with the first. */
 const sometimesStored = async (world: LanesWorld, index: number) => {
   if (index % 3 === 0) await world.store();
 };
@@ -168,7 +168,7 @@ describe('for any messages of three lanes and of commands', () => {
         const ran = new Set([...result.ran.values()].flat());
         for (const row of rows) expectStopped(rows, row, ran);
       }),
-      // Few sequences stop a command that the former holder may have sent. So many sequences are tried.
+      // Only few sequences stop a command that the former holder may have sent, hence the high number of runs.
       { numRuns: 300 },
     );
   }, 120_000);
@@ -185,7 +185,7 @@ function expectStopped(rows: readonly Row[], row: Row, ran: ReadonlySet<string>)
   const by = last?.type === 'ExecutionFinished' ? last.data.stoppedBy : undefined;
   const hasRun = ran.has(execution.id);
   if (events.some(({ type }) => type === 'InterruptRequested')) {
-    // A former gateway may have sent this command. It is cancelled when the agent has said that it does not have it.
+    // A former gateway may have sent this command. It is cancelled once the agent has said that it does not have it.
     expect(failed).not.toEqual([]);
     expect([execution.language, execution.status === 'CANCELLED']).toEqual(['BASH', !hasRun]);
     if (stoppedBy.length > 0) expect(hasRun).toBe(false);
@@ -204,8 +204,8 @@ function mayStop({ execution, ended }: Row, other: Row): boolean {
 }
 
 /**
- * Whether the first was sent before the failure of the other had an effect. Commands may begin until the failure is
- * stored, because a gateway that takes over does not know of it before.
+ * Whether the first execution was sent before the failure of the other took effect. Commands may begin until the
+ * failure is stored, because before that, a gateway that takes over does not know of the failure.
  */
 function hasBegunBefore({ execution, sent }: Row, { over, ended }: Row): boolean {
   const known = isCommand(execution) ? ended : (over ?? ended);

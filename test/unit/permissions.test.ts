@@ -38,7 +38,7 @@ const service = createService({ refusals: { add: () => {} }, database: {} } as n
   typeof createService
 >[0]);
 
-/** The answer or the error of a call. Its arguments name this user, if those of the operation name a user. */
+/** The answer or the error of a call. Its arguments name `userUuid`, if the arguments of the operation name a user. */
 async function call(name: Name, principal: Principal, userUuid: string): Promise<unknown> {
   const method = service[name] as (...args: unknown[]) => unknown;
   try {

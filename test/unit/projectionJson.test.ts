@@ -1,4 +1,4 @@
-/** What a new row costs: columns that get their value by default are not sent. */
+/** The columns of a new row: a column that gets its value by default is not sent. */
 import { expect, it } from 'vitest';
 import { fold } from '../../src/domain/entities.ts';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';

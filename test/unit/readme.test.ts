@@ -10,7 +10,7 @@ const README = read('README.md');
 /** Pages with commands that people copy. */
 const PAGES = COMMAND_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
-/** Their paths below examples/. */
+/** The paths of the files below examples/. */
 const EXAMPLE_FILES = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter((path) =>
   statSync(EXAMPLES + path).isFile(),
 );

@@ -9,7 +9,7 @@ import { newId } from '../../src/process/newId.ts';
 import { executionFinished, executionRequested, sessionOpened } from '../../testkit/events.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
-/** A part of no word, so that a name that has it must come from the data. */
+/** A text that is in no word, so that a name with this text must come from the data. */
 const MARK = 'm4rk';
 const owner = {
   at,

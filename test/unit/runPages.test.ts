@@ -11,11 +11,11 @@ const GENERATED = ['settings.md', 'metrics.md'];
 const PAGES = readdirSync(`${ROOT}docs/run`)
   .filter((name) => name.endsWith('.md') && !GENERATED.includes(name))
   .map((name) => ({ name, text: read(`docs/run/${name}`).split('<!-- made from')[0] ?? '' }));
-/** Of the table of troubles, other tests say whether the program has its messages. */
+/** This table is not searched: test/unit/troubles.test.ts checks whether the program has its messages. */
 const TABLE = 'doctor/troubles.ts';
 const SOURCE = ['src', 'scripts', 'worker-image/agent', 'docker-compose.yml'].map(sourceOf).join();
 
-/** The start of a command in a fence `sh` -> the test that runs it. Other fences hold what no test runs. */
+/** The start of a command in a fence `sh` -> the test that runs it. Other fences hold commands that no test runs. */
 const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm install -g ./cellhouse-', 'test/e2e/release.test.ts'],

@@ -164,7 +164,7 @@ describe('shared output', () => {
     const fresh = createFreshOutputs(() => now);
     const shared = createSharedOutput();
     const text = 'x'.repeat(KEPT_BYTES - ITEM_OVERHEAD_BYTES - JSON_BYTES);
-    /** Reads the streams one after the other, then each again. Gives how often each source was read. */
+    /** Reads the streams one after the other, then again in reverse order. Gives how often each source was read. */
     const readTwice = async (streams: number, pauseMs = 0) => {
       const outputs = range(streams).map(() => growingOutput(100, fresh, newId<ExecutionId>()));
       const followers = outputs.map(({ source, add }, index) => {

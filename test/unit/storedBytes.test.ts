@@ -153,7 +153,8 @@ it('reads all again if it could not read what became free, and reports too many 
     expect(await stored.usedBy(ANN)).toBe(STORED);
     return readings.length === 3;
   });
-  // What this prune frees cannot be read either, and the reading under way began before it. So another must follow.
+  // The bytes that this pruning frees cannot be read either, and the reading under way began before the pruning. So
+  // another reading must follow.
   stored.apply(pruned(5, [newId()]));
   asked[1]?.reject(new Error('away'));
   readings[2]?.resolve({ ...nothing(4), uses: [{ ...ANN, bytes: 7 }] });

@@ -11,15 +11,15 @@ const rows: readonly (Trouble & { readonly id: string })[] = Object.values(TROUB
 );
 const { messages, unknown } = operatorMessages();
 
-/** Messages of rows that are no text of the program's log or of a start: the tests below say where they come from. */
+/** Messages of rows that do not come from the program's log or from a start. */
 const CODES = /^[A-Z_]+$/;
 const OF_BUILDS = ['pip could not install the packages', 'A module cannot be preloaded'];
 const OF_THE_SYSTEM = ['No space left on device'];
-/** It begins with the name of a setting, and so fits too much to be the row of any other message. */
+/** This message begins with the name of a setting, so it fits too many texts to be the row of any other message. */
 const OF_SETTINGS = '… is …, but must be';
 /** Fewer letters would fit messages of other rows. */
 const MIN_LETTERS = 12;
-/** The set-up puts this together from two texts. */
+/** The set-up puts this message together from two texts. */
 const PUT_TOGETHER = ['The Docker engine ended with …'];
 
 describe('the table of troubles', () => {

@@ -1,4 +1,4 @@
-/** Questions to a worker's agent, one of which is asked again while an earlier one fails. */
+/** A question to a worker's agent that is asked again while the earlier question fails. */
 import { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { Worker } from '../../src/domain/worker.ts';

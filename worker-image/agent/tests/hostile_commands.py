@@ -8,8 +8,8 @@ import unittest
 from tests.with_commands import WithCommands, command
 from tests.with_executor import PATIENCE_SECONDS
 
-# Probes that attack the agent and other parts of the worker. Those of files and of the host have the same result in any
-# process.
+# Themes of the probes that attack the agent and other parts of the worker. Probes of files and of the host have the
+# same result in every process, so only cells run them.
 THEMES = ("agent", "privileges")
 # Runs the probes of a theme, as test/support/probes.ts does for cells.
 ATTACK = """

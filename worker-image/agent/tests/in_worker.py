@@ -8,5 +8,5 @@ from cellhouse_agent.privileges import become_agent
 
 if __name__ == "__main__":
     become_agent(os.environ)
-    # The main module's name is the first argument.
+    # The module is None, so each NAME on the command line is a full name, such as tests.test_lane.
     unittest.main(None, argv=sys.argv, verbosity=2)

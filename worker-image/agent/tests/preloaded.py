@@ -58,7 +58,7 @@ class PreloadedLauncher(KernelLauncher):
 
 
 def is_preloaded(command: str) -> bool:
-    """Whether `command` is that of the process that imports everything. Processes forked from it have the same one."""
+    """Whether `command` is the command line of the process that imports everything, or of a process forked from it."""
     return command == " ".join(COMMAND)
 
 
@@ -73,11 +73,11 @@ class Forked:
         self._loop.add_reader(self._process, self._end)
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send the fork server a signal."""
         signal.pidfd_send_signal(self._process, number)
 
     async def wait(self) -> int:
-        """Wait for its end."""
+        """Wait for the end of the fork server."""
         await self._ended.wait()
         return UNKNOWN_EXIT_CODE
 

@@ -31,7 +31,7 @@ def any_text(source: random.Random, longest: int = 8) -> str:
 
 
 def any_json(source: random.Random, depth: int = 3) -> Json:
-    """A value like those of JSON; also infinities, which JSON cannot express."""
+    """A value like those of JSON, with infinities and NaN, which JSON cannot express."""
     kind = source.randrange(6 if depth else 4)
     if kind < 2:
         return any_text(source)

@@ -19,7 +19,7 @@ def made(data: bytes, sender: int = KERNEL, first_number: int = 1) -> list[bytes
 
 
 class AssemblerTest(unittest.TestCase):
-    """One assembler, which holds at most MAX_BYTES of unfinished messages."""
+    """One assembler, which may hold MAX_BYTES of unfinished messages."""
 
     def setUp(self) -> None:
         self.assembler = Assembler(MAX_BYTES)
@@ -72,10 +72,10 @@ class AssemblerTest(unittest.TestCase):
     def test_returns_the_head_of_a_message_whose_sender_it_must_forget(self) -> None:
         first, _ = made(b"x" * (2 * MAX_PACKET_BYTES))
         self.take([first])
-        told = []
+        torn = []
         for sender in range(100, 100 + MAX_SENDERS):
-            told += self.assembler.take(made(b"y" * (2 * MAX_PACKET_BYTES), sender)[0])
-        self.assertEqual([torn.data for torn in told], [b"x" * MAX_PACKET_BYTES])
+            torn += self.assembler.take(made(b"y" * (2 * MAX_PACKET_BYTES), sender)[0])
+        self.assertEqual([each.data for each in torn], [b"x" * MAX_PACKET_BYTES])
 
     def test_drops_a_packet_that_was_sent_again_within_a_message(self) -> None:
         data = b"x" * (2 * MAX_PACKET_BYTES)

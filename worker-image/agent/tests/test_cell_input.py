@@ -145,8 +145,8 @@ class CellInput(WithExecutor):
             await self.asked("1", count)
             await self.sender.send("1", b"line\n")
         self.assertEqual(await self.ended("1"), ("finished", None, "x" * 100))
-        told = [("a" * MAX_LATE_PROMPT_CHARACTERS, False), ("b", True), ("c", False)]
-        self.assertEqual(self.questions("1"), told)
+        expected = [("a" * MAX_LATE_PROMPT_CHARACTERS, False), ("b", True), ("c", False)]
+        self.assertEqual(self.questions("1"), expected)
 
     async def test_the_last_question_beyond_the_output_limit_asks_for_a_password(self) -> None:
         with mock.patch.object(record, "MAX_LATE_QUESTIONS", 20):
@@ -270,7 +270,7 @@ class CellInput(WithExecutor):
         self.begin("1", STORM)
         for number in range(400):
             await self.sender.send("1", f"{number}\n".encode())
-            # Some pauses are longer than the longest time between two interrupts. So any machine has enough of them.
+            # Some pauses are longer than the longest time between two interrupts, so any machine has enough interrupts.
             await asyncio.sleep(number % 12 * 0.0005)
         await self.sender.send("1", is_last=True)
         outcome, error, text = await self.ended("1")

@@ -35,7 +35,7 @@ class CellOptionsTest(WithExecutor):
         self.executor.submit(replace(asked, options=options))
         return await self.reply(msg_id)
 
-    def told(self, msg_id: str, msg_type: str) -> list[dict[str, Any]]:
+    def contents(self, msg_id: str, msg_type: str) -> list[dict[str, Any]]:
         """The contents of the frames of this type."""
         return [
             frame["content"]
@@ -45,37 +45,39 @@ class CellOptionsTest(WithExecutor):
 
     def results(self, msg_id: str) -> dict[str, Any]:
         """The results of the expressions."""
-        (content,) = self.told(msg_id, "cellhouse_expressions")
+        (content,) = self.contents(msg_id, "cellhouse_expressions")
         return dict(content["results"])
 
     async def test_silent_cells(self) -> None:
-        """They print, and raise, but have no execution count and no result."""
+        """Silent cells print and raise, but have no execution count and no result."""
         await self.run_with("1", "print('shown'); a = 1\na", SILENT)
-        self.assertEqual(self.told("1", "stream"), [{"name": "stdout", "text": "shown\n"}])
-        self.assertEqual(self.told("1", "execute_result"), [])
-        self.assertEqual(self.told("1", "status")[0], {"execution_state": "busy"})
+        self.assertEqual(self.contents("1", "stream"), [{"name": "stdout", "text": "shown\n"}])
+        self.assertEqual(self.contents("1", "execute_result"), [])
+        self.assertEqual(self.contents("1", "status")[0], {"execution_state": "busy"})
         reply = await self.run_with("2", "a + nothing", SILENT)
         self.assertEqual(reply["content"]["ename"], "NameError")
         reply = await self.run_with("3", "a", CellOptions())
         self.assertEqual(reply["content"]["execution_count"], 1)
-        self.assertEqual(self.told("3", "status")[0]["execution_count"], 1)
+        self.assertEqual(self.contents("3", "status")[0]["execution_count"], 1)
 
     async def test_a_silent_cell_can_be_interrupted(self) -> None:
-        """Like any other cell."""
+        """The time limit interrupts a silent cell like any other, and its kernel goes on."""
         reply = await self.run_with("1", "import time; time.sleep(60)", SILENT, SHORT_MS)
         report = reply["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["state_lost"]), ("timeout", False))
 
     async def test_cells_outside_of_the_history(self) -> None:
-        """They show their results, but the execution count stays."""
+        """Cells outside of the history show their results, but the execution count stays."""
         await self.run_with("1", "'one'", UNSTORED)
-        self.assertEqual(self.told("1", "execute_result")[0]["data"], {"text/plain": "'one'"})
+        self.assertEqual(self.contents("1", "execute_result")[0]["data"], {"text/plain": "'one'"})
         reply = await self.run_with("2", "In[1:]", CellOptions())
         self.assertEqual(reply["content"]["execution_count"], 1)
-        self.assertEqual(self.told("2", "execute_result")[0]["data"], {"text/plain": "['In[1:]']"})
+        self.assertEqual(
+            self.contents("2", "execute_result")[0]["data"], {"text/plain": "['In[1:]']"}
+        )
 
     async def test_expressions(self) -> None:
-        """Each has a value or an error of its own."""
+        """Each expression has a value or an error of its own."""
         await self.run_with("1", "x = 6", asking(six="x * 7", no="1 / 0", odd="(", 漢="'\\ud800'"))
         results = self.results("1")
         self.assertEqual(
@@ -89,9 +91,9 @@ class CellOptionsTest(WithExecutor):
         self.assertEqual(types[-3:], ["cellhouse_expressions", "status", "execute_reply"])
 
     async def test_expressions_after_an_error_or_nothing(self) -> None:
-        """A cell that fails has no results; an empty one has."""
+        """After a cell that fails, no expression is evaluated. After an empty cell, expressions are evaluated."""
         await self.run_with("1", "1 / 0", asking(a="1"))
-        self.assertEqual(self.told("1", "cellhouse_expressions"), [])
+        self.assertEqual(self.contents("1", "cellhouse_expressions"), [])
         await self.run_with("2", "", asking(a="1 + 1"))
         self.assertEqual(self.results("2")["a"]["data"], {"text/plain": "2"})
         await self.run_with("3", "import asyncio; await asyncio.sleep(0)", asking(a="1 + 2"))
@@ -110,12 +112,12 @@ class CellOptionsTest(WithExecutor):
         names = {name: result.get("ename") for name, result in self.results("2").items()}
         expected = {"odd": "Odd", "leave": "SystemExit", "shown": "ZeroDivisionError", "fork": None}
         self.assertEqual(names, expected)
-        self.assertEqual(self.told("2", "error"), [])
+        self.assertEqual(self.contents("2", "error"), [])
         reply = await self.run_with("3", "1", CellOptions())
         self.assertFalse(reply["metadata"]["cellhouse"]["state_lost"])
 
     async def test_expressions_end_at_the_limit(self) -> None:
-        """Also after a cell that awaits, and if there are many expressions."""
+        """The time limit ends expressions, however many there are, and also after a cell that awaits."""
         slow = {f"slow{number}": "time.sleep(60)" for number in range(9)}
         for msg_id, code in (
             ("1", "import time"),
@@ -131,19 +133,19 @@ class CellOptionsTest(WithExecutor):
     async def test_results_have_the_limits_of_output(self) -> None:
         """Results that are too large or malformed become a gap. Results that nobody asked for are dropped."""
         await self.run_with("1", "", asking(much="'a' * 300_000"))
-        self.assertEqual(self.told("1", "cellhouse_expressions"), [])
-        self.assertEqual(self.told("1", "cellhouse_gap")[0]["reason"], "output_limit")
+        self.assertEqual(self.contents("1", "cellhouse_expressions"), [])
+        self.assertEqual(self.contents("1", "cellhouse_gap")[0]["reason"], "output_limit")
         forge = (
             "kernel = get_ipython().kernel\n"
             "def forge(content): kernel.session.send(kernel.iopub_socket, 'user_expressions',"
             " content, kernel.get_parent())\n"
         )
         await self.run_with("2", forge + "forge({})", CellOptions())
-        self.assertEqual(self.told("2", "cellhouse_expressions"), [])
+        self.assertEqual(self.contents("2", "cellhouse_expressions"), [])
         for number, content in enumerate(({"b": {}}, {"a": 1}, {"a": {"status": "ok", "data": 1}})):
             reply = await self.run_with(f"f{number}", f"forge({content!r})", asking(a="1"))
             self.assertEqual(reply["content"]["status"], "ok")
-            self.assertEqual(self.told(f"f{number}", "cellhouse_gap")[0]["reason"], "malformed")
+            self.assertEqual(self.contents(f"f{number}", "cellhouse_gap")[0]["reason"], "malformed")
             self.assertEqual(self.results(f"f{number}")["a"]["data"], {"text/plain": "1"})
 
     async def test_the_frame_of_a_request(self) -> None:

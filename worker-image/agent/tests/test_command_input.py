@@ -155,7 +155,7 @@ class CommandInput(WithCommands):
 
     async def test_input_can_be_opened_as_dev_stdin(self) -> None:
         if os.environ.get("CELLHOUSE_TIER") == "runsc":
-            # gVisor lets nobody open a pipe of another user (cellhouse_agent/processes/children.py).
+            # gVisor cannot let the user open the agent's pipe (cellhouse_agent/processes/children.py, open_to_user).
             return
         await self.begin("1", "cat /dev/stdin")
         await self.sender.send("1", b"text", is_last=True)
@@ -167,7 +167,8 @@ class CommandInput(WithCommands):
         await self.wrote("1", b"\n")
         pid = int(self.written("1"))
         shown = await self.output("2", f"exec python3 -I -c '{STEAL}' {pid}")
-        # Commands have the same user (security.md, "Remaining risks"). Only in a worker is it known what is refused.
+        # All commands run as the same user (security.md, "Remaining risks"). The tier decides which attempts are
+        # refused, and it is known only in a worker.
         if tier := os.environ.get("CELLHOUSE_TIER"):
             by_name = "opens it" if tier == "runc" else "refused"
             self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")

@@ -140,7 +140,7 @@ class Processes(WithCommands):
     async def test_a_spawner_that_is_killed_at_any_moment_loses_no_command(self) -> None:
         for delay in KILL_DELAYS_SECONDS:
             spawner = await self.spawner()
-            # The process that was made in advance runs the first of these. The spawner must make the others.
+            # The process that was made in advance runs the first command. The spawner must make the other processes.
             msg_ids = [f"{delay} {number}" for number in range(3)]
             for msg_id in msg_ids:
                 self.executor.submit(command(msg_id, "echo ran"))
@@ -148,8 +148,8 @@ class Processes(WithCommands):
             os.kill(spawner, signal.SIGKILL)
             for msg_id in msg_ids:
                 report = await self.report(msg_id)
-                told = (report["ename"], report["exit_code"], self.written(msg_id))
-                self.assertEqual(told, (None, 0, b"ran\n"))
+                ended = (report["ename"], report["exit_code"], self.written(msg_id))
+                self.assertEqual(ended, (None, 0, b"ran\n"))
 
     async def test_a_lost_reaper_ends_its_command_and_no_other(self) -> None:
         for msg_id in ("1", "2"):

@@ -24,7 +24,7 @@ from tests.with_executor import PATIENCE_SECONDS, request
 # Writes its pid, and then nothing, for a minute.
 WAIT = "echo $$; exec sleep 60"
 ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
-# Allocates the same, and keeps it until the test has seen a sample of the memory.
+# Allocates the same memory, and keeps it until the test has seen a sample of the memory.
 HOLD = f"""
 import os, time
 {ALLOCATE}
@@ -43,7 +43,7 @@ print("on")
 while hits < 3:
     time.sleep(0.02)
 """
-# A cell that ends when a command says so.
+# A cell that ends when a command has made the file `awaited`.
 AWAIT = "import os, time\nwhile not os.path.exists('awaited'): time.sleep(0.05)"
 # Uses half a second of CPU time in a grandchild.
 SPIN = "(python3 -c 'import time\nwhile time.process_time() < 0.5: pass' & wait)"
@@ -347,5 +347,5 @@ class BesideCells(WithCommands):
         await self.cell("3", "import os; os.remove('made.txt')")
         for msg_id in ("2", "3"):
             files = (await self.report(msg_id))["files"]
-            told = [(change["path"], change["change"]) for change in files["changes"]]
-            self.assertEqual((told, files["shared"]), ([("made.txt", "deleted")], True))
+            changed = [(change["path"], change["change"]) for change in files["changes"]]
+            self.assertEqual((changed, files["shared"]), ([("made.txt", "deleted")], True))

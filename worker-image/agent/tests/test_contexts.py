@@ -53,7 +53,7 @@ class ContextsTest(WithExecutor, Socket):
         await super().asyncTearDown()
 
     def submit(self, msg_id: str, code: str, context: str | None) -> None:
-        """Have code run in a context."""
+        """Submit code that runs in a context."""
         where = Context(context, None) if context else None
         header = {"msg_id": msg_id}
         limits = (30_000, LONG_GRACE_MS, 1_000_000)
@@ -70,10 +70,10 @@ class ContextsTest(WithExecutor, Socket):
         return "".join(frame["content"].get("text", "") for frame in self.frames(msg_id))
 
     def facts(self, msg_type: str) -> list[dict[str, Any]]:
-        """The contents of the frames of this type that are about no execution."""
+        """The contents of the frames of this type that belong to no execution."""
         frames = self.all_frames()
-        about_none = [frame for frame in frames if not frame["parent_header"]]
-        return [f["content"] for f in about_none if f["header"]["msg_type"] == msg_type]
+        unrelated = [frame for frame in frames if not frame["parent_header"]]
+        return [f["content"] for f in unrelated if f["header"]["msg_type"] == msg_type]
 
     async def test_contexts_have_variables_of_their_own_while_all_run(self) -> None:
         for turn in range(3):
@@ -124,8 +124,8 @@ class ContextsTest(WithExecutor, Socket):
         ran = [(await self.run_in(name, f"{name} 2", COUNT))[1] for name in (*NAMES, None)]
         self.assertEqual(ran, ["1\n", "1\n", "2\n", "2\n"])
         self.assertEqual(len(list(user_processes())), 4)
-        told = [(f["reason"], f.get("context_id")) for f in self.facts("status")]
-        self.assertEqual(told, [("user", "one"), ("died", "two")])
+        restarts = [(f["reason"], f.get("context_id")) for f in self.facts("status")]
+        self.assertEqual(restarts, [("user", "one"), ("died", "two")])
         self.assertEqual(await self.call("restart"), (200, {"kernel_generation": 2}))
         self.assertEqual((await self.run_in("three", "three 3", COUNT))[1], "3\n")
 
@@ -176,8 +176,8 @@ class ContextsTest(WithExecutor, Socket):
             self.assertEqual(await answer, (404, {"error": "no_context"}))
         report = (await self.reply("queued"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
-        told = [fact["state"] for fact in self.facts("cellhouse_context")]
-        self.assertEqual(told, ["ended"])
+        states = [fact["state"] for fact in self.facts("cellhouse_context")]
+        self.assertEqual(states, ["ended"])
 
     async def test_deleting_a_context_does_not_wait_for_a_restart_of_its_kernel(self) -> None:
         await self.run_in("one", "1", COUNT)
@@ -187,8 +187,8 @@ class ContextsTest(WithExecutor, Socket):
         async with asyncio.timeout(FORK_TIMEOUT_SECONDS / 2):
             self.assertTrue(await self.executor.contexts.delete("one"))
         self.assertEqual(await restarted, (404, {"error": "no_context"}))
-        told = [fact["state"] for fact in self.facts("cellhouse_context")]
-        self.assertEqual(told, ["ready", "ended"])
+        states = [fact["state"] for fact in self.facts("cellhouse_context")]
+        self.assertEqual(states, ["ready", "ended"])
 
     async def test_a_context_deleted_at_any_moment_of_its_start_leaves_nothing(self) -> None:
         for number in range(30):
@@ -263,5 +263,5 @@ class ContextsTest(WithExecutor, Socket):
         self.submit("6", COUNT, None)
         report = (await self.reply("6"))["metadata"]["cellhouse"]
         self.assertEqual((report["state_lost"], self.text("6")), (True, "1\n"))
-        told = [(f["reason"], f.get("context_id")) for f in self.facts("status")]
-        self.assertEqual(told, [("died", None)])
+        restarts = [(f["reason"], f.get("context_id")) for f in self.facts("status")]
+        self.assertEqual(restarts, [("died", None)])

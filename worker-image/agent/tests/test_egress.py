@@ -63,7 +63,7 @@ class WithEgress(unittest.IsolatedAsyncioTestCase):
         return code
 
     async def receive(self, end: socket.socket, count: int = BLOCK_BYTES) -> bytes:
-        """The next bytes; none once the connection has ended or was reset."""
+        """The next bytes; empty once the connection has ended or was reset."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self.loop.sock_recv(end, count)
@@ -79,7 +79,7 @@ class WithEgress(unittest.IsolatedAsyncioTestCase):
         return bytes(received)
 
     async def send(self, end: socket.socket, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of `data`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.loop.sock_sendall(end, data)
 
@@ -275,7 +275,7 @@ class EgressHandlerTest(WithEgress):
 
 
 class EgressEnvironmentTest(unittest.TestCase):
-    """What code finds in its environment."""
+    """The environment variables of code that has egress."""
 
     def test_leads_clients_to_the_listener(self) -> None:
         environment = egress_environment("")

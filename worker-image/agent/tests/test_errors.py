@@ -1,4 +1,4 @@
-"""What is reported of an exception: always its name and the head of its text."""
+"""The report of an exception always has the name of its class and the head of its text."""
 
 import unittest
 from typing import NoReturn

@@ -58,7 +58,7 @@ class ExecutionTest(unittest.TestCase):
         ]
 
     def gaps(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The gaps: what was left out."""
+        """The gaps, which say how much was left out."""
         return [
             frame["content"] for frame in frames if frame["header"]["msg_type"] == "cellhouse_gap"
         ]

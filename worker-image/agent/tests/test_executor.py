@@ -10,7 +10,7 @@ from cellhouse_agent.usage.meter import UsageSampler
 from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 
-# Sends messages in the kernel's name, at once.
+# Defines `forge`, which sends a message in the kernel's name at once.
 FORGERY = """
 import signal, time
 kernel = get_ipython().kernel

@@ -42,7 +42,7 @@ def open_descriptors() -> list[int]:
 
 
 async def settled() -> int:
-    """The number of open descriptors once it stays the same: a process for the next command is made after each one."""
+    """The number of open descriptors once it stays the same. After a command, a process is made for the next one."""
     seen = -1
     while seen != (now := len(open_descriptors())):
         seen = now
@@ -148,7 +148,7 @@ class FewForCommands(WithCommands):
             self.executor.submit(command(name, "echo on; read line", found=TERMINAL))
         for name in names:
             await self.wrote(name, b"on")
-        # Their meters begin some milliseconds later.
+        # The commands' meters begin some milliseconds later.
         await asyncio.sleep(0.1)
         taken = len(open_descriptors()) - before
         kernels = (MAX_CONTEXTS + 1) * DESCRIPTORS_OF_A_KERNEL

@@ -137,11 +137,11 @@ class In(WithArchives):
             with self.subTest(what), self.assertRaises(FileRefused) as caught:
                 await self.unpack(many, copies=100)
             self.assertEqual(caught.exception.code, "too_large")
-            # Beyond the limit, only as much was taken as the pipe holds.
+            # Beyond the limit, the helper took no more than the pipe holds.
             self.assertLess(self.taken, (FEW_MEMBERS + 2_000) * BLOCK_BYTES)
 
     async def test_an_archive_is_refused_if_its_descriptor_is_lost(self) -> None:
-        # Linux drops what a process cannot take, whether for lack of space in its buffer or of a free descriptor.
+        # Linux drops a descriptor that a process cannot take, for lack of space in its buffer or of a free descriptor.
         self.enterContext(mock.patch.object(server, "MAX_DESCRIPTORS", 0))
         await self.begin_helper()
         with self.assertRaisesRegex(FileRefused, "too many files open") as caught:

@@ -9,7 +9,7 @@ STALE = '"1-2-3-4"'
 
 
 class Versions(WithFiles):
-    """What may be deleted."""
+    """Which versions may be deleted."""
 
     async def tag(self, name: str, follow: bool = False) -> str:
         """The entity tag of the entry with this name."""

@@ -1,4 +1,4 @@
-"""What the helper says about files, folders and links."""
+"""The entries of files, folders and links in the helper's answers, and the folders above the new path of a move."""
 
 import os
 import unittest
@@ -7,7 +7,7 @@ from cellhouse_agent.files.helper import FileRefused
 from cellhouse_kernel.privileges import KERNEL_UID
 from tests.with_files import WithFiles
 
-# No user and no group has it.
+# The ID of no user and no group.
 NOBODYS_ID = 54_321
 
 

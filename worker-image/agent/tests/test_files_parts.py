@@ -17,7 +17,7 @@ OWN = ".cellhouse-part-0123456789abcdef"
 
 
 class WithParts(WithArchives):
-    """Begins to write files."""
+    """Tests that begin to write files."""
 
     async def begin(self, name: str, content: bytes = b"half") -> int:
         """Begin to write a file, and write some of it; returns the number of the writing."""

@@ -76,7 +76,7 @@ class TransfersTest(WithFiles):
         self.assertEqual(os.listdir(self.folder), ["file"])
 
     async def status_with(self, room: int, route: str) -> int:
-        """The status of a transfer for which the agent can open `room` descriptors. It must keep none of them open."""
+        """The status of a transfer for which the agent can open `room` descriptors. The agent must keep none open."""
         before = len(open_descriptors())
         reader, writer = await asyncio.open_unix_connection(self.socket_path)
         async with asyncio.timeout(PATIENCE_SECONDS):

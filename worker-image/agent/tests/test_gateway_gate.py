@@ -51,12 +51,12 @@ class GatewayGateTest(unittest.TestCase):
         self.assertFalse(self.gate.is_current(connection))
 
     def test_reports_each_higher_epoch_as_a_takeover(self) -> None:
-        told: list[str] = []
-        self.gate.on_takeover(lambda: told.append("takeover"))
+        takeovers: list[str] = []
+        self.gate.on_takeover(lambda: takeovers.append("takeover"))
         self.gate.admit(1)
         self.gate.admit(1)
         self.gate.admit(2)
-        self.assertEqual(told, ["takeover", "takeover"])
+        self.assertEqual(takeovers, ["takeover", "takeover"])
 
     def test_counts_how_long_no_gateway_has_been_connected(self) -> None:
         self.time = 12

@@ -1,4 +1,4 @@
-"""Which changed files replies report: with a real kernel and a real helper, as root in the worker image."""
+"""The changed files that replies report: with a real kernel and a real helper, as root in the worker image."""
 
 import asyncio
 import os
@@ -184,7 +184,7 @@ class HomeWatchTest(WithExecutor):
             first = self.home.begin(frozenset())
             looking = asyncio.create_task(self.home.scan(first))
             await asyncio.sleep(0)
-            # These executions end while a look is under way, which may have missed their last changes.
+            # These executions end during a look that may have missed their last changes.
             others = [self.home.begin(frozenset()) for _ in range(16)]
             (HOME / "late").touch()
             looks = (self.home.scan(other) for other in others)
@@ -213,7 +213,7 @@ class ClosedTest(WithFiles):
                 home.renew()
                 if has_begun:
                     await asyncio.sleep(0)
-                # Asked for again while it runs, so it would be repeated if the watch were not closed.
+                # A renewal that is asked for while another runs would follow it if the watch were not closed.
                 home.renew()
                 await home.close()
                 self.assertFalse(home.is_renewing)

@@ -45,7 +45,7 @@ EARLY = {
 
 
 class InterruptsTest(WithExecutor):
-    """A cell makes the kernel hold up before or after the code of the next cell."""
+    """One cell causes the kernel to be held up before or after the code of the next cell."""
 
     async def held_up(self, how: str, code: str) -> tuple[str, str, str | None]:
         """Run code that is held up once; returns its outcome, what it printed, and the error of its reply."""

@@ -12,7 +12,7 @@ from cellhouse_agent.executions.known_requests import (
 
 
 class KnownRequestsTest(unittest.TestCase):
-    """Ids before and after their end was stored."""
+    """IDs of requests before and after their end was stored."""
 
     def setUp(self) -> None:
         self.known = KnownRequests()

@@ -12,10 +12,10 @@ from tests.with_commands import WithCommands
 
 
 class WithoutProcesses(WithCommands):
-    """With a spawner that may make no process."""
+    """With a spawner that cannot make a process."""
 
     async def asyncSetUp(self) -> None:
-        self.first = fork_spawner(before=_make_none)
+        self.first = fork_spawner(before=_forbid_processes)
         await super().asyncSetUp()
 
     async def test_a_command_without_a_process_fails_with_the_reason(self) -> None:
@@ -32,7 +32,7 @@ class WithoutDescriptors(WithCommands):
     """With a spawner that has no free descriptor."""
 
     async def asyncSetUp(self) -> None:
-        self.first = fork_spawner(before=_open_none)
+        self.first = fork_spawner(before=_forbid_descriptors)
         await super().asyncSetUp()
 
     async def test_a_command_that_was_tried_in_vain_fails_with_the_last_reason(self) -> None:
@@ -44,12 +44,12 @@ class WithoutDescriptors(WithCommands):
         )
 
 
-def _open_none() -> None:
+def _forbid_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
 
 
-def _make_none() -> None:
+def _forbid_processes() -> None:
     become_user(AGENT_UID)
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 

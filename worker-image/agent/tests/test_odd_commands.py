@@ -162,7 +162,7 @@ class OddCommands(WithCommands):
             self.executor.submit(command(name, f"N={name}; {code}"))
         reports: list[dict[str, Any]] = [await self.report(name) for name in names]
         for number, report in enumerate(reports):
-            # For some, the container may have no process left. These fail, and have written nothing.
+            # The container may have no process left for some commands. Such a command fails and has written nothing.
             if report["ename"] is not None:
                 self.assertEqual(report["ename"], "CommandNotStarted")
                 self.assertEqual(self.written(str(number)), b"")
@@ -192,8 +192,8 @@ class OddCommands(WithCommands):
             ("long", "#" * 131_072, "The code is longer than 131071 bytes"),
         ):
             report = await self.run_command(name, code)
-            told = (report["ename"], report["evalue"], report["exit_code"], report["started_at"])
-            self.assertEqual(told, ("CommandNotStarted", reason, None, None))
+            ended = (report["ename"], report["evalue"], report["exit_code"], report["started_at"])
+            self.assertEqual(ended, ("CommandNotStarted", reason, None, None))
         self.assertEqual(await self.output("longest", ": " + "#" * 131_069), "")
         self.assertEqual(await self.output("next", "echo next"), "next\n")
 

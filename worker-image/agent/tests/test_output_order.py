@@ -17,7 +17,7 @@ class OutputOrderTest(WithExecutor):
     """On a real kernel."""
 
     async def shown(self, msg_id: str, code: str) -> list[str]:
-        """Run code while nothing else reads; returns its outputs in order as texts, with adjacent prints joined."""
+        """Run code while no thread reads the pipes; returns its outputs in order as texts, adjacent prints joined."""
         lines = "".join(f"    {line}\n" for line in code.splitlines())
         outcome, _ = await self.run_code(msg_id, HELD + lines)
         self.assertEqual(outcome, "finished")

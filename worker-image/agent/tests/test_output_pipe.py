@@ -8,7 +8,7 @@ import unittest
 from cellhouse_agent.commands.streams import MAX_CHARACTER_BYTES, OutputPipe, split_incomplete
 
 TEXT = "a é 漢 😀 \0".encode()
-# Beginnings of characters that never end, ends without a beginning, bytes that are in no text, a lone surrogate.
+# Characters that lack their end or their beginning, bytes that UTF-8 never has, and a lone surrogate.
 BINARY = (b"\xe2\x82", b"\xf0\x9f\x98", b"\x80\x80\x80\x80", b"\xff\xfe", b"\xed\xa0\x80", b"\xc0")
 
 

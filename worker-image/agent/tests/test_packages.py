@@ -39,7 +39,7 @@ def known_to(python: str) -> list[object]:
 
 
 def plant(folder: str | Path) -> None:
-    """Put files into the folder that Python might run at its start, and a module."""
+    """Put a module into the folder, and files that Python might run at its start."""
     Path(folder, "for_test.pth").write_text(MARK % "pth", encoding="utf-8")
     for name in ("sitecustomize", "usercustomize"):
         Path(folder, f"{name}.py").write_text(MARK % name, encoding="utf-8")
@@ -57,7 +57,7 @@ class TestPackages(WithKernels):
         await super().asyncSetUp()
 
     def plant_for_all(self) -> None:
-        """Plant these files among the packages of an environment, until the test ends."""
+        """Plant files among the packages of an environment until the test ends."""
         names = {*os.listdir(OWN_PACKAGES)}
         plant(OWN_PACKAGES)
         for name in {*os.listdir(OWN_PACKAGES)} - names:

@@ -40,7 +40,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 @contextmanager
 def refusing_proxy() -> Iterator[str]:
-    """Run such a proxy; yields its address."""
+    """Run a proxy that refuses every connection; yields its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -117,7 +117,7 @@ class TestPip(WithPip):
         self.assertEqual(code, 1)
         self.assertEqual(said.splitlines()[-2:], [NOT_FOUND, f"Note: {NO_WAY_OUT}"])
         self.assertNotIn("Retrying", said)
-        # It adds no note to a command for which an index would not help.
+        # pip adds no note to a command for which an index would not help.
         for arguments in (
             ["list", "--pre"],
             ["show", "for-test"],

@@ -22,7 +22,8 @@ from tests.with_clock import LIMIT_MS, pass_limit
 from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
 COMPLETE = "complete_request"
-# Each makes an object whose completion makes the file BEGUN. Then it sleeps, ignores interrupts, or waits for GO.
+# Each cell makes an object. Completing its attributes makes the file BEGUN; then it takes long, takes long and ignores
+# interrupts, or waits for the file GO.
 BEGUN, GO = "/home/user/begun", "/home/user/go"
 SLOW = f"""
 import time
@@ -107,7 +108,7 @@ class QuestionsTest(WithExecutor):
         self.assertEqual(nothing, {"found": False, "data": {}})
 
     async def test_tells_whether_code_is_complete(self) -> None:
-        """As consoles ask when somebody presses Enter."""
+        """A console asks this when its user presses Enter."""
         for code, status, indent in (
             ("1 + 1", "complete", ""),
             ("for x in y:", "incomplete", "    "),
@@ -117,7 +118,7 @@ class QuestionsTest(WithExecutor):
             self.assertEqual(answer, {"status": status, "indent": indent})
 
     async def test_lists_the_cells_that_have_run(self) -> None:
-        """Only cells of this kernel: it knows no earlier session."""
+        """The history has only cells of this kernel, and no earlier session."""
         for number, code in enumerate(("a = 1", "%time b = 2", "a", "a")):
             await self.run_code(str(number), code)
         tail = await self.ask("history_request", hist_access_type="tail", raw=True, n=2)
@@ -126,8 +127,8 @@ class QuestionsTest(WithExecutor):
         ran = await self.ask(
             "history_request", hist_access_type="range", raw=True, output=True, start=2, stop=4
         )
-        told = [(each["input"], each["output"]) for each in ran["entries"]]
-        self.assertEqual(told, [("%time b = 2", None), ("a", "1")])
+        cells = [(each["input"], each["output"]) for each in ran["entries"]]
+        self.assertEqual(cells, [("%time b = 2", None), ("a", "1")])
         parsed = await self.ask("history_request", hist_access_type="range", start=2, stop=3)
         self.assertIn("run_line_magic", parsed["entries"][0]["input"])
         found = await self.ask(
@@ -138,7 +139,7 @@ class QuestionsTest(WithExecutor):
         self.assertEqual(none, {"entries": []})
 
     async def test_a_busy_kernel_gives_no_answer(self) -> None:
-        """The caller learns that at once. The kernel of another context answers meanwhile."""
+        """The caller does not wait for the kernel. The kernel of another context answers meanwhile."""
         await self.executor.contexts.create(Context("other", None))
         self.executor.submit(request("1", "import time; time.sleep(60)"))
         await self.started("1")
@@ -202,7 +203,7 @@ class QuestionsTest(WithExecutor):
         self.assertIn("print", (await self.complete("pri"))["matches"])
 
     async def test_a_kernel_that_ends_meanwhile_gives_no_answer(self) -> None:
-        """It may die of the question, or be replaced by a restart."""
+        """The kernel may die of the question, or be replaced by a restart."""
         await self.run_code("1", "import os\nclass D:\n def __dir__(self): os._exit(3)\nd = D()")
         self.assertIsNone(await self.complete("d."))
         await self.run_code("2", SLOW)
@@ -240,7 +241,7 @@ class QuestionsTest(WithExecutor):
             self.assertEqual(answer and answer["matches"], matches, more)
 
     async def test_a_question_is_no_execution(self) -> None:
-        """It makes no frames, and the next cell gets the next execution count."""
+        """A question makes no frames, and the next cell gets the next execution count."""
         await self.run_code("1", "1")
         before = len(self.all_frames())
         await self.complete("pri")
@@ -250,7 +251,7 @@ class QuestionsTest(WithExecutor):
         self.assertEqual(reply["content"]["execution_count"], 2)
 
     async def test_the_facts_of_the_kernel_have_its_versions(self) -> None:
-        """They are the versions that the kernel itself prints."""
+        """The facts have the versions that the kernel itself prints."""
         facts: Any = self.executor.kernel_facts
         await self.run_code(
             "1", "import sys, IPython; print(sys.version.split()[0], IPython.__version__)"
@@ -258,8 +259,8 @@ class QuestionsTest(WithExecutor):
         _, text = await self.run_code(
             "2", "print(sys.version.split()[0], IPython.__version__, end='')"
         )
-        told = (facts["language"]["version"], facts["implementation_version"])
-        self.assertEqual(" ".join(told), text)
+        versions = (facts["language"]["version"], facts["implementation_version"])
+        self.assertEqual(" ".join(versions), text)
         self.assertEqual((facts["implementation"], facts["protocol_version"]), ("ipython", "5.3"))
 
 
@@ -267,7 +268,7 @@ class FormTest(unittest.TestCase):
     """question_of: malformed requests are refused, and long answers are cut."""
 
     def test_malformed_requests_are_refused(self) -> None:
-        """Each has something wrong, or lacks something."""
+        """Each request has a wrong field, or lacks a field."""
         for body in (
             {},
             asked("execute_request", code="1"),
@@ -288,8 +289,8 @@ class FormTest(unittest.TestCase):
         inspect = question_of(asked("inspect_request", code="a", cursor_pos=0)).read
         long = "é" * MAX_INSPECTION_BYTES
         data: JsonObject = {"text/plain": long, "text/html": long, "image/png": "x"}
-        told: Any = inspect({"found": True, "data": data})
-        self.assertEqual(told["data"], {"text/plain": "é" * (MAX_INSPECTION_BYTES // 2)})
+        shown: Any = inspect({"found": True, "data": data})
+        self.assertEqual(shown["data"], {"text/plain": "é" * (MAX_INSPECTION_BYTES // 2)})
         history = question_of(asked("history_request", hist_access_type="tail")).read
         half = "h" * (MAX_ANSWER_BYTES // 2)
         cells: list[Any] = [[0, 1, "old"], [0, 2, half], [0, 3, [half, None]]]

@@ -30,8 +30,8 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
                 bodies.append(body)
                 self.assertEqual(buffer.append([json.dumps(body).encode()[1:]]), len(bodies))
             else:
-                # The seq may have been acknowledged before. Or it is higher than any that the buffer has given: then it
-                # is that of another agent, and `ack` ignores it.
+                # The seq may have been acknowledged before. If it is higher than any seq that the buffer has given, it
+                # comes from another agent, and `ack` ignores it.
                 seq = source.randrange(len(bodies) + 5)
                 buffer.ack(seq)
                 acked = max(acked, seq) if seq <= len(bodies) else acked

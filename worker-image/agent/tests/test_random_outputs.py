@@ -126,8 +126,8 @@ class RandomExecutionTest(unittest.TestCase):
         self.assertTrue(set(kinds[1 : -2 - gaps]) <= OUTPUT_TYPES)
         self.assertEqual(kinds[-2 - gaps : -2], ["cellhouse_gap"] * gaps)
         self.assertTrue(all(frame["parent_header"] == {"msg_id": "m"} for frame in frames))
-        told = sum(frame["content"].get("dropped_bytes", 0) for frame in frames)
-        self.assertEqual(told, execution.dropped_bytes)
+        reported = sum(frame["content"].get("dropped_bytes", 0) for frame in frames)
+        self.assertEqual(reported, execution.dropped_bytes)
         kept = execution.output_bytes - execution.dropped_bytes
         self.assertTrue(0 <= kept <= request.max_output_bytes)
 

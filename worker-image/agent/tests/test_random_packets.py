@@ -64,7 +64,7 @@ class RandomMessageTest(unittest.TestCase):
         self.assertGreater(read, 1_000)
 
     def read(self, assembled: Assembled) -> int:
-        """Check the messages in it; returns how many there are."""
+        """Check the messages in `assembled`; returns how many there are."""
         try:
             messages = [read_message(*each) for each in split_messages(assembled)]
         except MalformedMessage:
@@ -84,7 +84,7 @@ class RandomMessageTest(unittest.TestCase):
                 with self.subTest(values=values, value=value):
                     ((parts, size),) = split_messages(Assembled(data, len(data), True))
                     _, message = read_message(parts, size)
-                    # `{"a":[]}` counts as three values (an empty list counts twice), so a third as many are too many.
+                    # `{"a":[]}` counts as three values (an empty list is two), so a third of the limit is too many.
                     is_left_out = values > MAX_JSON_VALUES or value == b'{"a":[]}'
                     self.assertEqual(message.content == {}, is_left_out)
 
@@ -104,7 +104,7 @@ class RandomPacketTest(unittest.TestCase):
         heard: list[bytes] = []
         number = 1
         for index in range(source.randrange(1, 12)):
-            # One or two packets long. The packets of other processes are small, so there is always room for this.
+            # The message takes one or two packets. Packets of other processes are small, so there is always room.
             data = b"%d:" % index + source.randbytes(8) * source.choice(
                 (1, 1, MAX_PACKET_BYTES // 6)
             )

@@ -112,7 +112,7 @@ class RawOutputTest(unittest.TestCase):
     def test_goes_on_when_user_code_has_all_descriptors_open(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.raw.begin(FIRST)
-        # A started process may have the pipe open, so `renew` tries to make a new one.
+        # A started process may have the pipe open, so `renew` tries to make a new pipe.
         subprocess.run(["true"], check=True)
         self.raw.end()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))

@@ -28,8 +28,9 @@ folder = sys.argv[1]
 links = [os.readlink(f"{folder}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"{folder}/fd")]
 print(json.dumps([sorted(links), open(f"{folder}/environ").read()]))
 """
-# Makes children of the reaper that send their parent a signal other than SIGCHLD when they end. Orphans make them,
-# since the parent of an orphan is the reaper: once with CLONE_PARENT (which gVisor ignores), once as further orphans.
+# Makes children of the reaper that send their parent a signal other than SIGCHLD when they end. Orphans make these
+# children, since the parent of an orphan is the reaper: once with CLONE_PARENT (which gVisor ignores), once as
+# orphans in turn.
 END_OF_CHILD = """
 reaper = os.getppid()
 def wait_for_reaper():
@@ -124,7 +125,7 @@ class Told(WithReapers):
         self.assertEqual(set(other.reaper.look_below()), set(user_processes()))
 
     async def lose(self, code: str, times: int) -> None:
-        """Kill the reaper of code that says `there` this many times. All its processes must end, but no others."""
+        """Kill the reaper of code that says `there` this many times. The code's processes must end, and no others."""
         other = await self.tree("os.fork()\nsay('there')\ntime.sleep(60)")
         tree = await self.tree(code)
         for each, words in ((other, 2), (tree, times)):

@@ -36,11 +36,11 @@ class SilentKernel:
         self.interrupted_at: list[float] = []
 
     def cpu(self) -> CpuUse:
-        """What a look shows."""
+        """The CPU use of the kernel now."""
         return CpuUse(self._clock() * self._cpu_share, self._wants_cpu)
 
     def interrupt(self) -> None:
-        """Note when SIGINT comes."""
+        """Note the time of a SIGINT."""
         self.interrupted_at.append(self._clock())
 
 
@@ -70,7 +70,7 @@ class LeftoverTest(unittest.IsolatedAsyncioTestCase):
     loop_factory = HurriedLoop
 
     async def interrupts(self, kernel: SilentKernel, seconds: float) -> list[float]:
-        """After how many seconds the kernel is interrupted, in the first `seconds`."""
+        """The times of the interrupts in the first `seconds`, counted from the sending of the request."""
         supervision = supervision_of(kernel, asyncio.Event())
         sent_at = asyncio.get_running_loop().time()
         with suppress(TimeoutError):

@@ -49,7 +49,7 @@ FAILS = SHAPE + "def deep(n):\n    return 1 / n if n == 0 else deep(n - 1)\ndeep
 
 
 def found_in(text: str) -> dict[str, Any]:
-    """The JSON that LOOK has printed. On other lines, Python warns of the fork, and the loader of LD_PRELOAD."""
+    """The JSON that LOOK has printed. On other lines, Python warns of the fork, and the loader warns of LD_PRELOAD."""
     return dict(json.loads(next(line for line in text.splitlines() if line.startswith('{"'))))
 
 
@@ -151,7 +151,7 @@ class SurroundingsTest(WithExecutor):
             )
             await self.started(msg_id)
             await asyncio.sleep(number / 4_000)
-            # Two, because the second one ends even the preparation of the code.
+            # Two interrupts, because the second one ends even the preparation of the code.
             self.kernel.interrupt()
             self.kernel.interrupt()
             await self.reply(msg_id)

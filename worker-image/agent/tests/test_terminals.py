@@ -28,7 +28,7 @@ signal.set_wakeup_fd(writing)
 for number in (signal.SIGINT, signal.SIGCONT, signal.SIGWINCH): signal.signal(number, lambda *_: None)
 print("leads" if os.getpgid(0) == os.getsid(0) else "job", flush=True)
 """
-# Prints each new size, and ends at an interrupt, in the foreground of a shell with job control.
+# Prints each new size of its terminal, and ends at an interrupt. Runs as the command itself, or as a job of a shell.
 IN_FOREGROUND = (
     SIGNALLED
     + """
@@ -143,7 +143,7 @@ class Terminals(WithCommands):
             self.assertTrue(self.executor.commands.resize("2", TerminalSize(10, 5)))
             await self.report("2")
         self.assertEqual(self.written("2"), b"5 10\r\n")
-        # Its size can also change while it is being made.
+        # The size can also change while the command is being made.
         await self.begin("3", "sleep 0.5; stty size")
         for columns in range(10, 20):
             self.executor.commands.resize("3", TerminalSize(columns, 5))
@@ -236,7 +236,7 @@ class Terminals(WithCommands):
 
 
 def _kill_alone(group: int, number: int, killpg: Callable[[int, int], None] = os.killpg) -> None:
-    """Send a signal, and let the group handle an interrupt before the next is sent: two pending ones count as one."""
+    """Send a signal. After an interrupt, wait until the group has handled it: two pending interrupts count as one."""
     killpg(group, number)
     if number == signal.SIGINT:
         wait_until_idle()

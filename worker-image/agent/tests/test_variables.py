@@ -1,4 +1,4 @@
-"""A session's variables are in the environment of its kernels, and in no other: run as root in the worker image."""
+"""A session's variables are in the environment of its kernels, not in the agent's: run as root in the worker image."""
 
 import json
 import os

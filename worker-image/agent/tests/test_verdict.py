@@ -8,7 +8,7 @@ from cellhouse_agent.executions.supervision import died, without_reply
 
 
 class DiedTest(unittest.TestCase):
-    """died, by exit code, and whether that was a kill for lack of memory (test_oom_ledger.py)."""
+    """died, by the exit code, a kill for lack of memory (test_oom_ledger.py), and the time limit."""
 
     def test_the_verdict_says_why_a_kernel_died(self) -> None:
         cases: list[tuple[tuple[int | None, bool, bool], tuple[str, str, str, int | None]]] = [

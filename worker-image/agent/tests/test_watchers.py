@@ -40,7 +40,7 @@ def finish[Result](turns: Turns[Result]) -> Result:
 
 
 class Renames:
-    """Stands in for a scan's set of hidden names. It hides none, but renames a folder at the first `times` look-ups."""
+    """Stands in for a scan's set of hidden names. Hides no name, but renames a folder at the first `times` look-ups."""
 
     def __init__(self, folder: str, times: int) -> None:
         self._names = [f"{folder}/d", f"{folder}/e"]
@@ -333,9 +333,9 @@ class Limits(WithWatchers):
         for number in range(20):
             self.touch(f"d/new{number:02}")
         answers = await asyncio.gather(*(self.events(watcher) for _ in range(8)))
-        told = sorted(event for answer in answers for event in answer)
+        seen = sorted(event for answer in answers for event in answer)
         expected = [f"{kind} new{n:02}" for kind in ("create", "write") for n in range(20)]
-        self.assertEqual(told, expected)
+        self.assertEqual(seen, expected)
 
 
 class Looks(unittest.TestCase):

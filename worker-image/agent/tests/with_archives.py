@@ -1,4 +1,4 @@
-"""What tests of archives share. They run as root in the worker image."""
+"""Shared parts of the tests of archives. They run as root in the worker image."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ type Begun = asyncio.Task[Answered]
 
 
 def is_file(path: str) -> bool:
-    """Whether it is a regular file, and not a link to one."""
+    """Whether `path` is a regular file, and not a link to a file."""
     return stat.S_ISREG(os.lstat(path).st_mode)
 
 
@@ -43,7 +43,7 @@ class WithArchives(WithFiles):
         return pipe, packing
 
     async def begin_unpacking(self, name: str = "") -> tuple[Pipe, Begun]:
-        """Begin to unpack what goes into the pipe."""
+        """Begin to unpack the archive that is written into the pipe."""
         pipe = Pipe()
         self.addCleanup(pipe.close)
         order = self.helper.stream("write_archive", {"path": self.path(name)}, pipe.reading)
@@ -53,7 +53,7 @@ class WithArchives(WithFiles):
         return pipe, unpacking
 
     async def rest_of(self, pipe: Pipe) -> bytes:
-        """What still comes out of a pipe."""
+        """The bytes that still come out of a pipe."""
         pieces = []
         async with asyncio.timeout(PATIENCE_SECONDS):
             while piece := await pipe.read():

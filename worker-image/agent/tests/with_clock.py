@@ -11,13 +11,13 @@ import asyncio
 import selectors
 from selectors import SelectorKey
 
-# No code of a test takes this long to begin. The agent waits longer for each process of its own, so none of them is
+# No code of a test takes this long to begin. The agent waits longer for each process of its own, so no process is
 # late because of `pass_limit`.
 LIMIT_MS = 20_000
 
 
 def pass_limit() -> None:
-    """From now on, it is LIMIT_MS later for all that waits in this event loop."""
+    """Set the clock of this event loop forward by LIMIT_MS."""
     loop = asyncio.get_running_loop()
     before = loop.time
     # mypy would not allow an assignment to a method.
@@ -38,7 +38,7 @@ class _Hurried(selectors.DefaultSelector):
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):
-    """An event loop in which no timer is late, and none takes any time. For tests that wait for no other process."""
+    """An event loop whose timers are never late and take no time. For tests that wait for no other process."""
 
     def __init__(self) -> None:
         self._hurried = _Hurried()

@@ -1,4 +1,4 @@
-"""What tests of commands share: run as root, or as the agent, in the worker image."""
+"""Shared parts of the tests of commands: run as root, or as the agent, in the worker image."""
 
 import asyncio
 import base64
@@ -58,7 +58,7 @@ class WithCommands(Frames):
                 await asyncio.sleep(0.01)
 
     async def run_command(self, msg_id: str, code: str, **how: Any) -> dict[str, Any]:
-        """Run a command; returns the report on it, and name and text of the error in its reply, if there is one."""
+        """Run a command; returns the report on it, with `ename` and `evalue` of its reply (None without an error)."""
         self.executor.submit(command(msg_id, code, **how))
         return await self.report(msg_id)
 

@@ -1,4 +1,4 @@
-"""What tests of the executor with a real kernel share: run as root in the worker image."""
+"""Shared parts of the tests of the executor with a real kernel: run as root in the worker image."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ def request(
 
 
 class Frames(unittest.IsolatedAsyncioTestCase):
-    """What a worker has written for its gateway."""
+    """The frames that a worker has written for its gateway."""
 
     buffer: ReplayBuffer
 
     def all_frames(self) -> list[dict[str, Any]]:
-        """All frames that are held."""
+        """All frames that the buffer holds."""
         seqs = range(self.buffer.first_seq, self.buffer.last_seq + 1)
         return [json.loads(self.buffer.get(seq) or b"") for seq in seqs]
 

@@ -1,4 +1,4 @@
-"""What tests of the files' helper share: run as root in the worker image."""
+"""Shared parts of the tests of the files' helper: run as root in the worker image."""
 
 import asyncio
 import gc

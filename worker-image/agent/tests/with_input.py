@@ -1,4 +1,4 @@
-"""What tests that send input to executions share."""
+"""Sends input to executions in tests."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What tests with real kernels share: run as root in the worker image."""
+"""Shared parts of the tests with real kernels: run as root in the worker image."""
 
 import asyncio
 import json

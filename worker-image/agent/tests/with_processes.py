@@ -1,4 +1,4 @@
-"""What tests see of the user's processes: run as root, or as the agent, in the worker image."""
+"""The states of the user's processes, for tests: run as root, or as the agent, in the worker image."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What tests with reapers share: run as root, in a container."""
+"""Shared parts of the tests with reapers: run as root, in a container."""
 
 import asyncio
 import socket

@@ -24,7 +24,7 @@ PIL.Image PIL.Image False
 
 
 class EveryKernelOfASandbox(WithSandbox):
-    """A kernel of a session with the variable E2B_SANDBOX."""
+    """A kernel of a session whose variable E2B_SANDBOX is `true`."""
 
     async def test_shows_more_after_a_restart_a_death_and_without_a_fork_server(self) -> None:
         self.assertEqual(await self.shown(LIST), MORE)
@@ -56,10 +56,10 @@ class EveryKernelOfASandbox(WithSandbox):
 
 
 class EveryOtherKernel(WithExecutor):
-    """A kernel of a session without that variable."""
+    """A kernel of a session whose variable E2B_SANDBOX is missing or not `true`."""
 
     async def shown(self, msg_id: str) -> object:
-        """The data of the only output that has any."""
+        """The data of the only output that has data."""
         frames = self.frames(msg_id)
         (data,) = [f["content"]["data"] for f in frames if "data" in f["content"]]
         return data

@@ -19,7 +19,7 @@ class Tables(WithSandbox):
     """DataFrames of pandas."""
 
     async def columns(self, code: str) -> Any:
-        """The columns in the JSON of the table that this makes. Checks that the other formats are the usual ones."""
+        """The columns in the JSON of the table that `code` makes. Checks that the other formats are the usual ones."""
         data = await self.shown(TABLE % code)
         self.assertEqual(data.keys(), {"text/plain", "text/html", "e2b/data"})
         return data["e2b/data"]

@@ -1,4 +1,4 @@
-"""What tests of a kernel in a sandbox of E2B share: run as root in the worker image."""
+"""Shared parts of the tests of a kernel in a sandbox of E2B: run as root in the worker image."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ class WithSandbox(WithExecutor):
         return [f["content"]["data"] for f in frames if f["header"]["msg_type"] in SHOWN_TYPES]
 
     async def shown(self, code: str) -> dict[str, Any]:
-        """Run code that shows a single thing; returns what it has shown."""
+        """Run code that shows a single value; returns the data of that value, by MIME type."""
         (data,) = await self.run_cell(code)
         # Clients of E2B get the data as JSON, so JSON must be able to express it.
         json.dumps(data, allow_nan=False)
