@@ -6,6 +6,7 @@ import { explain, hasCode, messageOf } from '../domain/errors.ts';
 import type { UsedToken } from '../domain/token.ts';
 import { type Client, type DatabaseAddress, onOneConnection } from '../events/connection/client.ts';
 import { readRelease, readSchemaVersion, tooOld } from '../events/migrations/migrate.ts';
+import { createSessionQueries } from '../events/queries/sessionQueries.ts';
 import { createTokenQueries } from '../events/queries/tokenQueries.ts';
 import { createUpkeepQueries, type PoolIdentity } from '../events/queries/workerQueries.ts';
 import { isRefusal, isTransient } from '../events/store/databaseErrors.ts';
@@ -27,6 +28,16 @@ export interface DatabaseReport {
   readonly pool: PoolIdentity | null;
   /** Null: no database answered. */
   readonly clock: ClockOffset | null;
+  /** Null: no database answered, or its tables are not those of this release. */
+  readonly use: PoolUse | null;
+}
+
+/** Who has the workers. */
+interface PoolUse {
+  /** How many open sessions each tenant has. A tenant without any is absent. */
+  readonly sessions: ReadonlyMap<string, number>;
+  /** How many calls wait for a worker, at all gateways. */
+  readonly waitingCalls: number;
 }
 
 /** @param isServing whether a gateway runs on this DATA_DIR */
@@ -55,7 +66,7 @@ const AFTER_DATABASE = 'Not checked, because the database does not answer.';
 /** The report if there is nothing to ask. */
 function none(checks: readonly ('database' | 'schema')[], found: string): DatabaseReport {
   const findings = [...checks.map((check) => unknown(check, found)), unknown('tokens', found)];
-  return { findings, pool: null, clock: null };
+  return { findings, pool: null, clock: null, use: null };
 }
 
 const GROUP_AND_OTHERS = 0o077;
@@ -124,7 +135,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   if (schema === null) {
     const found = 'There are no tables yet: the first start of a gateway makes them.';
     const findings = [...servers, unknown('schema', found), unknown('tokens', found)];
-    return { findings, pool: null, clock };
+    return { findings, pool: null, clock, use: null };
   }
   const objection = tooOld(release, schema);
   if (objection !== null) {
@@ -133,6 +144,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
       findings: [...servers, failureSaying('tooOld', objection), tokens],
       pool: null,
       clock,
+      use: null,
     };
   }
   const at = `The schema version is ${schema.version}`;
@@ -140,7 +152,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
     // Its tables may lack columns that this release reads.
     const next = ok('schema', `${at}: the next start brings it to ${release.version}.`);
     const tokens = unknown('tokens', 'Not checked, because the tables are of an older release.');
-    return { findings: [...servers, next, tokens], pool: null, clock };
+    return { findings: [...servers, next, tokens], pool: null, clock, use: null };
   }
   const how =
     schema.version > release.version
@@ -152,7 +164,34 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
     findings: [...servers, ok('schema', `${at}: ${how}.`), ...tokens],
     pool,
     clock,
+    use: {
+      sessions: await createSessionQueries(client).openSessionsByTenant(),
+      waitingCalls: await readWaitingCalls(client),
+    },
   };
+}
+
+/** At gateways that live. */
+async function readWaitingCalls({ answered, sql }: Client): Promise<number> {
+  const [row] = await answered(sql<{ count: number }[]>`
+    SELECT coalesce(sum(w.count), 0)::int AS count FROM waiting_requests w
+    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()`);
+  return row?.count ?? 0;
+}
+
+/** Pure. @param maxWorkers MAX_TOTAL_WORKERS */
+export function judgePool(use: PoolUse | null, maxWorkers: number): Finding {
+  if (use === null) return unknown('pool', 'Not checked, because the database does not say.');
+  const { sessions, waitingCalls } = use;
+  const byTenant = [...sessions].sort(([, a], [, b]) => b - a);
+  const open = byTenant.reduce((sum, [, count]) => sum + count, 0);
+  const [tenant, most] = byTenant[0] ?? ['', 0];
+  return waitingCalls > 0 && open >= maxWorkers
+    ? warning('poolFull', maxWorkers, most, tenant, waitingCalls)
+    : ok(
+        'pool',
+        `${open} of at most ${maxWorkers} workers have sessions, ${waitingCalls} calls wait.`,
+      );
 }
 
 async function readClock({ answered, sql }: Client): Promise<ClockOffset> {

@@ -16,7 +16,7 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type LiveGateway, liveGateway } from '../process/gatewayLock.ts';
 import { listen, listeningProcess } from '../server/http/listen.ts';
-import { checkDatabase, type DatabaseReport } from './database.ts';
+import { checkDatabase, type DatabaseReport, judgePool } from './database.ts';
 import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
 import {
@@ -67,7 +67,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),
     limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, gateway)),
   ]);
-  const [{ engine, findings: engineFindings }, { pool, clock, findings: databaseFindings }] =
+  const [{ engine, findings: engineFindings }, { pool, clock, use, findings: databaseFindings }] =
     await Promise.all([
       engineReport(config),
       databaseReport(config, 'live' in gateway || gateway === SILENT),
@@ -81,6 +81,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...engineFindings,
     ...databaseFindings,
     judgeSameEngine(config, { engine, pool }),
+    judgePool(use, config.maxTotalWorkers),
     ...disks,
     ...clocks,
     ...worker,
@@ -146,7 +147,7 @@ async function databaseReport(config: Config, isServing: boolean): Promise<Datab
     report = await checkDatabase(config, isServing);
     return report.findings;
   });
-  return report ?? { findings, pool: null, clock: null };
+  return report ?? { findings, pool: null, clock: null, use: null };
 }
 
 async function workerFindings(

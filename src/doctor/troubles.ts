@@ -18,6 +18,7 @@ export const CHECKS = [
   'database',
   'schema',
   'same-engine',
+  'pool',
   'tokens',
   'backup',
   'disks',
@@ -158,7 +159,7 @@ const ENGINE = {
       'the engine stopped and ended a worker',
     ],
     cause: 'no engine is installed, it does not run, or it hangs',
-    cure: 'start it (`systemctl restart docker`). If none is installed, run `npm start` as root, or the commands that it prints. If `DOCKER_HOST` is set, it must name the engine',
+    cure: 'start it (`systemctl restart docker`). If its process is there but stopped (`ps -C dockerd -o pid,stat` shows `T`), wake it up with `kill -CONT`. If none is installed, run `npm start` as root, or the commands that it prints. If `DOCKER_HOST` is set, it must name the engine',
     check: 'engine',
   },
   engineDenied: {
@@ -226,8 +227,9 @@ const ENGINE = {
   },
   imageMissing: {
     messages: ['The worker image … does not exist on this Docker engine'],
-    cause: 'it was never built, or was removed',
-    cure: 'run `node scripts/setup.mjs`, or correct `WORKER_IMAGE`',
+    cause:
+      'it was never built or loaded, or `docker rmi` or `docker image prune --all` has removed it',
+    cure: '[bring it back](upgrade.md#a-worker-image-that-is-gone), or correct `WORKER_IMAGE`',
     check: 'image',
   },
   workerFailed: {
@@ -285,7 +287,7 @@ const DATABASE = {
     ],
     cause:
       'the database is away, slow, or refuses writes. Output waits in the workers, calls fail after 30 s',
-    cure: 'see [the disk](database.md#disk) and the log of PostgreSQL; all goes on when it answers',
+    cure: 'see [the disk](database.md#disk), [locks](database.md#locks) and the log of PostgreSQL; all goes on when it answers',
   },
   databaseUnready: {
     messages: ['DATABASE_URL names …'],
@@ -303,7 +305,7 @@ const DATABASE = {
   databaseBlocked: {
     messages: ["PostgreSQL's process … (…) has a transaction open, and others wait for it"],
     cause: 'somebody has locked tables of Cellhouse and not committed, for example in psql',
-    cure: 'let that person end it, or run `SELECT pg_terminate_backend(…)` with the number of the process',
+    cure: 'let that person end it, or [end it yourself](database.md#locks)',
     check: 'database',
   },
   databaseOld: {
@@ -471,7 +473,7 @@ const MACHINE = {
     ],
     cause:
       'one of the clocks is wrong. Times in the history, idle times and the ends of tokens are wrong with it',
-    cure: 'let both machines set their clock by NTP (`timedatectl set-ntp true`)',
+    cure: 'let both machines set their clock by NTP (`timedatectl set-ntp true`). If `date` is right on both, `NODE_OPTIONS` or `LD_PRELOAD` changes the clock of this process',
     check: 'clock',
   },
   clockAlone: {
@@ -568,10 +570,16 @@ const DOCTOR = {
 } as const satisfies Troubles;
 
 const CALLS = {
+  poolFull: {
+    messages: ['All … workers have sessions, … of them of tenant …, and … calls wait'],
+    cause: 'more users come than workers may exist, or one tenant takes them all',
+    cure: '[who has them, and what to do](alerts.md#cellhousepoolexhausted)',
+    check: 'pool',
+  },
   poolExhausted: {
     messages: ['POOL_EXHAUSTED'],
     cause: 'sessions use all workers',
-    cure: 'release some sessions, or raise `MAX_TOTAL_WORKERS`',
+    cure: '[see who has them](alerts.md#cellhousepoolexhausted): release some, set a quota, or raise `MAX_TOTAL_WORKERS`',
   },
   workerStartFailed: {
     messages: ['WORKER_START_FAILED'],
@@ -585,8 +593,9 @@ const CALLS = {
   },
   databaseUnavailable: {
     messages: ['DATABASE_UNAVAILABLE'],
-    cause: 'PostgreSQL is away, or its [disk is full](database.md#disk)',
-    cure: 'restart PostgreSQL, or make room. Clients may repeat calls with the same `idempotencyKey`: each is done once',
+    cause:
+      'PostgreSQL is away, its [disk is full](database.md#disk), or [somebody holds a lock](database.md#locks)',
+    cure: '`npx cellhouse doctor` says which. Clients may repeat calls with the same `idempotencyKey`: each is done once',
   },
   quotaExceeded: {
     messages: ['QUOTA_EXCEEDED'],

@@ -259,16 +259,22 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
     );
     expect(printing.id).toBeTruthy();
     await database.kill();
+    const failing = gateway.graphql(
+      'mutation { execute(input: { userUuid: "printing", code: "1" }) { id } }',
+    );
     await expectFiring(
       'CellhouseDatabaseDown',
       'CellhouseCommitsRetried',
       'CellhouseLeasesNotRenewed',
       'CellhouseOutputNotStored',
     );
+    expect((await failing).errors?.[0]?.extensions?.code).toBe('DATABASE_UNAVAILABLE');
+    await expectFiring('CellhouseCallsFail');
     expect((await prometheus.firing()).has('CellhouseGatewayDown')).toBe(false);
     await database.start();
     await expectResolved(
       'CellhouseDatabaseDown',
+      'CellhouseCallsFail',
       'CellhouseCommitsRetried',
       'CellhouseLeasesNotRenewed',
       'CellhouseOutputNotStored',

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
-import { askServer, checkDatabase } from '../../src/doctor/database.ts';
+import { askServer, checkDatabase, judgePool } from '../../src/doctor/database.ts';
 import { examine } from '../../src/doctor/doctor.ts';
 import { checkEngine } from '../../src/doctor/engine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
@@ -26,6 +26,7 @@ import { checkProxy } from '../../src/doctor/proxy.ts';
 import { chooseServerUser, SUPERUSER } from '../../src/postgres/cluster.ts';
 import { recordBackup } from '../../src/process/dataDir.ts';
 import { lockDataDir } from '../../src/process/gatewayLock.ts';
+import { newId } from '../../src/process/newId.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
@@ -137,6 +138,32 @@ describe('of the database, doctor finds', () => {
     const { findings } = await askServer(own.address, 'PostgreSQL');
     expect(troubles(findings)).toEqual([['database', 'failure', 'databaseTakesNoWrites']]);
     expect(findings[0]?.found).toContain('No space left on device');
+  });
+
+  it('that one tenant has all workers while calls wait', async () => {
+    const use = (waitingCalls: number) => ({
+      sessions: new Map([
+        ['shop', 1],
+        ['jobs', 5],
+      ]),
+      waitingCalls,
+    });
+    expect(judgePool(use(7), 6)).toMatchObject({
+      ...{ check: 'pool', state: 'warning', trouble: 'poolFull' },
+      found: 'All 6 workers have sessions, 5 of them of tenant jobs, and 7 calls wait',
+    });
+    expect(judgePool(use(7), 7)).toMatchObject({ state: 'ok' });
+    expect(judgePool(use(0), 6)).toMatchObject({ state: 'ok' });
+    // Only gateways that live count.
+    const own = await useDatabase(onTestFinished);
+    const living = newId();
+    const asked = async () => (await askServer(own.address, 'PostgreSQL')).use;
+    expect(await asked()).toEqual({ sessions: new Map(), waitingCalls: 0 });
+    await own.sql`INSERT INTO leases (name, holder, epoch, expires_at)
+      VALUES (${`gateway-${living}`}, ${living}, 1, now() + interval '1 minute')`;
+    await own.sql`INSERT INTO waiting_requests (gateway_id, count, tenants)
+      VALUES (${living}, 3, '{}'), (gen_random_uuid(), 4, '{}')`;
+    expect(await asked()).toMatchObject({ waitingCalls: 3 });
   });
 
   it('a transaction that keeps others waiting', async () => {

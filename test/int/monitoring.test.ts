@@ -82,6 +82,7 @@ const CASES: Readonly<
 > = {
   CellhouseGatewayDown: { input: becomes('up', 1, 0), after: 1 },
   CellhouseDatabaseDown: { input: becomes('cellhouse_database_up', 1, 0), after: 1 },
+  CellhouseCallsFail: { input: refusals('DATABASE_UNAVAILABLE'), after: 2 },
   CellhouseCommitsRetried: { input: rises('cellhouse_commit_retries_total'), after: 10 },
   CellhouseLeasesNotRenewed: { input: rises('cellhouse_lease_renewal_failures_total'), after: 10 },
   CellhouseOutputNotStored: { input: rises('cellhouse_store_retries_total'), after: 3 },
@@ -166,6 +167,11 @@ const SILENT: readonly {
       input: rises(`${metric}`, COUNTER, Number(minutes)),
     },
   ]),
+  {
+    what: 'one failed call',
+    alert: 'CellhouseCallsFail',
+    input: refusals('DATABASE_UNAVAILABLE', 1),
+  },
   {
     what: 'one refused call while the pool is full',
     alert: 'CellhousePoolExhausted',

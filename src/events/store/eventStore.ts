@@ -201,12 +201,12 @@ export class AskerGoneError extends Error {
   }
 }
 
-/** The database has not answered within a time limit. The commit may have been written or not. */
+/** The database has not taken a commit within a time limit. The commit may have been written or not. */
 export class DatabaseAwayError extends DomainError {
   constructor(waitedMs: number, options?: ErrorOptions) {
     super(
       'DATABASE_UNAVAILABLE',
-      `The database has not answered for ${waitedMs} ms. This call may have taken effect or not. Send it again: with the same \`idempotencyKey\` it takes effect only once.`,
+      `The database has not taken this for ${waitedMs} ms. This call may have taken effect or not. Send it again: with the same \`idempotencyKey\` it takes effect only once.`,
       { retryAfterMs: RETRY_AFTER_MS },
       options,
     );

@@ -87,7 +87,7 @@ async function imageId({ docker, identity }: Parts, reference: string): Promise<
     if (!(cause instanceof RuntimeError) || cause.kind !== 'image-missing') throw cause;
     throw new RuntimeError(
       'image-missing',
-      `The worker image ${reference} does not exist on this Docker engine. Build it: npm start does.`,
+      `The worker image ${reference} does not exist on this Docker engine. docs/run/upgrade.md says how to bring it back.`,
       { cause },
     );
   }
