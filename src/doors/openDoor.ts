@@ -146,7 +146,6 @@ export interface DoorUpgrade {
 
 /** The settings that doors need, under their names in the configuration. */
 export interface DoorSettings {
-  readonly executionTimeoutMs: number;
   readonly maxExecutionTimeoutMs: number;
   readonly maxCommandTimeoutMs: number;
   readonly workerWaitTimeoutMs: number;

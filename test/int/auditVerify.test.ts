@@ -101,7 +101,7 @@ describe('audit verify', () => {
     await db.sql`DELETE FROM events WHERE position = 9`;
     await db.sql`DELETE FROM event_links WHERE position = 9`;
     const found = await findings();
-    expect(found[0]).toBe('Link 9 is missing, with what they stood for.');
+    expect(found[0]).toBe('Link 9 is missing, with what it stood for.');
     expect(found[1]).toMatch(/^The links up to .* \(position 14\) are not those/);
   });
 

@@ -157,7 +157,7 @@ describe('the events of a cell', () => {
       { kind: 'gap', reason: 'limit', droppedBytes: 5 },
       { kind: 'gap', reason: 'limit', droppedBytes: 2 },
     ] as const;
-    const text = '7 bytes of output of this cell were dropped (limit).';
+    const text = '7 bytes of the output of this cell could not be kept (limit).';
     expect(eventsOf(gaps)).toEqual([NUMBER, error('OutputTruncated', text), END]);
     expect(eventsOf(gaps, { status: 'ERROR', errorName: 'E', errorValue: 'v' })).toEqual([
       NUMBER,
@@ -167,7 +167,7 @@ describe('the events of a cell', () => {
     ]);
     const unknown = [{ kind: 'gap', reason: 'buffer', droppedBytes: null }, ...gaps] as const;
     expect(eventsOf(unknown)[1]).toMatchObject({
-      value: 'Output of this cell were dropped (limit).',
+      value: 'Some output of this cell could not be kept (limit).',
     });
   });
 });

@@ -250,8 +250,8 @@ function iopub(type: string, content: Sent['content']): Sent {
 }
 
 function gapText({ reason, droppedBytes }: Extract<Output, { kind: 'gap' }>): string {
-  const what = droppedBytes === null ? 'Output' : `${droppedBytes} bytes of output`;
-  return `\n[Cellhouse: ${what} of this cell were dropped (${reason}).]\n`;
+  const what = droppedBytes === null ? 'Some output' : `${droppedBytes} bytes of the output`;
+  return `\n[Cellhouse: ${what} of this cell could not be kept (${reason}).]\n`;
 }
 
 // Finds the request that an execution answers. Every message of the execution names that request, at every gateway and

@@ -241,9 +241,9 @@ function createHeadCheck({ end, days, outside, add }: HeadCheckDeps): HeadCheck 
       if (position <= start || position === last + 1) return;
       const gone =
         last + 1 === position - 1
-          ? `Link ${last + 1} is`
-          : `Links ${last + 1} to ${position - 1} are`;
-      add(`${gone} missing, with what they stood for.`);
+          ? `Link ${last + 1} is missing, with what it stood for.`
+          : `Links ${last + 1} to ${position - 1} are missing, with what they stood for.`;
+      add(gone);
     },
     after: (position, next) => {
       head = next;

@@ -87,7 +87,7 @@ class RandomContentTest(unittest.TestCase):
             if source.random() < 0.01:
                 content |= {"ename": "n" * 10**5, "evalue": "é" * 10**5, "traceback": LONG}
             with self.subTest(seed=seed):
-                self.assertIn(is_exit_reply(content), (True, False))
+                self.assertIsInstance(is_exit_reply(content), bool)
                 reply = bounded_reply(content)
                 self.assertIn(reply["status"], ("ok", "error"))
                 limits = MAX_NAME_BYTES + MAX_VALUE_BYTES + MAX_TRACEBACK_BYTES

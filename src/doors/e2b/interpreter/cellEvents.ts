@@ -247,8 +247,8 @@ function sum(one: number | null, other: number | null): number | null {
 }
 
 function lossText(bytes: number | null, reason: string): string {
-  const what = bytes === null ? 'Output' : `${bytes} bytes of output`;
-  return `${what} of this cell were dropped (${reason}).`;
+  const what = bytes === null ? 'Some output' : `${bytes} bytes of the output`;
+  return `${what} of this cell could not be kept (${reason}).`;
 }
 
 /**
