@@ -183,6 +183,11 @@ describe('an alert fires by its fault, and is resolved after the cure:', {
     await expectResolved('CellhouseGatewayDown');
   });
 
+  it('a gateway that ends again and again', async () => {
+    await expectFiringDuring(() => restartWith(''), 'CellhouseGatewayRestarts');
+    await expectResolved('CellhouseGatewayRestarts');
+  });
+
   it('a pool that is full', async () => {
     await release('ann', 'bob', 'printer');
     const users = Array.from({ length: MAX_WORKERS }, (_, n) => `full-${n}`);

@@ -81,6 +81,15 @@ const CASES: Readonly<
   Record<string, { readonly input: readonly InputSeries[]; readonly after: number }>
 > = {
   CellhouseGatewayDown: { input: becomes('up', 1, 0), after: 1 },
+  CellhouseGatewayRestarts: {
+    input: [
+      {
+        series: `process_start_time_seconds{${COUNTER}}`,
+        values: `0x${CALM_SCRAPES} ${Array.from({ length: BAD_SCRAPES }, (_, scrape) => Math.min(3, scrape + 1)).join(' ')}`,
+      },
+    ],
+    after: 0.5,
+  },
   CellhouseDatabaseDown: { input: becomes('cellhouse_database_up', 1, 0), after: 1 },
   CellhouseCallsFail: { input: refusals('DATABASE_UNAVAILABLE'), after: 2 },
   CellhouseCommitsRetried: { input: rises('cellhouse_commit_retries_total'), after: 10 },
@@ -167,6 +176,16 @@ const SILENT: readonly {
       input: rises(`${metric}`, COUNTER, Number(minutes)),
     },
   ]),
+  {
+    what: 'an upgrade and a restart',
+    alert: 'CellhouseGatewayRestarts',
+    input: [
+      {
+        series: `process_start_time_seconds{${COUNTER}}`,
+        values: `0x${CALM_SCRAPES} 1x20 2x${BAD_SCRAPES}`,
+      },
+    ],
+  },
   {
     what: 'one failed call',
     alert: 'CellhouseCallsFail',

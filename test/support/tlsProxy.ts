@@ -215,13 +215,16 @@ function prepareNginx(recipe: string, { debian, port, places, gateways }: Wanted
 }
 
 /**
- * The added options keep Caddy to loopback, and away from the port of its commands and from the certificates that this
- * machine trusts.
+ * The added options keep Caddy to loopback, and away from port 80, the port of its commands, and the certificates that
+ * this machine trusts.
  */
 function prepareCaddy(recipe: string, { debian, port, places, gateways }: Wanted): Program {
   const file = join(places.root, 'Caddyfile');
   const checks = forSeveral(gateways, CHECKS);
-  const options = ['admin off', 'default_bind 127.0.0.1', 'skip_install_trust'];
+  const options = [
+    ...['admin off', 'default_bind 127.0.0.1', 'skip_install_trust'],
+    'auto_https disable_redirects',
+  ];
   const changed = replaced(recipe.replaceAll('/var/log/caddy', places.logs), {
     [`${HOST_NAME} {`]: `https://:${port} {`,
     [GATEWAY]: gateways.map((gateway) => `127.0.0.1:${gateway}`).join(' '),
