@@ -1,4 +1,4 @@
-/** `cellhouse doctor` beside a real gateway: nothing is wrong with it, and doctor changes nothing; then faults. */
+/** `cellhouse doctor` beside a real gateway: it finds nothing wrong and changes nothing, and then it finds faults. */
 import { chmodSync, readdirSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { findingsOf, troublesOf } from '../support/doctor.ts';
 
-/** What differs from machine to machine, and may be no more than a warning. */
+/** Checks whose findings differ from machine to machine. They may be warnings here, but not failures. */
 const OF_THE_MACHINE = ['live-restore', 'disks', 'memory', 'clock', 'limits'];
 
 let gateway: TestGateway;

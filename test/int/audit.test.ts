@@ -44,7 +44,7 @@ const INPUTS = [
   { bytes: 2, base64: '/wA=' },
 ];
 
-/** Two users: ada runs three pieces of code and loses her worker; bob runs one and releases his session. */
+/** Two users: ada runs code three times, loses her worker, and queues more code; bob runs code once, and releases. */
 beforeAll(async () => {
   const doc = readFileSync(new URL('../../docs/run/audit.md', import.meta.url), 'utf8');
   queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');

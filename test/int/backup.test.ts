@@ -54,7 +54,7 @@ async function withDatabase<T>(dir: string, work: (database: Database) => Promis
   }
 }
 
-/** Opens sessions until the returned function is called, which gives the users whose sessions are stored. */
+/** Opens sessions until `stop()`. `users` has the users whose sessions are stored so far. */
 function openSessions({ store }: Database) {
   const users: string[] = [];
   let isOver = false;
