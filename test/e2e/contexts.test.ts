@@ -1,4 +1,4 @@
-/** Several kernels in a session, with real workers: what they share, and that none affects another. */
+/** Several kernels in a session, with real workers: what they share, and that no kernel affects another. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {

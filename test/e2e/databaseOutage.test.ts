@@ -15,7 +15,7 @@ const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
 const TIMEOUT_MS = OUTAGE_MS + 120_000;
-/** How long calls wait for the database (as the README says), and what a busy machine may add. */
+/** How long calls wait for the database (docs/use/errors-and-limits.md), and what a busy machine may add. */
 const WAIT_LIMIT_MS = 30_000;
 const ANSWER_ALLOWANCE_MS = 8_000;
 /** The gateway gives up a half-open connection for commits after 10 s, and for reads after 20 s. */

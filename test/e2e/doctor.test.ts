@@ -1,4 +1,4 @@
-/** `cellhouse doctor` beside a real gateway: nothing is wrong with it, and doctor changes nothing; then faults. */
+/** `cellhouse doctor` beside a real gateway: it finds nothing wrong and changes nothing, and then it finds faults. */
 import { chmodSync, readdirSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -11,7 +11,7 @@ import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { lightWorkerImage } from '../../testkit/workerImage.ts';
 import { findingsOf, troublesOf } from '../support/doctor.ts';
 
-const ROOT_ONLY = process.getuid?.() !== 0;
+const LACKS_ROOT = process.getuid?.() !== 0;
 
 let gateway: TestGateway;
 let engine: OwnEngine;
@@ -19,9 +19,9 @@ let folder: string;
 /** The settings of the gateway's installation, with the test's engine instead of the machine's. */
 let env: Record<string, string>;
 beforeAll(async () => {
-  if (ROOT_ONLY) return;
+  if (LACKS_ROOT) return;
   gateway = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
-  // The name of gVisor, but the runtime of every other container: there, the agent cannot set the limit of processes.
+  // This `runsc` is runc, under which the agent cannot set the limit of processes, as it does under gVisor.
   const runc = execFileSync('sh', ['-c', 'command -v runc'], { encoding: 'utf8' }).trim();
   engine = await createOwnEngine({ runsc: { path: runc } });
   await engine.load(lightWorkerImage());
@@ -30,13 +30,13 @@ beforeAll(async () => {
   env = { ...gateway.env, DOCKER_HOST: engine.host };
 }, 120_000);
 afterAll(async () => {
-  if (ROOT_ONLY) return;
+  if (LACKS_ROOT) return;
   await engine.destroy();
   await gateway.destroy();
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-it.skipIf(ROOT_ONLY)(
+it.skipIf(LACKS_ROOT)(
   'finds another engine, without live-restore, and that nothing starts under a runsc that is not gVisor',
   async () => {
     const { code, findings } = await findingsOf([], { ...env, DOCKER_RUNTIME: 'runsc' });
@@ -51,7 +51,7 @@ it.skipIf(ROOT_ONLY)(
   60_000,
 );
 
-it.skipIf(ROOT_ONLY)(
+it.skipIf(LACKS_ROOT)(
   'leaves no worker and no folder where no gateway has ever served',
   async () => {
     const unused = {
@@ -68,7 +68,7 @@ it.skipIf(ROOT_ONLY)(
   60_000,
 );
 
-it.skipIf(ROOT_ONLY)(
+it.skipIf(LACKS_ROOT)(
   'ends in time while the engine hangs, and finds that it is dead',
   async () => {
     const pid = Number(readFileSync(engine.places.pidFile, 'utf8'));

@@ -58,7 +58,7 @@ describe('an execution that takes long', () => {
     await untilTheyAre(CPU_SHARES.full);
   });
 
-  it('has its CPUs back when it ends under another gateway', async () => {
+  it('has its CPUs back when it ends after its gateway was killed and restarted', async () => {
     const id = await begin();
     await untilTheyAre(CPU_SHARES.yielding);
     await gateway.kill('SIGKILL');

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway?.destroy());
 
-/** Pieces that differ from each other. */
+/** The text that fills each piece. A number at its beginning makes each piece different. */
 const PIECE = createHash('sha512').update('any').digest();
 function* pieces(count: number): Generator<Buffer> {
   const block = Buffer.alloc(MIB, PIECE);

@@ -66,7 +66,7 @@ const cell = (number: number) => `try: time.sleep(60)\nfinally: ended.append(${n
 /** How long cells take to end just now. @param cells how many are run */
 async function timesToEnd(cells: number): Promise<number[]> {
   await runner.run('import signal, time\nended = []');
-  // A kernel takes four times as long to show its first error as later ones.
+  // A kernel takes four times as long to show its first error as to show later errors.
   await interrupted(cell(0), LONG_GRACE_MS);
   const times: number[] = [];
   while (times.length < cells) times.push((await interrupted(cell(0), LONG_GRACE_MS)).endedInMs);

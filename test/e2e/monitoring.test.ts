@@ -32,7 +32,7 @@ const MAX_WORKERS = 4;
 const REPO = `cellhouse-test-monitoring-${randomUUID()}`;
 /** Panels that are empty without a fault, or without a feature that this gateway does not use. */
 const EMPTY_UNDER_LOAD = ['Workers of environments', 'Connections of code to the outside'];
-/** What a test reaches within seconds: events that are not sealed, and the heap of a small gateway. */
+/** Thresholds that a test reaches within seconds: of unsealed events, and of the heap of a small gateway. */
 const LIMITS = { '> 10000': '> 40', '> 0.85': '> 0.3' };
 /** Alerts that may fire under load here: by a busy machine, and by a limit that is far below the real one. */
 const NOT_CALM = [

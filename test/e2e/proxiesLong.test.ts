@@ -31,7 +31,7 @@ const EVERY_SECONDS = 45;
 const LINES = (MINUTES * 60) / EVERY_SECONDS;
 const HOUR_MS = 3_600_000;
 const MAX_DELAY_MS = 2_000;
-/** Longer than the gateway waits for the rest of an upload. */
+/** Longer than a worker waits for the rest of an upload, which is 60 s. */
 const PAUSE_MS = 100_000;
 
 let gateway: TestGateway;

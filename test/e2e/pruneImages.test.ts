@@ -61,7 +61,7 @@ function workerName(number: number): string {
   return `cellhouse-worker:${String(number).padStart(16, '0')}`;
 }
 
-/** @param name null: none */
+/** @param name null: the image gets no name */
 async function make(label: string | null, name: string | null): Promise<void> {
   const [repo, tag] = name?.split(':') ?? [];
   const changes = label === null ? undefined : `LABEL cellhouse.image=${label}`;

@@ -103,7 +103,7 @@ const below = (count: number) => random.between(0, count - 1);
 async function call(key: string, isBrisk: boolean, tally: Tally): Promise<void> {
   const { url: origin, token: authToken } = gateways[below(gateways.length)] as TestGateway;
   const [url, token] = [`${origin}/graphql`, isBrisk ? briskToken : authToken];
-  // The smaller of two random numbers: most calls are for the first user, who has a limit of their own.
+  // The smaller of two random numbers: the first user, who has a limit of their own, gets more calls than any other.
   const userUuid = isBrisk ? 'brisk' : `user-${Math.min(below(USERS), below(USERS))}`;
   if (!isBrisk && userUuid !== LIMITED_USER && below(CALLS_PER_RELEASE) === 0) {
     await postGraphql(url, token, RELEASE, { userUuid });

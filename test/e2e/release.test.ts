@@ -28,7 +28,7 @@ const PACKAGE = '/usr/local/lib/node_modules/cellhouse';
 
 /** A clone of this tree, with its changes committed. */
 let clone: string;
-/** Has what was released of FIRST, and the npm package of NEXT. */
+/** Has the released files of FIRST, and the npm package of NEXT. */
 let released: string;
 let engine: OwnEngine;
 let socketDir: string;
@@ -119,7 +119,7 @@ describe('npm run release', () => {
     async () => {
       for (const name of ['gateway', 'worker'])
         await onEngine('load', '--input', join(released, `cellhouse-${name}-${FIRST}.tar.gz`));
-      // This one is no part of the release: Compose pulls it.
+      // postgres:18 is no part of the release: Compose pulls it.
       await run('sh', ['-c', 'docker save postgres:18 | docker --host "$0" load', engine.host]);
       await engineHasLoopback();
       try {
@@ -202,7 +202,7 @@ const CALL = `
     }),
   }).then((r) => r.json()).then((answer) => console.log(JSON.stringify(answer.data?.execute ?? answer)))`;
 
-/** What npm keeps for itself. The others are mounted, or of the container. */
+/** Files that npm keeps for itself, mounts, and the init of the container. */
 const OTHERS = [
   ...['/root/.npm', '/tmp/node-compile-cache'],
   ...['/release', '/run/docker.sock', '/usr/sbin/docker-init'],
@@ -370,7 +370,7 @@ async function startMachine() {
     do: inMachine,
     start,
     client,
-    /** The topmost folders and files that differ from those of the image, except what npm keeps for itself. */
+    /** The topmost folders and files that were added to those of the image, except {@link OTHERS}. */
     changes: async () => {
       const { stdout: listed } = await run('docker', ['diff', id], { maxBuffer: MAX_OUTPUT_BYTES });
       const added = listed

@@ -25,7 +25,7 @@ import { type BootedMachine, createMachine } from '../support/bootedMachine.ts';
 
 const LIMIT_MS = 300_000;
 const BACKUPS = 'var/backups/cellhouse';
-/** The units that a test changes as an operator does, with `systemctl edit`. */
+/** The folder of changes to units, as an operator makes them with `systemctl edit`. */
 const OVERRIDES = 'etc/systemd/system';
 
 describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_MS }, () => {
@@ -261,7 +261,7 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     writeFileSync(inMachine(path), text);
   }
 
-  /** A release whose server does something else than serve. All its other commands work. */
+  /** A release whose server runs `statement` before it serves. All its other commands work. */
   async function makeRelease(path: string, statement: string): Promise<void> {
     copy(inMachine('root/clone'), inMachine(path));
     breakRelease(inMachine(path, 'dist/cli.js'), statement);

@@ -1,6 +1,6 @@
 /**
- * Starts Docker's engine where no systemd does. The test starts a second engine. This has its own network namespace,
- * because it would interfere with the bridge of the first engine.
+ * Starts Docker's engine where no systemd does. The test starts a second engine in a network namespace of its own, so
+ * that the second engine does not interfere with the bridge of the first.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** The image with the agent, its tests and checkers, in which tests and checkers can be run. */
+/** The image with the agent, its tests and its checkers. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
@@ -7,7 +7,7 @@ import { ensureTestImage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { PYTHON_CACHE } from '../unchanged.ts';
 
-/** Ends tests that hang. They take minutes on an idle machine, and four times as long on a very busy one. */
+/** The checks take minutes on an idle machine, and four times as long on a very busy one. This limit ends a hang. */
 export const CHECKS_TIMEOUT_MS = 1_200_000;
 const SOURCES = ['check.Dockerfile', 'agent'];
 const MAX_REPORT_BYTES = 64 * 1_048_576;

@@ -23,11 +23,11 @@ import { until } from '../../testkit/until.ts';
 
 const run = promisify(execFile);
 const BOOT_LIMIT_MS = 120_000;
-/** A command in the machine that takes longer hangs. */
+/** A command in the machine that takes longer counts as hanging, and is killed. */
 const COMMAND_LIMIT_MS = 240_000;
 const PACKAGES = ['systemd-sysv', 'dbus', 'curl', 'libstdc++6', 'passwd'] as const;
 
-/** Like Debian's, but the engine is the one behind /run/engine, and it counts as started when that one answers. */
+/** Like Debian's units, but the service hands connections on to the engine in /run/engine once that answers. */
 const DOCKER_UNITS = {
   'docker.socket': `[Socket]
 ListenStream=/run/docker.sock
@@ -67,7 +67,7 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
   // Not /tmp, which may be in memory.
   const folder = mkdtempSync('/var/tmp/cellhouse-machine-');
   const root = join(folder, 'root');
-  // A short path: the path of a socket below it may have 107 bytes.
+  // A short path: the path of a socket below it may have at most 107 bytes.
   const shared = mkdtempSync('/srv/ch-');
   execFileSync('chmod', ['0777', shared]);
   await extract(await imageWithPackage(new Docker(), BASE_IMAGE, ...PACKAGES), root);
@@ -164,7 +164,7 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
     run: command,
     destroy: async () => {
       if (nspawn !== null) {
-        // The init, because the machine would outlive systemd-nspawn.
+        // Kills the init of the machine: the machine would outlive a killed systemd-nspawn.
         const exit = ended(nspawn);
         process.kill(leader, 'SIGKILL');
         await exit;

@@ -437,18 +437,18 @@ function createLog() {
   };
 }
 
-/** Jupyter's door makes the idempotency key of the ids of the client and its request. MCP has none. */
+/** Jupyter's door makes the idempotency key from the ids of the client and its request. MCP has no such keys. */
 function idempotencyKeyBy(wire: Wire, key: string): string | null {
   if (wire === 'mcp') return null;
   return wire === 'jupyter' ? `jupyter:${JSON.stringify(['notebook', key])}` : key;
 }
 
-/** The user of each other wire than GraphQL has a tenant of its own. */
+/** On each wire other than GraphQL, the user has a tenant of its own. */
 function tenantBy(wire: Wire): string {
   return wire === 'graphql' ? 'default' : wire;
 }
 
-/** The checker asks for the actor only of requests by a door, so those by GraphQL have none here. */
+/** The checker looks only at the actors of requests through doors. So requests over GraphQL have no actor here. */
 function actorBy(door: Wire): RecordedEvent['metadata']['actor'] {
   return door === 'graphql' ? null : { token: door, role: 'USER', tenant: tenantBy(door), door };
 }

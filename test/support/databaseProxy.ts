@@ -271,10 +271,10 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   };
 }
 
-/** kill -9 of all processes of a cluster. Resolves when they are gone. @throws Error if none runs */
+/** kill -9 of all processes of a cluster. Resolves when they are gone. @throws Error if the cluster does not run */
 export async function killCluster(folder: string): Promise<void> {
   const { postmaster } = findClusterProcesses(folder);
-  if (postmaster === null) throw new Error('It does not run.');
+  if (postmaster === null) throw new Error(`No PostgreSQL runs on ${folder}.`);
   const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
   process.kill(postmaster, 'SIGKILL');
   for (const pid of children.trim().split(/\s+/).filter(Boolean)) killIfThere(Number(pid));

@@ -301,7 +301,7 @@ function createGateway(
       for (const each of onStored) each();
       onStored = [];
     },
-    /** The agent's answer to an interrupt (`operations/interrupt.ts`). */
+    /** The agent's answer to an interrupt (`src/worker/operations.ts`). */
     answered: (id: ExecutionId, isKnown: boolean) => {
       const job = lanes.find(id);
       const isUnsent = sending.endHoldBack(id) || (job && lanes.progressOf(job) === null);

@@ -35,7 +35,7 @@ const START_FILES = [
 
 /** The scripts that operators run. The others are for contributors. */
 const SCRIPTS = ['scripts/setup/', 'scripts/setup.mjs', 'scripts/start.mjs', 'scripts/stop.mjs'];
-/** Of `scripts/setup`, what only contributors meet. */
+/** The files of `scripts/setup` whose messages only contributors see. */
 const FOR_CONTRIBUTORS = [
   'scripts/setup/notices.mjs',
   'scripts/setup/schemaFile.mjs',
@@ -43,8 +43,8 @@ const FOR_CONTRIBUTORS = [
 ];
 
 /**
- * Errors in the files above that no operator meets: they say that the program itself is wrong, that a caller must
- * wait, or are caught by the caller.
+ * Messages in the files above that are not collected. Some are about arguments of commands. No operator sees the others:
+ * they say that the program itself is wrong or that a caller must wait, or the caller catches them.
  */
 const INNER = [
   // About arguments of commands.
@@ -58,7 +58,7 @@ const INNER = [
   'No answer in time.',
 ];
 
-/** Functions that return messages: all texts that they return are collected. */
+/** Functions that return messages: all template literals that they return are collected. */
 const RETURNED_BY: Readonly<Record<string, string>> = {
   'src/events/migrations/migrate.ts': 'tooOld',
   'src/events/wakeUps/wakeUps.ts': 'lossUpTo',
@@ -132,7 +132,7 @@ function* nodesIn(value: unknown): Generator<Node> {
   }
 }
 
-/** What the function of this name returns, apart from null. */
+/** The template literals that the function of this name returns. */
 function* returnsOf(program: Node, name: string | undefined): Generator<Node> {
   for (const node of nodesIn(program))
     if (node.type === 'FunctionDeclaration' && (node.id as Node).name === name)
@@ -176,7 +176,7 @@ function constantsIn(program: Node): ReadonlyMap<string, readonly Node[]> {
   return found;
 }
 
-/** The texts that an expression may have. None if nothing is known of it. */
+/** The texts that an expression may have. The list is empty if nothing is known of the expression. */
 function textsOf(
   node: Node | undefined,
   constants: ReadonlyMap<string, readonly Node[]>,

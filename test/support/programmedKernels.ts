@@ -11,7 +11,7 @@ export interface ProgrammedKernels {
   letGo(): void;
 }
 
-/** A command that runs until its input ends. */
+/** Code of a cell or command that runs until its input ends. */
 export const READ = 'read';
 
 export interface KernelRules {

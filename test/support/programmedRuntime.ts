@@ -1,7 +1,7 @@
 /**
  * A runtime whose workers live in this process, with real sockets and the real protocol, but without containers and
- * Python. So a property test can have hundreds of them. Only the code {@link HOLD} takes time; any other code ends at
- * once.
+ * Python. So a property test can have hundreds of them. Only {@link HOLD} and `READ` (programmedKernels.ts) take time;
+ * any other code ends at once.
  */
 import type { PoolId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';

@@ -18,7 +18,7 @@ export interface ReplicatedPostgres {
   makeSynchronous(): Promise<void>;
   /** Ends the connection from the standby to the primary, and keeps it from coming back. */
   separate(): Promise<void>;
-  /** kill -9 of the primary, the page's promotion of the standby, and then the address leads to the standby. */
+  /** Kills the primary with -9, promotes the standby as the page says, and leads the address to the standby. */
   failOver(): Promise<void>;
   destroy(): Promise<void>;
 }

@@ -224,12 +224,12 @@ export function recordCalls(
 export interface InputAgent {
   /** All calls, in order. */
   readonly calls: readonly HttpCall[];
-  /** The input that it has taken for the execution. */
+  /** The input that the agent has taken for the execution. */
   taken(id: string): string;
   isClosed(id: string): boolean;
-  /** How many further bytes it takes. */
+  /** How many further bytes the agent takes. */
   room: number;
-  /** While it is set, it takes input, and gives no answer. */
+  /** While it is set, the agent takes input, and gives no answer. */
   isDumb: boolean;
 }
 

@@ -286,7 +286,7 @@ function holderOf(tenant: string): Principal {
   return { ...AUTH_TOKEN_HOLDER, role: 'TENANT', tenant };
 }
 
-/** What is fresh for each test. */
+/** Made afresh for each test. */
 export interface TwoGateways {
   /** Adopts the worker when a test says so. */
   readonly holder: ActingGateway;

@@ -42,7 +42,7 @@ interface ServingGatewayDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly socketDir: string;
-  /** Left out: it builds no environments. */
+  /** If it is left out, the gateway builds no environments. */
   readonly images?: Images;
   /** Settings that differ from the defaults, under their names in the environment. */
   readonly settings?: Readonly<Record<string, string>>;

@@ -20,7 +20,7 @@ const CALLERS_AT_ONCE = 12;
 const BATCH = 500;
 /** How long a subscription is read. */
 const FOLLOW_MS = 20;
-/** The share of releases that are carried out. Each release costs a worker. Making one takes longer than all else. */
+/** The share of releases that are carried out. Each costs a worker, and making a worker takes longer than all else. */
 const RELEASES = 0.1;
 /** For the rarest field, only one call in several tens is answered without an error. */
 const MAX_FURTHER_CALLS = 1_000;

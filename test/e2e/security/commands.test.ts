@@ -20,7 +20,7 @@ const SILENCE_LIMIT_MS = 120_000;
 const RUN_TIMEOUT_MS = 600_000;
 /** Enough for 64 commands at once, each with its reaper. */
 const LIMITS = { memoryMb: 1_500, diskMb: 256, cpus: 2, pids: 512 };
-/** The hostile ones first: they look for connections, which the others leave behind for a while. */
+/** Hostile commands come first: they look for connections, and other commands leave connections behind for a while. */
 const TESTS = [
   'hostile_commands',
   'test_odd_commands',

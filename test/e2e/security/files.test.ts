@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { EXTENT } from '../../extent.ts';
 import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts';
 
-/** What no user of a worker may ever read. */
+/** Paths that no user of a worker may ever read. */
 const FORBIDDEN = [
   '/etc/shadow',
   '/proc/1/environ',

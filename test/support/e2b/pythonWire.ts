@@ -178,7 +178,7 @@ function frame(json: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(framed);
 }
 
-/** @throws Error if the last frame is missing, or is not the last */
+/** @throws Error if the frame with the end flag is missing, or other frames follow it */
 function framesOf(bytes: Uint8Array): { messages: Fields[]; end: Fields } {
   const all = Buffer.from(bytes);
   const messages: Fields[] = [];

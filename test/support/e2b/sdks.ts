@@ -97,7 +97,7 @@ interface Ended {
   readonly at: number;
 }
 
-/** Runs code, and resolves once it has printed. The promise of its end is in an object, so that `await` leaves it. */
+/** Runs code, and resolves once it has printed. The promise of its end is in an object: `await` would wait for it. */
 export async function runningCode(
   sandbox: Sandbox,
   code = LONG,
