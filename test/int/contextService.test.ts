@@ -1,4 +1,4 @@
-/** Contexts as callers of the service see them, at two gateways. The workers are programmed. */
+/** Contexts as callers of the service see them, at two gateways. The workers are simulated. */
 
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
@@ -64,7 +64,7 @@ describe('createContext', () => {
     await expect(create({}, gateway.service)).rejects.toMatchObject({ code: 'CONTEXT_LIMIT' });
   });
 
-  it('refuses the name of an open context with another folder, and says which field differs', async () => {
+  it('refuses another folder for the name of an open context, and says which field differs', async () => {
     await create({ name: 'same', workingDirectory: '.' });
     await expect(create({ name: 'same', workingDirectory: '/tmp' }, other)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',

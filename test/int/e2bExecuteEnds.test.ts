@@ -110,12 +110,15 @@ it.each([
   ['OK', true, ['number_of_executions', 'end_of_execution']],
   ['CANCELLED', false, ['number_of_executions', 'error', 'end_of_execution']],
   ['INTERRUPTED', false, ['number_of_executions', 'error', 'end_of_execution']],
-] as const)('If code ends as %s by itself, the answer is complete', async (status, gone, types) => {
-  const world = await serve({ news: () => newsOf(begun, ended(status)), hasSessionEnded: gone });
-  const lines = (await (await world.ask()).text()).trimEnd().split('\n');
-  expect(lines.map((line) => JSON.parse(line).type)).toEqual(types);
-  expect(world.interrupted).toEqual([]);
-});
+] as const)(
+  'The answer has its end if code ends as %s, and its sandbox goes on or the code was OK',
+  async (status, gone, types) => {
+    const world = await serve({ news: () => newsOf(begun, ended(status)), hasSessionEnded: gone });
+    const lines = (await (await world.ask()).text()).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).type)).toEqual(types);
+    expect(world.interrupted).toEqual([]);
+  },
+);
 
 it('Code whose output cannot be read any more goes on, and the connection breaks off', async () => {
   async function* failing(): AsyncGenerator<OwnNews> {
@@ -145,14 +148,14 @@ it.each([
     const answer = await world.ask(client.signal);
     await answer.body?.getReader().read();
     client.abort();
-    await until('the call that is left', async () => world.over.isLeft);
+    await until('the client has left', async () => world.over.isLeft);
     await new Promise((resolve) => setImmediate(resolve));
     expect(world.interrupted).toEqual(Array(count).fill(world.execution.id));
     expect(world.failed).toEqual([]);
   },
 );
 
-it('Code whose client goes away while its context is made never begins', async () => {
+it('Code never begins if its client leaves while its context is made', async () => {
   let made = () => {};
   const context = new Promise<void>((resolve) => {
     made = resolve;

@@ -73,7 +73,7 @@ describe('the limit of unfinished executions', () => {
 });
 
 describe('the first execution of a session', () => {
-  it('is the first in its default context, whatever other contexts and commands have run', async () => {
+  it('is the first in its default context, even if other contexts or commands ran before', async () => {
     const session = await openSession();
     const limits = { isFirstExecution: true };
     await request(session, { options: COMMAND });

@@ -1,4 +1,4 @@
-/** Calls about watchers of folders that are refused before any worker is asked. */
+/** Refused calls about watchers of folders: no worker is asked. */
 import { expect, it } from 'vitest';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';

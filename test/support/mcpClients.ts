@@ -168,7 +168,7 @@ const langchain: ClientKind = {
   },
 };
 
-/** The content is JSON of the one text block with the data. If there are images, it is a list in a provider's form. */
+/** Without images, it is one text block with `structuredContent`, as JSON. With images, a list in OpenAI's form. */
 function langchainAnswer(message: unknown): Omit<ToolAnswer, 'isError'> {
   const { content } = message as { content: unknown };
   if (typeof content === 'string') {
@@ -192,14 +192,14 @@ function langchainError(error: unknown): ToolAnswer {
   return { text, images: [], data: null, isError: true };
 }
 
-/** The client of a host that can only start commands. */
+/** The client of a host that cannot use HTTP. */
 export const STDIO_CLIENT = v2('over stdio', { pin: '2026-07-28' }, overStdio);
 
 export const MCP_CLIENTS: readonly ClientKind[] = [
   v1,
-  v2('of the era before', 'legacy'),
-  v2('of the present era', { pin: '2026-07-28' }),
-  v2('that asks which era it is', 'auto'),
+  v2('with the old protocol', 'legacy'),
+  v2('with the protocol of 2026', { pin: '2026-07-28' }),
+  v2('that asks for the version', 'auto'),
   aiSdk,
   langchain,
 ];

@@ -33,7 +33,7 @@ const printed = ODD_TEXTS.map(
   }),
 );
 
-/** More than a batch holds, so the text is split into pieces, but never inside a character. */
+/** Longer than one message, so the text is split into pieces, but never inside a character. */
 const EMOJI_COUNT = 200_000;
 const LINE_CHARS = 10_000_000;
 const LINES = 200_000;

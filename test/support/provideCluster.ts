@@ -1,6 +1,6 @@
 /**
- * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with a server of its own starts with a copy of
- * this cluster. Most gateways instead have a database on one shared server, which runs on another copy
+ * Makes one PostgreSQL cluster for all files of test/e2e. A gateway with its own PostgreSQL starts with a copy of this
+ * cluster. Most gateways instead have a database on one shared server, which runs on another copy
  * (testkit/sharedServer.ts).
  */
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ import {
   removeOwned,
 } from './provideDatabase.ts';
 
-/** A gateway has up to eleven connections (docs/run/database.md). Files with up to four gateways run at a time. */
+/** Per CPU: 1.5 files at a time, up to four gateways each, with eleven connections each. The rest is spare. */
 const MAX_CONNECTIONS = availableParallelism() * 150;
 
 /**

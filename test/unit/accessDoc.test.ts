@@ -5,7 +5,7 @@ import { PERMISSIONS, type Permission } from '../../src/service/access/permissio
 
 const DOC = readFileSync(new URL('../../docs/run/access.md', import.meta.url), 'utf8');
 
-/** The role's word in the table for an operation. */
+/** What the table says about a role. */
 function cellOf(role: (typeof ROLES)[number], { roles }: Permission): string {
   if (!roles.includes(role)) return 'no';
   return role === 'USER' ? 'own' : 'yes';

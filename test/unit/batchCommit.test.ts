@@ -127,7 +127,7 @@ describe('the commit of a batch', () => {
     ]);
   });
 
-  it('records in the session which kernels were replaced, in order', () => {
+  it('records each kernel restart in the session, in order', () => {
     const batch = emptyBatch();
     const session = openSession();
     const executionId = queuedExecution().id;
@@ -191,7 +191,7 @@ describe('the commit of a batch', () => {
 });
 
 describe('a batch that is already stored in part, because an answer was lost,', () => {
-  /** The outputs that the commit of a batch from seq 5 on adds, if outputs up to `lastSeq` are stored already. */
+  /** What the commit adds of a batch that begins at seq 5, if outputs up to `lastSeq` are stored. */
   async function again(lastSeq: number, isOver = false) {
     const batch = emptyBatch();
     const one = job({}, 5);

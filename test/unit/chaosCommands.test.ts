@@ -15,7 +15,7 @@ const callOf = (kind: CellKind) => {
   if (!call?.answer?.id) throw new Error(`There is no ${kind}.`);
   return { ...call, id: call.answer.id };
 };
-/** The history with the text of one kind of execution changed, in its outputs and in the answers with them. */
+/** The history with another text in the outputs and answers of one kind of execution. */
 function withText(kind: CellKind, change: (text: string) => string): Partial<History> {
   const { id } = callOf(kind);
   return {
@@ -58,7 +58,7 @@ describe('a command', () => {
     ).toEqual([expect.stringMatching(`^doubled: command ${key} is twice in the list`)]);
   });
 
-  it('is reported when it ran and is not in the list, or is in the list and not recorded', () => {
+  it('is reported when it ran but is not in the ledger, or is there but not recorded', () => {
     const { key } = callOf('shell-stream');
     expect(found(withText('ledger', (text) => text.replace(`${key};`, '')))).toEqual([
       expect.stringMatching(`^lost: command ${key} ran, and is not in the list`),
@@ -74,7 +74,7 @@ describe('a command', () => {
     ]);
   });
 
-  it('is reported when it is recorded with a wrong exit code, or as OK, without a fault', () => {
+  it('is reported when it has a wrong exit code without a fault, or is recorded as OK', () => {
     const { calls } = sound;
     const faults = sound.faults.filter(({ name }) => name !== 'helper: kill -9');
     expect(found({ ...withEnd('shell-stream', { exitCode: 1 }), faults })).toContainEqual(
@@ -106,12 +106,12 @@ describe('a command', () => {
   });
 
   it.each(['server', 'shell-endless'] as const)(
-    'is reported when it is a %s, which its user interrupts, and it ends by its time limit',
+    'is reported when a %s ends by its time limit, though its user interrupts it',
     (kind) => {
       expect(found(withEnd(kind, { status: 'TIMEOUT' }))).toContainEqual(
         expect.stringMatching(`^lost: execution .* \\(${kind}\\) ended as TIMEOUT without a cause`),
       );
-      // The limit is longer than the user's two calls may take: the call to reach it, and the interrupt.
+      // The limit is longer than the user's two calls: to reach the command, and to interrupt it.
       expect(makeCommand(kind, 'key', 1).timeoutMs).toBeGreaterThan(2 * CALL_LIMIT_MS);
     },
   );

@@ -6,7 +6,7 @@ const SOURCES = new URL('../../src/', import.meta.url).pathname;
 const PACKAGES = new URL('../../node_modules/', import.meta.url).pathname;
 const SENTENCE = /Checked against (\S+) (\d[\d.]*\d)/g;
 
-/** The installed version. V8's is cut to as many parts as `checked` has, because nobody writes down all of them. */
+/** The installed version. V8's version is cut to as many parts as `checked`, because nobody writes all parts. */
 function installed(library: string, checked: string): string {
   if (library === 'V8') {
     return process.versions.v8.split('.').slice(0, checked.split('.').length).join('.');

@@ -3,7 +3,7 @@ import type { SessionId } from '../../src/domain/ids.ts';
 import type { ReaderOffset } from '../../src/events/queries/sessionQueries.ts';
 import { createContextReaders } from '../../src/service/output/contextReaders.ts';
 
-/** The statements that were sent, in their order, and how each is answered. */
+/** The statements that were sent, in order. `end` answers one. */
 let statements: { readonly places: readonly ReaderOffset[]; end(error?: Error): void }[];
 const warned: string[] = [];
 const newReaders = () =>
@@ -31,7 +31,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('each caller waits until the statement that contains its place is answered', async () => {
+it('callers of recorded() wait until all offsets so far are recorded', async () => {
   const readers = newReaders();
   const settled: string[] = [];
   readers.reached(readerOf('a'), place(1));
@@ -47,7 +47,7 @@ it('each caller waits until the statement that contains its place is answered', 
   expect(settled).toEqual(['one', 'other']);
 });
 
-it('the places of a failed statement are recorded a second later, with those that came since', async () => {
+it('the offsets of a failed statement are recorded a second later, with newer ones', async () => {
   const readers = newReaders();
   readers.reached(readerOf('a'), place(1));
   const failing = readers.recorded();

@@ -12,7 +12,7 @@ const BATCH = {
   stopOnError: false,
 };
 
-it('a batch begins no further cell after one that ran in another session, because its own had just ended', async () => {
+it('a batch whose session ends begins no further cell after one that ran in a new session', async () => {
   const sessions = [newId<SessionId>(), newId<SessionId>()];
   const ran: string[] = [];
   const done = await runCells(

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { serviceArguments } from '../../src/cli/service.ts';
 
-it('takes this program, two minutes and a backup by default', () => {
+it('defaults to this release, a 2 min limit, and a backup', () => {
   const given = serviceArguments([]);
   expect(given).toMatchObject({ readyWithinMs: 120_000, isBackedUp: true });
   expect(`${given.release}/`).toBe(new URL('../../', import.meta.url).pathname);

@@ -32,7 +32,7 @@ export interface Sandbox {
 export async function useSandboxes(settings: Readonly<Record<string, string>> = {}) {
   const { gateways } = await useRealService(2, { DOORS: 'e2b', ...settings });
   const [gateway] = gateways;
-  if (!gateway) throw new Error('There are two gateways.');
+  if (!gateway) throw new Error('There is no gateway.');
   const { service } = gateway;
   const origins = await Promise.all(
     gateways.map(async ({ server }) => `http://127.0.0.1:${(await server.listen()).port}`),

@@ -9,7 +9,7 @@ from cellhouse_agent.kernel.process import NO_CPU_USE
 from tests.with_kernels import PATIENCE_SECONDS, WithPreloadedKernels
 
 # A thread that computes while the main thread waits for the next request. It computes in C code that has released the
-# interpreter's lock. If two threads took turns with that lock, a look could find both of them asleep.
+# interpreter's lock. If two threads took turns with that lock, a check might find both asleep.
 COMPUTING_THREAD = """
 import hashlib, threading
 is_over = threading.Event()

@@ -67,7 +67,7 @@ class TransfersTest(WithFiles):
     async def test_without_a_free_descriptor_a_transfer_fails_and_leaves_nothing(self) -> None:
         self.enterContext(mock.patch.object(connection, "SILENCE_SECONDS", PATIENCE_SECONDS))
         await self.write("file", b"x" * BODY_BYTES)
-        # Each transfer needs a duplicate of the connection. A download has opened the file before, so it needs two.
+        # Each transfer needs a duplicate of the connection. A download first opens the file, so it needs two.
         for route, expected in (("PUT", [500, 200, 200]), ("GET", [500, 500, 200])):
             statuses = [
                 await self.status_with(room, f"{route} /files/content") for room in range(3)
@@ -80,7 +80,7 @@ class TransfersTest(WithFiles):
         before = len(open_descriptors())
         reader, writer = await asyncio.open_unix_connection(self.socket_path)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            # The answer shows that the agent has accepted the connection, whose descriptor must not take the room.
+            # The answer shows that the connection is accepted: its descriptor is not part of `room`.
             writer.write(self.head("GET /files/stat", "file"))
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split()[0]))

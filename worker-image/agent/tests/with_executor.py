@@ -53,7 +53,7 @@ class Frames(unittest.IsolatedAsyncioTestCase):
             seq = self.buffer.first_seq
             while True:
                 await self.buffer.wait_for(seq)
-                # Parse each frame only once: a slow writer spreads much output over very many frames.
+                # Parse each frame only once: code that prints slowly makes very many frames.
                 frame = json.loads(self.buffer.get(seq) or b"")
                 is_reply = frame["header"]["msg_type"] == "execute_reply"
                 if is_reply and frame["parent_header"].get("msg_id") == msg_id:

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 60.0
 def fork_as_agent() -> Forked:
     """Fork a helper as the agent does, without changing this process."""
     forked = fork_helper(before=lambda: become_user(AGENT_UID))
-    # Unlike the agent, this process goes on to make garbage.
+    # fork_early froze all objects; here, they may be freed.
     gc.unfreeze()
     return forked
 
@@ -79,7 +79,7 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
 
 
 def helpers() -> dict[int, str]:
-    """The status of each helper, by pid. Only helpers have the user's uid for files, and another uid otherwise."""
+    """The status of each helper, by pid. Only a helper has the user's fsuid, but another real uid."""
     found = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
