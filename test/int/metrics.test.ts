@@ -130,13 +130,11 @@ describe('/metrics', () => {
     });
   });
 
-  it('counts lost workers, failed builds and waits for workers', async () => {
+  it('counts lost workers, but none that could not be made, failed builds and waits for workers', async () => {
     const { origin, happens, claimed } = await startListening();
     const at = new Date().toISOString();
-    happens({
-      type: 'WorkerLost',
-      data: { at, reason: 'container-died', exitCode: 137, detail: null },
-    } as unknown as DomainEvent);
+    for (const reason of ['oom', 'create-failed'] as const)
+      happens({ type: 'WorkerLost', data: { at, reason, exitCode: null, detail: null } });
     happens({ type: 'EnvironmentBuildFailed', data: { at, failure: '', lastLines: '' } });
     happens({ type: 'WorkerRemoved', data: { at } });
     claimed(20);

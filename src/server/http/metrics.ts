@@ -190,8 +190,9 @@ function createFaultMetrics(registry: Registry): (event: DomainEvent) => void {
     'cellhouse_environment_build_failures_total',
     'Builds of environments that failed, as this gateway recorded.',
   );
-  return ({ type }) => {
-    if (type === 'WorkerLost') lost.inc();
+  return ({ type, data }) => {
+    // One that could not be made has never served: `cellhouse_pool_degraded` shows it.
+    if (type === 'WorkerLost' && data.reason !== 'create-failed') lost.inc();
     if (type === 'EnvironmentBuildFailed') failed.inc();
   };
 }
