@@ -6,5 +6,7 @@ import { runScript } from './setup/setupError.mjs';
 await runScript(async () => {
   await ensureEngine();
   await ensureRunsc();
-  console.log('Ready: DOCKER_RUNTIME=runsc npm start');
+  console.log(
+    'Ready. Start the server with DOCKER_RUNTIME=runsc. Of the service: write this line into /etc/cellhouse/cellhouse.env, then run systemctl restart cellhouse.',
+  );
 });

@@ -34,7 +34,7 @@ export function workerRequested(
     poolId: POOL_ID,
     name: `worker-${id.slice(-6)}`,
     imageId: 'sha256:1',
-    runtime: 'runc',
+    runtime: 'docker/runc',
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
     ...(environmentId && { environmentId }),
     at: at.toISOString(),

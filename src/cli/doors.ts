@@ -1,4 +1,5 @@
 /** `cellhouse doors`: makes tokens for clients, and prints what to paste into them. */
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
@@ -50,7 +51,7 @@ export function doorsArguments(words: readonly string[]): DoorsArguments {
     userPrefix: given['user-prefix'] ?? null,
     expiresInMs: durationOf(given['expires-in'] ?? null),
     url: given.url === undefined ? null : urlOf('--url', given.url),
-    outputPath: given.output ?? null,
+    outputPath: given.output === undefined ? null : resolve(given.output),
   };
 }
 

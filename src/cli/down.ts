@@ -47,8 +47,10 @@ async function stopPostgresOnly(): Promise<void> {
     throw new Error(
       `A gateway, a backup or a restore (process ${live.pid}) uses ${dataDir}, so PostgreSQL goes on.`,
     );
+  const hasEmbedded = existsSync(join(dataDir, 'postgres'));
   await stopEmbeddedPostgres({ dataDir, logger: pino({ level: logLevel }) });
-  console.log('The embedded PostgreSQL has ended. Sessions go on in their containers.');
+  const ended = hasEmbedded ? 'The embedded PostgreSQL has ended. ' : '';
+  console.log(`${ended}Sessions go on in their containers.`);
 }
 
 async function endWorkers(config: Config, logger: Logger): Promise<void> {

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -131,6 +132,12 @@ async function unpack(file: string, to: string): Promise<void> {
 /** The name of the release that serves. Null if none is installed. */
 export function currentRelease(): string | null {
   return existsSync(PLACES.current) ? basename(readlinkSync(PLACES.current)) : null;
+}
+
+/** The name of a release, and its version. */
+export function withVersion(name: string): string {
+  const { version } = JSON.parse(readFileSync(join(RELEASES, name, 'package.json'), 'utf8'));
+  return `${name} (version ${version})`;
 }
 
 /** Makes `current` lead to a release, in one step, and takes over its units. The next start of the service uses both. */

@@ -33,6 +33,7 @@ import {
   removeRelease,
   runProgram,
   switchTo,
+  withVersion,
 } from './releases.ts';
 import {
   BACKUP,
@@ -117,8 +118,10 @@ async function install(words: readonly string[]): Promise<void> {
   await runProgram(['usermod', '--append', '--groups', 'docker', PLACES.user]);
   await switchTo(name);
   linkCommand();
-  await runProgram(['systemctl', 'enable', SERVICE, BACKUP_TIMER]);
-  await runProgram(['systemctl', 'start', BACKUP_TIMER]);
+  await runProgram(['systemctl', 'enable', SERVICE]);
+  // `cellhouse backup` refuses a PostgreSQL of the operator's own, so the timer would fail each night.
+  const hasTimer = config.databaseUrl === null;
+  if (hasTimer) await runProgram(['systemctl', 'enable', '--now', BACKUP_TIMER]);
   const url = listeningUrl(config);
   if (!(await restartAndWait(url, readyWithinMs)))
     throw new Error(`The service is installed, but is not ready. ${SEE_LOG}`);
@@ -126,8 +129,11 @@ async function install(words: readonly string[]): Promise<void> {
 Settings: ${PLACES.settings}
 Token:    ${PLACES.data}/auth-token
 Log:      journalctl -u cellhouse -o cat
-Backups:  each night, in ${PLACES.backups}`);
+Backups:  ${hasTimer ? `each night, in ${PLACES.backups}` : NO_BACKUPS}`);
 }
+
+const NO_BACKUPS =
+  'none, because DATABASE_URL names a PostgreSQL of your own. Make them with pg_dump: docs/run/backup.md';
 
 const SEE_LOG = 'See journalctl -u cellhouse -o cat -n 50.';
 
@@ -254,7 +260,9 @@ async function upgrade(words: readonly string[]): Promise<void> {
   if (isBackedUp) await backUp(name);
   if (await serves(name)) {
     keepReleases([name, former]);
-    console.log(`The service now serves ${name}. The former release, ${former}, is kept.`);
+    console.log(
+      `The service now serves ${withVersion(name)}. The former release, ${withVersion(former)}, is kept.`,
+    );
     return;
   }
   console.error(`Going back to ${former}.`);

@@ -1,4 +1,5 @@
 /** `cellhouse token`: creates, lists, rotates and revokes tokens. */
+import { resolve } from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
 import { type Logger, pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
@@ -137,7 +138,7 @@ export function durationOf(given: string | null): number | null {
 function secretArguments({ shape = 'ch', output }: Values): SecretArguments {
   if (shape !== 'ch' && shape !== 'e2b') throw wrong('--shape must be ch or e2b', shape);
   if (output === '') throw new Error('--output needs the name of a file.');
-  return { isForE2b: shape === 'e2b', outputPath: output ?? null };
+  return { isForE2b: shape === 'e2b', outputPath: output === undefined ? null : resolve(output) };
 }
 
 function oneToken(words: readonly string[], options: Options = {}) {

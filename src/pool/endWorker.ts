@@ -121,6 +121,13 @@ export function loss(
   return { type: 'RecordLoss', reason, exitCode, detail };
 }
 
+/** The end of a worker that no session uses. A worker that has a session by now stays. */
+export const RECYCLED: WorkerEnd = {
+  type: 'RetireWorker',
+  reason: 'recycled',
+  condition: { isDue: () => false },
+};
+
 /** Records the loss of a worker whose container has ended or is gone. Returns false if the container runs. */
 export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<boolean> {
   const { containerId } = worker;

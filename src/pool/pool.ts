@@ -31,7 +31,14 @@ import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes.ts';
 import type { EgressServer } from '../worker/workerEgress.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
-import { carryOutEnd, type EndWorkerDeps, endWorker, recordEnd, shutDown } from './endWorker.ts';
+import {
+  carryOutEnd,
+  type EndWorkerDeps,
+  endWorker,
+  RECYCLED,
+  recordEnd,
+  shutDown,
+} from './endWorker.ts';
 import { createWorkerMaker } from './supply/makeWorker.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
 import { createServingEnvironments, type ServingEnvironments } from './supply/supplyState.ts';
@@ -354,8 +361,7 @@ function listen(
  * Records the end of an idle worker, and carries it out in the background. A worker that has a session by now stays.
  */
 async function retireIdle(ending: EndWorkerDeps, { id }: Worker): Promise<void> {
-  const condition = { isDue: () => false };
-  await recordEnd(ending, id, { type: 'RetireWorker', reason: 'recycled', condition });
+  await recordEnd(ending, id, RECYCLED);
   void carryOutEnd(ending, id);
 }
 

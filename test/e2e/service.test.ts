@@ -135,7 +135,8 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
 
   it('upgrade to a release that serves keeps sessions and the former release', async () => {
     const former = await current();
-    const { code } = await machine.run('cellhouse', 'service', 'upgrade', '/root/clone');
+    const { code, output } = await upgrade('/root/clone');
+    expect(output).toMatch(/now serves release-\S+ \(version [\d.]+\)/);
     expect(code).toBe(0);
     expect(await current()).not.toBe(former);
     expect(readdirSync(inMachine('opt/cellhouse/releases')).sort()).toEqual(
@@ -254,6 +255,16 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(readFileSync(inMachine('etc/passwd'), 'utf8')).toContain('cellhouse:');
   });
 
+  it('install starts no backups of a PostgreSQL of your own, which they would refuse', async () => {
+    write('etc/cellhouse/cellhouse.env', 'DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing\n');
+    const { code, output } = await install('--ready-within', '1');
+    expect(output).toContain('The service is installed, but is not ready.');
+    expect(code).toBe(1);
+    expect(await state('cellhouse-backup.timer')).toBe('inactive');
+    const enabled = await machine.run('systemctl', 'is-enabled', 'cellhouse-backup.timer');
+    expect(enabled.output.trim()).toBe('disabled');
+  });
+
   const inMachine = (...path: string[]) => join(machine.root, ...path);
 
   function write(path: string, text: string): void {
@@ -301,8 +312,12 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     const serving = await current();
     return readdirSync(inMachine('opt/cellhouse/releases')).find((name) => name !== serving);
   };
-  const install = () =>
-    machine.run('sh', '-c', 'umask 077; exec node /root/clone/dist/cli.js service install');
+  const install = (...options: string[]) =>
+    machine.run(
+      'sh',
+      '-c',
+      `umask 077; exec node /root/clone/dist/cli.js service install ${options.join(' ')}`,
+    );
   const upgrade = (...words: string[]) => machine.run('cellhouse', 'service', 'upgrade', ...words);
   const mainPid = async () =>
     (

@@ -11,7 +11,12 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { endWorker, loss } from '../../src/pool/endWorker.ts';
 import { createWorkerMaker } from '../../src/pool/supply/makeWorker.ts';
-import { type ReconcileDeps, reconcile, reconcileWorker } from '../../src/pool/upkeep/reconcile.ts';
+import {
+  createOrphanAdoption,
+  type ReconcileDeps,
+  reconcile,
+  reconcileWorker,
+} from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { askEngine } from '../../src/runtime/docker/engineCalls.ts';
@@ -196,4 +201,59 @@ it('a worker that serves a session keeps the session when another gateway gives 
   expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
   expect(await sweeper.queries.openSessionOfWorker(worker.id)).toEqual(session);
   await maker.close();
+});
+
+describe('an idle worker whose gateway has ended', () => {
+  const container = { containerId: 'f'.repeat(64), isRunning: true };
+  const asIdle = async () => {
+    const at = new Date().toISOString();
+    const ready = onWorker(await started(), { type: 'WorkerReady', data: { readyMs: 1, at } });
+    const worker = await commitOne<'worker'>(maker.store, ready);
+    await maker.close();
+    return worker;
+  };
+  const under = (name: string, deps = reconciling()): ReconcileDeps => ({
+    ...deps,
+    runtime: { ...deps.runtime, name },
+  });
+  const swept = async (deps: ReconcileDeps) => {
+    const worker = await asIdle();
+    await reconcileWorker(deps, worker, { ...container, workerId: worker.id });
+    const now = await sweeper.queries.worker(worker.id);
+    await deps.heldWorkers.close(0);
+    return now;
+  };
+
+  it('is kept if it runs under DOCKER_RUNTIME', async () => {
+    expect(await swept(reconciling())).toMatchObject({ state: 'IDLE' });
+  });
+
+  it('ends if it does not, so that nobody gets it', async () => {
+    const end = { state: 'REMOVED', endReason: 'recycled' };
+    expect(await swept(under('docker/runsc'))).toMatchObject(end);
+  });
+
+  it('is not ended while another gateway acts for it', async () => {
+    const other = await db.open();
+    const worker = await asIdle();
+    await other.leases.acquireWorker(worker.id);
+    await reconcileWorker(under('docker/runsc'), worker, { ...container, workerId: worker.id });
+    expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
+    await other.close();
+  });
+
+  it('ends also if it is found by the look for orphans', async () => {
+    const worker = await asIdle();
+    const deps = under('docker/runsc');
+    const background: Promise<void>[] = [];
+    const adopt = createOrphanAdoption({
+      ...deps,
+      inBackground: (work) => void background.push(work),
+      reconcile: (each) => reconcileWorker(deps, each, { ...container, workerId: each.id }),
+    });
+    await adopt();
+    await Promise.all(background);
+    expect(await sweeper.queries.worker(worker.id)).toMatchObject({ endReason: 'recycled' });
+    await deps.heldWorkers.close(0);
+  });
 });

@@ -24,7 +24,7 @@ function requested() {
     poolId: newId(),
     name: workerId,
     imageId: 'sha256:1',
-    runtime: 'runc',
+    runtime: 'docker/runc',
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
     at: new Date().toISOString(),
   };

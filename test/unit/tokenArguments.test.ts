@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { tokenArguments } from '../../src/cli/token.ts';
 
@@ -15,7 +16,7 @@ describe('tokenArguments', () => {
     ).toEqual({
       ...{ type: 'create', name: 'a', role: 'USER', tenant: 'blue', userUuid: null },
       ...{ userPrefix: 'ann-', door: 'files', expiresInMs: 30 * 86_400_000 },
-      secret: { isForE2b: true, outputPath: 'f' },
+      secret: { isForE2b: true, outputPath: resolve('f') },
     });
     expect(tokenArguments(words('create --name=a --role=auditor'))).toMatchObject({
       ...{ role: 'AUDITOR', tenant: null, userUuid: null, expiresInMs: null, secret: TERMINAL },

@@ -7,6 +7,7 @@
  * | REQUESTED | any or none | lost (create-failed), removed |
  * | STARTING | alive, or the engine is away | brought up |
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
+ * | IDLE, adopted, under another OCI runtime | alive | recycled, because DOCKER_RUNTIME was changed |
  * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
  * | none, REMOVED | any | the container is a stranger, although it has this pool's label: removed |
@@ -18,13 +19,14 @@ import type { Logger } from 'pino';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import { isLive, type Worker } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
-import { isEngineAway, type ListedWorker } from '../../runtime/runtime.ts';
+import { isEngineAway, type ListedWorker, type Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 import {
   type EndWorkerDeps,
   endWorker,
   loseIfEnded,
   loss,
+  RECYCLED,
   settleWorker,
   UNSETTLED_STATES,
 } from '../endWorker.ts';
@@ -120,7 +122,16 @@ async function reconcileLive(
   const held = await deps.heldWorkers.adopt(worker);
   // The agent was found unreachable before, but the loss could not be recorded then.
   if (held?.isSuspect)
-    await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.'));
+    return void (await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.')));
+  if (held && isOutdated(deps, worker)) await endWorker(deps, worker, RECYCLED);
+}
+
+/**
+ * Whether nobody uses the worker, and it runs under another OCI runtime than this gateway's workers. After a change of
+ * DOCKER_RUNTIME to gVisor, no stranger may get a worker without it.
+ */
+function isOutdated({ runtime }: Pick<EndWorkerDeps, 'runtime'>, worker: Worker): boolean {
+  return worker.state === 'IDLE' && worker.runtime !== runtime.name;
 }
 
 async function removeStranger(
@@ -145,7 +156,8 @@ interface AdoptLiveDeps {
 }
 
 interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
-  /** Reconciles a worker that is not live. Runs in the background, because the engine may be away. */
+  readonly runtime: Runtime;
+  /** Reconciles a worker that is not live, or that ends. Runs in the background, because the engine may be away. */
   readonly reconcile: (worker: Worker) => Promise<void>;
   readonly inBackground: (work: Promise<void>) => void;
 }
@@ -175,9 +187,8 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
   async function adopt(id: WorkerId): Promise<void> {
     const worker = await queries.worker(id);
     if (worker === null) return;
-    if (isLive(worker)) {
-      await deps.heldWorkers.adopt(worker);
-    } else if (!settling.has(id)) {
+    if (isLive(worker)) await deps.heldWorkers.adopt(worker);
+    if ((!isLive(worker) || isOutdated(deps, worker)) && !settling.has(id)) {
       settling.add(id);
       deps.inBackground(deps.reconcile(worker).finally(() => settling.delete(id)));
     }
