@@ -41,10 +41,10 @@ class HomeWatch:
         # Why there is no last scan to compare with; None if there is one.
         self._blind: str | None = "helper_away"
         self._signs = HomeSigns()
-        # How many scans have begun.
+        # How many comparing scans have begun.
         self._scans = 0
-        # The helper's count of API changes at the last scan. If the count is higher now, the helper has taken events
-        # from inotify's queue.
+        # The helper's count of API changes at the last scan. If it is higher now, an empty queue proves nothing: the
+        # helper has read it.
         self._scanned_at_api_change = 0
         # The helper is asked one question at a time.
         self._question = asyncio.Lock()
@@ -52,7 +52,7 @@ class HomeWatch:
         self._must_renew_again = False
         self._is_closed = False
         self._renewed_at = -RENEW_PAUSE_SECONDS
-        # A killed kernel may have changed something after its execution's report.
+        # Whether a killed kernel may have changed something after its report.
         self._has_lost = False
         # A fresh helper has seen nothing yet.
         helper.on_ready = self.renew
@@ -204,7 +204,7 @@ class HomeWatch:
     def _renew_if_useful(self) -> None:
         """Renew if that may help: if there were too many entries, a change since then may have left fewer."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
-        # A scan that was made while the execution ran must be renewed, too: later changes were not reported.
+        # Also after a scan during the execution: the next one must not report this one's later changes.
         if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
 
@@ -245,7 +245,7 @@ class HomeChanges:
         if changes is None:
             self.lose(reason or "")
         elif not self._changes:
-            # The usual case. The helper has kept the limits.
+            # The usual case. The helper checked the limits.
             self._changes = changes
         else:
             self._changes = merged(self._changes, changes)

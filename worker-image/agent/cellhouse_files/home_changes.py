@@ -20,10 +20,10 @@ from cellhouse_files.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 
 # The most CPU time of a look. The end of an execution waits for it.
 LOOK_CPU_MS = 5.0
-# Nobody waits for a renewed look.
+# Only queued code waits for it.
 RENEW_CPU_MS = 100.0
-# An event has 32 bytes, or more with a long name, and creating a file makes three. If the queue has more than this for
-# each entry of the last look, it costs less to look at everything.
+# An event has 32 bytes, or more with a long name, and creating a file makes three. If the queue has more than these 96
+# bytes for each known entry, it costs less to look at everything.
 EVENT_BYTES_PER_ENTRY = 96
 # Enough for the events of a small home.
 MIN_EVENT_BYTES = 16_384

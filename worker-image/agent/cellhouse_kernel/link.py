@@ -2,8 +2,8 @@
 
 ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. ipykernel
 buffers each stream for 0.2 s, so lines of stdout and stderr change places, and a first line comes late. Here messages
-and text go to one outbox, in the order in which they were written. The outbox sends from the calling thread, so no
-message waits until another thread runs.
+and text go to one outbox, in the order in which they were written. Mostly, the calling thread sends. Text and a cell's
+last messages may wait for another.
 
 `follow_starters` decides which request a thread prints for: the request whose code started the thread, however long the
 thread lives.
@@ -197,7 +197,7 @@ def _bind_run(thread: Any, parents: Parents) -> None:
     run = thread.run
 
     def run_bound() -> None:
-        # Otherwise the thread would refer to itself, and never be collected.
+        # Otherwise the thread would refer to itself, and be freed late.
         del thread.run
         for variable, parent in parents:
             variable.set(parent)

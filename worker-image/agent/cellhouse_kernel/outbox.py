@@ -5,8 +5,8 @@ instructions. So each step below can be repeated: a packet that was not noted as
 number, and the agent drops repetitions (see packets.py). A send hands the packet to Linux: it arrives even if this
 process is killed at the next instruction.
 
-Messages are packed as JSON (`pack`). Any Python text gets through, even text that UTF-8 cannot encode: jupyter_client
-writes UTF-8, fails at a lone surrogate, and loses the message. Here the surrogate is sent as a JSON escape.
+Messages are packed as JSON (`pack`). Any Python text gets through, even lone surrogates, at which jupyter_client would
+fail and lose the message. Here the surrogate is sent as a JSON escape.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_TEXT_CHARACTERS = 65_536
 # necessary.
 MAX_WAITING_CHARACTERS = 262_144
 
-# Messages are sent together up to this size: each send wakes the agent.
+# One send takes messages until it has this size: each wakes the agent.
 TOGETHER_BYTES = 16_384
 
 # The stream's name, the id of the parent, and the text; or a packed message.
@@ -144,7 +144,7 @@ class Outbox:
 
     @property
     def lock(self) -> threading.RLock:
-        """The lock held while text is added or sent. Its holder can add several texts without another between."""
+        """The lock held while text is added or sent. Its holder can add several texts with none in between."""
         return self._lock
 
     def start(self) -> None:
@@ -230,7 +230,7 @@ class Outbox:
             os.timerfd_settime(self._timer, initial=0)
 
     def _next_batch(self) -> list[Item]:
-        """Take the items that wait, or those that were left over when an exception came in between."""
+        """Take the items that wait, or those that an exception left unsent."""
         if self._batch is None:
             self._messages = None
             self._position = (0, 0)

@@ -139,7 +139,7 @@ class Shell(QuickShell):
     last_execution_succeeded: Any = True
     last_execution_result: Any = None
 
-    # The fields that were reported of the last error of the running cell.
+    # What was reported about the last error of the running cell.
     last_error: dict[str, Any] | None = None
     # How many frames the traceback that is being shown leaves out.
     _left_out_frames = 0
@@ -151,7 +151,7 @@ class Shell(QuickShell):
         # IPython advises users of sys.exit() to use quit(), which costs the session its variables.
         where = "IPython.core.interactiveshell"
         warnings.filterwarnings("ignore", message="To exit: use", module=where)
-        # An interrupt may come after this coroutine was made and before it is started. The user need not be warned.
+        # An interrupt may come before `run_cell_async` has started. The user need not be warned.
         never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
         warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
 

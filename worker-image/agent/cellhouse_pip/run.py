@@ -69,7 +69,7 @@ class UserPackages:
         self._before = self._stamps()
 
     def note(self) -> str | None:
-        """The note on the packages that were installed since then; None if kernels import them all."""
+        """The note on packages that pip has installed; None if kernels import them all."""
         if not site.ENABLE_USER_SITE:
             return None
         hidden = sorted(self._hidden(), key=lambda package: package.name.lower())
@@ -142,7 +142,7 @@ def proxy_of(environment: Mapping[str, str]) -> str | None:
 
 
 def no_index_note(arguments: list[str]) -> str | None:
-    """The note after a command with these arguments has failed; None if the reason was not an unreachable index.
+    """The note on a failed command with these arguments; None if it needs no index, or no proxy refuses one.
 
     A worker has no network. If the gateway allows it, code reaches other hosts through the gateway's proxy, which
     refuses the hosts that the setting EGRESS_ALLOW does not list.

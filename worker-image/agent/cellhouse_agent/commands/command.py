@@ -36,7 +36,7 @@ class NotBegun(Exception):
 
 
 class NotTaken(NotBegun):
-    """There was no process to take the order, so the order can be given again."""
+    """No process has taken the order, so it can be given again."""
 
 
 class Command:
@@ -93,7 +93,7 @@ class Command:
             return False
 
     def _has_begun(self) -> bool:
-        """Whether the process has replaced the order, as it does before it runs the code.
+        """Whether the process has overwritten the order's file, as before any code.
 
         This seals the order, so a process that has not replaced it can no longer do so.
         """
@@ -102,7 +102,7 @@ class Command:
 
     @property
     def pid(self) -> int:
-        """Its own process."""
+        """Its process id."""
         return self._pid
 
     @property

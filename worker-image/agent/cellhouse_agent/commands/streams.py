@@ -218,7 +218,7 @@ type Take = Callable[[bytes, bool], None]
 
 
 class OutputReader:
-    """Reads an output of a command, byte for byte, and tells text from other bytes.
+    """Reads an output of a command unchanged, and tells text from other bytes.
 
     The agent always keeps reading, so a command need not wait for the agent. If text ends in an incomplete character,
     that character (at most three bytes) is passed on with the next bytes.
@@ -237,7 +237,7 @@ class OutputReader:
         self._loop.add_reader(self._reading, self._read)
 
     def read_rest(self) -> None:
-        """Read all that was written before now, and no more: another command may be writing into the same pipe."""
+        """Read what was written before now, but not for ever: another command may still write into this pipe."""
         size = self._size()
         while size > 0 and self._reading >= 0 and (count := self._read()) > 0:
             size -= count
@@ -270,7 +270,7 @@ class OutputReader:
         except BlockingIOError:
             return 0
         except OSError:
-            # Nobody has the terminal open.
+            # The terminal is hung up.
             data = b""
         if not data:
             self.close()

@@ -19,8 +19,8 @@ from cellhouse_agent.log import log_event
 from cellhouse_commands.command import TERMINAL_PACKET, set_size
 
 ENDS = 2
-# Linux returns at most 4 KB of a terminal's output at a time. So output is gathered for one frame: at most this much,
-# for so short a time that a person sees no delay.
+# Linux returns at most 4 KB of a terminal's output at a time. So output is gathered for one frame: until it is this
+# much, or a time too short for a person to notice.
 GATHERED_BYTES = 65_536
 GATHER_SECONDS = 0.005
 
@@ -63,7 +63,7 @@ class Terminal:
         self._ends: list[int] = []
         self._reader: TerminalReader | None = None
         self._writer: TerminalWriter | None = None
-        # The size that was requested last. It is set when the terminal opens.
+        # The size requested last. The terminal gets it when it opens.
         self._size: TerminalSize | None = None
 
     @property

@@ -30,9 +30,9 @@ from cellhouse_agent.json_values import JsonObject, MalformedMessage, dump
 from cellhouse_agent.kernel.kernel import Kernel
 from cellhouse_agent.kernel.link import KernelMessage
 
-# A kernel that has had a CPU for this long without saying `busy` counts as stuck: a leftover of an earlier execution
-# keeps it busy. A leftover is code that only pretended to be over, or a task that never yields. If MAX_BUSY_SHARE of
-# the time limit is shorter, it applies instead.
+# A kernel that could have run for this long without saying `busy` counts as stuck: it still runs a leftover. A leftover
+# is code that only pretended to be over, or a task that never yields. If MAX_BUSY_SHARE of the time limit is shorter,
+# it applies instead.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
 # Long enough that nobody can guess the key.
@@ -150,8 +150,8 @@ class CellInput:
     """Answers the questions of one cell (`InputRequests` in the kernel), each with a line of its input.
 
     States of a question: asked -> answered. The kernel asks one question at a time, and counts them. If an interrupt
-    ends the wait for an answer, the next question has the same number, with a prompt of its own. If that number was
-    answered already, the kernel has the line, and no other line is sent.
+    ends the wait, the next question gets the same number. If a line was already sent for that number, it answers the
+    next question.
     """
 
     def __init__(self, buffer: InputBuffer, kernel: Kernel, msg_id: str) -> None:

@@ -20,8 +20,8 @@ from cellhouse_agent.home import HomeWatch
 from cellhouse_agent.json_values import JsonObject, dump
 from cellhouse_agent.usage.sampling import Trees
 
-# The most bytes of one frame that are not text. Their text (six bytes of JSON for each, at most) and their base64
-# together take less than eight times as much.
+# The most binary bytes in one frame. As JSON, their approximate text and their base64 take less than eight times as
+# much.
 MAX_BINARY_PIECE_BYTES = 65_536
 # How many questions for input are reported when there is no room for output, and how much of each prompt. Even if each
 # character takes twelve bytes in JSON, the prompts take less than 2 MB.
@@ -56,7 +56,7 @@ class Record:
             self._writer.status("busy", self._parent, execution_count, pid)
 
     def keep_stream(self, name: str, data: bytes) -> None:
-        """Keep the beginning of a text that fits the limit; drop the rest."""
+        """Keep as much of the text as the limit allows; drop the rest."""
         head = cut_utf8(data, self._room())
         for piece in split_utf8(head):
             self.keep("stream", dump({"name": name, "text": piece}), len(utf8(piece)))
@@ -92,8 +92,8 @@ class Record:
     def keep_question(self, prompt: str, is_password: bool) -> None:
         """Keep a question as an output. If there is no room for it, report it anyway, because the code waits.
 
-        The last question that is reported without room always asks for a password. Later questions are not reported,
-        and an answer to one of them may be a password.
+        The last one reported is marked as a password question: what a user answers to it may go to a later, unreported
+        one.
         """
         body = dump({"prompt": prompt, "password": is_password})
         self.output_bytes += len(body)

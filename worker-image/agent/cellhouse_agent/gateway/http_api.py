@@ -26,7 +26,7 @@ OTHER_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiHandler(RequestHandler):
-    """Answers in JSON. A failure is a refusal of ERRORS, or a status with a general error code."""
+    """Answers in JSON. A failure is answered as ERRORS says, or with a general error code."""
 
     def answer(self, body: JsonObject, status: int = 200) -> None:
         """Send a JSON answer."""
@@ -135,7 +135,7 @@ class RememberedAnswers:
             del self._answers[request_id]
 
 
-# How a request is refused: "Operations" in docs/internals/worker-protocol.md. An operation's own error is a row of
+# How a request is refused: "Operations" in docs/internals/worker-protocol.md. Each operation's error has a row in
 # ERRORS.
 
 # The HTTP status of each reason why a file operation was refused.
@@ -180,7 +180,7 @@ ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
 
 
 def refusal_of(error: BaseException | None) -> tuple[int, JsonObject] | None:
-    """The status and JSON of the refusal; None for an unexpected error, which is the agent's own fault."""
+    """The status and JSON of the refusal; None if the error is not in ERRORS."""
     for kind, answer in ERRORS.items():
         if isinstance(error, kind):
             return answer(error)

@@ -27,9 +27,9 @@ from cellhouse_files.writing import Parts
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 END = b"\0" * (2 * BLOCK_BYTES)
 ZIP_PIECE_BYTES = 262_144
-# The least that deflate can do: the archive is made while somebody waits.
+# Deflate's quickest level: somebody waits for the archive.
 ZIP_LEVEL = 1
-# In a zip archive, times have steps of two seconds, and are from 1980 to 2107. Code can give a file any time.
+# In a zip archive, times are from 1980 to 2107; 2**32 seconds end in 2106. Code can give a file any time.
 ZIP_FIRST_YEAR = 1980
 LAST_SECOND = 2**32
 SEND_BYTES = 1_048_576
