@@ -45,7 +45,8 @@ export async function doctor(words: readonly string[]): Promise<void> {
     console.log(asked.isJson ? JSON.stringify(objectOf(finding)) : linesOf(finding));
   const failed = findings.filter(({ state }) => state === 'failure').length;
   const warned = findings.filter(({ state }) => state === 'warning').length;
-  if (!asked.isJson) console.log(`\n${failed} failed, ${warned} to look at.`);
+  const proxy = asked.url === null ? ' No proxy was checked: add `--url` with its address.' : '';
+  if (!asked.isJson) console.log(`\n${failed} failed, ${warned} to look at.${proxy}`);
   process.exitCode = failed > 0 ? 1 : 0;
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
