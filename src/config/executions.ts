@@ -7,7 +7,7 @@ const MAX_AGENT_LIMIT_MS = 86_400_000;
 export const EXECUTIONS = {
   executionTimeoutMs: milliseconds({
     name: 'EXECUTION_TIMEOUT_MS',
-    text: 'The time limit of an execution whose call gives none. It counts from when the code is sent to the kernel.',
+    text: 'The usual time limit of an execution whose call gives none. It counts from when the code is sent to the kernel.',
     fallback: 10_000,
     min: 1,
   }),
@@ -19,7 +19,7 @@ export const EXECUTIONS = {
   }),
   maxCommandTimeoutMs: integer({
     name: 'MAX_COMMAND_TIMEOUT_MS',
-    text: 'The highest time limit that a call may give a command. It is also the time limit of a notebook cell that comes by a door.',
+    text: 'The highest time limit that a call may give a command. It is also the default and highest limit of notebook cells from doors.',
     fallback: MAX_AGENT_LIMIT_MS,
     min: 1,
     max: MAX_AGENT_LIMIT_MS,
@@ -27,7 +27,7 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'The grace time: how long code may still run after the interrupt at its time limit. After half of the grace time, the code is interrupted once more. At its end, the kernel is replaced and variables are lost. The time does not count while the kernel waits for a CPU that other workers use, but the grace time lasts at most ten times its normal length.',
+    text: 'The grace time: how long code may still run after the interrupt at its time limit. After half of the grace time, the code is interrupted once more. At its end, the kernel is replaced and variables are lost. Waiting for a CPU that other workers use does not count, up to ten times the grace time in all.',
     fallback: 1_000,
     min: 1,
   }),

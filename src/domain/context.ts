@@ -13,8 +13,8 @@
  * context may end without a request: with its session, or because it could not be made.
  *
  * Each context has a stream of its own. If its events were in the session's stream, they would raise the session's
- * version. Each commit of an `execute` guards that version, so it would be refused and decided again. The commit that
- * creates a context guards the session, so no context is created in a closed session.
+ * version. Each commit of an `execute` guards that version, so such an event would make it fail and repeat. The commit
+ * that creates a context guards the session, so no context is created in a closed session.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
@@ -91,8 +91,8 @@ export type ContextCommand = { readonly at: string } & (
 type Created = Extract<ContextEvent, { type: 'ContextCreated' }>['data'];
 
 /**
- * The events that a command on a context records. Pure. Empty if the context has ended, if the command is a start that
- * is recorded already, or if the context is being deleted and the command is its start or a request.
+ * The events that a command on a context records. Pure. Empty if the context has ended, for a second start, and while
+ * the context is being deleted, for a start or request.
  * @throws WrongStateError if the command does not fit the state
  */
 export function decideContext(command: ContextCommand, context: Context | null): ContextEvent[] {
@@ -185,7 +185,7 @@ export interface ContextOffset {
   readonly seq: number;
 }
 
-/** The follower has got nothing of this execution yet. */
+/** A `seq`: the follower has got nothing of this execution yet. */
 export const NOTHING_DELIVERED = -1;
 /** The follower has got all of this execution, its end included. No output has such a high seq. */
 export const ALL_DELIVERED = 2_147_483_647;

@@ -72,8 +72,8 @@ function isTooLarge(value: unknown): boolean {
 
 /**
  * Puts exact numbers into a parsed value. `marked` is the same value with each long number as a string of its digits.
- * A string of the JSON text is a string in both. So where `parsed` has a number and `marked` has a string, that string
- * can only be the number's digits.
+ * What is a string in the JSON is a string in both values. So where `parsed` has a number and `marked` has a string,
+ * that string can only be the number's digits.
  */
 function restore(parsed: Values, marked: Values): void {
   const open: [Values, Values][] = [[parsed, marked]];

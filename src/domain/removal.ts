@@ -26,7 +26,7 @@ export type RemovalEvent =
         events: number;
         outputs: number;
         /**
-         * The executions whose stored content was deleted, so that each gateway can subtract it from the stored bytes.
+         * The executions that lost their stored content. Each gateway subtracts it from the stored bytes.
          * Left out if there are none.
          */
         executionIds?: readonly ExecutionId[];
@@ -95,8 +95,8 @@ export function decideRemoval(command: RemovalCommand, removal: Removal | null):
 }
 
 /**
- * The removal after `event`. Pure. It accepts every recorded event.
- * @throws Error for an event of another type
+ * The removal after `event`. Pure. It accepts every event of a removal.
+ * @throws Error for any other event
  */
 export function evolveRemoval(state: Removal | null, event: RemovalEvent): Removal {
   const version = (state?.version ?? 0) + 1;

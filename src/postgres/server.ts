@@ -38,7 +38,7 @@ interface ClusterProcesses {
 
 /**
  * Children rename themselves to `postgres: <what they do>`, but only a moment after the fork. Until then they have the
- * postmaster's command line, and only their parent process distinguishes them.
+ * postmaster's command line, and differ from it only in their parent.
  */
 const CHILD_TITLE = 'postgres: ';
 
@@ -106,7 +106,7 @@ export interface ServerStatus {
   readonly isReady: boolean;
 }
 
-/** Reads the pid file. Null if no server is running, or if the server has not written the whole file yet. */
+/** Reads the pid file. Null if there is no pid file, or not all of it is written yet. The server may be dead. */
 export function readStatus(layout: Layout): ServerStatus | null {
   const lines = readIfThere(join(layout.data, 'postmaster.pid'))?.split('\n') ?? [];
   const [pid, , , port, socketDir, , , status] = lines;
@@ -128,7 +128,7 @@ const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
 /** A killed process is gone immediately, unless it waits for a disk that does not answer. */
 const KILL_TIMEOUT_MS = 10_000;
-/** How often the server's status file is read. The server reports its state in no other way. */
+/** How often the server's pid file is read. The server reports its state in no other way. */
 const POLL_INTERVAL_MS = 20;
 /** If the log is larger when a server starts, a new log begins. One old log is kept. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
@@ -156,8 +156,7 @@ export async function startServer(
 
 /**
  * Waits until the starting or running server accepts connections. Resolves with null if the server has failed or was
- * stopped. While there is no server, each poll calls `isOver`. It returns a truthy value once no server can appear any
- * more.
+ * stopped. While there is no server, each poll calls `isOver`, which is truthy once no server can appear any more.
  */
 export async function waitUntilReady(
   layout: Layout,
@@ -215,7 +214,7 @@ async function clearRemains(layout: Layout): Promise<void> {
 }
 
 /**
- * Every user who can enter this folder can connect. So a folder that belongs to another user is refused, and so is a
+ * Whoever owns this folder can replace the socket. So a folder that belongs to another user is refused, and so is a
  * link.
  */
 function prepareSocketDir(path: string, user: ServerUser): void {

@@ -1,4 +1,4 @@
-/** Files of a gateway's DATA_DIR: its identity, the token, the heads of the audit chain, and when it was backed up. */
+/** Files of a gateway's DATA_DIR: its id, the token, the heads of the audit chain, and the time of the last backup. */
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
@@ -39,7 +39,7 @@ export function gatewayIdOf(dataDir: string): GatewayId {
   return id;
 }
 
-/** The file with the generated token, where people can read it. */
+/** The path of the generated token, for people who look for it. */
 export function tokenPath(dataDir: string): string {
   return join(dataDir, TOKEN_FILE);
 }
@@ -146,7 +146,7 @@ interface LastBackup {
   readonly madeAt: Date;
 }
 
-/** Replaces the record of the backup before. */
+/** Replaces the record of the previous backup. */
 export function recordBackup(dataDir: string, { path, madeAt }: LastBackup): void {
   const file = join(dataDir, LAST_BACKUP_FILE);
   const aside = `${file}.${process.pid}.new`;

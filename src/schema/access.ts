@@ -33,7 +33,7 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
     name: t.exposeString('name', { description: 'Its name, for operators.' }),
     role: t.expose('role', { type: Role, description: 'What the token allows.' }),
     tenant: t.exposeString('tenant', {
-      description: 'The tenant whose users and sessions the token can reach.',
+      description: 'The tenant that the token is for. OPERATOR reaches all tenants.',
     }),
     userUuid: t.exposeString('userUuid', {
       nullable: true,
@@ -90,7 +90,7 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
     role: t.field({ type: Role, required: true, description: 'What the token allows.' }),
     tenant: t.string({
       description:
-        'The tenant whose users and sessions the token can reach: 1 to 64 of the characters A-Z a-z 0-9 . _ - A new name makes a new tenant. Left out: the tenant of the caller.',
+        'The tenant of the token: 1 to 64 of the characters A-Z a-z 0-9 - _ and dot. A new name makes a new tenant. Left out: the tenant of the caller.',
     }),
     userUuid: t.string({
       description: 'The only user that the token is for. The role USER needs this or `userPrefix`.',
@@ -249,8 +249,7 @@ const SetQuotaInput = builder.inputType('SetQuotaInput', {
       description: 'True: the setting applies again. Leave out `limit` then.',
     }),
     tenant: t.string({
-      description:
-        '1 to 64 of the characters A-Z a-z 0-9 . _ - Left out: the tenant of the caller.',
+      description: '1 to 64 of A-Z a-z 0-9 - _ and dot. Left out: the tenant of the caller.',
     }),
     userUuid: t.string({
       description: '1 to 128 characters. Left out: all users of the tenant together.',
@@ -282,7 +281,7 @@ builder.mutationField('setQuota', (t) =>
   t.field({
     type: Quota,
     description:
-      'Sets a limit in place of the setting, or makes the setting apply again. Only for operators. Present use stays, even if it is above the limit.',
+      'Sets a limit in place of the setting, or makes the setting apply again. Only for operators. What is open or runs continues, even above the limit.',
     args: {
       input: t.arg({
         type: SetQuotaInput,
@@ -300,7 +299,7 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
   description: 'The caller, as the token identifies them.',
   fields: (t) => ({
     tenant: t.exposeString('tenant', {
-      description: 'The tenant whose executions and sessions the caller sees.',
+      description: 'The tenant of the caller. Operators see all tenants.',
     }),
     role: t.expose('role', { type: Role, description: 'What the caller may do.' }),
   }),

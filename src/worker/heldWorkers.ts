@@ -34,8 +34,8 @@ export interface HeldWorkers {
   get(id: WorkerId): HeldWorker | undefined;
   all(): HeldWorker[];
   /**
-   * Takes the worker's lease and starts acting for it. Null if another live gateway acts for it, or if this gateway is
-   * closing. Idempotent.
+   * Takes the worker's lease and starts acting for it. Null if another live gateway acts for it, it was never started,
+   * or this gateway is closing. Idempotent.
    */
   adopt(worker: Worker): Promise<HeldWorker | null>;
   /** Stops acting for a worker that has ended, and releases its lease. */
@@ -51,9 +51,10 @@ export interface HeldWorkers {
 
 export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   const workers = new Map<WorkerId, HeldWorker>();
-  /** The event position up to which each held worker was read. A lagging event feed may still report earlier events. */
+  /** The event position of the recorded state that each held worker was made from. A lagging event feed may still
+  report earlier events. */
   const madeAt = new WeakMap<HeldWorker, number>();
-  /** Workers that are being adopted, with the events about them that arrived meanwhile. */
+  /** Workers that are being adopted, with the events that arrived meanwhile and may be about them. */
   const adopting = new Map<
     WorkerId,
     { promise: Promise<HeldWorker | null>; missed: RecordedEvent[] }
@@ -86,8 +87,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     }
     workers.set(worker.id, held);
     madeAt.set(held, position);
-    // Nothing is awaited between `hold` and here, so the missed events are applied before any later one. An event that
-    // does not name its worker can be matched only now, so most of the missed events are about other workers.
+    // Nothing is awaited between `hold` and here, so the missed events are applied before any later one. Events that
+    // name no worker are kept for every adoption, so most of them are about other workers.
     for (const event of missed)
       if (event.position > position && isAbout(held, event)) tell(held, event);
     return held;
@@ -110,7 +111,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     drop,
     apply: (event) => {
       if (event.event.type === 'WorkerRemoved') {
-        // This is needed even if no worker is held: this gateway may have taken the lease to end the worker.
+        // This is needed even without a `HeldWorker`: this gateway may have the lease only to end the worker.
         drop(event.streamId as WorkerId).catch((error: unknown) =>
           deps.logger.error({ err: error }, 'could not stop acting for a removed worker'),
         );

@@ -7,7 +7,7 @@ export interface JsonAnswer {
   readonly status: number;
   /** Anything that JSON can express. */
   readonly body: unknown;
-  /** Besides Content-Type and Content-Length. A protocol may replace the Content-Type here. */
+  /** Added to Content-Type and Content-Length. A Content-Type here replaces the usual one. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT_MS = 500;
  * comes on top. All fragments of a message count together.
  */
 const MAX_FRAME_BYTES = 64 * 1_048_576;
-/** A fragment costs memory in addition to its bytes. The agent sends none. */
+/** A fragment costs memory in addition to its bytes. The agent does not fragment messages. */
 const MAX_FRAGMENTS = 1_024;
 
 /**
@@ -58,8 +58,7 @@ function closeSocket(socket: WebSocket): Promise<void> {
       resolve();
     });
     if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-    // A socket that is already closing needs nothing more. `ws` throws if a socket whose upgrade was refused is
-    // resumed.
+    // A socket that is already closing needs nothing more. After a refused upgrade, `resume` would throw.
     if (socket.readyState !== WebSocket.OPEN) return;
     // A paused socket would never read the peer's close frame.
     socket.resume();
@@ -200,7 +199,7 @@ interface ConnectionDeps {
   readonly pingIntervalMs?: number;
   readonly handshakeTimeoutMs?: number;
   readonly now: () => number;
-  /** May call `end`. */
+  /** The callback may call the connection's `end`. */
   readonly onOpen: (hello: Hello) => void;
   /** Gets every frame except the hello, in order, only while the connection is open. */
   readonly onFrame: (frame: DeliverableFrame) => void;
@@ -209,7 +208,10 @@ interface ConnectionDeps {
 }
 
 export interface Connection {
-  /** Hands the frame to the socket. Returns false, and sends nothing, if the connection is not open. */
+  /**
+   * Hands the frame to the socket. Returns false, and sends nothing, if the connection is not open. Ends it if the peer
+   * does not read.
+   */
   send(frame: string): boolean;
   /** Stops reading, so that the peer has to wait. At most the 64 KiB that are already read still arrive. */
   pause(): void;

@@ -1,6 +1,6 @@
 /**
- * The system calls that a worker may make, as a Docker seccomp profile. All others are refused with EPERM. Under gVisor
- * (`--oci-seccomp`), gVisor's kernel applies the profile to the system calls of user code.
+ * The system calls that a worker may make, as a Docker seccomp profile. All others are refused with EPERM, but clone3
+ * with ENOSYS. Under gVisor (`--oci-seccomp`), gVisor's kernel applies the profile to the system calls of user code.
  *
  * It is based on Docker's default profile for a container without CAP_SYS_ADMIN, minus everything that numerical Python
  * with threads, processes and local sockets does not need. docs/internals/security.md, "System calls", lists what was
@@ -55,7 +55,7 @@ const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
-/** Selects the type from the type argument of socket(2). The other bits of the argument are flags. */
+/** The bits of socket(2)'s second argument that are the type. The other bits of the argument are flags. */
 const SOCK_TYPE_MASK = 0xf;
 const ANY_PROTOCOL = 0;
 const IPPROTO_TCP = 6;
@@ -96,8 +96,8 @@ export function seccompProfile(): string {
       allow('mknodat', masked(2, S_IFMT, S_IFIFO)),
       allow('personality', equal(0, 0)),
       allow('personality', equal(0, ASK_PERSONALITY)),
-      // The limit on core dumps must not change: with 0, Linux would start the host's crash handler (see CORE_LIMIT in
-      // containerSpec.ts).
+      // The limit on core dumps must not change: even for a limit of 0, Linux would start the host's crash handler (see
+      // CORE_LIMIT in containerSpec.ts).
       allow('setrlimit', { index: 0, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', { index: 1, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', equal(2, 0)),

@@ -92,7 +92,7 @@ function useExactResults(): Plugin {
   };
 }
 
-/** The result, with the function `stringify`, by which Yoga then writes it. */
+/** The result, with a `stringify` that Yoga calls to write it. */
 function withExactNumbers<Result extends ExecutionResult>(result: Result) {
   return { ...result, stringify: jsonText };
 }
@@ -106,9 +106,9 @@ type Results = AsyncIterator<ExecutionResult>;
 
 /**
  * Ends a stream's source when its connection is closed, also if that happened before the source existed. If the source
- * fails, or the caller's token ends, the error is sent as the last event, and then the connection is cut. Yoga would
- * leave it open and silent. The stream is not completed, because it is not over: the client resubscribes from its last
- * seq.
+ * fails, or the caller's token ends, the error is sent as the last event, and then the connection is cut. Without this,
+ * Yoga would leave the connection open and silent. The stream is not completed, because it is not over: the client
+ * resubscribes from its last seq.
  */
 function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
   return {
@@ -186,13 +186,12 @@ interface PluginsDeps {
 
 /**
  * Yoga's plugins, in the order in which a request passes them: request, parsing, validation, execution. Operations of a
- * WebSocket skip the request plugins. The error of each limit names the limit and its value. Except for tokens, it also
- * names the actual value. `__schema` does not count towards depth or cost.
+ * WebSocket skip the request plugins. The error of each limit names the limit and its value. Except for
+ * MAX_QUERY_TOKENS, it also names the actual value. `__schema` does not count towards depth or cost.
  */
 export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
   return [
-    // The request. CSRF prevention comes first, so that the request of another site's page, which cannot set these
-    // headers, is not even read.
+    // The request. CSRF prevention comes first, because another site's page cannot set these headers.
     useCSRFPrevention({ requestHeaders: ['x-auth-token', 'authorization'] }),
     useReadBody(),
 

@@ -75,8 +75,8 @@ type InterruptDeps = Pick<ServiceDeps, 'config' | 'database' | 'finishWaiters' |
  * Interrupts a running execution, or cancels a queued one. Resolves with the execution when it has ended. If it has not
  * ended some seconds after the grace time, resolves with its present state. Idempotent.
  * @param signal the signal for a command, instead of SIGINT; after SIGKILL, the command has no grace time
- * @throws NOT_FOUND; BAD_USER_INPUT if a signal is given and the execution is a cell, or its worker cannot send
- * signals; POOL_INITIALIZING if a signal is given and the worker does not answer
+ * @throws NOT_FOUND; with a signal: BAD_USER_INPUT for a cell, or if the worker cannot send signals; POOL_INITIALIZING
+ * if a signal is given and the worker does not answer
  */
 export async function interrupt(
   deps: InterruptDeps,

@@ -1,4 +1,4 @@
-/** Transfers files and folders as streams: contents and archives, in both directions. */
+/** Transfers files and folders as streams: reads contents, reads and writes archives. */
 import type { Readable } from 'node:stream';
 import type {
   ArchiveFormat,

@@ -20,7 +20,7 @@ import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 /**
  * The outputs of an execution after `after` that are stored now, at most a page of them. A caller that reads page by
  * page holds no more than one page in memory, however much the execution has printed.
- * @param execution as an operation gave it
+ * @param execution as another operation returned it
  * @throws NOT_FOUND, BAD_USER_INPUT
  */
 export async function outputPage(
@@ -33,8 +33,8 @@ export async function outputPage(
   if (!sees(principal, execution)) throw notFound('execution', execution.id);
   const read = () => database.queries.outputs({ executionId: execution.id, seq: after }, PAGE);
   const page = await read();
-  // After each commit, memory may answer once that nothing more is there (freshOutputs.ts), although another gateway
-  // has stored the rest and the end. The second call then reads the database.
+  // After each commit of this gateway, memory may say "nothing yet" one time (freshOutputs.ts), although another
+  // gateway has stored the rest. The second call then reads the database.
   const isBehind = page.items.length === 0 && !page.isEnd && execution.finishedAt !== null;
   return isBehind ? await read() : page;
 }
@@ -61,7 +61,7 @@ export async function* outputsUntil(
   }
 }
 
-/** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
+/** The limits of a page. A follower holds one page in memory. Its last item may exceed `maxBytes`. */
 const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
 
 interface FollowDeps {
@@ -184,7 +184,7 @@ export async function followExecution(
 }
 
 /**
- * The outputs of all executions of a user, in this session and later ones. Starts after `executionId:seq`, or with new
+ * The outputs of all executions of a user, in any session. Starts after `executionId:seq`, or with new
  * outputs if `after` is null. Never ends by itself.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */

@@ -59,16 +59,16 @@ function nextMultiple(now: Date, ms: number): Date {
 
 /**
  * A limit of running or queued executions has room again when one of them ends, or a queued one begins. For this long
- * after a refusal, a call asks for room before it commits.
+ * after a refusal, calls of its owner ask the database before they commit.
  */
 const RECENT_MS = 1_000;
-/** How many owners are remembered. A call of any other owner is refused by its commit. */
+/** How many owners are remembered. For any other owner, only the commit itself can refuse. */
 const MAX_KEPT = 10_000;
 
 /**
  * The quotas that recently refused a commit, kept in memory. A client at its limit often tries again at once. Each
- * refused commit writes rows that are rolled back, and its group is sent again in parts. So a refused commit slows down
- * all other commits of this gateway.
+ * refused commit writes rows that are rolled back, and commits sent with it are sent again in parts. So a refused
+ * commit slows down all other commits of this gateway.
  */
 interface RecentRefusals {
   /**
@@ -78,7 +78,7 @@ interface RecentRefusals {
   learn(user: QuotaOwner, exceeded: ExceededQuota, askedAt: number): void;
   /**
    * The quota that refuses any further execution until the minute ends. Null: none is known. Within a minute, the count
-   * only grows, so a refusal holds for each limit that is not higher than the one that was reached.
+   * only grows, so a refusal holds unless the limit was raised since.
    */
   ofMinute(owner: QuotaLimits): ExceededQuota | null;
   /** Whether a limit of running or queued executions of this owner was reached a moment ago. */

@@ -95,7 +95,12 @@ export const readFile: Tool = tool({
   input: z.strictObject({
     session_id: SESSION_ID.optional(),
     path: z.string().min(1).describe('Relative to /home/user, or absolute.'),
-    offset: z.number().int().min(0).optional().describe('The first byte: next_offset of a result.'),
+    offset: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe('Where to begin, in bytes: 0, or next_offset of a result.'),
     as_base64: z
       .boolean()
       .optional()
@@ -104,9 +109,15 @@ export const readFile: Tool = tool({
   output: z.object({
     path: z.string(),
     size: z.number().describe('Of the whole file, in bytes.'),
-    content: z.string().nullable().describe('Null for an image, and for what is no text.'),
+    content: z
+      .string()
+      .nullable()
+      .describe('Null for an image, for what is no text, and with as_base64.'),
     content_base64: z.string().nullable(),
-    next_offset: z.number().nullable().describe('Where the rest begins. Null: there is none.'),
+    next_offset: z
+      .number()
+      .nullable()
+      .describe('Where the rest begins. Null: no rest, or no text.'),
   }),
   annotations: READ_ONLY,
   run: async (call, { session_id, path, offset = 0, as_base64 = false }) => {
