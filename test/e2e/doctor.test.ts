@@ -74,7 +74,7 @@ it('finds several faults at once, and says what to do about each', async () => {
     expect(output).toMatch(
       /^FAILURE +image +The worker image cellhouse-no-such-image:1 does not exist/m,
     );
-    expect(output).toMatch(/^ +do: +run `node scripts\/setup\.mjs`/m);
+    expect(output).toMatch(/^ +do: +bring it back .*upgrade\.md/m);
     expect(output).toContain('3 failed, ');
     expect(output).not.toContain('hush');
   } finally {
