@@ -7,6 +7,6 @@ await runScript(async () => {
   await ensureEngine();
   await ensureRunsc();
   console.log(
-    'Ready. Start the server with DOCKER_RUNTIME=runsc. Of the service: write this line into /etc/cellhouse/cellhouse.env, then run systemctl restart cellhouse.',
+    'Ready. Start the server with DOCKER_RUNTIME=runsc. If it runs as a service, write that setting into /etc/cellhouse/cellhouse.env, then run: systemctl restart cellhouse',
   );
 });

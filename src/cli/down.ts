@@ -47,9 +47,8 @@ async function stopPostgresOnly(): Promise<void> {
     throw new Error(
       `A gateway, a backup or a restore (process ${live.pid}) uses ${dataDir}, so PostgreSQL goes on.`,
     );
-  const hasEmbedded = existsSync(join(dataDir, 'postgres'));
-  await stopEmbeddedPostgres({ dataDir, logger: pino({ level: logLevel }) });
-  const ended = hasEmbedded ? 'The embedded PostgreSQL has ended. ' : '';
+  const wasRunning = await stopEmbeddedPostgres({ dataDir, logger: pino({ level: logLevel }) });
+  const ended = wasRunning ? 'The embedded PostgreSQL has ended. ' : '';
   console.log(`${ended}Sessions go on in their containers.`);
 }
 

@@ -40,6 +40,9 @@ interface PoolUse {
   readonly waitingCalls: number;
 }
 
+/** The rest of a report if the tables were not read. */
+export const UNREAD = { pool: null, use: null } as const;
+
 /** @param isServing whether a gateway runs on this DATA_DIR */
 export async function checkDatabase(config: Config, isServing: boolean): Promise<DatabaseReport> {
   const { databaseUrl, dataDir } = config;
@@ -66,7 +69,7 @@ const AFTER_DATABASE = 'Not checked, because the database does not answer.';
 /** The report if there is nothing to ask. */
 function none(checks: readonly ('database' | 'schema')[], found: string): DatabaseReport {
   const findings = [...checks.map((check) => unknown(check, found)), unknown('tokens', found)];
-  return { findings, pool: null, clock: null, use: null };
+  return { ...UNREAD, findings, clock: null };
 }
 
 const GROUP_AND_OTHERS = 0o077;
@@ -127,7 +130,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   const release = readRelease();
   const schema = await answered(readSchemaVersion(sql));
   const server = judgeServer(facts, name);
-  // What is asked from here on reads; a server that cannot be written to answers it as well.
+  // A server that takes no writes still answers the queries that follow.
   const servers =
     server.state === 'failure'
       ? [server]
@@ -135,24 +138,19 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   if (schema === null) {
     const found = 'There are no tables yet: the first start of a gateway makes them.';
     const findings = [...servers, unknown('schema', found), unknown('tokens', found)];
-    return { findings, pool: null, clock, use: null };
+    return { ...UNREAD, findings, clock };
   }
   const objection = tooOld(release, schema);
   if (objection !== null) {
     const tokens = unknown('tokens', 'Not checked, because this release is too old.');
-    return {
-      findings: [...servers, failureSaying('tooOld', objection), tokens],
-      pool: null,
-      clock,
-      use: null,
-    };
+    return { ...UNREAD, findings: [...servers, failureSaying('tooOld', objection), tokens], clock };
   }
   const at = `The schema version is ${schema.version}`;
   if (schema.version < release.version) {
     // Its tables may lack columns that this release reads.
     const next = ok('schema', `${at}: the next start brings it to ${release.version}.`);
     const tokens = unknown('tokens', 'Not checked, because the tables are of an older release.');
-    return { findings: [...servers, next, tokens], pool: null, clock, use: null };
+    return { ...UNREAD, findings: [...servers, next, tokens], clock };
   }
   const how =
     schema.version > release.version

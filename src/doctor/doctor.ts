@@ -16,7 +16,7 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type LiveGateway, liveGateway } from '../process/gatewayLock.ts';
 import { listen, listeningProcess } from '../server/http/listen.ts';
-import { checkDatabase, type DatabaseReport, judgePool } from './database.ts';
+import { checkDatabase, type DatabaseReport, judgePool, UNREAD } from './database.ts';
 import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
 import {
@@ -147,7 +147,7 @@ async function databaseReport(config: Config, isServing: boolean): Promise<Datab
     report = await checkDatabase(config, isServing);
     return report.findings;
   });
-  return report ?? { findings, pool: null, clock: null, use: null };
+  return report ?? { ...UNREAD, findings, clock: null };
 }
 
 async function workerFindings(

@@ -30,7 +30,7 @@ import { newId } from '../../src/process/newId.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
-import { useDatabase } from '../support/database.ts';
+import { type TestDatabase, useDatabase } from '../support/database.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const { db, start } = await useServiceGateways({ TRUSTED_PROXIES: '127.0.0.1' });
@@ -60,6 +60,13 @@ async function listening(server: net.Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** Runs `ALTER DATABASE` on the database, for connections made from now on. @param change such as `SET name = value` */
+async function alterDatabase({ sql }: Pick<TestDatabase, 'sql'>, change: string): Promise<void> {
+  await sql.unsafe(
+    `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${change}', current_database()); END $$`,
+  );
+}
+
 describe('of the database, doctor finds', () => {
   it('nothing wrong, and that the clocks agree', async () => {
     const { findings, clock } = await askServer(db.address, 'PostgreSQL');
@@ -81,12 +88,11 @@ describe('of the database, doctor finds', () => {
     await db.sql.unsafe(`
       CREATE SCHEMA slow;
       CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql
-        AS $$ SELECT pg_catalog.clock_timestamp() - interval '1 hour' $$;
-      DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = slow, pg_catalog, public', current_database()); END $$`);
+        AS $$ SELECT pg_catalog.clock_timestamp() - interval '1 hour' $$`);
+    await alterDatabase(db, 'SET search_path = slow, pg_catalog, public');
     onTestFinished(async () => {
-      await db.sql.unsafe(`
-        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET search_path', current_database()); END $$;
-        DROP SCHEMA slow CASCADE`);
+      await alterDatabase(db, 'RESET search_path');
+      await db.sql.unsafe('DROP SCHEMA slow CASCADE');
     });
     const { clock } = await askServer(db.address, 'PostgreSQL');
     const [found] = await checkClock(clock);
@@ -108,14 +114,10 @@ describe('of the database, doctor finds', () => {
   });
 
   it('that it only allows reading', async () => {
-    const set = (what: string) =>
-      db.sql.unsafe(
-        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${what}', current_database()); END $$`,
-      );
-    await set('SET default_transaction_read_only = on');
+    await alterDatabase(db, 'SET default_transaction_read_only = on');
     const { findings } = await askServer(db.address, 'PostgreSQL');
     await db.sql.unsafe('SET default_transaction_read_only = off');
-    await set('RESET default_transaction_read_only');
+    await alterDatabase(db, 'RESET default_transaction_read_only');
     expect(troubles(findings)).toEqual([['database', 'failure', 'databaseUnready']]);
   });
 
@@ -132,9 +134,7 @@ describe('of the database, doctor finds', () => {
     await asSuperuser(`CREATE TABLESPACE full_disk LOCATION '${disk}'`);
     onTestFinished(async () => void (await asSuperuser('DROP TABLESPACE full_disk')));
     await asSuperuser('GRANT CREATE ON TABLESPACE full_disk TO PUBLIC');
-    await own.sql.unsafe(
-      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET temp_tablespaces = full_disk', current_database()); END $$`,
-    );
+    await alterDatabase(own, 'SET temp_tablespaces = full_disk');
     const { findings } = await askServer(own.address, 'PostgreSQL');
     expect(troubles(findings)).toEqual([['database', 'failure', 'databaseTakesNoWrites']]);
     expect(findings[0]?.found).toContain('No space left on device');

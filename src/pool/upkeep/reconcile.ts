@@ -122,8 +122,8 @@ async function reconcileLive(
   const held = await deps.heldWorkers.adopt(worker);
   // The agent was found unreachable before, but the loss could not be recorded then.
   if (held?.isSuspect)
-    return void (await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.')));
-  if (held && isOutdated(deps, worker)) await endWorker(deps, worker, RECYCLED);
+    await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.'));
+  else if (held && isOutdated(deps, worker)) await endWorker(deps, worker, RECYCLED);
 }
 
 /**
