@@ -5,12 +5,13 @@ import { NOTICES_FILE } from '../setup/notices.mjs';
 import { projectRoot } from '../setup/projectRoot.mjs';
 import { runCommand } from '../setup/runCommand.mjs';
 
-/** What the built program reads at run time, and what sets up an engine and the worker image. */
+/** What the built program reads at run time, what sets up an engine and the worker image, and the docs. */
 const COMMITTED = [
   'CHANGELOG.md',
   'LICENSE',
   'README.md',
   'SECURITY.md',
+  'docs',
   'migrations',
   'monitoring',
   'public',

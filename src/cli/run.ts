@@ -10,7 +10,7 @@ export const USAGE = `Usage: cellhouse <command>
   serve          only start the gateway; WORKER_IMAGE must be set
   down           the same as stop
                  --keep-sessions       only the embedded PostgreSQL, once the gateway has ended; sessions go on
-  service install, service upgrade [FOLDER|PACKAGE]
+  service install [FOLDER|PACKAGE], service upgrade FOLDER|PACKAGE
                  run the gateway as a service of systemd, as a user of its own, from a copy of this program or of the
                  named release; upgrade goes back to the former release if the new one is not ready in time
                  [--ready-within SECONDS] [--no-backup]

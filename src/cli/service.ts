@@ -71,8 +71,8 @@ export async function service(words: readonly string[]): Promise<void> {
 }
 
 export interface ServiceArguments {
-  /** The folder or npm package with the release. Absolute. */
-  readonly release: string;
+  /** The folder or npm package with the release. Absolute. Null if none was named. */
+  readonly release: string | null;
   /** How long a server may take until /readyz answers 200. */
   readonly readyWithinMs: number;
   readonly isBackedUp: boolean;
@@ -88,7 +88,7 @@ export function serviceArguments(words: readonly string[]): ServiceArguments {
     'no-backup': { type: 'boolean', default: false },
   } as const;
   const { values, positionals } = parseOptions(words, { options, allowPositionals: true });
-  const [release = OWN_FOLDER, ...others] = positionals;
+  const [release, ...others] = positionals;
   if (others.length > 0)
     throw new Error('Name one release: a folder, or the npm package of a release.');
   const seconds = values['ready-within'];
@@ -97,7 +97,7 @@ export function serviceArguments(words: readonly string[]): ServiceArguments {
       `--ready-within must be a whole number of seconds from 1 to 99999, not ${quoted(seconds)}.`,
     );
   return {
-    release: resolve(release),
+    release: release === undefined ? null : resolve(release),
     readyWithinMs: Number(seconds) * 1_000,
     isBackedUp: !values['no-backup'],
   };
@@ -108,12 +108,12 @@ async function install(words: readonly string[]): Promise<void> {
   requireMachine();
   if (currentRelease() !== null)
     throw new Error(
-      'The service is installed already. To replace its release: cellhouse service upgrade.',
+      'The service is installed already. To replace its release: cellhouse service upgrade FOLDER|PACKAGE.',
     );
   const config = loadConfig(settings());
   await refuseBesideServer(config.dataDir);
   makeUserAndFolders();
-  const name = await putRelease(release, setUpEnv(), new Date());
+  const name = await putRelease(release ?? OWN_FOLDER, setUpEnv(), new Date());
   // The set-up may have installed the engine, and with it the group.
   await runProgram(['usermod', '--append', '--groups', 'docker', PLACES.user]);
   await switchTo(name);
@@ -251,8 +251,11 @@ async function upgrade(words: readonly string[]): Promise<void> {
   requireMachine();
   const former = currentRelease();
   if (former === null) throw new Error('There is no service yet: cellhouse service install.');
-  if (existsSync(release) && realpathSync(release) === realpathSync(PLACES.current))
+  // This program may be older than the release that serves, so it is no default.
+  if (release === null)
     throw new Error('Name the new release. Example: cellhouse service upgrade cellhouse-0.2.0.tgz');
+  if (existsSync(release) && realpathSync(release) === realpathSync(PLACES.current))
+    throw new Error(`${release} is the release that serves already. Name the new one.`);
   const config = loadConfig(settings());
   const serves = async (which: string) =>
     await servesFrom(which, listeningUrl(config), readyWithinMs);

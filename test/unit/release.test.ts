@@ -41,11 +41,28 @@ describe('the npm package of a release', () => {
         .filter((top) => !top?.includes('.'))
         .sort(),
     ).toEqual(
-      ['LICENSE', 'dist', 'migrations', 'monitoring', 'public', 'scripts', 'worker-image'].sort(),
+      [
+        'LICENSE',
+        'dist',
+        'docs',
+        'migrations',
+        'monitoring',
+        'public',
+        'scripts',
+        'worker-image',
+      ].sort(),
     );
     expect(
       files.filter((path) => /(^|\/)tests?\/|\.map$|\.ts$|__pycache__|\.pyc$/.test(path)),
     ).toEqual([]);
+  });
+
+  it('has the pages that the README and messages name', () => {
+    const pages = [...contentOf('README.md').matchAll(/\]\((docs\/[^)#]+)/g)].map(
+      ([, page]) => page,
+    );
+    expect(pages.length).toBeGreaterThan(5);
+    expect(pages.filter((page) => !files.includes(page ?? ''))).toEqual([]);
   });
 
   it('has every file from which the worker image is built, so that the image has the same name', () => {
