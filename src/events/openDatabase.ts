@@ -52,7 +52,8 @@ export async function openDatabase(
     logger: deps.logger,
     readAfter: (mark, limit) => readKnownAfter(clients.reads, mark, limit),
     lastMark: () => readLastMark(clients.reads),
-    hasHistoryUpTo: (mark) => hasHistoryUpTo(clients.reads, mark),
+    reads: clients.reads,
+    hasHistoryUpTo,
   });
   const database = assemble(clients, wakeUps, release, { ...deps, address });
   try {
@@ -101,7 +102,7 @@ function assemble(
 ): Database {
   const { address, gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
-  const { onCommitted } = wakeUps;
+  const { onCommitted, requireHistory } = wakeUps;
   const freshOutputs = createFreshOutputs();
   const faults: DatabaseFaults = { commitRetries: 0, leaseRenewalFailures: 0 };
   const store = createEventStore({
@@ -111,6 +112,7 @@ function assemble(
     newId,
     logger,
     onCommitted,
+    requireHistory,
     freshOutputs,
     faults,
   });

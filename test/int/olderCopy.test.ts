@@ -4,7 +4,7 @@ import { within } from '../../src/async/within.ts';
 import type { GatewayId, WorkerId } from '../../src/domain/ids.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
-import { FencedError } from '../../src/events/store/eventStore.ts';
+import { DatabaseAwayError, FencedError } from '../../src/events/store/eventStore.ts';
 import { hasHistoryUpTo, readLastMark } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
 import { workerRequested } from '../../testkit/events.ts';
@@ -12,15 +12,23 @@ import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 
 const db = await useDatabase();
-const writer = await db.open();
 
 /** Longer than a gateway takes to connect again, to check the history, and to poll. */
 const CALM_MS = 1_500;
 
-const append = (count: number) =>
-  Promise.all(
-    Array.from({ length: count }, () => writer.store.commit({ streams: [workerRequested()] })),
+/** Another gateway commits this many events. It closes at once, so it does not notice what the test does afterwards. */
+async function append(count: number): Promise<void> {
+  const other = await db.open();
+  await Promise.all(
+    Array.from({ length: count }, () => other.store.commit({ streams: [workerRequested()] })),
   );
+  await other.close();
+}
+
+async function lastPosition(): Promise<number> {
+  const [row] = await db.sql<{ last: number }[]>`SELECT max(position) AS last FROM events`;
+  return row?.last ?? 0;
+}
 
 /** Makes the database what it was `count` events ago. */
 async function goBack(count: number): Promise<void> {
@@ -42,7 +50,7 @@ async function reader(): Promise<{ database: Database; reconnect(): Promise<void
     last = position;
   });
   await append(5);
-  await until('the events have come', async () => last === (await writer.store.lastPosition()));
+  await until('the events have come', async () => last === (await lastPosition()));
   return {
     database,
     reconnect: async () => {
@@ -57,7 +65,7 @@ const saidBy = ({ unusable }: Database) => within(CALM_MS, unusable, () => null)
 describe('a database that was replaced by an older copy of itself', () => {
   it('is reported, because its next events get positions that the gateway has passed', async () => {
     const { database, reconnect } = await reader();
-    const last = await writer.store.lastPosition();
+    const last = await lastPosition();
     await goBack(3);
     await reconnect();
     expect(await saidBy(database)).toContain(`no longer has event ${last}`);
@@ -89,6 +97,31 @@ describe('a database that was replaced by an older copy of itself', () => {
       WHERE position = (SELECT max(position) FROM events)`;
     await commit();
     expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('is not written to on a new connection', async () => {
+    const gatewayId = newId<GatewayId>();
+    const database = await opened(gatewayId);
+    const commit = () => database.store.commit({ streams: [workerRequested()] });
+    await Promise.all(Array.from({ length: 5 }, commit));
+    await goBack(3);
+    const last = await lastPosition();
+    await db.sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE ${`%commits ${gatewayId}`}`;
+    await expect(commit()).rejects.toThrow(DatabaseAwayError);
+    expect(await lastPosition()).toBe(last);
+    expect(await saidBy(database)).toContain('Start the gateway again');
+  });
+
+  it('is not written to once it was found', async () => {
+    const { database, reconnect } = await reader();
+    await goBack(3);
+    await reconnect();
+    await database.unusable;
+    const last = await lastPosition();
+    const commit = database.store.commit({ streams: [workerRequested()] });
+    await expect(commit).rejects.toThrow(DatabaseAwayError);
+    expect(await lastPosition()).toBe(last);
   });
 
   it('takes no more output of a worker whose stored output it lacks', async () => {

@@ -138,6 +138,11 @@ export interface Client {
    * destroys every connection of this client: a half-open connection gives no other sign.
    */
   answered<T>(query: PromiseLike<T>): Promise<T>;
+  /**
+   * The connection that the next query goes to, if `maxConnections` is 1. Null: the next query opens a new one, which may
+   * lead to another server.
+   */
+  connection(): object | null;
   /** Destroys all connections, as if they had been lost: their pending queries fail, and new connections are made. */
   reset(): void;
   /** Ends all connections, at the latest after `timeoutMs`. Idempotent. */
@@ -182,6 +187,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     sql,
     answered: async (query) =>
       await (answerTimeoutMs === 0 ? query : withDeadline(query, answerTimeoutMs, reset)),
+    connection: () => [...sockets].find(({ destroyed }) => !destroyed) ?? null,
     reset,
     close: async (timeoutMs) => {
       await sql.end({ timeout: timeoutMs / MS_PER_S });

@@ -31,6 +31,8 @@ interface EventStoreDeps {
   readonly newId: NewId;
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
+  /** Rejects if the database behind the client's connection lacks events that this gateway has seen. */
+  readonly requireHistory: (client: Client) => Promise<void>;
   readonly freshOutputs: FreshOutputs;
   readonly faults: Pick<DatabaseFaults, 'commitRetries'>;
 }
@@ -49,8 +51,9 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
 
   /** The result is null for a commit that was not sent, because its asker's token has ended or could not be checked. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
-    const { commits: client, logger, freshOutputs, faults } = deps;
-    const sending = { client, gatewayId, quotaCounts, logger, faults, closing: closing.signal };
+    const { commits: client, requireHistory, logger, freshOutputs, faults } = deps;
+    const how = { client, requireHistory, gatewayId, quotaCounts, logger, faults };
+    const sending = { ...how, closing: closing.signal };
     const { result, committed } = await sendGroup(group, sending);
     if (result === null) return group.map(() => null);
     const outcomes = toCommitted(committed, result, gatewayId);
@@ -346,6 +349,7 @@ const CLOSING_RETRY_LIMIT_MS = 2_000;
 
 interface SendGroupDeps {
   readonly client: Client;
+  readonly requireHistory: EventStoreDeps['requireHistory'];
   readonly gatewayId: string;
   readonly quotaCounts: QuotaCounts;
   readonly logger: Logger;
@@ -371,7 +375,7 @@ interface SentGroup {
  */
 async function sendGroup(
   group: readonly PreparedCommit[],
-  { client, gatewayId, quotaCounts, logger, faults, closing }: SendGroupDeps,
+  { client, requireHistory, gatewayId, quotaCounts, logger, faults, closing }: SendGroupDeps,
 ): Promise<SentGroup> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
@@ -383,6 +387,7 @@ async function sendGroup(
     if (sendable.length === 0) return { result: null, committed: [] };
     wasWhole &&= sendable.length === group.length;
     try {
+      await requireHistory(client);
       const parameters = commitParameters(sendable, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
       // A result without the field `quotas` is that of an earlier attempt, which may have sent other commits of the

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { OnCommitted, OutputsAdded } from '../store/eventStore.ts';
+import { DatabaseAwayError, type OnCommitted, type OutputsAdded } from '../store/eventStore.ts';
 import type { HistoryMark, KnownEvents } from '../store/readEvents.ts';
 
 export interface WakeUps {
@@ -225,8 +225,9 @@ interface WakeUpsDeps {
   readonly logger: Logger;
   readonly readAfter: EventFeedDeps['readAfter'];
   readonly lastMark: () => Promise<HistoryMark>;
+  readonly reads: Client;
   /** Whether the database still has what the feed has passed on. */
-  readonly hasHistoryUpTo: (mark: HistoryMark) => Promise<boolean>;
+  readonly hasHistoryUpTo: (client: Client, mark: HistoryMark) => Promise<boolean>;
 }
 
 export interface FedWakeUps extends WakeUps {
@@ -236,6 +237,12 @@ export interface FedWakeUps extends WakeUps {
   start(): Promise<void>;
   /** Resolves with a message for the operator if the database has lost events that listeners have got. */
   readonly historyLost: Promise<string>;
+  /**
+   * Called before each commit. Nothing may be written to a database that has lost events: sessions of this gateway seem
+   * idle there, or absent. A new connection of `client` is asked before it is used. For clients with one connection.
+   * @throws DatabaseAwayError if events are lost, or the error of the query
+   */
+  requireHistory(client: Client): Promise<void>;
 }
 
 /**
@@ -249,7 +256,8 @@ export interface FedWakeUps extends WakeUps {
  *
  * Positions are only unique as long as the database keeps its history. If it is replaced by an older copy of itself,
  * the next events get positions that listeners have passed. So each step that moves `position`, and each poll, first
- * compares the id of the event at `position`. If the database has another event there, `historyLost` resolves.
+ * compares the id of the event at `position`. If the database has another event there, `historyLost` resolves, and the
+ * store commits no more.
  */
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
@@ -260,7 +268,13 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const historyLost = new Promise<string>((resolve) => {
     reportLoss = resolve;
   });
-  const onHistoryLost = (mark: HistoryMark) => reportLoss(lossUpTo(mark));
+  let isHistoryLost = false;
+  const onHistoryLost = (mark: HistoryMark) => {
+    isHistoryLost = true;
+    reportLoss(lossUpTo(mark));
+  };
+  /** The connection for commits that led to the whole history. */
+  let askedConnection: object | null = null;
   const feed = createEventFeed({ ...deps, onHistoryLost, heard: () => hearing.position });
   let timer: NodeJS.Timeout | null = null;
 
@@ -285,7 +299,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   /** Called when LISTEN has begun. No notification of an earlier commit arrives, so this reads all missing events. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
-    await requireHistory();
+    await checkHistory();
     await feed.catchUp();
     hearing.heard(feed.mark.position);
     outputs.wakeAll();
@@ -296,10 +310,9 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
    * Any connection may have been made anew, and lead to an older copy of the database. There, commits of this process
    * get positions that the feed has passed, so the feed alone would not notice them.
    */
-  async function requireHistory(): Promise<void> {
-    const { mark } = feed;
+  async function checkHistory(): Promise<void> {
     try {
-      if (!(await deps.hasHistoryUpTo(mark))) onHistoryLost(mark);
+      await askFor(deps.reads);
     } catch (error: unknown) {
       // The next poll starts another attempt.
       logger.warn(
@@ -309,9 +322,23 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     }
   }
 
+  async function askFor(onClient: Client): Promise<void> {
+    const { mark } = feed;
+    if (!(await deps.hasHistoryUpTo(onClient, mark))) onHistoryLost(mark);
+  }
+
+  async function requireHistory(commits: Client): Promise<void> {
+    const connection = commits.connection();
+    if (!isHistoryLost && (connection === null || connection !== askedConnection)) {
+      await askFor(commits);
+      askedConnection = commits.connection();
+    }
+    if (isHistoryLost) throw new DatabaseAwayError(0);
+  }
+
   function poll(): void {
     const { position } = feed.mark;
-    void requireHistory();
+    void checkHistory();
     if (hearing.isDeaf(position)) {
       const details = { position, heard: hearing.position };
       logger.warn(
@@ -328,6 +355,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
 
   return {
     historyLost,
+    requireHistory,
     onEvent: feed.onEvent,
     onOutput: outputs.onExecution,
     onSessionOutput: outputs.onSession,
