@@ -1,11 +1,12 @@
 /**
- * What doctor asks through the proxy in front of a gateway, as a client does: whether it passes on the name of the host,
- * WebSockets, streams as they come, the address of the client, and uploads of the size that the gateway takes.
+ * What doctor asks through the proxy in front of a gateway, as a client does: whether it has TLS, and passes on the name
+ * of the host, WebSockets, streams as they come, the address of the client, and uploads of the size that the gateway takes.
  */
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { TLSSocket } from 'node:tls';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Finding, failure, ok, unknown, warning } from './finding.ts';
@@ -23,6 +24,7 @@ const OWN_LOOPBACK = '127.97.53.1';
 /** The checks of this file. */
 export const PROXY_CHECKS = [
   'proxy',
+  'proxy-tls',
   'proxy-host',
   'proxy-websocket',
   'proxy-stream',
@@ -57,6 +59,10 @@ export async function checkProxy({ url, token, config }: ProxyDeps): Promise<Fin
   ]);
   return [
     ok('proxy', `A gateway of version ${said.version} answers at ${url}.`),
+    judgeTls(
+      { url, isLoopback: localAddress !== null, endsAt: live.certificateEndsAt },
+      new Date(),
+    ),
     ...socket,
     stream,
     judgeAddress({ seen: said.address, own: live.ownAddress, isSure: localAddress !== null }),
@@ -77,6 +83,28 @@ async function ownAddressFor(url: string): Promise<string | null> {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
   const { address } = await lookup(host, { verbatim: false });
   return address.startsWith('127.') ? OWN_LOOPBACK : null;
+}
+
+/** Enough time to find out why a certificate is not renewed. Let's Encrypt's are renewed 30 days before their end. */
+const CERTIFICATE_SOON_MS = 14 * 86_400_000;
+
+/** Pure. @param endsAt null: the connection has no TLS */
+export function judgeTls(
+  {
+    url,
+    isLoopback,
+    endsAt,
+  }: { readonly url: string; readonly isLoopback: boolean; readonly endsAt: Date | null },
+  now: Date,
+): Finding {
+  if (endsAt === null)
+    return isLoopback
+      ? ok('proxy-tls', `${url} has no TLS, and is on this machine only.`)
+      : warning('proxyPlain', url);
+  const day = endsAt.toISOString().slice(0, 10);
+  if (endsAt.getTime() - now.getTime() < CERTIFICATE_SOON_MS)
+    return warning('proxyCertificate', url, day);
+  return ok('proxy-tls', `The connection has TLS, and the certificate ends at ${day}.`);
 }
 
 /**
@@ -194,6 +222,8 @@ interface Answer {
   readonly body: string;
   /** The address that the request came from. */
   readonly ownAddress: string;
+  /** Null: the connection has no TLS. */
+  readonly certificateEndsAt: Date | null;
 }
 
 interface Question {
@@ -219,9 +249,10 @@ function ask(url: string, question: Question): Promise<Answer> {
     });
     let text = '';
     let ownAddress = '';
+    let certificateEndsAt: Date | null = null;
     const end = (status: number | string) => {
       clearTimeout(timer);
-      resolve({ status, body: text, ownAddress });
+      resolve({ status, body: text, ownAddress, certificateEndsAt });
       sent.destroy();
     };
     const timer = setTimeout(() => end(LATE), ANSWER_LIMIT_MS);
@@ -232,6 +263,8 @@ function ask(url: string, question: Question): Promise<Answer> {
     );
     sent.on('upgrade', (response: IncomingMessage) => end(response.statusCode ?? 0));
     sent.on('response', (response) => {
+      if (response.socket instanceof TLSSocket)
+        certificateEndsAt = new Date(response.socket.getPeerCertificate().valid_to);
       const status = response.statusCode ?? 0;
       response.setEncoding('utf8').on('data', (part: string) => {
         text = (text + part).slice(0, MAX_ANSWER_BYTES);
@@ -250,7 +283,7 @@ function ask(url: string, question: Question): Promise<Answer> {
 }
 
 function brokenAnswer(error: unknown): Answer {
-  return { status: messageOf(error), body: '', ownAddress: '' };
+  return { status: messageOf(error), body: '', ownAddress: '', certificateEndsAt: null };
 }
 
 function jsonIn({ body }: Answer): Readonly<Record<string, unknown>> | null {

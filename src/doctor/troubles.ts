@@ -27,6 +27,7 @@ export const CHECKS = [
   'limits',
   'permissions',
   'proxy',
+  'proxy-tls',
   'proxy-host',
   'proxy-websocket',
   'proxy-stream',
@@ -515,6 +516,18 @@ const PROXY = {
       'the name, the certificate or the address behind the proxy is wrong, or the gateway is away',
     cure: 'run `doctor` without `--url` first; then see the log of the proxy',
     check: 'proxy',
+  },
+  proxyPlain: {
+    messages: ['Tokens and data reach … without TLS'],
+    cause: 'whoever sees the network on the way can read and use them',
+    cure: 'give the proxy a certificate ([recipes](proxy.md)), and clients its `https` address',
+    check: 'proxy-tls',
+  },
+  proxyCertificate: {
+    messages: ['The certificate of … ends at …'],
+    cause: 'it was not renewed. From then on, clients refuse to connect',
+    cure: 'renew it, and reload the proxy. Caddy and certbot do so by themselves: see their logs',
+    check: 'proxy-tls',
   },
   proxyHost: {
     messages: ['The proxy does not pass on Host: …'],

@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
+import type { Finding } from '../../src/doctor/finding.ts';
+import { PROXY_CHECKS } from '../../src/doctor/proxy.ts';
 import { SERVED_DOORS } from '../../src/domain/token.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
@@ -219,6 +221,26 @@ describe.concurrent.each(PROXIES)('%s', (name) => {
       expect(delaysMs).toHaveLength(LINES);
       expect(median(delaysMs)).toBeLessThan(MAX_DELAY_MS);
     }
+  });
+
+  it('has no fault that doctor finds, but a certificate for two days', async () => {
+    const { proxy } = route(name);
+    const deps = {
+      url: proxy.url,
+      token: gateway.token,
+      config: { maxFileBytes: MAX_FILE_MIB * MIB },
+    };
+    const program = new URL('../../dist/doctor/proxy.js', import.meta.url).href;
+    const code = `const { checkProxy } = await import(${JSON.stringify(program)});
+      console.log(JSON.stringify(await checkProxy(${JSON.stringify(deps)})));`;
+    const env = { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: proxy.certificateFile };
+    const words = ['--input-type=module', '--eval', code];
+    const { stdout } = await promisify(execFile)(process.execPath, words, { env });
+    const findings: readonly Finding[] = JSON.parse(stdout);
+    expect(findings.map(({ check }) => check).sort()).toEqual([...PROXY_CHECKS].sort());
+    expect(findings.filter(({ state }) => state !== 'ok')).toMatchObject([
+      { trouble: 'proxyCertificate' },
+    ]);
   });
 
   it('has time limits that fit those of the gateway', async () => {

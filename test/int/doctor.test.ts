@@ -472,6 +472,7 @@ describe('of a proxy, doctor finds', () => {
       const findings = await check(url);
       expect(findings.map(({ check: id, state, found }) => [id, state, found])).toEqual([
         ['proxy', 'ok', expect.any(String)],
+        ['proxy-tls', 'ok', expect.any(String)],
         ['proxy-websocket', 'ok', expect.any(String)],
         ['proxy-host', 'ok', expect.any(String)],
         ['proxy-stream', 'ok', expect.any(String)],
@@ -513,7 +514,9 @@ describe('of a proxy, doctor finds', () => {
 
   it('nothing of streams without a token', async () => {
     const stream = async (token: string | Error) =>
-      (await check(`http://127.0.0.1:${gatewayPort}`, token))[3];
+      (await check(`http://127.0.0.1:${gatewayPort}`, token)).find(
+        ({ check: id }) => id === 'proxy-stream',
+      );
     const expected = { check: 'proxy-stream', state: 'unknown' };
     expect(await stream('wrong')).toMatchObject(expected);
     const without = await stream(new Error('AUTH_TOKEN is wrong.'));

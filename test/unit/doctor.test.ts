@@ -6,7 +6,7 @@ import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
 import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
 import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
 import { IDLE_WORKER_MB, judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
-import { judgeAddress, judgeStream, LATE } from '../../src/doctor/proxy.ts';
+import { judgeAddress, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
 import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
 import type { PoolId, TokenId } from '../../src/domain/ids.ts';
@@ -191,6 +191,20 @@ describe('the walls of a worker', () => {
     const inside = { seccomp: '0', memory: null, pids: null };
     expect(judge(inside, 'runsc')).toEqual({ missing: [], isHostsLinux: true });
     expect(judge({ ...inside, kernel: 'gVisor' }, 'runsc').isHostsLinux).toBe(false);
+  });
+});
+
+describe('TLS of a proxy', () => {
+  const now = new Date('2026-01-01T00:00:00Z');
+  it.each([
+    [null, true, 'ok', null],
+    [null, false, 'warning', 'proxyPlain'],
+    ['2026-01-14T00:00:00Z', false, 'warning', 'proxyCertificate'],
+    ['2026-01-16T00:00:00Z', false, 'ok', null],
+  ])('is judged by a certificate until %s (loopback: %j)', (ends, isLoopback, ...result) => {
+    const endsAt = ends === null ? null : new Date(ends);
+    const facts = { url: 'http://code.example', isLoopback, endsAt };
+    expect(seen([judgeTls(facts, now)])).toEqual([result]);
   });
 });
 
