@@ -25,6 +25,7 @@ import {
   lastBackup,
   makeDataDir,
   newSecret,
+  recordLostHistory,
   tokenOf,
   tokenPath,
 } from './process/dataDir.ts';
@@ -91,6 +92,9 @@ export async function startGateway(
     const { database, pool, environments, engine } = installation;
     const auditKeeper = composeAudit(config, database, logger);
     closers.push(() => auditKeeper.close());
+    void database.historyLost.then((message) =>
+      recordLostHistory(config.dataDir, { message, foundAt: new Date() }),
+    );
     if (engine !== null) requireRuntime(engine, config);
     const serviceParts = composeService(config, { ...installation, logger });
     closers.push(() => serviceParts.close());

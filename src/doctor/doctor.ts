@@ -23,6 +23,7 @@ import {
   checkBackup,
   checkClock,
   checkDisks,
+  checkHistory,
   checkLimits,
   checkMemory,
   checkPermissions,
@@ -62,6 +63,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
       : limited(PROXY_CHECKS, PROXY_LIMIT_MS, () => checkProxy({ ...proxy, config }));
   const machine = Promise.all([
     limited(['backup'], MACHINE_LIMIT_MS, async () => [checkBackup(config, new Date())]),
+    limited(['history'], MACHINE_LIMIT_MS, async () => [checkHistory(config.dataDir)]),
     limited(['memory'], MACHINE_LIMIT_MS, () => checkMemory(config)),
     limited(['limits'], MACHINE_LIMIT_MS, () => checkLimits(config, ownPid(gateway))),
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),

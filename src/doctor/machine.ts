@@ -1,4 +1,4 @@
-/** What doctor asks of the machine: disks, backups, memory, clock, limits, permissions. Nothing is changed. */
+/** What doctor asks of the machine: disks, backups, lost history, memory, clock, limits, permissions. Nothing is changed. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readFile, stat, statfs } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { lastBackup, tokenPath } from '../process/dataDir.ts';
+import { lastBackup, lostHistory, tokenPath } from '../process/dataDir.ts';
 import { isGvisor, workerMemoryMb } from '../runtime/docker/containerSpec.ts';
 import { workerLimits } from '../runtime/runtime.ts';
 import { type Finding, failure, ok, sizeOf, unknown, warning } from './finding.ts';
@@ -94,6 +94,16 @@ export function checkBackup(
   const hours = Math.round(ageMs / MS_PER_H);
   if (ageMs > OLD_BACKUP_MS) return warning('backupOld', hours, last.path);
   return ok('backup', `The last backup is ${hours} h old: ${last.path}`);
+}
+
+// History.
+
+/** Whether a gateway on this DATA_DIR has seen events that the database no longer has. */
+export function checkHistory(dataDir: string): Finding {
+  const lost = lostHistory(dataDir);
+  return lost === null
+    ? ok('history', 'No gateway on this DATA_DIR has found that the database lost events.')
+    : warning('lostHistory', lost.foundAt.toISOString(), lost.file, lost.message);
 }
 
 // Memory.

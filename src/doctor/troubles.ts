@@ -21,6 +21,7 @@ export const CHECKS = [
   'pool',
   'tokens',
   'backup',
+  'history',
   'disks',
   'memory',
   'clock',
@@ -381,6 +382,13 @@ const DATABASE = {
     cause:
       'an older copy of the database was restored while the gateway ran, or a standby took over that did not have the last commits',
     cure: 'start the gateway again: it continues with what the database has. [What is lost](standby.md#what-an-asynchronous-failover-loses)',
+  },
+  lostHistory: {
+    messages: ['A gateway found on … that the database has lost events (file …): …'],
+    cause:
+      'an older copy of the database was restored, or a standby took over that did not have the last commits. Gateways go on with what the database has',
+    cure: 'see [what is lost](standby.md#what-an-asynchronous-failover-loses), [do what a restore needs](backup.md#after-a-restore), then delete the file',
+    check: 'history',
   },
   lostConnection: {
     messages: ['PostgreSQL could not be reached, or the connection to it was lost'],

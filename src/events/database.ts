@@ -34,6 +34,8 @@ export interface Database {
    * changed it so that this release is too old, or it was replaced by an older copy of itself.
    */
   readonly unusable: Promise<string>;
+  /** Resolves with the same message if it was replaced by an older copy of itself. */
+  readonly historyLost: Promise<string>;
   readonly faults: Readonly<DatabaseFaults>;
   /**
    * One cheap round trip, for readiness checks.

@@ -147,6 +147,7 @@ function assemble(
     firstUse: withRetries(createFirstUse(reads, closing.signal), patience),
     tokenReads: createTokenQueries(clients.tokens),
     unusable: Promise.race([compatibility.outdated, wakeUps.historyLost]),
+    historyLost: wakeUps.historyLost,
     faults,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {

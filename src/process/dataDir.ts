@@ -1,4 +1,4 @@
-/** Files of a gateway's DATA_DIR: its id, the token, the heads of the audit chain, and the time of the last backup. */
+/** Files of a gateway's DATA_DIR: its id, the token, the heads of the audit chain, the last backup, and events that were lost. */
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ const TOKEN_FILE = 'auth-token';
 const ID_FILE = 'gateway-id';
 const HEADS_FILE = 'audit-heads';
 const LAST_BACKUP_FILE = 'last-backup';
+const LOST_HISTORY_FILE = 'lost-history';
 /** The files that a backup keeps beside the database. Any of them may be missing. */
 export const IDENTITY_FILES: readonly string[] = [TOKEN_FILE, ID_FILE, HEADS_FILE];
 
@@ -148,9 +149,13 @@ interface LastBackup {
 
 /** Replaces the record of the previous backup. */
 export function recordBackup(dataDir: string, { path, madeAt }: LastBackup): void {
-  const file = join(dataDir, LAST_BACKUP_FILE);
+  replace(join(dataDir, LAST_BACKUP_FILE), { path, madeAt });
+}
+
+/** The file has the former content or the new one, and never a part. */
+function replace(file: string, content: object): void {
   const aside = `${file}.${process.pid}.new`;
-  writeFileSync(aside, `${JSON.stringify({ path, madeAt })}\n`, { mode: MODE });
+  writeFileSync(aside, `${JSON.stringify(content)}\n`, { mode: MODE });
   renameSync(aside, file);
 }
 
@@ -160,6 +165,31 @@ export function lastBackup(dataDir: string): LastBackup | null {
     const text = readFileSync(join(dataDir, LAST_BACKUP_FILE), 'utf8');
     const { path, madeAt } = lastBackupSchema.parse(JSON.parse(text));
     return { path, madeAt: new Date(madeAt) };
+  } catch {
+    return null;
+  }
+}
+
+// Whether the database has lost events: the file `lost-history`, which stays until an operator deletes it.
+
+const lostHistorySchema = z.object({ message: z.string(), foundAt: z.iso.datetime() });
+
+interface LostHistory {
+  /** What the gateway said when it ended. */
+  readonly message: string;
+  readonly foundAt: Date;
+}
+
+export function recordLostHistory(dataDir: string, lost: LostHistory): void {
+  replace(join(dataDir, LOST_HISTORY_FILE), lost);
+}
+
+/** What {@link recordLostHistory} has recorded last. Null: nothing, or somebody has deleted or changed the file. */
+export function lostHistory(dataDir: string): (LostHistory & { readonly file: string }) | null {
+  const file = join(dataDir, LOST_HISTORY_FILE);
+  try {
+    const { message, foundAt } = lostHistorySchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return { message, foundAt: new Date(foundAt), file };
   } catch {
     return null;
   }

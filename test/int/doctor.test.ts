@@ -21,10 +21,16 @@ import { askServer, checkDatabase, judgePool } from '../../src/doctor/database.t
 import { examine } from '../../src/doctor/doctor.ts';
 import { checkEngine } from '../../src/doctor/engine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { checkBackup, checkClock, checkDisks, checkPermissions } from '../../src/doctor/machine.ts';
+import {
+  checkBackup,
+  checkClock,
+  checkDisks,
+  checkHistory,
+  checkPermissions,
+} from '../../src/doctor/machine.ts';
 import { checkProxy } from '../../src/doctor/proxy.ts';
 import { chooseServerUser, SUPERUSER } from '../../src/postgres/cluster.ts';
-import { recordBackup } from '../../src/process/dataDir.ts';
+import { recordBackup, recordLostHistory } from '../../src/process/dataDir.ts';
 import { lockDataDir } from '../../src/process/gatewayLock.ts';
 import { newId } from '../../src/process/newId.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
@@ -311,6 +317,21 @@ describe('of the machine, doctor finds', () => {
     expect(checkBackup(config, now)).toMatchObject({ state: 'ok' });
     const own = { ...config, databaseUrl: 'postgres://a@127.0.0.1:1/b' };
     expect(checkBackup(own, now)).toMatchObject({ state: 'ok' });
+  });
+
+  it('that a gateway saw events which the database has lost', () => {
+    const { dataDir } = settings();
+    mkdirSync(dataDir);
+    expect(checkHistory(dataDir)).toMatchObject({ state: 'ok' });
+    const foundAt = new Date('2027-01-08T03:00:00Z');
+    recordLostHistory(dataDir, { message: 'No event 7.', foundAt });
+    const file = join(dataDir, 'lost-history');
+    expect(checkHistory(dataDir)).toMatchObject({
+      ...{ state: 'warning', trouble: 'lostHistory' },
+      found: `A gateway found on 2027-01-08T03:00:00.000Z that the database has lost events (file ${file}): No event 7.`,
+    });
+    rmSync(file);
+    expect(checkHistory(dataDir)).toMatchObject({ state: 'ok' });
   });
 
   it('an engine that is away, or hangs, within its time', async () => {
