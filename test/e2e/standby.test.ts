@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/postgres/server.ts';
+import { lostHistory } from '../../src/process/dataDir.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, submit } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
@@ -73,6 +74,7 @@ describe('a standby that takes over', () => {
       await postgres.failOver();
       await until('the gateway ends', async () => !isAlive(gateway.pid));
       expect(gateway.log()).toContain('Start the gateway again');
+      expect(lostHistory(gateway.dataDir)?.message).toContain('no longer has event');
       await gateway.restart();
       expect(await recorded()).toEqual(['1', '2', '3', '4', '5']);
       // The session of a user who called meanwhile has gone further than its records.
