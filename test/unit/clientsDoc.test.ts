@@ -10,8 +10,7 @@ const AT = {
 
 const INTRODUCTION = `# What to paste into each client
 
-\`npx cellhouse doors\` shows these lines with the address and a fresh token in place of \`TOKEN\`, which is for one door
-only. This page is made from \`src/cli/clients.ts\`: after a change there, run \`npm run test:unit -- clientsDoc -u\`.
+\`npx cellhouse doors\` shows these lines with your address and, in place of \`TOKEN\`, a fresh token for one door only.
 `;
 
 it('docs/use/doors/clients.md has what cellhouse doors shows', async () => {
