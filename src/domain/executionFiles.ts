@@ -16,7 +16,7 @@ export interface FileChange {
   readonly modifiedAt: string | null;
 }
 
-/** Why there is no list of changes. docs/use/files.md explains each. */
+/** Why there is no list of changes. docs/use/reference.md explains each. */
 export type NoChangesReason =
   | 'too-many-entries'
   | 'too-deep'
