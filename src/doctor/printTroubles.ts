@@ -14,25 +14,22 @@ npx cellhouse doctor
 \`\`\`
 
 Run it with the settings and as the user of the gateway, whether a gateway runs or not. It checks engine, image,
-database, disks, memory, clock, limits, permissions, port, and the walls of a real worker, which it makes and removes.
-Otherwise it changes nothing. Each line is \`ok\`, a \`warning\` or a \`FAILURE\` with what to do, in the words of the
-tables below. \`unknown\` means that it could not be checked, and why. It ends within 60 s, whatever hangs. The exit code
-is 0 if nothing failed, also with warnings, and otherwise 1. \`--json\` prints one object a line: \`check\`, \`state\`,
-\`found\`, and for a trouble \`trouble\`, \`cause\` and \`cure\`.
+database, disks, memory, clock, limits, permissions, port, and the walls of a worker that it makes and removes. It
+changes nothing else, and ends within 60 s. Each line is \`ok\`, \`unknown\` (it could not be checked), a \`warning\`, or
+a \`FAILURE\`, which gives exit code 1. \`--json\` prints one object a line: \`check\`, \`state\`, \`found\`, and for a
+trouble \`trouble\`, \`cause\` and \`cure\`.
 
-\`npx cellhouse doctor --url https://code.example.com\` also checks the [proxy](proxy.md) in front: the name, WebSockets,
-streams, the addresses of callers, uploads.
+\`npx cellhouse doctor --url https://code.example.com\` also checks the [proxy](proxy.md) in front.
 
-The log has details, in lines of level 50. In the tables, \`…\` is a part that differs. This page is made from
-\`src/doctor/troubles.ts\`. To change it, change that, then run \`npm run troubles\`.
+In the tables, which are made from \`src/doctor/troubles.ts\` by \`npm run troubles\`, \`…\` is a part that differs.
 `;
 
 const END = `## What heals by itself
 
 Another gateway [replaces a dead one within 3 s](gateways.md#when-a-gateway-dies-or-hangs). Gateways reconnect to
 PostgreSQL, and restart the embedded one. A dead worker or kernel is replaced. While the engine is away, code runs on if
-the engine has \`live-restore\`; without it, sessions end. Output that cannot be stored waits in the worker. [The page of
-all failures](../internals/failure-modes.md) says what users see of each, and which test shows it.
+the engine has \`live-restore\`; without it, sessions end. Output that cannot be stored waits in the worker. [All
+failures](../internals/failure-modes.md).
 `;
 
 const printed = [HEAD, ...Object.entries(TROUBLES).map(section), END].join('\n');
