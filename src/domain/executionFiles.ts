@@ -16,6 +16,16 @@ export interface FileChange {
   readonly modifiedAt: string | null;
 }
 
+/** The bytes of a path, as {@link FileChange} writes it. */
+export function pathBytesOf({ path }: Pick<FileChange, 'path'>): Buffer {
+  const parts = path.split(/(\\\\|\\x[0-9a-f]{2})/);
+  const bytesOf = (part: string) => {
+    if (part === '\\\\') return Buffer.from('\\');
+    return part.startsWith('\\x') ? Buffer.from(part.slice(2), 'hex') : Buffer.from(part);
+  };
+  return Buffer.concat(parts.map(bytesOf));
+}
+
 /** Why there is no list of changes. docs/use/reference.md explains each. */
 export type NoChangesReason =
   | 'too-many-entries'

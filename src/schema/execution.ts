@@ -1,10 +1,12 @@
 /** `Execution`, its parts and its queries. */
 import type { Execution as ExecutionRow } from '../domain/execution.ts';
-import type {
-  FileChange as Change,
-  ExecutionFiles as Comparison,
+import {
+  type FileChange as Change,
+  type ExecutionFiles as Comparison,
+  pathBytesOf,
 } from '../domain/executionFiles.ts';
 import { isCommand } from '../domain/executionOptions.ts';
+import { fileUrlOf } from '../domain/fileUrl.ts';
 import { metadataOf } from '../service/validate.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
 import type { SchemaContext } from './context.ts';
@@ -59,6 +61,11 @@ export const TerminalInput = builder.inputType('TerminalInput', {
 
 // `ExecutionFiles`: what an execution changed in the home.
 
+/** Whose home it is. */
+interface OfUser {
+  readonly userUuid: string;
+}
+
 const FileChangeKind = builder.enumType('FileChangeKind', {
   description: 'What happened to a file. A move is a DELETED and a CREATED.',
   values: {
@@ -71,7 +78,7 @@ const FileChangeKind = builder.enumType('FileChangeKind', {
   } as const,
 });
 
-const FileChange = builder.objectRef<Change>('FileChange').implement({
+const FileChange = builder.objectRef<Change & OfUser>('FileChange').implement({
   description: 'A file of the home that was created, modified or deleted.',
   fields: (t) => ({
     path: t.exposeString('path', {
@@ -91,10 +98,17 @@ const FileChange = builder.objectRef<Change>('FileChange').implement({
         'Its time of modification, as the file says: code can set it to any time. Null if it is deleted, or if the time is before 1970 or after the year 9999.',
       resolve: ({ modifiedAt }) => (modifiedAt === null ? null : new Date(modifiedAt)),
     }),
+    url: t.string({
+      nullable: true,
+      description:
+        'The path of its HTTP URL, for GET, HEAD, PUT and DELETE, while the session is open. It needs the token like every request. Null if the file is deleted.',
+      resolve: ({ userUuid, change, ...file }) =>
+        change === 'DELETED' ? null : fileUrlOf(userUuid, pathBytesOf(file)),
+    }),
   }),
 });
 
-const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement({
+const ExecutionFiles = builder.objectRef<Comparison & OfUser>('ExecutionFiles').implement({
   description:
     'Which files an execution changed in the home: the difference between their metadata before and after it. Folders, links, `__pycache__` and folders that begin with a dot are left out.',
   fields: (t) => ({
@@ -102,7 +116,8 @@ const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').implement
       type: [FileChange],
       nullable: true,
       description: 'The changes, sorted by path. Null if they are unknown: `reason` says why.',
-      resolve: ({ changes }) => changes,
+      resolve: ({ changes, userUuid }) =>
+        changes?.map((change) => ({ ...change, userUuid })) ?? null,
     }),
     reason: t.expose('reason', {
       type: NoFilesReason,
@@ -324,7 +339,10 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description:
       'Which files it changed in the home, as its worker reports. Null if it has not ended, if it never ran, or if its worker is older than this field.',
-    resolve: async (execution, _args, context, info) => context.answer(info).files(execution),
+    resolve: async (execution, _args, context, info) => {
+      const files = await context.answer(info).files(execution);
+      return files === null ? null : { ...files, userUuid: execution.userUuid };
+    },
   }),
   error: t.field({
     type: ExecutionError,

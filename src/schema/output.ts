@@ -1,4 +1,5 @@
 /** `OutputEvent`, its kinds, and the two subscriptions for output. */
+import { stripVTControlCharacters } from 'node:util';
 import type { Finish, Output, OutputItem } from '../domain/output.ts';
 import type { PythonError } from '../service/answer/renderedText.ts';
 import { builder, USER } from './builder.ts';
@@ -129,6 +130,11 @@ export const ExecutionError = builder.objectRef<PythonError>('ExecutionError').i
     traceback: t.stringList({
       description: 'The lines of the traceback, with ANSI colours, as IPython formats them.',
       resolve: ({ traceback }) => [...traceback],
+    }),
+    tracebackText: t.string({
+      description:
+        'The traceback without colours, for a log or a language model. Empty if there is none, as for a command.',
+      resolve: ({ traceback }) => stripVTControlCharacters(traceback.join('\n')),
     }),
   }),
 });

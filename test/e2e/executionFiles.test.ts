@@ -6,13 +6,18 @@ import { EXTENT } from '../extent.ts';
 
 interface Files {
   readonly changes:
-    | readonly { readonly path: string; readonly change: string; readonly size: number | null }[]
+    | readonly {
+        readonly path: string;
+        readonly change: string;
+        readonly size: number | null;
+        readonly url: string | null;
+      }[]
     | null;
   readonly reason: string | null;
   readonly shared: boolean;
 }
 
-const FILES = 'status files { changes { path change size } reason shared }';
+const FILES = 'status files { changes { path change size url } reason shared }';
 /** Starts a thread that writes each text from the queue `asked` into a file. */
 const BACKGROUND = `
 import pathlib, queue, threading
@@ -94,8 +99,11 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
   it('has names of any bytes, and bytes that are not UTF-8 escaped', async () => {
     const names = ['a\nb', '"', '\\', '..%2f', 'é', ' ', '$(x)'];
     const code = `for name in ${JSON.stringify(names)}: open(name, 'w').close()\nopen(b'\\xff', 'w').close()`;
-    const found = await changes('names', code);
-    expect(Object.keys(found).sort()).toEqual([...names, '\\xff'].sort());
+    const { changes: found } = await run('names', code);
+    expect(found?.map(({ path }) => path).sort()).toEqual([...names, '\\xff'].sort());
+    const headers = { 'x-auth-token': gateway.token };
+    for (const { url } of found ?? [])
+      expect((await fetch(`${gateway.url}${url}`, { headers })).status).toBe(200);
   });
 
   it('does not have files that the API changed before the execution', async () => {
@@ -112,7 +120,9 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     await upload('during', 'theirs');
     const files = await running;
     expect(files).toMatchObject({ reason: null, shared: true });
-    expect(files.changes).toEqual([{ path: 'mine', change: 'CREATED', size: 0 }]);
+    expect(files.changes).toEqual([
+      { path: 'mine', change: 'CREATED', size: 0, url: '/files/during/mine' },
+    ]);
     expect(await changes('during', '1 + 1')).toEqual({});
   });
 
