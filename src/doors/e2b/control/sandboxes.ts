@@ -165,7 +165,7 @@ export interface OpenSandbox {
   readonly session: Session;
 }
 
-/** A running sandbox of the caller's key. @throws NOT_FOUND, also for another key's sandbox and one whose time is over */
+/** A running sandbox of the caller. @throws NOT_FOUND, also for another key's sandbox and one whose time is over */
 export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promise<OpenSandbox> {
   const userUuid = userIn(call, sandboxId);
   const session = await call.service.session(userUuid);
