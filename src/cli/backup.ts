@@ -84,7 +84,7 @@ export async function makeBackup(
     await removeUnfinished(folder);
     await mkdir(unfinished, { mode: FOLDER_MODE });
     try {
-      // Copied first, so that `audit-heads` names no day that the copy of the database does not have.
+      // Copied first, so that each day in `audit-heads` is also in the copy of the database.
       await copyFiles(config.dataDir, unfinished);
       const bytes = await copyCluster(config.dataDir, join(unfinished, 'postgres'), query);
       const about = { version: programVersion(), madeAt: now.toISOString(), bytes };
@@ -140,7 +140,7 @@ async function withServer<T>(
   }
 }
 
-/** Copies the {@link IDENTITY_FILES} as far as they are there. Files that the target has stay as they are. */
+/** Copies the {@link IDENTITY_FILES} that exist. Does not overwrite files of the target. */
 async function copyFiles(from: string, to: string): Promise<void> {
   for (const name of IDENTITY_FILES) {
     try {

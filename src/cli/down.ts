@@ -29,7 +29,7 @@ export async function down(words: readonly string[]): Promise<void> {
   await stopGateway(config, logger);
   const hasEmbedded = existsSync(join(config.dataDir, 'postgres'));
   if (config.databaseUrl !== null || hasEmbedded) await endWorkers(config, logger);
-  // Also with a DATABASE_URL: until it was set, the embedded PostgreSQL served.
+  // Also with a DATABASE_URL: the embedded PostgreSQL may still run from before it was set.
   await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
   console.log(
     'Cellhouse is down: no session, no container, no database process of this installation is left.',
@@ -37,8 +37,8 @@ export async function down(words: readonly string[]): Promise<void> {
 }
 
 /**
- * The service runs this after each end of its gateway, however it ended and whatever its settings are by now. So this
- * needs no other setting to be right, and ends no process that is no PostgreSQL: another command may work on DATA_DIR.
+ * systemd runs this after each end of the gateway, however it ended and whatever its settings are by now. So this needs
+ * only a correct DATA_DIR. It ends only PostgreSQL, because another command may work on DATA_DIR.
  */
 async function stopPostgresOnly(): Promise<void> {
   const { dataDir, logLevel } = loadDataPlace(process.env);

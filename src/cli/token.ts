@@ -246,8 +246,9 @@ async function withSecret(
     throw error;
   }
   await sink.close();
-  const where = outputPath === null ? 'Above is its secret' : `Its secret is in ${outputPath}`;
-  print(`${where}, and nowhere else. Token ${made.token.name}: ${made.token.id}`);
+  const where = outputPath === null ? 'above' : `in ${outputPath}`;
+  const { name, id } = made.token;
+  print(`Token ${name} (${id}): its secret is ${where}, and nowhere else.`);
 }
 
 /**
@@ -262,7 +263,7 @@ async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<
   if (one && named.length === 1) return one.id;
   throw new Error(
     named.length > 1
-      ? `${named.length} valid tokens are called ${given}. Name one by its id: cellhouse token list`
+      ? `${named.length} unrevoked tokens are called ${given}. Name one by its id: cellhouse token list`
       : `There is no valid token ${given}. cellhouse token list shows all.`,
   );
 }

@@ -27,8 +27,8 @@ import { judgeWalls, parseWalls, WALLS_CODE } from './walls.ts';
 /** Even a busy engine answers within this time. */
 const ENGINE_LIMIT_MS = 5_000;
 /**
- * A worker starts in about a second, and under gVisor in two. After this time, both attempts are given up. The limit of
- * the whole check (doctor.ts) leaves 10 s more to remove the worker.
+ * A worker starts in about a second, and under gVisor in two. This is the limit of a first attempt and a second one
+ * together. The limit of the whole check (doctor.ts) leaves 10 s more to remove the worker.
  */
 const WORKER_LIMIT_MS = 25_000;
 
@@ -93,7 +93,7 @@ export function judgeSameEngine(
   if (engine === null || pool === null)
     return unknown(
       'same-engine',
-      'Not checked: it needs the engine, and a database that was used.',
+      'Not checked: it needs the engine, and a database that a gateway has used.',
     );
   if (engine.id === pool.engineId)
     return ok('same-engine', "This installation's workers are on this engine.");
@@ -110,9 +110,9 @@ export interface WorkerCheckDeps {
 }
 
 /**
- * Whether the image is there, and whether a worker starts, runs code and has its walls. The worker belongs to the pool
- * of trials. If doctor is killed, the worker ends by itself after a minute. The builder of environments removes its
- * container; if there is no pool yet, the next doctor does.
+ * Whether the image is there, and whether a worker starts, runs code and is isolated (walls.ts). The worker belongs to
+ * the pool of trials. If doctor is killed, the worker ends by itself after a minute. Its container is then removed by
+ * the builder of environments or, if there is no pool yet, by the next doctor.
  */
 export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
   const { config, workerImage, engine, pool } = deps;
@@ -132,7 +132,8 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     return [image, ...notTried('the engine does not know the runtime')];
   const poolId = trialPoolOf(pool?.poolId ?? `doctor of ${config.dataDir}`);
   const trial = { runtime, poolId, limits: workerLimits(config), newId, logger: deps.logger };
-  // If the installation has no pool yet, only doctor uses this one. So workers of an earlier doctor can be removed.
+  // If the installation has no pool yet, only doctor uses this pool of trials. So workers of an earlier doctor can be
+  // removed.
   if (pool === null) await removeLeft(runtime, poolId);
   const hadFolder = existsSync(socketDir);
   const startedAt = performance.now();
@@ -171,7 +172,7 @@ function judged(printed: string, config: Config): Finding[] {
     ...missing.map((what) => failure('wallMissing', what)),
     ...(isHostsLinux ? [failure('notUnderGvisor', ociRuntime)] : []),
   ];
-  const fine = `Code in a worker has no privilege, no network and no writable system, and its limits; runtime ${ociRuntime}.`;
+  const fine = `Code in a worker has no privilege, no network and no writable system. Its limits hold. Runtime: ${ociRuntime}.`;
   return findings.length > 0 ? findings : [ok('walls', fine)];
 }
 
@@ -193,7 +194,7 @@ async function removeLeft(runtime: Runtime, poolId: PoolId): Promise<void> {
     await runtime.remove({ poolId, workerId, containerId });
 }
 
-/** Removes these folders in their order, as far as nothing is in them. */
+/** Removes these folders in order, if they are empty. */
 async function removeEmpty(folders: readonly string[]): Promise<void> {
   for (const folder of folders)
     await rmdir(folder).catch((error: unknown) => {

@@ -94,7 +94,7 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
   },
   quota: {
     evolve: evolveQuota,
-    // A quota never ends: it holds until another is set.
+    // A quota never ends: it can always be set or reset again.
     endedAt: null,
     eventTypes: { QuotaSet: true, QuotaReset: true },
   },

@@ -104,8 +104,8 @@ export interface OutputsRead {
 }
 
 /**
- * What each output costs in addition to its content, as a row and in memory (measured: 280 bytes). With it, even tiny
- * outputs count towards limits.
+ * Roughly what each output costs in addition to its content, as a row and in memory (measured: 280 bytes). With it,
+ * even tiny outputs count towards limits.
  */
 export const ITEM_OVERHEAD_BYTES = 256;
 

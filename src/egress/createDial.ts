@@ -2,7 +2,7 @@
  * The only path for connections from code to hosts. It turns a requested target into a connected socket.
  *
  * ```
- *  asked --listed?--> recorded --> resolved once --every address allowed?--> one address dialled --> socket
+ *  asked --listed?--> recorded --> resolved once --every address allowed?--> dialled in turn --> socket
  * ```
  */
 
@@ -54,7 +54,7 @@ interface DialDeps {
 /**
  * Opens a connection to the target. Its bytes are counted until it closes.
  * @param gone aborted when nobody wants the connection any more
- * @throws EgressRefusal; the reason of `gone`; the database's error, also if the database does not answer
+ * @throws EgressRefusal; the reason of `gone`; the database's error; ConnectTimeoutError if the database is too slow
  */
 export type Dial = (session: EgressSession, target: Target, gone: AbortSignal) => Promise<Socket>;
 
@@ -193,8 +193,8 @@ function createPlaces(
 }
 
 /**
- * Whether packets to the address reach this machine: it is an address of the machine itself, or a translator or tunnel
- * would map it to one. Services of the machine may trust connections from the machine itself.
+ * Whether packets to the address reach this machine, directly or through a translator or tunnel. This matters because
+ * services of the machine may trust connections from it.
  */
 export function isOwnAddress(address: Address): boolean {
   const text = addressText(embeddedIn(address) ?? address);
@@ -237,7 +237,7 @@ async function connectToOne(
   );
 }
 
-/** The time to resolve the name and connect, or to connect to one address, is over. */
+/** The time to record, resolve and connect, or to connect to one address, is over. */
 class ConnectTimeoutError extends Error {}
 
 /** The error to throw if the signal was aborted. Null: it was not aborted. */

@@ -51,7 +51,7 @@ export class BuildStepError extends Error {
   }
 }
 
-/** The images of one pool, on the engine that the pool was made on. Failures are those of a {@link Runtime}. */
+/** The images of the pools on one engine. Failures are those of a {@link Runtime}. */
 export interface Images {
   /** The `LABEL` step after `FROM`. It marks every layer of the build with its pool and environment. */
   labels(of: Pick<ImageBuild, 'poolId' | 'environmentId'>): string;

@@ -30,9 +30,9 @@ async function degradation(gateway: TestGateway): Promise<string | null | undefi
   return data && (data.poolStatus.degradation?.reason ?? null);
 }
 
-/** Every place that can report the reason does, and a call that will not wait is refused with the reason. */
+/** Expects that every place reports the reason, and that a call that does not wait is refused with it. */
 async function expectTold(gateway: TestGateway, reason: string, words: string): Promise<void> {
-  await until('it is told', async () => (await degradation(gateway)) === reason);
+  await until('the reason is reported', async () => (await degradation(gateway)) === reason);
   const ready = await fetch(`${gateway.url}/readyz`);
   expect([ready.status, await ready.json()]).toEqual([
     200,

@@ -96,7 +96,7 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
     expect(await changes('lib', "pd.read_excel('table.xlsx')")).toEqual({});
   });
 
-  it('has names of any bytes, and bytes that are not UTF-8 escaped', async () => {
+  it('has names of any bytes, and escapes bytes that are not UTF-8', async () => {
     const names = ['a\nb', '"', '\\', '..%2f', 'é', ' ', '$(x)'];
     const code = `for name in ${JSON.stringify(names)}: open(name, 'w').close()\nopen(b'\\xff', 'w').close()`;
     const { changes: found } = await run('names', code);

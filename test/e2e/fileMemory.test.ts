@@ -11,7 +11,7 @@ import { askFiles, openFiles } from '../support/fileClient.ts';
 
 const MIB = 1_048_576;
 const FILE_MIB = EXTENT.largeFileMib;
-/** How much the memory of gateway, agent and helper may each grow: 30 MiB, which is less than 32 MB. */
+/** By how many MiB the gateway, the agent and its helper may each grow. */
 const MORE_MIB = 30;
 /** Only half of a worker's disk is for the home, which must hold the file. */
 const DISK_MB = 2 * FILE_MIB + 64;
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway?.destroy());
 
-/** The text that fills each piece. A number at its beginning makes each piece different. */
+/** The bytes that fill each piece. Each piece begins with its number, so that all differ. */
 const PIECE = createHash('sha512').update('any').digest();
 function* pieces(count: number): Generator<Buffer> {
   const block = Buffer.alloc(MIB, PIECE);
@@ -50,7 +50,7 @@ async function agentPids(): Promise<number[]> {
   );
 }
 
-/** Anonymous memory, which leaves out the file: that is on the worker's disk, and thus in a cache, not in a heap. */
+/** Anonymous memory. It leaves out the stored file, which is in the page cache. */
 const memoryOf = (pids: readonly number[]) => pids.map((pid) => processMemory(pid, 'RssAnon'));
 
 /** How much each process grew at most while `work` ran, in MiB. */

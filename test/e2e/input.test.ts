@@ -222,7 +222,7 @@ it('input reaches code exactly once, even if the gateways that hold its worker d
       await dying;
       alive = alive.filter((each) => each !== holder);
     }
-    // The same call at two other gateways is applied once, even if this line has arrived already.
+    // The same call at two gateways is applied once, even if the killed gateway has passed it on.
     for (const id of asked) for (const k of [n, n + 1]) await send(at(k), id, input);
     expected += input.text;
   }

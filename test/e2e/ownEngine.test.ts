@@ -26,7 +26,7 @@ describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
 
-  it("gets an image from the machine's engine, with the same id and files; that engine keeps it if this one removes it", async () => {
+  it("gets an image of the machine's engine, with the same id and files; its removal here does not remove it there", async () => {
     const machine = new Docker();
     const { Id } = await machine.getImage(IMAGE).inspect();
     const seen = await look([]);
@@ -79,7 +79,7 @@ async function create(): Promise<OwnEngine> {
   return engine;
 }
 
-/** @param options of the `docker` command: which engine runs the container that looks */
+/** @param options of the `docker` command, which choose the engine */
 async function look(options: string[]): Promise<string> {
   const words = ['run', '--rm', '--network=none', '--entrypoint=sh', IMAGE, '-c', LOOK];
   const { stdout } = await run('docker', [...options, ...words], { maxBuffer: MAX_LOOK_BYTES });

@@ -253,7 +253,7 @@ describe('a signed URL', () => {
 
   it.each([
     ['for another path', { ...signed('read', 'a'), path: 'b' }],
-    ['for writing', signed('write', 's/a.txt')],
+    ['for writing that is used to read', signed('write', 's/a.txt')],
     ['whose expiration was changed', { ...signed('read', 'a', '1'), signature_expiration: '9e9' }],
     [
       'that names a user although it was signed for none',

@@ -1,6 +1,6 @@
 /**
- * The whole contract at once: 16 writers in four processes and a reader use one server, while connections are cut in
- * the middle of commits, answers are lost, the server is restarted, and the server ends every connection.
+ * The event store under all faults at once: 16 writers in four processes and a reader use one server, while connections
+ * are cut in the middle of commits, answers are lost, the server is restarted, and the server ends every connection.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -75,7 +75,7 @@ async function openWriters(onLine: (line: Acknowledged) => void): Promise<Writer
   };
 }
 
-it('the store gives every acknowledged commit its positions once, and a reader sees each event once, in order', {
+it('every acknowledged commit is stored once, at its positions, and a reader sees each event once, in order', {
   timeout: TIMEOUT_MS,
 }, async () => {
   const acknowledged: Acknowledged[] = [];

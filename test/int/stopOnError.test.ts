@@ -77,7 +77,7 @@ async function readRecorded(): Promise<Map<string, Recorded>> {
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-it('executions behind one that fails, accepted at either gateway before its end, are cancelled with it and never run', async () => {
+it('a failure with `stopOnError` cancels what either gateway has accepted behind it, and none of that runs', async () => {
   const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid: USER });
   const executions: Execution[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -112,7 +112,7 @@ it('lists tokens without secrets and hashes', async () => {
 it('revokes a token by its name, if only one has it', async () => {
   for (const file of ['x', 'y'])
     await run(`create --name twice --role tenant --output ${join(folder, file)}`);
-  await expect(run('revoke twice')).rejects.toThrow('2 valid tokens are called twice');
+  await expect(run('revoke twice')).rejects.toThrow('2 unrevoked tokens are called twice');
   await expect(run('revoke nobody')).rejects.toThrow('no valid token nobody');
   expect(await run('revoke first')).toMatch(/^Revoked first \(/);
   const twice = (await rows()).filter(({ name }) => name === 'twice');

@@ -24,7 +24,7 @@ export interface HostileRow {
   readonly malformed: number;
   /** If the door has WebSockets. */
   readonly sockets?: {
-    /** The path of a WebSocket to the thing that the request above has made, by the answer to that request. */
+    /** The path of a WebSocket to what the request above has made. `made` is the answer to that request. */
     readonly path: (made: unknown) => string;
     /** The path of a WebSocket to a thing that does not exist. */
     readonly unknown: string;
@@ -124,7 +124,7 @@ export async function useHostileGateway() {
     return { status: answer.statusCode, text: await text(answer) };
   }
 
-  /** The numbers of all things that a caller could create. */
+  /** How many sessions, executions, contexts and tokens there are. */
   async function created(): Promise<unknown> {
     const [counts] = await db.sql`
       SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM executions) AS executions,

@@ -112,7 +112,7 @@ describe('a change of a file', () => {
 });
 
 describe('any sequence of commands on a change', () => {
-  it('has one request and at most one outcome', () => {
+  it('has at most one request and at most one outcome', () => {
     const command = fc.constantFrom(request, written, moved, deleted, failed);
     fc.assert(
       fc.property(fc.array(command, { maxLength: 20 }), (commands) => {

@@ -49,7 +49,7 @@ describe('the README', () => {
       expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
   });
 
-  it('has the same figures as the pages that it names, each beside the command that measures it', () => {
+  it('has the figures of the pages with results, each beside the command that measures it', () => {
     const rows = [...README.matchAll(/^\| .+ \| (\d.+) \| `npm run (\w+) -- (.+)` \|$/gm)];
     expect(rows.length).toBeGreaterThan(5);
     for (const [, figures = '', script, args = ''] of rows) {
@@ -66,14 +66,14 @@ describe('the pages with commands', () => {
     expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
   });
 
-  it('print the programs of examples/ unchanged', () => {
+  it('print only programs of examples/, unchanged', () => {
     const examples = EXAMPLE_FILES.map((path) => readFileSync(EXAMPLES + path, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
     expect(programs.length).toBeGreaterThanOrEqual(3);
     for (const program of programs) expect(examples).toContain(program);
   });
 
-  it('print no command that no test runs', () => {
+  it('print only commands that a test runs', () => {
     const commands = fences('sh').filter((snippet) => !isScript(snippet));
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
@@ -94,8 +94,8 @@ describe('docs/use/integrations.md', () => {
     expect(fences('js', page).toSorted()).toEqual(programs.toSorted());
   });
 
-  /** test/unit/clientsDoc.test.ts checks that clients.md has what the command prints. */
-  it('has the lines of cellhouse doors for chats', () => {
+  /** test/unit/clientsDoc.test.ts checks that clients.md has what `cellhouse doors` prints. */
+  it('has what `cellhouse doors` prints for chats', () => {
     const clients = readPage('docs/use/doors/clients.md');
     const settings = [...fences('text', page), ...fences('yaml', page)];
     expect(settings).toHaveLength(3);
@@ -104,7 +104,7 @@ describe('docs/use/integrations.md', () => {
 });
 
 describe('CONTRIBUTING.md', () => {
-  it('has recipes of six files at most, for an entity eight', () => {
+  it('has recipes of at most six files, or eight for an entity', () => {
     const [, recipes = ''] = read('CONTRIBUTING.md').split('\n## Recipes\n');
     const sections = recipes.split('\n## ')[0]?.split('\n### ').slice(1) ?? [];
     expect(sections.length).toBeGreaterThanOrEqual(8);
@@ -117,7 +117,7 @@ describe('CONTRIBUTING.md', () => {
 });
 
 describe('docs/run/install.md', () => {
-  it('names every variable that only docker-compose.yml has', () => {
+  it('names every variable that docker-compose.yml reads', () => {
     const names = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(
       ([, name]) => name,
     );

@@ -1,4 +1,4 @@
-/** The replay that checks how quotas were kept finds each count above its limit. */
+/** The replay that checks whether quotas were exceeded finds each count above its limit. */
 import { describe, expect, it } from 'vitest';
 import {
   type ReplayedEvent,
@@ -116,7 +116,7 @@ describe('a limit that is changed', () => {
     expect(exceeded([set(1), inContext('1'), inContext('2')]).exceeded).toHaveLength(1);
   });
 
-  it('is that of the setting after a reset', () => {
+  it('is the configured one again after a reset', () => {
     const of = { tenant: 'a', userUuid: null, kind: 'RUNNING_EXECUTIONS' };
     const reset = () => event('QuotaReset', 'q', { data: of });
     expect(exceeded([set(0), reset(), inContext('1')]).exceeded).toEqual([]);
@@ -126,7 +126,7 @@ describe('a limit that is changed', () => {
     expect(found).toMatchObject([{ count: 3, allowed: 1 }]);
   });
 
-  it('may be unknown for a while, in which the highest possible limit holds', () => {
+  it('may not be known to the gateway yet; then the highest limit that it may know holds', () => {
     const lowered = [set(3), set(2), set(1, { recordedAt: at(5) })];
     const added = [inContext('1'), inContext('2'), inContext('3')].map((each) => ({
       ...each,

@@ -58,7 +58,7 @@ function walked<S, C, E extends { readonly type: string }>(machine: Machine<S, C
     if (seen.has(name(state))) continue;
     seen.add(name(state));
     for (const command of machine.commands) {
-      // Further events of the same decision start from the state after the first, and are found from there.
+      // Only the first event counts: the others also occur as transitions from the state after it.
       const [event] = decided(machine, command, state);
       if (!event) continue;
       const next = machine.evolve(state, event);
@@ -262,7 +262,7 @@ const executionCommands: ExecutionCommand[] = [
   { type: 'SendInput', at, offset: 0, bytes: 1, close: false, text: 'a' },
   { type: 'RecordStart', at },
   ...ENDS.map((status) => finish(status, at)),
-  // Statuses of executions that may end before they begin.
+  // An execution may end with these statuses before it begins.
   finish('CANCELLED', null),
   finish('WORKER_LOST', null),
 ];
@@ -286,7 +286,7 @@ const fileChangeCommands: FileChangeCommand[] = [
   { type: 'RecordFailure', at, code: 'NO_SPACE', mayHaveHappened: false },
 ];
 
-/** How to walk each entity, and how many arrows its diagram must have. */
+/** How to walk each entity, and how many arrows `drawn` must find. */
 const WALKS: Readonly<
   Record<StreamKind, { readonly walk: () => string[]; readonly arrows: number }>
 > = {

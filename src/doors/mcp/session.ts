@@ -14,12 +14,10 @@ export interface ClientSession {
   readonly place: Target;
 }
 
-/**
- * Headers that name the session of a chat: the first one for any client that can set it, the second one of Open WebUI.
- */
+/** Headers that name the session of a chat. Any client may send the first; Open WebUI sends the second. */
 const SESSION_HEADERS = ['x-session-id', 'x-openwebui-chat-id'] as const;
 const USER_HEADER = 'x-user-id';
-/** The id of the default context, with a token for one user. */
+/** The id of the default context, if the token is for one user. */
 const DEFAULT_ID = 'default';
 
 /**
@@ -63,9 +61,9 @@ function sessionNamed(
 
 /**
  * The id by which the client knows the session of an execution. Null: there is no id that the client can pass, in one
- * of these cases: the session belongs to another door, or to another of the client's users; its name was too long, so
- * it was replaced by a hash; its context is not open; or the token is for one user and the execution is a command,
- * which is in no context.
+ * of these cases: the session belongs to another door, or to another of the client's users; the call has a user header,
+ * and the session's name was too long, so a hash replaced it; its context is not open; or the token is for one user and
+ * the execution is a command, which is in no context.
  */
 export async function idOfSession(
   { principal, headers, service }: Pick<McpCall, 'principal' | 'headers' | 'service'>,

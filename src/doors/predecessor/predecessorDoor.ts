@@ -64,7 +64,10 @@ const NO_CONNECTION = 'Gateway Timeout: Could not connect to the execution worke
 const WRONG_TOKEN = 'Invalid or missing authentication token';
 const INTERNAL = 'Internal Server Error';
 
-/** The predecessor's answers to these errors. All other errors are new, and keep their own status and message. */
+/**
+ * The predecessor's answers to these errors. {@link replyTo} handles some others. The rest are new, and keep their own
+ * status and message.
+ */
 const REPLIES: Readonly<Record<string, Reply>> = {
   POOL_EXHAUSTED: detail(503, NO_WORKER),
   QUEUE_FULL: detail(503, NO_WORKER),
@@ -134,7 +137,7 @@ function noEndpoint(endpoint: Endpoint | undefined): Entry {
 
 // `POST /execute`: runs a user's code, and answers with its result.
 
-/** Callers give up after 30 s. The code may take 10 s of these. */
+/** Callers give up after 30 s. This wait leaves 15 s: 10 s for the code, and 5 s to spare. */
 const MAX_WAIT_FOR_WORKER_MS = 15_000;
 const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
 
@@ -234,7 +237,8 @@ function imageIn(outputs: readonly Output[]): string | null {
 // Reads the fields of a body. For a wrong body, the answer is that of the predecessor's validation (pydantic).
 
 /**
- * Where the code of a `user_uuid` runs. With a token for one user, that user's own code runs in the default context.
+ * Where the code of a `user_uuid` runs. With a token for one user, that user's own `user_uuid` or an empty one means
+ * the default context, and any other names a context.
  */
 function targetOfUser(principal: Principal, userUuid: string): Target {
   const own = singleUser(principal.users);

@@ -32,7 +32,7 @@ interface IdleWanted {
   /** Null: the workers without an environment. */
   readonly environments: readonly (EnvironmentId | null)[];
   readonly preferred: readonly WorkerId[];
-  /** The most workers of each environment. */
+  /** At most this many workers of each environment. */
   readonly limit: number;
 }
 

@@ -93,7 +93,10 @@ const YOGA_CODES: ReadonlySet<unknown> = new Set([
   'GRAPHQL_VALIDATION_FAILED',
 ]);
 
-/** Gives all of GraphQL's own errors the same code, because they all concern the caller's document or variables. */
+/**
+ * Gives GraphQL's own errors one code, because they all concern the caller's document or variables. An error keeps a
+ * code that is not Yoga's.
+ */
 function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError {
   const { code } = error.extensions;
   if (code && !YOGA_CODES.has(code)) return error;
@@ -103,15 +106,16 @@ function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError
     extensions: {
       ...error.extensions,
       code: 'BAD_USER_INPUT',
-      // The GraphQL-over-HTTP specification requires this status for answers without data. With data it is ignored.
+      // The GraphQL-over-HTTP specification requires this status for answers without data. Yoga ignores it for
+      // `application/json`.
       ...(!place.path && { http: { spec: true, status: 400, ...error.extensions.http } }),
     },
   });
 }
 
 /**
- * Gives validation errors the same code, and removes values from their messages. These errors bypass the mask, and Yoga
- * would give them its own code.
+ * Gives validation errors the code BAD_USER_INPUT, and removes values from their messages. These errors bypass the
+ * mask, and Yoga would give them its own code.
  */
 export function useOneCode(): Plugin {
   return {
@@ -125,7 +129,7 @@ export function useOneCode(): Plugin {
   };
 }
 
-/** The error without its HTTP status, which has no meaning on a WebSocket. */
+/** The error without `http` and `unexpected`, which mean nothing on a WebSocket. */
 export function withoutHttp(error: GraphQLError): GraphQLError {
   if (!error.extensions.http && error.extensions.unexpected === undefined) return error;
   const { http: _status, unexpected: _unexpected, ...extensions } = error.extensions;

@@ -12,7 +12,7 @@ import { isUndone } from '../../events/store/databaseErrors.ts';
 const MAX_KEYS_PER_MINUTE = 4_096;
 const MS_PER_MINUTE = 60_000;
 
-/** The codes that say what a caller may not do. The audit counts only these. */
+/** The codes for what a caller may not do. The audit counts only these. */
 const AUDITED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
 
 export interface Refusals extends Counted {
@@ -91,11 +91,11 @@ const CLOSE_LIMIT_MS = 2_000;
 const INTERVAL_MS = 1_000;
 
 /**
- * Counts in memory that are recorded from time to time. Counts that are certainly not recorded are kept for the next
- * time.
+ * Counts in memory that are recorded from time to time. If recording has certainly failed, the counts are kept for the
+ * next time.
  */
 export interface Counted {
-  /** Records the counts, if it is time. */
+  /** Records the counts, perhaps not at every call. */
   recordSome(): Promise<void>;
   /** Records what is left. */
   close(): Promise<void>;

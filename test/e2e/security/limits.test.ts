@@ -48,7 +48,7 @@ describe.each(EXTENT.runtimes)('under %s', (tier) => {
   };
 
   it('the number of processes is limited, and a kernel can be replaced at the limit', async () => {
-    // Small programs are started, since a copy of the kernel also takes memory: under gVisor some 40 MB each.
+    // Small programs are started, because each fork of the kernel also takes memory: under gVisor some 40 MB.
     const forked = await run(`
 import errno, os
 count = 0
@@ -125,7 +125,7 @@ print(size)`);
     },
   );
 
-  // gVisor has no such limit: there files cost memory, and the memory limit ends the sandbox.
+  // gVisor does not limit the number of files. They cost memory, and the memory limit ends the whole container.
   if (tier === 'runc')
     it('too many empty files end with ENOSPC, too', async () => {
       const made = await run(`
@@ -143,7 +143,7 @@ shutil.rmtree("${WORKER_HOME}/empty")`);
       await works();
     });
 
-  it('four processes that compute get one CPU', async () => {
+  it('four processes that compute share one CPU', async () => {
     await works();
     const container = docker.getContainer(await containerOf(gateway, 'mallory'));
     const before = await cpuOf(container);
@@ -162,7 +162,7 @@ for _ in range(4):
     expect((after.cpuMs - before.cpuMs) / (after.atMs - before.atMs)).toBeLessThan(1.15);
   });
 
-  it("what code writes past Jupyter stays out of the container's log", async () => {
+  it("what code writes directly to file descriptors stays out of the container's log", async () => {
     const ran = await run(`
 import os
 for _ in range(200):

@@ -37,7 +37,7 @@ class Inotify:
         self.descriptor = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def watch_working_folder(self) -> int:
-        """Watch the folder that this process is in; the same folder has the same watch. Raises OSError.
+        """Watch the folder that this process is in; returns its watch, always the same for a folder. Raises OSError.
 
         inotify takes paths, not descriptors. User code could put a link into any other path.
         """

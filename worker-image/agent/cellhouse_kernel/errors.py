@@ -1,6 +1,6 @@
 """Makes errors that can always be shown: an `error` message that always gets through, and short tracebacks.
 
-Whatever an exception's class does (`__str__` that raises, a text of many megabytes), its name and the head of its text
+Whatever an exception's class does (`__str__` that raises, a text of many megabytes), the heads of its name and its text
 arrive. The bytes that were cut are counted, and the agent reports them in a gap. Tracebacks are made short enough to be
 formatted: IPython looks at every frame, so a million frames take it minutes.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 # Even with the longest traceback, and every character escaped (6 bytes), a message stays under the 16 MiB
 # that the agent accepts, and below the gateway's limits (parseFrame.ts).
+MAX_NAME_CHARACTERS = 1_000
 MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.
@@ -46,7 +47,7 @@ def text_of(value: Any) -> str:
 
 
 class Cutter:
-    """Cuts texts, and counts the bytes that it cut in `dropped_bytes`."""
+    """Cuts texts; `dropped_bytes` counts the bytes that it cut."""
 
     def __init__(self) -> None:
         self.dropped_bytes = 0
@@ -59,7 +60,7 @@ class Cutter:
         return f"{text[:max_characters]}… [{len(text) - max_characters} more characters]"
 
     def cut_lines(self, lines: list[str]) -> list[str]:
-        """The first entry (the heading) and the last that fit: the innermost frames say the most."""
+        """The first entry (the heading), and as many of the last as fit: the innermost frames say the most."""
         lines = [self.cut(line, MAX_ENTRY_CHARACTERS) for line in lines]
         room = MAX_TRACEBACK_CHARACTERS
         for index in range(len(lines) - 1, 0, -1):
@@ -77,7 +78,7 @@ def error_content(kind: Any, value: Any, lines: list[str]) -> dict[str, Any]:
     """The content of an `error` message."""
     cutter = Cutter()
     return {
-        "ename": name_of(kind),
+        "ename": cutter.cut(name_of(kind), MAX_NAME_CHARACTERS),
         "evalue": cutter.cut(text_of(value), MAX_VALUE_CHARACTERS),
         "traceback": cutter.cut_lines(lines),
         DROPPED_BYTES_KEY: cutter.dropped_bytes,

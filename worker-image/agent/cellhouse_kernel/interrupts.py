@@ -1,9 +1,9 @@
 """The effect of SIGINT at each stage of a request.
 
     between requests    SIGINT stops a leftover of an earlier cell, if the leftover is computing
-    a request has come  SIGINT is noted, and hits the cell as soon as its code begins. If it hit IPython's preparation
-                        of the code, it would be swallowed, or there would be no reply. A second SIGINT ends even the
-                        preparation
+    a request has come  SIGINT is noted, and ends the cell just before its code would begin. If it hit IPython's
+                        preparation of the code, it would be swallowed, or there would be no reply. A second SIGINT
+                        ends even the preparation
     the code runs       SIGINT hits the code
     an error is shown   SIGINT hits only user code that formats the error, like `__str__`; a second SIGINT ends the
                         formatting

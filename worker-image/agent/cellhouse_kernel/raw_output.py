@@ -1,9 +1,10 @@
-"""Reads the output that C code and child processes write to descriptors 1 and 2, without Python's streams.
+"""Reads the output that C code and child processes write directly to descriptors 1 and 2.
 
 Each execution has pipes of its own behind these descriptors, so that the output of a leftover process is never taken
-for output of the running execution. (If no process or thread was made, no leftover can have the pipes, and the next
-execution keeps them. Then a duplicate that code has made of such a descriptor still works.) The pipes are read before
-each write to Python's own streams, which keeps the order of writing. Between these writes, a thread reads the pipes.
+for output of the running execution. (If no process or thread was made since the pipes were renewed, no leftover can
+have them. Then the next execution keeps them, so that a duplicate of such a descriptor still works.) The pipes are read
+before each write to Python's own streams, which keeps the order of writing. Between these writes, a thread reads the
+pipes.
 
 One lock is held from each read until its text has been passed on, and during each poll of the pipes. So text that was
 written before a poll is either still in the pipe, or has been passed on.
@@ -59,8 +60,8 @@ class RawOutput:
         """Pass on the output on these descriptors, that of each to its taker.
 
         `lock` is the lock that the takers hold. It is held from a read until the text is passed on, so that nothing
-        else comes in between. With a second lock, a signal handler that prints while its thread holds the first could
-        wait for ever.
+        else comes in between. With two locks, a signal handler that prints could take them in the opposite order to
+        another thread, and wait for ever.
         """
         self._lock = lock
         self._ready = select.epoll()
@@ -214,8 +215,8 @@ class RawPipe:
         try:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
-            # User code has used up all descriptors. The old pipe stays: the execution must not fail for want of a new
-            # one, since its code may be what closes descriptors. The next execution gets a new pipe again.
+            # User code has used up all descriptors. The old pipe stays. The execution must not fail now: its code may
+            # be about to close descriptors. The next execution gets a new pipe again.
             self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading

@@ -23,7 +23,7 @@ _put, _unset, _tzset = os.putenv, os.unsetenv, time.tzset
 
 
 def set_variables(variables: dict[str, str]) -> None:
-    """Change the environment of this process for good. No code of the user runs now, and nobody waits for an answer."""
+    """Change the environment of this process for good. Called between cells; no reply is sent."""
     os.environ.update(variables)
     if "TZ" in variables:
         _tzset()
@@ -120,7 +120,7 @@ def _here() -> Folder | None:
     except PermissionError:
         return None
     except OSError as error:
-        why = f"It could not remember the folder that it is in: {error.strerror}"
+        why = f"The kernel could not open the folder that it is in: {error.strerror}"
         raise CellNotStarted(why) from None
     return Folder(descriptor, found.st_dev, found.st_ino)
 

@@ -1,4 +1,4 @@
-"""`python3 -m cellhouse_pip` is `pip`, and so are the programs pip and pip3 of the image."""
+"""`python3 -m cellhouse_pip` runs pip, and may add a note. The image's programs pip and pip3 call it."""
 
 import sys
 

@@ -26,6 +26,11 @@ class ErrorContentTest(unittest.TestCase):
         content = error_content(Unspeakable, Unspeakable(), [])
         self.assertEqual(content["evalue"], "<exception Unspeakable: its str() failed>")
 
+    def test_cuts_a_long_name_of_a_class(self) -> None:
+        content = error_content(type("N" * 20_000_000, (Exception,), {}), ValueError(), [])
+        self.assertEqual(content["ename"], "N" * 1_000 + "… [19999000 more characters]")
+        self.assertEqual(content[DROPPED_BYTES_KEY], 19_999_000)
+
     def test_counts_in_bytes_what_it_cuts(self) -> None:
         text = "x" * MAX_VALUE_CHARACTERS + "éé"
         content = error_content(ValueError, ValueError(text), [])

@@ -220,7 +220,7 @@ except OSError: pass
         reply, text = await self.run_with("does not run", "print('ran')", {"A": "1"}, work)
         self.assertEqual(
             (text, reply["evalue"]),
-            ("", "It could not remember the folder that it is in: Too many open files"),
+            ("", "The kernel could not open the folder that it is in: Too many open files"),
         )
         self.assertEqual(await self.shown("after", f"kept.clear()\n{LOOK_HERE}"), f"{here} None")
         await self.shown("closed", f"os.chmod({here!r}, 0)")

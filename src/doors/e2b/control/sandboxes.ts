@@ -84,8 +84,8 @@ export async function updateNetwork(request: ControlCall): Promise<void> {
 // Sandboxes as the API describes them.
 
 /**
- * The version of E2B's daemon (envd) whose features this door has. SDKs use only features of this version. It is the
- * last version before files have metadata.
+ * The version of E2B's daemon (envd) whose features this door has. SDKs use only features of this version. In later
+ * versions, files have metadata.
  */
 const ENVD_VERSION = '0.5.7';
 /** Means nothing, but the Python SDK requires the field. */
@@ -165,7 +165,7 @@ export interface OpenSandbox {
   readonly session: Session;
 }
 
-/** A running sandbox of this key. @throws NOT_FOUND, also for another key's sandbox and one whose time is over */
+/** A running sandbox of the caller. @throws NOT_FOUND, also for another key's sandbox and one whose time is over */
 export async function openSandbox({ call, sandboxId, deps }: ControlCall): Promise<OpenSandbox> {
   const userUuid = userIn(call, sandboxId);
   const session = await call.service.session(userUuid);
@@ -232,7 +232,7 @@ export async function createSandbox({ call, deps }: ControlCall): Promise<void> 
     await service.release(userUuid);
     throw error;
   });
-  // The connection is closed, so no client has got the id. The sandbox could be neither used nor killed.
+  // If the connection is closed, no client has got the id, so nobody could use or kill the sandbox.
   if (res.destroyed) await service.release(userUuid);
   else answerJson(res, 201, sandboxModel(session, sandboxId, key));
 }

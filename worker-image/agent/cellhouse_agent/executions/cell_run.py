@@ -45,7 +45,7 @@ class CellRun:
         self._changes: HomeChanges | None = None
         self._scanning: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
-        # Whether threads or tasks go on in the kernel after its end.
+        # Whether threads or tasks go on in the kernel after the cell.
         self.leaves_code = False
         loop = asyncio.get_running_loop()
         kernel = keeper.kernel
@@ -77,7 +77,7 @@ class CellRun:
 
     @property
     def is_scanning(self) -> bool:
-        """Whether it has ended, and its end is about to be written."""
+        """Whether it has ended, and its end is written after a scan of the home."""
         return self._scanning is not None
 
     def interrupt(self) -> None:

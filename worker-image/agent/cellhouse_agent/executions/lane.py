@@ -25,8 +25,8 @@ MAX_QUEUED_REQUESTS = 64
 class Lane:
     """A queue in front of a kernel.
 
-    `run` is its only task. But `submit` begins an execution at once if the kernel is free, and `on_message` ends a
-    short one (cell_run.py). `run` is woken for everything else.
+    `run` is its only task. But `submit` begins an execution at once if the kernel is free, and `on_message` ends it
+    when its messages show the end. So a short execution need not wake `run` (cell_run.py).
     """
 
     def __init__(self, parts: SharedParts, context_id: str | None = None) -> None:

@@ -49,7 +49,10 @@ def _count(content: JsonObject, name: str) -> int:
 
 
 def check_output(msg_type: str, content: JsonObject) -> JsonObject:
-    """The content with exactly the fields its type has; raises MalformedMessage when one is missing or wrong."""
+    """The content with exactly the fields its type has. A wrong `wait` counts as false.
+
+    Raises MalformedMessage when a required field is missing, or any other is wrong.
+    """
     match msg_type:
         case "stream":
             name = _text(content, "name")
@@ -81,7 +84,7 @@ def check_output(msg_type: str, content: JsonObject) -> JsonObject:
 
 
 def dropped_bytes(content: JsonObject) -> int:
-    """How many bytes the kernel itself cut from an output, because no message could hold them."""
+    """How many bytes the kernel itself cut from an error that was too long."""
     name = "cellhouse_dropped_bytes"
     return _count(content, name) if name in content else 0
 

@@ -102,8 +102,8 @@ class TransferHandler(FilesHandler):
     ) -> None:
         """Pass the pieces of the body to `take`, and answer with what `take` returns. A cut connection gets no answer.
 
-        CONTINUE is sent when `take` asks for the first piece. Begin an operation of the helper in `take`, not earlier:
-        taking the connection over may fail, and only `take` gives up what it has begun.
+        CONTINUE is sent when `take` asks for the first piece. Begin an operation of the helper in `take`: one begun
+        earlier would not be given up if the connection could not be taken over.
         """
         connection = Connection(self)
         try:
@@ -174,10 +174,9 @@ class Query:
         if value is None:
             return default
         digits = value.removeprefix(b"-")
-        if not digits.isdigit() or len(digits) > NUMBER_DIGITS:
-            raise MalformedMessage(f"{name} must be a whole number")
-        if not minimum <= int(value) <= MAX_NUMBER:
-            raise MalformedMessage(f"{name} must be a whole number from {minimum}")
+        is_number = digits.isdigit() and len(digits) <= NUMBER_DIGITS
+        if not is_number or not minimum <= int(value) <= MAX_NUMBER:
+            raise MalformedMessage(f"{name} must be a whole number from {minimum} to {MAX_NUMBER}")
         return int(value)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:

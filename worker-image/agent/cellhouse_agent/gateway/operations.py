@@ -40,7 +40,7 @@ class Operation(Generic[Fields]):
     read: Callable[[JsonObject], Fields]
     run: Callable[[Services, Fields], Awaitable[JsonObject]]
     # Whether a repeated request_id gets the answer to the first instead of running again. If the answer must describe
-    # the current state, this is False, and `run` itself must act only once for each id.
+    # the current state, this is False, and then repeating `run` must do no harm.
     is_remembered: bool = False
 
 
@@ -69,7 +69,7 @@ def _read_ask(body: JsonObject) -> Ask:
 
 
 async def ask(services: Services, asked: Ask) -> JsonObject:
-    """Ask a kernel that runs nothing. Without an answer in time, the answer is null."""
+    """Ask a kernel. The answer is null if the kernel is not free, or does not answer in time."""
     return {"answer": await services.executor.ask(*asked)}
 
 
@@ -111,7 +111,7 @@ DELETE_CONTEXT = Operation(
 )
 
 
-# A gateway may use these features only if they are listed: an older agent would ignore its request.
+# A gateway may use a feature only if `health` lists it: an older agent would ignore the request.
 FEATURES = ("processes",)
 # Listed only if the agent has egress: a listener for code, and streams of the gateway behind it.
 EGRESS_FEATURE = "egress"
@@ -270,7 +270,7 @@ async def set_variables(services: Services, variables: dict[str, str]) -> JsonOb
     """Set these variables in every kernel before its next code, in later kernels, and in commands.
 
     Without any variable, nothing changes. A gateway sends such a request to learn whether the agent knows the
-    operation. Meanwhile, another gateway may have opened the session of this worker, with variables that must stay.
+    operation. By then, another gateway may have opened this worker's session, and its variables must stay.
     """
     if variables:
         services.executor.set_variables(variables)

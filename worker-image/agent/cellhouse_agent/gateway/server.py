@@ -33,10 +33,10 @@ from cellhouse_agent.services import Services
 
 # One frame from a gateway holds one piece of code (docs/internals/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
-# More than the protocol allows, so that the agent can read a frame that is somewhat too large and answer with a code.
-# Beyond this, tornado sends the close code and cuts the connection.
+# More than the protocol allows: a frame that is somewhat too large is read, and the connection is closed properly, with
+# a code. Beyond this, tornado sends the code and cuts the connection at once, so the gateway may not get the code.
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
-# The largest body is that of POST /variables, each of whose bytes may be escaped with six characters.
+# The largest body is that of POST /variables: 128 KiB of text, each byte of which may take six characters.
 MAX_HTTP_BODY_BYTES = 1_048_576
 # A gateway that is suspended (SIGSTOP) keeps its connection open but answers no ping: after the timeout it counts as
 # gone. A gateway that only stores output slowly has enough time to answer.

@@ -36,7 +36,7 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 
 
 class KernelLauncher:
-    """Owns the fork server. `cpus` limits the worker's CPUs, and is how many threads a numerical library uses."""
+    """Owns the fork server. `cpus` is the worker's limit of CPUs, and the number of threads of numerical libraries."""
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ class ForkServer:
     ) -> ForkServer:
         """Start one; `on_ready` is called when it has imported everything. Raises OSError if no process can be made.
 
-        `is_first`: no code of the user has run yet, so it may import what the environment names.
+        `is_first`: no code of the user has run yet, so it may import the modules of PRELOAD_FILE.
         """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
