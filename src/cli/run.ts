@@ -10,9 +10,12 @@ export const USAGE = `Usage: cellhouse <command>
   serve          only start the gateway; WORKER_IMAGE must be set
   down           the same as stop
                  --keep-sessions       only the embedded PostgreSQL, once the gateway has ended; sessions go on
-  service install [FOLDER|PACKAGE], service upgrade FOLDER|PACKAGE
+  service install [FOLDER|PACKAGE]
                  run the gateway as a service of systemd, as a user of its own, from a copy of this program or of the
-                 named release; upgrade goes back to the former release if the new one is not ready in time
+                 named release
+                 [--ready-within SECONDS]
+  service upgrade FOLDER|PACKAGE
+                 replace the release that serves, and go back to it if the new one is not ready in time
                  [--ready-within SECONDS] [--no-backup]
   service run COMMAND
                  run any of these commands as the service's user, with its settings
