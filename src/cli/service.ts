@@ -104,7 +104,11 @@ export function serviceArguments(words: readonly string[]): ServiceArguments {
 }
 
 async function install(words: readonly string[]): Promise<void> {
-  const { release, readyWithinMs } = serviceArguments(words);
+  const { release, readyWithinMs, isBackedUp } = serviceArguments(words);
+  if (!isBackedUp)
+    throw new Error(
+      `--no-backup is for service upgrade. To end the nightly backups later: systemctl disable --now ${BACKUP_TIMER}`,
+    );
   requireMachine();
   if (currentRelease() !== null)
     throw new Error(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { serviceArguments } from '../../src/cli/service.ts';
+import { service, serviceArguments } from '../../src/cli/service.ts';
 
 it('names no release by default, has a 2 min limit, and backs up', () => {
   expect(serviceArguments([])).toEqual({
@@ -27,4 +27,10 @@ it.each([
   [['--backup'], 'See cellhouse --help'],
 ])('refuses %j', (words, message) => {
   expect(() => serviceArguments(words)).toThrow(message);
+});
+
+it('an installation refuses --no-backup, which is for upgrades', async () => {
+  await expect(service(['install', '--no-backup'])).rejects.toThrow(
+    '--no-backup is for service upgrade',
+  );
 });
