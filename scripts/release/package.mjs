@@ -5,13 +5,14 @@ import { NOTICES_FILE } from '../setup/notices.mjs';
 import { projectRoot } from '../setup/projectRoot.mjs';
 import { runCommand } from '../setup/runCommand.mjs';
 
-/** What the built program reads at run time, what sets up an engine and the worker image, and the docs. */
+/** What the built program reads at run time, what sets up an engine and the worker image, and what people read. */
 const COMMITTED = [
   'CHANGELOG.md',
   'LICENSE',
   'README.md',
   'SECURITY.md',
   'docs',
+  'examples',
   'migrations',
   'monitoring',
   'public',

@@ -24,7 +24,7 @@ export const USAGE = `Usage: cellhouse <command>
   backup         copy the embedded database and the files of DATA_DIR into a new folder, while gateways serve
                  --to FOLDER [--keep N]
   restore        put such a copy in place, in a DATA_DIR without a database: cellhouse restore FOLDER/NAME
-  prune          delete old output and events; the rows that the audit views need stay
+  prune          delete old output and events; executions and sessions stay in the audit views
                  --older-than-days N   delete what ended at least N days ago (N >= 1)
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
   forget         remove what a user or a tenant ran, sent and got from all tables; what it cost stays, under another name

@@ -140,12 +140,13 @@ export const ExecutionError = builder.objectRef<PythonError>('ExecutionError').i
 });
 
 builder.objectRef<ItemOf<'error'>>('ErrorOutput').implement({
-  description: 'An exception that the code did not catch.',
+  description:
+    'An exception that the code did not catch, the death of the kernel, or the failure of a command.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     error: t.field({
       type: ExecutionError,
-      description: 'The exception.',
+      description: 'What failed.',
       resolve: ({ output }) => output,
     }),
   }),

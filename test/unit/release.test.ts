@@ -45,6 +45,7 @@ describe('the npm package of a release', () => {
         'LICENSE',
         'dist',
         'docs',
+        'examples',
         'migrations',
         'monitoring',
         'public',
