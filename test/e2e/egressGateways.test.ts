@@ -59,8 +59,13 @@ print(json.dumps({"rest": rest.decode(), "answer": answer, "failures": failures,
   await stdoutWith('I am listed\n');
   await holder.kill('SIGKILL');
   const [, report = ''] = (await stdoutWith('seconds')).split('\n');
-  const { seconds, ...rest } = JSON.parse(report) as { seconds: number };
-  // Code that connects meanwhile waits, and does not fail.
-  expect(rest).toEqual({ rest: '', answer: 'I am listed', failures: 0 });
+  const { seconds, failures, ...rest } = JSON.parse(report) as Record<
+    'seconds' | 'failures',
+    number
+  >;
+  expect(rest).toEqual({ rest: '', answer: 'I am listed' });
+  // Code that connects meanwhile waits, and does not fail. Only the first connection may break: Linux closes the sockets
+  // of a killed process one after the other, so the next socket may be given to code although it is about to be closed.
+  expect(failures).toBeLessThanOrEqual(1);
   expect(seconds).toBeLessThan(3);
 });
