@@ -92,9 +92,9 @@ export async function startGateway(
     const { database, pool, environments, engine } = installation;
     const auditKeeper = composeAudit(config, database, logger);
     closers.push(() => auditKeeper.close());
-    void database.historyLost.then((message) =>
-      recordLostHistory(config.dataDir, { message, foundAt: new Date() }),
-    );
+    database.historyLost
+      .then((message) => recordLostHistory(config.dataDir, { message, foundAt: new Date() }))
+      .catch((error: unknown) => logger.error({ err: error }, 'could not record the lost history'));
     if (engine !== null) requireRuntime(engine, config);
     const serviceParts = composeService(config, { ...installation, logger });
     closers.push(() => serviceParts.close());

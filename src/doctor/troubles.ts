@@ -378,6 +378,7 @@ const DATABASE = {
     messages: [
       'The database no longer has event …',
       'Could not check whether the database has lost events; trying again',
+      'could not record the lost history',
     ],
     cause:
       'an older copy of the database was restored while the gateway ran, or a standby took over that did not have the last commits',
