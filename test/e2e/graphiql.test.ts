@@ -248,7 +248,7 @@ describe('the console', () => {
     await page.fill('#token', 'wrong');
     await page.press('#token', 'Tab');
     await page.click('#run');
-    await page.locator('#state', { hasText: 'The token is wrong.' }).waitFor();
+    await page.locator('#state', { hasText: 'The token is wrong, expired or revoked.' }).waitFor();
   });
 });
 

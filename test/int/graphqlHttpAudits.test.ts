@@ -42,7 +42,7 @@ const RESPONSE = 'application/graphql-response+json';
 const JSON_TYPE = 'application/json';
 const QUERY = '{ __typename }';
 const MISSING = 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.';
-const WRONG = 'The token is wrong.';
+const WRONG = 'The token is wrong, expired or revoked.';
 
 /** Accept headers -> the media type of the answer. */
 const ACCEPTED = [

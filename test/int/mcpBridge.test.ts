@@ -189,9 +189,15 @@ it('A refusal of the gateway reaches the host with the gateway’s message, as t
   const { port } = await startGateway();
   const host = lines(port, secretOf('unknown'));
   expect(await host.ask({ id: 7, method: 'tools/list' })).toMatchObject([
-    { id: 7, error: { message: 'The token is wrong.', data: { code: 'UNAUTHENTICATED' } } },
+    {
+      id: 7,
+      error: {
+        message: 'The token is wrong, expired or revoked.',
+        data: { code: 'UNAUTHENTICATED' },
+      },
+    },
   ]);
-  expect(host.said).toEqual(['The token is wrong.']);
+  expect(host.said).toEqual(['The token is wrong, expired or revoked.']);
   host.end();
   await host.ended;
 });

@@ -28,10 +28,10 @@ describe('a client of a gateway', () => {
     ['a subscription', follow],
   ])('fails with a RefusedError that says why, if %s is refused', async (_what, call) => {
     const failure = await call(
-      await answering(401, JSON_TYPE, errors('The token is wrong.')),
+      await answering(401, JSON_TYPE, errors('The token is wrong, expired or revoked.')),
     ).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RefusedError);
-    expect(failure).toMatchObject({ message: 'The token is wrong.' });
+    expect(failure).toMatchObject({ message: 'The token is wrong, expired or revoked.' });
   });
 
   it('says why a gateway cannot serve a subscription for now, without a RefusedError', async () => {

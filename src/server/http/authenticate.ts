@@ -202,7 +202,7 @@ const UNAUTHENTICATED = {
   code: 'UNAUTHENTICATED',
   headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
 } as const;
-const WRONG: Refusal = { ...UNAUTHENTICATED, message: 'The token is wrong.' };
+const WRONG: Refusal = { ...UNAUTHENTICATED, message: 'The token is wrong, expired or revoked.' };
 
 function tooMany(retryAfterMs: number): Refusal {
   const message =
