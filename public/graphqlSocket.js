@@ -25,7 +25,9 @@ export function createGraphqlSocket(tokenOf) {
         );
       socket.onclose = ({ code }) => {
         const error = new Error(
-          code === FORBIDDEN ? 'The token is wrong.' : `The connection ended (${code}).`,
+          code === FORBIDDEN
+            ? 'The token is wrong, expired or revoked.'
+            : `The connection ended (${code}).`,
         );
         connection = null;
         reject(error);
