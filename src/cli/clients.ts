@@ -151,7 +151,7 @@ Key: ${at.token}`,
 /** Programs that call the system that Cellhouse replaces. */
 const PREDECESSOR_CLIENTS: readonly ClientLines[] = [
   {
-    client: 'Any program of before',
+    client: 'Any program for the predecessor',
     lines: ({ url, token }) => `GATEWAY_URL = "${url}"
 HEADERS = {"X-Auth-Token": "${token}"}`,
   },
