@@ -560,8 +560,8 @@ const PROXY = {
   proxyAddress: {
     messages: ['The gateway counts callers behind the proxy as …, not as …'],
     cause:
-      '`TRUSTED_PROXIES` does not name the proxy, or the proxy does not append to `X-Forwarded-For`. One caller who guesses tokens locks out all',
-    cure: 'set [`TRUSTED_PROXIES`](proxy.md), and `proxy_set_header X-Forwarded-For $remote_addr;` (behind another proxy, `$proxy_add_x_forwarded_for`)',
+      '`TRUSTED_PROXIES` does not name the proxy, or the proxy does not write the address of the caller into `X-Forwarded-For`. One caller who guesses tokens locks out all',
+    cure: 'set `TRUSTED_PROXIES`; nginx: `proxy_set_header X-Forwarded-For $remote_addr;` ([recipe](proxy.md))',
     check: 'proxy-address',
   },
   proxyUploads: {
