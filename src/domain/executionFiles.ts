@@ -4,10 +4,13 @@
  * recorded by the gateway itself (`fileChange.ts`).
  */
 
+import { isBadPath, parsePathText } from './filePath.ts';
+import { fileUrlOf } from './fileUrl.ts';
+
 export type FileChangeKind = 'CREATED' | 'MODIFIED' | 'DELETED';
 
 export interface FileChange {
-  /** Bytes that are not UTF-8 are written as `\xNN`, and a backslash as `\\`. */
+  /** Bytes that are not UTF-8 are written as `\xNN`, as a name may also be in fact. */
   readonly path: string;
   readonly change: FileChangeKind;
   /** Bytes. Null if it was deleted. */
@@ -16,14 +19,17 @@ export interface FileChange {
   readonly modifiedAt: string | null;
 }
 
-/** The bytes of a path, as {@link FileChange} writes it. */
-export function pathBytesOf({ path }: Pick<FileChange, 'path'>): Buffer {
-  const parts = path.split(/(\\\\|\\x[0-9a-f]{2})/);
-  const bytesOf = (part: string) => {
-    if (part === '\\\\') return Buffer.from('\\');
-    return part.startsWith('\\x') ? Buffer.from(part.slice(2), 'hex') : Buffer.from(part);
-  };
-  return Buffer.concat(parts.map(bytesOf));
+/**
+ * The URL of a changed file. Null if it is deleted, if a backslash leaves open which file it is, or if the worker reports
+ * no proper path, such as one with `..`.
+ */
+export function urlOfChange(
+  userUuid: string,
+  { path, change }: Pick<FileChange, 'path' | 'change'>,
+): string | null {
+  if (change === 'DELETED' || path.includes('\\')) return null;
+  const parsed = parsePathText(path);
+  return isBadPath(parsed) || parsed.text !== path ? null : fileUrlOf(userUuid, parsed.bytes);
 }
 
 /** Why there is no list of changes. docs/use/reference.md explains each. */

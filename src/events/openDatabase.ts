@@ -53,6 +53,7 @@ export async function openDatabase(
     readAfter: (mark, limit) => readKnownAfter(clients.reads, mark, limit),
     lastMark: () => readLastMark(clients.reads),
     reads: clients.reads,
+    commits: clients.commits,
     hasHistoryUpTo,
   });
   const database = assemble(clients, wakeUps, release, { ...deps, address });
@@ -102,7 +103,7 @@ function assemble(
 ): Database {
   const { address, gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
-  const { onCommitted, requireHistory } = wakeUps;
+  const { onCommitted, hasHistory } = wakeUps;
   const freshOutputs = createFreshOutputs();
   const faults: DatabaseFaults = { commitRetries: 0, leaseRenewalFailures: 0 };
   const store = createEventStore({
@@ -112,7 +113,7 @@ function assemble(
     newId,
     logger,
     onCommitted,
-    requireHistory,
+    hasHistory,
     freshOutputs,
     faults,
   });

@@ -139,7 +139,8 @@ export function createAuditHeads(dataDir: string) {
 
 // When the database was last backed up: the file `last-backup`, written by `cellhouse backup`.
 
-const lastBackupSchema = z.object({ path: z.string(), madeAt: z.iso.datetime() });
+const timeSchema = z.iso.datetime().transform((text) => new Date(text));
+const lastBackupSchema = z.object({ path: z.string(), madeAt: timeSchema });
 
 interface LastBackup {
   /** The backup's folder. */
@@ -161,10 +162,13 @@ function replace(file: string, content: object): void {
 
 /** The newest complete backup. Null: none was made, or somebody has changed the file. */
 export function lastBackup(dataDir: string): LastBackup | null {
+  return readRecord(join(dataDir, LAST_BACKUP_FILE), lastBackupSchema);
+}
+
+/** The counterpart of {@link replace}. Null: there is no file, or its content is another. */
+function readRecord<T>(file: string, schema: z.ZodType<T>): T | null {
   try {
-    const text = readFileSync(join(dataDir, LAST_BACKUP_FILE), 'utf8');
-    const { path, madeAt } = lastBackupSchema.parse(JSON.parse(text));
-    return { path, madeAt: new Date(madeAt) };
+    return schema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
     return null;
   }
@@ -172,7 +176,7 @@ export function lastBackup(dataDir: string): LastBackup | null {
 
 // Whether the database has lost events: the file `lost-history`, which stays until an operator deletes it.
 
-const lostHistorySchema = z.object({ message: z.string(), foundAt: z.iso.datetime() });
+const lostHistorySchema = z.object({ message: z.string(), foundAt: timeSchema });
 
 interface LostHistory {
   /** What the gateway said when it ended. */
@@ -187,10 +191,6 @@ export function recordLostHistory(dataDir: string, lost: LostHistory): void {
 /** What {@link recordLostHistory} has recorded last. Null: nothing, or somebody has deleted or changed the file. */
 export function lostHistory(dataDir: string): (LostHistory & { readonly file: string }) | null {
   const file = join(dataDir, LOST_HISTORY_FILE);
-  try {
-    const { message, foundAt } = lostHistorySchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-    return { message, foundAt: new Date(foundAt), file };
-  } catch {
-    return null;
-  }
+  const lost = readRecord(file, lostHistorySchema);
+  return lost && { ...lost, file };
 }

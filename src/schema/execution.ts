@@ -3,10 +3,9 @@ import type { Execution as ExecutionRow } from '../domain/execution.ts';
 import {
   type FileChange as Change,
   type ExecutionFiles as Comparison,
-  pathBytesOf,
+  urlOfChange,
 } from '../domain/executionFiles.ts';
 import { isCommand } from '../domain/executionOptions.ts';
-import { fileUrlOf } from '../domain/fileUrl.ts';
 import { metadataOf } from '../service/validate.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
 import type { SchemaContext } from './context.ts';
@@ -82,8 +81,7 @@ const FileChange = builder.objectRef<Change & OfUser>('FileChange').implement({
   description: 'A file of the home that was created, modified or deleted.',
   fields: (t) => ({
     path: t.exposeString('path', {
-      description:
-        'The path, relative to the home. Bytes that are not UTF-8 are written as \\xNN, and a backslash as two.',
+      description: 'The path, relative to the home. Bytes that are not UTF-8 are written as \\xNN.',
     }),
     change: t.expose('change', { type: FileChangeKind, description: 'What happened to it.' }),
     size: t.expose('size', {
@@ -101,9 +99,8 @@ const FileChange = builder.objectRef<Change & OfUser>('FileChange').implement({
     url: t.string({
       nullable: true,
       description:
-        'The path of its HTTP URL, for GET, HEAD, PUT and DELETE, while the session is open. It needs the token like every request. Null if the file is deleted.',
-      resolve: ({ userUuid, change, ...file }) =>
-        change === 'DELETED' ? null : fileUrlOf(userUuid, pathBytesOf(file)),
+        'The path of its HTTP URL, for GET, HEAD, PUT and DELETE, while the session is open. It needs the token like every request. Null if the file is deleted, or if its path has a backslash: `files` gives the URL then.',
+      resolve: ({ userUuid, ...change }) => urlOfChange(userUuid, change),
     }),
   }),
 });

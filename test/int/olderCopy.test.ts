@@ -115,12 +115,14 @@ describe('a database that was replaced by an older copy of itself', () => {
 
   it('is not written to once it was found', async () => {
     const { database, reconnect } = await reader();
+    const commit = () => database.store.commit({ streams: [workerRequested()] });
+    // From now on, its connection for commits is not new any more.
+    await commit();
     await goBack(3);
     await reconnect();
     await database.unusable;
     const last = await lastPosition();
-    const commit = database.store.commit({ streams: [workerRequested()] });
-    await expect(commit).rejects.toThrow(DatabaseAwayError);
+    await expect(commit()).rejects.toThrow(DatabaseAwayError);
     expect(await lastPosition()).toBe(last);
   });
 

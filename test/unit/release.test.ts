@@ -58,7 +58,7 @@ describe('the npm package of a release', () => {
     ).toEqual([]);
   });
 
-  it('has the pages that the README and messages name', () => {
+  it('has the pages that the README names', () => {
     const pages = [...contentOf('README.md').matchAll(/\]\((docs\/[^)#]+)/g)].map(
       ([, page]) => page,
     );

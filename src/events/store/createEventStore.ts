@@ -31,8 +31,8 @@ interface EventStoreDeps {
   readonly newId: NewId;
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
-  /** Rejects if the database behind the client's connection lacks events that this gateway has seen. */
-  readonly requireHistory: (client: Client) => Promise<void>;
+  /** Whether the database behind the connection of `commits` has all events that this gateway has seen. */
+  readonly hasHistory: () => Promise<boolean>;
   readonly freshOutputs: FreshOutputs;
   readonly faults: Pick<DatabaseFaults, 'commitRetries'>;
 }
@@ -51,9 +51,8 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
 
   /** The result is null for a commit that was not sent, because its asker's token has ended or could not be checked. */
   async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
-    const { commits: client, requireHistory, logger, freshOutputs, faults } = deps;
-    const how = { client, requireHistory, gatewayId, quotaCounts, logger, faults };
-    const sending = { ...how, closing: closing.signal };
+    const { commits: client, freshOutputs } = deps;
+    const sending = { ...deps, client, quotaCounts, closing: closing.signal };
     const { result, committed } = await sendGroup(group, sending);
     if (result === null) return group.map(() => null);
     const outcomes = toCommitted(committed, result, gatewayId);
@@ -349,7 +348,7 @@ const CLOSING_RETRY_LIMIT_MS = 2_000;
 
 interface SendGroupDeps {
   readonly client: Client;
-  readonly requireHistory: EventStoreDeps['requireHistory'];
+  readonly hasHistory: EventStoreDeps['hasHistory'];
   readonly gatewayId: string;
   readonly quotaCounts: QuotaCounts;
   readonly logger: Logger;
@@ -375,9 +374,10 @@ interface SentGroup {
  */
 async function sendGroup(
   group: readonly PreparedCommit[],
-  { client, requireHistory, gatewayId, quotaCounts, logger, faults, closing }: SendGroupDeps,
+  { client, hasHistory, gatewayId, quotaCounts, logger, faults, closing }: SendGroupDeps,
 ): Promise<SentGroup> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
+  const waitedMs = () => Math.round(performance.now() - askedAt);
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
   /** Whether every attempt so far has sent the whole group. */
@@ -387,7 +387,7 @@ async function sendGroup(
     if (sendable.length === 0) return { result: null, committed: [] };
     wasWhole &&= sendable.length === group.length;
     try {
-      await requireHistory(client);
+      if (!(await hasHistory())) throw new DatabaseAwayError(waitedMs());
       const parameters = commitParameters(sendable, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
       // A result without the field `quotas` is that of an earlier attempt, which may have sent other commits of the
@@ -402,9 +402,8 @@ async function sendGroup(
     } catch (error: unknown) {
       if (isTransient(error)) {
         isRepeated ||= !isRefusal(error);
-        const waitedMs = Math.round(performance.now() - askedAt);
-        if (waitedMs > (closing.aborted ? CLOSING_RETRY_LIMIT_MS : COMMIT_RETRY_LIMIT_MS)) {
-          throw new DatabaseAwayError(waitedMs, { cause: error });
+        if (waitedMs() > (closing.aborted ? CLOSING_RETRY_LIMIT_MS : COMMIT_RETRY_LIMIT_MS)) {
+          throw new DatabaseAwayError(waitedMs(), { cause: error });
         }
         faults.commitRetries += 1;
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId, SessionId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import { DatabaseAwayError, type OnCommitted, type OutputsAdded } from '../store/eventStore.ts';
+import type { OnCommitted, OutputsAdded } from '../store/eventStore.ts';
 import type { HistoryMark, KnownEvents } from '../store/readEvents.ts';
 
 export interface WakeUps {
@@ -226,6 +226,8 @@ interface WakeUpsDeps {
   readonly readAfter: EventFeedDeps['readAfter'];
   readonly lastMark: () => Promise<HistoryMark>;
   readonly reads: Client;
+  /** The store's client, which has one connection. */
+  readonly commits: Client;
   /** Whether the database still has what the feed has passed on. */
   readonly hasHistoryUpTo: (client: Client, mark: HistoryMark) => Promise<boolean>;
 }
@@ -238,11 +240,11 @@ export interface FedWakeUps extends WakeUps {
   /** Resolves with a message for the operator if the database has lost events that listeners have got. */
   readonly historyLost: Promise<string>;
   /**
-   * Called before each commit. Nothing may be written to a database that has lost events: sessions of this gateway seem
-   * idle there, or absent. A new connection of `client` is asked before it is used. For clients with one connection.
-   * @throws DatabaseAwayError if events are lost, or the error of the query
+   * Whether the database still has what this gateway has seen and committed. Asked before each commit: nothing may be
+   * written to a database that has lost events, where sessions of this gateway seem idle or absent. A query is made only
+   * if the connection for commits is new.
    */
-  requireHistory(client: Client): Promise<void>;
+  hasHistory(): Promise<boolean>;
 }
 
 /**
@@ -275,6 +277,8 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   };
   /** The connection for commits that led to the whole history. */
   let askedConnection: object | null = null;
+  /** The last event that this gateway has committed. The feed may not have reached it yet. */
+  let own: HistoryMark = { position: 0, eventId: null };
   const feed = createEventFeed({ ...deps, onHistoryLost, heard: () => hearing.position });
   let timer: NodeJS.Timeout | null = null;
 
@@ -322,18 +326,18 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     }
   }
 
-  async function askFor(onClient: Client): Promise<void> {
-    const { mark } = feed;
-    if (!(await deps.hasHistoryUpTo(onClient, mark))) onHistoryLost(mark);
+  async function askFor(client: Client): Promise<void> {
+    const mark = own.position > feed.mark.position ? own : feed.mark;
+    if (!(await deps.hasHistoryUpTo(client, mark))) onHistoryLost(mark);
   }
 
-  async function requireHistory(commits: Client): Promise<void> {
-    const connection = commits.connection();
+  async function hasHistory(): Promise<boolean> {
+    const connection = deps.commits.connection();
     if (!isHistoryLost && (connection === null || connection !== askedConnection)) {
-      await askFor(commits);
-      askedConnection = commits.connection();
+      await askFor(deps.commits);
+      askedConnection = deps.commits.connection();
     }
-    if (isHistoryLost) throw new DatabaseAwayError(0);
+    return !isHistoryLost;
   }
 
   function poll(): void {
@@ -355,7 +359,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
 
   return {
     historyLost,
-    requireHistory,
+    hasHistory,
     onEvent: feed.onEvent,
     onOutput: outputs.onExecution,
     onSessionOutput: outputs.onSession,
@@ -364,6 +368,9 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
       return () => waitingListeners.delete(listener);
     },
     onCommitted: (events, added, previousEventId) => {
+      const last = events.at(-1);
+      if (last && last.position > own.position)
+        own = { position: last.position, eventId: last.metadata.eventId };
       feed.committed(events, previousEventId);
       outputs.wake(added);
     },
