@@ -6,6 +6,7 @@ import { explain, hasCode, messageOf } from '../domain/errors.ts';
 import type { UsedToken } from '../domain/token.ts';
 import { type Client, type DatabaseAddress, onOneConnection } from '../events/connection/client.ts';
 import { readRelease, readSchemaVersion, tooOld } from '../events/migrations/migrate.ts';
+import { createQuotaQueries } from '../events/queries/countQueries.ts';
 import { createSessionQueries } from '../events/queries/sessionQueries.ts';
 import { createTokenQueries } from '../events/queries/tokenQueries.ts';
 import { createUpkeepQueries, type PoolIdentity } from '../events/queries/workerQueries.ts';
@@ -15,6 +16,7 @@ import { runningPostgres } from '../postgres/embeddedPostgres.ts';
 import { newId } from '../process/newId.ts';
 import { type Finding, failure, failureSaying, ok, unknown, warning } from './finding.ts';
 import type { ClockOffset } from './machine.ts';
+import type { Tenancy } from './policy.ts';
 
 /** A server that takes longer to answer one of these small queries cannot serve. */
 const STATEMENT_LIMIT_MS = 4_000;
@@ -30,6 +32,8 @@ export interface DatabaseReport {
   readonly clock: ClockOffset | null;
   /** Null: no database answered, or its tables are not those of this release. */
   readonly use: PoolUse | null;
+  /** Null as `use` is. */
+  readonly tenancy: Tenancy | null;
 }
 
 /** Who has the workers. */
@@ -41,7 +45,7 @@ interface PoolUse {
 }
 
 /** The rest of a report if the tables were not read. */
-export const UNREAD = { pool: null, use: null } as const;
+export const UNREAD = { pool: null, use: null, tenancy: null } as const;
 
 /** @param isServing whether a gateway runs on this DATA_DIR */
 export async function checkDatabase(config: Config, isServing: boolean): Promise<DatabaseReport> {
@@ -157,14 +161,20 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
       ? `this release knows ${release.version}, and may work on it`
       : 'as this release wants it';
   const pool = await createUpkeepQueries(client, newId).knownPool();
-  const tokens = judgeTokens(await createTokenQueries(client).tokens(), new Date());
+  const tokens = await createTokenQueries(client).tokens();
+  const unrevoked = tokens.filter(({ revokedAt }) => revokedAt === null);
+  const quotas = await createQuotaQueries(client).setQuotas();
   return {
-    findings: [...servers, ok('schema', `${at}: ${how}.`), ...tokens],
+    findings: [...servers, ok('schema', `${at}: ${how}.`), ...judgeTokens(tokens, new Date())],
     pool,
     clock,
     use: {
       sessions: await createSessionQueries(client).openSessionsByTenant(),
       waitingCalls: await readWaitingCalls(client),
+    },
+    tenancy: {
+      tenants: new Set(unrevoked.map(({ tenant }) => tenant)).size,
+      setQuotas: quotas.filter(({ maximum }) => maximum !== null).length,
     },
   };
 }

@@ -28,6 +28,7 @@ import {
   checkMemory,
   checkPermissions,
 } from './machine.ts';
+import { judgeEgress, judgeQuotas } from './policy.ts';
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
@@ -69,11 +70,13 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),
     limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, gateway)),
   ]);
-  const [{ engine, findings: engineFindings }, { pool, clock, use, findings: databaseFindings }] =
-    await Promise.all([
-      engineReport(config),
-      databaseReport(config, 'live' in gateway || gateway === SILENT),
-    ]);
+  const [
+    { engine, findings: engineFindings },
+    { pool, clock, use, tenancy, findings: databaseFindings },
+  ] = await Promise.all([
+    engineReport(config),
+    databaseReport(config, 'live' in gateway || gateway === SILENT),
+  ]);
   const [disks, clocks, worker] = await Promise.all([
     limited(['disks'], MACHINE_LIMIT_MS, () => checkDisks(config, engine?.dataRoot ?? null)),
     limited(['clock'], MACHINE_LIMIT_MS, () => checkClock(clock)),
@@ -84,6 +87,8 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...databaseFindings,
     judgeSameEngine(config, { engine, pool }),
     judgePool(use, config.maxTotalWorkers),
+    judgeQuotas(config, tenancy),
+    judgeEgress(config),
     ...disks,
     ...clocks,
     ...worker,

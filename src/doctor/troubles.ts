@@ -20,6 +20,8 @@ export const CHECKS = [
   'same-engine',
   'pool',
   'tokens',
+  'quotas',
+  'egress',
   'backup',
   'history',
   'disks',
@@ -597,6 +599,18 @@ const CALLS = {
     cause: 'more users come than workers may exist, or one tenant takes them all',
     cure: '[who has them, and what to do](alerts.md#cellhousepoolexhausted)',
     check: 'pool',
+  },
+  quotasNone: {
+    messages: ['No quota limits any of the … tenants'],
+    cause: 'one tenant, or one of its users, can take all workers',
+    cure: 'set [quotas](access.md#quotas), such as `QUOTA_TENANT_OPEN_SESSIONS`',
+    check: 'quotas',
+  },
+  egressEverywhere: {
+    messages: ['EGRESS_ALLOW has `*`: code may reach every public host'],
+    cause: 'code can send data anywhere, and attack others from your address',
+    cure: '[list only what code needs](egress.md#what-to-keep-in-mind)',
+    check: 'egress',
   },
   poolExhausted: {
     messages: ['POOL_EXHAUSTED'],

@@ -106,6 +106,22 @@ describe('of the database, doctor finds', () => {
     expect(found?.found).toMatch(/is 3[56]\d\d\.\d s ahead of the database's/);
   });
 
+  it('how many tenants have tokens, and which quotas are set', async () => {
+    const make = async (tenant: string) =>
+      await gateway.service.createToken(OPERATOR, {
+        ...{ name: `of-${tenant}`, role: 'TENANT', tenant, userUuid: null, userPrefix: null },
+        ...{ door: null, expiresAt: null },
+      });
+    const limit = { kind: 'OPEN_SESSIONS', tenant: 'shop', userUuid: null } as const;
+    const made = [await make('shop'), await make('shop'), await make('bank')];
+    await gateway.service.setQuota(OPERATOR, { ...limit, limit: 3 });
+    const tenancy = async () => (await askServer(db.address, 'PostgreSQL')).tenancy;
+    expect(await tenancy()).toEqual({ tenants: 2, setQuotas: 1 });
+    for (const { token } of made) await gateway.service.revokeToken(OPERATOR, token.id);
+    await gateway.service.setQuota(OPERATOR, { ...limit, reset: true });
+    expect(await tenancy()).toEqual({ tenants: 0, setQuotas: 0 });
+  });
+
   it('a token that expires tomorrow', async () => {
     const expiresAt = new Date(Date.now() + 86_400_000);
     const { token } = await gateway.service.createToken(OPERATOR, {

@@ -6,6 +6,7 @@ import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
 import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
 import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
 import { IDLE_WORKER_MB, judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
+import { judgeEgress, judgeQuotas } from '../../src/doctor/policy.ts';
 import { judgeAddress, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
 import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
@@ -191,6 +192,30 @@ describe('the walls of a worker', () => {
     const inside = { seccomp: '0', memory: null, pids: null };
     expect(judge(inside, 'runsc')).toEqual({ missing: [], isHostsLinux: true });
     expect(judge({ ...inside, kernel: 'gVisor' }, 'runsc').isHostsLinux).toBe(false);
+  });
+});
+
+describe('what only an operator can decide', () => {
+  it.each([
+    ['', 'ok', null],
+    ['pypi.org,*.example.com', 'ok', null],
+    ['pypi.org,*:443', 'warning', 'egressEverywhere'],
+  ])('is judged with EGRESS_ALLOW=%s', (EGRESS_ALLOW, ...result) => {
+    expect(seen([judgeEgress(loadConfig({ SOCKET_DIR: '/run/x', EGRESS_ALLOW }))])).toEqual([
+      result,
+    ]);
+  });
+
+  it('is whether quotas limit several tenants', () => {
+    const limited = loadConfig({ SOCKET_DIR: '/run/x', QUOTA_USER_OPEN_SESSIONS: '1' });
+    const two = { tenants: 2, setQuotas: 0 };
+    expect(judgeQuotas(config, two)).toMatchObject({
+      ...{ state: 'warning', trouble: 'quotasNone', found: 'No quota limits any of the 2 tenants' },
+    });
+    expect(judgeQuotas(limited, two).state).toBe('ok');
+    expect(judgeQuotas(config, { ...two, setQuotas: 1 }).state).toBe('ok');
+    expect(judgeQuotas(config, { ...two, tenants: 1 }).state).toBe('ok');
+    expect(judgeQuotas(config, null).state).toBe('unknown');
   });
 });
 
