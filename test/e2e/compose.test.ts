@@ -1,6 +1,6 @@
 /** `docker compose up` from the build of the images to the end, with its own project, port and folders. */
 import { execFile } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +12,7 @@ import { provideImages } from '../support/standInImages.ts';
 /** Two images are built with packages from npm and Debian. */
 const UP_TIMEOUT_MS = 600_000;
 
+const ROOT = new URL('../../', import.meta.url).pathname;
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
 /** Has the file that is used instead of `.env` beside docker-compose.yml. */
 const settingsDir = mkdtempSync(join(tmpdir(), 'cellhouse-compose-'));
@@ -24,16 +25,14 @@ let url: string;
 let token: string;
 let takeImagesAway: (() => Promise<void>) | undefined;
 
+const FILES = ['docker-compose.yml', 'test/support/compose.yml'];
+const OPTIONS = [
+  ...['--project-name', project, '--env-file', dotEnv],
+  ...FILES.flatMap((file) => ['--file', join(ROOT, file)]),
+];
+
 async function compose(...args: string[]): Promise<string> {
-  const files = ['docker-compose.yml', 'test/support/compose.yml'];
-  const settings = [
-    '--project-name',
-    project,
-    '--env-file',
-    dotEnv,
-    ...files.flatMap((file) => ['--file', file]),
-  ];
-  const all = ['compose', ...settings, ...args];
+  const all = ['compose', ...OPTIONS, ...args];
   const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
 }
@@ -88,6 +87,30 @@ it('docker compose up: the gateway runs code in workers, and keeps them over its
 it('docker compose up: the database keeps its data where postgres:18 does, in a volume', async () => {
   const version = '/var/lib/postgresql/18/docker/PG_VERSION';
   expect(Number(await compose('exec', 'postgres', 'cat', version))).toBeGreaterThan(0);
+});
+
+it('docker compose up: the documented commands dump the database and restore it', async () => {
+  const page = readFileSync(join(ROOT, 'docs/run/backup.md'), 'utf8');
+  const blocks = [...page.matchAll(/^```\n(docker compose [\s\S]+?)^```/gm)].map(
+    ([, block]) => block,
+  );
+  expect(blocks).toHaveLength(2);
+  const [dump = '', restore = ''] = blocks;
+  const asOnPage = async (block: string) => {
+    const ofThisTest = block.replaceAll('docker compose', `docker compose ${OPTIONS.join(' ')}`);
+    await promisify(execFile)('sh', ['-e', '-c', ofThisTest], { env, cwd: settingsDir });
+  };
+  expect(await execute('kept = 7')).toMatchObject({ status: 'OK' });
+  await asOnPage(dump);
+  const sql = async (text: string) => {
+    const words = ['psql', '--username', 'cellhouse', '--tuples-only', '--command', text];
+    return await compose('exec', '-T', 'postgres', ...words);
+  };
+  await sql('CREATE TABLE made_since ()');
+  await asOnPage(restore);
+  expect(await sql("SELECT to_regclass('made_since')")).toBe('');
+  await compose('up', '--detach', '--wait');
+  expect(await execute('print(kept)')).toEqual({ status: 'OK', stdout: '7\n', stateLost: false });
 });
 
 it('docker compose up: the documented command ends every worker', async () => {
