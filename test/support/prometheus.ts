@@ -35,11 +35,11 @@ export interface Prometheus {
  * @param limits replaced thresholds, for what a test cannot bring about in its full size
  */
 function shortened(rules: string, limits: Readonly<Record<string, string>>): string {
-  const short = rules.replace(/for: \w+/g, 'for: 1s').replace(/\[\w+\]/g, `[${TEST_RANGE}]`);
-  return Object.entries(limits).reduce((text, [from, to]) => {
+  const limited = Object.entries(limits).reduce((text, [from, to]) => {
     if (!text.includes(from)) throw new Error(`No rule contains ${from}.`);
     return text.replace(from, to);
-  }, short);
+  }, rules);
+  return limited.replace(/for: \w+/g, 'for: 1s').replace(/\[\w+\]/g, `[${TEST_RANGE}]`);
 }
 
 /** Starts Prometheus, which scrapes the gateway at this port with this token. Resolves when it is ready. */

@@ -23,7 +23,8 @@ from tests.with_executor import PATIENCE_SECONDS, request
 
 # Writes its pid, and then nothing, for a minute.
 WAIT = "echo $$; exec sleep 60"
-ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
+# Flushed as one write: two processes that print at the same time each keep their line.
+ALLOCATE = "data = b'x' * 200_000_000; print(len(data), flush=True)"
 # Allocates the same memory, and keeps it until the test has seen a sample of the memory.
 HOLD = f"""
 import os, time
@@ -226,7 +227,7 @@ class Surroundings(WithCommands):
         self.assertLess(report["cpu_ms"], 200)
         # It ends before the first sample, except on a busy machine.
         self.assertLess(report["peak_memory_bytes"] or 0, 50_000_000)
-        hold = f'hold() {{ exec python3 -uc "{HOLD}"; }}; hold & hold & wait'
+        hold = f'hold() {{ exec python3 -c "{HOLD}"; }}; hold & hold & wait'
         self.executor.submit(command("4", hold))
         await self.wrote("4", b"200000000\n200000000\n")
         await self.sampled()
