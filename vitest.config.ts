@@ -79,6 +79,7 @@ export default defineConfig({
           // Otherwise each file would start a process and load its modules again, which takes longer than most files.
           isolate: false,
           testTimeout: UNIT_TIMEOUT_MS,
+          hookTimeout: UNIT_TIMEOUT_MS,
           expect: POLLING,
         },
       },

@@ -406,7 +406,8 @@ function finished(state: Execution, data: Finished): Execution {
     ...state,
     status: data.status,
     finishedAt: new Date(data.at),
-    executionCount: data.executionCount ?? state.executionCount,
+    // The number from the start stays: the kernel's reply to a cell outside of the history has the number before it.
+    executionCount: state.executionCount ?? data.executionCount,
     errorName: data.errorName === null ? null : storableText(data.errorName),
     errorValue: data.errorValue === null ? null : storableText(data.errorValue),
     stateLost: data.stateLost,

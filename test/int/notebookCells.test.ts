@@ -23,6 +23,12 @@ const begun = (id: string, service = one) =>
     return execution?.startedAt && execution;
   });
 
+const ended = (id: string) =>
+  until('an end', async () => {
+    const execution = await one.execution(AUTH_TOKEN_HOLDER, id);
+    return execution?.finishedAt && execution;
+  });
+
 it('a cell has its execution count from its start on, at every gateway', async () => {
   await run('import time');
   const cell = await submit('time.sleep(60)');
@@ -149,7 +155,7 @@ const outputsOf = async (id: string) => {
   return outputs;
 };
 
-it('a silent cell has no execution count and no result; a cell outside of the history does not use its count up', async () => {
+it('a silent cell has no result; a cell outside of the history does not use its count up', async () => {
   const { executionCount: before } = await run('1');
   const silent = await run('print("shown"); 7', { silent: true });
   expect(silent).toMatchObject({ status: 'OK', options: { silent: true } });
@@ -157,9 +163,12 @@ it('a silent cell has no execution count and no result; a cell outside of the hi
     { kind: 'stream', name: 'stdout', text: 'shown\n' },
     { kind: 'finish' },
   ]);
-  const unstored = await submit('import time; time.sleep(0.2)', { storeHistory: false });
+  const unstored = await submit('import time; time.sleep(60)', { storeHistory: false });
   const next = Number(before) + 1;
-  expect(await begun(unstored.id, other)).toMatchObject({ executionCount: next });
+  const numbered = { executionCount: next };
+  expect(await begun(unstored.id, other)).toMatchObject({ status: 'RUNNING', ...numbered });
+  await other.interrupt(AUTH_TOKEN_HOLDER, unstored.id);
+  expect(await ended(unstored.id)).toMatchObject({ status: 'INTERRUPTED', ...numbered });
   expect(await run('2')).toMatchObject({ executionCount: next });
 });
 

@@ -198,7 +198,8 @@ describe('an execution', () => {
     expect(given(requested, begun).state?.executionCount).toBe(7);
     const of = (executionCount: number | null) => finished(30, { executionCount, runMs: 20 });
     expect(given(requested, begun, of(null)).state?.executionCount).toBe(7);
-    expect(given(requested, begun, of(6)).state?.executionCount).toBe(6);
+    expect(given(requested, begun, of(6)).state?.executionCount).toBe(7);
+    expect(given(requested, started(10), of(6)).state?.executionCount).toBe(6);
     expect(given(requested, started(10), of(null)).state?.executionCount).toBeNull();
   });
 

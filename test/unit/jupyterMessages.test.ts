@@ -101,15 +101,14 @@ describe('the messages about an execution', () => {
   });
 });
 
-it('A cell outside of the history shows the number of the next cell, even if it has ended meanwhile', () => {
+it('A cell outside of the history shows the number of the next cell, and its reply has the number before it', () => {
   const messages = createCellMessages();
-  const options = { storeHistory: false } as const;
-  const running: Execution = { ...execution, options, status: 'RUNNING', finishedAt: null };
-  for (const told of [running, { ...execution, options, executionCount: 6 }]) {
-    const asked = { header, isOurs: true };
-    const [, input] = messages.of({ type: 'begun', execution: told, code: '1' }, asked);
-    expect(input?.sent.content).toEqual({ code: '1', execution_count: 7 });
-  }
+  const told: Execution = { ...execution, options: { storeHistory: false } };
+  const asked = { header, isOurs: true };
+  const [, input] = messages.of({ type: 'begun', execution: told, code: '1' }, asked);
+  expect(input?.sent.content).toEqual({ code: '1', execution_count: 7 });
+  const [reply] = messages.of({ type: 'ended', execution: told }, asked);
+  expect(reply?.sent.content).toMatchObject({ status: 'ok', execution_count: 6 });
 });
 
 describe('a time limit', () => {

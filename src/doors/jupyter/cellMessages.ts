@@ -125,7 +125,7 @@ export function createCellMessages(): CellMessages {
           const at = execution.startedAt ?? execution.requestedAt;
           shown = null;
           expressions = {};
-          const input = inputMessage(news.code, shownCount(execution));
+          const input = inputMessage(news.code, count);
           return [
             message('busy', status('busy'), at),
             // A silent cell is not shown, but what it prints is.
@@ -140,7 +140,7 @@ export function createCellMessages(): CellMessages {
             expressions = expressionsContent(output);
             return [];
           }
-          return [message(seq, outputMessage(output, shownCount(execution)), at)];
+          return [message(seq, outputMessage(output, count), at)];
         }
         case 'ended': {
           const at = execution.finishedAt ?? execution.requestedAt;
@@ -148,7 +148,7 @@ export function createCellMessages(): CellMessages {
           const { unshown, reply } = endOfCell(execution, {
             shown: hasBegun ? shown : null,
             expressions,
-            count,
+            count: replyCount(execution),
           });
           shown = null;
           return [
@@ -166,14 +166,12 @@ export function createCellMessages(): CellMessages {
 }
 
 /**
- * The number that a cell shows. A cell that is not stored in the history shows the number that the next cell will get,
- * as with a stock kernel. But the kernel's reply has the number of the last stored cell. So once the reply has been
- * recorded, the execution's count is one too low.
+ * The number in the reply. A cell that is not stored in the history shows the number that the next cell will get, but
+ * the reply has the number of the last stored cell, as with a stock kernel. A silent cell shows no number.
  */
-function shownCount({ executionCount, options, finishedAt, status }: Execution): number {
-  const isReplied = finishedAt !== null && status !== 'WORKER_LOST';
-  const isTakenBack = options?.storeHistory === false && isReplied;
-  return (executionCount ?? 0) + (isTakenBack ? 1 : 0);
+function replyCount({ executionCount, options }: Execution): number {
+  const isBefore = options?.storeHistory === false && !options.silent;
+  return Math.max(0, (executionCount ?? 0) - (isBefore ? 1 : 0));
 }
 
 function inputMessage(code: string, count: number): Sent {
