@@ -164,6 +164,7 @@ export const ROOMS = {
     may: [
       'domain',
       'async',
+      'config',
       'process',
       'postgres',
       'events',
@@ -172,7 +173,6 @@ export const ROOMS = {
       'environments',
       'server',
     ],
-    types: ['config'],
     open: ['doctor.ts', 'finding.ts', 'troubles.ts'],
   },
   cli: {
