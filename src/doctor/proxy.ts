@@ -60,7 +60,7 @@ export async function checkProxy({ url, token, config }: ProxyDeps): Promise<Fin
   return [
     ok('proxy', `A gateway of version ${said.version} answers at ${url}.`),
     judgeTls(
-      { url, isLoopback: localAddress !== null, endsAt: live.certificateEndsAt },
+      { url, isLoopback: isLoopback(live.ownAddress), certificate: live.certificate },
       new Date(),
     ),
     ...socket,
@@ -85,24 +85,36 @@ async function ownAddressFor(url: string): Promise<string | null> {
   return address.startsWith('127.') ? OWN_LOOPBACK : null;
 }
 
-/** Enough time to find out why a certificate is not renewed. Let's Encrypt's are renewed 30 days before their end. */
-const CERTIFICATE_SOON_MS = 14 * 86_400_000;
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
 
-/** Pure. @param endsAt null: the connection has no TLS */
+/**
+ * The time before a certificate's end in which doctor warns: enough to find out why it is not renewed. Let's Encrypt's
+ * are renewed 30 days before their end, and those that live for days or hours when a third of that is left.
+ */
+const soonMs = ({ from, to }: Certificate) =>
+  Math.min(14 * 86_400_000, (to.getTime() - from.getTime()) / 4);
+
+/** Pure. @param certificate null: the connection has no TLS */
 export function judgeTls(
   {
     url,
     isLoopback,
-    endsAt,
-  }: { readonly url: string; readonly isLoopback: boolean; readonly endsAt: Date | null },
+    certificate,
+  }: {
+    readonly url: string;
+    readonly isLoopback: boolean;
+    readonly certificate: Certificate | null;
+  },
   now: Date,
 ): Finding {
-  if (endsAt === null)
+  if (certificate === null)
     return isLoopback
       ? ok('proxy-tls', `${url} has no TLS, and is on this machine only.`)
       : warning('proxyPlain', url);
-  const day = endsAt.toISOString().slice(0, 10);
-  if (endsAt.getTime() - now.getTime() < CERTIFICATE_SOON_MS)
+  const day = certificate.to.toISOString().slice(0, 10);
+  if (certificate.to.getTime() - now.getTime() < soonMs(certificate))
     return warning('proxyCertificate', url, day);
   return ok('proxy-tls', `The connection has TLS, and the certificate ends at ${day}.`);
 }
@@ -215,6 +227,11 @@ async function checkUploads(url: string, maxFileBytes: number): Promise<Finding>
 
 // Requests.
 
+interface Certificate {
+  readonly from: Date;
+  readonly to: Date;
+}
+
 interface Answer {
   /** A status of HTTP, or what went wrong. */
   readonly status: number | string;
@@ -223,7 +240,7 @@ interface Answer {
   /** The address that the request came from. */
   readonly ownAddress: string;
   /** Null: the connection has no TLS. */
-  readonly certificateEndsAt: Date | null;
+  readonly certificate: Certificate | null;
 }
 
 interface Question {
@@ -249,10 +266,10 @@ function ask(url: string, question: Question): Promise<Answer> {
     });
     let text = '';
     let ownAddress = '';
-    let certificateEndsAt: Date | null = null;
+    let certificate: Certificate | null = null;
     const end = (status: number | string) => {
       clearTimeout(timer);
-      resolve({ status, body: text, ownAddress, certificateEndsAt });
+      resolve({ status, body: text, ownAddress, certificate });
       sent.destroy();
     };
     const timer = setTimeout(() => end(LATE), ANSWER_LIMIT_MS);
@@ -263,8 +280,10 @@ function ask(url: string, question: Question): Promise<Answer> {
     );
     sent.on('upgrade', (response: IncomingMessage) => end(response.statusCode ?? 0));
     sent.on('response', (response) => {
-      if (response.socket instanceof TLSSocket)
-        certificateEndsAt = new Date(response.socket.getPeerCertificate().valid_to);
+      if (response.socket instanceof TLSSocket) {
+        const { valid_from, valid_to } = response.socket.getPeerCertificate();
+        certificate = { from: new Date(valid_from), to: new Date(valid_to) };
+      }
       const status = response.statusCode ?? 0;
       response.setEncoding('utf8').on('data', (part: string) => {
         text = (text + part).slice(0, MAX_ANSWER_BYTES);
@@ -283,7 +302,7 @@ function ask(url: string, question: Question): Promise<Answer> {
 }
 
 function brokenAnswer(error: unknown): Answer {
-  return { status: messageOf(error), body: '', ownAddress: '', certificateEndsAt: null };
+  return { status: messageOf(error), body: '', ownAddress: '', certificate: null };
 }
 
 function jsonIn({ body }: Answer): Readonly<Record<string, unknown>> | null {

@@ -224,13 +224,20 @@ describe('TLS of a proxy', () => {
   it.each([
     [null, true, 'ok', null],
     [null, false, 'warning', 'proxyPlain'],
-    ['2026-01-14T00:00:00Z', false, 'warning', 'proxyCertificate'],
-    ['2026-01-16T00:00:00Z', false, 'ok', null],
-  ])('is judged by a certificate until %s (loopback: %j)', (ends, isLoopback, ...result) => {
-    const endsAt = ends === null ? null : new Date(ends);
-    const facts = { url: 'http://code.example', isLoopback, endsAt };
-    expect(seen([judgeTls(facts, now)])).toEqual([result]);
-  });
+    [['2025-11-01T00:00:00Z', '2026-01-14T00:00:00Z'], false, 'warning', 'proxyCertificate'],
+    [['2025-11-01T00:00:00Z', '2026-01-16T00:00:00Z'], false, 'ok', null],
+    // Caddy's own live for 12 hours.
+    [['2025-12-31T16:00:00Z', '2026-01-01T04:00:00Z'], false, 'ok', null],
+    [['2025-12-31T14:00:00Z', '2026-01-01T02:00:00Z'], false, 'warning', 'proxyCertificate'],
+  ])(
+    'is judged by a certificate from and until %j (loopback: %j)',
+    (dates, isLoopback, ...result) => {
+      const [from, to] = (dates ?? []).map((date) => new Date(date));
+      const certificate = from && to ? { from, to } : null;
+      const facts = { url: 'http://code.example', isLoopback, certificate };
+      expect(seen([judgeTls(facts, now)])).toEqual([result]);
+    },
+  );
 });
 
 describe('a stream through a proxy', () => {
