@@ -10,8 +10,8 @@ const AT = {
 
 const INTRODUCTION = `# What to paste into each client
 
-\`npx cellhouse doors\` shows these lines with your address (behind a proxy and under Docker Compose, name it with
-\`--url\`) and, in place of \`TOKEN\`, a fresh token for one door only.
+\`npx cellhouse doors\` shows these lines with a fresh token for one door only, and with your address. Behind a proxy or
+under Docker Compose, give the address with \`--url\`.
 `;
 
 it('docs/use/doors/clients.md has what cellhouse doors shows', async () => {
