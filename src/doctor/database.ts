@@ -16,7 +16,6 @@ import { runningPostgres } from '../postgres/embeddedPostgres.ts';
 import { newId } from '../process/newId.ts';
 import { type Finding, failure, failureSaying, ok, unknown, warning } from './finding.ts';
 import type { ClockOffset } from './machine.ts';
-import type { Tenancy } from './policy.ts';
 
 /** A server that takes longer to answer one of these small queries cannot serve. */
 const STATEMENT_LIMIT_MS = 4_000;
@@ -31,21 +30,23 @@ export interface DatabaseReport {
   /** Null: no database answered. */
   readonly clock: ClockOffset | null;
   /** Null: no database answered, or its tables are not those of this release. */
-  readonly use: PoolUse | null;
-  /** Null as `use` is. */
-  readonly tenancy: Tenancy | null;
+  readonly use: InstallationUse | null;
 }
 
-/** Who has the workers. */
-interface PoolUse {
+/** Who uses the installation. */
+export interface InstallationUse {
   /** How many open sessions each tenant has. A tenant without any is absent. */
   readonly sessions: ReadonlyMap<string, number>;
   /** How many calls wait for a worker, at all gateways. */
   readonly waitingCalls: number;
+  /** How many tenants have a valid token with which code can be run. */
+  readonly tenants: number;
+  /** How many quotas operators have set by a call. */
+  readonly setQuotas: number;
 }
 
 /** The rest of a report if the tables were not read. */
-export const UNREAD = { pool: null, use: null, tenancy: null } as const;
+export const UNREAD = { pool: null, use: null } as const;
 
 /** @param isServing whether a gateway runs on this DATA_DIR */
 export async function checkDatabase(config: Config, isServing: boolean): Promise<DatabaseReport> {
@@ -162,18 +163,22 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
       : 'as this release wants it';
   const pool = await createUpkeepQueries(client, newId).knownPool();
   const tokens = await createTokenQueries(client).tokens();
-  const unrevoked = tokens.filter(({ revokedAt }) => revokedAt === null);
+  const now = new Date();
+  const ofUsers = tokens.filter(
+    ({ role, revokedAt, expiresAt }) =>
+      (role === 'TENANT' || role === 'USER') &&
+      revokedAt === null &&
+      (expiresAt === null || expiresAt > now),
+  );
   const quotas = await createQuotaQueries(client).setQuotas();
   return {
-    findings: [...servers, ok('schema', `${at}: ${how}.`), ...judgeTokens(tokens, new Date())],
+    findings: [...servers, ok('schema', `${at}: ${how}.`), ...judgeTokens(tokens, now)],
     pool,
     clock,
     use: {
       sessions: await createSessionQueries(client).openSessionsByTenant(),
       waitingCalls: await readWaitingCalls(client),
-    },
-    tenancy: {
-      tenants: new Set(unrevoked.map(({ tenant }) => tenant)).size,
+      tenants: new Set(ofUsers.map(({ tenant }) => tenant)).size,
       setQuotas: quotas.filter(({ maximum }) => maximum !== null).length,
     },
   };
@@ -188,7 +193,10 @@ async function readWaitingCalls({ answered, sql }: Client): Promise<number> {
 }
 
 /** Pure. @param maxWorkers MAX_TOTAL_WORKERS */
-export function judgePool(use: PoolUse | null, maxWorkers: number): Finding {
+export function judgePool(
+  use: Pick<InstallationUse, 'sessions' | 'waitingCalls'> | null,
+  maxWorkers: number,
+): Finding {
   if (use === null) return unknown('pool', 'Not checked, because the database does not say.');
   const { sessions, waitingCalls } = use;
   const byTenant = [...sessions].sort(([, a], [, b]) => b - a);

@@ -70,13 +70,11 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     limited(['permissions'], MACHINE_LIMIT_MS, () => checkPermissions(config)),
     limited(['gateway', 'port'], MACHINE_LIMIT_MS, () => checkGateway(deps, gateway)),
   ]);
-  const [
-    { engine, findings: engineFindings },
-    { pool, clock, use, tenancy, findings: databaseFindings },
-  ] = await Promise.all([
-    engineReport(config),
-    databaseReport(config, 'live' in gateway || gateway === SILENT),
-  ]);
+  const [{ engine, findings: engineFindings }, { pool, clock, use, findings: databaseFindings }] =
+    await Promise.all([
+      engineReport(config),
+      databaseReport(config, 'live' in gateway || gateway === SILENT),
+    ]);
   const [disks, clocks, worker] = await Promise.all([
     limited(['disks'], MACHINE_LIMIT_MS, () => checkDisks(config, engine?.dataRoot ?? null)),
     limited(['clock'], MACHINE_LIMIT_MS, () => checkClock(clock)),
@@ -87,7 +85,7 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...databaseFindings,
     judgeSameEngine(config, { engine, pool }),
     judgePool(use, config.maxTotalWorkers),
-    judgeQuotas(config, tenancy),
+    judgeQuotas(config, use),
     judgeEgress(config),
     ...disks,
     ...clocks,

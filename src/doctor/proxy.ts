@@ -59,10 +59,7 @@ export async function checkProxy({ url, token, config }: ProxyDeps): Promise<Fin
   ]);
   return [
     ok('proxy', `A gateway of version ${said.version} answers at ${url}.`),
-    judgeTls(
-      { url, isLoopback: isLoopback(live.ownAddress), certificate: live.certificate },
-      new Date(),
-    ),
+    judgeTls({ url, ownAddress: live.ownAddress, certificate: live.certificate }, new Date()),
     ...socket,
     stream,
     judgeAddress({ seen: said.address, own: live.ownAddress, isSure: localAddress !== null }),
@@ -85,38 +82,38 @@ async function ownAddressFor(url: string): Promise<string | null> {
   return address.startsWith('127.') ? OWN_LOOPBACK : null;
 }
 
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
-}
+/** Enough to find out why a certificate is not renewed: Let's Encrypt's for 90 days are renewed 30 days before their end. */
+const CERTIFICATE_SOON_MS = 14 * 86_400_000;
 
 /**
- * The time before a certificate's end in which doctor warns: enough to find out why it is not renewed. Let's Encrypt's
- * are renewed 30 days before their end, and those that live for days or hours when a third of that is left.
+ * How long before its end doctor warns of a certificate. Those for days or hours, such as Caddy's own, are renewed when
+ * a third of their life is left. So doctor warns when a quarter is left.
  */
-const soonMs = ({ from, to }: Certificate) =>
-  Math.min(14 * 86_400_000, (to.getTime() - from.getTime()) / 4);
+function soonMs({ from, to }: Certificate): number {
+  return Math.min(CERTIFICATE_SOON_MS, (to.getTime() - from.getTime()) / 4);
+}
 
-/** Pure. @param certificate null: the connection has no TLS */
+/** Pure. @param ownAddress that of doctor on the connection @param certificate null: the connection has no TLS */
 export function judgeTls(
   {
     url,
-    isLoopback,
+    ownAddress,
     certificate,
   }: {
     readonly url: string;
-    readonly isLoopback: boolean;
+    readonly ownAddress: string;
     readonly certificate: Certificate | null;
   },
   now: Date,
 ): Finding {
   if (certificate === null)
-    return isLoopback
+    return ownAddress.startsWith('127.') || ownAddress === '::1'
       ? ok('proxy-tls', `${url} has no TLS, and is on this machine only.`)
       : warning('proxyPlain', url);
-  const day = certificate.to.toISOString().slice(0, 10);
+  const end = `${certificate.to.toISOString().slice(0, 16)}Z`;
   if (certificate.to.getTime() - now.getTime() < soonMs(certificate))
-    return warning('proxyCertificate', url, day);
-  return ok('proxy-tls', `The connection has TLS, and the certificate ends at ${day}.`);
+    return warning('proxyCertificate', url, end);
+  return ok('proxy-tls', `The connection has TLS, and the certificate ends at ${end}.`);
 }
 
 /**

@@ -607,7 +607,7 @@ const CALLS = {
     check: 'quotas',
   },
   egressEverywhere: {
-    messages: ['EGRESS_ALLOW has `*`: code may reach every public host'],
+    messages: ['EGRESS_ALLOW has `…`: code may reach every public host'],
     cause: 'code can send data anywhere, and attack others from your address',
     cure: '[list only what code needs](egress.md#what-to-keep-in-mind)',
     check: 'egress',

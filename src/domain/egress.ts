@@ -276,6 +276,13 @@ export function isListed(rules: readonly EgressRule[], { host, port }: Target): 
   });
 }
 
+/** Whether the rule lists every name, or every address of a family. */
+export function isForEveryHost({ host }: EgressRule): boolean {
+  return host.kind === 'network'
+    ? host.network.bits === 0
+    : host.kind === 'suffix' && host.end === '';
+}
+
 /**
  * Whether the address may be dialled for a listed target. It must be a host on the internet, and not the gateway's
  * machine. Otherwise a rule with this port must list the address itself, or a special network that contains it.

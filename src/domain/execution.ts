@@ -126,8 +126,8 @@ export interface Execution {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   /**
-   * The number of the cell. It is known from the start if the worker reports it then. A number in the report of the end
-   * replaces it.
+   * The number of the cell, which is known from its start on, and stays. For a silent cell: the number in the kernel's
+   * reply, which is that of the last cell in the history.
    */
   readonly executionCount: number | null;
   /** The process id of a command, from its start on. Null for cells, and if the worker does not report it. */

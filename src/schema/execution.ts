@@ -167,7 +167,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     executionCount: t.exposeInt('executionCount', {
       nullable: true,
       description:
-        "The number of the cell: n in IPython's `In[n]`. Null until the cell begins, and for commands.",
+        "The number of the cell: n in IPython's `In[n]`. Null until the cell begins, and for commands. A silent cell, once it has ended, has that of the last cell in the history.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
       description:

@@ -200,6 +200,8 @@ describe('what only an operator can decide', () => {
     ['', 'ok', null],
     ['pypi.org,*.example.com', 'ok', null],
     ['pypi.org,*:443', 'warning', 'egressEverywhere'],
+    ['0.0.0.0/0', 'warning', 'egressEverywhere'],
+    ['pypi.org,[::/0]:443', 'warning', 'egressEverywhere'],
   ])('is judged with EGRESS_ALLOW=%s', (EGRESS_ALLOW, ...result) => {
     expect(seen([judgeEgress(loadConfig({ SOCKET_DIR: '/run/x', EGRESS_ALLOW }))])).toEqual([
       result,
@@ -222,19 +224,20 @@ describe('what only an operator can decide', () => {
 describe('TLS of a proxy', () => {
   const now = new Date('2026-01-01T00:00:00Z');
   it.each([
-    [null, true, 'ok', null],
-    [null, false, 'warning', 'proxyPlain'],
-    [['2025-11-01T00:00:00Z', '2026-01-14T00:00:00Z'], false, 'warning', 'proxyCertificate'],
-    [['2025-11-01T00:00:00Z', '2026-01-16T00:00:00Z'], false, 'ok', null],
+    [null, '127.0.0.1', 'ok', null],
+    [null, '::1', 'ok', null],
+    [null, '192.0.2.1', 'warning', 'proxyPlain'],
+    [['2025-11-01T00:00:00Z', '2026-01-14T00:00:00Z'], '192.0.2.1', 'warning', 'proxyCertificate'],
+    [['2025-11-01T00:00:00Z', '2026-01-16T00:00:00Z'], '192.0.2.1', 'ok', null],
     // Caddy's own live for 12 hours.
-    [['2025-12-31T16:00:00Z', '2026-01-01T04:00:00Z'], false, 'ok', null],
-    [['2025-12-31T14:00:00Z', '2026-01-01T02:00:00Z'], false, 'warning', 'proxyCertificate'],
+    [['2025-12-31T16:00:00Z', '2026-01-01T04:00:00Z'], '192.0.2.1', 'ok', null],
+    [['2025-12-31T14:00:00Z', '2026-01-01T02:00:00Z'], '192.0.2.1', 'warning', 'proxyCertificate'],
   ])(
-    'is judged by a certificate from and until %j (loopback: %j)',
-    (dates, isLoopback, ...result) => {
+    'is judged by a certificate from and until %j (doctor at %s)',
+    (dates, ownAddress, ...result) => {
       const [from, to] = (dates ?? []).map((date) => new Date(date));
       const certificate = from && to ? { from, to } : null;
-      const facts = { url: 'http://code.example', isLoopback, certificate };
+      const facts = { url: 'http://code.example', ownAddress, certificate };
       expect(seen([judgeTls(facts, now)])).toEqual([result]);
     },
   );

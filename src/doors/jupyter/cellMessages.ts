@@ -167,10 +167,10 @@ export function createCellMessages(): CellMessages {
 
 /**
  * The number in the reply. A cell that is not stored in the history shows the number that the next cell will get, but
- * the reply has the number of the last stored cell, as with a stock kernel. A silent cell shows no number.
+ * the reply has the number of the last stored cell, as with a stock kernel.
  */
 function replyCount({ executionCount, options }: Execution): number {
-  const isBefore = options?.storeHistory === false && !options.silent;
+  const isBefore = options?.storeHistory === false;
   return Math.max(0, (executionCount ?? 0) - (isBefore ? 1 : 0));
 }
 

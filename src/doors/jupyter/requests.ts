@@ -24,7 +24,8 @@ const BUSY: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * The error that a client gets for a cell that was not accepted, and so did not run.
+ * The error that a client gets if its cell was refused. If the database did not answer or the gateway stops, the cell may
+ * have been accepted all the same.
  * @throws `error`, unless it is a DomainError
  */
 function refusedCell(error: unknown): ErrorContent & Record<string, unknown> {
