@@ -126,7 +126,7 @@ export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
   const steps: [string, string][] = [
     [`FROM ${baseImageId} AS debian`, 'The worker image does not exist'],
     [labels, 'The engine could not label the image'],
-    [`RUN ${baseSteps(spec)}`, 'apt could not install the Debian packages'],
+    [runOf(baseSteps(spec)), 'apt could not install the Debian packages'],
   ];
   const files: Record<string, string> = {};
   if (spec.pip.length > 0) {
@@ -137,7 +137,7 @@ export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
     files.setup = spec.setup;
     steps.push(
       [`COPY setup ${COPIED}/setup`, COPY_FAILED],
-      [`RUN chmod 0700 ${COPIED}/setup && ${COPIED}/setup`, 'The set-up script failed'],
+      [runOf(`chmod 0700 ${COPIED}/setup && ${COPIED}/setup`), 'The set-up script failed'],
     );
   }
   if (spec.preload.length > 0) {
@@ -145,17 +145,25 @@ export function recipeOf({ spec, baseImageId, labels }: RecipeParts): Recipe {
     steps.push(
       [`COPY preload.txt ${PRELOAD}`, COPY_FAILED],
       [
-        `RUN python3 -m cellhouse_kernel.check_preload ${spec.preload.join(' ')}`,
+        runOf(`python3 -m cellhouse_kernel.check_preload ${spec.preload.join(' ')}`),
         'A module cannot be preloaded',
       ],
     );
   }
-  steps.push([`RUN ${lastSteps()}`, 'The installed packages cannot be listed']);
+  steps.push([runOf(lastSteps()), 'The installed packages cannot be listed']);
   return {
     text: linesOf(steps.map(([step]) => step)),
     files,
     failures: steps.map(([, failure]) => failure),
   };
+}
+
+/**
+ * A step that runs a command. Its errors go into the stream of its output: the last line of a failed step says why, and
+ * the engine does not keep the order of two streams.
+ */
+function runOf(command: string): string {
+  return `RUN exec 2>&1 && ${command}`;
 }
 
 const COPY_FAILED = 'The engine could not copy a file';
@@ -194,7 +202,7 @@ function pipSteps(index: string | null): [string, string][] {
   return [
     ...steps,
     [
-      `RUN ${pip} ${quiet} ${from} --requirement ${COPIED}/requirements.txt`,
+      runOf(`${pip} ${quiet} ${from} --requirement ${COPIED}/requirements.txt`),
       'pip could not install the packages',
     ],
     ['FROM debian', COPY_FAILED],

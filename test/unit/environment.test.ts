@@ -8,7 +8,7 @@ import {
   isEnvironmentName,
 } from '../../src/domain/environment.ts';
 import type { EnvironmentId } from '../../src/domain/ids.ts';
-import { hashOf } from '../../src/environments/recipe.ts';
+import { hashOf, recipeOf } from '../../src/environments/recipe.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 import { fc } from '../support/seeded.ts';
@@ -166,4 +166,12 @@ describe('the hash of a version', () => {
   it('is the same for the same facts', () => {
     expect(hashOf({ ...spec }, baseImageId, null)).toBe(hash);
   });
+});
+
+it('Each command of a build has one stream, so that the last line of a failed one is its last', () => {
+  const spec = { ...facts.spec, setup: 'true' };
+  const { text } = recipeOf({ spec, baseImageId: 'sha256:base', labels: 'LABEL a=b' });
+  const commands = text.split('\n').filter((line) => line.startsWith('RUN '));
+  expect(commands).toHaveLength(5);
+  for (const command of commands) expect(command).toMatch(/^RUN exec 2>&1 && /);
 });
