@@ -164,12 +164,6 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
   const pool = await createUpkeepQueries(client, newId).knownPool();
   const tokens = await createTokenQueries(client).tokens();
   const now = new Date();
-  const ofUsers = tokens.filter(
-    ({ role, revokedAt, expiresAt }) =>
-      (role === 'TENANT' || role === 'USER') &&
-      revokedAt === null &&
-      (expiresAt === null || expiresAt > now),
-  );
   const quotas = await createQuotaQueries(client).setQuotas();
   return {
     findings: [...servers, ok('schema', `${at}: ${how}.`), ...judgeTokens(tokens, now)],
@@ -178,10 +172,21 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
     use: {
       sessions: await createSessionQueries(client).openSessionsByTenant(),
       waitingCalls: await readWaitingCalls(client),
-      tenants: new Set(ofUsers.map(({ tenant }) => tenant)).size,
+      tenants: tenantsWithUsers(tokens, now).size,
       setQuotas: quotas.filter(({ maximum }) => maximum !== null).length,
     },
   };
+}
+
+/** The tenants that have a valid token with which code can be run. */
+function tenantsWithUsers(tokens: readonly UsedToken[], now: Date): ReadonlySet<string> {
+  const valid = tokens.filter(
+    ({ role, revokedAt, expiresAt }) =>
+      (role === 'TENANT' || role === 'USER') &&
+      revokedAt === null &&
+      (expiresAt === null || expiresAt > now),
+  );
+  return new Set(valid.map(({ tenant }) => tenant));
 }
 
 /** At gateways that live. */
