@@ -43,12 +43,16 @@ const SET_UP = ['scripts/setup', 'testkit/engineImage.ts', 'testkit/ownEngine.ts
  * (test/unchanged.ts). `npm run test:long` leaves no file out.
  */
 export const COVERED: Readonly<Record<string, readonly string[]>> = {
-  'agentChecks.test.ts': ['worker-image', 'test/e2e/security/probes', 'examples', 'bench'],
+  'agentChecks.test.ts': [
+    ...['worker-image', 'test/e2e/security/probes', 'examples', 'bench'],
+    ...['test/support/agentWithTests.ts', 'testkit/testImage.ts'],
+  ],
   'bench.test.ts': ['bench', 'scripts', 'testkit', 'test/support/runBench.ts'],
   'compose.test.ts': [
     ...['Dockerfile', '.dockerignore', 'docker-compose.yml', 'package-lock.json', 'scripts'],
     ...['worker-image/Dockerfile', 'worker-image/packages.txt', 'src/config'],
     ...['test/support/compose.yml', 'test/support/standInImages.ts', 'test/support/standIns'],
+    'docs/run/backup.md',
   ],
   'degraded.test.ts': ['src/pool', 'src/runtime', 'testkit/gateway.ts'],
   'ownEngine.test.ts': SET_UP,

@@ -1,6 +1,7 @@
 /** `Event`, and the queries that list events. */
-import type { Actor as ActorFacts, RecordedEvent } from '../domain/events.ts';
+import { type Actor as ActorFacts, CLI_ACTOR, type RecordedEvent } from '../domain/events.ts';
 import type { ListPage } from '../service/lists/lists.ts';
+import { AUTH_TOKEN_HOLDER } from '../service/principal.ts';
 import { Role } from './access.ts';
 import { builder, connectionOf, pageArgs } from './builder.ts';
 import type { SchemaContext } from './context.ts';
@@ -9,11 +10,17 @@ import { Execution } from './execution.ts';
 import { Worker } from './pool.ts';
 import { Session } from './session.ts';
 
+/** What events have in place of an id where no token was used. */
+const NO_TOKENS: readonly string[] = [AUTH_TOKEN_HOLDER.tokenId, CLI_ACTOR.token];
+
 const Actor = builder.objectRef<ActorFacts>('Actor').implement({
   description: 'Who caused an event.',
   fields: (t) => ({
-    token: t.exposeString('token', {
-      description: 'The id of the token; `auth-token` for AUTH_TOKEN, `cli` for `cellhouse`.',
+    token: t.id({
+      nullable: true,
+      description:
+        'The id of the token. Null: the call came with AUTH_TOKEN, or, if `door` is CLI, it was a command of `cellhouse` on the machine.',
+      resolve: ({ token }) => (NO_TOKENS.includes(token) ? null : token),
     }),
     role: t.expose('role', { type: Role, description: 'The role that the token had.' }),
     tenant: t.exposeString('tenant', { description: 'The tenant of the token.' }),
@@ -25,8 +32,7 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
 });
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
-  description:
-    'A fact that was recorded once and never changes. docs/internals/events.md lists all types.',
+  description: 'A fact that was recorded once and never changes.',
   fields: (t) => ({
     id: t.id({ description: 'The id of the event.', resolve: ({ metadata }) => metadata.eventId }),
     type: t.field({
@@ -51,7 +57,7 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
       type: 'JSON',
-      description: 'The data of the event. docs/internals/events.md describes it for each type.',
+      description: 'The data of the event. Its fields depend on `type`.',
       resolve: async (event, _args, context, info) => context.answer(info).eventData(event),
     }),
     gatewayId: t.id({

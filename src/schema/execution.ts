@@ -228,13 +228,13 @@ builder.objectFields(Execution, (t) => ({
     type: 'Int53',
     nullable: true,
     description:
-      'CPU time in milliseconds that its kernel or command, and all processes started by it, used during it. Null if unknown.',
+      'CPU time in milliseconds that its kernel or command, and all processes started by it, used during it. Null while it has not ended, and if its worker has not reported it, because it never started or its worker was lost.',
   }),
   peakMemoryBytes: t.expose('peakMemoryBytes', {
     type: 'Int53',
     nullable: true,
     description:
-      'The highest measured memory use of its kernel or command and all processes started by it. Null if unknown.',
+      'The highest measured memory use of its kernel or command and all processes started by it. Null as `cpuMs` is.',
   }),
   exitCode: t.exposeInt('exitCode', {
     nullable: true,
@@ -326,7 +326,7 @@ builder.objectFields(Execution, (t) => ({
       }),
       first: t.arg.int({
         description:
-          'The most events to return. Null: all of them. All outputs of one response may have MAX_RESPONSE_BYTES together; more is an error that says so.',
+          'The most events to return. Null: all of them. All outputs of one response may have MAX_RESPONSE_BYTES together; more is an error that says so. Fewer than `first` in the answer: there are no more so far.',
       }),
     },
     resolve: (execution, range, context, info) => context.answer(info).outputs(execution, range),
@@ -425,7 +425,10 @@ builder.queryFields((t) => ({
         description: 'Only executions requested at this time or later.',
       }),
       to: t.arg({ type: 'DateTime', description: 'Only executions requested before this time.' }),
-      metadata: t.arg(METADATA_FILTER),
+      metadata: t.arg({
+        type: METADATA_FILTER,
+        description: 'Only executions of sessions whose metadata contain all these entries.',
+      }),
       ...pageArgs,
     },
     resolve: (_root, { first, after, metadata, ...filter }, { service, principal }) =>

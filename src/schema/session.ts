@@ -305,12 +305,8 @@ export const TENANT_FILTER = {
   description: 'The tenant. Left out: that of the caller. Only operators may name another one.',
 } as const;
 
-/** The argument of lists that filters by the metadata of sessions. */
-export const METADATA_FILTER = {
-  type: [MetadataEntryInput] as [typeof MetadataEntryInput],
-  description:
-    'Only sessions whose metadata contain all these entries, or executions of such sessions.',
-};
+/** The type of the argument of lists that filters by the metadata of sessions. */
+export const METADATA_FILTER = [MetadataEntryInput] as [typeof MetadataEntryInput];
 
 builder.queryFields((t) => ({
   session: t.field({
@@ -344,7 +340,10 @@ builder.queryFields((t) => ({
       oldestFirst: t.arg.boolean({
         description: 'True: the oldest session comes first, and new ones come at the end.',
       }),
-      metadata: t.arg(METADATA_FILTER),
+      metadata: t.arg({
+        type: METADATA_FILTER,
+        description: 'Only sessions whose metadata contain all these entries.',
+      }),
       ...pageArgs,
     },
     resolve: (_root, { first, after, metadata, ...filter }, { service, principal }) =>

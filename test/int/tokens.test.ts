@@ -183,6 +183,27 @@ it('a token is the actor of what its holder causes, in events and in the audit v
   ]).toEqual([{ actorToken: 'auth-token', actorTenant: 'default' }]);
 });
 
+it('the actor of a call with AUTH_TOKEN has no token in GraphQL', async () => {
+  const call = `mutation { execute(input: { userUuid: "${userUuid()}", code: "1" }) {
+    events { edges { node { type actor { token role door } } } } } }`;
+  expect(await ask(origins[0] ?? '', AUTH_TOKEN, call)).toMatchObject({
+    data: {
+      execute: {
+        events: {
+          edges: expect.arrayContaining([
+            {
+              node: {
+                type: 'ExecutionRequested',
+                actor: { token: null, role: 'OPERATOR', door: 'GRAPHQL' },
+              },
+            },
+          ]),
+        },
+      },
+    },
+  });
+});
+
 it('changedTokens() finds the tokens that have changed since a position, and no others', async () => {
   const database = await db.open();
   const [{ token }] = [await create(), await create()];

@@ -6,6 +6,7 @@ import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { PYTHON_CACHE } from '../unchanged.ts';
+import { SEED } from './seeded.ts';
 
 /** The checks take minutes on an idle machine, and four times as long on a very busy one. This limit ends a hang. */
 export const CHECKS_TIMEOUT_MS = 1_200_000;
@@ -29,7 +30,7 @@ export async function agentWithTests(docker = new Docker()): Promise<string> {
 }
 
 /**
- * Runs a shell command in a container of the image, which is removed afterwards.
+ * Runs a shell command in a container of the image, which is removed afterwards, also if nobody waits for it any more.
  * @param binds folders of the machine, as `<from>:<to>:ro`
  * @returns what it printed, whether it succeeded or not
  */
@@ -38,9 +39,11 @@ export async function runInAgent(
   command: string,
   binds: readonly string[] = [],
 ): Promise<string> {
-  const options = ['--rm', '--network=none', '--env=NO_COLOR=1', '--entrypoint=sh'];
+  const variables = ['--env=NO_COLOR=1', `--env=SEED=${SEED}`];
+  const options = ['--rm', '--init', '--network=none', ...variables, '--entrypoint=timeout'];
+  const limit = ['--kill-after=10', String(CHECKS_TIMEOUT_MS / 1_000)];
   const volumes = binds.map((bind) => `--volume=${bind}`);
-  const args = ['run', ...options, ...volumes, image, '-c', `(${command}) 2>&1`];
+  const args = ['run', ...options, ...volumes, image, ...limit, 'sh', '-c', `(${command}) 2>&1`];
   const ended = promisify(execFile)('docker', args, { maxBuffer: MAX_REPORT_BYTES });
   const { stdout, stderr } = await ended.catch(
     (error: { stdout: string; stderr: string }) => error,

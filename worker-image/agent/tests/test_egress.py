@@ -29,6 +29,7 @@ from cellhouse_agent.egress import (
 )
 from cellhouse_agent.gateway.gate import GatewayGate
 from cellhouse_agent.gateway.server import EgressHandler
+from tests.seeded import SEED
 
 PATIENCE_SECONDS = 20.0
 UPGRADE = "Connection: Upgrade\r\nUpgrade: cellhouse-egress\r\n"
@@ -117,7 +118,7 @@ class EgressTest(WithEgress):
         self.assertEqual(await self.receive(code), b"")
 
     async def test_carries_every_byte_in_order_in_both_directions_at_once(self) -> None:
-        chance = random.Random(17)
+        chance = random.Random(SEED)
 
         async def send_in_pieces(end: socket.socket, data: bytes) -> None:
             at = 0

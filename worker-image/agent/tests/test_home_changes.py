@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import unittest
+from itertools import chain, repeat
 from pathlib import Path
 from unittest import mock
 
@@ -208,6 +209,14 @@ class Differences(WithHome):
         self.home.renew(PLENTY_MS)
         self.write("7", "longer")
         self.assertEqual(self.look(), {"7": "modified"})
+
+    def test_a_step_of_the_cpu_clock_does_not_make_a_look_too_long(self) -> None:
+        for number in range(2 * ENTRIES_PER_CLOCK_READING):
+            (self.folder / str(number)).touch()
+        steps = chain([0.0], repeat(1e9))
+        with mock.patch.object(home_tree.time, "thread_time", side_effect=steps):
+            changes = self.look()
+        self.assertEqual(len(changes), 2 * ENTRIES_PER_CLOCK_READING)
 
 
 class DifferencesWithoutInotify(Differences):

@@ -14,6 +14,7 @@ from cellhouse_agent.executions.inputs import (
     OutOfOrder,
     Taken,
 )
+from tests.seeded import seeds
 
 
 def read_all(buffer: InputBuffer) -> bytes:
@@ -27,7 +28,7 @@ class Parts(unittest.TestCase):
     """InputBuffer.take."""
 
     def test_random_parts_are_read_once_and_in_order(self) -> None:
-        for seed in range(200):
+        for seed in seeds(200):
             randomly = random.Random(seed)
             data = randomly.randbytes(randomly.randrange(2_000))
             buffer, found = InputBuffer(), b""

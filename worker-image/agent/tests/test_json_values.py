@@ -8,6 +8,7 @@ import unittest
 from typing import Any
 
 from cellhouse_agent.json_values import holds_more_than
+from tests.seeded import seeds
 
 ODD_TEXTS = ("", ",", "[", "{", '"', "\\", '\\"', '",[{"', '\\\\"', "\n,", "\ud800,", "正,")
 
@@ -37,7 +38,7 @@ class HoldsMoreThanTest(unittest.TestCase):
     """holds_more_than."""
 
     def test_counts_what_the_parser_makes(self) -> None:
-        for seed in range(2_000):
+        for seed in seeds(2_000):
             source = random.Random(seed)
             value = any_json(source, 4)
             text = json.dumps(value, ensure_ascii=source.random() < 0.5)

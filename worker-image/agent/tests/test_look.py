@@ -8,6 +8,7 @@ import unittest
 from cellhouse_agent.home import HomeChanges, merged
 from cellhouse_agent.json_values import JsonObject
 from cellhouse_files.home_changes import MAX_CHANGES, MAX_CHANGES_BYTES
+from tests.seeded import SEED
 
 Home = dict[str, int]
 
@@ -32,7 +33,7 @@ class LookTest(unittest.TestCase):
     """merged and HomeChanges, without a home."""
 
     def test_two_looks_merge_into_the_changes_that_one_look_would_find(self) -> None:
-        dice = random.Random(14)
+        dice = random.Random(SEED)
         for version in range(1, 2_000, 2):
             homes: list[Home] = [{name: 0 for name in "abcdef" if dice.random() < 0.5}]
             for step in (version, version + 1):

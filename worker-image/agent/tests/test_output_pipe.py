@@ -6,6 +6,7 @@ import random
 import unittest
 
 from cellhouse_agent.commands.streams import MAX_CHARACTER_BYTES, OutputPipe, split_incomplete
+from tests.seeded import SEED
 
 TEXT = "a é 漢 😀 \0".encode()
 # Characters that lack their end or their beginning, bytes that UTF-8 never has, and a lone surrogate.
@@ -25,7 +26,7 @@ class Split(unittest.TestCase):
         self.assertEqual(split_incomplete(TEXT), (TEXT, b""))
 
     def test_never_holds_more_than_three_bytes(self) -> None:
-        randomly = random.Random(1)
+        randomly = random.Random(SEED)
         for _ in range(2_000):
             data = randomly.randbytes(randomly.randrange(8))
             whole, held = split_incomplete(data)

@@ -8,6 +8,7 @@ from typing import Any
 from IPython.core.inputtransformer2 import TransformerManager
 
 from cellhouse_kernel.quick_shell import SPECIAL, QuickTransformerManager
+from tests.seeded import SEED
 
 PLAIN = (
     "",
@@ -48,7 +49,6 @@ PIECES = (
     "a|1| = |\n|\n    |\n        |\n   | |!|%|?|/|,|;|\\\n|if a:|def f(a):|await a"
     "|(|)|'|'''|#|>>> |...|In [1]: |!=|\t|\r|\f|\x1c"
 ).split("|")
-SEED = 7
 CELLS = 20_000
 
 

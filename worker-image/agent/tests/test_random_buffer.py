@@ -7,6 +7,7 @@ import random
 import unittest
 
 from cellhouse_agent.gateway.frames import FRAME_OVERHEAD_BYTES, ReplayBuffer
+from tests.seeded import seeds
 
 CAPACITY_BYTES = 20_000
 
@@ -15,7 +16,7 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
     """ReplayBuffer."""
 
     async def test_holds_exactly_the_frames_that_are_not_acknowledged(self) -> None:
-        for seed in range(200):
+        for seed in seeds(200):
             with self.subTest(seed=seed):
                 self.compare(random.Random(seed))
 

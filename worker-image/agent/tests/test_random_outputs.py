@@ -24,6 +24,7 @@ from cellhouse_agent.gateway.requests import ExecuteRequest
 from cellhouse_agent.json_values import Json, JsonObject, MalformedMessage, dump
 from cellhouse_agent.kernel.link import KernelMessage
 from tests.random_json import any_content, any_text
+from tests.seeded import seeds
 
 TYPES = sorted(OUTPUT_TYPES)
 MAX_MESSAGE_BYTES = 2_000
@@ -35,7 +36,7 @@ class RandomTextTest(unittest.TestCase):
     """cut_utf8 and split_utf8."""
 
     def test_pieces_are_the_whole_and_no_character_is_split(self) -> None:
-        for seed in range(2_000):
+        for seed in seeds(2_000):
             source = random.Random(seed)
             text, size = any_text(source, 200), source.randrange(4, 40)
             with self.subTest(seed=seed):
@@ -44,7 +45,7 @@ class RandomTextTest(unittest.TestCase):
                 self.assertTrue(all(0 < len(utf8(piece)) <= size for piece in pieces))
 
     def test_a_head_is_the_longest_that_fits(self) -> None:
-        for seed in range(2_000):
+        for seed in seeds(2_000):
             source = random.Random(seed)
             text, size = any_text(source, 40), source.randrange(60)
             with self.subTest(seed=seed):
@@ -68,7 +69,7 @@ class RandomContentTest(unittest.TestCase):
             "clear_output": {"wait"},
         }
         kept = 0
-        for seed in range(5_000):
+        for seed in seeds(5_000):
             source = random.Random(seed)
             msg_type = source.choice(TYPES)
             with self.subTest(seed=seed):
@@ -81,7 +82,7 @@ class RandomContentTest(unittest.TestCase):
         self.assertGreater(kept, 500)
 
     def test_a_reply_is_bounded_whatever_it_was(self) -> None:
-        for seed in range(5_000):
+        for seed in seeds(5_000):
             source = random.Random(seed)
             content = any_content(source)
             if source.random() < 0.01:
@@ -99,7 +100,7 @@ class RandomExecutionTest(unittest.TestCase):
     """Execution."""
 
     def test_any_messages_become_frames_in_order_and_no_byte_is_lost_uncounted(self) -> None:
-        for seed in range(1_000):
+        for seed in seeds(1_000):
             with self.subTest(seed=seed):
                 self.play(random.Random(seed))
 

@@ -17,6 +17,7 @@ from cellhouse_agent.kernel.link import (
 )
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, pack_parts, packets
 from tests.random_json import any_content, any_text
+from tests.seeded import SEED, seeds
 
 KERNEL = 7
 MAX_BYTES = 3 * MAX_PACKET_BYTES
@@ -51,7 +52,7 @@ class RandomMessageTest(unittest.TestCase):
 
     def test_bytes_are_messages_or_refused(self) -> None:
         read = 0
-        for seed in range(10_000):
+        for seed in seeds(10_000):
             source = random.Random(seed)
             data = any_message(source)
             if source.random() < 0.7:
@@ -93,7 +94,7 @@ class RandomPacketTest(unittest.TestCase):
     """Assembler."""
 
     def test_messages_of_an_honest_process_arrive_once_and_in_order(self) -> None:
-        for seed in range(300):
+        for seed in seeds(300):
             with self.subTest(seed=seed):
                 self.play(random.Random(seed))
 
@@ -137,7 +138,7 @@ class RandomPacketTest(unittest.TestCase):
         return head + source.randbytes(source.randrange(50))
 
     def test_holds_no_more_than_its_bound_whoever_sends(self) -> None:
-        source = random.Random(1)
+        source = random.Random(SEED)
         assembler = Assembler(MAX_BYTES)
         body = bytes(MAX_PACKET_BYTES)
         for _ in range(5_000):

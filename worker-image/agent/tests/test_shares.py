@@ -6,6 +6,7 @@ import random
 import unittest
 
 from cellhouse_agent.gateway.frames import MAX_SHARE, FrameWriter, ReplayBuffer, Shares
+from tests.seeded import SEED
 
 CAPACITY_BYTES = 100_000
 CONTENT = b'{"name":"stdout","text":"%s"}' % (b"x" * 400)
@@ -51,7 +52,7 @@ class SharesTest(unittest.IsolatedAsyncioTestCase):
         self.assertGreater(self.print_all(FLOOD), 0.4 * CAPACITY_BYTES)
 
     def test_counts_the_bytes_of_each_owner_in_any_order(self) -> None:
-        dice = random.Random(14)
+        dice = random.Random(SEED)
         shares = Shares()
         held: list[tuple[bytes, int]] = []
         seq = freed = 0
