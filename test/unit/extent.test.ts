@@ -21,6 +21,12 @@ describe('test/extent.ts', () => {
     expect(TESTING).toContain(`\`test/e2e/${name}\``);
   });
 
+  it.each(Object.entries(COVERED))('%s covers the pages whose commands it runs', (name, covers) => {
+    const text = readFileSync(`${ROOT}test/e2e/${name}`, 'utf8');
+    for (const [page] of text.matchAll(/(?:docs\/[\w/-]+|README)\.md(?=')/g))
+      expect(covers).toContain(page);
+  });
+
   it.each(LONG)('%s has a row in docs/internals/testing.md', (name) => {
     expect(TESTING).toContain(`| \`test/e2e/${name}\``);
   });
