@@ -78,13 +78,3 @@ export function commandOf(
     return text.replaceAll(from, () => to);
   }, command);
 }
-
-/** Pages with commands that people copy. */
-export const COMMAND_PAGES: readonly string[] = [
-  'README.md',
-  'docs/run/install.md',
-  'docs/use/quickstart.md',
-  'docs/use/interfaces.md',
-  'docs/use/integrations.md',
-  ...GUIDE,
-];
