@@ -262,6 +262,15 @@ function textOf(test: string): string {
   return [text, ...others.map((path) => readFileSync(ROOT + path, 'utf8'))].join('\n');
 }
 
+/** Whether tests run with this npm package, such as `ai@6`. */
+function isTested(word: string): boolean {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
+  const versions: Readonly<Record<string, string>> = { ...dependencies, ...devDependencies };
+  const [, name = '', version] = /^(.[^@]*)(?:@(.+))?$/.exec(word) ?? [];
+  const tested = versions[name]?.replace('^', '');
+  return tested !== undefined && (version === undefined || `${tested}.`.startsWith(`${version}.`));
+}
+
 /** Whether a test names the page, or a list with the page. */
 function isAbout(test: string, page: string): boolean {
   if (textOf(test).includes(page)) return true;
@@ -320,6 +329,12 @@ describe.each(USER_PAGES)('%s', (path) => {
     for (const code of inlineCode(text))
       for (const words of callsIn(code))
         if (!isName(words)) expect(() => checkCall(words), code).not.toThrow();
+  });
+
+  it('installs npm packages only in versions with which tests run', () => {
+    const installs = inlineCode(text).filter((code) => /^npm install [^-]/.test(code));
+    const packages = installs.flatMap((code) => code.split(' ').slice(2));
+    expect(packages.filter((word) => !isTested(word))).toEqual([]);
   });
 
   it('sets only settings that exist, to values that they may have', () => {
