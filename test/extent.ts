@@ -51,6 +51,7 @@ export const COVERED: Readonly<Record<string, readonly string[]>> = {
   'compose.test.ts': [
     ...['Dockerfile', '.dockerignore', 'docker-compose.yml', 'package-lock.json', 'scripts'],
     ...['worker-image/Dockerfile', 'worker-image/packages.txt', 'src/config'],
+    ...['README.md', 'docs/run/install.md', 'docs/run/backup.md', 'docs/run/isolation.md'],
     ...['test/support/compose.yml', 'test/support/standInImages.ts', 'test/support/standIns'],
     'docs/run/backup.md',
   ],
@@ -58,7 +59,7 @@ export const COVERED: Readonly<Record<string, readonly string[]>> = {
   'ownEngine.test.ts': SET_UP,
   'pruneImages.test.ts': SET_UP,
   'setupEngine.test.ts': SET_UP,
-  'setupRunsc.test.ts': [...SET_UP, 'scripts/setup-runsc.mjs'],
+  'setupRunsc.test.ts': [...SET_UP, 'scripts/setup-runsc.mjs', 'docs/run/isolation.md'],
 };
 
 /** Files of test/e2e that `npm test` leaves out. */

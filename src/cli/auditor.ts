@@ -5,14 +5,19 @@ import { SUPERUSER } from '../postgres/cluster.ts';
 import { ensureEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { parseOptions } from './commandLine.ts';
 
+/** Parses the words after `cellhouse auditor`. @throws Error that says what is wrong */
+export function auditorArguments(words: readonly string[]): { readonly withCode: boolean } {
+  const options = { 'with-code': { type: 'boolean', default: false } } as const;
+  return { withCode: parseOptions(words, { options }).values['with-code'] };
+}
+
 /**
  * `cellhouse auditor`: makes the role `cellhouse_auditor` in the embedded PostgreSQL, or brings it up to date. With
  * DATABASE_URL, it prints the statements instead, because only a superuser may run them.
  * @param words the arguments after `auditor`
  */
 export async function auditor(words: readonly string[]): Promise<void> {
-  const options = { 'with-code': { type: 'boolean', default: false } } as const;
-  const { 'with-code': withCode } = parseOptions(words, { options }).values;
+  const { withCode } = auditorArguments(words);
   const { databaseUrl, dataDir, logLevel } = loadConfig(process.env);
   if (databaseUrl !== null) {
     const owner = decodeURIComponent(new URL(databaseUrl).username) || SUPERUSER;

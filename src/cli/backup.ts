@@ -175,16 +175,26 @@ async function removeOld(folder: string, keep: number, made: string): Promise<st
 }
 
 /**
- * `cellhouse restore`: puts a backup in place, in a DATA_DIR without a database.
- * @param words the arguments after `restore`
+ * Parses the words after `cellhouse restore`.
+ * @returns the path of the backup
+ * @throws Error that says what is wrong, with a correct example
  */
-export async function restore(words: readonly string[]): Promise<void> {
+export function restoreArguments(words: readonly string[]): string {
   const { positionals } = parseOptions(words, { options: {}, allowPositionals: true });
   const [path, ...more] = positionals;
   if (path === undefined || more.length > 0)
     throw new Error(
       'Name one backup. Example: cellhouse restore /var/backups/cellhouse/cellhouse-2026-12-01T03-00-00Z',
     );
+  return path;
+}
+
+/**
+ * `cellhouse restore`: puts a backup in place, in a DATA_DIR without a database.
+ * @param words the arguments after `restore`
+ */
+export async function restore(words: readonly string[]): Promise<void> {
+  const path = restoreArguments(words);
   const config = requireEmbedded(loadConfig(process.env));
   await restoreBackup(resolve(path), config.dataDir);
   console.log(`Restored ${path} into ${config.dataDir}. Start the gateway now.`);

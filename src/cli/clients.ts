@@ -188,7 +188,7 @@ export function clientsText(door: ServedDoor, at: At): string {
 /** The same lines, as a part of docs/use/doors/clients.md. */
 export function clientsMarkdown(door: ServedDoor, at: At): string {
   const clients = CLIENTS[door].map(
-    ({ client, lines }) => `**${client}**\n\n\`\`\`\n${lines(at).trim()}\n\`\`\`\n`,
+    ({ client, lines }) => `**${client}**\n\n\`\`\`text\n${lines(at).trim()}\n\`\`\`\n`,
   );
   return `## ${door}\n\n${clients.join('\n')}`;
 }

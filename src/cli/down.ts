@@ -21,8 +21,7 @@ const GATEWAY_STOP_POLL_MS = 50;
  * @throws Error if something is left
  */
 export async function down(words: readonly string[]): Promise<void> {
-  const options = { 'keep-sessions': { type: 'boolean', default: false } } as const;
-  const keepsSessions = parseOptions(words, { options }).values['keep-sessions'];
+  const { keepsSessions } = downArguments(words);
   if (keepsSessions) return await stopPostgresOnly();
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
@@ -34,6 +33,12 @@ export async function down(words: readonly string[]): Promise<void> {
   console.log(
     'Cellhouse is down: no session, no container, no database process of this installation is left.',
   );
+}
+
+/** Parses the words after `cellhouse down`. @throws Error that says what is wrong */
+export function downArguments(words: readonly string[]): { readonly keepsSessions: boolean } {
+  const options = { 'keep-sessions': { type: 'boolean', default: false } } as const;
+  return { keepsSessions: parseOptions(words, { options }).values['keep-sessions'] };
 }
 
 /**

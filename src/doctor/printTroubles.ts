@@ -9,7 +9,7 @@ const PAGE = 'docs/run/troubleshooting.md';
 
 const HEAD = `# Troubleshooting
 
-\`\`\`
+\`\`\`sh
 npx cellhouse doctor
 \`\`\`
 

@@ -142,8 +142,9 @@ describe.each(GUIDE)('%s', (path) => {
 describe('docs/use/streaming.md', () => {
   it('shows a curl command that follows events', async () => {
     const [, command = '', events = ''] =
-      /```sh\n(printf [\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(readPage('docs/use/streaming.md')) ??
-      [];
+      /```sh\n(printf [\s\S]*?)```\n\n```text\n([\s\S]*?)```/.exec(
+        readPage('docs/use/streaming.md'),
+      ) ?? [];
     expect(events).toMatch(/^event: next\ndata: /);
     expect(await runCommand(here(command), events)).toContain(events);
   });

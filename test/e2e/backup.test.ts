@@ -1,4 +1,7 @@
-/** `cellhouse backup` beside a gateway with real workers, and `cellhouse restore` after its data were lost. */
+/**
+ * `cellhouse backup` beside a gateway with real workers, and `cellhouse restore` after its data were lost, by the
+ * commands of docs/run/backup.md.
+ */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +9,14 @@ import { expect, it, onTestFinished } from 'vitest';
 import { OWN_SERVER, startTestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
+import { commandOf } from '../support/userPages.ts';
+
+const PAGE = 'docs/run/backup.md';
+/** The words of a command of {@link PAGE} after `npx cellhouse`. */
+const wordsOf = (start: string, here: Readonly<Record<string, string>>) =>
+  commandOf(PAGE, start, here)
+    .replace(/^.*npx cellhouse /, '')
+    .split(' ');
 
 const USERS = '{ sessions(isOpen: true) { edges { node { userUuid } } } }';
 
@@ -15,7 +26,8 @@ it('a restored installation has its history and its open sessions, and no sessio
   const former = await startTestGateway(OWN_SERVER);
   onTestFinished(() => former.destroy());
   const before = await execute(former, 'ann', 'x = 41; print("kept")');
-  const made = await runCli(['backup', '--to', backups], former.env);
+  const making = wordsOf('npx cellhouse backup ', { '/var/backups/cellhouse': backups });
+  const made = await runCli(making, former.env);
   expect(made).toMatchObject({ code: 0, output: expect.stringContaining('Backed up to ') });
   const metrics = await fetch(`${former.url}/metrics`, {
     headers: { 'X-Auth-Token': former.token },
@@ -29,7 +41,11 @@ it('a restored installation has its history and its open sessions, and no sessio
   const dataDir = join(backups, 'data');
   const settings = { ...OWN_SERVER, DATA_DIR: dataDir, SOCKET_DIR: former.env.SOCKET_DIR ?? '' };
   const env = { ...former.env, ...settings };
-  const restored = await runCli(['restore', join(backups, name)], env);
+  const start = 'DATA_DIR=/srv/restored npx cellhouse restore ';
+  const restoring = wordsOf(start, {
+    '/var/backups/cellhouse/cellhouse-2026-12-01T03-00-00Z': join(backups, name),
+  });
+  const restored = await runCli(restoring, env);
   expect(restored).toMatchObject({ code: 0, output: expect.stringContaining('Restored') });
   const latter = await startTestGateway({ ...settings, AUTH_TOKEN: former.token });
   onTestFinished(() => latter.destroy());

@@ -1,6 +1,16 @@
-/** `docker compose up` from the build of the images to the end, with its own project, port and folders. */
+/**
+ * The commands that README.md and docs/run print for Docker Compose, from the build of the images to the end, with a
+ * project, a port and folders of this test.
+ */
 import { execFile } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,15 +18,18 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
 import { freePort } from '../../testkit/freePort.ts';
 import { provideImages } from '../support/standInImages.ts';
+import { commandOf, commandsIn, readPage } from '../support/userPages.ts';
 
 /** Two images are built with packages from npm and Debian. */
 const UP_TIMEOUT_MS = 600_000;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
 /** Has the file that is used instead of `.env` beside docker-compose.yml. */
 const settingsDir = mkdtempSync(join(tmpdir(), 'cellhouse-compose-'));
 const dotEnv = join(settingsDir, '.env');
+const tokenFile = join(settingsDir, '.cellhouse/auth-token');
 const project = `cellhouse-test-${process.pid}`;
 /** The version of Linux that gVisor reports, whatever version the host has. */
 const GVISOR_VERSION = '4.4.0\n';
@@ -31,9 +44,25 @@ const OPTIONS = [
   ...FILES.flatMap((file) => ['--file', join(ROOT, file)]),
 ];
 
+const INSTALL = 'docs/run/install.md';
+const UP = commandOf('README.md', 'docker compose up');
+const STOP = commandOf(INSTALL, 'docker compose stop gateway');
+const END_WORKERS = commandOf(INSTALL, 'docker compose run ');
+const DOWN = commandOf(INSTALL, 'docker compose down');
+
+/** Runs commands of a page in a shell, in the folder of the settings. Resolves with what they print. */
+async function onPage(...commands: string[]): Promise<string> {
+  const ofThisTest = commands
+    .join('\n')
+    .replaceAll('docker compose', `docker compose ${OPTIONS.join(' ')}`);
+  const options = { env, cwd: settingsDir, maxBuffer: MAX_OUTPUT_BYTES };
+  const { stdout } = await promisify(execFile)('sh', ['-e', '-c', ofThisTest], options);
+  return stdout.trim();
+}
+
 async function compose(...args: string[]): Promise<string> {
   const all = ['compose', ...OPTIONS, ...args];
-  const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: 64 * 1024 * 1024 });
+  const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: MAX_OUTPUT_BYTES });
   return stdout.trim();
 }
 
@@ -46,13 +75,14 @@ beforeAll(async () => {
   writeFileSync(dotEnv, `PORT=${port}\nSOCKET_DIR=${socketDir}\nMIN_IDLE_WORKERS=1\n`);
   url = `http://127.0.0.1:${port}`;
   takeImagesAway = await provideImages();
-  await compose('up', '--build', '--detach', '--wait');
-  token = await compose('exec', 'gateway', 'cat', '/var/lib/cellhouse/auth-token');
+  await onPage(`${UP} --build --detach --wait`);
+  await onPage(commandOf('README.md', '(umask 077; '));
+  token = readFileSync(tokenFile, 'utf8').trim();
 }, UP_TIMEOUT_MS);
 
 afterAll(async () => {
   try {
-    await compose('down', '--volumes', '--rmi', 'local');
+    await onPage(`${DOWN} --volumes --rmi local`);
   } finally {
     for (const folder of [socketDir, settingsDir]) rmSync(folder, { recursive: true, force: true });
     await takeImagesAway?.();
@@ -84,50 +114,53 @@ it('docker compose up: the gateway runs code in workers, and keeps them over its
   });
 });
 
+it('docker compose up: both pages print the same, and the token for its owner alone', async () => {
+  expect(commandOf(INSTALL, 'docker compose up')).toBe(UP);
+  expect(await onPage(commandOf(INSTALL, 'docker compose exec '))).toBe(token);
+  expect(statSync(tokenFile).mode & 0o777).toBe(0o600);
+});
+
 it('docker compose up: the database keeps its data where postgres:18 does, in a volume', async () => {
   const version = '/var/lib/postgresql/18/docker/PG_VERSION';
   expect(Number(await compose('exec', 'postgres', 'cat', version))).toBeGreaterThan(0);
 });
 
 it('docker compose up: the documented commands dump the database and restore it', async () => {
-  const page = readFileSync(join(ROOT, 'docs/run/backup.md'), 'utf8');
-  const blocks = [...page.matchAll(/^```\n(docker compose [\s\S]+?)^```/gm)].map(
-    ([, block]) => block,
-  );
-  expect(blocks).toHaveLength(2);
-  const [dump = '', restore = ''] = blocks;
-  const asOnPage = async (block: string) => {
-    const ofThisTest = block.replaceAll('docker compose', `docker compose ${OPTIONS.join(' ')}`);
-    await promisify(execFile)('sh', ['-e', '-c', ofThisTest], { env, cwd: settingsDir });
-  };
+  const commands = commandsIn(readPage('docs/run/backup.md'));
+  const [dump = '', ...restore] = commands.filter((command) => /^docker compose /.test(command));
+  expect(dump).toContain('> cellhouse.dump');
+  expect(restore.length).toBeGreaterThan(2);
   expect(await execute('kept = 7')).toMatchObject({ status: 'OK' });
-  await asOnPage(dump);
+  await onPage(dump);
   const sql = async (text: string) => {
     const words = ['psql', '--username', 'cellhouse', '--tuples-only', '--command', text];
     return await compose('exec', '-T', 'postgres', ...words);
   };
   await sql('CREATE TABLE made_since ()');
-  await asOnPage(restore);
+  await onPage(...restore);
   expect(await sql("SELECT to_regclass('made_since')")).toBe('');
   await compose('up', '--detach', '--wait');
   expect(await execute('print(kept)')).toEqual({ status: 'OK', stdout: '7\n', stateLost: false });
 });
 
+/** The names of the containers of this test's workers. */
+async function workers(): Promise<string[]> {
+  const format = '{{.Name}} {{range .Mounts}}{{.Source}} {{end}}';
+  const args = ['ps', '--quiet', '--filter', 'label=cellhouse.pool'];
+  const ids = (await promisify(execFile)('docker', args)).stdout.split('\n').filter(Boolean);
+  if (ids.length === 0) return [];
+  const inspect = ['inspect', '--format', format, ...ids];
+  const { stdout } = await promisify(execFile)('docker', inspect);
+  const here = stdout.split('\n').filter((line) => line.includes(` ${socketDir}/`));
+  return here.map((line) => line.split(' ')[0] ?? '');
+}
+
 it('docker compose up: the documented command ends every worker', async () => {
-  const containers = async () => {
-    const format = '{{range .Mounts}}{{.Source}} {{end}}';
-    const args = ['ps', '--quiet', '--filter', 'label=cellhouse.pool'];
-    const ids = (await promisify(execFile)('docker', args)).stdout.split('\n').filter(Boolean);
-    if (ids.length === 0) return [];
-    const inspect = ['inspect', '--format', format, ...ids];
-    const { stdout } = await promisify(execFile)('docker', inspect);
-    return stdout.split('\n').filter((mounts) => mounts.includes(`${socketDir}/`));
-  };
-  expect((await containers()).length).toBeGreaterThan(0);
-  await compose('stop', 'gateway');
-  expect((await containers()).length).toBeGreaterThan(0);
-  await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
-  expect(await containers()).toEqual([]);
+  expect((await workers()).length).toBeGreaterThan(0);
+  await onPage(STOP);
+  expect((await workers()).length).toBeGreaterThan(0);
+  await onPage(END_WORKERS);
+  expect(await workers()).toEqual([]);
 });
 
 it(
@@ -136,15 +169,17 @@ it(
     const printVersion = "print(open('/proc/version').read().split()[2])";
     await compose('up', '--detach', '--wait');
     expect(await execute(printVersion)).toMatchObject({ status: 'OK', stdout: `${release()}\n` });
-    await compose('stop', 'gateway');
-    await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
+    await onPage(STOP, END_WORKERS);
 
     appendFileSync(dotEnv, 'DOCKER_RUNTIME=runsc\nWORKER_MEMORY_MB=640\n');
     await compose('up', '--detach', '--wait');
     expect(await compose('exec', 'gateway', 'printenv', 'WORKER_MEMORY_MB')).toBe('640');
     expect(await execute(printVersion)).toMatchObject({ status: 'OK', stdout: GVISOR_VERSION });
-    await compose('stop', 'gateway');
-    await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
+    const here = await workers();
+    const listed = await onPage(commandOf('docs/run/isolation.md', 'docker ps '));
+    expect(here.filter((name) => listed.includes(`${name} runsc`))).not.toEqual([]);
+    expect(here.filter((name) => listed.includes(`${name} runc`))).toEqual([]);
+    await onPage(STOP, END_WORKERS);
   },
   UP_TIMEOUT_MS,
 );

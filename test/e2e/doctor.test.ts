@@ -8,6 +8,7 @@ import { poolStatus } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { findingsOf, troublesOf } from '../support/doctor.ts';
+import { commandOf } from '../support/userPages.ts';
 
 /** What differs from machine to machine, and may be no more than a warning. A test's database has no backup. */
 const OF_THE_MACHINE = ['backup', 'live-restore', 'disks', 'memory', 'clock', 'limits'];
@@ -70,7 +71,8 @@ it('finds several faults at once, and says what to do about each', async () => {
       ['permissions', 'openToOthers'],
     ]);
     expect(code).toBe(1);
-    const { output } = await runCli(['doctor'], env);
+    const command = commandOf('docs/run/troubleshooting.md', 'npx cellhouse doctor');
+    const { output } = await runCli(command.split(' ').slice(2), env);
     expect(output).toMatch(
       /^FAILURE +image +The worker image cellhouse-no-such-image:1 does not exist/m,
     );

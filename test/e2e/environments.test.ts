@@ -1,4 +1,7 @@
-/** Environments are built, followed, used and removed. Builds fail, and go on after a `kill -9` of the gateway. */
+/**
+ * Environments are built, followed, used and removed, by the commands of docs/run/environments.md. Builds fail, and go on
+ * after a `kill -9` of the gateway.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +17,7 @@ import { until } from '../../testkit/until.ts';
 import { type Index, makeWheel, serveIndex } from '../../testkit/wheels.ts';
 import { EXTENT } from '../extent.ts';
 import { SEED } from '../support/seeded.ts';
+import { commandOf } from '../support/userPages.ts';
 
 const ALPHA = makeWheel({
   ...{ name: 'alpha', version: '1.5', requires: ['beta>=2'] },
@@ -159,6 +163,11 @@ async function poolOfWorkers(): Promise<PoolId> {
 const cellhouse = (line: string) =>
   runCli(['environment', ...line.split(' ')], { ...gateway.env, CELLHOUSE_URL: gateway.url });
 
+const COMMAND = 'npx cellhouse environment ';
+/** The words of the page after {@link COMMAND}, with the packages and files of this test. */
+const onPage = (start: string, here: Readonly<Record<string, string>> = {}) =>
+  commandOf('docs/run/environments.md', COMMAND + start, here).slice(COMMAND.length);
+
 describe('an environment', () => {
   it('is built with packages of Debian and an index while its log is followed, and a session has all of them', async () => {
     const asked = await create({
@@ -194,9 +203,11 @@ describe('an environment', () => {
   });
 
   it('whose next version cannot be built says why, and the version before is still in force', async () => {
-    const { code, output } = await cellhouse(
-      `create science --pip alpha==9 --index ${url} --watch`,
-    );
+    const create = onPage('create science ', {
+      ...{ graphviz: 'hello', 'networkx==3.4.2': 'alpha==9', pydot: 'beta', networkx: 'alpha' },
+      '--watch': `--index ${url} --watch`,
+    });
+    const { code, output } = await cellhouse(create);
     expect(code).toBe(1);
     const failure =
       /pip could not install the packages, exit code 1: ERROR: No matching distribution found for alpha==9\./;
@@ -205,6 +216,14 @@ describe('an environment', () => {
     const failed = await environment('science', 2);
     expect(failed).toMatchObject({ state: 'FAILED', failure: expect.stringMatching(failure) });
     expect(failed?.lastLines).toContain('No matching distribution');
+    expect(await cellhouse(onPage('build science --watch'))).toEqual({
+      code: 1,
+      output: expect.stringMatching(failure),
+    });
+    expect(await cellhouse(onPage('build science --rebuild'))).toEqual({
+      code: 0,
+      output: expect.stringContaining('science, version 3: BUILDING'),
+    });
     await openSession('bob', 'science');
     expect(await run('bob', USE)).toContain('True 42');
   });
@@ -278,9 +297,16 @@ describe('an environment', () => {
     const local = await serveIndex(WHEELS);
     try {
       const loopback = `http://127.0.0.1:${local.port}/simple/`;
-      const line = `create local --pip alpha --index ${loopback} --watch`;
-      const { code, output } = await cellhouse(line);
-      expect(output).toContain('Successfully installed alpha-1.5 beta-2.1');
+      const files = { 'requirements.txt': 'alpha\n', 'setup.sh': 'echo the script has run\n' };
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+      const create = onPage('create local ', {
+        ...Object.fromEntries(Object.keys(files).map((name) => [name, join(folder, name)])),
+        './wheels': loopback,
+      });
+      const { code, output } = await cellhouse(`${create} --watch`);
+      expect(output).toMatch(
+        /Successfully installed alpha-1\.5 beta-2\.1[\s\S]*the script has run/,
+      );
       expect(code).toBe(0);
     } finally {
       await local.close();
@@ -288,14 +314,15 @@ describe('an environment', () => {
   });
 
   it('is listed, shown and removed by the command, and no image is left behind', async () => {
-    const listed = await cellhouse('list');
+    const listed = await cellhouse(onPage('list'));
     expect(listed.output).toMatch(/^NAME +VERSION +STATE .*\n(?:.*\n)*science +1 +READY .* 3\n/m);
-    const shown = await cellhouse('show science --version 1');
+    const shown = await cellhouse(`${onPage('show science')} --version 1`);
     expect(shown.output).toMatch(
       /^science, version 1: READY\napt: hello\npip: alpha>=1\n[\s\S]*pip beta 2\.1\n$/,
     );
+    const remove = onPage('remove science');
     for (const name of ['threads', 'broken', 'killed', 'local', 'science'])
-      expect(await cellhouse(`remove ${name}`)).toMatchObject({ code: 0 });
+      expect(await cellhouse(remove.replace('science', name))).toMatchObject({ code: 0 });
     expect((await cellhouse('list --json')).output).toBe('');
     // Sessions in removed environments go on.
     expect(await run('bob', 'print(alpha.VALUE)')).toBe('42\n');

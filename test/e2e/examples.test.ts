@@ -26,7 +26,7 @@ import {
   environment,
   runExample,
 } from '../support/runExample.ts';
-import { readPage } from '../support/userPages.ts';
+import { commandOf, readPage } from '../support/userPages.ts';
 
 const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
 const PRINT_SLOWLY =
@@ -72,12 +72,13 @@ async function killAndRestart(): Promise<void> {
   await gateway.restart();
 }
 
-/** The commands of the README's code block that begins with the token. */
+/** The commands with which README.md begins: the token, as in docs/use/quickstart.md, and three examples. */
 function firstCommands(): string {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const [, commands] = /```sh\n(export CELLHOUSE_TOKEN=[\s\S]*?)```/.exec(readme) ?? [];
-  if (commands === undefined) throw new Error('The README does not say how to begin.');
-  return commands;
+  const token = commandOf('README.md', 'export CELLHOUSE_TOKEN=');
+  expect(commandOf('docs/use/quickstart.md', 'export CELLHOUSE_TOKEN=')).toBe(token);
+  const programs = ['sh', 'node', 'python3'];
+  const run = programs.map((program) => commandOf('README.md', `${program} examples/quick.`));
+  return [token, ...run].join('\n');
 }
 
 describe('the short examples of the README', () => {

@@ -1,4 +1,7 @@
-/** `cellhouse forget` beside a gateway with real workers. The command is killed midway, and then loses its database. */
+/**
+ * `cellhouse forget` by the command of docs/run/forget.md, beside a gateway with real workers. The command is killed
+ * midway, and then loses its database.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -11,10 +14,13 @@ import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProx
 import { askFiles } from '../support/fileClient.ts';
 import { newMark, searchEverywhere } from '../support/forgettable.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { commandOf } from '../support/userPages.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const USER = newMark('ann');
-const FORGET = ['forget', '--yes', '--user', USER];
+const COMMAND = commandOf('docs/run/forget.md', 'npx cellhouse forget --user ', { ann: USER });
+/** Without a terminal, the command needs `--yes`. */
+const FORGET = [...COMMAND.split(' ').slice(2), '--yes'];
 
 let installation: TestInstallation;
 let gateway: TestGateway;

@@ -1,12 +1,19 @@
 /** Programs of the predecessor's users, with the libraries that they used, on a real gateway with real workers. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { runCli } from '../../testkit/runCli.ts';
 import { imageWithPackage } from '../../testkit/testImage.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
+import { commandOf } from '../support/userPages.ts';
 
+const PAGE = 'docs/use/doors/predecessor.md';
+const ROOT = new URL('../../', import.meta.url).pathname;
 const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;
 /** Enough for the first plot of a session on a busy machine. */
 const TIME_LIMIT_MS = 5_000;
@@ -23,18 +30,24 @@ beforeAll(async () => {
 }, FIRST_BUILD_MS);
 afterAll(() => gateway.destroy());
 
-/** Runs the caller beside the gateway, and resolves with its lines. */
-async function run(...words: string[]): Promise<unknown[]> {
+/** Runs Python beside the gateway, with files of this machine, and resolves with the printed lines. */
+async function python(words: readonly string[], files: readonly string[]): Promise<string[]> {
   const output = new PassThrough();
   const printed = text(output);
   await docker.run(image, [], output, {
     Tty: true,
     User: 'nobody',
-    Entrypoint: ['python3', '/caller.py', ...words],
-    HostConfig: { AutoRemove: true, Binds: [`${CALLER}:/caller.py:ro`], NetworkMode: 'host' },
+    WorkingDir: '/',
+    Entrypoint: ['python3', ...words],
+    HostConfig: { AutoRemove: true, Binds: files.map((file) => `${file}:ro`), NetworkMode: 'host' },
   });
   output.end();
-  const lines = (await printed).trim().split(/\r?\n/);
+  return (await printed).trim().split(/\r?\n/);
+}
+
+/** Runs the caller, and resolves with its lines. */
+async function run(...words: string[]): Promise<unknown[]> {
+  const lines = await python(['/caller.py', ...words], [`${CALLER}:/caller.py`]);
   return lines.map((line) => {
     try {
       return JSON.parse(line) as unknown;
@@ -95,4 +108,21 @@ it('an execution is recorded with its door, and the name of its user contains th
   const facts = data?.executions.edges.map(({ node }) => `${node.userUuid} ${node.via}`);
   const users = ['requests', 'httpx'].map((name) => `auth-token:predecessor:caller-${name}`);
   expect(new Set(facts)).toEqual(new Set(users.map((user) => `${user} PREDECESSOR`)));
+});
+
+it(`the program of ${PAGE} prints what it says, with the token that the page makes`, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ch-predecessor-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const token = join(folder, 'old-service-token');
+  const create = commandOf(PAGE, 'npx cellhouse token create ', { 'old-service-token': token });
+  expect(await runCli(create.split(' ').slice(2), gateway.env)).toMatchObject({ code: 0 });
+  // The container's user must read it.
+  chmodSync(token, 0o644);
+  const [, file = ''] = commandOf(PAGE, 'python3 ').split(' ');
+  const program = readFileSync(ROOT + file, 'utf8');
+  const here = join(folder, 'predecessor.py');
+  writeFileSync(here, program.replace('http://127.0.0.1:3874', gateway.url));
+  const [, answer = ''] = /\) {2}# (.+)\n$/.exec(program) ?? [];
+  const files = [`${here}:/${file}`, `${token}:/old-service-token`];
+  expect(await python([`/${file}`], files)).toEqual([answer]);
 });

@@ -1,4 +1,4 @@
-/** Runs `npm start` and `npm stop` as the README says, in this folder but with its own DATA_DIR and port. */
+/** Runs `npm start` and `npm stop` as README.md says, in this folder but with its own DATA_DIR and port. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -7,15 +7,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
+import { commandOf, readPage } from '../support/userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const README = readPage('README.md');
 const START_LIMIT_MS = 100_000;
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
 let started: ChildProcess;
 let printed = '';
+let url: string;
 /** Asks the started server, and gives the text of its answer. */
 let ask: (path: string, query?: string) => Promise<string>;
 
@@ -36,21 +38,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The words of a command that is a whole code block of the README. @throws Error if there is no such block */
-function command(text: string): string[] {
-  if (!README.includes(`\n\`\`\`sh\n${text}\n\`\`\`\n`))
-    throw new Error(`It does not say ${text}.`);
-  return text.split(' ');
-}
-
 describe('the README', () => {
   it('starts the server with a command that says where the server and a working token are', async () => {
-    const [program = '', ...words] = command('npm start');
+    const start = commandOf('README.md', 'npm start');
+    expect(commandOf('docs/run/install.md', 'npm start')).toBe(start);
+    const [program = '', ...words] = start.split(' ');
     started = spawn(program, words, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
     started.stdout?.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
     });
-    const [, url = '', file = ''] = await until(
+    const [, at = '', file = ''] = await until(
       'both lines',
       async () => {
         if (started.exitCode !== null) throw new Error(`It ended: ${printed}`);
@@ -58,6 +55,7 @@ describe('the README', () => {
       },
       START_LIMIT_MS,
     );
+    url = at;
     expect(README).toContain('Cellhouse serves http://127.0.0.1:3874/graphql\nThe token is in /');
     const token = readFileSync(file, 'utf8').trim();
     ask = async (path, query) => {
@@ -85,9 +83,16 @@ describe('the README', () => {
     expect(await ask('/metrics')).toContain(`cellhouse_build_info{version="${version}"} 1\n`);
   });
 
+  it('starts a server whose health docs/run/monitoring.md says how to ask for', async () => {
+    const here = { 'http://127.0.0.1:3874': url };
+    const curl = commandOf('docs/run/monitoring.md', 'curl ', here);
+    const { stdout } = await promisify(execFile)('sh', ['-c', curl]);
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'ready' });
+  });
+
   it('stops everything', async () => {
     const ended = once(started, 'exit');
-    const [program = '', ...words] = command('npm stop');
+    const [program = '', ...words] = commandOf('README.md', 'npm stop').split(' ');
     const { stdout } = await promisify(execFile)(program, words, { cwd: ROOT, env });
     expect(stdout).toMatch(/Cellhouse is down: no session, no container, no database process/);
     expect(await ended).toEqual([0, null]);

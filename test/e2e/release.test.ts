@@ -14,12 +14,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 import { provideImages } from '../support/standInImages.ts';
+import { commandOf } from '../support/userPages.ts';
 
 const run = promisify(execFile);
 const ROOT = new URL('../../', import.meta.url).pathname;
 const page = (name: string) => readFileSync(join(ROOT, 'docs/run', name), 'utf8');
 /** No release of an operator has these versions, so no image of theirs is replaced or removed. */
 const [FIRST, NEXT] = ['0.0.1-test', '0.0.2-test'];
+const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** How to install and start FIRST, in the folder with its files. */
+const [INSTALL = '', START = ''] = commandOf('docs/run/install.md', 'npm install -g ', {
+  [VERSION]: FIRST,
+}).split(' && ');
 /** The image of the gateway is built with all npm packages, and the worker image is compressed. */
 const RELEASE_LIMIT_MS = 600_000;
 const LIMIT_MS = 240_000;
@@ -146,7 +152,7 @@ describe('npm run release', () => {
       await run('cp', [join(clone, `release/cellhouse-${NEXT}.tgz`), released]);
       const machine = await startMachine();
       try {
-        await machine.do('npm', 'install', '--global', `/release/cellhouse-${FIRST}.tgz`);
+        await machine.do('sh', '-c', `cd /release && ${INSTALL}`);
         expect(await machine.do('cellhouse', '--version')).toBe(FIRST);
         const installed = await machine.do('sh', '-c', HASH_PACKAGE);
         let server = await machine.start();
@@ -158,7 +164,7 @@ describe('npm run release', () => {
         const long = client.execute('bob', LONG_CODE);
         await until('the load runs', async () => load.done() > 20);
         expect(await machine.do('sh', '-c', HASH_PACKAGE)).toBe(installed);
-        await machine.do('npm', 'install', '--global', `/release/cellhouse-${NEXT}.tgz`);
+        await machine.do('sh', '-c', `cd /release && ${INSTALL.replace(FIRST, NEXT)}`);
         const before = load.done();
         await until('it serves on', async () => load.done() > before + 5);
         await server.stop();
@@ -338,7 +344,7 @@ async function startMachine() {
   };
 
   async function start() {
-    const child = spawn('docker', ['exec', id, 'sh', '-c', 'echo "pid $$"; exec cellhouse start']);
+    const child = spawn('docker', ['exec', id, 'sh', '-c', `echo "pid $$"; exec ${START}`]);
     const ended = once(child, 'exit');
     const read = saidBy(child);
     await until(

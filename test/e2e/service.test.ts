@@ -1,6 +1,6 @@
 /**
- * `cellhouse service` in a booted Debian: docs/run/service.md, step by step. Each test goes on from the state that the
- * one before has left.
+ * `cellhouse service` in a booted Debian: docs/run/service.md, step by step, with docs/run/upgrade.md and the restore of
+ * docs/run/backup.md. Each test goes on from the state that the one before has left.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makePackage } from '../../scripts/release/package.mjs';
 import { PACKAGES, PARTS } from '../../src/cli/releases.ts';
 import { freePort } from '../../testkit/freePort.ts';
 import { type GraphqlAnswer, postGraphql } from '../../testkit/gateway.ts';
@@ -22,9 +23,12 @@ import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 import { lightWorkerImage } from '../../testkit/workerImage.ts';
 import { type BootedMachine, createMachine } from '../support/bootedMachine.ts';
+import { commandOf, fences, readPage } from '../support/userPages.ts';
 
 const LIMIT_MS = 300_000;
+const PAGE = 'docs/run/service.md';
 const BACKUPS = 'var/backups/cellhouse';
+const NPM = 'npm@11';
 /** The folder of changes to units, as an operator makes them with `systemctl edit`. */
 const OVERRIDES = 'etc/systemd/system';
 
@@ -32,6 +36,7 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   let engine: OwnEngine;
   let machine: BootedMachine;
   let port: number;
+  const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
 
   beforeAll(async () => {
     engine = await createOwnEngine();
@@ -46,8 +51,10 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
       'etc/cellhouse/cellhouse.env',
       `WORKER_IMAGE=${lightWorkerImage()}\nPORT=${port}\nSOCKET_DIR=${machine.shared}\nMIN_IDLE_WORKERS=1\nMAX_TOTAL_WORKERS=4\n`,
     );
+    const [change = ''] = fences('ini', readPage(PAGE));
+    expect(change).toContain('/srv/sockets');
     for (const unit of ['cellhouse.service', 'cellhouse-backup.service'])
-      write(`${OVERRIDES}/${unit}.d/sockets.conf`, `[Service]\nReadWritePaths=${machine.shared}\n`);
+      write(`${OVERRIDES}/${unit}.d/sockets.conf`, change.replace('/srv/sockets', machine.shared));
     await machine.boot();
   });
 
@@ -98,7 +105,8 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   });
 
   it('run has the rights and the settings of the service', async () => {
-    const { code, output } = await machine.run('cellhouse', 'service', 'run', 'config', 'check');
+    const check = commandOf(PAGE, 'cellhouse service run ');
+    const { code, output } = await machine.run(...check.split(' '));
     expect(output).toContain(String(port));
     expect(code).toBe(0);
     const keep = ['backup', '--to', '/x', '--keep', '$USER'];
@@ -119,13 +127,7 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     const good = await current();
     const broken = `/root/${what.replaceAll(' ', '-')}`;
     await makeRelease(broken, statement);
-    const { code, output } = await machine.run(
-      'cellhouse',
-      'service',
-      'upgrade',
-      broken,
-      ...options,
-    );
+    const { code, output } = await upgrade(broken, ...options);
     expect(output).toContain(`${good} serves again.`);
     expect(code).toBe(1);
     expect(await current()).toBe(good);
@@ -141,6 +143,20 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(await current()).not.toBe(former);
     expect(readdirSync(inMachine('opt/cellhouse/releases')).sort()).toEqual(
       [former, await current()].sort(),
+    );
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
+  it('upgrade to an npm package gets the rest from npm, and serves', async () => {
+    // The machine has no npm yet. This one is of the tests' registry, whatever npm this machine has.
+    execFileSync('npm', ['install', '--global', `--prefix=${inMachine('usr')}`, NPM]);
+    await makePackage(inMachine('root'));
+    const [name = ''] = readdirSync(inMachine('root')).filter((file) => file.endsWith('.tgz'));
+    const { code, output } = await upgrade(`/root/${name}`);
+    expect(output).toMatch(/now serves release-\S+ \(version [\d.]+\)/);
+    expect(code).toBe(0);
+    expect(existsSync(inMachine('opt/cellhouse/releases', await current(), 'README.md'))).toBe(
+      true,
     );
     expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
   });
@@ -207,6 +223,23 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(names().some((name) => existsSync(inMachine(BACKUPS, name, 'backup.json')))).toBe(true);
   });
 
+  it('a backup is restored, and sessions that were not used since go on', async () => {
+    const page = 'docs/run/backup.md';
+    const command = commandOf(page, 'cellhouse service run restore ', {
+      'cellhouse-2026-12-01T03-00-00Z': readdirSync(inMachine(BACKUPS)).sort().at(-1) ?? '',
+    });
+    const away = commandOf(page, 'systemctl stop ');
+    const { code, output } = await machine.run(
+      ...['sh', '-e', '-c', [away, command, commandOf(page, 'systemctl start ')].join('\n')],
+    );
+    expect({ code, output }).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('Restored'),
+    });
+    await ready();
+    expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
+  });
+
   it('stop ends every process of the service, and sessions go on', async () => {
     await machine.run('systemctl', 'stop', 'cellhouse');
     expect(await processes('cellhouse')).toEqual([]);
@@ -237,7 +270,8 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   });
 
   it('remove leaves what the page lists', async () => {
-    const { code, output } = await machine.run('cellhouse', 'service', 'remove');
+    const remove = commandOf(PAGE, 'cellhouse service remove');
+    const { code, output } = await machine.run(...remove.split(' '));
     expect(code).toBe(0);
     expect(await engine.docker.listContainers({ all: true })).toEqual([]);
     expect(await processes('cellhouse')).toEqual([]);
@@ -312,13 +346,17 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     const serving = await current();
     return readdirSync(inMachine('opt/cellhouse/releases')).find((name) => name !== serving);
   };
-  const install = (...options: string[]) =>
-    machine.run(
-      'sh',
-      '-c',
-      `umask 077; exec node /root/clone/dist/cli.js service install ${options.join(' ')}`,
-    );
-  const upgrade = (...words: string[]) => machine.run('cellhouse', 'service', 'upgrade', ...words);
+  const install = (...options: string[]) => {
+    const clone = { cellhouse: 'node /root/clone/dist/cli.js' };
+    const command = commandOf(PAGE, 'cellhouse service install', clone);
+    return machine.run('sh', '-c', `umask 077; exec ${command} ${options.join(' ')}`);
+  };
+  /** As docs/run/upgrade.md says, with the release and the options of a test. */
+  const upgrade = (release: string, ...options: string[]) => {
+    const of = { 'cellhouse-0.2.0.tgz': release };
+    const command = commandOf('docs/run/upgrade.md', 'cellhouse service upgrade ', of);
+    return machine.run('env', `NPM_CONFIG_REGISTRY=${registry}`, ...command.split(' '), ...options);
+  };
   const mainPid = async () =>
     (
       await machine.run('systemctl', 'show', '--property=MainPID', '--value', 'cellhouse')

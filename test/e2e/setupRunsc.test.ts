@@ -5,9 +5,11 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import { commandOf } from '../support/userPages.ts';
 
 const run = promisify(execFile);
-const SCRIPT = new URL('../../scripts/setup/runsc.mjs', import.meta.url).pathname;
+const ROOT = new URL('../../', import.meta.url).pathname;
+const SCRIPT = `${ROOT}scripts/setup/runsc.mjs`;
 const IMAGE = 'cellhouse-test-sleep';
 
 /** Only root can start an engine, and `npm test` installs gVisor only as root. */
@@ -50,6 +52,11 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     const { mtimeMs } = statSync(engine.places.config);
     expect(await setUp(engine)).toBe('');
     expect(statSync(engine.places.config).mtimeMs).toBe(mtimeMs);
+  });
+
+  it('the command of docs/run/isolation.md does nothing on this machine, which has gVisor for the tests', async () => {
+    const [program = '', ...words] = commandOf('docs/run/isolation.md', 'node ').split(' ');
+    expect((await run(program, words, { cwd: ROOT })).stdout).toMatch(/^Ready\. .+\n$/);
   });
 
   it("the set-up leaves an operator's own entry for runsc unchanged, and says what it should be", async () => {

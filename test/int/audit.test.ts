@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';
 import {
@@ -22,6 +21,7 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
+import { fences, inlineCode, readPage, USER_PAGES } from '../support/userPages.ts';
 
 const OPTIONS = {
   metadata: { team: 'red', task: '7' },
@@ -30,9 +30,15 @@ const OPTIONS = {
   maxLifeMs: 60_000,
 };
 
+const PAGE = 'docs/run/audit.md';
+/** Its SQL is for a standby: test/e2e/standby.test.ts runs it. */
+const OF_A_STANDBY = 'docs/run/standby.md';
+const OTHERS = USER_PAGES.filter((page) => page !== PAGE && page !== OF_A_STANDBY);
+
 const db = await useDatabase();
 const gateway = await db.open();
-let queries: string[];
+/** The queries of {@link PAGE}, in their order. */
+const queries = fences('sql', readPage(PAGE));
 let lost: Worker;
 let session: Session;
 
@@ -46,8 +52,6 @@ const INPUTS = [
 
 /** Ada runs three pieces of code, loses her worker and queues a fourth. Bob runs one and releases his session. */
 beforeAll(async () => {
-  const doc = readFileSync(new URL('../../docs/run/audit.md', import.meta.url), 'utf8');
-  queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
   const ada = await openSession('ada');
   await run(ada.session, 'print(6 * 7)', {
     cpuMs: 1_500,
@@ -160,7 +164,22 @@ type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
 
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
-describe('docs/run/audit.md', () => {
+describe('other pages', () => {
+  const shown = OTHERS.map(readPage).flatMap((page) => [
+    ...fences('sql', page),
+    ...inlineCode(page).filter((code) => /^SELECT .* FROM /.test(code)),
+  ]);
+
+  it('show SQL', () => {
+    expect(shown.length).toBeGreaterThanOrEqual(5);
+  });
+
+  it.each(shown)('show SQL that PostgreSQL takes: %s', async (query) => {
+    await db.sql.unsafe(query);
+  });
+});
+
+describe(PAGE, () => {
   it('shows eleven queries', () => {
     expect(queries).toHaveLength(11);
   });

@@ -14,6 +14,7 @@ import { memoryService } from '../support/memoryService.ts';
 import { alerts, dashboard, dashboardQueries, type Panel } from '../support/prometheus.ts';
 import { parsePrometheus } from '../support/prometheusText.ts';
 import { startTransport, TOKEN } from '../support/transportServer.ts';
+import { commandOf, fences, readPage } from '../support/userPages.ts';
 
 const run = promisify(execFile);
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -249,11 +250,17 @@ function ruleTests(): string {
   });
 }
 
+/** The queries of docs/run/metrics.md, one a line. */
+function queriesOfPage(): string[] {
+  const queries = fences('promql', readPage('docs/run/metrics.md')).join('').trim().split('\n');
+  expect(queries.length).toBeGreaterThan(1);
+  return queries;
+}
+
 describe('monitoring/', () => {
   it('has a configuration and rules that Prometheus accepts', async () => {
-    const { stdout } = await run(promtool, ['check', 'config', 'monitoring/prometheus.yml'], {
-      cwd: copyFolder(),
-    });
+    const [, ...words] = commandOf('docs/run/monitoring.md', 'promtool ').split(' ');
+    const { stdout } = await run(promtool, words, { cwd: copyFolder() });
     expect(stdout).toContain(`${alerts().length} rules found`);
   });
 
@@ -265,9 +272,10 @@ describe('monitoring/', () => {
     expect(stdout).toContain('SUCCESS');
   });
 
-  it('has a dashboard whose queries Prometheus can parse', async () => {
+  it('has a dashboard whose queries Prometheus can parse, as it can those of docs/run/metrics.md', async () => {
     const folder = copyFolder();
-    const rules = dashboardQueries().map(({ expr }, n) => ({ record: `panel:${n}`, expr }));
+    const exprs = [...dashboardQueries().map(({ expr }) => expr), ...queriesOfPage()];
+    const rules = exprs.map((expr, n) => ({ record: `panel:${n}`, expr }));
     const text = JSON.stringify({ groups: [{ name: 'panels', rules }] });
     writeFileSync(join(folder, 'panels.yml'), text);
     const { stdout } = await run(promtool, ['check', 'rules', join(folder, 'panels.yml')]);
@@ -278,7 +286,8 @@ describe('monitoring/', () => {
     const { origin } = await startTransport(memoryService(), { processMetrics });
     const answer = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
     const families = parsePrometheus(await answer.text());
-    const exprs = [...alerts(), ...dashboardQueries()].map(({ expr }) => expr);
+    const shown = [...alerts(), ...dashboardQueries()].map(({ expr }) => expr);
+    const exprs = [...shown, ...queriesOfPage()];
     const named = exprs.flatMap((expr) => expr.match(/\b(?:cellhouse|nodejs|process)_\w+/g) ?? []);
     expect(named.length).toBeGreaterThan(60);
     const base = (name: string) => name.replace(/_bucket$/, '');

@@ -1,18 +1,38 @@
-/** Servers and programs of Debian's PostgreSQL, each cluster with a folder and a socket of its own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+/**
+ * Servers and programs of Debian's PostgreSQL, each cluster with a folder and a socket of its own. Role and database are
+ * made by the commands of docs/run/database.md.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { asServerUser, chooseServerUser } from '../../src/postgres/cluster.ts';
 import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
+import { commandOf } from './userPages.ts';
 
 const PROGRAMS = 'usr/lib/postgresql/17/bin';
-export const DEBIAN_ROLE = 'cellhouse';
+/** The role of the gateways. */
+const ROLE = 'cellhouse';
+/** The superuser of Debian's clusters. */
+const SUPERUSER = 'postgres';
+const PASSWORD = 'secret';
+
+/** The same server for its superuser. */
+export const asSuperuser = <Address extends SocketAddress>(address: Address): Address => ({
+  ...address,
+  username: SUPERUSER,
+});
+
+/** What the page runs as the user postgres, beginning with this program. */
+function superusersCommand(program: string): string[] {
+  const command = commandOf('docs/run/database.md', `su postgres -c '${program} `);
+  return command.replace(/^su postgres -c '(.+)'$/, '$1').split(' ');
+}
 
 /** Where a cluster is, and the address at which its server answers while it runs. */
 export type Cluster = SocketAddress & { readonly data: string };
@@ -20,16 +40,27 @@ export type Cluster = SocketAddress & { readonly data: string };
 export interface DebianPostgres {
   /** Makes the folder of a cluster. The cluster itself is not made. */
   place(name: string): Cluster;
-  /** Makes the cluster, with an empty database `cellhouse`, and starts its server. */
+  /** Makes the cluster, with an empty database `cellhouse` of a role `cellhouse`, and starts its server. */
   make(cluster: Cluster): Promise<void>;
+  /** Makes one more database of that role. */
+  createDatabase(cluster: Cluster, name: string): Promise<void>;
   /** Starts the server of a cluster. Resolves when it answers. */
   start(cluster: Cluster): Promise<void>;
-  /** Runs a program, such as `pg_dump`, as the servers' user. @throws Error if it fails */
-  run(program: string, words: readonly string[]): Promise<unknown>;
+  /** Runs a program, such as `pg_dump`, as the servers' user. Resolves with its output. @throws Error if it fails */
+  run(program: string, words: readonly string[], options?: RunOptions): Promise<string>;
   /** A folder in which the programs may write. */
   readonly root: string;
+  /** The folder of the programs. */
+  readonly programs: string;
   /** Ends the servers, and removes all clusters. */
   destroy(): Promise<void>;
+}
+
+interface RunOptions {
+  /** The cluster whose superuser runs it, as `su postgres` does. Without it, the words name a server. */
+  readonly by?: Cluster;
+  /** What somebody would type at the terminal. */
+  readonly typed?: string;
 }
 
 export async function createDebianPostgres(): Promise<DebianPostgres> {
@@ -46,22 +77,42 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
     mkdirSync(host, { mode: 0o700 });
     if (user) chownSync(host, user.uid, user.gid);
     const data = join(host, 'data');
-    return { host, port: 5432, database: 'postgres', username: DEBIAN_ROLE, data };
+    return { host, port: 5432, database: 'postgres', username: ROLE, data };
   }
 
-  function commandOf(program: string, words: readonly string[]): [string, string[]] {
+  async function createDatabase(by: Cluster, name: string): Promise<void> {
+    const [program = '', ...words] = superusersCommand('createdb');
+    await run(program, [...words.slice(0, -1), name], { by });
+  }
+
+  function argvOf(program: string, words: readonly string[]): [string, string[]] {
     const argv = [join(programs, program), ...words];
     const [command = '', ...args] = asServerUser(user, argv, argv[0] ?? '');
     return [command, args];
   }
 
-  const run = (program: string, words: readonly string[]) =>
-    promisify(execFile)(...commandOf(program, words), { cwd: root });
+  async function run(
+    program: string,
+    words: readonly string[],
+    { by, typed = '' }: RunOptions = {},
+  ): Promise<string> {
+    const env = { ...process.env, ...(by && { PGHOST: by.host, PGUSER: SUPERUSER }) };
+    // In a session of its own, it has no terminal: it reads passwords from its standard input.
+    const options = { cwd: root, env, detached: true, stdio: 'pipe' } as const;
+    const child = spawn(...argvOf(program, words), options);
+    child.stdin.end(typed);
+    const output = Promise.all([text(child.stdout), text(child.stderr)]);
+    const [code] = await once(child, 'close');
+    const printed = (await output).join('');
+    if (code !== 0) throw new Error(`${program} ended with ${code}: ${printed}`);
+    return printed;
+  }
 
-  async function start({ data, ...address }: Cluster): Promise<void> {
+  async function start({ data, ...cluster }: Cluster): Promise<void> {
+    const address = asSuperuser(cluster);
     const settings = ['listen_addresses=', `unix_socket_directories=${address.host}`, 'fsync=off'];
     const words = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
-    const server = spawn(...commandOf('postgres', words), { cwd: root, stdio: 'ignore' });
+    const server = spawn(...argvOf('postgres', words), { cwd: root, stdio: 'ignore' });
     servers.push(server);
     await until('PostgreSQL answers', () =>
       onServer(address, (sql) => sql`SELECT 1`).then(
@@ -74,14 +125,18 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
   return {
     place,
     make: async (cluster) => {
-      const words = ['-D', cluster.data, '--username', DEBIAN_ROLE, '--auth=trust', '--no-sync'];
+      const words = ['-D', cluster.data, '--username', SUPERUSER, '--auth=trust', '--no-sync'];
       await run('initdb', words);
       await start(cluster);
-      await onServer(cluster, (sql) => sql`CREATE DATABASE cellhouse`);
+      const [program = '', ...create] = superusersCommand('createuser');
+      await run(program, create, { by: cluster, typed: `${PASSWORD}\n${PASSWORD}\n` });
+      await createDatabase(cluster, superusersCommand('createdb').at(-1) ?? '');
     },
+    createDatabase,
     start,
     run,
     root,
+    programs,
     destroy: async () => {
       for (const server of servers) if (isRunning(server)) await end(server);
       rmSync(root, { recursive: true, force: true });

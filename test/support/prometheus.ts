@@ -1,11 +1,12 @@
 /** Debian's Prometheus with the files of monitoring/, at short intervals. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { until } from '../../testkit/until.ts';
+import { commandOf } from './userPages.ts';
 
 const FOLDER = new URL('../../monitoring/', import.meta.url).pathname;
 const monitoringFile = (name: string) => readFileSync(join(FOLDER, name), 'utf8');
@@ -52,19 +53,18 @@ export async function startPrometheus(
   const config = monitoringFile('prometheus.yml')
     .replace('scrape_interval: 15s', `scrape_interval: ${SCRAPE_INTERVAL}`)
     .replace('localhost:3874', `localhost:${gateway.port}`);
-  writeFileSync(join(folder, 'prometheus.yml'), `global: { evaluation_interval: 1s }\n${config}`);
-  const rules = shortened(monitoringFile('cellhouse-alerts.yml'), limits);
-  writeFileSync(join(folder, 'cellhouse-alerts.yml'), rules);
-  writeFileSync(join(folder, 'auth-token'), gateway.token);
-  const child = spawn(
-    program,
-    [
-      '--config.file=prometheus.yml',
-      '--storage.tsdb.path=data',
-      '--web.listen-address=127.0.0.1:0',
-    ],
-    { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const write = (name: string, text: string) =>
+    writeFileSync(join(folder, 'monitoring', name), text);
+  mkdirSync(join(folder, 'monitoring'));
+  write('prometheus.yml', `global: { evaluation_interval: 1s }\n${config}`);
+  write('cellhouse-alerts.yml', shortened(monitoringFile('cellhouse-alerts.yml'), limits));
+  write('auth-token', gateway.token);
+  const [, ...words] = commandOf('docs/run/monitoring.md', 'prometheus ').split(' ');
+  const own = ['--storage.tsdb.path=data', '--web.listen-address=127.0.0.1:0'];
+  const child = spawn(program, [...words, ...own], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const ended = once(child, 'exit');
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -7,7 +7,7 @@ import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy, killCluster } from './databaseProxy.ts';
-import { createDebianPostgres, DEBIAN_ROLE } from './debianPostgres.ts';
+import { asSuperuser, type Cluster, createDebianPostgres } from './debianPostgres.ts';
 
 const PAGE = readFileSync(new URL('../../docs/run/standby.md', import.meta.url), 'utf8');
 
@@ -29,7 +29,7 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
   await postgres.make(primary);
   const wire: DatabaseProxy = await createDatabaseProxy(primary);
   const replication = await createDatabaseProxy(primary);
-  await postgres.run('pg_basebackup', baseBackupOnPage(replication, standby.data));
+  await postgres.run('pg_basebackup', baseBackupOnPage(replication, standby));
   await postgres.start(standby);
   await until('the standby follows', () => isFollowed(primary));
   return {
@@ -52,14 +52,15 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
   };
 }
 
-/** The words after `pg_basebackup` on the page, with the test's address and folder. */
-function baseBackupOnPage({ url }: DatabaseProxy, data: string): string[] {
+/** The words after `pg_basebackup` on the page, with the test's address, user and folder. */
+function baseBackupOnPage({ url }: DatabaseProxy, standby: Cluster): string[] {
   const words = /^pg_basebackup (.+)$/m.exec(PAGE)?.[1]?.split(' ') ?? [];
   const { hostname, port } = new URL(url);
   const own: Readonly<Record<string, string>> = {
     '--host': hostname,
-    '--username': DEBIAN_ROLE,
-    '--pgdata': data,
+    // A superuser may replicate, too.
+    '--username': asSuperuser(standby).username,
+    '--pgdata': standby.data,
   };
   const changed = words.map((word) => {
     const [name = ''] = word.split('=');
@@ -76,13 +77,13 @@ function sqlOnPage(word: string): readonly string[] {
 }
 
 async function runSql(server: SocketAddress, statements: readonly string[]): Promise<void> {
-  await onServer(server, async (sql) => {
+  await onServer(asSuperuser(server), async (sql) => {
     for (const statement of statements) await sql.unsafe(statement);
   });
 }
 
 async function isFollowed(primary: SocketAddress, state?: string): Promise<boolean> {
-  return await onServer(primary, async (sql) => {
+  return await onServer(asSuperuser(primary), async (sql) => {
     const rows = await sql<{ state: string; sync_state: string }[]>`
       SELECT state, sync_state FROM pg_stat_replication`;
     return rows.some(

@@ -5,10 +5,10 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestGateway } from '../../testkit/gateway.ts';
-import { COMMAND_PAGES, readPage } from './userPages.ts';
+import { readPage, USER_PAGES } from './userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const PAGES = COMMAND_PAGES.map(readPage).join('\n');
+const PAGES = USER_PAGES.map(readPage).join('\n');
 /** Debian's Python finds Debian's packages, even if another Python comes first on the tester's PATH. */
 const DEBIAN_PROGRAMS = '/usr/bin';
 

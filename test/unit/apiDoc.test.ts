@@ -1,14 +1,18 @@
 import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../src/domain/errors.ts';
-import { fences, GUIDE, readPage } from '../support/userPages.ts';
+import { fences, GUIDE, inlineCode, readPage, USER_PAGES } from '../support/userPages.ts';
 
 const doc = GUIDE.map(readPage).join('\n');
 
 describe('the pages for users', () => {
   it('show only operations that the schema has', () => {
     const schema = buildSchema(readPage('schema.graphql'));
-    const operations = fences('graphql', doc);
+    const pages = USER_PAGES.map(readPage).join('\n');
+    const inline = inlineCode(pages).filter((code) =>
+      /^(?:query|mutation|subscription)\b.*\{/.test(code),
+    );
+    const operations = [...fences('graphql', pages), ...inline];
     expect(operations.length).toBeGreaterThan(30);
     for (const operation of operations)
       expect(validate(schema, parse(operation)), operation).toEqual([]);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { headsFile, report } from '../../src/cli/auditVerify.ts';
 import { parseAuditHead } from '../../src/domain/auditHead.ts';
+import { fences, readPage } from '../support/userPages.ts';
 
 const HEAD = { chainId: 'c', day: '2026-01-31', position: 7, head: 'aa' };
 const CLEAN = {
@@ -36,6 +37,15 @@ describe('audit verify', () => {
   });
 
   it('reports each finding, how many events are not sealed, and that no outside head was compared', () => {
+    const [shown = ''] = fences('text', readPage('docs/run/audit.md'));
+    const lines = shown
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/^\$|^…$/.test(line));
+    const one = lines[0]?.replace('FOUND: ', '') ?? '';
+    expect(report({ ...CLEAN, findings: [one], findingCount: 1 }, 0)).toEqual(
+      expect.arrayContaining(lines),
+    );
     expect(report(CLEAN, 0.04)).toEqual([
       'Compared 9 links up to position 9 of chain c in 0.0 s.',
       'Compared 2 heads that were noted outside of the database.',

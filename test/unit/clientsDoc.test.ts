@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { clientsMarkdown, clientsText } from '../../src/cli/clients.ts';
 import { SERVED_DOORS } from '../../src/domain/token.ts';
+import { commandOf } from '../support/userPages.ts';
 
 const AT = {
   url: 'http://127.0.0.1:3874',
@@ -19,6 +20,11 @@ it('docs/use/doors/clients.md has what cellhouse doors shows', async () => {
   await expect([INTRODUCTION, ...parts].join('\n')).toMatchFileSnapshot(
     '../../docs/use/doors/clients.md',
   );
+});
+
+it('docs/use/doors/mcp.md shows the same command for Claude Code', () => {
+  const command = commandOf('docs/use/doors/mcp.md', 'claude mcp add ');
+  expect(clientsText('mcp', { ...AT, token: '$TOKEN' })).toContain(`\n${command}\n`);
 });
 
 it.each(SERVED_DOORS)('the lines for %s have the address and the token of the caller', (door) => {

@@ -1,14 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
-import { COMMAND_PAGES, fences as fencesIn, readPage } from '../support/userPages.ts';
+import { commandOf, fences as fencesIn, readPage, USER_PAGES } from '../support/userPages.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
-/** Pages with commands that people copy. */
-const PAGES = COMMAND_PAGES.map(readPage).join('\n');
+const PAGES = USER_PAGES.map(readPage).join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 /** The paths of the files below examples/. */
 const EXAMPLE_FILES = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter((path) =>
@@ -16,27 +15,6 @@ const EXAMPLE_FILES = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' 
 );
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 25;
-
-/** The start of a printed command -> the test that runs it. */
-const RUN_BY = [
-  ['npm start\n', 'test/e2e/readme.test.ts'],
-  ['npm stop\n', 'test/e2e/readme.test.ts'],
-  ['npm install -g ./cellhouse-', 'test/e2e/release.test.ts'],
-  ['npm test\n', '.ci/run'],
-  ['(umask 077; mkdir -p .cellhouse; docker compose ', 'test/e2e/compose.test.ts'],
-  ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
-  ['sh examples/', 'test/e2e/examples.test.ts'],
-  ['node examples/integrations/', 'test/e2e/integrations.test.ts'],
-  ['node examples/', 'test/e2e/examples.test.ts'],
-  ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
-  ['python3 examples/', 'test/e2e/examples.test.ts'],
-  ['printf ', 'test/e2e/apiDoc.test.ts'],
-  ['AUTH=', 'test/e2e/apiDoc.test.ts'],
-  ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
-  ['docker compose ', 'test/e2e/compose.test.ts'],
-  ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
-  ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
-] as const;
 
 describe('the README', () => {
   it('is short, and so is each program in it and in the quickstart', () => {
@@ -60,7 +38,7 @@ describe('the README', () => {
   });
 });
 
-describe('the pages with commands', () => {
+describe('the pages for users', () => {
   it.each(EXAMPLE_FILES)('say how to run examples/%s', (name) => {
     const lines = fences('sh').flatMap((snippet) => snippet.split('\n'));
     expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
@@ -71,16 +49,6 @@ describe('the pages with commands', () => {
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
     expect(programs.length).toBeGreaterThanOrEqual(3);
     for (const program of programs) expect(examples).toContain(program);
-  });
-
-  it('print only commands that a test runs', () => {
-    const commands = fences('sh').filter((snippet) => !isScript(snippet));
-    expect(commands.length).toBeGreaterThan(10);
-    for (const command of commands) {
-      const runner = RUN_BY.find(([start]) => command.startsWith(start))?.[1];
-      expect(runner, `what runs ${command}`).toBeDefined();
-      expect(existsSync(`${ROOT}${runner}`)).toBe(true);
-    }
   });
 });
 
@@ -99,7 +67,7 @@ describe('docs/use/integrations.md', () => {
     const clients = readPage('docs/use/doors/clients.md');
     const settings = [...fences('text', page), ...fences('yaml', page)];
     expect(settings).toHaveLength(3);
-    for (const lines of settings) expect(clients).toContain(`\n\`\`\`\n${lines}\`\`\`\n`);
+    for (const lines of settings) expect(clients).toContain(`\n\`\`\`text\n${lines}\`\`\`\n`);
   });
 });
 
@@ -117,6 +85,11 @@ describe('CONTRIBUTING.md', () => {
 });
 
 describe('docs/run/install.md', () => {
+  it('names the present version', () => {
+    const { version } = JSON.parse(read('package.json'));
+    expect(commandOf('docs/run/install.md', 'npm install -g ')).toContain(`-${version}.tgz `);
+  });
+
   it('names every variable that docker-compose.yml reads', () => {
     const names = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(
       ([, name]) => name,

@@ -1,7 +1,6 @@
-/** What the pages for operators, docs/run, say about commands, settings, messages and figures is true. */
+/** What the pages for operators, docs/run, say about settings, messages and figures is true. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { USAGE } from '../../src/cli/run.ts';
 import { SETTINGS } from '../../src/config/config.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -15,30 +14,10 @@ const PAGES = readdirSync(`${ROOT}docs/run`)
 const TABLE = 'doctor/troubles.ts';
 const SOURCE = ['src', 'scripts', 'worker-image/agent', 'docker-compose.yml'].map(sourceOf).join();
 
-/** The start of a command in a fence `sh` -> the test that runs it. Other fences hold commands that no test runs. */
-const RUN_BY = [
-  ['npm start\n', 'test/e2e/readme.test.ts'],
-  ['npm install -g ./cellhouse-', 'test/e2e/release.test.ts'],
-  ['docker compose ', 'test/e2e/compose.test.ts'],
-  ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
-  ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
-  ['cellhouse service ', 'test/e2e/service.test.ts'],
-  ['npx cellhouse token ', 'test/e2e/apiDoc.test.ts'],
-  ['promtool check config ', 'test/int/monitoring.test.ts'],
-] as const;
-
 /** Variables that other programs read. */
 const FOREIGN = ['NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'ANN_TOKEN'];
 
 describe('docs/run', () => {
-  it.each(PAGES)('$name shows no command in a fence `sh` that no test runs', ({ text }) => {
-    for (const [, command = ''] of text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)) {
-      const runner = RUN_BY.find(([start]) => command.startsWith(start))?.[1];
-      expect(runner, `what runs ${command}`).toBeDefined();
-      expect(existsSync(`${ROOT}${runner}`)).toBe(true);
-    }
-  });
-
   it.each(PAGES)('$name names only settings, codes and reasons that exist', ({ text }) => {
     const names = [...text.matchAll(/`([A-Z]+_[A-Z_]+)(?:=[^`]*)?`/g)].map(([, name = '']) => name);
     const unknown = names.filter((name) => !isInSource(name) && !FOREIGN.includes(name));
@@ -53,18 +32,6 @@ describe('docs/run', () => {
     const declared = Object.values(SETTINGS).map(({ name }) => name);
     expect(names.length).toBeGreaterThan(10);
     expect(names.filter((name) => !declared.includes(name))).toEqual([]);
-  });
-
-  it('commands.md has every command, and no other', () => {
-    const listed = [
-      ...USAGE.matchAll(/(?<=^ {2}|^ {2}[a-z]+ [a-z]+, )(--?\w+|[a-z]+(?: (?!NAME)[a-z]+)?)\b/gm),
-    ].map(([, command = '']) => command);
-    const rows = [...page('commands.md').matchAll(/^\| (`.+?`) \| /gm)].map(
-      ([, cell = '']) => cell,
-    );
-    const documented = rows.flatMap(commandsIn);
-    expect(listed.length).toBeGreaterThan(15);
-    expect([...documented].sort()).toEqual([...new Set(listed)].sort());
   });
 
   it('alerts.md quotes the lines of the log as they are', () => {
@@ -123,14 +90,6 @@ describe('docs/run', () => {
 
 function page(name: string): string {
   return PAGES.find((one) => one.name === name)?.text ?? '';
-}
-
-/** "`token create`, `list`" -> token create, token list */
-function commandsIn(cell: string): string[] {
-  const names = [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
-  const [first = ''] = names;
-  const group = first.split(' ')[0] ?? '';
-  return names.map((name) => (name === first || name.startsWith('-') ? name : `${group} ${name}`));
 }
 
 function isInSource(name: string): boolean {

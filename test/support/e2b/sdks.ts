@@ -12,6 +12,7 @@ import * as before from '@e2b/code-interpreter-before';
 import { afterAll, beforeAll } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { runCli } from '../../../testkit/runCli.ts';
+import { commandsIn, readPage } from '../userPages.ts';
 
 type E2bSdk = typeof today;
 export type Sandbox = InstanceType<E2bSdk['Sandbox']>;
@@ -41,17 +42,18 @@ export function atGateway({ url }: Pick<TestGateway, 'url'>) {
   return { apiUrl: `${url}/e2b`, sandboxUrl: `${url}/e2b` };
 }
 
-/** Sets the variables that a user of the SDK sets, and removes all others of E2B. */
+const PAGE = 'docs/use/doors/e2b.md';
+
+/** Sets the variables that a user of the SDK sets by {@link PAGE}, and removes all others of E2B. */
 export function setVariables({ url }: Pick<TestGateway, 'url'>, key: string): void {
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('E2B_')) delete process.env[name];
   }
-  const { apiUrl, sandboxUrl } = atGateway({ url });
-  Object.assign(process.env, {
-    E2B_API_KEY: key,
-    E2B_API_URL: apiUrl,
-    E2B_SANDBOX_URL: sandboxUrl,
+  const variables = commandsIn(readPage(PAGE)).map((command) => {
+    const [, name = '', value = ''] = /^export (E2B_\w+)=(\S+)$/.exec(command) ?? [];
+    return [name, value.replace('e2b_...', key).replace('http://127.0.0.1:3874', url)];
   });
+  Object.assign(process.env, Object.fromEntries(variables));
 }
 
 // A token in the shape of E2B's keys, made as operators make one.
