@@ -48,10 +48,8 @@ const LIFE = setting('SESSION_MAX_LIFE_MS');
 const PING = constant(SOCKETS, 'PING_INTERVAL_MS');
 const SANDBOX_MEMORY = constant(CONTAINER, 'SANDBOX_MEMORY_MB');
 const SEAL = constant('src/events/chain/auditKeeper.ts', 'SEAL_INTERVAL_MS');
-const SILENT_UPLOAD = constant(`${AGENT}/files/connection.py`, 'SILENCE_SECONDS');
 const STOP = constant('src/process/servingProcess.ts', 'STOP_TIMEOUT_MS');
 const TAKE_OVER = constant('test/e2e/gatewayFailures.test.ts', 'TAKE_OVER_LIMIT_MS');
-const WAIT = setting('WORKER_WAIT_TIMEOUT_MS');
 
 const MCP_CODE = constant(`${MCP}/tools/allowed.ts`, 'DEFAULT_SECONDS') / SECOND;
 const MCP_TEXT = constant(`${MCP}/result.ts`, 'MAX_RESULT_CHARS');
@@ -126,7 +124,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
       constant(AUDITOR, 'MAX_CONNECTIONS'),
       constant(AUDITOR, 'STATEMENT_TIMEOUT_MS'),
     ],
-    ['in the last {}, day by day', 30 * DAY],
+    ['in the last {}, day by day', DAY * found('docs/run/audit.md', /::date - (\d+)/)],
     ['Every {}, a gateway adds hashes', SEAL],
     ['Once {}, each gateway writes', DAY],
     ['in the chain (about {})', SEAL],
@@ -140,7 +138,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/run/database.md': [
     // Beside the reads: commits, leases, tokens, news, and at times a long read.
     ['opens up to {} connections', constant(DATABASE, 'READ_CONNECTIONS') + 5],
-    ['ended more than {} ago', 90 * DAY],
+    ['ended more than {} ago', DAY * found('docs/run/database.md', /--older-than-days (\d+)/)],
     [
       'without code ({} for each execution)',
       about(bench('events: growth per execution, executions')),
@@ -386,8 +384,8 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
       constant(`${HOME}/home_tree.py`, 'MAX_ENTRIES'),
       constant(`${HOME}/home_changes.py`, 'MAX_CHANGES'),
     ],
-    ['waits up to {} for a worker', WAIT],
-    ['sends nothing for {}, and', SILENT_UPLOAD],
+    ['waits up to {} for a worker', setting('WORKER_WAIT_TIMEOUT_MS')],
+    ['sends nothing for {}, and', constant(`${AGENT}/files/connection.py`, 'SILENCE_SECONDS')],
   ],
   'docs/use/history.md': [
     ['`first` is at most {}.', constant('src/service/lists/lists.ts', 'MAX_PAGE_SIZE')],
