@@ -1,13 +1,16 @@
 /**
  * Measures what gVisor costs: `1+1` of `execute` through a gateway whose workers run under runsc, compared with a
- * gateway whose workers run under runc. The bench adds runsc to the engine, as `npm test` does.
+ * gateway whose workers run under runc, and how much more memory the worker of these calls has. The bench adds runsc to the
+ * engine, as `npm test` does.
  *
  * `npm run bench -- isolation [--samples N]`
  */
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
-import { startTestGateway } from '../testkit/gateway.ts';
-import { contenderAt } from './contenders/contenders.ts';
+import Docker from 'dockerode';
+import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
+import { containerOf } from '../testkit/interpreter.ts';
+import { CALLER, contenderAt } from './contenders/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
 
@@ -26,17 +29,31 @@ export const isolationBench: Bench = {
       options: { samples: { type: 'string', default: isShort ? '100' : '400' } },
     });
     await ensureRunsc(say);
-    const starts = [() => start('runc'), () => start('runsc')] as const;
-    const [base, measured] = await withContenders(starts, (contenders) =>
-      takeTurns(contenders, { samples: Number(values.samples), warmUp: WARM_UP }),
-    );
-    return { comparisons: [{ name: '1+1', unit: 'ms', base, measured }], figures: [] };
+    const gateways: TestGateway[] = [];
+    const start = async (runtime: string): Promise<Contender> => {
+      const gateway = await startTestGateway({ ...SETTINGS, DOCKER_RUNTIME: runtime });
+      gateways.push(gateway);
+      return { ...contenderAt(gateway), name: `under ${runtime}` };
+    };
+    return await withContenders([() => start('runc'), () => start('runsc')], async (contenders) => {
+      const turns = { samples: Number(values.samples), warmUp: WARM_UP };
+      const [base, measured] = await takeTurns(contenders, turns);
+      const [runc = 0, runsc = 0] = await Promise.all(gateways.map(memoryMib));
+      const more = { name: 'memory of the worker: more than under runc', unit: 'MiB' };
+      return {
+        comparisons: [{ name: '1+1', unit: 'ms', base, measured }],
+        figures: [{ ...more, value: runsc - runc }],
+      };
+    });
   },
 };
 
-async function start(runtime: string): Promise<Contender> {
-  const gateway = await startTestGateway({ ...SETTINGS, DOCKER_RUNTIME: runtime });
-  return { ...contenderAt(gateway), name: `under ${runtime}` };
+/** What counts against the worker's limit, without the cache of files, which the kernel gives back. */
+async function memoryMib(gateway: TestGateway): Promise<number> {
+  const container = new Docker().getContainer(await containerOf(gateway, CALLER));
+  const { memory_stats } = await container.stats({ stream: false });
+  const { total_inactive_file, inactive_file } = memory_stats.stats;
+  return (memory_stats.usage - (total_inactive_file || inactive_file)) / 2 ** 20;
 }
 
 /** Runs the project's set-up of runsc. @throws Error with its message if that fails, including what to do by hand */

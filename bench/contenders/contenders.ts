@@ -9,6 +9,8 @@ import { type PredecessorKind, startPredecessor } from './predecessor.ts';
 
 const CODE = '1+1';
 const RESULT = '2';
+/** The user who calls Cellhouse. */
+export const CALLER = 'bench';
 
 /** A stock kernel with its own client in the same container. */
 export async function startStock(): Promise<Contender> {
@@ -28,7 +30,7 @@ export async function startCellhouse(): Promise<Contender> {
 /** Cellhouse with a gateway that is already running. */
 export function contenderAt(gateway: TestGateway): Contender {
   const { url, token } = gateway;
-  const execute = httpExecute({ url, token, userUuid: 'bench' });
+  const execute = httpExecute({ url, token, userUuid: CALLER });
   return {
     name: 'execute over HTTP, durable',
     roundTrip: () => execute(CODE, RESULT),

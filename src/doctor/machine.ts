@@ -109,7 +109,7 @@ export function checkHistory(dataDir: string): Finding {
 // Memory.
 
 /** An idle worker with numpy, pandas and matplotlib (docs/run/sizing.md). */
-export const IDLE_WORKER_MB = 132;
+const IDLE_WORKER_MB = 132;
 /** What gVisor adds to an idle worker (docs/run/isolation.md). */
 const IDLE_GVISOR_MB = 110;
 /** A gateway and PostgreSQL (docs/run/sizing.md). */

@@ -1,16 +1,30 @@
-/** Uses each library and program of the worker image once. docs/run/environments.md lists them. */
+/** Uses each library and program of the worker image once, which docs/run/environments.md lists. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { workerImage } from '../../testkit/workerImage.ts';
 import { EXTENT } from '../extent.ts';
 import { LIBRARY_USES, PROGRAM_USES } from '../support/imageUses.ts';
+import { readPage } from '../support/userPages.ts';
 
 /** Enough for the first import of a large library, under gVisor, on a busy machine. */
 const TIMEOUT_MS = 60_000;
 const PLOTLY = 'application/vnd.plotly.v1+json';
 
 type Bundle = Readonly<Record<string, unknown>>;
+
+it('fits with all npm packages on the disk that docs/run/install.md asks for', async () => {
+  const [, gib] =
+    /\*\*Disk\*\*: (\d+) GiB for program and worker image/.exec(readPage('docs/run/install.md')) ??
+    [];
+  const { Size } = await new Docker().getImage(workerImage()).inspect();
+  const packages = new URL('../../node_modules/', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)('du', ['--bytes', '--summarize', packages]);
+  expect(Size + Number.parseInt(stdout, 10)).toBeLessThan(Number(gib) * 2 ** 30);
+});
 
 describe.each(EXTENT.runtimes)('in a worker under %s', (tier) => {
   let gateway: TestGateway;

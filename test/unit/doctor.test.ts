@@ -5,14 +5,13 @@ import { loadConfig } from '../../src/config/config.ts';
 import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
 import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
 import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
-import { IDLE_WORKER_MB, judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
+import { judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
 import { judgeEgress, judgeQuotas } from '../../src/doctor/policy.ts';
 import { judgeAddress, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
 import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
 import type { PoolId, TokenId } from '../../src/domain/ids.ts';
 import { isAbout } from '../support/troubles.ts';
-import { readPage } from '../support/userPages.ts';
 
 const MIB = 1024 ** 2;
 const config = loadConfig({ SOCKET_DIR: '/run/x' });
@@ -70,10 +69,6 @@ describe('doctor warns', () => {
     const memory = { totalBytes: 24_000 * MIB, availableBytes: 20_000 * MIB };
     const under = { ...config, dockerRuntime: 'runsc' };
     expect(seen(judgeMemory(under, memory))).toEqual([['warning', 'memoryFull']]);
-  });
-
-  it('has the figure of the bench for an idle worker', () => {
-    expect(readPage('docs/run/sizing.md')).toContain(`sessions x ${IDLE_WORKER_MB} MiB`);
   });
 
   it.each([

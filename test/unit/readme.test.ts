@@ -26,16 +26,6 @@ describe('the README', () => {
     for (const program of programs)
       expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
   });
-
-  it('has the figures of the pages with results, each beside the command that measures it', () => {
-    const rows = [...README.matchAll(/^\| .+ \| (\d.+) \| `npm run (\w+) -- (.+)` \|$/gm)];
-    expect(rows.length).toBeGreaterThan(5);
-    for (const [, figures = '', script, args = ''] of rows) {
-      const found = script === 'bench' ? resultsOf(args) : faultsOf(args);
-      for (const [figure] of figures.matchAll(/\d[\d.]*/g))
-        expect(found).toMatch(new RegExp(`(?<![\\d.])${figure}(?![\\d.])`));
-    }
-  });
 });
 
 describe('the pages for users', () => {
@@ -135,19 +125,6 @@ function notNamed(index: string, folder: string): string[] {
   expect(pages.length).toBeGreaterThan(0);
   const from = folder.slice(dirname(index).length + 1);
   return pages.filter((name) => !text.includes(`](${join(from, name)}`));
-}
-
-/** The result of a bench according to bench/RESULTS.md. */
-function resultsOf(bench: string): string {
-  const lines = read('bench/RESULTS.md').split('\n');
-  return lines.filter((line) => line.startsWith(`${bench}: `)).join('\n');
-}
-
-/** The result of a chaos run according to docs/internals/failure-modes.md. */
-function faultsOf(args: string): string {
-  const page = read('docs/internals/failure-modes.md');
-  expect(page).toContain(`\`npm run chaos -- ${args}\``);
-  return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
 }
 
 function fences(language: string, text = PAGES): string[] {

@@ -1,4 +1,4 @@
-/** What the pages for operators, docs/run, say about settings, messages and figures is true. */
+/** What the pages for operators, docs/run, say about settings and messages is true. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
@@ -61,30 +61,6 @@ describe('docs/run', () => {
       expect(inAlert.toUpperCase().replaceAll('-', '_')).toBe(inGraphql);
       expect(SOURCE).toContain(`'${inAlert}'`);
     }
-  });
-
-  it('has the same figure for the memory of an idle worker as the README and the report of the bench', () => {
-    const report = read('bench/RESULTS.md');
-    const [, mib = ''] = /^density: PSS of each, .+: worker +MiB +([\d.]+) /m.exec(report) ?? [];
-    expect(page('sizing.md')).toContain(`| memory of workers: sessions x ${mib} MiB |`);
-    expect(page('install.md')).toContain(`${mib} MiB for each of two idle workers`);
-    expect(page('isolation.md')).toContain(`| memory of an idle worker | [${mib} MiB](sizing.md`);
-    expect(read('README.md')).toMatch(
-      new RegExp(`\\| memory of an idle worker with [^|]* \\| ${mib} MiB`),
-    );
-  });
-
-  it('sizing.md has the figures of the report, each beside the command that measures it', () => {
-    const rows = page('sizing.md').matchAll(/^\| .+ \| (\d.+) \| `npm run bench -- (.+)` \|$/gm);
-    const report = read('bench/RESULTS.md').split('\n');
-    const found = [...rows].map(([, figures = '', bench = '']) => ({
-      figures: [...figures.matchAll(/\d[\d.]*/g)].map(([figure]) => figure),
-      lines: report.filter((line) => line.startsWith(`${bench}: `)).join('\n'),
-    }));
-    expect(found.length).toBeGreaterThan(8);
-    for (const { figures, lines } of found)
-      for (const figure of figures)
-        expect(lines).toMatch(new RegExp(`(?<![\\d.])${figure}(?![\\d.])`));
   });
 });
 
