@@ -8,6 +8,7 @@
  *                              +--------+--> the same engine?, disks, clock, a real worker (in parallel)
  * ```
  */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -16,7 +17,13 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type LiveGateway, liveGateway } from '../process/gatewayLock.ts';
 import { listen, listeningProcess } from '../server/http/listen.ts';
-import { checkDatabase, type DatabaseReport, judgePool, UNREAD } from './database.ts';
+import {
+  checkDatabase,
+  type DatabaseReport,
+  judgePool,
+  judgeRuntimes,
+  UNREAD,
+} from './database.ts';
 import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
 import {
@@ -27,8 +34,9 @@ import {
   checkLimits,
   checkMemory,
   checkPermissions,
+  judgeNode,
 } from './machine.ts';
-import { judgeEgress, judgeQuotas } from './policy.ts';
+import { judgeEgress, judgeHost, judgeQuotas, judgeSharing } from './policy.ts';
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
@@ -42,6 +50,8 @@ const PROXY_LIMIT_MS = 30_000;
 const WORKER_LIMIT_MS = 35_000;
 const READY_LIMIT_MS = 4_000;
 const LIVE_LIMIT_MS = 3_000;
+/** Docker makes this file in each container. */
+const IN_CONTAINER = '/.dockerenv';
 
 export interface DoctorDeps {
   readonly config: Config;
@@ -84,9 +94,13 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...engineFindings,
     ...databaseFindings,
     judgeSameEngine(config, { engine, pool }),
+    ...judgeRuntimes(use, config.dockerRuntime),
     judgePool(use, config.maxTotalWorkers),
+    judgeHost(config, existsSync(IN_CONTAINER)),
+    ...judgeSharing(use),
     judgeQuotas(config, use),
     judgeEgress(config),
+    judgeNode(process.versions.node, new Date()),
     ...disks,
     ...clocks,
     ...worker,

@@ -9,6 +9,7 @@ export const CHECKS = [
   'settings',
   'gateway',
   'port',
+  'host',
   'engine',
   'runtime',
   'live-restore',
@@ -27,6 +28,7 @@ export const CHECKS = [
   'disks',
   'memory',
   'clock',
+  'node',
   'limits',
   'permissions',
   'proxy',
@@ -215,6 +217,12 @@ const ENGINE = {
     cure: 'run [`node scripts/setup-runsc.mjs`](isolation.md#gvisor) as root; then restart the engine if it still does not know it',
     check: 'runtime',
   },
+  otherRuntime: {
+    messages: ['Of the workers, … run under …, not under …'],
+    cause: 'they are from before `DOCKER_RUNTIME` was changed, and sessions keep their workers',
+    cure: 'wait until these sessions end, or release them',
+    check: 'runtime',
+  },
   daemonJson: {
     messages: [
       '… already has a runtime "runsc", but workers need this one',
@@ -234,6 +242,12 @@ const ENGINE = {
     cause:
       'it was never built or loaded, or `docker rmi` or `docker image prune --all` has removed it',
     cure: '[bring it back](upgrade.md#a-worker-image-that-is-gone), or correct `WORKER_IMAGE`',
+    check: 'image',
+  },
+  imageOld: {
+    messages: ['The worker image … is … days old'],
+    cause: 'Debian has published security updates since',
+    cure: '[make a new one](upgrade.md#security-updates-of-the-worker-image)',
     check: 'image',
   },
   workerFailed: {
@@ -432,6 +446,12 @@ const DATABASE = {
     cause: '`restore` overwrites nothing, and takes only complete backups',
     cure: 'restore into an empty `DATA_DIR`; name a folder that has `backup.json`',
   },
+  tokensShared: {
+    messages: ['Sessions are open, and no client has a token of its own'],
+    cause: "clients use AUTH_TOKEN, or an operator's token, with which they may do everything",
+    cure: 'make [a token](access.md) for each client, with the smallest role',
+    check: 'tokens',
+  },
   tokenExpires: {
     messages: ['The token … expires …'],
     cause: 'it was made with `--expires-in`',
@@ -494,6 +514,13 @@ const MACHINE = {
     cure: 'run `timedatectl set-ntp true`, or install `systemd-timesyncd`',
     check: 'clock',
   },
+  nodeOld: {
+    messages: ['Node … has had no security updates since …'],
+    cause:
+      'the Node project has ended this version. At most the distribution that it came with still corrects it',
+    cure: 'install a [newer Node](install.md#what-it-runs-on) for all users, and restart the gateway',
+    check: 'node',
+  },
   fewFiles: {
     messages: ['The gateway may open only … files'],
     cause: 'each connection and each worker needs some',
@@ -521,6 +548,13 @@ const MACHINE = {
 } as const satisfies Troubles;
 
 const PROXY = {
+  hostOpen: {
+    messages: ['HOST is …: other machines reach this port without TLS'],
+    cause:
+      'whoever sees the network on the way can read tokens and data, even if there is a proxy beside the port',
+    cure: 'with [a proxy](proxy.md) on this machine, remove `HOST`; with one elsewhere, let a firewall admit only that proxy',
+    check: 'host',
+  },
   proxyDown: {
     messages: ['No gateway answers at …: …'],
     cause:

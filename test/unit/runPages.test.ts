@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { USAGE } from '../../src/cli/run.ts';
 import { SETTINGS } from '../../src/config/config.ts';
+import { CHECKS } from '../../src/doctor/troubles.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
@@ -65,6 +66,20 @@ describe('docs/run', () => {
     const documented = rows.flatMap(commandsIn);
     expect(listed.length).toBeGreaterThan(15);
     expect([...documented].sort()).toEqual([...new Set(listed)].sort());
+  });
+
+  it('isolation.md names only checks of doctor in the brackets of its checklist', () => {
+    const [, list = ''] =
+      /^## Checklist for production\n([\s\S]*?)^## /m.exec(page('isolation.md')) ?? [];
+    // Brackets after `]` are those of a link.
+    const brackets = [...list.matchAll(/(?<!\])\(([^)]*)\)/g)].map(([, text = '']) => text);
+    const named = [...brackets.join().matchAll(/`([a-z][a-z-]*…?)`/g)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThanOrEqual(13);
+    const isCheck = (name: string) =>
+      CHECKS.some((check) =>
+        name.endsWith('…') ? check.startsWith(name.slice(0, -1)) : check === name,
+      );
+    expect(named.filter((name) => !isCheck(name))).toEqual([]);
   });
 
   it('alerts.md quotes the lines of the log as they are', () => {
