@@ -45,6 +45,7 @@ export const DOCTOR_LIMIT_MS = 60_000;
 const ENGINE_LIMIT_MS = 8_000;
 const DATABASE_LIMIT_MS = 15_000;
 const MACHINE_LIMIT_MS = 10_000;
+/** The gateway's first answer, a stream's first event and its silence take at most 25 s (proxy.ts). */
 const PROXY_LIMIT_MS = 30_000;
 /** 25 s for a worker to start and to answer (engine.ts), and the time to remove it. */
 const WORKER_LIMIT_MS = 35_000;

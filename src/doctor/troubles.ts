@@ -593,6 +593,13 @@ const PROXY = {
     cure: 'nginx: `proxy_buffering off;` ([recipe](proxy.md)). Let it not compress `text/event-stream`',
     check: 'proxy-stream',
   },
+  proxyTimeout: {
+    messages: ['The proxy ends a stream that is silent for … s'],
+    cause:
+      'it has a time limit. Streams break, and so do calls whose code prints nothing for a while',
+    cure: 'nginx: `proxy_read_timeout 25h;` ([recipe](proxy.md))',
+    check: 'proxy-stream',
+  },
   proxyAddress: {
     messages: ['The gateway counts callers behind the proxy as …, not as …'],
     cause:
@@ -611,6 +618,12 @@ const PROXY = {
     cause: 'large files fill its disk, and arrive late',
     cure: 'nginx: `proxy_request_buffering off;` ([recipe](proxy.md))',
     check: 'proxy-uploads',
+  },
+  proxyAnswers: {
+    messages: ['413 Request Entity Too Large', '502 Bad Gateway', '504 Gateway Time-out'],
+    cause:
+      'a page of nginx: its limit for bodies (413), no gateway behind it (502), its time limit (504)',
+    cure: 'run `npx cellhouse doctor`, with `--url` for 413 and 504, and compare the configuration with the [recipe](proxy.md)',
   },
 } as const satisfies Troubles;
 

@@ -18,7 +18,7 @@ import {
   judgeNode,
 } from '../../src/doctor/machine.ts';
 import { judgeEgress, judgeHost, judgeQuotas, judgeSharing } from '../../src/doctor/policy.ts';
-import { judgeAddress, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
+import { judgeAddress, judgeSilence, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
 import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
 import type { PoolId, TokenId } from '../../src/domain/ids.ts';
@@ -345,6 +345,19 @@ describe('a stream through a proxy', () => {
     ['socket hang up', '', 'unknown', null],
   ])('is judged by %s with the content %j', (status, body, ...result) => {
     expect(seen([judgeStream({ status, body })])).toEqual([result]);
+  });
+});
+
+describe('a silent stream through a proxy', () => {
+  it.each([
+    [200, ':\n\n:\n\n', 'ok', null],
+    [LATE, ':\n\n', 'ok', null],
+    [200, ':\n\n', 'failure', 'proxyTimeout'],
+    [LATE, '', 'unknown', null],
+    [429, '{"errors":[]}', 'unknown', null],
+    ['socket hang up', '', 'unknown', null],
+  ])('is judged by %s with the content %j', (status, body, ...result) => {
+    expect(seen([judgeSilence({ status, body }, 5)])).toEqual([result]);
   });
 });
 
