@@ -180,7 +180,7 @@ async function checkStream(url: string, token: string | Error): Promise<Finding>
 
 /** A gateway begins each stream with a comment, and sends one more whenever the stream was silent for a while. */
 function isIdle(text: string): boolean {
-  return /^:[\s\S]*\n:/.test(text);
+  return /^:\s+:/.test(text);
 }
 
 /** Pure. */
@@ -205,11 +205,8 @@ export function judgeSilence(
   { status, body }: Pick<Answer, 'status' | 'body'>,
   seconds: number,
 ): Finding {
-  if (!body.startsWith(':'))
-    return unknown(
-      'proxy-stream',
-      `Silence was not checked: the answer is ${status}, and no stream.`,
-    );
+  if (!/^:[:\s]*$/.test(body))
+    return unknown('proxy-stream', `Not checked: the answer is ${status}, and no silent stream.`);
   const time = seconds.toFixed(1);
   return status === LATE || isIdle(body)
     ? ok(

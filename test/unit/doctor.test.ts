@@ -354,6 +354,7 @@ describe('a silent stream through a proxy', () => {
     [LATE, ':\n\n', 'ok', null],
     [200, ':\n\n', 'failure', 'proxyTimeout'],
     [LATE, '', 'unknown', null],
+    [200, ':\n\nevent: next\ndata: {"errors":[]}\n\n', 'unknown', null],
     [429, '{"errors":[]}', 'unknown', null],
     ['socket hang up', '', 'unknown', null],
   ])('is judged by %s with the content %j', (status, body, ...result) => {
