@@ -49,7 +49,7 @@ export async function exitCodeOf(argv: readonly string[], env: Env = process.env
   const [command = '', ...args] = argv;
   const child = spawn(command, args, { stdio: 'inherit', env: { ...env }, cwd: '/' });
   const [code] = (await once(child, 'exit').catch((cause: unknown) => {
-    throw new Error(`Cannot run ${command}: ${messageOf(cause)}`, { cause });
+    throw new Error(`The program ${command} cannot be run: ${messageOf(cause)}`, { cause });
   })) as [number | null];
   return code ?? 1;
 }

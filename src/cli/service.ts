@@ -272,7 +272,7 @@ async function upgrade(words: readonly string[]): Promise<void> {
     );
     return;
   }
-  console.error(`Going back to ${former}.`);
+  console.error(`Going back to the former release, ${former}.`);
   await exitCodeOf(['journalctl', '--unit=cellhouse', '--output=cat', '--lines=20', '--no-pager']);
   const isBack = await serves(former);
   process.exitCode = isBack ? EXIT_WENT_BACK : EXIT_NONE_SERVES;

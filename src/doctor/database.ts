@@ -43,6 +43,8 @@ export interface InstallationUse {
   readonly tenants: number;
   /** How many quotas operators have set by a call. */
   readonly setQuotas: number;
+  /** How many workers live under each OCI runtime. */
+  readonly runtimes: ReadonlyMap<string, number>;
 }
 
 /** The rest of a report if the tables were not read. */
@@ -174,6 +176,7 @@ async function readAll(client: Client, name: string): Promise<DatabaseReport> {
       waitingCalls: await readWaitingCalls(client),
       tenants: tenantsWithUsers(tokens, now).size,
       setQuotas: quotas.filter(({ maximum }) => maximum !== null).length,
+      runtimes: await readRuntimes(client),
     },
   };
 }
@@ -195,6 +198,24 @@ async function readWaitingCalls({ answered, sql }: Client): Promise<number> {
     SELECT coalesce(sum(w.count), 0)::int AS count FROM waiting_requests w
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()`);
   return row?.count ?? 0;
+}
+
+/** Workers are recorded with the name of the engine before that of the runtime: `docker/runc`. */
+async function readRuntimes({ answered, sql }: Client): Promise<ReadonlyMap<string, number>> {
+  const rows = await answered(sql<{ name: string; count: number }[]>`
+    SELECT split_part(runtime, '/', 2) AS name, count(*)::int FROM workers
+    WHERE state IN ('IDLE', 'ASSIGNED') GROUP BY runtime`);
+  return new Map(rows.map(({ name, count }) => [name, count]));
+}
+
+/** The workers from before DOCKER_RUNTIME was changed. Pure. */
+export function judgeRuntimes(
+  use: Pick<InstallationUse, 'runtimes'> | null,
+  dockerRuntime: string,
+): Finding[] {
+  return [...(use?.runtimes ?? [])]
+    .filter(([name]) => name !== dockerRuntime)
+    .map(([name, count]) => warning('otherRuntime', count, name, dockerRuntime));
 }
 
 /** Pure. @param maxWorkers MAX_TOTAL_WORKERS */

@@ -8,6 +8,7 @@
  *                              +--------+--> the same engine?, disks, clock, a real worker (in parallel)
  * ```
  */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -16,7 +17,13 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type LiveGateway, liveGateway } from '../process/gatewayLock.ts';
 import { listen, listeningProcess } from '../server/http/listen.ts';
-import { checkDatabase, type DatabaseReport, judgePool, UNREAD } from './database.ts';
+import {
+  checkDatabase,
+  type DatabaseReport,
+  judgePool,
+  judgeRuntimes,
+  UNREAD,
+} from './database.ts';
 import { checkEngine, checkWorker, type EngineReport, judgeSameEngine } from './engine.ts';
 import { type Finding, failure, failureSaying, limited, ok, unknown, warning } from './finding.ts';
 import {
@@ -27,8 +34,9 @@ import {
   checkLimits,
   checkMemory,
   checkPermissions,
+  judgeNode,
 } from './machine.ts';
-import { judgeEgress, judgeQuotas } from './policy.ts';
+import { judgeEgress, judgeHost, judgeQuotas, judgeSharing } from './policy.ts';
 import { checkProxy, PROXY_CHECKS } from './proxy.ts';
 import { CHECKS, type CheckId } from './troubles.ts';
 
@@ -37,11 +45,14 @@ export const DOCTOR_LIMIT_MS = 60_000;
 const ENGINE_LIMIT_MS = 8_000;
 const DATABASE_LIMIT_MS = 15_000;
 const MACHINE_LIMIT_MS = 10_000;
+/** The gateway's first answer, a stream's first event and its silence take at most 25 s (proxy.ts). */
 const PROXY_LIMIT_MS = 30_000;
 /** 25 s for a worker to start and to answer (engine.ts), and the time to remove it. */
 const WORKER_LIMIT_MS = 35_000;
 const READY_LIMIT_MS = 4_000;
 const LIVE_LIMIT_MS = 3_000;
+/** Docker makes this file in each container. */
+const IN_CONTAINER = '/.dockerenv';
 
 export interface DoctorDeps {
   readonly config: Config;
@@ -84,9 +95,13 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     ...engineFindings,
     ...databaseFindings,
     judgeSameEngine(config, { engine, pool }),
+    ...judgeRuntimes(use, config.dockerRuntime),
     judgePool(use, config.maxTotalWorkers),
+    judgeHost(config, existsSync(IN_CONTAINER)),
+    ...judgeSharing(use),
     judgeQuotas(config, use),
     judgeEgress(config),
+    judgeNode(process.versions.node, new Date()),
     ...disks,
     ...clocks,
     ...worker,

@@ -12,7 +12,7 @@ import type { PoolIdentity } from '../events/queries/workerQueries.ts';
 import { noEngine } from '../pool/poolOfEngine.ts';
 import { newId } from '../process/newId.ts';
 import { createDockerRuntime } from '../runtime/docker/dockerRuntime.ts';
-import { askEngine, type DescribedEngine } from '../runtime/docker/engineCalls.ts';
+import { askEngine, type DescribedEngine, imageBuiltAt } from '../runtime/docker/engineCalls.ts';
 import { socketFolder } from '../runtime/docker/workerSocket.ts';
 import {
   otherEngine,
@@ -31,6 +31,9 @@ const ENGINE_LIMIT_MS = 5_000;
  * together. The limit of the whole check (doctor.ts) leaves 10 s more to remove the worker.
  */
 const WORKER_LIMIT_MS = 25_000;
+const MS_PER_DAY = 86_400_000;
+/** Debian's point releases, which have all security updates up to then, come every two months. */
+const OLD_IMAGE_DAYS = 60;
 
 export interface EngineReport {
   readonly findings: readonly Finding[];
@@ -44,9 +47,7 @@ export async function checkEngine(config: Config): Promise<EngineReport> {
   try {
     engine = await askEngine(address, ENGINE_LIMIT_MS);
   } catch (error: unknown) {
-    const found = hasCode(error, 'EACCES')
-      ? failure('engineDenied', address)
-      : failureSaying('engineAway', noEngine(address, error).message);
+    const found = judgeNoEngine(address, error);
     const after = 'Not checked, because the engine does not answer.';
     return {
       engine: null,
@@ -54,6 +55,13 @@ export async function checkEngine(config: Config): Promise<EngineReport> {
     };
   }
   return { engine, findings: judgeEngine(engine, config) };
+}
+
+/** Pure. @param error what the engine's client has said */
+export function judgeNoEngine(address: string, error: unknown): Finding {
+  return hasCode(error, 'EACCES')
+    ? failure('engineDenied', address)
+    : failureSaying('engineAway', noEngine(address, error).message);
 }
 
 /** Pure. */
@@ -127,7 +135,8 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     if (!(error instanceof RuntimeError) || error.kind !== 'image-missing') throw error;
     return [failureSaying('imageMissing', error.message), ...notTried('there is no image')];
   }
-  const image = ok('image', `The worker image ${workerImage} is on the engine.`);
+  const builtAt = await imageBuiltAt(socketPath, imageId, ENGINE_LIMIT_MS);
+  const image = judgeImage(workerImage, builtAt, new Date());
   if (judgeRuntime(engine, config).state !== 'ok')
     return [image, ...notTried('the engine does not know the runtime')];
   const poolId = trialPoolOf(pool?.poolId ?? `doctor of ${config.dataDir}`);
@@ -143,7 +152,8 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
     );
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     const started = ok('worker', `A worker started, ran code and was removed in ${seconds} s.`);
-    return [image, started, ...judged(printed, config)];
+    const judged = judgeWalls(parseWalls(printed), { limits: workerLimits(config), ociRuntime });
+    return [image, started, ...judged];
   } catch (error: unknown) {
     const isLate = error instanceof Error && error.name === 'TimeoutError';
     const reason = isLate
@@ -160,20 +170,17 @@ export async function checkWorker(deps: WorkerCheckDeps): Promise<Finding[]> {
   }
 }
 
-function notTried(why: string): Finding[] {
-  return (['worker', 'walls'] as const).map((check) => unknown(check, `Not checked: ${why}.`));
+/** Pure. */
+export function judgeImage(name: string, builtAt: Date, now: Date): Finding {
+  const days = Math.floor((now.getTime() - builtAt.getTime()) / MS_PER_DAY);
+  const day = builtAt.toISOString().slice(0, 10);
+  return days > OLD_IMAGE_DAYS
+    ? warning('imageOld', name, days)
+    : ok('image', `The worker image ${name} is on the engine. It was built on ${day}.`);
 }
 
-function judged(printed: string, config: Config): Finding[] {
-  const { dockerRuntime: ociRuntime } = config;
-  const limits = workerLimits(config);
-  const { missing, isHostsLinux } = judgeWalls(parseWalls(printed), { limits, ociRuntime });
-  const findings = [
-    ...missing.map((what) => failure('wallMissing', what)),
-    ...(isHostsLinux ? [failure('notUnderGvisor', ociRuntime)] : []),
-  ];
-  const fine = `Code in a worker has no privilege, no network and no writable system. Its limits hold. Runtime: ${ociRuntime}.`;
-  return findings.length > 0 ? findings : [ok('walls', fine)];
+function notTried(why: string): Finding[] {
+  return (['worker', 'walls'] as const).map((check) => unknown(check, `Not checked: ${why}.`));
 }
 
 /** Repeats a failed trial once, because a gateway that cleans up after trials may have removed the worker. */

@@ -1,4 +1,7 @@
-/** What doctor asks of the machine: disks, backups, lost history, memory, clock, limits, permissions. Nothing is changed. */
+/**
+ * What doctor asks of the machine: disks, backups, lost history, memory, clock, Node, limits, permissions. Nothing is
+ * changed.
+ */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readFile, stat, statfs } from 'node:fs/promises';
@@ -87,7 +90,10 @@ export function checkBackup(
   now: Date,
 ): Finding {
   if (databaseUrl !== null)
-    return ok('backup', 'DATABASE_URL is set: whoever runs that PostgreSQL makes its backups.');
+    return unknown(
+      'backup',
+      'Not checked: doctor cannot see backups of the PostgreSQL in DATABASE_URL.',
+    );
   const last = lastBackup(dataDir);
   if (last === null) return warning('backupNone');
   const ageMs = now.getTime() - last.madeAt.getTime();
@@ -199,6 +205,29 @@ async function askTimedatectl(): Promise<boolean | null> {
   return answer === 'yes' ? true : answer === 'no' ? false : null;
 }
 
+// Node.
+
+/** When the Node project ends each version (https://github.com/nodejs/Release). */
+const NODE_ENDS: Readonly<Record<string, string>> = {
+  20: '2026-04-30',
+  22: '2027-04-30',
+  24: '2028-04-30',
+  26: '2029-04-30',
+};
+
+/** Pure. @param version that of this process, such as `24.1.0` */
+export function judgeNode(version: string, now: Date): Finding {
+  const end = NODE_ENDS[version.split('.')[0] ?? ''];
+  if (end === undefined)
+    return unknown(
+      'node',
+      `Not checked: until when Node ${version} gets updates is not known here.`,
+    );
+  return now > new Date(end)
+    ? warning('nodeOld', version, end)
+    : ok('node', `Node ${version} gets security updates until ${end}.`);
+}
+
 // Limits.
 
 /** Sockets of some thousand connections, and of some dozen workers. */
@@ -206,21 +235,38 @@ const MIN_OPEN_FILES = 4_096;
 
 /** @param pid the gateway that is running, or null: then the limits of this process are asked */
 export async function checkLimits(config: Config, pid: number | null): Promise<Finding[]> {
+  const who = pid === null ? 'This user' : 'The gateway';
   const limits = await readFile(`/proc/${pid ?? 'self'}/limits`, 'utf8');
   // The second column is the hard limit, to which Node raises the soft one.
   const files = /^Max open files +\S+ +(\S+)/m.exec(limits)?.[1] ?? 'unlimited';
   const kernel = await Promise.all(
     ['pid_max', 'threads-max'].map((name) => readFile(`/proc/sys/kernel/${name}`, 'utf8')),
   );
-  const machine = Math.min(...kernel.map(Number));
-  const wanted = config.maxTotalWorkers * config.workerPids;
+  return judgeLimits(config, { who, files, processes: Math.min(...kernel.map(Number)) });
+}
+
+interface Limits {
+  /** Whose limit of files it is, at the start of a sentence. */
+  readonly who: string;
+  /** A number, or `unlimited`. */
+  readonly files: string;
+  /** How many processes and threads the machine allows. */
+  readonly processes: number;
+}
+
+/** Pure. */
+export function judgeLimits(
+  { maxTotalWorkers, workerPids }: Pick<Config, 'maxTotalWorkers' | 'workerPids'>,
+  { who, files, processes }: Limits,
+): Finding[] {
+  const wanted = maxTotalWorkers * workerPids;
   const findings = [
     ...(files !== 'unlimited' && Number(files) < MIN_OPEN_FILES
       ? [warning('fewFiles', files)]
       : []),
-    ...(machine < wanted ? [warning('fewProcesses', machine, wanted)] : []),
+    ...(processes < wanted ? [warning('fewProcesses', processes, wanted)] : []),
   ];
-  const fine = `${pid === null ? 'This user' : 'The gateway'} may open ${files} files; this machine allows ${machine} processes and threads.`;
+  const fine = `${who} may open ${files} files; this machine allows ${processes} processes and threads.`;
   return findings.length > 0 ? findings : [ok('limits', fine)];
 }
 

@@ -1,9 +1,28 @@
-/** What doctor says of decisions that only an operator can take: which hosts code may reach, and how much users may use. */
+/**
+ * What doctor says of decisions that only an operator can take: who can connect and with which tokens, which hosts code
+ * may reach, and how much users may use.
+ */
 import type { Config } from '../config/config.ts';
 import { quotaDefaults } from '../config/quotas.ts';
 import { isForEveryHost } from '../domain/egress.ts';
+import { isLoopback } from '../server/http/listen.ts';
 import type { InstallationUse } from './database.ts';
 import { type Finding, ok, unknown, warning } from './finding.ts';
+
+/** Pure. @param isContainer whether this is a container: who can connect then depends on the ports that it publishes */
+export function judgeHost({ host }: Pick<Config, 'host'>, isContainer: boolean): Finding {
+  if (isLoopback(host)) return ok('host', `Only this machine can connect (HOST is ${host}).`);
+  return isContainer
+    ? unknown('host', `Not checked: this container has HOST ${host}, and others publish its port.`)
+    : warning('hostOpen', host);
+}
+
+/** Pure. Without a finding if clients have tokens, if there are none, or if the database does not say. */
+export function judgeSharing(use: Pick<InstallationUse, 'tenants' | 'sessions'> | null): Finding[] {
+  return use !== null && use.tenants === 0 && use.sessions.size > 0
+    ? [warning('tokensShared')]
+    : [];
+}
 
 /** Pure. */
 export function judgeEgress({ egressAllow }: Pick<Config, 'egressAllow'>): Finding {

@@ -1,6 +1,7 @@
 /**
  * What doctor asks through the proxy in front of a gateway, as a client does: whether it has TLS, and passes on the name
- * of the host, WebSockets, streams as they come, the address of the client, and uploads of the size that the gateway takes.
+ * of the host, WebSockets, streams as they come and while they are silent, the address of the client, and uploads of the
+ * size that the gateway takes.
  */
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
@@ -14,6 +15,8 @@ import type { CheckId } from './troubles.ts';
 
 /** Each question is answered by a gateway in some milliseconds. */
 const ANSWER_LIMIT_MS = 5_000;
+/** On a silent stream, a gateway sends the first sign that it lives after 12 s. */
+const SILENCE_LIMIT_MS = 15_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 /**
  * Doctor's own address, if the proxy is on this machine. A gateway that trusts the proxy at 127.0.0.1 does not trust
@@ -145,24 +148,39 @@ async function checkWebSocket(url: string): Promise<Finding[]> {
   ];
 }
 
-/** Asks for a subscription that sends its first event at once, and then is silent. */
+/** Asks for a subscription that sends its first event at once, and then for one that has none. */
 async function checkStream(url: string, token: string | Error): Promise<Finding> {
   if (token instanceof Error)
     return unknown(
       'proxy-stream',
       `Not checked: it needs the token of an operator. ${token.message}`,
     );
-  const query = 'subscription { poolStatus { totalWorkers } }';
-  const answer = await ask(`${url}/graphql`, {
-    method: 'POST',
-    headers: {
-      ...{ accept: 'text/event-stream', 'content-type': 'application/json' },
-      'x-auth-token': token,
-    },
-    body: JSON.stringify({ query }),
-    isEnough: (text) => text.includes('data: {'),
-  }).catch(brokenAnswer);
-  return judgeStream(answer);
+  const subscribe = (query: string, more: Pick<Question, 'isEnough' | 'limitMs'>) =>
+    ask(`${url}/graphql`, {
+      method: 'POST',
+      headers: {
+        ...{ accept: 'text/event-stream', 'content-type': 'application/json' },
+        'x-auth-token': token,
+      },
+      body: JSON.stringify({ query: `subscription { ${query} }` }),
+      ...more,
+    }).catch(brokenAnswer);
+  const first = judgeStream(
+    await subscribe('poolStatus { totalWorkers }', {
+      isEnough: (text) => text.includes('data: {'),
+    }),
+  );
+  if (first.state !== 'ok') return first;
+  const startedAt = performance.now();
+  const silent = await subscribe('sessionOutput(userUuid: "cellhouse-doctor") { seq }', {
+    ...{ isEnough: isIdle, limitMs: SILENCE_LIMIT_MS },
+  });
+  return judgeSilence(silent, (performance.now() - startedAt) / 1_000);
+}
+
+/** A gateway begins each stream with a comment, and sends one more whenever the stream was silent for a while. */
+function isIdle(text: string): boolean {
+  return /^:\s+:/.test(text);
 }
 
 /** Pure. */
@@ -180,6 +198,22 @@ export function judgeStream({ status, body }: Pick<Answer, 'status' | 'body'>): 
       `the first event has not come within ${ANSWER_LIMIT_MS / 1_000} s`,
     );
   return unknown('proxy-stream', `Not checked: the answer is ${status}, and no stream.`);
+}
+
+/** Pure. @param seconds how long the silent stream took */
+export function judgeSilence(
+  { status, body }: Pick<Answer, 'status' | 'body'>,
+  seconds: number,
+): Finding {
+  if (!/^:[:\s]*$/.test(body))
+    return unknown('proxy-stream', `Not checked: the answer is ${status}, and no silent stream.`);
+  const time = seconds.toFixed(1);
+  return status === LATE || isIdle(body)
+    ? ok(
+        'proxy-stream',
+        `Events of a stream arrive as they are sent, and ${time} s of silence do not end it. Longer limits do not show.`,
+      )
+    : failure('proxyTimeout', time);
 }
 
 /** Pure. @param isSure whether nothing between doctor and the proxy may change the address */
@@ -247,6 +281,8 @@ interface Question {
   readonly localAddress?: string | null;
   /** Whether no more of the answer is needed. */
   readonly isEnough?: (text: string) => boolean;
+  /** How long the answer may take. {@link ANSWER_LIMIT_MS} if it is left out. */
+  readonly limitMs?: number;
 }
 
 /** The status of a question that had no whole answer in time. */
@@ -255,6 +291,7 @@ export const LATE = 'none in time';
 /** One request on a connection of its own, which is closed afterwards. @throws Error if the connection fails */
 function ask(url: string, question: Question): Promise<Answer> {
   const { method = 'GET', headers = {}, body, localAddress, isEnough } = question;
+  const { limitMs = ANSWER_LIMIT_MS } = question;
   const send = url.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const sent = send(url, {
@@ -269,7 +306,7 @@ function ask(url: string, question: Question): Promise<Answer> {
       resolve({ status, body: text, ownAddress, certificate });
       sent.destroy();
     };
-    const timer = setTimeout(() => end(LATE), ANSWER_LIMIT_MS);
+    const timer = setTimeout(() => end(LATE), limitMs);
     sent.on('socket', (socket) =>
       socket.once('connect', () => {
         ownAddress = (socket.localAddress ?? '').replace(/^::ffff:/, '');

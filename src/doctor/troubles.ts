@@ -9,6 +9,7 @@ export const CHECKS = [
   'settings',
   'gateway',
   'port',
+  'host',
   'engine',
   'runtime',
   'live-restore',
@@ -27,6 +28,7 @@ export const CHECKS = [
   'disks',
   'memory',
   'clock',
+  'node',
   'limits',
   'permissions',
   'proxy',
@@ -215,6 +217,12 @@ const ENGINE = {
     cure: 'run [`node scripts/setup-runsc.mjs`](isolation.md#gvisor) as root; then restart the engine if it still does not know it',
     check: 'runtime',
   },
+  otherRuntime: {
+    messages: ['Of the workers, … run under …, not under …'],
+    cause: 'they are from before `DOCKER_RUNTIME` was changed, and sessions keep their workers',
+    cure: 'wait until these sessions end, or release them',
+    check: 'runtime',
+  },
   daemonJson: {
     messages: [
       '… already has a runtime "runsc", but workers need this one',
@@ -234,6 +242,12 @@ const ENGINE = {
     cause:
       'it was never built or loaded, or `docker rmi` or `docker image prune --all` has removed it',
     cure: '[bring it back](upgrade.md#a-worker-image-that-is-gone), or correct `WORKER_IMAGE`',
+    check: 'image',
+  },
+  imageOld: {
+    messages: ['The worker image … is … days old'],
+    cause: 'Debian has published security updates since',
+    cure: '[make a new one](upgrade.md#security-updates-of-the-worker-image)',
     check: 'image',
   },
   workerFailed: {
@@ -432,6 +446,12 @@ const DATABASE = {
     cause: '`restore` overwrites nothing, and takes only complete backups',
     cure: 'restore into an empty `DATA_DIR`; name a folder that has `backup.json`',
   },
+  tokensShared: {
+    messages: ['Sessions are open, and no client has a token of its own'],
+    cause: "clients use AUTH_TOKEN, or an operator's token, with which they may do everything",
+    cure: 'make [a token](access.md) for each client, with the smallest role',
+    check: 'tokens',
+  },
   tokenExpires: {
     messages: ['The token … expires …'],
     cause: 'it was made with `--expires-in`',
@@ -494,6 +514,13 @@ const MACHINE = {
     cure: 'run `timedatectl set-ntp true`, or install `systemd-timesyncd`',
     check: 'clock',
   },
+  nodeOld: {
+    messages: ['Node … has had no security updates since …'],
+    cause:
+      'the Node project has ended this version. At most the distribution that it came with still corrects it',
+    cure: 'install a [newer Node](install.md#what-it-runs-on) for all users, and restart the gateway',
+    check: 'node',
+  },
   fewFiles: {
     messages: ['The gateway may open only … files'],
     cause: 'each connection and each worker needs some',
@@ -521,6 +548,13 @@ const MACHINE = {
 } as const satisfies Troubles;
 
 const PROXY = {
+  hostOpen: {
+    messages: ['HOST is …: other machines reach this port without TLS'],
+    cause:
+      'whoever sees the network on the way can read tokens and data, even if there is a proxy beside the port',
+    cure: 'with [a proxy](proxy.md) on this machine, remove `HOST`; with one elsewhere, let a firewall admit only that proxy',
+    check: 'host',
+  },
   proxyDown: {
     messages: ['No gateway answers at …: …'],
     cause:
@@ -559,6 +593,13 @@ const PROXY = {
     cure: 'nginx: `proxy_buffering off;` ([recipe](proxy.md)). Let it not compress `text/event-stream`',
     check: 'proxy-stream',
   },
+  proxyTimeout: {
+    messages: ['The proxy ends a stream that is silent for … s'],
+    cause:
+      'it has a time limit. Streams break, and so do calls whose code prints nothing for a while',
+    cure: 'nginx: `proxy_read_timeout 25h;` ([recipe](proxy.md))',
+    check: 'proxy-stream',
+  },
   proxyAddress: {
     messages: ['The gateway counts callers behind the proxy as …, not as …'],
     cause:
@@ -578,11 +619,17 @@ const PROXY = {
     cure: 'nginx: `proxy_request_buffering off;` ([recipe](proxy.md))',
     check: 'proxy-uploads',
   },
+  proxyAnswers: {
+    messages: ['413 Request Entity Too Large', '502 Bad Gateway', '504 Gateway Time-out'],
+    cause:
+      'a page of nginx: its limit for bodies (413), no gateway behind it (502), its time limit (504)',
+    cure: 'run `npx cellhouse doctor`, with `--url` for 413 and 504, and compare the configuration with the [recipe](proxy.md)',
+  },
 } as const satisfies Troubles;
 
 const DOCTOR = {
   doctorLate: {
-    messages: ['The check did not end within … s'],
+    messages: ['The check did not end within … s', 'doctor has not ended within … s'],
     cause: 'what it asks (engine, database, disk, proxy) hangs',
     cure: 'look at that part by itself, for example `docker info` or `psql`',
   },
@@ -590,6 +637,121 @@ const DOCTOR = {
     messages: ['The check failed: …'],
     cause: 'something that doctor did not expect',
     cure: 'act on the message. If it says nothing to you, report it',
+  },
+} as const satisfies Troubles;
+
+const SERVICE = {
+  noMachine: {
+    messages: [
+      'Only root can manage the service',
+      'This machine was not started by systemd',
+      'The service cannot see …',
+    ],
+    cause: 'the service needs root, systemd, and a Node that every user may run',
+    cure: 'use `sudo`; install Node for all users; without systemd, use `cellhouse start` or [Docker Compose](install.md#docker-compose)',
+  },
+  installed: {
+    messages: [
+      'The service is installed already',
+      'There is no service',
+      '… is the release that serves already',
+    ],
+    cause: 'the command does not fit what is installed',
+    cure: 'run `cellhouse service install` the first time, and then [`upgrade`](upgrade.md) with the new release',
+  },
+  besideServer: {
+    messages: ['A gateway or its PostgreSQL (process …) runs on …'],
+    cause: 'a server that was started in another way uses the folder of the service',
+    cure: 'end it as the message says, and [move its data and settings](service.md#from-npm-start-to-the-service)',
+  },
+  besideService: {
+    messages: ['This machine has the service, with settings of its own'],
+    cause: 'the command would use the data of the service without its settings',
+    cure: 'call it as `cellhouse service run COMMAND`; for another installation, set `DATA_DIR`',
+  },
+  badRelease: {
+    messages: [
+      '… is no built release',
+      'npm has not installed …',
+      '… has failed (exit code …)',
+      'The program … cannot be run',
+    ],
+    cause: 'a step of the installation has failed. The release that served goes on',
+    cure: 'act on what that step has printed, then repeat the command',
+  },
+  noBackupBefore: {
+    messages: ['There is no backup, so nothing was changed'],
+    cause:
+      'the backup before the upgrade has failed, or the PostgreSQL is your own. The former release serves',
+    cure: 'see `journalctl -u cellhouse-backup -n 20`. Back up a PostgreSQL of your own [yourself](backup.md), and add `--no-backup`',
+  },
+  releaseNotReady: {
+    messages: [
+      'The service is installed, but is not ready',
+      '… is not ready after … s, does not start, or ends again and again',
+      'Going back to the former release',
+      '… serves again. Sessions go on',
+    ],
+    cause: 'the new release does not start here, or takes longer than `--ready-within`',
+    cure: 'find the last lines of `journalctl -u cellhouse -o cat -n 50` on this page. Cure that, then repeat the upgrade, or after `install` run `systemctl restart cellhouse`',
+  },
+  noneServes: {
+    messages: ['The former release is not ready either'],
+    cause: 'mostly, the new release has migrated the database',
+    cure: 'go on with the new release, or restore: [back to the former release](upgrade.md#back-to-the-former-release)',
+  },
+  sessionsLeft: {
+    messages: ['Sessions could not be ended, so the program was not removed'],
+    cause: 'the engine or the database is away: the lines before say why',
+    cure: 'cure that, then repeat `cellhouse service remove`',
+  },
+} as const satisfies Troubles;
+
+const COMMANDS = {
+  noAnswer: {
+    messages: [
+      'No gateway answers at …',
+      'What answers at … is no gateway',
+      'The connection to … broke',
+      '… has sent nothing',
+      'The gateway has answered neither with data nor with an error',
+    ],
+    cause: 'the address is wrong, the gateway is away, or a proxy answers in its place',
+    cure: 'correct `--url` or `CELLHOUSE_URL`, and run `npx cellhouse doctor` with that `--url`',
+  },
+  noToken: {
+    messages: ['There is no token', 'The token has characters that no token has'],
+    cause: 'neither `CELLHOUSE_TOKEN` nor `--token-file` has a token',
+    cure: 'set one of them; on the machine of the gateway, run the command as its user and with its settings',
+  },
+  unreadable: {
+    messages: ['… cannot be read: …', '… has no line with a head of the audit chain'],
+    cause: 'the file is another one, is not there, or belongs to another user',
+    cure: 'name the right file, or run the command as the user who may read it',
+  },
+  whichToken: {
+    messages: ['There is no valid token …', '… unrevoked tokens are called …'],
+    cause: 'no token has this name or id, or several have this name',
+    cure: 'name it by its id, which `npx cellhouse token list` shows',
+  },
+  secretUnwritten: {
+    messages: [
+      'The secret is shown on a terminal only',
+      'The secret could not be written',
+      'The token … is left',
+    ],
+    cause: 'a secret is shown once, on a terminal or in a new file, and neither took it',
+    cure: 'repeat it with `--output FILE`, a new file on a disk with room. Revoke each token that is left, as the message says',
+  },
+  doorClosed: {
+    messages: ['The door … is closed', 'All doors are closed'],
+    cause: '`DOORS` does not name it',
+    cure: 'set [`DOORS`](settings.md#doors) for the gateway and for this command',
+  },
+  nothingForgotten: {
+    messages: ['Nothing was forgotten', 'Nothing was found of …'],
+    cause: 'nobody has confirmed, or the name is wrong',
+    cure: 'repeat it with the right name, and with `--yes` if there is no terminal',
   },
 } as const satisfies Troubles;
 
@@ -666,6 +828,11 @@ const CALLS = {
 } as const satisfies Troubles;
 
 const BUILDS = {
+  notBuilt: {
+    messages: ['…, version … was not built: …', 'There is no environment …'],
+    cause: 'the build has failed, for the reason in the message, or the name is wrong',
+    cure: 'cure that reason, and [build it again](environments.md#versions); `npx cellhouse environment list` shows the names',
+  },
   pip: {
     messages: ['pip could not install the packages'],
     cause: 'for an index on this machine: a build cannot reach the loopback',
@@ -771,6 +938,8 @@ export const TROUBLES = {
   'The database, and what is in it': DATABASE,
   'The machine': MACHINE,
   'The proxy in front': PROXY,
+  'The service, and its upgrades': SERVICE,
+  'A command fails': COMMANDS,
   'The command `doctor`': DOCTOR,
   'A call fails': CALLS,
   'A build of an environment fails': BUILDS,
@@ -783,6 +952,8 @@ const ALL = {
   ...DATABASE,
   ...MACHINE,
   ...PROXY,
+  ...SERVICE,
+  ...COMMANDS,
   ...DOCTOR,
   ...CALLS,
   ...BUILDS,

@@ -3,6 +3,7 @@ import { version } from 'node:os';
 import { z } from 'zod';
 import type { WorkerLimits } from '../domain/worker.ts';
 import { isGvisor, workerMemoryMb } from '../runtime/docker/containerSpec.ts';
+import { type Finding, failure, ok } from './finding.ts';
 
 /** Prints what it sees as JSON. It changes nothing: the file that it tries to make must be refused. */
 export const WALLS_CODE = `
@@ -66,19 +67,12 @@ const FILTER = '2';
 /** See `containerSpec`. */
 const MAX_OPEN_FILES = 1_024;
 
-export interface JudgedWalls {
-  /** One part of a sentence for each wall that is missing. */
-  readonly missing: readonly string[];
-  /** DOCKER_RUNTIME is gVisor's, but the worker sees the Linux of this machine. */
-  readonly isHostsLinux: boolean;
-}
-
 /** Pure. @param hostKernel the version of the Linux that the engine runs on, as uname gives it */
 export function judgeWalls(
   seen: SeenWalls,
   { limits, ociRuntime }: { readonly limits: WorkerLimits; readonly ociRuntime: string },
   hostKernel = version(),
-): JudgedWalls {
+): Finding[] {
   const isSandboxed = isGvisor(ociRuntime);
   // gVisor has control groups and a filter of its own, which do not show inside.
   const outer: readonly [boolean, string][] = isSandboxed
@@ -106,10 +100,12 @@ export function judgeWalls(
     [seen.openFiles <= MAX_OPEN_FILES, `it may open ${seen.openFiles} files`],
     ...outer,
   ];
-  return {
-    missing: walls.flatMap(([stands, what]) => (stands ? [] : [what])),
-    isHostsLinux: isSandboxed && seen.kernel === hostKernel,
-  };
+  const findings = [
+    ...walls.flatMap(([stands, what]) => (stands ? [] : [failure('wallMissing', what)])),
+    ...(isSandboxed && seen.kernel === hostKernel ? [failure('notUnderGvisor', ociRuntime)] : []),
+  ];
+  const fine = `Code in a worker has no privilege, no network and no writable system. Its limits hold. Runtime: ${ociRuntime}.`;
+  return findings.length > 0 ? findings : [ok('walls', fine)];
 }
 
 /** Version 2 of control groups writes `max` if there is no limit. */

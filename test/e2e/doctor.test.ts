@@ -11,7 +11,9 @@ import { findingsOf, troublesOf } from '../support/doctor.ts';
 import { commandOf } from '../support/userPages.ts';
 
 /** What differs from machine to machine, and may be no more than a warning. A test's database has no backup. */
-const OF_THE_MACHINE = ['backup', 'live-restore', 'disks', 'memory', 'clock', 'limits'];
+const OF_THE_MACHINE = [
+  ...['backup', 'live-restore', 'image', 'disks', 'memory', 'clock', 'node', 'limits'],
+];
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -45,10 +47,14 @@ it('finds nothing wrong with a gateway that serves, and changes nothing', async 
   expect([await poolStatus(gateway), await containers()]).toEqual(before);
 });
 
-it('finds the walls of a worker under gVisor', async () => {
+it('finds the walls of a worker under gVisor, and the worker that is not under it', async () => {
   const { findings } = await findingsOf([], { ...gateway.env, DOCKER_RUNTIME: 'runsc' });
   expect(findings.filter(({ check }) => ['runtime', 'worker', 'walls'].includes(check))).toEqual([
     { check: 'runtime', state: 'ok', found: expect.any(String) },
+    expect.objectContaining({
+      ...{ check: 'runtime', state: 'warning', trouble: 'otherRuntime' },
+      found: 'Of the workers, 1 run under runc, not under runsc',
+    }),
     { check: 'worker', state: 'ok', found: expect.any(String) },
     { check: 'walls', state: 'ok', found: expect.stringContaining('runsc') },
   ]);

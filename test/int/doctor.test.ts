@@ -183,7 +183,7 @@ describe('of the database, doctor finds', () => {
     const living = newId();
     const asked = async () => (await askServer(own.address, 'PostgreSQL')).use;
     const nobody = { sessions: new Map(), waitingCalls: 0, tenants: 0, setQuotas: 0 };
-    expect(await asked()).toEqual(nobody);
+    expect(await asked()).toEqual({ ...nobody, runtimes: new Map() });
     await own.sql`INSERT INTO leases (name, holder, epoch, expires_at)
       VALUES (${`gateway-${living}`}, ${living}, 1, now() + interval '1 minute')`;
     await own.sql`INSERT INTO waiting_requests (gateway_id, count, tenants)
@@ -335,7 +335,7 @@ describe('of the machine, doctor finds', () => {
     made(10);
     expect(checkBackup(config, now)).toMatchObject({ state: 'ok' });
     const own = { ...config, databaseUrl: 'postgres://a@127.0.0.1:1/b' };
-    expect(checkBackup(own, now)).toMatchObject({ state: 'ok' });
+    expect(checkBackup(own, now)).toMatchObject({ state: 'unknown' });
   });
 
   it('that a gateway saw events which the database has lost', () => {
@@ -401,8 +401,13 @@ describe('of the machine, doctor finds', () => {
     ]);
   });
 
-  it('no gateway in a server that answers /readyz with something else', async () => {
-    const other = createServer((_req, res) => res.end('{"status":"ready"}'));
+  it.each([
+    [{ status: 'ready' }, 'failure', 'gatewaySilent', 'what answers there is no gateway'],
+    [{ status: 'not ready', reasons: ['It stops.'] }, 'failure', 'gatewayNotReady', 'It stops.'],
+    [{ status: 'degraded', reasons: ['No disk.'] }, 'warning', 'gatewayDegraded', 'No disk.'],
+    [{ status: 'ready', reasons: [] }, 'ok', null, 'is ready'],
+  ])('what a server means that answers /readyz with %j', async (said, state, trouble, words) => {
+    const other = createServer((_req, res) => res.end(JSON.stringify(said)));
     const port = await listening(other);
     const config = settings({
       ...{ PORT: String(port), DATABASE_URL: 'postgres://a@127.0.0.1:1/b' },
@@ -415,8 +420,24 @@ describe('of the machine, doctor finds', () => {
       ...{ config, workerImage: 'x', proxy: null, gatewayUrl: `http://127.0.0.1:${port}` },
       logger: pino({ level: 'silent' }),
     });
-    expect(findings[0]).toMatchObject({ state: 'failure', trouble: 'gatewaySilent' });
-    expect(findings[0]?.found).toContain('what answers there is no gateway');
+    expect(findings[0]).toMatchObject({ check: 'gateway', state, trouble });
+    expect(findings[0]?.found).toContain(words);
+  });
+
+  it('an address that is not of this machine', async () => {
+    const config = settings({
+      ...{ HOST: '192.0.2.1', DATABASE_URL: 'postgres://a@127.0.0.1:1/b' },
+      DOCKER_HOST: `unix://${folder()}/none.sock`,
+    });
+    const findings = await examine({
+      ...{ config, workerImage: 'x', proxy: null, gatewayUrl: 'http://192.0.2.1:3874' },
+      logger: pino({ level: 'silent' }),
+    });
+    const found = findings.filter(({ check }) => ['port', 'host'].includes(check));
+    expect(troubles(found)).toEqual([
+      ['port', 'failure', 'portRefused'],
+      ['host', 'warning', 'hostOpen'],
+    ]);
   });
 
   it('a port that another process has, and leaves nothing behind', async () => {
@@ -441,7 +462,9 @@ describe('of the machine, doctor finds', () => {
   });
 });
 
-type Fault = 'host' | 'upgrade' | 'buffering' | 'address' | 'size' | 'storing';
+type Fault = 'host' | 'upgrade' | 'buffering' | 'silence' | 'address' | 'size' | 'storing';
+/** Less than the 300 ms after which a gateway in a test sends something on a silent stream. */
+const SILENCE_MS = 150;
 
 /** A proxy in front of the gateway that does all that it should, except for `fault`. */
 async function startProxy(fault: Fault | null): Promise<string> {
@@ -463,6 +486,9 @@ async function startProxy(fault: Fault | null): Promise<string> {
       if (fault !== 'buffering') {
         res.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(res);
+        if (fault !== 'silence') return;
+        const timer = setTimeout(() => res.destroy(), SILENCE_MS);
+        answer.on('data', () => timer.refresh()).on('end', () => clearTimeout(timer));
         return;
       }
       const parts: Buffer[] = [];
@@ -527,6 +553,7 @@ describe('of a proxy, doctor finds', () => {
       host: ['proxy-host', 'failure', 'proxyHost'],
       upgrade: ['proxy-websocket', 'failure', 'proxyUpgrade'],
       buffering: ['proxy-stream', 'failure', 'proxyBuffers'],
+      silence: ['proxy-stream', 'failure', 'proxyTimeout'],
       address: ['proxy-address', 'failure', 'proxyAddress'],
       size: ['proxy-uploads', 'failure', 'proxyUploads'],
       storing: ['proxy-uploads', 'warning', 'proxyStores'],

@@ -130,6 +130,19 @@ describe('a later start', () => {
     expect(postmaster()).toBe(before);
   });
 
+  it('begins a new log if the old one is large, and keeps the old one', async () => {
+    await ensure();
+    await stop();
+    const log = join(dataDir, 'postgres/server.log');
+    writeFileSync(log, 'x'.repeat(10 * 1024 ** 2 + 1));
+    await ensure();
+    expect(statSync(`${log}.old`).size).toBe(10 * 1024 ** 2 + 1);
+    expect(readFileSync(log, 'utf8')).toContain('starting PostgreSQL');
+    await stop();
+    await ensure();
+    expect(readFileSync(log, 'utf8').match(/starting PostgreSQL/g)).toHaveLength(2);
+  });
+
   it('recovers what was committed when every process of the server was killed', async () => {
     await query(await ensure(), 'CREATE TABLE kept AS SELECT 42 AS answer');
     await killAll(serverProcesses());

@@ -3,12 +3,14 @@
  * only when it runs is `…` here.
  *
  * Collected are: the texts of `logger.warn`, `logger.error` and `logger.fatal` (levels 40, 50 and 60) in `src`; the
- * texts of all errors that are made in {@link START_FILES}, which can end a start; and those of each `SetupError` in the
- * scripts that operators run. A text that is passed in a variable is found if the variable is a constant of the same
- * file, or is returned by a function in {@link RETURNED_BY}.
+ * texts of all errors that are made in {@link START_FILES}, which can end a start or a command, and what commands write
+ * to standard error; and the texts of each `SetupError` in the scripts that operators run. A text that is passed in a
+ * variable is found if the variable is a constant of the same file, or is returned by a function in
+ * {@link RETURNED_BY}.
  *
- * Not collected are: errors of `cellhouse` about its own arguments, which show what is right; the answers to callers
- * (docs/use/errors.md has them); what a build of an environment prints; and the log of the agent in a worker.
+ * Not collected are: errors of `cellhouse` about its own arguments ({@link ABOUT_ARGUMENTS}), which show what is right;
+ * the answers to callers (docs/use/errors.md has them); what a build of an environment prints; and the log of the agent
+ * in a worker.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseSync } from 'oxc-parser';
@@ -16,10 +18,9 @@ import { parseSync } from 'oxc-parser';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const HOLE = '…';
 
-/** The files whose errors end a start, or a command that opens the installation, with a message. */
+/** The files whose errors end a start or a command with a message. */
 const START_FILES = [
-  'src/cli/down.ts',
-  'src/cli/backup.ts',
+  'src/cli/',
   'src/events/connection/client.ts',
   'src/events/migrations/migrate.ts',
   'src/events/openDatabase.ts',
@@ -42,15 +43,23 @@ const FOR_CONTRIBUTORS = [
   'scripts/setup/testTools.mjs',
 ];
 
+/** They begin with an option, say what to name, show an example, or point at the usage. */
+const ABOUT_ARGUMENTS = /^(--|Name (a|one|the) |Usage: )|Example: |--help/;
+/** What the program writes before a message. */
+const PREFIX = /^cellhouse( mcp)?: (?=.)/;
+
 /**
- * Messages in the files above that are not collected. Some are about arguments of commands. No operator sees the others:
- * they say that the program itself is wrong or that a caller must wait, or the caller catches them.
+ * Other messages in the files above that are not collected. Some are about arguments of commands. No operator sees the
+ * others: they say that the program itself is wrong or that a caller must wait, or the caller catches them.
  */
 const INNER = [
   // About arguments of commands.
-  '--to needs a folder. Example: cellhouse backup --to /var/backups/cellhouse --keep 7',
-  '--keep must be a whole number from 1 to 99999, not …. Example: cellhouse backup --to /var/backups/cellhouse --keep 7',
-  'Name one backup. Example: cellhouse restore /var/backups/cellhouse/cellhouse-2026-12-01T03-00-00Z',
+  '…, not ….',
+  'cellhouse environment list takes no name.',
+  'Say what to do with the build: --watch, --rebuild or both.',
+  // What others have said is passed on.
+  HOLE,
+  'There are more tokens than doors.',
   'The server listens on no port.',
   'This client is closed.',
   'The connection was lost.',
@@ -58,8 +67,10 @@ const INNER = [
   'No answer in time.',
 ];
 
-/** Functions that return messages: all template literals that they return are collected. */
+/** Functions that return messages: all texts that they return are collected. */
 const RETURNED_BY: Readonly<Record<string, string>> = {
+  'src/cli/forget.ts': 'nothingOf',
+  'src/config/places.ts': 'besideService',
   'src/events/migrations/migrate.ts': 'tooOld',
   'src/events/wakeUps/wakeUps.ts': 'lossUpTo',
   'src/server/http/listen.ts': 'explain',
@@ -67,6 +78,9 @@ const RETURNED_BY: Readonly<Record<string, string>> = {
 
 /** The files with a call whose text is not found, and why that is right. */
 export const NOT_FOUND: Readonly<Record<string, string>> = {
+  'src/cli/forget.ts': 'returned by nothingOf()',
+  'src/cli/gatewayClient.ts': 'what the gateway answers',
+  'src/cli/run.ts': 'what a command throws',
   'src/events/connection/client.ts':
     'the error for a query without an answer is passed on, with a text from above',
   'src/events/migrations/migrate.ts': 'returned by tooOld()',
@@ -105,12 +119,14 @@ export function operatorMessages(): {
     const add = (given: Node | undefined) => {
       const texts = textsOf(given, constants);
       if (texts.length === 0) unknown.push(file);
-      for (const text of texts) if (!INNER.includes(text)) messages.push({ file, text });
+      for (const text of texts.map((each) => each.replace(PREFIX, '')))
+        if (!INNER.includes(text) && !ABOUT_ARGUMENTS.test(text)) messages.push({ file, text });
     };
     for (const returned of returnsOf(program as unknown as Node, RETURNED_BY[file])) add(returned);
     for (const node of nodesIn(program as unknown as Node)) {
       if (isSource && isLogCall(node)) add((node.arguments as Node[]).at(-1));
       else if (isSource && isStart && isError(node)) add(messageArgument(node));
+      else if (file.startsWith('src/cli/') && isPrinted(node)) add((node.arguments as Node[])[0]);
       else if (isScript && isNewOf(node, /^SetupError$/)) add((node.arguments as Node[])[0]);
     }
   }
@@ -132,13 +148,16 @@ function* nodesIn(value: unknown): Generator<Node> {
   }
 }
 
-/** The template literals that the function of this name returns. */
+/** The texts that the function of this name returns. */
 function* returnsOf(program: Node, name: string | undefined): Generator<Node> {
   for (const node of nodesIn(program))
     if (node.type === 'FunctionDeclaration' && (node.id as Node).name === name)
       for (const { type, argument } of nodesIn(node.body))
-        if (type === 'ReturnStatement' && (argument as Node).type === 'TemplateLiteral')
-          yield argument as Node;
+        if (type === 'ReturnStatement' && isText(argument as Node)) yield argument as Node;
+}
+
+function isText({ type, value }: Node): boolean {
+  return type === 'TemplateLiteral' || (type === 'Literal' && typeof value === 'string');
 }
 
 /** `logger.warn(…)`, `deps.logger.error(…)`. */
@@ -148,6 +167,12 @@ function isLogCall(node: Node): boolean {
   const { object, property } = callee as unknown as { object: Node; property: Node };
   const of = object.type === 'MemberExpression' ? (object.property as Node) : object;
   return of.name === 'logger' && ['warn', 'error', 'fatal'].includes(String(property.name));
+}
+
+/** `console.error(…)`. */
+function isPrinted(node: Node): boolean {
+  const { object, property } = (node.callee ?? {}) as { object?: Node; property?: Node };
+  return node.type === 'CallExpression' && object?.name === 'console' && property?.name === 'error';
 }
 
 function isError(node: Node): boolean {
@@ -206,6 +231,7 @@ function textsOf(
       );
     }
     case 'BinaryExpression': {
+      if (node.operator !== '+') return [];
       const right = holeOr(again(node.right as Node));
       return holeOr(again(node.left as Node)).flatMap((left) => right.map((each) => left + each));
     }

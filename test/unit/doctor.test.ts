@@ -2,12 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { doctorArguments } from '../../src/cli/doctor.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { judgeServer, judgeTokens } from '../../src/doctor/database.ts';
-import { judgeEngine, judgeSameEngine } from '../../src/doctor/engine.ts';
+import { judgeRuntimes, judgeServer, judgeTokens } from '../../src/doctor/database.ts';
+import {
+  judgeEngine,
+  judgeImage,
+  judgeNoEngine,
+  judgeSameEngine,
+} from '../../src/doctor/engine.ts';
 import { type Finding, failure, limited, warning } from '../../src/doctor/finding.ts';
-import { judgeClock, judgeMemory } from '../../src/doctor/machine.ts';
-import { judgeEgress, judgeQuotas } from '../../src/doctor/policy.ts';
-import { judgeAddress, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
+import { judgeClock, judgeLimits, judgeMemory, judgeNode } from '../../src/doctor/machine.ts';
+import { judgeEgress, judgeHost, judgeQuotas, judgeSharing } from '../../src/doctor/policy.ts';
+import { judgeAddress, judgeSilence, judgeStream, judgeTls, LATE } from '../../src/doctor/proxy.ts';
 import { TROUBLES, type TroubleId, troubleOf } from '../../src/doctor/troubles.ts';
 import { judgeWalls, type SeenWalls } from '../../src/doctor/walls.ts';
 import type { PoolId, TokenId } from '../../src/domain/ids.ts';
@@ -97,6 +102,33 @@ describe('doctor warns', () => {
     expect(found?.found).toBe("The clock of this machine is 3600.0 s behind the database's");
   });
 
+  it.each([
+    ['20.19.5', '2026-12-03', 'warning', 'nodeOld'],
+    ['24.12.0', '2026-12-03', 'ok', null],
+    ['24.12.0', '2028-05-01', 'warning', 'nodeOld'],
+    ['25.0.0', '2026-12-03', 'unknown', null],
+  ])('of Node %s on %s', (version, day, ...result) => {
+    expect(seen([judgeNode(version, new Date(day))])).toEqual([result]);
+  });
+
+  it.each([
+    ['4096', 1_280, [['ok', null]]],
+    ['unlimited', 1_280, [['ok', null]]],
+    ['1024', 1_280, [['warning', 'fewFiles']]],
+    ['4096', 1_279, [['warning', 'fewProcesses']]],
+    [
+      '1024',
+      99,
+      [
+        ['warning', 'fewFiles'],
+        ['warning', 'fewProcesses'],
+      ],
+    ],
+  ])('of limits: %s files, %i processes', (files, processes, expected) => {
+    const wanted = { maxTotalWorkers: 10, workerPids: 128 };
+    expect(seen(judgeLimits(wanted, { who: 'The gateway', files, processes }))).toEqual(expected);
+  });
+
   it('of tokens that expire within a week, or have expired within a month', () => {
     const now = new Date('2026-12-02T12:00:00Z');
     const token = (name: string, days: number | null, revokedAt: Date | null = null) => ({
@@ -143,6 +175,37 @@ describe('the engine', () => {
     expect(found.map(({ trouble }) => trouble)).toEqual(troubles);
   });
 
+  it.each([
+    ['EACCES', 'engineDenied'],
+    ['ECONNREFUSED', 'engineAway'],
+  ])('that answers with %s', (code, trouble) => {
+    const error = Object.assign(new Error(`connect ${code}`), { code });
+    expect(judgeNoEngine('/run/docker.sock', error)).toMatchObject({ state: 'failure', trouble });
+  });
+
+  it('has an image with the security updates of the last two months', () => {
+    const judge = (day: string) => judgeImage('workers:1', new Date(day), new Date('2026-12-03'));
+    expect(seen([judge('2026-10-04')])).toEqual([['ok', null]]);
+    expect(seen([judge('2026-10-03')])).toEqual([['warning', 'imageOld']]);
+    expect(judge('2026-10-03').found).toBe('The worker image workers:1 is 61 days old');
+  });
+
+  it('has workers of one runtime', () => {
+    const runtimes = new Map([
+      ['runc', 3],
+      ['runsc', 2],
+    ]);
+    expect(judgeRuntimes({ runtimes }, 'runsc')).toMatchObject([
+      {
+        ...{ check: 'runtime', state: 'warning', trouble: 'otherRuntime' },
+        found: 'Of the workers, 3 run under runc, not under runsc',
+      },
+    ]);
+    runtimes.delete('runc');
+    expect(judgeRuntimes({ runtimes }, 'runsc')).toEqual([]);
+    expect(judgeRuntimes(null, 'runsc')).toEqual([]);
+  });
+
   it('must be the one that has the workers', () => {
     const pool = { poolId: 'p' as PoolId, engineId: 'here', createdAt: new Date() };
     const judge = (engineId: string) =>
@@ -164,7 +227,7 @@ describe('the walls of a worker', () => {
     judgeWalls({ ...whole, ...change }, { limits, ociRuntime }, 'host');
 
   it('stand', () => {
-    expect(judge({})).toEqual({ missing: [], isHostsLinux: false });
+    expect(seen(judge({}))).toEqual([['ok', null]]);
   });
 
   it.each([
@@ -180,13 +243,15 @@ describe('the walls of a worker', () => {
     [{ memory: String(800 * MIB) }, 'limit of memory'],
     [{ pids: 'max' }, 'limit of processes'],
   ])('are missing with %j', (change, words) => {
-    expect(judge(change).missing).toEqual([expect.stringContaining(words)]);
+    expect(judge(change)).toMatchObject([
+      { state: 'failure', trouble: 'wallMissing', found: expect.stringContaining(words) },
+    ]);
   });
 
   it("are gVisor's only if the worker does not see this machine's Linux", () => {
     const inside = { seccomp: '0', memory: null, pids: null };
-    expect(judge(inside, 'runsc')).toEqual({ missing: [], isHostsLinux: true });
-    expect(judge({ ...inside, kernel: 'gVisor' }, 'runsc').isHostsLinux).toBe(false);
+    expect(seen(judge(inside, 'runsc'))).toEqual([['failure', 'notUnderGvisor']]);
+    expect(seen(judge({ ...inside, kernel: 'gVisor' }, 'runsc'))).toEqual([['ok', null]]);
   });
 });
 
@@ -201,6 +266,26 @@ describe('what only an operator can decide', () => {
     expect(seen([judgeEgress(loadConfig({ SOCKET_DIR: '/run/x', EGRESS_ALLOW }))])).toEqual([
       result,
     ]);
+  });
+
+  it.each([
+    ['127.0.0.1', false, 'ok', null],
+    ['localhost', false, 'ok', null],
+    ['::1', true, 'ok', null],
+    ['0.0.0.0', false, 'warning', 'hostOpen'],
+    ['192.0.2.7', false, 'warning', 'hostOpen'],
+    ['127.example.com', false, 'warning', 'hostOpen'],
+    ['0.0.0.0', true, 'unknown', null],
+  ])('is judged with HOST=%s, in a container: %s', (host, isContainer, ...result) => {
+    expect(seen([judgeHost({ host }, isContainer)])).toEqual([result]);
+  });
+
+  it('is whether clients share the token of operators', () => {
+    const open = { tenants: 0, sessions: new Map([['default', 1]]) };
+    expect(seen(judgeSharing(open))).toEqual([['warning', 'tokensShared']]);
+    expect(judgeSharing({ ...open, tenants: 1 })).toEqual([]);
+    expect(judgeSharing({ ...open, sessions: new Map() })).toEqual([]);
+    expect(judgeSharing(null)).toEqual([]);
   });
 
   it('is whether quotas limit several tenants', () => {
@@ -249,6 +334,20 @@ describe('a stream through a proxy', () => {
     ['socket hang up', '', 'unknown', null],
   ])('is judged by %s with the content %j', (status, body, ...result) => {
     expect(seen([judgeStream({ status, body })])).toEqual([result]);
+  });
+});
+
+describe('a silent stream through a proxy', () => {
+  it.each([
+    [200, ':\n\n:\n\n', 'ok', null],
+    [LATE, ':\n\n', 'ok', null],
+    [200, ':\n\n', 'failure', 'proxyTimeout'],
+    [LATE, '', 'unknown', null],
+    [200, ':\n\nevent: next\ndata: {"errors":[]}\n\n', 'unknown', null],
+    [429, '{"errors":[]}', 'unknown', null],
+    ['socket hang up', '', 'unknown', null],
+  ])('is judged by %s with the content %j', (status, body, ...result) => {
+    expect(seen([judgeSilence({ status, body }, 5)])).toEqual([result]);
   });
 });
 

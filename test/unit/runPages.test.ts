@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src/config/config.ts';
+import { CHECKS } from '../../src/doctor/troubles.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
@@ -32,6 +33,20 @@ describe('docs/run', () => {
     const declared = Object.values(SETTINGS).map(({ name }) => name);
     expect(names.length).toBeGreaterThan(10);
     expect(names.filter((name) => !declared.includes(name))).toEqual([]);
+  });
+
+  it('isolation.md names only checks of doctor in the brackets of its checklist', () => {
+    const [, list = ''] =
+      /^## Checklist for production\n([\s\S]*?)^## /m.exec(page('isolation.md')) ?? [];
+    // Brackets after `]` are those of a link.
+    const brackets = [...list.matchAll(/(?<!\])\(([^)]*)\)/g)].map(([, text = '']) => text);
+    const named = [...brackets.join().matchAll(/`([a-z][a-z-]*…?)`/g)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThanOrEqual(13);
+    const isCheck = (name: string) =>
+      CHECKS.some((check) =>
+        name.endsWith('…') ? check.startsWith(name.slice(0, -1)) : check === name,
+      );
+    expect(named.filter((name) => !isCheck(name))).toEqual([]);
   });
 
   it('alerts.md quotes the lines of the log as they are', () => {

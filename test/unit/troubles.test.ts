@@ -15,6 +15,7 @@ const { messages, unknown } = operatorMessages();
 const CODES = /^[A-Z_]+$/;
 const OF_BUILDS = ['pip could not install the packages', 'A module cannot be preloaded'];
 const OF_THE_SYSTEM = ['No space left on device'];
+const OF_NGINX = /^\d{3} [A-Z]/;
 /** This message begins with the name of a setting, so it fits too many texts to be the row of any other message. */
 const OF_SETTINGS = '… is …, but must be';
 /** Fewer letters would fit messages of other rows. */
@@ -74,6 +75,7 @@ describe('the table of troubles', () => {
           !CODES.test(message) &&
           !OF_BUILDS.includes(message) &&
           !OF_THE_SYSTEM.includes(message) &&
+          !OF_NGINX.test(message) &&
           !PUT_TOGETHER.includes(message) &&
           !row.id.startsWith('doctor') &&
           row.id !== 'settings' &&

@@ -89,9 +89,7 @@ export interface DescribedEngine extends Engine {
  * @throws RuntimeError `engine-away`, also after `limitMs`
  */
 export async function askEngine(socketPath: string, limitMs: number): Promise<DescribedEngine> {
-  const docker = new Docker({ socketPath, timeout: limitMs });
-  const answer = engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, docker.info());
-  const info = (await answer) as EngineInfo;
+  const info = (await ask(socketPath, limitMs, (docker) => docker.info())) as EngineInfo;
   return {
     id: info.ID,
     keepsContainers: info.LiveRestoreEnabled,
@@ -104,4 +102,23 @@ export async function askEngine(socketPath: string, limitMs: number): Promise<De
       ...(info.CpuCfsQuota ? [] : ['CPU time']),
     ],
   };
+}
+
+/** When an image was built. @throws RuntimeError, also after `limitMs` */
+export async function imageBuiltAt(
+  socketPath: string,
+  image: string,
+  limitMs: number,
+): Promise<Date> {
+  const { Created } = await ask(socketPath, limitMs, (docker) => docker.getImage(image).inspect());
+  return new Date(Created);
+}
+
+function ask<T>(
+  socketPath: string,
+  limitMs: number,
+  call: (docker: Docker) => Promise<T>,
+): Promise<T> {
+  const docker = new Docker({ socketPath, timeout: limitMs });
+  return engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, call(docker));
 }

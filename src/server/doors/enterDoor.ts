@@ -21,6 +21,7 @@ import {
   textOf,
 } from '../http/authenticate.ts';
 import { createOriginCheck } from '../http/cors.ts';
+import { isLoopback } from '../http/listen.ts';
 
 // Takes the token out of a request to a door, so that nothing after this can log it with the URL.
 
@@ -151,10 +152,6 @@ function nameOf(header: string | undefined): string | null {
 
 function isOwnName(name: string): boolean {
   return isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost');
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 const FOREIGN_HOST: Refusal = {

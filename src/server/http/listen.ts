@@ -1,11 +1,16 @@
-/** Opens the port, or says in one sentence why that failed. */
+/** Opens the port, or says in one sentence why that failed; and who can reach it, and who has it. */
 
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { join } from 'node:path';
 import { quoted } from '../../domain/text.ts';
+
+/** Whether only this machine can connect to HOST. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
 
 /** `st` of a listening socket in /proc/net/tcp (include/net/tcp_states.h). */
 const TCP_LISTEN = '0A';
