@@ -244,8 +244,8 @@ function commitVersion(version: string): void {
   const change = (name: string, by: (text: string) => string) =>
     writeFileSync(join(clone, name), by(readFileSync(join(clone, name), 'utf8')));
   change('package.json', (text) => text.replace(/"version": ".+?"/, `"version": "${version}"`));
-  const entry = `## [Unreleased]\n\n## [${version}] - 2026-12-02\n\nOf the test.`;
-  change('CHANGELOG.md', (text) => text.replace('## [Unreleased]', () => entry));
+  const entry = `## [${version}] - 2026-12-02\n\nOf the test.\n\n## [`;
+  change('CHANGELOG.md', (text) => text.replace('## [', () => entry));
   execFileSync('git', ['commit', '--quiet', '--all', '--message', version], { cwd: clone });
 }
 
