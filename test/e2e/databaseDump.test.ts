@@ -17,7 +17,7 @@ it(
   async () => {
     const postgres = await createDebianPostgres();
     onTestFinished(() => postgres.destroy());
-    const cluster = postgres.place('server');
+    const cluster = await postgres.place('server');
     await postgres.make(cluster);
     const wire = await createDatabaseProxy(cluster);
     onTestFinished(() => wire.close());
