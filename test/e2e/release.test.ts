@@ -90,6 +90,10 @@ describe('npm run release', () => {
       expect(namesIn('cellhouse-gateway')).toEqual(
         expect.arrayContaining(['libc6', 'node', 'graphql']),
       );
+      // Packages inside the program have no manifest of their own, so the SBOM leaves out no other.
+      const find = ['--entrypoint=find', `cellhouse-gateway:${FIRST}`, '/', '-xdev'];
+      const found = await run('docker', ['run', '--rm', ...find, '-name', 'package.json']);
+      expect(found.stdout).toBe('/app/package.json\n');
     },
     RELEASE_LIMIT_MS,
   );
